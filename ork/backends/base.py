@@ -1,0 +1,52 @@
+"""The first seam: where bytes live. Two tables, objects and refs, and nothing else.
+
+A backend does not hash, decode, retry or cache. Absent is None, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeAlias
+
+from ork.core.canonical import Oid
+
+Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
+"""Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""
+
+
+class Backend(Protocol):
+    """Where bytes live. Safe to use from several threads and several processes at once."""
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        ...
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        ...
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        ...
+
+    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request.
+
+        Reads in pages: a slow consumer may see a ref that moved meanwhile, never a torn one.
+        """
+        ...
+
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+        """Store all objects and move all refs, durably, or do nothing and return False.
+
+        False means that some ref was not at its old value. Writing a present object is harmless.
+        """
+        ...
+
+    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
+        """Delete objects, provided that the refs are still exactly `seen`; else return False."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        ...

@@ -1,0 +1,186 @@
+"""One value, one byte string, one name.
+
+JSON values are encoded by RFC 8785 (JSON Canonicalization Scheme) over a strict domain: string
+keys, no lone surrogates, integers within 2^53-1, finite floats, at most 64 levels. An object is
+framed with its kind, and its name is the BLAKE3-256 hash of the framed bytes (docs/format.md).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import NewType, TypeAlias
+
+from blake3 import blake3
+
+from ork.errors import Corrupt, InvalidInput
+
+Oid = NewType("Oid", str)  # 64 lower-case hex digits
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+INTEGER_MAX = 2**53 - 1
+DEPTH_MAX = 64
+HEADER = b"ork1 "
+
+
+def hash_bytes(data: bytes) -> Oid:
+    """Return the name of these stored bytes."""
+    return Oid(blake3(data).hexdigest())
+
+
+def frame(kind: str, payload: bytes) -> bytes:
+    """Return the stored bytes of an object: the header line, then the payload."""
+    return HEADER + kind.encode("ascii") + b"\n" + payload
+
+
+def unframe(data: bytes) -> tuple[str, bytes]:
+    """Return kind and payload of stored bytes; raise Corrupt when there is no header."""
+    end = data.find(b"\n", 0, 32)
+    if end < 0 or not data.startswith(HEADER):
+        raise Corrupt("not an ork object: the header `ork1 KIND` is missing")
+    return data[len(HEADER) : end].decode("ascii", "replace"), data[end + 1 :]
+
+
+def encode(value: Json) -> bytes:
+    """Return the RFC 8785 bytes of a value; outside the domain raise InvalidInput with the place."""
+    if _check(value, 1, ()):
+        # json's C encoder agrees with RFC 8785 where there are no floats and all keys are ASCII.
+        return _DUMPS(value).encode("utf-8")
+    pieces: list[str] = []
+    _write(value, pieces)
+    return "".join(pieces).encode("utf-8")
+
+
+def decode(payload: bytes) -> Json:
+    """Return the value of canonical bytes; raise Corrupt when they are not exactly canonical."""
+    try:
+        value = json.loads(payload.decode("utf-8"), parse_int=_integer, parse_constant=_constant)
+        again = encode(value)
+    except (ValueError, RecursionError, InvalidInput) as error:
+        raise Corrupt(f"not canonical JSON: {error}") from None
+    if again != payload:
+        raise Corrupt("not canonical JSON: the bytes differ from the canonical form of their value")
+    return value  # type: ignore[no-any-return]
+
+
+_DUMPS = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True,
+    separators=(",", ":"),
+).encode  # fmt: skip
+_QUOTE = json.encoder.encode_basestring  # RFC 8785 section 3.2.2.2 and json escape alike
+
+
+def _check(value: Json, depth: int, path: tuple[str | int, ...]) -> bool:
+    """Raise outside the domain; say whether the plain encoder may be used."""
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():  # type: ignore[union-attr]
+            _text(value, path)  # type: ignore[arg-type]
+        return True
+    if value is None or kind is bool:
+        return True
+    if kind is int:
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
+            raise _outside(path, "an integer beyond 2^53-1 loses digits in JSON; quote it")
+        return True
+    if kind is float:
+        if not math.isfinite(value):  # type: ignore[arg-type]
+            raise _outside(path, f"{value} is not a JSON number")
+        return False
+    if kind is not list and kind is not dict:
+        raise _outside(path, f"a {kind.__name__} is not a JSON value")
+    if depth > DEPTH_MAX:
+        raise _outside(path, f"nested deeper than {DEPTH_MAX} levels")
+    plain = True
+    if kind is list:
+        for index, item in enumerate(value):  # type: ignore[arg-type]
+            plain &= _check(item, depth + 1, (*path, index))
+        return plain
+    for key, item in value.items():  # type: ignore[union-attr]
+        if type(key) is not str:
+            raise _outside(path, f"the key {key!r} is not a string; quote it")
+        if not key.isascii():
+            _text(key, path)
+            plain = False
+        plain &= _check(item, depth + 1, (*path, key))
+    return plain
+
+
+def _text(text: str, path: tuple[str | int, ...]) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _outside(path, "the text has a lone surrogate") from None
+
+
+def _outside(path: tuple[str | int, ...], what: str) -> InvalidInput:
+    place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    return InvalidInput(f"{place}: {what}" if place else what)
+
+
+def _write(value: Json, out: list[str]) -> None:
+    if value is None or value is True or value is False:
+        out.append({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, str):
+        out.append(_QUOTE(value))
+    elif isinstance(value, int):
+        out.append(str(value))
+    elif isinstance(value, float):
+        out.append(_number(value))
+    elif isinstance(value, list):
+        out.append("[")
+        for index, item in enumerate(value):
+            if index:
+                out.append(",")
+            _write(item, out)
+        out.append("]")
+    else:
+        out.append("{")
+        for index, key in enumerate(sorted(value, key=_utf16)):
+            if index:
+                out.append(",")
+            out.append(_QUOTE(key))
+            out.append(":")
+            _write(value[key], out)
+        out.append("}")
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+def _number(number: float) -> str:
+    """Return a double as ECMAScript prints it (ECMA-262, Number::toString; RFC 8785 3.2.2.3)."""
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if fraction == "0":
+        fraction = ""
+    digits = whole + fraction
+    point = len(whole) + (int(exponent) if exponent else 0)  # 0.digits * 10**point
+    stripped = digits.lstrip("0")
+    point -= len(digits) - len(stripped)
+    digits = stripped.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    power = f"e{point - 1:+d}"
+    return sign + (digits[0] + "." + digits[1:] if count > 1 else digits) + power
+
+
+def _integer(text: str) -> int | float:
+    # A float such as 1e20 is written with all its digits, so digits beyond 2^53-1 mean a float.
+    if len(text) > 22:
+        raise ValueError("an integer of more than 21 digits")
+    number = int(text)
+    return number if -INTEGER_MAX <= number <= INTEGER_MAX else float(text)
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

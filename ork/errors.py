@@ -1,0 +1,85 @@
+"""What can go wrong for a user, each with its exit code.
+
+An error says what happened, to what, and what to do next. It is raised where the facts are known
+and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class OrkError(Exception):
+    """Base of every error that ork raises on purpose; `hint` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(OrkError):
+    """The command line, or the call, asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class NotFound(OrkError):
+    """No such name."""
+
+    exit_code = 3
+
+
+class Ambiguous(OrkError):
+    """One name for several things; `candidates` lists them, ready to be printed."""
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, candidates: Sequence[str] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.candidates = tuple(candidates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One complaint about a file. `line`, `column` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    message: str
+    hint: str | None = None
+    source: str | None = None  # the text of that line, for the caret
+
+
+class InvalidInput(OrkError):
+    """A workflow file, or other input, is wrong; `problems` holds all complaints in order."""
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, problems: Sequence[Problem] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class StoreError(OrkError):
+    """The store cannot be used: unreachable, locked, full, foreign, or of an unknown format."""
+
+    exit_code = 4
+
+
+class Corrupt(StoreError):
+    """Stored bytes do not match their name, or are not what the format says."""
+
+
+class Conflict(OrkError):
+    """Somebody else moved the ref first; nothing was written."""
+
+    exit_code = 5
