@@ -37,12 +37,14 @@ def unframe(data: bytes) -> tuple[str, bytes]:
     """Return kind and payload of stored bytes; raise Corrupt when there is no header."""
     end = data.find(b"\n", 0, 32)
     if end < 0 or not data.startswith(HEADER):
-        raise Corrupt("not an ork object: the header `ork1 KIND` is missing")
+        later = data[:3] == HEADER[:3] and data[3:4].isdigit() and data[:5] != HEADER
+        hint = "it needs a newer ork" if later else None
+        raise Corrupt("not an ork object: the header `ork1 KIND` is missing", hint=hint)
     return data[len(HEADER) : end].decode("ascii", "replace"), data[end + 1 :]
 
 
 def encode(value: Json) -> bytes:
-    """Return the RFC 8785 bytes of a value; outside the domain raise InvalidInput with the place."""
+    """Return the RFC 8785 bytes of a value; raise InvalidInput, with the place, outside it."""
     if _check(value, 1, ()):
         # json's C encoder agrees with RFC 8785 where there are no floats and all keys are ASCII.
         return _DUMPS(value).encode("utf-8")
@@ -114,7 +116,7 @@ def _text(text: str, path: tuple[str | int, ...]) -> None:
 
 
 def _outside(path: tuple[str | int, ...], what: str) -> InvalidInput:
-    place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).removeprefix(".")
     return InvalidInput(f"{place}: {what}" if place else what)
 
 

@@ -7,7 +7,6 @@ are data: nothing here trusts them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -15,9 +14,34 @@ from typing import Any, TypeAlias
 
 from ork.core import canonical
 from ork.core.canonical import Json, Oid
+from ork.core.shapes import NAME_PATTERN as NAME_PATTERN
+from ork.core.shapes import (
+    a_command,
+    a_count,
+    a_mapping,
+    a_move,
+    a_name,
+    a_source,
+    a_text,
+    an_entry,
+    an_integer,
+    an_oid,
+    an_origin,
+    anything,
+    bindings,
+    environment,
+    list_of,
+    need,
+    one_of,
+    optional,
+    pairs,
+    seconds,
+)
+from ork.core.shapes import is_name as is_name
+from ork.core.shapes import is_oid as is_oid
 from ork.errors import Corrupt
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+LEAF_ENTRIES_MAX = 256  # a larger tree is a node: see `ork.core.tree`
 ZERO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 RUN_STATES = ("pending", "running", "success", "failed", "cancelled", "interrupted")
@@ -202,19 +226,6 @@ def parse_time(text: str) -> datetime:
     return time
 
 
-def is_name(text: object) -> bool:
-    """Say whether this is a valid name of a workflow, task, tag or run."""
-    return isinstance(text, str) and NAME_PATTERN.fullmatch(text) is not None
-
-
-def is_oid(text: object) -> bool:
-    """Say whether this is a full oid."""
-    return isinstance(text, str) and _OID.fullmatch(text) is not None
-
-
-_OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
 def _plain(value: Any) -> Json:
     if isinstance(value, datetime):
         return format_time(value)
@@ -227,114 +238,8 @@ def _plain(value: Any) -> Json:
     return value  # type: ignore[no-any-return]
 
 
-# -- shapes: per field, a function that turns the JSON value into the field's, or raises ValueError
-
-
-def _need(condition: bool, what: str) -> None:
-    if not condition:
-        raise ValueError(what)
-
-
-def _text(value: Any) -> str:
-    _need(type(value) is str, "must be a string")
-    return value  # type: ignore[no-any-return]
-
-
-def _oid(value: Any) -> Oid:
-    _need(is_oid(value), "must be an oid")
-    return value  # type: ignore[no-any-return]
-
-
-def _name(value: Any) -> str:
-    _need(is_name(value), "must be a name")
-    return value  # type: ignore[no-any-return]
-
-
-def _count(value: Any) -> int:
-    _need(type(value) is int and value >= 0, "must be a natural number")
-    return value  # type: ignore[no-any-return]
-
-
-def _integer(value: Any) -> int:
-    _need(type(value) is int, "must be an integer")
-    return value  # type: ignore[no-any-return]
-
-
-def _seconds(value: Any) -> float:
-    _need(type(value) in (int, float) and value >= 0, "must be a number of seconds")
-    return value  # type: ignore[no-any-return]
-
-
 def _time(value: Any) -> datetime:
-    return parse_time(_text(value))
-
-
-def _any(value: Any) -> Any:
-    return value
-
-
-def _object(value: Any) -> dict[str, Any]:
-    _need(type(value) is dict, "must be an object")
-    return value  # type: ignore[no-any-return]
-
-
-def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else check(value)
-
-
-def _list(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def read(value: Any) -> tuple[Any, ...]:
-        _need(type(value) is list, "must be a list")
-        return tuple(check(item) for item in value)
-
-    return read
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        _need(value in words, f"must be one of {', '.join(words)}")
-        return value  # type: ignore[no-any-return]
-
-    return read
-
-
-def _command(value: Any) -> Any:
-    return value if isinstance(value, str) or value is None else _list(_text)(value)
-
-
-def _bindings(value: Any) -> Any:
-    for binding in _object(value).values():
-        _need(type(binding) is dict and len(binding) == 1, "must be const or ref")
-        (word, target), *_ = binding.items()
-        _need(word == "const" or (word == "ref" and type(target) is str), "must be const or ref")
-    return value
-
-
-def _environment(value: Any) -> Any:
-    for entry in _object(value).values():
-        secret = type(entry) is dict and list(entry) == ["secret"] and type(entry["secret"]) is str
-        _need(type(entry) is str or secret, "must be a text or {secret: NAME}")
-    return value
-
-
-def _source(value: Any) -> Any:
-    keys = set(_object(value))
-    _need(keys in ({"path", "blob"}, {"path", "chunks"}), "must have path and blob or chunks")
-    _text(value["path"])
-    _oid(value.get("blob", value.get("chunks")))
-    return value
-
-
-def _origin(value: Any) -> Any:
-    _need(set(_object(value)) == {"commit", "dirty"}, "must have commit and dirty")
-    _text(value["commit"])
-    _need(type(value["dirty"]) is bool, "dirty must be true or false")
-    return value
-
-
-def _move(value: Any) -> tuple[str, Oid | None, Oid | None]:
-    _need(type(value) is list and len(value) == 3, "must be [ref, old, new]")
-    return _text(value[0]), _optional(_oid)(value[1]), _optional(_oid)(value[2])
+    return parse_time(a_text(value))
 
 
 def _attempt(value: Any) -> Attempt:
@@ -342,41 +247,41 @@ def _attempt(value: Any) -> Attempt:
 
 
 _ATTEMPT = {
-    "number": _count, "state": _one_of(*TASK_STATES), "started": _time, "seconds": _seconds,
-    "exit": _optional(_integer), "signal": _optional(_count), "error": _optional(_text),
-    "log": _optional(_text),
+    "number": a_count, "state": one_of(*TASK_STATES), "started": _time, "seconds": seconds,
+    "exit": optional(an_integer), "signal": optional(a_count), "error": optional(a_text),
+    "log": optional(a_text),
 }  # fmt: skip
 
 _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
     "task": (Task, {
-        "executor": _one_of("python", "process", "library"),
-        "file": _optional(_text), "module": _optional(_text), "command": _command,
-        "function": _optional(_text), "depends_on": _list(_name),
-        "input_type": _any, "output_type": _any, "inputs": _bindings, "env": _environment,
-        "timeout": _seconds, "retries": _count, "retry_delay": _seconds,
-        "retry_backoff": _seconds, "on_upstream_failure": _one_of("skip", "run"),
+        "executor": one_of("python", "process", "library"),
+        "file": optional(a_text), "module": optional(a_text), "command": a_command,
+        "function": optional(a_text), "depends_on": list_of(a_name),
+        "input_type": anything, "output_type": anything, "inputs": bindings, "env": environment,
+        "timeout": seconds, "retries": a_count, "retry_delay": seconds,
+        "retry_backoff": seconds, "on_upstream_failure": one_of("skip", "run"),
     }),
     "tree": (Tree, {}),
-    "snapshot": (Snapshot, {"tasks": _oid, "files": _oid, "task_count": _count}),
+    "snapshot": (Snapshot, {"tasks": an_oid, "files": an_oid, "task_count": a_count}),
     "deploy": (Deploy, {
-        "workflow": _name, "snapshot": _oid, "parents": _list(_oid), "time": _time,
-        "author": _text, "message": _text, "settings": _object, "source": _source,
-        "origin": _optional(_origin), "action": _one_of("deploy", "rollback", "import"),
+        "workflow": a_name, "snapshot": an_oid, "parents": list_of(an_oid), "time": _time,
+        "author": a_text, "message": a_text, "settings": a_mapping, "source": a_source,
+        "origin": optional(an_origin), "action": one_of("deploy", "rollback", "import"),
     }),
     "run": (Run, {
-        "id": _name, "workflow": _name, "number": _count, "snapshot": _oid,
-        "deploy": _optional(_oid), "state": _one_of(*RUN_STATES), "trigger": _text,
-        "author": _text, "host": _text, "environment": _optional(_oid), "created": _time,
-        "ended": _optional(_time), "seconds": _optional(_seconds), "tasks": _optional(_oid),
-        "reason": _optional(_text),
+        "id": a_name, "workflow": a_name, "number": a_count, "snapshot": an_oid,
+        "deploy": optional(an_oid), "state": one_of(*RUN_STATES), "trigger": a_text,
+        "author": a_text, "host": a_text, "environment": optional(an_oid), "created": _time,
+        "ended": optional(_time), "seconds": optional(seconds), "tasks": optional(an_oid),
+        "reason": optional(a_text),
     }),
     "taskrun": (TaskRun, {
-        "task": _oid, "state": _one_of(*TASK_STATES), "inputs": _optional(_oid),
-        "output": _optional(_oid), "attempts": _list(_attempt), "reason": _optional(_text),
+        "task": an_oid, "state": one_of(*TASK_STATES), "inputs": optional(an_oid),
+        "output": optional(an_oid), "attempts": list_of(_attempt), "reason": optional(a_text),
     }),
     "operation": (Operation, {
-        "parent": _optional(_oid), "time": _time, "author": _text, "argv": _list(_text),
-        "moves": _list(_move),
+        "parent": optional(an_oid), "time": _time, "author": a_text, "argv": list_of(a_text),
+        "moves": list_of(a_move),
     }),
 }  # fmt: skip
 _KIND_OF = {shape[0]: kind for kind, shape in _SHAPES.items()}
@@ -402,14 +307,17 @@ def _from_json(
 def _tree(payload: Any) -> Tree:
     try:
         if payload.keys() == {"entries"}:
-            entries = tuple((_text(name), entry) for name, entry in payload["entries"])
+            entries = tuple(
+                (a_text(name), an_entry(entry)) for name, entry in pairs(payload["entries"])
+            )
             names = [name.encode() for name, _ in entries]
-            _need(names == sorted(set(names)), "entries must be sorted and unique")
+            need(names == sorted(set(names)), "entries must be sorted and unique")
+            need(len(entries) <= LEAF_ENTRIES_MAX, f"a leaf has at most {LEAF_ENTRIES_MAX} entries")
             return Tree(entries=entries)
-        _need(payload.keys() == {"children", "depth"}, "must have entries, or children and depth")
-        children = tuple((_count(byte), _oid(oid)) for byte, oid in payload["children"])
+        need(payload.keys() == {"children", "depth"}, "must have entries, or children and depth")
+        children = tuple((a_count(byte), an_oid(oid)) for byte, oid in pairs(payload["children"]))
         numbers = [byte for byte, _ in children]
-        _need(numbers == sorted(set(numbers)) and numbers[-1] < 256, "children must be sorted")
-        return Tree(children=children, depth=_count(payload["depth"]))
-    except (ValueError, AttributeError, TypeError, IndexError) as error:
+        need(numbers == sorted(set(numbers)) and numbers[-1] < 256, "children must be sorted")
+        return Tree(children=children, depth=a_count(payload["depth"]))
+    except (ValueError, AttributeError, IndexError) as error:
         raise Corrupt(f"not a tree: {error}") from None

@@ -13,10 +13,9 @@ from typing import TypeAlias
 from blake3 import blake3
 
 from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Tree, encode_object
+from ork.core.objects import LEAF_ENTRIES_MAX, Tree, encode_object
 from ork.errors import Corrupt
 
-LEAF_ENTRIES_MAX = 256
 Read: TypeAlias = Callable[[Oid], Tree]
 
 
@@ -55,10 +54,12 @@ def changes(read: Read, old: Oid, new: Oid) -> dict[str, tuple[Json, Json]]:
 
 def oids(read: Read, root: Oid) -> Iterator[Oid]:
     """Yield the oids of the tree objects themselves, root first; not of what the entries name."""
-    yield root
-    tree = read(root)
-    for _, below in tree.children:
-        yield from oids(read, below)
+    yield from _oids(read, root, 0)
+
+
+def fresh(read: Read, old: Oid, new: Oid) -> Iterator[Oid]:
+    """Yield the tree objects of `new` that are not at the same place in `old`."""
+    yield from _fresh(read, old, new, 0)
 
 
 def _build(keyed: list[tuple[bytes, str, Json]], depth: int, objects: dict[Oid, bytes]) -> Oid:
@@ -74,6 +75,30 @@ def _build(keyed: list[tuple[bytes, str, Json]], depth: int, objects: dict[Oid, 
     oid = hash_bytes(data)
     objects[oid] = data
     return oid
+
+
+def _fresh(read: Read, old: Oid, new: Oid, depth: int) -> Iterator[Oid]:
+    if old == new:
+        return
+    before, after = read(old), read(new)
+    if not (before.children and after.children):
+        yield from _oids(read, new, depth)
+        return
+    yield new
+    olds = dict(_children(before, depth))
+    for byte, below in _children(after, depth):
+        if byte in olds:
+            yield from _fresh(read, olds[byte], below, depth + 1)
+        else:
+            yield from _oids(read, below, depth + 1)
+
+
+def _oids(read: Read, root: Oid, depth: int) -> Iterator[Oid]:
+    yield root
+    tree = read(root)
+    if tree.children:
+        for _, below in _children(tree, depth):
+            yield from _oids(read, below, depth + 1)
 
 
 def _children(tree: Tree, depth: int) -> tuple[tuple[int, Oid], ...]:

@@ -1,0 +1,90 @@
+"""The order of tasks. A graph is a mapping from each name to the names it needs.
+
+Everything here is iterative, so that a chain of 100,000 tasks is as easy as one of ten, and depends
+on the names alone, never on the order of a mapping. Needed names that are no key are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
+
+from ork.errors import InvalidInput
+
+Needs: TypeAlias = Mapping[str, Collection[str]]
+
+
+def order(needs: Needs) -> tuple[str, ...]:
+    """Return all names, each after what it needs; by name where the graph leaves a choice."""
+    waiting = {name: sum(1 for n in set(below) if n in needs) for name, below in needs.items()}
+    above = dependants(needs)
+    ready = [name for name, count in waiting.items() if count == 0]
+    heapify(ready)
+    done: list[str] = []
+    while ready:
+        name = heappop(ready)
+        done.append(name)
+        for other in above[name]:
+            waiting[other] -= 1
+            if waiting[other] == 0:
+                heappush(ready, other)
+    if len(done) < len(needs):
+        raise InvalidInput(f"a cycle: {' -> '.join(find_cycle(needs) or ())}")
+    return tuple(done)
+
+
+def find_cycle(needs: Needs) -> tuple[str, ...] | None:
+    """Return one cycle as (a, b, a), where a needs b and b needs a; None when there is none."""
+    finished: set[str] = set()
+    for start in sorted(needs):
+        if start in finished:
+            continue
+        path, at = [start], {start: 0}
+        todo = [iter(sorted(needs[start]))]
+        while path:
+            for name in todo[-1]:
+                if name in at:
+                    return (*path[at[name] :], name)
+                if name in needs and name not in finished:
+                    at[name] = len(path)
+                    path.append(name)
+                    todo.append(iter(sorted(needs[name])))
+                    break
+            else:
+                todo.pop()
+                finished.add(path[-1])
+                del at[path.pop()]
+    return None
+
+
+def ancestors(needs: Needs, names: Iterable[str]) -> frozenset[str]:
+    """Return everything that these names need, directly or not; not the names themselves, unless
+    one of them needs another."""
+    return _reach(needs, names)
+
+
+def descendants(needs: Needs, names: Iterable[str]) -> frozenset[str]:
+    """Return everything that needs one of these names, directly or not."""
+    return _reach(dependants(needs), names)
+
+
+def dependants(needs: Needs) -> dict[str, tuple[str, ...]]:
+    """Return the graph turned round: for each name, sorted, the names that need it directly."""
+    above: dict[str, list[str]] = {name: [] for name in needs}
+    for name in sorted(needs):
+        for below in set(needs[name]):
+            if below in above:
+                above[below].append(name)
+    return {name: tuple(others) for name, others in above.items()}
+
+
+def _reach(edges: Needs, names: Iterable[str]) -> frozenset[str]:
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        for name in edges.get(todo.pop(), ()):
+            if name in edges and name not in found:
+                found.add(name)
+                todo.append(name)
+    return frozenset(found)

@@ -1,0 +1,89 @@
+"""All complaints about one file, collected and then raised at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ork.errors import InvalidInput, Problem
+
+PROBLEMS_MAX = 100  # complaints kept per file; the rest are only counted
+SOURCE_WIDTH_MAX = 500  # characters of a line that a complaint carries
+_CANDIDATES_MAX = 2000  # difflib is slow: with more names than this only the likely ones are tried
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+class Problems:
+    """Collects what is wrong with one text; each complaint once, sorted by position in the end."""
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self.count = 0
+        self._text = text
+        self._lines: list[str] | None = None
+        self._found: set[Problem] = set()
+
+    def add(self, line: int, column: int, message: str, hint: str | None = None) -> None:
+        """Keep one complaint; `line` and `column` count from 1, 0 is the file as a whole."""
+        self.count += 1
+        if len(self._found) < PROBLEMS_MAX:
+            self._found.add(
+                Problem(
+                    file=self.file, line=line, column=column, message=message, hint=hint,
+                    source=self._source(line),
+                )
+            )  # fmt: skip
+
+    def keep(self, problem: Problem) -> None:
+        """Keep a complaint about another file, found while reading this one."""
+        self.count += 1
+        if len(self._found) < PROBLEMS_MAX:
+            self._found.add(problem)
+
+    def forget(self) -> None:
+        """Drop every complaint."""
+        self.count = 0
+        self._found.clear()
+
+    @property
+    def full(self) -> bool:
+        """Say whether further complaints would only be counted."""
+        return len(self._found) >= PROBLEMS_MAX
+
+    def near(self, word: str, known: Iterable[str]) -> str | None:
+        """Return a hint that names the known word most like this one, or None."""
+        if self.full:
+            return None
+        best = nearest(word, known)
+        return None if best is None else f"did you mean `{best}`?"
+
+    def check(self) -> None:
+        """Raise InvalidInput with everything kept; do nothing when there is nothing."""
+        if not self._found:
+            return
+        found = sorted(self._found, key=_position)
+        many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        if self.full and self.count > len(found):
+            many = f"more than {PROBLEMS_MAX} problems, the first"
+        raise InvalidInput(f"{self.file}: {many}", problems=found)
+
+    def _source(self, line: int) -> str | None:
+        if self._lines is None:
+            self._lines = _LINE_END.split(self._text) if self._text else []
+        if not 1 <= line <= len(self._lines):
+            return None
+        return self._lines[line - 1][:SOURCE_WIDTH_MAX]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word most like this one, or None when none is near."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    if len(names) > _CANDIDATES_MAX:
+        names = [name for name in names if name[:2] == word[:2]][:_CANDIDATES_MAX]
+    return next(iter(get_close_matches(word[:200], names, n=1, cutoff=0.6)), None)
+
+
+def _position(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.file, problem.line, problem.column, problem.message

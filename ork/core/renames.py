@@ -1,0 +1,92 @@
+"""Which of the things that went away are things that came, under another name.
+
+Knows neither tasks nor files: names with a content, or with weighted features. The answer is one to
+one, depends only on the sets, and swapping old and new swaps it. Costs grow with the number of
+names and features, not with the number of pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
+from operator import eq
+from typing import TypeAlias
+
+PAIRS_PER_FEATURE_MAX = 2_500  # what more pairs share is too common to tell them apart
+PAIRS_MAX = 50_000
+
+Features: TypeAlias = Mapping[str, int]  # feature -> weight, the same wherever it occurs
+
+
+def pair_equal(olds: Mapping[str, bytes], news: Mapping[str, bytes]) -> dict[str, str]:
+    """Return old name -> new name of equal contents, near names first."""
+    pairs: dict[str, str] = {}
+    for old, new in _groups(olds, news):
+        if len(old) * len(new) <= PAIRS_PER_FEATURE_MAX:
+            pairs |= dict(_greedy((100, a, b) for a in old for b in new))
+        else:
+            pairs |= dict(zip(old, new, strict=False))
+    return pairs
+
+
+def pair_similar(
+    olds: Mapping[str, Features], news: Mapping[str, Features], *, percent_min: int
+) -> dict[str, str]:
+    """Return old name -> new name of similar contents, the most similar pairs first."""
+    scored = ((similarity(olds[a], news[b]), a, b) for a, b in _candidates(olds, news))
+    return dict(_greedy(pair for pair in scored if pair[0] >= percent_min))
+
+
+def similarity(old: Features, new: Features) -> int:
+    """Return how much two sets of features share, in percent of their weight, rounded down."""
+    total = sum(old.values()) + sum(new.values())
+    shared = sum(old[feature] for feature in old.keys() & new.keys())
+    return 200 * shared // total if total else 100
+
+
+def _groups(
+    olds: Mapping[str, bytes], news: Mapping[str, bytes]
+) -> Iterable[tuple[list[str], list[str]]]:
+    groups: dict[bytes, tuple[list[str], list[str]]] = {}
+    for side, contents in enumerate((olds, news)):
+        for name in sorted(contents):
+            groups.setdefault(contents[name], ([], []))[side].append(name)
+    return groups.values()
+
+
+def _candidates(olds: Mapping[str, Features], news: Mapping[str, Features]) -> set[tuple[str, str]]:
+    index: dict[str, tuple[list[str], list[str]]] = {}
+    for side, contents in enumerate((olds, news)):
+        for name, features in contents.items():
+            for feature in features:
+                index.setdefault(feature, ([], []))[side].append(name)
+    # The rarest features first: they say the most, and bring the fewest pairs.
+    shared = sorted((len(old) * len(new), key) for key, (old, new) in index.items() if old and new)
+    found: set[tuple[str, str]] = set()
+    for count, feature in shared:
+        if count > PAIRS_PER_FEATURE_MAX or len(found) + count > PAIRS_MAX:
+            break
+        old, new = index[feature]
+        found.update((a, b) for a in old for b in new)
+    return found
+
+
+def _greedy(scored: Iterable[tuple[int, str, str]]) -> Iterable[tuple[str, str]]:
+    """Yield the best pairs, each name once; among equals the nearest names, then by name."""
+    # Within one rank, lowest old with lowest new gives the same pairs as the other way round.
+    ranked = sorted(scored, key=lambda pair: (-pair[0], -_closeness(*pair[1:]), *pair[1:]))
+    taken_old: set[str] = set()
+    taken_new: set[str] = set()
+    for _, old, new in ranked:
+        if old not in taken_old and new not in taken_new:
+            taken_old.add(old)
+            taken_new.add(new)
+            yield old, new
+
+
+def _closeness(old: str, new: str) -> int:
+    return _common_start(old, new) + _common_start(old[::-1], new[::-1])
+
+
+def _common_start(old: str, new: str) -> int:
+    return sum(takewhile(bool, map(eq, old, new)))

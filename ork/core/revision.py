@@ -1,0 +1,142 @@
+"""What a user types to mean a deploy, snapshot, task, code file or run: text -> Revision. Pure.
+
+etl  etl~3  etl^  etl@v1.4  etl@{2}  etl@{yesterday}  etl#57  run:ID  7f3a9c1  file:PATH  @
+REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+
+from ork.errors import NotFound, UsageError
+
+STEPS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A parsed revision. Exactly one of `name`, `run`, `number` and `file` says where it starts.
+
+    `name` is a workflow or the start of an oid, "@" the only workflow there is. `tag` and `at` are
+    what stood after "@". `back` is how many parents to go back; `peel` a kind to turn it into.
+    `path` is None, or what stood after ":", where "" is the text of the workflow file.
+    """
+
+    text: str
+    name: str | None = None
+    number: int | None = None  # with name: its run of that number
+    run: str | None = None
+    file: str | None = None
+    tag: str | None = None
+    at: str | None = None
+    back: int = 0
+    peel: str | None = None
+    path: str | None = None
+
+
+_STEP = re.compile(
+    r"~(?P<tilde>\d{0,7})|\^\{(?P<peel>[a-z]*)\}|(?P<caret>\^)"
+    r"|@\{(?P<at>[^{}]{1,64})\}|@(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})|#(?P<number>\d{1,10})",
+    re.ASCII,
+)
+_BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
+_FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
+_AGO = re.compile(r"(\d{1,6})[ .]?(second|minute|hour|day|week)s?(?:[ .]ago)?", re.ASCII)
+
+
+def parse(text: str) -> Revision:
+    """Return the revision of a text; raise NotFound, with the grammar, when it is none."""
+    if text.startswith("file:"):
+        path = text.removeprefix("file:")
+        end = _FILE_END.search(path)
+        if end:
+            return Revision(text=text, file=path[: end.end()], path=path[end.end() + 1 :])
+        return Revision(text=text, file=path)
+    if text.startswith("run:"):
+        run, colon, path = text.removeprefix("run:").partition(":")
+        start = Revision(text=text, path=path if colon else None)
+        found = _BASE.match(run)
+        if not found or run.startswith("@"):
+            raise _unreadable(text)
+        return _steps(replace(start, run=found.group()), run[found.end() :])
+    head, colon, path = text.partition(":")
+    found = _BASE.match(head)
+    if not found:
+        raise _unreadable(text)
+    start = Revision(text=text, name=found.group(), path=path if colon else None)
+    return _steps(start, head[found.end() :])
+
+
+def parse_range(text: str) -> tuple[str, str] | None:
+    """Return the two ends of "A..B" ("" for an end left out), or None when it is no range."""
+    if text.startswith("file:"):
+        return None
+    start, dots, end = text.partition("..")
+    return (start, end) if dots and not end.startswith("/") else None
+
+
+def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
+    """Return the moment that "yesterday", "2 hours ago", "2026-11-01" or an ISO time means.
+
+    A date alone is the begin of that day, or its end. `now` gives the time zone.
+    """
+    words = text.strip().lower()
+    if words == "now":
+        return now
+    if words == "today":
+        return datetime.combine(now.date(), time(), now.tzinfo)
+    if words == "yesterday":
+        return now - timedelta(days=1)
+    if ago := _AGO.fullmatch(words):
+        return now - int(ago[1]) * timedelta(**{ago[2] + "s": 1})
+    try:
+        if len(words) == 10:
+            day = date.fromisoformat(words) + timedelta(days=end_of_day)
+            return datetime.combine(day, time(), now.tzinfo)
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"cannot read the time {text!r}",
+            hint="write 2026-11-01, 2026-11-01T12:30, yesterday or '2 days ago'",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+
+
+def _steps(revision: Revision, text: str) -> Revision:
+    while text:
+        found = _STEP.match(text)
+        if not found or revision.peel:
+            raise _unreadable(revision.text)
+        revision = _step(revision, found)
+        text = text[found.end() :]
+    if revision.back > STEPS_MAX:
+        raise NotFound(f"{revision.text}: the history does not reach that far back")
+    return revision
+
+
+def _step(revision: Revision, found: re.Match[str]) -> Revision:
+    moved = revision.back or revision.at or revision.tag or revision.number is not None
+    if found["tilde"] is not None:
+        return replace(revision, back=revision.back + int(found["tilde"] or 1))
+    if found["caret"]:
+        return replace(revision, back=revision.back + 1)
+    if found["peel"] is not None:
+        if found["peel"] not in ("snapshot", "deploy"):
+            raise _unreadable(revision.text)
+        return replace(revision, peel=found["peel"])
+    if moved or revision.run:
+        raise _unreadable(revision.text)
+    if found["at"]:
+        return replace(revision, at=found["at"])
+    if found["tag"]:
+        return replace(revision, tag=found["tag"])
+    return replace(revision, number=int(found["number"]))
+
+
+def _unreadable(text: str) -> NotFound:
+    return NotFound(
+        f"{text!r} is not a revision",
+        hint="write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH",
+    )
