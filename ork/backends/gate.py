@@ -1,0 +1,113 @@
+"""One writer at a time: a lock between processes, and between the threads of one.
+
+It stands in front of LMDB's own writer lock, because who waits there can be neither interrupted
+nor told whom to wait for. The kernel drops it when its holder dies, so it is never stale.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from ork.errors import StoreError
+
+WAIT_S = 60.0
+_NOTE_BYTES = 256
+_PAUSE_FIRST_S = 0.0005
+_PAUSE_MAX_S = 0.01
+
+
+class Gate:
+    """A file lock, taken by `with`. While it is held the file says by whom."""
+
+    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
+        self._path = path
+        self._wait_s = wait_s
+        self._threads = Lock()
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._file = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the store cannot be written: {path}: {error.strerror}",
+                hint="its folder and its files must be writable by you",
+            ) from None
+        self._note = _note()
+
+    def __enter__(self) -> Gate:
+        """Wait for the lock; raise StoreError naming the holder when that takes too long."""
+        deadline = time.monotonic() + self._wait_s
+        if not self._threads.acquire(timeout=self._wait_s):
+            raise self._busy()
+        try:
+            self._lock(deadline)
+            with suppress(OSError):  # a full disk must not stop who is about to make room
+                os.pwrite(self._file, self._note, 0)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._file >= 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Give back the file, after the last thread inside has left. Idempotent."""
+        with self._threads:
+            self.forget()
+
+    def forget(self) -> None:
+        """Give back the file of a forked child; what the parent holds, it goes on holding."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _lock(self, deadline: float) -> None:
+        # Asking again and again, unlike one blocking call, keeps both Ctrl-C and the deadline.
+        if self._file < 0:
+            raise StoreError("the store is closed")
+        pause = _PAUSE_FIRST_S
+        while True:
+            try:
+                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise StoreError(
+                    f"the file {self._path} cannot be locked: {error.strerror}",
+                    hint="keep the store on a local disk",
+                ) from None
+            if time.monotonic() >= deadline:
+                raise self._busy()
+            time.sleep(pause)
+            pause = min(pause * 1.5, _PAUSE_MAX_S)
+
+    def _busy(self) -> StoreError:
+        holder = os.pread(self._file, _NOTE_BYTES, 0).rstrip(b"\n ").decode("utf-8", "replace")
+        return StoreError(
+            f"waited {self._wait_s:g} s for another writer: {holder or 'an unknown process'}",
+            hint="it may be stopped (Ctrl-Z) or stuck: let it go on with `fg`, or end it",
+        )
+
+
+def _note() -> bytes:
+    """Return this process in words, of fixed length so that the next holder's covers it."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [])
+    shown = "".join(c if c.isprintable() else "?" for c in command)
+    text = f"process {os.getpid()} ({shown})".encode("utf-8", "replace")[: _NOTE_BYTES - 1]
+    return text.decode("utf-8", "ignore").encode().ljust(_NOTE_BYTES - 1) + b"\n"

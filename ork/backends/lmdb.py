@@ -1,0 +1,313 @@
+"""The default backend: one LMDB environment in one folder. Knows nothing of what it stores.
+
+Both tables share LMDB's main database (see `keys`). A named database would have to be opened by a
+write transaction, so that a stuck writer could stop even those who only want to read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import lmdb
+
+from ork.backends import causes, datafile, keys
+from ork.backends.base import Moves
+from ork.backends.environment import join, leave
+from ork.backends.gate import WAIT_S, Gate
+from ork.core.canonical import Oid
+from ork.errors import Corrupt, StoreError
+
+MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
+READERS_MAX = 1024
+PAGE_REFS = 512
+PAGE_OIDS = 4096
+_SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
+
+_Items = list[tuple[bytes, bytes]]
+_Steps = list[tuple[bytes, bytes | None, bytes | None]]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _explain(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn every error of LMDB into one of ours."""
+
+    def explained(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*args, **options)
+        except lmdb.Error as error:
+            raise causes.explanation(error) from error
+
+    return explained
+
+
+class Lmdb:
+    """A `Backend` in one folder; many threads and processes may have it open at once.
+
+    A handle is dead in a forked child, where every use raises StoreError.
+    """
+
+    @classmethod
+    def create(cls, folder: Path) -> None:
+        """Make an empty store in a folder that does not exist yet, for its owner only."""
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+        for name in ("data.mdb", "lock.mdb", "gate"):  # LMDB would make them as the umask says
+            file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.fchmod(file, 0o600)
+            os.close(file)
+        _first_commit(folder)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        readonly: bool = False,
+        map_bytes: int = MAP_BYTES,
+        wait_s: float = WAIT_S,
+    ) -> Lmdb:
+        """Open the store in this folder; all handles of a process share one environment.
+
+        `wait_s` is how long a write waits for another process before it raises StoreError.
+        """
+        return cls(folder, readonly, map_bytes, wait_s)
+
+    def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
+        self._readonly = readonly
+        self._environment = join(folder, self, lambda: _opened(folder, readonly, map_bytes, wait_s))
+        self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.engine.begin
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        key = keys.of_object(oid)
+        try:
+            with self._begin() as txn:
+                return txn.get(key)
+        except (lmdb.ReadersFullError, lmdb.MapResizedError):
+            return self._get(key)
+        except lmdb.Error as error:
+            raise causes.explanation(error) from error
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
+            return
+        start = keys.OBJECT + bytes.fromhex(prefix.ljust(64, "0"))
+        end = keys.OBJECT + bytes.fromhex(prefix.ljust(64, "f"))
+        while True:
+            page = self._page_of_objects(start, end)
+            for key in page:
+                yield Oid(key[1:].hex())
+            if len(page) < PAGE_OIDS:
+                return
+            start = page[-1] + b"\0"
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        key = keys.of_ref(name)
+        target = self._get(key)
+        return None if target is None else keys.target_of(key, target)
+
+    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+        wanted = keys.of_ref(prefix)
+        start = wanted[:-1] + bytes([wanted[-1] + 1]) if newest_first else wanted
+        while True:
+            # Page by page, so that no read transaction outlives a slow consumer.
+            page = self._page_of_refs(start, wanted, newest_first)
+            for key, target in page:
+                yield keys.name_of(key), keys.target_of(key, target)
+            if len(page) < PAGE_REFS:
+                return
+            start = page[-1][0] if newest_first else page[-1][0] + b"\0"
+
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+        """Store all objects and move all refs, durably, or do nothing and return False."""
+        # Made outside the lock; sorted, because neighbours share pages.
+        items = sorted([(keys.of_object(oid), data) for oid, data in objects.items()])
+        steps = [
+            (keys.of_ref(name), keys.raw(old), keys.raw(new)) for name, (old, new) in moves.items()
+        ]
+        with self._gate():
+            return self._commit(items, steps)
+
+    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
+        """Delete objects, provided that the refs are still exactly `seen`; else return False."""
+        doomed = sorted(keys.of_object(oid) for oid in oids)
+        expected = sorted((keys.of_ref(name), bytes.fromhex(oid)) for name, oid in seen.items())
+        with self._gate():
+            return self._delete(doomed, expected)
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        self.refuse()
+        leave(self._environment, self)
+
+    def refuse(self) -> None:
+        """Make every later use of this handle raise StoreError."""
+        self._begin = self._refusal
+
+    def _refusal(self, **_options: object) -> NoReturn:
+        if self._environment.forked:
+            raise causes.forked()
+        raise StoreError("the store is closed")
+
+    def _gate(self) -> Gate:
+        """Return what a writer must pass; raise StoreError where this handle must not write."""
+        if self._begin == self._refusal:
+            self._refusal()
+        if self._readonly or self._environment.gate is None:
+            raise StoreError(
+                f"the store {self._environment.folder} is open for reading only",
+                hint="its folder and its files must be writable by you",
+            )
+        return self._environment.gate
+
+    def _begun(self, *, write: bool = False) -> lmdb.Transaction[bytes]:
+        """Begin a transaction, if need be after having put right what can be."""
+        try:
+            return self._begin(write=write)
+        except lmdb.ReadersFullError:
+            self._environment.engine.reader_check()  # frees the places of killed readers
+        except lmdb.MapResizedError:
+            self._environment.engine.set_mapsize(0)  # takes over the size that the file has now
+        return self._begin(write=write)
+
+    @_explain
+    def _get(self, key: bytes) -> bytes | None:
+        with self._begun() as txn:
+            return txn.get(key)
+
+    @_explain
+    def _page_of_objects(self, start: bytes, end: bytes) -> list[bytes]:
+        with self._begun() as txn, txn.cursor() as cursor:
+            if not cursor.set_range(start):
+                return []
+            page = islice(cursor.iternext(values=False), PAGE_OIDS)
+            return list(takewhile(lambda key: key <= end, page))
+
+    @_explain
+    def _page_of_refs(self, start: bytes, wanted: bytes, backwards: bool) -> _Items:
+        """Return the next refs from start on; backwards, those before start, nearest first."""
+        with self._begun() as txn, txn.cursor() as cursor:
+            found = cursor.set_range(start)
+            if backwards:
+                found = cursor.prev() if found else cursor.last()
+            if not found:
+                return []
+            items = cursor.iterprev() if backwards else cursor.iternext()
+            page = islice(items, PAGE_REFS)
+            return list(takewhile(lambda item: item[0].startswith(wanted), page))
+
+    @_explain
+    def _commit(self, items: _Items, steps: _Steps) -> bool:
+        with self._begun(write=True) as txn:
+            if not self._unmoved(txn, steps):
+                return False
+            if items:
+                txn.cursor().putmulti(items, overwrite=False)
+            for key, old, new in steps:
+                if new is None:
+                    txn.delete(key)
+                elif new != old:
+                    txn.put(key, new)
+        return True
+
+    def _unmoved(self, txn: lmdb.Transaction[bytes], steps: _Steps) -> bool:
+        return all(txn.get(key) == old for key, old, _ in steps)
+
+    @_explain
+    def _delete(self, doomed: list[bytes], expected: _Items) -> bool:
+        with self._begun(write=True) as txn:
+            with txn.cursor() as cursor:
+                found = list(cursor.iternext()) if cursor.set_range(keys.REF) else []
+            if found != expected:
+                return False
+            for key in doomed:
+                txn.delete(key)
+        return True
+
+
+@_explain
+def _first_commit(folder: Path) -> None:
+    with _mapped(folder, MAP_BYTES, lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(keys.MARK, keys.FORMAT)
+
+
+@_explain
+def _opened(
+    folder: Path, readonly: bool, map_bytes: int, wait_s: float
+) -> tuple[lmdb.Environment, Gate | None]:
+    """Open what all handles of this process are going to share."""
+    gate = None if readonly else Gate(folder / "gate", wait_s=wait_s)
+    try:
+        if not datafile.is_complete(folder / "data.mdb"):
+            _verify(folder, gate)
+        env = _unlocked(folder, map_bytes) if readonly else _mapped(folder, map_bytes)
+        try:
+            _recognise(env, folder)
+            if not readonly:
+                env.reader_check()  # frees the places of killed readers
+        except BaseException:
+            env.close()
+            raise
+    except BaseException:
+        if gate is not None:
+            gate.close()
+        raise
+    return env, gate
+
+
+def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
+    """Open for reading, by a user who perhaps may not even write to the lock file."""
+    try:
+        return _mapped(folder, map_bytes, readonly=True)
+    except lmdb.ReadonlyError:
+        # A writer might reuse pages that are being read. Reads are short, and every object is
+        # checked against its name, so at worst a command fails that would succeed a moment later.
+        return _mapped(folder, map_bytes, readonly=True, lock=False)
+
+
+def _recognise(env: lmdb.Environment, folder: Path) -> None:
+    with env.begin() as txn:
+        mark = txn.get(keys.MARK)
+    if mark != keys.FORMAT:
+        raise StoreError(f"{folder} is no store that this ork can read (format {mark!r})")
+
+
+def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
+    """Open with the largest map that this process has address space for."""
+    for size in (map_bytes, *(smaller for smaller in _SMALLER_MAPS if smaller < map_bytes)):
+        try:
+            return lmdb.open(
+                str(folder),
+                map_size=size,
+                mode=0o600,
+                create=False,
+                max_readers=READERS_MAX,
+                max_spare_txns=0,  # a spare transaction would be ended by a forked child
+                **options,
+            )
+        except lmdb.MemoryError as error:
+            shortage = error
+    raise shortage
+
+
+def _verify(folder: Path, gate: Gate | None) -> None:
+    """Read the whole file without LMDB; raise Corrupt when a page in use is wrong or missing."""
+    from lmdb.verify import VerifyError, verify
+
+    # A writer at work would look like damage.
+    with gate or nullcontext():
+        try:
+            problems = verify(str(folder / "data.mdb"))  # type: ignore[no-untyped-call]
+        except VerifyError as error:
+            problems = [str(error)]
+    if problems:
+        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=datafile.HINT)

@@ -1,0 +1,70 @@
+"""The smallest backend: two dictionaries and a lock. Forgets everything when the process ends.
+
+Read it to learn what the contract in `base` means; use it in tests and for dry runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
+
+from ork.backends.base import Moves
+from ork.core.canonical import Oid
+
+
+class Memory:
+    """A `Backend` in this process only."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._objects: dict[Oid, bytes] = {}
+        self._refs: dict[str, Oid] = {}
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        return self._objects.get(oid)
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted, as they are now."""
+        with self._lock:
+            found = [oid for oid in self._objects if oid.startswith(prefix)]
+        return iter(sorted(found))
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        return self._refs.get(name)
+
+    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+        with self._lock:
+            found = [item for item in self._refs.items() if item[0].startswith(prefix)]
+        return iter(sorted(found, reverse=newest_first))
+
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+        """Store all objects and move all refs, or do nothing and return False."""
+        with self._lock:
+            if any(self._refs.get(name) != old for name, (old, _) in moves.items()):
+                return False
+            for oid, data in objects.items():
+                self._objects.setdefault(oid, data)
+            for name, (_, new) in moves.items():
+                if new is None:
+                    self._refs.pop(name, None)
+                else:
+                    self._refs[name] = new
+        return True
+
+    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
+        """Delete objects, provided that the refs are still exactly `seen`."""
+        doomed = list(oids)  # outside the lock: the caller's iterator may read this backend
+        with self._lock:
+            if self._refs != dict(seen):
+                return False
+            for oid in doomed:
+                self._objects.pop(oid, None)
+        return True
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        self._objects = {}
+        self._refs = {}

@@ -1,0 +1,120 @@
+"""What an object consists of: the entries of a snapshot, the parts of a deploy or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ork.core import graph, tree
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Run, Snapshot, Task, TaskRun, Tree, kind_of
+from ork.errors import NotFound
+from ork.store.resolve import Resolved, snapshot_of, task_runs
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a snapshot or tree."""
+
+    kind: str  # task | blob | tree
+    oid: Oid
+    name: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A snapshot, whole: its tasks in the order in which they can run, and its code files."""
+
+    snapshot: Oid
+    tasks: Mapping[str, Task]
+    files: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDetails:
+    """What became of one task, with the values that it got and gave."""
+
+    taskrun: TaskRun
+    inputs: Json = None
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetails:
+    """A run, whole; tasks in the order in which they can run."""
+
+    oid: Oid
+    run: Run
+    tasks: Mapping[str, TaskDetails] = field(default_factory=dict)
+
+
+def entries(store: Store, found: Resolved) -> list[Entry]:
+    """Return the tasks and code files of a snapshot, or the direct entries of a tree object."""
+    if found.kind == "tree":
+        value = store.get(Tree, found.oid)
+        if value.children:
+            return [Entry(kind="tree", oid=oid, name=f"{byte:02x}") for byte, oid in value.children]
+        return [_entry(store, name, entry) for name, entry in value.entries]
+    snapshot = store.get(Snapshot, snapshot_of(store, found).oid)
+    return [
+        _entry(store, name, entry)
+        for root in (snapshot.tasks, snapshot.files)
+        for name, entry in tree.entries(store.tree, root).items()
+    ]
+
+
+def definition(store: Store, found: Resolved) -> Definition:
+    """Return the whole definition of a deploy, run or snapshot."""
+    oid = snapshot_of(store, found).oid
+    snapshot = store.get(Snapshot, oid)
+    tasks = _tasks(store, snapshot)
+    files = tree.entries(store.tree, snapshot.files).items()
+    return Definition(snapshot=oid, tasks=tasks,
+                      files=tuple(_entry(store, path, entry) for path, entry in files))  # fmt: skip
+
+
+def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
+    """Return a run with all its tasks; one that goes on lacks those that have not started."""
+    states = task_runs(store, run)
+    names = [n for n in _tasks(store, store.get(Snapshot, run.snapshot)) if n in states]
+    tasks = {name: task_details(store, states[name]) for name in names}
+    return RunDetails(oid=oid, run=run, tasks=tasks)
+
+
+def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
+    """Return a task run with its values."""
+    return TaskDetails(
+        taskrun=taskrun,
+        inputs=store.value(taskrun.inputs) if taskrun.inputs else None,
+        output=store.value(taskrun.output) if taskrun.output else None,
+    )
+
+
+def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
+    """Return the run that is meant: a run itself, or the newest one of a workflow's deploy."""
+    if found.run is not None:
+        return found.run, store.get(Run, found.run)
+    if found.workflow is None:
+        raise NotFound(f"{found.text} is a {found.kind}, not a run", hint="write NAME#NUMBER")
+    for _, oid in store.refs(f"runs/{found.workflow}/", newest_first=True):
+        run = store.get(Run, oid)
+        if found.text in (found.workflow, "@") or run.deploy == found.deploy:
+            return oid, run
+    raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
+
+
+def _tasks(store: Store, snapshot: Snapshot) -> dict[str, Task]:
+    oids = tree.entries(store.tree, snapshot.tasks)
+    tasks = {name: store.get(Task, Oid(str(oid))) for name, oid in oids.items()}
+    order = graph.order({name: task.depends_on for name, task in tasks.items()})
+    return {name: tasks[name] for name in order}
+
+
+def _entry(store: Store, name: str, entry: Json) -> Entry:
+    if isinstance(entry, dict):
+        return Entry(kind="blob", oid=Oid(str(entry["blob"])), name=name,
+                     executable=bool(entry["executable"]))  # fmt: skip
+    oid = Oid(str(entry))
+    return Entry(kind=kind_of(store.read(oid)), oid=oid, name=name)

@@ -1,0 +1,221 @@
+"""Where the store is on disk: finding it, making it, and whether it may be trusted.
+
+.ork/config.json    {"backend":"lmdb","format":1}: read before anything else
+.ork/.gitignore     `*`, so that no store is ever committed to git
+.ork/db/            what the backend keeps
+.ork/logs/          plain files, so that `tail -f` works
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+
+from ork.backends.base import Backend
+from ork.errors import Corrupt, StoreError
+
+NAME = ".ork"
+FORMAT = 1
+BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
+_CONFIG_BYTES_MAX = 65536
+
+
+def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
+    """Return the store of a folder: `ORK_DIR`, else the nearest `.ork` here or above.
+
+    The way up ends where the file system does. The store is neither opened nor judged; what
+    `ORK_DIR` names may not even exist.
+    """
+    if chosen := environ.get("ORK_DIR"):
+        return start / chosen
+    start = start.absolute()
+    try:
+        device = start.stat().st_dev
+        for folder in (start, *start.parents):
+            if folder.stat().st_dev != device:
+                return None
+            if (folder / NAME).is_dir():
+                return folder / NAME
+    except OSError:
+        return None  # what may not be looked into holds no store for us
+    return None
+
+
+def create(folder: Path) -> None:
+    """Make an empty store, whole or not at all, readable by nobody but its owner.
+
+    When another process makes the same one at the same time, one of the two stays: both succeed.
+    """
+    unfinished = folder.parent / f"{NAME}.tmp-{os.urandom(6).hex()}"
+    try:
+        _fill(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():
+                raise
+        _sync(folder.parent)
+    except OSError as error:
+        raise StoreError(
+            f"no store can be made in {folder}: {error.strerror}",
+            hint="choose another place by `--store` or ORK_DIR",
+        ) from None
+    finally:
+        if unfinished.exists():
+            from shutil import rmtree
+
+            rmtree(unfinished)
+
+
+def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
+    """Open the backend of a store, for reading only where it cannot be written.
+
+    Raise StoreError for a store of another format, of another owner, or that is none.
+    """
+    _judge(folder, environ)
+    scheme = _scheme(folder)
+    module, _, name = BACKENDS[scheme].partition(":")
+    data = folder / "db"
+    writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
+    backend: Backend = getattr(import_module(module), name).open(data, readonly=not writable)
+    return backend
+
+
+def _fill(folder: Path) -> None:
+    from ork.backends.lmdb import Lmdb
+
+    folder.mkdir(mode=0o700)
+    folder.chmod(0o700)  # what the umask took away is needed below
+    _write(folder / ".gitignore", "*\n")
+    Lmdb.create(folder / "db")
+    _sync(folder / "db")
+    (folder / "logs").mkdir(mode=0o700)
+    (folder / "logs").chmod(0o700)
+    config = {"backend": "lmdb", "format": FORMAT}
+    _write(folder / "config.json", json.dumps(config, separators=(",", ":")) + "\n")
+    _sync(folder)
+
+
+def _write(path: Path, text: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+        os.write(file, text.encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _scheme(folder: Path) -> str:
+    """Return the name of the backend; raise StoreError when this ork cannot read the store."""
+    path = folder / "config.json"
+    try:
+        with path.open("rb") as file:
+            config = json.loads(file.read(_CONFIG_BYTES_MAX))
+        version, scheme = config["format"], config["backend"]
+    except FileNotFoundError:
+        raise StoreError(f"{folder} is not an ork store: it has no config.json") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":1}') from None
+    if version != FORMAT or type(version) is not int:
+        raise StoreError(
+            f"{folder} has store format {version!r}, and this ork reads format {FORMAT}",
+            hint=f"it needs an ork that reads format {version!r}",
+        )
+    if not isinstance(scheme, str) or scheme not in BACKENDS:
+        raise StoreError(f"{folder} uses the backend {scheme!r}, which this ork does not have")
+    return scheme
+
+
+def _judge(folder: Path, environ: Mapping[str, str]) -> None:
+    """Raise StoreError unless the store is the user's own, or named in their configuration.
+
+    Whoever can write a store can write what LMDB, which trusts its file, is going to map.
+    """
+    complaint = _complaint(folder, _own_ids(environ))
+    if complaint and not _is_safe(folder, environ):
+        raise StoreError(
+            complaint,
+            hint=f"if you trust it, add safe_stores = [{json.dumps(str(folder.resolve()))}]"
+            f" to {_configuration(environ)}",
+        )
+
+
+def _complaint(folder: Path, owners: set[int]) -> str | None:
+    """Say what makes a store somebody else's; raise StoreError where it is no store at all."""
+    complaint = None
+    for path in _parts(folder):
+        try:
+            status = path.lstat()
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+        link = stat.S_ISLNK(status.st_mode)
+        if link and path != folder:
+            raise StoreError(f"{path} is a link; nothing in a store is", hint="remove it")
+        if status.st_uid not in owners:
+            complaint = complaint or f"{path} belongs to another user (id {status.st_uid})"
+        elif status.st_mode & stat.S_IWOTH and not link:
+            complaint = complaint or f"{path} can be written by every user"
+    return complaint
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """Yield what decides about a store: the folder, if a link then its target, and the insides."""
+    resolved = folder.resolve()
+    if not resolved.is_dir():
+        raise StoreError(f"there is no store in {folder}", hint="`ork init` makes one")
+    yield folder
+    yield resolved
+    for name in ("config.json", "db", "db/data.mdb", "db/lock.mdb", "db/gate"):
+        if os.path.lexists(resolved / name):
+            yield resolved / name
+
+
+def _own_ids(environ: Mapping[str, str]) -> set[int]:
+    """Return the user's id; for root by way of sudo, the id of who called it as well."""
+    own = {os.geteuid()}
+    caller = environ.get("SUDO_UID", "")
+    if own == {0} and caller.isascii() and caller.isdigit():
+        own.add(int(caller))
+    return own
+
+
+def _is_safe(folder: Path, environ: Mapping[str, str]) -> bool:
+    """Say whether `safe_stores` names the store, or the project that holds it."""
+    import tomllib
+
+    path = _configuration(environ)
+    try:
+        entries = tomllib.loads(path.read_text("utf-8")).get("safe_stores", [])
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise StoreError(f'{path}: safe_stores must be a list of paths, or ["*"]')
+    if "*" in entries:
+        return True
+    home = environ.get("HOME", "")
+    paths = [Path(home + entry[1:] if entry.startswith("~/") else entry) for entry in entries]
+    named = {path.resolve() for path in paths if path.is_absolute()}
+    resolved = folder.resolve()
+    return not named.isdisjoint({resolved, resolved.parent})
+
+
+def _configuration(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
+    return Path(base) / "ork" / "config.toml"

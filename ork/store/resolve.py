@@ -1,0 +1,313 @@
+"""A Revision -> the object that it means in this store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ork.core import revision as grammar
+from ork.core import tree
+from ork.core.canonical import Oid
+from ork.core.objects import Deploy, Operation, Run, Snapshot, TaskRun, is_oid, kind_of
+from ork.core.revision import Revision
+from ork.errors import Ambiguous, NotFound
+from ork.store.store import PREFIX_DIGITS_MIN, Store
+
+if TYPE_CHECKING:
+    from ork.store.load import Loaded
+
+_HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What a revision means: an object, and what led to it as far as it is known.
+
+    `name` is the name of a task, the path of a code file, or None.
+    """
+
+    text: str
+    oid: Oid
+    kind: str
+    workflow: str | None = None
+    deploy: Oid | None = None
+    snapshot: Oid | None = None
+    run: Oid | None = None
+    name: str | None = None
+    source: bool = False  # the text of the workflow file is meant: REV:
+    loaded: Loaded | None = None  # of a file that need not be deployed
+
+
+def resolve(store: Store, text: str, *, now: datetime) -> Resolved:
+    """Return what a revision means; raise NotFound or Ambiguous, with the candidates."""
+    parsed = grammar.parse(text)
+    found = _start(store, parsed, now)
+    for _ in range(parsed.back):
+        found = _parent(store, found, text)
+    if parsed.peel == "snapshot":
+        found = snapshot_of(store, found)
+    elif parsed.peel == "deploy":
+        found = deploy_of(store, found)
+    if parsed.path is not None:
+        found = _inside(store, found, parsed.path)
+    return replace(found, text=text)
+
+
+def deploy_of(store: Store, found: Resolved) -> Resolved:
+    """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot."""
+    oid = found.deploy or _newest_deploy(store, found.snapshot)
+    if oid is None:
+        raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
+    return _deploy(store, oid, found.text)
+
+
+def _newest_deploy(store: Store, snapshot: Oid | None) -> Oid | None:
+    for name in workflows(store):
+        for oid, deploy in history(store, name):
+            if deploy.snapshot == snapshot:
+                return oid
+    return None
+
+
+def snapshot_of(store: Store, found: Resolved) -> Resolved:
+    """Return the snapshot of a deploy, run or snapshot."""
+    if found.snapshot is None:
+        raise NotFound(f"{found.text} is a {found.kind}; a workflow, deploy or run is wanted here")
+    return replace(found, oid=found.snapshot, kind="snapshot")
+
+
+def workflows(store: Store) -> list[str]:
+    """Return the names of all deployed workflows, sorted."""
+    return [name for name, _ in store.refs("workflows/")]
+
+
+def head(store: Store, workflow: str) -> Oid:
+    """Return the newest deploy of a workflow; raise NotFound with names that are near."""
+    oid = store.ref(f"workflows/{workflow}")
+    if oid is None:
+        raise _unknown(store, workflow)
+    return oid
+
+
+def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield a workflow's deploys, newest first, by first parents. No recursion."""
+    oid = start or store.ref(f"workflows/{workflow}")
+    seen: set[Oid] = set()
+    while oid is not None and oid not in seen:
+        seen.add(oid)  # a hash cannot contain itself, but a damaged store must not hang us
+        deploy = store.get(Deploy, oid)
+        yield oid, deploy
+        oid = deploy.parents[0] if deploy.parents else None
+
+
+def find_run(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
+    """Return the run WORKFLOW#NUMBER as it is now."""
+    pin = store.ref(f"numbers/{workflow}/{number:010d}")
+    if pin is None:
+        newest = next(iter(store.refs(f"numbers/{workflow}/", newest_first=True)), None)
+        hint = f"the newest is {workflow}#{int(newest[0])}" if newest else "it has no runs"
+        raise NotFound(f"no run {workflow}#{number}", hint=hint)
+    return run_of_id(store, workflow, store.get(Run, pin).id)
+
+
+def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:
+    """Return the run with this id as it is now."""
+    oid = store.ref(f"runs/{workflow}/{run_id}")
+    if oid is None:
+        raise NotFound(f"no run {run_id} of {workflow}")
+    return oid, store.get(Run, oid)
+
+
+def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
+    """Return task name -> TaskRun of a run, also of one that goes on; unstarted ones are absent."""
+    if run.tasks is not None:
+        entries = tree.entries(store.tree, run.tasks)
+        return {name: store.get(TaskRun, Oid(str(oid))) for name, oid in entries.items()}
+    return {name: store.get(TaskRun, oid) for name, oid in store.refs(f"active/{run.id}/")
+            if name != ".run"}  # fmt: skip
+
+
+def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
+    if parsed.file is not None:
+        from ork.store.load import load
+
+        loaded = load(store, Path(parsed.file))
+        return Resolved(text=parsed.text, oid=loaded.snapshot, kind="snapshot", loaded=loaded,
+                        workflow=loaded.definition.name, snapshot=loaded.snapshot)  # fmt: skip
+    if parsed.run is not None:
+        return _run_by_id(store, parsed.run)
+    name = str(parsed.name)
+    if name == "@":
+        name = _only_workflow(store)
+    if parsed.number is not None:
+        oid, run = find_run(store, name, parsed.number)
+        return _run(store, oid, run, parsed.text)
+    if parsed.tag is not None:
+        tagged = store.ref(f"tags/{name}/{parsed.tag}")
+        if tagged is None:
+            labels = [label for label, _ in store.refs(f"tags/{name}/")]
+            hint = f"its tags: {', '.join(labels[:10])}" if labels else None
+            raise NotFound(f"{name} has no tag {parsed.tag!r}", hint=hint)
+        return _deploy(store, tagged, parsed.text)
+    if parsed.at is not None:
+        return _deploy(store, _at(store, name, parsed.at, now), parsed.text)
+    head_oid = store.ref(f"workflows/{name}")
+    if head_oid is not None:
+        return _deploy(store, head_oid, parsed.text)
+    return _by_prefix(store, name, parsed.text)
+
+
+def _only_workflow(store: Store) -> str:
+    names = workflows(store)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise NotFound("there is no workflow yet", hint="`ork deploy FILE` makes one")
+    raise Ambiguous("`@` means the only workflow, and there are several", candidates=names[:20])
+
+
+def _by_prefix(store: Store, name: str, text: str) -> Resolved:
+    if not _HEX.fullmatch(name):
+        raise _unknown(store, name)
+    if is_oid(name) and not store.has(Oid(name)):
+        raise NotFound(f"no object {name}")
+    try:
+        oid = Oid(name) if is_oid(name) else store.find(name)
+    except NotFound:
+        raise _unknown(store, name) from None
+    value = store.read(oid)
+    if isinstance(value, Deploy):
+        return _deploy(store, oid, text)
+    if isinstance(value, Run):
+        return _run(store, oid, value, text)
+    snapshot = oid if isinstance(value, Snapshot) else None
+    return Resolved(text=text, oid=oid, kind=kind_of(value), snapshot=snapshot)
+
+
+def _deploy(store: Store, oid: Oid, text: str) -> Resolved:
+    deploy = store.get(Deploy, oid)
+    return Resolved(text=text, oid=oid, kind="deploy", workflow=deploy.workflow, deploy=oid,
+                    snapshot=deploy.snapshot)  # fmt: skip
+
+
+def _run(store: Store, oid: Oid, run: Run, text: str) -> Resolved:
+    return Resolved(text=text, oid=oid, kind="run", workflow=run.workflow, deploy=run.deploy,
+                    snapshot=run.snapshot, run=oid)  # fmt: skip
+
+
+def _run_by_id(store: Store, prefix: str) -> Resolved:
+    found = [(workflow, run_id, oid) for workflow in workflows_with_runs(store)
+             for run_id, oid in _runs_starting(store, workflow, prefix)]  # fmt: skip
+    if not found:
+        raise NotFound(f"no run has an id that starts with {prefix!r}")
+    if len(found) > 1:
+        lines = [f"{run_id}  {workflow}" for workflow, run_id, _ in found[:10]]
+        raise Ambiguous(f"{prefix} is the start of several run ids", candidates=lines)
+    _, run_id, oid = found[0]
+    return _run(store, oid, store.get(Run, oid), f"run:{run_id}")
+
+
+def workflows_with_runs(store: Store) -> list[str]:
+    """Return the names of workflows that have runs; one look-up per workflow, not per run."""
+    return [name for name in workflows(store)
+            if next(iter(store.refs(f"numbers/{name}/")), None) is not None]  # fmt: skip
+
+
+def _runs_starting(store: Store, workflow: str, prefix: str) -> Iterator[tuple[str, Oid]]:
+    for index, (rest, oid) in enumerate(store.refs(f"runs/{workflow}/{prefix}")):
+        if index > 10:
+            return
+        yield prefix + rest, oid
+
+
+def _parent(store: Store, found: Resolved, text: str) -> Resolved:
+    found = deploy_of(store, found)
+    parents = store.get(Deploy, found.oid).parents
+    if not parents:
+        raise NotFound(
+            f"{text}: the history does not reach that far back",
+            hint=f"`ork log {found.workflow}` lists the deploys",
+        )
+    return _deploy(store, parents[0], text)
+
+
+def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
+    """Return what the head was N moves ago, or at a moment, by the log of operations."""
+    ref = f"workflows/{workflow}"
+    head(store, workflow)
+    moves = (
+        (operation.time, new)
+        for operation in operations(store)
+        for name, _, new in operation.moves
+        if name == ref
+    )
+    if at.isascii() and at.isdigit():
+        for index, (_, new) in enumerate(moves):
+            if index == int(at) and new is not None:
+                return new
+        raise NotFound(f"{workflow} has not moved {at} times")
+    moment = grammar.parse_moment(at, now, end_of_day=True)
+    for time, new in moves:
+        if time <= moment and new is not None:
+            return new
+    raise NotFound(f"{workflow} was not deployed yet at {at}")
+
+
+def operations(store: Store) -> Iterator[Operation]:
+    """Yield the operations that moved heads and tags, newest first."""
+    oid = store.ref("ops")
+    while oid is not None:
+        operation = store.get(Operation, oid)
+        yield operation
+        oid = operation.parent
+
+
+def _inside(store: Store, found: Resolved, path: str) -> Resolved:
+    """Return the task, task run, code file or YAML text that REV:PATH means."""
+    if path == "":
+        return replace(found if found.loaded else deploy_of(store, found), source=True)
+    snapshot_oid = snapshot_of(store, found).oid
+    snapshot = store.get(Snapshot, snapshot_oid)
+    task = tree.lookup(store.tree, snapshot.tasks, path)
+    if found.kind == "run" and found.run is not None and task is not None:
+        return _task_run(store, found, path)
+    if task is not None:
+        return replace(found, oid=Oid(str(task)), kind="task", name=path)
+    file = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
+    if isinstance(file, dict):
+        return replace(found, oid=Oid(str(file["blob"])), kind="blob", name=path)
+    names = [*tree.entries(store.tree, snapshot.tasks), *tree.entries(store.tree, snapshot.files)]
+    raise NotFound(f"{found.text} has no task or code file {path!r}", hint=_near(path, names))
+
+
+def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
+    run = store.get(Run, Oid(str(found.run)))
+    started = store.ref(f"active/{run.id}/{name}")
+    oid = tree.lookup(store.tree, run.tasks, name) if run.tasks else started
+    if oid is None:
+        raise NotFound(f"{found.text}: the task {name} has not started")
+    return replace(found, oid=Oid(str(oid)), kind="taskrun", name=name)
+
+
+def _unknown(store: Store, name: str) -> NotFound:
+    names = workflows(store)
+    if not names:
+        return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",
+                        hint="`ork deploy FILE` deploys one")  # fmt: skip
+    hint = _near(name, names) or "`ork status` lists the deployed ones"
+    if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
+        hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
+    return NotFound(f"no workflow or object named {name!r}", hint=hint)
+
+
+def _near(name: str, names: list[str]) -> str | None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, names[:10_000], n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are: {', '.join(names[:10])}" if names else None

@@ -1,0 +1,239 @@
+"""Typed, checked objects and compare-and-set refs over a backend.
+
+`Store` encodes, hashes, checks the hash on every read, decodes and caches. It knows no workflow
+file and no command line. Refs (docs/format.md):
+
+    workflows/NAME              -> Deploy     the head of a workflow
+    tags/WORKFLOW/LABEL         -> Deploy
+    runs/WORKFLOW/RUN-ID        -> Run        ids begin with the time
+    numbers/WORKFLOW/NNNNNNNNNN -> Run        the pin of run #N; names its id, never moves
+    active/RUN-ID/TASK          -> TaskRun    while the run goes on; `.run` is the run itself
+    tally/DEPLOY                -> Blob       how the runs of a deploy went; can be rebuilt
+    ops                         -> Operation  the newest; the chain is the reflog and the undo log
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from ork.backends.base import Backend
+from ork.core import canonical
+from ork.core.canonical import Json, Oid, hash_bytes
+from ork.core.objects import (
+    Blob,
+    Object,
+    Operation,
+    Tree,
+    decode_object,
+    encode_object,
+    kind_of,
+)
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+
+CACHE_OBJECTS_MAX = 8192
+PREFIX_DIGITS_MIN = 4
+SHORT_DIGITS_MIN = 8
+RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Who moves a ref, when, and by which command: what an Operation and a Deploy record."""
+
+    time: datetime
+    author: str
+    argv: tuple[str, ...] = ()
+
+
+class Store:
+    """The objects and refs of one project. Safe for threads; not to be used after a fork."""
+
+    def __init__(self, backend: Backend, *, folder: Path | None = None) -> None:
+        self.backend = backend
+        self.folder = folder  # `.ork`; None for a store in memory
+        self._cache: dict[Oid, Object] = {}
+        self._held: dict[Oid, bytes] = {}
+
+    @property
+    def project(self) -> Path:
+        """The folder that the store belongs to; paths of workflow files are relative to it."""
+        return self.folder.parent if self.folder else Path.cwd()
+
+    def raw(self, oid: Oid) -> bytes:
+        """Return the stored bytes of an object, checked against its name."""
+        data = self.backend.get(oid)
+        if data is None:
+            data = self._held.get(oid)
+            if data is None:
+                raise Corrupt(f"object {oid} is missing from the store")
+        if hash_bytes(data) != oid:
+            raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
+        return data
+
+    def read(self, oid: Oid) -> Object:
+        """Return an object, checked and decoded."""
+        found = self._cache.get(oid)
+        if found is None:
+            found = decode_object(self.raw(oid))
+            if not isinstance(found, Blob):
+                if len(self._cache) >= CACHE_OBJECTS_MAX:
+                    self._cache.clear()
+                self._cache[oid] = found
+        return found
+
+    def get(self, kind: type[T], oid: Oid) -> T:
+        """Return an object that must be of this class; raise Corrupt when it is another."""
+        found = self.read(oid)
+        if not isinstance(found, kind):
+            raise Corrupt(f"object {oid} is a {kind_of(found)}, not a {kind.__name__.lower()}")
+        return found
+
+    def tree(self, oid: Oid) -> Tree:
+        """Return one tree object: the reader that `ork.core.tree` asks for."""
+        return self.get(Tree, oid)
+
+    def blob(self, oid: Oid) -> bytes:
+        """Return the bytes of a blob."""
+        return self.get(Blob, oid).data
+
+    def value(self, oid: Oid) -> Json:
+        """Return the JSON value that a blob holds."""
+        return canonical.decode(self.blob(oid))
+
+    def has(self, oid: Oid) -> bool:
+        """Say whether the store, or what it holds for now, has this object."""
+        return oid in self._held or self.backend.get(oid) is not None
+
+    def hold(self, objects: Mapping[Oid, bytes]) -> None:
+        """Make objects readable here without storing them: a file that is not deployed."""
+        self._held.update(objects)
+
+    def held(self) -> Mapping[Oid, bytes]:
+        """Return what `hold` was given."""
+        return self._held
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of a ref, or None."""
+        return self.backend.ref(name)
+
+    def refs(self, prefix: str, *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+        """Yield (name without the prefix, target), sorted by name."""
+        for name, oid in self.backend.refs(prefix, newest_first=newest_first):
+            yield name[len(prefix) :], oid
+
+    def find(self, prefix: str) -> Oid:
+        """Return the one object whose oid starts with these hex digits, at least four."""
+        candidates = []
+        for oid in self.backend.oids(prefix):
+            candidates.append(oid)
+            if len(candidates) > 10:
+                break
+        candidates += [oid for oid in self._held if oid.startswith(prefix)]
+        candidates = sorted(set(candidates))
+        if not candidates:
+            raise NotFound(f"no object starts with {prefix}")
+        if len(candidates) > 1:
+            lines = [f"{oid[:16]}  {kind_of(self.read(oid))}" for oid in candidates]
+            raise Ambiguous(f"{prefix} is the start of several objects", candidates=lines)
+        return candidates[0]
+
+    def short(self, oid: Oid) -> str:
+        """Return the shortest prefix, of at least eight digits, that names only this object."""
+        digits = SHORT_DIGITS_MIN
+        for other in self.backend.oids(oid[:digits]):
+            while other != oid and other.startswith(oid[:digits]):
+                digits += 1
+        return oid[:digits]
+
+    def transaction(self, stamp: Stamp | None = None) -> Transaction:
+        """Begin a transaction; with a stamp, moves of heads and tags become an Operation."""
+        return Transaction(self, stamp)
+
+    def close(self) -> None:
+        """Release the backend. Idempotent."""
+        self.backend.close()
+
+
+@dataclass(slots=True)
+class Transaction:
+    """Objects and moves that become durable together when the `with` block ends, or not at all.
+
+    Raises Conflict when a ref is not at the old value that was given for it.
+    """
+
+    store: Store
+    stamp: Stamp | None = None
+    objects: dict[Oid, bytes] = field(default_factory=dict)
+    moves: dict[str, tuple[Oid | None, Oid | None]] = field(default_factory=dict)
+
+    def add(self, value: Object) -> Oid:
+        """Add an object and return its oid."""
+        data = encode_object(value)
+        oid = hash_bytes(data)
+        self.objects[oid] = data
+        return oid
+
+    def add_value(self, value: Json) -> Oid:
+        """Add a JSON value as a blob of its canonical bytes."""
+        return self.add(Blob(canonical.encode(value)))
+
+    def add_all(self, objects: Mapping[Oid, bytes]) -> None:
+        """Add objects that are encoded already."""
+        self.objects.update(objects)
+
+    def move(self, ref: str, *, old: Oid | None, new: Oid | None) -> None:
+        """Move a ref, provided that it is at `old`; None is absent."""
+        self.moves[ref] = (old, new)
+
+    def commit(self) -> None:
+        """Write everything, durably; what `with` does at its end."""
+        if not self.objects and not self.moves:
+            return
+        recorded = [(ref, *self.moves[ref]) for ref in sorted(self.moves)
+                    if ref.startswith(RECORDED)]  # fmt: skip
+        while True:
+            objects, moves = self.objects, self.moves
+            if recorded and self.stamp:
+                objects, moves = self._with_operation(tuple(recorded), self.stamp)
+            if self.store.backend.write(objects, moves):
+                return
+            self._check_moves()
+            # Only the chain of operations has moved on: another workflow was deployed meanwhile.
+
+    def _with_operation(
+        self, recorded: tuple[tuple[str, Oid | None, Oid | None], ...], stamp: Stamp
+    ) -> tuple[dict[Oid, bytes], dict[str, tuple[Oid | None, Oid | None]]]:
+        parent = self.store.ref("ops")
+        data = encode_object(
+            Operation(parent=parent, time=stamp.time, author=stamp.author, argv=stamp.argv,
+                      moves=recorded)
+        )  # fmt: skip
+        oid = hash_bytes(data)
+        return {**self.objects, oid: data}, {**self.moves, "ops": (parent, oid)}
+
+    def _check_moves(self) -> None:
+        for ref, (old, _) in self.moves.items():
+            if self.store.ref(ref) != old:
+                raise Conflict(
+                    f"{ref} was moved by somebody else; nothing was written",
+                    hint="look at what changed, then run the command again",
+                )
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.commit()

@@ -1,0 +1,197 @@
+"""What the other processes of `test_lmdb.py` do: `python -m tests.backends.children NAME DIR`."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ork.backends.gate import Gate
+from ork.backends.lmdb import READERS_MAX, Lmdb
+from ork.core.canonical import Oid, hash_bytes
+from ork.errors import OrkError
+
+BATCH_OBJECTS = 20
+
+
+class Unchecked(Lmdb):
+    """The negative control: moves refs wherever they are."""
+
+    def _unmoved(self, txn: Any, steps: Any) -> bool:
+        return True
+
+
+class Interrupted(Lmdb):
+    """Does something drastic inside its write transaction."""
+
+    def _unmoved(self, txn: Any, steps: Any) -> bool:
+        for oid, data in batch(0).items():
+            txn.put(b"o" + bytes.fromhex(oid), data)
+        self.drastic()
+        return super()._unmoved(txn, steps)
+
+    def drastic(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Stuck(Interrupted):
+    def drastic(self) -> None:
+        say("inside")
+        time.sleep(600)
+
+
+def batch(number: int) -> dict[Oid, bytes]:
+    """Return the objects of one write of `write_batches`; the ref `newest` names the number."""
+    contents = [b"%d %d" % (number, item) * 50 for item in range(BATCH_OBJECTS)]
+    return {hash_bytes(data): data for data in contents}
+
+
+def as_oid(number: int) -> Oid:
+    return Oid(f"{number:064x}")
+
+
+def as_number(oid: Oid | None) -> int:
+    return int(oid or "0", 16)
+
+
+def say(text: object) -> None:
+    print(text, flush=True)
+
+
+def increment(folder: Path, kind: str, times: str) -> None:
+    """Count up one ref together with other processes; print how often that succeeded."""
+    backend = {"Lmdb": Lmdb, "Unchecked": Unchecked}[kind].open(folder)
+    say("ready")
+    sys.stdin.readline()
+    wins = 0
+    for _ in range(int(times)):
+        old = backend.ref("counter")
+        wins += backend.write({}, {"counter": (old, as_oid(as_number(old) + 1))})
+    say(wins)
+    backend.close()
+
+
+def write_batches(folder: Path) -> None:
+    """Write one batch after the other until killed; print each number once it is written."""
+    backend = Lmdb.open(folder)
+    number = as_number(backend.ref("newest"))
+    while True:
+        old, new = backend.ref("newest"), as_oid(number := number + 1)
+        assert backend.write(batch(number), {"newest": (old, new)})
+        say(number)
+
+
+def die_inside(folder: Path) -> None:
+    """Be killed within a write transaction that has put objects."""
+    Interrupted.open(folder).write({}, {"head": (None, as_oid(1))})
+
+
+def stay_inside(folder: Path) -> None:
+    """Never end a write transaction."""
+    Stuck.open(folder).write({}, {"head": (None, as_oid(1))})
+
+
+def hold_gate(folder: Path) -> None:
+    """Hold the gate until killed."""
+    with Gate(folder / "gate"):
+        say("inside")
+        time.sleep(600)
+
+
+def wait_at_gate(folder: Path) -> None:
+    """Write, behind somebody who holds the gate."""
+    backend = Lmdb.open(folder)
+    say("waiting")
+    try:
+        backend.write({}, {"head": (None, as_oid(1))})
+    except KeyboardInterrupt:
+        say("interrupted")
+
+
+def fork(folder: Path) -> None:
+    """Use a store in a forked child; print what each use says there."""
+    backend = Lmdb.open(folder)
+    backend.write({}, {"head": (None, as_oid(1))})
+    if os.fork() == 0:
+        uses = [
+            lambda: backend.get(as_oid(1)),
+            lambda: backend.ref("head"),
+            lambda: list(backend.refs()),
+            lambda: list(backend.oids()),
+            lambda: backend.write({}, {}),
+            lambda: backend.sweep([], {}),
+            lambda: Lmdb.open(folder),
+        ]
+        for use in uses:
+            try:
+                say(f"worked: {use()}")
+            except OrkError as error:
+                say(type(error).__name__ + ": " + error.message)
+        backend.close()
+        os._exit(0)
+    os.wait()
+    assert backend.write({}, {"head": (as_oid(1), as_oid(2))})
+    say(f"parent: {as_number(backend.ref('head'))}")
+    backend.close()
+
+
+def read_only(folder: Path) -> None:
+    """Read and write where only reading is possible, as a user whom permissions bind."""
+    os.chdir(folder)  # for the folders above may be closed to that user
+    here = Path()
+    for path in (here, *here.iterdir()):
+        path.chmod(0o500 if path.is_dir() else 0o400)
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    for readonly in (False, True):
+        try:
+            backend = Lmdb.open(here, readonly=readonly)
+        except OrkError as error:
+            say(f"refused: {error.message}")
+        else:
+            say(f"head: {as_number(backend.ref('head'))}")
+            try:
+                backend.write({}, {"head": (None, None)})
+            except OrkError as error:
+                say(f"refused: {error.message}")
+            backend.close()
+
+
+def read_and_die(folder: Path) -> None:
+    """Fill the table of readers, and be killed."""
+    backend = Lmdb.open(folder)
+    transactions = [backend._begin() for _ in range(READERS_MAX)]
+    say(len(transactions))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def grow(folder: Path) -> None:
+    """Write four million bytes."""
+    backend = Lmdb.open(folder)
+    data = os.urandom(4_000_000)
+    assert backend.write({hash_bytes(data): data}, {"head": (None, as_oid(1))})
+    backend.close()
+
+
+def cramped(folder: Path) -> None:
+    """Use the store with 4 GiB of address space."""
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    backend = Lmdb.open(folder)
+    assert backend.write({}, {"head": (None, as_oid(1))})
+    say(as_number(backend.ref("head")))
+    backend.close()
+
+
+def create(folder: Path) -> None:
+    """Make a store."""
+    Lmdb.create(folder)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

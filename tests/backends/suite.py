@@ -1,0 +1,268 @@
+"""What every backend promises. `test_backends.py` runs this for each of them.
+
+A module that takes these tests in provides the fixture `backend`, an empty one.
+"""
+
+from __future__ import annotations
+
+import threading
+from itertools import islice
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ork.backends.base import Backend
+from ork.core.canonical import Oid, hash_bytes
+
+A, B, C = (Oid(digit * 64) for digit in "abc")
+
+
+def fill(backend: Backend, *contents: bytes) -> list[Oid]:
+    """Write these objects; return their oids, sorted."""
+    objects = {hash_bytes(data): data for data in contents}
+    assert backend.write(objects, {})
+    return sorted(objects)
+
+
+def point(backend: Backend, *names: str) -> None:
+    """Create these refs, all at A."""
+    assert backend.write({}, dict.fromkeys(names, (None, A)))
+
+
+def names(backend: Backend, prefix: str = "", *, newest_first: bool = False) -> list[str]:
+    return [name for name, _ in backend.refs(prefix, newest_first=newest_first)]
+
+
+def test_absent_is_none(backend: Backend) -> None:
+    assert backend.get(A) is None
+    assert backend.ref("workflows/etl") is None
+    assert backend.ref("") is None
+    assert list(backend.oids()) == []
+    assert list(backend.refs()) == []
+
+
+def test_written_can_be_read(backend: Backend) -> None:
+    (oid,) = fill(backend, b"hello")
+    assert backend.get(oid) == b"hello"
+
+
+def test_writing_twice_is_harmless(backend: Backend) -> None:
+    (oid,) = fill(backend, b"hello")
+    fill(backend, b"hello", b"other")
+    assert backend.get(oid) == b"hello"
+
+
+def test_a_present_object_is_never_overwritten(backend: Backend) -> None:
+    assert backend.write({A: b"first"}, {})
+    assert backend.write({A: b"second"}, {})
+    assert backend.get(A) == b"first"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2000, 4096, 10_000_000])
+def test_objects_of_any_size_come_back(backend: Backend, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (oid,) = fill(backend, data)
+    assert backend.get(oid) == data
+
+
+def test_writing_nothing_succeeds(backend: Backend) -> None:
+    assert backend.write({}, {})
+
+
+def test_oids_are_sorted(backend: Backend) -> None:
+    oids = fill(backend, *(b"%d" % number for number in range(300)))
+    assert list(backend.oids()) == oids
+
+
+def test_oids_are_found_by_prefixes_of_even_and_odd_length(backend: Backend) -> None:
+    oids = fill(backend, *(b"%d" % number for number in range(300)))
+    wanted = oids[150]
+    for length in (0, 1, 2, 3, 4, 5, 31, 63, 64):
+        prefix = wanted[:length]
+        assert list(backend.oids(prefix)) == [oid for oid in oids if oid.startswith(prefix)]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["f" * 64, "A", "ab cd", "xyz", "0x", "a" * 65, "\N{GREEK SMALL LETTER ALPHA}"]
+)
+def test_no_oid_starts_with_what_is_not_there(backend: Backend, prefix: str) -> None:
+    fill(backend, b"hello")
+    assert backend.write({A: b"", Oid("ab" + "cd" * 31): b""}, {})
+    assert list(backend.oids(prefix)) == []
+
+
+def test_first_and_last_oid_are_found(backend: Backend) -> None:
+    first, last = Oid("0" * 64), Oid("f" * 64)
+    assert backend.write({first: b"", last: b""}, {"zzz": (None, A)})
+    assert list(backend.oids()) == [first, last]
+    assert list(backend.oids("f")) == [last]
+
+
+@pytest.mark.slow
+def test_more_oids_than_a_page_are_all_found(backend: Backend) -> None:
+    oids = fill(backend, *(b"%d" % number for number in range(10_000)))
+    assert list(backend.oids()) == oids
+
+
+def test_a_ref_is_created_moved_and_removed(backend: Backend) -> None:
+    assert backend.write({}, {"head": (None, A)})
+    assert backend.ref("head") == A
+    assert backend.write({}, {"head": (A, B)})
+    assert backend.ref("head") == B
+    assert backend.write({}, {"head": (B, None)})
+    assert backend.ref("head") is None
+    assert list(backend.refs()) == []
+
+
+def test_a_ref_may_stay_where_it_is(backend: Backend) -> None:
+    point(backend, "head")
+    assert backend.write({}, {"head": (A, A)})
+    assert not backend.write({}, {"head": (B, B)})
+    assert backend.ref("head") == A
+
+
+def test_absence_can_be_asked_for(backend: Backend) -> None:
+    point(backend, "taken")
+    assert backend.write({}, {"free": (None, None)})
+    assert not backend.write({}, {"taken": (None, None)})
+    assert names(backend) == ["taken"]
+
+
+@pytest.mark.parametrize("stale", [(None, B), (B, C), (B, None)])
+def test_a_stale_move_writes_nothing(
+    backend: Backend, stale: tuple[Oid | None, Oid | None]
+) -> None:
+    point(backend, "head")
+    moves = {"a/new": (None, B), "head": stale, "z/new": (None, B)}
+    assert not backend.write({C: b"data"}, moves)
+    assert list(backend.refs()) == [("head", A)]
+    assert list(backend.oids()) == []
+
+
+def test_names_are_text_and_not_patterns(backend: Backend) -> None:
+    everything = ["a", "a%", "a%b", "a*", "a_", "a_b", "a?", "aXb", "ab", "[a]", "A", "é", "😀"]
+    point(backend, *everything)
+    assert names(backend) == sorted(everything)
+    for prefix in everything:
+        assert names(backend, prefix) == sorted(n for n in everything if n.startswith(prefix))
+        assert backend.ref(prefix) == A
+    assert names(backend, "a/") == []
+
+
+def test_newest_first_is_the_same_backwards(backend: Backend) -> None:
+    point(backend, "runs/a/1", "runs/a/2", "runs/a/3", "runs/a0", "runs/b/1", "x")
+    assert names(backend, "runs/a/", newest_first=True) == ["runs/a/3", "runs/a/2", "runs/a/1"]
+    assert names(backend, newest_first=True) == names(backend)[::-1]
+    assert names(backend, "none", newest_first=True) == []
+
+
+def test_refs_and_objects_do_not_meet(backend: Backend) -> None:
+    assert backend.write({Oid("ff" * 32): b"data"}, {"\x00": (None, A), "o": (None, B)})
+    assert names(backend) == ["\x00", "o"]
+    assert names(backend, newest_first=True) == ["o", "\x00"]
+    assert list(backend.oids()) == ["ff" * 32]
+
+
+@pytest.mark.parametrize("count", [511, 512, 513, 1300])
+def test_more_refs_than_a_page_come_in_order_both_ways(backend: Backend, count: int) -> None:
+    expected = [f"runs/etl/{number:05}" for number in range(count)]
+    point(backend, *expected, "runs/etk", "runs/etm")
+    assert names(backend, "runs/etl/") == expected
+    assert names(backend, "runs/etl/", newest_first=True) == expected[::-1]
+
+
+def test_refs_may_change_while_they_are_read(backend: Backend) -> None:
+    point(backend, *(f"{number:05}" for number in range(1200)))
+    reading = backend.refs(newest_first=True)
+    assert [name for name, _ in islice(reading, 2)] == ["01199", "01198"]
+    assert backend.write({}, {f"{number:05}": (A, None) for number in range(600, 1200)})
+    rest = [name for name, _ in reading]
+    assert rest[-600:] == [f"{number:05}" for number in reversed(range(600))]
+
+
+def test_sweep_deletes_what_is_named(backend: Backend) -> None:
+    first, second, third = fill(backend, b"1", b"2", b"3")
+    point(backend, "head")
+    assert backend.sweep([first, third, B], {"head": A})
+    assert list(backend.oids()) == [second]
+    assert backend.get(first) is None
+    assert backend.ref("head") == A
+
+
+@pytest.mark.parametrize("seen", [{}, {"head": B}, {"head": A, "more": A}, {"other": A}])
+def test_sweep_refuses_when_refs_moved(backend: Backend, seen: dict[str, Oid]) -> None:
+    oids = fill(backend, b"1", b"2")
+    point(backend, "head")
+    assert not backend.sweep(oids, seen)
+    assert list(backend.oids()) == oids
+
+
+def test_sweep_may_read_the_backend_it_sweeps(backend: Backend) -> None:
+    fill(backend, b"1", b"2")
+    assert backend.sweep(backend.oids(), {})
+    assert list(backend.oids()) == []
+
+
+def test_one_of_many_threads_wins(backend: Backend) -> None:
+    wins: list[int] = []
+    start = threading.Barrier(8)
+
+    def race(number: int) -> None:
+        start.wait()
+        if backend.write({}, {"head": (None, Oid(f"{number:064x}"))}):
+            wins.append(number)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = wins
+    assert backend.ref("head") == f"{winner:064x}"
+
+
+def test_threads_that_write_and_read_lose_nothing(backend: Backend) -> None:
+    def add(number: int) -> None:
+        for step in range(20):
+            data = b"%d %d" % (number, step)
+            assert backend.write({hash_bytes(data): data}, {f"{number}/{step:02}": (None, A)})
+            assert backend.get(hash_bytes(data)) == data
+            assert len(list(backend.refs(f"{number}/"))) == step + 1
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(backend.oids())) == len(names(backend)) == 80
+
+
+TEXTS = st.text("ab/%\0é😀\U0010ffff", min_size=1, max_size=4)
+TARGETS = st.sampled_from([None, A, B])
+
+
+@settings(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.dictionaries(TEXTS, st.tuples(TARGETS, TARGETS), max_size=3), max_size=12))
+def test_moves_are_what_a_dictionary_would_do(
+    backend: Backend, writes: list[dict[str, tuple[Oid | None, Oid | None]]]
+) -> None:
+    model = dict(backend.refs())  # of the example before
+    for moves in writes:
+        fits = all(model.get(name) == old for name, (old, _) in moves.items())
+        assert backend.write({}, moves) == fits
+        if fits:
+            model |= {name: new for name, (_, new) in moves.items() if new is not None}
+            for name in [name for name, (_, new) in moves.items() if new is None]:
+                model.pop(name, None)
+        assert list(backend.refs()) == sorted(model.items())
+        assert list(backend.refs("a", newest_first=True)) == sorted(
+            (item for item in model.items() if item[0].startswith("a")), reverse=True
+        )
+
+
+def test_close_may_be_called_twice(backend: Backend) -> None:
+    backend.close()
+    backend.close()
