@@ -28,3 +28,14 @@ class Executor(Protocol):
     def close(self) -> None:
         """Kill what still runs and leave no process behind. Idempotent."""
         ...
+
+
+EXECUTORS = {"local": "ork.executors.local:Local"}
+
+
+def make(name: str, slots: int) -> Executor:
+    """Return a new executor by its name; its module is imported now, not before."""
+    from importlib import import_module
+
+    module, _, attribute = EXECUTORS[name].partition(":")
+    return getattr(import_module(module), attribute)(slots)  # type: ignore[no-any-return]

@@ -1,0 +1,187 @@
+"""Process trees: start one, see whether it lives, end all of it. Knows no job.
+
+A tree is a session of its own. Its processes are known by that session and by a cookie, a random
+word in their environment, so that one which moved to a session of its own is found as well. Only a
+process that leaves the session *and* clears its environment escapes; where there is no /proc (not
+Linux), so does one that leaves the group.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+COOKIE = "ORK_COOKIE"
+KILL_SECONDS_MAX = 5.0  # a process in an uninterruptible system call outlives even SIGKILL
+PROC = "/proc"
+
+
+class Tree:
+    """One started program and everything it starts."""
+
+    __slots__ = ("_pidfd", "_popen", "_token", "pid")
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str | None,
+        output: int,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """Start `words` in a new session; raise OSError when that cannot be done."""
+        token = secrets.token_hex(12)
+        outer = os.environ.get(COOKIE)  # ork inside a task: the outer ork must find our children
+        cookie = f"{outer}.{token}" if outer else token
+        self._token = token.encode()
+        self._popen = subprocess.Popen(
+            words,
+            env={**environment, COOKIE: cookie},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+        self.pid = self._popen.pid
+        self._pidfd = -1
+        if hasattr(os, "pidfd_open"):
+            try:
+                self._pidfd = os.pidfd_open(self.pid)
+            except OSError:  # an old kernel, or no descriptor left: the owner polls
+                pass
+
+    @property
+    def cookie(self) -> str:
+        """Return the random word that all processes of the tree carry in their environment."""
+        return self._token.decode()
+
+    @property
+    def pidfd(self) -> int:
+        """Return a descriptor that becomes readable when the first process ends, or -1."""
+        return self._pidfd
+
+    def status(self) -> int | None:
+        """Return how the first process ended: exit code, or minus the signal; None if it runs."""
+        return self._popen.poll()
+
+    def members(self) -> list[int]:
+        """Return the living processes of the tree, the first one included."""
+        return [pid for pid in _processes() if self._belongs(pid)]
+
+    def left_over(self) -> bool:
+        """Say whether the tree has a process besides the first one; cheap, for every task."""
+        return any(pid != self.pid and self._belongs(pid) for pid in _newer(self.pid))
+
+    def quiet(self) -> bool:
+        """Say whether the first process has ended and no other of the tree lives."""
+        if self.status() is None:
+            return False
+        self._reap()
+        if not _signal_group(self.pid, 0):
+            return not self.left_over()
+        # A zombie that its parent has not reaped counts in a group, but does not live.
+        return os.path.exists(f"{PROC}/self/stat") and not self.members()
+
+    def terminate(self) -> None:
+        """Ask every process of the tree to end (SIGTERM)."""
+        _signal_group(self.pid, signal.SIGTERM)
+        for pid in self.members():
+            if _group(pid) != self.pid:
+                _signal(pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill until no process of the tree is left, and reap the first one."""
+        end = time.monotonic() + KILL_SECONDS_MAX
+        pause = 0.0005
+        while True:
+            _signal_group(self.pid, signal.SIGKILL)
+            for pid in self.members():
+                _signal(pid, signal.SIGKILL)
+            if self.quiet() or time.monotonic() > end:
+                return
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+
+    def kill_rest(self) -> None:
+        """Kill what is left of the tree, if anything, once its first process has ended."""
+        if not self.quiet():
+            self.kill()
+
+    def release(self) -> None:
+        """Give the descriptor back. Idempotent."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _belongs(self, pid: int) -> bool:
+        try:
+            if pid != self.pid and os.getsid(pid) == self.pid:
+                return not _is_zombie(pid)
+            with open(f"{PROC}/{pid}/environ", "rb") as file:
+                return self._token in file.read()  # empty for a zombie
+        except OSError:  # gone, or not ours
+            return False
+
+    def _reap(self) -> None:
+        # Orphans come to us only where we are their reaper (init of a container, say).
+        try:
+            while os.waitid(os.P_PGID, self.pid, os.WEXITED | os.WNOHANG):
+                pass
+        except OSError:
+            pass
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _newer(first: int) -> list[int]:
+    """Return the processes that `first` may have started: numbers are given in rising order."""
+    try:
+        with open(f"{PROC}/loadavg", "rb") as file:
+            newest = int(file.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return []
+    pids = _processes()
+    # After the largest number they begin again from below.
+    return pids if newest < first else [pid for pid in pids if pid >= first]
+
+
+def _is_zombie(pid: int) -> bool:
+    with open(f"{PROC}/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return -1
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError:
+        pass
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal; say whether there was anybody to receive it."""
+    try:
+        os.killpg(group, number)
+    except PermissionError:
+        return True  # macOS says so for a group of zombies; elsewhere: a setuid program
+    except ProcessLookupError:
+        return False
+    return True

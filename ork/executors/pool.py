@@ -1,0 +1,262 @@
+"""Python and library tasks: warm workers, each a process that holds one task at a time.
+
+A worker is started when a job finds none free, under the job's interpreter, and serves further
+jobs of that interpreter; so a module is imported once per worker. It runs `worker.py`, which needs
+nothing of ork. Jobs and answers cross a socket as lines of JSON. A worker that dies, is stopped, or
+leaves processes or threads behind takes nobody with it: it is killed with all it started, and the
+next job gets a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from ork.core.canonical import Json
+from ork.core.job import Job, Outcome
+from ork.executors.child import Tree
+from ork.executors.supervisor import Attempt, Supervisor, end_of, open_log
+
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
+TOO_LARGE = f"the output is larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
+READ_BYTES = 256 * 1024
+WORKER = str(Path(__file__).with_name("worker.py"))
+
+
+class _Worker:
+    """A warm process, its end of the socket, and what it is known to hold."""
+
+    __slots__ = ("attempt", "code", "environment", "lifeline", "python", "received", "socket",
+                 "tree")  # fmt: skip
+
+    def __init__(self, job: Job, log: int) -> None:
+        ours, theirs = socket.socketpair()
+        life_ours, life_theirs = -1, -1
+        try:
+            # Nobody writes to this pipe: that its only writer is gone tells that ork has died.
+            life_theirs, life_ours = os.pipe()
+            self.tree = Tree(
+                [job.python, "-E", WORKER, str(theirs.fileno()), str(life_theirs)],
+                environment=job.environment,
+                cwd=None,
+                output=log,
+                pass_fds=(theirs.fileno(), life_theirs),
+            )
+        except BaseException:
+            ours.close()
+            if life_ours >= 0:
+                os.close(life_ours)
+            raise
+        finally:
+            theirs.close()
+            if life_theirs >= 0:
+                os.close(life_theirs)
+        self.socket = ours
+        self.lifeline = life_ours
+        self.python = job.python
+        self.environment: Mapping[str, str] = {}
+        self.code: tuple[str, str, tuple[str, ...]] | None = None
+        self.received = bytearray()
+        self.attempt: Attempt | None = None
+
+    def close(self) -> None:
+        """Give the descriptors back; a process that still lives is killed by the kernel."""
+        self.socket.close()
+        os.close(self.lifeline)
+
+
+class Pool(Supervisor):
+    """Run jobs in warm worker processes."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots)
+        self._idle: list[_Worker] = []
+        self._workers: dict[_Worker, None] = {}
+
+    def _start(self, attempt: Attempt) -> None:
+        while True:
+            idle = self._take(attempt.job.python)
+            worker = idle or self._hire(attempt.job)
+            with self._lock:
+                worker.attempt, attempt.tree = attempt, worker.tree
+            try:
+                worker.socket.sendall(_frame(attempt.job, worker, warm=idle is not None))
+                return
+            except OSError:
+                with self._lock:
+                    if idle is None or attempt.state is not None or worker not in self._workers:
+                        return  # its end is noticed and told elsewhere
+                    # It died while it was idle, which is nothing to this job.
+                    worker.attempt = attempt.tree = None
+                self._dismiss(worker)
+
+    def _ended(self, attempt: Attempt, status: int) -> Outcome:
+        for worker in list(self._workers):
+            if worker.tree is attempt.tree:
+                self._remove(worker)
+        try:
+            os.close(open_log(attempt.job.log))
+        except OSError:  # usually the worker has made it
+            pass
+        if status < 0:
+            return attempt.outcome("failed", end_of(status), signal=-status)
+        return attempt.outcome("failed", f"{end_of(status)} before answering", exit=status)
+
+    def _release(self) -> None:
+        for worker in list(self._workers):
+            self._dismiss(worker)
+
+    # Workers come,
+
+    def _take(self, python: str) -> _Worker | None:
+        """Return a free worker of this interpreter; else make room for a new one."""
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index].python == python:
+                    return self._idle.pop(index)
+            full = len(self._workers) >= self.slots
+            surplus = self._idle[0] if full and self._idle else None
+        if surplus is not None:
+            self._dismiss(surplus)
+        return None
+
+    def _hire(self, job: Job) -> _Worker:
+        # What an interpreter says that does not even start belongs to the job it was started for.
+        log = open_log(job.log)
+        try:
+            worker = _Worker(job, log)
+        except OSError as error:
+            message = f"the Python interpreter {job.python} does not start: {error.strerror}"
+            raise OSError(error.errno, message) from None
+        finally:
+            os.close(log)
+        with self._lock:
+            self._workers[worker] = None
+        self._selector.register(worker.socket, selectors.EVENT_READ, lambda: self._read(worker))
+        self._follow(worker.tree, lambda: self._left(worker))
+        return worker
+
+    # and go.
+
+    def _left(self, worker: _Worker) -> None:
+        """React to the end of a worker's process."""
+        self._read(worker)  # it may have answered before it ended
+        with self._lock:
+            if worker not in self._workers:
+                return
+            attempt = worker.attempt
+            self._remove(worker)
+        if attempt is None:
+            worker.tree.kill_rest()
+            self._drop(worker.tree)
+        else:
+            self._gone(attempt)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        """Kill a worker and all it started."""
+        self._remove(worker)
+        worker.tree.kill()
+        self._drop(worker.tree)
+
+    def _remove(self, worker: _Worker) -> None:
+        with self._lock:
+            if worker not in self._workers:
+                return
+            del self._workers[worker]
+            if worker in self._idle:
+                self._idle.remove(worker)
+            self._deafen(worker)
+            worker.close()
+
+    def _deafen(self, worker: _Worker) -> None:
+        if worker.socket in self._selector.get_map():
+            self._selector.unregister(worker.socket)
+
+    # What they say.
+
+    def _read(self, worker: _Worker) -> None:
+        """Take what a worker has sent; a whole line is the answer to its job."""
+        while worker in self._workers:
+            try:
+                data = worker.socket.recv(READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._hung_up(worker)
+                return
+            worker.received += data
+            if worker.attempt is None:
+                self._dismiss(worker)  # nobody asked
+            elif len(worker.received) > FRAME_BYTES_MAX:
+                self._answered(worker, {"error": TOO_LARGE, "left": "threads"})
+            elif data.endswith(b"\n"):
+                self._answered(worker, _answer(worker.received))
+                return
+
+    def _hung_up(self, worker: _Worker) -> None:
+        # With a task in it, the worker is at its end, or the task has closed the socket; then the
+        # end of the process will tell.
+        self._deafen(worker)
+        if worker.attempt is None:
+            self._dismiss(worker)
+
+    def _answered(self, worker: _Worker, answer: dict[str, Json]) -> None:
+        attempt = worker.attempt
+        if attempt is None or attempt not in self._running:
+            return
+        keep = not (answer["left"] and (answer["left"] == "threads" or worker.tree.left_over()))
+        with self._lock:
+            keep = keep and attempt.state is None
+            worker.attempt = attempt.tree = None
+            worker.received.clear()
+            if keep:
+                self._idle.append(worker)
+        if not keep:
+            self._dismiss(worker)
+        error = answer.get("error")
+        if error is None:
+            outcome = attempt.outcome("success", output=answer.get("output"))
+        else:
+            outcome = attempt.outcome("failed", str(error))
+        self._finish(attempt, outcome)
+
+
+def _frame(job: Job, worker: _Worker, *, warm: bool) -> bytes:
+    """Return the job as one line of JSON, without what the worker has from the job before."""
+    code = (job.root, job.code, job.files)
+    environment, before = job.environment, worker.environment
+    worker.environment = environment
+    frame: dict[str, object] = {
+        "kind": job.executor,
+        "file": job.file,
+        "module": job.module,
+        "function": job.function,
+        "inputs": job.inputs,
+        "input_type": job.input_type,
+        "set": {key: value for key, value in environment.items() if before.get(key) != value},
+        "unset": [key for key in before if key not in environment],
+        "log": job.log,
+        "create_log": warm,
+    }
+    if code != worker.code:
+        worker.code = code
+        frame["code"] = code
+    return json.dumps(frame).encode() + b"\n"
+
+
+def _answer(line: bytearray) -> dict[str, Json]:
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict) and "left" in answer:
+        return answer
+    # Only a task that writes to descriptors it did not open comes here.
+    return {"error": "the task wrote into the channel of its worker", "left": "threads"}

@@ -1,0 +1,163 @@
+"""Process tasks: a shell line, a list of words or a file; any program, one session each.
+
+The program gets its inputs as JSON in ORK_INPUT_JSON, or, when they are too large for an
+environment, in the file named by ORK_INPUT_FILE. Its output is what it wrote to the file named by
+ORK_OUTPUT_FILE, else the JSON of the last printed line that begins with ORK_OUTPUT:, else nothing.
+It ends when its first process ends: what it left running in the background is then killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import mmap
+import os
+import stat
+
+from ork.core.canonical import Json, encode
+from ork.core.job import Job, Outcome
+from ork.errors import InvalidInput
+from ork.executors.child import Tree
+from ork.executors.command import captured_line, captured_word
+from ork.executors.supervisor import Attempt, Supervisor, end_of, open_log
+
+INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+MARK = b"ORK_OUTPUT:"
+SHOWN_CHARACTERS = 200
+HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
+
+
+class Process(Supervisor):
+    """Run each job as an operating system process of its own."""
+
+    def _start(self, attempt: Attempt) -> None:
+        job = attempt.job
+        log = open_log(job.log)
+        try:
+            tree = _tree(job, log)
+        except BaseException:
+            _clean(job)
+            raise
+        finally:
+            os.close(log)
+        attempt.tree = tree
+        self._follow(tree, lambda: self._gone(attempt))
+
+    def _ended(self, attempt: Attempt, status: int) -> Outcome:
+        job = attempt.job
+        try:
+            if status < 0:
+                return attempt.outcome("failed", end_of(status), signal=-status)
+            if status > 0:
+                hint = f" ({HINTS[status]})" if status in HINTS else ""
+                return attempt.outcome("failed", end_of(status) + hint, exit=status)
+            try:
+                output = _output(job)
+            except (OSError, ValueError, InvalidInput) as error:
+                return attempt.outcome("failed", f"no valid output: {error}", exit=0)
+            return attempt.outcome("success", output=output, exit=0)
+        finally:
+            _clean(job)
+
+
+def _tree(job: Job, log: int) -> Tree:
+    """Start the program of the job; raise OSError when that is impossible."""
+    words = _words(job)
+    environment = {**job.environment, "ORK_OUTPUT_FILE": _output_file(job)}
+    text = json.dumps({} if job.inputs is None else job.inputs)
+    if len(text) <= INPUT_BYTES_MAX:
+        environment["ORK_INPUT_JSON"] = text
+    else:
+        environment["ORK_INPUT_FILE"] = _input_file(job)
+        _write_private(_input_file(job), text.encode())
+    try:
+        return Tree(words, environment=environment, cwd=job.root, output=log)
+    except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            reason = "not a program; its first line must be like `#!/bin/sh`"
+            raise OSError(errno.ENOEXEC, reason, job.file or words[0]) from None
+        raise
+    except ValueError as error:  # a NUL byte, which no program can be given
+        raise OSError(errno.EINVAL, str(error)) from None
+
+
+def _words(job: Job) -> list[str]:
+    """Return what to execute; raise OSError when that is clearly impossible."""
+    if job.command is None:
+        file = job.file or ""
+        path = f"{job.code}/{file}"
+        if os.path.exists(path) and not os.access(path, os.X_OK):
+            raise PermissionError(errno.EACCES, f"not executable; run `chmod +x {file}`", file)
+        return [path]
+    files = frozenset(job.files)
+    if isinstance(job.command, str):
+        return ["/bin/sh", "-c", captured_line(job.command, files, job.code)]
+    return [captured_word(word, files, job.code) for word in job.command]
+
+
+def _output_file(job: Job) -> str:
+    return f"{job.log}.output"
+
+
+def _input_file(job: Job) -> str:
+    return f"{job.log}.input"
+
+
+def _write_private(path: str, data: bytes) -> None:
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _clean(job: Job) -> None:
+    for path in (_output_file(job), _input_file(job)):
+        try:
+            os.unlink(path)
+        except OSError:  # most tasks need neither
+            pass
+
+
+def _output(job: Job) -> Json:
+    """Return what the program answered; raise ValueError with what is wrong with it."""
+    text = _from_file(_output_file(job)) or _from_log(job.log)
+    if text is None:
+        return None
+    if len(text) > OUTPUT_BYTES_MAX:
+        raise ValueError(f"larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path")
+    try:
+        value: Json = json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        shown = text[:SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"not JSON: {shown!r} ({reason})") from None
+    encode(value)
+    return value
+
+
+def _from_file(path: str) -> bytes | None:
+    """Return at most one byte more than the limit of the file, or None when it says nothing."""
+    try:
+        # Not blocking: the task may have put a FIFO there.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("$ORK_OUTPUT_FILE is not a regular file")
+        return file.read(OUTPUT_BYTES_MAX + 1).strip() or None
+
+
+def _from_log(path: str) -> bytes | None:
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < len(MARK):
+            return None
+        # Mapped, because a log may be far larger than what there is of memory.
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as log:
+            start = log.rfind(b"\n" + MARK) + 1
+            if start == 0 and log[: len(MARK)] != MARK:
+                return None
+            start += len(MARK)
+            end = log.find(b"\n", start)
+            end = size if end < 0 else end
+            return log[start : min(end, start + OUTPUT_BYTES_MAX + 1)].strip()

@@ -1,0 +1,314 @@
+"""One thread that watches attempts: it starts them while slots are free and ends them in time.
+
+It knows trees and deadlines; what an attempt is made of, the executors built on it say.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ork.core.canonical import Json
+from ork.core.job import Job, Outcome
+from ork.executors.child import Tree
+
+TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
+POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
+FOREVER = float("inf")
+
+
+class Attempt:
+    """A job on its way to its outcome; changed only under the lock of its supervisor."""
+
+    __slots__ = ("begun", "deadline", "error", "future", "job", "kill_at", "started", "state",
+                 "tree")  # fmt: skip
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.future: Future[Outcome] = Future()
+        self.future.set_running_or_notify_cancel()
+        self.tree: Tree | None = None
+        self.state: str | None = None  # once it is being stopped: how it will have ended, and why
+        self.error: str | None = None
+        self.kill_at = FOREVER
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the clock of this attempt start now."""
+        self.started = datetime.now(UTC)
+        self.begun = time.monotonic()
+        self.deadline = self.begun + self.job.timeout_s
+
+    def outcome(
+        self,
+        state: str,
+        error: str | None = None,
+        *,
+        output: Json = None,
+        exit: int | None = None,
+        signal: int | None = None,
+    ) -> Outcome:
+        """Return the outcome; an attempt that was stopped did not fail, it ended as told."""
+        if self.state is not None and state != "success":
+            state, error = self.state, self.error
+        return Outcome(
+            state=state,
+            started=self.started,
+            seconds=time.monotonic() - self.begun,
+            exit=exit,
+            signal=signal,
+            error=error,
+            output=output,
+        )
+
+
+class Supervisor:
+    """The life of attempts: waiting, running, stopped in time. Base of the local executors."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._lock = threading.RLock()
+        self._waiting: deque[Attempt] = deque()
+        self._running: dict[Attempt, None] = {}
+        self._closed = False
+        self._selector = selectors.DefaultSelector()
+        self._thread: threading.Thread | None = None
+        self._wake_at = FOREVER  # the thread sleeps until then
+        self._alarm = (-1, -1)
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start the job, or keep it until a slot is free."""
+        attempt = Attempt(job)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the executor is closed")
+            if self._thread is None:
+                self._open()
+            if len(self._running) >= self.slots:
+                self._waiting.append(attempt)
+                return attempt.future
+            self._running[attempt] = None
+        failure = self._launch(attempt)
+        if failure is not None:
+            self._finish(attempt, failure)
+        return attempt.future
+
+    def stop(self, *, grace_s: float) -> None:
+        """Ask every running job to end, kill it after the grace; waiting ones never start."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, deque()
+            for attempt in self._running:
+                self._end(attempt, "cancelled", "stopped", grace_s)
+            self._look_at(0.0)
+        for attempt in waiting:
+            attempt.future.set_result(attempt.outcome("cancelled", "stopped before it started"))
+
+    def close(self) -> None:
+        """Kill what still runs, wait for that and release everything. Idempotent."""
+        with self._lock:
+            self._closed = True
+        self.stop(grace_s=0.0)
+        thread = self._thread
+        if thread is None:
+            self._selector.close()
+        elif thread is not threading.current_thread():
+            thread.join()
+
+    # What an executor supplies.
+
+    def _start(self, attempt: Attempt) -> None:
+        """Start the attempt and set its tree; an OSError makes it fail."""
+        raise NotImplementedError
+
+    def _ended(self, attempt: Attempt, status: int) -> Outcome:
+        """Return the outcome of an attempt whose first process ended and whose tree is gone."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Give back what the executor keeps beside attempts; nothing runs any more."""
+
+    # The life of an attempt; `_finish` is called exactly once for each.
+
+    def _launch(self, attempt: Attempt) -> Outcome | None:
+        """Start an attempt; return its outcome if that was impossible."""
+        attempt.begin()
+        try:
+            self._start(attempt)
+        except OSError as error:
+            return attempt.outcome("failed", f"cannot start: {describe(error)}")
+        if attempt.deadline < self._wake_at:
+            with self._lock:
+                self._look_at(attempt.deadline)
+        if attempt.state is not None and attempt.tree is not None:  # stopped while it started
+            attempt.tree.terminate()
+        return None
+
+    def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Tell the outcome and start those that waited for the slot."""
+        while True:
+            with self._lock:
+                self._running.pop(attempt, None)
+                follower = None
+                if self._waiting and len(self._running) < self.slots:
+                    follower = self._waiting.popleft()
+                    self._running[follower] = None
+            attempt.future.set_result(outcome)
+            if follower is None:
+                return
+            failure = self._launch(follower)
+            if failure is None:
+                return
+            attempt, outcome = follower, failure
+
+    def _end(self, attempt: Attempt, state: str, error: str, grace_s: float) -> None:
+        """Begin to stop an attempt; the first reason counts, and the shortest grace."""
+        if attempt.state is None:
+            attempt.state, attempt.error = state, error
+            if attempt.tree is not None and grace_s > 0:
+                attempt.tree.terminate()
+        attempt.kill_at = min(attempt.kill_at, time.monotonic() + grace_s)
+
+    def _follow(self, tree: Tree, gone: Callable[[], None]) -> None:
+        """Call `gone` from the thread when the first process of the tree has ended."""
+        if tree.pidfd < 0:
+            return
+
+        def event() -> None:
+            if tree.pidfd >= 0:
+                self._selector.unregister(tree.pidfd)
+                gone()
+
+        self._selector.register(tree.pidfd, selectors.EVENT_READ, event)
+
+    def _gone(self, attempt: Attempt) -> None:
+        """Finish an attempt whose first process ended, unless the others still have their grace."""
+        tree = attempt.tree
+        if tree is None or attempt not in self._running:
+            return
+        if attempt.state is not None and time.monotonic() < attempt.kill_at and not tree.quiet():
+            return
+        tree.kill_rest()
+        status = tree.status()
+        self._drop(tree)
+        # None: not even SIGKILL ends a process that is stuck in the kernel. It is as good as gone.
+        self._finish(attempt, self._ended(attempt, -9 if status is None else status))
+
+    def _drop(self, tree: Tree) -> None:
+        """Forget a tree that is gone."""
+        if tree.pidfd >= 0 and tree.pidfd in self._selector.get_map():
+            self._selector.unregister(tree.pidfd)
+        tree.release()
+
+    # The thread.
+
+    def _open(self) -> None:
+        self._alarm = os.pipe()
+        for descriptor in self._alarm:
+            os.set_blocking(descriptor, False)
+        self._selector.register(self._alarm[0], selectors.EVENT_READ, self._awake)
+        self._thread = threading.Thread(target=self._watch, name="ork-supervisor", daemon=True)
+        self._thread.start()
+
+    def _look_at(self, when: float) -> None:
+        """Let the thread wake no later than `when`; to be called under the lock."""
+        if when < self._wake_at and self._thread is not None:
+            self._wake_at = when
+            try:
+                os.write(self._alarm[1], b"!")
+            except BlockingIOError:  # it has been told often enough
+                pass
+
+    def _awake(self) -> None:
+        os.read(self._alarm[0], 4096)
+
+    def _watch(self) -> None:
+        try:
+            while not (self._closed and not self._running):
+                timeout = self._wake_at - time.monotonic()
+                ready = self._selector.select(None if timeout == FOREVER else max(timeout, 0.0))
+                for key, _ in ready:
+                    key.data()
+                if time.monotonic() >= self._wake_at:
+                    self._tick()
+            self._release()
+        finally:
+            with self._lock:
+                # Reached with attempts only by a defect of ours: nobody may wait for ever.
+                self._closed = True
+                for attempt in self._running:
+                    attempt.future.set_exception(RuntimeError("the supervisor has died"))
+                for descriptor in self._alarm:
+                    os.close(descriptor)
+                self._thread = None
+                self._selector.close()
+
+    def _tick(self) -> None:
+        """Do what time asks for, and set when to look again."""
+        with self._lock:
+            self._wake_at = FOREVER
+            attempts = list(self._running)
+        again = FOREVER
+        for attempt in attempts:
+            again = min(again, self._look(attempt, time.monotonic()))
+        with self._lock:
+            self._wake_at = min(self._wake_at, again)
+
+    def _look(self, attempt: Attempt, now: float) -> float:
+        """Do what is due for one attempt; return when to look at it again."""
+        with self._lock:
+            if attempt not in self._running:
+                return FOREVER
+            if attempt.state is None and now >= attempt.deadline:
+                words = f"timed out after {attempt.job.timeout_s:g} s"
+                self._end(attempt, "failed", words, TIMEOUT_GRACE_S)
+        tree = attempt.tree
+        if tree is None:  # about to start, in another thread
+            return now + POLL_S
+        if attempt.state is None:
+            if tree.pidfd >= 0:
+                return attempt.deadline
+            if tree.status() is not None:
+                self._gone(attempt)
+            return min(attempt.deadline, now + POLL_S)
+        if now >= attempt.kill_at or tree.quiet():
+            tree.kill()
+            self._gone(attempt)
+            return FOREVER
+        return min(attempt.kill_at, now + POLL_S)
+
+
+def describe(error: OSError) -> str:
+    """Return an error of the operating system in words."""
+    text = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {text}" if error.filename else text
+
+
+def end_of(status: int) -> str:
+    """Say in words how a process ended: "exited with code 2", "killed by signal 9 (SIGKILL)"."""
+    if status >= 0:
+        return f"exited with code {status}"
+    import signal
+
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = "unnamed"
+    text = f"killed by signal {-status} ({name})"
+    return f"{text}; perhaps out of memory" if name == "SIGKILL" else text
+
+
+def open_log(path: str) -> int:
+    """Create the log of an attempt; an existing one is never overwritten."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, flags, 0o600)

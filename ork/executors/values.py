@@ -1,0 +1,141 @@
+"""What crosses into and out of a Python function; runs in the worker, on Python 3.9 or newer.
+
+Inputs arrive as JSON and become dates where a type says so. What a function returns becomes JSON
+again, or an Unfit error that names the place.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import sys
+
+INTEGER_MAX = 2**53 - 1
+DEPTH_MAX = 64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Unfit(Exception):
+    """A value that is no output; `place` says where in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.places: list[str] = []  # innermost first
+
+    def __str__(self) -> str:
+        """Return place and message: "output.rows[3]: ..."."""
+        return f"output{''.join(reversed(self.places))}: {self.args[0]}"
+
+
+def from_json(value: Any, declared: Any) -> Any:
+    """Return the value with dates where the declared type has them."""
+    if declared is None or value is None:
+        return value
+    if isinstance(declared, str):
+        if declared == "date" and isinstance(value, str):
+            return datetime.date.fromisoformat(value)
+        if declared.startswith("datetime") and isinstance(value, str):
+            return _moment(value)
+        return value
+    if isinstance(declared, dict) and isinstance(value, dict):
+        return {key: from_json(item, declared.get(key)) for key, item in value.items()}
+    if isinstance(declared, list) and isinstance(value, list) and len(declared) == 1:
+        return [from_json(item, declared[0]) for item in value]
+    return value
+
+
+def to_json(value: Any, depth: int = 1) -> Any:
+    """Return the JSON value of what a task returned; raise Unfit with the place otherwise."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, str):
+        return _text(str.__str__(value))
+    if isinstance(value, int):
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:
+            raise Unfit("an integer beyond 2^53-1 loses digits in JSON; return it as a string")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise Unfit(f"{float(value)} is not a JSON number")
+        return float(value)
+    if depth > DEPTH_MAX:
+        raise Unfit(f"nested deeper than {DEPTH_MAX} levels")
+    if isinstance(value, dict):
+        return _object(value, depth)
+    if isinstance(value, (list, tuple)):
+        return _array(value, depth)
+    if isinstance(value, datetime.date):  # a datetime is one, too
+        return value.isoformat()
+    return _special(value, depth)
+
+
+def _special(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if hasattr(kind, "__dataclass_fields__"):
+        import dataclasses
+
+        names = [field.name for field in dataclasses.fields(value)]
+        return _object({name: getattr(value, name) for name in names}, depth)
+    if callable(getattr(kind, "model_dump", None)):
+        try:
+            dumped = value.model_dump(mode="json")
+        except TypeError:  # it takes no mode
+            dumped = value.model_dump()
+        return to_json(dumped, depth + 1)
+    raise Unfit(f"{_a(kind)} is not a JSON value")
+
+
+def _array(values: Any, depth: int) -> Any:
+    result: list[Any] = []
+    try:
+        for item in values:
+            result.append(to_json(item, depth + 1))
+    except Unfit as error:
+        error.places.append(f"[{len(result)}]")
+        raise
+    return result
+
+
+def _object(values: Any, depth: int) -> Any:
+    result: dict[str, Any] = {}
+    for key, item in values.items():
+        if not isinstance(key, str):
+            raise Unfit(f"the key {key!r:.100} is {_a(type(key))}, not a string")
+        try:
+            result[_text(str.__str__(key))] = to_json(item, depth + 1)
+        except Unfit as error:
+            error.places.append(f".{key}")
+            raise
+    return result
+
+
+def _text(text: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Unfit("the text has a lone surrogate") from None
+    return text
+
+
+def _a(kind: type) -> str:
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", None):
+        name = f"{kind.__module__}.{name}"
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _moment(text: str) -> datetime.datetime:
+    if sys.version_info < (3, 11):
+        # These read neither "Z" nor fractions of other than three or six digits.
+        if text.endswith(("Z", "z")):
+            text = text[:-1] + "+00:00"
+        head, dot, tail = text.partition(".")
+        if dot:
+            digits = len(tail) - len(tail.lstrip("0123456789"))
+            text = f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"
+    return datetime.datetime.fromisoformat(text)

@@ -1,0 +1,59 @@
+"""What happens in a run, in order. A display, JSON lines, a test are all just consumers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from ork.core.canonical import Oid
+from ork.core.objects import Run, TaskRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The pin is durable; nothing has run yet. `tasks` maps every task to those it depends on."""
+
+    run: Run
+    tasks: dict[str, tuple[str, ...]]
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted:
+    """An attempt was handed to the executor; `log` is the file that receives what it prints."""
+
+    task: str
+    attempt: int
+    time: datetime
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRetried:
+    """An attempt failed, which is recorded, and another follows after `delay` seconds."""
+
+    task: str
+    attempt: int
+    error: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFinished:
+    """A task ended, which is recorded: success, failed, cancelled, or never started and why."""
+
+    task: str
+    taskrun: TaskRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run ended, which is recorded."""
+
+    oid: Oid
+    run: Run
+    states: dict[str, int]  # state -> number of tasks
+
+
+Event: TypeAlias = RunStarted | TaskStarted | TaskRetried | TaskFinished | RunFinished

@@ -1,0 +1,124 @@
+"""What a task needs before it can start: its code on disk, its inputs, its environment."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ork.core import tree
+from ork.core.bindings import split_ref
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Snapshot, Task
+from ork.core.types import convert
+from ork.errors import Corrupt
+from ork.store.store import Store
+
+LINKS_PER_FOLDER_MAX = 1000
+
+
+class NotReady(Exception):
+    """A task cannot start; the text says why. The task has failed, the run goes on."""
+
+
+def write_code(
+    store: Store, snapshot: Snapshot, folder: Path, *, beside: Path | None
+) -> tuple[str, ...]:
+    """Write the captured files below `folder`, each checked, and return their paths.
+
+    With `beside`, the root, everything else that lies there in the same folders appears as a link
+    to the real thing, so that a script finds its data although its code is the captured one.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    entries = tree.entries(store.tree, snapshot.files)
+    for path, entry in entries.items():
+        if not isinstance(entry, dict) or not _is_inside(path):
+            raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target.write_bytes(store.blob(Oid(str(entry["blob"]))))
+        target.chmod(0o700 if entry["executable"] else 0o600)
+    if beside:
+        for base in sorted({str(Path(path).parent) for path in entries}):
+            _link_neighbours(beside / base, folder / base)
+    return tuple(entries)
+
+
+def bind(task: Task, outputs: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the inputs of a task from constants and upstream outputs, converted to their types."""
+    inputs: dict[str, Json] = {}
+    for field, binding in task.inputs.items():
+        if "const" in binding:
+            inputs[field] = binding["const"]
+        else:
+            inputs[field] = _follow(field, str(binding["ref"]), outputs)
+    converted = checked(inputs, task.input_type, "input")
+    return converted if isinstance(converted, dict) else {}
+
+
+def checked(value: Json, declared: Json, what: str) -> Json:
+    """Return a value converted to its declared type; raise NotReady naming field and types."""
+    if declared is None:
+        return value
+    converted, problems = convert(value, declared)
+    if problems:
+        raise NotReady("\n".join(f"{what} {problem}" for problem in problems))
+    return converted
+
+
+def environment(
+    task: Task, name: str, *, base: Mapping[str, str], extra: Mapping[str, str], attempt: int
+) -> dict[str, str]:
+    """Return the whole environment of an attempt: ork's own, the task's, secrets, ORK_*."""
+    environ = dict(base)
+    for variable, entry in task.env.items():
+        if isinstance(entry, dict):
+            secret = str(entry["secret"])
+            if secret not in base:
+                raise NotReady(f"the secret {secret} is not set in the environment of ork")
+            environ[variable] = base[secret]
+        else:
+            environ[variable] = str(entry)
+    environ.update(extra)
+    environ["ORK_TASK_NAME"] = name
+    environ["ORK_ATTEMPT"] = str(attempt)
+    return environ
+
+
+def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
+    """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
+    chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
+    if chosen:
+        if "/" in chosen:
+            return str(root / Path(chosen).expanduser())
+        return shutil.which(chosen, path=environ.get("PATH")) or chosen
+    beside = root / ".venv" / "bin" / "python"
+    return str(beside) if beside.exists() else sys.executable
+
+
+def _follow(field: str, ref: str, outputs: Mapping[str, Json]) -> Json:
+    task, path = split_ref(ref) or ("", ())
+    if task not in outputs:
+        raise NotReady(f"input {field}: {ref}: {task} gave no output")
+    value = outputs[task]
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            raise NotReady(f"input {field}: {ref}: there is no field {step!r} in the output")
+        value = value[step]
+    return value
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not path.startswith("/") and not {"", ".", ".."} & set(parts) and "\0" not in path
+
+
+def _link_neighbours(real: Path, private: Path) -> None:
+    try:
+        names = sorted(path.name for path in real.iterdir())[:LINKS_PER_FOLDER_MAX]
+    except OSError:
+        return  # the folder is gone: an old snapshot still runs with its own code
+    for name in names:
+        if name != ".ork" and not (private / name).exists():
+            (private / name).symlink_to(real / name)

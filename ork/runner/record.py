@@ -1,0 +1,216 @@
+"""The record of a run in the store: the pin before anything starts, outcomes, the end.
+
+A run's owner holds a kernel lock (flock) on `.ork/locks/RUN-ID` while it lives. A run that is
+recorded as going on and whose lock is free was killed: `settle` says so in its record.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ork.core import tree
+from ork.core.canonical import Json, Oid, hash_bytes
+from ork.core.objects import Run, Snapshot, TaskRun, encode_object
+from ork.errors import Conflict
+from ork.store.history import tally
+from ork.store.resolve import run_of_id, task_runs
+from ork.store.store import Store, Transaction
+
+
+@dataclass(slots=True)
+class Record:
+    """A run that this process owns."""
+
+    store: Store
+    run: Run
+    oid: Oid
+    lock: int | None
+    saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
+
+    def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
+        """Make the state of some tasks durable, with the objects that they name."""
+        with self.store.transaction() as tx:
+            tx.add_all(objects)
+            new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
+            for name, oid in new.items():
+                tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
+        self.saved.update(new)
+
+    def end(self, run: Run, states: Mapping[str, TaskRun]) -> Oid:
+        """Fold the task runs into the run, make its end durable, release the lock."""
+        oid = _end(self.store, self.oid, run, states, self.saved)
+        self.run, self.oid = run, oid
+        self.release()
+        return oid
+
+    def release(self) -> None:
+        """Let go of the owner's lock and remove what only a living run needs."""
+        if self.lock is not None:
+            _remove_traces(self.store, self.run.id)
+            os.close(self.lock)
+            self.lock = None
+
+
+def begin(store: Store, pin: Run, *, objects: Mapping[Oid, bytes], random: str) -> Record:
+    """Write the pin of a run, with the next free number and an id after all earlier ones.
+
+    `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable.
+    """
+    while True:
+        newest = next(iter(store.refs(f"numbers/{pin.workflow}/", newest_first=True)), None)
+        last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
+        number = int(newest[0]) + 1 if newest else 1
+        run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
+        lock = _take_lock(store, run.id)
+        try:
+            with store.transaction() as tx:
+                tx.add_all(objects)
+                oid = tx.add(run)
+                tx.move(f"runs/{run.workflow}/{run.id}", old=None, new=oid)
+                tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
+                tx.move(f"active/{run.id}/.run", old=None, new=oid)
+            return Record(store, run, oid, lock)
+        except Conflict:
+            # Another process started a run of this workflow at the same moment: next number.
+            if lock is not None:
+                _remove_traces(store, run.id)
+                os.close(lock)
+
+
+def settle(store: Store, *, now: datetime) -> list[Run]:
+    """Mark runs whose owner was killed as interrupted, and return them.
+
+    Running tasks become interrupted, those that had not started stay pending.
+    """
+    settled: list[Run] = []
+    if store.folder is None:
+        return settled  # a store in memory has no owner but this process
+    for name, oid in list(store.refs("active/")):
+        run_id, _, task = name.partition("/")
+        if task != ".run":
+            continue
+        lock = _take_lock(store, run_id)
+        if lock is None:
+            continue
+        run = _settle_one(store, oid, now)
+        if run:
+            settled.append(run)
+        _remove_traces(store, run_id)
+        os.close(lock)
+    return settled
+
+
+def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
+    run = store.get(Run, pin)
+    oid, run = run_of_id(store, run.workflow, run.id)
+    if run.ended is not None:
+        return None
+    started = task_runs(store, run)
+    snapshot = store.get(Snapshot, run.snapshot)
+    states = {}
+    for name, task in tree.entries(store.tree, snapshot.tasks).items():
+        before = started.get(name) or TaskRun(task=Oid(str(task)), state="pending")
+        going = before.state == "running"
+        states[name] = replace(before, state="interrupted") if going else before
+    saved = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
+    last = max((a.started + timedelta(seconds=a.seconds) for t in states.values()
+                for a in t.attempts), default=run.created)  # fmt: skip
+    flight = sorted(name for name, t in states.items() if t.state == "interrupted")
+    reason = "ork was killed" + (f" while {', '.join(flight[:10])} ran" if flight else "")
+    ended = replace(run, state="interrupted", ended=now, reason=reason,
+                    seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
+    _end(store, oid, ended, states, saved)
+    return ended
+
+
+def _end(
+    store: Store, old: Oid, run: Run, states: Mapping[str, TaskRun], saved: Mapping[str, Oid]
+) -> Oid:
+    objects: dict[Oid, bytes] = {}
+    entries: dict[str, Json] = {}
+    for name, taskrun in states.items():
+        data = encode_object(taskrun)
+        objects[hash_bytes(data)] = data
+        entries[name] = hash_bytes(data)
+    root, trees = tree.build(entries)
+    while True:
+        try:
+            with store.transaction() as tx:
+                tx.add_all(objects)
+                tx.add_all(trees)
+                oid = tx.add(replace(run, tasks=root))
+                tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
+                tx.move(f"active/{run.id}/.run", old=store.ref(f"active/{run.id}/.run"), new=None)
+                for name, target in saved.items():
+                    tx.move(f"active/{run.id}/{name}", old=target, new=None)
+                _count(tx, run)
+            return oid
+        except Conflict:
+            # Only the tally is shared with other runs; anything else has really been taken away.
+            if store.ref(f"runs/{run.workflow}/{run.id}") != old:
+                raise
+
+
+def _count(tx: Transaction, run: Run) -> None:
+    """Add a run that ended to the tally of its deploy."""
+    if run.deploy is None:
+        return
+    ref = f"tally/{run.deploy}"
+    was = tx.store.ref(ref)
+    before = tally(tx.store, run.deploy)
+    counts: dict[str, Json] = {**before.counts}
+    counts[run.state] = int(str(counts.get(run.state, 0))) + 1
+    newest = max(run.number, before.last or 0)
+    tx.move(ref, old=was, new=tx.add_value({"counts": counts, "last": newest}))
+
+
+def _run_id(created: datetime, last: str | None, random: str) -> str:
+    """Return an id that begins with the time and sorts after `last`, even if the clock jumped."""
+    stamp = created.strftime("%Y%m%dT%H%M%S.") + f"{created.microsecond // 1000:03d}"
+    if last and last[:19] >= stamp:
+        after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f") + timedelta(milliseconds=1)
+        stamp = after.strftime("%Y%m%dT%H%M%S.") + f"{after.microsecond // 1000:03d}"
+    return f"{stamp}-{random}"
+
+
+def code_folder(store: Store, run_id: str) -> Path:
+    """Return the private folder of a run for the captured files."""
+    return (store.folder or Path.cwd()) / "code" / run_id
+
+
+def _lock_path(store: Store, run_id: str) -> Path:
+    return (store.folder or Path.cwd()) / "locks" / run_id
+
+
+def _take_lock(store: Store, run_id: str) -> int | None:
+    """Return a descriptor that owns the run, or None when another process does."""
+    if store.folder is None:
+        return None
+    path = _lock_path(store, run_id)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        try:
+            # The last owner may have removed the file between our open and our lock.
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _remove_traces(store: Store, run_id: str) -> None:
+    if store.folder is not None:
+        shutil.rmtree(code_folder(store, run_id), ignore_errors=True)
+        _lock_path(store, run_id).unlink(missing_ok=True)

@@ -1,0 +1,456 @@
+"""The loop over a real store and real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import ork as api
+from ork.core.objects import Run, TaskRun
+from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.run import Control
+from ork.store.contents import RunDetails
+from ork.store.resolve import find_run, task_runs
+from ork.store.store import Store
+
+
+class Project:
+    """A folder with a store, and a way to write and run workflows in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store: Store = api.open(folder, create=True)
+
+    def write(self, path: str, text: str, *, mode: int = 0o644) -> Path:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text))
+        target.chmod(mode)
+        return target
+
+    def workflow(self, tasks: str, *, head: str = "") -> Path:
+        body = textwrap.indent(textwrap.dedent(tasks), "  ")
+        return self.write("flow.yaml", f"name: flow\n{textwrap.dedent(head)}tasks:\n{body}")
+
+    def run(self, what: str = "flow.yaml", **options: object) -> RunFinished:
+        path = str(self.folder / what) if what.endswith(".yaml") else what
+        *_, last = api.run(self.store, path, **options)  # type: ignore[arg-type]
+        assert isinstance(last, RunFinished)
+        return last
+
+    def states(self, number: int = 1) -> dict[str, str]:
+        _, run = find_run(self.store, "flow", number)
+        return {name: taskrun.state for name, taskrun in task_runs(self.store, run).items()}
+
+    def output(self, task: str, number: int = 1) -> object:
+        details = api.show(self.store, f"flow#{number}")
+        assert isinstance(details, RunDetails)
+        return details.tasks[task].output
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    monkeypatch.chdir(tmp_path)
+    made = Project(tmp_path)
+    yield made
+    made.store.close()
+
+
+def python(name: str, *, function: str = "main", more: str = "") -> str:
+    return f"{name}: {{executor: python, file: code.py, function: {function}{more}}}\n"
+
+
+def shell(name: str, command: str, more: str = "") -> str:
+    return f"{name}: {{executor: process, command: {json.dumps(command)}{more}}}\n"
+
+
+def test_outputs_travel_by_reference(project: Project) -> None:
+    project.write("code.py", """\
+        def main():
+            return {"n": 2, "deep": {"m": [1, 2]}}
+        def double(n, m):
+            return {"n": 2 * n, "m": m}
+    """)  # fmt: skip
+    project.workflow("""\
+        one: {executor: python, file: code.py}
+        two:
+          executor: python
+          file: code.py
+          function: double
+          depends_on: [one]
+          inputs: {n: {ref: tasks.one.output.n}, m: {ref: tasks.one.output.deep.m}}
+    """)
+    assert project.run().run.state == "success"
+    assert project.output("two") == {"n": 4, "m": [1, 2]}
+
+
+def test_the_pin_is_durable_before_the_first_task_starts(project: Project) -> None:
+    project.workflow(shell("one", "true"))
+    events = iter(api.run(project.store, project.folder / "flow.yaml"))
+    first = next(events)
+    assert isinstance(first, RunStarted)
+    _, pinned = find_run(project.store, "flow", 1)
+    assert pinned.state == "running"
+    assert pinned.snapshot == api.resolve(project.store, "flow").snapshot
+    assert not (project.folder / ".ork" / "logs" / "flow").exists()
+    assert isinstance(next(events), TaskStarted)
+    list(events)
+
+
+def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
+    project.workflow(shell("one", "true") + shell("two", "false"))
+    told = 0
+    for event in api.run(project.store, project.folder / "flow.yaml"):
+        if isinstance(event, TaskFinished):
+            _, run = find_run(project.store, "flow", 1)
+            assert task_runs(project.store, run)[event.task] == event.taskrun
+            told += 1
+    assert told == 2
+
+
+def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> None:
+    project.workflow(
+        shell("bad", "exit 3") + shell("after", "true", ", depends_on: [bad]")
+        + shell("later", "true", ", depends_on: [after]") + shell("aside", "true")
+    )  # fmt: skip
+    done = project.run()
+    assert done.run.state == "failed"
+    assert done.run.reason == "failed: bad"
+    expected = {"bad": "failed", "after": "upstream_failed", "later": "upstream_failed",
+                "aside": "success"}  # fmt: skip
+    assert project.states() == expected
+    _, run = find_run(project.store, "flow", 1)
+    states = task_runs(project.store, run)
+    assert states["after"].reason == "bad did not succeed"
+    assert states["bad"].attempts[0].exit == 3
+
+
+def test_on_upstream_failure_run_runs_anyway(project: Project) -> None:
+    project.workflow(
+        shell("bad", "exit 1")
+        + shell("clean", "true", ", depends_on: [bad], on_upstream_failure: run")
+    )
+    assert project.run().run.state == "failed"
+    assert project.states() == {"bad": "failed", "clean": "success"}
+
+
+def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
+    project.workflow(shell("flaky", 'echo try $ORK_ATTEMPT; test "$ORK_ATTEMPT" = 3',
+                           ", retries: 2"))  # fmt: skip
+    events = list(api.run(project.store, project.folder / "flow.yaml"))
+    assert [e.attempt for e in events if isinstance(e, TaskRetried)] == [1, 2]
+    _, run = find_run(project.store, "flow", 1)
+    taskrun = task_runs(project.store, run)["flaky"]
+    assert [a.state for a in taskrun.attempts] == ["failed", "failed", "success"]
+    logs = project.folder / ".ork" / "logs"
+    assert [(logs / str(a.log)).read_text() for a in taskrun.attempts] == [
+        "try 1\n", "try 2\n", "try 3\n",
+    ]  # fmt: skip
+
+
+def test_a_retry_waits_for_its_delay(project: Project) -> None:
+    project.workflow(shell("flaky", 'test "$ORK_ATTEMPT" = 2', ", retries: 1, retry_delay: 0.3"))
+    project.run()
+    _, run = find_run(project.store, "flow", 1)
+    first, second = task_runs(project.store, run)["flaky"].attempts
+    assert (second.started - first.started).total_seconds() >= 0.3
+
+
+def test_an_output_of_the_wrong_type_is_a_failure(project: Project) -> None:
+    project.write("code.py", 'def main():\n    return {"rows": "three"}\n')
+    project.workflow(python("one", more=", output_type: {rows: int}"))
+    assert project.run().run.state == "failed"
+    _, run = find_run(project.store, "flow", 1)
+    reason = task_runs(project.store, run)["one"].reason
+    assert reason is not None
+    assert "rows" in reason
+    assert "int" in reason
+
+
+def test_a_missing_field_of_an_undeclared_output_is_a_failure(project: Project) -> None:
+    project.write("code.py", "def main(**inputs):\n    return {}\n")
+    project.workflow("""\
+        one: {executor: python, file: code.py}
+        two:
+          executor: python
+          file: code.py
+          depends_on: [one]
+          inputs: {n: {ref: tasks.one.output.n}}
+    """)
+    project.run()
+    assert project.states() == {"one": "success", "two": "failed"}
+    _, run = find_run(project.store, "flow", 1)
+    assert "no field 'n'" in str(task_runs(project.store, run)["two"].reason)
+
+
+def test_a_missing_secret_fails_only_its_task(project: Project) -> None:
+    project.workflow(shell("one", "true", ", env: {TOKEN: {secret: NOT_SET_ANYWHERE}}")
+                     + shell("two", "true"))  # fmt: skip
+    project.run()
+    assert project.states() == {"one": "failed", "two": "success"}
+
+
+def test_secrets_and_variables_reach_the_task_and_the_secret_is_not_stored(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "canary-4711")
+    project.workflow(
+        shell("one", 'test ${#TOKEN} = 11 && test "$MODE $DEEP" = "fast yes"',
+              ", env: {TOKEN: {secret: MY_SECRET}, DEEP: 'yes'}"), head="env: {MODE: fast}\n",
+    )  # fmt: skip
+    assert project.run().run.state == "success"
+    project.store.close()
+    for path in project.folder.glob(".ork/**/*"):
+        if path.is_file() and path.name != "lock.mdb":
+            assert b"canary-4711" not in path.read_bytes()
+    project.store = api.open(project.folder)
+
+
+def test_code_that_is_edited_after_the_run_began_does_not_count(project: Project) -> None:
+    project.write("code.py", """\
+        import time
+        from pathlib import Path
+        def main():
+            here = Path(__file__).parent
+            (here / "started").touch()
+            while not (here / "edited").exists():
+                time.sleep(0.01)
+            return "old"
+        def second(**inputs):
+            import helper
+            return [helper.WORD, Path(__file__).name]
+    """)  # fmt: skip
+    project.write("helper.py", 'WORD = "old"\n')
+    project.write("say.sh", "#!/bin/sh\necho 'ORK_OUTPUT:\"old\"'\n", mode=0o755)
+    project.workflow(python("one") + python("two", function="second", more=", depends_on: [one]")
+                     + shell("three", "./say.sh", ", depends_on: [one]"))  # fmt: skip
+    for event in api.run(project.store, project.folder / "flow.yaml"):
+        if isinstance(event, TaskStarted) and event.task == "one":
+            while not (project.folder / "started").exists():
+                time.sleep(0.01)
+            project.write("helper.py", 'WORD = "new"\n')
+            project.write("say.sh", "#!/bin/sh\necho 'ORK_OUTPUT:\"new\"'\n", mode=0o755)
+            project.write("code.py", "raise SystemExit\n")
+            project.write("edited", "")
+    assert project.output("one") == "old"
+    assert project.output("two") == ["old", "code.py"]
+    assert project.output("three") == "old"
+
+
+def test_an_old_revision_runs_with_its_own_code_when_the_files_are_gone(project: Project) -> None:
+    code = project.write("code.py", 'def main():\n    return "first"\n')
+    flow = project.workflow(python("one"))
+    project.run()
+    code.unlink()
+    flow.unlink()
+    assert project.run("flow#1").run.state == "success"
+    assert project.output("one", number=2) == "first"
+
+
+def test_data_beside_the_code_is_found(project: Project) -> None:
+    project.write("tasks/data.txt", "from beside")
+    project.write("tasks/code.py", """\
+        from pathlib import Path
+        def main():
+            return (Path(__file__).parent / "data.txt").read_text()
+    """)  # fmt: skip
+    project.write("tasks/read.sh", """\
+        #!/bin/sh
+        printf 'ORK_OUTPUT:"%s"\\n' "$(cat "$(dirname "$0")/data.txt")"
+    """, mode=0o755)  # fmt: skip
+    project.workflow("one: {executor: python, file: tasks/code.py}\n"
+                     "two: {executor: process, file: tasks/read.sh}\n")  # fmt: skip
+    assert project.run().run.state == "success"
+    assert project.output("one") == project.output("two") == "from beside"
+
+
+def test_equal_outputs_are_stored_once_and_runs_compare_by_hash(project: Project) -> None:
+    project.write("code.py", 'def main():\n    return {"b": 1.0, "a": [True]}\n')
+    project.workflow(python("one"))
+    project.run()
+    project.run("flow")
+    outputs = {task_runs(project.store, find_run(project.store, "flow", n)[1])["one"].output
+               for n in (1, 2)}  # fmt: skip
+    assert len(outputs) == 1
+
+
+def test_stop_cancels_what_runs_and_records_it(project: Project) -> None:
+    project.workflow(shell("long", "sleep 60") + shell("next", "true", ", depends_on: [long]"))
+    control = Control()
+    for event in api.run(project.store, project.folder / "flow.yaml", control=control):
+        if isinstance(event, TaskStarted):
+            control.stop()
+            control.stop()
+    assert isinstance(event, RunFinished)
+    assert event.run.state == "cancelled"
+    assert project.states() == {"long": "cancelled", "next": "cancelled"}
+
+
+def test_closing_the_events_stops_the_run(project: Project) -> None:
+    project.workflow(shell("long", "sleep 60"))
+    events = api.run(project.store, project.folder / "flow.yaml")
+    assert isinstance(next(events), RunStarted)
+    assert isinstance(next(events), TaskStarted)
+    events.close()  # type: ignore[attr-defined]
+    _, run = find_run(project.store, "flow", 1)
+    assert run.state == "cancelled"
+    assert project.states() == {"long": "cancelled"}
+
+
+def test_jobs_bounds_what_runs_at_once(project: Project) -> None:
+    tasks = "".join(shell(f"t{n}", "sleep 0.05") for n in range(6))
+    project.workflow(tasks)
+    running = most = 0
+    for event in api.run(project.store, project.folder / "flow.yaml", jobs=2):
+        running += isinstance(event, TaskStarted) - isinstance(event, TaskFinished)
+        most = max(most, running)
+    assert most == 2
+
+
+def test_max_parallel_bounds_what_runs_at_once(project: Project) -> None:
+    project.workflow(shell("a", "true") + shell("b", "true"), head="max_parallel: 1\n")
+    events = list(api.run(project.store, project.folder / "flow.yaml", jobs=8))
+    assert isinstance(events[0], RunStarted)
+    assert events[0].slots == 1
+
+
+def test_nothing_private_is_left_after_a_run(project: Project) -> None:
+    project.workflow(shell("one", "true"))
+    project.run()
+    assert list((project.folder / ".ork" / "code").iterdir()) == []
+    assert list((project.folder / ".ork" / "locks").iterdir()) == []
+    assert list(project.store.refs("active/")) == []
+
+
+def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
+    project: Project,
+) -> None:
+    from datetime import UTC, datetime
+
+    from ork.runner import record
+
+    project.workflow(shell("one", "true"))
+    project.run()
+    _, first = find_run(project.store, "flow", 1)
+    pin = Run(
+        id="", workflow="flow", number=0, snapshot=first.snapshot, deploy=first.deploy,
+        state="running", trigger="run", author="a", host="h", environment=first.environment,
+        created=datetime(2001, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    owned = record.begin(project.store, pin, objects={}, random="0")
+    assert owned.run.number == 2
+    assert owned.run.id > first.id
+    owned.release()
+
+
+CHILD = """
+import sys
+import ork
+store = ork.open(".")
+for event in ork.run(store, "flow.yaml"):
+    print(type(event).__name__, getattr(event, "task", ""), flush=True)
+"""
+
+
+def start_child(project: Project) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", CHILD], cwd=project.folder, text=True,
+                            stdout=subprocess.PIPE)  # fmt: skip
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project) -> None:
+    project.workflow(shell("quick", "true") + shell("long", "touch here; sleep 60"))
+    child = start_child(project)
+    wait_for((project.folder / "here").exists)
+    time.sleep(0.3)  # longer than QUIET_SECONDS: that it runs is recorded by then
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()  # type: ignore[union-attr]
+    listed = subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, text=True,
+                            capture_output=True, check=True)  # fmt: skip
+    assert "interrupted" in listed.stdout
+    assert project.states() == {"quick": "success", "long": "interrupted"}
+    assert list(project.store.refs("active/")) == []
+
+
+def test_a_living_run_is_not_settled(project: Project) -> None:
+    project.workflow(shell("long", "touch here; while [ ! -e stop ]; do sleep 0.02; done"))
+    child = start_child(project)
+    wait_for((project.folder / "here").exists)
+    subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True,
+                   capture_output=True)  # fmt: skip
+    _, run = find_run(project.store, "flow", 1)
+    assert run.state == "running"
+    project.write("stop", "")
+    assert child.wait() == 0
+    child.stdout.close()  # type: ignore[union-attr]
+    assert project.states() == {"long": "success"}
+
+
+def children_with(cookie: str) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and cookie in Path(f"/proc/{name}/environ").read_text("latin-1"):
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: int) -> None:
+    project.write("code.py", "import time\ndef main():\n    time.sleep(60)\n")
+    project.workflow(shell("sh", "touch here; (setsid sleep 60 &) ; sleep 60") + python("py"))
+    environ = {**os.environ, "TEST_COOKIE": f"cookie-{os.getpid()}-{presses}"}
+    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "flow.yaml"], env=environ,
+                             cwd=project.folder, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)  # fmt: skip
+    wait_for((project.folder / "here").exists)
+    time.sleep(0.3)
+    for _ in range(presses):
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert b"cancelled" in out
+    assert project.states() == {"sh": "cancelled", "py": "cancelled"}
+    assert children_with(environ["TEST_COOKIE"]) == []
+
+
+def test_two_runs_at_the_same_time_get_different_numbers(project: Project) -> None:
+    project.workflow(shell("one", "sleep 0.2"))
+    api.deploy(project.store, project.folder / "flow.yaml")
+    children = [start_child(project) for _ in range(4)]
+    for child in children:
+        out, _ = child.communicate(timeout=60)
+        assert "RunFinished" in out
+    runs = list(api.runs(project.store, "flow"))
+    assert sorted(entry.run.number for entry in runs) == [1, 2, 3, 4]
+    (entry,) = api.log(project.store, "flow")
+    assert entry.runs.counts == {"success": 4}
+
+
+def test_a_task_run_reads_back(project: Project) -> None:
+    project.workflow(shell("one", "exit 7"))
+    project.run()
+    _, run = find_run(project.store, "flow", 1)
+    taskrun = task_runs(project.store, run)["one"]
+    assert isinstance(taskrun, TaskRun)
+    assert taskrun.attempts[0].log == f"flow/{run.id}/one.1.log"
