@@ -1,0 +1,52 @@
+"""ork: workflows kept the way git keeps source, and run; every run records what it executed.
+
+    import ork
+
+    store = ork.open(".")
+    ork.deploy(store, "etl.yaml", message="Fetch twice a day")
+    for event in ork.run(store, "etl"):
+        print(event)
+    for entry in ork.log(store, "etl", limit=5):
+        print(entry.deploy.time, entry.deploy.message)
+    print(ork.diff(store, "etl~1", "etl").diff)
+
+Names are resolved on first use, so `import ork` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ork.api import deploy, diff, log, open, resolve, run, runs, show, status
+    from ork.errors import Ambiguous, Conflict, Corrupt, InvalidInput, NotFound, OrkError
+    from ork.store.load import check
+    from ork.store.store import Stamp, Store
+
+_NAMES = {
+    **dict.fromkeys(
+        ("deploy", "diff", "log", "open", "resolve", "run", "runs", "show", "status"), "ork.api"
+    ),
+    **dict.fromkeys(
+        ("Ambiguous", "Conflict", "Corrupt", "InvalidInput", "NotFound", "OrkError"), "ork.errors"
+    ),
+    "check": "ork.store.load",
+    "Stamp": "ork.store.store",
+    "Store": "ork.store.store",
+}
+__all__ = [
+    "Ambiguous", "Conflict", "Corrupt", "InvalidInput", "NotFound", "OrkError", "Stamp", "Store",
+    "check", "deploy", "diff", "log", "open", "resolve", "run", "runs", "show", "status",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'ork' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

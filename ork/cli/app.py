@@ -1,0 +1,184 @@
+"""The command line: the table of commands, the options for all, and the way out.
+
+`main` is the only place that turns an error into words and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ork.cli.session import Session, World
+from ork.errors import Ambiguous, InvalidInput, OrkError, UsageError
+
+SECTIONS = {
+    "Definitions": ("init", "check", "deploy", "status"),
+    "History": ("log", "diff", "show"),
+    "Runs": ("run", "runs", "logs"),
+    "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
+}
+BUG_EXIT_CODE = 70
+EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
+    "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; " \
+    "130 interrupted."  # fmt: skip
+
+
+class Commands(TyperGroup):
+    """The table of commands; each is imported when it is asked for, so that ork starts fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module("ork.cli.commands." + cmd_name.replace("-", "_"))
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        help_names = {"help_option_names": ["-h", "--help"]}
+        single.command(cmd_name, context_settings=help_names)(module.command)
+        return typer.main.get_command(single)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
+            raise UsageError(f"no command named {args[0]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for section, names in SECTIONS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                rows.append((name, command.get_short_help_str(limit=100)))
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    cls=Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=None,
+    pretty_exceptions_enable=False, epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"ork {version('ork-workflows')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Option("-C", help="Work as if started in this folder.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Use this store instead of the .ork found here.")
+    ] = None,
+    color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
+    no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep workflows the way git keeps source, and run them: every run records what it executed."""
+    session: Session = ctx.obj
+    if color not in ("auto", "always", "never"):
+        raise UsageError(f"--color {color}: say auto, always or never")
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise UsageError(f"-C {directory}: {error.strerror}") from None
+    session.color, session.pager = color, not no_pager
+    session.store_path = store.absolute() if store else None
+
+
+def main(argv: Sequence[str], *, world: World | None = None) -> int:
+    """Run one command line and return its exit code."""
+    session = Session(world or World(), tuple(argv))
+    try:
+        command = typer.main.get_command(app)
+        result = command.main(list(argv), prog_name="ork", obj=session, standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except OrkError as error:
+        _print_error(session, error)
+        return error.exit_code
+    except typer._click.exceptions.ClickException as error:
+        sys.stdout.flush()
+        return _usage(session, error)
+    except typer.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`ork log | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception:
+        _print_bug()
+        return BUG_EXIT_CODE
+    finally:
+        session.close()
+
+
+def entry() -> None:
+    """Start ork from the shell."""
+    import gc
+
+    # A command lives shortly and makes few cycles: collecting them early only costs time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1:]))
+
+
+def _usage(session: Session, error: Any) -> int:
+    message = error.format_message()
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx else "ork"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(message + "\n")
+        return 2
+    _print_error(session, UsageError(message, hint=f"`{path} --help` explains it"))
+    return 2
+
+
+def _print_error(session: Session, error: OrkError) -> None:
+    from ork.cli.views.errors import error_view
+
+    sys.stdout.flush()
+    if "--json" in session.argv:
+        from ork.cli.show import json_text
+
+        document = {
+            "message": error.message, "hint": error.hint, "exit_code": error.exit_code,
+            "problems": error.problems if isinstance(error, InvalidInput) else [],
+            "candidates": error.candidates if isinstance(error, Ambiguous) else [],
+        }  # fmt: skip
+        sys.stderr.write(json_text("error", document, indent=None) + "\n")
+        return
+    session.say(*error_view(error))
+
+
+def _print_bug() -> None:
+    import traceback
+
+    traceback.print_exc()
+    sys.stderr.write("error: this is a bug in ork; please report it with the lines above\n")

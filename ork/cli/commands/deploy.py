@@ -1,0 +1,45 @@
+"""ork deploy"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ork.cli.session import Session
+
+
+def command(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")],
+    message: Annotated[
+        str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Keep the present version of a workflow file and of the code it calls.
+
+    The definition and its code become a snapshot, the newest of the workflow's history. When
+    nothing changed since the last deploy, nothing is written: comments, key order, quoting and
+    defaults do not count. No code of the workflow is run or imported.
+
+    \b
+    Example:
+        ork deploy etl.yaml -m "Fetch twice a day"
+    """
+    from ork.store.deploy import deploy_loaded
+    from ork.store.load import load
+
+    session: Session = ctx.obj
+    store = session.new_store
+    loaded = [load(store, path) for path in files]  # all are checked before any is deployed
+    done = [deploy_loaded(store, one, stamp=session.stamp(), message=message) for one in loaded]
+    if as_json:
+        session.print_json("deploy", done)
+        return
+    from ork.cli.views.deploy import deploy_hint, deploy_view
+
+    for one in done:
+        session.print(deploy_view(one, store))
+    session.say(*deploy_hint(done))

@@ -1,0 +1,150 @@
+"""What one command line works with: the world around it, the options for all, the store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ork.errors import NotFound
+
+if TYPE_CHECKING:
+    from ork.cli.show import Line
+    from ork.store.store import Stamp, Store
+
+
+@dataclass(slots=True)
+class World:
+    """What a command cannot know by itself. Tests give their own."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    token: Callable[[], str] = lambda: os.urandom(3).hex()
+
+
+@dataclass(slots=True)
+class Session:
+    """One invocation of ork."""
+
+    world: World
+    argv: tuple[str, ...]
+    store_path: Path | None = None
+    color: str = "auto"
+    pager: bool = True
+    _store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store of this folder; raises NotFound when there is none. Dead runs are settled."""
+        return self._open(create=False)
+
+    @property
+    def new_store(self) -> Store:
+        """The store of this folder, made in the working directory when there is none."""
+        return self._open(create=True)
+
+    def now(self) -> datetime:
+        """Return the present moment in the user's time zone."""
+        return self.world.clock().astimezone()
+
+    def author(self) -> str:
+        """Return who is to be recorded."""
+        from ork.store.origin import author
+
+        return author(self.world.environ, Path.cwd())
+
+    def stamp(self) -> Stamp:
+        """Return who does what, when: for the record of this command."""
+        from ork.store.store import Stamp
+
+        return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *self.argv))
+
+    def color_on(self, stream: Any = None) -> bool:
+        """Say whether to paint: --color, NO_COLOR, and whether the stream is a terminal."""
+        if self.color in ("always", "never"):
+            return self.color == "always"
+        terminal = (stream or sys.stdout).isatty()
+        dumb = self.world.environ.get("TERM") == "dumb"
+        return terminal and not dumb and not self.world.environ.get("NO_COLOR")
+
+    def print(self, lines: Iterable[Line], *, page: bool = False) -> None:
+        """Show lines on standard output; `page` when they may be many."""
+        from ork.cli.show import page_lines, print_lines
+
+        color = self.color_on()
+        if page and self.pager and sys.stdout.isatty():
+            page_lines(lines, color=color, environ=self.world.environ)
+        else:
+            print_lines(lines, sys.stdout, color=color)
+
+    def print_json(self, schema: str, value: Any) -> None:
+        """Show a value as the JSON document of a command."""
+        from ork.cli.show import json_text
+
+        sys.stdout.write(json_text(schema, value) + "\n")
+
+    def print_bytes(self, data: bytes) -> None:
+        """Write bytes to standard output as they are; to a terminal without control characters."""
+        from ork.cli.show import print_lines
+
+        sys.stdout.flush()
+        if sys.stdout.isatty():
+            text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
+            print_lines([[line] for line in text.split("\n")] if text else [], sys.stdout,
+                        color=False)  # fmt: skip
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def say(self, *lines: Line) -> None:
+        """Tell the user something that is not the answer: on standard error."""
+        from ork.cli.show import print_lines
+
+        sys.stdout.flush()
+        print_lines(lines, sys.stderr, color=self.color_on(sys.stderr))
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal, None when standard output is none."""
+        from ork.cli.show import terminal_width
+
+        return terminal_width(sys.stdout)
+
+    def close(self) -> None:
+        """Release the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _open(self, *, create: bool) -> Store:
+        if self._store is None:
+            from ork.store import place
+            from ork.store.store import Store
+
+            folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
+            if folder is None or not folder.exists():
+                if not create:
+                    raise NotFound(
+                        f"no ork store here: no .ork in {Path.cwd()} or above",
+                        hint="`ork deploy FILE` makes one, so does `ork init`",
+                    )
+                folder = folder or Path.cwd() / ".ork"
+                place.create(folder)
+            backend = place.open_backend(folder, environ=self.world.environ)
+            self._store = Store(backend, folder=folder.resolve())
+            self._settle(self._store)
+        return self._store
+
+    def _settle(self, store: Store) -> None:
+        """Mark runs whose owner was killed; costs one look-up when nothing runs."""
+        if next(iter(store.refs("active/")), None) is None:
+            return
+        from ork.runner.record import settle
+
+        for run in settle(store, now=self.world.clock()):
+            self.say([("note: ", "warning"), f"{run.workflow}#{run.number} was interrupted: "
+                      f"{run.reason}"])  # fmt: skip

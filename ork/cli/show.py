@@ -1,0 +1,132 @@
+"""Values -> screen or JSON: the only place that writes to standard output.
+
+A view is a generator of lines; a line is a list of pieces, plain text or (text, style). Names and
+messages from a store are data: `visible` shows what could paint or confuse a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import PurePath
+from typing import IO, Any, TextIO, TypeAlias
+
+from ork.cli.theme import paint
+from ork.core.objects import format_time
+
+Line: TypeAlias = "list[str | tuple[str, str]]"
+
+# C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{5,}")
+
+
+def visible(text: str) -> str:
+    """Return a text that cannot move the cursor, hide or reorder: such characters are spelt out."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _UNSAFE.sub(_spell, text)
+    return _COMBINING.sub(lambda m: f"<{len(m[0])} combining marks>", text)
+
+
+def plain(line: Line) -> str:
+    """Return a line without its styles."""
+    return "".join(visible(p if isinstance(p, str) else p[0]) for p in line)
+
+
+def styled(line: Line) -> str:
+    """Return a line painted for a terminal."""
+    return "".join(visible(p) if isinstance(p, str) else paint(visible(p[0]), p[1]) for p in line)
+
+
+def print_lines(lines: Iterable[Line], out: IO[str], *, color: bool) -> None:
+    """Write lines as they come."""
+    render = styled if color else plain
+    for line in lines:
+        out.write(render(line) + "\n")
+
+
+def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]) -> None:
+    """Write lines through the pager: ORK_PAGER, else PAGER, else less."""
+    import subprocess
+
+    command = environ.get("ORK_PAGER", environ.get("PAGER", "less"))
+    if command in ("", "cat"):
+        print_lines(lines, sys.stdout, color=color)
+        return
+    try:
+        pager = subprocess.Popen(
+            ["/bin/sh", "-c", command], stdin=subprocess.PIPE, text=True, encoding="utf-8",
+            env={"LESS": "FRX", "LV": "-c", **environ},
+        )  # fmt: skip
+    except OSError:
+        print_lines(lines, sys.stdout, color=color)
+        return
+    assert pager.stdin is not None
+    try:
+        print_lines(lines, pager.stdin, color=color)
+    except BrokenPipeError:
+        pass  # the reader quit the pager
+    finally:
+        try:
+            pager.stdin.close()
+        except BrokenPipeError:
+            pass
+        while True:
+            try:
+                pager.wait()
+                break
+            except KeyboardInterrupt:
+                continue  # Ctrl-C is for the pager
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON: dataclasses by their fields, times as text, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_json(item) for item in value]
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
+    """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
+    document = {"schema": f"ork.{schema}.v1", "data": to_json(value)}
+    return json.dumps(document, indent=indent, ensure_ascii=True)
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Return the columns of a terminal, or None when the stream is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return None
+
+
+def wrap_body(text: str, indent: str) -> Iterator[Line]:
+    """Yield the lines of a message, indented; blank lines stay."""
+    for line in text.rstrip("\n").split("\n"):
+        yield [indent + line] if line else [""]
+
+
+def _spell(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return "^" + chr(code + 0x40)
+    return "^?" if code == 0x7F else f"<U+{code:04X}>"

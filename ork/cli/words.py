@@ -1,0 +1,43 @@
+"""Times, durations, sizes and counts in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+_UNITS = ((31_536_000, "year"), (2_592_000, "month"), (604_800, "week"), (86_400, "day"),
+          (3600, "hour"), (60, "minute"), (1, "second"))  # fmt: skip
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """Return how long ago that was: "2 hours ago"."""
+    seconds = int((now - time).total_seconds())
+    if seconds < 0:
+        return "in the future"
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{count(seconds // size, unit)} ago"
+    return "now"
+
+
+def date(time: datetime, now: datetime) -> str:
+    """Return a date and time in the zone of `now`, which sorts and greps well."""
+    return time.astimezone(now.tzinfo).strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 task", "2 tasks"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration of at most seven characters: 12ms, 3.4s, 2m05s, 3h07m."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
