@@ -1,0 +1,67 @@
+# Needs make, a Python from 3.11 on and, for the first `make setup`, a package index.
+# `PYTHON=/path/to/python make setup` chooses the interpreter.
+
+SHELL = /bin/sh
+PYTHON ?=
+BIN = .venv/bin
+READY = .venv/.ok
+
+.PHONY: help setup demo test fast check golden docs bench bench-peers clean
+
+help: ## List the targets (this is the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
+
+demo: $(READY) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
+
+test: $(READY) ## Run all tests
+	$(BIN)/python -m pytest
+
+fast: $(READY) ## Run the tests that take less than a second each
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(READY) ## Check format, lint, types, the rules of the house and all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_house.py
+	$(BIN)/python -m pytest
+
+golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
+	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli
+
+docs: $(READY) ## Write docs/cli.md from the help of the commands
+	$(BIN)/python -m ork.cli.reference > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
+
+bench: $(READY) ## Measure ork: ratios within one run, with machine and seed
+	$(BIN)/python benchmarks/bench.py
+
+bench-peers: $(READY) ## Measure other tools beside ork; installs them in environments of their own
+	benchmarks/peers.sh
+
+clean: ## Remove what make has made: .venv and all caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/cli.md.new
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The tools are read from the `dev` group by hand, since pip knows such groups only from 25.1 on.
+$(READY): pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then \
+	    for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	        if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	            echo "making .venv with $$python"; \
+	            $$python -m venv .venv && break; \
+	            rm -rf .venv; \
+	        fi; \
+	    done; \
+	fi
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	    echo "ork needs Python 3.11 or newer, with venv and pip, and found none on PATH." >&2; \
+	    echo "Debian: apt install python3-venv. Or say where: PYTHON=/path/to/python make setup" >&2; \
+	    exit 1; }
+	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
+	    print(*groups["dependency-groups"]["dev"], sep="\n")' > .venv/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . -r .venv/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""A package: its parts import each other relatively."""

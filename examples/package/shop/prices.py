@@ -1,0 +1,3 @@
+"""What things cost, in cents."""
+
+PRICES = {"apple": 45, "pear": 60}

@@ -1,0 +1,159 @@
+"""The sealed world: the command line as a function of folder, environment, clock and arguments."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "cli" / "golden"
+START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Ork:
+    """Runs command lines in one folder; its clock and ids advance by one with every use."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.environ = {
+            "PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb",
+            "ORK_AUTHOR_NAME": "Ada Lovelace", "ORK_AUTHOR_EMAIL": "ada@example.org",
+        }  # fmt: skip
+        self._capture = capture
+        self._seconds = itertools.count()
+        self._tokens = itertools.count(1)
+
+    def __call__(self, *argv: str) -> Result:
+        from ork.cli.app import main
+        from ork.cli.session import World
+
+        world = World(
+            environ=self.environ,
+            clock=lambda: START + timedelta(seconds=next(self._seconds)),
+            token=lambda: f"{next(self._tokens):06x}",
+        )
+        self._capture.readouterr()
+        code = main(argv, world=world)
+        printed = self._capture.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    def write(self, path: str, text: str, *, executable: bool = False) -> Path:
+        """Write a file below the folder, the text without its common indentation."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text))
+        target.chmod(0o755 if executable else 0o644)
+        return target
+
+
+@pytest.fixture
+def ork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Ork]:
+    """The command line in an empty folder, nobody's configuration, a clock of its own, in UTC."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    for name in list(os.environ):
+        if name.startswith("ORK_") and name != "ORK_GOLDEN":
+            monkeypatch.delenv(name)
+    time.tzset()
+    yield Ork(folder, capsys)
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compare a whole output with a file below tests/cli/golden; `make golden` writes them anew.
+
+    What differs from run to run is replaced first: durations, and the name of this machine.
+    """
+
+    def compare(name: str, text: str) -> None:
+        text = text.replace(os.uname().nodename, "HOST")
+        text = re.sub(r"\b\d+(?:\.\d+)?m?s\b", "TIME", text)
+        text = re.sub(r" +TIME", " TIME", text)
+        path = GOLDEN / name
+        if os.environ.get("ORK_GOLDEN"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden file {name}: write it with `make golden`, then read it"
+        assert text == path.read_text()
+
+    return compare
+
+
+ETL = """\
+    name: etl
+    description: Fetch, then load
+    schedule: "0 2 * * *"
+    tasks:
+      extract:
+        executor: python
+        file: tasks/etl.py
+        function: extract
+        timeout: 300
+        output_type: {rows: int}
+      load:
+        executor: process
+        command: ./load.sh
+        depends_on: [extract]
+        input_type: {rows: int}
+        output_type: {loaded: int}
+        inputs: {rows: {ref: tasks.extract.output.rows}}
+"""
+ETL_PY = """\
+    def extract():
+        print("extracting")
+        return {"rows": 3}
+"""
+LOAD_SH = """\
+    #!/bin/sh
+    echo "loading $ORK_INPUT_JSON"
+    echo 'ORK_OUTPUT:{"loaded": 3}'
+"""
+
+
+@pytest.fixture
+def etl(ork: Ork) -> Ork:
+    """The world with a small pipeline in it: etl.yaml, tasks/etl.py and load.sh."""
+    ork.write("etl.yaml", ETL)
+    ork.write("tasks/etl.py", ETL_PY)
+    ork.write("load.sh", LOAD_SH, executable=True)
+    return ork
+
+
+@pytest.fixture
+def edit(ork: Ork) -> Callable[[str, str, str], None]:
+    """Replace a text that must be there in a file of the project."""
+
+    def replace(path: str, old: str, new: str) -> None:
+        target = ork.folder / path
+        text = target.read_text()
+        assert old in text
+        target.write_text(text.replace(old, new))
+
+    return replace

@@ -1,0 +1,132 @@
+"""Every example is run as a reader would: through the command line, in a copy of its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+
+EXPECTED = {
+    "hello": {
+        "greet": {"text": "Hello, world"},
+        "shout": {"text": "HELLO, WORLD!"},
+    },
+    "fan": {
+        "sum_low": {"sum": 338350},
+        "total": {"total": sum(number * number for number in range(1, 301))},
+    },
+    "retries": {"fetch": {"attempt": 2, "text": "here I am"}},
+    "dates": {
+        "follow_up": {
+            "day": "2026-03-01",
+            "doors": "2026-03-01T10:00:00",
+            "call": "2026-03-01T18:30:00+09:00",
+            "logged": "2026-03-01T10:00:00Z",
+        },
+        "describe": {"weekday": "Sunday", "apart_s": 1800},
+    },
+    "modules": {
+        "longest": {"word": "bird", "letters": 4},
+        "counts": {"the": 3, "cat": 1, "dog": 1, "bird": 1, "and": 2},
+    },
+    "package": {
+        "price": {"cents": 255, "items": 5},
+        "invoice": {"text": "2 kinds of fruit; to pay: 2.55"},
+    },
+}
+
+
+@pytest.fixture
+def ork(tmp_path):
+    """Run `python -m ork` in tmp_path/work; the exit code must be as expected."""
+    folder = tmp_path / "work"
+    (tmp_path / "home").mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "ORK": str(tmp_path / "ork"),
+        "PYTHONPATH": str(EXAMPLES.parent),
+    }
+    script = tmp_path / "ork"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ork "$@"\n')
+    script.chmod(0o755)
+
+    def run(*words, code=0, command=(str(script),)):
+        done = subprocess.run(
+            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def outputs(ork, revision):
+    tasks = json.loads(ork("show", revision, "--json"))["data"]["tasks"]
+    return {name: task["output"] for name, task in tasks.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_runs_and_gives(name, ork, tmp_path):
+    shutil.copytree(EXAMPLES / name, tmp_path / "work")
+    ork("check", f"{name}.yaml")
+    ork("run", f"{name}.yaml")
+    found = outputs(ork, f"{name}#1")
+    assert {task: found[task] for task in EXPECTED[name]} == EXPECTED[name]
+
+
+@pytest.mark.slow
+def test_retries_keeps_both_attempts(ork, tmp_path):
+    shutil.copytree(EXAMPLES / "retries", tmp_path / "work")
+    ork("run", "retries.yaml")
+    fetch = json.loads(ork("show", "retries#1", "--json"))["data"]["tasks"]["fetch"]
+    first, second = fetch["taskrun"]["attempts"]
+    assert (first["state"], second["state"]) == ("failed", "success")
+    assert "connection refused" in first["error"]
+
+
+@pytest.mark.slow
+def test_imported_modules_are_captured_with_the_file_that_the_task_names(ork, tmp_path):
+    shutil.copytree(EXAMPLES / "package", tmp_path / "work")
+    ork("deploy", "package.yaml")
+    listed = ork("ls-tree", "package^{snapshot}")
+    for path in ("__init__", "orders", "prices", "invoice"):
+        assert f"shop/{path}.py" in listed
+
+
+@pytest.mark.slow
+def test_penguins_tells_its_story(ork, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    story = ork(str(work), command=("sh", str(EXAMPLES / "penguins" / "demo.sh")))
+    assert story.count("$ ork run penguins") == 3
+    first, second, third = (outputs(ork, f"penguins#{number}") for number in (1, 2, 3))
+    assert first["clean"]["dropped"] == 11
+    assert len(first["clean"]["penguins"]) == 333
+    assert first["by_species"]["sizes"][0] == {
+        "group": "Adelie",
+        "count": 146,
+        "mass_g": 3706.2,
+        "spread_g": 457,
+    }
+    assert "Gentoo                119 birds   5092.4 g  +-  499.4" in first["report"]["text"]
+    assert second["by_species"]["sizes"][0]["spread_g"] == 458.6
+    assert second["growth"] == {"grams_per_mm": 50.15, "correlation": 0.873}
+    assert third == first
+    listed = ork("ls-tree", "penguins~1^{snapshot}")
+    assert "tasks/measures.py" in listed and "data/penguins.csv" in listed
+
+
+def test_every_example_is_in_the_table():
+    table = (EXAMPLES / "README.md").read_text("utf-8")
+    folders = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
+    assert [name for name in folders if f"]({name}/)" not in table] == []
+    assert set(folders) == {*EXPECTED, "penguins"}

@@ -1,0 +1,336 @@
+"""The house rules, read from the source: layers, one library one file, sizes, bans.
+
+Each rule is a function from one file to complaints; the last part of this page tries each rule on
+a few lines of its own. A complaint names the file, the line and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("ork/**/*.py"))
+TESTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py"))
+
+FILE_LINES_MAX = 350
+FUNCTION_LINES_MAX = 70
+LINE_COLUMNS_MAX = 100
+WORKER = "ork/executors/worker.py"
+
+# Folder or file (the longest that fits counts) -> what it may import from ork.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "ork/__init__.py": ("ork",),  # resolves the public names on first use
+    "ork/__main__.py": ("ork.cli",),
+    "ork/errors.py": (),
+    "ork/core/": ("ork.core", "ork.errors"),
+    "ork/backends/": ("ork.backends", "ork.core", "ork.errors"),
+    "ork/executors/": ("ork.executors", "ork.core", "ork.errors"),
+    WORKER: (),  # runs under any interpreter, which needs nothing of ork
+    "ork/store/": ("ork.store", "ork.backends.base", "ork.core", "ork.errors"),
+    "ork/runner/": ("ork.runner", "ork.store", "ork.executors.base", "ork.core", "ork.errors"),
+    "ork/cli/": ("ork",),
+}
+# Library -> the only places that may import it.
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "blake3": ("ork/core/canonical.py", "ork/core/tree.py"),
+    "ruamel": ("ork/core/reader.py",),
+    "_ruamel_yaml": ("ork/core/reader.py",),
+    "lmdb": ("ork/backends/lmdb.py",),
+    "typer": ("ork/cli/",),
+    "rich": ("ork/cli/",),
+}
+# Modules of the standard library that some folder does without -> (where, what instead).
+MODULE_BANS = {
+    "pickle": ("ork/", "canonical.encode, or json between processes"),
+    "marshal": ("ork/", "canonical.encode, or json between processes"),
+    "shelve": ("ork/", "the store"),
+    "subprocess": ("ork/core/", "an executor, or store/origin.py; core is pure"),
+    "socket": ("ork/core/", "nothing: core is pure"),
+    "logging": ("ork/", "an event that the loop yields, or an error with a hint"),
+}
+# Where the whole of Exception may be caught, and why.
+CATCHES_ALL = {
+    "ork/cli/app.py": "the one place that turns a bug into words",
+    WORKER: "turns whatever a task raises into an Outcome",
+}
+# What may print: commands, and scripts that another interpreter runs and whose stdout is read.
+PRINTS = ("ork/cli/", WORKER, "ork/runner/probe.py")
+VAGUE = ("manager", "helper", "util", "handler", "service", "info")
+
+
+def complaints(file: str, source: str) -> list[str]:
+    """Return what is wrong with one file of ork, sorted by line."""
+    module = ast.parse(source)
+    found = [*_sizes(file, source), *_functions(module), *_imports(file, module)]
+    found += [*_calls(file, module), *_catches(file, module), *_names(file, module)]
+    return [f"{file}:{line}: {what}" for line, what in sorted(found)]
+
+
+Complaint = tuple[int, str]
+
+
+def _sizes(file: str, source: str) -> Iterator[Complaint]:
+    lines = source.splitlines()
+    if len(lines) > FILE_LINES_MAX:
+        yield 1, f"{len(lines)} lines; look for the second idea in it ({FILE_LINES_MAX} at most)"
+    for number, line in enumerate(lines, 1):
+        if _columns(line) > LINE_COLUMNS_MAX:
+            yield number, f"{_columns(line)} columns; {LINE_COLUMNS_MAX} at most"
+        if "TODO" in line or "FIXME" in line:
+            yield number, "a TODO; do it, or delete it"
+
+
+def _columns(line: str) -> int:
+    # As ruff counts: a comment for a tool at the end of a line is not read by people.
+    return len(re.split(r"  # (type: ignore|noqa|fmt: )", line)[0])
+
+
+def _functions(module: ast.Module) -> Iterator[Complaint]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES_MAX:
+                yield node.lineno, f"{node.name} has {length} lines; {FUNCTION_LINES_MAX} at most"
+
+
+def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
+    for line, name in _imported(file, module):
+        library = name.partition(".")[0]
+        if library == "ork":
+            allowed = LAYERS[max((key for key in LAYERS if file.startswith(key)), key=len)]
+            if not any(name == ours or name.startswith(ours + ".") for ours in allowed):
+                yield line, f"imports {name}; this layer may import {', '.join(allowed) or 'none'}"
+        elif library in LIBRARIES:
+            if not file.startswith(LIBRARIES[library]):
+                yield line, f"imports {library}; call {' or '.join(LIBRARIES[library])} instead"
+        elif library not in sys.stdlib_module_names:
+            yield line, f"imports {library}, which no place has; add it to LIBRARIES first"
+        folder, instead = MODULE_BANS.get(library, ("/", ""))
+        if file.startswith(folder):
+            yield line, f"imports {library}; use {instead}"
+
+
+def _imported(file: str, module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and full name of each import; `from ork.core import tree` is ork.core.tree."""
+    package = file.removesuffix(".py").split("/")[:-1]
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            folder = (ROOT / base.replace(".", "/")).is_dir()
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}" if folder else base
+
+
+def _calls(file: str, module: ast.Module) -> Iterator[Complaint]:
+    for node in ast.walk(module):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if called in ("eval", "exec") and file != WORKER:
+            yield node.lineno, f"{called}; only {WORKER} executes code, use ast or json"
+        if called == "print" and not file.startswith(PRINTS):
+            yield node.lineno, "print; return or yield the value and let a view of cli draw it"
+        if called in ("os.system", "os.popen"):
+            yield node.lineno, f"{called}; use subprocess with a list of words"
+        if called == "tempfile.mktemp":
+            yield node.lineno, "tempfile.mktemp; use tempfile.mkstemp"
+        if re.match(r"(yaml|YAML\(.*\))\.(safe_)?load", called):
+            yield node.lineno, f"{called}; use ork.core.reader, which has positions and limits"
+        if file.startswith("ork/core/") and called.endswith(CLOCKS):
+            yield node.lineno, f"{called}; core has no clock, take the time as an argument"
+        for keyword in node.keywords:
+            instead = KEYWORD_BANS.get((keyword.arg, ast.unparse(keyword.value)))
+            if instead:
+                yield node.lineno, f"{keyword.arg}={ast.unparse(keyword.value)}; {instead}"
+
+
+CLOCKS = (
+    "datetime.now", "datetime.utcnow", "datetime.today", "date.today",
+    "time.time", "time.monotonic", "time.sleep",
+)  # fmt: skip
+KEYWORD_BANS: dict[tuple[str | None, str], str] = {
+    ("shell", "True"): 'use a list of words, ["/bin/sh", "-c", line] where a shell is meant',
+    ("writemap", "True"): "leave it out: a full disk would kill the process, a bug the store",
+    ("sync", "False"): "leave it out: what is acknowledged must be on the disk",
+}
+
+
+def _catches(file: str, module: ast.Module) -> Iterator[Complaint]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.ExceptHandler) and file not in CATCHES_ALL:
+            caught = ast.unparse(node.type) if node.type else "everything"
+            words = caught.strip("()").split(", ")
+            if not {"everything", "Exception", "BaseException"}.isdisjoint(words):
+                if _reraises(node):
+                    continue
+                yield node.lineno, f"catches {caught}; name the errors that are expected"
+
+
+def _reraises(node: ast.ExceptHandler) -> bool:
+    """Say whether the block is only tidying up: its last word is a bare `raise`."""
+    last = node.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def _names(file: str, module: ast.Module) -> Iterator[Complaint]:
+    named = [(1, Path(file).stem)]
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            named.append((node.lineno, node.name))
+    for line, name in named:
+        for word in VAGUE:
+            if word in _words(name):
+                yield line, f"{name}: say what it is or does, {word!r} says neither"
+
+
+def _words(name: str) -> set[str]:
+    spaced = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+    return {word.removesuffix("s") for word in spaced.split("_")}
+
+
+# -- the house
+
+
+@pytest.mark.parametrize("file", SOURCES)
+def test_a_file_of_ork_keeps_the_rules(file):
+    assert complaints(file, (ROOT / file).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("file", TESTS)
+def test_a_file_of_tests_fits_the_columns(file):
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    assert [n for n, line in enumerate(lines, 1) if _columns(line) > LINE_COLUMNS_MAX] == []
+
+
+def test_every_folder_of_ork_has_its_layer():
+    assert [file for file in SOURCES if not file.startswith(tuple(LAYERS))] == []
+
+
+def test_each_place_named_by_a_rule_exists():
+    places = [place for allowed in LIBRARIES.values() for place in allowed]
+    assert [p for p in (*places, *LAYERS, *CATCHES_ALL) if not (ROOT / p).exists()] == []
+
+
+def test_every_dependency_has_its_place():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {text.replace(";", " ").split()[0] for text in project["dependencies"]}
+    libraries = {name.partition(">")[0].partition(".")[0] for name in names}
+    assert libraries == LIBRARIES.keys() - {"_ruamel_yaml"}
+
+
+# -- the rules
+
+
+def said(file, source):
+    return "\n".join(complaints(file, source))
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("ork/errors.py", "from ork.core import tree"),
+        ("ork/core/a.py", "from ork.store.store import Store"),
+        ("ork/core/a.py", "import ork.backends.base"),
+        ("ork/core/a.py", "from ..store import store"),
+        ("ork/core/a.py", "def f():\n    from ork import cli"),
+        ("ork/backends/a.py", "from ork.store.store import Store"),
+        ("ork/executors/a.py", "from ork.backends.base import Backend"),
+        ("ork/store/a.py", "from ork.backends.lmdb import Lmdb"),
+        ("ork/store/a.py", "from ork.backends import lmdb"),
+        ("ork/store/a.py", "from ork.runner import run"),
+        ("ork/runner/a.py", "from ork.executors.local import Local"),
+        ("ork/runner/a.py", "from ork.cli import show"),
+        ("ork/__main__.py", "from ork.store import store"),
+        (WORKER, "from ork.errors import OrkError"),
+        (WORKER, "from ork.core import job"),
+        ("ork/store/a.py", "import lmdb"),
+        ("ork/core/tree.py", "import lmdb"),
+        ("ork/core/syntax.py", "from ruamel.yaml import YAML"),
+        ("ork/store/a.py", "from blake3 import blake3"),
+        ("ork/runner/a.py", "from rich.text import Text"),
+        ("ork/core/a.py", "import numpy"),
+        ("ork/executors/a.py", "import pickle"),
+        ("ork/store/a.py", "from marshal import loads"),
+        ("ork/core/a.py", "import subprocess"),
+    ],
+)
+def test_an_import_that_points_the_wrong_way_is_told(file, line):
+    assert "imports " in said(file, line)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("ork/core/tree.py", "from blake3 import blake3"),
+        ("ork/core/a.py", "from ork.core import tree\nfrom . import tree\nfrom .tree import build"),
+        ("ork/store/a.py", "from ork.backends.base import Backend\nfrom ork.backends import base"),
+        ("ork/runner/a.py", "from ork.executors.base import Executor"),
+        ("ork/backends/lmdb.py", "import lmdb"),
+        (
+            "ork/cli/commands/log.py",
+            "import typer\nfrom rich.text import Text\nimport ork.store.gc",
+        ),
+        (WORKER, "import json, os, importlib.util"),
+    ],
+)
+def test_an_import_that_points_the_right_way_passes(file, line):
+    assert said(file, line) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "instead"),
+    [
+        ("ork/core/a.py", "eval('1')", "ast or json"),
+        ("ork/executors/pool.py", "exec('1')", "ast or json"),
+        ("ork/store/a.py", "print(1)", "a view"),
+        ("ork/executors/process.py", "subprocess.run('ls', shell=True)", "list of words"),
+        ("ork/executors/process.py", "os.system('ls')", "list of words"),
+        ("ork/backends/lmdb.py", "lmdb.open('a', writemap=True)", "leave it out"),
+        ("ork/backends/lmdb.py", "lmdb.open('a', sync=False)", "leave it out"),
+        ("ork/core/reader.py", "yaml.load(text)", "ork.core.reader"),
+        ("ork/core/reader.py", "YAML(typ='safe').load(text)", "ork.core.reader"),
+        ("ork/core/a.py", "datetime.now(UTC)", "argument"),
+        ("ork/core/a.py", "datetime.datetime.now()", "argument"),
+        ("ork/core/a.py", "time.time()", "argument"),
+        ("ork/store/a.py", "try:\n    f()\nexcept Exception:\n    pass", "expected"),
+        ("ork/store/a.py", "try:\n    f()\nexcept (OSError, BaseException):\n    g()", "expected"),
+        ("ork/store/a.py", "try:\n    f()\nexcept:\n    raise X() from None", "expected"),
+        ("ork/store/a.py", "x = 1  # TO" + "DO later", "delete it"),
+        ("ork/store/a.py", "x = " + "1" * 97, "100 at most"),
+        ("ork/store/a.py", "x = 1\n" * 351, "second idea"),
+        ("ork/store/a.py", "def f():\n" + "    x = 1\n" * 70, "70 at most"),
+        ("ork/store/utils.py", "", "says neither"),
+        ("ork/store/a.py", "class StoreManager: pass", "says neither"),
+        ("ork/store/a.py", "def get_task_info(): pass", "says neither"),
+    ],
+)
+def test_a_ban_names_its_replacement(file, line, instead):
+    assert instead in said(file, line)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (WORKER, "exec(code, names)\nprint(1)\ntry:\n    f()\nexcept BaseException:\n    g()"),
+        ("ork/cli/show.py", "print(1)"),
+        ("ork/cli/app.py", "try:\n    f()\nexcept Exception:\n    g()"),
+        ("ork/store/a.py", "try:\n    f()\nexcept BaseException:\n    undo()\n    raise"),
+        ("ork/store/a.py", "datetime.now(UTC)\nre.compile('a')\nregex.eval('a')"),
+        ("ork/store/a.py", "def information(): pass\nclass Inform: pass"),
+        ("ork/store/a.py", "def f():\n" + "    x = 1\n" * 69),
+        ("ork/store/a.py", "x = " + "1" * 90 + "  # type: ignore[no-any-return]"),
+        ("ork/core/reader.py", "YAML(typ='safe', pure=True).parse(text)"),
+    ],
+)
+def test_what_is_allowed_passes(file, line):
+    assert said(file, line) == ""
