@@ -27,7 +27,7 @@ from ork.store.resolve import resolve as resolve_at
 from ork.store.store import Stamp, Store
 
 
-def open(path: str | Path = ".", *, create: bool = False) -> Store:  # noqa: A001
+def open(path: str | Path = ".", *, create: bool = False) -> Store:
     """Return the store of a folder: its `.ork`, or that of the nearest folder above.
 
     With `create` one is made in that folder when there is none; else NotFound is raised.

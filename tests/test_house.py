@@ -28,15 +28,29 @@ WORKER = "ork/executors/worker.py"
 LAYERS: dict[str, tuple[str, ...]] = {
     "ork/__init__.py": ("ork",),  # resolves the public names on first use
     "ork/__main__.py": ("ork.cli",),
+    "ork/api.py": (
+        "ork.backends",
+        "ork.core",
+        "ork.errors",
+        "ork.executors",
+        "ork.runner",
+        "ork.store",
+    ),
     "ork/errors.py": (),
     "ork/core/": ("ork.core", "ork.errors"),
     "ork/backends/": ("ork.backends", "ork.core", "ork.errors"),
     "ork/executors/": ("ork.executors", "ork.core", "ork.errors"),
-    WORKER: (),  # runs under any interpreter, which needs nothing of ork
     "ork/store/": ("ork.store", "ork.backends.base", "ork.core", "ork.errors"),
     "ork/runner/": ("ork.runner", "ork.store", "ork.executors.base", "ork.core", "ork.errors"),
     "ork/cli/": ("ork",),
 }
+# What the interpreter of the tasks runs, which need not have ork: the standard library only.
+STANDALONE = (
+    WORKER,
+    "ork/executors/captured.py",
+    "ork/executors/values.py",
+    "ork/runner/probe.py",
+)
 # Library -> the only places that may import it.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "blake3": ("ork/core/canonical.py", "ork/core/tree.py"),
@@ -101,12 +115,13 @@ def _functions(module: ast.Module) -> Iterator[Complaint]:
 
 
 def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
-    for line, name in _imported(file, module):
+    layer = max((key for key in LAYERS if file.startswith(key)), key=len, default="")
+    for line, name, typing_only in _imported(file, module):
         library = name.partition(".")[0]
         if library == "ork":
-            allowed = LAYERS[max((key for key in LAYERS if file.startswith(key)), key=len)]
+            allowed = () if file in STANDALONE and not typing_only else LAYERS.get(layer, ())
             if not any(name == ours or name.startswith(ours + ".") for ours in allowed):
-                yield line, f"imports {name}; this layer may import {', '.join(allowed) or 'none'}"
+                yield line, f"imports {name}; it may import {', '.join(allowed) or 'none of ork'}"
         elif library in LIBRARIES:
             if not file.startswith(LIBRARIES[library]):
                 yield line, f"imports {library}; call {' or '.join(LIBRARIES[library])} instead"
@@ -117,18 +132,25 @@ def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
             yield line, f"imports {library}; use {instead}"
 
 
-def _imported(file: str, module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield line and full name of each import; `from ork.core import tree` is ork.core.tree."""
-    package = file.removesuffix(".py").split("/")[:-1]
+def _imported(file: str, module: ast.Module) -> Iterator[tuple[int, str, bool]]:
+    """Yield line and full name of each import, and whether it is for type checkers only.
+
+    `from ork.core import tree` is ork.core.tree.
+    """
+    package = file.split("/")[:-1]
+    unseen = {id(inner) for node in ast.walk(module) if isinstance(node, ast.If)
+              and ast.unparse(node.test) == "TYPE_CHECKING"
+              for statement in node.body for inner in ast.walk(statement)}  # fmt: skip
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            yield from ((node.lineno, alias.name, id(node) in unseen) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             folder = (ROOT / base.replace(".", "/")).is_dir()
             for alias in node.names:
-                yield node.lineno, f"{base}.{alias.name}" if folder else base
+                name = f"{base}.{alias.name}" if folder else base
+                yield node.lineno, name, id(node) in unseen
 
 
 def _calls(file: str, module: ast.Module) -> Iterator[Complaint]:
@@ -218,7 +240,9 @@ def test_every_folder_of_ork_has_its_layer():
 
 def test_each_place_named_by_a_rule_exists():
     places = [place for allowed in LIBRARIES.values() for place in allowed]
-    assert [p for p in (*places, *LAYERS, *CATCHES_ALL) if not (ROOT / p).exists()] == []
+    assert [
+        p for p in (*places, *LAYERS, *STANDALONE, *CATCHES_ALL) if not (ROOT / p).exists()
+    ] == []
 
 
 def test_every_dependency_has_its_place():
@@ -253,6 +277,10 @@ def said(file, source):
         ("ork/__main__.py", "from ork.store import store"),
         (WORKER, "from ork.errors import OrkError"),
         (WORKER, "from ork.core import job"),
+        (WORKER, "from ork.executors import captured"),
+        (WORKER, "if TYPE_CHECKING:\n    pass\nelse:\n    from ork.executors import captured"),
+        (WORKER, "if TYPE_CHECKING:\n    from ork.store import store"),
+        ("ork/executors/values.py", "from ork.core.canonical import DEPTH_MAX"),
         ("ork/store/a.py", "import lmdb"),
         ("ork/core/tree.py", "import lmdb"),
         ("ork/core/syntax.py", "from ruamel.yaml import YAML"),
@@ -281,6 +309,7 @@ def test_an_import_that_points_the_wrong_way_is_told(file, line):
             "import typer\nfrom rich.text import Text\nimport ork.store.gc",
         ),
         (WORKER, "import json, os, importlib.util"),
+        (WORKER, "if TYPE_CHECKING:\n    from ork.executors import captured"),
     ],
 )
 def test_an_import_that_points_the_right_way_passes(file, line):

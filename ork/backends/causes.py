@@ -11,7 +11,7 @@ _DAMAGE = frozenset(
 _CAUSES = {
     "MapFullError": (
         "the store is full: its memory map has no room left",
-        "`ork gc` frees room; `ulimit -v`, where it is set, makes the map smaller",
+        "a new store begins empty; `ulimit -v`, where it is set, makes the map smaller",
     ),
     "DiskError": (
         "the disk is full or failing",

@@ -20,7 +20,7 @@ _META_BYTES = 136
 _PAGE_BYTES = 24  # its fields: the size of a page, the last page in use, the transaction
 _LAST_PAGE = 120
 _TRANSACTION = 128
-HINT = "restore .ork from a backup; what is intact can be carried over by `ork bundle`"
+HINT = "restore .ork from a backup"
 
 
 def is_complete(path: Path) -> bool:

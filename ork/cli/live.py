@@ -21,6 +21,7 @@ from ork.runner.events import (
     TaskRetried,
     TaskStarted,
 )
+from ork.runner.loop import Control
 
 FRAMES_PER_SECOND = 8
 SPINNER = "|/-\\"
@@ -29,8 +30,8 @@ SPINNER = "|/-\\"
 class _Board:
     """What the bottom of the screen shows: counts, and the tasks that run with their times."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, control: Control) -> None:
+        self.console, self.control = console, control
         self.started = time.monotonic()
         self.total = self.ended = 0
         self.running: dict[str, float] = {}
@@ -55,14 +56,16 @@ class _Board:
             lines.append(f"  running {words.duration(now - began):>7}  {visible(name)}")
         if len(running) > room:
             lines.append(f"  and {len(running) - room} more")
+        if self.control.stops:
+            lines[0] += "; stopping, Ctrl-C again kills what runs"
         return Text("\n".join(lines), style="blue", no_wrap=True, overflow="ellipsis")
 
 
-def live(session: Session, events: Iterator[Event]) -> RunFinished:
+def live(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
     """Draw events until the run ends; at most eight frames a second, never more than the window."""
     color = session.color_on()
     console = Console(stderr=True, no_color=not color, highlight=False, markup=False)
-    board = _Board(console)
+    board = _Board(console, control)
     width = 0
     with Live(board, console=console, refresh_per_second=FRAMES_PER_SECOND, transient=True) as view:
         for event in events:

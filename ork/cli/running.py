@@ -13,7 +13,7 @@ from typing import Any
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line, to_json
-from ork.cli.views.runs import task_line
+from ork.cli.views.runs import STATE_WORDS, task_line
 from ork.runner.events import (
     Event,
     RunFinished,
@@ -22,7 +22,7 @@ from ork.runner.events import (
     TaskRetried,
     TaskStarted,
 )
-from ork.runner.run import Control
+from ork.runner.loop import Control
 
 LOG_LINES_MAX = 10
 
@@ -44,14 +44,16 @@ def stop_on_signals() -> Iterator[Control]:
             signal.signal(number, handler)
 
 
-def follow(session: Session, events: Iterator[Event], *, as_json: bool) -> RunFinished:
-    """Show events as they come; return the last one."""
+def follow(
+    session: Session, events: Iterator[Event], *, control: Control, as_json: bool
+) -> RunFinished:
+    """Show events as they come; return the last one. `control` tells whether a stop was asked."""
     if as_json:
         return _json_lines(events)
     if sys.stderr.isatty() and session.world.environ.get("TERM") != "dumb":
         from ork.cli.live import live
 
-        finished = live(session, events)
+        finished = live(session, events, control)
     else:
         finished = _plain_lines(session, events)
     _summary(session, finished)
@@ -106,14 +108,20 @@ def _summary(session: Session, finished: RunFinished) -> None:
     failed = _failed(session, finished)
     for task in failed[:3]:
         _log_tail(session, finished, task)
-    counts = ", ".join(f"{number} {state.replace('_', ' ')}"
-                       for state, number in finished.states.items())  # fmt: skip
     session.print([[(name, "name"), " ", (run.state, run.state),
-                    f" in {words.duration(run.seconds)}: {counts}"]])  # fmt: skip
+                    f" in {words.duration(run.seconds)}: {_counts(finished.states)}"]])  # fmt: skip
     if failed:
         session.say([("next: ", "hint"), f"`ork logs {name}:{failed[0]}` or `ork show {name}`"])
     else:
         session.say([("next: ", "hint"), f"`ork show {name}`"])
+
+
+def _counts(states: dict[str, int]) -> str:
+    counts: dict[str, int] = {}
+    for state, number in sorted(states.items(), key=lambda item: item[0] != "success"):
+        word = STATE_WORDS.get(state, state)
+        counts[word] = counts.get(word, 0) + number
+    return ", ".join(f"{number} {word}" for word, number in counts.items())
 
 
 def _failed(session: Session, finished: RunFinished) -> list[str]:

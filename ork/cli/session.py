@@ -61,7 +61,9 @@ class Session:
         """Return who does what, when: for the record of this command."""
         from ork.store.store import Stamp
 
-        return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *self.argv))
+        # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
+        words = [word.encode("utf-8", "backslashreplace").decode() for word in self.argv]
+        return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *words))
 
     def color_on(self, stream: Any = None) -> bool:
         """Say whether to paint: --color, NO_COLOR, and whether the stream is a terminal."""
@@ -127,6 +129,8 @@ class Session:
 
             folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
             if folder is None or not folder.exists():
+                if folder is not None and not create:
+                    raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
                 if not create:
                     raise NotFound(
                         f"no ork store here: no .ork in {Path.cwd()} or above",

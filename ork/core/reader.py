@@ -93,13 +93,13 @@ def slow_events(text: str, problems: Problems) -> Iterator[Any]:
 def complain(error: BaseException, problems: Problems) -> None:
     """Turn a parser's error into a complaint and raise."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    what = getattr(error, "problem", None) or "a number or an escape is out of range"
-    what = " ".join(what.replace("('", "'").replace("',)", "'").split())
-    context = getattr(error, "context", None)
+    what = getattr(error, "problem", None)
+    context, begun = getattr(error, "context", None), getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    begun = getattr(error, "context_mark", None)
-    if context and begun is not None:
-        what = f"{what}, {' '.join(context.split())} that begins in line {begun.line + 1}"
+    if what and context and begun is not None:
+        what = f"{what}, {context} that begins in line {begun.line + 1}"
+    what = what or context or "a number or an escape is out of range"
+    what = " ".join(what.replace("('", "'").replace("',)", "'").split())
     hint = next((hint for sign, hint in _HINTS if sign in what), None)
     problems.add(line, column, f"not valid YAML: {what}", hint)
     problems.check()
@@ -109,6 +109,11 @@ _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", COLON)
+# A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
+# alternative is linear in the text.
+_ODD_PATTERN = re.compile(
+    r"\\u[dD][89a-fA-F]|[|>][-+0-9]* *(?:\r?\n)+ +\r?\n|[|>][-+0-9]* +#"
+)
 _HINTS = (
     ("'\\t'", "YAML is indented with spaces, not with tabs"),
     ("mapping values are not allowed", "a text that contains `: ` needs quotes"),
@@ -141,7 +146,7 @@ def _parsers_agree(text: str) -> bool:
         any(odd in text for odd in _ODD)
         or text.startswith("%")
         or text.count("\r") != text.count("\r\n")
-        or re.search(r"\\u[dD][89a-fA-F]", text) is not None
+        or _ODD_PATTERN.search(text) is not None
     )
 
 

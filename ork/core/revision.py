@@ -42,6 +42,7 @@ _STEP = re.compile(
     re.ASCII,
 )
 _BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
+_UP_TO_COLON = re.compile(r"(?:[^:{]|\{[^{}]*\}?)*")  # a colon in braces belongs to a time
 _FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
 _AGO = re.compile(r"(\d{1,6})[ .]?(second|minute|hour|day|week)s?(?:[ .]ago)?", re.ASCII)
 
@@ -55,13 +56,13 @@ def parse(text: str) -> Revision:
             return Revision(text=text, file=path[: end.end()], path=path[end.end() + 1 :])
         return Revision(text=text, file=path)
     if text.startswith("run:"):
-        run, colon, path = text.removeprefix("run:").partition(":")
+        run, colon, path = _partition(text.removeprefix("run:"))
         start = Revision(text=text, path=path if colon else None)
         found = _BASE.match(run)
         if not found or run.startswith("@"):
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
-    head, colon, path = text.partition(":")
+    head, colon, path = _partition(text)
     found = _BASE.match(head)
     if not found:
         raise _unreadable(text)
@@ -102,6 +103,13 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
             hint="write 2026-11-01, 2026-11-01T12:30, yesterday or '2 days ago'",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+
+
+def _partition(text: str) -> tuple[str, str, str]:
+    """Split at the first colon that is not in braces: etl@{2026-11-01T12:30}:extract."""
+    found = _UP_TO_COLON.match(text)
+    end = found.end() if found else 0
+    return text[:end], text[end : end + 1], text[end + 1 :]
 
 
 def _steps(revision: Revision, text: str) -> Revision:

@@ -81,7 +81,7 @@ def convert(value: Json, expression: Json) -> tuple[Json, list[Mismatch]]:
     return _convert(value, expression, (), found), found
 
 
-_WIDENS = {("int", "float"), ("datetime_utc", "datetime_tz")}
+_WIDENS = (("int", "float"), ("datetime_utc", "datetime_tz"))
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DATETIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,12}))?"

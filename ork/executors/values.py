@@ -130,7 +130,7 @@ def _a(kind: type) -> str:
 
 
 def _moment(text: str) -> datetime.datetime:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (ork is newer, the worker need not be)
         # These read neither "Z" nor fractions of other than three or six digits.
         if text.endswith(("Z", "z")):
             text = text[:-1] + "+00:00"

@@ -254,8 +254,6 @@ class Worker:
         _point(os.open(os.devnull, os.O_RDWR), 0, 1, 2)
         left = self._left()
         os.umask(self._umask)
-        sys.settrace(None)
-        sys.setprofile(None)
         sys.setrecursionlimit(self._recursion_limit)
         for number, handler in self._handlers:
             if signal.getsignal(number) is not handler:
@@ -337,6 +335,9 @@ def _called(function: Any, inputs: dict[str, Any]) -> Any:
             names = ", ".join(inputs) or "no inputs"
             raise Refused(f"the function does not take ({names}): {problem}") from None
         raise
+    finally:
+        sys.settrace(None)
+        sys.setprofile(None)
 
 
 def _encoded(value: Any) -> bytes:

@@ -22,7 +22,7 @@ def describe() -> dict[str, Json]:
     found = set()
     for folder in sys.path:
         try:
-            names = os.listdir(folder)  # noqa: PTH208 - far cheaper than pathlib
+            names = os.listdir(folder)
         except OSError:
             continue
         for name in names:

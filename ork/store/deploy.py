@@ -69,8 +69,8 @@ def deploy_loaded(
     """Deploy a file that `load` has read."""
     from ork.errors import Conflict
 
-    if message is not None and len(message.encode()) > MESSAGE_BYTES_MAX:
-        raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX >> 10} KiB")
+    if message is not None:
+        _check_message(message)
     ref = f"workflows/{loaded.definition.name}"
     while True:
         parent = store.ref(ref)
@@ -129,6 +129,15 @@ def _deploy_on(
         workflow=definition.name, deploy=oid, snapshot=loaded.snapshot, parent=parent,
         changed=True, message=message, task_count=new.task_count, bytes_written=written, diff=diff,
     )  # fmt: skip
+
+
+def _check_message(message: str) -> None:
+    try:
+        size = len(message.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("the message is not UTF-8") from None
+    if size > MESSAGE_BYTES_MAX:
+        raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX >> 10} KiB")
 
 
 def _same(old: Deploy, loaded: Loaded) -> bool:

@@ -43,6 +43,8 @@ def logs(
         if attempts or taskrun.state in ("running", "interrupted"):
             began = attempts[-1].started if attempts else now
             found.append((began, one, number))
+    if attempt is not None and not found:
+        raise NotFound(f"{text} has no attempt {attempt}")
     if task and not found:
         raise NotFound(f"{name}:{task} has no log: it is {states[task].state}")
     for _, one, number in sorted(found):

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from ork.backends.base import Backend
 from ork.errors import Corrupt, StoreError
@@ -21,7 +22,18 @@ from ork.errors import Corrupt, StoreError
 NAME = ".ork"
 FORMAT = 1
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
+DEFAULT = "lmdb"
 _CONFIG_BYTES_MAX = 65536
+
+
+class OnDisk(Protocol):
+    """How this module makes and opens a backend: its class, imported when it is needed."""
+
+    def create(self, folder: Path) -> None:
+        """Make an empty one in a folder that does not exist yet."""
+
+    def open(self, folder: Path, *, readonly: bool) -> Backend:
+        """Open the one in this folder."""
 
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
@@ -77,27 +89,29 @@ def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
     Raise StoreError for a store of another format, of another owner, or that is none.
     """
     _judge(folder, environ)
-    scheme = _scheme(folder)
-    module, _, name = BACKENDS[scheme].partition(":")
     data = folder / "db"
+    opener = _backend(_scheme(folder))
     writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
-    backend: Backend = getattr(import_module(module), name).open(data, readonly=not writable)
-    return backend
+    return opener.open(data, readonly=not writable)
 
 
 def _fill(folder: Path) -> None:
-    from ork.backends.lmdb import Lmdb
-
     folder.mkdir(mode=0o700)
     folder.chmod(0o700)  # what the umask took away is needed below
     _write(folder / ".gitignore", "*\n")
-    Lmdb.create(folder / "db")
+    _backend(DEFAULT).create(folder / "db")
     _sync(folder / "db")
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
-    config = {"backend": "lmdb", "format": FORMAT}
+    config = {"backend": DEFAULT, "format": FORMAT}
     _write(folder / "config.json", json.dumps(config, separators=(",", ":")) + "\n")
     _sync(folder)
+
+
+def _backend(scheme: str) -> OnDisk:
+    module, _, name = BACKENDS[scheme].partition(":")
+    backend: OnDisk = getattr(import_module(module), name)
+    return backend
 
 
 def _write(path: Path, text: str) -> None:

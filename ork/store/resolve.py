@@ -59,7 +59,7 @@ def resolve(store: Store, text: str, *, now: datetime) -> Resolved:
 
 def deploy_of(store: Store, found: Resolved) -> Resolved:
     """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot."""
-    oid = found.deploy or _newest_deploy(store, found.snapshot)
+    oid = None if _is_part(found) else found.deploy or _newest_deploy(store, found.snapshot)
     if oid is None:
         raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
     return _deploy(store, oid, found.text)
@@ -75,9 +75,14 @@ def _newest_deploy(store: Store, snapshot: Oid | None) -> Oid | None:
 
 def snapshot_of(store: Store, found: Resolved) -> Resolved:
     """Return the snapshot of a deploy, run or snapshot."""
-    if found.snapshot is None:
+    if found.snapshot is None or _is_part(found):
         raise NotFound(f"{found.text} is a {found.kind}; a workflow, deploy or run is wanted here")
     return replace(found, oid=found.snapshot, kind="snapshot")
+
+
+def _is_part(found: Resolved) -> bool:
+    """Say whether REV:NAME is meant: what is asked for the whole must not take a part of it."""
+    return found.name is not None or found.source
 
 
 def workflows(store: Store) -> list[str]:
@@ -269,7 +274,7 @@ def operations(store: Store) -> Iterator[Operation]:
 def _inside(store: Store, found: Resolved, path: str) -> Resolved:
     """Return the task, task run, code file or YAML text that REV:PATH means."""
     if path == "":
-        return replace(found if found.loaded else deploy_of(store, found), source=True)
+        return _source(store, found)
     snapshot_oid = snapshot_of(store, found).oid
     snapshot = store.get(Snapshot, snapshot_oid)
     task = tree.lookup(store.tree, snapshot.tasks, path)
@@ -284,6 +289,17 @@ def _inside(store: Store, found: Resolved, path: str) -> Resolved:
     raise NotFound(f"{found.text} has no task or code file {path!r}", hint=_near(path, names))
 
 
+def _source(store: Store, found: Resolved) -> Resolved:
+    """Return the text of a workflow file; of a large one, the tree of its chunks."""
+    if found.loaded:
+        return replace(found, source=True)
+    found = deploy_of(store, found)
+    source = store.get(Deploy, found.oid).source
+    kind = "blob" if "blob" in source else "tree"
+    return replace(found, oid=Oid(str(source.get("blob") or source["chunks"])), kind=kind,
+                   source=True)  # fmt: skip
+
+
 def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
     run = store.get(Run, Oid(str(found.run)))
     started = store.ref(f"active/{run.id}/{name}")
@@ -294,6 +310,8 @@ def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
 
 
 def _unknown(store: Store, name: str) -> NotFound:
+    if name.endswith((".yaml", ".yml", ".json")):
+        return NotFound(f"no file and no workflow named {name!r}")
     names = workflows(store)
     if not names:
         return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -47,8 +46,4 @@ def command(
     elif kind or size:
         session.print([[word if kind else str(len(payload))]])
     else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data if raw else payload)
-        if not raw and sys.stdout.isatty() and not payload.endswith(b"\n"):
-            sys.stdout.buffer.write(b"\n")
-        sys.stdout.buffer.flush()
+        session.print_bytes(data if raw else payload)

@@ -29,11 +29,13 @@ def command(
         ork deploy etl.yaml -m "Fetch twice a day"
     """
     from ork.store.deploy import deploy_loaded
-    from ork.store.load import load
+    from ork.store.load import check
 
     session: Session = ctx.obj
+    loaded = [check(path) for path in files]  # all, before any is deployed or a store is made
     store = session.new_store
-    loaded = [load(store, path) for path in files]  # all are checked before any is deployed
+    for one in loaded:
+        store.hold(one.built.objects)
     done = [deploy_loaded(store, one, stamp=session.stamp(), message=message) for one in loaded]
     if as_json:
         session.print_json("deploy", done)

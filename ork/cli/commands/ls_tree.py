@@ -20,6 +20,7 @@ def command(
     Example:
         ork ls-tree etl
     """
+    from ork.cli.views.parts import quoted
     from ork.store.compare import as_revision
     from ork.store.contents import entries
     from ork.store.resolve import resolve
@@ -32,6 +33,6 @@ def command(
         session.print_json("ls-tree", rows)
         return
     session.print(
-        [[row.kind, "\u0009", (row.oid, "oid"), "\u0009", row.name,
+        [[row.kind, "\u0009", (row.oid, "oid"), "\u0009", quoted(row.name),
           "*" if row.executable else ""] for row in rows], page=True,
     )  # fmt: skip

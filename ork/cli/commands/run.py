@@ -39,10 +39,11 @@ def command(
     """
     from ork.cli.running import follow, stop_on_signals
     from ork.runner.api import start
+    from ork.store.compare import as_revision
 
     session: Session = ctx.obj
-    is_file = what.startswith("file:") or what.endswith((".yaml", ".yml", ".json"))
-    store = session.new_store if is_file else session.store
+    what = as_revision(what)
+    store = session.new_store if what.startswith("file:") else session.store
     with stop_on_signals() as control:
         started = start(store, what, stamp=session.stamp(), now=session.now(), jobs=jobs,
                         message=message, environ=session.world.environ, control=control,
@@ -51,6 +52,6 @@ def command(
             from ork.cli.views.deploy import deploy_view
 
             session.say(*deploy_view(started.deployed, store))
-        finished = follow(session, started.events, as_json=as_json)
+        finished = follow(session, started.events, control=control, as_json=as_json)
     state = finished.run.state
     raise typer.Exit({"success": 0, "cancelled": 130}.get(state, 1))

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line, wrap_body
+from ork.cli.views.runs import STATE_WORDS
 from ork.store.history import LogEntry, Tally
 from ork.store.store import Store
 
 if TYPE_CHECKING:
     from ork.core.diff import Diff
-
-_STATE_WORDS = {"success": "succeeded", "failed": "failed", "cancelled": "cancelled",
-                "interrupted": "interrupted"}  # fmt: skip
 
 
 def log_view(
@@ -94,7 +92,7 @@ def _runs(tally: Tally, workflow: str, *, short: bool = False) -> Line:
     for state, number in sorted(tally.counts.items(), key=lambda item: item[0] != "success"):
         if line:
             line.append(", ")
-        line.append((f"{number} {_STATE_WORDS.get(state, state)}", state))
+        line.append((f"{number} {STATE_WORDS.get(state, state)}", state))
     if tally.last is not None and not short:
         line.append(f", newest {workflow}#{tally.last}")
     return line

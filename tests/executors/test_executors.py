@@ -1,0 +1,309 @@
+"""The suite, run for every executor, and what only some of them promise."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ork.core.job import Job
+from ork.executors.base import Executor
+from ork.executors.local import Local
+from ork.executors.pool import Pool
+from ork.executors.process import Process
+from tests.executors.suite import Place, Promises, run
+
+
+class PythonJobs:
+    def answering(self, place: Place, value: str) -> Job:
+        return place.python(
+            "def main(value):\n    print('printed')\n    return {'value': value}\n",
+            inputs={"value": value},
+        )
+
+    def failing(self, place: Place) -> Job:
+        return place.python("def main():\n    raise ValueError('no')\n")
+
+    def binary(self, place: Place) -> Job:
+        return place.python("import os\ndef main():\n    os.write(1, bytes([255, 254, 0]))\n")
+
+    def lasting(self, place: Place, pid: Path, *, stubborn: bool = False, **fields: Any) -> Job:
+        source = """
+            import os, signal, time
+            def main(file, stubborn):
+                if stubborn:
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                with open(file, "w") as out:
+                    out.write(f"{os.getpid()}\\n")
+                time.sleep(300)
+            """
+        return place.python(source, inputs={"file": str(pid), "stubborn": stubborn}, **fields)
+
+    def logging(self, place: Place, file: Path) -> Job:
+        source = """
+            import os, time
+            def main(file):
+                out = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+                os.write(out, b"+\\n")
+                time.sleep(0.05)
+                os.write(out, b"-\\n")
+            """
+        return place.python(source, inputs={"file": str(file)})
+
+
+class ProcessJobs:
+    def answering(self, place: Place, value: str) -> Job:
+        answer = json.dumps({"value": value})
+        return place.shell(f"echo printed; printf '%s\\n' 'ORK_OUTPUT:{answer}'")
+
+    def failing(self, place: Place) -> Job:
+        return place.shell("exit 2")
+
+    def binary(self, place: Place) -> Job:
+        return place.shell(r"printf '\377\376\000'")
+
+    def lasting(self, place: Place, pid: Path, *, stubborn: bool = False, **fields: Any) -> Job:
+        trap = "trap '' TERM; " if stubborn else ""
+        return place.shell(f"{trap}echo $$ > '{pid}'; while :; do sleep 300; done", **fields)
+
+    def logging(self, place: Place, file: Path) -> Job:
+        return place.shell(f"echo + >> '{file}'; sleep 0.05; echo - >> '{file}'")
+
+
+class TestPool(PythonJobs, Promises):
+    def make(self, slots: int) -> Executor:
+        return Pool(slots)
+
+
+class TestProcess(ProcessJobs, Promises):
+    def make(self, slots: int) -> Executor:
+        return Process(slots)
+
+
+class TestLocalWithPython(PythonJobs, Promises):
+    def make(self, slots: int) -> Executor:
+        return Local(slots)
+
+
+class TestLocalWithProcesses(ProcessJobs, Promises):
+    def make(self, slots: int) -> Executor:
+        return Local(slots)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture(name="executor")
+def local_executor():
+    executor = Local(2)
+    yield executor
+    executor.close()
+
+
+def test_a_run_of_shell_tasks_starts_no_worker(executor, place):
+    run(executor, place.shell("true"))
+    assert executor._pool is None
+
+
+def test_a_closed_executor_takes_no_job(place):
+    for executor in (Local(1), Pool(1), Process(1)):
+        executor.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            executor.submit(place.shell("true"))
+
+
+# Process tasks.
+
+
+def test_process_gets_exactly_its_environment(executor, place, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_ORK", "1")
+    job = place.shell(("env",), environment={"PATH": "/usr/bin:/bin", "MINE": "a b\nc"})
+    assert run(executor, job).state == "success"
+    text = Path(job.log).read_text()
+    names = {line.partition("=")[0] for line in text.replace("b\nc", "b c").splitlines()}
+    assert names == {"PATH", "MINE", "ORK_INPUT_JSON", "ORK_OUTPUT_FILE", "ORK_COOKIE"}
+
+
+def test_process_runs_in_the_root_with_no_input(executor, place):
+    job = place.shell("pwd; cat; echo $ORK_INPUT_JSON", inputs={"a": [1, "é"]})
+    assert run(executor, job).state == "success"
+    root, inputs = Path(job.log).read_text().splitlines()
+    assert os.path.samefile(root, place.root)
+    assert json.loads(inputs) == {"a": [1, "é"]}
+
+
+def test_large_inputs_come_in_a_file_that_is_removed(executor, place):
+    command = 'test -z "${ORK_INPUT_JSON+x}" && wc -c < "$ORK_INPUT_FILE"; echo "$ORK_INPUT_FILE"'
+    job = place.shell(command, inputs={"text": "x" * 300_000})
+    assert run(executor, job).state == "success"
+    size, path = Path(job.log).read_text().split()
+    assert int(size) == len(json.dumps(job.inputs))
+    assert not Path(path).exists()
+
+
+def test_output_file_wins_over_printed_output_and_is_removed(executor, place):
+    job = place.shell("""echo ORK_OUTPUT:1; echo '{"a": [1, 2.5]}' > "$ORK_OUTPUT_FILE" """)
+    assert run(executor, job).output == {"a": [1, 2.5]}
+    assert sorted(p.name for p in Path(job.log).parent.iterdir()) == [Path(job.log).name]
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("true", None),
+        ("echo ORK_OUTPUT:1; echo ORK_OUTPUT:2; echo more; echo words >&2", 2),
+        ("printf ORK_OUTPUT:3", 3),
+        ("echo; printf 'ORK_OUTPUT: {\"a\": null} \\r\\n'", {"a": None}),
+        ("echo said: ORK_OUTPUT:4", None),
+        (": > $ORK_OUTPUT_FILE; echo ORK_OUTPUT:5", 5),
+        ("head -c 3000000 /dev/zero; echo; echo ORK_OUTPUT:6; head -c 3000000 /dev/zero", 6),
+    ],
+)
+def test_the_last_printed_output_counts(executor, place, command, output):
+    outcome = run(executor, place.shell(command))
+    assert (outcome.state, outcome.output, outcome.exit) == ("success", output, 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("echo ORK_OUTPUT:{1", "not JSON: '{1'"),
+        ("echo ORK_OUTPUT:", "not JSON: ''"),
+        ("echo ORK_OUTPUT:NaN", "not a JSON number"),
+        ("echo ORK_OUTPUT:9007199254740993", "beyond 2^53-1"),
+        (r"printf 'ORK_OUTPUT:\"\377\"'", "not JSON"),
+        ("printf 'ORK_OUTPUT:'; head -c 200000 /dev/zero | tr '\\0' '['", "nested"),
+        ("mkfifo $ORK_OUTPUT_FILE", "not a regular file"),
+        ("mkdir $ORK_OUTPUT_FILE", "directory"),
+        ("truncate -s 65M $ORK_OUTPUT_FILE", "larger than 64 MiB"),
+    ],
+)
+def test_invalid_output_is_a_failure_that_shows_it(executor, place, command, words):
+    outcome = run(executor, place.shell(command))
+    assert outcome.state == "failed"
+    assert words in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "code", "number"),
+    [
+        ("exit 2", "exited with code 2", 2, None),
+        ("kill -9 $$", "killed by signal 9 (SIGKILL); perhaps out of memory", None, 9),
+        ("kill -11 $$", "killed by signal 11 (SIGSEGV)", None, 11),
+        ("nonsense_xyz", "exited with code 127 (command not found)", 127, None),
+    ],
+)
+def test_how_a_process_ended_is_told(executor, place, command, error, code, number):
+    outcome = run(executor, place.shell(command))
+    assert (outcome.error, outcome.exit, outcome.signal) == (error, code, number)
+    assert outcome.output is None
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("nonsense_xyz", "1"), "cannot start: nonsense_xyz: No such file or directory"),
+        (("./plain.sh",), "Permission denied"),
+        (("./textual",), "its first line must be like `#!/bin/sh`"),
+        (("echo", "a\0b"), "null byte"),
+    ],
+)
+def test_what_cannot_be_started_is_an_outcome(executor, place, command, words):
+    place.write("plain.sh", "#!/bin/sh\n")
+    place.write("textual", "words\n", mode=0o755)
+    outcome = run(executor, place.shell(command))
+    assert outcome.state == "failed"
+    assert words in outcome.error
+
+
+def test_file_without_permission_says_what_to_do(executor, place):
+    place.write("load.sh", "#!/bin/sh\nexit 0\n")
+    outcome = run(executor, place.job(executor="process", file="load.sh"))
+    assert outcome.error == "cannot start: load.sh: not executable; run `chmod +x load.sh`"
+
+
+def test_the_captured_file_is_executed_and_not_the_edited_one(executor, place):
+    place.write("bin/load.sh", "#!/bin/sh\necho ORK_OUTPUT:1\n", mode=0o755)
+    place.write("bin/load.sh", "#!/bin/sh\necho ORK_OUTPUT:2\n", mode=0o755, capture=False)
+    for job in (
+        place.job(executor="process", file="bin/load.sh"),
+        place.shell("bin/load.sh"),
+        place.shell("true && ./bin/load.sh"),
+        place.shell(("sh", "bin/load.sh")),
+    ):
+        assert run(executor, job).output == 1
+    (place.root / "bin" / "load.sh").unlink()
+    assert run(executor, place.shell("sh bin/load.sh")).output == 1
+
+
+def test_a_background_child_that_holds_the_log_does_not_delay_the_end(executor, place):
+    job = place.shell("sleep 300 & echo $! > pid; echo ORK_OUTPUT:1")
+    assert run(executor, job).output == 1
+
+
+# Library tasks.
+
+
+@pytest.fixture
+def library(place):
+    import shutil
+    import subprocess
+
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    source = place.folder / "task.c"
+    source.write_text(
+        """
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        char *ork_task_run(const char *json) {
+            printf("from C\\n");
+            if (strstr(json, "crash")) *(volatile int *)0 = 1;
+            if (strstr(json, "null")) return 0;
+            char *answer = malloc(strlen(json) + 32);
+            sprintf(answer, strstr(json, "bad") ? "{%s" : "{\\"got\\": %s}", json);
+            return answer;
+        }
+        void ork_task_free(char *answer) { free(answer); }
+        """
+    )
+    file = place.folder / "libtask.so"
+    command = [compiler, "-shared", "-fPIC", "-O0", "-o", str(file), str(source)]
+    subprocess.run(command, check=True)
+    place.write("libtask.so", file.read_bytes())
+
+    def job(**inputs):
+        return place.job(executor="library", file="libtask.so", inputs=inputs)
+
+    return job
+
+
+def test_library_gets_and_gives_json(executor, library):
+    job = library(a=[1, "é"])
+    assert run(executor, job).output == {"got": {"a": [1, "é"]}}
+    assert Path(job.log).read_text() == "from C\n"
+
+
+def test_a_crash_in_a_library_fails_only_that_attempt(executor, library):
+    crashed, fine = executor.submit(library(x="crash")), executor.submit(library(x="y"))
+    assert crashed.result(timeout=60).error == "killed by signal 11 (SIGSEGV)"
+    assert fine.result(timeout=60).state == "success"
+    assert run(executor, library(x="z")).output == {"got": {"x": "z"}}
+
+
+@pytest.mark.parametrize(("word", "words"), [("null", "returned NULL"), ("bad", "no JSON")])
+def test_a_library_that_answers_nonsense_fails(executor, library, word, words):
+    assert words in run(executor, library(x=word)).error
+
+
+def test_what_is_no_task_library_is_said(executor, place):
+    place.write("libtask.so", b"not a library")
+    outcome = run(executor, place.job(executor="library", file="libtask.so"))
+    assert "libtask.so is no task library" in outcome.error

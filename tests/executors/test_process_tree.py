@@ -1,0 +1,207 @@
+"""Process trees end as a whole; words of commands become the captured files."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ork.executors import child
+from ork.executors.child import COOKIE, Tree
+from ork.executors.command import captured_line, captured_word
+from ork.executors.process import Process
+from tests.executors.suite import Place, alive, eventually, read_pid, run
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def start(tmp_path):
+    trees = []
+
+    def start(line: str) -> Tree:
+        log = os.open(tmp_path / f"log{len(trees)}", os.O_CREAT | os.O_WRONLY)
+        environment = {"PATH": "/usr/bin:/bin"}
+        words = ["/bin/sh", "-c", line]
+        trees.append(Tree(words, environment=environment, cwd=str(tmp_path), output=log))
+        os.close(log)
+        return trees[-1]
+
+    yield start
+    for tree in trees:
+        tree.kill()
+        tree.release()
+
+
+# Ways to get away from the process that started one.
+ESCAPES = {
+    "background": "sh -c 'echo $$ > pid; exec sleep 300' &",
+    "ignores TERM": "sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 300; done' &",
+    "own session": "setsid sh -c 'echo $$ > pid; exec sleep 300' &",
+    "twice away": "(setsid sh -c 'setsid sh -c \"echo \\$\\$ > pid; exec sleep 300\" &' &)",
+    "no environment": "env -i sh -c 'echo $$ > pid; exec sleep 300' &",
+    "own group": "bash -mc 'sh -c \"echo \\$\\$ > pid; exec sleep 300\" & wait' &",
+}
+
+
+@pytest.mark.parametrize("line", ESCAPES.values(), ids=ESCAPES.keys())
+def test_kill_leaves_nobody(start, tmp_path, line):
+    tree = start(f"{line} sleep 300")
+    pid = read_pid(tmp_path / "pid")
+    assert tree.status() is None
+    tree.kill()
+    assert not alive(pid)
+    assert tree.status() == -9
+    assert tree.members() == []
+
+
+@pytest.mark.parametrize("line", ESCAPES.values(), ids=ESCAPES.keys())
+def test_what_outlives_its_parent_is_found(start, tmp_path, line):
+    tree = start(f"{line} until test -s pid; do sleep 0.01; done")
+    pid = read_pid(tmp_path / "pid")
+    assert eventually(lambda: tree.status() == 0)
+    assert not tree.quiet()
+    assert pid in tree.members()
+    tree.kill_rest()
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("line", ESCAPES.values(), ids=ESCAPES.keys())
+def test_no_child_survives_its_task(place, line):
+    executor = Process(1)
+    try:
+        job = place.shell(f"{line} until test -s pid; do sleep 0.01; done; echo ORK_OUTPUT:1")
+        outcome = run(executor, job)
+        assert (outcome.state, outcome.output) == ("success", 1)
+        assert not alive(int((place.root / "pid").read_text()))
+    finally:
+        executor.close()
+
+
+def test_a_tree_that_starts_processes_all_the_time_is_killed(start, tmp_path):
+    tree = start("while :; do setsid sh -c 'echo x >> many; exec sleep 300' & done")
+    many = tmp_path / "many"
+    assert eventually(lambda: many.exists() and many.stat().st_size > 50)
+    tree.kill()
+    assert tree.members() == []
+    size = many.stat().st_size
+    time.sleep(0.05)
+    assert many.stat().st_size == size
+
+
+def test_children_have_the_grace_too_when_the_first_process_is_gone(place):
+    executor = Process(1)
+    try:
+        script = "trap 'sleep 0.3; echo cleaned > done; exit' TERM; echo $$ > pid; sleep 300 & wait"
+        job = place.shell(f"sh -c {shlex.quote(script)}; true")
+        future = executor.submit(job)
+        read_pid(place.root / "pid")
+        executor.stop(grace_s=30)
+        assert future.result(timeout=20).state == "cancelled"
+        assert (place.root / "done").read_text() == "cleaned\n"
+    finally:
+        executor.close()
+
+
+def test_other_processes_are_no_members(start):
+    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    try:
+        first, second = start("sleep 300"), start("sleep 300")
+        assert {stranger.pid, os.getpid()}.isdisjoint(first.members())
+        first.kill()
+        assert alive(stranger.pid)
+        assert second.status() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeypatch):
+    outer = start("sleep 300")
+    monkeypatch.setenv(COOKIE, outer.cookie)
+    inner = start("sleep 300")
+    assert inner.pid in outer.members()
+    assert outer.pid not in inner.members()
+
+
+def test_after_the_largest_process_number_all_are_looked_at(monkeypatch):
+    assert child._newer(os.getpid())[0] >= os.getpid()
+    assert 1 in child._newer(2**31)
+
+
+# Commands.
+
+FILES = frozenset({"load.sh", "tasks/etl.py", "my file.sh", "it's.sh", "-n"})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("load.sh", "C/load.sh"),
+        ("./load.sh a b", "C/load.sh a b"),
+        ("sh ./tasks/../load.sh", "sh C/load.sh"),
+        ("python tasks/etl.py --out=x", "python C/tasks/etl.py --out=x"),
+        ("cd x&&load.sh;load.sh|load.sh", "cd x&&C/load.sh;C/load.sh|C/load.sh"),
+        ("(load.sh)\nload.sh", "(C/load.sh)\nC/load.sh"),
+        ("x=$(load.sh) y=`load.sh`", "x=$(C/load.sh) y=`C/load.sh`"),
+        ("'load.sh' \"load.sh\" lo\\ad.sh", "C/load.sh C/load.sh C/load.sh"),
+        ("'my file.sh' my\\ file.sh", "'C/my file.sh' 'C/my file.sh'"),
+        ('"it\'s.sh"', "'C/it'\"'\"'s.sh'"),
+        ("cat < load.sh", "cat < C/load.sh"),
+        ("sh <load.sh >load.sh", "sh <C/load.sh >load.sh"),
+        ("x > load.sh", "x > load.sh"),
+        ("x >> load.sh; load.sh", "x >> load.sh; C/load.sh"),
+        ("x 2>load.sh >|load.sh &> load.sh", "x 2>load.sh >|load.sh &> load.sh"),
+        ("x 2>&1 load.sh", "x 2>&1 C/load.sh"),
+        ("x > y load.sh", "x > y C/load.sh"),
+        ("true # load.sh\nload.sh", "true # load.sh\nC/load.sh"),
+        ("cat <<END\nload.sh\nEND\n", "cat <<END\nload.sh\nEND\n"),
+        ("load.sh <<< load.sh", "C/load.sh <<< C/load.sh"),
+        ("$HOME/load.sh ~/load.sh load.s?", "$HOME/load.sh ~/load.sh load.s?"),
+        ("echo 'load.sh x' xload.sh load.sh.bak", "echo 'load.sh x' xload.sh load.sh.bak"),
+        ("/load.sh ../load.sh x=load.sh", "/load.sh ../load.sh x=load.sh"),
+        ("echo 'unfinished load.sh", "echo 'unfinished C/load.sh"),
+        ("", ""),
+    ],
+)
+def test_words_of_a_shell_line_that_name_captured_files(line, expected):
+    assert captured_line(line, FILES, "C") == expected
+
+
+@given(st.text(alphabet="ab ./'\"\\$`>&|;#\n()<-{}*=", max_size=40))
+def test_a_line_without_captured_files_is_left_alone(line):
+    assert captured_line(line, FILES, "C") == line
+    assert captured_line(line, frozenset(), "C") == line
+
+
+@given(st.sampled_from(sorted(FILES)), st.text(alphabet="/c '\"$`*\\é", min_size=1))
+def test_replaced_words_are_quoted_for_the_shell(file, code):
+    line = captured_line(f"x {shlex.quote(file)}", FILES, code)
+    assert shlex.split(line) == ["x", f"{code}/{file}"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("load.sh", "C/load.sh"),
+        ("./load.sh", "C/load.sh"),
+        (".//tasks/./etl.py", "C/tasks/etl.py"),
+        ("my file.sh", "C/my file.sh"),
+        ("-n", "C/-n"),
+        ("/load.sh", "/load.sh"),
+        ("tasks", "tasks"),
+        ("> load.sh", "> load.sh"),
+        ("", ""),
+    ],
+)
+def test_words_that_name_captured_files(word, expected):
+    assert captured_word(word, FILES, "C") == expected
