@@ -18,25 +18,80 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ork.api import deploy, diff, log, open, resolve, run, runs, show, status
+    from ork.api import (
+        cancel,
+        deploy,
+        diff,
+        log,
+        open,
+        outputs,
+        resolve,
+        retry,
+        run,
+        runs,
+        show,
+        status,
+    )
     from ork.errors import Ambiguous, Conflict, Corrupt, InvalidInput, NotFound, OrkError
+    from ork.runner.api import Options
+    from ork.runner.loop import Control
+    from ork.runner.select import Selection
     from ork.store.load import check
     from ork.store.store import Stamp, Store
 
 _NAMES = {
     **dict.fromkeys(
-        ("deploy", "diff", "log", "open", "resolve", "run", "runs", "show", "status"), "ork.api"
+        (
+            "cancel",
+            "deploy",
+            "diff",
+            "log",
+            "open",
+            "outputs",
+            "resolve",
+            "retry",
+            "run",
+            "runs",
+            "show",
+            "status",
+        ),
+        "ork.api",
     ),
     **dict.fromkeys(
         ("Ambiguous", "Conflict", "Corrupt", "InvalidInput", "NotFound", "OrkError"), "ork.errors"
     ),
+    "Control": "ork.runner.loop",
+    "Options": "ork.runner.api",
+    "Selection": "ork.runner.select",
     "check": "ork.store.load",
     "Stamp": "ork.store.store",
     "Store": "ork.store.store",
 }
 __all__ = [
-    "Ambiguous", "Conflict", "Corrupt", "InvalidInput", "NotFound", "OrkError", "Stamp", "Store",
-    "check", "deploy", "diff", "log", "open", "resolve", "run", "runs", "show", "status",
+    "Ambiguous",
+    "Conflict",
+    "Control",
+    "Corrupt",
+    "InvalidInput",
+    "NotFound",
+    "Options",
+    "OrkError",
+    "Selection",
+    "Stamp",
+    "Store",
+    "cancel",
+    "check",
+    "deploy",
+    "diff",
+    "log",
+    "open",
+    "outputs",
+    "resolve",
+    "retry",
+    "run",
+    "runs",
+    "show",
+    "status",
 ]  # fmt: skip
 
 

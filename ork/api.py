@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from ork.core.canonical import Json
+from ork.core.objects import Run
 from ork.errors import NotFound
-from ork.runner.api import start
+from ork.runner.api import Caller, Options, start
+from ork.runner.api import retry as retry_run
+from ork.runner.cancel import cancel as cancel_run
 from ork.runner.events import Event
-from ork.runner.run import Control
+from ork.runner.loop import Control
 from ork.store import compare, contents, history, place
 from ork.store import deploy as deploying
 from ork.store.compare import Comparison
@@ -94,16 +98,37 @@ def show(store: Store, revision: str) -> Definition | RunDetails:
 
 
 def run(
-    store: Store, what: str | Path, *, jobs: int | None = None, message: str | None = None,
-    author: str | None = None, control: Control | None = None,
+    store: Store, what: str | Path, *, options: Options | None = None, message: str | None = None,
+    author: str | None = None, control: Control | None = None, no_deploy: bool = False,
+    with_code: str | None = None,
 ) -> Iterator[Event]:  # fmt: skip
     """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
-    A file is deployed first if it differs from its head. Closing the iterator, or `control.stop()`
-    from another thread or a signal handler, stops the run and records it as cancelled.
+    A file is deployed first if it differs from its head, unless `no_deploy`. Closing the iterator,
+    or `control.stop()` from another thread or a signal handler, stops the run and records it as
+    cancelled. See `ork.runner.api.start`.
     """
-    return start(store, str(what), stamp=_stamp(author), now=_now(), jobs=jobs, message=message,
-                 control=control).events  # fmt: skip
+    return start(store, str(what), options=options, caller=_caller(author, control),
+                 message=message, no_deploy=no_deploy, with_code=with_code).events  # fmt: skip
+
+
+def retry(
+    store: Store, what: str, *, options: Options | None = None, latest: bool = False,
+    author: str | None = None, control: Control | None = None,
+) -> Iterator[Event]:  # fmt: skip
+    """Go on with a run that has ended: what succeeded is kept, everything else runs again."""
+    return retry_run(store, what, options=options, latest=latest,
+                     caller=_caller(author, control)).events  # fmt: skip
+
+
+def cancel(store: Store, what: str, *, now: bool = False) -> Run:
+    """Ask the process that runs a run to stop it, with `now` at once; return at once."""
+    return cancel_run(store, resolve(store, what), now=now)
+
+
+def outputs(store: Store, what: str) -> dict[str, Json]:
+    """Return the outputs of a run: task name -> value, of all tasks that gave one."""
+    return contents.outputs(store, resolve(store, what))
 
 
 def _now() -> datetime:
@@ -112,3 +137,7 @@ def _now() -> datetime:
 
 def _stamp(author: str | None) -> Stamp:
     return Stamp(time=_now(), author=author or author_of(os.environ, Path.cwd()), argv=("python",))
+
+
+def _caller(author: str | None, control: Control | None) -> Caller:
+    return Caller(stamp=_stamp(author), now=_now(), control=control)

@@ -21,13 +21,13 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, UsageError
 SECTIONS = {
     "Definitions": ("init", "check", "deploy", "status"),
     "History": ("log", "diff", "show"),
-    "Runs": ("run", "runs", "logs"),
+    "Runs": ("run", "retry", "cancel", "runs", "logs", "outputs"),
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
 BUG_EXIT_CODE = 70
 EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
     "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; " \
-    "130 interrupted."  # fmt: skip
+    "130 interrupted; 70 a bug in ork."  # fmt: skip
 
 
 class Commands(TyperGroup):

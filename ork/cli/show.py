@@ -21,12 +21,15 @@ from ork.core.objects import format_time
 
 Line: TypeAlias = "list[str | tuple[str, str]]"
 
-# C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags.
+# C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
+# letters that look like nothing.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{5,}")
+_MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
+_PERHAPS_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}")
 
 
 def visible(text: str) -> str:
@@ -34,7 +37,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = _UNSAFE.sub(_spell, text)
-    return _COMBINING.sub(lambda m: f"<{len(m[0])} combining marks>", text)
+    return _PERHAPS_MARKS.sub(_count_marks, text)
 
 
 def plain(line: Line) -> str:
@@ -123,6 +126,18 @@ def wrap_body(text: str, indent: str) -> Iterator[Line]:
     """Yield the lines of a message, indented; blank lines stay."""
     for line in text.rstrip("\n").split("\n"):
         yield [indent + line] if line else [""]
+
+
+def _count_marks(found: re.Match[str]) -> str:
+    from itertools import groupby
+    from unicodedata import category
+
+    text = ""
+    for is_mark, run in groupby(found[0], lambda letter: category(letter) in ("Mn", "Me")):
+        letters = "".join(run)
+        too_many = is_mark and len(letters) > _MARKS_MAX
+        text += f"<{len(letters)} combining marks>" if too_many else letters
+    return text
 
 
 def _spell(found: re.Match[str]) -> str:

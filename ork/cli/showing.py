@@ -34,7 +34,7 @@ def lines_of(session: Session, store: Store, found: Resolved) -> Iterable[Line]:
         entry = _log_entry(store, found, value)
         return objects.deploy_view(entry, contents.definition(store, found), store, session)
     if found.kind == "snapshot":
-        return objects.definition_view(contents.definition(store, found), store, session)
+        return objects.snapshot_view(contents.definition(store, found), store, session)
     if isinstance(value, Run):
         return runs.run_view(contents.run_details(store, found.oid, value), store, session)
     if isinstance(value, TaskRun):

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 
 from ork.core.canonical import Json
 from ork.core.nodes import Node, plain
+from ork.core.parameters import Params, split_param
 from ork.core.problems import Problems
 from ork.core.types import assignable, convert, describe, show
 
 _FORM = "a binding is {const: VALUE} or {ref: tasks.NAME.output.FIELD}"
-_REF_FORM = "as in `tasks.NAME.output` or `tasks.NAME.output.FIELD`"
+_REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Scope:
     task: str
     needs: Collection[str]  # its depends_on
     outputs: Mapping[str, Json]  # every task of the file -> its declared output type, or None
+    params: Params
     input_type: Json  # None when it is not declared
 
 
@@ -73,7 +75,7 @@ def _binding(
     entries = node.value
     if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
         hint = _FORM
-        if isinstance(entries, str) and split_ref(entries):
+        if isinstance(entries, str) and (split_ref(entries) or split_param(entries)):
             hint = f"{{ref: {entries}}}"
         elif not isinstance(entries, (dict, list)):
             hint = f"{{const: {entries}}}"
@@ -83,12 +85,13 @@ def _binding(
     ((word, (_, value)),) = entries.items()
     if word == "const":
         return {"const": _constant(field, value, wanted, problems)}
-    if not isinstance(value.value, str) or split_ref(value.value) is None:
+    ref = value.value
+    if not isinstance(ref, str) or (split_ref(ref) or split_param(ref)) is None:
         message = f"not a reference: {show(plain(value))}"
         problems.add(value.line, value.column, message, _REF_FORM)
         return None
-    _check_ref(value, value.value, wanted, scope, problems)
-    return {"ref": value.value}
+    _check_ref(value, ref, wanted, scope, problems)
+    return {"ref": ref}
 
 
 def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
@@ -115,6 +118,9 @@ def _below(node: Node, path: tuple[str | int, ...]) -> Node:
 
 
 def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Problems) -> None:
+    if param := split_param(ref):
+        _check_param(node, *param, wanted, scope, problems)
+        return
     split = split_ref(ref)
     assert split is not None
     task, path = split
@@ -128,19 +134,36 @@ def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Probl
     if task not in scope.needs:
         message = f"`{task}` is not in depends_on of `{scope.task}`"
         problems.add(node.line, node.column, message, f"add it: `depends_on: [{task}]`")
-    kind = scope.outputs[task]
+    _check_path(node, f"`output` of `{task}`", scope.outputs[task], path, wanted, problems)
+
+
+def _check_param(
+    node: Node, name: str, path: tuple[str, ...], wanted: Json, scope: Scope, problems: Problems
+) -> None:
+    if name not in scope.params:
+        hint = problems.near(name, scope.params) or "declare it under `params:`"
+        problems.add(node.line, node.column, f"no parameter named `{name[:60]}`", hint)
+        return
+    title = f"the parameter `{name}`"
+    _check_path(node, title, scope.params[name]["type"], path, wanted, problems)
+
+
+def _check_path(
+    node: Node, title: str, kind: Json, path: tuple[str, ...], wanted: Json, problems: Problems
+) -> None:
+    """Complain unless `title`, which is of this type, has the path and is there what is asked."""
     for number, field in enumerate(path):
         if kind is None:
             return
         if not isinstance(kind, dict) or field not in kind:
-            so_far = ".".join(("output", *path[:number]))
+            so_far = f"`{'.'.join(path[:number])}` in " if number else ""
             hint = problems.near(field, kind) if isinstance(kind, dict) else None
-            message = f"`{so_far}` of `{task}` has no field `{field[:60]}`"
+            message = f"{so_far}{title} has no field `{field[:60]}`"
             problems.add(
                 node.line, node.column, message, hint or f"its type is {describe(kind)[:120]}"
             )
             return
         kind = kind[field]
     if kind is not None and wanted is not None and not assignable(kind, wanted):
-        message = f"`{ref}` is {describe(kind)[:80]}, but {describe(wanted)[:80]} is asked"
+        message = f"`{node.value}` is {describe(kind)[:80]}, but {describe(wanted)[:80]} is asked"
         problems.add(node.line, node.column, message, "change one of the two declared types")

@@ -45,9 +45,13 @@ def unframe(data: bytes) -> tuple[str, bytes]:
 
 def encode(value: Json) -> bytes:
     """Return the RFC 8785 bytes of a value; raise InvalidInput, with the place, outside it."""
-    if _check(value, 1, ()):
+    if _is_plain(value, 1):
         # json's C encoder agrees with RFC 8785 where there are no floats and all keys are ASCII.
-        return _DUMPS(value).encode("utf-8")
+        try:
+            return _DUMPS(value).encode("utf-8")
+        except UnicodeEncodeError:
+            pass  # a lone surrogate: where?
+    _check(value, 1, ())
     pieces: list[str] = []
     _write(value, pieces)
     return "".join(pieces).encode("utf-8")
@@ -56,7 +60,7 @@ def encode(value: Json) -> bytes:
 def decode(payload: bytes) -> Json:
     """Return the value of canonical bytes; raise Corrupt when they are not exactly canonical."""
     try:
-        value = json.loads(payload.decode("utf-8"), parse_int=_integer, parse_constant=_constant)
+        value = _DECODER.decode(payload.decode("utf-8"))
         again = encode(value)
     except (ValueError, RecursionError, InvalidInput) as error:
         raise Corrupt(f"not canonical JSON: {error}") from None
@@ -65,6 +69,19 @@ def decode(payload: bytes) -> Json:
     return value  # type: ignore[no-any-return]
 
 
+def _integer(text: str) -> int | float:
+    # A float such as 1e20 is written with all its digits, so digits beyond 2^53-1 mean a float.
+    if len(text) > 22:
+        raise ValueError("an integer of more than 21 digits")
+    number = int(text)
+    return number if -INTEGER_MAX <= number <= INTEGER_MAX else float(text)
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
 _DUMPS = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True,
     separators=(",", ":"),
@@ -72,40 +89,49 @@ _DUMPS = json.JSONEncoder(
 _QUOTE = json.encoder.encode_basestring  # RFC 8785 section 3.2.2.2 and json escape alike
 
 
-def _check(value: Json, depth: int, path: tuple[str | int, ...]) -> bool:
-    """Raise outside the domain; say whether the plain encoder may be used."""
+def _is_plain(value: Json, depth: int) -> bool:
+    """Say whether the plain encoder may be used; False as well for what is outside the domain."""
     kind = type(value)
-    if kind is str:
-        if not value.isascii():  # type: ignore[union-attr]
-            _text(value, path)  # type: ignore[arg-type]
+    if kind is list and depth <= DEPTH_MAX:
+        for item in value:  # type: ignore[union-attr]
+            if type(item) is not str and not _is_plain(item, depth + 1):
+                return False
         return True
-    if value is None or kind is bool:
+    if kind is dict and depth <= DEPTH_MAX:
+        for key, item in value.items():  # type: ignore[union-attr]
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _is_plain(item, depth + 1):
+                return False
         return True
     if kind is int:
+        return -INTEGER_MAX <= value <= INTEGER_MAX  # type: ignore[operator]
+    return kind is str or value is None or kind is bool
+
+
+def _check(value: Json, depth: int, path: tuple[str | int, ...]) -> None:
+    """Raise, with the place, when a value is outside the domain."""
+    kind = type(value)
+    if kind is str:
+        _text(value, path)  # type: ignore[arg-type]
+    elif kind is int:
         if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
             raise _outside(path, "an integer beyond 2^53-1 loses digits in JSON; quote it")
-        return True
-    if kind is float:
+    elif kind is float:
         if not math.isfinite(value):  # type: ignore[arg-type]
             raise _outside(path, f"{value} is not a JSON number")
-        return False
-    if kind is not list and kind is not dict:
+    elif kind is list or kind is dict:
+        if depth > DEPTH_MAX:
+            raise _outside(path, f"nested deeper than {DEPTH_MAX} levels")
+        items = value.items() if kind is dict else enumerate(value)  # type: ignore
+        for key, item in items:
+            if kind is dict and type(key) is not str:
+                raise _outside(path, f"the key {key!r} is not a string; quote it")
+            if kind is dict:
+                _text(key, path)
+            _check(item, depth + 1, (*path, key))
+    elif value is not None and kind is not bool:
         raise _outside(path, f"a {kind.__name__} is not a JSON value")
-    if depth > DEPTH_MAX:
-        raise _outside(path, f"nested deeper than {DEPTH_MAX} levels")
-    plain = True
-    if kind is list:
-        for index, item in enumerate(value):  # type: ignore[arg-type]
-            plain &= _check(item, depth + 1, (*path, index))
-        return plain
-    for key, item in value.items():  # type: ignore[union-attr]
-        if type(key) is not str:
-            raise _outside(path, f"the key {key!r} is not a string; quote it")
-        if not key.isascii():
-            _text(key, path)
-            plain = False
-        plain &= _check(item, depth + 1, (*path, key))
-    return plain
 
 
 def _text(text: str, path: tuple[str | int, ...]) -> None:
@@ -174,15 +200,3 @@ def _number(number: float) -> str:
         return f"{sign}0.{'0' * -point}{digits}"
     power = f"e{point - 1:+d}"
     return sign + (digits[0] + "." + digits[1:] if count > 1 else digits) + power
-
-
-def _integer(text: str) -> int | float:
-    # A float such as 1e20 is written with all its digits, so digits beyond 2^53-1 mean a float.
-    if len(text) > 22:
-        raise ValueError("an integer of more than 21 digits")
-    number = int(text)
-    return number if -INTEGER_MAX <= number <= INTEGER_MAX else float(text)
-
-
-def _constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

@@ -47,11 +47,12 @@ class Diff:
 
     tasks: tuple[TaskChange, ...] = ()
     edges: tuple[EdgeChange, ...] = ()
+    params: tuple[FieldChange, ...] = ()
     settings: tuple[FieldChange, ...] = ()
     files: tuple[FileChange, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.edges or self.settings or self.files)
+        return bool(self.tasks or self.edges or self.params or self.settings or self.files)
 
 
 def compare(
@@ -59,6 +60,7 @@ def compare(
     tasks: Mapping[str, tuple[Task | None, Task | None]],
     files: Mapping[str, tuple[FileEntry | None, FileEntry | None]],
     settings: tuple[Mapping[str, Json], Mapping[str, Json]],
+    params: tuple[Mapping[str, Json], Mapping[str, Json]] = ({}, {}),
     read: Read,
     rename: bool = True,
 ) -> Diff:
@@ -76,6 +78,7 @@ def compare(
     return Diff(
         tasks=tuple(task_changes(old_tasks, new_tasks, names)),
         edges=tuple(edge_changes(old_tasks, new_tasks, names)),
+        params=tuple(object_changes(*params)),
         settings=tuple(object_changes(*settings)),
         files=tuple(file_changes(old_files, new_files, paths, read)),
     )
@@ -134,7 +137,10 @@ def _changed_task(task: TaskChange) -> str:
 
 
 def _setting_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
-    return (("change", _field(setting)) for setting in diff.settings)
+    for param in diff.params:
+        yield "change", f"params.{_field(param)}"
+    for setting in diff.settings:
+        yield "change", _field(setting)
 
 
 def _file_clauses(diff: Diff) -> Iterator[tuple[str, str]]:

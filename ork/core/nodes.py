@@ -16,11 +16,11 @@ from ork.core.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.core.problems import Problems
 from ork.core.reader import (
     COLON,
-    SLOW_TEXT_MAX,
     Rejected,
     complain,
     event_kinds,
     fast_events,
+    is_too_long,
     slow_events,
 )
 from ork.errors import InvalidInput
@@ -41,12 +41,21 @@ class Node:
     of an alias is shared with its anchor, so nobody changes it.
     """
 
-    __slots__ = ("column", "line", "value")
+    __slots__ = ("mark", "value")
 
-    def __init__(self, value: Scalar | list[Node] | Entries, line: int, column: int) -> None:
+    def __init__(self, value: Scalar | list[Node] | Entries, mark: Any) -> None:
         self.value = value
-        self.line = line
-        self.column = column
+        self.mark = mark  # the parser's, which counts from 0
+
+    @property
+    def line(self) -> int:
+        """The line in which it begins."""
+        return self.mark.line + 1  # type: ignore[no-any-return]
+
+    @property
+    def column(self) -> int:
+        """The column in which it begins."""
+        return self.mark.column + 1  # type: ignore[no-any-return]
 
 
 def read(text: str, problems: Problems) -> Node:
@@ -67,7 +76,7 @@ def read(text: str, problems: Problems) -> Node:
             if is_long:
                 raise
         except Rejected as error:
-            if len(text) > SLOW_TEXT_MAX and error.__cause__ is not None:
+            if is_too_long(text) and error.__cause__ is not None:
                 complain(error.__cause__, problems)
         # Whatever is wrong is said in the words of the slow parser, alike on every machine.
         problems.forget()
@@ -92,6 +101,15 @@ _WORDS: dict[str, Scalar] = {
 }
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+
+
+_NUMBER_STARTS = frozenset("+-.0123456789")
+
+
+class _Start:
+    """The mark of the beginning of a text."""
+
+    line = column = 0
 
 
 class _Frame:
@@ -125,31 +143,32 @@ class _Builder:
         self.expanded = 0  # nodes added by aliases
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
-        self.frames = [_Frame(Node([], 1, 1), None, 0)]
-        self.last: tuple[int, int] = (1, 1)
+        self.frame = _Frame(Node([], _Start), None, 0)
+        self.frames: list[_Frame] = []  # those around it
+        self.last: Any = _Start  # the mark of the newest node
 
     def build(self, events: Iterator[Any]) -> Node:
         """Return the root of the one document."""
         kinds = event_kinds()
         scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
-        starts = (kinds.MappingStartEvent, kinds.SequenceStartEvent)
+        mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
         ends = (kinds.MappingEndEvent, kinds.SequenceEndEvent)
         documents = 0
         for event in events:
             kind = event.__class__
             if kind is scalar:
-                self._scalar(event)
-            elif kind in starts:
-                self._open(event, {} if kind is starts[0] else [])
+                self._add(self._scalar(event))
+            elif kind is mapping or kind is sequence:
+                self._open(event, {} if kind is mapping else [])
             elif kind in ends:
-                self._close()
+                self._add(self._close())
             elif kind is alias:
-                self._alias(event)
+                self._add(self._alias(event))
             elif kind is kinds.DocumentStartEvent:
                 documents += 1
                 self._document(event, documents)
-        root = self.frames[0].node.value
-        return root[0] if isinstance(root, list) and root else Node(None, 1, 1)
+        root = self.frame.items
+        return root[0] if isinstance(root, list) and root else Node(None, _Start)
 
     def _document(self, event: Any, number: int) -> None:
         if number > 1:
@@ -159,32 +178,32 @@ class _Builder:
             self.problems.add(line, column, "directives are not allowed", "delete the `%` line")
             self.problems.check()
 
-    def _scalar(self, event: Any) -> None:
+    def _scalar(self, event: Any) -> Node:
         text = event.value
-        mark = event.start_mark
-        if self.colon is not None and self.colon in text:
-            text = text.replace(self.colon, ":")
-        if event.style:
-            node = Node(text, mark.line + 1, mark.column + 1)
-        elif text:
-            value: Scalar = text
+        if not text.isascii():
+            text = self._characters(text, event)
+        value: Scalar = text
+        if not event.style:
             if text in _WORDS:
                 value = _WORDS[text]
-            elif text[0] in "+-.0123456789":
+            elif text[0] in _NUMBER_STARTS:
                 value = self._number(text, event)
-            kind = _MergeKey if text == "<<" else Node
-            node = kind(value, mark.line + 1, mark.column + 1)
-        else:  # the parsers disagree on where nothing is
-            node = Node(None, *self.last)
-        if text and not text.isascii() and _SURROGATE.search(text):
-            node.value = self._join_surrogates(text, event)
-        self.last = (node.line, node.column)
+        if text or event.style:
+            self.last = event.start_mark  # elsewhere the parsers disagree on where nothing is
+        node = Node(value, self.last)
+        if text == "<<" and not event.style:
+            node = _MergeKey(value, self.last)
         self.written += 1
         if event.ctag is not None:
             self._tag(event)
         if event.anchor is not None:
             self.anchors[event.anchor] = (node, 1, 0)
-        self._add(node)
+        return node
+
+    def _characters(self, text: str, event: Any) -> str:
+        if self.colon is not None:
+            text = text.replace(self.colon, ":")
+        return self._join_surrogates(text, event) if _SURROGATE.search(text) else text
 
     def _number(self, text: str, event: Any) -> Scalar:
         is_integer = _INTEGER.fullmatch(text) is not None
@@ -207,56 +226,53 @@ class _Builder:
         return joined
 
     def _open(self, event: Any, value: list[Node] | Entries) -> None:
-        if len(self.frames) > DEPTH_MAX:
+        if len(self.frames) >= DEPTH_MAX:
             self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
-        mark = event.start_mark
-        node = Node(value, mark.line + 1, mark.column + 1)
-        self.last = (node.line, node.column)
+        self.last = event.start_mark
         if event.ctag is not None:
             self._tag(event)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
-        self.frames.append(_Frame(node, event.anchor, self.written + self.expanded))
+        self.frames.append(self.frame)
+        self.frame = _Frame(Node(value, self.last), event.anchor, self.written + self.expanded)
         self.written += 1
 
-    def _close(self) -> None:
-        frame = self.frames.pop()
+    def _close(self) -> Node:
+        frame = self.frame
         if frame.merges:
             self._merge(frame)
         if frame.anchor is not None:
             size = self.written + self.expanded - frame.started
             self.anchors[frame.anchor] = (frame.node, size, frame.height)
-        above = self.frames[-1]
-        above.height = max(above.height, frame.height + 1)
-        self._add(frame.node)
+        self.frame = above = self.frames.pop()
+        if above.height <= frame.height:
+            above.height = frame.height + 1
+        return frame.node
 
-    def _alias(self, event: Any) -> None:
+    def _alias(self, event: Any) -> Node:
         name = event.anchor
         found = self.anchors.get(name)
         if found is None:
             inside = name in self.anchors
             what = f"the alias *{name} stands inside of what it names" if inside else ""
             self._stop(event, what or f"no anchor &{name} before this alias")
-            return
+        assert found is not None
         target, size, height = found
         self.expanded += size
         self.written += 1
         if self.expanded > ALIAS_NODES_MAX + ALIAS_FACTOR_MAX * self.written:
             self._stop(event, "the aliases of this file expand to too much", "use fewer aliases")
-        frame = self.frames[-1]
-        frame.height = max(frame.height, height + 1)
-        if len(self.frames) - 1 + height > DEPTH_MAX:
+        self.frame.height = max(self.frame.height, height + 1)
+        if len(self.frames) + height > DEPTH_MAX:
             self._stop(event, f"with its aliases nested deeper than {DEPTH_MAX} levels")
-        mark = event.start_mark
-        node = Node(target.value, mark.line + 1, mark.column + 1)
-        self.last = (node.line, node.column)
-        self._add(node)
+        self.last = event.start_mark
+        return Node(target.value, self.last)
 
     def _add(self, node: Node) -> None:
-        frame = self.frames[-1]
+        frame = self.frame
         items = frame.items
         if items.__class__ is list:
-            items.append(node)
+            items.append(node)  # type: ignore[union-attr]
             return
         key = frame.pending
         if key is None:
@@ -265,19 +281,21 @@ class _Builder:
                 self._bad_key(node)
             return
         frame.pending = None
-        if key.__class__ is _MergeKey and not frame.merges:
-            frame.merges.append(node)
-        elif key.__class__ is _MergeKey:
-            self.problems.add(key.line, key.column, "a second `<<`", "list all: `<<: [*a, *b]`")
+        if key.__class__ is _MergeKey:
+            if frame.merges:
+                self.problems.add(key.line, key.column, "a second `<<`", "list all: `<<: [*a, *b]`")
+            else:
+                frame.merges.append(node)
         elif key.value.__class__ is str:
-            self._entry(items, key, node)  # type: ignore[arg-type]
+            entry = (key, node)
+            first = items.setdefault(key.value, entry)  # type: ignore[union-attr,arg-type]
+            if first is not entry:
+                self._duplicate(key, first[0])
 
-    def _entry(self, entries: Entries, key: Node, node: Node) -> None:
-        first = entries.setdefault(key.value, (key, node))  # type: ignore[arg-type]
-        if first[0] is not key:
-            at = f"line {first[0].line}, column {first[0].column}"
-            message = f"the key {_short(key.value)} is given twice; first at {at}"
-            self.problems.add(key.line, key.column, message, "keep one of them")
+    def _duplicate(self, key: Node, first: Node) -> None:
+        at = f"line {first.line}, column {first.column}"
+        message = f"the key {_short(key.value)} is given twice; first at {at}"
+        self.problems.add(key.line, key.column, message, "keep one of them")
 
     def _bad_key(self, key: Node) -> None:
         if isinstance(key.value, (list, dict)):

@@ -35,6 +35,7 @@ from ork.core.shapes import (
     one_of,
     optional,
     pairs,
+    parameters,
     seconds,
 )
 from ork.core.shapes import is_name as is_name
@@ -89,11 +90,15 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The immutable definition: a tree of tasks, a tree of code files. Content only."""
+    """The immutable definition: a tree of tasks, a tree of code files, parameters. Content only.
+
+    `params` maps a name to its type, whether a run must give a value, and the default otherwise.
+    """
 
     tasks: Oid
     files: Oid
     task_count: int
+    params: Mapping[str, dict[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,10 @@ class Run:
     trigger: str  # run | retry
     author: str
     host: str
+    params: Oid | None = None  # a blob: JSON object, parameter -> value
+    attempt: int = 1  # a retry goes on with the same run: this counts up, and
+    previous: Oid | None = None  # is the record as it was before
+    base: str | None = None  # the id of the run whose outputs stand in for tasks that did not run
     environment: Oid | None  # a blob: JSON of Python version, platform, installed distributions
     created: datetime
     ended: datetime | None = None
@@ -215,13 +224,13 @@ def to_json(value: Any) -> dict[str, Json]:
 
 def format_time(time: datetime) -> str:
     """Return a time as objects write it: UTC, RFC 3339, always six digits of a second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
     """Return the time of `format_time`; raise ValueError on any other form."""
-    time = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    if format_time(time) != text:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is not UTC or format_time(time) != text:
         raise ValueError(f"not a time as ork writes it: {text!r}")
     return time
 
@@ -262,7 +271,8 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
         "retry_backoff": seconds, "on_upstream_failure": one_of("skip", "run"),
     }),
     "tree": (Tree, {}),
-    "snapshot": (Snapshot, {"tasks": an_oid, "files": an_oid, "task_count": a_count}),
+    "snapshot": (Snapshot, {"tasks": an_oid, "files": an_oid, "task_count": a_count,
+                            "params": parameters}),
     "deploy": (Deploy, {
         "workflow": a_name, "snapshot": an_oid, "parents": list_of(an_oid), "time": _time,
         "author": a_text, "message": a_text, "settings": a_mapping, "source": a_source,
@@ -271,6 +281,8 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
     "run": (Run, {
         "id": a_name, "workflow": a_name, "number": a_count, "snapshot": an_oid,
         "deploy": optional(an_oid), "state": one_of(*RUN_STATES), "trigger": a_text,
+        "params": optional(an_oid), "attempt": a_count, "previous": optional(an_oid),
+        "base": optional(a_name),
         "author": a_text, "host": a_text, "environment": optional(an_oid), "created": _time,
         "ended": optional(_time), "seconds": optional(seconds), "tasks": optional(an_oid),
         "reason": optional(a_text),

@@ -9,24 +9,28 @@ from collections.abc import Collection, Mapping
 class Plan:
     """The order of one run.
 
+    Tasks in `done` are not to be run: they count as ended well.
+
     `needs` maps every task to the tasks that it depends on; all of them are known and there is no
     cycle (`ork.core.graph` has checked). Tasks in `run_anyway` also run when an upstream failed.
     Ready tasks come in the order of `needs`, so a run with one slot is deterministic.
     """
 
     def __init__(
-        self, needs: Mapping[str, Collection[str]], run_anyway: Collection[str] = ()
-    ) -> None:
-        self._needs = needs
+        self, needs: Mapping[str, Collection[str]], run_anyway: Collection[str] = (),
+        done: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        ended = frozenset(done)
+        self._needs = {task: set(needs[task]) - ended for task in needs if task not in ended}
         self._run_anyway = frozenset(run_anyway)
-        self._waiting = {task: len(set(upstream)) for task, upstream in needs.items()}
-        self._dependants: dict[str, list[str]] = {task: [] for task in needs}
-        for task, upstream in needs.items():
-            for name in set(upstream):
+        self._waiting = {task: len(upstream) for task, upstream in self._needs.items()}
+        self._dependants: dict[str, list[str]] = {task: [] for task in self._needs}
+        for task, upstream in self._needs.items():
+            for name in upstream:
                 self._dependants[name].append(task)
         self._ready = deque(task for task, count in self._waiting.items() if not count)
         self._failed: set[str] = set()
-        self._open = len(needs)
+        self._open = len(self._needs)
 
     def next(self) -> str | None:
         """Take a task that may start now, or None."""
@@ -48,7 +52,7 @@ class Plan:
                 self._waiting[dependant] -= 1
                 if self._waiting[dependant]:
                     continue
-                failed = [need for need in self._needs[dependant] if need in self._failed]
+                failed = sorted(need for need in self._needs[dependant] if need in self._failed)
                 if failed and dependant not in self._run_anyway:
                     doomed.append((dependant, failed[0]))
                     ended.append((dependant, False))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ork.errors import InvalidInput, Problem
 
 PROBLEMS_MAX = 100  # complaints kept per file; the rest are only counted
+MESSAGE_LENGTH_MAX = 500
 SOURCE_WIDTH_MAX = 500  # characters of a line that a complaint carries
 _CANDIDATES_MAX = 2000  # difflib is slow: with more names than this only the likely ones are tried
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -29,8 +30,8 @@ class Problems:
         if len(self._found) < PROBLEMS_MAX:
             self._found.add(
                 Problem(
-                    file=self.file, line=line, column=column, message=message, hint=hint,
-                    source=self._source(line),
+                    file=self.file, line=line, column=column, message=_printable(message),
+                    hint=None if hint is None else _printable(hint), source=self._source(line),
                 )
             )  # fmt: skip
 
@@ -83,6 +84,14 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     if len(names) > _CANDIDATES_MAX:
         names = [name for name in names if name[:2] == word[:2]][:_CANDIDATES_MAX]
     return next(iter(get_close_matches(word[:200], names, n=1, cutoff=0.6)), None)
+
+
+def _printable(text: str) -> str:
+    # A complaint quotes the file, and must neither break the line nor paint the terminal.
+    text = text if len(text) <= MESSAGE_LENGTH_MAX else text[: MESSAGE_LENGTH_MAX - 3] + "..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _position(problem: Problem) -> tuple[str, int, int, str]:

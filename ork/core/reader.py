@@ -15,7 +15,9 @@ from typing import Any
 from ork.core.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
-SLOW_TEXT_MAX = 4 * 1024 * 1024  # characters of a text that may be read by the slow parser
+# Characters of a text, and of a line, that the slow parser may read. On long lines it is quadratic.
+SLOW_TEXT_MAX = 4 * 1024 * 1024
+SLOW_LINE_MAX = 256 * 1024
 # Stands for a colon within a word, as in {url: http://x}, which this C parser takes for an error.
 COLON = "\ue000"
 
@@ -61,6 +63,13 @@ def event_kinds() -> Any:
     return events
 
 
+def is_too_long(text: str) -> bool:
+    """Say whether the slow parser is not to be used for this text."""
+    return len(text) > SLOW_TEXT_MAX or (
+        len(text) > SLOW_LINE_MAX and max(map(len, text.split("\n"))) > SLOW_LINE_MAX
+    )
+
+
 def fast_events(text: str) -> Iterator[Any] | None:
     """Return the C parser's events, where COLON stands for a colon; None when it is not to be used.
 
@@ -78,10 +87,9 @@ def slow_events(text: str, problems: Problems) -> Iterator[Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    if len(text) > SLOW_TEXT_MAX:
-        size = f"{SLOW_TEXT_MAX // 1024**2} MiB"
-        message = f"a file of more than {size} can only be read by the C parser of ruamel.yaml"
-        hint = "install ruamel.yaml.clib; use no tabs and no unusual characters"
+    if is_too_long(text):
+        message = "a file, or a line, this long can only be read by the C parser of ruamel.yaml"
+        hint = "break long lines, install ruamel.yaml.clib, use no tabs and no unusual characters"
         problems.add(0, 0, message, hint)
         problems.check()
     try:
@@ -108,12 +116,10 @@ def complain(error: BaseException, problems: Problems) -> None:
 _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
-_ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", COLON)
+_ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
 # alternative is linear in the text.
-_ODD_PATTERN = re.compile(
-    r"\\u[dD][89a-fA-F]|[|>][-+0-9]* *(?:\r?\n)+ +\r?\n|[|>][-+0-9]* +#"
-)
+_ODD_PATTERN = re.compile(r"\\u[dD][89a-fA-F]|[|>][-+0-9]* *(?:\r?\n)++ ++\r?\n|[|>][-+0-9]* *#")
 _HINTS = (
     ("'\\t'", "YAML is indented with spaces, not with tabs"),
     ("mapping values are not allowed", "a text that contains `: ` needs quotes"),

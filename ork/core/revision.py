@@ -63,6 +63,8 @@ def parse(text: str) -> Revision:
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
+    if head.startswith("@{"):
+        head = "@" + head  # the only workflow, as git's @{1} is the only branch that is checked out
     found = _BASE.match(head)
     if not found:
         raise _unreadable(text)
@@ -88,16 +90,16 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
         return now
     if words == "today":
         return datetime.combine(now.date(), time(), now.tzinfo)
-    if words == "yesterday":
-        return now - timedelta(days=1)
-    if ago := _AGO.fullmatch(words):
-        return now - int(ago[1]) * timedelta(**{ago[2] + "s": 1})
     try:
+        if words == "yesterday":
+            return now - timedelta(days=1)
+        if ago := _AGO.fullmatch(words):
+            return now - int(ago[1]) * timedelta(**{ago[2] + "s": 1})
         if len(words) == 10:
             day = date.fromisoformat(words) + timedelta(days=end_of_day)
             return datetime.combine(day, time(), now.tzinfo)
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",
             hint="write 2026-11-01, 2026-11-01T12:30, yesterday or '2 days ago'",

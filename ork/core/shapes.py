@@ -38,8 +38,9 @@ def a_text(value: Any) -> str:
 
 
 def an_oid(value: Any) -> Oid:
-    need(is_oid(value), "must be an oid")
-    return value  # type: ignore[no-any-return]
+    if type(value) is str and _OID.fullmatch(value) is not None:
+        return value  # type: ignore[return-value]
+    raise ValueError("must be an oid")
 
 
 def a_name(value: Any) -> str:
@@ -48,8 +49,9 @@ def a_name(value: Any) -> str:
 
 
 def a_count(value: Any) -> int:
-    need(type(value) is int and value >= 0, "must be a natural number")
-    return value  # type: ignore[no-any-return]
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError("must be a natural number")
 
 
 def an_integer(value: Any) -> int:
@@ -100,6 +102,15 @@ def bindings(value: Any) -> Any:
         need(type(binding) is dict and len(binding) == 1, "must be const or ref")
         (word, target), *_ = binding.items()
         need(word == "const" or (word == "ref" and type(target) is str), "must be const or ref")
+    return value
+
+
+def parameters(value: Any) -> Any:
+    """Take parameters: name -> {"type", "required", "default"}."""
+    for name, entry in a_mapping(value).items():
+        a_name(name)
+        keys = type(entry) is dict and set(entry) == {"type", "required", "default"}
+        need(keys and type(entry["required"]) is bool, "must have type, required and default")
     return value
 
 

@@ -27,8 +27,11 @@ class Built:
     objects: Mapping[Oid, bytes]
 
 
-def build(tasks: Mapping[str, Task], files: Mapping[str, CodeFile]) -> Built:
-    """Return the snapshot of these tasks and code files."""
+def build(
+    tasks: Mapping[str, Task], files: Mapping[str, CodeFile],
+    params: Mapping[str, dict[str, Json]] | None = None,
+) -> Built:  # fmt: skip
+    """Return the snapshot of these tasks, code files and parameters."""
     objects: dict[Oid, bytes] = {}
     task_entries: dict[str, Json] = {}
     for name, task in tasks.items():
@@ -44,7 +47,8 @@ def build(tasks: Mapping[str, Task], files: Mapping[str, CodeFile]) -> Built:
         file_entries[path] = {"blob": oid, "executable": file.executable}
     task_root, task_trees = tree.build(task_entries)
     file_root, file_trees = tree.build(file_entries)
-    snapshot = Snapshot(tasks=task_root, files=file_root, task_count=len(tasks))
+    snapshot = Snapshot(tasks=task_root, files=file_root, task_count=len(tasks),
+                        params=params or {})  # fmt: skip
     data = encode_object(snapshot)
     oid = hash_bytes(data)
     return Built(oid=oid, snapshot=snapshot,

@@ -16,6 +16,7 @@ from ork.core.canonical import Json
 from ork.core.declarations import Declarations
 from ork.core.nodes import Node
 from ork.core.objects import Task
+from ork.core.parameters import Params, read_params
 from ork.core.problems import Problems
 from ork.core.schedule import schedule_error
 from ork.core.task_syntax import Draft, finish, read_draft, read_needs
@@ -25,6 +26,7 @@ ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each tas
 
 WORKFLOW_KEYS = (
     "name", "description", "schedule", "types", "tasks", "include", "env", "max_parallel", "python",
+    "params",
 )  # fmt: skip
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name",
@@ -50,6 +52,7 @@ class Definition:
 
     name: str
     tasks: Mapping[str, Task]
+    params: Params
     settings: Mapping[str, Json]
     include: tuple[str, ...]
     places: Mapping[tuple[str, ...], Place] = field(compare=False, repr=False)
@@ -104,12 +107,12 @@ class _Workflow:
         settings = self._settings()
         include = self._include()
         env = fields.each(self.nodes, "env", fields.environment, problems) or {}
-        tasks = self._tasks(env)
+        params, tasks = self._tasks(env)
         problems.check()
         assert name is not None
         return Definition(
-            name=name, tasks=tasks, settings=settings, include=include, places=self.places,
-            text=self.text,
+            name=name, tasks=tasks, params=params, settings=settings, include=include,
+            places=self.places, text=self.text,
         )  # fmt: skip
 
     def _mark(self, path: tuple[str, ...], node: Node) -> None:
@@ -149,7 +152,7 @@ class _Workflow:
                 self._mark(("include", glob), below)
         return tuple(sorted(found))
 
-    def _tasks(self, env: fields.Env) -> dict[str, Task]:
+    def _tasks(self, env: fields.Env) -> tuple[Params, dict[str, Task]]:
         problems = self.problems
         nodes = self.nodes.get("types")
         aliases = nodes.value if nodes is not None else {}
@@ -158,13 +161,14 @@ class _Workflow:
             fields.mapping(nodes, "types", (), problems, {})
             aliases = {}
         types = Declarations(aliases, problems)
+        params = read_params(self.nodes.get("params"), types, problems)
         node = self.nodes.get("tasks")
         if node is None:
-            return {}
+            return params, {}
         if not isinstance(node.value, dict) or not node.value:
             hint = "task names with their keys, as in `tasks: {extract: {executor: python, ...}}`"
             fields.complain(problems, node, "tasks must be a mapping of at least one task", hint)
-            return {}
+            return params, {}
         self._check_sizes(node, len(node.value), env)
         drafts = {}
         for name, (key, value) in node.value.items():
@@ -175,7 +179,8 @@ class _Workflow:
             drafts[name] = draft
         self._check_graph(drafts)
         outputs = {name: draft.output_type for name, draft in drafts.items()}
-        return {name: finish(drafts[name], outputs, problems) for name in sorted(drafts)}
+        tasks = {name: finish(drafts[name], outputs, params, problems) for name in sorted(drafts)}
+        return params, tasks
 
     def _check_sizes(self, node: Node, count: int, env: fields.Env) -> None:
         if count > TASKS_MAX:

@@ -14,6 +14,7 @@ from ork.core.canonical import Json
 from ork.core.declarations import Declarations
 from ork.core.nodes import Node
 from ork.core.objects import Task
+from ork.core.parameters import Params
 from ork.core.problems import Problems
 
 TASK_KEYS = (
@@ -109,10 +110,11 @@ def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None
     draft.needs = tuple(sorted(found))
 
 
-def finish(draft: Draft, outputs: Mapping[str, Json], problems: Problems) -> Task:
+def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: Problems) -> Task:
     """Return the task; `outputs` has the declared output type, or None, of every task."""
     nodes = draft.nodes
-    scope = Scope(task=draft.name, needs=draft.needs, outputs=outputs, input_type=draft.input_type)
+    scope = Scope(task=draft.name, needs=draft.needs, outputs=outputs, params=params,
+                  input_type=draft.input_type)  # fmt: skip
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
     function = fields.each(nodes, "function", fields.dotted, problems)
     command = nodes.get("command")

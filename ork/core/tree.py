@@ -87,6 +87,8 @@ def _fresh(read: Read, old: Oid, new: Oid, depth: int) -> Iterator[Oid]:
     yield new
     olds = dict(_children(before, depth))
     for byte, below in _children(after, depth):
+        if olds.get(byte) == below:
+            continue
         if byte in olds:
             yield from _fresh(read, olds[byte], below, depth + 1)
         else:
@@ -124,6 +126,8 @@ def _changes(read: Read, old: Oid, new: Oid, depth: int) -> Iterator[tuple[str, 
     if before.children and after.children:
         olds, news = dict(_children(before, depth)), dict(_children(after, depth))
         for byte in sorted(olds.keys() | news.keys()):
+            if olds.get(byte) == news.get(byte):
+                continue
             if byte in olds and byte in news:
                 yield from _changes(read, olds[byte], news[byte], depth + 1)
             elif byte in olds:

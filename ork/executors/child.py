@@ -17,13 +17,14 @@ from collections.abc import Mapping, Sequence
 
 COOKIE = "ORK_COOKIE"
 KILL_SECONDS_MAX = 5.0  # a process in an uninterruptible system call outlives even SIGKILL
+YOUNG_SECONDS_MAX = 1.0  # too short a time for process numbers to go once around
 PROC = "/proc"
 
 
 class Tree:
     """One started program and everything it starts."""
 
-    __slots__ = ("_pidfd", "_popen", "_token", "pid")
+    __slots__ = ("_begun", "_pidfd", "_popen", "_token", "pid")
 
     def __init__(
         self,
@@ -33,12 +34,17 @@ class Tree:
         cwd: str | None,
         output: int,
         pass_fds: Sequence[int] = (),
+        mark: str = "",
     ) -> None:
-        """Start `words` in a new session; raise OSError when that cannot be done."""
+        """Start `words` in a new session; raise OSError when that cannot be done.
+
+        `mark` becomes a part of the cookie: the mark of the guard that watches over us.
+        """
         token = secrets.token_hex(12)
         outer = os.environ.get(COOKIE)  # ork inside a task: the outer ork must find our children
-        cookie = f"{outer}.{token}" if outer else token
+        cookie = ".".join(part for part in (outer, mark, token) if part)
         self._token = token.encode()
+        self._begun = time.monotonic()
         self._popen = subprocess.Popen(
             words,
             env={**environment, COOKIE: cookie},
@@ -77,7 +83,9 @@ class Tree:
 
     def left_over(self) -> bool:
         """Say whether the tree has a process besides the first one; cheap, for every task."""
-        return any(pid != self.pid and self._belongs(pid) for pid in _newer(self.pid))
+        young = time.monotonic() - self._begun < YOUNG_SECONDS_MAX
+        pids = _newer(self.pid) if young else _processes()
+        return any(pid != self.pid and self._belongs(pid) for pid in pids)
 
     def quiet(self) -> bool:
         """Say whether the first process has ended and no other of the tree lives."""
@@ -138,6 +146,43 @@ class Tree:
             pass
 
 
+class Guard:
+    """A process that kills every tree with its mark when this one dies, however that happens."""
+
+    # It waits for the end of its input, then kills until it finds none (a task may be starting
+    # processes at that moment), but not for ever.
+    _SCRIPT = """
+        read -r line
+        for round in 1 2 3 4 5 6 7 8 9 10; do
+            found=$(grep -lsF -e "$1" /proc/[0-9]*/environ | cut -d/ -f3)
+            test -n "$found" || exit 0
+            kill -9 $found
+        done
+    """
+
+    def __init__(self) -> None:
+        self.mark = secrets.token_hex(12)
+        self._popen: subprocess.Popen[bytes] | None = None
+        if os.path.exists(f"{PROC}/self/environ"):
+            self._popen = subprocess.Popen(
+                ["/bin/sh", "-c", self._SCRIPT, "ork-guard", self.mark],
+                env={"PATH": "/usr/bin:/bin"},
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def dismiss(self) -> None:
+        """End the guard, which is needed no more. Idempotent."""
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+            if self._popen.stdin is not None:
+                self._popen.stdin.close()
+
+
 def _processes() -> list[int]:
     try:
         return [int(name) for name in os.listdir(PROC) if name.isdigit()]
@@ -146,14 +191,16 @@ def _processes() -> list[int]:
 
 
 def _newer(first: int) -> list[int]:
-    """Return the processes that `first` may have started: numbers are given in rising order."""
+    """Return the processes that `first` may have started since a moment ago.
+
+    Numbers are given in rising order; after the largest they begin again from below.
+    """
+    pids = _processes()
     try:
         with open(f"{PROC}/loadavg", "rb") as file:
             newest = int(file.read().split()[-1])
     except (OSError, ValueError, IndexError):
-        return []
-    pids = _processes()
-    # After the largest number they begin again from below.
+        return pids
     return pids if newest < first else [pid for pid in pids if pid >= first]
 
 

@@ -34,7 +34,7 @@ class _Worker:
     __slots__ = ("attempt", "code", "environment", "lifeline", "python", "received", "socket",
                  "tree")  # fmt: skip
 
-    def __init__(self, job: Job, log: int) -> None:
+    def __init__(self, job: Job, log: int, mark: str) -> None:
         ours, theirs = socket.socketpair()
         life_ours, life_theirs = -1, -1
         try:
@@ -46,6 +46,7 @@ class _Worker:
                 cwd=None,
                 output=log,
                 pass_fds=(theirs.fileno(), life_theirs),
+                mark=mark,
             )
         except BaseException:
             ours.close()
@@ -129,7 +130,7 @@ class Pool(Supervisor):
         # What an interpreter says that does not even start belongs to the job it was started for.
         log = open_log(job.log)
         try:
-            worker = _Worker(job, log)
+            worker = _Worker(job, log, self._mark)
         except OSError as error:
             message = f"the Python interpreter {job.python} does not start: {error.strerror}"
             raise OSError(error.errno, message) from None

@@ -18,7 +18,7 @@ from ork.core.canonical import Json, encode
 from ork.core.job import Job, Outcome
 from ork.errors import InvalidInput
 from ork.executors.child import Tree
-from ork.executors.command import captured_line, captured_word
+from ork.executors.command import captured_line, captured_words
 from ork.executors.supervisor import Attempt, Supervisor, end_of, open_log
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
@@ -35,7 +35,7 @@ class Process(Supervisor):
         job = attempt.job
         log = open_log(job.log)
         try:
-            tree = _tree(job, log)
+            tree = _tree(job, log, self._mark)
         except BaseException:
             _clean(job)
             raise
@@ -61,7 +61,7 @@ class Process(Supervisor):
             _clean(job)
 
 
-def _tree(job: Job, log: int) -> Tree:
+def _tree(job: Job, log: int, mark: str) -> Tree:
     """Start the program of the job; raise OSError when that is impossible."""
     words = _words(job)
     environment = {**job.environment, "ORK_OUTPUT_FILE": _output_file(job)}
@@ -72,7 +72,7 @@ def _tree(job: Job, log: int) -> Tree:
         environment["ORK_INPUT_FILE"] = _input_file(job)
         _write_private(_input_file(job), text.encode())
     try:
-        return Tree(words, environment=environment, cwd=job.root, output=log)
+        return Tree(words, environment=environment, cwd=job.root, output=log, mark=mark)
     except OSError as error:
         if error.errno == errno.ENOEXEC:
             reason = "not a program; its first line must be like `#!/bin/sh`"
@@ -93,7 +93,7 @@ def _words(job: Job) -> list[str]:
     files = frozenset(job.files)
     if isinstance(job.command, str):
         return ["/bin/sh", "-c", captured_line(job.command, files, job.code)]
-    return [captured_word(word, files, job.code) for word in job.command]
+    return captured_words(job.command, files, job.code)
 
 
 def _output_file(job: Job) -> str:

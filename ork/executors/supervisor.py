@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ork.core.canonical import Json
 from ork.core.job import Job, Outcome
-from ork.executors.child import Tree
+from ork.executors.child import Guard, Tree
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
@@ -55,9 +55,12 @@ class Attempt:
         exit: int | None = None,
         signal: int | None = None,
     ) -> Outcome:
-        """Return the outcome; an attempt that was stopped did not fail, it ended as told."""
-        if self.state is not None and state != "success":
-            state, error = self.state, self.error
+        """Return the outcome; an attempt that is being stopped ends as told, whatever it says.
+
+        What is asked to end may well do so with exit code 0 and its work half done.
+        """
+        if self.state is not None:
+            state, error, output = self.state, self.error, None
         return Outcome(
             state=state,
             started=self.started,
@@ -82,6 +85,7 @@ class Supervisor:
         self._thread: threading.Thread | None = None
         self._wake_at = FOREVER  # the thread sleeps until then
         self._alarm = (-1, -1)
+        self._guard: Guard | None = None
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Start the job, or keep it until a slot is free."""
@@ -121,6 +125,11 @@ class Supervisor:
         elif thread is not threading.current_thread():
             thread.join()
 
+    @property
+    def _mark(self) -> str:
+        """Return what the cookies of all trees must contain."""
+        return "" if self._guard is None else self._guard.mark
+
     # What an executor supplies.
 
     def _start(self, attempt: Attempt) -> None:
@@ -143,9 +152,11 @@ class Supervisor:
             self._start(attempt)
         except OSError as error:
             return attempt.outcome("failed", f"cannot start: {describe(error)}")
-        if attempt.deadline < self._wake_at:
+        told = attempt.tree is None or attempt.tree.pidfd >= 0
+        when = attempt.deadline if told else attempt.begun + POLL_S
+        if when < self._wake_at:
             with self._lock:
-                self._look_at(attempt.deadline)
+                self._look_at(when)
         if attempt.state is not None and attempt.tree is not None:  # stopped while it started
             attempt.tree.terminate()
         return None
@@ -209,6 +220,7 @@ class Supervisor:
     # The thread.
 
     def _open(self) -> None:
+        self._guard = Guard()
         self._alarm = os.pipe()
         for descriptor in self._alarm:
             os.set_blocking(descriptor, False)
@@ -248,6 +260,8 @@ class Supervisor:
                     os.close(descriptor)
                 self._thread = None
                 self._selector.close()
+                if self._guard is not None:
+                    self._guard.dismiss()
 
     def _tick(self) -> None:
         """Do what time asks for, and set when to look again."""

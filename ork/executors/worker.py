@@ -4,8 +4,8 @@
 
 It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a time and answers
 with one line. When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole
-process group is killed. It knows nothing of ork but what this folder's `captured.py` and
-`values.py` say; it starts in a session of its own and is never asked to trust what it runs.
+process group is killed. It knows nothing of ork but three files beside it: `captured.py` (imports),
+`surroundings.py` (what a task finds around it) and `values.py` (what goes in and out).
 """
 
 # ruff: noqa: E402 (what is loaded, and from where, must be settled before the imports)
@@ -20,7 +20,6 @@ if __name__ == "__main__":
 import importlib.util
 import json
 import os
-import resource
 import signal
 import traceback
 
@@ -29,14 +28,12 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, NoReturn
 
-    from ork.executors import captured, values
+    from ork.executors import captured, surroundings, values
 
-COOKIE = "ORK_COOKIE"
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 ERROR_CHARACTERS_MAX = 20_000
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
-SIGNALS = (signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
 
 
 class Refused(Exception):
@@ -111,26 +108,19 @@ def _sibling(name: str) -> ModuleType:
 
 if not TYPE_CHECKING:
     captured = _sibling("captured")
+    surroundings = _sibling("surroundings")
     values = _sibling("values")
 
 
 class Worker:
-    """What is kept between tasks: the captured modules, and what each task finds restored."""
+    """What is kept between tasks: modules, libraries, and what the next one finds restored."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._captured: captured.Captured | None = None
         self._root = self._code = "/"
         self._libraries: dict[str, Any] = {}
-        # Of the environment it was started with, only the cookie is to stay.
-        self._environment = {key: os.environ[key] for key in (COOKIE,) if key in os.environ}
-        self._bytes: Any = None
-        self._streams: list[Any] = [None, None, None]
-        self._umask = os.umask(0o077)
-        os.umask(self._umask)
-        self._handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
-        self._recursion_limit = sys.getrecursionlimit()
-        self._ended_children = _ended_children()
+        self._surroundings = surroundings.Surroundings()
 
     def run(self, job: dict[str, Any]) -> bytes:
         """Run one job; return the answer as a line."""
@@ -140,31 +130,29 @@ class Worker:
             self._prepare(job)
             output = _encoded(values.to_json(self._call(job)))
         except BaseException as problem:  # whatever a task raises is how it ended, no more
+            _flush(self._surroundings.streams)
             error = _words(problem)
-        left = self._close()
+        _flush(self._surroundings.streams)
+        left = self._surroundings.leave()
         if error is None:
             return b'{"left":%s,"output":%s}\n' % (json.dumps(left).encode(), output)
         return json.dumps({"left": left, "error": error}).encode() + b"\n"
 
     def _prepare(self, job: dict[str, Any]) -> None:
-        """Give the task its log, its environment, its folder and its code."""
+        """Give the task its log, its environment, its code and its folder."""
         try:
-            self._open(job)
-        except (OSError, ValueError) as problem:
+            self._surroundings.enter(job)
+            if "code" in job:
+                self._root, self._code, files = job["code"]
+                self._libraries.clear()
+                if self._captured is not None:
+                    self._captured.remove()
+                self._captured = captured.Captured(self._root, self._code, files, STARTUP)
+            os.chdir(self._root)
+        except OSError as problem:
+            raise Refused(f"cannot start: {problem.filename}: {problem.strerror}") from None
+        except ValueError as problem:
             raise Refused(f"cannot start: {problem}") from None
-
-    def _open(self, job: dict[str, Any]) -> None:
-        _point(_open_log(job["log"], create=job["create_log"]), 1, 2)
-        _point(os.open(os.devnull, os.O_RDONLY), 0)
-        self._renew_streams()
-        self._set_environment(job["set"], job["unset"])
-        if "code" in job:
-            self._root, self._code, files = job["code"]
-            self._libraries.clear()
-            if self._captured is not None:
-                self._captured.remove()
-            self._captured = captured.Captured(self._root, self._code, files, STARTUP)
-        os.chdir(self._root)
 
     def _call(self, job: dict[str, Any]) -> Any:
         if job["kind"] == "library":
@@ -209,105 +197,6 @@ class Worker:
         except ValueError as problem:
             raise Refused(f"{file}: ork_task_run returned no JSON: {problem}") from None
 
-    def _set_environment(self, changed: dict[str, str], removed: list[str]) -> None:
-        """Make the environment exactly what the job before had, but for these changes."""
-        # Comparing CPython's own bytes is twenty times as fast as asking for every name.
-        if self._bytes is None or getattr(os.environ, "_data", None) != self._bytes:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        for name in removed:
-            self._environment.pop(name, None)
-            os.environ.pop(name, None)
-        self._environment.update(changed)
-        os.environ.update(changed)
-        self._bytes = dict(getattr(os.environ, "_data", None) or {}) or None
-
-    def _renew_streams(self) -> None:
-        """Let sys.stdin, stdout and stderr be ours again, and new ones if a task broke them."""
-        for number, name in enumerate(("stdin", "stdout", "stderr")):
-            stream = self._streams[number]
-            try:
-                broken = stream is None or stream.closed
-            except ValueError:  # detached
-                broken = True
-            if broken:
-                stream = open(  # noqa: SIM115 (it stays open)
-                    number,
-                    "w" if number else "r",
-                    buffering=1,
-                    encoding="utf-8",
-                    errors="backslashreplace" if number else "surrogateescape",
-                    closefd=False,
-                )
-                self._streams[number] = stream
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
-
-    def _close(self) -> str | None:
-        """Take back what the task had and undo what it did; say what it left: children, threads."""
-        for stream in (sys.stdout, sys.stderr, *self._streams[1:]):
-            try:
-                stream.flush()
-            except BaseException:  # whatever a task has put there
-                pass
-        signal.alarm(0)
-        _point(os.open(os.devnull, os.O_RDWR), 0, 1, 2)
-        left = self._left()
-        os.umask(self._umask)
-        sys.setrecursionlimit(self._recursion_limit)
-        for number, handler in self._handlers:
-            if signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
-        return left
-
-    def _left(self) -> str | None:
-        threading = sys.modules.get("threading")
-        if threading is not None and os.getpid() == self.pid:
-            main = threading.main_thread()
-            if any(t is not main and not t.daemon for t in threading.enumerate()):
-                return "threads"
-        left = None
-        if signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL:
-            left = "children"  # perhaps: nobody keeps count of them then
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0] != 0:
-                pass
-            left = "children"
-        except ChildProcessError:
-            pass
-        # Children that have ended may have left children of their own.
-        ended = _ended_children()
-        if ended != self._ended_children:
-            self._ended_children = ended
-            left = "children"
-        return left
-
-
-def _point(descriptor: int, *targets: int) -> None:
-    """Make the targets the same file as the descriptor, which is given back."""
-    for target in targets:
-        if descriptor != target:
-            os.dup2(descriptor, target)
-        else:
-            os.set_inheritable(target, True)
-    if descriptor not in targets:
-        os.close(descriptor)
-
-
-def _open_log(path: str, *, create: bool) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT | os.O_EXCL if create else 0)
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags | os.O_CREAT, 0o600)
-
-
-def _ended_children() -> Any:
-    """Return a value that changes whenever a child has ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (usage.ru_minflt, usage.ru_nvcsw, usage.ru_utime, usage.ru_stime)
-
 
 def _function(module: ModuleType, name: str, where: str) -> Any:
     function = getattr(module, name, None)
@@ -346,6 +235,15 @@ def _encoded(value: Any) -> bytes:
         size = OUTPUT_BYTES_MAX >> 20
         raise Refused(f"the output is larger than {size} MiB; write a file, return its path")
     return encoded
+
+
+def _flush(streams: list[Any]) -> None:
+    """Let all that was printed so far be in the log."""
+    for stream in (sys.stdout, sys.stderr, *streams[1:]):
+        try:
+            stream.flush()
+        except BaseException:  # whatever a task has put there
+            pass
 
 
 def _words(problem: BaseException) -> str:

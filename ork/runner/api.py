@@ -1,20 +1,29 @@
-"""One call that runs a file or a revision: deploy if needed, choose an executor, execute."""
+"""One call that runs a file or a revision, or goes on with a run that has ended."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ork.core import tree
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Run, Snapshot, Task, TaskRun
+from ork.errors import UsageError
 from ork.executors.base import make
 from ork.runner.events import Event
-from ork.runner.run import Control, run, target_of
+from ork.runner.loop import Control
+from ork.runner.params import settle_params
+from ork.runner.run import run
+from ork.runner.select import Selection, chosen, stand_ins, unchanged
+from ork.runner.target import Target, Terms, target_of
 from ork.store.compare import as_revision
+from ork.store.contents import find_run
 from ork.store.deploy import Deployed, deploy_loaded
 from ork.store.origin import author, host
-from ork.store.resolve import resolve
+from ork.store.resolve import Resolved, resolve, snapshot_of, task_runs
 from ork.store.store import Stamp, Store
 
 
@@ -26,28 +35,148 @@ class Started:
     deployed: Deployed | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run, for `start` and `retry` alike."""
+
+    jobs: int | None = None  # tasks at once; the number of cores when None
+    timeout_s: float | None = None
+    fail_fast: bool = False
+    given: Mapping[str, object] = field(default_factory=dict)  # parameter -> value or its text
+    selection: Selection = field(default_factory=Selection)
+    base: str | None = None  # a run whose outputs stand in for what is not selected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who runs, when, and in which world; everything has a default."""
+
+    stamp: Stamp | None = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    control: Control | None = None
+    token: str | None = None
+
+    def signed(self) -> Stamp:
+        """Return the stamp, made from the environment when none was given."""
+        return self.stamp or Stamp(time=self.now, author=author(self.environ, Path.cwd()))
+
+
 def start(
-    store: Store, what: str, *, stamp: Stamp | None = None, now: datetime | None = None,
-    jobs: int | None = None, message: str | None = None,
-    environ: Mapping[str, str] | None = None, control: Control | None = None,
-    token: str | None = None,
+    store: Store, what: str, *, options: Options | None = None, caller: Caller | None = None,
+    message: str | None = None, no_deploy: bool = False, with_code: str | None = None,
 ) -> Started:  # fmt: skip
     """Prepare a run of a workflow file or of any revision.
 
-    A file (its path, or file:PATH) is deployed first if it differs from the head. Nothing runs
-    until the events are iterated; closing the iterator stops the run.
+    A file (its path, or file:PATH) is deployed first if it differs from the head; with `no_deploy`
+    it is run unattached. A run stands for its snapshot and parameters; `with_code`, a revision,
+    replaces the snapshot. Nothing runs until the events are iterated; closing the iterator stops
+    the run.
     """
-    now = now or datetime.now(UTC)
-    environ = os.environ if environ is None else environ
-    stamp = stamp or Stamp(time=now, author=author(environ, Path.cwd()))
-    found = resolve(store, as_revision(what), now=now)
+    options, caller = options or Options(), caller or Caller()
+    found = resolve(store, as_revision(what), now=caller.now)
+    recorded = _recorded_params(store, found)
+    if with_code is not None:
+        if found.run is None:
+            raise UsageError(f"{what} is not a run: --with-code takes a run's inputs, as in etl#57")
+        found = resolve(store, as_revision(with_code), now=caller.now)
+    # What is wrong with the parameters is said before anything is deployed.
+    declared = store.get(Snapshot, snapshot_of(store, found).oid).params
+    params = settle_params(declared, options.given, recorded)
     deployed = None
-    if found.loaded:
-        deployed = deploy_loaded(store, found.loaded, stamp=stamp, message=message)
-        found = resolve(store, deployed.deploy, now=now)
-    slots = jobs or os.cpu_count() or 1
-    events = run(
-        store, target_of(store, found), make("local", slots), stamp=stamp, host=host(),
-        environ=environ, control=control, token=token,
-    )  # fmt: skip
-    return Started(events, deployed)
+    if found.loaded and not no_deploy:
+        deployed = deploy_loaded(store, found.loaded, stamp=caller.signed(), message=message)
+        found = resolve(store, deployed.deploy, now=caller.now)
+    target = target_of(store, found)
+    snapshot = store.get(Snapshot, target.snapshot)
+    terms = replace(_selected(store, target, snapshot, options, caller), params=params)
+    return Started(_run(store, target, terms, options, caller), deployed)
+
+
+def retry(
+    store: Store, what: str, *, options: Options | None = None, caller: Caller | None = None,
+    latest: bool = False,
+) -> Started:  # fmt: skip
+    """Prepare to go on with a run: recorded successes are kept, everything else runs again.
+
+    The run keeps its snapshot and its number. A selection is run again even where it succeeded.
+    With `latest` a new run of the newest definition begins, which keeps what is unchanged.
+    Raises Conflict when another process goes on with the same run.
+    """
+    options, caller = options or Options(), caller or Caller()
+    oid, before = find_run(store, resolve(store, what, now=caller.now))
+    if before.ended is None:
+        raise UsageError(f"{before.workflow}#{before.number} has not ended",
+                         hint="`ork watch` shows it, `ork cancel` stops it")  # fmt: skip
+    recorded = _recorded_params(store, resolve(store, f"run:{before.id}", now=caller.now))
+    if latest:
+        target = target_of(store, resolve(store, before.workflow, now=caller.now))
+        tasks, oids = _tasks(store, store.get(Snapshot, target.snapshot))
+        terms = Terms(base=before.id, trigger="retry",
+                      before=unchanged(tasks, oids, task_runs(store, before), before))  # fmt: skip
+    else:
+        target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
+        if before.state == "success" and not options.selection:
+            raise UsageError(
+                f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
+                hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
+            )
+        terms = Terms(trigger="retry", resume=(oid, before),
+                      before=_kept(store, before, options.selection))  # fmt: skip
+    snapshot = store.get(Snapshot, target.snapshot)
+    terms = replace(terms, timeout_s=options.timeout_s, fail_fast=options.fail_fast,
+                    params=settle_params(snapshot.params, options.given, recorded))  # fmt: skip
+    return Started(_run(store, target, terms, options, caller))
+
+
+def _run(
+    store: Store, target: Target, terms: Terms, options: Options, caller: Caller
+) -> Iterator[Event]:
+    slots = options.jobs or os.cpu_count() or 1
+    return run(store, target, make("local", slots), terms=terms, stamp=caller.signed(),
+               host=host(), environ=caller.environ, control=caller.control,
+               token=caller.token)  # fmt: skip
+
+
+def _selected(
+    store: Store, target: Target, snapshot: Snapshot, options: Options, caller: Caller
+) -> Terms:
+    terms = Terms(timeout_s=options.timeout_s, fail_fast=options.fail_fast)
+    if not options.selection:
+        return terms
+    tasks, oids = _tasks(store, snapshot)
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    base = None
+    if options.base:
+        _, base = find_run(store, resolve(store, options.base, now=caller.now))
+    selected = chosen(needs, options.selection)
+    states, gave = stand_ins(store, needs, oids, selected, target.workflow, base)
+    return replace(terms, before=states, base=gave.id if gave else None)
+
+
+def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
+    """Return the task runs that a retry starts from; those that run again are pending."""
+    states = task_runs(store, run)
+    tasks, _ = _tasks(store, store.get(Snapshot, run.snapshot))
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    again = chosen(needs, selection) if selection else set()
+    kept = {}
+    for name, taskrun in states.items():
+        done = taskrun.state in ("success", "skipped")
+        if (done and name not in again) or (selection and name not in again):
+            kept[name] = taskrun
+        else:
+            kept[name] = replace(taskrun, state="pending", output=None, reason=None)
+    return kept
+
+
+def _tasks(store: Store, snapshot: Snapshot) -> tuple[dict[str, Task], dict[str, Oid]]:
+    entries = tree.entries(store.tree, snapshot.tasks)
+    oids = {name: Oid(str(oid)) for name, oid in entries.items()}
+    return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
+
+
+def _recorded_params(store: Store, found: Resolved) -> Mapping[str, Json]:
+    oid = store.get(Run, found.run).params if found.run else None
+    value = store.value(oid) if oid else {}
+    return value if isinstance(value, dict) else {}

@@ -54,6 +54,7 @@ class RunFinished:
     oid: Oid
     run: Run
     states: dict[str, int]  # state -> number of tasks
+    timed_out: bool = False
 
 
 Event: TypeAlias = RunStarted | TaskStarted | TaskRetried | TaskFinished | RunFinished

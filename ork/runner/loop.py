@@ -12,21 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from ork.core import canonical, graph, tree
 from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.job import Job, Outcome
-from ork.core.objects import (
-    Attempt,
-    Blob,
-    Run,
-    Snapshot,
-    Task,
-    TaskRun,
-    encode_object,
-)
+from ork.core.job import Outcome
+from ork.core.objects import Attempt, Blob, Run, Snapshot, Task, TaskRun, encode_object
 from ork.core.plan import Plan
 from ork.errors import InvalidInput
 from ork.executors.base import Executor
@@ -40,25 +31,16 @@ from ork.runner.events import (
     TaskRetried,
     TaskStarted,
 )
+from ork.runner.ground import Ground, lay
 from ork.runner.prepare import NotReady
+from ork.runner.target import Target, Terms
 from ork.store.store import Stamp, Store
 
 RETRY_DELAY_SECONDS_MAX = 3600.0
 LINGER_SECONDS = 2.0  # after the first request to stop, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked, and after this killed
-STOPPED = "the run was stopped"
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is to run: a snapshot, where it came from, and the folder its tasks work in."""
-
-    workflow: str
-    snapshot: Oid
-    deploy: Oid | None
-    settings: Mapping[str, Json]
-    root: Path
+STOPPED = "the run was stopped"
 
 
 @dataclass(slots=True)
@@ -77,64 +59,68 @@ class Control:
 class Loop:
     """The state of one run in this process."""
 
+    ground: Ground
+    record: record.Record
+
     def __init__(
-        self, store: Store, target: Target, executor: Executor,
+        self, store: Store, target: Target, terms: Terms, executor: Executor,
         environ: Mapping[str, str], control: Control,
     ) -> None:  # fmt: skip
-        self.store, self.target, self.executor, self.control = store, target, executor, control
-        self.base = environ
-        snapshot = store.get(Snapshot, target.snapshot)
-        self.snapshot = snapshot
-        entries = tree.entries(store.tree, snapshot.tasks)
-        self.oids = {name: Oid(str(oid)) for name, oid in entries.items()}
-        self.tasks = {name: store.get(Task, oid) for name, oid in self.oids.items()}
+        self.store, self.target, self.terms, self.environ = store, target, terms, environ
+        self.executor, self.control = executor, control
+        entries = tree.entries(store.tree, store.get(Snapshot, target.snapshot).tasks)
+        oids = {name: Oid(str(oid)) for name, oid in entries.items()}
+        self.tasks = {name: store.get(Task, oid) for name, oid in oids.items()}
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]
-        self.plan = Plan(self.needs, anyway)
-        self.states = {n: TaskRun(task=oid, state="pending") for n, oid in self.oids.items()}
-        self.outputs: dict[str, Json] = {}
+        done = {n for n, t in terms.before.items() if t.state != "pending"}
+        self.plan = Plan(self.needs, anyway, done)
+        self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
+        self.states |= terms.before
+        self.outputs = {n: store.value(t.output) for n, t in terms.before.items() if t.output}
         self.inputs: dict[str, dict[str, Json]] = {}
         self.running: dict[str, int] = {}  # task -> attempt
+        self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
         self.unsaved: dict[str, TaskRun] = {}
         self.objects: dict[Oid, bytes] = {}
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
+        self.halt: str | None = None  # why nothing more is started: user, timeout, failure
         self.stops_seen = 0
-        self.stop_at: float | None = None
-        self.record: record.Record | None = None
+        self.ask_at: float | None = None  # when running tasks are asked to end
+        self.end_at = float("inf")  # when the run has taken too long
+        self.owned = False
         limit = target.settings.get("max_parallel")
         self.slots = min(executor.slots, limit) if isinstance(limit, int) else executor.slots
 
-    def begin(self, stamp: Stamp, host: str, trigger: str, token: str) -> Iterator[Event]:
+    def begin(self, stamp: Stamp, host: str, token: str) -> Iterator[Event]:
         """Make the pin durable, then prepare the code."""
-        target = self.target
-        self.python = prepare.interpreter(target.settings, target.root, self.base)
-        blob = encode_object(Blob(describe(self.python)))
+        target, terms = self.target, self.terms
+        python = prepare.interpreter(target.settings, target.root, self.environ)
+        around = self._object(describe(python))
         self.clock = time.monotonic()
+        if terms.timeout_s is not None:
+            self.end_at = self.clock + terms.timeout_s
         pin = Run(
             id="", workflow=target.workflow, number=0, snapshot=target.snapshot,
-            deploy=target.deploy, state="running", trigger=trigger, author=stamp.author,
-            host=host, environment=hash_bytes(blob), created=stamp.time,
+            deploy=target.deploy, state="running", trigger=terms.trigger, author=stamp.author,
+            host=host, environment=around, created=stamp.time, base=terms.base,
+            params=self._keep(dict(terms.params)) if terms.params else None,
         )  # fmt: skip
-        held = {oid: data for oid, data in self.store.held().items() if not target.deploy}
-        self.record = record.begin(
-            self.store, pin, objects={**held, hash_bytes(blob): blob}, random=token
-        )
+        if terms.resume:
+            self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
+        else:
+            held = {} if target.deploy else self.store.held()
+            self.record = record.begin(self.store, pin, {**held, **self.objects}, random=token)
+        self.objects, self.owned = {}, True
         run = self.record.run
-        self.logs = f"{run.workflow}/{run.id}"
-        self.code = record.code_folder(self.store, run.id)
-        scripts = any(task.executor == "process" for task in self.tasks.values())
-        root = target.root if target.root.is_dir() else None
-        self.files = prepare.write_code(
-            self.store, self.snapshot, self.code, beside=root if scripts else None
-        )
-        self.root = str(root or self.code)
-        self.extra = {
-            "ORK_RUN_ID": run.id, "ORK_WORKFLOW_NAME": run.workflow,
-            "ORK_SNAPSHOT": run.snapshot,
-        }  # fmt: skip
+        self.ground = lay(self.store, target, run, python=python, tasks=self.tasks,
+                          base=self.environ)  # fmt: skip
         tasks = {name: tuple(needs) for name, needs in self.needs.items()}
         yield RunStarted(run=run, tasks=tasks, slots=self.slots)
+        for name, taskrun in self.terms.before.items():
+            if taskrun.state != "pending":
+                yield TaskFinished(task=name, taskrun=taskrun)
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
@@ -147,40 +133,45 @@ class Loop:
 
     def end(self) -> RunFinished:
         """Make the end of the run durable."""
-        assert self.record is not None
         self.executor.close()
-        states = [taskrun.state for taskrun in self.states.values()]
-        counts = {state: states.count(state) for state in sorted(set(states))}
-        if self.stops_seen:
-            state, reason = "cancelled", "stopped by the user"
-        elif any(s not in ("success", "skipped") for s in states):
-            failed = sorted(n for n, t in self.states.items() if t.state == "failed")
-            state, reason = "failed", "failed: " + ", ".join(failed[:10])
-        else:
-            state, reason = "success", None
+        state, reason = self._verdict()
         seconds = round(time.monotonic() - self.clock, 6)
         ended = replace(self.record.run, state=state, reason=reason, seconds=seconds,
                         ended=datetime.now(UTC))  # fmt: skip
-        oid = self.record.end(ended, self.states)
-        return RunFinished(oid=oid, run=self.store.get(Run, oid), states=counts)
+        oid = self.record.end(ended, self.states, self.objects)
+        self.owned = False
+        states = [taskrun.state for taskrun in self.states.values()]
+        counts = {state: states.count(state) for state in sorted(set(states))}
+        return RunFinished(oid=oid, run=self.record.run, states=counts,
+                           timed_out=self.halt == "timeout")  # fmt: skip
 
     def abandon(self) -> None:
         """Leave no child and no run without an end, whatever happened."""
         self.executor.close()
-        if self.record is None or self.record.lock is None:
+        if not self.owned:
             return
-        if self.record.run.ended is None:
-            self.stops_seen += 1
-            for name in self.running:
-                self.states[name] = replace(self.states[name], state="cancelled")
-            self.end()
-        self.record.release()
+        self.halt = self.halt or "user"
+        for name, taskrun in self.states.items():
+            if taskrun.state in ("pending", "running"):
+                self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
+        self.end()
+
+    def _verdict(self) -> tuple[str, str | None]:
+        failed = [name for name, taskrun in self.states.items() if taskrun.state == "failed"]
+        if self.halt == "user":
+            return "cancelled", "stopped by the user"
+        if self.halt == "timeout":
+            return "failed", f"the run took longer than {self.terms.timeout_s:g} s"
+        if failed:
+            return "failed", "failed: " + ", ".join(sorted(failed)[:10])
+        done = all(t.state in ("success", "skipped") for t in self.states.values())
+        return ("success", None) if done else ("failed", "not every task succeeded")
 
     def _start_ready(self, events: list[Event]) -> None:
         now = time.monotonic()
         while self.delayed and self.delayed[0][0] <= now and len(self.running) < self.slots:
             self._start(heappop(self.delayed)[1], events)
-        while len(self.running) < self.slots and not self.stops_seen:
+        while len(self.running) < self.slots and not self.halt:
             name = self.plan.next()
             if name is None:
                 return
@@ -191,74 +182,84 @@ class Loop:
         attempt = len(self.states[name].attempts) + 1
         try:
             if name not in self.inputs:
-                self.inputs[name] = prepare.bind(task, self.outputs)
+                self.inputs[name] = prepare.bind(task, self.outputs, self.terms.params)
                 self._note(name, replace(self.states[name], inputs=self._keep(self.inputs[name])))
-            environ = prepare.environment(
-                task, name, base=self.base, extra=self.extra, attempt=attempt
-            )
+            job = self.ground.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
             self._finish(name, replace(self.states[name], state="failed", reason=str(error)),
                          events)  # fmt: skip
             return
-        log = f"{self.logs}/{name}.{attempt}.log"
-        job = Job(
-            key=f"{name}.{attempt}", executor=task.executor, file=task.file, module=task.module,
-            command=task.command, function=task.function, inputs=self.inputs[name],
-            input_type=task.input_type, output_type=task.output_type, environment=environ,
-            root=self.root, code=str(self.code), files=self.files, python=self.python,
-            timeout_s=task.timeout, log=str((self.store.folder or Path.cwd()) / "logs" / log),
-        )  # fmt: skip
         self.running[name] = attempt
-        self._note(name, replace(self.states[name], state="running"))
+        self.tried[name] += 1
+        self._note(name, replace(self.states[name], state="running", reason=None))
         inbox = self.control.inbox
         future = self.executor.submit(job)
         future.add_done_callback(lambda done: inbox.put((name, done.result())))
-        events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC), log=log))
+        events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC),
+                                  log=self.ground.log(name, attempt)))  # fmt: skip
 
     def _collect(self, events: list[Event]) -> None:
-        """Wait for outcomes or a request to stop, if there is anything to wait for."""
-        if not self.running and not self.delayed and self.control.stops == self.stops_seen:
+        """Wait for outcomes or a reason to stop, if there is anything to wait for."""
+        if not self.running and not self.delayed:
+            self._look_around(events)
             return
         first = self._wait()
         while True:
             if first is not None:
                 self._outcome(*first, events)
-            if self.control.stops > self.stops_seen:
-                self._stop(events)
             try:
                 first = self.control.inbox.get_nowait()
             except Empty:
                 break
-        if self.stops_seen:
-            self._cancel_ready(events)
+        self._look_around(events)
 
     def _wait(self) -> tuple[str, Outcome] | None:
-        inbox = self.control.inbox
-        until = [at for at in (self.stop_at, self.delayed[0][0] if self.delayed else None) if at]
-        timeout = max(0.0, min(until) - time.monotonic()) if until else None
+        """Return the next outcome, or None when it is time to look around."""
+        inbox, now = self.control.inbox, time.monotonic()
+        retry_at = self.delayed[0][0] if self.delayed and not self.halt else float("inf")
+        until = min(
+            self.ask_at or float("inf"), retry_at, self.end_at, now + record.CANCEL_POLL_SECONDS
+        )
         try:
-            if self.unsaved and (timeout is None or timeout > QUIET_SECONDS):
+            if self.unsaved and until > now + QUIET_SECONDS:
                 try:
                     return inbox.get(timeout=QUIET_SECONDS)
                 except Empty:
                     self._save()
-            return inbox.get(timeout=timeout) if self.running or timeout else None
+            return inbox.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:
-            if self.stop_at and time.monotonic() >= self.stop_at:
-                self.stop_at = None
-                self.executor.stop(grace_s=GRACE_SECONDS)
             return None
 
-    def _stop(self, events: list[Event]) -> None:
-        self.stops_seen = self.control.stops
-        for _, name in self.delayed:
-            self._cancel(name, events)
+    def _look_around(self, events: list[Event]) -> None:
+        """See whether the run is to stop: the user, `ork cancel`, time; act on it."""
+        now = time.monotonic()
+        asked = max(self.control.stops, self.record.stops_asked(now))
+        if asked > self.stops_seen:
+            self.stops_seen = asked
+            self.halt = self.halt or "user"
+            if asked > 1:
+                self.executor.stop(grace_s=0)
+            elif self.ask_at is None:
+                self.ask_at = now + LINGER_SECONDS
+        if now >= self.end_at:
+            self.halt, self.end_at = self.halt or "timeout", float("inf")
+            self.ask_at = now
+        if self.halt == "failure" and self.ask_at is None:
+            self.ask_at = now
+        if self.ask_at is not None and now >= self.ask_at:
+            self.ask_at = float("inf")
+            self.executor.stop(grace_s=GRACE_SECONDS)
+        if self.halt:
+            self._cancel_waiting(events)
+
+    def _cancel_waiting(self, events: list[Event]) -> None:
+        names = [name for _, name in self.delayed]
         self.delayed.clear()
-        if self.stops_seen > 1:
-            self.stop_at = None
-            self.executor.stop(grace_s=0)
-        else:
-            self.stop_at = time.monotonic() + LINGER_SECONDS
+        while names := [*names, *self.plan.drop_ready()]:
+            for name in names:
+                taskrun = replace(self.states[name], state="cancelled", reason=STOPPED)
+                self._finish(name, taskrun, events)
+            names = []
 
     def _outcome(self, name: str, outcome: Outcome, events: list[Event]) -> None:
         number = self.running.pop(name)
@@ -273,7 +274,7 @@ class Loop:
         attempt = Attempt(
             number=number, state=state, started=outcome.started, error=error, exit=outcome.exit,
             seconds=round(outcome.seconds, 6), signal=outcome.signal,
-            log=f"{self.logs}/{name}.{number}.log",
+            log=self.ground.log(name, number),
         )  # fmt: skip
         after = replace(before, state=state, attempts=(*before.attempts, attempt))
         if state == "success":
@@ -281,8 +282,8 @@ class Loop:
             after = replace(after, output=oid)
         elif state == "failed":
             after = replace(after, reason=(error or "failed").partition("\n")[0])
-            if number <= task.retries and not self.control.stops:
-                delay = _delay(task, number)
+            if self.tried[name] <= task.retries and not self.halt:
+                delay = _delay(task, self.tried[name])
                 heappush(self.delayed, (time.monotonic() + delay, name))
                 self._note(name, replace(after, state="pending"))
                 events.append(TaskRetried(task=name, attempt=number, error=error or "failed",
@@ -294,6 +295,8 @@ class Loop:
         self._note(name, taskrun)
         events.append(TaskFinished(task=name, taskrun=taskrun))
         ok = taskrun.state == "success"
+        if taskrun.state == "failed" and self.terms.fail_fast:
+            self.halt = self.halt or "failure"
         for doomed, upstream in self.plan.finish(name, ok=ok):
             stopped = taskrun.state == "cancelled"
             state = "cancelled" if stopped else "upstream_failed"
@@ -302,27 +305,21 @@ class Loop:
             self._note(doomed, lost)
             events.append(TaskFinished(task=doomed, taskrun=lost))
 
-    def _cancel_ready(self, events: list[Event]) -> None:
-        while names := self.plan.drop_ready():
-            for name in names:
-                self._cancel(name, events)
-
-    def _cancel(self, name: str, events: list[Event]) -> None:
-        taskrun = replace(self.states[name], state="cancelled", reason=STOPPED)
-        self._finish(name, taskrun, events)
-
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = taskrun
         self.unsaved[name] = taskrun
 
     def _keep(self, value: Json) -> Oid:
-        data = encode_object(Blob(canonical.encode(value)))
+        return self._object(canonical.encode(value))
+
+    def _object(self, content: bytes) -> Oid:
+        data = encode_object(Blob(content))
         oid = hash_bytes(data)
         self.objects[oid] = data
         return oid
 
     def _save(self) -> None:
-        if self.unsaved and self.record:
+        if self.unsaved:
             self.record.save(self.unsaved, self.objects)
         self.unsaved, self.objects = {}, {}
 

@@ -11,6 +11,7 @@ from ork.core import tree
 from ork.core.bindings import split_ref
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Snapshot, Task
+from ork.core.parameters import split_param
 from ork.core.types import convert
 from ork.errors import Corrupt
 from ork.store.store import Store
@@ -45,14 +46,14 @@ def write_code(
     return tuple(entries)
 
 
-def bind(task: Task, outputs: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the inputs of a task from constants and upstream outputs, converted to their types."""
+def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the inputs of a task, from constants, outputs and parameters, as their types say."""
     inputs: dict[str, Json] = {}
     for field, binding in task.inputs.items():
         if "const" in binding:
             inputs[field] = binding["const"]
         else:
-            inputs[field] = _follow(field, str(binding["ref"]), outputs)
+            inputs[field] = _follow(field, str(binding["ref"]), outputs, params)
     converted = checked(inputs, task.input_type, "input")
     return converted if isinstance(converted, dict) else {}
 
@@ -97,14 +98,16 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
     return str(beside) if beside.exists() else sys.executable
 
 
-def _follow(field: str, ref: str, outputs: Mapping[str, Json]) -> Json:
-    task, path = split_ref(ref) or ("", ())
-    if task not in outputs:
-        raise NotReady(f"input {field}: {ref}: {task} gave no output")
-    value = outputs[task]
+def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
+    param = split_param(ref)
+    source, path = param or split_ref(ref) or ("", ())
+    values = params if param else outputs
+    if source not in values:
+        raise NotReady(f"input {field}: {ref}: {source} gave no output")
+    value = values[source]
     for step in path:
         if not isinstance(value, dict) or step not in value:
-            raise NotReady(f"input {field}: {ref}: there is no field {step!r} in the output")
+            raise NotReady(f"input {field}: {ref}: there is no field {step!r}")
         value = value[step]
     return value
 

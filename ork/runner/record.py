@@ -22,6 +22,8 @@ from ork.store.history import tally
 from ork.store.resolve import run_of_id, task_runs
 from ork.store.store import Store, Transaction
 
+CANCEL_POLL_SECONDS = 0.2
+
 
 @dataclass(slots=True)
 class Record:
@@ -32,6 +34,8 @@ class Record:
     oid: Oid
     lock: int | None
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
+    looked: float = 0.0  # when `ork cancel` was last looked for
+    asked: int = 0
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
@@ -42,12 +46,22 @@ class Record:
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
         self.saved.update(new)
 
-    def end(self, run: Run, states: Mapping[str, TaskRun]) -> Oid:
+    def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
-        oid = _end(self.store, self.oid, run, states, self.saved)
-        self.run, self.oid = run, oid
+        oid = _end(self.store, self.oid, run, states, self.saved, objects)
+        self.run, self.oid = self.store.get(Run, oid), oid
         self.release()
         return oid
+
+    def stops_asked(self, now: float) -> int:
+        """Return how often `ork cancel` asked this run to stop; looks at most every 0.2 seconds."""
+        if now - self.looked >= CANCEL_POLL_SECONDS and self.lock is not None:
+            self.looked = now
+            try:
+                self.asked = _cancel_path(self.store, self.run.id).stat().st_size
+            except FileNotFoundError:
+                pass
+        return self.asked
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
@@ -57,7 +71,7 @@ class Record:
             self.lock = None
 
 
-def begin(store: Store, pin: Run, *, objects: Mapping[Oid, bytes], random: str) -> Record:
+def begin(store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str) -> Record:
     """Write the pin of a run, with the next free number and an id after all earlier ones.
 
     `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable.
@@ -81,6 +95,58 @@ def begin(store: Store, pin: Run, *, objects: Mapping[Oid, bytes], random: str) 
             if lock is not None:
                 _remove_traces(store, run.id)
                 os.close(lock)
+
+
+def resume(
+    store: Store, old: Oid, before: Run, pin: Run, objects: Mapping[Oid, bytes],
+    states: Mapping[str, TaskRun],
+) -> Record:  # fmt: skip
+    """Go on with a run that has ended: make durable that it runs again, with what is done.
+
+    The run keeps its number, id, snapshot and begin. Raises Conflict when another process goes on
+    with it at this moment, or has done so since it was read.
+    """
+    lock = _take_lock(store, before.id)
+    if lock is None and store.folder is not None:
+        raise Conflict(f"{before.workflow}#{before.number} runs in another process")
+    run = replace(
+        before, state="running", trigger=pin.trigger, environment=pin.environment, ended=None,
+        seconds=None, tasks=None, reason=None, attempt=before.attempt + 1, previous=old,
+        author=pin.author, host=pin.host,
+    )  # fmt: skip
+    try:
+        with store.transaction() as tx:
+            tx.add_all(objects)
+            oid = tx.add(run)
+            kept = {name: tx.add(t) for name, t in states.items() if t.state != "pending"
+                    or t.attempts}  # fmt: skip
+            tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
+            tx.move(f"active/{run.id}/.run", old=None, new=oid)
+            for name, taskrun in kept.items():
+                tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
+    except Conflict:
+        if lock is not None:
+            _remove_traces(store, run.id)
+            os.close(lock)
+        raise
+    return Record(store, run, oid, lock, kept)
+
+
+def ask_to_stop(store: Store, run: Run) -> None:
+    """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
+    with _cancel_path(store, run.id).open("ab") as file:
+        file.write(b".")
+
+
+def is_owned(store: Store, run: Run) -> bool:
+    """Say whether a process lives that owns the run."""
+    if store.folder is None or not _lock_path(store, run.id).exists():
+        return False
+    lock = _take_lock(store, run.id)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
 
 
 def settle(store: Store, *, now: datetime) -> list[Run]:
@@ -125,14 +191,15 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
     reason = "ork was killed" + (f" while {', '.join(flight[:10])} ran" if flight else "")
     ended = replace(run, state="interrupted", ended=now, reason=reason,
                     seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
-    _end(store, oid, ended, states, saved)
+    _end(store, oid, ended, states, saved, {})
     return ended
 
 
 def _end(
-    store: Store, old: Oid, run: Run, states: Mapping[str, TaskRun], saved: Mapping[str, Oid]
-) -> Oid:
-    objects: dict[Oid, bytes] = {}
+    store: Store, old: Oid, run: Run, states: Mapping[str, TaskRun], saved: Mapping[str, Oid],
+    more: Mapping[Oid, bytes],
+) -> Oid:  # fmt: skip
+    objects = dict(more)
     entries: dict[str, Json] = {}
     for name, taskrun in states.items():
         data = encode_object(taskrun)
@@ -165,6 +232,11 @@ def _count(tx: Transaction, run: Run) -> None:
     was = tx.store.ref(ref)
     before = tally(tx.store, run.deploy)
     counts: dict[str, Json] = {**before.counts}
+    if run.previous is not None:  # it was counted when it ended the first time
+        state = tx.store.get(Run, run.previous).state
+        counts[state] = int(str(counts.get(state, 1))) - 1
+        if not counts[state]:
+            del counts[state]
     counts[run.state] = int(str(counts.get(run.state, 0))) + 1
     newest = max(run.number, before.last or 0)
     tx.move(ref, old=was, new=tx.add_value({"counts": counts, "last": newest}))
@@ -186,6 +258,10 @@ def code_folder(store: Store, run_id: str) -> Path:
 
 def _lock_path(store: Store, run_id: str) -> Path:
     return (store.folder or Path.cwd()) / "locks" / run_id
+
+
+def _cancel_path(store: Store, run_id: str) -> Path:
+    return _lock_path(store, run_id).with_name(f"{run_id}.stop")
 
 
 def _take_lock(store: Store, run_id: str) -> int | None:
@@ -213,4 +289,5 @@ def _take_lock(store: Store, run_id: str) -> int | None:
 def _remove_traces(store: Store, run_id: str) -> None:
     if store.folder is not None:
         shutil.rmtree(code_folder(store, run_id), ignore_errors=True)
+        _cancel_path(store, run_id).unlink(missing_ok=True)
         _lock_path(store, run_id).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +90,8 @@ def _compare(
         path: (_file(was), _file(now))
         for path, (was, now) in tree.changes(store.tree, before.files, after.files).items()
     }
-    return compare(tasks=tasks, files=files, settings=settings, read=store.blob, rename=rename)
+    return compare(tasks=tasks, files=files, settings=settings, read=store.blob, rename=rename,
+                   params=(before.params, after.params))  # fmt: skip
 
 
 def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
@@ -141,7 +143,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             f"{deploy.workflow} came from {path}, which is gone",
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
-    return text, f"file:{path}"
+    return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
 
 
 def as_revision(text: str) -> str:

@@ -47,6 +47,7 @@ class RunDetails:
 
     oid: Oid
     run: Run
+    params: Json = None
     tasks: Mapping[str, TaskDetails] = field(default_factory=dict)
 
 
@@ -80,7 +81,8 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     states = task_runs(store, run)
     names = [n for n in _tasks(store, store.get(Snapshot, run.snapshot)) if n in states]
     tasks = {name: task_details(store, states[name]) for name in names}
-    return RunDetails(oid=oid, run=run, tasks=tasks)
+    params = store.value(run.params) if run.params else {}
+    return RunDetails(oid=oid, run=run, params=params, tasks=tasks)
 
 
 def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
@@ -118,3 +120,13 @@ def _entry(store: Store, name: str, entry: Json) -> Entry:
                      executable=bool(entry["executable"]))  # fmt: skip
     oid = Oid(str(entry))
     return Entry(kind=kind_of(store.read(oid)), oid=oid, name=name)
+
+
+def outputs(store: Store, found: Resolved) -> dict[str, Json]:
+    """Return task name -> output of a run, or of its one task that is meant."""
+    if found.kind == "taskrun":
+        states = {str(found.name): store.get(TaskRun, found.oid)}
+    else:
+        _, run = find_run(store, found)
+        states = task_runs(store, run)
+    return {name: store.value(t.output) for name, t in states.items() if t.output is not None}

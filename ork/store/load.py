@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def check(path: Path) -> Loaded:
     text = read_text(path)
     definition = parse(text, file=str(path))
     files = capture(definition, path.resolve().parent, file=str(path))
-    built = snapshot.build(definition.tasks, files)
+    built = snapshot.build(definition.tasks, files, definition.params)
     return Loaded(path=path, text=text, definition=definition, built=built, files=files)
 
 
@@ -64,9 +65,10 @@ def read_text(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(f"cannot read {path}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidInput(f"{path} is not a regular file")
     with open(descriptor, "rb") as file:
-        if not path.is_file():
-            raise InvalidInput(f"{path} is not a regular file")
         text = file.read(TEXT_BYTES_MAX + 1)
     if len(text) > TEXT_BYTES_MAX:
         raise InvalidInput(f"{path} is larger than {TEXT_BYTES_MAX >> 20} MiB")

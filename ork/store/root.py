@@ -38,7 +38,10 @@ class Root:
 
     def is_link(self, path: str) -> bool:
         """Say whether the path itself is a symbolic link."""
-        return self._at(path).is_symlink()
+        try:
+            return self._at(path).is_symlink()
+        except (OSError, ValueError):
+            return False
 
     def read(self, path: str) -> CodeFile:
         """Return a file's bytes, all of one moment; raise InvalidInput with what to do instead."""

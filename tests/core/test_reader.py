@@ -204,8 +204,10 @@ def test_a_large_text_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPat
     assert "larger than" in caught.value.problems[0].message
 
 
-def test_a_large_text_needs_the_c_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "SLOW_TEXT_MAX", 10)
+@pytest.mark.parametrize("limit", ["SLOW_TEXT_MAX", "SLOW_LINE_MAX"])
+def test_a_long_text_needs_the_c_parser(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, limit, 10)
+    assert load("a: 'x\ty z'") == {"a": "x\ty z"}
     (problem,) = complaints("a: 'x\ty zz'")
     assert "C parser" in problem.message
 

@@ -31,7 +31,9 @@ class Place:
         self.root.mkdir()
         self.code.mkdir()
 
-    def write(self, path: str, text: str | bytes, *, mode: int = 0o644, capture: bool = True) -> None:
+    def write(
+        self, path: str, text: str | bytes, *, mode: int = 0o644, capture: bool = True
+    ) -> None:
         """Put a file into the project and, unless told not to, into the captured code."""
         data = textwrap.dedent(text).encode() if isinstance(text, str) else text
         for base in (self.root, self.code) if capture else (self.root,):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ork.executors import child
 from ork.executors.child import COOKIE, Tree
-from ork.executors.command import captured_line, captured_word
+from ork.executors.command import captured_line, captured_words
 from ork.executors.process import Process
 from tests.executors.suite import Place, alive, eventually, read_pid, run
 
@@ -47,7 +47,7 @@ ESCAPES = {
     "background": "sh -c 'echo $$ > pid; exec sleep 300' &",
     "ignores TERM": "sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 300; done' &",
     "own session": "setsid sh -c 'echo $$ > pid; exec sleep 300' &",
-    "twice away": "(setsid sh -c 'setsid sh -c \"echo \\$\\$ > pid; exec sleep 300\" &' &)",
+    "twice away": "(setsid sh -c 'setsid sh -c \"echo \\$\\$ > pid; exec sleep 300\" &' &);",
     "no environment": "env -i sh -c 'echo $$ > pid; exec sleep 300' &",
     "own group": "bash -mc 'sh -c \"echo \\$\\$ > pid; exec sleep 300\" & wait' &",
 }
@@ -101,13 +101,29 @@ def test_a_tree_that_starts_processes_all_the_time_is_killed(start, tmp_path):
 def test_children_have_the_grace_too_when_the_first_process_is_gone(place):
     executor = Process(1)
     try:
-        script = "trap 'sleep 0.3; echo cleaned > done; exit' TERM; echo $$ > pid; sleep 300 & wait"
+        script = "trap 'sleep 0.3; echo cleaned > done; exit' TERM; sleep 300 & echo $$ > pid; wait"
         job = place.shell(f"sh -c {shlex.quote(script)}; true")
         future = executor.submit(job)
         read_pid(place.root / "pid")
         executor.stop(grace_s=30)
         assert future.result(timeout=20).state == "cancelled"
         assert (place.root / "done").read_text() == "cleaned\n"
+    finally:
+        executor.close()
+
+
+def test_what_ends_well_when_it_is_stopped_has_not_succeeded(place):
+    executor = Process(2)
+    try:
+        line = "trap 'echo ORK_OUTPUT:1; exit 0' TERM; echo $$ > {0}; while :; do sleep 0.01; done"
+        late = executor.submit(place.shell(line.format("late"), timeout_s=1.0))
+        stopped = executor.submit(place.shell(line.format("stopped")))
+        outcome = late.result(timeout=20)
+        assert (outcome.state, outcome.error) == ("failed", "timed out after 1 s")
+        assert (outcome.exit, outcome.output) == (0, None)
+        read_pid(place.root / "stopped")
+        executor.stop(grace_s=30)
+        assert stopped.result(timeout=20).state == "cancelled"
     finally:
         executor.close()
 
@@ -133,9 +149,10 @@ def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeyp
     assert outer.pid not in inner.members()
 
 
-def test_after_the_largest_process_number_all_are_looked_at(monkeypatch):
-    assert child._newer(os.getpid())[0] >= os.getpid()
+def test_after_the_largest_process_number_all_are_looked_at(start):
     assert 1 in child._newer(2**31)
+    tree = start("sleep 300")
+    assert tree.pid in child._newer(tree.pid)
 
 
 # Commands.
@@ -150,7 +167,13 @@ FILES = frozenset({"load.sh", "tasks/etl.py", "my file.sh", "it's.sh", "-n"})
         ("./load.sh a b", "C/load.sh a b"),
         ("sh ./tasks/../load.sh", "sh C/load.sh"),
         ("python tasks/etl.py --out=x", "python C/tasks/etl.py --out=x"),
-        ("cd x&&load.sh;load.sh|load.sh", "cd x&&C/load.sh;C/load.sh|C/load.sh"),
+        ("true&&load.sh;load.sh|load.sh", "true&&C/load.sh;C/load.sh|C/load.sh"),
+        ("cd tasks && load.sh ./etl.py", "cd tasks && load.sh C/tasks/etl.py"),
+        ("cd tasks; cd ..; load.sh", "cd tasks; cd ..; C/load.sh"),
+        ("(cd tasks; etl.py) load.sh", "(cd tasks; C/tasks/etl.py) C/load.sh"),
+        ("cd $X; load.sh; cd tasks; etl.py", "cd $X; load.sh; cd tasks; etl.py"),
+        ("cd /tmp; load.sh", "cd /tmp; load.sh"),
+        ("cd -; load.sh", "cd -; load.sh"),
         ("(load.sh)\nload.sh", "(C/load.sh)\nC/load.sh"),
         ("x=$(load.sh) y=`load.sh`", "x=$(C/load.sh) y=`C/load.sh`"),
         ("'load.sh' \"load.sh\" lo\\ad.sh", "C/load.sh C/load.sh C/load.sh"),
@@ -204,4 +227,11 @@ def test_replaced_words_are_quoted_for_the_shell(file, code):
     ],
 )
 def test_words_that_name_captured_files(word, expected):
-    assert captured_word(word, FILES, "C") == expected
+    assert captured_words([word, word], FILES, "C") == [expected, expected]
+
+
+def test_the_line_of_a_shell_is_looked_into():
+    words = ["/bin/bash", "-ec", "load.sh > load.sh", "load.sh"]
+    expected = ["/bin/bash", "-ec", "C/load.sh > load.sh", "C/load.sh"]
+    assert captured_words(words, FILES, "C") == expected
+    assert captured_words(["echo", "-c", "x load.sh"], FILES, "C") == ["echo", "-c", "x load.sh"]

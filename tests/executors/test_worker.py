@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -118,11 +120,13 @@ COSTS_THE_WORKER = {
         def main():
             threading.Thread(target=time.sleep, args=(300,)).start()
         """,
-    "forks a child that returns": """
+    "forks a child that stays": """
         import os, time
         def main(file):
             child = os.fork()
-            if child:
+            if child == 0:
+                time.sleep(300)
+            else:
                 with open(file, "w") as out:
                     out.write(f"{child}\\n")
         """,
@@ -157,6 +161,14 @@ def test_nothing_a_task_started_outlives_it(pool, place, survivor, source):
     assert not alive(before)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_forked_child_that_returns_does_not_answer(pool, place, survivor):
+    source = "import os\ndef main():\n    child = os.fork()\n    return 'parent' if child else 0\n"
+    for _ in range(5):
+        assert run(pool, place.python(source)).output == "parent"
+    survivor()
+
+
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
@@ -175,8 +187,6 @@ def test_a_worker_that_dies_fails_only_that_attempt(pool, place, survivor, state
 
 
 def test_a_worker_that_dies_between_tasks_costs_no_task(pool, survivor):
-    import os
-
     before = survivor()
     os.kill(before, 9)
     assert eventually(lambda: not pool._workers)
@@ -187,29 +197,28 @@ def test_a_worker_is_reused(survivor):
     assert survivor() == survivor()
 
 
-def test_workers_die_with_ork(place):
-    """Also while a task runs that holds the interpreter, and with what they started."""
-    file = place.folder / "pid"
-    job = place.python(
-        """
-        import os, re, subprocess
-        def main(file):
-            child = subprocess.Popen(["sleep", "300"])
-            with open(file, "w") as out:
-                out.write(f"{child.pid}\\n")
-            re.match("(a+)+$", "a" * 60 + "b")  # for hours, in C
-        """,
-        inputs={"file": str(file)},
-    )
+@pytest.mark.parametrize("holder", ["python", "process"])
+def test_everything_dies_with_ork(place, holder):
+    """Also while a task holds the interpreter, and what left the session of its task."""
+    near, far = place.folder / "near", place.folder / "far"
+    line = f"echo $$ > {near}; setsid sh -c 'echo $$ > {far}; exec sleep 300' & sleep 300"
+    if holder == "process":
+        job = place.shell(line)
+    else:
+        source = """
+            import re, subprocess
+            def main(line):
+                subprocess.Popen(line, shell=True)
+                re.match("(a+)+$", "a" * 60 + "b")  # for hours, in C
+            """
+        job = place.python(source, inputs={"line": line})
     script = place.folder / "script.py"
     script.write_text(
         "import pickle, sys, time\n"
-        "from ork.executors.pool import Pool\n"
-        "Pool(1).submit(pickle.load(sys.stdin.buffer))\n"
+        "from ork.executors.local import Local\n"
+        "Local(1).submit(pickle.load(sys.stdin.buffer))\n"
         "time.sleep(300)\n"
     )
-    import pickle
-
     repository = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, script], stdin=subprocess.PIPE, env={"PYTHONPATH": repository}
@@ -217,11 +226,12 @@ def test_workers_die_with_ork(place):
         assert ork.stdin is not None
         ork.stdin.write(pickle.dumps(job))
         ork.stdin.close()
-        child = read_pid(file)
-        worker = int((Path("/proc") / str(child) / "stat").read_text().split()[3])
-        assert alive(worker)
+        pids = [read_pid(near), read_pid(far)]
+        parent = int((Path("/proc") / str(pids[0]) / "stat").read_text().split()[3])
+        pids += [parent] if parent != ork.pid else []
+        assert all(map(alive, pids))
         ork.kill()
-    assert eventually(lambda: not alive(worker) and not alive(child))
+    assert eventually(lambda: not any(map(alive, pids)))
 
 
 # How a function fails.
@@ -618,6 +628,7 @@ def test_moments_are_read_back(moment):
 
 
 # Older and newer interpreters, where there are any.
+
 
 def interpreters() -> list[str]:
     """Return one working interpreter of each other version: on the path, or installed beside ours.

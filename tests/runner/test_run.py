@@ -310,7 +310,7 @@ def test_jobs_bounds_what_runs_at_once(project: Project) -> None:
     tasks = "".join(shell(f"t{n}", "sleep 0.05") for n in range(6))
     project.workflow(tasks)
     running = most = 0
-    for event in api.run(project.store, project.folder / "flow.yaml", jobs=2):
+    for event in api.run(project.store, project.folder / "flow.yaml", options=api.Options(jobs=2)):
         running += isinstance(event, TaskStarted) - isinstance(event, TaskFinished)
         most = max(most, running)
     assert most == 2
@@ -318,7 +318,7 @@ def test_jobs_bounds_what_runs_at_once(project: Project) -> None:
 
 def test_max_parallel_bounds_what_runs_at_once(project: Project) -> None:
     project.workflow(shell("a", "true") + shell("b", "true"), head="max_parallel: 1\n")
-    events = list(api.run(project.store, project.folder / "flow.yaml", jobs=8))
+    events = list(api.run(project.store, project.folder / "flow.yaml", options=api.Options(jobs=8)))
     assert isinstance(events[0], RunStarted)
     assert events[0].slots == 1
 
@@ -346,7 +346,7 @@ def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
         state="running", trigger="run", author="a", host="h", environment=first.environment,
         created=datetime(2001, 1, 1, tzinfo=UTC),
     )  # fmt: skip
-    owned = record.begin(project.store, pin, objects={}, random="0")
+    owned = record.begin(project.store, pin, {}, random="0")
     assert owned.run.number == 2
     assert owned.run.id > first.id
     owned.release()

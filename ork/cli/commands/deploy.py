@@ -32,11 +32,11 @@ def command(
     from ork.store.load import check
 
     session: Session = ctx.obj
-    loaded = [check(path) for path in files]  # all, before any is deployed or a store is made
+    checked = [check(path) for path in files]  # all, before any is deployed or a store is made
     store = session.new_store
-    for one in loaded:
-        store.hold(one.built.objects)
-    done = [deploy_loaded(store, one, stamp=session.stamp(), message=message) for one in loaded]
+    for loaded in checked:
+        store.hold(loaded.built.objects)
+    done = [deploy_loaded(store, one, stamp=session.stamp(), message=message) for one in checked]
     if as_json:
         session.print_json("deploy", done)
         return

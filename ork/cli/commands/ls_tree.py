@@ -16,6 +16,9 @@ def command(
 ) -> None:
     """List what a snapshot consists of: KIND OID NAME, by tabs; tasks first, then code files.
 
+    A file that its owner may execute has a fourth column, *. A name with a tab or another character
+    that is not seen is written as a JSON string.
+
     \b
     Example:
         ork ls-tree etl
@@ -34,5 +37,5 @@ def command(
         return
     session.print(
         [[row.kind, "\u0009", (row.oid, "oid"), "\u0009", quoted(row.name),
-          "*" if row.executable else ""] for row in rows], page=True,
+          "\u0009*" if row.executable else ""] for row in rows], page=True,
     )  # fmt: skip

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ork.cli import run_options as shared
 from ork.cli.session import Session
+from ork.errors import UsageError
 
 
 def command(
@@ -14,24 +16,43 @@ def command(
     what: Annotated[
         str, typer.Argument(metavar="FILE|REVISION", help="A workflow file, or any revision.")
     ] = "@",
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="Tasks at once; cores when left out.")
+    jobs: shared.Jobs = None,
+    inputs: shared.Inputs = None,
+    only: shared.Only = None,
+    start_at: shared.From = None,
+    until: shared.Until = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", help="The run whose outputs stand in for what is not run."),
     ] = None,
+    timeout: shared.Timeout = None,
+    fail_fast: shared.FailFast = False,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Run this revision; as `ork run REVISION`.")
+    ] = None,
+    with_code: Annotated[
+        str | None,
+        typer.Option("--with-code", help="This definition, with the parameters of the run named."),
+    ] = None,
+    no_deploy: Annotated[
+        bool, typer.Option("--no-deploy", help="Run the file as it is, outside of the history.")
+    ] = False,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")] = False,
+    as_json: shared.AsJson = False,
 ) -> None:
     """Run a workflow, and record exactly what ran.
 
     A file is deployed first if it differs from its workflow's newest deploy. A revision, such as
-    etl~1, a tag or the run etl#57, runs with its own code, whatever lies on disk by now. What is to
-    run is recorded before the first task starts, every outcome before it is shown.
+    etl~1, a tag or the run etl#57, runs with its own code, whatever lies on disk by now; a run also
+    with its parameters. What is to run is recorded before the first task starts, every outcome
+    before it is shown.
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
     \b
-    Exit codes: 0 success; 1 a task failed; 130 stopped by Ctrl-C.
+    Exit codes: 0 success; 1 a task failed; 124 --timeout; 130 stopped by Ctrl-C.
 
     \b
     Example:
@@ -39,19 +60,22 @@ def command(
     """
     from ork.cli.running import follow, stop_on_signals
     from ork.runner.api import start
-    from ork.store.compare import as_revision
 
     session: Session = ctx.obj
-    what = as_revision(what)
-    store = session.new_store if what.startswith("file:") else session.store
+    if at is not None:
+        if what != "@":
+            raise UsageError("--at names what to run; leave the other name out")
+        what = at
+    is_file = what.startswith("file:") or what.endswith((".yaml", ".yml", ".json"))
+    store = session.new_store if is_file else session.store
+    options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
+                                only=only, start=start_at, until=until, base=base)  # fmt: skip
     with stop_on_signals() as control:
-        started = start(store, what, stamp=session.stamp(), now=session.now(), jobs=jobs,
-                        message=message, environ=session.world.environ, control=control,
-                        token=session.world.token())  # fmt: skip
+        started = start(store, what, options=options, caller=shared.caller_of(session, control),
+                        message=message, no_deploy=no_deploy, with_code=with_code)  # fmt: skip
         if started.deployed and started.deployed.changed and not as_json:
             from ork.cli.views.deploy import deploy_view
 
             session.say(*deploy_view(started.deployed, store))
-        finished = follow(session, started.events, control=control, as_json=as_json)
-    state = finished.run.state
-    raise typer.Exit({"success": 0, "cancelled": 130}.get(state, 1))
+        last = follow(session, started.events, control=control, as_json=as_json)
+    raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))

@@ -43,6 +43,11 @@ def diff_view(diff: Diff, *, width: int | None = None, patch: bool = False) -> I
         yield [("edges", "heading")]
         for edge in diff.edges:
             yield ["  ", (f"{SIGNS[edge.kind]} {_arrow(edge)}", edge.kind)]
+    if diff.params:
+        yield [("params", "heading")]
+        paths = _pad(param.path for param in diff.params)
+        for param in diff.params:
+            yield from _field_lines(param, "  ", paths, width, patch)
     if diff.settings:
         yield [("settings", "heading")]
         paths = _pad(setting.path for setting in diff.settings)
@@ -61,6 +66,8 @@ def name_status_view(diff: Diff) -> Iterator[Line]:
         yield _status(task.kind, "task", task.name, task.old_name)
     for edge in diff.edges:
         yield _status(edge.kind, "edge", f"{edge.upstream} -> {edge.downstream}")
+    for param in diff.params:
+        yield _status(param.kind, "param", param.path)
     for setting in diff.settings:
         yield _status(setting.kind, "setting", setting.path)
     for file in diff.files:

@@ -20,7 +20,9 @@ _Row: TypeAlias = tuple[str, tuple[int, int, int], str]  # name, (changed, added
 
 def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
     """Draw one line per task, setting and file with the size of its change, then the totals."""
-    rows = [*map(_task_row, diff.tasks), *map(_setting_row, diff.settings)]
+    rows = [*map(_task_row, diff.tasks)]
+    rows += [(f"param {param.path}", _by_kind([param]), "") for param in diff.params]
+    rows += [(f"setting {one.path}", _by_kind([one]), "") for one in diff.settings]
     rows += map(_file_row, diff.files)
     if not rows:
         return
@@ -45,10 +47,6 @@ def _task_row(task: TaskChange) -> _Row:
     return name, _by_kind(task.fields), "" if task.fields and task.kind in _SIZED else task.kind
 
 
-def _setting_row(setting: FieldChange) -> _Row:
-    return f"setting {setting.path}", _by_kind([setting]), ""
-
-
 def _file_row(file: FileChange) -> _Row:
     path = quoted(file.path)
     name = f"{quoted(file.old_path)} -> {path}" if file.old_path else path
@@ -71,7 +69,8 @@ def _scaled(counts: tuple[int, int, int], largest: int, room: int) -> list[int]:
 
 
 def _totals(diff: Diff) -> str:
-    counts = (("task", len(diff.tasks)), ("setting", len(diff.settings)), ("file", len(diff.files)))
+    counts = (("task", len(diff.tasks)), ("parameter", len(diff.params)),
+              ("setting", len(diff.settings)), ("file", len(diff.files)))  # fmt: skip
     things = [words.count(number, noun) for noun, number in counts if number]
     text = f"{', '.join(things) or 'nothing'} changed"
     totals = {

@@ -31,7 +31,8 @@ def log_view(
             yield [""]
             yield from wrap_body(entry.deploy.message, "    ")
         if entry.diff and (stat or patch):
-            yield [""]
+            if not oneline:
+                yield [""]
             for line in _change(entry.diff, store, session.width, patch=patch):
                 yield ["  ", *line]
 

@@ -27,10 +27,22 @@ def deploy_view(
     if entry.deploy.origin:
         dirty = " with changes that are not committed" if entry.deploy.origin["dirty"] else ""
         yield [("git      ", "label"), str(entry.deploy.origin["commit"]), dirty]
-    for name, value in sorted(entry.deploy.settings.items()):
-        yield [(f"{name:<8} ", "label"), value if isinstance(value, str) else json.dumps(value)]
     yield [""]
     yield from wrap_body(entry.deploy.message, "    ")
+    if entry.deploy.settings:
+        yield [""]
+        yield [("settings", "heading")]
+        for name, value in sorted(entry.deploy.settings.items()):
+            text = value if isinstance(value, str) else json.dumps(value)
+            yield ["  ", (f"{name:<12}", "name"), "  ", text]
+    yield [""]
+    yield from definition_view(definition, store, session)
+
+
+def snapshot_view(definition: Definition, store: Store, session: Session) -> Iterator[Line]:
+    """Yield a snapshot: its hash, then its definition."""
+    oid = store.short(definition.snapshot) if session.width else definition.snapshot
+    yield [("snapshot ", "label"), (oid, "oid")]
     yield [""]
     yield from definition_view(definition, store, session)
 

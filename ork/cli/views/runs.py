@@ -48,6 +48,8 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
     if run.deploy:
         yield [("deploy   ", "label"), store.short(run.deploy) if session.width else run.deploy]
     yield [("author   ", "label"), f"{run.author} on {run.host}"]
+    if details.params:
+        yield [("params   ", "label"), json.dumps(details.params, ensure_ascii=False)]
     took = f", took {words.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), words.date(run.created, now), took]
     yield [""]

@@ -1,0 +1,183 @@
+"""What typed, checked objects cost beside raw LMDB, and comparing trees beside comparing lists."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import lmdb
+from blake3 import blake3
+
+from material import AUTHOR, SEED, START, new_store
+from measure import Row, Times, interleaved, number, ratio, row, timed
+from ork.core import snapshot, tree
+from ork.core.canonical import Json, Oid, encode
+from ork.core.objects import Blob, Deploy, Snapshot, Task
+from ork.store import compare
+from ork.store.store import Stamp, Store
+
+OBJECTS = 10_000
+OBJECT_BYTES = 300
+SPEED_AT_LEAST = 0.6
+DIFF_AT_MOST = 1 / 20
+
+
+def rows(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield put and get beside raw LMDB, then the diff of two large snapshots."""
+    repeats = 5 if quick else 15
+    yield from _objects(folder, 1_000 if quick else OBJECTS, repeats)
+    yield from _diff(folder, 1_000 if quick else OBJECTS, repeats)
+
+
+def _objects(folder: Path, count: int, repeats: int) -> Iterator[Row]:
+    dice = random.Random(SEED)
+    payloads = [dice.randbytes(OBJECT_BYTES) for _ in range(count)]
+    data = [b"ork1 blob\n" + payload for payload in payloads]
+    bench = _Objects(folder, payloads, data)
+    times = interleaved({"raw put": bench.raw_put, "put": bench.put}, repeats)
+    times |= interleaved({"raw get": bench.raw_get, "get": bench.get}, repeats)
+    yield row(f"raw lmdb + blake3, put {count:,} objects in one write (= 1)", times, "raw put")
+    yield _speed("ork: put, as part of the raw speed", times, "put", "raw put")
+    yield row(f"raw lmdb + blake3, get and check {count:,}, one read each (= 1)", times, "raw get")
+    yield _speed("ork: get, as part of the raw speed", times, "get", "raw get")
+
+
+def _speed(what: str, times: Times, ours: str, theirs: str) -> Row:
+    value, least = ratio(times, theirs, ours)
+    return Row(
+        what=what, seconds=statistics.median(times[ours]), ratio=f"{number(value)} ({number(least)})",
+        budget=f"at least {SPEED_AT_LEAST:g}", ok=value >= SPEED_AT_LEAST,
+    )  # fmt: skip
+
+
+class _Objects:
+    """The same bytes, put into and got from a store and an LMDB environment of the same options."""
+
+    def __init__(self, folder: Path, payloads: list[bytes], data: list[bytes]) -> None:
+        self.folder = folder
+        self.payloads = payloads
+        self.data = data
+        self.count = 0
+        self.store = self._store()
+        self.env = self._environment()
+        self.oids: list[Oid] = []
+        self.keys: list[bytes] = []
+
+    def put(self) -> float:
+        self.store.close()
+        self.store = store = self._store()
+
+        def put() -> None:
+            with store.transaction() as tx:
+                self.oids = [tx.add(Blob(payload)) for payload in self.payloads]
+
+        return timed(put)
+
+    def raw_put(self) -> float:
+        self.env.close()
+        self.env = env = self._environment()
+
+        def put() -> None:
+            keys = []
+            with env.begin(write=True) as txn:
+                for data in self.data:
+                    key = blake3(data).digest()
+                    txn.put(key, data)
+                    keys.append(key)
+            self.keys = keys
+
+        return timed(put)
+
+    def get(self) -> float:
+        raw = self.store.raw
+        return timed(lambda: [raw(oid) for oid in self.oids])
+
+    def raw_get(self) -> float:
+        env = self.env
+
+        def get() -> None:
+            for key in self.keys:
+                with env.begin() as txn:
+                    data = txn.get(key)
+                assert data is not None and blake3(data).digest() == key
+
+        return timed(get)
+
+    def _store(self) -> Store:
+        self.count += 1
+        return new_store(self.folder / f"objects-{self.count}")
+
+    def _environment(self) -> lmdb.Environment:
+        self.count += 1
+        path = self.folder / f"raw-{self.count}"
+        os.mkdir(path)
+        return lmdb.open(str(path), map_size=64 << 30, max_readers=1024)
+
+
+def _diff(folder: Path, count: int, repeats: int) -> Iterator[Row]:
+    store = new_store(folder / "diff")
+    dice = random.Random(SEED)
+    tasks = {f"task_{n:05d}": Task(executor="process", command=f"true {dice.random()}")
+             for n in range(count)}  # fmt: skip
+    changed = {**tasks, f"task_{count // 2:05d}": Task(executor="process", command="false")}
+    lists = [_deploy(store, tasks, None), _deploy(store, changed, store.ref("workflows/large"))]
+
+    def ours() -> float:
+        fresh = Store(store.backend, folder=store.folder)  # nothing is cached
+        return timed(lambda: compare.diff(fresh, "large~1", "large", now=START))
+
+    def flat(read: Callable[[Oid], Json]) -> Callable[[], float]:
+        return lambda: timed(lambda: _flat(read, lists))
+
+    times = interleaved(
+        {"ours": ours, "flat": flat(store.value), "bare": flat(_bare(store))}, repeats
+    )
+    yield row(f"flat comparison of two checked lists of {count:,} names (= 1)", times, "flat")
+    yield row("ork: diff of two such snapshots, one change", times, "ours", "flat",
+              at_most=DIFF_AT_MOST, budget="at most 1/20")  # fmt: skip
+    yield row("flat comparison by json.loads, nothing checked", times, "bare", "flat")
+    store.close()
+
+
+def _deploy(store: Store, tasks: dict[str, Task], parent: Oid | None) -> Oid:
+    """Deploy these tasks; return the oid of a blob with their flat list of names and oids."""
+    built = snapshot.build(tasks, {})
+    with store.transaction(Stamp(time=START, author=AUTHOR)) as tx:
+        tx.add_all(built.objects)
+        source = tx.add(Blob(b"name: large\n"))
+        deploy = Deploy(
+            workflow="large", snapshot=built.oid, parents=(parent,) if parent else (), time=START,
+            author=AUTHOR, message="", settings={}, source={"path": "large.yaml", "blob": source},
+        )  # fmt: skip
+        tx.move("workflows/large", old=parent, new=tx.add(deploy))
+        root = store_entries(built)
+        return tx.add(Blob(encode(root)))
+
+
+def store_entries(built: snapshot.Built) -> dict[str, Json]:
+    """Return name -> oid of the tasks of a snapshot that need not be stored."""
+    from ork.core.objects import Tree, decode_object
+
+    def read(oid: Oid) -> Tree:
+        found = decode_object(built.objects[oid])
+        assert isinstance(found, Tree)
+        return found
+
+    found: Snapshot = built.snapshot
+    return tree.entries(read, found.tasks)
+
+
+def _bare(store: Store) -> Callable[[Oid], Json]:
+    import json
+
+    return lambda oid: json.loads(store.backend.get(oid)[10:])  # type: ignore[index,no-any-return]
+
+
+def _flat(read: Callable[[Oid], Json], lists: list[Oid]) -> list[tuple[str, Json, Json]]:
+    old, new = (read(oid) for oid in lists)
+    assert isinstance(old, dict) and isinstance(new, dict)
+    return [(name, old.get(name), new.get(name)) for name in old.keys() | new.keys()
+            if old.get(name) != new.get(name)]  # fmt: skip

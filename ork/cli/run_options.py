@@ -1,0 +1,62 @@
+"""The options that `ork run` and `ork retry` share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ork.cli.session import Session
+from ork.errors import UsageError
+from ork.runner.api import Caller, Options
+from ork.runner.loop import Control
+from ork.runner.params import parse_given
+from ork.runner.select import Selection
+
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", min=1, help="Tasks at once; cores when left out.")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--input", help="A parameter: NAME=VALUE or NAME=@FILE.", metavar="INPUT"),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", help="Seconds for the whole run.", min=0)
+]
+FailFast = Annotated[
+    bool,
+    typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run the rest."),
+]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Run only this task.")]
+From = Annotated[
+    list[str] | None, typer.Option("--from", help="Run this task and what depends on it.")
+]
+Until = Annotated[
+    list[str] | None, typer.Option("--until", help="Run this task and what it depends on.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
+
+
+def options_of(
+    *, jobs: int | None, inputs: list[str] | None, timeout: float | None, fail_fast: bool,
+    only: list[str] | None, start: list[str] | None, until: list[str] | None = None,
+    base: str | None = None,
+) -> Options:  # fmt: skip
+    """Return the options of a run from those of the command line."""
+    if only and (start or until):
+        raise UsageError("--only excludes --from and --until")
+    selection = Selection(only=tuple(only or ()), start=tuple(start or ()),
+                          until=tuple(until or ()))  # fmt: skip
+    return Options(jobs=jobs, timeout_s=timeout, fail_fast=fail_fast, base=base,
+                   given=parse_given(inputs or []), selection=selection)  # fmt: skip
+
+
+def caller_of(session: Session, control: Control) -> Caller:
+    """Return who runs, from the world of the command."""
+    return Caller(stamp=session.stamp(), now=session.now(), environ=session.world.environ,
+                  control=control, token=session.world.token())  # fmt: skip
+
+
+def exit_code(state: str, *, timed_out: bool) -> int:
+    """Return the exit code for how a run ended."""
+    return 124 if timed_out else {"success": 0, "cancelled": 130}.get(state, 1)

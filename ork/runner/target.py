@@ -1,0 +1,60 @@
+"""What is to run, and within which bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Deploy, Run, TaskRun
+from ork.errors import NotFound
+from ork.store.resolve import Resolved, deploy_of, snapshot_of
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A snapshot, where it came from, and the folder its tasks work in.
+
+    `deploy` is None for a definition that no deploy has: the run is recorded as unattached.
+    """
+
+    workflow: str
+    snapshot: Oid
+    deploy: Oid | None
+    settings: Mapping[str, Json]
+    root: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which terms a run goes: bounds, parameters, and what is not to be run again."""
+
+    trigger: str = "run"
+    timeout_s: float | None = None  # of the whole run
+    fail_fast: bool = False  # stop at the first failure; else run all that does not depend on it
+    params: Mapping[str, Json] = field(default_factory=dict)
+    before: Mapping[str, TaskRun] = field(default_factory=dict)  # these tasks are not executed
+    base: str | None = None  # the id of the run that gave outputs in `before`
+    resume: tuple[Oid, Run] | None = None  # go on with this run that has ended
+
+
+def target_of(store: Store, found: Resolved) -> Target:
+    """Return what to run for a deploy, snapshot or run that was resolved."""
+    snapshot = snapshot_of(store, found).oid
+    if found.loaded:
+        definition = found.loaded.definition
+        return Target(workflow=definition.name, snapshot=snapshot, deploy=None,
+                      settings=definition.settings, root=found.loaded.root)  # fmt: skip
+    try:
+        oid = deploy_of(store, found).oid
+    except NotFound:
+        if found.workflow is None:
+            raise
+        return Target(workflow=found.workflow, snapshot=snapshot, deploy=None, settings={},
+                      root=store.project.resolve())  # fmt: skip
+    deploy = store.get(Deploy, oid)
+    root = (store.project / str(deploy.source["path"])).parent.resolve()
+    return Target(workflow=deploy.workflow, snapshot=snapshot, deploy=oid,
+                  settings=deploy.settings, root=root)  # fmt: skip

@@ -1,0 +1,174 @@
+"""Worlds with a history in them, and what golden files must not depend on."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ork.core.canonical import Oid, hash_bytes
+from ork.core.objects import Blob, encode_object
+from ork.store import place
+from ork.store.resolve import resolve
+from ork.store.store import Stamp, Store
+from tests.conftest import START, Ork
+
+BROKEN = """\
+    name: broken
+    tasks:
+      extract:
+        executor: python
+        file: tasks/nowhere.py
+        timout: 3
+      load:
+        executor: process
+        command: "true"
+        depends_on: [extrac]
+"""
+
+
+@pytest.fixture
+def history(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+    """The world with three deploys of etl: First, a longer timeout, other code and schedule."""
+    assert etl("deploy", "etl.yaml", "-m", "First").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "etl.yaml", "-m", "Wait longer\n\nThe source is slow at night.").code == 0
+    edit("etl.yaml", "0 2 * * *", "@daily")
+    edit("tasks/etl.py", "3", "4")
+    assert etl("deploy", "etl.yaml").code == 0
+    return etl
+
+
+@pytest.fixture
+def ran(history: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+    """The world of `history` with two runs: one success, and one that failed."""
+    assert history("run", "etl").code == 0
+    edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
+    assert history("deploy", "etl.yaml", "-m", "Break it").code == 0
+    assert history("run", "etl").code == 1
+    return history
+
+
+@pytest.fixture
+def masked(ork: Ork) -> Callable[[str], str]:
+    """Replace what two equal worlds do not have in common: durations, folders, what hashes them."""
+    keys = {
+        "seconds": "SECONDS", "started": "TIME", "ended": "TIME", "environment": "OID",
+        "tasks": "OID", "host": "HOST",
+    }  # fmt: skip
+
+    def mask(text: str) -> str:
+        for key, word in keys.items():
+            text = re.sub(rf'"{key}": ("[^"]*"|[0-9][0-9.e-]*)', f'"{key}": "{word}"', text)
+        text = re.sub(r'"(RunFinished", "oid)": "[^"]*"', r'"\1": "OID"', text)
+        text = re.sub(r'("kind": "(?:task)?run",\s*"oid": )"[^"]*"', r'\1"OID"', text)
+        text = re.sub(r"(?m)^(attempt +\d+, \w+, )[^,]*", r"\1TIME", text)
+        text = re.sub(r'"oid": "[0-9a-f]{64}"(?=,\s*"run": {)', '"oid": "OID"', text)
+        text = re.sub(r'"time": "20[^"]*", "log"', '"time": "TIME", "log"', text)
+        return text.replace(str(ork.folder), "PROJECT")
+
+    return mask
+
+
+@pytest.fixture
+def terminal(ork: Ork) -> Callable[..., str]:
+    """Run ork in a terminal of 80 columns and return what that shows, errors included."""
+
+    def run(*argv: str, **environ: str) -> str:
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        child = subprocess.Popen(
+            [sys.executable, "-m", "ork", *argv], stdin=theirs, stdout=theirs, stderr=theirs,
+            env={**ork.environ, "TERM": "xterm", "PAGER": "cat", **environ},
+            cwd=ork.folder, close_fds=True,
+        )  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not part:
+                break
+            seen += part
+        os.close(ours)
+        child.wait()
+        return seen.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+
+    return run
+
+
+@pytest.fixture
+def broken(ork: Ork) -> Ork:
+    """The world with a workflow file that has three errors."""
+    ork.write("broken.yaml", BROKEN)
+    return ork
+
+
+@pytest.fixture
+def opened(ork: Ork) -> Iterator[Callable[[], Store]]:
+    """Open the store of the world as a library would."""
+    stores = []
+
+    def opening() -> Store:
+        folder = ork.folder / ".ork"
+        stores.append(Store(place.open_backend(folder, environ=ork.environ), folder=folder))
+        return stores[-1]
+
+    yield opening
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def tag(opened: Callable[[], Store]) -> Callable[[str, str, str], None]:
+    """Give a label to a deploy: tag(workflow, label, revision)."""
+
+    def give(workflow: str, label: str, revision: str) -> None:
+        store = opened()
+        oid = resolve(store, revision, now=START).oid
+        with store.transaction(Stamp(time=START, author="Ada", argv=("ork", "tag"))) as tx:
+            tx.move(f"tags/{workflow}/{label}", old=None, new=oid)
+
+    return give
+
+
+@pytest.fixture
+def ambiguous(opened: Callable[[], Store]) -> str:
+    """Store blobs until the oids of two begin with the same four digits; return these."""
+    store = opened()
+    seen: dict[str, bytes] = {}
+    with store.transaction() as tx:
+        for number in itertools.count():
+            data = b"%d" % number
+            prefix = hash_bytes(encode_object(Blob(data)))[:4]
+            if prefix in seen:
+                tx.add(Blob(data))
+                tx.add(Blob(seen[prefix]))
+                return prefix
+            seen[prefix] = data
+    raise AssertionError
+
+
+@pytest.fixture
+def damage(opened: Callable[[], Store]) -> Callable[[str], None]:
+    """Flip a bit in the stored bytes of an object."""
+
+    def flip(oid: str) -> None:
+        backend = opened().backend
+        data = bytearray(backend.get(Oid(oid)) or b"")
+        assert data
+        data[-1] ^= 1
+        assert backend.sweep([Oid(oid)], dict(backend.refs()))
+        assert backend.write({Oid(oid): bytes(data)}, {})
+
+    return flip

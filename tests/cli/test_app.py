@@ -1,0 +1,178 @@
+"""The command line as a whole: options for all commands, help, errors, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ork.cli.app import SECTIONS
+
+COMMANDS = [name for names in SECTIONS.values() for name in names]
+
+
+def test_the_list_of_commands(ork, golden, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = ork("--help")
+    assert (result.code, result.err) == (0, "")
+    golden("app/help.txt", result.out)
+    assert ork("-h").out == result.out
+
+
+def test_no_arguments_show_the_help(ork):
+    result = ork()
+    assert result.code == 2
+    assert "Usage: ork" in result.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(ork, command):
+    result = ork(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"Usage: ork {command} ")
+    assert ork(command, "-h").out == result.out
+
+
+def test_version(ork):
+    result = ork("--version")
+    assert result.code == 0
+    assert result.out.startswith("ork 0.")
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"),
+    [
+        ("unknown_command", ["lgo"]), ("unknown_word", ["xyzzy"]),
+        ("bad_color", ["--color", "red", "log"]), ("bad_folder", ["-C", "nowhere", "log"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line(ork, golden, name, argv):
+    result = ork(*argv)
+    assert (result.code, result.out) == (2, "")
+    golden(f"app/{name}.txt", result.err)
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (["log", "--onelin"], "--oneline"), (["log", "-n", "many"], "'many'"),
+        (["deploy"], "FILE"), (["log", "-n"], "-n"), (["status", "surplus"], "surplus"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_or_argument(ork, argv, word):
+    result = ork(*argv)
+    assert (result.code, result.out) == (2, "")
+    error, hint = result.err.splitlines()
+    assert error.startswith("error: ")
+    assert word in error
+    assert hint.startswith("hint: `ork ")
+
+
+def test_errors_as_json(ork):
+    for argv in (["lgo", "--json"], ["log", "--json", "--nope"], ["log", "--json"]):
+        result = ork(*argv)
+        document = json.loads(result.err)
+        assert document["schema"] == "ork.error.v1"
+        assert document["data"]["exit_code"] == result.code
+        assert document["data"]["message"]
+
+
+def test_a_store_that_is_not_there_is_named(ork, masked, monkeypatch):
+    result = ork("--store", "nowhere", "log")
+    assert result.code == 3
+    assert masked(result.err).startswith("error: no ork store in PROJECT/nowhere\n")
+    ork.environ["ORK_DIR"] = str(ork.folder / "chosen")
+    assert masked(ork("log").err).startswith("error: no ork store in PROJECT/chosen\n")
+
+
+def test_another_store_can_be_chosen(etl, tmp_path, monkeypatch):
+    store = str(tmp_path / "elsewhere")
+    assert etl("--store", store, "deploy", "etl.yaml").code == 0
+    assert not (etl.folder / ".ork").exists()
+    assert etl("log").code == 3
+    assert etl("--store", store, "log").code == 0
+    etl.environ["ORK_DIR"] = store
+    assert etl("log").code == 0
+
+
+@pytest.mark.parametrize("argv", [["log"], ["status"], ["runs", "--json"], ["deploy", "etl.yaml"]])
+def test_a_store_of_a_later_format_is_refused(history, argv):
+    history.write(".ork/config.json", '{"backend":"lmdb","format":2}')
+    result = history(*argv)
+    assert (result.code, result.out) == (4, "")
+    assert "format 2" in result.err
+
+
+def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):
+    # Whoever else moves the head between our look and our write, again and again, wins.
+    from ork.errors import Conflict
+    from ork.store import deploy as deploying
+
+    def lose(*_args):
+        raise Conflict("workflows/etl was moved by somebody else; nothing was written")
+
+    monkeypatch.setattr(deploying, "_deploy_on", lose)
+    assert etl("deploy", "etl.yaml").code == 5
+
+
+def test_colour_only_where_it_is_wanted(history, terminal):
+    assert "\x1b[" not in history("log", "etl").out
+    assert "\x1b[33m" in history("--color", "always", "log", "etl").out
+    assert "\x1b[33m" in terminal("log", "etl")
+    assert "\x1b[" not in terminal("log", "etl", NO_COLOR="1")
+    assert "\x1b[" not in terminal("log", "etl", TERM="dumb")
+    assert "\x1b[" not in terminal("--color", "never", "log", "etl")
+
+
+def test_a_terminal_is_shown_short_oids_and_relative_dates(history, terminal):
+    shown = terminal("--color", "never", "log", "etl~2")
+    short = history("rev-parse", "--short", "etl~2^{snapshot}").out
+    assert f"snapshot {short}" in shown
+    assert "ago)" in shown or "in the future)" in shown
+
+
+def test_the_pager_gets_long_answers(history, terminal):
+    assert terminal("log", "etl", PAGER="sed s/^/paged:/").startswith("paged:")
+    assert terminal("log", "etl", PAGER="cat", ORK_PAGER="sed s/^/mine:/").startswith("mine:")
+    assert "paged" not in terminal("--no-pager", "log", "etl", PAGER="sed s/^/paged:/")
+    assert "snapshot" not in terminal("log", "etl", PAGER="true")
+
+
+def start(ork, *argv, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "ork", *argv], cwd=ork.folder, env=ork.environ,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+def test_a_reader_that_goes_away_is_no_error(history):
+    read, write = os.pipe()
+    os.close(read)
+    child = subprocess.run(
+        [sys.executable, "-m", "ork", "log", "-p"], cwd=history.folder, env=history.environ,
+        stdout=write, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(write)
+    assert child.stderr == b""
+    assert child.returncode in (0, 141)
+
+
+def test_output_is_utf8_in_every_locale(history):
+    history("run", "etl")
+    history.write("etl.yaml", (history.folder / "etl.yaml").read_text().replace("600", "601"))
+    history("deploy", "etl.yaml", "-m", "Grüße \U0001f600")
+    history.environ["LC_ALL"] = "POSIX"
+    out, err = start(history, "log", "--oneline", "-n", "1").communicate()
+    assert "Grüße \U0001f600" in out.decode()
+    assert err == b""
+
+
+def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
+    from ork.store import history as module
+
+    monkeypatch.setattr(module, "tally", lambda *_: 1 // 0)
+    result = history("log")
+    assert result.code == 70
+    assert "ZeroDivisionError" in result.err
+    assert "this is a bug in ork" in result.err

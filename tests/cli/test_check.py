@@ -1,0 +1,47 @@
+"""ork check"""
+
+import json
+
+
+def test_a_good_file_needs_no_store(etl):
+    result = etl("check", "etl.yaml")
+    assert (result.code, result.out, result.err) == (0, "etl  etl.yaml: good\n", "")
+    assert not (etl.folder / ".ork").exists()
+
+
+def test_good_and_bad_files(etl, broken, golden):
+    result = etl("check", "etl.yaml", "broken.yaml")
+    assert (result.code, result.err) == (1, "")
+    golden("check/two.txt", result.out)
+    golden("check/two.json", etl("check", "etl.yaml", "broken.yaml", "--json").out)
+
+
+def test_code_that_is_missing_or_no_python(etl, edit, golden):
+    edit("etl.yaml", "tasks/etl.py", "tasks/elt.py")
+    golden("check/missing_code.txt", etl("check", "etl.yaml").out)
+    etl.write("tasks/elt.py", "def extract(:\n    pass\n")
+    result = etl("check", "etl.yaml")
+    assert result.code == 1
+    golden("check/no_python.txt", result.out)
+
+
+def test_what_cannot_be_read_as_a_file(ork):
+    (ork.folder / "folder.yaml").mkdir()
+    result = ork("check", "folder.yaml")
+    assert result.code == 1
+    assert "folder.yaml" in result.out
+    assert ork("check", "nowhere.yaml").code == 3
+    assert ork("check").code == 2
+
+
+def test_the_snapshot_is_the_one_that_a_deploy_makes(etl):
+    checked = json.loads(etl("check", "etl.yaml", "--json").out)["data"][0]["snapshot"]
+    deployed = json.loads(etl("deploy", "etl.yaml", "--json").out)["data"][0]["snapshot"]
+    assert checked == deployed
+
+
+def test_no_code_of_the_workflow_runs(etl):
+    etl.write("tasks/etl.py", "open('ran', 'w')\ndef extract(): ...\n")
+    etl("check", "etl.yaml")
+    etl("deploy", "etl.yaml")
+    assert not (etl.folder / "ran").exists()

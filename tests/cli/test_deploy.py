@@ -1,0 +1,135 @@
+"""ork deploy"""
+
+import json
+import os
+
+
+def test_the_first_deploy_of_a_workflow(etl, golden):
+    result = etl("deploy", "etl.yaml", "-m", "First")
+    assert result.code == 0
+    golden("deploy/first.txt", result.out + result.err)
+
+
+def test_a_deploy_that_changes_nothing_says_so(etl, golden):
+    etl("deploy", "etl.yaml")
+    result = etl("deploy", "etl.yaml", "-m", "Nothing new")
+    assert result.code == 0
+    golden("deploy/up_to_date.txt", result.out + result.err)
+
+
+def test_a_second_deploy_makes_its_message_from_the_difference(etl, edit, golden):
+    etl("deploy", "etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    result = etl("deploy", "etl.yaml")
+    assert result.code == 0
+    golden("deploy/second.txt", result.out + result.err)
+
+
+def test_deploy_as_json(history, edit, golden):
+    edit("etl.yaml", "@daily", "@hourly")
+    edit("load.sh", "loading", "storing")
+    result = history("deploy", "etl.yaml", "--json")
+    assert result.code == 0
+    assert result.err == ""
+    golden("deploy/changed.json", result.out)
+
+
+def test_everything_wrong_in_a_file_is_said_at_once(broken, golden):
+    result = broken("deploy", "broken.yaml")
+    assert result.code == 3
+    assert result.out == ""
+    golden("deploy/broken.txt", result.err)
+
+
+def test_everything_wrong_in_a_file_as_json(broken, golden):
+    result = broken("deploy", "broken.yaml", "--json")
+    assert result.code == 3
+    assert result.out == ""
+    golden("deploy/broken.json", result.err)
+    problems = json.loads(result.err)["data"]["problems"]
+    assert {problem["line"] for problem in problems} >= {6, 10}
+
+
+def test_a_file_that_is_wrong_makes_no_store(broken):
+    broken("deploy", "broken.yaml")
+    broken("deploy", "nowhere.yaml")
+    assert not (broken.folder / ".ork").exists()
+
+
+def test_of_several_files_none_is_deployed_when_one_is_wrong(etl, broken):
+    assert etl("deploy", "etl.yaml", "broken.yaml").code == 3
+    assert etl("log").code == 3
+
+
+def test_several_files_are_deployed_in_one_command(etl, edit, golden):
+    etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: 'true'}}\n")
+    result = etl("deploy", "etl.yaml", "other.yaml", "-m", "Both")
+    assert result.code == 0
+    golden("deploy/two_files.txt", result.out + result.err)
+
+
+def test_a_file_that_is_not_there(ork):
+    result = ork("deploy", "nowhere.yaml")
+    assert (result.code, result.out) == (3, "")
+    assert result.err == "error: no file nowhere.yaml\n"
+
+
+def test_invalid_yaml_is_shown_with_a_caret(ork, golden):
+    ork.write("bad.yaml", 'name: bad\ntasks:\n  a: {executor: process, command: "true"\n')
+    result = ork("deploy", "bad.yaml")
+    assert result.code == 3
+    golden("deploy/invalid_yaml.txt", result.err)
+
+
+def test_a_message_that_is_too_long(etl):
+    result = etl("deploy", "etl.yaml", "-m", "x" * 65537)
+    assert result.code == 3
+    assert "longer than 64 KiB" in result.err
+    assert etl("deploy", "etl.yaml", "-m", "x" * 65536).code == 0
+
+
+def test_an_empty_message_is_none(etl):
+    assert "First deploy of 2 tasks" in etl("deploy", "etl.yaml", "-m", "").out
+
+
+def test_bytes_that_are_no_utf8_are_refused_or_spelt_out(etl, edit):
+    result = etl("deploy", "etl.yaml", "-m", os.fsdecode(b"caf\xe9"))
+    assert (result.code, result.err) == (3, "error: the message is not UTF-8\n")
+    folder = etl.folder / os.fsdecode(b"caf\xe9")
+    folder.symlink_to(".")
+    assert etl("-C", str(folder), "deploy", "etl.yaml").code == 0
+    assert etl("show", "etl").code == 0
+
+
+def test_deploy_without_a_file(ork):
+    result = ork("deploy")
+    assert result.code == 2
+    assert "FILE" in result.err
+
+
+def test_deploy_from_another_folder(etl, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert etl("-C", str(etl.folder), "deploy", "etl.yaml").code == 0
+    monkeypatch.chdir(tmp_path)
+    assert not (tmp_path / ".ork").exists()
+    assert etl("-C", str(etl.folder), "show", "etl:").out.startswith("name: etl")
+    monkeypatch.chdir(etl.folder / "tasks")
+    assert "up to date" in etl("deploy", "../etl.yaml").out
+    assert not (etl.folder / "tasks/.ork").exists()
+
+
+def test_a_project_behind_a_link_is_the_same_project(etl, monkeypatch, tmp_path):
+    first = etl("deploy", "etl.yaml", "--json")
+    (tmp_path / "link").symlink_to(etl.folder)
+    monkeypatch.chdir(tmp_path / "link")
+    assert "up to date" in etl("deploy", str(tmp_path / "link/etl.yaml")).out
+    again = etl("deploy", "etl.yaml", "--json")
+    oids = [json.loads(r.out)["data"][0]["deploy"] for r in (first, again)]
+    assert oids[0] == oids[1]
+    assert etl("status").out.split()[:2] == ["unchanged", "etl.yaml"]
+
+
+def test_an_author_of_the_environment_is_recorded(etl):
+    etl.environ.update(ORK_AUTHOR_NAME="Grace Hopper", ORK_AUTHOR_EMAIL="grace@example.org")
+    etl("deploy", "etl.yaml")
+    assert "Grace Hopper <grace@example.org>" in etl("log").out

@@ -1,0 +1,118 @@
+"""ork log"""
+
+import json
+
+import pytest
+
+
+def subjects(result):
+    assert (result.code, result.err) == (0, "")
+    return [line[37:] for line in result.out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("plain", []), ("oneline", ["--oneline"]), ("stat", ["--stat"]), ("patch", ["-p"]),
+        ("oneline_stat", ["--oneline", "--stat"]), ("reverse", ["--reverse", "--oneline"]),
+    ],
+)  # fmt: skip
+def test_log_of_a_workflow(history, golden, name, options):
+    result = history("log", "etl", *options)
+    assert (result.code, result.err) == (0, "")
+    golden(f"log/{name}.txt", result.out)
+
+
+def test_log_shows_how_runs_went_and_which_tags_there_are(ran, tag, golden):
+    tag("etl", "v1", "etl~1")
+    golden("log/with_runs.txt", ran("log", "etl").out)
+    golden("log/with_runs_oneline.txt", ran("log", "etl", "--oneline").out)
+
+
+def test_log_as_json(ran, golden):
+    result = ran("log", "etl", "-n", "2", "--json")
+    assert (result.code, result.err) == (0, "")
+    golden("log/two.json", result.out)
+
+
+def test_log_of_all_workflows_is_merged_by_time(history, golden):
+    history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    history("deploy", "other.yaml")
+    history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ps}}\n")
+    history("deploy", "other.yaml")
+    assert subjects(history("log", "--oneline"))[-5:] == [
+        'Change a.command "ls" -> "ps" (other)',
+        "First deploy of 1 task",
+        'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py (etl)',
+        "Wait longer",
+        "First",
+    ]
+
+
+def test_at_most_n(history):
+    assert len(subjects(history("log", "--oneline", "-n", "2"))) == 2
+    assert subjects(history("log", "--oneline", "-n", "0")) == []
+    assert subjects(history("log", "--oneline", "-n", "1", "--reverse"))[0].startswith("Change")
+    assert history("log", "-n", "-1").code == 2
+
+
+def test_a_range(history):
+    assert len(subjects(history("log", "etl~2..etl", "--oneline"))) == 2
+    assert len(subjects(history("log", "etl~1..", "--oneline"))) == 1
+    assert len(subjects(history("log", "..etl~1", "--oneline"))) == 2
+    assert subjects(history("log", "etl..etl~2", "--oneline")) == []
+
+
+def test_from_an_older_deploy(history):
+    assert subjects(history("log", "etl~1", "--oneline")) == ["Wait longer", "First"]
+
+
+def test_filters(history):
+    assert subjects(history("log", "--oneline", "--grep", "slow at n.ght")) == ["Wait longer"]
+    assert len(subjects(history("log", "--oneline", "--author", "^Ada"))) == 3
+    assert subjects(history("log", "--oneline", "--author", "Grace")) == []
+    assert len(subjects(history("log", "--oneline", "--since", "2026-11-01"))) == 3
+    assert subjects(history("log", "--oneline", "--since", "2026-11-02")) == []
+    assert len(subjects(history("log", "--oneline", "--until", "2026-11-01"))) == 3
+    assert subjects(history("log", "--oneline", "--until", "2026-10-31")) == []
+    assert len(subjects(history("log", "--oneline", "--since", "1 hour ago"))) == 3
+    assert subjects(history("log", "--oneline", "--until", "2026-11-01T12:00:00Z")) == ["First"]
+
+
+def test_a_time_that_cannot_be_read(history, golden):
+    result = history("log", "etl", "--since", "wednesdayish")
+    assert (result.code, result.out) == (2, "")
+    golden("log/bad_since.txt", result.err)
+
+
+def test_what_is_no_regular_expression(history):
+    result = history("log", "--grep", "(")
+    assert result.code == 2
+    assert "not a regular expression" in result.err
+
+
+def test_an_unknown_workflow_with_a_suggestion(history, golden):
+    result = history("log", "elt")
+    assert (result.code, result.out) == (3, "")
+    golden("log/unknown.txt", result.err)
+    golden("log/unknown.json", history("log", "elt", "--json").err)
+
+
+def test_empty_stores(ork, golden, masked):
+    result = ork("log")
+    assert result.code == 3
+    golden("log/no_store.txt", masked(result.out + result.err))
+    ork("init")
+    result = ork("log")
+    assert result.code == 3
+    golden("log/nothing_deployed.txt", result.out + result.err)
+
+
+def test_a_part_of_a_deploy_has_no_log(history):
+    result = history("log", "etl:extract")
+    assert result.code == 3
+    assert "etl:extract is a task" in result.err
+
+
+def test_a_fork_is_not_a_range_into_the_past(history):
+    assert json.loads(history("log", "etl..etl", "--json").out)["data"] == []

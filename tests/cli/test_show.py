@@ -1,0 +1,98 @@
+"""ork show"""
+
+import json
+
+import pytest
+
+from ork.core.canonical import hash_bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "revision"),
+    [
+        ("deploy", "etl~1"), ("snapshot", "etl^{snapshot}"), ("task", "etl:load"),
+        ("file_not_deployed", "file:etl.yaml"),
+    ],
+)  # fmt: skip
+def test_show(history, golden, name, revision):
+    result = history("show", revision)
+    assert (result.code, result.err) == (0, "")
+    golden(f"show/{name}.txt", result.out)
+    golden(f"show/{name}.json", history("show", revision, "--json").out)
+
+
+@pytest.mark.parametrize(
+    ("name", "revision"),
+    [
+        ("run", "etl#1"), ("failed_run", "etl#2"), ("taskrun", "etl#1:load"),
+        ("failed_taskrun", "etl#2:load"),
+    ],
+)  # fmt: skip
+def test_show_what_became_of_a_run(ran, golden, masked, name, revision):
+    result = ran("show", revision)
+    assert (result.code, result.err) == (0, "")
+    golden(f"show/{name}.txt", masked(result.out))
+    golden(f"show/{name}.json", masked(ran("show", revision, "--json").out))
+
+
+def test_the_text_of_the_workflow_file_byte_for_byte(history):
+    text = (history.folder / "etl.yaml").read_text()
+    assert history("show", "etl:").out == text
+    assert history("show", "etl~1:").out == text.replace("@daily", "0 2 * * *")
+    assert history("show", "etl.yaml").code == 0
+    assert history("show", "file:etl.yaml:").out == text
+    document = json.loads(history("show", "etl:", "--json").out)["data"]
+    assert (document["kind"], document["text"]) == ("text", text)
+
+
+def test_a_code_file_byte_for_byte(history):
+    text = (history.folder / "tasks/etl.py").read_text()
+    assert history("show", "etl:tasks/etl.py").out == text
+    assert history("show", "etl:./tasks/etl.py").out == text
+    assert json.loads(history("show", "etl:load.sh", "--json").out)["data"]["name"] == "load.sh"
+
+
+def test_the_only_workflow_is_meant_when_nothing_is_named(history):
+    assert history("show").out == history("show", "etl").out
+    history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    history("deploy", "other.yaml")
+    result = history("show")
+    assert result.code == 3
+    assert "  etl\n  other\n" in result.err
+
+
+def test_an_ambiguous_prefix_with_its_candidates(history, golden, ambiguous):
+    result = history("show", ambiguous)
+    assert (result.code, result.out) == (3, "")
+    golden("show/ambiguous.txt", result.err)
+    error = json.loads(history("show", ambiguous, "--json").err)["data"]
+    assert len(error["candidates"]) == 2
+    for line in error["candidates"]:
+        assert history("show", line.split()[0]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        ("etl~9", "does not reach that far back"), ("etl@v9", "etl has no tag 'v9'"),
+        ("etl@{9}", "etl has not moved 9 times"), ("etl#9", "no run etl#9"),
+        ("etl:extrac", "did you mean extract?"), ("etl@{2020-01-01}", "not deployed yet"),
+        ("run:2020", "no run has an id that starts with '2020'"), ("", "is not a revision"),
+        ("abc", "an oid needs at least 4 digits"), ("etl^{tree}", "is not a revision"),
+        ("nowhere.yaml", "no file and no workflow named 'nowhere.yaml'"),
+        ("file:nowhere.yaml", "no file nowhere.yaml"), ("f" * 64, "no object fff"),
+        ("etl@{soon}", "cannot read the time 'soon'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there(history, revision, message):
+    result = history("show", revision)
+    assert result.code == (2 if "the time" in message else 3)
+    assert result.out == ""
+    assert message in result.err
+
+
+def test_damage_is_noticed(history, damage):
+    damage(hash_bytes(b"ork1 blob\n" + (history.folder / "load.sh").read_bytes()))
+    result = history("show", "etl:load.sh")
+    assert (result.code, result.out) == (4, "")
+    assert "is damaged: its bytes do not match its name" in result.err

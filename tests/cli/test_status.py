@@ -1,0 +1,65 @@
+"""ork status"""
+
+import json
+
+
+def test_each_state_of_a_file(history, broken, edit, golden):
+    history.write("below/new.yaml", "name: fresh\ntasks: {a: {executor: process, command: ls}}\n")
+    history.write("gone.yaml", "name: gone\ntasks: {a: {executor: process, command: ls}}\n")
+    history("deploy", "gone.yaml")
+    (history.folder / "gone.yaml").unlink()
+    edit("etl.yaml", "600", "900")
+    result = history("status")
+    assert result.code == 0
+    golden("status/all_states.txt", result.out + result.err)
+
+
+def test_nothing_changed(history, golden):
+    result = history("status")
+    assert result.code == 0
+    golden("status/unchanged.txt", result.out + result.err)
+
+
+def test_only_a_new_file(etl, golden):
+    etl("init")
+    result = etl("status")
+    golden("status/new.txt", result.out + result.err)
+
+
+def test_status_as_json(history, edit, golden):
+    edit("etl.yaml", "600", "900")
+    result = history("status", "--json")
+    assert (result.code, result.err) == (0, "")
+    golden("status/modified.json", result.out)
+
+
+def test_edited_code_counts_as_modified(history, edit):
+    edit("tasks/etl.py", "extracting", "fetching")
+    assert "modified" in history("status").out
+
+
+def test_no_workflow_files(ork):
+    ork("init")
+    ork.write("data.yaml", "rows: []\n")
+    result = ork("status")
+    assert (result.code, result.out, result.err) == (0, "", "no workflow files here\n")
+    assert json.loads(ork("status", "--json").out)["data"] == []
+
+
+def test_no_store(ork, golden, masked):
+    result = ork("status")
+    assert result.code == 3
+    golden("status/no_store.txt", masked(result.out + result.err))
+
+
+def test_hidden_folders_are_not_searched(etl):
+    etl.write(".cache/old.yaml", (etl.folder / "etl.yaml").read_text())
+    etl("init")
+    assert ".cache" not in etl("status").out
+
+
+def test_a_file_that_was_renamed_to_another_workflow(history, edit):
+    edit("etl.yaml", "name: etl", "name: load")
+    assert "new" in history("status").out
+    history("deploy", "etl.yaml")
+    assert history("status").out.split()[:3] == ["unchanged", "etl.yaml", "load"]
