@@ -130,7 +130,7 @@ class Lmdb:
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; sorted, because neighbours share pages.
-        items = sorted([(keys.of_object(oid), data) for oid, data in objects.items()])
+        items = sorted(zip(map(keys.of_object, objects), objects.values(), strict=True))
         steps = [
             (keys.of_ref(name), keys.raw(old), keys.raw(new)) for name, (old, new) in moves.items()
         ]

@@ -83,13 +83,13 @@ class _Forms:
         self.short = [form for form in self.sorted if len(form) < 7]
         # Of 15 bytes in a row 8 are an aligned word, of 7 bytes 4 are.
         self.word = 8 if all(len(form) >= 15 for form in long) else 4
-        self.format = "Q" if self.word == 8 else "I"
         self.by_word: dict[int, list[bytes]] = {}
         for form in long:
             for offset in range(self.word):
-                word = memoryview(form[offset : offset + self.word]).cast(self.format)[0]
+                (word,) = _words(form[offset : offset + self.word], self.word)
                 self.by_word.setdefault(word, []).append(form)
         self.words = frozenset(self.by_word)
+        self.all = frozenset(self.sorted)
 
     def open(self, data: bytes) -> int:
         """Return the first position from which all the rest may be the beginning of a form."""
@@ -108,8 +108,7 @@ class _Forms:
         """Return where forms stand, sorted by their beginnings."""
         likely = {form for form in self.short if form in data}
         if self.words:
-            view = memoryview(data)[: len(data) - len(data) % self.word].cast(self.format)
-            for word in self.words.intersection(view):
+            for word in self.words.intersection(_words(data, self.word)):
                 likely.update(self.by_word[word])
         spans = []
         for form in likely:
@@ -119,6 +118,12 @@ class _Forms:
                 start = data.find(form, start + 1)
         spans.sort()
         return spans
+
+
+def _words(data: bytes, size: int) -> memoryview[int]:
+    """Return the data as numbers of this size, without what is left over at the end."""
+    view = memoryview(data)[: len(data) - len(data) % size]
+    return view.cast("Q") if size == 8 else view.cast("I")
 
 
 def _masked(forms: _Forms, data: bytes, end: int, covered: int) -> tuple[bytes, int]:
@@ -156,9 +161,8 @@ def _masked_json(forms: _Forms, value: Json, depth: int) -> Json:
         }
     if isinstance(value, list):
         return [_masked_json(forms, item, depth - 1) for item in value] if depth else MASK
-    if isinstance(value, int | float) and json.dumps(value).encode() in forms.sorted:
-        return MASK
-    return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return MASK if number and json.dumps(value).encode() in forms.all else value
 
 
 @lru_cache(maxsize=4)
@@ -181,6 +185,7 @@ def _spellings(text: str) -> Iterator[bytes]:
     """Yield a text as programs write it."""
     data = text.encode("utf-8", "surrogateescape")  # as the environment had it
     yield data
+    yield text.encode("utf-8", "surrogatepass")  # as `mask_text` does
     yield from _percent_encoded(data)
     yield from _base64(data)
     for quoted in (

@@ -272,7 +272,7 @@ class _Builder:
         frame = self.frame
         items = frame.items
         if items.__class__ is list:
-            items.append(node)  # type: ignore[union-attr]
+            items.append(node)
             return
         key = frame.pending
         if key is None:
@@ -288,7 +288,7 @@ class _Builder:
                 frame.merges.append(node)
         elif key.value.__class__ is str:
             entry = (key, node)
-            first = items.setdefault(key.value, entry)  # type: ignore[union-attr,arg-type]
+            first = items.setdefault(key.value, entry)  # type: ignore[union-attr]
             if first is not entry:
                 self._duplicate(key, first[0])
 

@@ -319,15 +319,13 @@ def _from_json(
 def _tree(payload: Any) -> Tree:
     try:
         if payload.keys() == {"entries"}:
-            entries = tuple(
-                (a_text(name), an_entry(entry)) for name, entry in pairs(payload["entries"])
-            )
+            entries = pairs(payload["entries"], a_text, an_entry)
             names = [name.encode() for name, _ in entries]
             need(names == sorted(set(names)), "entries must be sorted and unique")
             need(len(entries) <= LEAF_ENTRIES_MAX, f"a leaf has at most {LEAF_ENTRIES_MAX} entries")
             return Tree(entries=entries)
         need(payload.keys() == {"children", "depth"}, "must have entries, or children and depth")
-        children = tuple((a_count(byte), an_oid(oid)) for byte, oid in pairs(payload["children"]))
+        children = pairs(payload["children"], a_count, an_oid)
         numbers = [byte for byte, _ in children]
         need(numbers == sorted(set(numbers)) and numbers[-1] < 256, "children must be sorted")
         return Tree(children=children, depth=a_count(payload["depth"]))

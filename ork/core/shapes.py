@@ -141,11 +141,17 @@ def a_move(value: Any) -> tuple[str, Oid | None, Oid | None]:
     return a_text(value[0]), optional(an_oid)(value[1]), optional(an_oid)(value[2])
 
 
-def pairs(value: Any) -> list[Any]:
-    # Unpacking alone would take "ab" or {"a": 1, "b": 2} for a pair.
-    fit = type(value) is list and all(type(pair) is list and len(pair) == 2 for pair in value)
-    need(fit, "must be a list of pairs")
-    return value  # type: ignore[no-any-return]
+def pairs(
+    value: Any, first: Callable[[Any], Any], second: Callable[[Any], Any]
+) -> tuple[tuple[Any, Any], ...]:
+    need(type(value) is list, "must be a list of pairs")
+    found = []
+    for pair in value:
+        # Unpacking alone would take "ab" or {"a": 1, "b": 2} for a pair.
+        if type(pair) is not list or len(pair) != 2:
+            raise ValueError("must be a list of pairs")
+        found.append((first(pair[0]), second(pair[1])))
+    return tuple(found)
 
 
 def an_entry(value: Any) -> Any:

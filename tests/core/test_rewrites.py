@@ -107,7 +107,7 @@ class Writer:
     def document(self, value: Any) -> str:
         lines = self.block(value, 0)
         text = "\n".join(("---", *lines)) if self.maybe() else "\n".join(lines)
-        return text + self.random.choice(["", "\n", "\n\n# end\n", "\n...\n"])
+        return text + self.random.choice(["\n", "\n\n# end\n", "\n...\n"])
 
     def maybe(self) -> bool:
         return self.random.random() < 0.3
@@ -127,7 +127,9 @@ class Writer:
         return lines
 
     def pair(self, head: str, value: Any, indent: int) -> list[str]:
-        before = [" " * self.random.randrange(6) + "# a comment: {"] if self.maybe() else []
+        before = (
+            [" " * self.random.randrange(indent + 1) + "# a comment: {"] if self.maybe() else []
+        )
         if isinstance(value, (dict, list)) and value and not self.maybe():
             deeper = indent + self.random.randrange(1, 5)
             anchor = ""

@@ -1,0 +1,180 @@
+"""The log of deploys, how their runs went, and the list of runs."""
+
+from datetime import timedelta
+
+import pytest
+
+from ork.core.canonical import Oid
+from ork.core.objects import Run
+from ork.errors import NotFound, UsageError
+from ork.store.history import deploys_between, log, runs, tally
+from tests.store.conftest import ADA, NOON, stamp
+
+NOW = NOON + timedelta(days=30)
+
+
+def text(number, name="etl"):
+    return f"name: {name}\ntasks: {{a: {{executor: process, command: echo {number}}}}}\n"
+
+
+@pytest.fixture
+def etl(project, keep):
+    """Five deploys of etl, an hour apart."""
+    for number in range(1, 6):
+        keep(text(number), message=f"n{number}\n\nbody {number}", hours=number)
+    return project
+
+
+def messages(store, *arguments, **options):
+    found = log(store, *arguments, now=NOW, **options)
+    return [entry.deploy.message.partition("\n")[0] for entry in found]
+
+
+def test_newest_first_or_oldest_first(etl):
+    assert messages(etl, "etl") == ["n5", "n4", "n3", "n2", "n1"]
+    assert messages(etl, "etl", reverse=True) == ["n1", "n2", "n3", "n4", "n5"]
+    assert messages(etl, "etl", limit=2, reverse=True) == ["n4", "n5"]
+    assert messages(etl, "etl", limit=0) == []
+
+
+def test_from_a_revision_or_between_two(etl):
+    assert messages(etl, "etl~3") == ["n2", "n1"]
+    assert messages(etl, "etl~3..etl~1") == ["n4", "n3"]
+    assert messages(etl, "etl~3..") == ["n5", "n4", "n3"]
+    assert messages(etl, "..etl~3") == ["n2", "n1"]
+    assert messages(etl, "etl~1..etl~3") == []
+    found = deploys_between(etl, "etl~1", "etl", now=NOW)
+    assert [deploy.message[:2] for _, deploy in found] == ["n5"]
+
+
+def test_filters(etl):
+    hour = timedelta(hours=1)
+    assert messages(etl, "etl", since=NOON + 4 * hour) == ["n5", "n4"]
+    assert messages(etl, "etl", until=NOON + 2 * hour) == ["n2", "n1"]
+    assert messages(etl, "etl", since=NOON + 2 * hour, until=NOON + 3 * hour) == ["n3", "n2"]
+    assert messages(etl, "etl", grep="body [34]") == ["n4", "n3"]
+    assert messages(etl, "etl", author="^Ada .*org>$", limit=1) == ["n5"]
+    assert messages(etl, "etl", author="Grace") == []
+    assert messages(etl, "etl", grep="n[1-4]", limit=2) == ["n4", "n3"]
+
+
+def test_all_workflows_are_merged_by_time(etl, keep):
+    for number in (1, 2):
+        keep(text(number, "other"), path="other.yaml", message=f"o{number}", hours=number + 2.5)
+    assert messages(etl) == ["n5", "o2", "n4", "o1", "n3", "n2", "n1"]
+
+
+def test_heads_and_tags_are_marked(etl):
+    entries = list(log(etl, "etl", now=NOW))
+    with etl.transaction(stamp()) as tx:
+        tx.move("tags/etl/v1", old=None, new=entries[2].oid)
+        tx.move("tags/etl/prod", old=None, new=entries[2].oid)
+        tx.move("tags/etl/old", old=None, new=entries[4].oid)
+    entries = list(log(etl, "etl", now=NOW))
+    assert [entry.head for entry in entries] == [True, False, False, False, False]
+    assert [entry.tags for entry in entries] == [(), (), ("prod", "v1"), (), ("old",)]
+
+
+def test_with_the_change_of_each_deploy(etl):
+    *later, first = log(etl, "etl", now=NOW, with_diff=True)
+    assert [task.kind for entry in later for task in entry.diff.tasks] == ["changed"] * 4
+    assert [task.kind for task in first.diff.tasks] == ["added"]
+    assert next(log(etl, "etl", now=NOW)).diff is None
+
+
+def test_what_cannot_be_logged(etl, project):
+    with pytest.raises(NotFound):
+        messages(etl, "none")
+    with pytest.raises(UsageError, match="not a regular expression"):
+        messages(etl, "etl", grep="[")
+
+
+def test_nothing_is_deployed(project):
+    with pytest.raises(NotFound, match="nothing is deployed here yet"):
+        messages(project)
+
+
+def test_a_history_of_a_thousand_deploys_is_no_recursion(project, keep):
+    previous = None
+    from dataclasses import replace
+
+    from ork.core.objects import Deploy
+
+    first = keep(text(1))
+    template, previous = project.get(Deploy, first.deploy), first.deploy
+    with project.transaction() as tx:
+        for _ in range(2000):
+            previous = tx.add(replace(template, parents=(previous,)))
+        tx.move("workflows/etl", old=first.deploy, new=previous)
+    assert len(messages(project, "etl")) == 2001
+    assert len(messages(project, "etl~1999")) == 2
+
+
+# -- runs
+
+
+@pytest.fixture
+def add_run(etl, keep):
+    """Record a run: add_run(workflow, number, state=..., second=...)."""
+    keep(text(1, "other"), path="other.yaml")
+
+    def add(workflow, number, state="success", second=0):
+        pin = Run(
+            id=f"20261101T1200{second:02d}.000-000000", workflow=workflow, number=number,
+            snapshot=Oid("a" * 64), deploy=None, state=state, trigger="run", author=ADA,
+            host="lab", environment=None, created=NOON,
+        )  # fmt: skip
+        with etl.transaction() as tx:
+            oid = tx.add(pin)
+            tx.move(f"runs/{workflow}/{pin.id}", old=None, new=oid)
+            tx.move(f"numbers/{workflow}/{number:010d}", old=None, new=oid)
+
+    return add
+
+
+def names(found):
+    return [f"{entry.run.workflow}#{entry.run.number}" for entry in found]
+
+
+def test_runs_newest_first_of_one_or_of_all_workflows(etl, add_run):
+    add_run("etl", 1, second=1)
+    add_run("other", 1, second=2)
+    add_run("etl", 2, second=3)
+    assert names(runs(etl, "etl")) == ["etl#2", "etl#1"]
+    assert names(runs(etl)) == ["etl#2", "other#1", "etl#1"]
+    assert names(runs(etl, limit=1)) == ["etl#2"]
+
+
+def test_runs_of_some_states(etl, add_run):
+    for number, state in enumerate(("success", "failed", "running", "failed"), 1):
+        add_run("etl", number, state, second=number)
+    assert names(runs(etl, states=("failed",))) == ["etl#4", "etl#2"]
+    assert names(runs(etl, states=("failed", "running"), limit=2)) == ["etl#4", "etl#3"]
+
+
+def test_runs_of_an_unknown_workflow(etl):
+    with pytest.raises(NotFound, match="no workflow or object named 'elt'"):
+        list(runs(etl, "elt"))
+    assert list(runs(etl, "etl")) == []
+
+
+def test_how_the_runs_of_a_deploy_went(etl):
+    head = etl.ref("workflows/etl")
+    assert tally(etl, head).counts == {}
+    with etl.transaction() as tx:
+        value = tx.add_value({"counts": {"success": 2, "failed": 1}, "last": 7})
+        tx.move(f"tally/{head}", old=None, new=value)
+    assert tally(etl, head).counts == {"failed": 1, "success": 2}
+    assert tally(etl, head).last == 7
+    assert next(log(etl, "etl", now=NOW)).runs.last == 7
+
+
+def test_a_tally_that_makes_no_sense_is_empty(etl):
+    head = etl.ref("workflows/etl")
+    was = None
+    for value in ([], {}, {"counts": 3}, {"counts": None, "last": 1}):
+        with etl.transaction() as tx:
+            new = tx.add_value(value)
+            tx.move(f"tally/{head}", old=was, new=new)
+        assert tally(etl, head).counts == {}
+        was = new
