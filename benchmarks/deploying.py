@@ -9,9 +9,10 @@ from typing import Any
 
 from material import AUTHOR, START, large_workflow, new_store
 from measure import Row, Times, interleaved, number, process, ratio, row, timed
+from starting import ork
+
 from ork.store.deploy import Deployed, deploy
 from ork.store.store import Stamp, Store
-from starting import ork
 
 TASKS = 10_000
 FIRST_AT_MOST = 3.0
@@ -26,27 +27,26 @@ def naive(text: bytes) -> object:
     Nothing is checked and nothing has a type or a position: the least that reading can cost.
     """
     get_event, events = _parser(text)
-    scalar, mapping, sequence = (
-        events.ScalarEvent, events.MappingStartEvent, events.SequenceStartEvent
-    )  # fmt: skip
-    ends = (events.MappingEndEvent, events.SequenceEndEvent)
-    root: list[Any] = []
-    stack: list[list[Any]] = []
-    items = root  # of a mapping: key, value, key, value...
-    kinds: list[bool] = []
-    while (event := get_event()) is not None:
-        kind = event.__class__
-        if kind is scalar:
-            items.append(event.value)
-        elif kind is mapping or kind is sequence:
-            stack.append(items)
-            kinds.append(kind is mapping)
+    scalar = events.ScalarEvent
+    list_start, list_end = events.SequenceStartEvent, events.SequenceEndEvent
+    dict_start, dict_end = events.MappingStartEvent, events.MappingEndEvent
+
+    def value(event: Any) -> object:
+        if isinstance(event, scalar):
+            return event.value
+        if isinstance(event, list_start):
             items = []
-        elif kind in ends:
-            value = dict(zip(items[::2], items[1::2], strict=True)) if kinds.pop() else items
-            items = stack.pop()
-            items.append(value)
-    return root[0]
+            while not isinstance(event := get_event(), list_end):
+                items.append(value(event))
+            return items
+        entries = {}
+        while not isinstance(event := get_event(), dict_end):
+            entries[value(event)] = value(get_event())
+        return entries
+
+    while not isinstance(event := get_event(), (scalar, list_start, dict_start)):
+        pass
+    return value(event)
 
 
 def _parser(text: bytes) -> tuple[Any, Any]:

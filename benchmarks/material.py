@@ -10,14 +10,14 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from measure import clean_environment
+
 from ork.core import snapshot
 from ork.core.canonical import Oid
 from ork.core.objects import Attempt, Blob, Deploy, Run, Task, TaskRun, encode_object
 from ork.core.tree import build
 from ork.store import place
 from ork.store.store import Stamp, Store
-
-from measure import clean_environment
 
 SEED = 20261122
 START = datetime(2026, 1, 1, tzinfo=UTC)

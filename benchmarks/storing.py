@@ -11,9 +11,9 @@ from pathlib import Path
 
 import lmdb
 from blake3 import blake3
-
 from material import AUTHOR, SEED, START, new_store
 from measure import Row, Times, interleaved, number, ratio, row, timed
+
 from ork.core import snapshot, tree
 from ork.core.canonical import Json, Oid, decode, encode, frame, hash_bytes, unframe
 from ork.core.objects import Blob, Deploy, Snapshot, Task

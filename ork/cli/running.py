@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from ork.cli import words
 from ork.cli.session import Session
@@ -27,16 +29,29 @@ from ork.runner.loop import Control
 LOG_LINES_MAX = 10
 
 
+STOPPING = "stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
+EXIT_CODES = {"success": 0, "cancelled": 130}  # by the state of a run; of all others 1
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Control]:
-    """Turn Ctrl-C, TERM and HUP into requests to stop the run, while the block lasts."""
+    """Turn Ctrl-C, TERM and HUP into requests to stop the run, while the block lasts.
+
+    What is ignored, as HUP under `nohup`, stays so.
+    """
     control = Control()
 
     def stop(number: int, frame: Any) -> None:
         control.stop()
+        if control.stops == 1 and not _is_live(os.environ):
+            try:
+                os.write(2, STOPPING.encode())  # a stream may be in the middle of a write
+            except OSError:
+                pass
 
     before = {number: signal.signal(number, stop)
-              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}  # fmt: skip
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+              if signal.getsignal(number) is not signal.SIG_IGN}  # fmt: skip
     try:
         yield control
     finally:
@@ -45,19 +60,39 @@ def stop_on_signals() -> Iterator[Control]:
 
 
 def follow(
-    session: Session, events: Iterator[Event], *, control: Control, as_json: bool
+    session: Session, events: Iterator[Event], *, control: Control | None, as_json: bool
 ) -> RunFinished:
-    """Show events as they come; return the last one. `control` tells whether a stop was asked."""
+    """Show events as they come; return the last one.
+
+    `control` tells whether a stop was asked. Where nobody reads any more, the run goes on unseen.
+    """
     if as_json:
         return _json_lines(events)
-    if sys.stderr.isatty() and session.world.environ.get("TERM") != "dumb":
+    if _is_live(session.world.environ):
         from ork.cli.live import live
 
         finished = live(session, events, control)
     else:
         finished = _plain_lines(session, events)
-    _summary(session, finished)
+    summary(session, finished)
     return finished
+
+
+def summary(session: Session, finished: RunFinished) -> None:
+    """Print how the run went and what to do next; after a failure also what the task printed."""
+    run = finished.run
+    name = f"{run.workflow}#{run.number}"
+    failed = _failed(session, finished)
+    with _unread_is_no_error():
+        for task in failed[:3]:
+            _log_tail(session, finished, task)
+    with _unread_is_no_error():
+        session.print([[(name, "name"), " ", (run.state, run.state),
+                        f" in {words.duration(run.seconds)}: {_counts(finished.states)}"]])  # fmt: skip
+        sys.stdout.flush()
+    with _unread_is_no_error():
+        also = f"`ork logs {name}:{failed[0]}` or " if failed else ""
+        session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
 
 
 def event_line(event: Event, width: int, now: datetime) -> Line | None:
@@ -73,18 +108,46 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
         return [time, ("  start   ", "running"), event.task, attempt]
     if isinstance(event, TaskRetried):
         error = event.error.partition("\n")[0]
-        after = f", again in {words.duration(event.delay)}" if event.delay else ", again at once"
+        after = f", again in {words.duration(event.delay)}" if event.delay else ", trying again"
         return [time, ("  retry   ", "cancelled"), event.task, f"  {error}{after}"]
     if isinstance(event, TaskFinished):
         return [time, *task_line(event.task, event.taskrun, width)]
     return None
 
 
+def _is_live(environ: Mapping[str, str]) -> bool:
+    return sys.stderr.isatty() and environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def _unread_is_no_error() -> Iterator[None]:
+    """Let nothing come of a reader that went away, or a terminal: what is printed goes nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO, errno.EBADF):
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            if not _is_open(stream):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _is_open(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
 def _json_lines(events: Iterator[Event]) -> RunFinished:
     for event in events:
         document = {"schema": "ork.run.v1", "event": type(event).__name__, **to_json(event)}
-        sys.stdout.write(json.dumps(document) + "\n")
-        sys.stdout.flush()
+        with _unread_is_no_error():
+            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.flush()
     assert isinstance(event, RunFinished)
     return event
 
@@ -96,24 +159,11 @@ def _plain_lines(session: Session, events: Iterator[Event]) -> RunFinished:
             width = min(max(map(len, event.tasks), default=0), 32)
         line = event_line(event, width, session.now())
         if line:
-            session.say(line)
+            with _unread_is_no_error():
+                session.say(line)
+                sys.stderr.flush()
     assert isinstance(event, RunFinished)
     return event
-
-
-def _summary(session: Session, finished: RunFinished) -> None:
-    """Print how the run went and what to do next; after a failure also what the task printed."""
-    run = finished.run
-    name = f"{run.workflow}#{run.number}"
-    failed = _failed(session, finished)
-    for task in failed[:3]:
-        _log_tail(session, finished, task)
-    session.print([[(name, "name"), " ", (run.state, run.state),
-                    f" in {words.duration(run.seconds)}: {_counts(finished.states)}"]])  # fmt: skip
-    if failed:
-        session.say([("next: ", "hint"), f"`ork logs {name}:{failed[0]}` or `ork show {name}`"])
-    else:
-        session.say([("next: ", "hint"), f"`ork show {name}`"])
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -107,6 +107,9 @@ def _is_plain(value: Json, depth: int) -> bool:
         return True
     if kind is int:
         return -INTEGER_MAX <= value <= INTEGER_MAX  # type: ignore[operator]
+    if kind is float:
+        # Here repr and ECMAScript write alike: digits and a point, no exponent, no lone ".0".
+        return 1e-4 <= abs(value) < 1e15 and not value.is_integer()  # type: ignore
     return kind is str or value is None or kind is bool
 
 

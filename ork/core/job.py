@@ -27,7 +27,8 @@ class Job:
     inputs: Json = None  # an object: field -> value, dates still as text
     input_type: Json = None
     output_type: Json = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
     code: str
     files: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Outcome:
     state: success, failed (raised, exited non-zero, was killed, timed out, gave no valid output)
     or cancelled (stopped because the run stops). `error` is for people: one line, then possibly a
     traceback. `output` is a JSON value, dates as text, not yet checked against the declared type.
+    Neither has a secret of the job in it, nor has the log.
     """
 
     state: str

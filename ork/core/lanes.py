@@ -1,14 +1,14 @@
-"""A graph of tasks -> rows of text, in lanes, as `git log --graph` draws history. Pure.
+r"""A graph of tasks -> rows of text, in lanes, as `git log --graph` draws history. Pure.
 
 What a task needs stands above it. A lane leads down from a task to one that needs it; where many
-need it, one lane leads to all of them and forks on the way. A lane stays in its column for life.
+need it, one lane leads to all of them and forks on the way. A lane keeps its column.
 
-    *  extract          ●  extract
-    |\\                  ├─╮
-    * |  clean          ● │  clean
-    | *  count          │ ●  count
-    |/                  ├─╯
-    *  load             ●  load
+    * extract          ● extract
+    |\                 ├─╮
+    * | clean          ● │ clean
+    | * count          │ ● count
+    |/                 ├─╯
+    * load             ● load
 
 Lanes beyond a maximum are folded into one last column, with their number: the width is bounded, and
 the time for a row does not depend on the size of the graph.
@@ -150,7 +150,7 @@ class _Drawing:
 
     def _free_column(self, arriving: list[tuple[int, _Lane]]) -> int:
         """Return a column for a task that no lane ends at; the fold when there is none."""
-        after = arriving[0][0] if arriving else 0
+        after = arriving[0][0] if arriving else -1
         return next(iter(self._free(after)), self.columns_max)
 
     def _free(self, after: int) -> list[int]:

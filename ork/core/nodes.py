@@ -16,11 +16,11 @@ from ork.core.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.core.problems import Problems
 from ork.core.reader import (
     COLON,
-    Rejected,
     complain,
     event_kinds,
     fast_events,
     is_too_long,
+    parser_errors,
     slow_events,
 )
 from ork.errors import InvalidInput
@@ -75,9 +75,9 @@ def read(text: str, problems: Problems) -> Node:
         except InvalidInput:
             if is_long:
                 raise
-        except Rejected as error:
-            if is_too_long(text) and error.__cause__ is not None:
-                complain(error.__cause__, problems)
+        except parser_errors() as error:
+            if is_too_long(text):
+                complain(error, problems)
         # Whatever is wrong is said in the words of the slow parser, alike on every machine.
         problems.forget()
     return _Builder(problems).build(slow_events(text, problems))
@@ -115,7 +115,7 @@ class _Start:
 class _Frame:
     """A list or mapping whose end has not come yet."""
 
-    __slots__ = ("anchor", "height", "items", "merges", "node", "pending", "started")
+    __slots__ = ("anchor", "height", "items", "merge", "node", "pending", "started")
 
     def __init__(self, node: Node, anchor: str | None, started: int) -> None:
         self.node = node
@@ -123,7 +123,7 @@ class _Frame:
         self.started = started  # nodes counted when it began
         self.height = 1
         self.pending: Node | None = None  # a key that waits for its value
-        self.merges: list[Node] = []
+        self.merge: Node | None = None  # the value of its `<<`
         self.items = node.value
 
 
@@ -152,7 +152,7 @@ class _Builder:
         kinds = event_kinds()
         scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
         mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
-        ends = (kinds.MappingEndEvent, kinds.SequenceEndEvent)
+        mapping_end, sequence_end = kinds.MappingEndEvent, kinds.SequenceEndEvent
         documents = 0
         for event in events:
             kind = event.__class__
@@ -160,7 +160,7 @@ class _Builder:
                 self._add(self._scalar(event))
             elif kind is mapping or kind is sequence:
                 self._open(event, {} if kind is mapping else [])
-            elif kind in ends:
+            elif kind is mapping_end or kind is sequence_end:
                 self._add(self._close())
             elif kind is alias:
                 self._add(self._alias(event))
@@ -182,17 +182,19 @@ class _Builder:
         text = event.value
         if not text.isascii():
             text = self._characters(text, event)
-        value: Scalar = text
-        if not event.style:
-            if text in _WORDS:
-                value = _WORDS[text]
-            elif text[0] in _NUMBER_STARTS:
-                value = self._number(text, event)
-        if text or event.style:
-            self.last = event.start_mark  # elsewhere the parsers disagree on where nothing is
-        node = Node(value, self.last)
-        if text == "<<" and not event.style:
-            node = _MergeKey(value, self.last)
+        if event.style:
+            self.last = event.start_mark
+            node = Node(text, self.last)
+        elif text:
+            self.last = event.start_mark
+            if text[0] in _NUMBER_STARTS:
+                node = Node(self._number(text, event), self.last)
+            elif text in _WORDS:
+                node = Node(_WORDS[text], self.last)
+            else:
+                node = (_MergeKey if text == "<<" else Node)(text, self.last)
+        else:  # the parsers disagree on where nothing is
+            node = Node(None, self.last)
         self.written += 1
         if event.ctag is not None:
             self._tag(event)
@@ -239,8 +241,8 @@ class _Builder:
 
     def _close(self) -> Node:
         frame = self.frame
-        if frame.merges:
-            self._merge(frame)
+        if frame.merge is not None:
+            self._merge(frame, frame.merge)
         if frame.anchor is not None:
             size = self.written + self.expanded - frame.started
             self.anchors[frame.anchor] = (frame.node, size, frame.height)
@@ -282,10 +284,10 @@ class _Builder:
             return
         frame.pending = None
         if key.__class__ is _MergeKey:
-            if frame.merges:
+            if frame.merge is not None:
                 self.problems.add(key.line, key.column, "a second `<<`", "list all: `<<: [*a, *b]`")
             else:
-                frame.merges.append(node)
+                frame.merge = node
         elif key.value.__class__ is str:
             entry = (key, node)
             first = items.setdefault(key.value, entry)  # type: ignore[union-attr]
@@ -306,8 +308,7 @@ class _Builder:
             what, hint = f"the key {json.dumps(key.value)} is not a text", "quote it"
         self.problems.add(key.line, key.column, what, hint)
 
-    def _merge(self, frame: _Frame) -> None:
-        (node,) = frame.merges
+    def _merge(self, frame: _Frame, node: Node) -> None:
         entries: Entries = frame.items  # type: ignore[assignment]
         for source in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(source.value, dict):

@@ -8,7 +8,7 @@ are data: nothing here trusts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -219,7 +219,7 @@ def to_json(value: Any) -> dict[str, Json]:
             nodes: list[Json] = [[byte, oid] for byte, oid in value.children]
             return {"children": nodes, "depth": value.depth}
         return {"entries": [[name, entry] for name, entry in value.entries]}
-    return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return {name: _plain(getattr(value, name)) for name in _FIELDS[type(value)]}
 
 
 def format_time(time: datetime) -> str:
@@ -236,6 +236,8 @@ def parse_time(text: str) -> datetime:
 
 
 def _plain(value: Any) -> Json:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, tuple):
@@ -297,6 +299,7 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
     }),
 }  # fmt: skip
 _KIND_OF = {shape[0]: kind for kind, shape in _SHAPES.items()}
+_FIELDS = {Attempt: tuple(_ATTEMPT), **{cls: tuple(shape) for cls, shape in _SHAPES.values()}}
 
 
 def _from_json(

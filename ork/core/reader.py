@@ -22,10 +22,6 @@ SLOW_LINE_MAX = 256 * 1024
 COLON = "\ue000"
 
 
-class Rejected(Exception):
-    """The C parser does not accept a text; the cause says why."""
-
-
 def decode(data: bytes, problems: Problems) -> str:
     """Return the characters of a file, without a leading byte order mark; raise when not UTF-8."""
     if len(data) > TEXT_BYTES_MAX:
@@ -73,19 +69,25 @@ def is_too_long(text: str) -> bool:
 def fast_events(text: str) -> Iterator[Any] | None:
     """Return the C parser's events, where COLON stands for a colon; None when it is not to be used.
 
-    The iterator raises Rejected where the parser does not go on.
+    The iterator raises one of `parser_errors` where the parser does not go on.
     """
     parser = _c_parser()
     text = _as_yaml(text)
     if parser is None or not _parsers_agree(text):
         return None
-    return _fast_events(parser, _COLON.sub(COLON, text))
+    return iter(parser(_COLON.sub(COLON, text)).get_event, None)
+
+
+def parser_errors() -> tuple[type[Exception], ...]:
+    """Return what a parser raises for a text that it does not accept."""
+    from ruamel.yaml.error import YAMLError
+
+    return YAMLError, ValueError, OverflowError
 
 
 def slow_events(text: str, problems: Problems) -> Iterator[Any]:
     """Yield the Python parser's events; turn its error into a complaint and raise."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     if is_too_long(text):
         message = "a file, or a line, this long can only be read by the C parser of ruamel.yaml"
@@ -94,7 +96,7 @@ def slow_events(text: str, problems: Problems) -> Iterator[Any]:
         problems.check()
     try:
         yield from YAML(typ="safe", pure=True).parse(_as_yaml(text))
-    except (YAMLError, ValueError, OverflowError) as error:
+    except parser_errors() as error:
         complain(error, problems)
 
 
@@ -152,7 +154,7 @@ def _parsers_agree(text: str) -> bool:
         any(odd in text for odd in _ODD)
         or text.startswith("%")
         or text.count("\r") != text.count("\r\n")
-        or _ODD_PATTERN.search(text) is not None
+        or (any(sign in text for sign in "\\|>") and _ODD_PATTERN.search(text) is not None)
     )
 
 
@@ -162,12 +164,3 @@ def _c_parser() -> Any:
     except ImportError:
         return None
     return CParser
-
-
-def _fast_events(parser: Any, text: str) -> Iterator[Any]:
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        yield from iter(parser(text).get_event, None)
-    except (YAMLError, ValueError, OverflowError) as error:
-        raise Rejected from error

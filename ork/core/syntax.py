@@ -59,6 +59,23 @@ class Definition:
     text: str = field(default="", compare=False, repr=False)  # the file, for later complaints
 
 
+class _Places(Mapping[tuple[str, ...], Place]):
+    """Positions of nodes, made when they are asked for: of a large file hardly any are."""
+
+    def __init__(self, nodes: Mapping[tuple[str, ...], Node]) -> None:
+        self._nodes = nodes
+
+    def __getitem__(self, path: tuple[str, ...]) -> Place:
+        node = self._nodes[path]
+        return Place(line=node.line, column=node.column)
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
 def parse(text: bytes, *, file: str) -> Definition:
     """Return the Definition of a file's bytes; raise InvalidInput with everything wrong in it.
 
@@ -91,7 +108,7 @@ class _Workflow:
         self.root = root
         self.text = text
         self.nodes: dict[str, Node] = {}
-        self.places: dict[tuple[str, ...], Place] = {}
+        self.marked: dict[tuple[str, ...], Node] = {}
 
     def definition(self) -> Definition:
         """Return the Definition, or raise with all complaints."""
@@ -112,11 +129,11 @@ class _Workflow:
         assert name is not None
         return Definition(
             name=name, tasks=tasks, params=params, settings=settings, include=include,
-            places=self.places, text=self.text,
+            places=_Places(self.marked), text=self.text,
         )  # fmt: skip
 
     def _mark(self, path: tuple[str, ...], node: Node) -> None:
-        self.places[path] = Place(line=node.line, column=node.column)
+        self.marked[path] = node
 
     def _settings(self) -> dict[str, Json]:
         problems = self.problems

@@ -13,7 +13,9 @@ from ork.core.canonical import Json, Oid
 from ork.core.objects import Run, Snapshot, Task, TaskRun
 from ork.errors import UsageError
 from ork.executors.base import make
+from ork.runner import record
 from ork.runner.events import Event
+from ork.runner.failpoints import failpoint
 from ork.runner.loop import Control
 from ork.runner.params import settle_params
 from ork.runner.run import run
@@ -85,7 +87,9 @@ def start(
     params = settle_params(declared, options.given, recorded)
     deployed = None
     if found.loaded and not no_deploy:
+        failpoint("deploy.before")
         deployed = deploy_loaded(store, found.loaded, stamp=caller.signed(), message=message)
+        failpoint("deploy.after")
         found = resolve(store, deployed.deploy, now=caller.now)
     target = target_of(store, found)
     snapshot = store.get(Snapshot, target.snapshot)

@@ -6,7 +6,7 @@ import time
 
 from ork.core.objects import Run
 from ork.errors import UsageError
-from ork.runner import record
+from ork.runner import owner
 from ork.store.contents import find_run
 from ork.store.resolve import Resolved, run_of_id
 from ork.store.store import Store
@@ -20,7 +20,7 @@ def cancel(store: Store, found: Resolved, *, now: bool = False) -> Run:
     if run.ended is not None:
         raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")
     for _ in range(2 if now else 1):
-        record.ask_to_stop(store, run)
+        owner.ask_to_stop(store, run)
     return run
 
 
@@ -28,6 +28,6 @@ def wait(store: Store, run: Run) -> Run:
     """Wait until a run has ended, or its owner has died; return the run as it is then."""
     while True:
         _, last = run_of_id(store, run.workflow, run.id)
-        if last.ended is not None or not record.is_owned(store, run):
+        if last.ended is not None or not owner.is_owned(store, run):
             return last
         time.sleep(POLL_SECONDS)

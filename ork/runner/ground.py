@@ -9,7 +9,7 @@ from pathlib import Path
 from ork.core.canonical import Json
 from ork.core.job import Job
 from ork.core.objects import Run, Snapshot, Task
-from ork.runner import prepare, record
+from ork.runner import owner, prepare
 from ork.runner.target import Target
 from ork.store.store import Store
 
@@ -48,7 +48,7 @@ def lay(
     base: Mapping[str, str],
 ) -> Ground:  # fmt: skip
     """Write the captured files to the private folder of the run and return where all is."""
-    code = record.code_folder(store, run.id)
+    code = owner.code_folder(store, run.id)
     scripts = any(task.executor != "python" for task in tasks.values())
     root = target.root if target.root.is_dir() else None
     files = prepare.write_code(

@@ -31,9 +31,11 @@ from ork.runner.events import (
     TaskRetried,
     TaskStarted,
 )
+from ork.runner.failpoints import failpoint
 from ork.runner.ground import Ground, lay
 from ork.runner.prepare import NotReady
 from ork.runner.target import Target, Terms
+from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
 RETRY_DELAY_SECONDS_MAX = 3600.0
@@ -47,7 +49,7 @@ STOPPED = "the run was stopped"
 class Control:
     """Lets a signal handler or another thread stop a run: once gently, twice at once."""
 
-    inbox: SimpleQueue[tuple[str, Outcome] | None] = field(default_factory=SimpleQueue)
+    inbox: SimpleQueue[tuple[str, Outcome] | Saved | None] = field(default_factory=SimpleQueue)
     stops: int = 0
 
     def stop(self) -> None:
@@ -61,12 +63,13 @@ class Loop:
 
     ground: Ground
     record: record.Record
+    writer: Writer
 
     def __init__(
         self, store: Store, target: Target, terms: Terms, executor: Executor,
         environ: Mapping[str, str], control: Control,
     ) -> None:  # fmt: skip
-        self.store, self.target, self.terms, self.environ = store, target, terms, environ
+        self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.executor, self.control = executor, control
         entries = tree.entries(store.tree, store.get(Snapshot, target.snapshot).tasks)
         oids = {name: Oid(str(oid)) for name, oid in entries.items()}
@@ -83,6 +86,10 @@ class Loop:
         self.running: dict[str, int] = {}  # task -> attempt
         self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
         self.unsaved: dict[str, TaskRun] = {}
+        self.begun: dict[str, float] = {}  # running tasks that are not recorded as such: since when
+        self.events: list[Event] = []  # to be told when what they tell of is durable
+        self.writing: list[Event] = []  # those of the batch that is being written
+        self.told: list[Event] = []  # those that may be told now
         self.objects: dict[Oid, bytes] = {}
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.halt: str | None = None  # why nothing more is started: user, timeout, failure
@@ -113,9 +120,11 @@ class Loop:
             held = {} if target.deploy else self.store.held()
             self.record = record.begin(self.store, pin, {**held, **self.objects}, random=token)
         self.objects, self.owned = {}, True
+        self.writer = Writer(self.record, self.control.inbox)
         run = self.record.run
         self.ground = lay(self.store, target, run, python=python, tasks=self.tasks,
                           base=self.environ)  # fmt: skip
+        failpoint("code.laid")
         tasks = {name: tuple(needs) for name, needs in self.needs.items()}
         yield RunStarted(run=run, tasks=tasks, slots=self.slots)
         for name, taskrun in self.terms.before.items():
@@ -124,16 +133,22 @@ class Loop:
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
-        events: list[Event] = []
-        self._collect(events)
-        self._start_ready(events)
-        if not all(isinstance(event, TaskStarted) for event in events):
-            self._save()
-        yield from events
+        self._collect(self.events)
+        self._start_ready(self.events)
+        self._save()
+        told, self.told = self.told, []
+        yield from told
+        failpoint("turn.told")
+
+    @property
+    def done(self) -> bool:
+        """Say whether every task has ended, is durable and told of."""
+        return self.plan.done and not (self.writer.busy or self.events or self.told)
 
     def end(self) -> RunFinished:
         """Make the end of the run durable."""
         self.executor.close()
+        self.writer.close()
         state, reason = self._verdict()
         seconds = round(time.monotonic() - self.clock, 6)
         ended = replace(self.record.run, state=state, reason=reason, seconds=seconds,
@@ -183,7 +198,8 @@ class Loop:
         try:
             if name not in self.inputs:
                 self.inputs[name] = prepare.bind(task, self.outputs, self.terms.params)
-                self._note(name, replace(self.states[name], inputs=self._keep(self.inputs[name])))
+                kept = self._keep(self.inputs[name])
+                self.states[name] = replace(self.states[name], inputs=kept)
             job = self.ground.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
             self._finish(name, replace(self.states[name], state="failed", reason=str(error)),
@@ -191,21 +207,26 @@ class Loop:
             return
         self.running[name] = attempt
         self.tried[name] += 1
-        self._note(name, replace(self.states[name], state="running", reason=None))
+        self.states[name] = replace(self.states[name], state="running", reason=None)
+        self.begun[name] = time.monotonic()
         inbox = self.control.inbox
+        failpoint("task.chosen")
         future = self.executor.submit(job)
+        failpoint("task.submitted")
         future.add_done_callback(lambda done: inbox.put((name, done.result())))
         events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC),
                                   log=self.ground.log(name, attempt)))  # fmt: skip
 
     def _collect(self, events: list[Event]) -> None:
         """Wait for outcomes or a reason to stop, if there is anything to wait for."""
-        if not self.running and not self.delayed:
+        if not self.running and not self.delayed and not self.writer.busy:
             self._look_around(events)
             return
         first = self._wait()
         while True:
-            if first is not None:
+            if isinstance(first, Saved):
+                self._saved(first)
+            elif first is not None:
                 self._outcome(*first, events)
             try:
                 first = self.control.inbox.get_nowait()
@@ -213,20 +234,17 @@ class Loop:
                 break
         self._look_around(events)
 
-    def _wait(self) -> tuple[str, Outcome] | None:
-        """Return the next outcome, or None when it is time to look around."""
+    def _wait(self) -> tuple[str, Outcome] | Saved | None:
+        """Return the next message, or None when it is time to look around."""
         inbox, now = self.control.inbox, time.monotonic()
         retry_at = self.delayed[0][0] if self.delayed and not self.halt else float("inf")
         until = min(
             self.ask_at or float("inf"), retry_at, self.end_at, now + record.CANCEL_POLL_SECONDS
         )
+        if self.begun:
+            until = min(until, now + QUIET_SECONDS)
         try:
-            if self.unsaved and until > now + QUIET_SECONDS:
-                try:
-                    return inbox.get(timeout=QUIET_SECONDS)
-                except Empty:
-                    self._save()
-            return inbox.get(timeout=max(0.0, until - time.monotonic()))
+            return inbox.get(timeout=max(0.0, until - now))
         except Empty:
             return None
 
@@ -262,7 +280,9 @@ class Loop:
             names = []
 
     def _outcome(self, name: str, outcome: Outcome, events: list[Event]) -> None:
+        failpoint("outcome.arrived")
         number = self.running.pop(name)
+        self.begun.pop(name, None)
         task, before = self.tasks[name], self.states[name]
         state, error, output = outcome.state, outcome.error, None
         if state == "success":
@@ -319,9 +339,27 @@ class Loop:
         return oid
 
     def _save(self) -> None:
-        if self.unsaved:
-            self.record.save(self.unsaved, self.objects)
+        """Hand what has happened to the writer, if it is free; tell what needs no writing."""
+        if self.writer.busy:
+            return
+        late = time.monotonic() - QUIET_SECONDS
+        for name in [name for name, since in self.begun.items() if since <= late]:
+            del self.begun[name]
+            self.unsaved[name] = self.states[name]
+        if not self.unsaved:
+            self.told += self.events
+            self.events = []
+            return
+        self.writing, self.events = self.events, []
+        self.writer.write(self.unsaved, self.objects)
         self.unsaved, self.objects = {}, {}
+
+    def _saved(self, saved: Saved) -> None:
+        self.writer.busy = False
+        if saved.error is not None:
+            raise saved.error
+        self.told += self.writing
+        self.writing = []
 
 
 def _delay(task: Task, failed: int) -> float:

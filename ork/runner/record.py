@@ -6,18 +6,17 @@ recorded as going on and whose lock is free was killed: `settle` says so in its 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from ork.core import tree
 from ork.core.canonical import Json, Oid, hash_bytes
 from ork.core.objects import Run, Snapshot, TaskRun, encode_object
 from ork.errors import Conflict
+from ork.runner import owner
+from ork.runner.failpoints import failpoint
 from ork.store.history import tally
 from ork.store.resolve import run_of_id, task_runs
 from ork.store.store import Store, Transaction
@@ -48,7 +47,9 @@ class Record:
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
+        failpoint("end.before")
         oid = _end(self.store, self.oid, run, states, self.saved, objects)
+        failpoint("end.written")
         self.run, self.oid = self.store.get(Run, oid), oid
         self.release()
         return oid
@@ -57,16 +58,13 @@ class Record:
         """Return how often `ork cancel` asked this run to stop; looks at most every 0.2 seconds."""
         if now - self.looked >= CANCEL_POLL_SECONDS and self.lock is not None:
             self.looked = now
-            try:
-                self.asked = _cancel_path(self.store, self.run.id).stat().st_size
-            except FileNotFoundError:
-                pass
+            self.asked = owner.stops_asked(self.store, self.run)
         return self.asked
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
         if self.lock is not None:
-            _remove_traces(self.store, self.run.id)
+            owner.remove_traces(self.store, self.run.id)
             os.close(self.lock)
             self.lock = None
 
@@ -76,12 +74,15 @@ def begin(store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str) 
 
     `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable.
     """
+    owner.sweep(store)
     while True:
         newest = next(iter(store.refs(f"numbers/{pin.workflow}/", newest_first=True)), None)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         number = int(newest[0]) + 1 if newest else 1
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
-        lock = _take_lock(store, run.id)
+        failpoint("begin.unlocked")
+        lock = owner.take_lock(store, run.id)
+        failpoint("begin.locked")
         try:
             with store.transaction() as tx:
                 tx.add_all(objects)
@@ -89,11 +90,12 @@ def begin(store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str) 
                 tx.move(f"runs/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
                 tx.move(f"active/{run.id}/.run", old=None, new=oid)
+            failpoint("begin.pinned")
             return Record(store, run, oid, lock)
         except Conflict:
             # Another process started a run of this workflow at the same moment: next number.
             if lock is not None:
-                _remove_traces(store, run.id)
+                owner.remove_traces(store, run.id)
                 os.close(lock)
 
 
@@ -106,9 +108,12 @@ def resume(
     The run keeps its number, id, snapshot and begin. Raises Conflict when another process goes on
     with it at this moment, or has done so since it was read.
     """
-    lock = _take_lock(store, before.id)
+    failpoint("resume.unlocked")
+    lock = owner.take_lock(store, before.id)
     if lock is None and store.folder is not None:
-        raise Conflict(f"{before.workflow}#{before.number} runs in another process")
+        raise in_another_process(before)
+    failpoint("resume.locked")
+    owner.remove_remains(store, before.id)
     run = replace(
         before, state="running", trigger=pin.trigger, environment=pin.environment, ended=None,
         seconds=None, tasks=None, reason=None, attempt=before.attempt + 1, previous=old,
@@ -124,29 +129,20 @@ def resume(
             tx.move(f"active/{run.id}/.run", old=None, new=oid)
             for name, taskrun in kept.items():
                 tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
+        failpoint("resume.pinned")
     except Conflict:
         if lock is not None:
-            _remove_traces(store, run.id)
+            owner.remove_traces(store, run.id)
             os.close(lock)
         raise
     return Record(store, run, oid, lock, kept)
 
 
-def ask_to_stop(store: Store, run: Run) -> None:
-    """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
-    with _cancel_path(store, run.id).open("ab") as file:
-        file.write(b".")
-
-
-def is_owned(store: Store, run: Run) -> bool:
-    """Say whether a process lives that owns the run."""
-    if store.folder is None or not _lock_path(store, run.id).exists():
-        return False
-    lock = _take_lock(store, run.id)
-    if lock is None:
-        return True
-    os.close(lock)
-    return False
+def in_another_process(run: Run) -> Conflict:
+    """Return the error for a run that another process owns."""
+    name = f"{run.workflow}#{run.number}"
+    return Conflict(f"{name} runs in another process",
+                    hint=f"`ork watch {name}` shows it, `ork cancel {name}` stops it")  # fmt: skip
 
 
 def settle(store: Store, *, now: datetime) -> list[Run]:
@@ -161,13 +157,15 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
         run_id, _, task = name.partition("/")
         if task != ".run":
             continue
-        lock = _take_lock(store, run_id)
+        lock = owner.take_lock(store, run_id)
         if lock is None:
             continue
+        failpoint("settle.locked")
         run = _settle_one(store, oid, now)
+        failpoint("settle.written")
         if run:
             settled.append(run)
-        _remove_traces(store, run_id)
+        owner.remove_traces(store, run_id)
         os.close(lock)
     return settled
 
@@ -249,45 +247,3 @@ def _run_id(created: datetime, last: str | None, random: str) -> str:
         after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f") + timedelta(milliseconds=1)
         stamp = after.strftime("%Y%m%dT%H%M%S.") + f"{after.microsecond // 1000:03d}"
     return f"{stamp}-{random}"
-
-
-def code_folder(store: Store, run_id: str) -> Path:
-    """Return the private folder of a run for the captured files."""
-    return (store.folder or Path.cwd()) / "code" / run_id
-
-
-def _lock_path(store: Store, run_id: str) -> Path:
-    return (store.folder or Path.cwd()) / "locks" / run_id
-
-
-def _cancel_path(store: Store, run_id: str) -> Path:
-    return _lock_path(store, run_id).with_name(f"{run_id}.stop")
-
-
-def _take_lock(store: Store, run_id: str) -> int | None:
-    """Return a descriptor that owns the run, or None when another process does."""
-    if store.folder is None:
-        return None
-    path = _lock_path(store, run_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        try:
-            # The last owner may have removed the file between our open and our lock.
-            if path.stat().st_ino == os.fstat(descriptor).st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
-
-
-def _remove_traces(store: Store, run_id: str) -> None:
-    if store.folder is not None:
-        shutil.rmtree(code_folder(store, run_id), ignore_errors=True)
-        _cancel_path(store, run_id).unlink(missing_ok=True)
-        _lock_path(store, run_id).unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def run(
                 os.environ if environ is None else environ, control or Control())  # fmt: skip
     try:
         yield from loop.begin(stamp, host, token or f"{random.getrandbits(24):06x}")
-        while not loop.plan.done:
+        while not loop.done:
             yield from loop.turn()
         yield loop.end()
     finally:

@@ -112,7 +112,7 @@ def _deploy_on(
         message = summarize(diff) if diff else f"First deploy of {tasks}"
     source, objects = split_text(loaded.text)
     with store.transaction(stamp) as tx:
-        tx.add_all(objects)
+        tx.add_all(_fresh_text(store, old, objects))
         tx.add_all(_needed(store, old, loaded))
         oid = tx.add(
             Deploy(
@@ -161,6 +161,16 @@ def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes
             if entry is not None:
                 needed.add(Oid(str(entry["blob"] if isinstance(entry, dict) else entry)))
     return {oid: objects[oid] for oid in needed}
+
+
+def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> dict[Oid, bytes]:
+    """Return the objects of the new text that are no part of the old one."""
+    if old is None:
+        return objects
+    kept = {old.source.get("blob")}
+    if "chunks" in old.source:
+        kept.update(tree.entries(store.tree, Oid(str(old.source["chunks"]))).values())
+    return {oid: data for oid, data in objects.items() if oid not in kept}
 
 
 def _origin(loaded: Loaded) -> dict[str, Json] | None:

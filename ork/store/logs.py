@@ -1,62 +1,155 @@
-"""The logs of a run: plain files below `.ork/logs/`, one per attempt."""
+"""The logs of a run: plain files below `.ork/logs/`, one per attempt. Read in pieces, never whole.
+
+A log may be larger than memory, may be growing while it is read, and may not be there: its attempt
+has not begun, or somebody tidied up.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from ork.core.objects import Run
+from ork.core import tree
+from ork.core.objects import Run, Snapshot
 from ork.errors import NotFound
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, task_runs
 from ork.store.store import Store
 
+PIECE_BYTES = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What one attempt printed."""
+    """What one attempt printed; `path` is None where the store has no folder."""
 
     run: str
     task: str
     attempt: int
-    data: bytes
+    path: Path | None
 
 
 def logs(
     store: Store, text: str, *, now: datetime, failed: bool = False, attempt: int | None = None
-) -> Iterator[Log]:
-    """Yield the logs of RUN or RUN:TASK, in the order in which the tasks started."""
-    scheme = "run:" if text.startswith("run:") else ""
-    name, _, task = text.removeprefix(scheme).partition(":")
-    _, run = find_run(store, resolve(store, scheme + name, now=now))
+) -> list[Log]:
+    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started."""
+    run, task = find(store, text, now=now)
     states = task_runs(store, run)
-    if task and task not in states:
-        known = ", ".join(sorted(states)[:10])
-        raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
     found = []
     for one, taskrun in states.items():
         if (task and one != task) or (failed and taskrun.state != "failed"):
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = attempts[-1].number if attempts else attempt or len(taskrun.attempts) + 1
-        if attempts or taskrun.state in ("running", "interrupted"):
+        if attempts or (taskrun.state in ("running", "interrupted")
+                        and number == len(taskrun.attempts) + 1):  # fmt: skip
             began = attempts[-1].started if attempts else now
             found.append((began, one, number))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")
-    if task and not found:
-        raise NotFound(f"{name}:{task} has no log: it is {states[task].state}")
-    for _, one, number in sorted(found):
-        yield Log(run=f"{run.workflow}#{run.number}", task=one, attempt=number,
-                  data=_read(store, run, one, number))  # fmt: skip
+    if task and not found and not failed:
+        state = f"it is {states[task].state}" if task in states else "it has not started"
+        raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
+    return [Log(run=f"{run.workflow}#{run.number}", task=one, attempt=number,
+                path=path_of(store, f"{run.workflow}/{run.id}/{one}.{number}.log"))
+            for _, one, number in sorted(found)]  # fmt: skip
 
 
-def _read(store: Store, run: Run, task: str, attempt: int) -> bytes:
-    if store.folder is None:
-        return b""
-    path = store.folder / "logs" / run.workflow / run.id / f"{task}.{attempt}.log"
+def find(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
+    """Return the run and the task that RUN or RUN:TASK names; the task need not have started."""
+    scheme = "run:" if text.startswith("run:") else ""
+    name, _, task = text.removeprefix(scheme).partition(":")
+    _, run = find_run(store, resolve(store, scheme + name, now=now))
+    if not task:
+        return run, None
+    snapshot = store.get(Snapshot, run.snapshot)
+    if tree.lookup(store.tree, snapshot.tasks, task) is None:
+        known = ", ".join(sorted(tree.entries(store.tree, snapshot.tasks))[:10])
+        raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
+    return run, task
+
+
+def path_of(store: Store, log: str) -> Path | None:
+    """Return where a log is, given its path below `logs/` as attempts and events name it."""
+    return store.folder / "logs" / log if store.folder else None
+
+
+def pieces(path: Path | None, *, tail: int | None = None) -> Iterator[bytes]:
+    """Yield what a log holds now, piece by piece; with `tail` only its last lines."""
+    growing = Growing(path, tail=tail)
+    while piece := growing.read():
+        yield piece
+    growing.close()
+
+
+class Growing:
+    """A log that is read while it is written; it may come into being later."""
+
+    def __init__(self, path: Path | None, *, tail: int | None = None) -> None:
+        self._path, self._tail = path, tail
+        self._file: int | None = None
+
+    def read(self) -> bytes:
+        """Return the next piece of what is there; nothing when all of it was read."""
+        if self._file is None and not self._open():
+            return b""
+        assert self._file is not None
+        return os.read(self._file, PIECE_BYTES)
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file = self._path = None
+
+    def _open(self) -> bool:
+        if self._path is None:
+            return False
+        try:
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        if self._tail is not None:
+            os.lseek(self._file, tail_start(self._file, self._tail), os.SEEK_SET)
+        return True
+
+
+def tail_start(file: int, lines: int) -> int:
+    """Return where the last `lines` lines of a file begin; only these are read to find out."""
+    end = os.fstat(file).st_size
+    if lines == 0 or end == 0:
+        return end
+    wanted = lines + (os.pread(file, 1, end - 1) == b"\n")
+    while end > 0:
+        start = max(0, end - PIECE_BYTES)
+        piece = os.pread(file, end - start, start)
+        found = piece.count(b"\n")
+        if found >= wanted:
+            at = len(piece)
+            for _ in range(wanted):
+                at = piece.rindex(b"\n", 0, at)
+            return start + at + 1
+        wanted -= found
+        end = start
+    return 0
+
+
+def last_line(path: Path | None) -> str:
+    """Return the last line of a log that is not blank, as far as its end shows it."""
+    if path is None:
+        return ""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    try:
+        size = os.fstat(file).st_size
+        data = os.pread(file, 4096, max(0, size - 4096))
+    finally:
+        os.close(file)
+    line = data.rstrip().rpartition(b"\n")[2]
+    # A progress bar returns to the start of its line: what it says now is the last part.
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")

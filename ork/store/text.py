@@ -47,8 +47,7 @@ def _chunks(text: bytes) -> list[bytes]:
     chunks: list[bytes] = []
     start = end = 0
     for line in text.splitlines(keepends=True) if b"\r" not in text else _lines(text):
-        for at in range(0, len(line), CHUNK_BYTES_MAX):
-            piece = line[at : at + CHUNK_BYTES_MAX]
+        for piece in (line,) if len(line) <= CHUNK_BYTES_MAX else _pieces(line):
             if end - start + len(piece) > CHUNK_BYTES_MAX:
                 chunks.append(text[start:end])
                 start = end
@@ -60,6 +59,10 @@ def _chunks(text: bytes) -> list[bytes]:
     if end > start:
         chunks.append(text[start:end])
     return chunks
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    return [line[at : at + CHUNK_BYTES_MAX] for at in range(0, len(line), CHUNK_BYTES_MAX)]
 
 
 def _lines(text: bytes) -> list[bytes]:

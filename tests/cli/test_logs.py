@@ -29,11 +29,14 @@ def test_only_what_failed(ran):
 
 
 def test_one_of_several_attempts(etl):
-    etl.write("etl.yaml", """\
+    etl.write(
+        "etl.yaml",
+        """\
         name: etl
         tasks:
           flaky: {executor: process, command: 'echo try $ORK_ATTEMPT; exit 1', retries: 1}
-        """)
+        """,
+    )
     assert etl("run", "etl.yaml").code == 1
     assert etl("logs", "etl:flaky").out == "try 2\n"
     assert etl("logs", "etl:flaky", "--attempt", "1").out == "try 1\n"

@@ -1,6 +1,5 @@
 """ork rev-parse"""
 
-import json
 
 
 def test_revisions_become_oids(history, golden):

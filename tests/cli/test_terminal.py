@@ -12,7 +12,8 @@ from ork.cli.show import json_text, plain, styled, visible
 NAUGHTY = [
     "\x1b[31mred", "\x1b]0;title\x07", "\x1b[2J\x1b[H", "a\rb", "a\bb", "\x00", "\x7f", "\x9b31m",
     "\u202eevil", "\u2066iso\u2069", "zero\u200bwidth", "\ufeffbom", "soft\u00adhyphen", "\u2028",
-    "a" + "\u0301" * 100_000, "\u0e01" + "\u0e47" * 50, "\u0645" + "\u064b" * 50, "\ufffa", "\u3164",
+    "a" + "\u0301" * 100_000,
+    "\u0e01" + "\u0e47" * 50, "\u0645" + "\u064b" * 50, "\ufffa", "\u3164",
     "tag\U000e0041", "\U000e0100", "[bold]x[/]", "[/]", "{}%s%n", "\u2800", "line\nnext", "\t",
 ]  # fmt: skip
 BAD = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -154,5 +155,5 @@ def test_even_raw_bytes_are_harmless_on_a_terminal(ork, terminal):
 
 
 def test_a_live_run_shows_no_raw_names(ork, terminal):
-    ork.write("t.yaml", "name: t\ntasks: {a: {executor: process, command: [\"\\e[31mx\"]}}\n")
+    ork.write("t.yaml", 'name: t\ntasks: {a: {executor: process, command: ["\\e[31mx"]}}\n')
     assert "\x1b[31mx" not in terminal("--color", "never", "run", "t.yaml")

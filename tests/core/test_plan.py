@@ -50,7 +50,7 @@ def test_a_task_is_taken_once():
 
 def test_ready_tasks_come_in_the_order_given():
     names = [f"t{number}" for number in random.Random(1).sample(range(100), 100)]
-    assert take_all(Plan({name: () for name in names})) == names
+    assert take_all(Plan(dict.fromkeys(names, ()))) == names
 
 
 def test_a_failure_dooms_what_needs_it_and_names_the_reason():

@@ -2,9 +2,11 @@
 
 import pytest
 
+from ork.core.objects import Deploy
 from ork.errors import NotFound, UsageError
 from ork.store import compare
 from ork.store.compare import as_revision, diff, ends
+from ork.store.resolve import resolve
 from tests.store.conftest import NOON, stamp
 
 TEXT = """\
@@ -61,7 +63,7 @@ def test_a_file_is_compared_as_it_is(etl, monkeypatch):
 def test_both_ends_say_what_they_are(etl):
     found = diff(etl, "etl~1", "etl@{2}", now=NOON)
     assert (found.old.text, found.new.text) == ("etl~1", "etl@{2}")
-    assert found.new.deploy == list(etl.refs("workflows/"))[0][1] or found.new.deploy
+    assert found.new.deploy == resolve(etl, "etl~2", now=NOON).oid
     assert found.old.snapshot != found.new.snapshot
 
 
@@ -114,9 +116,6 @@ def test_the_path_of_a_workflow_file_is_a_revision(etl):
 
 
 def test_a_first_deploy_is_compared_with_nothing(etl):
-    from ork.core.objects import Deploy
-    from ork.store.resolve import resolve
-
     first = etl.get(Deploy, resolve(etl, "etl~2", now=NOON).oid)
     found = compare.compare_deploys(etl, None, first)
     assert {task.kind for task in found.tasks} == {"added"}

@@ -1,11 +1,12 @@
 """The log of deploys, how their runs went, and the list of runs."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ork.core.canonical import Oid
-from ork.core.objects import Run
+from ork.core.objects import Deploy, Run
 from ork.errors import NotFound, UsageError
 from ork.store.history import deploys_between, log, runs, tally
 from tests.store.conftest import ADA, NOON, stamp
@@ -95,11 +96,6 @@ def test_nothing_is_deployed(project):
 
 
 def test_a_history_of_a_thousand_deploys_is_no_recursion(project, keep):
-    previous = None
-    from dataclasses import replace
-
-    from ork.core.objects import Deploy
-
     first = keep(text(1))
     template, previous = project.get(Deploy, first.deploy), first.deploy
     with project.transaction() as tx:

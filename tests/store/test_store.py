@@ -256,5 +256,3 @@ def test_every_abbreviation_is_accepted_back(contents_of_blobs):
     store = Store(Memory())
     for oid in put(store, *map(Blob, contents_of_blobs)):
         assert store.find(store.short(oid)) == oid
-
-

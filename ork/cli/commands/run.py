@@ -60,14 +60,15 @@ def command(
     """
     from ork.cli.running import follow, stop_on_signals
     from ork.runner.api import start
+    from ork.store.compare import as_revision
 
     session: Session = ctx.obj
     if at is not None:
         if what != "@":
             raise UsageError("--at names what to run; leave the other name out")
         what = at
-    is_file = what.startswith("file:") or what.endswith((".yaml", ".yml", ".json"))
-    store = session.new_store if is_file else session.store
+    what = as_revision(what)
+    store = session.new_store if what.startswith("file:") else session.store
     options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
                                 only=only, start=start_at, until=until, base=base)  # fmt: skip
     with stop_on_signals() as control:

@@ -1,0 +1,167 @@
+"""What an attempt prints: a pipe -> masked -> its log, of which head and tail are kept.
+
+Printing goes through ork, so that no secret reaches the disk and no task fills it. The head of a
+log is on disk as soon as it was printed. What follows is kept in memory, its newest part alone,
+and written when the attempt ends, after a line that says what is missing between the two.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ork.core.mask import Masker
+
+HEAD_BYTES_MAX = 60 * 1024 * 1024
+TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
+LOG_BYTES_MAX = HEAD_BYTES_MAX + TAIL_BYTES_MAX  # without the line that tells what was dropped
+READ_BYTES = 256 * 1024
+REST_BYTES_MAX = 1024 * 1024  # as much as a pipe can hold
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+ANSWER = b"\nORK_OUTPUT:"
+
+
+class Log:
+    """The log of one attempt, and how it is filled.
+
+    `answer` is a last line that begins with ORK_OUTPUT:, as printed: neither masked nor cut short
+    by what the log keeps.
+    """
+
+    __slots__ = ("_descriptor", "_dropped", "_full", "_last", "_masker", "_path", "_room",
+                 "_tail", "answer")  # fmt: skip
+
+    def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
+        self._path = path
+        self._masker = masker
+        self._descriptor = -1  # opened when something is printed
+        self._room = HEAD_BYTES_MAX  # what the head can still take
+        self._last = b"\n"  # the end of the head
+        self._full = False  # what comes now belongs to the tail
+        self._tail = bytearray()
+        self._dropped = 0  # between the two
+        self.answer = Answer() if answers else None
+
+    def write(self, data: bytes) -> None:
+        """Take what was printed. What a full disk does not take counts as dropped."""
+        if self.answer is not None:
+            self.answer.feed(data)
+        self._keep(data if self._masker is None else self._masker.feed(data))
+
+    def close(self) -> None:
+        """Write what is still to be written. Idempotent."""
+        if self._masker is not None:
+            self._keep(self._masker.flush())
+        if self._full:
+            self._append(self._end())
+            self._full = False
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _keep(self, data: bytes) -> None:
+        if not self._full:
+            if len(data) <= self._room:
+                self._append(data)
+                return
+            # Head and tail are whole lines, but for lines longer than READ_BYTES.
+            end = data.rfind(b"\n", 0, self._room) + 1 or self._room
+            self._append(data[:end])
+            self._full = True
+            data = data[end:]
+        self._tail += data
+        if len(self._tail) > 2 * TAIL_BYTES_MAX:
+            self._dropped += len(self._tail) - TAIL_BYTES_MAX
+            del self._tail[:-TAIL_BYTES_MAX]
+
+    def _end(self) -> bytes:
+        """Return what follows the head."""
+        tail, self._tail = bytes(self._tail), bytearray()
+        surplus = max(0, len(tail) - TAIL_BYTES_MAX)
+        if not surplus and not self._dropped:
+            return tail
+        begin = tail.find(b"\n", surplus, surplus + READ_BYTES) + 1 or surplus
+        new_line = b"" if self._last == b"\n" else b"\n"
+        words = b"[ork: %d bytes of this log were dropped here]\n" % (self._dropped + begin)
+        return new_line + words + tail[begin:]
+
+    def _append(self, data: bytes) -> None:
+        if not data:
+            return
+        self._room -= len(data)
+        self._last = data[-1:]
+        view = memoryview(data)
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(
+                    self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+                )
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            self._full = True  # perhaps there is room when the attempt ends
+            self._last = b""
+            self._dropped += len(view)
+
+
+class Answer:
+    """Catches the last line that begins with ORK_OUTPUT: in a stream that comes in pieces."""
+
+    __slots__ = ("_before", "_open", "_pieces", "_size", "found")
+
+    def __init__(self) -> None:
+        self.found = False
+        self._before = ANSWER[:1]  # the end of what came: the text of a line may be in two pieces
+        self._open = False  # the line goes on in the next piece
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @property
+    def text(self) -> bytes | None:
+        """What follows the mark in that line, None without one; longer than allowed, it is cut."""
+        return b"".join(self._pieces).strip() if self.found else None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        joined = self._before + data
+        start = joined.rfind(ANSWER)
+        if start >= 0:
+            self._pieces, self._size = [], 0
+            self.found = self._open = True
+            self._add(joined[start + len(ANSWER) :])
+        elif self._open:
+            self._add(data)
+        self._before = joined[1 - len(ANSWER) :]
+
+    def _add(self, data: bytes) -> None:
+        end = data.find(b"\n")
+        if end >= 0:
+            data, self._open = data[:end], False
+        room = ANSWER_BYTES_MAX + 1 - self._size
+        self._pieces.append(data[:room])
+        self._size += len(self._pieces[-1])
+
+
+def create(path: str) -> None:
+    """Make the empty log of an attempt; an existing one is never overwritten."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    try:
+        os.close(os.open(path, flags, 0o600))
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, flags, 0o600))
+
+
+def pipe() -> tuple[int, int]:
+    """Return a pipe whose reading end never waits."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    return ours, theirs
+
+
+def read(descriptor: int) -> bytes | None:
+    """Return what is in a pipe, at most READ_BYTES; b"" at its end, None when nothing is there."""
+    try:
+        return os.read(descriptor, READ_BYTES)
+    except BlockingIOError:
+        return None

@@ -1,0 +1,110 @@
+"""Who owns a run: a kernel lock on `.ork/locks/RUN-ID`, held by the process that executes it.
+
+The kernel gives the lock back however that process ends. Beside it lie what others ask of the owner
+(`RUN-ID.stop`, a byte for each request) and, in `.ork/code/RUN-ID`, the code that the run executes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from ork.core.objects import Run
+from ork.runner.failpoints import failpoint
+from ork.store.store import Store
+
+
+def take_lock(store: Store, run_id: str) -> int | None:
+    """Return a descriptor that owns the run, or None when another process does."""
+    if store.folder is None:
+        return None
+    path = _lock_path(store, run_id)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        try:
+            # The last owner may have removed the file between our open and our lock.
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def is_owned(store: Store, run: Run) -> bool:
+    """Say whether a process lives that owns the run."""
+    if store.folder is None or not _lock_path(store, run.id).exists():
+        return False
+    lock = take_lock(store, run.id)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def ask_to_stop(store: Store, run: Run) -> None:
+    """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
+    with _stop_path(store, run.id).open("ab") as file:
+        file.write(b".")
+
+
+def stops_asked(store: Store, run: Run) -> int:
+    """Return how often the owner was asked to stop the run."""
+    try:
+        return _stop_path(store, run.id).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def code_folder(store: Store, run_id: str) -> Path:
+    """Return the private folder of a run for the captured files."""
+    return (store.folder or Path.cwd()) / "code" / run_id
+
+
+def remove_traces(store: Store, run_id: str) -> None:
+    """Remove what only a living run needs; its lock, which must be held, as the last."""
+    if store.folder is not None:
+        failpoint("traces.before")
+        remove_remains(store, run_id)
+        failpoint("traces.code")
+        _lock_path(store, run_id).unlink(missing_ok=True)
+        failpoint("traces.after")
+
+
+def remove_remains(store: Store, run_id: str) -> None:
+    """Remove what an earlier owner of the run, which was killed, may have left."""
+    if store.folder is not None:
+        shutil.rmtree(code_folder(store, run_id), ignore_errors=True)
+        _stop_path(store, run_id).unlink(missing_ok=True)
+
+
+def sweep(store: Store) -> None:
+    """Remove the traces of runs that have ended: who was killed at that moment left them."""
+    if store.folder is None:
+        return
+    try:
+        names = os.listdir(store.folder / "locks")
+    except FileNotFoundError:
+        return
+    for run_id in sorted({name.removesuffix(".stop") for name in names}):
+        if store.ref(f"active/{run_id}/.run") is not None:
+            continue  # it goes on, or `settle` has to end it first
+        lock = take_lock(store, run_id)
+        if lock is not None:
+            remove_traces(store, run_id)
+            os.close(lock)
+
+
+def _lock_path(store: Store, run_id: str) -> Path:
+    return (store.folder or Path.cwd()) / "locks" / run_id
+
+
+def _stop_path(store: Store, run_id: str) -> Path:
+    return _lock_path(store, run_id).with_name(f"{run_id}.stop")

@@ -1,0 +1,149 @@
+"""The help of the commands and what is made from it: not stale, complete, and its examples run."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from ork import errors
+from ork.cli import app
+from ork.cli.reference import reference
+from ork.core.objects import Run
+from ork.store import place
+from ork.store.store import Store
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = [name for names in app.SECTIONS.values() for name in names]
+ACTS = ("init", "cancel")  # these do something and have no answer beside their exit code
+
+
+def source(command):
+    return (ROOT / "ork/cli/commands" / f"{command.replace('-', '_')}.py").read_text()
+
+
+def docstring(command):
+    module = import_module("ork.cli.commands." + command.replace("-", "_"))
+    return module.command.__doc__
+
+
+def examples(command):
+    _, _, block = docstring(command).partition("Example:\n")
+    return re.findall(r"(?m)^ +ork (.*)$", block)
+
+
+def test_every_command_has_a_module_and_every_module_is_a_command():
+    files = (ROOT / "ork/cli/commands").glob("[a-z]*.py")
+    assert sorted(path.stem.replace("_", "-") for path in files) == sorted(COMMANDS)
+
+
+def test_the_page_of_commands_is_not_stale():
+    page = (ROOT / "docs/cli.md").read_text()
+    assert page == reference(), "run `make docs`"
+
+
+def test_the_page_of_commands_is_the_same_on_every_terminal():
+    for columns in ("40", "200"):
+        made = subprocess.run(
+            [sys.executable, "-m", "ork.cli.reference"], cwd=ROOT, check=True, capture_output=True,
+            text=True, env={"COLUMNS": columns, "TERM": "xterm", "FORCE_COLOR": "1"},
+        ).stdout  # fmt: skip
+        assert made == reference()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_first_line_stands_alone(command):
+    first, *rest = docstring(command).splitlines()
+    assert first.endswith(".")
+    assert rest[0] == ""
+    assert len(first) < 100
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_example_is_shown(command, ork):
+    assert examples(command), "its docstring needs an example"
+    for line in examples(command):
+        assert shlex.split(line)[0] == command
+        assert f"ork {line}" in ork(command, "--help").out
+
+
+@pytest.fixture
+def world(etl, edit):
+    """A world with what the examples name: etl, with two deploys, its runs #1 and #57, tag v1."""
+    assert etl("deploy", "etl.yaml", "-m", "First").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("run", "etl.yaml").code == 0
+    with_gap_before(57, etl)
+    assert etl("run", "etl").code == 0
+    edit("etl.yaml", "timeout: 600", "timeout: 900")
+    return etl
+
+
+def with_gap_before(number, etl):
+    """Take the numbers before this one, as if the runs had been."""
+    folder = etl.folder / ".ork"
+    store = Store(place.open_backend(folder, environ={}), folder=folder)
+    pin = store.ref("numbers/etl/0000000001")
+    assert store.get(Run, pin).number == 1
+    with store.transaction() as tx:
+        tx.move(f"numbers/etl/{number - 1:010d}", old=None, new=pin)
+        tx.move("tags/etl/v1", old=None, new=store.ref("workflows/etl"))
+    store.close()
+
+
+ENDED = ("retry", "cancel")  # of a run that went well there is nothing to retry or to cancel
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_run(command, world):
+    for line in examples(command):
+        result = world(*shlex.split(line))
+        assert "Traceback" not in result.err
+        assert result.code == 0 or (command in ENDED and result.code in (1, 2, 3)), result.err
+        if command in ENDED and result.code:
+            assert "etl#" in result.err  # the run was found, and that is what it says
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whatever_reads_prints_json_as_well(command, ork):
+    assert ("--json" in ork(command, "--help").out) == (command not in ACTS)
+
+
+def exit_codes():
+    """Return every exit code that an error, `main` or a command can give, read from the source."""
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
+    found = {cls.exit_code for cls in classes} | {0, app.BUG_EXIT_CODE}
+    texts = [source(command) for command in COMMANDS] + [(ROOT / "ork/cli/app.py").read_text()]
+    for text in texts:
+        for node in ast.walk(ast.parse(text)):
+            is_exit = isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Exit"
+            if is_exit or isinstance(node, ast.Return):
+                found |= {c.value for c in ast.walk(node) if isinstance(c, ast.Constant)
+                          and type(c.value) is int}  # fmt: skip
+    return found - {141}  # the shell's own word for a reader that went away
+
+
+def test_every_exit_code_is_documented(ork):
+    documented = set(re.findall(r"\b\d+\b", app.EPILOG))
+    assert {str(code) for code in exit_codes()} <= documented
+    assert app.EPILOG.split()[0] == "Exit"
+    page = " ".join((ROOT / "docs/cli.md").read_text().split())
+    assert " ".join(app.EPILOG.split()) in page
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_with_an_exit_code_of_its_own_says_so(command):
+    if re.search(r"typer\.Exit\((?!0\))", source(command)):
+        assert "Exit codes:" in docstring(command)
+
+
+def test_links_in_the_documents_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith(("http:", "https:", "mailto:")):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
