@@ -65,7 +65,8 @@ def _large_task(index: int, dice: random.Random, changed: bool) -> list[str]:
 
 def small_workflow(tasks: int, kind: str, *, shape: str = "flat") -> str:
     """Return a workflow of no-op tasks: flat, a chain, or fan (one, all others, one)."""
-    body = "executor: python, file: noop.py" if kind == "python" else 'executor: process, command: "true"'
+    body = {"python": "executor: python, file: noop.py",
+            "process": 'executor: process, command: "true"'}[kind]  # fmt: skip
     lines = ["name: noop", "tasks:"]
     for index in range(tasks):
         needs: list[str] = []
@@ -108,7 +109,9 @@ def long_history(project: Path, deploys: int, runs: int) -> None:
     store.close()
 
 
-def _deploy(store: Store, tasks: dict[str, Task], head: Oid | None, number: int, message: str) -> Oid:
+def _deploy(
+    store: Store, tasks: dict[str, Task], head: Oid | None, number: int, message: str
+) -> Oid:
     built = snapshot.build(tasks, {})
     text = encode_object(Blob(f"name: etl  # version {number}\n".encode() * 40))
     time = START + timedelta(minutes=30 * number)

@@ -50,7 +50,8 @@ def _objects(folder: Path, count: int, repeats: int) -> Iterator[Row]:
 def _speed(what: str, times: Times, ours: str, theirs: str) -> Row:
     value, least = ratio(times, theirs, ours)
     return Row(
-        what=what, seconds=statistics.median(times[ours]), ratio=f"{number(value)} ({number(least)})",
+        what=what, seconds=statistics.median(times[ours]),
+        ratio=f"{number(value)} ({number(least)})",
         budget=f"at least {SPEED_AT_LEAST:g}", ok=value >= SPEED_AT_LEAST,
     )  # fmt: skip
 

@@ -20,8 +20,8 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, UsageError
 
 SECTIONS = {
     "Definitions": ("init", "check", "deploy", "status"),
-    "History": ("log", "diff", "show"),
-    "Runs": ("run", "retry", "cancel", "runs", "logs", "outputs"),
+    "History": ("log", "diff", "show", "graph"),
+    "Runs": ("run", "retry", "cancel", "runs", "watch", "logs", "outputs"),
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
 BUG_EXIT_CODE = 70

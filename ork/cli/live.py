@@ -75,7 +75,6 @@ class Board:
         self._ended: dict[str, TaskRun] = {}
         self._failed: list[str] = []
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
-        self._over = False
 
     def note(self, event: Event) -> None:
         """Take in an event."""
@@ -95,8 +94,6 @@ class Board:
                 self._last.append(event.task)
                 if event.taskrun.state == "failed":
                     self._failed.append(event.task)
-            else:
-                self._over = True
 
     def frame(self, rows: int, columns: int) -> list[Line]:
         """Return what to show in a window of this size: never more lines than it has."""
@@ -120,7 +117,8 @@ class Board:
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
-        self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
+        if run.attempt == 1:  # of a retry, when it began is not recorded
+            self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
         if len(event.tasks) <= TASKS_MAX:
             self._rows = tuple(draw(event.tasks, box=self._box))
@@ -135,15 +133,15 @@ class Board:
         self._waiting.pop(task, None)
 
     def _head(self) -> Line:
-        counts = ", ".join(f"{self._counts[state]} {MARKS[state].lower()}"
-                           for state in MARKS if self._counts[state])  # fmt: skip
-        took = words.duration(time.monotonic() - self._since)
-        head: Line = [(self._name, "name"), " ", ("running", "running"), f" {took}: {counts}"]
         stops = self._control.stops if self._control else 0
-        if stops:
-            what = "Ctrl-C again kills what runs" if stops == 1 else "killing what runs"
-            head.insert(3, (f"; stopping, {what};", "warning"))
-        return head
+        what = ("running", "stopping", "killing")[min(stops, 2)]
+        again = "; Ctrl-C again kills what runs" if stops == 1 else ""
+        counts: Counter[str] = Counter()
+        for state, word in MARKS.items():
+            counts[word.lower()] += self._counts[state]
+        states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+        return [(self._name, "name"), " ", (what, "warning" if stops else "running"),
+                f" {_elapsed(self._since)}{again}: {states}"]  # fmt: skip
 
     def _graph(self, columns: int) -> list[Line]:
         return [
@@ -169,7 +167,7 @@ class Board:
         return self._ended[name].state if name in self._ended else "pending"
 
     def _task(self, lanes: Line, name: str, columns: int) -> Line:
-        """Return one line: node, name, state, time, attempt, and the last line or what was wrong."""
+        """Return one line: node, name, state, time, attempt, then its last line or what failed."""
         state = self._state(name)
         taken = sum(len(piece if isinstance(piece, str) else piece[0]) for piece in lanes)
         if not lanes:
@@ -180,19 +178,23 @@ class Board:
                       (f"{word:<8}", state)]  # fmt: skip
         started, ended = self._running.get(name), self._ended.get(name)
         if started:
-            seconds: float | None = time.monotonic() - started.since
-            number, text = started.attempt, started.line()
+            took, number, text = _elapsed(started.since), started.attempt, started.line()
         elif ended:
-            seconds = ended.attempts[-1].seconds if ended.attempts else None
+            took = words.duration(ended.attempts[-1].seconds) if ended.attempts else ""
             number = len(ended.attempts)
             text = ended.reason or "" if state != "success" else ""
         else:
-            seconds, number, text = None, 0, self._waiting.get(name, "")
-        time_text = words.duration(seconds) if seconds is not None else ""
-        line.append(f" {time_text:>7}")
+            took, number, text = "", 0, self._waiting.get(name, "")
+        line.append(f" {took:>7}")
         if number > 1:
             line.append((f"  attempt {number}", "dim"))
         return [*line, "  ", (text, "dim")] if text else line
+
+
+def _elapsed(since: float) -> str:
+    """Return the time since then, in tenths: what is shorter only flickers."""
+    seconds = time.monotonic() - since
+    return f"{seconds:.1f}s" if seconds < 60 else words.duration(seconds)
 
 
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:

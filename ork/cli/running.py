@@ -30,7 +30,6 @@ LOG_LINES_MAX = 10
 
 
 STOPPING = "stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
-EXIT_CODES = {"success": 0, "cancelled": 130}  # by the state of a run; of all others 1
 
 
 @contextmanager
@@ -87,8 +86,9 @@ def summary(session: Session, finished: RunFinished) -> None:
         for task in failed[:3]:
             _log_tail(session, finished, task)
     with _unread_is_no_error():
+        took = words.duration(run.seconds)
         session.print([[(name, "name"), " ", (run.state, run.state),
-                        f" in {words.duration(run.seconds)}: {_counts(finished.states)}"]])  # fmt: skip
+                        f" in {took}: {_counts(finished.states)}"]])  # fmt: skip
         sys.stdout.flush()
     with _unread_is_no_error():
         also = f"`ork logs {name}:{failed[0]}` or " if failed else ""

@@ -55,7 +55,7 @@ class Screen:
         while not self._ended.is_set() and not self._gone:
             began = time.monotonic()
             self._show(self._frame(*self._size()))
-            # A frame that takes long, on a slow line or of a large run, is followed by a longer rest.
+            # What takes long, on a slow line or of a large run, is followed by a longer rest.
             self._ended.wait(max(SECONDS_PER_FRAME, 4 * (time.monotonic() - began)))
 
     def _size(self) -> tuple[int, int]:

@@ -93,7 +93,7 @@ def _is_plain(value: Json, depth: int) -> bool:
     """Say whether the plain encoder may be used; False as well for what is outside the domain."""
     kind = type(value)
     if kind is list and depth <= DEPTH_MAX:
-        for item in value:  # type: ignore[union-attr]
+        for item in value:  # type: ignore[union-attr]  # noqa: SIM110
             # Most are texts; one call less for each of them counts.
             if type(item) is not str and not _is_plain(item, depth + 1):
                 return False
@@ -132,7 +132,7 @@ def _check(value: Json, depth: int, path: tuple[str | int, ...]) -> None:
             if kind is dict and type(key) is not str:
                 raise _outside(path, f"the key {key!r} is not a string; quote it")
             if kind is dict:
-                _text(key, path)
+                _text(key, path)  # type: ignore[arg-type]
             _check(item, depth + 1, (*path, key))
     elif value is not None and kind is not bool:
         raise _outside(path, f"a {kind.__name__} is not a JSON value")

@@ -19,7 +19,8 @@ from pathlib import Path
 from ork.core.canonical import Json
 from ork.core.job import Job, Outcome
 from ork.executors.child import Tree
-from ork.executors.supervisor import Attempt, Supervisor, end_of, open_log
+from ork.executors.logfile import REST_BYTES_MAX, create, pipe, read
+from ork.executors.supervisor import Attempt, Supervisor, end_of
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
@@ -31,34 +32,35 @@ WORKER = str(Path(__file__).with_name("worker.py"))
 class _Worker:
     """A warm process, its end of the socket, and what it is known to hold."""
 
-    __slots__ = ("attempt", "code", "environment", "lifeline", "python", "received", "socket",
-                 "tree")  # fmt: skip
+    __slots__ = ("attempt", "code", "dead", "environment", "lifeline", "printed", "python",
+                 "received", "socket", "tree")  # fmt: skip
 
-    def __init__(self, job: Job, log: int, mark: str) -> None:
+    def __init__(self, job: Job, mark: str) -> None:
         ours, theirs = socket.socketpair()
-        life_ours, life_theirs = -1, -1
+        life_ours, life_theirs, print_ours, print_theirs = -1, -1, -1, -1
         try:
+            print_ours, print_theirs = pipe()
             # Nobody writes to this pipe: that its only writer is gone tells that ork has died.
             life_theirs, life_ours = os.pipe()
             self.tree = Tree(
                 [job.python, "-E", WORKER, str(theirs.fileno()), str(life_theirs)],
                 environment=job.environment,
                 cwd=None,
-                output=log,
+                output=print_theirs,
                 pass_fds=(theirs.fileno(), life_theirs),
                 mark=mark,
             )
         except BaseException:
             ours.close()
-            if life_ours >= 0:
-                os.close(life_ours)
+            _close(life_ours, print_ours)
             raise
         finally:
             theirs.close()
-            if life_theirs >= 0:
-                os.close(life_theirs)
+            _close(life_theirs, print_theirs)
         self.socket = ours
         self.lifeline = life_ours
+        self.printed = print_ours
+        self.dead = False
         self.python = job.python
         self.environment: Mapping[str, str] = {}
         self.code: tuple[str, str, tuple[str, ...]] | None = None
@@ -68,7 +70,7 @@ class _Worker:
     def close(self) -> None:
         """Give the descriptors back; a process that still lives is killed by the kernel."""
         self.socket.close()
-        os.close(self.lifeline)
+        _close(self.lifeline, self.printed)
 
 
 class Pool(Supervisor):
@@ -90,7 +92,8 @@ class Pool(Supervisor):
                 return
             except OSError:
                 with self._lock:
-                    if idle is None or attempt.state is not None or worker not in self._workers:
+                    known = worker in self._workers and not worker.dead
+                    if idle is None or attempt.state is not None or not known:
                         return  # its end is noticed and told elsewhere
                     # It died while it was idle, which is nothing to this job.
                     worker.attempt = attempt.tree = None
@@ -99,9 +102,10 @@ class Pool(Supervisor):
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
         for worker in list(self._workers):
             if worker.tree is attempt.tree:
+                self._hear_out(worker, attempt)
                 self._remove(worker)
         try:
-            os.close(open_log(attempt.job.log))
+            create(attempt.job.log)
         except OSError:  # usually the worker has made it
             pass
         if status < 0:
@@ -128,17 +132,16 @@ class Pool(Supervisor):
 
     def _hire(self, job: Job) -> _Worker:
         # What an interpreter says that does not even start belongs to the job it was started for.
-        log = open_log(job.log)
+        create(job.log)
         try:
-            worker = _Worker(job, log, self._mark)
+            worker = _Worker(job, self._mark)
         except OSError as error:
             message = f"the Python interpreter {job.python} does not start: {error.strerror}"
             raise OSError(error.errno, message) from None
-        finally:
-            os.close(log)
         with self._lock:
             self._workers[worker] = None
         self._selector.register(worker.socket, selectors.EVENT_READ, lambda: self._read(worker))
+        self._selector.register(worker.printed, selectors.EVENT_READ, lambda: self._hear(worker))
         self._follow(worker.tree, lambda: self._left(worker))
         return worker
 
@@ -151,8 +154,9 @@ class Pool(Supervisor):
             if worker not in self._workers:
                 return
             attempt = worker.attempt
-            self._remove(worker)
+            worker.dead = True
         if attempt is None:
+            self._remove(worker)
             worker.tree.kill_rest()
             self._drop(worker.tree)
         else:
@@ -172,13 +176,44 @@ class Pool(Supervisor):
             if worker in self._idle:
                 self._idle.remove(worker)
             self._deafen(worker)
+            self._ignore(worker)
             worker.close()
+
+    def _ignore(self, worker: _Worker) -> None:
+        if worker.printed in self._selector.get_map():
+            self._selector.unregister(worker.printed)
 
     def _deafen(self, worker: _Worker) -> None:
         if worker.socket in self._selector.get_map():
             self._selector.unregister(worker.socket)
 
-    # What they say.
+    # What they print,
+
+    def _hear(self, worker: _Worker) -> int:
+        """Move what a worker has printed to the log of its task; return how much that was."""
+        with self._lock:
+            if worker not in self._workers:  # its descriptor may be another's by now
+                return 0
+            attempt = worker.attempt
+            if attempt is None and worker not in self._idle:
+                return 0  # just hired: this belongs to the attempt that it is about to get
+            data = read(worker.printed)
+            if data == b"":
+                self._ignore(worker)
+        if not data:
+            return 0
+        if attempt is not None:
+            attempt.log.write(data)
+        return len(data)
+
+    def _hear_out(self, worker: _Worker, attempt: Attempt) -> None:
+        """Complete the log of a task that has ended; who still prints is not waited for."""
+        moved = 0
+        while moved < REST_BYTES_MAX and (more := self._hear(worker)):
+            moved += more
+        attempt.log.close()
+
+    # and what they say.
 
     def _read(self, worker: _Worker) -> None:
         """Take what a worker has sent; a whole line is the answer to its job."""
@@ -213,6 +248,7 @@ class Pool(Supervisor):
         if attempt is None or attempt not in self._running:
             return
         keep = not (answer["left"] and (answer["left"] == "threads" or worker.tree.left_over()))
+        self._hear_out(worker, attempt)
         with self._lock:
             keep = keep and attempt.state is None
             worker.attempt = attempt.tree = None
@@ -227,6 +263,12 @@ class Pool(Supervisor):
         else:
             outcome = attempt.outcome("failed", str(error))
         self._finish(attempt, outcome)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _frame(job: Job, worker: _Worker, *, warm: bool) -> bytes:

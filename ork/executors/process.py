@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import errno
 import json
-import mmap
 import os
+import selectors
 import stat
 
 from ork.core.canonical import Json, encode
@@ -19,33 +19,67 @@ from ork.core.job import Job, Outcome
 from ork.errors import InvalidInput
 from ork.executors.child import Tree
 from ork.executors.command import captured_line, captured_words
-from ork.executors.supervisor import Attempt, Supervisor, end_of, open_log
+from ork.executors.logfile import ANSWER_BYTES_MAX, REST_BYTES_MAX, create, pipe, read
+from ork.executors.supervisor import Attempt, Supervisor, end_of
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
-OUTPUT_BYTES_MAX = 64 * 1024 * 1024
-MARK = b"ORK_OUTPUT:"
+OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX
 SHOWN_CHARACTERS = 200
+MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
 
 
 class Process(Supervisor):
     """Run each job as an operating system process of its own."""
 
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots)
+        self._printed: dict[Attempt, int] = {}  # the pipes of those that may still print
+
     def _start(self, attempt: Attempt) -> None:
         job = attempt.job
-        log = open_log(job.log)
+        create(job.log)
+        ours, theirs = pipe()
         try:
-            tree = _tree(job, log, self._mark)
+            tree = _tree(job, theirs, self._mark)
         except BaseException:
+            os.close(ours)
             _clean(job)
             raise
         finally:
-            os.close(log)
-        attempt.tree = tree
+            os.close(theirs)
+        self._printed[attempt] = ours
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(attempt))
+        attempt.tree = tree  # from now on its end is noticed
         self._follow(tree, lambda: self._gone(attempt))
+
+    def _hear(self, attempt: Attempt) -> int:
+        """Move what was printed to the log; return how much that was."""
+        printed = self._printed.get(attempt)
+        data = None if printed is None else read(printed)
+        if printed is not None and data == b"":
+            self._ignore(attempt)
+        if data:
+            attempt.log.write(data)
+        return len(data or b"")
+
+    def _ignore(self, attempt: Attempt) -> None:
+        printed = self._printed.pop(attempt, None)
+        if printed is not None:
+            self._selector.unregister(printed)
+            os.close(printed)
+
+    def _hear_out(self, attempt: Attempt) -> None:
+        """Complete the log of a task that has ended; who still prints is not waited for."""
+        moved = 0
+        while moved < REST_BYTES_MAX and (more := self._hear(attempt)):
+            moved += more
+        self._ignore(attempt)
+        attempt.log.close()
 
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
         job = attempt.job
+        self._hear_out(attempt)
         try:
             if status < 0:
                 return attempt.outcome("failed", end_of(status), signal=-status)
@@ -53,7 +87,7 @@ class Process(Supervisor):
                 hint = f" ({HINTS[status]})" if status in HINTS else ""
                 return attempt.outcome("failed", end_of(status) + hint, exit=status)
             try:
-                output = _output(job)
+                output = _output(attempt)
             except (OSError, ValueError, InvalidInput) as error:
                 return attempt.outcome("failed", f"no valid output: {error}", exit=0)
             return attempt.outcome("success", output=output, exit=0)
@@ -61,7 +95,7 @@ class Process(Supervisor):
             _clean(job)
 
 
-def _tree(job: Job, log: int, mark: str) -> Tree:
+def _tree(job: Job, printed: int, mark: str) -> Tree:
     """Start the program of the job; raise OSError when that is impossible."""
     words = _words(job)
     environment = {**job.environment, "ORK_OUTPUT_FILE": _output_file(job)}
@@ -72,7 +106,7 @@ def _tree(job: Job, log: int, mark: str) -> Tree:
         environment["ORK_INPUT_FILE"] = _input_file(job)
         _write_private(_input_file(job), text.encode())
     try:
-        return Tree(words, environment=environment, cwd=job.root, output=log, mark=mark)
+        return Tree(words, environment=environment, cwd=job.root, output=printed, mark=mark)
     except OSError as error:
         if error.errno == errno.ENOEXEC:
             reason = "not a program; its first line must be like `#!/bin/sh`"
@@ -117,9 +151,10 @@ def _clean(job: Job) -> None:
             pass
 
 
-def _output(job: Job) -> Json:
+def _output(attempt: Attempt) -> Json:
     """Return what the program answered; raise ValueError with what is wrong with it."""
-    text = _from_file(_output_file(job)) or _from_log(job.log)
+    answer = attempt.log.answer
+    text = _from_file(_output_file(attempt.job)) or (answer.text if answer else None)
     if text is None:
         return None
     if len(text) > OUTPUT_BYTES_MAX:
@@ -127,7 +162,8 @@ def _output(job: Job) -> Json:
     try:
         value: Json = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        shown = text[:SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
+        shown = attempt.masked(text[:MASKED_BYTES].decode("utf-8", "backslashreplace"))
+        shown = shown[:SHOWN_CHARACTERS]
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"not JSON: {shown!r} ({reason})") from None
     encode(value)
@@ -145,19 +181,3 @@ def _from_file(path: str) -> bytes | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("$ORK_OUTPUT_FILE is not a regular file")
         return file.read(OUTPUT_BYTES_MAX + 1).strip() or None
-
-
-def _from_log(path: str) -> bytes | None:
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < len(MARK):
-            return None
-        # Mapped, because a log may be far larger than what there is of memory.
-        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as log:
-            start = log.rfind(b"\n" + MARK) + 1
-            if start == 0 and log[: len(MARK)] != MARK:
-                return None
-            start += len(MARK)
-            end = log.find(b"\n", start)
-            end = size if end < 0 else end
-            return log[start : min(end, start + OUTPUT_BYTES_MAX + 1)].strip()

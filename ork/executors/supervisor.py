@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ork.core.canonical import Json
 from ork.core.job import Job, Outcome
+from ork.core.mask import Masker
 from ork.executors.child import Guard, Tree
+from ork.executors.logfile import Log
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
+ERROR_CHARACTERS_MAX = 20_000
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
 FOREVER = float("inf")
 
@@ -27,8 +29,8 @@ FOREVER = float("inf")
 class Attempt:
     """A job on its way to its outcome; changed only under the lock of its supervisor."""
 
-    __slots__ = ("begun", "deadline", "error", "future", "job", "kill_at", "started", "state",
-                 "tree")  # fmt: skip
+    __slots__ = ("_masker", "begun", "deadline", "error", "future", "job", "kill_at", "log",
+                 "started", "state", "tree")  # fmt: skip
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -38,6 +40,8 @@ class Attempt:
         self.state: str | None = None  # once it is being stopped: how it will have ended, and why
         self.error: str | None = None
         self.kill_at = FOREVER
+        self._masker = Masker(job.secrets) if job.secrets else None
+        self.log = Log(job.log, self._masker, answers=job.executor == "process")
         self.begin()
 
     def begin(self) -> None:
@@ -57,10 +61,15 @@ class Attempt:
     ) -> Outcome:
         """Return the outcome; an attempt that is being stopped ends as told, whatever it says.
 
-        What is asked to end may well do so with exit code 0 and its work half done.
+        What is asked to end may well do so with exit code 0 and its work half done. Secrets are
+        masked first, then the error is cut, which could leave a part of one.
         """
         if self.state is not None:
             state, error, output = self.state, self.error, None
+        if self._masker is not None:
+            output = self._masker.mask_json(output)
+        if error is not None:
+            error = _cut(self.masked(error))
         return Outcome(
             state=state,
             started=self.started,
@@ -70,6 +79,10 @@ class Attempt:
             error=error,
             output=output,
         )
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets of the job."""
+        return text if self._masker is None else self._masker.mask_text(text)
 
 
 class Supervisor:
@@ -318,11 +331,8 @@ def end_of(status: int) -> str:
     return f"{text}; perhaps out of memory" if name == "SIGKILL" else text
 
 
-def open_log(path: str) -> int:
-    """Create the log of an attempt; an existing one is never overwritten."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(path, flags, 0o600)
+def _cut(error: str) -> str:
+    if len(error) <= ERROR_CHARACTERS_MAX:
+        return error
+    half = ERROR_CHARACTERS_MAX // 2
+    return f"{error[:half]}\n[...]\n{error[-half:]}"

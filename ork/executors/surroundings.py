@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
 
 
 class Surroundings:
-    """Log, streams, environment, limits and signals of the task that runs."""
+    """Streams, environment, limits and signals of the task that runs."""
 
     def __init__(self) -> None:
         # Of the environment it was started with, only the cookie is to stay.
@@ -28,6 +28,7 @@ class Surroundings:
         self._bytes: Any = None
         self._pid = os.getpid()
         self.streams: list[Any] = [None, None, None]  # ours, whatever sys.stdout is by now
+        self._printed = os.dup(1)  # the pipe to ork, wherever a task points its streams
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
@@ -35,8 +36,11 @@ class Surroundings:
         self._ended_children = _ended_children()
 
     def enter(self, job: dict[str, Any]) -> None:
-        """Give a task its log and its environment."""
-        _point(_open_log(job["log"], create=job["create_log"]), 1, 2)
+        """Give a task its streams and its environment, and make its log, which ork fills."""
+        if job["create_log"]:
+            _create_log(job["log"])
+        os.dup2(self._printed, 1)
+        os.dup2(self._printed, 2)
         _point(os.open(os.devnull, os.O_RDONLY), 0)
         self._renew_streams()
         self._set_environment(job["set"], job["unset"])
@@ -121,13 +125,13 @@ def _point(descriptor: int, *targets: int) -> None:
         os.close(descriptor)
 
 
-def _open_log(path: str, *, create: bool) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT | os.O_EXCL if create else 0)
+def _create_log(path: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(path, flags, 0o600)
+        os.close(os.open(path, flags, 0o600))
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags | os.O_CREAT, 0o600)
+        os.close(os.open(path, flags, 0o600))
 
 
 def _ended_children() -> Any:

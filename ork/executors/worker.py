@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ork.executors import captured, surroundings, values
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
-ERROR_CHARACTERS_MAX = 20_000
+ERROR_CHARACTERS_MAX = 1_000_000  # ork keeps less, but must see whole what it masks
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
 

@@ -25,7 +25,7 @@ from ork.store.compare import as_revision
 from ork.store.contents import find_run
 from ork.store.deploy import Deployed, deploy_loaded
 from ork.store.origin import author, host
-from ork.store.resolve import Resolved, resolve, snapshot_of, task_runs
+from ork.store.resolve import Resolved, resolve, run_of_id, snapshot_of, task_runs
 from ork.store.store import Stamp, Store
 
 
@@ -110,8 +110,10 @@ def retry(
     options, caller = options or Options(), caller or Caller()
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:
-        raise UsageError(f"{before.workflow}#{before.number} has not ended",
-                         hint="`ork watch` shows it, `ork cancel` stops it")  # fmt: skip
+        record.settle(store, now=caller.now)
+        oid, before = run_of_id(store, before.workflow, before.id)
+    if before.ended is None:
+        raise record.in_another_process(before)
     recorded = _recorded_params(store, resolve(store, f"run:{before.id}", now=caller.now))
     if latest:
         target = target_of(store, resolve(store, before.workflow, now=caller.now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ork.core.canonical import Json
@@ -26,6 +26,7 @@ class Ground:
     log_prefix: str  # of the paths in attempts: WORKFLOW/RUN-ID
     base: Mapping[str, str]
     extra: Mapping[str, str]
+    secrets: tuple[str, ...] = field(repr=False)
 
     def job(self, name: str, task: Task, inputs: Json, attempt: int) -> Job:
         """Return the job of one attempt; raise NotReady when its environment cannot be made."""
@@ -34,8 +35,9 @@ class Ground:
             key=f"{name}.{attempt}", executor=task.executor, file=task.file, module=task.module,
             command=task.command, function=task.function, inputs=inputs,
             input_type=task.input_type, output_type=task.output_type, environment=environ,
-            root=self.root, code=self.code, files=self.files, python=self.python,
-            timeout_s=task.timeout, log=str(self.logs / self.log(name, attempt)),
+            secrets=self.secrets, root=self.root, code=self.code, files=self.files,
+            python=self.python, timeout_s=task.timeout,
+            log=str(self.logs / self.log(name, attempt)),
         )  # fmt: skip
 
     def log(self, name: str, attempt: int) -> str:
@@ -58,5 +60,5 @@ def lay(
     return Ground(
         python=python, root=str(root or code), code=str(code), files=files,
         logs=(store.folder or Path.cwd()) / "logs", log_prefix=f"{run.workflow}/{run.id}",
-        base=base, extra=extra,
+        base=base, extra=extra, secrets=prepare.secret_values(tasks.values(), base),
     )  # fmt: skip

@@ -34,7 +34,7 @@ from ork.runner.events import (
 from ork.runner.failpoints import failpoint
 from ork.runner.ground import Ground, lay
 from ork.runner.prepare import NotReady
-from ork.runner.target import Target, Terms
+from ork.runner.target import Target, Terms, place_of
 from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
@@ -118,7 +118,8 @@ class Loop:
             self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
         else:
             held = {} if target.deploy else self.store.held()
-            self.record = record.begin(self.store, pin, {**held, **self.objects}, random=token)
+            self.record = record.begin(self.store, pin, {**held, **self.objects}, random=token,
+                                       place=place_of(self.store, target))  # fmt: skip
         self.objects, self.owned = {}, True
         self.writer = Writer(self.record, self.control.inbox)
         run = self.record.run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ork.core import tree
@@ -85,6 +85,16 @@ def environment(
     environ["ORK_TASK_NAME"] = name
     environ["ORK_ATTEMPT"] = str(attempt)
     return environ
+
+
+def secret_values(tasks: Iterable[Task], base: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all secrets that any of the tasks has.
+
+    Each task inherits ork's environment, so it may show a secret that only another one asks for.
+    """
+    names = {str(entry["secret"]) for task in tasks for entry in task.env.values()
+             if isinstance(entry, dict)}  # fmt: skip
+    return tuple(sorted({base[name] for name in names if base.get(name)}))
 
 
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:

@@ -38,11 +38,13 @@ class Record:
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
+        failpoint("save.before")
         with self.store.transaction() as tx:
             tx.add_all(objects)
             new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
+        failpoint("save.after")
         self.saved.update(new)
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
@@ -69,10 +71,13 @@ class Record:
             self.lock = None
 
 
-def begin(store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str) -> Record:
+def begin(
+    store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str, place: Json = None
+) -> Record:
     """Write the pin of a run, with the next free number and an id after all earlier ones.
 
-    `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable.
+    `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable. `place` is
+    what a deploy would tell of a run that has none: see `ork.runner.target.place_of`.
     """
     owner.sweep(store)
     while True:
@@ -90,6 +95,9 @@ def begin(store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str) 
                 tx.move(f"runs/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
                 tx.move(f"active/{run.id}/.run", old=None, new=oid)
+                if run.deploy is None:
+                    tx.move(f"unattached/{run.workflow}/{run.id}", old=None,
+                            new=tx.add_value(place))  # fmt: skip
             failpoint("begin.pinned")
             return Record(store, run, oid, lock)
         except Conflict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,9 @@ def target_of(store: Store, found: Resolved) -> Target:
         definition = found.loaded.definition
         return Target(workflow=definition.name, snapshot=snapshot, deploy=None,
                       settings=definition.settings, root=found.loaded.root)  # fmt: skip
+    run = store.get(Run, found.run) if found.run else None
+    if run is not None and run.deploy is None:
+        return _unattached(store, run)
     try:
         oid = deploy_of(store, found).oid
     except NotFound:
@@ -58,3 +62,20 @@ def target_of(store: Store, found: Resolved) -> Target:
     root = (store.project / str(deploy.source["path"])).parent.resolve()
     return Target(workflow=deploy.workflow, snapshot=snapshot, deploy=oid,
                   settings=deploy.settings, root=root)  # fmt: skip
+
+
+def place_of(store: Store, target: Target) -> Json:
+    """Return the root, relative to the project, and the settings: for a run without a deploy."""
+    root = Path(os.path.relpath(target.root, store.project.resolve())).as_posix()
+    return {"root": root, "settings": dict(target.settings)}
+
+
+def _unattached(store: Store, run: Run) -> Target:
+    """Return where a run without a deploy ran."""
+    oid = store.ref(f"unattached/{run.workflow}/{run.id}")
+    place = store.value(oid) if oid else None
+    if not isinstance(place, dict) or not isinstance(place.get("settings"), dict):
+        place = {"root": ".", "settings": {}}
+    settings: Mapping[str, Json] = place["settings"]  # type: ignore[assignment]
+    return Target(workflow=run.workflow, snapshot=run.snapshot, deploy=None, settings=settings,
+                  root=(store.project / str(place["root"])).resolve())  # fmt: skip

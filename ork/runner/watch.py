@@ -27,6 +27,7 @@ POLL_SECONDS = 0.125
 SHARE_MAX = 0.1  # of the time that may go into polling: a run of 10,000 tasks is asked less often
 SETTLE_SECONDS = 1.0  # a dead owner is noticed after this
 OPEN = ("pending", "running")
+LATE = "the run took longer than"  # how the record says, in words only, that --timeout ended a run
 
 
 class Watch:
@@ -153,4 +154,5 @@ def pause(spent_s: float) -> None:
 
 def _finished(oid: Oid, run: Run, taskruns: Iterable[TaskRun]) -> RunFinished:
     counts = Counter(taskrun.state for taskrun in taskruns)
-    return RunFinished(oid=oid, run=run, states=dict(sorted(counts.items())))
+    late = run.state == "failed" and (run.reason or "").startswith(LATE)
+    return RunFinished(oid=oid, run=run, states=dict(sorted(counts.items())), timed_out=late)

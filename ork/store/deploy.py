@@ -169,7 +169,8 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
         return objects
     kept = {old.source.get("blob")}
     if "chunks" in old.source:
-        kept.update(tree.entries(store.tree, Oid(str(old.source["chunks"]))).values())
+        root = Oid(str(old.source["chunks"]))
+        kept.update(tree.entries(store.tree, root).values(), tree.oids(store.tree, root))
     return {oid: data for oid, data in objects.items() if oid not in kept}
 
 

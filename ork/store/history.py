@@ -13,7 +13,15 @@ from ork.core import revision as grammar
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Deploy, Run
 from ork.errors import NotFound, UsageError
-from ork.store.resolve import deploy_of, head, history, resolve, workflows
+from ork.store.resolve import (
+    deploy_of,
+    has_run,
+    head,
+    history,
+    resolve,
+    workflows,
+    workflows_with_runs,
+)
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -82,8 +90,8 @@ def runs(
     states: tuple[str, ...] = (),
 ) -> Iterator[RunEntry]:  # fmt: skip
     """Yield runs, newest first: of one workflow, or of all, merged by their ids."""
-    names = [workflow] if workflow else workflows(store)
-    if workflow:
+    names = [workflow] if workflow else workflows_with_runs(store)
+    if workflow and not has_run(store, workflow):
         head(store, workflow)
     found = (entry for entry in _merge_runs(store, names)
              if not states or entry.run.state in states)  # fmt: skip

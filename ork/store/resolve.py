@@ -217,9 +217,14 @@ def _run_by_id(store: Store, prefix: str) -> Resolved:
 
 
 def workflows_with_runs(store: Store) -> list[str]:
-    """Return the names of workflows that have runs; one look-up per workflow, not per run."""
-    return [name for name in workflows(store)
-            if next(iter(store.refs(f"numbers/{name}/")), None) is not None]  # fmt: skip
+    """Return the names of workflows that have runs, also of those that were never deployed."""
+    unattached = {name.partition("/")[0] for name, _ in store.refs("unattached/")}
+    return [name for name in sorted({*workflows(store), *unattached}) if has_run(store, name)]
+
+
+def has_run(store: Store, workflow: str) -> bool:
+    """Say whether a workflow, deployed or not, has any runs."""
+    return next(iter(store.refs(f"numbers/{workflow}/")), None) is not None
 
 
 def _runs_starting(store: Store, workflow: str, prefix: str) -> Iterator[tuple[str, Oid]]:
@@ -312,6 +317,9 @@ def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
 def _unknown(store: Store, name: str) -> NotFound:
     if name.endswith((".yaml", ".yml", ".json")):
         return NotFound(f"no file and no workflow named {name!r}")
+    if has_run(store, name):
+        hint = f"`ork runs {name}` lists them, `ork deploy FILE` deploys it"
+        return NotFound(f"{name} was never deployed; its runs are unattached", hint=hint)
     names = workflows(store)
     if not names:
         return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",

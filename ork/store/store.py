@@ -8,6 +8,7 @@ file and no command line. Refs (docs/format.md):
     runs/WORKFLOW/RUN-ID        -> Run        ids begin with the time
     numbers/WORKFLOW/NNNNNNNNNN -> Run        the pin of run #N; names its id, never moves
     active/RUN-ID/TASK          -> TaskRun    while the run goes on; `.run` is the run itself
+    unattached/WORKFLOW/RUN-ID  -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY                -> Blob       how the runs of a deploy went; can be rebuilt
     ops                         -> Operation  the newest; the chain is the reflog and the undo log
 """

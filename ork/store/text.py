@@ -14,14 +14,15 @@ from ork.core.canonical import Json, Oid, hash_bytes
 from ork.core.objects import Blob, encode_object
 from ork.store.store import Store
 
+BLOB_BYTES_MAX = 65536
 CHUNK_BYTES_MIN = 4096
-CHUNK_BYTES_MAX = 65536
-CUT_MASK = 0x7F  # one line in 128
+CHUNK_BYTES_MAX = 16384
+CUT_MASK = 0x3F  # one line in 64
 
 
 def split_text(text: bytes) -> tuple[dict[str, Json], dict[Oid, bytes]]:
     """Return the `source` entries of a deploy for this text, and the objects that hold it."""
-    if len(text) <= CHUNK_BYTES_MAX:
+    if len(text) <= BLOB_BYTES_MAX:
         data = encode_object(Blob(text))
         return {"blob": hash_bytes(data)}, {hash_bytes(data): data}
     objects: dict[Oid, bytes] = {}

@@ -22,7 +22,10 @@ def test_code_that_is_missing_or_no_python(etl, edit, golden):
     etl.write("tasks/elt.py", "def extract(:\n    pass\n")
     result = etl("check", "etl.yaml")
     assert result.code == 1
-    golden("check/no_python.txt", result.out)
+    message, source, caret = result.out.splitlines()
+    assert message.startswith("tasks/elt.py:1:13: not valid Python: ")  # and what Python says
+    assert source == "    1 | def extract(:"
+    assert caret.index("^") == source.index(":")
 
 
 def test_what_cannot_be_read_as_a_file(ork):

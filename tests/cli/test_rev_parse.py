@@ -1,7 +1,6 @@
 """ork rev-parse"""
 
 
-
 def test_revisions_become_oids(history, golden):
     result = history("rev-parse", "etl", "etl~1", "etl^{snapshot}", "etl:load", "etl:load.sh",
                      "etl:", "file:etl.yaml")  # fmt: skip

@@ -137,12 +137,12 @@ def plain_chunks(text):
     """The rule of the page, in the words of the page."""
     chunks, chunk = [], b""
     for line in re.findall(rb"[^\n]*\n|[^\n]+", text):
-        for piece in [line[at : at + 65536] for at in range(0, len(line), 65536)]:
-            if len(chunk) + len(piece) > 65536:
+        for piece in [line[at : at + 16384] for at in range(0, len(line), 16384)]:
+            if len(chunk) + len(piece) > 16384:
                 chunks.append(chunk)
                 chunk = b""
             chunk += piece
-            if len(chunk) >= 4096 and crc32(piece) & 127 == 0:
+            if len(chunk) >= 4096 and crc32(piece) & 63 == 0:
                 chunks.append(chunk)
                 chunk = b""
     return [*chunks, chunk] if chunk else chunks

@@ -12,7 +12,7 @@ from ork.core import tree
 from ork.store.store import Store
 from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text, split_text
 
-KIB64 = 65536
+KIB16, KIB64 = 16384, 65536
 
 
 def kept(text):
@@ -36,13 +36,13 @@ def by_the_rule(text):
     lines = [line + b"\n" for line in text.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     for line in lines:
-        pieces = [line[at : at + KIB64] for at in range(0, len(line), KIB64)]
+        pieces = [line[at : at + KIB16] for at in range(0, len(line), KIB16)]
         for piece in pieces:
-            if len(chunk) + len(piece) > KIB64:
+            if len(chunk) + len(piece) > KIB16:
                 found.append(chunk)
                 chunk = b""
             chunk += piece
-            if len(chunk) >= 4096 and crc32(piece) % 128 == 0:
+            if len(chunk) >= 4096 and crc32(piece) % 64 == 0:
                 found.append(chunk)
                 chunk = b""
     return [*found, chunk] if chunk else found
@@ -58,7 +58,7 @@ def yaml(tasks, seed=0):
 
 
 def test_the_numbers_are_those_of_the_format():
-    assert (CHUNK_BYTES_MIN, CHUNK_BYTES_MAX, CUT_MASK) == (4096, 65536, 127)
+    assert (CHUNK_BYTES_MIN, CHUNK_BYTES_MAX, CUT_MASK) == (4096, 16384, 63)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, KIB64 - 1, KIB64])
@@ -71,14 +71,15 @@ def test_a_text_of_up_to_64_kib_is_one_blob(size):
 def test_a_longer_text_is_a_tree_of_chunks():
     store, source = kept(b"x" * (KIB64 + 1))
     assert source.keys() == {"chunks"}
-    assert tree.entries(store.tree, source["chunks"]).keys() == {"00000000", "00000001"}
+    names = tree.entries(store.tree, source["chunks"])
+    assert list(names) == [f"0000000{number}" for number in range(5)]
 
 
 lines = st.lists(
     st.one_of(
         st.binary(max_size=300),
         st.sampled_from([b"", b"\r", b"a\rb", b"\x0b\x0c\x1c\x1d\x1e\x85", b"x" * 3000, b"same"]),
-        st.integers(KIB64 - 2, 2 * KIB64 + 2).map(lambda size: b"l" * size),
+        st.integers(KIB16 - 2, 2 * KIB64 + 2).map(lambda size: b"l" * size),
     ),
     max_size=60,
 )
@@ -93,7 +94,7 @@ def test_every_text_comes_back_and_is_cut_by_the_rule(texts, end, last, times):
     assert join_text(store, source) == text
     if len(text) > KIB64:
         assert chunks(text) == by_the_rule(text)
-        assert all(0 < len(chunk) <= KIB64 for chunk in chunks(text))
+        assert all(0 < len(chunk) <= KIB16 for chunk in chunks(text))
 
 
 def test_the_same_text_is_cut_the_same_with_and_without_carriage_returns_elsewhere():
@@ -126,4 +127,4 @@ def test_one_edit_in_three_megabytes_adds_less_than_64_kib(edit):
 def test_a_large_line_of_json_is_cut_as_well():
     text = b'{"tasks": {' + b'"a": {}, ' * 50_000 + b"}}"
     assert b"".join(chunks(text)) == text
-    assert [len(chunk) for chunk in chunks(text)[:-1]] == [KIB64] * (len(text) // KIB64)
+    assert [len(chunk) for chunk in chunks(text)[:-1]] == [KIB16] * (len(text) // KIB16)

@@ -39,9 +39,9 @@ def command(
 
     One task's log comes as it is, byte for byte; several follow each other, each under its name.
 
-    With -f it goes on until the task, or the run, has ended, from one attempt to the next, and waits
-    for a task that has not started. The lines of several tasks then come as they are printed, each
-    with the name of its task before it.
+    With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
+    waits for a task that has not started. The lines of several tasks then come as they are printed,
+    each with the name of its task before it.
 
     \b
     Example:

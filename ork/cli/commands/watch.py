@@ -29,7 +29,8 @@ def command(
     Example:
         ork watch etl#57
     """
-    from ork.cli.running import EXIT_CODES, follow, summary
+    from ork.cli.run_options import exit_code
+    from ork.cli.running import follow, summary
     from ork.runner.watch import finished, watch
     from ork.store.contents import find_run
     from ork.store.resolve import resolve, run_of_id
@@ -50,4 +51,4 @@ def command(
         except KeyboardInterrupt:
             session.say([("note: ", "warning"), f"{run.workflow}#{run.number} goes on"])
             raise
-    raise typer.Exit(EXIT_CODES.get(end.run.state, 1))
+    raise typer.Exit(exit_code(end.run.state, timed_out=end.timed_out))

@@ -66,7 +66,7 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
     rows = draw(graph.needs, box=box)
     if graph.states is None:
         for row in rows:
-            yield [row.prefix, *([" ", (row.name, "name")] if row.name else [])]
+            yield [row.prefix, " ", (row.name, "name")] if row.name else [row.prefix]
         return
     all_rows = list(rows)
     width = max((len(r.prefix) + 1 + len(r.name) for r in all_rows if r.name), default=0)

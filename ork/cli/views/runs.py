@@ -33,7 +33,8 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         yield [
             (store.short(run.snapshot), "oid"), "  ", (f"{name:<12}", "name"), "  ",
             (f"{run.state:<11}", run.state), "  ", (f"{time:<14}", "time"), "  ",
-            f"{words.duration(run.seconds):>7}", *(["  ", run.reason] if run.reason else []),
+            f"{words.duration(run.seconds):>7}", *([] if run.deploy else ["  unattached"]),
+            *(["  ", run.reason] if run.reason else []),
         ]  # fmt: skip
 
 
@@ -45,8 +46,8 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
     yield [("state    ", "label"), (run.state, run.state),
            *([" - ", run.reason] if run.reason else [])]  # fmt: skip
     yield [("snapshot ", "label"), (snapshot, "oid")]
-    if run.deploy:
-        yield [("deploy   ", "label"), store.short(run.deploy) if session.width else run.deploy]
+    deploy = run.deploy and (store.short(run.deploy) if session.width else run.deploy)
+    yield [("deploy   ", "label"), deploy or "none: the snapshot was run unattached"]
     yield [("author   ", "label"), f"{run.author} on {run.host}"]
     if details.params:
         yield [("params   ", "label"), json.dumps(details.params, ensure_ascii=False)]

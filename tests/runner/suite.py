@@ -1,0 +1,183 @@
+"""A project whose commands run in processes of their own, which may be killed, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ork.core.canonical import Oid
+from ork.core.objects import Deploy, Operation, Run, Snapshot, TaskRun, Tree
+from ork.store import place
+from ork.store.resolve import find_run, task_runs
+from ork.store.store import Store
+
+SECONDS_MAX = 30  # nothing here takes a second on an idle machine
+MAIN = "import sys\nfrom ork.cli.app import entry\n{patch}\nentry()\n"
+
+
+class Project:
+    """A folder with workflows; ork runs in it as a child, marked so that its children are found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"mark-{secrets.token_hex(8)}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ORK_")}
+        return {
+            **kept, "TEST_MARK": self.mark, "HOME": str(self.folder), "TZ": "UTC", "TERM": "dumb",
+            "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+            "ORK_AUTHOR_NAME": "Ada", "PYTHONPATH": str(Path(place.__file__).parents[2]),
+        }  # fmt: skip
+
+    def write(self, path: str, text: str, *, executable: bool = False) -> Path:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text))
+        target.chmod(0o755 if executable else 0o644)
+        return target
+
+    def workflow(self, *tasks: str, head: str = "", path: str = "flow.yaml") -> Path:
+        body = textwrap.indent("\n".join(textwrap.dedent(task) for task in tasks), "  ")
+        return self.write(path, f"name: flow\n{textwrap.dedent(head)}\ntasks:\n{body}\n")
+
+    def start(
+        self, *argv: str, patch: str = "", failpoint: str = "", **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start a command; `patch` is Python that is executed before ork begins."""
+        environ = {**self.environ, **options.pop("environ", {})}
+        if failpoint:
+            environ["ORK_FAILPOINT"] = failpoint
+        start = ["-c", MAIN.format(patch=textwrap.dedent(patch))] if patch else ["-m", "ork"]
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen([sys.executable, *start, *argv], cwd=self.folder, text=True,
+                                env=environ, **options)  # fmt: skip
+
+    def ork(self, *argv: str, code: int | None = 0, **options: Any) -> Any:
+        """Run a command to its end; its exit code must be as expected, unless that is None."""
+        child = self.start(*argv, **options)
+        out, err = child.communicate(timeout=120)
+        done = subprocess.CompletedProcess(argv, child.returncode, out, err)
+        assert code is None or done.returncode == code, f"{argv}: {done}"
+        return done
+
+    def open(self) -> Store:
+        """Open the store as it is now, with nothing cached; the caller closes it."""
+        folder = self.folder / ".ork"
+        return Store(place.open_backend(folder, environ={}), folder=folder)
+
+    def run_of(self, number: int = 1) -> tuple[Run, dict[str, TaskRun]]:
+        """Return a run as it is recorded, and its task runs."""
+        store = self.open()
+        try:
+            _, run = find_run(store, "flow", number)
+            return run, task_runs(store, run)
+        finally:
+            store.close()
+
+    def states(self, number: int = 1) -> dict[str, str]:
+        return {name: taskrun.state for name, taskrun in self.run_of(number)[1].items()}
+
+    def output(self, task: str, number: int = 1) -> Any:
+        shown = json.loads(self.ork("outputs", f"flow#{number}", "--json").stdout)
+        return shown["data"][task]
+
+    def lines(self, path: str) -> list[str]:
+        target = self.folder / path
+        return target.read_text().split() if target.exists() else []
+
+    def log(self, task: str, attempt: int = 1, number: int = 1) -> bytes:
+        run, _ = self.run_of(number)
+        logs = self.folder / ".ork" / "logs" / "flow" / run.id
+        return (logs / f"{task}.{attempt}.log").read_bytes()
+
+    def survivors(self) -> list[int]:
+        """Return the living processes that come from this project."""
+        return marked(self.mark)
+
+
+def shell(name: str, command: str, more: str = "") -> str:
+    return f"{name}: {{executor: process, command: {json.dumps(command)}{more}}}"
+
+
+def python(name: str, function: str = "main", more: str = "", *, file: str = "code.py") -> str:
+    return f"{name}: {{executor: python, file: {file}, function: {function}{more}}}"
+
+
+def marked(mark: str) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and mark.encode() in Path(f"/proc/{name}/environ").read_bytes():
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def kill_marked(mark: str) -> None:
+    for pid in marked(mark):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def eventually(condition: Callable[[], object], seconds: float = SECONDS_MAX) -> bool:
+    """Say whether something becomes true before a generous deadline."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def told(out: str) -> list[dict[str, Any]]:
+    """Return the events that a command with --json told; a line cut short was not told."""
+    return [json.loads(line) for line in out.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def check_whole(store: Store) -> int:
+    """Read every object that a ref needs, each checked against its name; return how many."""
+    seen: set[Oid] = set()
+    waiting = [oid for _, oid in store.refs("")]
+    while waiting:
+        oid = waiting.pop()
+        if oid not in seen:
+            seen.add(oid)
+            waiting += named_in(store.read(oid))
+    return len(seen)
+
+
+def named_in(value: object) -> Iterator[Oid] | Sequence[Oid]:
+    """Return the oids that an object names."""
+    if isinstance(value, Deploy):
+        text = value.source.get("blob") or value.source["chunks"]
+        return [value.snapshot, *value.parents, Oid(str(text))]
+    if isinstance(value, Snapshot):
+        return [value.tasks, value.files]
+    if isinstance(value, Tree):
+        entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
+        return [*(Oid(str(oid)) for oid in entries), *(oid for _, oid in value.children)]
+    if isinstance(value, Run):
+        named = (value.snapshot, value.deploy, value.tasks, value.environment, value.params,
+                 value.previous)  # fmt: skip
+        return [oid for oid in named if oid]
+    if isinstance(value, TaskRun):
+        return [oid for oid in (value.task, value.inputs, value.output) if oid]
+    if isinstance(value, Operation):
+        news = [new for _, _, new in value.moves]
+        return [oid for oid in (value.parent, *news) if oid]
+    return []

@@ -1,0 +1,325 @@
+"""Kill -9 at every transition of a run: nothing told is lost, nothing recorded is done twice."""
+
+from __future__ import annotations
+
+import ast
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import ork
+from ork.runner import failpoints
+from tests.runner.suite import (
+    Project,
+    check_whole,
+    eventually,
+    kill_marked,
+    python,
+    shell,
+    told,
+)
+
+CODE = """\
+    import os, time
+    def note(name):
+        with open("done", "a") as file:
+            file.write(name + "\\n")
+    def first():
+        note("first")
+        return {"n": 1}
+    def second(n):
+        note("second")
+        return {"n": n + 1}
+    def flaky():
+        note("flaky")
+        assert os.environ["ORK_ATTEMPT"] != "1"
+    def slow():
+        note("slow")
+        time.sleep(0.25)
+"""
+AFTER_FIRST = ", depends_on: [first], inputs: {n: {ref: tasks.first.output.n}}"
+TASKS = (
+    python("first", "first"),
+    python("second", "second", AFTER_FIRST),
+    python("flaky", "flaky", ", retries: 1"),
+    python("slow", "slow"),
+    shell("left", "echo left >> done; (setsid sleep 60 &); sleep 0.2"),
+    shell("last", "echo last >> done", ", depends_on: [second, left, flaky]"),
+)
+IN_RUN = [name for name in failpoints.NAMES if name.split(".")[0] not in ("resume", "settle")]
+IN_RETRY = [name for name in failpoints.NAMES
+            if name.split(".")[0] not in ("begin", "deploy", "settle")]  # fmt: skip
+IN_SETTLE = [name for name in failpoints.NAMES if name.split(".")[0] in ("settle", "traces")]
+LATER = ["task.submitted:4", "outcome.arrived:3", "save.before:3", "save.after:3", "turn.told:4"]
+
+
+@pytest.fixture
+def flow(project: Project) -> Project:
+    project.write("code.py", CODE)
+    project.workflow(*TASKS)
+    return project
+
+
+def crash(project: Project, *argv: str, at: str, patch: str = "") -> set[str]:
+    """Run a command that dies at a failpoint; return the tasks whose success it told before."""
+    done = project.ork(*argv, failpoint=at, patch=patch, code=None)
+    assert done.returncode == -signal.SIGKILL, f"{at} was not reached: {done}"
+    return successes(done.stdout)
+
+
+def successes(out: str) -> set[str]:
+    return {e["task"] for e in told(out)
+            if e["event"] == "TaskFinished" and e["taskrun"]["state"] == "success"}  # fmt: skip
+
+
+def recorded(project: Project) -> dict[str, str]:
+    """Settle by looking, as any command does; return the states of the tasks, or nothing."""
+    listed = json.loads(project.ork("runs", "--json").stdout)["data"]
+    if not listed:
+        return {}
+    (entry,) = listed
+    assert entry["run"]["state"] in ("interrupted", "success"), entry
+    return project.states()
+
+
+def check(project: Project, acknowledged: set[str]) -> set[str]:
+    """Check all that must hold after a kill; return the tasks that are recorded as done."""
+    assert eventually(lambda: not project.survivors()), "a child outlived ork"
+    store = project.open()
+    check_whole(store)
+    store.close()
+    states = recorded(project) if (project.folder / ".ork").exists() else {}
+    done = {name for name, state in states.items() if state == "success"}
+    assert acknowledged <= done, f"told, but not recorded: {acknowledged - done}"
+    return done
+
+
+def finish(project: Project) -> None:
+    """Go on with what there is until all is done; then everything must be right."""
+    listed = json.loads(project.ork("runs", "--json").stdout)["data"]
+    if not listed:
+        project.ork("run", "flow.yaml")
+    elif listed[0]["run"]["state"] != "success":
+        project.ork("retry", "flow#1")
+    assert set(project.states().values()) == {"success"}
+    check(project, set())
+    folder = project.folder / ".ork"
+    assert list((folder / "code").iterdir() if (folder / "code").exists() else ()) == []
+
+
+def once(project: Project, tasks: set[str]) -> None:
+    """Check that these tasks ran once, and `flaky` once for each attempt."""
+    counts = Counter(project.lines("done"))
+    again = {name: counts[name] for name in tasks if counts[name] != 1 + (name == "flaky")}
+    assert again == {}, f"recorded as done, and done again: {again}"
+
+
+def test_every_failpoint_is_named_and_every_name_is_used() -> None:
+    used = Counter()
+    for path in Path(failpoints.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "failpoint":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant), f"{path.name}:{node.lineno}"
+                used[name.value] += 1
+    assert set(used) == set(failpoints.NAMES)
+    assert max(used.values()) == 1, "a name stands for one place"
+    assert {*IN_RUN, *IN_RETRY, *IN_SETTLE} == set(failpoints.NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [*IN_RUN, *LATER])
+def test_a_run_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
+    flow.ork("init")
+    acknowledged = crash(flow, "run", "flow.yaml", "-j", "3", "--json", at=at)
+    done = check(flow, acknowledged)
+    finish(flow)
+    once(flow, done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [*IN_RETRY, "outcome.arrived:2", "save.after:2"])
+def test_a_retry_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
+    first = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:3")
+    done = check(flow, first)
+    second = crash(flow, "retry", "flow#1", "-j", "2", "--json", at=at)
+    done |= check(flow, first | second)
+    finish(flow)
+    once(flow, done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", IN_SETTLE)
+def test_a_command_that_is_killed_while_it_settles_leaves_it_to_the_next(
+    flow: Project, at: str
+) -> None:
+    first = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="save.after:3")
+    crash(flow, "runs", at=at)
+    done = check(flow, first)
+    finish(flow)
+    once(flow, done)
+
+
+@pytest.mark.slow
+def test_traces_that_a_killed_command_left_are_removed_by_the_next_run(flow: Project) -> None:
+    crash(flow, "run", "flow.yaml", at="traces.before")
+    folder = flow.folder / ".ork"
+    assert list((folder / "code").iterdir())
+    assert flow.run_of()[0].state == "success"
+    (folder / "locks" / f"{flow.run_of()[0].id}.stop").write_text("..")
+    flow.ork("run", "flow")
+    assert list((folder / "code").iterdir()) == list((folder / "locks").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_request_to_stop_that_came_too_late_does_not_stop_the_retry(flow: Project) -> None:
+    flow.workflow(shell("once", "test -e fixed"))
+    flow.ork("run", "flow.yaml", code=1)
+    (flow.folder / ".ork" / "locks" / f"{flow.run_of()[0].id}.stop").write_text("..")
+    flow.write("fixed", "")
+    flow.ork("retry", "flow#1")
+
+
+@pytest.mark.slow
+def test_what_was_in_flight_is_told(flow: Project) -> None:
+    flow.workflow(shell("quick", "true"), shell("long", "touch here; sleep 60"),
+                  shell("never", "true", ", depends_on: [long]"))  # fmt: skip
+    child = flow.start("run", "flow.yaml", "-j", "2")
+    assert eventually((flow.folder / "here").exists)
+    assert eventually(lambda: flow.states().get("long") == "running")
+    child.kill()
+    child.communicate()
+    said = flow.ork("runs")
+    assert "flow#1 was interrupted: ork was killed while long ran" in said.stderr
+    assert flow.states() == {"quick": "success", "long": "interrupted", "never": "pending"}
+    assert "interrupted: ork" not in flow.ork("runs").stderr, "told once"
+
+
+@pytest.mark.slow
+def test_no_child_outlives_ork(project: Project) -> None:
+    project.write("code.py", """\
+        import subprocess, time
+        def main():
+            subprocess.Popen(["setsid", "sleep", "300"])
+            open("py", "w").close()
+            time.sleep(300)
+    """)  # fmt: skip
+    project.workflow(python("py"), shell("sh", "(setsid setsid sleep 300 &) ; touch sh; sleep 300"),
+                     shell("deaf", "trap '' TERM HUP; touch deaf; sleep 300; sleep 300"))  # fmt: skip
+    child = project.start("run", "flow.yaml", "-j", "3")
+    assert eventually(lambda: all((project.folder / n).exists() for n in ("py", "sh", "deaf")))
+    assert eventually(lambda: len(project.survivors()) >= 7), "ork, the tasks, their children"
+    child.kill()
+    child.communicate()
+    assert eventually(lambda: not project.survivors())
+
+
+@pytest.mark.slow
+def test_a_living_run_is_left_alone(project: Project) -> None:
+    project.workflow(shell("long", "touch here; until test -e stop; do sleep 0.02; done"))
+    child = project.start("run", "flow.yaml")
+    assert eventually((project.folder / "here").exists)
+    assert "interrupted" not in project.ork("runs").stdout
+    project.write("stop", "")
+    child.communicate()
+    assert child.returncode == 0
+
+
+def test_a_library_that_retries_settles_first(project: Project) -> None:
+    project.workflow(shell("once", "touch here; test -e fixed || sleep 60"))
+    child = project.start("run", "flow.yaml")
+    assert eventually((project.folder / "here").exists)
+    child.kill()
+    child.communicate()
+    project.write("fixed", "")
+    store = ork.open(project.folder)
+    *_, last = ork.retry(store, "flow#1")
+    store.close()
+    assert last.run.state == "success"  # type: ignore[union-attr]
+
+
+# Each guard is needed: without it, what it guards against is seen by the checks above.
+
+TELLS_FIRST = """\
+    import os
+    from ork.runner import loop, record
+    before = loop.Loop.turn
+    saving = record.Record.save
+    def turn(self):
+        self.told += self.events
+        kept, self.events = self.events, []
+        yield from before(self)
+    def save(self, changed, objects):
+        if any(t.state == "success" for t in changed.values()):
+            import time
+            time.sleep(2)
+        saving(self, changed, objects)
+    record.Record.save = save
+    outcome = loop.Loop._finish
+    def finish(self, name, taskrun, events):
+        outcome(self, name, taskrun, self.told)
+    loop.Loop._finish = finish
+    saved = loop.Loop._saved
+"""
+
+
+@pytest.mark.slow
+def test_without_recording_first_the_check_sees_what_was_lost(flow: Project) -> None:
+    patch = TELLS_FIRST
+    acknowledged = crash(flow, "run", "flow.yaml", "-j", "1", "--json", at="save.before",
+                         patch=patch)  # fmt: skip
+    with pytest.raises(AssertionError, match="told, but not recorded"):
+        check(flow, acknowledged)
+
+
+@pytest.mark.slow
+def test_without_the_lock_a_living_run_is_settled(project: Project) -> None:
+    project.workflow(shell("long", "touch here; until test -e stop; do sleep 0.02; done"))
+    child = project.start("run", "flow.yaml")
+    assert eventually((project.folder / "here").exists)
+    project.ork("runs", patch="import fcntl; fcntl.flock = lambda *_: None")
+    assert project.run_of()[0].state == "interrupted"
+    project.write("stop", "")
+    child.communicate()
+    assert child.returncode == 5, "the owner sees that its record was taken away"
+
+
+@pytest.mark.slow
+def test_without_the_guard_children_outlive_ork(project: Project) -> None:
+    project.workflow(shell("sh", "touch sh; sleep 300"))
+    patch = "from ork.executors import child; child.os = __import__('types').SimpleNamespace()"
+    patch = "from ork.executors.child import Guard; Guard._SCRIPT = 'exit 0'"
+    child = project.start("run", "flow.yaml", patch=patch)
+    assert eventually((project.folder / "sh").exists)
+    child.kill()
+    child.communicate()
+    assert not eventually(lambda: not project.survivors(), seconds=2)
+    kill_marked(project.mark)
+
+
+@pytest.mark.slow
+def test_without_what_is_kept_successes_are_repeated(flow: Project) -> None:
+    acknowledged = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:4")
+    done = check(flow, acknowledged)
+    patch = """\
+        from dataclasses import replace
+        from ork.runner import api
+        api._kept = lambda store, run, selection: {
+            name: replace(t, state="pending", output=None)
+            for name, t in api.task_runs(store, run).items()}
+    """
+    flow.ork("retry", "flow#1", patch=patch)
+    assert done
+    with pytest.raises(AssertionError, match="done again"):
+        once(flow, done)
+
+
+@pytest.mark.slow
+def test_without_cleaning_up_first_a_retry_stumbles_over_the_old_code(flow: Project) -> None:
+    flow.workflow(shell("bad", "false"))
+    crash(flow, "run", "flow.yaml", at="traces.before")
+    patch = "from ork.runner import owner; owner.remove_remains = lambda *_: None"
+    assert flow.ork("retry", "flow#1", patch=patch, code=None).returncode == 70
