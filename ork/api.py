@@ -47,10 +47,15 @@ def open(path: str | Path = ".", *, create: bool = False) -> Store:
 
 
 def deploy(
-    store: Store, path: str | Path, *, message: str | None = None, author: str | None = None
-) -> Deployed:
-    """Deploy a workflow file; `changed` of the result is False when there was nothing to do."""
-    return deploying.deploy(store, Path(path), stamp=_stamp(author), message=message)
+    store: Store, path: str | Path, *, message: str | None = None, author: str | None = None,
+    allow_secret: bool = False,
+) -> Deployed:  # fmt: skip
+    """Deploy a workflow file; `changed` of the result is False when there was nothing to do.
+
+    Raises InvalidInput when it has what is obviously a key, unless `allow_secret`.
+    """
+    return deploying.deploy(store, Path(path), stamp=_stamp(author), message=message,
+                            allow_secret=allow_secret)  # fmt: skip
 
 
 def status(store: Store, folder: str | Path = ".") -> list[FileStatus]:
@@ -100,7 +105,7 @@ def show(store: Store, revision: str) -> Definition | RunDetails:
 def run(
     store: Store, what: str | Path, *, options: Options | None = None, message: str | None = None,
     author: str | None = None, control: Control | None = None, no_deploy: bool = False,
-    with_code: str | None = None,
+    with_code: str | None = None, allow_secret: bool = False,
 ) -> Iterator[Event]:  # fmt: skip
     """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
@@ -109,7 +114,8 @@ def run(
     cancelled. See `ork.runner.api.start`.
     """
     return start(store, str(what), options=options, caller=_caller(author, control),
-                 message=message, no_deploy=no_deploy, with_code=with_code).events  # fmt: skip
+                 message=message, no_deploy=no_deploy, with_code=with_code,
+                 allow_secret=allow_secret).events  # fmt: skip
 
 
 def retry(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.runner.api import Caller, Options
-from ork.runner.loop import Control
-from ork.runner.params import parse_given
-from ork.runner.select import Selection
+
+if TYPE_CHECKING:
+    from ork.runner.api import Caller, Options
+    from ork.runner.loop import Control
 
 Jobs = Annotated[
     int | None, typer.Option("-j", "--jobs", min=1, help="Tasks at once; cores when left out.")
@@ -34,6 +34,9 @@ From = Annotated[
 Until = Annotated[
     list[str] | None, typer.Option("--until", help="Run this task and what it depends on.")
 ]
+AllowSecret = Annotated[
+    bool, typer.Option("--allow-secret", help="Keep what looks like a key or a password.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
 
 
@@ -43,6 +46,10 @@ def options_of(
     base: str | None = None,
 ) -> Options:  # fmt: skip
     """Return the options of a run from those of the command line."""
+    from ork.runner.api import Options
+    from ork.runner.params import parse_given
+    from ork.runner.select import Selection
+
     if only and (start or until):
         raise UsageError("--only excludes --from and --until")
     selection = Selection(only=tuple(only or ()), start=tuple(start or ()),
@@ -53,6 +60,8 @@ def options_of(
 
 def caller_of(session: Session, control: Control) -> Caller:
     """Return who runs, from the world of the command."""
+    from ork.runner.api import Caller
+
     return Caller(stamp=session.stamp(), now=session.now(), environ=session.world.environ,
                   control=control, token=session.world.token())  # fmt: skip
 

@@ -44,8 +44,15 @@ class Session:
 
     @property
     def new_store(self) -> Store:
-        """The store of this folder, made in the working directory when there is none."""
+        """The store of this folder, made in the root of the project when there is none."""
         return self._open(create=True)
+
+    def has_store(self) -> bool:
+        """Say whether there is a store already."""
+        from ork.store import place
+
+        folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
+        return folder is not None and folder.exists()
 
     def now(self) -> datetime:
         """Return the present moment in the user's time zone."""
@@ -136,7 +143,7 @@ class Session:
                         f"no ork store here: no .ork in {Path.cwd()} or above",
                         hint="`ork deploy FILE` makes one, so does `ork init`",
                     )
-                folder = folder or Path.cwd() / ".ork"
+                folder = folder or _project_root() / ".ork"
                 place.create(folder)
             backend = place.open_backend(folder, environ=self.world.environ)
             self._store = Store(backend, folder=folder.resolve())
@@ -152,3 +159,9 @@ class Session:
         for run in settle(store, now=self.world.clock()):
             self.say([("note: ", "warning"), f"{run.workflow}#{run.number} was interrupted: "
                       f"{run.reason}"])  # fmt: skip
+
+
+def _project_root() -> Path:
+    """Return the top of the git repository around the working directory, else that directory."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)

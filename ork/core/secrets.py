@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -64,20 +65,17 @@ _RULES = (
     ),
 )  # fmt: skip
 # A word that goes on from the left ("task-" before "sk-") is another word.
-_TOKENS = tuple((what, word, re.compile(rf"(?<![A-Za-z0-9_]){regex}"))
-                for what, word, regex in _RULES)  # fmt: skip
-
-_URL = re.compile(
-    r"""://[^\s:/@?\#"'`<>(){}\[\]\\|^$*]{0,128}   # the user, if any
-        :(?P<password>[^\s/@?\#"'`<>{}\[\]\\|^]{1,256})@
-        [A-Za-z0-9_.\[%-]""",  # the host
-    re.VERBOSE,
-)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
+_TOKEN_BEGINS = r"(?<![A-Za-z0-9_])"
+_URL = r"""(?x)
+    ://[^\s:/@?\#"'`<>(){}\[\]\\|^$*]{0,128}   # the user, if any
+    :(?P<password>[^\s/@?\#"'`<>{}\[\]\\|^]{1,256})@
+    [A-Za-z0-9_.\[%-]                          # the host"""
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*\Z"
 # Stands for a password: a variable, a format, a run of x or of something that is no letter.
-_PLACEHOLDER = re.compile(r"\$[A-Za-z_(]|%[(A-Za-z%]|\(|x+\Z|X+\Z|[*.+_~!,;=-]+\Z")
-_BLANKED = re.compile(r"[xX.]+\Z")  # what documents show instead of a key
-_LINE_END = re.compile(r"\r\n?|\n")
+_PLACEHOLDER = r"\$[A-Za-z_(]|%[(A-Za-z%]|\(|x+\Z|X+\Z|[*.+_~!,;=-]+\Z"
+_BLANKED = r"[xX.]+\Z"  # what documents show instead of a key
+_LINE_END = r"\r\n?|\n"
+_compiled = lru_cache(maxsize=None)(re.compile)  # when needed: most texts need none of them
 
 
 def find_secrets(text: str) -> list[Secret]:
@@ -88,7 +86,7 @@ def find_secrets(text: str) -> list[Secret]:
     finds = _finds(text, FINDS_MAX)[:FINDS_MAX]
     if not finds:
         return []
-    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    starts = [0, *(match.end() for match in _compiled(_LINE_END).finditer(text))]
     secrets = []
     for find in finds:
         line = bisect_right(starts, find.start)
@@ -107,7 +105,7 @@ def secret_problems(data: bytes, *, file: str) -> list[Problem]:
     secrets = find_secrets(text)
     if not secrets:
         return []
-    lines = _LINE_END.split(text)
+    lines = _compiled(_LINE_END).split(text)
     hidden = {line: hide_secrets(lines[line - 1]) for line in {one.line for one in secrets}}
     return [
         Problem(
@@ -132,7 +130,7 @@ def hide_secrets(text: str) -> str:
 def _finds(text: str, limit: int | None) -> list[_Find]:
     """Return finds, sorted, none within another: of each rule the first ones up to the limit."""
     found: list[_Find] = []
-    every = {find for rule in _TOKENS for find in islice(_tokens(text, *rule), limit)}
+    every = {find for rule in _RULES for find in islice(_tokens(text, *rule), limit)}
     every.update(islice(_urls(text), limit))
     for find in sorted(every, key=lambda one: (one.start, -one.end)):
         if not found or find.end > found[-1].end:
@@ -140,12 +138,12 @@ def _finds(text: str, limit: int | None) -> list[_Find]:
     return found
 
 
-def _tokens(text: str, what: str, word: str, pattern: re.Pattern[str]) -> Iterator[_Find]:
+def _tokens(text: str, what: str, word: str, regex: str) -> Iterator[_Find]:
     at = text.find(word)
     while at >= 0:
-        match = pattern.match(text, at)
+        match = _compiled(_TOKEN_BEGINS + regex).match(text, at)
         end = match.end() if match else at + 1
-        if match and not _BLANKED.match(text, at + len(word), end):
+        if match and not _compiled(_BLANKED).match(text, at + len(word), end):
             yield _Find(at, end, f"{what} ({_shown(text, at, end)})")
         at = text.find(word, end)
 
@@ -153,9 +151,9 @@ def _tokens(text: str, what: str, word: str, pattern: re.Pattern[str]) -> Iterat
 def _urls(text: str) -> Iterator[_Find]:
     at = text.find("://")
     while at >= 0:
-        match = _URL.match(text, at)
-        scheme = _SCHEME.search(text, max(0, at - _SCHEME_MAX), at) if match else None
-        if match and scheme and not _PLACEHOLDER.match(match["password"]):
+        match = _compiled(_URL).match(text, at)
+        scheme = _compiled(_SCHEME).search(text, max(0, at - _SCHEME_MAX), at) if match else None
+        if match and scheme and not _compiled(_PLACEHOLDER).match(match["password"]):
             start, end = scheme.start(), match.end() - 1
             yield _Find(start, end, f"a password in a URL ({_shown(text, start, end)})")
         at = text.find("://", at + 1)

@@ -12,7 +12,8 @@ from typing import Any
 
 from ork.core.canonical import Oid
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+# No two dots in a row: A..B is a range.
+NAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from ork.core import tree
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Run, Snapshot, Task, TaskRun
-from ork.errors import UsageError
+from ork.core.secrets import find_secrets
+from ork.errors import InvalidInput, UsageError
 from ork.executors.base import make
 from ork.runner import record
 from ork.runner.events import Event
@@ -23,7 +24,7 @@ from ork.runner.select import Selection, chosen, stand_ins, unchanged
 from ork.runner.target import Target, Terms, target_of
 from ork.store.compare import as_revision
 from ork.store.contents import find_run
-from ork.store.deploy import Deployed, deploy_loaded
+from ork.store.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.store.origin import author, host
 from ork.store.resolve import Resolved, resolve, run_of_id, snapshot_of, task_runs
 from ork.store.store import Stamp, Store
@@ -67,6 +68,7 @@ class Caller:
 def start(
     store: Store, what: str, *, options: Options | None = None, caller: Caller | None = None,
     message: str | None = None, no_deploy: bool = False, with_code: str | None = None,
+    allow_secret: bool = False,
 ) -> Started:  # fmt: skip
     """Prepare a run of a workflow file or of any revision.
 
@@ -85,10 +87,15 @@ def start(
     # What is wrong with the parameters is said before anything is deployed.
     declared = store.get(Snapshot, snapshot_of(store, found).oid).params
     params = settle_params(declared, options.given, recorded)
+    if not allow_secret:
+        _refuse_secrets(options.given)
     deployed = None
+    if found.loaded and no_deploy and not allow_secret:
+        refuse_secrets(store, found.loaded)
     if found.loaded and not no_deploy:
         failpoint("deploy.before")
-        deployed = deploy_loaded(store, found.loaded, stamp=caller.signed(), message=message)
+        deployed = deploy_loaded(store, found.loaded, stamp=caller.signed(), message=message,
+                                 allow_secret=allow_secret)  # fmt: skip
         failpoint("deploy.after")
         found = resolve(store, deployed.deploy, now=caller.now)
     target = target_of(store, found)
@@ -133,6 +140,16 @@ def retry(
     terms = replace(terms, timeout_s=options.timeout_s, fail_fast=options.fail_fast,
                     params=settle_params(snapshot.params, options.given, recorded))  # fmt: skip
     return Started(_run(store, target, terms, options, caller))
+
+
+def _refuse_secrets(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if secrets := find_secrets(str(value)):
+            raise InvalidInput(
+                f"the parameter {name} has what looks like {secrets[0].what}",
+                hint="it would be kept with the run: use `env: {NAME: {secret: NAME}}`; "
+                "--allow-secret keeps it",
+            )
 
 
 def _run(

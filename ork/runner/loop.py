@@ -179,7 +179,8 @@ class Loop:
         if self.halt == "timeout":
             return "failed", f"the run took longer than {self.terms.timeout_s:g} s"
         if failed:
-            return "failed", "failed: " + ", ".join(sorted(failed)[:10])
+            first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            return "failed", f"{first}: {self.states[first].reason}{more}"
         done = all(t.state in ("success", "skipped") for t in self.states.values())
         return ("success", None) if done else ("failed", "not every task succeeded")
 

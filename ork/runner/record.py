@@ -38,13 +38,11 @@ class Record:
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
-        failpoint("save.before")
         with self.store.transaction() as tx:
             tx.add_all(objects)
             new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
-        failpoint("save.after")
         self.saved.update(new)
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:

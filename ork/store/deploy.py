@@ -11,15 +11,17 @@ from ork.core import tree
 from ork.core.canonical import Json, Oid
 from ork.core.diff import Diff, summarize
 from ork.core.objects import Deploy, Snapshot
+from ork.core.secrets import find_secrets
 from ork.errors import InvalidInput, NotFound, OrkError
 from ork.store.compare import compare_with_loaded
-from ork.store.load import Loaded, load
+from ork.store.load import Loaded, load, secrets_in
 from ork.store.origin import origin_of
 from ork.store.resolve import workflows
 from ork.store.store import Stamp, Store
 from ork.store.text import split_text
 
 MESSAGE_BYTES_MAX = 64 * 1024
+MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
 STATUS_FILES_MAX = 2000
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
@@ -54,23 +56,30 @@ class FileStatus:
     summary: str = ""
 
 
-def deploy(store: Store, path: Path, *, stamp: Stamp, message: str | None = None) -> Deployed:
+def deploy(
+    store: Store, path: Path, *, stamp: Stamp, message: str | None = None,
+    allow_secret: bool = False,
+) -> Deployed:  # fmt: skip
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
     Without a message one is made from the difference. Loses no race: when another deploy of the
     workflow came first, this one becomes its child, or finds that nothing changed.
     """
-    return deploy_loaded(store, load(store, path), stamp=stamp, message=message)
+    loaded = load(store, path)
+    return deploy_loaded(store, loaded, stamp=stamp, message=message, allow_secret=allow_secret)
 
 
 def deploy_loaded(
-    store: Store, loaded: Loaded, *, stamp: Stamp, message: str | None = None
-) -> Deployed:
-    """Deploy a file that `load` has read."""
+    store: Store, loaded: Loaded, *, stamp: Stamp, message: str | None = None,
+    allow_secret: bool = False,
+) -> Deployed:  # fmt: skip
+    """Deploy a file that `load` has read; see `refuse_secrets`."""
     from ork.errors import Conflict
 
     if message is not None:
         _check_message(message)
+    if not allow_secret:
+        refuse_secrets(store, loaded, message)
     ref = f"workflows/{loaded.definition.name}"
     while True:
         parent = store.ref(ref)
@@ -79,6 +88,21 @@ def deploy_loaded(
         except Conflict:
             if store.ref(ref) == parent:
                 raise
+
+
+def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
+    """Raise InvalidInput when a deploy would keep for ever what is obviously a key.
+
+    What the head has already is not refused: nothing would be written.
+    """
+    parent = store.ref(f"workflows/{loaded.definition.name}")
+    if parent and _same(store.get(Deploy, parent), loaded):
+        return
+    if problems := secrets_in(loaded):
+        many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InvalidInput(f"{loaded.path}: {many}", problems=problems)
+    if message and (found := find_secrets(message)):
+        raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
 
 
 def status(store: Store, folder: Path) -> Iterator[FileStatus]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ork.core import snapshot
 from ork.core.canonical import Oid
+from ork.core.secrets import secret_problems
 from ork.core.snapshot import Built, CodeFile
 from ork.core.syntax import Definition, parse
-from ork.errors import InvalidInput, NotFound
+from ork.errors import InvalidInput, NotFound, Problem
 from ork.store.capture import capture
 from ork.store.store import Store
 
@@ -54,6 +55,13 @@ def check(path: Path) -> Loaded:
     files = capture(definition, path.resolve().parent, file=str(path))
     built = snapshot.build(definition.tasks, files, definition.params)
     return Loaded(path=path, text=text, definition=definition, built=built, files=files)
+
+
+def secrets_in(loaded: Loaded) -> list[Problem]:
+    """Return a complaint for each obvious key in a workflow file and in the code it calls."""
+    texts = {str(loaded.path): loaded.text}
+    texts |= {str(loaded.path.parent / path): file.data for path, file in loaded.files.items()}
+    return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
 
 
 def read_text(path: Path) -> bytes:

@@ -244,35 +244,34 @@ def test_a_library_that_retries_settles_first(project: Project) -> None:
 # Each guard is needed: without it, what it guards against is seen by the checks above.
 
 TELLS_FIRST = """\
-    import os
-    from ork.runner import loop, record
-    before = loop.Loop.turn
-    saving = record.Record.save
-    def turn(self):
+    import os, threading
+    from ork.runner import events, loop, record
+    save, turn, write = loop.Loop._save, loop.Loop.turn, record.Record.save
+    def tell_then_save(self):
         self.told += self.events
-        kept, self.events = self.events, []
-        yield from before(self)
-    def save(self, changed, objects):
-        if any(t.state == "success" for t in changed.values()):
-            import time
-            time.sleep(2)
-        saving(self, changed, objects)
-    record.Record.save = save
-    outcome = loop.Loop._finish
-    def finish(self, name, taskrun, events):
-        outcome(self, name, taskrun, self.told)
-    loop.Loop._finish = finish
-    saved = loop.Loop._saved
+        self.events = []
+        save(self)
+    def die_when_told(self):
+        for event in turn(self):
+            yield event
+            if isinstance(event, events.TaskFinished):
+                os.kill(os.getpid(), 9)
+    def write_too_late(self, changed, objects):
+        if any(taskrun.state == "success" for taskrun in changed.values()):
+            threading.Event().wait()
+        write(self, changed, objects)
+    loop.Loop._save, loop.Loop.turn = {save}, die_when_told
+    record.Record.save = write_too_late
 """
 
 
 @pytest.mark.slow
 def test_without_recording_first_the_check_sees_what_was_lost(flow: Project) -> None:
-    patch = TELLS_FIRST
-    acknowledged = crash(flow, "run", "flow.yaml", "-j", "1", "--json", at="save.before",
-                         patch=patch)  # fmt: skip
+    patch = TELLS_FIRST.format(save="tell_then_save")
+    done = flow.ork("run", "flow.yaml", "-j", "1", "--json", patch=patch, code=-signal.SIGKILL)
+    assert successes(done.stdout) == {"first"}
     with pytest.raises(AssertionError, match="told, but not recorded"):
-        check(flow, acknowledged)
+        check(flow, successes(done.stdout))
 
 
 @pytest.mark.slow
@@ -290,7 +289,6 @@ def test_without_the_lock_a_living_run_is_settled(project: Project) -> None:
 @pytest.mark.slow
 def test_without_the_guard_children_outlive_ork(project: Project) -> None:
     project.workflow(shell("sh", "touch sh; sleep 300"))
-    patch = "from ork.executors import child; child.os = __import__('types').SimpleNamespace()"
     patch = "from ork.executors.child import Guard; Guard._SCRIPT = 'exit 0'"
     child = project.start("run", "flow.yaml", patch=patch)
     assert eventually((project.folder / "sh").exists)

@@ -124,7 +124,7 @@ def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> 
     )  # fmt: skip
     done = project.run()
     assert done.run.state == "failed"
-    assert done.run.reason == "failed: bad"
+    assert done.run.reason == "bad: exited with code 3"
     expected = {"bad": "failed", "after": "upstream_failed", "later": "upstream_failed",
                 "aside": "success"}  # fmt: skip
     assert project.states() == expected

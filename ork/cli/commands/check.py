@@ -30,7 +30,8 @@ def command(
     """Say everything that is wrong in workflow files; write nothing.
 
     Reads the files and the code they call as a deploy would, without running any of it. Every
-    complaint has its file, line and column. Needs no store.
+    complaint has its file, line and column; so has what is obviously a key or a password, which a
+    deploy refuses. Needs no store.
 
     \b
     Exit codes: 0 all are good; 1 at least one is not.
@@ -55,11 +56,13 @@ def command(
 
 
 def _check(path: Path) -> Checked:
-    from ork.store.load import check
+    from ork.store.load import check, secrets_in
 
     try:
         loaded = check(path)
     except InvalidInput as error:
         problems = error.problems or (Problem(file=str(path), message=error.message),)
         return Checked(file=str(path), problems=problems)
+    if secrets := secrets_in(loaded):
+        return Checked(file=str(path), problems=tuple(secrets))
     return Checked(file=str(path), workflow=loaded.definition.name, snapshot=loaded.snapshot)

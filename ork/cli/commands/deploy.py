@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ork.cli.run_options import AllowSecret
 from ork.cli.session import Session
 
 
@@ -16,19 +17,21 @@ def command(
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
     ] = None,
+    allow_secret: AllowSecret = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Keep the present version of a workflow file and of the code it calls.
 
     The definition and its code become a snapshot, the newest of the workflow's history. When
     nothing changed since the last deploy, nothing is written: comments, key order, quoting and
-    defaults do not count. No code of the workflow is run or imported.
+    defaults do not count. No code of the workflow is run or imported. What is obviously a key or a
+    password is refused, because it would be kept for ever.
 
     \b
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.store.deploy import deploy_loaded
+    from ork.store.deploy import deploy_loaded, refuse_secrets
     from ork.store.load import check
 
     session: Session = ctx.obj
@@ -36,7 +39,12 @@ def command(
     store = session.new_store
     for loaded in checked:
         store.hold(loaded.built.objects)
-    done = [deploy_loaded(store, one, stamp=session.stamp(), message=message) for one in checked]
+        if not allow_secret:
+            refuse_secrets(store, loaded, message)
+    done = [
+        deploy_loaded(store, one, stamp=session.stamp(), message=message, allow_secret=allow_secret)
+        for one in checked
+    ]
     if as_json:
         session.print_json("deploy", done)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,6 +41,7 @@ def command(
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
+    allow_secret: shared.AllowSecret = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Run a workflow, and record exactly what ran.
@@ -61,6 +63,7 @@ def command(
     from ork.cli.running import follow, stop_on_signals
     from ork.runner.api import start
     from ork.store.compare import as_revision
+    from ork.store.load import check
 
     session: Session = ctx.obj
     if at is not None:
@@ -68,12 +71,16 @@ def command(
             raise UsageError("--at names what to run; leave the other name out")
         what = at
     what = as_revision(what)
-    store = session.new_store if what.startswith("file:") else session.store
+    is_file = what.startswith("file:")
+    if is_file and not session.has_store():
+        check(Path(what.removeprefix("file:")))  # a file that is wrong leaves no empty store behind
+    store = session.new_store if is_file else session.store
     options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
                                 only=only, start=start_at, until=until, base=base)  # fmt: skip
     with stop_on_signals() as control:
         started = start(store, what, options=options, caller=shared.caller_of(session, control),
-                        message=message, no_deploy=no_deploy, with_code=with_code)  # fmt: skip
+                        message=message, no_deploy=no_deploy, with_code=with_code,
+                        allow_secret=allow_secret)  # fmt: skip
         if started.deployed and started.deployed.changed and not as_json:
             from ork.cli.views.deploy import deploy_view
 

@@ -44,11 +44,13 @@ def command(
         summary(session, end)
     else:
         # A terminal is put in order when this ends, also when it is asked to from elsewhere.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         events = watch(store, run, clock=session.world.clock)
         try:
             end = follow(session, events, control=None, as_json=as_json)
         except KeyboardInterrupt:
             session.say([("note: ", "warning"), f"{run.workflow}#{run.number} goes on"])
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
     raise typer.Exit(exit_code(end.run.state, timed_out=end.timed_out))

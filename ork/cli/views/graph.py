@@ -29,7 +29,7 @@ PLAIN_COLOR = ("#e8eaf6", "#3949ab")  # of a definition, which has no states
 class Graph:
     """Tasks in the order in which they can run, and of a run what became of each.
 
-    `needs` names only tasks of the graph. `states` is None for a definition.
+    `states` is None for a definition.
     """
 
     title: str
@@ -45,7 +45,8 @@ class Graph:
     @property
     def edges(self) -> Iterator[tuple[str, str]]:
         """The edges, each from a task to one that depends on it."""
-        return ((below, name) for name, needs in self.needs.items() for below in needs)
+        return ((below, name) for name, needs in self.needs.items()
+                for below in needs if below in self.needs)  # fmt: skip
 
 
 def node_mark(state: str, *, box: bool) -> str:

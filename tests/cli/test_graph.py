@@ -1,0 +1,108 @@
+"""ork graph"""
+
+import json
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from ork.cli.views.graph import Graph, dot, mermaid
+from ork.cli.views.graph_svg import svg
+from ork.core.layers import layout
+
+HOSTILE = 'a"];x[<b>&\x1b[31m\\'
+
+
+def test_the_formats(history, golden):
+    golden("graph/definition.txt", history("graph", "etl").out)
+    for form in ("mermaid", "dot", "svg", "json"):
+        result = history("graph", "etl", "--format", form)
+        assert (result.code, result.err) == (0, "")
+        golden(f"graph/definition.{form}", result.out)
+    assert history("graph", "--json").out == history("graph", "--format", "json").out
+
+
+def test_a_run_shows_how_it_went(ran, golden):
+    golden("graph/run.txt", ran("graph", "etl#2").out)
+    for form in ("mermaid", "dot", "svg", "json"):
+        golden(f"graph/run.{form}", ran("graph", "etl#2", "--format", form).out)
+
+
+def test_a_file_is_drawn_without_a_store(etl):
+    assert etl("graph", "etl.yaml").out == "* extract\n* load\n"
+    assert not (etl.folder / ".ork").exists()
+
+
+def test_the_picture_goes_to_a_file(history):
+    assert history("graph", "etl", "--format", "svg", "-o", "etl.svg").out == ""
+    text = (history.folder / "etl.svg").read_text()
+    assert text == history("graph", "etl", "--format", "svg").out
+    result = history("graph", "etl", "-o", "nowhere/etl.txt")
+    assert (result.code, result.out) == (2, "")
+    assert "No such file" in result.err
+
+
+def test_lines_are_drawn_on_a_terminal_that_has_them(history, terminal):
+    assert terminal("graph", "etl", LC_ALL="C.UTF-8", NO_COLOR="1") == "● extract\n● load\n"
+    assert terminal("graph", "etl", LC_ALL="C", NO_COLOR="1") == "* extract\n* load\n"
+
+
+def test_what_cannot_be_drawn(history):
+    assert history("graph", "nope").code == 3
+    assert "did you mean" in history("graph", "elt").err
+    result = history("graph", "etl", "--format", "png")
+    assert result.code == 2
+    assert "mermaid" in result.err
+
+
+def test_names_are_data_in_every_format():
+    graph = Graph(title=HOSTILE, needs={HOSTILE: (), "b": (HOSTILE,)})
+    picture = ET.fromstring("\n".join(svg(graph)))
+    shown = [node.text for node in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert shown == [HOSTILE.replace("\x1b", "^["), "b"]
+    flowchart = "\n".join(mermaid(graph))
+    assert flowchart.count('"') == 4
+    assert not {"<", "\x1b", "\\"} & set(flowchart)
+    digraph = "\n".join(dot(graph))
+    assert r'"a\"];x[<b>&^[[31m\\"' in digraph
+    assert "\x1b" not in digraph
+
+
+def test_dot_text_is_read_by_graphviz():
+    try:
+        known = subprocess.run(["dot", "-V"], capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("Graphviz is not installed")
+    assert known.returncode == 0
+    text = "\n".join(dot(Graph(title=HOSTILE, needs={HOSTILE: (), "b": (HOSTILE,)})))
+    done = subprocess.run(["dot", "-Tplain"], input=text, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_boxes_of_a_picture_do_not_overlap():
+    parts = [f"part_{index}" for index in range(12)]
+    needs = {"a": (), **{part: ("a",) for part in parts}, "z": (*parts, "a")}
+    places = layout(needs).places
+    assert len(set(places.values())) == len(needs)
+    assert all(places[below][0] < places[name][0] for name in needs for below in needs[name])
+
+
+def test_an_edge_over_a_layer_has_a_bend_in_it():
+    found = layout({"a": (), "b": ("a",), "c": ("a", "b")})
+    bends = {(start, end): len(between) for start, end, between in found.ways}
+    assert bends == {("a", "b"): 0, ("b", "c"): 0, ("a", "c"): 1}
+    (_, height), = next(between for start, end, between in found.ways if between)
+    assert height != found.places["b"][1]
+
+
+def test_a_task_without_an_attempt_has_its_state(ran):
+    ran.write("three.yaml", """\
+        name: three
+        tasks:
+          a: {executor: process, command: "false"}
+          b: {executor: process, command: "true", depends_on: [a]}
+        """)
+    assert ran("run", "three.yaml").code == 1
+    states = {task["name"]: task["state"]
+              for task in json.loads(ran("graph", "three#1", "--json").out)["data"]["tasks"]}
+    assert states == {"a": "failed", "b": "upstream_failed"}

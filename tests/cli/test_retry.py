@@ -1,0 +1,102 @@
+"""ork retry, cancel and outputs on the command line."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_a_retry_goes_on_and_keeps_what_succeeded(etl, edit, golden) -> None:
+    etl.write("load.sh", "#!/bin/sh\ntest -e ready && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
+              executable=True)  # fmt: skip
+    assert etl("run", "etl.yaml").code == 1
+    etl.write("ready", "")
+    done = etl("retry", "etl#1")
+    assert done.code == 0
+    golden("retry/goes_on.out", done.out)
+    golden("retry/goes_on.err", done.err)
+    golden("retry/shown.txt", etl("show", "etl#1").out)
+    golden("retry/runs.txt", etl("runs").out)
+
+
+def test_there_is_nothing_to_retry_after_a_success(etl, golden) -> None:
+    etl("run", "etl.yaml")
+    done = etl("retry")
+    assert done.code == 2
+    golden("retry/nothing.txt", done.err)
+
+
+def test_from_runs_again_although_it_succeeded(etl) -> None:
+    etl("run", "etl.yaml")
+    assert etl("retry", "etl#1", "--from", "load").code == 0
+    shown = json.loads(etl("show", "etl#1", "--json").out)["data"]["tasks"]
+    assert len(shown["extract"]["taskrun"]["attempts"]) == 1
+    assert len(shown["load"]["taskrun"]["attempts"]) == 2
+
+
+def test_only_takes_the_rest_from_an_earlier_run(etl, golden) -> None:
+    etl("run", "etl.yaml")
+    done = etl("run", "etl", "--only", "load")
+    assert done.code == 0
+    golden("run/only.out", done.out)
+    golden("run/only.err", done.err)
+
+
+def test_only_without_an_earlier_run_says_what_to_do(etl, golden) -> None:
+    done = etl("run", "etl.yaml", "--only", "load")
+    assert done.code == 2
+    golden("run/only_first.err", done.err)
+
+
+def test_an_unknown_task_is_not_found(etl) -> None:
+    etl("run", "etl.yaml")
+    done = etl("run", "etl", "--from", "lod")
+    assert done.code == 3
+    assert "did you mean load?" in done.err
+
+
+def test_outputs_of_a_run_and_of_a_task(etl, golden) -> None:
+    etl("run", "etl.yaml")
+    golden("outputs/run.txt", etl("outputs", "etl#1").out)
+    assert json.loads(etl("outputs", "etl#1:load").out) == {"loaded": 3}
+    golden("outputs/run.json", etl("outputs", "etl", "--json").out)
+
+
+def test_outputs_of_a_task_that_failed_are_not_found(etl, edit) -> None:
+    edit("tasks/etl.py", 'return {"rows": 3}', "raise ValueError('no rows')")
+    etl("run", "etl.yaml")
+    done = etl("outputs", "etl#1:extract")
+    assert done.code == 3
+    assert "ork show etl#1:extract" in done.err
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(etl, golden) -> None:
+    etl("run", "etl.yaml")
+    done = etl("cancel", "etl#1")
+    assert done.code == 2
+    golden("cancel/ended.txt", done.err)
+
+
+def test_a_run_takes_parameters(ork, golden) -> None:
+    ork.write("p.yaml", """\
+        name: p
+        params:
+          day: date
+          n: {type: int, default: 2}
+        tasks:
+          say:
+            executor: process
+            command: echo "ORK_OUTPUT:$ORK_INPUT_JSON"
+            inputs: {day: {ref: params.day}, n: {ref: params.n}}
+    """)  # fmt: skip
+    done = ork("run", "p.yaml")
+    assert done.code == 2
+    golden("run/params_missing.err", done.err)
+    assert not (ork.folder / ".ork" / "db" / "data.mdb").exists() or ork("log").code == 3
+    assert ork("run", "p.yaml", "-i", "day=2026-01-02").code == 0
+    assert json.loads(ork("outputs", "p#1:say").out) == {"day": "2026-01-02", "n": 2}
+    assert ork("run", "p#1", "-i", "n=7").code == 0
+    assert json.loads(ork("outputs", "p#2:say").out) == {"day": "2026-01-02", "n": 7}
+    golden("show/run_with_params.txt", ork("show", "p#2").out)
+    bad = ork("run", "p", "-i", "day=x", "-i", "m=1")
+    assert bad.code == 2
+    golden("run/params_wrong.err", bad.err)
