@@ -50,7 +50,8 @@ def main() -> int:
         print()
     if options.write:
         _write(["\n", *written, "\n"])
-    print(f"{missed} over budget" if missed else "all budgets hold")
+    verdict = "quick: budgets were not judged" if options.quick else "all budgets hold"
+    print(f"{missed} over budget" if missed else verdict)
     return 1 if missed else 0
 
 

@@ -75,7 +75,8 @@ def _shell(folder: Path, many: int, repeats: int) -> Iterator[Row]:
         actions["doit"] = process([sys.executable, "-m", "doit", "-n", "2"], tools)
     times = interleaved(actions, repeats)
     base = "xargs" if "xargs" in times else "ork"
-    yield Row(what=f"{many:,} x `true` by xargs -P2 (= 1)", seconds=statistics.median(times[base]))
+    what = f"{many:,} x `true` by {'xargs -P2 sh -c' if base == 'xargs' else base} (= 1)"
+    yield Row(what=what, seconds=statistics.median(times[base]))
     for name in times:
         if name != base:
             yield _against(f"{many:,} x `true` by {name}", times, name, base, "")

@@ -109,10 +109,10 @@ class Board:
         with self._lock:
             if self._rows and len(self._rows) < rows:
                 return self._graph(columns)
-            room = rows - 2
+            room = max(1, rows - 2)
             lines = [self._task([], name, columns) for name in self._failed[:room]]
             more = len(self._failed) - room
-            return [*lines, [f"and {more} more"]] if more > 0 else lines
+            return [*lines, [f"and {more} more"]][:rows] if more > 0 else lines
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
@@ -152,10 +152,12 @@ class Board:
 
     def _busy(self, room: int, columns: int) -> list[Line]:
         """Return what runs, then what ended last, the newest first."""
+        if room < 1:
+            return []
         running = list(self._running)
         shown = running[: room - 1] if len(running) > room else running
         lines = [self._task([], name, columns) for name in shown]
-        if len(running) > len(shown) and room > 0:
+        if len(running) > len(shown):
             lines.append([f"and {len(running) - len(shown)} more that run"])
         rest = max(0, room - len(lines))
         newest = [name for name, _ in zip(reversed(self._last), range(rest), strict=False)]

@@ -103,10 +103,11 @@ def cut(line: Line, columns: int) -> Line:
     for piece in line:
         text, style = (piece, "") if isinstance(piece, str) else piece
         text = visible(text).replace("\t", " ")
-        if not text.isascii() or len(text) > left:
-            text = _first_cells(text, left)
+        fits = _first_cells(text, left)
+        fitting.append((fits, style) if style else fits)
+        if len(fits) < len(text):
+            break
         left -= cells(text)
-        fitting.append((text, style) if style else text)
     return fitting
 
 
@@ -123,6 +124,8 @@ def has_boxes(environ: Mapping[str, str]) -> bool:
 
 
 def _first_cells(text: str, room: int) -> str:
+    if text.isascii():
+        return text[:room]
     for index, letter in enumerate(text):
         room -= _cells_of(letter)
         if room < 0:

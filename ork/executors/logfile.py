@@ -61,26 +61,33 @@ class Log:
 
     def _keep(self, data: bytes) -> None:
         if not self._full:
-            if len(data) <= self._room:
+            if 2 * len(data) <= self._room:  # else this is where the head ends
                 self._append(data)
                 return
-            # Head and tail are whole lines, but for lines longer than READ_BYTES.
-            end = data.rfind(b"\n", 0, self._room) + 1 or self._room
+            end = self._end_of_head(data)
             self._append(data[:end])
             self._full = True
             data = data[end:]
         self._tail += data
-        if len(self._tail) > 2 * TAIL_BYTES_MAX:
-            self._dropped += len(self._tail) - TAIL_BYTES_MAX
-            del self._tail[:-TAIL_BYTES_MAX]
+        surplus = len(self._tail) - TAIL_BYTES_MAX - self._room
+        if surplus > TAIL_BYTES_MAX:  # not for each piece: the rest moves
+            self._dropped += surplus
+            del self._tail[:surplus]
+
+    def _end_of_head(self, data: bytes) -> int:
+        """Return how much of the data is still head: whole lines, unless they are endless."""
+        end = data.rfind(b"\n", 0, self._room) + 1
+        if end == 0 and (self._last != b"\n" or b"\n" not in data):
+            return self._room
+        return end
 
     def _end(self) -> bytes:
         """Return what follows the head."""
         tail, self._tail = bytes(self._tail), bytearray()
-        surplus = max(0, len(tail) - TAIL_BYTES_MAX)
+        surplus = max(0, len(tail) - TAIL_BYTES_MAX - self._room)
         if not surplus and not self._dropped:
             return tail
-        begin = tail.find(b"\n", surplus, surplus + READ_BYTES) + 1 or surplus
+        begin = tail.find(b"\n", surplus, surplus + TAIL_BYTES_MAX // 16) + 1 or surplus
         new_line = b"" if self._last == b"\n" else b"\n"
         words = b"[ork: %d bytes of this log were dropped here]\n" % (self._dropped + begin)
         return new_line + words + tail[begin:]
@@ -100,7 +107,7 @@ class Log:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:
             self._full = True  # perhaps there is room when the attempt ends
-            self._last = b""
+            self._room, self._last = 0, b""
             self._dropped += len(view)
 
 

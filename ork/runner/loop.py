@@ -22,6 +22,7 @@ from ork.core.plan import Plan
 from ork.errors import InvalidInput
 from ork.executors.base import Executor
 from ork.runner import prepare, record
+from ork.runner.brake import NEVER, Brake
 from ork.runner.environment import describe
 from ork.runner.events import (
     Event,
@@ -39,8 +40,6 @@ from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
 RETRY_DELAY_SECONDS_MAX = 3600.0
-LINGER_SECONDS = 2.0  # after the first request to stop, tasks may end by themselves this long
-GRACE_SECONDS = 3.0  # then they are asked, and after this killed
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 STOPPED = "the run was stopped"
 
@@ -92,10 +91,7 @@ class Loop:
         self.told: list[Event] = []  # those that may be told now
         self.objects: dict[Oid, bytes] = {}
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
-        self.halt: str | None = None  # why nothing more is started: user, timeout, failure
-        self.stops_seen = 0
-        self.ask_at: float | None = None  # when running tasks are asked to end
-        self.end_at = float("inf")  # when the run has taken too long
+        self.brake = Brake()
         self.owned = False
         limit = target.settings.get("max_parallel")
         self.slots = min(executor.slots, limit) if isinstance(limit, int) else executor.slots
@@ -107,7 +103,7 @@ class Loop:
         around = self._object(describe(python))
         self.clock = time.monotonic()
         if terms.timeout_s is not None:
-            self.end_at = self.clock + terms.timeout_s
+            self.brake.end_at = self.clock + terms.timeout_s
         pin = Run(
             id="", workflow=target.workflow, number=0, snapshot=target.snapshot,
             deploy=target.deploy, state="running", trigger=terms.trigger, author=stamp.author,
@@ -159,14 +155,14 @@ class Loop:
         states = [taskrun.state for taskrun in self.states.values()]
         counts = {state: states.count(state) for state in sorted(set(states))}
         return RunFinished(oid=oid, run=self.record.run, states=counts,
-                           timed_out=self.halt == "timeout")  # fmt: skip
+                           timed_out=self.brake.reason == "timeout")  # fmt: skip
 
     def abandon(self) -> None:
         """Leave no child and no run without an end, whatever happened."""
         self.executor.close()
         if not self.owned:
             return
-        self.halt = self.halt or "user"
+        self.brake.pull("user", NEVER)
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running"):
                 self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
@@ -174,9 +170,9 @@ class Loop:
 
     def _verdict(self) -> tuple[str, str | None]:
         failed = [name for name, taskrun in self.states.items() if taskrun.state == "failed"]
-        if self.halt == "user":
+        if self.brake.reason == "user":
             return "cancelled", "stopped by the user"
-        if self.halt == "timeout":
+        if self.brake.reason == "timeout":
             return "failed", f"the run took longer than {self.terms.timeout_s:g} s"
         if failed:
             first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -188,7 +184,7 @@ class Loop:
         now = time.monotonic()
         while self.delayed and self.delayed[0][0] <= now and len(self.running) < self.slots:
             self._start(heappop(self.delayed)[1], events)
-        while len(self.running) < self.slots and not self.halt:
+        while len(self.running) < self.slots and not self.brake.reason:
             name = self.plan.next()
             if name is None:
                 return
@@ -239,10 +235,8 @@ class Loop:
     def _wait(self) -> tuple[str, Outcome] | Saved | None:
         """Return the next message, or None when it is time to look around."""
         inbox, now = self.control.inbox, time.monotonic()
-        retry_at = self.delayed[0][0] if self.delayed and not self.halt else float("inf")
-        until = min(
-            self.ask_at or float("inf"), retry_at, self.end_at, now + record.CANCEL_POLL_SECONDS
-        )
+        retry_at = self.delayed[0][0] if self.delayed else NEVER
+        until = min(retry_at, self.brake.look_at, now + record.CANCEL_POLL_SECONDS)
         if self.begun:
             until = min(until, now + QUIET_SECONDS)
         try:
@@ -251,25 +245,13 @@ class Loop:
             return None
 
     def _look_around(self, events: list[Event]) -> None:
-        """See whether the run is to stop: the user, `ork cancel`, time; act on it."""
+        """See whether the run is to stop, and act on it."""
         now = time.monotonic()
         asked = max(self.control.stops, self.record.stops_asked(now))
-        if asked > self.stops_seen:
-            self.stops_seen = asked
-            self.halt = self.halt or "user"
-            if asked > 1:
-                self.executor.stop(grace_s=0)
-            elif self.ask_at is None:
-                self.ask_at = now + LINGER_SECONDS
-        if now >= self.end_at:
-            self.halt, self.end_at = self.halt or "timeout", float("inf")
-            self.ask_at = now
-        if self.halt == "failure" and self.ask_at is None:
-            self.ask_at = now
-        if self.ask_at is not None and now >= self.ask_at:
-            self.ask_at = float("inf")
-            self.executor.stop(grace_s=GRACE_SECONDS)
-        if self.halt:
+        grace = self.brake.look(now, asked)
+        if grace is not None:
+            self.executor.stop(grace_s=grace)
+        if self.brake.reason:
             self._cancel_waiting(events)
 
     def _cancel_waiting(self, events: list[Event]) -> None:
@@ -304,7 +286,7 @@ class Loop:
             after = replace(after, output=oid)
         elif state == "failed":
             after = replace(after, reason=(error or "failed").partition("\n")[0])
-            if self.tried[name] <= task.retries and not self.halt:
+            if self.tried[name] <= task.retries and not self.brake.reason:
                 delay = _delay(task, self.tried[name])
                 heappush(self.delayed, (time.monotonic() + delay, name))
                 self._note(name, replace(after, state="pending"))
@@ -318,7 +300,7 @@ class Loop:
         events.append(TaskFinished(task=name, taskrun=taskrun))
         ok = taskrun.state == "success"
         if taskrun.state == "failed" and self.terms.fail_fast:
-            self.halt = self.halt or "failure"
+            self.brake.fail(time.monotonic())
         for doomed, upstream in self.plan.finish(name, ok=ok):
             stopped = taskrun.state == "cancelled"
             state = "cancelled" if stopped else "upstream_failed"

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ork.core import tree
 from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Run, Snapshot, TaskRun, encode_object
+from ork.core.objects import Attempt, Run, Snapshot, TaskRun, encode_object
 from ork.errors import Conflict
 from ork.runner import owner
 from ork.runner.failpoints import failpoint
 from ork.store.history import tally
+from ork.store.logs import path_of
 from ork.store.resolve import run_of_id, task_runs
 from ork.store.store import Store, Transaction
 
@@ -154,7 +155,7 @@ def in_another_process(run: Run) -> Conflict:
 def settle(store: Store, *, now: datetime) -> list[Run]:
     """Mark runs whose owner was killed as interrupted, and return them.
 
-    Running tasks become interrupted, those that had not started stay pending.
+    Tasks that ran become interrupted, those that had not started stay pending.
     """
     settled: list[Run] = []
     if store.folder is None:
@@ -186,8 +187,7 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
     states = {}
     for name, task in tree.entries(store.tree, snapshot.tasks).items():
         before = started.get(name) or TaskRun(task=Oid(str(task)), state="pending")
-        going = before.state == "running"
-        states[name] = replace(before, state="interrupted") if going else before
+        states[name] = _as_left(store, run, name, before)
     saved = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
     last = max((a.started + timedelta(seconds=a.seconds) for t in states.values()
                 for a in t.attempts), default=run.created)  # fmt: skip
@@ -197,6 +197,25 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
                     seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
     _end(store, oid, ended, states, saved, {})
     return ended
+
+
+def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
+    """Return a task run as the death of ork left it; an attempt that was in flight becomes part.
+
+    That it began need not be recorded: then its log tells. The next attempt gets another number and
+    another log. Of its times only the last sign of life is known, the newest change of the log.
+    """
+    number = len(before.attempts) + 1
+    log = f"{run.workflow}/{run.id}/{name}.{number}.log"
+    path = path_of(store, log)
+    begun = path is not None and path.exists()
+    if before.state != "running" and not (before.state == "pending" and begun):
+        return before
+    seen = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path and begun else run.created
+    attempt = Attempt(number=number, state="interrupted", started=seen, seconds=0,
+                      error="ork was killed", log=log if begun else None)  # fmt: skip
+    return replace(before, state="interrupted", attempts=(*before.attempts, attempt),
+                   reason="ork was killed")  # fmt: skip
 
 
 def _end(

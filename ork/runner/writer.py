@@ -22,7 +22,7 @@ from ork.runner.record import Record
 class Saved:
     """A batch is durable, or could not be made so."""
 
-    error: BaseException | None
+    error: Exception | None
 
 
 class Writer:
@@ -58,5 +58,5 @@ class Writer:
                 self._record.save(*batch)
                 failpoint("save.after")
                 self._inbox.put(Saved(None))
-            except BaseException as error:  # the loop raises it in its own thread
+            except Exception as error:  # the loop raises it in its own thread
                 self._inbox.put(Saved(error))

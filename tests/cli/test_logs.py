@@ -1,8 +1,13 @@
 """ork logs"""
 
 import json
+import subprocess
+import sys
 
 import pytest
+
+from ork.cli.views.logs import Lines, whole_lines
+from ork.store.logs import last_line, pieces
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -64,3 +69,164 @@ def test_no_run_yet(etl):
     result = etl("logs")
     assert result.code == 3
     assert "has not run" in result.err
+
+
+# -- following and tails
+
+GATED = """\
+    name: gated
+    tasks:
+      fetch:
+        executor: process
+        command: 'echo "try $ORK_ATTEMPT"; while ! test -e go; do sleep 0.02; done; test -e good'
+        retries: 1
+      load:
+        executor: process
+        command: 'printf "one\\\\ntwo"'
+        depends_on: [fetch]
+        on_upstream_failure: run
+      skipped: {executor: process, command: 'true', depends_on: [fetch]}
+"""
+
+
+@pytest.fixture
+def gated(ork):
+    """A run in another process whose first task waits for a file `go`, and fails without `good`."""
+    ork.write("gated.yaml", GATED)
+    owner = spawn(ork, "run", "gated.yaml")
+    while "start" not in owner.stderr.readline():
+        pass
+    yield ork
+    go(ork)
+    owner.communicate()
+
+
+def spawn(ork, *argv):
+    return subprocess.Popen([sys.executable, "-m", "ork", *argv], env=ork.environ, cwd=ork.folder,
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+
+
+def go(ork):
+    (ork.folder / "go").touch()
+
+
+def test_a_log_is_followed_into_the_next_attempt(gated):
+    follower = spawn(gated, "logs", "-f", "gated:fetch")
+    assert follower.stdout.readline() == "try 1\n"
+    go(gated)
+    assert follower.communicate() == ("try 2\n", "")
+    assert follower.returncode == 0
+
+
+def test_a_task_that_has_not_started_is_waited_for(gated):
+    result = gated("logs", "gated:load")
+    assert (result.code, result.out) == (3, "")
+    assert "it has not started" in result.err
+    follower = spawn(gated, "logs", "-f", "gated:load")
+    go(gated)
+    assert follower.communicate() == ("one\ntwo", "")
+    assert follower.returncode == 0
+
+
+def test_of_a_task_that_never_starts_the_reason_is_told(gated):
+    follower = spawn(gated, "logs", "-f", "gated:skipped")
+    go(gated)
+    out, err = follower.communicate()
+    assert (follower.returncode, out) == (0, "")
+    assert err == "note: gated#1:skipped has no log: fetch did not succeed\n"
+
+
+def test_lines_of_several_tasks_bear_their_names(gated):
+    follower = spawn(gated, "logs", "-f")
+    assert follower.stdout.readline() == "fetch | try 1\n"
+    go(gated)
+    lines = follower.communicate()[0].splitlines()
+    assert lines == ["fetch | try 2", "load  | one", "load  | two"]
+
+
+def test_one_attempt_is_followed_to_its_own_end(gated):
+    follower = spawn(gated, "logs", "-f", "gated:fetch", "--attempt", "1", "--json")
+    first = json.loads(follower.stdout.readline())
+    assert (first["task"], first["attempt"], first["line"]) == ("fetch", 1, "try 1")
+    go(gated)
+    assert follower.communicate() == ("", "")
+
+
+def test_a_run_that_has_ended_is_followed_at_once(ran):
+    assert ran("logs", "-f", "etl#2:load").out == ran("logs", "etl#2:load").out
+    assert ran("logs", "-f", "etl#2", "--failed").code == 2
+
+
+def test_only_the_last_lines(ran):
+    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
+    log.chmod(0o600)
+    log.write_bytes(b"".join(b"line %d\n" % n for n in range(50_000)) + b"end")
+    assert ran("logs", "etl:load", "--tail", "3").out == "line 49998\nline 49999\nend"
+    assert ran("logs", "-f", "etl:load", "--tail", "1").out == "end"
+    assert ran("logs", "etl:load", "--tail", "0").out == ""
+    assert ran("logs", "etl:load", "--tail", "60000").out == log.read_text()
+    data = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
+    assert [entry["data"] for entry in data] == ["line 49999\nend"]
+    log.unlink()
+    assert ran("logs", "etl:load").out == ""
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\na\n", b"ab\n\nc\n\n"])
+@pytest.mark.parametrize("lines", [0, 1, 2, 3, 9])
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])
+def test_the_tail_is_that_of_all_lines(tmp_path, monkeypatch, text, lines, piece_bytes):
+    monkeypatch.setattr("ork.store.logs.PIECE_BYTES", piece_bytes)
+    path = tmp_path / "log"
+    path.write_bytes(text)
+    expected = text.splitlines(keepends=True)
+    assert b"".join(pieces(path, tail=lines)) == b"".join(expected[max(0, len(expected) - lines) :])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--json",), ("--tail", "1"), ("-f",)])
+def test_a_log_larger_than_memory_is_printed(ran, options):
+    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
+    log.chmod(0o600)
+    with log.open("wb") as file:
+        file.truncate(300 << 20)
+        file.seek(0, 2)
+        file.write(b"\nend\n")
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (200 << 20,) * 2); " \
+        "from ork.cli.app import entry; entry()"  # fmt: skip
+    child = subprocess.Popen([sys.executable, "-c", limit, "logs", "etl:load", *options],
+                             env=ran.environ, cwd=ran.folder, stdout=subprocess.PIPE)  # fmt: skip
+    size, end = 0, b""
+    while part := child.stdout.read(1 << 20):
+        size, end = size + len(part), part[-20:]
+    child.stdout.close()
+    assert child.wait() == 0
+    assert b"end" in end
+    assert size > (300 << 20) or options == ("--tail", "1")
+
+
+def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
+    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
+    log.chmod(0o600)
+    log.write_bytes("a\x1b[2Jb\u202e\nlast".encode())
+    assert terminal("logs", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
+    assert terminal("logs", "-f", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
+    assert terminal("logs", "-f", "etl", "--color", "never").endswith("load    | last\n")
+
+
+def test_a_line_is_whole_before_it_is_shown():
+    lines = Lines()
+    assert lines.add(b"on") == []
+    assert lines.add(b"e\ntw") == ["one"]
+    assert lines.add("ö".encode()[:1]) == []
+    assert lines.add("ö".encode()[1:]) == []
+    assert lines.add(b"", over=True) == ["twö"]
+    assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == [b"a\n", b"bc\n", b"d"]
+
+
+def test_the_last_line_that_is_not_blank(tmp_path):
+    log = tmp_path / "log"
+    assert last_line(log) == last_line(None) == ""
+    for data, line in [(b"a\nb\n\n", "b"), (b"10%\r20%\r", "20%"), (b"x\xff", "x\ufffd"),
+                       (b"a" * 9999, "a" * 4096)]:  # fmt: skip
+        log.write_bytes(data)
+        assert last_line(log) == line

@@ -90,6 +90,7 @@ def test_bytes_without_a_value_come_out_as_they_went_in(data: bytes, places: lis
         json.dumps(TOKEN)[1:-1],
         json.dumps(TOKEN, ensure_ascii=False)[1:-1],
         repr(TOKEN)[1:-1],
+        ascii(TOKEN)[1:-1],
         repr(TOKEN.encode())[2:-1],
         base64.b64encode(TOKEN.encode()).decode(),
         base64.urlsafe_b64encode(TOKEN.encode()).decode(),

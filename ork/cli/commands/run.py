@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ork.cli import run_options as shared
 from ork.cli.session import Session
 from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.store.store import Store
 
 
 def command(
@@ -63,18 +66,12 @@ def command(
     from ork.cli.running import follow, stop_on_signals
     from ork.runner.api import start
     from ork.store.compare import as_revision
-    from ork.store.load import check
 
     session: Session = ctx.obj
-    if at is not None:
-        if what != "@":
-            raise UsageError("--at names what to run; leave the other name out")
-        what = at
-    what = as_revision(what)
-    is_file = what.startswith("file:")
-    if is_file and not session.has_store():
-        check(Path(what.removeprefix("file:")))  # a file that is wrong leaves no empty store behind
-    store = session.new_store if is_file else session.store
+    if at is not None and what != "@":
+        raise UsageError("--at names what to run; leave the other name out")
+    what = as_revision(at or what)
+    store = _store(session, what)
     options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
                                 only=only, start=start_at, until=until, base=base)  # fmt: skip
     with stop_on_signals() as control:
@@ -87,3 +84,13 @@ def command(
             session.say(*deploy_view(started.deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+
+
+def _store(session: Session, what: str) -> Store:
+    if not what.startswith("file:"):
+        return session.store
+    if not session.has_store():
+        from ork.store.load import check
+
+        check(Path(what.removeprefix("file:")))  # a file that is wrong leaves no empty store behind
+    return session.new_store

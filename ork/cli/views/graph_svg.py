@@ -93,5 +93,10 @@ def _box(name: str) -> float:
 
 def _text(text: str) -> str:
     """Return a text as XML, without the characters that XML cannot hold."""
-    text = visible(text).replace("\t", " ")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = visible(text)  # first: it spells a letter that is not seen <U+200B>
+    for letter, written in _XML.items():
+        text = text.replace(letter, written)
+    return text
+
+
+_XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": " ", "\ufffe": "?", "\uffff": "?"}

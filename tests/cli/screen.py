@@ -1,0 +1,143 @@
+"""A terminal for tests: a window of some size, and what the bytes written to it make of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+
+from ork.cli.screen import cells
+
+_TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
+
+
+class Window:
+    """The screen of a terminal: only what ork may write is understood, anything else is an error.
+
+    `lines` are the lines of the window, `above` those that have scrolled out of it.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns = rows, columns
+        self.above: list[str] = []
+        self.lines = [""] * rows
+        self.row = self.column = 0
+        self.cursor_shown = self.wraps = True
+
+    def write(self, text: str) -> None:
+        """Take in what a program wrote."""
+        end = 0
+        for found in _TOKEN.finditer(text):
+            assert found.start() == end, f"not understood: {text[end : found.start()]!r}"
+            end = found.end()
+            if found[3]:
+                self._command(found[1] + found[3], found[2])
+            elif found[0] == "\r":
+                self.column = 0
+            elif found[0] == "\n":
+                self._down()
+            else:
+                assert found[0] >= " ", f"a control character reached the terminal: {found[0]!r}"
+                self._letter(found[0])
+
+    @property
+    def text(self) -> str:
+        """All that can be seen, by scrolling back too."""
+        return "\n".join(line.rstrip() for line in [*self.above, *self.lines]).rstrip()
+
+    def _command(self, name: str, number: str) -> None:
+        if name == "A":
+            self.row = max(0, self.row - int(number))
+        elif name == "K":
+            self.lines[self.row] = self._line()[: self.column]
+        elif name == "J":
+            self.lines[self.row] = self._line()[: self.column]
+            self.lines[self.row + 1 :] = [""] * (self.rows - self.row - 1)
+        elif name in ("?h", "?l"):
+            if number == "25":
+                self.cursor_shown = name == "?h"
+            else:
+                assert number == "7"
+                self.wraps = name == "?h"
+        else:
+            assert name == "m", f"not understood: {name}"
+
+    def _letter(self, letter: str) -> None:
+        if self.column + cells(letter) > self.columns:
+            if not self.wraps:
+                return
+            self.column = 0
+            self._down()
+        line = self._line()
+        self.lines[self.row] = line[: self.column] + letter + line[self.column + 1 :]
+        self.column += cells(letter)
+
+    def _line(self) -> str:
+        return self.lines[self.row].ljust(self.column)
+
+    def _down(self) -> None:
+        if self.row < self.rows - 1:
+            self.row += 1
+        else:
+            self.above.append(self.lines.pop(0))
+            self.lines.append("")
+
+
+class Child:
+    """ork in a terminal of its own."""
+
+    def __init__(self, *argv: str, environ: dict[str, str], folder: str, rows: int = 24,
+                 columns: int = 80) -> None:  # fmt: skip
+        self._ours, theirs = os.openpty()
+        self.resize(rows, columns)
+        self.window = Window(rows, columns)
+        self.seen = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ork", *argv], stdin=theirs, stdout=theirs, stderr=theirs,
+            env={**environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}, cwd=folder,
+        )  # fmt: skip
+        os.close(theirs)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give the window another size."""
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+
+    def read_until(self, done: Callable[[str], bool]) -> None:
+        """Read until what was seen is enough, at the latest until the other end is closed."""
+        import codecs
+
+        decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        while not done(self.seen):
+            assert select.select([self._ours], [], [], 60)[0], f"nothing more after {self.seen!r}"
+            try:
+                part = os.read(self._ours, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                return
+            if not part:
+                return
+            text = decoder.decode(part)
+            self.seen += text
+            self.window.write(text)
+
+    def end(self) -> int:
+        """Read to the end, and return the exit code."""
+        self.read_until(lambda seen: False)
+        os.close(self._ours)
+        return self.process.wait()
+
+    def hang_up(self) -> int:
+        """Take the terminal away, without a signal, and return the exit code."""
+        os.close(self._ours)
+        return self.process.wait()
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)

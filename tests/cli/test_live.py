@@ -1,0 +1,291 @@
+"""The live view of a run, in a real terminal."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from ork.backends.memory import Memory
+from ork.cli.live import Board
+from ork.cli.screen import Screen, cells, cut, has_boxes
+from ork.cli.show import plain
+from ork.core.canonical import Oid
+from ork.core.objects import Attempt, Run, TaskRun
+from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.store.store import Store
+from tests.cli.screen import Child, Window
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+OID = Oid("0" * 64)
+GATED = """\
+    name: gated
+    tasks:
+      fetch: {executor: process, command: 'echo at the gate; while ! test -e go; do sleep 0.02; done'}
+      load: {executor: process, command: 'echo loading', depends_on: [fetch]}
+"""
+
+
+@pytest.fixture
+def gated(ork):
+    """A workflow whose first task waits until there is a file `go`."""
+    ork.write("gated.yaml", GATED)
+    return ork
+
+
+@pytest.fixture
+def show(ork):
+    children = []
+
+    def start(*argv, **options):
+        children.append(Child(*argv, environ=ork.environ, folder=str(ork.folder), **options))
+        return children[-1]
+
+    yield start
+    for child in children:
+        if child.process.poll() is None:
+            child.process.kill()
+            child.process.wait()
+
+
+def go(ork):
+    (ork.folder / "go").touch()
+
+
+def states(ork, run="gated#1"):
+    return json.loads(ork("graph", run, "--json").out)["data"]["tasks"]
+
+
+def test_the_graph_is_drawn_and_its_last_picture_stays(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    lines = child.window.text.split("\n")
+    assert lines[-2].split()[:3] == ["◉", "fetch", "running"]
+    assert lines[-1].split() == ["○", "load", "waiting"]
+    assert not child.window.cursor_shown
+    go(gated)
+    assert child.end() == 0
+    lines = child.window.text.split("\n")
+    assert [line.split()[:3] for line in lines[1:3]] == [["●", "fetch", "ok"], ["●", "load", "ok"]]
+    assert lines[3].startswith("gated#1 success in ")
+    assert len(lines) == 5
+    assert child.window.cursor_shown and child.window.wraps
+
+
+def test_of_a_failure_the_end_of_the_log_and_the_next_command_follow(ork, show):
+    ork.write(
+        "bad.yaml",
+        """\
+        name: bad
+        tasks:
+          flaky: {executor: process, command: 'echo try $ORK_ATTEMPT; exit 3', retries: 1}
+          after: {executor: process, command: 'true', depends_on: [flaky]}
+        """,
+    )
+    child = show("run", "bad.yaml")
+    assert child.end() == 1
+    lines = child.window.text.split("\n")
+    assert lines[1].split()[:3] == ["✗", "flaky", "FAILED"]
+    assert "attempt 2" in lines[1] and "exited with code 3" in lines[1]
+    assert lines[2].split() == ["◌", "after", "skipped", "flaky", "did", "not", "succeed"]
+    assert lines[3:6] == ["--- the end of the log of flaky", "try 2", "---"]
+    assert "ork logs bad#1:flaky" in lines[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (6, 30), (2, 10), (1, 4)])
+def test_a_graph_that_does_not_fit_leaves_nothing_but_failures(ork, show, rows, columns):
+    parts = "".join(f"  part_{n}: {{executor: process, command: 'echo {n}; test {n} -ne 7', "
+                    "depends_on: [a]}\n" for n in range(60))  # fmt: skip
+    ork.write("fan.yaml", "name: fan\ntasks:\n  a: {executor: process, command: 'true'}\n" + parts)
+    assert ork("deploy", "fan.yaml").code == 0
+    child = show("run", "fan", "-j", "4", rows=rows, columns=columns)
+    assert child.end() == 1
+    lines = child.window.text.split("\n")
+    assert not any("running" in line for line in lines), "a frame was taller than the window"
+    if rows > 2:
+        assert lines[0].startswith("✗ part_7")
+    assert not any(line.startswith("●") for line in lines)
+    assert child.window.cursor_shown
+
+
+def test_what_a_task_prints_cannot_move_the_cursor(ork, show):
+    ork.write(
+        "evil.yaml",
+        """\
+        name: evil
+        tasks:
+          evil:
+            executor: process
+            command: |
+              printf 'a\\033[2J\\033]0;title\\007\\tb\\r\\033[1mcolumn\\342\\200\\256'
+              while ! test -e go; do sleep 0.02; done
+        """,
+    )
+    child = show("run", "evil.yaml")
+    child.read_until(lambda seen: "column" in seen)
+    assert "^[[1mcolumn<U+202E>" in child.window.text
+    go(ork)
+    assert child.end() == 0
+
+
+def test_an_interrupt_shows_that_the_run_is_stopping(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    child.interrupt()
+    child.read_until(lambda seen: "stopping" in seen)
+    assert "Ctrl-C again kills" in child.window.text
+    child.interrupt()
+    assert child.end() == 130
+    assert child.window.cursor_shown
+    assert {task["state"] for task in states(gated)} == {"cancelled"}
+
+
+def test_a_run_outlives_its_terminal(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    go(gated)
+    assert child.hang_up() == 0
+    assert {task["state"] for task in states(gated)} == {"success"}
+
+
+def test_a_window_may_change_its_size(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    child.resize(2, 20)
+    child.read_until(lambda seen: "○ load" not in seen.rpartition("gated#1")[2])
+    child.resize(24, 80)
+    child.read_until(lambda seen: "○ load" in seen.rpartition("gated#1")[2])
+    go(gated)
+    assert child.end() == 0
+    assert child.window.cursor_shown
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
+    assert gated("deploy", "gated.yaml").code == 0
+    reader, writer = os.pipe()
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writer}
+    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "gated"],
+                             env=gated.environ, cwd=gated.folder, **options)  # fmt: skip
+    os.close(writer)
+    os.close(reader)
+    go(gated)
+    assert child.wait() == 0
+    assert {task["state"] for task in states(gated)} == {"success"}
+
+
+def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
+    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "gated.yaml"], text=True,
+                             env=gated.environ, cwd=gated.folder, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE)  # fmt: skip
+    lines = iter(child.stderr.readline, "")
+    assert any("start   fetch" in line for line in lines)
+    child.send_signal(signal.SIGINT)
+    assert any(line.startswith("stopping: ") for line in lines)
+    child.send_signal(signal.SIGINT)
+    assert any("stopped fetch" in line for line in lines)
+    child.stderr.close()
+    assert child.wait() == 130
+
+
+def test_a_hang_up_that_is_ignored_stays_so(gated):
+    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "gated.yaml"], text=True,
+                             env=gated.environ, cwd=gated.folder, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))  # fmt: skip
+    assert any("start   fetch" in line for line in iter(child.stderr.readline, ""))
+    child.send_signal(signal.SIGHUP)
+    go(gated)
+    child.stderr.read()
+    child.stderr.close()
+    assert child.wait() == 0
+
+
+# -- frames
+
+
+def board_of(size, *, box=True):
+    run = Run(id="x", workflow="w", number=1, snapshot=OID, deploy=None, state="running",
+              trigger="run", author="", host="", environment=None, created=NOW)  # fmt: skip
+    board = Board(Store(Memory()), None, box=box)
+    tasks = {f"task_{n}": (f"task_{n - 1}",) if n else () for n in range(size)}
+    board.note(RunStarted(run=run, tasks=tasks, slots=4))
+    return board
+
+
+def finished(name, state="success"):
+    attempt = Attempt(number=1, state=state, started=NOW, seconds=1.0)
+    taskrun = TaskRun(task=OID, state=state, attempts=(attempt,), reason="for\ta\x1b reason\n" * 9)
+    return TaskFinished(task=name, taskrun=taskrun)
+
+
+@pytest.mark.parametrize("size", [1, 5, 50, 1000])
+@pytest.mark.parametrize("rows", [1, 2, 3, 10, 50])
+def test_no_frame_is_taller_than_the_window(size, rows):
+    board = board_of(size)
+    for number in range(size):
+        name = f"task_{number}"
+        board.note(TaskStarted(task=name, attempt=1, time=NOW, log="w/x/a.1.log"))
+        if number % 3 == 0:
+            board.note(TaskRetried(task=name, attempt=1, error="no\nwhy", delay=2.0))
+        if number % 2 == 0:
+            board.note(finished(name, "failed" if number % 4 == 0 else "success"))
+        if number in (0, 1, size // 2, size - 1):
+            assert 1 <= len(board.frame(rows, 40)) <= rows
+            assert len(board.last(rows, 40)) <= rows
+
+
+def test_counts_add_up_and_are_said_once_per_word():
+    board = board_of(300)
+    board.note(TaskStarted(task="task_0", attempt=1, time=NOW, log="x"))
+    board.note(finished("task_0", "failed"))
+    board.note(finished("task_1", "upstream_failed"))
+    board.note(finished("task_2", "skipped"))
+    board.note(TaskStarted(task="task_3", attempt=1, time=NOW, log="x"))
+    assert plain(board.frame(5, 80)[0]).endswith(": 1 failed, 2 skipped, 296 waiting, 1 running")
+
+
+def test_a_line_is_cut_where_the_window_ends():
+    line = ["ab\tc", ("漢字", "dim"), "e\u0301f\x1b"]
+    assert plain(cut(line, 20)) == "ab c漢字e\u0301f^["
+    assert plain(cut(line, 7)) == "ab c漢"
+    assert plain(cut(line, 0)) == ""
+    assert cells("漢字e\u0301") == 5
+
+
+@pytest.mark.parametrize(
+    ("environ", "answer"),
+    [
+        ({"LANG": "C.UTF-8"}, True), ({"LANG": "de_DE.utf8", "LC_ALL": ""}, True),
+        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, False), ({}, False),
+    ],
+)  # fmt: skip
+def test_the_locale_says_whether_lines_can_be_drawn(environ, answer):
+    assert has_boxes(environ) is answer
+
+
+def test_the_terminal_is_put_in_order_whatever_happens(show):
+    ours, theirs = os.openpty()
+    stream = io.TextIOWrapper(io.FileIO(theirs, "w"), write_through=True)
+
+    def frame(rows, columns):
+        return [["a line"]]
+
+    screen = Screen(stream, frame, color=False)
+    screen.start()
+    with pytest.raises(ZeroDivisionError):
+        screen.end(lambda rows, columns: 1 // 0)
+    stream.close()
+    window = Window(24, 80)
+    try:
+        while part := os.read(ours, 4096):
+            window.write(part.decode())
+    except OSError:
+        pass
+    os.close(ours)
+    assert window.cursor_shown and window.wraps

@@ -1,0 +1,145 @@
+"""ork watch"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+GATED = """\
+    name: gated
+    tasks:
+      fetch: {executor: process, command: 'echo at the gate; while ! test -e go; do sleep 0.02; done'}
+      load: {executor: process, command: 'test ! -e bad', depends_on: [fetch]}
+"""
+
+
+@pytest.fixture
+def spawn(ork):
+    """Start ork in another process; what still lives at the end is killed."""
+    children = []
+
+    def start(*argv):
+        children.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "ork", *argv], env=ork.environ, cwd=ork.folder, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+        return children[-1]
+
+    yield start
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def going(ork, spawn):
+    """A run in another process; its first task waits for a file `go`."""
+    ork.write("gated.yaml", GATED)
+    owner = spawn("run", "gated.yaml")
+    until(owner.stderr, "start   fetch")
+    return owner
+
+
+def until(stream, text):
+    """Read lines until one has this text."""
+    for line in iter(stream.readline, ""):
+        if text in line:
+            return line
+    raise AssertionError(f"no line has {text!r}")
+
+
+def go(ork):
+    (ork.folder / "go").touch()
+
+
+def state(ork):
+    return json.loads(ork("runs", "--json").out)["data"][0]["run"]["state"]
+
+
+def test_a_run_is_watched_to_its_end(ork, going, spawn):
+    watcher = spawn("watch")
+    until(watcher.stderr, "run gated#1")
+    until(watcher.stderr, "start   fetch")
+    go(ork)
+    out, err = watcher.communicate()
+    assert watcher.returncode == 0
+    assert out.startswith("gated#1 success in ")
+    assert "ok      fetch" in err and "ok      load" in err
+    assert going.wait() == 0
+
+
+def test_a_run_that_fails_has_the_exit_code_of_the_run(ork, going, spawn):
+    (ork.folder / "bad").touch()
+    watcher = spawn("watch", "gated#1", "--json")
+    until(watcher.stdout, "TaskStarted")
+    go(ork)
+    events = [json.loads(line) for line in watcher.communicate()[0].splitlines()]
+    assert watcher.returncode == going.wait() == 1
+    assert [event["event"] for event in events] == [
+        "TaskFinished", "TaskStarted", "TaskFinished", "RunFinished",
+    ]  # fmt: skip
+    assert events[-1]["states"] == {"failed": 1, "success": 1}
+
+
+def test_of_a_run_that_has_ended_the_summary_is_printed(ran):
+    for run, code in (("etl#1", 0), ("etl#2", 1)):
+        result = ran("watch", run)
+        assert result.code == code
+        assert result.out.startswith(f"{run} ")
+        assert "start" not in result.err
+    assert "--- the end of the log of load" in result.err
+
+
+def test_events_of_a_run_that_has_ended_are_those_that_it_had(ork):
+    ork.write(
+        "flaky.yaml",
+        """\
+        name: flaky
+        tasks:
+          flaky: {executor: process, command: 'test $ORK_ATTEMPT = 2', retries: 1}
+          load: {executor: process, command: 'false', depends_on: [flaky]}
+          skipped: {executor: process, command: 'true', depends_on: [load]}
+        """,
+    )
+    told = ork("run", "flaky.yaml", "--json").out.splitlines()
+    watched = ork("watch", "flaky", "--json").out.splitlines()
+
+    def shape(lines):
+        events = [json.loads(line) for line in lines]
+        return [(e["event"], e.get("task"), e.get("attempt"), e.get("log")) for e in events]
+
+    assert shape(watched) == shape(told)
+
+
+def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
+    watcher = spawn("watch")
+    until(watcher.stderr, "start   fetch")
+    going.kill()
+    out, err = watcher.communicate()
+    assert watcher.returncode == 1
+    assert out.startswith("gated#1 interrupted")
+    assert "killed  fetch" in err
+    assert state(ork) == "interrupted"
+
+
+def test_an_interrupt_ends_the_watching_and_not_the_run(ork, going, spawn):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        watcher = spawn("watch")
+        until(watcher.stderr, "start   fetch")
+        os.kill(watcher.pid, number)
+        assert "gated#1 goes on" in watcher.communicate()[1]
+        assert watcher.returncode == 130
+    assert state(ork) == "running"
+    go(ork)
+    assert going.wait() == 0
+
+
+def test_what_is_not_there_cannot_be_watched(history):
+    assert history("watch", "nope").code == 3
+    assert "has not run" in history("watch", "etl").err
