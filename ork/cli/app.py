@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from ork.cli.session import Session, World
-from ork.errors import Ambiguous, InvalidInput, OrkError, UsageError
+from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 
 SECTIONS = {
     "Definitions": ("init", "check", "deploy", "status"),
@@ -25,6 +26,7 @@ SECTIONS = {
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
 BUG_EXIT_CODE = 70
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
     "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; " \
     "130 interrupted; 70 a bug in ork."  # fmt: skip
@@ -129,7 +131,9 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         # The reader of our output went away (`ork log | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None:
+            return _cannot_write(error)
         _print_bug()
         return BUG_EXIT_CODE
     finally:
@@ -140,13 +144,38 @@ def entry() -> None:
     """Start ork from the shell."""
     import gc
 
-    # A command lives shortly and makes few cycles: collecting them early only costs time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    # A command lives shortly and makes few cycles: looking for them only costs time. What lives
+    # long, a run, turns the collector on again.
+    gc.disable()
+    _open_standard_streams()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Let what was started with a closed stream (`>&-`) write to nowhere, not to our next file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _cannot_write(error: OSError) -> int:
+    """Say that the disk is full, or the terminal gone, on what is left of the two streams."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    sys.stderr.write(f"error: cannot write: {error.strerror}\n")
+    return StoreError.exit_code
 
 
 def _usage(session: Session, error: Any) -> int:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TextIO
@@ -27,6 +27,7 @@ from ork.runner.events import (
 from ork.runner.loop import Control
 
 LOG_LINES_MAX = 10
+UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 STOPPING = "stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
@@ -65,14 +66,18 @@ def follow(
 
     `control` tells whether a stop was asked. Where nobody reads any more, the run goes on unseen.
     """
-    if as_json:
-        return _json_lines(events)
-    if _is_live(session.world.environ):
-        from ork.cli.live import live
+    try:
+        if as_json:
+            return _json_lines(events)
+        if _is_live(session.world.environ):
+            from ork.cli.live import live
 
-        finished = live(session, events, control)
-    else:
-        finished = _plain_lines(session, events)
+            finished = live(session, events, control)
+        else:
+            finished = _plain_lines(session, events)
+    finally:
+        if isinstance(events, Generator):
+            events.close()  # when we fail, the run ends now, while there is a store to record it
     summary(session, finished)
     return finished
 
@@ -121,11 +126,11 @@ def _is_live(environ: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _unread_is_no_error() -> Iterator[None]:
-    """Let nothing come of a reader that went away, or a terminal: what is printed goes nowhere."""
+    """Let nothing come of a reader or a terminal that went away, of a full disk: print nowhere."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO, errno.EBADF):
+        if error.errno not in UNREAD:
             raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):

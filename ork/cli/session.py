@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ork.errors import NotFound
+from ork.errors import Corrupt, NotFound, StoreError
 
 if TYPE_CHECKING:
     from ork.cli.show import Line
@@ -156,7 +156,15 @@ class Session:
             return
         from ork.runner.record import settle
 
-        for run in settle(store, now=self.world.clock()):
+        try:
+            settled = settle(store, now=self.world.clock())
+        except Corrupt:
+            raise
+        except (OSError, StoreError) as error:
+            # A full disk or a store that may only be read: looking at it works nevertheless.
+            self.say([("note: ", "warning"), f"killed runs are shown as running: {error}"])
+            return
+        for run in settled:
             self.say([("note: ", "warning"), f"{run.workflow}#{run.number} was interrupted: "
                       f"{run.reason}"])  # fmt: skip
 

@@ -210,7 +210,7 @@ def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
     log.write_bytes("a\x1b[2Jb\u202e\nlast".encode())
     assert terminal("logs", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
     assert terminal("logs", "-f", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
-    assert terminal("logs", "-f", "etl", "--color", "never").endswith("load    | last\n")
+    assert terminal("--color=never", "logs", "-f", "etl").endswith("load    | last\n")
 
 
 def test_a_line_is_whole_before_it_is_shown():
