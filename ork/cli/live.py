@@ -112,7 +112,9 @@ class Board:
             room = max(1, rows - 2)
             lines = [self._task([], name, columns) for name in self._failed[:room]]
             more = len(self._failed) - room
-            return [*lines, [f"and {more} more"]][:rows] if more > 0 else lines
+            if more > 0:
+                lines.append([f"and {more} more that failed"])
+            return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run

@@ -104,6 +104,7 @@ class Pool(Supervisor):
             if worker.tree is attempt.tree:
                 self._hear_out(worker, attempt)
                 self._remove(worker)
+        attempt.log.close()
         try:
             create(attempt.job.log)
         except OSError:  # usually the worker has made it

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from ork.core.objects import Run
 from ork.errors import UsageError
-from ork.runner import owner
+from ork.runner import owner, record
 from ork.store.contents import find_run
 from ork.store.resolve import Resolved, run_of_id
 from ork.store.store import Store
@@ -25,9 +26,11 @@ def cancel(store: Store, found: Resolved, *, now: bool = False) -> Run:
 
 
 def wait(store: Store, run: Run) -> Run:
-    """Wait until a run has ended, or its owner has died; return the run as it is then."""
+    """Wait until a run has ended, if only because its owner has died; return it as it is then."""
     while True:
         _, last = run_of_id(store, run.workflow, run.id)
-        if last.ended is not None or not owner.is_owned(store, run):
+        if last.ended is not None or store.folder is None:
             return last
+        if not owner.is_owned(store, run):
+            record.settle(store, now=datetime.now(UTC))
         time.sleep(POLL_SECONDS)

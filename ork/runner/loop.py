@@ -6,7 +6,6 @@ are written together, so one flush serves many tasks.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +38,6 @@ from ork.runner.target import Target, Terms, place_of
 from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
-RETRY_DELAY_SECONDS_MAX = 3600.0
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 STOPPED = "the run was stopped"
 
@@ -287,7 +285,7 @@ class Loop:
         elif state == "failed":
             after = replace(after, reason=(error or "failed").partition("\n")[0])
             if self.tried[name] <= task.retries and not self.brake.reason:
-                delay = _delay(task, self.tried[name])
+                delay = prepare.delay(task, self.tried[name])
                 heappush(self.delayed, (time.monotonic() + delay, name))
                 self._note(name, replace(after, state="pending"))
                 events.append(TaskRetried(task=name, attempt=number, error=error or "failed",
@@ -344,12 +342,3 @@ class Loop:
             raise saved.error
         self.told += self.writing
         self.writing = []
-
-
-def _delay(task: Task, failed: int) -> float:
-    """Return the seconds before the next attempt: exponential, capped, with full jitter.
-
-    Without backoff the delay is the same each time, as written.
-    """
-    delay = min(task.retry_delay * task.retry_backoff ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
-    return random.uniform(0, delay) if task.retry_backoff > 1 else delay

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from ork.core import canonical
 from ork.core.canonical import Json
 from ork.core.types import convert
-from ork.errors import UsageError
+from ork.errors import InvalidInput, UsageError
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -51,6 +52,10 @@ def settle_params(
         if entry["type"] is not None:
             value, wrong = convert(value, entry["type"])
             problems += [f"the parameter {name}: {one}" for one in wrong]
+        try:
+            canonical.encode(value)
+        except InvalidInput as error:  # what no record can hold, such as NaN or half a character
+            problems.append(f"the parameter {name}: {error.message}")
         values[name] = value
     if problems:
         raise UsageError("\n".join(problems))

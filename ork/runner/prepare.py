@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from ork.errors import Corrupt
 from ork.store.store import Store
 
 LINKS_PER_FOLDER_MAX = 1000
+RETRY_DELAY_SECONDS_MAX = 3600.0
 
 
 class NotReady(Exception):
@@ -106,6 +108,15 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
         return shutil.which(chosen, path=environ.get("PATH")) or chosen
     beside = root / ".venv" / "bin" / "python"
     return str(beside) if beside.exists() else sys.executable
+
+
+def delay(task: Task, failed: int) -> float:
+    """Return the seconds before the next attempt: exponential, capped, with full jitter.
+
+    Without backoff the delay is the same each time, as written.
+    """
+    seconds = min(task.retry_delay * task.retry_backoff ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
+    return random.uniform(0, seconds) if task.retry_backoff > 1 else seconds
 
 
 def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:

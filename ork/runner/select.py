@@ -44,6 +44,10 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
         names &= {*selection.start, *graph.descendants(needs, selection.start)}
     if selection.until:
         names &= {*selection.until, *graph.ancestors(needs, selection.until)}
+    if not names:
+        raise UsageError(
+            "there is no task to run: nothing that --from names leads to what --until names"
+        )
     return names
 
 

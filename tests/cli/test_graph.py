@@ -81,7 +81,7 @@ def test_dot_text_is_read_by_graphviz():
 
 def test_boxes_of_a_picture_do_not_overlap():
     parts = [f"part_{index}" for index in range(12)]
-    needs = {"a": (), **{part: ("a",) for part in parts}, "z": (*parts, "a")}
+    needs = {"a": (), **dict.fromkeys(parts, ("a",)), "z": (*parts, "a")}
     places = layout(needs).places
     assert len(set(places.values())) == len(needs)
     assert all(places[below][0] < places[name][0] for name in needs for below in needs[name])

@@ -11,7 +11,9 @@ import pytest
 GATED = """\
     name: gated
     tasks:
-      fetch: {executor: process, command: 'echo at the gate; while ! test -e go; do sleep 0.02; done'}
+      fetch:
+        executor: process
+        command: 'echo at the gate; while ! test -e go; do sleep 0.02; done'
       load: {executor: process, command: 'test ! -e bad', depends_on: [fetch]}
 """
 

@@ -293,3 +293,15 @@ print(re.search("VmHWM:\\\\s*([0-9]+)", open("/proc/self/status").read())[1])  #
     (told,) = MARK.findall(kept)
     assert len(MARK.sub(b"", kept)) + int(told) == 200_000_000
     assert len(kept) < logfile.LOG_BYTES_MAX + 100
+
+
+def test_what_is_printed_just_before_the_end_is_in_the_log(place: Place) -> None:
+    executor = Local(4)
+    try:
+        jobs = [place.shell("head -c 60000 /dev/zero; exec printf last") for _ in range(60)]
+        futures = [executor.submit(job) for job in jobs]
+        assert all(future.result(timeout=60).state == "success" for future in futures)
+        ends = {Path(job.log).read_bytes()[60_000:] for job in jobs}
+        assert ends == {b"last"}
+    finally:
+        executor.close()

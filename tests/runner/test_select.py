@@ -65,7 +65,6 @@ def outputs(ork: Ork, run: str) -> dict[str, int]:
         (Selection(until=("d",)), "abcd"),
         (Selection(start=("b",), until=("d",)), "bd"),
         (Selection(start=("b", "c"), until=("c",)), "c"),
-        (Selection(start=("e",), until=("a",)), ""),
     ],
 )
 def test_a_selection_means_these_tasks(selection: Selection, names: str) -> None:
