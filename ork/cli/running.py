@@ -115,6 +115,8 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
         error = event.error.partition("\n")[0]
         after = f", again in {words.duration(event.delay)}" if event.delay else ", trying again"
         return [time, ("  retry   ", "cancelled"), event.task, f"  {error}{after}"]
+    if isinstance(event, TaskFinished) and event.kept:
+        return [time, ("  kept    ", "skipped"), event.task]
     if isinstance(event, TaskFinished):
         return [time, *task_line(event.task, event.taskrun, width)]
     return None

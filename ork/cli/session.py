@@ -110,11 +110,15 @@ class Session:
             sys.stdout.buffer.flush()
 
     def say(self, *lines: Line) -> None:
-        """Tell the user something that is not the answer: on standard error."""
+        """Tell the user something that is not the answer: on standard error, if anybody reads."""
         from ork.cli.show import print_lines
 
         sys.stdout.flush()
-        print_lines(lines, sys.stderr, color=self.color_on(sys.stderr))
+        try:
+            print_lines(lines, sys.stderr, color=self.color_on(sys.stderr))
+            sys.stderr.flush()
+        except OSError:  # a terminal that went away must not stop what the command does
+            pass
 
     @property
     def width(self) -> int | None:

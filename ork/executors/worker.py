@@ -185,13 +185,12 @@ class Worker:
                 raise Refused(f"{file} is no task library: {problem}") from None
             self._libraries[file] = library
         pointer = library.ork_task_run(json.dumps(inputs or {}).encode())
-        ctypes.CDLL(None).fflush(None)  # what C printed belongs to this task's log
-        if not pointer:
-            raise Refused(f"{file}: ork_task_run returned NULL")
-        try:
-            text = ctypes.string_at(pointer)
-        finally:
+        text = ctypes.string_at(pointer) if pointer else None
+        if pointer:
             library.ork_task_free(pointer)
+        ctypes.CDLL(None).fflush(None)  # what C printed belongs to this task's log
+        if text is None:
+            raise Refused(f"{file}: ork_task_run returned NULL")
         try:
             return json.loads(text.decode("utf-8"))
         except ValueError as problem:

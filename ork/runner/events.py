@@ -41,10 +41,14 @@ class TaskRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFinished:
-    """A task ended, which is recorded: success, failed, cancelled, or never started and why."""
+    """A task ended, which is recorded: success, failed, cancelled, or never started and why.
+
+    `kept`: it ended in an earlier attempt at this run, which a retry goes on with.
+    """
 
     task: str
     taskrun: TaskRun
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ class Loop:
         yield RunStarted(run=run, tasks=tasks, slots=self.slots)
         for name, taskrun in self.terms.before.items():
             if taskrun.state != "pending":
-                yield TaskFinished(task=name, taskrun=taskrun)
+                yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
