@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -10,11 +9,11 @@ import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
 from ork.cli import words
 from ork.cli.session import Session
-from ork.cli.show import Line, to_json
+from ork.cli.show import Line, to_json, unread_is_no_error
 from ork.cli.views.runs import STATE_WORDS, task_line
 from ork.runner.events import (
     Event,
@@ -27,7 +26,6 @@ from ork.runner.events import (
 from ork.runner.loop import Control
 
 LOG_LINES_MAX = 10
-UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 STOPPING = "stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
@@ -87,15 +85,15 @@ def summary(session: Session, finished: RunFinished) -> None:
     run = finished.run
     name = f"{run.workflow}#{run.number}"
     failed = _failed(session, finished)
-    with _unread_is_no_error():
+    with unread_is_no_error():
         for task in failed[:3]:
             _log_tail(session, finished, task)
-    with _unread_is_no_error():
+    with unread_is_no_error():
         took = words.duration(run.seconds)
         session.print([[(name, "name"), " ", (run.state, run.state),
                         f" in {took}: {_counts(finished.states)}"]])  # fmt: skip
         sys.stdout.flush()
-    with _unread_is_no_error():
+    with unread_is_no_error():
         also = f"`ork logs {name}:{failed[0]}` or " if failed else ""
         session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
 
@@ -126,33 +124,10 @@ def _is_live(environ: Mapping[str, str]) -> bool:
     return sys.stderr.isatty() and environ.get("TERM") != "dumb"
 
 
-@contextmanager
-def _unread_is_no_error() -> Iterator[None]:
-    """Let nothing come of a reader or a terminal that went away, of a full disk: print nowhere."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in UNREAD:
-            raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            if not _is_open(stream):
-                os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def _is_open(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-    except OSError:
-        return False
-    return True
-
-
 def _json_lines(events: Iterator[Event]) -> RunFinished:
     for event in events:
         document = {"schema": "ork.run.v1", "event": type(event).__name__, **to_json(event)}
-        with _unread_is_no_error():
+        with unread_is_no_error():
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
     assert isinstance(event, RunFinished)
@@ -166,7 +141,7 @@ def _plain_lines(session: Session, events: Iterator[Event]) -> RunFinished:
             width = min(max(map(len, event.tasks), default=0), 32)
         line = event_line(event, width, session.now())
         if line:
-            with _unread_is_no_error():
+            with unread_is_no_error():
                 session.say(line)
                 sys.stderr.flush()
     assert isinstance(event, RunFinished)

@@ -111,14 +111,12 @@ class Session:
 
     def say(self, *lines: Line) -> None:
         """Tell the user something that is not the answer: on standard error, if anybody reads."""
-        from ork.cli.show import print_lines
+        from ork.cli.show import print_lines, unread_is_no_error
 
         sys.stdout.flush()
-        try:
+        with unread_is_no_error():
             print_lines(lines, sys.stderr, color=self.color_on(sys.stderr))
             sys.stderr.flush()
-        except OSError:  # a terminal that went away must not stop what the command does
-            pass
 
     @property
     def width(self) -> int | None:

@@ -6,11 +6,13 @@ messages from a store are data: `visible` shows what could paint or confuse a te
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -30,6 +32,8 @@ _UNSAFE = re.compile(
 )
 _MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
 _PERHAPS_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}")
+
+UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def visible(text: str) -> str:
@@ -89,6 +93,29 @@ def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]
                 break
             except KeyboardInterrupt:
                 continue  # Ctrl-C is for the pager
+
+
+@contextmanager
+def unread_is_no_error() -> Iterator[None]:
+    """Let nothing come of a reader or a terminal that went away, of a full disk: print nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNREAD:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            if not _is_open(stream):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _is_open(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def to_json(value: Any) -> Any:
