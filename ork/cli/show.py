@@ -25,13 +25,13 @@ Line: TypeAlias = "list[str | tuple[str, str]]"
 
 # C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
 # letters that look like nothing.
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
-_PERHAPS_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}")
+_PERHAPS_MARKS = f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}"
 
 UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -40,8 +40,9 @@ def visible(text: str) -> str:
     """Return a text that cannot move the cursor, hide or reorder: such characters are spelt out."""
     if text.isascii() and text.isprintable():
         return text
-    text = _UNSAFE.sub(_spell, text)
-    return _PERHAPS_MARKS.sub(_count_marks, text)
+    # Compiled when first needed (and kept by `re`): most commands never see such a text.
+    text = re.sub(_UNSAFE, _spell, text)
+    return re.sub(_PERHAPS_MARKS, _count_marks, text)
 
 
 def plain(line: Line) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ork.core.objects import TaskRun
+
 LINGER_SECONDS = 2.0  # after the user's first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed
 NEVER = float("inf")
@@ -50,3 +54,25 @@ class Brake:
             self.ask_at = NEVER
             return GRACE_SECONDS
         return None
+
+
+def verdict(
+    states: Mapping[str, TaskRun], stopped: str | None, failure: str | None, *,
+    timeout_s: float | None,
+) -> tuple[str, str | None]:  # fmt: skip
+    """Return how a run ended, and why it did not succeed.
+
+    `stopped` is the reason of a brake, `failure` what went wrong in ork itself.
+    """
+    failed = [name for name, taskrun in states.items() if taskrun.state == "failed"]
+    if failure:
+        return "interrupted", f"ork could not go on: {failure}"
+    if stopped == "user":
+        return "cancelled", "stopped by the user"
+    if stopped == "timeout":
+        return "failed", f"the run took longer than {timeout_s:g} s"
+    if failed:
+        first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        return "failed", f"{first}: {states[first].reason}{more}"
+    done = all(t.state in ("success", "skipped") for t in states.values())
+    return ("success", None) if done else ("failed", "not every task succeeded")

@@ -21,7 +21,7 @@ from ork.core.plan import Plan
 from ork.errors import InvalidInput
 from ork.executors.base import Executor
 from ork.runner import prepare, record
-from ork.runner.brake import NEVER, Brake
+from ork.runner.brake import NEVER, Brake, verdict
 from ork.runner.environment import describe
 from ork.runner.events import (
     Event,
@@ -87,10 +87,12 @@ class Loop:
         self.events: list[Event] = []  # to be told when what they tell of is durable
         self.writing: list[Event] = []  # those of the batch that is being written
         self.told: list[Event] = []  # those that may be told now
-        self.objects: dict[Oid, bytes] = {}
+        self.objects: dict[Oid, bytes] = {}  # to be written with what is unsaved
+        self.sent: dict[Oid, bytes] = {}  # those of the batch that was written last
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.brake = Brake()
         self.owned = False
+        self.failure: str | None = None  # what went wrong here, not in a task
         limit = target.settings.get("max_parallel")
         self.slots = min(executor.slots, limit) if isinstance(limit, int) else executor.slots
 
@@ -144,7 +146,8 @@ class Loop:
         """Make the end of the run durable."""
         self.executor.close()
         self.writer.close()
-        state, reason = self._verdict()
+        state, reason = verdict(self.states, self.brake.reason, self.failure,
+                                timeout_s=self.terms.timeout_s)  # fmt: skip
         seconds = round(time.monotonic() - self.clock, 6)
         ended = replace(self.record.run, state=state, reason=reason, seconds=seconds,
                         ended=datetime.now(UTC))  # fmt: skip
@@ -161,22 +164,15 @@ class Loop:
         if not self.owned:
             return
         self.brake.pull("user", NEVER)
+        self.writer.close()
+        self.objects = {**self.sent, **self.objects}  # that write may have been what failed
+        while not self.control.inbox.empty():
+            if isinstance(message := self.control.inbox.get(), tuple):
+                self._outcome(*message, [])
         for name, taskrun in self.states.items():
-            if taskrun.state in ("pending", "running"):
+            if taskrun.state in ("pending", "running") and not self.failure:
                 self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
         self.end()
-
-    def _verdict(self) -> tuple[str, str | None]:
-        failed = [name for name, taskrun in self.states.items() if taskrun.state == "failed"]
-        if self.brake.reason == "user":
-            return "cancelled", "stopped by the user"
-        if self.brake.reason == "timeout":
-            return "failed", f"the run took longer than {self.terms.timeout_s:g} s"
-        if failed:
-            first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-            return "failed", f"{first}: {self.states[first].reason}{more}"
-        done = all(t.state in ("success", "skipped") for t in self.states.values())
-        return ("success", None) if done else ("failed", "not every task succeeded")
 
     def _start_ready(self, events: list[Event]) -> None:
         now = time.monotonic()
@@ -334,7 +330,7 @@ class Loop:
             return
         self.writing, self.events = self.events, []
         self.writer.write(self.unsaved, self.objects)
-        self.unsaved, self.objects = {}, {}
+        self.unsaved, self.objects, self.sent = {}, {}, self.objects
 
     def _saved(self, saved: Saved) -> None:
         self.writer.busy = False

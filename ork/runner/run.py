@@ -22,7 +22,8 @@ def run(
 
     The first event comes after the pin is durable and before any task starts. A task that fails is
     an event, not an exception. Closing the iterator early stops the run and records it as
-    cancelled. The executor is closed at the end, and no child is left.
+    cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. The executor is
+    closed at the end, and no child is left.
     """
     loop = Loop(store, target, terms or Terms(), executor,
                 os.environ if environ is None else environ, control or Control())  # fmt: skip
@@ -31,5 +32,8 @@ def run(
         while not loop.done:
             yield from loop.turn()
         yield loop.end()
+    except Exception as error:
+        loop.failure = str(error).partition("\n")[0] or type(error).__name__
+        raise
     finally:
         loop.abandon()
