@@ -113,6 +113,7 @@ class _Drawing:
     columns: list[_Lane | None] = field(init=False)
     folded: dict[str, list[_Lane]] = field(default_factory=dict)
     folded_count: int = 0
+    ended: tuple[int, bool] | None = None  # where the last task ended a lane; was it all alone
     position: dict[str, int] = field(init=False)
     dependants: dict[str, list[str]] = field(init=False)
 
@@ -141,8 +142,24 @@ class _Drawing:
         sources = {c for c, _ in arriving} | ({self.columns_max} if folded else set())
         if sources - {column}:
             yield self._link(column, sources - {column}, above, self._open() | {column}, out=False)
+        if not sources:
+            yield from self._gap(name, column)
         yield self._node(name, column)
+        alone = not sources and not self.dependants[name]
+        self.ended = None if self.dependants[name] else (column, alone)
         yield from self._leave(name, column)
+
+    def _gap(self, name: str, column: int) -> Iterator[Row]:
+        """Keep a task that begins a lane apart from the one above it, whose lane has ended there.
+
+        Tasks that have no edge at all may stand together: there is no lane to mistake them for.
+        """
+        if self.ended is None or self.ended[0] != column:
+            return
+        both_alone = self.ended[1] and not self.dependants[name]
+        if not both_alone:
+            lane = "│" if self.box else "|"
+            yield Row(" ".join(lane if other else " " for other in self.columns).rstrip())
 
     def _arriving(self, name: str) -> list[tuple[int, _Lane]]:
         return [(column, lane) for column, lane in enumerate(self.columns)
