@@ -92,6 +92,8 @@ class Surroundings:
             setattr(sys, f"__{name}__", stream)
 
     def _left(self) -> str | None:
+        if sys.modules.get("os") is not os:
+            return "threads"  # or worse: the task has taken the interpreter apart
         threading = sys.modules.get("threading")
         if threading is not None and os.getpid() == self._pid:
             main = threading.main_thread()

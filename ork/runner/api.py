@@ -115,6 +115,9 @@ def retry(
     Raises Conflict when another process goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
+    if options.given:
+        raise UsageError("a retry goes on with the parameters of the run",
+                         hint=f"`ork run {what} -i ...` runs it with others")  # fmt: skip
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:
         record.settle(store, now=caller.now)
@@ -138,7 +141,7 @@ def retry(
                       before=_kept(store, before, options.selection))  # fmt: skip
     snapshot = store.get(Snapshot, target.snapshot)
     terms = replace(terms, timeout_s=options.timeout_s, fail_fast=options.fail_fast,
-                    params=settle_params(snapshot.params, options.given, recorded))  # fmt: skip
+                    params=settle_params(snapshot.params, {}, recorded))  # fmt: skip
     return Started(_run(store, target, terms, options, caller))
 
 

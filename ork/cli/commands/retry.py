@@ -14,7 +14,6 @@ def command(
     ctx: typer.Context,
     revision: Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")] = "@",
     jobs: shared.Jobs = None,
-    inputs: shared.Inputs = None,
     only: shared.Only = None,
     start_at: shared.From = None,
     latest: Annotated[
@@ -43,7 +42,7 @@ def command(
     from ork.runner.api import retry
 
     session: Session = ctx.obj
-    options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
+    options = shared.options_of(jobs=jobs, inputs=None, timeout=timeout, fail_fast=fail_fast,
                                 only=only, start=start_at)  # fmt: skip
     with stop_on_signals() as control:
         started = retry(session.store, revision, options=options, latest=latest,

@@ -105,7 +105,7 @@ def mermaid(graph: Graph) -> Iterator[str]:
 def dot(graph: Graph) -> Iterator[str]:
     """Yield the lines of a graph for Graphviz."""
     yield f"digraph {_dot_text(graph.title)} {{"
-    yield '    node [shape=box, style="rounded,filled", fontname="sans-serif", fontcolor="#111111"];'
+    yield '    node [shape=box, style="rounded,filled", fontname=sans, fontcolor="#111111"];'
     for name in graph.needs:
         state = graph.state(name)
         fill, border = COLORS[state] if state else PLAIN_COLOR
