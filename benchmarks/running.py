@@ -1,8 +1,12 @@
-"""What ork adds to tasks that do nothing. Reported; there is no budget yet."""
+"""What ork adds to tasks that do nothing, beside the least that running them can cost.
+
+Every run is a whole process, cold, with a store that does not exist yet. What a further task costs
+is the difference of two such runs, so that starting up, which both do, falls out of it. The rows
+that need other tools than the machine has are in `peers.py`.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import statistics
 import sys
@@ -10,51 +14,108 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from material import small_workflow
-from measure import Row, Times, interleaved, number, process
+from measure import Row, Times, interleaved, number, process, row
 from starting import ork
 
-PYTHON_SHAPES = {
+HERE = Path(__file__).resolve().parent
+PEERS = HERE / ".venv-peers"
+TASKS = 1_000
+LARGE = 10_000
+PYTHON_AT_MOST = 2.0
+SHELL_AT_MOST = 2.0
+MEGABYTES_AT_MOST = 300
+GROWTH_AT_MOST = 1.1  # as much per task as in a small run, and a tenth for noise
+SHAPES = {
     "1 python task": (1, "flat"),
-    "chain of 100 python tasks": (100, "chain"),
-    "fan 1-500-1 of python tasks": (502, "fan"),
+    "chain of 100": (100, "chain"),
+    "fan 1-500-1": (502, "fan"),
 }
-DODO = """\
-def task_noop():
-    for n in range(%d):
-        yield {"name": str(n), "actions": ["true"]}
+# The kernel's own count for this process image. `ru_maxrss` would not do: it is inherited from
+# whoever started the process, and that of children counts the workers.
+PEAK = """\
+import atexit
+import sys
+
+
+def tell():
+    with open("/proc/self/status") as lines, open("peak", "w") as file:
+        file.writelines(line for line in lines if line.startswith("VmHWM:"))
+
+
+atexit.register(tell)
+from ork.cli.app import entry
+
+sys.exit(entry())
 """
 
 
 def rows(folder: Path, quick: bool) -> Iterator[Row]:
-    """Yield whole runs of no-op tasks, each cold and in a new store."""
-    many = 200 if quick else 1_000
-    repeats = 2 if quick else 5
-    yield from _python(folder, many, repeats)
-    yield from _shell(folder, many, repeats)
+    """Yield python tasks, shell tasks, and what a large run costs."""
+    yield from _python(folder, 200 if quick else TASKS, 2 if quick else 9)
+    yield from _shell(folder, 200 if quick else TASKS, 2 if quick else 5)
+    yield from _large(folder, 100 if quick else TASKS, 1_000 if quick else LARGE,
+                      1 if quick else 3)  # fmt: skip
+
+
+def run_noop(
+    folder: Path, count: int, kind: str = "python", shape: str = "flat"
+) -> Callable[[], None]:
+    """Return an action: `ork run` of such a workflow in a store that does not exist yet."""
+    project = folder / f"{kind}-{count}-{shape}"
+    project.mkdir(exist_ok=True)
+    (project / "noop.py").write_text("def main():\n    return None\n")
+    (project / "noop.yaml").write_text(small_workflow(count, kind, shape=shape))
+    stores = iter(range(10**6))
+
+    def run() -> None:
+        process(
+            [*ork(), "--store", f"store-{next(stores)}", "run", "-j", "2", "noop.yaml"], project
+        )()
+
+    return run
+
+
+def further(times: Times, small: str, large: str) -> tuple[float, float]:
+    """Return what the larger run took more: by the medians, and by the fastest of each."""
+    return (statistics.median(times[large]) - statistics.median(times[small]),
+            min(times[large]) - min(times[small]))  # fmt: skip
 
 
 def _python(folder: Path, many: int, repeats: int) -> Iterator[Row]:
-    shapes = {**PYTHON_SHAPES, "n": (many, "flat"), "2n": (2 * many, "flat")}
-    actions = {name: _run(folder, f"python-{count}-{shape}", count, "python", shape)
-               for name, (count, shape) in shapes.items()}  # fmt: skip
-    actions["bare"] = process([sys.executable, "-c", "pass"], folder)
-    actions["call"] = process([sys.executable, "-c", f"def f(): pass\nfor _ in range({many}): f()"],
-                              folder)  # fmt: skip
+    shapes = {**SHAPES, "n": (many, "flat"), "2n": (2 * many, "flat")}
+    actions = {"python": process([sys.executable, "-c", "pass"], folder)}
+    for name, (count, shape) in shapes.items():
+        actions[f"bare {name}"] = _bare(folder, count, shape)
+        actions[f"ork {name}"] = run_noop(folder, count, shape=shape)
     times = interleaved(actions, repeats)
-    for name in PYTHON_SHAPES:
-        yield _against(f"ork run, new store: {name}", times, name, "bare", "python -c pass")
-    more = [b - a for a, b in zip(times["n"], times["2n"], strict=True)]
-    each = statistics.median(more) / many
+    least, fastest = further(times, "bare n", "bare 2n")
+    ours, our_fastest = further(times, "ork n", "ork 2n")
+    what = f"{many:,} more independent python tasks"
+    yield Row(what=f"bare forked workers: {what} (= 1)", seconds=least,
+              ratio=f"{least / many * 1e6:.0f} us per task")  # fmt: skip
     yield Row(
-        what=f"{many:,} independent python tasks ({2 * many:,} minus {many:,})",
-        seconds=statistics.median(more), ratio=f"{each * 1e6:.0f} us per task",
+        what=f"ork run: {what}", seconds=ours, budget=f"at most {PYTHON_AT_MOST:g}",
+        ratio=f"{number(ours / least)} ({number(our_fastest / fastest)})",
+        ok=ours <= PYTHON_AT_MOST * least,
     )  # fmt: skip
+    yield Row(what="the same, for one task", ratio=f"{ours / many * 1e6:.0f} us per task")
+    for name in SHAPES:
+        yield row(f"bare forked workers: {name}, whole process (= 1)", times, f"bare {name}")
+        yield row(f"ork run: {name}, whole process", times, f"ork {name}", f"bare {name}")
+    yield row("ork run: 1 python task, python -c pass = 1", times, "ork 1 python task", "python")
+
+
+def _bare(folder: Path, count: int, shape: str) -> Callable[[], None]:
+    stores = iter(range(10**6))
+
+    def run() -> None:
+        words = [str(count), shape, f"bare-{count}-{shape}-{next(stores)}"]
+        process([sys.executable, str(HERE / "bare_workers.py"), *words], folder)()
+
+    return run
 
 
 def _shell(folder: Path, many: int, repeats: int) -> Iterator[Row]:
-    actions: dict[str, Callable[[], None]] = {
-        "ork": _run(folder, f"shell-{many}", many, "process", "flat")
-    }
     tools = folder / "tools"
     tools.mkdir()
     (tools / "lines").write_text("\n".join(map(str, range(many))) + "\n")
@@ -62,41 +123,48 @@ def _shell(folder: Path, many: int, repeats: int) -> Iterator[Row]:
     (tools / "Makefile").write_text(f"all: {names}\n{names}:\n\t@true;\n.PHONY: all {names}\n")
     builds = "".join(f"build t{n}: go\n" for n in range(many))
     (tools / "build.ninja").write_text(f"rule go\n  command = true\n{builds}")
-    (tools / "dodo.py").write_text(DODO % many)
+    ninja = shutil.which("ninja") or shutil.which("ninja", path=str(PEERS / "ninja" / "bin"))
     commands = {
-        "xargs": ["sh", "-c", "xargs -P2 -n1 sh -c true < lines"],
-        "make": ["make", "-s", "-j2"],
-        "ninja": ["ninja", "--quiet", "-j2"],
+        "ninja -j2": [ninja or "ninja", "--quiet", "-j2"],
+        "make -j2": ["make", "-s", "-j2"],
+        "xargs -P2 sh -c": ["sh", "-c", "xargs -P2 -n1 sh -c true < lines"],
     }
-    for name, words in commands.items():
-        if shutil.which(name):
-            actions[f"{name}"] = process(words, tools)
-    if importlib.util.find_spec("doit"):
-        actions["doit"] = process([sys.executable, "-m", "doit", "-n", "2"], tools)
-    times = interleaved(actions, repeats)
-    base = "xargs" if "xargs" in times else "ork"
-    what = f"{many:,} x `true` by {'xargs -P2 sh -c' if base == 'xargs' else base} (= 1)"
-    yield Row(what=what, seconds=statistics.median(times[base]))
-    for name in times:
+    actions = {name: process(words, tools) for name, words in commands.items()
+               if shutil.which(words[0])}  # fmt: skip
+    base = next(iter(actions))
+    times = interleaved({**actions, "ork run": run_noop(folder, many, "process")}, repeats)
+    yield row(f"{many:,} x `true` by {base} (= 1)", times, base)
+    yield row(f"{many:,} x `true` by ork run", times, "ork run", base, at_most=SHELL_AT_MOST)
+    for name in actions:
         if name != base:
-            yield _against(f"{many:,} x `true` by {name}", times, name, base, "")
+            yield row(f"{many:,} x `true` by {name}", times, name, base)
 
 
-def _run(folder: Path, name: str, count: int, kind: str, shape: str) -> Callable[[], None]:
-    """Return an action: `ork run` of such a workflow in a store that does not exist yet."""
-    project = folder / name
-    project.mkdir(exist_ok=True)
-    (project / "noop.py").write_text("def main():\n    return None\n")
-    (project / "noop.yaml").write_text(small_workflow(count, kind, shape=shape))
-    stores = iter(range(10**6))
+def _large(folder: Path, many: int, large: int, repeats: int) -> Iterator[Row]:
+    actions = {str(count): run_noop(folder, count) for count in (many, 2 * many, large)}
+    times = interleaved(actions, repeats)
+    few, some, most = (statistics.median(times[name]) for name in actions)
+    parts = {
+        "whole runs": (most / large) / (few / many),
+        f"only beyond the first {many:,}": ((most - few) / (large - many)) / ((some - few) / many),
+    }
+    for part, value in parts.items():
+        yield Row(
+            what=f"a task of {large:,}, of {many:,} = 1: {part}", seconds=most / large,
+            ratio=number(value), budget=f"at most {GROWTH_AT_MOST:g}", ok=value <= GROWTH_AT_MOST,
+        )  # fmt: skip
+    megabytes = _peak(folder / f"python-{large}-flat")
+    yield Row(what=f"ork's own process at its largest, {large:,} tasks",
+              ratio="not told here" if megabytes is None else f"{megabytes:.0f} MB",
+              budget=f"under {MEGABYTES_AT_MOST} MB",
+              ok=None if megabytes is None else megabytes < MEGABYTES_AT_MOST)  # fmt: skip
 
-    def run() -> None:
-        process([*ork(), "--store", f"store-{next(stores)}", "run", "noop.yaml"], project)()
 
-    return run
-
-
-def _against(what: str, times: Times, ours: str, theirs: str, unit: str) -> Row:
-    values = [a / b for a, b in zip(times[ours], times[theirs], strict=True)]
-    text = number(statistics.median(values)) + (f" x {unit}" if unit else "")
-    return Row(what=what, seconds=statistics.median(times[ours]), ratio=text)
+def _peak(project: Path) -> float | None:
+    """Return the most memory that ork's process itself held during a run, without its workers."""
+    if not Path("/proc/self/status").exists():
+        return None
+    (project / "peak.py").write_text(PEAK)
+    words = [sys.executable, "peak.py", "--store", "store-peak", "run", "-j", "2", "noop.yaml"]
+    process(words, project)()
+    return int((project / "peak").read_text().split()[1]) * 1024 / 1e6

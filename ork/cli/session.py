@@ -162,7 +162,7 @@ class Session:
             settled = settle(store, now=self.world.clock())
         except Corrupt:
             raise
-        except (OSError, StoreError) as error:
+        except StoreError as error:
             # A full disk or a store that may only be read: looking at it works nevertheless.
             self.say([("note: ", "warning"), f"killed runs are shown as running: {error}"])
             return

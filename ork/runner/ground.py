@@ -9,6 +9,7 @@ from pathlib import Path
 from ork.core.canonical import Json
 from ork.core.job import Job
 from ork.core.objects import Run, Snapshot, Task
+from ork.errors import StoreError
 from ork.runner import owner, prepare
 from ork.runner.target import Target
 from ork.store.store import Store
@@ -53,9 +54,11 @@ def lay(
     code = owner.code_folder(store, run.id)
     scripts = any(task.executor != "python" for task in tasks.values())
     root = target.root if target.root.is_dir() else None
-    files = prepare.write_code(
-        store, store.get(Snapshot, run.snapshot), code, beside=root if scripts else None
-    )
+    snapshot = store.get(Snapshot, run.snapshot)
+    try:
+        files = prepare.write_code(store, snapshot, code, beside=root if scripts else None)
+    except OSError as error:
+        raise StoreError(f"the code of the run cannot be written: {error}") from None
     extra = {"ORK_RUN_ID": run.id, "ORK_WORKFLOW_NAME": run.workflow, "ORK_SNAPSHOT": run.snapshot}
     return Ground(
         python=python, root=str(root or code), code=str(code), files=files,

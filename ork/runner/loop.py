@@ -38,6 +38,7 @@ from ork.runner.target import Target, Terms, place_of
 from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
+GROUP_SECONDS = 0.01  # between two writes, so that outcomes of short tasks are written together
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 STOPPED = "the run was stopped"
 
@@ -87,6 +88,7 @@ class Loop:
         self.events: list[Event] = []  # to be told when what they tell of is durable
         self.writing: list[Event] = []  # those of the batch that is being written
         self.told: list[Event] = []  # those that may be told now
+        self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.objects: dict[Oid, bytes] = {}  # to be written with what is unsaved
         self.sent: dict[Oid, bytes] = {}  # those of the batch that was written last
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
@@ -233,6 +235,8 @@ class Loop:
         until = min(retry_at, self.brake.look_at, now + record.CANCEL_POLL_SECONDS)
         if self.begun:
             until = min(until, now + QUIET_SECONDS)
+        if self.unsaved and not self.writer.busy:
+            until = min(until, self.write_at)
         try:
             return inbox.get(timeout=max(0.0, until - now))
         except Empty:
@@ -318,9 +322,10 @@ class Loop:
 
     def _save(self) -> None:
         """Hand what has happened to the writer, if it is free; tell what needs no writing."""
-        if self.writer.busy:
+        now = time.monotonic()
+        if self.writer.busy or (now < self.write_at and self.running):
             return
-        late = time.monotonic() - QUIET_SECONDS
+        late = now - QUIET_SECONDS
         for name in [name for name, since in self.begun.items() if since <= late]:
             del self.begun[name]
             self.unsaved[name] = self.states[name]
@@ -334,6 +339,7 @@ class Loop:
 
     def _saved(self, saved: Saved) -> None:
         self.writer.busy = False
+        self.write_at = time.monotonic() + GROUP_SECONDS
         if saved.error is not None:
             raise saved.error
         self.told += self.writing

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from ork.core.objects import Run
+from ork.errors import StoreError
 from ork.runner.failpoints import failpoint
 from ork.store.store import Store
 
@@ -21,9 +22,12 @@ def take_lock(store: Store, run_id: str) -> int | None:
     if store.folder is None:
         return None
     path = _lock_path(store, run_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"a run cannot be locked: {path}: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -51,8 +55,11 @@ def is_owned(store: Store, run: Run) -> bool:
 
 def ask_to_stop(store: Store, run: Run) -> None:
     """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
-    with _stop_path(store, run.id).open("ab") as file:
-        file.write(b".")
+    try:
+        with _stop_path(store, run.id).open("ab") as file:
+            file.write(b".")
+    except OSError as error:
+        raise StoreError(f"the run cannot be asked to stop: {error}") from None
 
 
 def stops_asked(store: Store, run: Run) -> int:

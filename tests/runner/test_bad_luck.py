@@ -85,13 +85,15 @@ def test_a_file_that_is_no_program_says_so(project: Project) -> None:
 # Limits.
 
 
+def few_descriptors(number: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+
+
 def test_a_hundred_tasks_with_64_descriptors(project: Project) -> None:
     project.write("code.py", "def main():\n    return 1\n")
     project.workflow(*(python(f"p{n}") for n in range(50)),
                      *(shell(f"s{n}", "true") for n in range(50)))  # fmt: skip
-    limit = (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    done = project.ork("run", "flow.yaml", "-j", "4",
-                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))  # fmt: skip
+    done = project.ork("run", "flow.yaml", "-j", "4", preexec_fn=lambda: few_descriptors(64))
     assert "100 succeeded" in done.stdout
 
 
@@ -99,9 +101,8 @@ def test_more_at_once_than_there_are_descriptors(project: Project) -> None:
     project.write("code.py", "import time\ndef main():\n    time.sleep(0.2)\n    return 1\n")
     project.workflow(*(python(f"p{n}") for n in range(40)),
                      *(shell(f"s{n}", "sleep 0.2") for n in range(20)))  # fmt: skip
-    limit = (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     done = project.ork("run", "flow.yaml", "-j", "60", code=None,
-                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))  # fmt: skip
+                       preexec_fn=lambda: few_descriptors(48))  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
     states = project.run_of()[1]
@@ -143,7 +144,8 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
                 except OSError:
                     return 2
     """)  # fmt: skip
-    small.workflow(shell("first", "echo first >> done"), python("fill", more=", depends_on: [first]"),
+    small.workflow(shell("first", "echo first >> done"),
+                   python("fill", more=", depends_on: [first]"),
                    shell("last", "echo last", ", depends_on: [fill]"))  # fmt: skip
     done = small.ork("run", "flow.yaml", "--json", code=4)
     acknowledged = {e["task"] for e in told(done.stdout) if e["event"] == "TaskFinished"}
@@ -221,7 +223,7 @@ def flow(project: Project) -> Project:
 
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_a_reader_that_leaves_early_does_not_stop_the_run(flow: Project, options: str) -> None:
-    line = f'"{sys.executable}" -m ork run flow.yaml {options} | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    line = f'"{sys.executable}" -m ork run flow.yaml {options} | head -n 1; echo "$PIPESTATUS"'
     done = subprocess.run(["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True,
                           capture_output=True)  # fmt: skip
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
@@ -264,8 +266,8 @@ def start_on_terminal(project: Project, *argv: str) -> tuple[subprocess.Popen[by
 
 
 def test_a_terminal_that_goes_away_stops_the_run_and_it_is_recorded(project: Project) -> None:
-    project.workflow(shell("long", "touch here; sleep 300"), shell("next", "true",
-                                                                    ", depends_on: [long]"))  # fmt: skip
+    project.workflow(shell("long", "touch here; sleep 300"),
+                     shell("next", "true", ", depends_on: [long]"))  # fmt: skip
     child, ours = start_on_terminal(project, "run", "flow.yaml")
     assert eventually((project.folder / "here").exists)
     os.close(ours)  # the kernel sends SIGHUP; writing to the terminal fails from here on
@@ -346,7 +348,7 @@ def test_a_clock_that_jumps_during_a_run_changes_no_duration_and_no_timeout(
     project: Project,
 ) -> None:
     project.workflow(shell("a", "sleep 0.3", ", timeout: 30, retries: 1, retry_delay: 0.1"),
-                     shell("b", "test $ORK_ATTEMPT = 2", ", retries: 1, retry_delay: 0.2"))  # fmt: skip
+                     shell("b", "test $ORK_ATTEMPT = 2", ", retries: 1"))  # fmt: skip
     project.ork("run", "flow.yaml", "--timeout", "60", patch="""\
         import itertools, time, datetime
         jumps = itertools.cycle([0, 86400, -86400, 10**7, -10**8])
@@ -445,6 +447,6 @@ def test_a_store_that_disappears_during_a_run_leaves_no_child(project: Project) 
     assert eventually((project.folder / "here").exists)
     shutil.rmtree(project.folder / ".ork")
     project.write("stop", "")
-    _, err = child.communicate(timeout=60)
+    child.communicate(timeout=60)
     assert child.returncode is not None
     assert not project.survivors()

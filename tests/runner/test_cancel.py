@@ -70,8 +70,8 @@ def test_a_task_that_ignores_term_is_killed(project: Project) -> None:
             while True:
                 time.sleep(300)
     """)  # fmt: skip
-    project.workflow(python("py"),
-                     shell("sh", "trap '' TERM; touch sh; while :; do sleep 0.1; done"))  # fmt: skip
+    deaf = "trap '' TERM; touch sh; while :; do sleep 0.1; done"
+    project.workflow(python("py"), shell("sh", deaf))
     child = project.start("run", "flow.yaml", "-j", "2")
     assert eventually(lambda: (project.folder / "py").exists() and (project.folder / "sh").exists())
     began = time.monotonic()

@@ -205,8 +205,11 @@ def test_no_child_outlives_ork(project: Project) -> None:
             open("py", "w").close()
             time.sleep(300)
     """)  # fmt: skip
-    project.workflow(python("py"), shell("sh", "(setsid setsid sleep 300 &) ; touch sh; sleep 300"),
-                     shell("deaf", "trap '' TERM HUP; touch deaf; sleep 300; sleep 300"))  # fmt: skip
+    project.workflow(
+        python("py"),
+        shell("sh", "(setsid setsid sleep 300 &) ; touch sh; sleep 300"),
+        shell("deaf", "trap '' TERM HUP; touch deaf; sleep 300; sleep 300"),
+    )
     child = project.start("run", "flow.yaml", "-j", "3")
     assert eventually(lambda: all((project.folder / n).exists() for n in ("py", "sh", "deaf")))
     assert eventually(lambda: len(project.survivors()) >= 7), "ork, the tasks, their children"

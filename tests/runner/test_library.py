@@ -83,7 +83,7 @@ def test_another_build_is_another_snapshot(example: Project) -> None:
         ("kill(getpid(), SIGKILL); return 0;", "SIGKILL"),
         ("exit(3);", "exited with code 3"),
         ("_exit(0);", "exited with code 0 before answering"),
-        ("volatile char a[1 << 16]; a[0] = *json; return ork_task_run((const char *)a);", "SIGSEGV"),
+        ("volatile char a[1 << 16]; *a = *json; return ork_task_run((const char *)a);", "SIGSEGV"),
     ],
     ids=["segfault", "abort", "kill", "exit", "exit 0", "deep"],
 )  # fmt: skip

@@ -212,3 +212,25 @@ def test_a_stale_reader_loses_to_one_that_retried_meanwhile(project: Project) ->
     assert late.returncode == 5
     assert "moved by somebody else" in err
     assert project.run_of()[0].attempt == 2
+
+
+@pytest.mark.slow
+def test_a_run_that_a_library_closed_is_retried_with_new_numbers_and_logs(
+    project: Project,
+) -> None:
+    import ork as api
+
+    project.workflow(shell("a", "touch here; test -e fixed || sleep 300"))
+    store = api.open(project.folder, create=True)
+    try:
+        events = api.run(store, project.folder / "flow.yaml")
+        while not (project.folder / "here").exists():
+            next(events)
+        events.close()  # type: ignore[attr-defined]
+        project.write("fixed", "")
+        *_, last = api.retry(store, "flow#1")
+    finally:
+        store.close()
+    assert last.run.state == "success"  # type: ignore[union-attr]
+    attempts = project.run_of()[1]["a"].attempts
+    assert [(a.number, a.state) for a in attempts] == [(1, "cancelled"), (2, "success")]

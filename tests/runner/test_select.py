@@ -144,7 +144,7 @@ def test_an_empty_selection_runs_nothing_and_is_told(flow: Ork) -> None:
 def test_a_failure_of_the_selected_is_a_failure_of_the_run(
     flow: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
-    edit("code.py", "return {\"n\": n + m}", "raise ValueError(n)")
+    edit("code.py", 'return {"n": n + m}', "raise ValueError(n)")
     assert flow("run", "flow.yaml").code == 1
     assert flow("run", "flow", "--only", "d").code == 1
     assert states(flow, "flow#2")["d"] == "failed"
