@@ -224,8 +224,8 @@ def test_a_run_that_a_library_closed_is_retried_with_new_numbers_and_logs(
     store = api.open(project.folder, create=True)
     try:
         events = api.run(store, project.folder / "flow.yaml")
-        while not (project.folder / "here").exists():
-            next(events)
+        assert [type(next(events)).__name__ for _ in "12"] == ["RunStarted", "TaskStarted"]
+        assert eventually((project.folder / "here").exists)
         events.close()  # type: ignore[attr-defined]
         project.write("fixed", "")
         *_, last = api.retry(store, "flow#1")
