@@ -92,6 +92,13 @@ def remove_remains(store: Store, run_id: str) -> None:
         _stop_path(store, run_id).unlink(missing_ok=True)
 
 
+def remove_answers(store: Store, run: Run) -> None:
+    """Remove the raw input and output files of tasks whose ork was killed: they may hold secrets."""
+    if store.folder is not None:
+        for path in (store.folder / "logs" / run.workflow / run.id).glob("*.log.*put"):
+            path.unlink(missing_ok=True)
+
+
 def sweep(store: Store) -> None:
     """Remove the traces of runs that have ended: who was killed at that moment left them."""
     if store.folder is None:

@@ -196,6 +196,7 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
     ended = replace(run, state="interrupted", ended=now, reason=reason,
                     seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
     _end(store, oid, ended, states, saved, {})
+    owner.remove_answers(store, run)
     return ended
 
 

@@ -388,6 +388,21 @@ def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project
     assert list(project.store.refs("active/")) == []
 
 
+def test_a_raw_answer_does_not_outlive_a_killed_ork(project: Project) -> None:
+    project.workflow(shell("one", 'echo 1 > "$ORK_OUTPUT_FILE"; touch here; sleep 60'))
+    child = start_child(project)
+    wait_for((project.folder / "here").exists)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()  # type: ignore[union-attr]
+    answers = project.folder.glob(".ork/logs/flow/*/*.output")
+    assert list(answers)
+    subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True,
+                   capture_output=True)  # fmt: skip
+    assert not list(project.folder.glob(".ork/logs/flow/*/*.output"))
+
+
 def test_a_living_run_is_not_settled(project: Project) -> None:
     project.workflow(shell("long", "touch here; while [ ! -e stop ]; do sleep 0.02; done"))
     child = start_child(project)
