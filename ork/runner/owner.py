@@ -93,7 +93,7 @@ def remove_remains(store: Store, run_id: str) -> None:
 
 
 def remove_answers(store: Store, run: Run) -> None:
-    """Remove the raw input and output files of tasks whose ork was killed: they may hold secrets."""
+    """Remove raw inputs and outputs of tasks whose ork was killed: they may hold secrets."""
     if store.folder is not None:
         for path in (store.folder / "logs" / run.workflow / run.id).glob("*.log.*put"):
             path.unlink(missing_ok=True)
