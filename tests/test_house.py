@@ -58,7 +58,6 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "_ruamel_yaml": ("ork/core/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
     "typer": ("ork/cli/",),
-    "rich": ("ork/cli/",),
 }
 # Modules of the standard library that some folder does without -> (where, what instead).
 MODULE_BANS = {
@@ -286,7 +285,7 @@ def said(file, source):
         ("ork/core/tree.py", "import lmdb"),
         ("ork/core/syntax.py", "from ruamel.yaml import YAML"),
         ("ork/store/a.py", "from blake3 import blake3"),
-        ("ork/runner/a.py", "from rich.text import Text"),
+        ("ork/runner/a.py", "from typer import Typer"),
         ("ork/core/a.py", "import numpy"),
         ("ork/executors/a.py", "import pickle"),
         ("ork/store/a.py", "from marshal import loads"),
@@ -307,7 +306,7 @@ def test_an_import_that_points_the_wrong_way_is_told(file, line):
         ("ork/backends/lmdb.py", "import lmdb"),
         (
             "ork/cli/commands/log.py",
-            "import typer\nfrom rich.text import Text\nimport ork.store.gc",
+            "import typer\nimport ork.store.gc",
         ),
         (WORKER, "import json, os, importlib.util"),
         (WORKER, "if TYPE_CHECKING:\n    from ork.executors import captured"),

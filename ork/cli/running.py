@@ -159,6 +159,8 @@ def _counts(states: dict[str, int]) -> str:
 def _failed(session: Session, finished: RunFinished) -> list[str]:
     from ork.store.resolve import task_runs
 
+    if "failed" not in finished.states:
+        return []
     states = task_runs(session.store, finished.run)
     return [name for name, taskrun in states.items() if taskrun.state == "failed"]
 
