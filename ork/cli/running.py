@@ -14,7 +14,8 @@ from typing import Any
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line, to_json, unread_is_no_error
-from ork.cli.views.runs import STATE_WORDS, task_line
+from ork.cli.views.runs import task_line
+from ork.cli.words import STATE_WORDS
 from ork.runner.events import (
     Event,
     RunFinished,

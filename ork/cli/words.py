@@ -7,6 +7,8 @@ from datetime import datetime
 _UNITS = ((31_536_000, "year"), (2_592_000, "month"), (604_800, "week"), (86_400, "day"),
           (3600, "hour"), (60, "minute"), (1, "second"))  # fmt: skip
 
+STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped"}  # others as they are
+
 
 def ago(time: datetime, now: datetime) -> str:
     """Return how long ago that was: "2 hours ago"."""

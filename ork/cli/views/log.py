@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line, wrap_body
-from ork.cli.views.runs import STATE_WORDS
+from ork.cli.words import STATE_WORDS
 from ork.store.history import LogEntry, Tally
 from ork.store.store import Store
 

@@ -15,7 +15,6 @@ from ork.store.history import RunEntry
 from ork.store.store import Store
 
 VALUE_CHARS_MAX = 100
-STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped"}  # others as they are
 MARKS = {
     "success": "ok", "failed": "FAILED", "cancelled": "stopped", "interrupted": "killed",
     "skipped": "skipped", "upstream_failed": "skipped", "pending": "waiting",
