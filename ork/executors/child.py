@@ -12,19 +12,29 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
+
+from ork.executors.spawn import spawn
 
 COOKIE = "ORK_COOKIE"
 KILL_SECONDS_MAX = 5.0  # a process in an uninterruptible system call outlives even SIGKILL
+LOST = 255  # somebody else was told how a process ended: no success, as far as anybody knows
+EXEC_PAUSES = (0.0002, 0.0004, 0.0008, 0.0016)  # many times what an exec takes without one
 YOUNG_SECONDS_MAX = 1.0  # too short a time for process numbers to go once around
 PROC = "/proc"
+LAST_PID = (f"{PROC}/sys/kernel/ns_last_pid", f"{PROC}/loadavg")  # end with the newest number
+NEWER_MAX = 100
+
+_first: set[int] = set()  # the first processes of all trees that were not seen to end
 
 
 class Tree:
     """One started program and everything it starts."""
 
-    __slots__ = ("_begun", "_pidfd", "_popen", "_token", "pid")
+    __slots__ = ("_begun", "_lock", "_pidfd", "_status", "_token", "pid")
 
     def __init__(
         self,
@@ -45,17 +55,16 @@ class Tree:
         cookie = ".".join(part for part in (outer, mark, token) if part)
         self._token = token.encode()
         self._begun = time.monotonic()
-        self._popen = subprocess.Popen(
+        self._status: int | None = None
+        self._lock = threading.Lock()
+        self.pid = spawn(
             words,
-            env={**environment, COOKIE: cookie},
+            environment={**environment, COOKIE: cookie},
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            output=output,
             pass_fds=pass_fds,
-            start_new_session=True,
         )
-        self.pid = self._popen.pid
+        _first.add(self.pid)
         self._pidfd = -1
         if hasattr(os, "pidfd_open"):
             try:
@@ -75,7 +84,17 @@ class Tree:
 
     def status(self) -> int | None:
         """Return how the first process ended: exit code, or minus the signal; None if it runs."""
-        return self._popen.poll()
+        with self._lock:  # of two who ask at once, only one is told by the kernel
+            if self._status is None:
+                try:
+                    pid, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:
+                    self._status = LOST
+                else:
+                    self._status = os.waitstatus_to_exitcode(status) if pid else None
+                if self._status is not None:
+                    _first.discard(self.pid)
+            return self._status
 
     def members(self) -> list[int]:
         """Return the living processes of the tree, the first one included."""
@@ -85,14 +104,17 @@ class Tree:
         """Say whether the tree has a process besides the first one; cheap, for every task."""
         young = time.monotonic() - self._begun < YOUNG_SECONDS_MAX
         pids = _newer(self.pid) if young else _processes()
-        return any(pid != self.pid and self._belongs(pid) for pid in pids)
+        return any(pid not in _first and self._belongs(pid) for pid in pids if pid != self.pid)
 
     def quiet(self) -> bool:
         """Say whether the first process has ended and no other of the tree lives."""
         if self.status() is None:
             return False
-        self._reap()
-        if not _signal_group(self.pid, 0):
+        group = _signal_group(self.pid, 0)
+        if group:
+            self._reap()
+            group = _signal_group(self.pid, 0)
+        if not group:
             return not self.left_over()
         # A zombie that its parent has not reaped counts in a group, but does not live.
         return os.path.exists(f"{PROC}/self/stat") and not self.members()
@@ -130,10 +152,11 @@ class Tree:
 
     def _belongs(self, pid: int) -> bool:
         try:
-            if pid != self.pid and os.getsid(pid) == self.pid:
+            session = os.getsid(pid)
+            if pid != self.pid and session == self.pid:
                 return not _is_zombie(pid)
-            with open(f"{PROC}/{pid}/environ", "rb") as file:
-                return self._token in file.read()  # empty for a zombie
+            # 0: the kernel's own, or begun outside of our container.
+            return session != 0 and self._token in _environ(pid)
         except OSError:  # gone, or not ours
             return False
 
@@ -146,17 +169,34 @@ class Tree:
             pass
 
 
+def hear_of_ends() -> None:
+    """Let the kernel tell how children end, which it does not where SIGCHLD is ignored.
+
+    Whoever started ork may have had it so (`trap '' CHLD`). Only the main thread can change that.
+    """
+    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 class Guard:
     """A process that kills every tree with its mark when this one dies, however that happens."""
 
-    # It waits for the end of its input, then kills until it finds none (a task may be starting
-    # processes at that moment), but not for ever.
+    # It waits for the end of its input, then kills until it finds none three times (a task may be
+    # starting processes at that moment, and one that we were just starting has not got its
+    # environment yet), but not for ever.
     _SCRIPT = """
         read -r line
+        quiet=0
         for round in 1 2 3 4 5 6 7 8 9 10; do
             found=$(grep -lsF -e "$1" /proc/[0-9]*/environ | cut -d/ -f3)
-            test -n "$found" || exit 0
-            kill -9 $found
+            if test -n "$found"; then
+                kill -9 $found
+            else
+                quiet=$((quiet + 1))
+                test $quiet -lt 3 || exit 0
+                sleep 0.$quiet
+            fi
         done
     """
 
@@ -190,18 +230,54 @@ def _processes() -> list[int]:
         return []
 
 
-def _newer(first: int) -> list[int]:
-    """Return the processes that `first` may have started since a moment ago.
+def _newer(first: int) -> Sequence[int]:
+    """Return the processes that `first` may have started since a moment ago, and others.
 
-    Numbers are given in rising order; after the largest they begin again from below.
+    Numbers are given in rising order, to threads as well; after the largest they begin again from
+    below. When few were given since, they are told without a look at all that runs; most of them
+    are nobody's by now.
     """
+    counter = _counter()
+    newest = _newest(counter) if counter is not None else 0
+    if first <= newest <= first + NEWER_MAX:
+        return range(first, newest + 1)
     pids = _processes()
-    try:
-        with open(f"{PROC}/loadavg", "rb") as file:
-            newest = int(file.read().split()[-1])
-    except (OSError, ValueError, IndexError):
-        return pids
     return pids if newest < first else [pid for pid in pids if pid >= first]
+
+
+@cache
+def _counter() -> int | None:
+    """Return a descriptor of what tells the newest process number; it is kept open for that."""
+    for path in LAST_PID:
+        try:
+            counter = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        if _newest(counter):
+            return counter
+        os.close(counter)
+    return None
+
+
+def _newest(counter: int) -> int:
+    try:
+        return int(os.pread(counter, 100, 0).split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _environ(pid: int) -> bytes:
+    """Return what a process was given as its environment; nothing for a zombie.
+
+    It also seems to have none while it becomes another program, which is not believed at once.
+    """
+    for pause in (*EXEC_PAUSES, None):
+        with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:
+            found = file.read()
+        if found or pause is None or _is_zombie(pid):
+            break
+        time.sleep(pause)
+    return found
 
 
 def _is_zombie(pid: int) -> bool:

@@ -15,7 +15,7 @@ from ork.core.mask import Masker
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
 LOG_BYTES_MAX = HEAD_BYTES_MAX + TAIL_BYTES_MAX  # without the line that tells what was dropped
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024  # as much as a pipe holds; for more, each read needs fresh memory
 REST_BYTES_MAX = 1024 * 1024  # as much as a pipe can hold
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 ANSWER = b"\nORK_OUTPUT:"

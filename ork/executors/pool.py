@@ -18,14 +18,15 @@ from pathlib import Path
 
 from ork.core.canonical import Json
 from ork.core.job import Job, Outcome
+from ork.executors.attempt import Attempt
 from ork.executors.child import Tree
 from ork.executors.logfile import REST_BYTES_MAX, create, pipe, read
-from ork.executors.supervisor import Attempt, Supervisor, end_of
+from ork.executors.supervisor import Supervisor, end_of
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
 TOO_LARGE = f"the output is larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024  # for more, each read would have to be given fresh memory by the kernel
 WORKER = str(Path(__file__).with_name("worker.py"))
 
 
@@ -33,7 +34,7 @@ class _Worker:
     """A warm process, its end of the socket, and what it is known to hold."""
 
     __slots__ = ("attempt", "code", "dead", "environment", "lifeline", "printed", "python",
-                 "received", "socket", "tree")  # fmt: skip
+                 "received", "socket", "task", "tree")  # fmt: skip
 
     def __init__(self, job: Job, mark: str) -> None:
         ours, theirs = socket.socketpair()
@@ -64,6 +65,7 @@ class _Worker:
         self.python = job.python
         self.environment: Mapping[str, str] = {}
         self.code: tuple[str, str, tuple[str, ...]] | None = None
+        self.task: tuple[Json, ...] | None = None
         self.received = bytearray()
         self.attempt: Attempt | None = None
 
@@ -83,10 +85,12 @@ class Pool(Supervisor):
 
     def _start(self, attempt: Attempt) -> None:
         while True:
-            idle = self._take(attempt.job.python)
-            worker = idle or self._hire(attempt.job)
-            with self._lock:
-                worker.attempt, attempt.tree = attempt, worker.tree
+            worker = idle = self._take(attempt.job.python)
+            if worker is None:
+                worker = self._hire(attempt)
+            else:
+                with self._lock:
+                    worker.attempt, attempt.tree = attempt, worker.tree
             try:
                 worker.socket.sendall(_frame(attempt.job, worker, warm=idle is not None))
                 return
@@ -131,8 +135,9 @@ class Pool(Supervisor):
             self._dismiss(surplus)
         return None
 
-    def _hire(self, job: Job) -> _Worker:
+    def _hire(self, attempt: Attempt) -> _Worker:
         # What an interpreter says that does not even start belongs to the job it was started for.
+        job = attempt.job
         create(job.log)
         try:
             worker = _Worker(job, self._mark)
@@ -141,8 +146,10 @@ class Pool(Supervisor):
             raise OSError(error.errno, message) from None
         with self._lock:
             self._workers[worker] = None
+            worker.attempt = attempt  # it may end at once, and must not be taken for an idle one
         self._selector.register(worker.socket, selectors.EVENT_READ, lambda: self._read(worker))
         self._selector.register(worker.printed, selectors.EVENT_READ, lambda: self._hear(worker))
+        attempt.tree = worker.tree
         self._follow(worker.tree, lambda: self._left(worker))
         return worker
 
@@ -197,7 +204,7 @@ class Pool(Supervisor):
                 return 0
             attempt = worker.attempt
             if attempt is None and worker not in self._idle:
-                return 0  # just hired: this belongs to the attempt that it is about to get
+                return 0  # just taken: this belongs to the attempt that it is about to get
             data = read(worker.printed)
             if data == b"":
                 self._ignore(worker)
@@ -275,29 +282,26 @@ def _close(*descriptors: int) -> None:
 def _frame(job: Job, worker: _Worker, *, warm: bool) -> bytes:
     """Return the job as one line of JSON, without what the worker has from the job before."""
     code = (job.root, job.code, job.files)
+    task = (job.executor, job.file, job.module, job.function, job.input_type)
     environment, before = job.environment, worker.environment
     worker.environment = environment
     frame: dict[str, object] = {
-        "kind": job.executor,
-        "file": job.file,
-        "module": job.module,
-        "function": job.function,
         "inputs": job.inputs,
-        "input_type": job.input_type,
         "set": {key: value for key, value in environment.items() if before.get(key) != value},
         "unset": [key for key in before if key not in environment],
         "log": job.log,
         "create_log": warm,
     }
+    if task != worker.task:
+        worker.task = frame["task"] = task
     if code != worker.code:
-        worker.code = code
-        frame["code"] = code
+        worker.code = frame["code"] = code
     return json.dumps(frame).encode() + b"\n"
 
 
 def _answer(line: bytearray) -> dict[str, Json]:
     try:
-        answer = json.loads(line)
+        answer = json.loads(line.decode())
     except (ValueError, RecursionError):
         answer = None
     if isinstance(answer, dict) and "left" in answer:

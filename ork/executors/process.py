@@ -13,18 +13,22 @@ import json
 import os
 import selectors
 import stat
+import threading
+from queue import SimpleQueue
 
 from ork.core.canonical import Json, encode
 from ork.core.job import Job, Outcome
 from ork.errors import InvalidInput
+from ork.executors.attempt import Attempt
 from ork.executors.child import Tree
 from ork.executors.command import captured_line, captured_words
 from ork.executors.logfile import ANSWER_BYTES_MAX, REST_BYTES_MAX, create, pipe, read
-from ork.executors.supervisor import Attempt, Supervisor, end_of
+from ork.executors.supervisor import Supervisor, end_of
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
 OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX
 SHOWN_CHARACTERS = 200
+STARTERS_MAX = 4  # threads; more of them only wait for each other
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
 
@@ -34,7 +38,39 @@ class Process(Supervisor):
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots)
-        self._printed: dict[Attempt, int] = {}  # the pipes of those that may still print
+        # The pipes of those that may still print. We hold both ends: the end of what is printed
+        # would wake us only to tell what the end of the process tells at the same moment.
+        self._printed: dict[Attempt, tuple[int, int]] = {}
+        self._to_start: SimpleQueue[Attempt | None] = SimpleQueue()
+        self._starters: list[threading.Thread] = []
+
+    def _begin(self, attempt: Attempt) -> None:
+        # The kernel holds back whoever starts a program until it has been loaded. Our caller has
+        # better things to do, and so has the thread that waits for the ends of others.
+        if len(self._starters) < min(self.slots, STARTERS_MAX):
+            starter = threading.Thread(target=self._start_all, name="ork-starter", daemon=True)
+            self._starters.append(starter)
+            starter.start()
+        self._to_start.put(attempt)
+
+    def _start_all(self) -> None:
+        """Start what is to be started, one program after the other."""
+        while (attempt := self._to_start.get()) is not None:
+            try:
+                if attempt.state is None:
+                    super()._begin(attempt)
+                else:
+                    self._finish(attempt, attempt.outcome("cancelled"))
+            except BaseException:  # a defect of ours: nobody may wait for ever
+                self._starters.remove(threading.current_thread())
+                self._finish(attempt, attempt.outcome("failed", "cannot start: a defect of ork"))
+                raise
+
+    def _release(self) -> None:
+        for _ in self._starters:
+            self._to_start.put(None)
+        for starter in self._starters:
+            starter.join()
 
     def _start(self, attempt: Attempt) -> None:
         job = attempt.job
@@ -44,30 +80,29 @@ class Process(Supervisor):
             tree = _tree(job, theirs, self._mark)
         except BaseException:
             os.close(ours)
+            os.close(theirs)
             _clean(job)
             raise
-        finally:
-            os.close(theirs)
-        self._printed[attempt] = ours
+        self._printed[attempt] = ours, theirs
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(attempt))
-        attempt.tree = tree  # from now on its end is noticed
-        self._follow(tree, lambda: self._gone(attempt))
+        with self._lock:  # from now on its end is noticed
+            attempt.tree = tree
+            self._follow(tree, lambda: self._gone(attempt))
 
     def _hear(self, attempt: Attempt) -> int:
         """Move what was printed to the log; return how much that was."""
-        printed = self._printed.get(attempt)
-        data = None if printed is None else read(printed)
-        if printed is not None and data == b"":
-            self._ignore(attempt)
+        ends = self._printed.get(attempt)
+        data = None if ends is None else read(ends[0])
         if data:
             attempt.log.write(data)
         return len(data or b"")
 
     def _ignore(self, attempt: Attempt) -> None:
-        printed = self._printed.pop(attempt, None)
-        if printed is not None:
-            self._selector.unregister(printed)
-            os.close(printed)
+        ends = self._printed.pop(attempt, None)
+        if ends is not None:
+            self._selector.unregister(ends[0])
+            for end in ends:
+                os.close(end)
 
     def _hear_out(self, attempt: Attempt) -> None:
         """Complete the log of a task that has ended; who still prints is not waited for."""

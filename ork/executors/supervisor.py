@@ -7,82 +7,20 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from contextlib import ExitStack
 
-from ork.core.canonical import Json
 from ork.core.job import Job, Outcome
-from ork.core.mask import Masker
-from ork.executors.child import Guard, Tree
-from ork.executors.logfile import Log
+from ork.executors.attempt import FOREVER, Attempt
+from ork.executors.child import Guard, Tree, hear_of_ends
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
-ERROR_CHARACTERS_MAX = 20_000
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
-FOREVER = float("inf")
-
-
-class Attempt:
-    """A job on its way to its outcome; changed only under the lock of its supervisor."""
-
-    __slots__ = ("_masker", "begun", "deadline", "error", "future", "job", "kill_at", "log",
-                 "started", "state", "tree")  # fmt: skip
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.future: Future[Outcome] = Future()
-        self.future.set_running_or_notify_cancel()
-        self.tree: Tree | None = None
-        self.state: str | None = None  # once it is being stopped: how it will have ended, and why
-        self.error: str | None = None
-        self.kill_at = FOREVER
-        self._masker = Masker(job.secrets) if job.secrets else None
-        self.log = Log(job.log, self._masker, answers=job.executor == "process")
-        self.begin()
-
-    def begin(self) -> None:
-        """Let the clock of this attempt start now."""
-        self.started = datetime.now(UTC)
-        self.begun = time.monotonic()
-        self.deadline = self.begun + self.job.timeout_s
-
-    def outcome(
-        self,
-        state: str,
-        error: str | None = None,
-        *,
-        output: Json = None,
-        exit: int | None = None,
-        signal: int | None = None,
-    ) -> Outcome:
-        """Return the outcome; an attempt that is being stopped ends as told, whatever it says.
-
-        What is asked to end may well do so with exit code 0 and its work half done. Secrets are
-        masked first, then the error is cut, which could leave a part of one.
-        """
-        if self.state is not None:
-            state, error, output = self.state, self.error, None
-        if self._masker is not None:
-            output = self._masker.mask_json(output)
-        if error is not None:
-            error = _cut(self.masked(error))
-        return Outcome(
-            state=state,
-            started=self.started,
-            seconds=time.monotonic() - self.begun,
-            exit=exit,
-            signal=signal,
-            error=error,
-            output=output,
-        )
-
-    def masked(self, text: str) -> str:
-        """Return a text without the secrets of the job."""
-        return text if self._masker is None else self._masker.mask_text(text)
 
 
 class Supervisor:
@@ -94,7 +32,7 @@ class Supervisor:
         self._waiting: deque[Attempt] = deque()
         self._running: dict[Attempt, None] = {}
         self._closed = False
-        self._selector = selectors.DefaultSelector()
+        self._selector: selectors.BaseSelector  # as long as there is a thread
         self._thread: threading.Thread | None = None
         self._wake_at = FOREVER  # the thread sleeps until then
         self._alarm = (-1, -1)
@@ -107,14 +45,17 @@ class Supervisor:
             if self._closed:
                 raise RuntimeError("the executor is closed")
             if self._thread is None:
-                self._open()
+                try:
+                    self._open()
+                except OSError as error:  # no descriptor left, say: perhaps the next one has luck
+                    failure = attempt.outcome("failed", f"cannot start: {describe(error)}")
+                    attempt.future.set_result(failure)
+                    return attempt.future
             if len(self._running) >= self.slots:
                 self._waiting.append(attempt)
                 return attempt.future
             self._running[attempt] = None
-        failure = self._launch(attempt)
-        if failure is not None:
-            self._finish(attempt, failure)
+        self._begin(attempt)
         return attempt.future
 
     def stop(self, *, grace_s: float) -> None:
@@ -133,9 +74,7 @@ class Supervisor:
             self._closed = True
         self.stop(grace_s=0.0)
         thread = self._thread
-        if thread is None:
-            self._selector.close()
-        elif thread is not threading.current_thread():
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     @property
@@ -146,7 +85,7 @@ class Supervisor:
     # What an executor supplies.
 
     def _start(self, attempt: Attempt) -> None:
-        """Start the attempt and set its tree; an OSError makes it fail."""
+        """Start the attempt and set its tree; an OSError or a ValueError makes it fail."""
         raise NotImplementedError
 
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
@@ -158,12 +97,17 @@ class Supervisor:
 
     # The life of an attempt; `_finish` is called exactly once for each.
 
+    def _begin(self, attempt: Attempt) -> None:
+        """Launch an attempt, and finish it if that was impossible."""
+        if (failure := self._launch(attempt)) is not None:
+            self._finish(attempt, failure)
+
     def _launch(self, attempt: Attempt) -> Outcome | None:
         """Start an attempt; return its outcome if that was impossible."""
         attempt.begin()
         try:
             self._start(attempt)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a ValueError: what no program can be given
             return attempt.outcome("failed", f"cannot start: {describe(error)}")
         told = attempt.tree is None or attempt.tree.pidfd >= 0
         when = attempt.deadline if told else attempt.begun + POLL_S
@@ -233,10 +177,16 @@ class Supervisor:
     # The thread.
 
     def _open(self) -> None:
-        self._guard = Guard()
-        self._alarm = os.pipe()
-        for descriptor in self._alarm:
-            os.set_blocking(descriptor, False)
+        """Start the thread; an OSError leaves nothing behind."""
+        hear_of_ends()
+        with ExitStack() as undo:
+            self._selector = undo.enter_context(selectors.DefaultSelector())
+            self._alarm = os.pipe()
+            for descriptor in self._alarm:
+                undo.callback(os.close, descriptor)
+                os.set_blocking(descriptor, False)
+            self._guard = Guard()
+            undo.pop_all()
         self._selector.register(self._alarm[0], selectors.EVENT_READ, self._awake)
         self._thread = threading.Thread(target=self._watch, name="ork-supervisor", daemon=True)
         self._thread.start()
@@ -311,8 +261,10 @@ class Supervisor:
         return min(attempt.kill_at, now + POLL_S)
 
 
-def describe(error: OSError) -> str:
-    """Return an error of the operating system in words."""
+def describe(error: OSError | ValueError) -> str:
+    """Return in words why something does not start."""
+    if isinstance(error, ValueError):
+        return str(error)
     text = error.strerror or str(error)
     return f"{os.fsdecode(error.filename)}: {text}" if error.filename else text
 
@@ -321,18 +273,9 @@ def end_of(status: int) -> str:
     """Say in words how a process ended: "exited with code 2", "killed by signal 9 (SIGKILL)"."""
     if status >= 0:
         return f"exited with code {status}"
-    import signal
-
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = "unnamed"
     text = f"killed by signal {-status} ({name})"
     return f"{text}; perhaps out of memory" if name == "SIGKILL" else text
-
-
-def _cut(error: str) -> str:
-    if len(error) <= ERROR_CHARACTERS_MAX:
-        return error
-    half = ERROR_CHARACTERS_MAX // 2
-    return f"{error[:half]}\n[...]\n{error[-half:]}"

@@ -29,6 +29,8 @@ class Surroundings:
         self._pid = os.getpid()
         self.streams: list[Any] = [None, None, None]  # ours, whatever sys.stdout is by now
         self._printed = os.dup(1)  # the pipe to ork, wherever a task points its streams
+        self._nowhere = os.open(os.devnull, os.O_RDWR)
+        self._ours = self._files()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
@@ -39,17 +41,16 @@ class Surroundings:
         """Give a task its streams and its environment, and make its log, which ork fills."""
         if job["create_log"]:
             _create_log(job["log"])
+        os.dup2(self._nowhere, 0)
         os.dup2(self._printed, 1)
         os.dup2(self._printed, 2)
-        _point(os.open(os.devnull, os.O_RDONLY), 0)
         self._renew_streams()
         self._set_environment(job["set"], job["unset"])
 
     def leave(self) -> str | None:
         """Undo what the task did; say what it left behind: "children" (perhaps), "threads"."""
         signal.alarm(0)
-        _point(os.open(os.devnull, os.O_RDWR), 0, 1, 2)
-        left = self._left()
+        left = self._left() if self._silence() else "threads"  # or as bad
         os.umask(self._umask)
         sys.setrecursionlimit(self._recursion_limit)
         for number, handler in self._handlers:
@@ -91,6 +92,20 @@ class Surroundings:
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
+    def _silence(self) -> bool:
+        """Point the streams to nowhere; say whether the task has left our own descriptors alone."""
+        try:
+            for number in (0, 1, 2):
+                os.dup2(self._nowhere, number)
+            return self._files() == self._ours
+        except OSError:
+            return False
+
+    def _files(self) -> list[Any]:
+        """Return what our own descriptors are open on."""
+        found = [os.fstat(descriptor) for descriptor in (self._printed, self._nowhere)]
+        return [(status.st_dev, status.st_ino) for status in found]
+
     def _left(self) -> str | None:
         if sys.modules.get("os") is not os:
             return "threads"  # or worse: the task has taken the interpreter apart
@@ -114,17 +129,6 @@ class Surroundings:
             self._ended_children = ended
             left = "children"
         return left
-
-
-def _point(descriptor: int, *targets: int) -> None:
-    """Make the targets the same file as the descriptor, which is given back."""
-    for target in targets:
-        if descriptor != target:
-            os.dup2(descriptor, target)
-        else:
-            os.set_inheritable(target, True)
-    if descriptor not in targets:
-        os.close(descriptor)
 
 
 def _create_log(path: str) -> None:

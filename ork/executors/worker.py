@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ork.executors import captured, surroundings, values
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+READ_BYTES = 64 * 1024  # for more, each read would have to be given fresh memory by the kernel
 ERROR_CHARACTERS_MAX = 1_000_000  # ork keeps less, but must see whole what it masks
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
@@ -48,15 +49,15 @@ def main() -> NoReturn:
         os.set_inheritable(descriptor, False)
     _die_with(lifeline)
     worker = Worker()
-    received = b""
+    received = bytearray()
     while True:
-        data = os.read(channel, 1 << 18)
+        data = os.read(channel, READ_BYTES)
         if not data:
             os._exit(0)
         received += data
         if data.endswith(b"\n"):
-            answer = worker.run(json.loads(received))
-            received = b""
+            answer = worker.run(json.loads(received.decode()))
+            received.clear()
             if os.getpid() != worker.pid:
                 os._exit(0)  # a child that the task has forked came back from its function
             _send(channel, answer)
@@ -119,6 +120,7 @@ class Worker:
         self.pid = os.getpid()
         self._captured: captured.Captured | None = None
         self._root = self._code = "/"
+        self._task: Any = None  # kind, file, module, function, input type
         self._libraries: dict[str, Any] = {}
         self._surroundings = surroundings.Surroundings()
 
@@ -126,16 +128,20 @@ class Worker:
         """Run one job; return the answer as a line."""
         output = b"null"
         error = None
+        ready = False
         try:
             self._prepare(job)
+            ready = True
             output = _encoded(values.to_json(self._call(job)))
         except BaseException as problem:  # whatever a task raises is how it ended, no more
             _flush(self._surroundings.streams)
             error = _words(problem)
         _flush(self._surroundings.streams)
         left = self._surroundings.leave()
+        if not ready:
+            left = "threads"  # or as bad: it may lack what ork believes it to have by now
         if error is None:
-            return b'{"left":%s,"output":%s}\n' % (json.dumps(left).encode(), output)
+            return b'{"left":%s,"output":%s}\n' % (_dumps(left).encode(), output)
         return json.dumps({"left": left, "error": error}).encode() + b"\n"
 
     def _prepare(self, job: dict[str, Any]) -> None:
@@ -148,6 +154,7 @@ class Worker:
                 if self._captured is not None:
                     self._captured.remove()
                 self._captured = captured.Captured(self._root, self._code, files, STARTUP)
+            self._task = job.get("task", self._task)
             os.chdir(self._root)
         except OSError as problem:
             raise Refused(f"cannot start: {problem.filename}: {problem.strerror}") from None
@@ -155,20 +162,20 @@ class Worker:
             raise Refused(f"cannot start: {problem}") from None
 
     def _call(self, job: dict[str, Any]) -> Any:
-        if job["kind"] == "library":
-            return self._call_library(job["file"], job["inputs"])
+        kind, file, where, function, input_type = self._task
+        if kind == "library":
+            return self._call_library(file, job["inputs"])
         finder = self._captured
         assert finder is not None
-        if job["file"] is not None:
-            where = job["file"]
-            finder.enter(where.rpartition("/")[0])
-            module = finder.load_file(where)
+        if file is not None:
+            where = file
+            finder.enter(file.rpartition("/")[0])
+            module = finder.load_file(file)
         else:
-            where = job["module"]
             finder.enter("")
             module = importlib.import_module(where)
-        inputs = values.from_json(job["inputs"] or {}, job["input_type"])
-        return _called(_function(module, job["function"] or "main", where), inputs)
+        inputs = values.from_json(job["inputs"] or {}, input_type)
+        return _called(_function(module, function or "main", where), inputs)
 
     def _call_library(self, file: str, inputs: Any) -> Any:
         import ctypes
@@ -228,8 +235,11 @@ def _called(function: Any, inputs: dict[str, Any]) -> Any:
         sys.setprofile(None)
 
 
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
+
+
 def _encoded(value: Any) -> bytes:
-    encoded = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False).encode()
+    encoded = _dumps(value).encode()
     if len(encoded) > OUTPUT_BYTES_MAX:
         size = OUTPUT_BYTES_MAX >> 20
         raise Refused(f"the output is larger than {size} MiB; write a file, return its path")

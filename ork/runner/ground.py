@@ -23,7 +23,7 @@ class Ground:
     root: str
     code: str
     files: tuple[str, ...]
-    logs: Path
+    logs: str
     log_prefix: str  # of the paths in attempts: WORKFLOW/RUN-ID
     base: Mapping[str, str]
     extra: Mapping[str, str]
@@ -38,7 +38,7 @@ class Ground:
             input_type=task.input_type, output_type=task.output_type, environment=environ,
             secrets=self.secrets, root=self.root, code=self.code, files=self.files,
             python=self.python, timeout_s=task.timeout,
-            log=str(self.logs / self.log(name, attempt)),
+            log=f"{self.logs}/{self.log(name, attempt)}",
         )  # fmt: skip
 
     def log(self, name: str, attempt: int) -> str:
@@ -62,6 +62,6 @@ def lay(
     extra = {"ORK_RUN_ID": run.id, "ORK_WORKFLOW_NAME": run.workflow, "ORK_SNAPSHOT": run.snapshot}
     return Ground(
         python=python, root=str(root or code), code=str(code), files=files,
-        logs=(store.folder or Path.cwd()) / "logs", log_prefix=f"{run.workflow}/{run.id}",
+        logs=str((store.folder or Path.cwd()) / "logs"), log_prefix=f"{run.workflow}/{run.id}",
         base=base, extra=extra, secrets=prepare.secret_values(tasks.values(), base),
     )  # fmt: skip

@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
-from ork.core import canonical, graph, tree
-from ork.core.canonical import Json, Oid, hash_bytes
+from ork.core import graph
+from ork.core.canonical import Json, Oid
 from ork.core.job import Outcome
-from ork.core.objects import Attempt, Blob, Run, Snapshot, Task, TaskRun, encode_object
+from ork.core.objects import Attempt, Run, Task, TaskRun
 from ork.core.plan import Plan
 from ork.errors import InvalidInput
 from ork.executors.base import Executor
 from ork.runner import prepare, record
+from ork.runner.blobs import blob_of, stored
 from ork.runner.brake import NEVER, Brake, verdict
 from ork.runner.environment import describe
 from ork.runner.events import (
@@ -38,17 +39,21 @@ from ork.runner.target import Target, Terms, place_of
 from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
-GROUP_SECONDS = 0.01  # between two writes, so that outcomes of short tasks are written together
+GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 STOPPED = "the run was stopped"
 
 
 @dataclass(slots=True)
 class Control:
-    """Lets a signal handler or another thread stop a run: once gently, twice at once."""
+    """Lets a signal handler or another thread stop a run: once gently, twice at once.
+
+    `more` tells who takes the events that the next one is there already: showing may wait for it.
+    """
 
     inbox: SimpleQueue[tuple[str, Outcome] | Saved | None] = field(default_factory=SimpleQueue)
     stops: int = 0
+    more: bool = False
 
     def stop(self) -> None:
         """Start nothing more; asked again, kill what runs."""
@@ -69,8 +74,7 @@ class Loop:
     ) -> None:  # fmt: skip
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.executor, self.control = executor, control
-        entries = tree.entries(store.tree, store.get(Snapshot, target.snapshot).tasks)
-        oids = {name: Oid(str(oid)) for name, oid in entries.items()}
+        oids = prepare.task_oids(store, target.snapshot)
         self.tasks = {name: store.get(Task, oid) for name, oid in oids.items()}
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
@@ -81,6 +85,7 @@ class Loop:
         self.states |= terms.before
         self.outputs = {n: store.value(t.output) for n, t in terms.before.items() if t.output}
         self.inputs: dict[str, dict[str, Json]] = {}
+        self.bound: dict[str, bytes] = {}  # as blobs, until the task run that names them is written
         self.running: dict[str, int] = {}  # task -> attempt
         self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
         self.unsaved: dict[str, TaskRun] = {}
@@ -102,7 +107,7 @@ class Loop:
         """Make the pin durable, then prepare the code."""
         target, terms = self.target, self.terms
         python = prepare.interpreter(target.settings, target.root, self.environ)
-        around = self._object(describe(python))
+        around, self.objects[around] = stored(describe(python))
         self.clock = time.monotonic()
         if terms.timeout_s is not None:
             self.brake.end_at = self.clock + terms.timeout_s
@@ -136,7 +141,9 @@ class Loop:
         self._start_ready(self.events)
         self._save()
         told, self.told = self.told, []
-        yield from told
+        for count, event in enumerate(told, 1):
+            self.control.more = count < len(told)
+            yield event
         failpoint("turn.told")
 
     @property
@@ -153,6 +160,8 @@ class Loop:
         seconds = round(time.monotonic() - self.clock, 6)
         ended = replace(self.record.run, state=state, reason=reason, seconds=seconds,
                         ended=datetime.now(UTC))  # fmt: skip
+        for name in list(self.bound):
+            self._note(name, self.states[name])  # its outcome never came
         oid = self.record.end(ended, self.states, self.objects)
         self.owned = False
         states = [taskrun.state for taskrun in self.states.values()]
@@ -187,27 +196,26 @@ class Loop:
             self._start(name, events)
 
     def _start(self, name: str, events: list[Event]) -> None:
-        task = self.tasks[name]
-        attempt = len(self.states[name].attempts) + 1
+        task, before = self.tasks[name], self.states[name]
+        attempt, kept = len(before.attempts) + 1, before.inputs
         try:
             if name not in self.inputs:
                 self.inputs[name] = prepare.bind(task, self.outputs, self.terms.params)
-                kept = self._keep(self.inputs[name])
-                self.states[name] = replace(self.states[name], inputs=kept)
+                kept, self.bound[name] = blob_of(self.inputs[name])
             job = self.ground.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
-            self._finish(name, replace(self.states[name], state="failed", reason=str(error)),
+            self._finish(name, replace(before, state="failed", inputs=kept, reason=str(error)),
                          events)  # fmt: skip
             return
         self.running[name] = attempt
         self.tried[name] += 1
-        self.states[name] = replace(self.states[name], state="running", reason=None)
+        self.states[name] = TaskRun(task=before.task, state="running", inputs=kept,
+                                    attempts=before.attempts)  # fmt: skip
         self.begun[name] = time.monotonic()
-        inbox = self.control.inbox
         failpoint("task.chosen")
         future = self.executor.submit(job)
         failpoint("task.submitted")
-        future.add_done_callback(lambda done: inbox.put((name, done.result())))
+        future.add_done_callback(lambda done: self.control.inbox.put((name, done.result())))
         events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC),
                                   log=self.ground.log(name, attempt)))  # fmt: skip
 
@@ -266,11 +274,11 @@ class Loop:
         number = self.running.pop(name)
         self.begun.pop(name, None)
         task, before = self.tasks[name], self.states[name]
-        state, error, output = outcome.state, outcome.error, None
+        state, error, output, kept = outcome.state, outcome.error, None, None
         if state == "success":
             try:
                 output = prepare.checked(outcome.output, task.output_type, "output")
-                oid = self._keep(output)
+                kept = self._keep(output)
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
         attempt = Attempt(
@@ -278,28 +286,26 @@ class Loop:
             seconds=round(outcome.seconds, 6), signal=outcome.signal,
             log=self.ground.log(name, number),
         )  # fmt: skip
-        after = replace(before, state=state, attempts=(*before.attempts, attempt))
+        reason = (error or "failed").partition("\n")[0] if state == "failed" else None
+        after = TaskRun(task=before.task, state=state, inputs=before.inputs, output=kept,
+                        attempts=(*before.attempts, attempt), reason=reason)  # fmt: skip
         if state == "success":
             self.outputs[name] = output
-            after = replace(after, output=oid)
-        elif state == "failed":
-            after = replace(after, reason=(error or "failed").partition("\n")[0])
-            if self.tried[name] <= task.retries and not self.brake.reason:
-                delay = prepare.delay(task, self.tried[name])
-                heappush(self.delayed, (time.monotonic() + delay, name))
-                self._note(name, replace(after, state="pending"))
-                events.append(TaskRetried(task=name, attempt=number, error=error or "failed",
-                                          delay=delay))  # fmt: skip
-                return
+        if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
+            delay = prepare.delay(task, self.tried[name])
+            heappush(self.delayed, (time.monotonic() + delay, name))
+            self._note(name, replace(after, state="pending"))
+            events.append(TaskRetried(task=name, attempt=number, error=error or "failed",
+                                      delay=delay))  # fmt: skip
+            return
         self._finish(name, after, events)
 
     def _finish(self, name: str, taskrun: TaskRun, events: list[Event]) -> None:
         self._note(name, taskrun)
         events.append(TaskFinished(task=name, taskrun=taskrun))
-        ok = taskrun.state == "success"
         if taskrun.state == "failed" and self.terms.fail_fast:
             self.brake.fail(time.monotonic())
-        for doomed, upstream in self.plan.finish(name, ok=ok):
+        for doomed, upstream in self.plan.finish(name, ok=taskrun.state == "success"):
             stopped = taskrun.state == "cancelled"
             state = "cancelled" if stopped else "upstream_failed"
             reason = STOPPED if stopped else f"{upstream} did not succeed"
@@ -308,15 +314,12 @@ class Loop:
             events.append(TaskFinished(task=doomed, taskrun=lost))
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
-        self.states[name] = taskrun
-        self.unsaved[name] = taskrun
+        self.states[name] = self.unsaved[name] = taskrun
+        if taskrun.inputs and name in self.bound:
+            self.objects[taskrun.inputs] = self.bound.pop(name)
 
     def _keep(self, value: Json) -> Oid:
-        return self._object(canonical.encode(value))
-
-    def _object(self, content: bytes) -> Oid:
-        data = encode_object(Blob(content))
-        oid = hash_bytes(data)
+        oid, data = blob_of(value)
         self.objects[oid] = data
         return oid
 
@@ -328,7 +331,7 @@ class Loop:
         late = now - QUIET_SECONDS
         for name in [name for name, since in self.begun.items() if since <= late]:
             del self.begun[name]
-            self.unsaved[name] = self.states[name]
+            self._note(name, self.states[name])
         if not self.unsaved:
             self.told += self.events
             self.events = []

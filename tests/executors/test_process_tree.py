@@ -6,17 +6,18 @@ import os
 import shlex
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.executors import child
-from ork.executors.child import COOKIE, Tree
+from ork.executors import child, process
+from ork.executors.child import COOKIE, Guard, Tree
 from ork.executors.command import captured_line, captured_words
 from ork.executors.process import Process
-from tests.executors.suite import Place, alive, eventually, read_pid, run
+from tests.executors.suite import Place, alive, eventually, living_children, read_pid, run
 
 
 @pytest.fixture
@@ -101,13 +102,44 @@ def test_a_tree_that_starts_processes_all_the_time_is_killed(start, tmp_path):
 def test_children_have_the_grace_too_when_the_first_process_is_gone(place):
     executor = Process(1)
     try:
-        script = "trap 'sleep 0.3; echo cleaned > done; exit' TERM; sleep 300 & echo $$ > pid; wait"
+        # A shell that is about to become `sleep` would lose the signal: one that sleeps is asked.
+        script = """trap 'sleep 0.3; echo cleaned > done; exit' TERM
+            sleep 300 & until grep -qsx sleep /proc/$!/comm; do :; done
+            echo $$ > pid; wait"""
         job = place.shell(f"sh -c {shlex.quote(script)}; true")
         future = executor.submit(job)
         read_pid(place.root / "pid")
         executor.stop(grace_s=30)
         assert future.result(timeout=20).state == "cancelled"
         assert (place.root / "done").read_text() == "cleaned\n"
+    finally:
+        executor.close()
+
+
+def test_nobody_survives_a_stop_at_whatever_moment_of_its_start(place):
+    lines = ["true", "sleep 300", "setsid sleep 300 & sleep 300"]
+    for number in range(30):
+        executor = Process(1 + number % 3)
+        futures = [executor.submit(place.shell(line)) for line in lines]
+        time.sleep(0.0002 * number)
+        if number % 2:
+            executor.stop(grace_s=0.01 * (number % 4))
+        executor.close()
+        states = {future.result(timeout=0).state for future in futures}
+        assert states <= {"success", "cancelled"}
+        assert living_children() == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_of_ours_fails_a_start_and_hangs_nobody(place, monkeypatch):
+    executor = Process(1)
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr(process, "_tree", lambda *given: {}["defect"])
+            for _ in range(3):
+                outcome = run(executor, place.shell("true"))
+                assert (outcome.state, outcome.error) == ("failed", "cannot start: a defect of ork")
+        assert run(executor, place.shell("true")).state == "success"
     finally:
         executor.close()
 
@@ -147,6 +179,61 @@ def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeyp
     inner = start("sleep 300")
     assert inner.pid in outer.members()
     assert outer.pid not in inner.members()
+
+
+def test_who_becomes_another_program_again_and_again_is_a_member(start, tmp_path):
+    (tmp_path / "again").write_text("exec sh again\n")
+    tree = start("setsid sh -c 'echo $$ > pid; exec sh again' & sleep 300")
+    pid = read_pid(tmp_path / "pid")
+    assert all(pid in tree.members() for _ in range(200))
+    tree.kill()
+    assert not alive(pid)
+
+
+def test_an_end_that_somebody_else_was_told_of_is_no_success(start):
+    tree = start("exit 0")
+    os.waitpid(tree.pid, 0)
+    assert tree.status() == child.LOST != 0
+    assert tree.quiet()
+
+
+def test_of_many_who_ask_all_learn_how_it_ended(start):
+    for _ in range(20):
+        tree = start("exit 7")
+        assert eventually(lambda pid=tree.pid: not alive(pid))
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda _, tree=tree: tree.status(), range(8)))
+        assert found == [7] * 8
+
+
+def test_a_guard_kills_what_was_only_just_being_started():
+    guard = Guard()
+    late = subprocess.Popen(
+        ["/bin/sh", "-c", f"sleep 0.05; exec env {COOKIE}=x.{guard.mark} sleep 300"]
+    )
+    try:
+        guard._popen.stdin.close()  # as when ork is killed
+        assert late.wait(timeout=20) == -9
+        assert guard._popen.wait(timeout=20) == 0
+    finally:
+        late.kill()
+        late.wait()
+        guard.dismiss()
+
+
+def test_without_a_counter_of_processes_all_are_looked_at(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "LAST_PID", (str(tmp_path / "none"), os.devnull))
+    child._counter.cache_clear()
+    try:
+        assert 1 in child._newer(1000)
+        tree = start(f"{ESCAPES['own session']} until test -s pid; do sleep 0.01; done")
+        pid = read_pid(tmp_path / "pid")
+        assert eventually(lambda: tree.status() == 0)
+        assert tree.left_over()
+        tree.kill_rest()
+        assert not alive(pid)
+    finally:
+        child._counter.cache_clear()
 
 
 def test_after_the_largest_process_number_all_are_looked_at(start):

@@ -137,6 +137,13 @@ COSTS_THE_WORKER = {
             with open(file, "w") as out:
                 out.write(f"{child.pid}\\n")
         """,
+    "closes descriptors that are not its own": "import os\ndef main():\n    os.closerange(3, 5)\n",
+    "takes the place of a descriptor": """
+        import os
+        def main():
+            for number in (3, 4):
+                os.dup2(os.open("/dev/zero", os.O_RDONLY), number)
+        """,
     "leaves a daemon in its own session": """
         import subprocess, time, os
         def main(file):
@@ -154,7 +161,8 @@ def test_nothing_a_task_started_outlives_it(pool, place, survivor, source):
     before = survivor()
     file = place.folder / "pid"
     inputs = {"file": str(file)} if "file" in source else {}
-    assert run(pool, place.python(source, inputs=inputs)).state == "success"
+    outcome = run(pool, place.python(source, inputs=inputs))
+    assert outcome.state == "success", outcome.error
     if file.exists():
         assert not alive(int(file.read_text()))
     assert survivor() != before
@@ -328,6 +336,19 @@ def test_a_missing_interpreter_is_an_outcome(pool, place, survivor, python, word
 
 
 # Imports.
+
+
+def test_an_interpreter_that_ends_at_once_is_told_whenever_it_does(place):
+    bad = place.folder / "python"
+    bad.write_text("#!/bin/sh\nexit 3\n")
+    bad.chmod(0o755)
+    for _ in range(20):
+        job = place.python("def main():\n    pass\n", python=str(bad))
+        pool = Pool(2)
+        try:
+            assert run(pool, job).error == "exited with code 3 before answering"
+        finally:
+            pool.close()
 
 
 def output_of(pool, job, place):
@@ -509,6 +530,17 @@ def test_environment_is_exactly_that_of_the_job(pool, place, monkeypatch):
         del output["ORK_COOKIE"]
         output.pop("LC_CTYPE", None)  # Python's own, for the locale C
         assert output == environment
+
+
+def test_a_job_that_cannot_be_prepared_spoils_no_other(pool, place, survivor):
+    source = "import os\ndef main():\n    return os.environ['MINE']\n"
+    first = place.python("def main():\n    return 'another'\n")
+    assert output_of(pool, first, place) == "another"
+    job = place.python(source, environment={"MINE": "1"})
+    Path(job.log).write_text("kept")
+    assert "File exists" in error_of(pool, job, place)
+    assert Path(job.log).read_text() == "kept"
+    assert output_of(pool, dataclasses.replace(job, log=job.log + "2"), place) == "1"
 
 
 # Values.

@@ -97,6 +97,20 @@ def test_a_hundred_tasks_with_64_descriptors(project: Project) -> None:
     assert "100 succeeded" in done.stdout
 
 
+def test_exit_codes_are_known_although_ork_was_started_without_news_of_children(
+    project: Project,
+) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    project.workflow(shell("bad", "exit 3"), shell("good", "true"))
+    done = project.ork("run", "flow.yaml", code=1, preexec_fn=ignore)
+    assert "1 failed" in done.stdout
+    states = project.run_of()[1]
+    assert states["bad"].attempts[0].exit == 3
+    assert states["good"].state == "success"
+
+
 def test_more_at_once_than_there_are_descriptors(project: Project) -> None:
     project.write("code.py", "import time\ndef main():\n    time.sleep(0.2)\n    return 1\n")
     project.workflow(*(python(f"p{n}") for n in range(40)),

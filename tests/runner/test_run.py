@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 import ork as api
+from ork.backends.base import Moves
+from ork.backends.memory import Memory
+from ork.core.canonical import Oid
 from ork.core.objects import Run, TaskRun
+from ork.runner.api import Caller, Options, start
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.run import Control
 from ork.store.contents import RunDetails
+from ork.store.load import check
 from ork.store.resolve import find_run, task_runs
 from ork.store.store import Store
 
@@ -115,6 +121,84 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
             assert task_runs(project.store, run)[event.task] == event.taskrun
             told += 1
     assert told == 2
+
+
+class Swept(Memory):
+    """A backend whose garbage is collected after every write."""
+
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+        done = super().write(objects, moves)
+        refs = dict(self.refs())
+        waiting, reached = list(refs.values()), set()
+        while waiting:
+            oid = waiting.pop()
+            data = self.get(oid)
+            if oid not in reached and data is not None:
+                reached.add(oid)
+                waiting += [Oid(found) for found in re.findall(r"[0-9a-f]{64}", data.decode())]
+        self.sweep(set(self.oids()) - reached, refs)
+        return done
+
+
+def test_garbage_that_is_collected_beside_a_run_is_nothing_of_it(project: Project) -> None:
+    project.write(
+        "code.py",
+        """\
+        import os, time
+
+        def main(number):
+            time.sleep(0.02)
+            return number
+
+        def slow(number):
+            time.sleep(0.3)
+            return number
+
+        def second(number):
+            if os.environ["ORK_ATTEMPT"] == "1":
+                raise ValueError(number)
+            return number
+        """,
+    )
+    functions = ["slow", "second", *["main"] * 6]
+    tasks = [
+        python(f"t{n}", function=name, more=f", inputs: {{number: {{const: {n}}}}}, retries: 1")
+        for n, name in enumerate(functions)
+    ]
+    path = project.workflow("".join(tasks))
+    store = Store(Swept())
+    *_, last = start(store, str(path), options=Options(jobs=2)).events
+    assert isinstance(last, RunFinished)
+    for name, taskrun in task_runs(store, last.run).items():
+        assert taskrun.inputs is not None
+        assert taskrun.output is not None
+        assert store.value(taskrun.inputs) == {"number": int(name[1])}
+        assert store.value(taskrun.output) == int(name[1])
+
+
+def test_a_file_that_was_read_before_is_run_as_it_was_read(project: Project) -> None:
+    path = project.workflow(shell("one", "true"))
+    read = check(path)
+    project.workflow(shell("one", "false"))
+    *_, last = start(project.store, read).events
+    assert isinstance(last, RunFinished)
+    assert last.run.state == "success"
+    assert last.run.snapshot == read.snapshot == api.resolve(project.store, "flow").snapshot
+
+
+def test_no_event_is_held_back_while_a_task_runs(project: Project) -> None:
+    go = project.folder / "go"
+    wait = f"while ! test -e {go}; do sleep 0.01; done"
+    project.workflow(shell("long", wait) + shell("short", "true"))
+    control = Control()
+    started = start(project.store, str(project.folder / "flow.yaml"), options=Options(jobs=2),
+                    caller=Caller(control=control))  # fmt: skip
+    for event in started.events:
+        if isinstance(event, TaskFinished) and event.task == "short":
+            assert not control.more
+            go.touch()
+    assert isinstance(event, RunFinished)
+    assert not control.more
 
 
 def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> None:

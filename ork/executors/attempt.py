@@ -1,0 +1,82 @@
+"""A job on its way to its outcome: its clock, its log, how it is being stopped."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+from ork.core.canonical import Json
+from ork.core.job import Job, Outcome
+from ork.core.mask import Masker
+from ork.executors.child import Tree
+from ork.executors.logfile import Log
+
+ERROR_CHARACTERS_MAX = 20_000
+FOREVER = float("inf")
+
+
+class Attempt:
+    """One try at a job; changed only under the lock of its supervisor."""
+
+    __slots__ = ("_masker", "begun", "deadline", "error", "future", "job", "kill_at", "log",
+                 "started", "state", "tree")  # fmt: skip
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.future: Future[Outcome] = Future()
+        self.future.set_running_or_notify_cancel()
+        self.tree: Tree | None = None
+        self.state: str | None = None  # once it is being stopped: how it will have ended, and why
+        self.error: str | None = None
+        self.kill_at = FOREVER
+        self._masker = Masker(job.secrets) if job.secrets else None
+        self.log = Log(job.log, self._masker, answers=job.executor == "process")
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the clock of this attempt start now."""
+        self.started = datetime.now(UTC)
+        self.begun = time.monotonic()
+        self.deadline = self.begun + self.job.timeout_s
+
+    def outcome(
+        self,
+        state: str,
+        error: str | None = None,
+        *,
+        output: Json = None,
+        exit: int | None = None,
+        signal: int | None = None,
+    ) -> Outcome:
+        """Return the outcome; an attempt that is being stopped ends as told, whatever it says.
+
+        What is asked to end may well do so with exit code 0 and its work half done. Secrets are
+        masked first, then the error is cut, which could leave a part of one.
+        """
+        if self.state is not None:
+            state, error, output = self.state, self.error, None
+        if self._masker is not None:
+            output = self._masker.mask_json(output)
+        if error is not None:
+            error = _cut(self.masked(error))
+        return Outcome(
+            state=state,
+            started=self.started,
+            seconds=time.monotonic() - self.begun,
+            exit=exit,
+            signal=signal,
+            error=error,
+            output=output,
+        )
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets of the job."""
+        return text if self._masker is None else self._masker.mask_text(text)
+
+
+def _cut(error: str) -> str:
+    if len(error) <= ERROR_CHARACTERS_MAX:
+        return error
+    half = ERROR_CHARACTERS_MAX // 2
+    return f"{error[:half]}\n[...]\n{error[-half:]}"
