@@ -7,32 +7,37 @@ process task its file and the words of its command that are files; `include` add
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from ork.core.imports import Import, Unreadable, read_imports
 from ork.core.objects import Task
 from ork.core.problems import Problems, nearest
-from ork.core.shell import file_words
+from ork.core.reach import command_files, find_module, follow
 from ork.core.snapshot import CodeFile
 from ork.core.syntax import Definition
 from ork.errors import InvalidInput, Problem
 from ork.store.globs import matching
-from ork.store.root import Root
+from ork.store.root import Files, Root
 
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
 
+ReadImports: TypeAlias = Callable[..., tuple[Import, ...] | Unreadable]
+
 __all__ = ["CAPTURE_BYTES_MAX", "FILES_MAX", "CodeFile", "capture"]
 
 
-def capture(definition: Definition, root: Path, *, file: str) -> dict[str, CodeFile]:
+def capture(
+    definition: Definition, root: Path | Files, *, file: str, read: ReadImports = read_imports
+) -> dict[str, CodeFile]:
     """Return the files that a Definition needs, sorted by path; raise InvalidInput with all errors.
 
     `root` is the folder of the workflow file, `file` what the complaints call that file. Nothing is
-    imported or run, and no link out of the root is followed.
+    imported or run, and no link out of the root is followed. `read` may remember what it has read.
     """
-    taking = _Capture(definition, Root(root), file)
+    taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, read)
     for name, task in definition.tasks.items():
         taking.task(name, task)
     for pattern in definition.include:
@@ -42,7 +47,8 @@ def capture(definition: Definition, root: Path, *, file: str) -> dict[str, CodeF
 
 
 class _Capture:
-    def __init__(self, definition: Definition, root: Root, file: str) -> None:
+    def __init__(self, definition: Definition, root: Files, file: str, read: ReadImports) -> None:
+        self.read = read
         self.places = definition.places
         self.root = root
         self.problems = Problems(file, definition.text)
@@ -105,15 +111,11 @@ class _Capture:
         return True
 
     def _command(self, command: str | tuple[str, ...], at: tuple[str, ...]) -> None:
-        for word in file_words(command):
-            # A word may be anything, so what is no file below the root is simply not one.
-            path = posixpath.normpath(word)
-            absolute = path.startswith(("/", "../")) or "\0" in path
-            if not absolute and self.root.kind(path) == "file":
-                self._take(path, at)
+        for path in command_files(command, self.root.kind):
+            self._take(path, at)
 
     def _module(self, module: str, at: tuple[str, ...]) -> None:
-        paths, complete = self._find(module, [""])
+        paths, complete = find_module(module, [""], self.root.kind)
         if not complete or not paths:
             hint = f"it is looked for as {module.replace('.', '/')}.py beside the workflow file"
             self._say(at, f"no module named {module}", hint)
@@ -135,70 +137,19 @@ class _Capture:
 
     def _follow(self, path: str, first: str, at: tuple[str, ...]) -> None:
         """Take every module that a file names, and those that they name."""
-        todo = [path]
-        while todo:
-            path = todo.pop()
-            if (path, first) in self.followed or not self._take(path, at):
-                continue
-            self.followed.add((path, first))
-            for named in self._imports(path):
-                todo.extend(self._import(named, path, first))
+        follow(path, first, imports=lambda path: self._imports(path, at), kind=self.root.kind,
+               seen=self.followed)  # fmt: skip
 
-    def _imports(self, path: str) -> tuple[Import, ...]:
+    def _imports(self, path: str, at: tuple[str, ...]) -> tuple[Import, ...] | None:
+        """Take a file and return what it imports; None when it cannot be taken."""
+        if not self._take(path, at):
+            return None
         found = self.imports.get(path)
         if found is None:
             is_package = posixpath.basename(path) == "__init__.py"
-            found = read_imports(self.files[path].data, is_package=is_package)
+            found = self.read(self.files[path].data, is_package=is_package)
             self.imports[path] = found
         return () if isinstance(found, Unreadable) else found
-
-    def _import(self, named: Import, path: str, first: str) -> Iterator[str]:
-        """Yield the files that one import executes, as far as they lie below the root."""
-        if named.level == 0:
-            yield from self._find(named.name, list(dict.fromkeys((first, ""))))[0]
-            return
-        folder = posixpath.dirname(path)
-        for _ in range(named.level - 1):
-            if not folder:
-                return
-            folder = posixpath.dirname(folder)
-        yield from self._packages(folder)
-        if named.name:
-            yield from self._find(named.name, [folder])[0]
-
-    def _packages(self, folder: str) -> Iterator[str]:
-        """Yield the `__init__.py` of a package and of those around it."""
-        while folder and self._is_file(init := posixpath.join(folder, "__init__.py")):
-            yield init
-            folder = posixpath.dirname(folder)
-
-    def _find(self, module: str, folders: list[str]) -> tuple[list[str], bool]:
-        """Return the files that importing a module executes, and whether the last part is there.
-
-        As Python searches: in the first folder with a package or a module of that name, else in
-        all folders of that name, which together are one package.
-        """
-        found: list[str] = []
-        parts = module.split(".")
-        for number, part in enumerate(parts):
-            bases = [posixpath.join(folder, part) for folder in folders]
-            for base in bases:
-                if self._is_file(f"{base}/__init__.py"):
-                    found.append(f"{base}/__init__.py")
-                    folders = [base]
-                    break
-                if self._is_file(f"{base}.py"):
-                    found.append(f"{base}.py")
-                    return found, number + 1 == len(parts)
-            else:
-                folders = [base for base in bases if self.root.kind(base) == "folder"]
-                if not folders or number + 1 == len(parts):
-                    return found, False
-        return found, True
-
-    def _is_file(self, path: str) -> bool:
-        # A link that leads out counts: the import would follow it, so taking it must complain.
-        return self.root.kind(path) in ("file", "outside")
 
     def _say(self, at: tuple[str, ...], message: str, hint: str | None) -> None:
         place = self.places.get(at)

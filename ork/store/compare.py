@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ork.store.resolve import Resolved, deploy_of, resolve, snapshot_of
 from ork.store.store import Store
 
 if TYPE_CHECKING:
+    from ork.core.impact import Impact
     from ork.store.load import Loaded
 
 
@@ -77,6 +78,89 @@ def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
     return _compare(store, old.snapshot, new.snapshot, (old.settings, new.settings))
 
 
+def impact_of(store: Store, comparison: Comparison) -> Impact:
+    """Return which tasks of the new side can give other results, and which cannot.
+
+    Reads all its tasks; the code only when code files differ.
+    """
+    from ork.core.impact import impact
+
+    tasks = _tasks(store, comparison.new)
+    return impact(comparison.diff, tasks=tasks, reach=_reach(store, comparison, tasks))
+
+
+def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comparison:
+    """Return the comparison of these tasks and code files alone; no settings.
+
+    With a task come its edges, the parameters that it takes, and the code files that it executes
+    or may read. Raises NotFound for a name that neither side has; a renamed task has two.
+    """
+    from ork.core.impact import code_of, params_of
+
+    diff = comparison.diff
+    wanted = {name.removeprefix("./") for name in names}
+    entries = _entries_of_both(store, comparison, wanted)
+    renamed = [{task.name, task.old_name} for task in diff.tasks if task.old_name]
+    tasks = wanted.intersection({name for name, _ in entries})
+    tasks = tasks.union(*(pair for pair in renamed if pair & wanted))
+    params = {param for name, task in entries if diff.params and name in tasks
+              for param in params_of(store.get(Task, task))}  # fmt: skip
+    reach = _reach(store, comparison, _tasks(store, comparison.new)) if diff.files else {}
+    files = wanted.union(*code_of(diff, tasks=tasks, reach=reach).values())
+    kept = Diff(
+        tasks=tuple(task for task in diff.tasks if task.name in tasks),
+        edges=tuple(edge for edge in diff.edges if {edge.upstream, edge.downstream} & tasks),
+        params=tuple(param for param in diff.params if param.path.partition(".")[0] in params),
+        files=tuple(file for file in diff.files if {file.path, file.old_path} & files),
+    )
+    return replace(comparison, diff=kept)
+
+
+def _entries_of_both(
+    store: Store, comparison: Comparison, wanted: Collection[str]
+) -> set[tuple[str, Oid]]:
+    """Return name and oid of the tasks of both sides; raise NotFound unless all wanted are there.
+
+    What is wanted may be the path of a code file as well.
+    """
+    found: set[tuple[str, Oid]] = set()
+    paths: set[str] = set()
+    for side in (comparison.old, comparison.new):
+        snapshot = store.get(Snapshot, side.snapshot)
+        entries = tree.entries(store.tree, snapshot.tasks).items()
+        found.update((name, Oid(str(oid))) for name, oid in entries)
+        paths.update(tree.entries(store.tree, snapshot.files))
+    known = paths.union(name for name, _ in found)
+    if missing := sorted(set(wanted) - known):
+        from ork.core.problems import nearest
+
+        near = dict.fromkeys(filter(None, (nearest(name, known) for name in missing)))
+        raise NotFound(
+            f"neither side has a task or code file named {', '.join(map(repr, missing))}",
+            hint=f"did you mean {' or '.join(near)}?" if near else None,
+        )
+    return found
+
+
+def _tasks(store: Store, side: Side) -> dict[str, Task]:
+    entries = tree.entries(store.tree, store.get(Snapshot, side.snapshot).tasks)
+    return {name: store.get(Task, Oid(str(oid))) for name, oid in entries.items()}
+
+
+def _reach(
+    store: Store, comparison: Comparison, tasks: Mapping[str, Task]
+) -> Mapping[str, Collection[str]]:
+    """Return which tasks execute which of the changed files; `tasks` are those of the new side."""
+    files = comparison.diff.files
+    if not files:
+        return {}
+    from ork.store.reach import reach_of_both
+
+    old, new = (store.get(Snapshot, side.snapshot) for side in (comparison.old, comparison.new))
+    paths = {path for file in files for path in (file.path, file.old_path) if path}
+    return reach_of_both(store, old, new, tasks=tasks, wanted=paths)
+
+
 def _compare(
     store: Store, old: Oid, new: Oid,
     settings: tuple[Mapping[str, Json], Mapping[str, Json]], *, rename: bool = True,
@@ -87,7 +171,7 @@ def _compare(
         for name, (was, now) in tree.changes(store.tree, before.tasks, after.tasks).items()
     }
     files = {
-        path: (_file(was), _file(now))
+        path: (entry_of_file(was), entry_of_file(now))
         for path, (was, now) in tree.changes(store.tree, before.files, after.files).items()
     }
     return compare(tasks=tasks, files=files, settings=settings, read=store.blob, rename=rename,
@@ -104,7 +188,8 @@ def _task(store: Store, entry: Json) -> Task | None:
     return None if entry is None else store.get(Task, Oid(str(entry)))
 
 
-def _file(entry: Json) -> FileEntry | None:
+def entry_of_file(entry: Json) -> FileEntry | None:
+    """Return what a tree of files holds under a path, or None for nothing."""
     if not isinstance(entry, dict):
         return None
     return FileEntry(blob=Oid(str(entry["blob"])), executable=bool(entry["executable"]))
@@ -132,7 +217,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
         raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
     text = texts[0] if texts else "@"
     if between := parse_range(text):
-        return between[0] or "@", between[1] or "@"
+        return as_revision(between[0] or "@"), as_revision(between[1] or "@")
     found = resolve(store, text, now=now)
     if found.loaded:
         return str(found.workflow), text

@@ -9,7 +9,8 @@ import pytest
     ("name", "options"),
     [
         ("plain", []), ("patch", ["-p"]), ("stat", ["--stat"]), ("json", ["--json"]),
-        ("name_status", ["--name-status"]),
+        ("name_status", ["--name-status"]), ("words", ["--word-diff"]),
+        ("one_task", ["--", "extract"]),
     ],
 )  # fmt: skip
 def test_diff_of_two_deploys(history, golden, name, options):
@@ -40,11 +41,67 @@ def test_no_difference_is_said_on_standard_error(history):
     assert result.err == "no difference between etl and file:etl.yaml\n"
 
 
-def test_exit_code(history):
-    assert history("diff", "etl~1", "etl", "--exit-code").code == 1
-    assert history("diff", "etl", "etl", "--exit-code").code == 0
-    assert history("diff", "etl~1", "etl", "--exit-code", "--json").code == 1
-    assert history("diff", "etl~1", "etl", "--exit-code", "--stat").code == 1
+@pytest.mark.parametrize(
+    "form",
+    [[], ["-p"], ["--stat"], ["--name-status"], ["--word-diff"], ["--json"], ["--no-renames"],
+     ["--format", "markdown"], ["--format", "html"], ["--", "extract"]],
+)  # fmt: skip
+def test_the_exit_code_tells_of_a_difference_in_every_form(history, form):
+    assert history("diff", "etl~1", "etl", "--exit-code", *form).code == 1
+    assert history("diff", "etl~1", "etl", *form).code == 0
+    assert history("diff", "etl", "etl", "--exit-code", *form).code == 0
+
+
+def test_the_exit_code_is_that_of_the_tasks_that_were_asked_for(history):
+    assert history("diff", "etl~2", "etl~1", "--exit-code", "--", "extract").code == 1
+    result = history("diff", "etl~2", "etl~1", "--exit-code", "--", "load")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "no difference between etl~2 and etl~1 in load\n"
+
+
+def test_tasks_and_files_stand_behind_two_dashes(history):
+    whole = history("diff", "etl~2", "etl").out
+    assert history("diff", "etl~2..etl", "--", "extract").out == whole.replace(
+        'settings\n  schedule  "0 2 * * *" -> "@daily"\n', ""
+    )
+    files = history("diff", "--name-status", "etl~2", "etl", "--", "tasks/etl.py", "load").out
+    assert files == "M\tfile\ttasks/etl.py\n"
+    assert history("diff", "etl~2", "etl", "--").out == whole
+    assert (
+        "no difference between etl and file:etl.yaml in load" in history("diff", "--", "load").err
+    )
+
+
+def test_a_task_that_nobody_has_is_not_found(history):
+    result = history("diff", "etl~2", "etl", "--", "extrakt", "load")
+    assert (result.code, result.out) == (3, "")
+    assert result.err == (
+        "error: neither side has a task or code file named 'extrakt'\nhint: did you mean extract?\n"
+    )
+
+
+def test_a_form_that_there_is_none_of(history):
+    result = history("diff", "etl~2", "etl", "--format", "pdf")
+    assert (result.code, result.err) == (2, "error: --format pdf: say text, markdown or html\n")
+
+
+def test_parameters_and_who_takes_them(ork, golden):
+    text = """\
+        name: etl
+        params: {day: {type: str, default: "2026-01-01"}, size: int}
+        tasks:
+          extract: {executor: process, command: "true", inputs: {day: {ref: params.day}}}
+          load: {executor: process, command: "true", depends_on: [extract]}
+          audit: {executor: process, command: "true"}
+    """
+    ork("deploy", str(ork.write("etl.yaml", text)))
+    ork.write("etl.yaml", text.replace("01-01", "01-02").replace("size: int", "rows: int"))
+    golden("diff/params.txt", ork("diff").out)
+
+
+def test_settings_alone_can_change_no_result(history, edit, golden):
+    edit("etl.yaml", "@daily", "@hourly")
+    golden("diff/settings.txt", history("diff").out)
 
 
 def test_a_rename_and_how_not_to_see_it(history, edit, golden):
@@ -54,8 +111,49 @@ def test_a_rename_and_how_not_to_see_it(history, edit, golden):
     golden("diff/no_renames.txt", history("diff", "--no-renames").out)
 
 
-def test_two_runs_differ_by_what_they_executed(ran):
-    assert ran("diff", "etl#1", "etl#2").out == ran("diff", "etl~1", "etl").out
+def test_the_definitions_of_two_runs_differ_by_what_they_executed(ran):
+    found = ran("diff", "etl#1^{snapshot}", "etl#2^{snapshot}")
+    assert found.out == ran("diff", "etl~1", "etl").out
+    assert "load  code of load.sh" in found.out
+
+
+def test_two_runs_have_no_diff_of_their_definitions_alone(ran):
+    result = ran("diff", "etl#1", "etl#2", "--stat")
+    assert result.code == 2
+    assert "`ork diff etl#1^{snapshot} etl#2^{snapshot}`" in result.err
+    for options in (["-p"], ["--word-diff"], ["--format", "html"], ["--", "load"]):
+        assert ran("diff", "etl#1", "etl#2", *options).code == 2
+
+
+def test_two_runs_are_compared_as_runs_also_the_last_failure(ran):
+    runs = ran("diff", "etl#1", "etl#2", "--exit-code")
+    assert runs.code == 1
+    for words in (["--last"], ["--last", "etl"], ["--last", "etl.yaml"]):
+        assert ran("diff", *words).out == runs.out
+    assert ran("diff", "--last", "etl", "other").code == 2
+
+
+def test_the_words_of_a_command_that_differ(history, edit, terminal):
+    edit("etl.yaml", "./load.sh", "./load.sh --all")
+    assert '  command  "./load.sh{+ --all+}"\n' in history("diff", "--word-diff").out
+    painted = terminal("diff", "--word-diff")
+    assert '"./load.sh\x1b[32m --all\x1b[0m"' in painted and "{+" not in painted
+
+
+def test_no_line_is_wider_than_the_terminal(ork, edit, terminal):
+    names = [f"a_task_with_a_rather_long_name_{number:02}" for number in range(60)]
+    lines = [f"  {name}: {{executor: process, command: echo, depends_on: [{up}]}}"
+             for name, up in zip(names[1:], names, strict=False)]  # fmt: skip
+    head = f"name: long\ntasks:\n  {names[0]}: {{executor: process, command: echo}}\n"
+    ork("deploy", str(ork.write("long.yaml", head + "\n".join(lines))))
+    edit("long.yaml", f"  {names[30]}: {{executor: process, command: echo", f"  {names[30]}: "
+         "{executor: process, command: ls")  # fmt: skip
+    shown = terminal("diff", NO_COLOR="1")
+    assert "30 of 60 tasks can give other results" in shown
+    assert "and 10 more (-p shows all)" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert names[59] in terminal("diff", "-p", NO_COLOR="1")
+    assert all(name in ork("diff").out for name in names[:30])
 
 
 def test_the_json_has_both_ends(history):

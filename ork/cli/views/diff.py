@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ork.cli.show import Line
-from ork.cli.views.parts import CLIP_MIN, clip, quoted
+from ork.cli.views.parts import CLIP_MIN, clip, column, quoted
 from ork.core import lines
 from ork.core.canonical import Json
 from ork.core.diff import (
@@ -23,41 +25,57 @@ from ork.core.diff import (
 )
 from ork.core.lines import Hunk
 
+if TYPE_CHECKING:
+    from ork.core.word_changes import Piece
+
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
+_MARKS = {"-": ("removed", "[-", "-]"), "+": ("added", "{+", "+}")}  # as git's --word-diff
 LETTERS = {"added": "A", "removed": "D", "changed": "M", "renamed": "R"}
-PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
-def diff_view(diff: Diff, *, width: int | None = None, patch: bool = False) -> Iterator[Line]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """How a diff is to be drawn: see `diff_view`."""
+
+    width: int | None
+    patch: bool
+    word_marks: bool | None
+
+
+def diff_view(
+    diff: Diff, *, width: int | None = None, patch: bool = False, word_marks: bool | None = None
+) -> Iterator[Line]:
     """Draw a diff by its structure, with the hunks that it holds.
 
     Texts of several lines, such as a command, are shown by line: long ones, and all fields of added
-    and removed tasks, with `patch`.
+    and removed tasks, with `patch`. With `word_marks`, which may be False, lines and texts show
+    which words changed: [-removed-]{+added+}, or without marks by their colours alone.
     """
+    how = _How(width=width, patch=patch, word_marks=word_marks)
     if diff.tasks:
         yield [("tasks", "heading")]
-        names = _pad(quoted(task.name) for task in diff.tasks)
+        names = column(quoted(task.name) for task in diff.tasks)
         for task in diff.tasks:
-            yield from _task_lines(task, names, width, patch)
+            yield from _task_lines(task, names, how)
     if diff.edges:
         yield [("edges", "heading")]
         for edge in diff.edges:
             yield ["  ", (f"{SIGNS[edge.kind]} {_arrow(edge)}", edge.kind)]
     if diff.params:
         yield [("params", "heading")]
-        paths = _pad(param.path for param in diff.params)
+        paths = column(param.path for param in diff.params)
         for param in diff.params:
-            yield from _field_lines(param, "  ", paths, width, patch)
+            yield from _field_lines(param, "  ", paths, how)
     if diff.settings:
         yield [("settings", "heading")]
-        paths = _pad(setting.path for setting in diff.settings)
+        paths = column(setting.path for setting in diff.settings)
         for setting in diff.settings:
-            yield from _field_lines(setting, "  ", paths, width, patch)
+            yield from _field_lines(setting, "  ", paths, how)
     if diff.files:
         yield [("files", "heading")]
-        names = _pad(quoted(file.path) for file in diff.files)
+        names = column(quoted(file.path) for file in diff.files)
         for file in diff.files:
-            yield from _file_lines(file, names)
+            yield from _file_lines(file, names, how)
 
 
 def name_status_view(diff: Diff) -> Iterator[Line]:
@@ -77,21 +95,21 @@ def name_status_view(diff: Diff) -> Iterator[Line]:
 # -- tasks and fields
 
 
-def _task_lines(task: TaskChange, pad: int, width: int | None, patch: bool) -> Iterator[Line]:
+def _task_lines(task: TaskChange, pad: int, how: _How) -> Iterator[Line]:
     remark = task.kind
     if task.kind == "renamed":
         remark = f"renamed from {quoted(task.old_name or '')} ({task.similarity}% similar)"
     elif task.kind != "changed":
-        remark = clip(f"{task.kind} ({_gist(task)})", width and width - pad - 5)
+        remark = clip(f"{task.kind} ({_gist(task)})", how.width and how.width - pad - 5)
     # The edges section tells of depends_on; here it is only named when there is nothing else.
     fields = [field for field in task.fields if field.path != "depends_on"]
     if task.fields and not fields:
         remark += " (depends_on)"
     yield _entry(task.kind, quoted(task.name), "name", pad, (remark, "dim"))
-    if patch or task.kind in ("changed", "renamed"):
-        paths = _pad(field.path for field in fields)
+    if how.patch or task.kind in ("changed", "renamed"):
+        paths = column(field.path for field in fields)
         for field in fields:
-            yield from _field_lines(field, "      ", paths, width, patch)
+            yield from _field_lines(field, "      ", paths, how)
 
 
 def _gist(task: TaskChange) -> str:
@@ -106,19 +124,17 @@ def _gist(task: TaskChange) -> str:
     return quoted(f"{values.get('executor', '')}: {first}{' ...' if more else ''}{function}")
 
 
-def _field_lines(
-    field: FieldChange, indent: str, pad: int, width: int | None, patch: bool
-) -> Iterator[Line]:
+def _field_lines(field: FieldChange, indent: str, pad: int, how: _How) -> Iterator[Line]:
     lead: Line = [indent, (field.path.ljust(pad), "name"), "  "]
-    texts = _texts(field, patch)
+    texts = _texts(field, how.patch)
     if texts is None:
-        room = None if width is None else width - len(indent) - max(pad, len(field.path)) - 2
-        yield [*lead, *_values(field, room)]
+        room = how.width and how.width - len(indent) - max(pad, len(field.path)) - 2
+        yield [*lead, *_values(field, room, how.word_marks)]
         return
     added, removed = lines.count_changes(*texts)
     yield [*lead, *_counts(added, removed)]
-    if patch or added + removed <= SHORT_DIFF_LINES:
-        yield from _hunk_lines(lines.hunks(*texts), indent + "    ")
+    if how.patch or added + removed <= SHORT_DIFF_LINES:
+        yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.word_marks)
 
 
 def _texts(field: FieldChange, patch: bool) -> tuple[str, str] | None:
@@ -134,11 +150,15 @@ def _texts(field: FieldChange, patch: bool) -> tuple[str, str] | None:
     return old and old + end, new and new + end
 
 
-def _values(field: FieldChange, room: int | None) -> Line:
+def _values(field: FieldChange, room: int | None, word_marks: bool | None) -> Line:
     if field.kind == "added":
         return [(f"+ {clip(_json(field.new), room and room - 2)}", "added")]
     if field.kind == "removed":
         return [(f"- {clip(_json(field.old), room and room - 2)}", "removed")]
+    if word_marks is not None and isinstance(field.old, str) and isinstance(field.new, str):
+        from ork.core.word_changes import word_changes
+
+        return _words(word_changes(_json(field.old), _json(field.new)), word_marks, room)
     old, new = _clip_pair(_json(field.old), _json(field.new), room and room - len(" -> "))
     return [(old, "removed"), (" -> ", "dim"), (new, "added")]
 
@@ -146,7 +166,7 @@ def _values(field: FieldChange, room: int | None) -> Line:
 # -- files
 
 
-def _file_lines(file: FileChange, pad: int) -> Iterator[Line]:
+def _file_lines(file: FileChange, pad: int, how: _How) -> Iterator[Line]:
     remarks: list[str] = []
     if file.kind == "renamed":
         remarks.append(f"renamed from {quoted(file.old_path or '')} ({file.similarity}% similar)")
@@ -160,17 +180,42 @@ def _file_lines(file: FileChange, pad: int) -> Iterator[Line]:
     counts = _counts(file.added_lines, file.removed_lines)
     gap: Line = ["  "] if rest and counts else []
     yield _entry(file.kind, quoted(file.path), "file", pad, *rest, *gap, *counts)
-    yield from _hunk_lines(file.hunks or (), "      ")
+    yield from _hunk_lines(file.hunks or (), "      ", how.word_marks)
 
 
-def _hunk_lines(hunks: Iterable[Hunk], indent: str) -> Iterator[Line]:
+def _hunk_lines(hunks: Iterable[Hunk], indent: str, word_marks: bool | None) -> Iterator[Line]:
     styles = {"+": "added", "-": "removed", "\\": "dim"}
     for hunk in hunks:
         place = f"-{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines}"
         yield [indent, (f"@@ {place} @@", "hunk")]
+        if word_marks is not None:
+            from ork.core.word_changes import hunk_words
+
+            yield from ([indent, *_words(line, word_marks)] for line in hunk_words(hunk.lines))
+            continue
         for line in hunk.lines:
             style = styles.get(line[0])
             yield [indent, (line, style) if style else line]
+
+
+def _words(pieces: list[Piece], marks: bool, room: int | None = None) -> Line:
+    """Return pieces in their colours; with marks, as are blanks always, since they have no colour.
+
+    In a text that is longer than the room, what did not change is shortened.
+    """
+    each: int | None = None
+    if room is not None and sum(len(text) for _, text in pieces) > room:
+        kept = sum(sign == " " for sign, _ in pieces)
+        changed = sum(len(text) + 4 for sign, text in pieces if sign != " ")
+        each = max((room - changed) // max(kept, 1), 0)
+    line: Line = []
+    for sign, text in pieces:
+        if sign == " ":
+            line.append(clip(text, each))
+        else:
+            style, start, end = _MARKS[sign]
+            line.append((f"{start}{text}{end}" if marks or text.isspace() else text, style))
+    return line
 
 
 # -- parts of lines
@@ -195,10 +240,6 @@ def _status(kind: str, thing: str, name: str, old_name: str | None = None) -> Li
 
 def _arrow(edge: EdgeChange) -> str:
     return f"{quoted(edge.upstream)} -> {quoted(edge.downstream)}"
-
-
-def _pad(names: Iterable[str]) -> int:
-    return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)
 
 
 def _json(value: Json) -> str:

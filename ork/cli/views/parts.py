@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
+PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
 def quoted(name: str) -> str:
@@ -18,3 +20,8 @@ def clip(text: str, room: int | None) -> str:
         return text
     keep = max(room, CLIP_MIN) - 3
     return f"{text[: keep - keep // 3]}...{text[len(text) - keep // 3 :]}"
+
+
+def column(names: Iterable[str]) -> int:
+    """Return how wide a column of these names is, but for those that are too long."""
+    return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)

@@ -1,0 +1,74 @@
+"""Which tasks can give other results -> lines."""
+
+from ork.cli.views.impact import impact_view
+from ork.core.impact import Affected, Impact
+from tests.cli.test_diff_view import drawn
+
+IMPACT = Impact(
+    affected=(
+        Affected(name="fetch", why="code", via=("tasks/etl.py",)),
+        Affected(name="clean", why="upstream", via=("fetch",)),
+        Affected(name="load", why="renamed"),
+        Affected(name="late", why="param", via=("day", "size")),
+        Affected(name="report", why="added"),
+        Affected(name="zip", why="upstream", via=("a", "b", "c", "d", "e")),
+    ),
+    unaffected=("audit", "check"),
+)
+
+
+def test_each_task_has_its_reason():
+    assert drawn(impact_view(IMPACT)) == [
+        "impact  6 of 8 tasks can give other results",
+        "  fetch   code of tasks/etl.py",
+        "  clean   after fetch",
+        "  load    renamed and changed",
+        "  late    parameters day, size",
+        "  report  added",
+        "  zip     after a, b, c and 2 more",
+        "  the other 2 cannot: audit, check",
+    ]
+    assert drawn(impact_view(IMPACT, patch=True))[-2] == "  zip     after a, b, c, d, e"
+
+
+def test_none_and_all():
+    one, others = (Affected(name="a", why="changed"),), ("b", "c")
+    assert drawn(impact_view(Impact(unaffected=others))) == [
+        "impact  no task can give other results"
+    ]
+    assert drawn(impact_view(Impact(affected=one)))[0] == (
+        "impact  the only task can give other results"
+    )
+    assert drawn(impact_view(Impact(affected=one * 2)))[0] == (
+        "impact  all 2 tasks can give other results"
+    )
+    assert drawn(impact_view(Impact(affected=one, unaffected=("b",))))[-1] == (
+        "  the other cannot: b"
+    )
+
+
+def test_a_long_list_is_folded_and_with_patch_it_is_not():
+    impact = Impact(affected=tuple(Affected(name=f"t{n}", why="changed") for n in range(500)))
+    lines = drawn(impact_view(impact))
+    assert len(lines) == 22 and lines[-1] == "  and 480 more (-p shows all)"
+    assert len(drawn(impact_view(impact, patch=True))) == 501
+
+
+def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_whole_in_a_pipe():
+    impact = Impact(affected=IMPACT.affected[:1],
+                    unaffected=tuple(f"task_{n}" for n in range(1000)))  # fmt: skip
+    for width in (60, 80, 200):
+        line = drawn(impact_view(impact, width=width))[-1]
+        assert width - 30 < len(line) <= width and line.endswith(" more")
+        shown = line.count(",") + 1
+        assert line.endswith(f" and {1000 - shown} more")
+    assert drawn(impact_view(impact))[-1].count("task_") == 1000
+
+
+def test_names_that_hold_control_characters_are_quoted():
+    hostile = "a\x1b[31m\tb\n\u202ec"
+    impact = Impact(
+        affected=(Affected(name=hostile, why="code", via=(hostile,)),), unaffected=(hostile,) * 2
+    )
+    for width in (None, 80):
+        assert all(line.isprintable() for line in drawn(impact_view(impact, width=width)))
