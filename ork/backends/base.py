@@ -29,9 +29,12 @@ class Backend(Protocol):
         """Return the target of one ref."""
         ...
 
-    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request.
 
+        With `below`, only names that sort before it: found by seeking, not by reading past others.
         Reads in pages: a slow consumer may see a ref that moved meanwhile, never a torn one.
         """
         ...

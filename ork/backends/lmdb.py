@@ -24,6 +24,7 @@ from ork.errors import Corrupt, StoreError
 
 MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
 READERS_MAX = 1024
+PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
@@ -114,18 +115,23 @@ class Lmdb:
         target = self._get(key)
         return None if target is None else keys.target_of(key, target)
 
-    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         wanted = keys.of_ref(prefix)
-        start = wanted[:-1] + bytes([wanted[-1] + 1]) if newest_first else wanted
+        end = wanted[:-1] + bytes([wanted[-1] + 1])
+        if below is not None:
+            end = min(end, keys.of_ref(below))
+        start, count = end if newest_first else wanted, PAGE_REFS_FIRST
         while True:
             # Page by page, so that no read transaction outlives a slow consumer.
-            page = self._page_of_refs(start, wanted, newest_first)
+            page = self._page_of_refs(start, wanted, end, newest_first, count)
             for key, target in page:
                 yield keys.name_of(key), keys.target_of(key, target)
-            if len(page) < PAGE_REFS:
+            if len(page) < count:
                 return
-            start = page[-1][0] if newest_first else page[-1][0] + b"\0"
+            start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
 
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
@@ -193,7 +199,9 @@ class Lmdb:
             return list(takewhile(lambda key: key <= end, page))
 
     @_explain
-    def _page_of_refs(self, start: bytes, wanted: bytes, backwards: bool) -> _Items:
+    def _page_of_refs(
+        self, start: bytes, wanted: bytes, end: bytes, backwards: bool, count: int
+    ) -> _Items:
         """Return the next refs from start on; backwards, those before start, nearest first."""
         with self._begun() as txn, txn.cursor() as cursor:
             found = cursor.set_range(start)
@@ -202,8 +210,10 @@ class Lmdb:
             if not found:
                 return []
             items = cursor.iterprev() if backwards else cursor.iternext()
-            page = islice(items, PAGE_REFS)
-            return list(takewhile(lambda item: item[0].startswith(wanted), page))
+            page = islice(items, count)
+            if backwards:
+                return list(takewhile(lambda item: item[0].startswith(wanted), page))
+            return list(takewhile(lambda item: item[0] < end, page))
 
     @_explain
     def _commit(self, items: _Items, steps: _Steps) -> bool:

@@ -34,10 +34,13 @@ class Memory:
         """Return the target of one ref."""
         return self._refs.get(name)
 
-    def refs(self, prefix: str = "", *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         with self._lock:
-            found = [item for item in self._refs.items() if item[0].startswith(prefix)]
+            found = [item for item in self._refs.items() if item[0].startswith(prefix)
+                     and (below is None or item[0] < below)]  # fmt: skip
         return iter(sorted(found, reverse=newest_first))
 
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:

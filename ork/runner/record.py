@@ -20,6 +20,7 @@ from ork.runner.failpoints import failpoint
 from ork.store.history import tally
 from ork.store.logs import path_of
 from ork.store.resolve import run_of_id, task_runs
+from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 
 CANCEL_POLL_SECONDS = 0.2
@@ -34,6 +35,7 @@ class Record:
     oid: Oid
     lock: int | None
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
+    written: dict[str, TaskRun] = field(default_factory=dict)  # the same ones, as values
     looked: float = 0.0  # when `ork cancel` was last looked for
     asked: int = 0
 
@@ -45,11 +47,12 @@ class Record:
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
         self.saved.update(new)
+        self.written.update(changed)
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
         failpoint("end.before")
-        oid = _end(self.store, self.oid, run, states, self.saved, objects)
+        oid = _end(self.store, self.oid, run, states, self.saved, objects, self.written)
         failpoint("end.written")
         self.run, self.oid = self.store.get(Run, oid), oid
         self.release()
@@ -93,6 +96,7 @@ def begin(
                 oid = tx.add(run)
                 tx.move(f"runs/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
+                tx.move(f"ran/{run.snapshot}/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"active/{run.id}/.run", old=None, new=oid)
                 if run.deploy is None:
                     tx.move(f"unattached/{run.workflow}/{run.id}", old=None,
@@ -142,7 +146,7 @@ def resume(
             owner.remove_traces(store, run.id)
             os.close(lock)
         raise
-    return Record(store, run, oid, lock, kept)
+    return Record(store, run, oid, lock, kept, {name: states[name] for name in kept})
 
 
 def in_another_process(run: Run) -> Conflict:
@@ -195,7 +199,7 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
     reason = "ork was killed" + (f" while {', '.join(flight[:10])} ran" if flight else "")
     ended = replace(run, state="interrupted", ended=now, reason=reason,
                     seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
-    _end(store, oid, ended, states, saved, {})
+    _end(store, oid, ended, states, saved, {}, {})
     owner.remove_answers(store, run)
     return ended
 
@@ -221,14 +225,17 @@ def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
 
 def _end(
     store: Store, old: Oid, run: Run, states: Mapping[str, TaskRun], saved: Mapping[str, Oid],
-    more: Mapping[Oid, bytes],
+    more: Mapping[Oid, bytes], written: Mapping[str, TaskRun],
 ) -> Oid:  # fmt: skip
     objects = dict(more)
     entries: dict[str, Json] = {}
     for name, taskrun in states.items():
+        if written.get(name) is taskrun:
+            entries[name] = saved[name]  # kept alive by the ref that is removed below
+            continue
         data = encode_object(taskrun)
-        objects[hash_bytes(data)] = data
-        entries[name] = hash_bytes(data)
+        entries[name] = oid = hash_bytes(data)
+        objects[oid] = data
     root, trees = tree.build(entries)
     while True:
         try:
@@ -268,8 +275,8 @@ def _count(tx: Transaction, run: Run) -> None:
 
 def _run_id(created: datetime, last: str | None, random: str) -> str:
     """Return an id that begins with the time and sorts after `last`, even if the clock jumped."""
-    stamp = created.strftime("%Y%m%dT%H%M%S.") + f"{created.microsecond // 1000:03d}"
+    stamp = id_time(created)
     if last and last[:19] >= stamp:
-        after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f") + timedelta(milliseconds=1)
-        stamp = after.strftime("%Y%m%dT%H%M%S.") + f"{after.microsecond // 1000:03d}"
+        after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        stamp = id_time(after, plus_ms=1)
     return f"{stamp}-{random}"

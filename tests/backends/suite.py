@@ -157,6 +157,17 @@ def test_newest_first_is_the_same_backwards(backend: Backend) -> None:
     assert names(backend, "none", newest_first=True) == []
 
 
+@pytest.mark.parametrize("count", [3, 40, 1300])
+def test_refs_below_a_name(backend: Backend, count: int) -> None:
+    expected = [f"runs/a/{number:05}" for number in range(count)]
+    point(backend, *expected, "runs/a0", "runs/Z")
+    for below in ("runs/a/00001", f"runs/a/{count // 2:05}x", "runs/b", "runs/a/", "a", ""):
+        wanted = [name for name in expected if name < below]
+        assert [name for name, _ in backend.refs("runs/a/", below=below)] == wanted
+        backwards = backend.refs("runs/a/", below=below, newest_first=True)
+        assert [name for name, _ in backwards] == wanted[::-1]
+
+
 def test_refs_and_objects_do_not_meet(backend: Backend) -> None:
     assert backend.write({Oid("ff" * 32): b"data"}, {"\x00": (None, A), "o": (None, B)})
     assert names(backend) == ["\x00", "o"]

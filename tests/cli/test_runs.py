@@ -43,3 +43,47 @@ def test_no_runs(etl):
     result = etl("runs", "etl")
     assert (result.code, result.out) == (0, "")
     assert json.loads(etl("runs", "--json").out)["data"] == []
+
+
+def listed(ork, *words):
+    """Return the names of the runs that a command lists, which must succeed."""
+    result = ork("runs", *words)
+    assert (result.code, result.err) == (0, "")
+    return [line.split()[1] for line in result.out.splitlines()]
+
+
+def test_runs_by_what_they_executed(ran, golden):
+    ran("run", "etl~1")
+    assert listed(ran, "--snapshot", "etl") == ["etl#2"]
+    assert listed(ran, "--snapshot", "etl#1") == ["etl#3", "etl#1"]
+    assert listed(ran, "--containing", "etl:extract") == ["etl#3", "etl#2", "etl#1"]
+    assert listed(ran, "--containing", "etl#1:extract", "-n", "1") == ["etl#3"]
+    assert listed(ran, "--containing", "etl~1:load.sh", "--status", "success") == ["etl#3", "etl#1"]
+    assert listed(ran, "--containing", "etl~3:extract") == []
+    golden("runs/containing.txt", ran("runs", "etl", "--containing", "etl:load.sh").out)
+
+
+def test_an_unattached_run_is_found_by_what_it_executed(ran, edit):
+    edit("load.sh", "exit 7", "exit 8")
+    ran("run", "etl.yaml", "--no-deploy")
+    assert listed(ran, "--containing", "etl#3:load.sh") == ["etl#3"]
+    assert listed(ran, "--snapshot", "etl#3") == ["etl#3"]
+    assert listed(ran, "--containing", "file:etl.yaml:load.sh") == ["etl#3"]
+
+
+def test_runs_since_and_until(ran):
+    assert listed(ran, "--since", "2026-11-01T12:00:10") == ["etl#2"]
+    assert listed(ran, "--until", "2026-11-01T12:00:10") == ["etl#1"]
+    assert listed(ran, "--since", "yesterday", "--until", "2026-11-01") == ["etl#2", "etl#1"]
+    assert listed(ran, "--since", "2026-11-02") == []
+
+
+def test_what_cannot_be_looked_for(ran):
+    result = ran("runs", "--containing", "etl", "--snapshot", "etl")
+    assert result.code == 2
+    assert "exclude each other" in result.err
+    result = ran("runs", "--containing", "etl:")
+    assert result.code == 3
+    assert "is no task, code file or snapshot" in result.err
+    assert ran("runs", "--containing", "etl:nothing").code == 3
+    assert "cannot read the time" in ran("runs", "--since", "soon").err

@@ -161,6 +161,14 @@ def check_whole(store: Store) -> int:
     return len(seen)
 
 
+def check_index(store: Store) -> None:
+    """Check that the index of runs by snapshot has every run, and no other."""
+    runs = {name: store.get(Run, oid).snapshot for name, oid in store.refs("runs/")}
+    assert sorted(name for name, _ in store.refs("ran/")) == sorted(
+        f"{snapshot}/{name}" for name, snapshot in runs.items()
+    )
+
+
 def named_in(value: object) -> Iterator[Oid] | Sequence[Oid]:
     """Return the oids that an object names."""
     if isinstance(value, Deploy):

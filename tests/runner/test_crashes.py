@@ -14,6 +14,7 @@ import ork
 from ork.runner import failpoints
 from tests.runner.suite import (
     Project,
+    check_index,
     check_whole,
     eventually,
     kill_marked,
@@ -90,6 +91,7 @@ def check(project: Project, acknowledged: set[str]) -> set[str]:
     assert eventually(lambda: not project.survivors()), "a child outlived ork"
     store = project.open()
     check_whole(store)
+    check_index(store)
     store.close()
     states = recorded(project) if (project.folder / ".ork").exists() else {}
     done = {name for name, state in states.items() if state == "success"}

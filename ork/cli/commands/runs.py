@@ -18,24 +18,48 @@ def command(
         list[str] | None,
         typer.Option("--status", help="Only success, failed, cancelled, interrupted, running."),
     ] = None,
+    containing: Annotated[
+        str | None,
+        typer.Option(
+            "--containing",
+            metavar="OBJECT",
+            help="Only runs that executed this task or code file: REV:NAME, REV:PATH or an oid.",
+        ),
+    ] = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", metavar="REV", help="Only runs of exactly this definition."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Not before: 2026-11-01, '2 days ago'.")] = None,
+    until: Annotated[str | None, typer.Option(help="Not after.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List runs, newest first: what each executed, how it went, how long it took.
 
+    A task or file counts under whatever name it ran, also unattached and in other workflows.
+
     \b
     Example:
         ork runs etl -n 10 --status failed
+        ork runs --containing etl~1:load
     """
     from ork.cli.views.runs import runs_view
     from ork.core.objects import RUN_STATES
-    from ork.store.history import runs
+    from ork.core.revision import parse_moment
+    from ork.store.runs import runs, wanted
 
     session: Session = ctx.obj
     for state in status or []:
         if state not in RUN_STATES:
             raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
-    found = runs(session.store, workflow, limit=limit, states=tuple(status or ()))
+    store, now = session.store, session.now()
+    found = runs(
+        store, workflow, limit=limit, states=tuple(status or ()),
+        since=parse_moment(since, now) if since else None,
+        until=parse_moment(until, now, end_of_day=True) if until else None,
+        executed=wanted(store, containing=containing, snapshot=snapshot, now=now),
+    )  # fmt: skip
     if as_json:
         session.print_json("runs", list(found))
     else:
-        session.print(runs_view(found, session.store, session), page=True)
+        session.print(runs_view(found, store, session), page=True)

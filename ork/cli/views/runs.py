@@ -11,7 +11,7 @@ from ork.cli.show import Line
 from ork.core.canonical import Json
 from ork.core.objects import TaskRun
 from ork.store.contents import RunDetails, TaskDetails
-from ork.store.history import RunEntry
+from ork.store.runs import RunEntry
 from ork.store.store import Store
 
 VALUE_CHARS_MAX = 100

@@ -1,0 +1,163 @@
+"""The list of runs: newest first, of one workflow or all, by what they executed, when, and how.
+
+The ids of runs begin with the time and rise within a workflow, so a bound in time is a place to
+seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Run, Snapshot, TaskRun
+from ork.errors import Corrupt, NotFound, UsageError
+from ork.store.resolve import (
+    has_run,
+    head,
+    resolve,
+    run_of_id,
+    snapshot_of,
+    workflows_with_runs,
+)
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEntry:
+    """One run in a list of runs."""
+
+    oid: Oid
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What runs must have executed: a snapshot, or a task or blob under whatever name or path."""
+
+    kind: str  # snapshot | task | blob
+    oid: Oid
+
+
+def runs(
+    store: Store, workflow: str | None = None, *, limit: int | None = None,
+    states: tuple[str, ...] = (), since: datetime | None = None, until: datetime | None = None,
+    executed: Executed | None = None,
+) -> Iterator[RunEntry]:  # fmt: skip
+    """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
+
+    `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
+    its run began or, where the clock had been set back, one just after the run before it.
+    """
+    if workflow and not has_run(store, workflow):
+        head(store, workflow)
+    below = None if until is None else id_time(until, plus_ms=1)
+    first = "" if since is None else id_time(since)
+    if executed is None:
+        names = [workflow] if workflow else workflows_with_runs(store)
+        places = [(name, f"runs/{name}/") for name in names]
+    else:
+        places = list(_places(store, workflow, executed))
+    found = (
+        RunEntry(oid=oid, run=run)
+        for run_id, name, target in _merge(store, places, below, first)
+        for oid, run in [_as_it_is(store, name, run_id, None if executed else target)]
+        if not states or run.state in states
+    )
+    yield from islice(found, limit)
+
+
+def wanted(
+    store: Store, *, containing: str | None = None, snapshot: str | None = None, now: datetime
+) -> Executed | None:
+    """Return what two texts ask for; None when neither is given, UsageError when both are.
+
+    `containing` means a task, a code file or a snapshot: REV:NAME, REV:PATH, or the start of an
+    oid. `snapshot` means the snapshot of a deploy or run, too.
+    """
+    if containing and snapshot:
+        raise UsageError("--containing and --snapshot exclude each other")
+    if snapshot:
+        whole = snapshot_of(store, resolve(store, snapshot, now=now))
+        return Executed(kind="snapshot", oid=whole.oid)
+    if not containing:
+        return None
+    found = resolve(store, containing, now=now)
+    if found.kind == "taskrun":
+        return Executed(kind="task", oid=store.get(TaskRun, found.oid).task)
+    if found.kind in ("task", "blob") and not found.source:
+        return Executed(kind=found.kind, oid=found.oid)
+    if found.snapshot and not found.source:
+        return Executed(kind="snapshot", oid=found.snapshot)
+    raise NotFound(
+        f"{containing} is no task, code file or snapshot, so no run executed it",
+        hint="write REV:TASK, REV:PATH/TO/FILE, or the start of an oid",
+    )
+
+
+def id_time(moment: datetime, *, plus_ms: int = 0) -> str:
+    """Return the time as the id of a run begins with it: UTC, to the millisecond."""
+    try:
+        utc = moment.astimezone(UTC) + timedelta(milliseconds=plus_ms)
+    except OverflowError:  # at the very begin or end of the calendar, where nothing runs
+        utc = moment.replace(tzinfo=UTC)
+    return f"{utc.year:04}{utc:%m%dT%H%M%S}.{utc.microsecond // 1000:03}"
+
+
+def _merge(
+    store: Store, places: list[tuple[str, str]], below: str | None, first: str
+) -> Iterator[tuple[str, str, Oid]]:
+    """Yield (run id, workflow, target of the ref) of all places, greatest id first."""
+    from heapq import merge
+
+    def ids(name: str, prefix: str) -> Iterator[tuple[str, str, Oid]]:
+        for run_id, oid in store.refs(prefix, newest_first=True, below=below):
+            yield run_id, name, oid
+
+    streams = (ids(name, prefix) for name, prefix in places)
+    return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
+
+
+def _as_it_is(store: Store, name: str, run_id: str, oid: Oid | None) -> tuple[Oid, Run]:
+    """Return a run; without its oid, as when a pin led to it, the one that its ref names now."""
+    return run_of_id(store, name, run_id) if oid is None else (oid, store.get(Run, oid))
+
+
+def _places(store: Store, workflow: str | None, executed: Executed) -> Iterator[tuple[str, str]]:
+    """Yield (workflow, prefix of refs that end with the ids of its runs), a snapshot at a time."""
+    if executed.kind == "snapshot":
+        snapshots = iter([str(executed.oid)])
+    else:
+        contains = _Contains(store, executed)
+        snapshots = (oid for oid in store.folders("ran/") if contains.snapshot(Oid(oid)))
+    for oid in snapshots:
+        for name in [workflow] if workflow else store.folders(f"ran/{oid}/"):
+            yield name, f"ran/{oid}/{name}/"
+
+
+class _Contains:
+    """Which snapshots have a task or a code file; looks at equal subtrees once."""
+
+    def __init__(self, store: Store, executed: Executed) -> None:
+        self.store, self.executed = store, executed
+        self.known: dict[Oid, bool] = {}
+
+    def snapshot(self, oid: Oid) -> bool:
+        """Say whether this snapshot has it."""
+        found = self.store.get(Snapshot, oid)
+        return self._tree(found.tasks if self.executed.kind == "task" else found.files, 0)
+
+    def _tree(self, oid: Oid, depth: int) -> bool:
+        if oid not in self.known:
+            tree = self.store.tree(oid)
+            if tree.children and tree.depth != depth:  # in a damaged store, which may be bottomless
+                raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
+            self.known[oid] = any(self._is_wanted(entry) for _, entry in tree.entries) or any(
+                self._tree(below, depth + 1) for _, below in tree.children
+            )
+        return self.known[oid]
+
+    def _is_wanted(self, entry: Json) -> bool:
+        return (entry["blob"] if isinstance(entry, dict) else entry) == self.executed.oid

@@ -1,0 +1,148 @@
+"""ork diff of two runs, ork diff --last, and what the summary of a failed run says"""
+
+import json
+
+import pytest
+
+from ork.core.objects import Run
+
+PARAMS = "name: etl\nparams: {day: {type: str, default: monday}}\n"
+
+
+@pytest.fixture
+def explained(ran, edit):
+    """The world of `ran` with a third run: mended code of load, other rows, and a parameter."""
+    edit("load.sh", "exit 7 #", "echo 'ORK_OUTPUT")
+    edit("tasks/etl.py", "4", "5")
+    edit("etl.yaml", "name: etl\n", PARAMS)
+    assert ran("run", "etl.yaml").code == 0
+    return ran
+
+
+def test_a_run_that_failed_against_a_good_one(ran, golden, masked):
+    result = ran("diff", "etl#1", "etl#2")
+    assert (result.code, result.err) == (0, "")
+    golden("diff-runs/failed.txt", result.out)
+    assert ran("diff", "etl#1..etl#2").out == result.out
+    assert ran("diff", "--last", "etl").out == ran("diff", "--last").out == result.out
+    golden("diff-runs/failed.json", masked(ran("diff", "--last", "--json").out))
+    assert ran("diff", "--last", "--exit-code").code == 1
+
+
+def test_a_run_that_works_again(explained, golden):
+    golden("diff-runs/mended.txt", explained("diff", "etl#2", "etl#3").out)
+
+
+def test_equal_runs(ran, golden):
+    ran("run", "etl#1")
+    result = ran("diff", "etl#1", "etl#3", "--exit-code")
+    assert result.code == 0
+    golden("diff-runs/equal.txt", result.out)
+
+
+def test_other_parameters(explained, golden):
+    explained("run", "etl", "-i", "day=sunday")
+    golden("diff-runs/params.txt", explained("diff", "etl#3", "etl#4").out)
+
+
+def test_a_part_of_a_workflow(ran, golden):
+    ran("run", "etl#1", "--only", "load", "--base", "etl#1")
+    golden("diff-runs/part.txt", ran("diff", "etl#1", "etl#3").out)
+
+
+def test_a_retry_and_an_unattached_run_say_so(ran, edit):
+    edit("load.sh", "exit 7", "exit 8")
+    assert ran("run", "etl.yaml", "--no-deploy").code == 1
+    assert ran("retry", "etl#2").code == 1
+    out = ran("diff", "etl#2", "etl#3").out
+    assert "etl#2  failed  2026-11-01 12:00:12 +0000  attempt 2\n" in out
+    assert out.count("unattached") == 1
+    assert "load  failed (exited with code 7) -> failed (exited with code 8)  2 -> 1 atte" in out
+
+
+def test_long_values_are_shortened_and_many_are_counted(ork):
+    ork.write("etl.yaml", "name: etl\ntasks: {a: {executor: python, file: a.py}}\n")
+    ork.write("a.py", """\
+        def main():
+            return {f"k{n}": "x" * 500 + open("v").read() for n in range(99)}
+    """)  # fmt: skip
+    for value in ("1", "2"):
+        ork.write("v", value)
+        assert ork("run", "etl.yaml").code == 0
+    out = ork("diff", "etl#1", "etl#2").out
+    assert max(map(len, out.splitlines())) < 300
+    assert "and 89 more (--json has all)" in out
+    data = json.loads(ork("diff", "etl#1", "etl#2", "--json").out)["data"]
+    assert len(data["tasks"][0]["output"]) == 99
+
+
+def test_naughty_names_and_values_cannot_paint(ork):
+    ork.write("etl.yaml", "name: etl\ntasks: {a: {executor: process, command: ./a.sh}}\n")
+    for value in ("\x1b[31m", "\u202e"):
+        ork.write("a.sh", f"#!/bin/sh\necho 'ORK_OUTPUT:{json.dumps(value)}'\n", executable=True)
+        assert ork("run", "etl.yaml").code == 0
+    out = ork("diff", "etl#1", "etl#2").out
+    assert "<U+202E>" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_colours_are_on_a_terminal_only(ran, terminal):
+    assert "\x1b[" not in ran("diff", "--last").out
+    shown = terminal("diff", "--last")
+    assert "\x1b[1mfirst difference: \x1b[0m" in shown
+    assert "\x1b[" not in terminal("diff", "--last", NO_COLOR="1")
+
+
+# -- the last failure
+
+
+def test_nothing_failed_or_nothing_was_good_before(etl, edit):
+    etl("deploy", "etl.yaml")
+    result = etl("diff", "--last")
+    assert (result.code, result.out) == (3, "")
+    assert "etl has not run yet" in result.err
+    assert "`ork run etl` runs it" in result.err
+    edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
+    etl("run", "etl.yaml")
+    assert "no run of etl succeeded before etl#1" in etl("diff", "--last", "etl").err
+
+
+def test_the_summary_of_a_failure_tells_what_changed(history, edit, golden):
+    history("run", "etl")
+    edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
+    edit("etl.yaml", "timeout: 600", "timeout: 700")
+    result = history("run", "etl.yaml")
+    assert result.code == 1
+    golden("diff-runs/summary.err", result.err.partition("---\n")[2])
+
+
+def test_the_summary_of_a_failure_that_nothing_explains(etl):
+    etl.write("load.sh", "#!/bin/sh\ntest -e fixed && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
+              executable=True)  # fmt: skip
+    etl.write("fixed", "")
+    etl("run", "etl.yaml")
+    (etl.folder / "fixed").unlink()
+    said = etl("run", "etl.yaml").err
+    nothing = "nothing in the definition, parameters or environment changed"
+    assert f"since etl#1 (good): {nothing} - `ork diff --last etl`" in said
+    etl("run", "etl.yaml")
+    assert "since etl#1 (good)" in etl("run", "etl.yaml").err
+
+
+def test_the_summary_names_both_runs_where_the_failed_one_is_not_the_newest(ran):
+    ran("run", "etl#1")
+    said = ran("retry", "etl#2").err
+    assert "since etl#1 (good): edit load.sh - `ork diff etl#1 etl#2`" in said
+
+
+def test_a_summary_does_without_what_is_damaged(ran, opened, damage):
+    store = opened()
+    good = next(iter(store.refs("runs/etl/")))[1]
+    tasks = store.get(Run, good).tasks
+    store.close()
+    damage(tasks)
+    result = ran("run", "etl")
+    assert result.code == 1
+    assert "since" not in result.err
+    assert "next: `ork logs etl#3:load`" in result.err
