@@ -6,7 +6,7 @@ A renamed task keeps its place in the tasks that depend on it: these do not coun
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ork.core import canonical, renames
 from ork.core.canonical import Json
@@ -61,6 +61,16 @@ def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str,
         {name: _features(task, movable) for name, task in _without(came, pairs.values())},
         percent_min=PERCENT_MIN,
     )
+
+
+def with_new_names(task: Task, names: Names) -> Task:
+    """Return a task as it would be if only its neighbours had their new names."""
+    moved: dict[str, dict[str, Json]] = {
+        key: {"ref": f"tasks.{names[name]}{rest}"}
+        for key, (name, rest) in _refs(task).items() if name in names
+    }  # fmt: skip
+    depends_on = tuple(sorted(names.get(name, name) for name in task.depends_on))
+    return replace(task, inputs={**task.inputs, **moved}, depends_on=depends_on)
 
 
 def task_changes(

@@ -56,6 +56,15 @@ def value_changes(old: Json, new: Json, *, path: str) -> Iterator[FieldChange]:
         yield FieldChange(kind="changed", path=path, old=old, new=new)
 
 
+def leaves(value: Json, *, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield every value that is no object, or an empty one, by the path that a change of it has."""
+    if isinstance(value, dict) and value:
+        for key in sorted(value):
+            yield from leaves(value[key], path=_key_path(path, key))
+    else:
+        yield path, value
+
+
 def set_changes(
     old: Sequence[str], new: Sequence[str], *, path: str, names: Mapping[str, str]
 ) -> Iterator[FieldChange]:
@@ -93,5 +102,5 @@ def _tokens(values: list[Json]) -> list[str]:
 
 def _key_path(path: str, key: str) -> str:
     plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    name = key if plain else dumps(key)
+    name = key if plain else dumps(key, ensure_ascii=False)
     return f"{path}.{name}" if path else name

@@ -44,6 +44,7 @@ _STEP = re.compile(
 _BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
 _UP_TO_COLON = re.compile(r"(?:[^:{]|\{[^{}]*\}?)*")  # a colon in braces belongs to a time
 _FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
+_FILE_RANGE = re.compile(r"(file:.*?\.(?:ya?ml|json))\.\.", re.ASCII)
 _AGO = re.compile(r"(\d{1,6})[ .]?(second|minute|hour|day|week)s?(?:[ .]ago)?", re.ASCII)
 
 
@@ -75,9 +76,18 @@ def parse(text: str) -> Revision:
 def parse_range(text: str) -> tuple[str, str] | None:
     """Return the two ends of "A..B" ("" for an end left out), or None when it is no range."""
     if text.startswith("file:"):
-        return None
+        found = _FILE_RANGE.match(text)  # dots in a path are no range: file:../etl.yaml
+        return (found[1], text[found.end() :]) if found else None
     start, dots, end = text.partition("..")
     return (start, end) if dots and not end.startswith("/") else None
+
+
+def split_part(text: str) -> tuple[str, str | None]:
+    """Return a revision or range without its `:PATH`, and what stood there; None for no colon."""
+    ends = parse_range(text)
+    last = ends[1] if ends else text
+    path = parse(last).path if last else None
+    return (text, None) if path is None else (text[: -len(path) - 1], path)
 
 
 def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
@@ -117,7 +127,7 @@ def _partition(text: str) -> tuple[str, str, str]:
 def _steps(revision: Revision, text: str) -> Revision:
     while text:
         found = _STEP.match(text)
-        if not found or revision.peel:
+        if not found or revision.peel == "snapshot":
             raise _unreadable(revision.text)
         revision = _step(revision, found)
         text = text[found.end() :]
@@ -127,7 +137,8 @@ def _steps(revision: Revision, text: str) -> Revision:
 
 
 def _step(revision: Revision, found: re.Match[str]) -> Revision:
-    moved = revision.back or revision.at or revision.tag or revision.number is not None
+    moved = (revision.back or revision.at or revision.tag or revision.peel
+             or revision.number is not None)  # fmt: skip
     if found["tilde"] is not None:
         return replace(revision, back=revision.back + int(found["tilde"] or 1))
     if found["caret"]:

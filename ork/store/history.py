@@ -1,31 +1,27 @@
-"""The history of workflows: log, with how the runs of each deploy went, and the list of runs."""
+"""The history of workflows: log, with how the runs of each deploy went."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ork.core import recognise
 from ork.core import revision as grammar
 from ork.core.canonical import Json, Oid
-from ork.core.objects import Deploy, Run
+from ork.core.objects import Deploy
 from ork.errors import NotFound, UsageError
-from ork.store.resolve import (
-    deploy_of,
-    has_run,
-    head,
-    history,
-    resolve,
-    workflows,
-    workflows_with_runs,
-)
+from ork.store.resolve import deploy_of, history, resolve, workflows
 from ork.store.store import Store
 
 if TYPE_CHECKING:
     from ork.core.diff import Diff
+
+
+LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all are read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +30,9 @@ class Tally:
 
     counts: Mapping[str, int]
     last: int | None = None
+
+
+_NO_RUNS = Tally(counts={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,83 +47,96 @@ class LogEntry:
     diff: Diff | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEntry:
-    """One run in a list of runs."""
-
-    oid: Oid
-    run: Run
-
-
 def log(
     store: Store, revision: str | None = None, *, now: datetime, limit: int | None = None,
     since: datetime | None = None, until: datetime | None = None, author: str | None = None,
     grep: str | None = None, reverse: bool = False, with_diff: bool = False,
+    names: Sequence[str] = (), follow: bool = False,
 ) -> Iterator[LogEntry]:  # fmt: skip
     """Yield the deploys of a workflow, newest first, that all filters let through.
 
     `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not);
-    None means every workflow, merged by time. `author` and `grep` are regular expressions.
+    None means every workflow, merged by time. `author` and `grep` are regular expressions. With
+    `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
+    has nothing else: see `ork.store.parts`.
     """
     patterns = [(_pattern(text), name) for text, name in ((author, "author"), (grep, "message"))
                 if text is not None]  # fmt: skip
-    chosen = (
-        (oid, deploy)
-        for oid, deploy in _walk(store, revision, now)
-        if (since is None or deploy.time >= since)
-        and (until is None or deploy.time <= until)
-        and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
-    )
-    limited = islice(chosen, limit)
-    tags = _tags(store)
-    for oid, deploy in reversed(list(limited)) if reverse else limited:
+    revision, part = grammar.split_part(revision) if revision else (None, None)
+    deploys = _walk(store, revision, now)
+    parts = None
+    if names or part is not None:
+        from ork.store.parts import Parts, existing
+
+        if revision and part is not None:
+            names = (*names, existing(store, revision, part, now=now))
+        parts = Parts(store, names, follow=follow)
+        deploys = parts.changed(deploys)
+    if patterns or since or until:
+        deploys = (
+            (oid, deploy)
+            for oid, deploy in deploys
+            if (since is None or deploy.time >= since)
+            and (until is None or deploy.time <= until)
+            and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
+        )
+    limited = islice(deploys, limit)
+    tags, heads, tallies = _tags(store), dict[str, Oid | None](), None
+    for count, (oid, deploy) in enumerate(reversed(list(limited)) if reverse else limited):
+        workflow = deploy.workflow
+        if workflow not in heads:
+            heads[workflow] = store.ref(f"workflows/{workflow}")
+        if count == LOOK_UPS_MAX:
+            tallies = dict(store.refs("tally/"))
+        target = store.ref(f"tally/{oid}") if tallies is None else tallies.get(oid)
+        diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
-            oid=oid, deploy=deploy, runs=tally(store, oid), tags=tuple(tags.get(oid, ())),
-            head=store.ref(f"workflows/{deploy.workflow}") == oid,
-            diff=_against_parent(store, deploy) if with_diff else None,
+            oid=oid, deploy=deploy, runs=_tally(store, target) if target else _NO_RUNS,
+            tags=tuple(tags[oid]) if oid in tags else (), head=heads[workflow] == oid,
+            diff=parts.only(oid, diff) if parts and diff else diff,
         )  # fmt: skip
-
-
-def runs(
-    store: Store, workflow: str | None = None, *, limit: int | None = None,
-    states: tuple[str, ...] = (),
-) -> Iterator[RunEntry]:  # fmt: skip
-    """Yield runs, newest first: of one workflow, or of all, merged by their ids."""
-    names = [workflow] if workflow else workflows_with_runs(store)
-    if workflow and not has_run(store, workflow):
-        head(store, workflow)
-    found = (entry for entry in _merge_runs(store, names)
-             if not states or entry.run.state in states)  # fmt: skip
-    yield from islice(found, limit)
 
 
 def tally(store: Store, deploy: Oid) -> Tally:
     """Return how the runs of a deploy went."""
-    oid = store.ref(f"tally/{deploy}")
-    if oid is None:
-        return Tally(counts={})
-    value = store.value(oid)
+    target = store.ref(f"tally/{deploy}")
+    return _tally(store, target) if target else _NO_RUNS
+
+
+def _tally(store: Store, target: Oid) -> Tally:
+    if known := recognise.tally(store.raw(target)):
+        return Tally(counts=known[0], last=known[1])
+    value = store.value(target)
     if not isinstance(value, dict) or not isinstance(value.get("counts"), dict):
-        return Tally(counts={})
+        return _NO_RUNS
     counts: dict[str, Json] = value["counts"]  # type: ignore[assignment]
     last = value.get("last")
-    return Tally(counts={state: int(str(count)) for state, count in sorted(counts.items())},
+    return Tally(counts={state: n for state, n in sorted(counts.items()) if isinstance(n, int)},
                  last=last if isinstance(last, int) else None)  # fmt: skip
 
 
 def deploys_between(
     store: Store, old: str, new: str, *, now: datetime
 ) -> Iterator[tuple[Oid, Deploy]]:
-    """Yield the deploys that `new` has and `old` has not, newest first."""
-    end = deploy_of(store, resolve(store, new or "@", now=now))
+    """Yield the deploys that `new` has and `old` has not, newest first.
+
+    An end that is left out is the newest deploy of the same workflow, or the first of all.
+    """
     start = deploy_of(store, resolve(store, old, now=now)) if old else None
-    excluded = set()
-    if start:
-        excluded = {oid for oid, _ in history(store, str(start.workflow), start.oid)}
-    for oid, deploy in history(store, str(end.workflow), end.oid):
-        if oid in excluded:
-            return
-        yield oid, deploy
+    end = deploy_of(store, resolve(store, new or (start and start.workflow) or "@", now=now))
+    newer = history(store, str(end.workflow), end.oid)
+    if start is None:
+        yield from newer
+        return
+    between = []
+    for oid, deploy in newer:
+        if oid == start.oid:  # nearly always: then nothing before it is read
+            break
+        between.append((oid, deploy))
+    else:
+        older = {oid for oid, _ in history(store, str(start.workflow), start.oid)}
+        between = [entry for entry in between if entry[0] not in older]
+    yield from between
 
 
 def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
@@ -145,14 +157,6 @@ def _merge(store: Store, names: list[str]) -> Iterator[tuple[Oid, Deploy]]:
 
     return merge(*(history(store, name) for name in names),
                  key=lambda entry: entry[1].time, reverse=True)  # fmt: skip
-
-
-def _merge_runs(store: Store, names: list[str]) -> Iterator[RunEntry]:
-    from heapq import merge
-
-    streams = [store.refs(f"runs/{name}/", newest_first=True) for name in names]
-    for _, oid in merge(*streams, key=lambda entry: entry[0], reverse=True):
-        yield RunEntry(oid=oid, run=store.get(Run, oid))
 
 
 def _against_parent(store: Store, deploy: Deploy) -> Diff:

@@ -108,10 +108,46 @@ def test_empty_stores(ork, golden, masked):
     golden("log/nothing_deployed.txt", result.out + result.err)
 
 
-def test_a_part_of_a_deploy_has_no_log(history):
+def test_the_log_of_one_task_or_file(history, golden):
+    assert subjects(history("log", "etl:load", "--oneline")) == ["First"]
+    assert len(subjects(history("log", "etl:extract", "--oneline"))) == 3
+    assert len(subjects(history("log", "etl:tasks/etl.py", "--oneline"))) == 2
+    assert subjects(history("log", "etl~2..etl:tasks/etl.py", "-n", "1", "--oneline"))
+    golden("log/task_patch.txt", history("log", "etl:extract", "-p").out)
+    golden("log/file_stat.txt", history("log", "etl:tasks/etl.py", "--stat", "--oneline").out)
+
+
+def test_names_after_two_dashes(history):
+    one = history("log", "--oneline", "etl:load")
+    assert history("log", "--oneline", "etl", "--", "load").out == one.out
+    assert history("log", "--oneline", "--", "load").out == one.out
+    both = history("log", "--oneline", "etl", "--", "load", "tasks/etl.py")
+    assert len(subjects(both)) == 2
+    result = history("log", "etl", "--", "nothing")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "no deploy changed nothing\n"
+
+
+def test_a_task_that_is_gone_and_its_older_name(history, edit, golden):
+    edit("etl.yaml", "extract:", "fetch:")
+    edit("etl.yaml", "[extract]", "[fetch]")
+    edit("etl.yaml", "tasks.extract", "tasks.fetch")
+    history("deploy", "etl.yaml")
     result = history("log", "etl:extract")
-    assert result.code == 3
-    assert "etl:extract is a task" in result.err
+    assert (result.code, result.out) == (3, "")
+    golden("log/gone.txt", result.err)
+    assert len(subjects(history("log", "etl~1:extract", "--oneline"))) == 3
+    assert len(subjects(history("log", "etl:fetch", "--oneline"))) == 1
+    assert len(subjects(history("log", "etl:fetch", "--oneline", "--follow"))) == 4
+
+
+def test_wrong_use_of_names(history):
+    result = history("log", "etl", "load")
+    assert result.code == 2
+    assert "`ork log etl -- load`" in result.err
+    result = history("log", "etl", "--follow")
+    assert result.code == 2
+    assert "--follow needs a task or code file" in result.err
 
 
 def test_a_fork_is_not_a_range_into_the_past(history):

@@ -5,6 +5,7 @@ from copy import deepcopy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ork.core import diff_values
 from ork.core.canonical import encode
 from ork.core.diff_values import FieldChange, object_changes, set_changes
 
@@ -20,6 +21,22 @@ objects = st.dictionaries(keys, values)
 @settings(deadline=None)
 def test_an_object_does_not_differ_from_itself(value):
     assert list(object_changes(value, deepcopy(value))) == []
+
+
+@given(objects)
+@settings(deadline=None)
+def test_each_leaf_has_a_path_of_its_own(value):
+    found = list(diff_values.leaves(value))
+    assert len(dict(found)) == len(found)
+    assert not any(isinstance(leaf, dict) and leaf for _, leaf in found)
+
+
+def test_a_leaf_has_the_path_that_its_change_has():
+    old = {"url": {"const": {"a b": 1}}, "none": {}}
+    new = {"url": {"const": {"a b": 2}}, "none": {}}
+    (change,) = object_changes(old, new)
+    assert list(diff_values.leaves(new)) == [("none", {}), (change.path, 2)]
+    assert change.path == 'url.const."a b"'
 
 
 @given(objects, objects)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.core.revision import Revision, parse, parse_moment, parse_range
+from ork.core.revision import Revision, parse, parse_moment, parse_range, split_part
 from ork.errors import NotFound, UsageError
 
 NOW = datetime(2026, 11, 11, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -87,6 +87,20 @@ def test_any_text_is_read_or_refused(text):
 )  # fmt: skip
 def test_ranges(text, ends):
     assert parse_range(text) == ends
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("etl", ("etl", None)), ("etl:a", ("etl", "a")), ("etl:", ("etl", "")),
+        ("etl~3..etl:a/b.py", ("etl~3..etl", "a/b.py")), ("etl~3..", ("etl~3..", None)),
+        ("etl@{2026-11-01T12:30}", ("etl@{2026-11-01T12:30}", None)),
+        ("etl@{2026-11-01T12:30}:a:b", ("etl@{2026-11-01T12:30}", "a:b")),
+        ("file:etl.yaml", ("file:etl.yaml", None)), ("file:etl.yaml:a", ("file:etl.yaml", "a")),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_revision(text, parts):
+    assert split_part(text) == parts
 
 
 @pytest.mark.parametrize(

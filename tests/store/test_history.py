@@ -1,15 +1,14 @@
-"""The log of deploys, how their runs went, and the list of runs."""
+"""The log of deploys, and how their runs went."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from ork.core.canonical import Oid
-from ork.core.objects import Deploy, Run
+from ork.core.objects import Deploy
 from ork.errors import NotFound, UsageError
-from ork.store.history import deploys_between, log, runs, tally
-from tests.store.conftest import ADA, NOON, stamp
+from ork.store.history import LOOK_UPS_MAX, deploys_between, log, tally
+from tests.store.conftest import NOON, stamp
 
 NOW = NOON + timedelta(days=30)
 
@@ -46,6 +45,11 @@ def test_from_a_revision_or_between_two(etl):
     assert messages(etl, "etl~1..etl~3") == []
     found = deploys_between(etl, "etl~1", "etl", now=NOW)
     assert [deploy.message[:2] for _, deploy in found] == ["n5"]
+
+
+def test_an_open_range_ends_with_the_same_workflow(etl, keep):
+    keep(text(1, "other"), path="other.yaml", message="o1", hours=9)
+    assert messages(etl, "etl~3..") == ["n5", "n4", "n3"]
 
 
 def test_filters(etl):
@@ -109,51 +113,6 @@ def test_a_history_of_a_thousand_deploys_is_no_recursion(project, keep):
 # -- runs
 
 
-@pytest.fixture
-def add_run(etl, keep):
-    """Record a run: add_run(workflow, number, state=..., second=...)."""
-    keep(text(1, "other"), path="other.yaml")
-
-    def add(workflow, number, state="success", second=0):
-        pin = Run(
-            id=f"20261101T1200{second:02d}.000-000000", workflow=workflow, number=number,
-            snapshot=Oid("a" * 64), deploy=None, state=state, trigger="run", author=ADA,
-            host="lab", environment=None, created=NOON,
-        )  # fmt: skip
-        with etl.transaction() as tx:
-            oid = tx.add(pin)
-            tx.move(f"runs/{workflow}/{pin.id}", old=None, new=oid)
-            tx.move(f"numbers/{workflow}/{number:010d}", old=None, new=oid)
-
-    return add
-
-
-def names(found):
-    return [f"{entry.run.workflow}#{entry.run.number}" for entry in found]
-
-
-def test_runs_newest_first_of_one_or_of_all_workflows(etl, add_run):
-    add_run("etl", 1, second=1)
-    add_run("other", 1, second=2)
-    add_run("etl", 2, second=3)
-    assert names(runs(etl, "etl")) == ["etl#2", "etl#1"]
-    assert names(runs(etl)) == ["etl#2", "other#1", "etl#1"]
-    assert names(runs(etl, limit=1)) == ["etl#2"]
-
-
-def test_runs_of_some_states(etl, add_run):
-    for number, state in enumerate(("success", "failed", "running", "failed"), 1):
-        add_run("etl", number, state, second=number)
-    assert names(runs(etl, states=("failed",))) == ["etl#4", "etl#2"]
-    assert names(runs(etl, states=("failed", "running"), limit=2)) == ["etl#4", "etl#3"]
-
-
-def test_runs_of_an_unknown_workflow(etl):
-    with pytest.raises(NotFound, match="no workflow or object named 'elt'"):
-        list(runs(etl, "elt"))
-    assert list(runs(etl, "etl")) == []
-
-
 def test_how_the_runs_of_a_deploy_went(etl):
     head = etl.ref("workflows/etl")
     assert tally(etl, head).counts == {}
@@ -174,3 +133,20 @@ def test_a_tally_that_makes_no_sense_is_empty(etl):
             tx.move(f"tally/{head}", old=was, new=new)
         assert tally(etl, head).counts == {}
         was = new
+
+
+def test_far_back_the_tallies_are_the_same(project, keep):
+    first = keep(text(1))
+    template, previous, oids = project.get(Deploy, first.deploy), first.deploy, [first.deploy]
+    with project.transaction() as tx:
+        for _ in range(LOOK_UPS_MAX + 8):
+            previous = tx.add(replace(template, parents=(previous,)))
+            oids.append(previous)
+        tx.move("workflows/etl", old=first.deploy, new=previous)
+        for number, oid in enumerate(oids[::3]):
+            value = tx.add_value({"counts": {"success": number + 1}, "last": number})
+            tx.move(f"tally/{oid}", old=None, new=value)
+    found = list(log(project, "etl", now=NOW))
+    assert [entry.runs for entry in found] == [tally(project, oid) for oid in reversed(oids)]
+    assert [entry.head for entry in found] == [True] + [False] * (len(oids) - 1)
+    assert sum(bool(entry.runs.counts) for entry in found[LOOK_UPS_MAX:]) == 3

@@ -45,6 +45,8 @@ def deploy_header(entry: LogEntry, store: Store, session: Session) -> Iterator[L
     yield [("deploy   ", "label"), _oid(entry.oid, store, session)]
     if deploy.action != "deploy":
         yield [("action   ", "label"), deploy.action]
+    if deploy.restores:
+        yield [("restores ", "label"), _oid(deploy.restores, store, session)]
     yield [("author   ", "label"), deploy.author]
     yield [("date     ", "label"), words.date(deploy.time, now),
            f" ({words.ago(deploy.time, now)})" if session.width else ""]  # fmt: skip

@@ -1,0 +1,117 @@
+"""Who last touched what -> lines: parts of a definition, or the lines of a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from ork.cli import words
+from ork.cli.session import Session
+from ork.cli.show import Line
+from ork.cli.views.parts import CLIP_MIN, clip, quoted
+from ork.core.canonical import Oid
+from ork.store.blame import Blame, BlamedLine, Part
+from ork.store.store import Store
+
+HEADINGS = {"task": "tasks", "setting": "settings", "param": "params", "file": "files"}
+AUTHOR_CHARS_MAX = 20
+NAME_CHARS_MAX = 32  # longer names push the rest of their line to the right
+AUTHOR_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no authors
+
+
+def parts_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
+    """Yield a line for each part: deploy, author, date, name, and its value or the message."""
+    leads = _Leads(blame, store, session)
+    for kind, group in groupby(blame.parts, key=lambda part: part.kind):
+        parts = list(group)
+        if blame.name is None:
+            yield [(HEADINGS[kind], "heading")]
+        else:
+            yield [(quoted(blame.name), "heading"), *(f"  {was}" for was in _was(parts[0], leads))]
+        texts = [_name(part, alone=blame.name is not None) for part in parts]
+        pad = _pad(texts, NAME_CHARS_MAX)
+        for part, text in zip(parts, texts, strict=True):
+            line: Line = [*leads.of(part.deploy, boundary=part.boundary), "  ",
+                          (f"{text:<{pad}}", "name")]  # fmt: skip
+            yield _with_rest(line, _rest(part, blame, leads), session.width)
+
+
+def lines_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
+    """Yield each line of the text after the deploy that last touched it, as git blame does."""
+    leads = _Leads(blame, store, session)
+    moved = len({line.path for line in blame.lines}) > 1
+    path_pad = _pad({line.path for line in blame.lines}, NAME_CHARS_MAX) if moved else 0
+    digits = len(str(len(blame.lines)))
+    for line in blame.lines:
+        path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if moved else []
+        yield [*leads.of(line.deploy, boundary=line.boundary), *path, "  ",
+               (f"{line.number:>{digits}}", "dim"), "  ", line.text]  # fmt: skip
+
+
+class _Leads:
+    """The first columns, one width for all lines: short hash, author, date."""
+
+    def __init__(self, blame: Blame, store: Store, session: Session) -> None:
+        self.deploys = blame.deploys
+        now = session.now()
+        shown: Iterable[Part | BlamedLine] = blame.parts or blame.lines
+        self.wide = session.width is None or session.width >= AUTHOR_COLUMNS_MIN
+        self.mark = any(one.boundary for one in shown)
+        self.oids = {oid: store.short(one.snapshot) for oid, one in blame.deploys.items()}
+        self.authors = {oid: clip(_person(one.author), AUTHOR_CHARS_MAX)
+                        for oid, one in blame.deploys.items()}  # fmt: skip
+        self.times = {oid: words.ago(one.time, now) if session.width else words.date(one.time, now)
+                      for oid, one in blame.deploys.items()}  # fmt: skip
+        self.pads = [_pad(texts.values(), 64) for texts in (self.oids, self.authors, self.times)]
+
+    def of(self, oid: Oid, *, boundary: bool) -> Line:
+        """Return the columns of one deploy; ^ says that nothing before it was looked at."""
+        mark = ("^" if boundary else " ") if self.mark else ""
+        author: Line = [(f"{self.authors[oid]:<{self.pads[1]}}", "author"), "  "]
+        return [(f"{mark}{self.oids[oid]:<{self.pads[0]}}", "oid"), "  ",
+                *(author if self.wide else []),
+                (f"{self.times[oid]:<{self.pads[2]}}", "time")]  # fmt: skip
+
+
+def _name(part: Part, *, alone: bool) -> str:
+    if part.field is None:
+        return quoted(part.name)
+    return part.field if alone else f"{quoted(part.name)}.{part.field}"
+
+
+def _rest(part: Part, blame: Blame, leads: _Leads) -> list[str]:
+    """Return what is told of a part behind its name, the most important first."""
+    if part.field is not None or part.kind in ("setting", "param"):
+        return [json.dumps(part.value, ensure_ascii=False)]
+    return [*_was(part, leads), blame.deploys[part.deploy].message.partition("\n")[0]]
+
+
+def _was(part: Part, leads: _Leads) -> list[str]:
+    """Return the name before the newest rename, if there was one."""
+    if part.old_name is None or part.renamed_by is None:
+        return []
+    return [f"(was {quoted(part.old_name)} until {leads.oids[part.renamed_by]})"]
+
+
+def _with_rest(line: Line, rest: list[str], width: int | None) -> Line:
+    """Return a line with what there is room for."""
+    line = [*line, "  ", clip(rest[0], width and width - _used(line) - 2)]
+    for text in rest[1:]:
+        room = width and width - _used(line) - 2
+        if room is None or room >= min(len(text), CLIP_MIN):
+            line += ["  ", clip(text, room)]
+    return line
+
+
+def _used(line: Line) -> int:
+    return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in line)
+
+
+def _person(author: str) -> str:
+    """Return the name of an author without the address, which may be all there is."""
+    return author.partition(" <")[0] or author
+
+
+def _pad(texts: Iterable[str], most: int) -> int:
+    return max((len(text) for text in texts if len(text) <= most), default=0)
