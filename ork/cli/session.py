@@ -33,6 +33,7 @@ class Session:
     world: World
     argv: tuple[str, ...]
     store_path: Path | None = None
+    at_op: str | None = None  # an operation: heads and tags are read as they were after it
     color: str = "auto"
     pager: bool = True
     _store: Store | None = None
@@ -111,11 +112,11 @@ class Session:
 
     def say(self, *lines: Line) -> None:
         """Tell the user something that is not the answer: on standard error, if anybody reads."""
-        from ork.cli.show import print_lines, unread_is_no_error
+        from ork.cli.show import text_of, unread_is_no_error
 
         sys.stdout.flush()
         with unread_is_no_error():
-            print_lines(lines, sys.stderr, color=self.color_on(sys.stderr))
+            sys.stderr.write(text_of(lines, color=self.color_on(sys.stderr)))
             sys.stderr.flush()
 
     @property
@@ -150,6 +151,10 @@ class Session:
             backend = place.open_backend(folder, environ=self.world.environ)
             self._store = Store(backend, folder=folder.resolve())
             self._settle(self._store)
+            if self.at_op is not None:
+                from ork.store.undo import at_operation
+
+                self._store = at_operation(self._store, self.at_op, now=self.now())
         return self._store
 
     def _settle(self, store: Store) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from ork.core import canonical
+from ork.core import canonical, recognise, taskrun_payload, tree_payload
 from ork.core.canonical import Json, Oid
 from ork.core.shapes import NAME_PATTERN as NAME_PATTERN
 from ork.core.shapes import (
@@ -23,7 +23,6 @@ from ork.core.shapes import (
     a_name,
     a_source,
     a_text,
-    an_entry,
     an_integer,
     an_oid,
     an_origin,
@@ -31,18 +30,18 @@ from ork.core.shapes import (
     bindings,
     environment,
     list_of,
-    need,
     one_of,
     optional,
-    pairs,
     parameters,
     seconds,
 )
 from ork.core.shapes import is_name as is_name
 from ork.core.shapes import is_oid as is_oid
+from ork.core.times import format_time as format_time
+from ork.core.times import parse_time as parse_time
+from ork.core.tree_payload import LEAF_ENTRIES_MAX as LEAF_ENTRIES_MAX
 from ork.errors import Corrupt
 
-LEAF_ENTRIES_MAX = 256  # a larger tree is a node: see `ork.core.tree`
 ZERO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 RUN_STATES = ("pending", "running", "success", "failed", "cancelled", "interrupted")
@@ -115,6 +114,7 @@ class Deploy:
     source: Mapping[str, Json]  # {"path", "blob"}, or {"path", "chunks"}: store/text.py
     origin: Mapping[str, Json] | None = None  # {"commit", "dirty"} of the git repository around it
     action: str = "deploy"  # deploy | rollback | import
+    restores: Oid | None = None  # the deploy whose content a rollback brought back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Run:
     snapshot: Oid
     deploy: Oid | None
     state: str
-    trigger: str  # run | retry
+    trigger: str  # run | retry | bisect
     author: str
     host: str
     params: Oid | None = None  # a blob: JSON object, parameter -> value
@@ -193,15 +193,29 @@ def encode_object(value: Object) -> bytes:
     """Return the stored bytes of an object, header included; their hash is its name."""
     if isinstance(value, Blob):
         return canonical.frame("blob", value.data)
+    if isinstance(value, TaskRun):
+        try:
+            return canonical.frame("taskrun", taskrun_payload.payload(value))
+        except UnicodeEncodeError:
+            pass  # `encode` says where
     kind = _KIND_OF[type(value)]
     return canonical.frame(kind, canonical.encode(to_json(value)))
 
 
 def decode_object(data: bytes) -> Object:
     """Return the object of stored bytes; raise Corrupt unless they are exactly of the format."""
+    known = _RECOGNISED.get(data[:8])
+    if known and (values := known[1](data)):
+        # `__init__` of a frozen dataclass would take as long as to recognise the bytes.
+        made: Any = object.__new__(known[0])
+        for put, value in zip(known[2], values, strict=True):
+            put(made, value)
+        return made  # type: ignore[no-any-return]
     kind, payload = canonical.unframe(data)
     if kind == "blob":
         return Blob(payload)
+    if kind == "tree" and (node := tree_payload.node(payload)):
+        return Tree(children=node[0], depth=node[1])
     if kind not in _SHAPES:
         raise Corrupt(f"an object of an unknown kind, {kind!r}", hint="it needs a newer ork")
     return _from_json(_SHAPES[kind][0], canonical.decode(payload), kind)  # type: ignore[no-any-return]
@@ -220,19 +234,6 @@ def to_json(value: Any) -> dict[str, Json]:
             return {"children": nodes, "depth": value.depth}
         return {"entries": [[name, entry] for name, entry in value.entries]}
     return {name: _plain(getattr(value, name)) for name in _FIELDS[type(value)]}
-
-
-def format_time(time: datetime) -> str:
-    """Return a time as objects write it: UTC, RFC 3339, always six digits of a second."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def parse_time(text: str) -> datetime:
-    """Return the time of `format_time`; raise ValueError on any other form."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is not UTC or format_time(time) != text:
-        raise ValueError(f"not a time as ork writes it: {text!r}")
-    return time
 
 
 def _plain(value: Any) -> Json:
@@ -279,6 +280,7 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
         "workflow": a_name, "snapshot": an_oid, "parents": list_of(an_oid), "time": _time,
         "author": a_text, "message": a_text, "settings": a_mapping, "source": a_source,
         "origin": optional(an_origin), "action": one_of("deploy", "rollback", "import"),
+        "restores": optional(an_oid),
     }),
     "run": (Run, {
         "id": a_name, "workflow": a_name, "number": a_count, "snapshot": an_oid,
@@ -300,13 +302,26 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
 }  # fmt: skip
 _KIND_OF = {shape[0]: kind for kind, shape in _SHAPES.items()}
 _FIELDS = {Attempt: tuple(_ATTEMPT), **{cls: tuple(shape) for cls, shape in _SHAPES.values()}}
+# How the bytes begin -> the class, what may give its values sorted by field, and a setter for each.
+_RECOGNISED = {
+    start: (cls, reader, [vars(cls)[name].__set__ for name in sorted(cls.__slots__)])
+    for start, cls, reader in (
+        (b"ork1 dep", Deploy, recognise.deploy),
+        (b"ork1 sna", Snapshot, recognise.snapshot),
+        (b"ork1 tre", Tree, recognise.leaf),
+    )
+}
 
 
 def _from_json(
     cls: type, payload: Any, kind: str, shape: dict[str, Callable[[Any], Any]] | None = None
 ) -> Any:
     if kind == "tree":
-        return _tree(payload)
+        try:
+            entries, children, depth = tree_payload.shape(payload)
+        except ValueError as error:
+            raise Corrupt(f"not a tree: {error}") from None
+        return Tree(entries=entries, children=children, depth=depth)
     shape = shape or _SHAPES[kind][1]
     if type(payload) is not dict or payload.keys() != shape.keys():
         raise Corrupt(f"not a {kind}: its fields are not those of the format")
@@ -317,20 +332,3 @@ def _from_json(
         except ValueError as error:
             raise Corrupt(f"not a {kind}: {name} {error}") from None
     return cls(**values)
-
-
-def _tree(payload: Any) -> Tree:
-    try:
-        if payload.keys() == {"entries"}:
-            entries = pairs(payload["entries"], a_text, an_entry)
-            names = [name.encode() for name, _ in entries]
-            need(names == sorted(set(names)), "entries must be sorted and unique")
-            need(len(entries) <= LEAF_ENTRIES_MAX, f"a leaf has at most {LEAF_ENTRIES_MAX} entries")
-            return Tree(entries=entries)
-        need(payload.keys() == {"children", "depth"}, "must have entries, or children and depth")
-        children = pairs(payload["children"], a_count, an_oid)
-        numbers = [byte for byte, _ in children]
-        need(numbers == sorted(set(numbers)) and numbers[-1] < 256, "children must be sorted")
-        return Tree(children=children, depth=a_count(payload["depth"]))
-    except (ValueError, AttributeError, IndexError) as error:
-        raise Corrupt(f"not a tree: {error}") from None

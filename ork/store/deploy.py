@@ -77,7 +77,7 @@ def deploy_loaded(
     from ork.errors import Conflict
 
     if message is not None:
-        _check_message(message)
+        check_message(message)
     if not allow_secret:
         refuse_secrets(store, loaded, message)
     ref = f"workflows/{loaded.definition.name}"
@@ -155,7 +155,8 @@ def _deploy_on(
     )  # fmt: skip
 
 
-def _check_message(message: str) -> None:
+def check_message(message: str) -> None:
+    """Raise InvalidInput when a message is too long, or no text."""
     try:
         size = len(message.encode())
     except UnicodeEncodeError:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ork.core import revision as grammar
 from ork.core import tree
 from ork.core.canonical import Oid
-from ork.core.objects import Deploy, Operation, Run, Snapshot, TaskRun, is_oid, kind_of
+from ork.core.objects import Deploy, Run, Snapshot, TaskRun, is_oid, kind_of
 from ork.core.revision import Revision
-from ork.errors import Ambiguous, NotFound
-from ork.store.store import PREFIX_DIGITS_MIN, Store
+from ork.errors import Ambiguous, Corrupt, NotFound
+from ork.store.store import Store
 
 if TYPE_CHECKING:
     from ork.store.load import Loaded
@@ -57,16 +57,29 @@ def resolve(store: Store, text: str, *, now: datetime) -> Resolved:
     return replace(found, text=text)
 
 
-def deploy_of(store: Store, found: Resolved) -> Resolved:
-    """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot."""
-    oid = None if _is_part(found) else found.deploy or _newest_deploy(store, found.snapshot)
+def of_file(loaded: Loaded, text: str) -> Resolved:
+    """Return what file:PATH means when the file has been loaded."""
+    return Resolved(text=text, oid=loaded.snapshot, kind="snapshot", loaded=loaded,
+                    workflow=loaded.definition.name, snapshot=loaded.snapshot)  # fmt: skip
+
+
+def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Resolved:
+    """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot.
+
+    With a workflow, a snapshot means the newest one there, if it has any.
+    """
+    oid = None if _is_part(found) else found.deploy
+    if oid is None and not _is_part(found):
+        names = workflows(store)
+        names.sort(key=lambda name: name != workflow)
+        oid = _newest_deploy(store, names, found.snapshot)
     if oid is None:
         raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
     return _deploy(store, oid, found.text)
 
 
-def _newest_deploy(store: Store, snapshot: Oid | None) -> Oid | None:
-    for name in workflows(store):
+def _newest_deploy(store: Store, names: list[str], snapshot: Oid | None) -> Oid | None:
+    for name in names:
         for oid, deploy in history(store, name):
             if deploy.snapshot == snapshot:
                 return oid
@@ -99,14 +112,28 @@ def head(store: Store, workflow: str) -> Oid:
 
 
 def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[tuple[Oid, Deploy]]:
-    """Yield a workflow's deploys, newest first, by first parents. No recursion."""
+    """Yield a workflow's deploys, newest first, by first parents. No recursion.
+
+    Raise Corrupt where a parent is missing, is of another workflow, or was there before.
+    """
     oid = start or store.ref(f"workflows/{workflow}")
     seen: set[Oid] = set()
-    while oid is not None and oid not in seen:
-        seen.add(oid)  # a hash cannot contain itself, but a damaged store must not hang us
-        deploy = store.get(Deploy, oid)
+    while oid is not None:
+        # A long history would drive everything else out of the cache.
+        deploy = _of_workflow(store, oid, workflow, keep=False)
+        if oid in seen:  # a hash cannot contain itself, but a damaged store must not hang us
+            raise Corrupt(f"the deploy {oid} of {workflow} is its own ancestor")
+        seen.add(oid)
         yield oid, deploy
         oid = deploy.parents[0] if deploy.parents else None
+
+
+def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) -> Deploy:
+    deploy = store.get(Deploy, oid, keep=keep)
+    if deploy.workflow != workflow:
+        raise Corrupt(f"the history of {workflow} leads to {oid}, a deploy of {deploy.workflow}",
+                      hint="the store is damaged, or was written by another program")  # fmt: skip
+    return deploy
 
 
 def find_run(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
@@ -140,14 +167,12 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if parsed.file is not None:
         from ork.store.load import load
 
-        loaded = load(store, Path(parsed.file))
-        return Resolved(text=parsed.text, oid=loaded.snapshot, kind="snapshot", loaded=loaded,
-                        workflow=loaded.definition.name, snapshot=loaded.snapshot)  # fmt: skip
+        return of_file(load(store, Path(parsed.file)), parsed.text)
     if parsed.run is not None:
         return _run_by_id(store, parsed.run)
     name = str(parsed.name)
-    if name == "@":
-        name = _only_workflow(store)
+    if name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None):
+        name = only_workflow(store)
     if parsed.number is not None:
         oid, run = find_run(store, name, parsed.number)
         return _run(store, oid, run, parsed.text)
@@ -161,12 +186,14 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if parsed.at is not None:
         return _deploy(store, _at(store, name, parsed.at, now), parsed.text)
     head_oid = store.ref(f"workflows/{name}")
-    if head_oid is not None:
+    # A whole oid always means its object, or no digits could make it differ from a workflow's name.
+    if head_oid is not None and not (is_oid(name) and store.has(Oid(name))):
         return _deploy(store, head_oid, parsed.text)
     return _by_prefix(store, name, parsed.text)
 
 
-def _only_workflow(store: Store) -> str:
+def only_workflow(store: Store) -> str:
+    """Return the name of the only workflow, which `@` means."""
     names = workflows(store)
     if len(names) == 1:
         return names[0]
@@ -218,8 +245,7 @@ def _run_by_id(store: Store, prefix: str) -> Resolved:
 
 def workflows_with_runs(store: Store) -> list[str]:
     """Return the names of workflows that have runs, also of those that were never deployed."""
-    unattached = {name.partition("/")[0] for name, _ in store.refs("unattached/")}
-    return [name for name in sorted({*workflows(store), *unattached}) if has_run(store, name)]
+    return sorted(store.folders("numbers/"))
 
 
 def has_run(store: Store, workflow: str) -> bool:
@@ -242,38 +268,30 @@ def _parent(store: Store, found: Resolved, text: str) -> Resolved:
             f"{text}: the history does not reach that far back",
             hint=f"`ork log {found.workflow}` lists the deploys",
         )
+    _of_workflow(store, parents[0], str(found.workflow))
     return _deploy(store, parents[0], text)
 
 
 def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     """Return what the head was N moves ago, or at a moment, by the log of operations."""
-    ref = f"workflows/{workflow}"
-    head(store, workflow)
-    moves = (
-        (operation.time, new)
-        for operation in operations(store)
-        for name, _, new in operation.moves
-        if name == ref
-    )
-    if at.isascii() and at.isdigit():
-        for index, (_, new) in enumerate(moves):
-            if index == int(at) and new is not None:
+    from ork.store.oplog import head_moves
+
+    back = int(at) if at.isascii() and at.isdigit() else None
+    moment = None if back is not None else grammar.parse_moment(at, now, end_of_day=True)
+    index = -1
+    for index, (time, new) in enumerate(head_moves(store, workflow)):
+        if index == back or (moment is not None and time <= moment):
+            if new is not None:
                 return new
-        raise NotFound(f"{workflow} has not moved {at} times")
-    moment = grammar.parse_moment(at, now, end_of_day=True)
-    for time, new in moves:
-        if time <= moment and new is not None:
-            return new
-    raise NotFound(f"{workflow} was not deployed yet at {at}")
-
-
-def operations(store: Store) -> Iterator[Operation]:
-    """Yield the operations that moved heads and tags, newest first."""
-    oid = store.ref("ops")
-    while oid is not None:
-        operation = store.get(Operation, oid)
-        yield operation
-        oid = operation.parent
+            raise NotFound(f"{workflow} had no head at {workflow}@{{{at}}}: it was undone",
+                           hint="`ork ops` lists what moved it")  # fmt: skip
+    if index < 0:
+        raise _unknown(store, workflow)
+    if moment is not None:
+        raise NotFound(f"{workflow} was not deployed yet at {at}",
+                       hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
+    raise NotFound(f"{workflow} has not moved {at} times",
+                   hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
 
 
 def _inside(store: Store, found: Resolved, path: str) -> Resolved:
@@ -290,8 +308,10 @@ def _inside(store: Store, found: Resolved, path: str) -> Resolved:
     file = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
     if isinstance(file, dict):
         return replace(found, oid=Oid(str(file["blob"])), kind="blob", name=path)
+    from ork.store.unknown import near
+
     names = [*tree.entries(store.tree, snapshot.tasks), *tree.entries(store.tree, snapshot.files)]
-    raise NotFound(f"{found.text} has no task or code file {path!r}", hint=_near(path, names))
+    raise NotFound(f"{found.text} has no task or code file {path!r}", hint=near(path, names))
 
 
 def _source(store: Store, found: Resolved) -> Resolved:
@@ -315,25 +335,6 @@ def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
 
 
 def _unknown(store: Store, name: str) -> NotFound:
-    if name.endswith((".yaml", ".yml", ".json")):
-        return NotFound(f"no file and no workflow named {name!r}")
-    if has_run(store, name):
-        hint = f"`ork runs {name}` lists them, `ork deploy FILE` deploys it"
-        return NotFound(f"{name} was never deployed; its runs are unattached", hint=hint)
-    names = workflows(store)
-    if not names:
-        return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",
-                        hint="`ork deploy FILE` deploys one")  # fmt: skip
-    hint = _near(name, names) or "`ork status` lists the deployed ones"
-    if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
-        hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
-    return NotFound(f"no workflow or object named {name!r}", hint=hint)
+    from ork.store.unknown import unknown  # what only an error needs
 
-
-def _near(name: str, names: list[str]) -> str | None:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, names[:10_000], n=3)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"there are: {', '.join(names[:10])}" if names else None
+    return unknown(store, name)

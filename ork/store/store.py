@@ -3,14 +3,15 @@
 `Store` encodes, hashes, checks the hash on every read, decodes and caches. It knows no workflow
 file and no command line. Refs (docs/format.md):
 
-    workflows/NAME              -> Deploy     the head of a workflow
-    tags/WORKFLOW/LABEL         -> Deploy
-    runs/WORKFLOW/RUN-ID        -> Run        ids begin with the time
-    numbers/WORKFLOW/NNNNNNNNNN -> Run        the pin of run #N; names its id, never moves
-    active/RUN-ID/TASK          -> TaskRun    while the run goes on; `.run` is the run itself
-    unattached/WORKFLOW/RUN-ID  -> Blob       of a run without a deploy: its root and settings
-    tally/DEPLOY                -> Blob       how the runs of a deploy went; can be rebuilt
-    ops                         -> Operation  the newest; the chain is the reflog and the undo log
+    workflows/NAME               -> Deploy     the head of a workflow
+    tags/WORKFLOW/LABEL          -> Deploy
+    runs/WORKFLOW/RUN-ID         -> Run        ids begin with the time
+    numbers/WORKFLOW/NNNNNNNNNN  -> Run        the pin of run #N; names its id, never moves
+    ran/SNAPSHOT/WORKFLOW/RUN-ID -> Run        the pin of each run of a snapshot; never moves
+    active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
+    unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
+    tally/DEPLOY                 -> Blob       how the runs of a deploy went; can be rebuilt
+    ops                          -> Operation  the newest; the chain is the reflog and the undo log
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ork.core.objects import (
 )
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 
-CACHE_OBJECTS_MAX = 8192
+CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
 RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
@@ -69,7 +70,10 @@ class Store:
 
     def raw(self, oid: Oid) -> bytes:
         """Return the stored bytes of an object, checked against its name."""
-        data = self.backend.get(oid)
+        try:
+            data = self.backend.get(oid)
+        except ValueError:  # of a tree: it may have a code file where a task should be
+            raise Corrupt(f"{oid[:100]!r} stands where the oid of an object should") from None
         if data is None:
             data = self._held.get(oid)
             if data is None:
@@ -78,20 +82,20 @@ class Store:
             raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
         return data
 
-    def read(self, oid: Oid) -> Object:
-        """Return an object, checked and decoded."""
+    def read(self, oid: Oid, *, keep: bool = True) -> Object:
+        """Return an object, checked and decoded; `keep` it at hand for the next time."""
         found = self._cache.get(oid)
         if found is None:
             found = decode_object(self.raw(oid))
-            if not isinstance(found, Blob):
+            if keep and not isinstance(found, Blob):
                 if len(self._cache) >= CACHE_OBJECTS_MAX:
                     self._cache.clear()
                 self._cache[oid] = found
         return found
 
-    def get(self, kind: type[T], oid: Oid) -> T:
+    def get(self, kind: type[T], oid: Oid, *, keep: bool = True) -> T:
         """Return an object that must be of this class; raise Corrupt when it is another."""
-        found = self.read(oid)
+        found = self.read(oid, keep=keep)
         if not isinstance(found, kind):
             raise Corrupt(f"object {oid} is a {kind_of(found)}, not a {kind.__name__.lower()}")
         return found
@@ -124,10 +128,25 @@ class Store:
         """Return the target of a ref, or None."""
         return self.backend.ref(name)
 
-    def refs(self, prefix: str, *, newest_first: bool = False) -> Iterator[tuple[str, Oid]]:
-        """Yield (name without the prefix, target), sorted by name."""
-        for name, oid in self.backend.refs(prefix, newest_first=newest_first):
+    def refs(
+        self, prefix: str, *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield (name without the prefix, target), sorted by name; `below` is without it, too."""
+        end = None if below is None else prefix + below
+        for name, oid in self.backend.refs(prefix, newest_first=newest_first, below=end):
             yield name[len(prefix) :], oid
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands before the next slash in the refs below a prefix, each once, backwards.
+
+        Costs one look-up for each, however many refs it has.
+        """
+        below = None
+        while found := next(iter(self.refs(prefix, newest_first=True, below=below)), None):
+            folder, slash, _ = found[0].partition("/")
+            if slash:
+                yield folder
+            below = folder + slash
 
     def find(self, prefix: str) -> Oid:
         """Return the one object whose oid starts with these hex digits, at least four."""

@@ -103,6 +103,7 @@ deploys = st.builds(
     source=sources,
     origin=maybe(st.fixed_dictionaries({"commit": texts, "dirty": st.booleans()})),
     action=st.sampled_from(["deploy", "rollback", "import"]),
+    restores=maybe(oids),
 )
 runs = st.builds(
     Run,
@@ -314,6 +315,7 @@ def test_whatever_a_field_holds_the_object_is_read_back_exactly_or_is_corrupt(ki
         ("deploy", "origin", {"commit": "a"}),
         ("deploy", "origin", {"commit": "a", "dirty": 1}),
         ("deploy", "action", "undo"),
+        ("deploy", "restores", "etl~1"),
         ("run", "state", "skipped"),
         ("run", "number", "1"),
         ("run", "seconds", -0.1),

@@ -86,7 +86,7 @@ def reachable(store: Store, *roots: Oid) -> set[Oid]:
 def _named(value: object) -> list[tuple[type | None, str | None]]:
     if isinstance(value, Deploy):
         source = value.source
-        parents = [(Deploy, oid) for oid in value.parents]
+        parents = [(Deploy, oid) for oid in (*value.parents, value.restores)]
         text = source.get("blob") or source.get("chunks")
         return [(Snapshot, value.snapshot), (None, str(text)), *parents]
     if isinstance(value, Snapshot):

@@ -15,7 +15,8 @@ import pytest
 from ork.core.objects import Deploy
 from ork.store import place
 from ork.store.deploy import deploy
-from ork.store.resolve import history, operations, workflows
+from ork.store.oplog import operations
+from ork.store.resolve import history, workflows
 from ork.store.store import Store
 from tests.store.conftest import contents, reachable, stamp
 
@@ -90,7 +91,7 @@ def test_deployers_of_one_workflow_lose_nothing(folder):
         parents = [store.get(Deploy, oid).parents for oid in found]
         assert parents == [(), *((oid,) for oid in found[:-1])]
         # The log of operations tells the same, in the same order.
-        moves = [move for operation in operations(store) for move in operation.moves][::-1]
+        moves = [move for _, operation in operations(store) for move in operation.moves][::-1]
         assert [new for _, _, new in moves] == found
         assert [old for _, old, _ in moves] == [None, *found[:-1]]
         assert reachable(store, *contents(store)[1].values()) >= set(found)
@@ -103,7 +104,7 @@ def test_deployers_of_different_workflows_lose_nothing(folder):
         assert workflows(store) == names
         for name, mine in zip(names, reported, strict=True):
             assert deploys_of(store, name) == mine
-        moved = [move[2] for operation in operations(store) for move in operation.moves]
+        moved = [move[2] for _, operation in operations(store) for move in operation.moves]
         assert sorted(moved) == sorted(chain.from_iterable(reported))
 
 

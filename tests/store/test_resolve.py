@@ -78,6 +78,7 @@ def etl(project, keep):
         ("etl@{2026-11-03T12:00:00Z}", 2), ("etl@{2026-11-03 12:00}", 2), ("etl@{yesterday}", 4),
         ("etl@{7 days ago}", 3), ("etl@{now}", 4), ("etl@{today}", 4), ("@{2026-11-04}", 3),
         ("etl@{1 week ago}~1", 2), ("etl#1^{deploy}", 1), ("etl#2~1", 3),
+        ("etl#2^{deploy}~1", 3), ("etl^{deploy}^", 3), ("HEAD~1", 3), ("HEAD@{1}", 3),
     ],
 )  # fmt: skip
 def test_revisions_of_deploys(etl, text, number):
@@ -185,6 +186,17 @@ def test_a_workflow_comes_before_an_object(etl, keep):
     assert etl.resolve(name).oid == other.deploy
 
 
+def test_a_workflow_may_be_called_head(etl, keep):
+    other = keep(version(1).replace("etl", "HEAD", 1), path="head.yaml")
+    assert etl.resolve("HEAD").oid == other.deploy
+
+
+def test_a_range_is_no_revision(etl):
+    for text in ("etl~1..etl", "..", "etl..", "..etl"):
+        with pytest.raises(NotFound):
+            etl.resolve(text)
+
+
 def test_what_a_whole_is_asked_for_takes_no_part(etl):
     for text in ("etl:load", "etl:run.sh", "etl:", "etl#1:load"):
         for asked in (snapshot_of, deploy_of):
@@ -206,7 +218,9 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
         *((text, "is not a revision") for text in (
             "", "-x", "~1", "etl~x", "etl^{tree}", "etl^{}", "etl@", "etl#", "etl#x", "etl@{",
             "etl@{}", "a b", "etl~1@v1", "etl#1#2", "etl^{snapshot}~1", "run:", "run:@", ":load",
-            "etl#1@v1", "run:x@v1", "etl\n", "é", "../etl", "etl@{a}{b}", "etl~12345678",
+            "etl#1@v1", "run:x@v1", "etl^{deploy}@v1", "etl^{deploy}#1", "~2",
+            "etl@{1}@{1}", "etl#1@{1}", "etl@v1#1",
+            "etl\n", "é", "../etl", "etl@{a}{b}", "etl~12345678",
         )),
     ],
 )  # fmt: skip

@@ -256,3 +256,16 @@ def test_every_abbreviation_is_accepted_back(contents_of_blobs):
     store = Store(Memory())
     for oid in put(store, *map(Blob, contents_of_blobs)):
         assert store.find(store.short(oid)) == oid
+
+
+def test_folders_of_refs_are_named_once_and_backwards(store):
+    names = ["ran/a/1", "ran/a/2", "ran/a-b/1", "ran/a.b/c/1", "ran/b", "ran/a0/9", "rao/x/1"]
+    with store.transaction() as tx:
+        oid = tx.add(Blob(b""))
+        for name in names:
+            tx.move(name, old=None, new=oid)
+    assert list(store.folders("ran/")) == ["a0", "a", "a.b", "a-b"]
+    assert list(store.folders("ran/a.b/")) == ["c"]
+    assert list(store.folders("none/")) == []
+    below = [name for name, _ in store.refs("ran/", below="a0")]
+    assert below == ["a-b/1", "a.b/c/1", "a/1", "a/2"]

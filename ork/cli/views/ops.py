@@ -1,0 +1,57 @@
+"""Operations, and what an undo did -> lines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+
+from ork.cli import words
+from ork.cli.session import Session
+from ork.cli.show import Line
+from ork.core.canonical import Oid
+from ork.core.objects import Deploy, Operation
+from ork.errors import Corrupt
+from ork.store.store import Store
+from ork.store.undo import Undone, display
+
+
+def ops_view(
+    found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
+) -> Iterator[Line]:
+    """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
+    now = session.now()
+    for oid, one in found:
+        time = words.ago(one.time, now) if session.width else words.date(one.time, now)
+        author = one.author.partition(" <")[0]
+        yield [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  ", (author, "author"),
+               "  ", (shlex.join(one.argv), "name")]  # fmt: skip
+        yield from _moves(one.moves, store)
+
+
+def undo_view(done: Undone, store: Store) -> Iterator[Line]:
+    """Yield the command that was undone, and the refs that moved back."""
+    yield ["undid ", (store.short(done.oid), "oid"), "  ",
+           (shlex.join(done.operation.argv), "name")]  # fmt: skip
+    yield from _moves(done.moves, store)
+
+
+def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) -> Iterator[Line]:
+    for ref, old, new in moves:
+        style = "tag" if ref.startswith("tags/") else "head"
+        line: Line = ["          ", (display(ref), style), "  "]
+        if old is None:
+            yield [*line, (_short(store, new), "oid"), " (created)"]
+        elif new is None:
+            yield [*line, (_short(store, old), "oid"), " (removed)"]
+        else:
+            yield [*line, (_short(store, old), "oid"), " -> ", (_short(store, new), "oid")]
+
+
+def _short(store: Store, oid: Oid | None) -> str:
+    """Return the snapshot of a deploy as people see it; the log outlives what it tells of."""
+    if oid is None:
+        return ""
+    try:
+        return store.short(store.get(Deploy, oid).snapshot)
+    except Corrupt:
+        return f"{oid[:8]} (missing)"

@@ -1,0 +1,137 @@
+"""ork ops, ork undo and ork --at-op"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ork.cli.app import WRITERS
+from ork.cli.show import visible
+from ork.core.objects import Deploy
+from ork.store.store import Stamp
+from tests.cli.naughty import NAUGHTY
+from tests.conftest import START
+
+
+@pytest.fixture
+def moved(history):
+    """The world of `history` with a tag, a rollback and an undo of it."""
+    history("tag", "v1", "etl~1")
+    history("rollback", "etl", "~2", "-m", "It's broken; back")
+    history("undo")
+    return history
+
+
+def test_operations_newest_first(moved, golden):
+    result = moved("ops")
+    assert (result.code, result.err) == (0, "")
+    golden("ops/all.txt", result.out)
+    assert moved("ops", "-n", "1").out == "".join(result.out.splitlines(keepends=True)[:2])
+
+
+def test_operations_as_json(moved, golden):
+    golden("ops/two.json", moved("ops", "-n", "2", "--json").out)
+
+
+def test_operations_on_a_terminal(moved, terminal):
+    shown = terminal("ops", "-n", "1")
+    assert "\x1b[" in shown
+    assert "ago" in shown
+
+
+def test_no_operations(ork):
+    ork("init")
+    result = ork("ops")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "no operations: nothing is deployed here yet\n"
+    assert ork("undo").code == 3
+
+
+def test_undo_says_what_moved_back(moved, golden):
+    result = moved("undo")
+    assert result.code == 0
+    golden("undo/redo.txt", result.out + result.err)
+    assert moved("log", "etl", "-n", "1", "--oneline").out.count("It's broken") == 1
+    golden("undo/tag.json", moved("undo", "@{3}", "--json").out)
+
+
+def test_a_ref_that_moved_since_is_said(moved, golden):
+    result = moved("undo", "@{1}")
+    assert (result.code, result.out) == (5, "")
+    golden("undo/undone_already.txt", result.err)
+    moved("deploy", "etl.yaml")
+    moved("rollback", "etl", "~1", "-m", "Back again")
+    result = moved("undo", "@{2}")
+    assert (result.code, result.out) == (5, "")
+    golden("undo/moved_since.txt", result.err)
+
+
+def test_the_first_deploy_is_undone_and_its_runs_stay(etl, golden):
+    etl("run", "etl.yaml")
+    result = etl("undo")
+    assert result.code == 0
+    golden("undo/first_deploy.txt", result.out + result.err)
+    assert etl("runs", "etl").out.count("etl#1") == 1
+    assert etl("show", "etl#1").code == 0
+    golden("undo/no_head.txt", etl("log", "etl").err)
+    assert etl("status").out.split()[:2] == ["new", "etl.yaml"]
+    assert etl("undo").code == 0
+    assert etl("status").out.split()[:2] == ["unchanged", "etl.yaml"]
+
+
+@pytest.mark.parametrize("argv", [["@{99}"], ["abcd"], ["etl"], [""], ["@{soon}"]])
+def test_what_is_no_operation(moved, argv):
+    result = moved("undo", *argv)
+    assert result.code in (2, 3)
+    assert "hint: " in result.err
+
+
+def test_reading_at_an_operation(moved, golden):
+    golden("ops/log_then.txt", moved("--at-op", "@{4}", "log", "--oneline").out)
+    assert moved("--at-op", "@{5}", "tag").err == "no tags\n"
+    then = json.loads(moved("--at-op", "@{4}", "ops", "--json").out)["data"]
+    assert then == json.loads(moved("ops", "--json").out)["data"][4:]
+    head = moved("--at-op", then[0]["oid"][:8], "rev-parse", "etl").out
+    assert head == moved("rev-parse", "etl@{3}").out
+    assert moved("--at-op", "@{77}", "log").code == 3
+
+
+def test_what_writes_is_refused_at_an_operation(moved, golden):
+    before = moved("ops").out
+    for argv in (["deploy", "etl.yaml"], ["run", "etl"], ["undo"], ["rollback", "etl"],
+                 ["tag", "v9"], ["tag", "-d", "v1"], ["retry", "etl"], ["init"]):  # fmt: skip
+        result = moved("--at-op", "@{1}", *argv)
+        assert (result.code, result.out) == (2, "")
+        assert "read" in result.err
+    golden("ops/deploy_then.txt", moved("--at-op", "@", "deploy", "etl.yaml").err)
+    assert moved("ops").out == before
+    assert {"deploy", "run", "undo", "rollback"} <= set(WRITERS)
+    assert moved("--at-op", "@{1}", "restore", "etl", "-o", "old.yaml").code == 0
+
+
+def test_a_command_with_strange_words_is_quoted_and_seen(history):
+    history("tag", "v1", "-f")
+    history("rollback", "etl", "~1", "-m", "a 'b' \x1b[31m\nc")
+    line = history("ops", "-n", "1").out.splitlines()[0]
+    assert line.endswith("""ork rollback etl '~1' -m 'a '"'"'b'"'"' ^[[31m^Jc'""")
+
+
+@pytest.mark.parametrize("text", NAUGHTY.values(), ids=NAUGHTY)
+def test_authors_messages_and_commands_cannot_paint(history, opened, text):
+    store = opened()
+    head = store.ref("workflows/etl")
+    who = Stamp(time=START, author=text, argv=("ork", text))
+    with store.transaction(who) as tx:
+        old = store.get(Deploy, head)
+        new = tx.add(replace(old, message=text, author=text, parents=(head,), settings={}))
+        tx.move("workflows/etl", old=head, new=new)
+    shown = [history("ops").out]
+    for argv in (["tag", "v1"], ["tag"], ["tag", "-d", "v1"], ["rollback", "etl", "~1"],
+                 ["rollback", "etl", "~1", "-m", text], ["show", "etl"], ["undo", "@{5}"],
+                 ["undo"], ["ops"]):  # fmt: skip
+        result = history(*argv)
+        assert "Traceback" not in result.err
+        shown += [result.out, result.err]
+    for line in "".join(shown).split("\n"):
+        assert visible(line) == line
+        assert len(line) < 2000

@@ -1,0 +1,71 @@
+"""ork restore"""
+
+import pytest
+
+
+def test_the_file_and_its_code(history, golden):
+    result = history("restore", "etl~2", "--code")
+    assert result.code == 0
+    golden("restore/code.txt", result.out + result.err)
+    assert history("status").out.startswith("modified")
+
+
+def test_restore_as_json(history, golden):
+    result = history("restore", "etl~1:extract", "--json")
+    assert (result.code, result.err) == (0, "")
+    golden("restore/task.json", result.out)
+
+
+def test_from_a_folder_below(history, monkeypatch):
+    monkeypatch.chdir(history.folder / "tasks")
+    assert history("restore", "etl~1", "--code").out.splitlines() == [
+        "written   ../etl.yaml", "unchanged ../load.sh", "written   etl.py",
+    ]  # fmt: skip
+
+
+def test_to_another_place(history, golden):
+    result = history("restore", "etl~2", "--code", "-o", "before/")
+    assert result.code == 0
+    golden("restore/elsewhere.txt", result.out + result.err)
+    assert history("restore", "etl~2", "-o", "old.yaml").out == "written   old.yaml\n"
+    old = (history.folder / "old.yaml").read_bytes()
+    assert old == (history.folder / "before/etl.yaml").read_bytes()
+    assert history("restore", "etl~2", "-o", "-").out == old.decode()
+    assert history("restore", "etl:tasks/etl.py", "-o", "-").out.startswith("def extract")
+
+
+def test_changes_are_not_overwritten(history, edit, golden):
+    edit("etl.yaml", "600", "900")
+    edit("load.sh", "echo", "printf")
+    result = history("restore", "etl~1", "--code")
+    assert (result.code, result.out) == (3, "")
+    golden("restore/changes.txt", result.err)
+    golden("restore/changes.json", history("restore", "etl~1", "--code", "--json").err)
+    assert history("restore", "etl~1", "--code", "--force").code == 0
+
+
+def test_a_file_that_only_the_newer_version_has(etl, golden):
+    etl.write("etl.yaml", (etl.folder / "etl.yaml").read_text() + "include: [sql/*]\n")
+    etl.write("sql/one.sql", "select 1")
+    etl("deploy", "etl.yaml")
+    etl.write("sql/two.sql", "select 2")
+    etl("deploy", "etl.yaml")
+    etl("rollback", "etl", "~1")
+    result = etl("restore", "etl", "--code")
+    assert result.code == 0
+    golden("restore/surplus.txt", result.out + result.err)
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "code"),
+    [
+        ("unknown_file", ["etl:tasks/elt.py"], 3), ("task_without_file", ["etl:load"], 3),
+        ("on_disk", ["file:etl.yaml"], 2), ("part_with_code", ["etl:load.sh", "--code"], 2),
+        ("json_to_stdout", ["etl", "-o", "-", "--json"], 2), ("into_the_store", [
+            "etl", "-o", ".ork/"], 3),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_restored(history, golden, name, argv, code):
+    result = history("restore", *argv)
+    assert (result.code, result.out) == (code, "")
+    golden(f"restore/{name}.txt", result.err)

@@ -1,0 +1,67 @@
+"""ork rollback"""
+
+import json
+
+import pytest
+
+from ork.core.canonical import encode
+from ork.core.objects import Blob
+
+
+@pytest.fixture
+def counted(history, edit, opened):
+    """The world of `history` with a fourth deploy; the third had a good run, the fourth has not."""
+    edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
+    assert history("deploy", "etl.yaml", "-m", "Break it").code == 0
+    oid = history("rev-parse", "etl~1").out.strip()
+    with opened().transaction() as tx:
+        blob = tx.add(Blob(encode({"counts": {"success": 1}, "last": 1})))
+        tx.move(f"tally/{oid}", old=None, new=blob)
+    return history
+
+
+def test_back_to_the_newest_that_ran_well(counted, golden):
+    result = counted("rollback", "etl")
+    assert result.code == 0
+    golden("rollback/default.txt", result.out + result.err)
+    golden("rollback/shown.txt", counted("show", "etl").out)
+    golden("rollback/log.txt", counted("log", "etl", "--oneline").out)
+
+
+def test_rollback_as_json(counted, golden):
+    result = counted("rollback", "etl", "~2", "-m", "It lost rows", "--json")
+    assert (result.code, result.err) == (0, "")
+    golden("rollback/named.json", result.out)
+
+
+def test_the_head_has_that_content(counted, golden):
+    result = counted("rollback", "@", "etl~0")
+    assert (result.code, result.err) == (0, "")
+    golden("rollback/nothing_to_do.txt", result.out)
+    assert json.loads(counted("ops", "-n", "1", "--json").out)["data"][0]["operation"]["argv"][
+        1
+    ] == ("deploy")
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "code"),
+    [
+        ("no_good_run", ["etl"], 3), ("other_workflow", ["etl", "other"], 3),
+        ("revision_as_workflow", ["etl~1"], 2), ("unknown_workflow", ["elt"], 3),
+        ("unknown_revision", ["etl", "etl~7"], 3), ("several", ["@"], 3),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_gone_back_to(history, golden, name, argv, code):
+    history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    history("deploy", "other.yaml")
+    result = history("rollback", *argv)
+    assert (result.code, result.out) == (code, "")
+    golden(f"rollback/{name}.txt", result.err)
+
+
+def test_a_rollback_and_a_restore_leave_nothing_changed(ran):
+    assert ran("rollback", "etl").code == 0
+    assert ran("status").out.startswith("modified")
+    assert ran("restore", "etl", "--code").code == 0
+    assert ran("status").out.startswith("unchanged")
+    assert ran("run", "etl").code == 0
