@@ -25,8 +25,9 @@ from ork.runner.target import Target, Terms, target_of
 from ork.store.compare import as_revision
 from ork.store.contents import find_run
 from ork.store.deploy import Deployed, deploy_loaded, refuse_secrets
+from ork.store.load import Loaded
 from ork.store.origin import author, host
-from ork.store.resolve import Resolved, resolve, run_of_id, snapshot_of, task_runs
+from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of, task_runs
 from ork.store.store import Stamp, Store
 
 
@@ -59,6 +60,7 @@ class Caller:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     control: Control | None = None
     token: str | None = None
+    trigger: str = "run"  # what the record says about why a run began; a retry says so itself
 
     def signed(self) -> Stamp:
         """Return the stamp, made from the environment when none was given."""
@@ -66,23 +68,28 @@ class Caller:
 
 
 def start(
-    store: Store, what: str, *, options: Options | None = None, caller: Caller | None = None,
-    message: str | None = None, no_deploy: bool = False, with_code: str | None = None,
-    allow_secret: bool = False,
+    store: Store, what: str | Loaded, *, options: Options | None = None,
+    caller: Caller | None = None, message: str | None = None, no_deploy: bool = False,
+    with_code: str | None = None, allow_secret: bool = False,
 ) -> Started:  # fmt: skip
     """Prepare a run of a workflow file or of any revision.
 
-    A file (its path, or file:PATH) is deployed first if it differs from the head; with `no_deploy`
-    it is run unattached. A run stands for its snapshot and parameters; `with_code`, a revision,
-    replaces the snapshot. Nothing runs until the events are iterated; closing the iterator stops
-    the run.
+    A file (its path, file:PATH, or what `check` has read of it) is deployed first if it differs
+    from the head; with `no_deploy` it is run unattached. A run stands for its snapshot and
+    parameters; `with_code`, a revision, replaces the snapshot. Nothing runs until the events are
+    iterated; closing the iterator stops the run.
     """
     options, caller = options or Options(), caller or Caller()
-    found = resolve(store, as_revision(what), now=caller.now)
+    if isinstance(what, str):
+        found = resolve(store, as_revision(what), now=caller.now)
+    else:
+        store.hold(what.built.objects)
+        found = of_file(what, f"file:{what.path}")
     recorded = _recorded_params(store, found)
     if with_code is not None:
         if found.run is None:
-            raise UsageError(f"{what} is not a run: --with-code takes a run's inputs, as in etl#57")
+            words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
+            raise UsageError(words)
         found = resolve(store, as_revision(with_code), now=caller.now)
     # What is wrong with the parameters is said before anything is deployed.
     declared = store.get(Snapshot, snapshot_of(store, found).oid).params
@@ -167,7 +174,8 @@ def _run(
 def _selected(
     store: Store, target: Target, snapshot: Snapshot, options: Options, caller: Caller
 ) -> Terms:
-    terms = Terms(timeout_s=options.timeout_s, fail_fast=options.fail_fast)
+    terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s,
+                  fail_fast=options.fail_fast)  # fmt: skip
     if not options.selection:
         return terms
     tasks, oids = _tasks(store, snapshot)

@@ -1,0 +1,64 @@
+"""A bisection -> lines: each verdict as it is reached, the deploy that was found, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ork.cli import words
+from ork.cli.session import Session
+from ork.cli.show import Line, wrap_body
+from ork.cli.views.log import deploy_header, oneline_view
+from ork.core.objects import Deploy
+from ork.runner.bisect import Bisected, Testing, Trial
+from ork.store.store import Store
+
+VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
+
+
+def step_line(step: Trial | Testing, store: Store) -> Line:
+    """Return one line: a verdict and what it rests on, or what runs now and how much is left."""
+    name: Line = [(store.short(step.entry.snapshot), "oid"), "  ", _title(step.entry)]
+    if isinstance(step, Testing):
+        left = f"{words.count(step.between, 'deploy')} left, about {words.count(step.left, 'run')}"
+        return [("run   ", "running"), *name, (f"  ({left})", "dim")]
+    run = f"{step.entry.workflow}#{step.run}" if step.run is not None else ""
+    how = {"given": f"given{run and ' as ' + run}", "recorded": f"recorded by {run}"}
+    reason = step.reason.partition("\n")[0]
+    why = how.get(step.how, run + (": " if run and reason else "") + reason)
+    return [(f"{step.verdict:<6}", VERDICT_STYLES[step.verdict]), *name, (f"  ({why})", "dim")]
+
+
+def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
+    """Yield the deploy that was found, with its change; or those that cannot be told apart."""
+    from ork.cli.views.diff import diff_view
+    from ork.core.diff import SHORT_DIFF_LINES, with_hunks
+
+    if len(found.suspects) > 1:
+        yield ["The first bad deploy is one of these:"]
+        yield from oneline_view(reversed(found.suspects), store, session)
+        return
+    entry = found.suspects[0]
+    deploy = entry.deploy
+    yield [(store.short(deploy.snapshot), "oid"), " is the first bad deploy of ",
+           (found.workflow, "name")]  # fmt: skip
+    yield [""]
+    yield from deploy_header(entry, store, session)
+    yield [""]
+    yield from wrap_body(deploy.message, "    ")
+    if entry.diff:
+        yield [""]
+        shown = with_hunks(entry.diff, store.blob, lines_max=SHORT_DIFF_LINES)
+        yield from diff_view(shown, width=session.width)
+
+
+def next_lines(found: Bisected, store: Store) -> list[Line]:
+    """Return the likely next command."""
+    if len(found.suspects) > 1:
+        return []
+    good = store.get(Deploy, found.good).snapshot
+    return [[("next: ", "hint"), f"`ork rollback {found.workflow} {store.short(good)}` brings "
+             "the last good one back"]]  # fmt: skip
+
+
+def _title(entry: Deploy) -> str:
+    return entry.message.partition("\n")[0]

@@ -1,0 +1,202 @@
+"""ork bisect: recorded outcomes, runs of what is missing, commands that judge, what is skipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.conftest import Ork
+
+FLOW = """\
+    name: flow
+    params:
+      level: {type: int, default: 1}
+    tasks:
+      load:
+        executor: python
+        file: load.py
+        inputs: {level: {ref: params.level}}
+"""
+LOAD = """\
+    STEP = %d
+    def main(level):
+        if STEP >= %d and level > 0:
+            raise ValueError("no such column")
+        return {"step": STEP}
+"""
+
+
+@pytest.fixture
+def line(ork: Ork) -> Callable[..., Ork]:
+    """Deploy a line of steps, the first bad one named; run those that are named."""
+
+    def make(count: int, *, bad: int, ran: Sequence[int] = ()) -> Ork:
+        ork.write("flow.yaml", FLOW)
+        for step in range(1, count + 1):
+            ork.write("load.py", LOAD % (step, bad))
+            assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
+            if step in ran:
+                ork("run", "flow")
+        return ork
+
+    return make
+
+
+def found(done) -> tuple[str, list[str]]:
+    """Return the message of the first bad deploy, and what the verdicts rest on."""
+    value = json.loads(done.out)["data"]
+    assert len(value["suspects"]) == 1
+    how = [f"{t['verdict']} {t['entry']['message']} {t['how']}" for t in value["trials"]]
+    return value["suspects"][0]["deploy"]["message"], how
+
+
+def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
+    ork = line(8, bad=6, ran=(2, 8))
+    done = ork("bisect", "flow")
+    assert done.code == 0
+    golden("bisect/found.out", done.out)
+    golden("bisect/found.err", done.err)
+    golden("bisect/runs.txt", ork("runs").out)
+    again = ork("bisect", "flow", "--json")
+    assert again.code == 0
+    golden("bisect/found.json", masked(again.out))
+
+
+def test_recorded_outcomes_are_enough(line) -> None:
+    ork = line(4, bad=3, ran=(1, 2, 3, 4))
+    before = ork("runs").out
+    assert found(ork("bisect", "--json")) == (
+        "Step 3",
+        ["good Step 2 recorded", "bad Step 3 recorded"],
+    )
+    assert ork("runs").out == before
+
+
+def test_a_second_search_runs_nothing(line) -> None:
+    ork = line(8, bad=6, ran=(2, 8))
+    ork("bisect", "flow")
+    before = ork("runs").out
+    assert found(ork("bisect", "flow", "--json"))[0] == "Step 6"
+    assert ork("runs").out == before
+
+
+def test_the_ends_may_be_named_though_nothing_ran(line) -> None:
+    ork = line(5, bad=2)
+    done = ork("bisect", "--good", "flow~4", "--bad", "flow", "--json")
+    assert found(done) == (
+        "Step 2",
+        [
+            "good Step 1 given",
+            "bad Step 5 given",
+            "bad Step 3 ran",
+            "bad Step 2 ran",
+        ],
+    )
+
+
+def test_a_named_run_gives_its_parameters(line) -> None:
+    ork = line(4, bad=2, ran=(1,))
+    assert ork("run", "flow", "-i", "level=0").code == 0  # does not show the fault
+    assert ork("run", "flow", "-i", "level=7").code == 1
+    done = ork("bisect", "--good", "flow#1", "--bad", "flow#3", "--json")
+    assert found(done)[0] == "Step 2"
+    shown = json.loads(ork("show", "flow#4", "--json").out)["data"]
+    assert shown["params"] == {"level": 7}
+    assert shown["run"]["trigger"] == "bisect"
+
+
+def test_runs_with_other_parameters_do_not_count(line) -> None:
+    ork = line(3, bad=2, ran=(1, 3))
+    ork("run", "flow~1", "-i", "level=0")
+    assert found(ork("bisect", "--json"))[0] == "Step 2"
+
+
+def test_a_command_judges_each_run(line, golden) -> None:
+    ork = line(6, bad=99)
+    judge = "case $ORK_RUN in flow#1) exit 1;; *) exit 0;; esac"
+    done = ork("bisect", "--good", "flow~5", "--bad", "flow", "--cmd", judge)
+    assert done.code == 0
+    golden("bisect/judged.err", done.err)
+
+
+def test_a_command_needs_both_ends(line) -> None:
+    ork = line(2, bad=2)
+    done = ork("bisect", "--good", "flow~1", "--cmd", "true")
+    assert done.code == 2
+    assert "--good REV --bad REV" in done.err
+
+
+def test_a_command_that_was_killed_ends_the_search(line) -> None:
+    ork = line(3, bad=2)
+    done = ork("bisect", "--good", "flow~2", "--bad", "flow", "--cmd", "kill -9 $$")
+    assert done.code == 2
+    assert "ended with -9 on flow#1" in done.err
+
+
+def test_what_cannot_be_judged_is_skipped_and_the_suspects_are_named(line, golden) -> None:
+    ork = line(4, bad=2)
+    done = ork("bisect", "--good", "flow~3", "--bad", "flow", "--cmd", "exit 125")
+    assert done.code == 1
+    golden("bisect/suspects.out", done.out)
+    golden("bisect/suspects.err", done.err)
+
+
+def test_what_cannot_run_is_skipped(ork) -> None:
+    for step in (1, 2, 3):
+        level = "" if step == 2 else ", default: 1"
+        ork.write("flow.yaml", FLOW.replace(", default: 1", level))
+        ork.write("load.py", LOAD % (step, 3))
+        assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
+    done = ork("bisect", "--good", "flow~2", "--bad", "flow", "--json")
+    assert done.code == 1
+    assert "the parameter level has no default" in done.err
+    value = json.loads(done.out)["data"]
+    assert [entry["deploy"]["message"] for entry in value["suspects"]] == ["Step 2", "Step 3"]
+    given = ork("bisect", "--good", "flow~2", "--bad", "flow", "-i", "level=1", "--json")
+    assert found(given)[0] == "Step 3"
+
+
+def test_equal_content_shares_its_verdict(ork, edit) -> None:
+    ork.write("flow.yaml", FLOW)
+    for step in (1, 2, 1, 4):
+        ork.write("load.py", LOAD % (step, 4))
+        assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
+    done = ork("bisect", "--good", "flow~3", "--bad", "flow", "--json")
+    assert found(done)[0] == "Step 4"
+    assert len(json.loads(ork("runs", "--json").out)["data"]) <= 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (["--good", "flow", "--bad", "flow~1"], 2, "not an earlier deploy"),
+        (["--good", "flow", "--bad", "flow"], 2, "the same deploy"),
+        (["--good", "flow#9"], 3, "no run flow#9"),
+        (["--bad", "flow#1"], 2, "flow#1 is not bad: success"),
+        (["nothing"], 3, "no workflow or object named 'nothing'"),
+        ([], 3, "no recorded run says that flow is bad"),
+        (["--bad", "flow"], 3, "no recorded run says that flow was good before it was bad"),
+    ],
+)
+def test_a_question_without_an_answer_says_why(line, argv, code, says) -> None:
+    ork = line(3, bad=9, ran=() if argv == ["--bad", "flow"] else (1,))
+    done = ork("bisect", *argv)
+    assert done.code == code
+    assert says in done.err
+    assert done.out == ""
+
+
+def test_the_same_from_python(line) -> None:
+    import ork as library
+    from ork.runner.bisect import Bisected
+
+    world = line(4, bad=3, ran=(1, 4))
+    store = library.open(world.folder)
+    *_, end = library.bisect(store, "flow", author="Bo <bo@example.org>")
+    assert isinstance(end, Bisected)
+    assert [entry.deploy.message for entry in end.suspects] == ["Step 3"]
+    *_, end = library.bisect(store, "flow", good="flow~3", bad="flow", judge=lambda _, run: "good")
+    assert [entry.deploy.message for entry in end.suspects] == ["Step 4"]
+    store.close()
