@@ -14,6 +14,7 @@ STYLES = {
     "removed": "31",
     "changed": "33",
     "renamed": "35",
+    "affected": "36",
     "hunk": "36",
     "file": "1",
     "success": "32",

@@ -22,7 +22,7 @@ FORMATS = ("text", "mermaid", "dot", "svg", "json")
 def command(
     ctx: typer.Context,
     revision: Annotated[
-        str, typer.Argument(help="A revision or a workflow file; a run shows how it went.")
+        str, typer.Argument(help="A revision, a workflow file or a run; A..B draws a change.")
     ] = "@",
     form: Annotated[
         str, typer.Option("--format", help="text, mermaid, dot, svg or json.")
@@ -34,11 +34,14 @@ def command(
 ) -> None:
     """Draw which task needs which, as lanes.
 
-    What a task needs stands above it. Of a run, each task shows what became of it.
+    What a task needs stands above it. Of a run, each task shows what became of it. Of a change,
+    A..B, each shows whether it was added (+), removed (-), changed (~) or renamed (>), or can give
+    another result because of what changed before it (*); what cannot is o.
 
     \b
     Example:
         ork graph etl --format svg -o etl.svg
+        ork graph etl~1..etl
     """
     from ork.cli.screen import has_boxes
     from ork.cli.show import plain
@@ -51,7 +54,12 @@ def command(
     graph = _graph(session, revision)
     if form == "text":
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
-        lines = text_view(graph, box=box)
+        if graph.marks is None:
+            lines = text_view(graph, box=box)
+        else:
+            from ork.cli.views.change_graph import change_lanes
+
+            lines = change_lanes(graph, box=box)
         if output is None:
             session.print(lines, page=True)
             return
@@ -61,22 +69,27 @@ def command(
     if output is None:
         sys.stdout.writelines(f"{line}\n" for line in text)
         return
-    try:
-        with output.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in text)
-    except OSError as error:
-        raise UsageError(f"-o {output}: {error.strerror}") from None
+    from ork.cli.writing import write_text
+
+    write_text(output, (f"{line}\n" for line in text))
 
 
 def _graph(session: Session, revision: str) -> Graph:
     from ork.cli.views.graph import Graph
     from ork.core.objects import Run
+    from ork.core.revision import parse_range
     from ork.store.compare import as_revision
     from ork.store.contents import definition
     from ork.store.resolve import resolve, task_runs
 
     revision = as_revision(revision)
     store = _store(session, revision)
+    if parse_range(revision):
+        from ork.cli.comparing import change_of
+        from ork.store.compare import diff, ends
+
+        old, new = ends(store, [revision], now=session.now())
+        return change_of(store, diff(store, old, new, now=session.now())).graph
     found = resolve(store, revision, now=session.now())
     tasks = definition(store, found).tasks
     needs = {name: task.depends_on for name, task in tasks.items()}

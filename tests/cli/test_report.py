@@ -1,0 +1,169 @@
+"""ork report"""
+
+import os
+import re
+
+import pytest
+
+from tests.cli.html_page import Page
+
+
+def page_of(ork, *words):
+    result = ork("report", *words, "-o", "-")
+    assert (result.code, result.err) == (0, "")
+    return Page(result.out)
+
+
+@pytest.fixture
+def hostile(ork):
+    """The world with a task whose name is long, and whose log, error and output are naughty."""
+    ork.write(
+        "bad.py",
+        """\
+        def main(text):
+            print("</pre></section><script>alert(1)</script>")
+            print("\\x1b[31mred\\x1b[0m \\u202e \\x07")
+            print("x" * 5000)
+            raise ValueError("</code><img src=x onerror=alert(2)>" + chr(0x301) * 100000)
+
+
+        def give():
+            return {"a": "</pre><script>", "b": ["\\x1b]0;t\\x07"] * 3, "c": "y" * 100000}
+        """,
+    )
+    ork.write(
+        "bad.yaml",
+        """\
+        name: bad
+        description: "</title><script>alert(3)</script>"
+        params: {text: {type: str, default: "<b onclick='x'>"}}
+        tasks:
+          give: {executor: python, file: bad.py, function: give}
+          main:
+            executor: python
+            file: bad.py
+            function: main
+            inputs: {text: {ref: params.text}}
+            depends_on: [give]
+          after: {executor: process, command: "true", depends_on: [main]}
+        """,
+    )
+    ork.environ["ORK_AUTHOR_NAME"] = "<i>Ada</i> \u202e"
+    assert ork("deploy", "bad.yaml", "-m", "</td><script>\n\n</div>\x1b[0m").code == 0
+    assert ork("run", "bad").code == 1
+    return ork
+
+
+def test_a_run_that_failed(reworked):
+    page = page_of(reworked, "etl#2")
+    for words in ("etl#2", "What failed", "exited with code 3", "no rows", "Timeline",
+                  "check did not succeed", "Ada Lovelace", "2026-02-01",
+                  "Check rows before loading", "What changed since etl#1, the last good run",
+                  "first to differ", "renamed from summarize", "echo joined $DAY"):  # fmt: skip
+        assert words in page.text, words
+    assert {"failed", "success", "upstream_failed", "bar", "long"} <= page.classes
+    assert page.counts["rect"] > 10
+
+
+def test_a_run_that_succeeded_says_nothing_of_failures(reworked):
+    page = page_of(reworked, "etl#1")
+    assert "succeeded" in page.text and '"rows": 3' in page.text
+    assert "What failed" not in page.text and "last good run" not in page.text
+
+
+def test_a_change(reworked, golden):
+    result = reworked("report", "etl~1..etl", "-o", "-")
+    golden("report/change.html", re.sub(r"(?s)<style>.*</style>", "<style></style>", result.out))
+    page = Page(result.out)
+    for words in ("6 of 8 tasks can give other results", "The source sends empty files",
+                  "1 succeeded", "1 failed", "newest #2",
+                  "1 deploy, and the one before"):  # fmt: skip
+        assert words in page.text, words
+    assert {"added", "removed", "changed", "renamed", "affected", "same"} <= page.classes
+
+
+def test_a_change_between_two_runs_tells_how_both_went(reworked):
+    page = page_of(reworked, "etl#1..etl#2")
+    assert "The two runs" in page.text and "first other outcome" in page.text
+    assert "check: exited with code 3" in page.text
+
+
+def test_a_change_that_is_not_deployed_has_no_history(reworked, edit):
+    edit("etl.yaml", "timeout: 600", "timeout: 900")
+    page = page_of(reworked, "etl..etl.yaml")
+    assert "900" in page.text and "History" not in page.text
+
+
+def test_no_change_and_a_change_backwards(reworked):
+    assert "Nothing differs" in page_of(reworked, "etl..etl").text
+    page = page_of(reworked, "etl..etl~1")
+    assert "renamed from summarise" in page.text and "no later deploy" in page.text
+    assert "the same deploy on both sides" in page_of(reworked, "etl#1..etl#1").text
+
+
+def test_a_workflow(reworked, golden):
+    page = page_of(reworked, "etl")
+    for words in ("Fetch, clean, load", "Deploys", "Runs", "etl#1", "etl#2", "First"):
+        assert words in page.text, words
+    snapshot = reworked("rev-parse", "etl^{snapshot}").out.strip()
+    assert "Deploys" in page_of(reworked, snapshot).text
+
+
+def test_a_workflow_that_never_ran(history):
+    page = page_of(history, "etl")
+    assert "Deploys" in page.text and "took" not in page.text
+
+
+def test_a_run_that_goes_on_with_another_round(reworked, edit):
+    assert reworked("retry", "etl#2").code == 1
+    page = page_of(reworked, "etl#2")
+    assert "round 2" in page.text
+
+
+def test_a_run_without_a_deploy(etl):
+    assert etl("run", "etl.yaml", "--no-deploy").code == 0
+    assert "unattached" in page_of(etl, "etl#1").text
+
+
+def test_whatever_a_task_printed_or_raised_is_text(hostile):
+    result = hostile("report", "bad#1", "-o", "-")
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", result.out)
+    assert len(result.out) < 200_000
+    page = Page(result.out)
+    assert "</pre></section><script>alert(1)</script>" in page.text
+    assert "^[[31mred^[[0m <U+202E> ^G" in page.text
+    assert "<img src=x onerror=alert(2)>" in page.text
+    assert "more characters" in page.text
+    assert "<b onclick='x'>" in page.text
+    for subject in ("bad", "bad..bad"):
+        page_of(hostile, subject)
+
+
+def test_a_log_that_is_gone_is_no_trouble(reworked):
+    for folder, _, files in os.walk(reworked.folder / ".ork" / "logs"):
+        for file in files:
+            os.unlink(os.path.join(folder, file))
+    page = page_of(reworked, "etl#2")
+    assert "exited with code 3" in page.text and "the end of its log" not in page.text
+
+
+def test_the_page_goes_to_a_file(reworked):
+    result = reworked("report", "etl#2", "-o", "run.html")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "wrote run.html\n"
+    Page((reworked.folder / "run.html").read_text())
+    assert sorted(os.listdir(reworked.folder)) == [
+        ".ork", "etl.yaml", "load.sh", "run.html", "tasks",
+    ]  # fmt: skip
+    result = reworked("report", "etl#2", "-o", "nowhere/run.html")
+    assert (result.code, result.out) == (2, "")
+    assert "No such file" in result.err
+
+
+def test_what_cannot_be_reported(reworked):
+    assert reworked("report", "etl#1").code == 2  # -o is needed
+    assert reworked("report", "-o", "a.html").code == 2
+    for subject in ("nope", "etl#9", "etl~9..etl", "etl:clean", "etl#2:check"):
+        result = reworked("report", subject, "-o", "a.html")
+        assert (result.code, result.out) == (3, ""), subject
+    assert not (reworked.folder / "a.html").exists()

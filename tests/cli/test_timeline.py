@@ -1,0 +1,96 @@
+"""The timeline of a run: lanes, the scale, the critical path."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ork.cli.report.timeline import Bar, Lane, Scale, critical_path, lanes, timeline
+from ork.core.canonical import hash_bytes
+from ork.core.objects import Attempt, TaskRun
+from tests.cli.naughty import NAUGHTY
+
+BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def tried(*spans, state="success"):
+    attempts = tuple(
+        Attempt(number=n, state=state if n == len(spans) else "failed",
+                started=BEGAN + timedelta(seconds=start), seconds=end - start)
+        for n, (start, end) in enumerate(spans, 1)
+    )  # fmt: skip
+    return TaskRun(task=hash_bytes(b"t"), state=state, attempts=attempts)
+
+
+def bar(start, end):
+    return Bar(start=start, end=end, state="success", number=1)
+
+
+def test_lanes_begin_when_their_tasks_do_and_know_since_when_they_could():
+    tasks = {"b": tried((5, 6)), "a": tried((0, 2)), "c": tried((1, 2), (4, 5)),
+             "d": TaskRun(task=hash_bytes(b"t"), state="skipped")}  # fmt: skip
+    found = lanes(tasks, {"a": (), "b": ("a", "c"), "c": (), "d": ("b",)}, BEGAN)
+    assert [(lane.name, lane.ready) for lane in found] == [("a", 0), ("c", 0), ("b", 5)]
+    assert [(b.start, b.end, b.state) for b in found[1].bars] == [
+        (1, 2, "failed"), (4, 5, "success"),
+    ]  # fmt: skip
+
+
+def test_a_clock_that_was_set_back_turns_no_bar_round():
+    found = lanes({"a": tried((-60, -50))}, {"a": ()}, BEGAN)
+    assert found[0].bars == (bar(0, 10),)
+
+
+def test_the_critical_path_goes_back_from_the_last_to_end():
+    needs = {"a": (), "b": (), "c": ("a", "b"), "d": ("a",)}
+    tasks = {"a": tried((0, 1)), "b": tried((0, 3)), "c": tried((3, 4)), "d": tried((1, 2))}
+    assert critical_path(lanes(tasks, needs, BEGAN), needs) == ("b", "c")
+    assert critical_path([], {}) == ()
+
+
+def test_a_long_gap_is_cut_and_a_short_one_is_not():
+    scale = Scale([bar(0, 10), bar(11, 20), bar(86_400, 86_410)])
+    ((place, seconds),) = scale.cuts()
+    assert seconds == 86_380
+    assert scale(20) < place < scale(86_400)
+    assert scale(86_400) - scale(20) < 10
+    assert scale(10) < scale(11)
+    marks = [x for x, _ in scale.ticks()]
+    assert marks == sorted(marks) and 2 <= len(marks) <= 14
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e4)), min_size=1, max_size=12))
+def test_the_scale_rises_from_0_to_100_and_ticks_keep_apart(spans):
+    bars = [bar(start, start + length) for start, length in spans]
+    scale = Scale(bars)
+    times = sorted(time for one in bars for time in (one.start, one.end))
+    places = [scale(time) for time in times]
+    assert all(0 <= x <= 100 + 1e-6 for x in places)
+    assert all(a <= b + 1e-6 for a, b in pairwise(places))
+    marks = list(scale.ticks())
+    assert all(b - a >= 6.99 for (a, _), (b, _) in pairwise(marks))
+    assert len({label for _, label in marks}) == len(marks)
+
+
+def test_no_bar_is_too_thin_to_see():
+    text = timeline(lanes({"a": tried((0, 0)), "b": tried((0, 1000))}, {}, BEGAN), ())
+    widths = [float(width) for width in re.findall(r'width="([\d.]+)%"', text)]
+    assert min(widths) >= 0.4
+
+
+def test_a_run_of_many_tasks_shows_the_first_ones():
+    found = [Lane(name=f"t{n}", bars=(bar(n, n + 1),)) for n in range(1_000)]
+    text = timeline(found, ())
+    assert "and 700 tasks that started later" in text
+    assert len(text) < 800_000
+
+
+@pytest.mark.parametrize("name", NAUGHTY.values(), ids=NAUGHTY)
+def test_names_are_data(name):
+    expected = timeline(lanes({"x": tried((0, 1))}, {}, BEGAN), ("x",))
+    text = timeline(lanes({name: tried((0, 1))}, {}, BEGAN), (name,))
+    assert re.findall("<[^>]*?[ >]", text) == re.findall("<[^>]*?[ >]", expected)
