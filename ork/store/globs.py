@@ -6,14 +6,14 @@ import fnmatch
 import re
 
 from ork.errors import InvalidInput
-from ork.store.root import Root
+from ork.store.root import Files
 
 VISITS_MAX = 200_000  # names looked at for one pattern
 _NEVER = frozenset((".ork", ".git", "__pycache__"))
 _MAGIC = frozenset("*?[")
 
 
-def matching(root: Root, pattern: str) -> tuple[str, ...]:
+def matching(root: Files, pattern: str) -> tuple[str, ...]:
     """Return the paths that a pattern matches, sorted; folders only give what is below them.
 
     `*`, `?`, `[...]` match within one name, `**` any number of folders. Names that begin with a
@@ -28,7 +28,7 @@ def matching(root: Root, pattern: str) -> tuple[str, ...]:
 
 
 class _Search:
-    def __init__(self, root: Root, pattern: str, parts: list[str]) -> None:
+    def __init__(self, root: Files, pattern: str, parts: list[str]) -> None:
         self.root = root
         self.pattern = pattern
         # A last `**` means every file below.

@@ -9,11 +9,31 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Protocol
 
 from ork.core.snapshot import CodeFile
 from ork.errors import InvalidInput
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+
+
+class Files(Protocol):
+    """What a capture reads: files below one folder, on disk (`Root`) or in a commit of git.
+
+    Paths are relative to that folder, with `/`.
+    """
+
+    def kind(self, path: str) -> str | None:
+        """Return file, folder, other, or outside (a link leads out); None when nothing is there."""
+
+    def names(self, path: str) -> list[str]:
+        """Return the sorted names in a folder; none when it cannot be read."""
+
+    def is_link(self, path: str) -> bool:
+        """Say whether the path itself is a symbolic link."""
+
+    def read(self, path: str) -> CodeFile:
+        """Return a file's bytes, all of one moment; raise InvalidInput with what to do instead."""
 
 
 class Root:
@@ -78,10 +98,7 @@ class Root:
         """Open the file that a path means, after links; refuse one that lies outside."""
         real = os.path.realpath(self._at(path), strict=True)
         if not self._is_inside(real):
-            raise InvalidInput(
-                f"{path} is, or lies behind, a link that leads out of the workflow's folder",
-                hint="copy the file into the folder of the workflow file, or link inside of it",
-            )
+            raise leads_out(path)
         # Folder by folder without following links, so that none can be put in between now.
         *folders, name = os.path.relpath(real, self.folder).split("/")
         at = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -98,10 +115,31 @@ class Root:
             os.close(at)
 
 
+def leads_out(path: str) -> InvalidInput:
+    """Return the error for a file that lies outside of the folder."""
+    return InvalidInput(
+        f"{path} is, or lies behind, a link that leads out of the workflow's folder",
+        hint="copy the file into the folder of the workflow file, or link inside of it",
+    )
+
+
+def is_folder(path: str) -> InvalidInput:
+    """Return the error for a folder where a file is wanted."""
+    return InvalidInput(f"{path} is a folder, not a file", hint=f"name a file, or {path}/**")
+
+
+def too_large(path: str) -> InvalidInput:
+    """Return the error for a file beyond FILE_BYTES_MAX."""
+    return InvalidInput(
+        f"{path} is larger than {FILE_BYTES_MAX // 1024**2} MiB, too large for code",
+        hint="large data is no part of a definition: pass its path in `inputs` or `env`",
+    )
+
+
 def _read(descriptor: int, path: str) -> CodeFile:
     before = os.fstat(descriptor)
     if stat.S_ISDIR(before.st_mode):
-        raise InvalidInput(f"{path} is a folder, not a file", hint=f"name a file, or {path}/**")
+        raise is_folder(path)
     if not stat.S_ISREG(before.st_mode):
         raise InvalidInput(
             f"{path} is not a regular file", hint="pipes and devices have no content"
@@ -111,10 +149,7 @@ def _read(descriptor: int, path: str) -> CodeFile:
         with os.fdopen(os.dup(descriptor), "rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     if before.st_size > FILE_BYTES_MAX or len(data) > FILE_BYTES_MAX:
-        raise InvalidInput(
-            f"{path} is larger than {FILE_BYTES_MAX // 1024**2} MiB, too large for code",
-            hint="large data is no part of a definition: pass its path in `inputs` or `env`",
-        )
+        raise too_large(path)
     after = os.fstat(descriptor)
     if len(data) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
         raise InvalidInput(f"{path} changed while it was read", hint="try again when it is at rest")

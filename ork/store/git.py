@@ -1,0 +1,236 @@
+"""git's own binary, run so that a repository can neither run anything nor lead anywhere else.
+
+Only git's own files decide how git works here: no configuration of the user or the machine counts,
+no hook, filter, pager, helper, transport or replaced object. The repository is always named by its
+folder, so git looks for none; that its owner may be somebody else is no danger then.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ork.errors import NotFound, StoreError
+
+ERROR_CHARS_MAX = 500
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+_SETTINGS = (
+    "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null", "core.pager=cat", "gc.auto=0", "maintenance.auto=false",
+    # What one import writes stays together, and is found again by the next one.
+    "fastimport.unpackLimit=1",
+)  # fmt: skip
+_ENVIRON = {
+    "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1", "GIT_PAGER": "cat", "LC_ALL": "C",
+    # Who is named in a reflog.
+    "GIT_AUTHOR_NAME": "ork", "GIT_AUTHOR_EMAIL": "ork",
+    "GIT_COMMITTER_NAME": "ork", "GIT_COMMITTER_EMAIL": "ork",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """One repository: the folder with its objects, and the folder with its files, if any."""
+
+    folder: Path
+    work_tree: Path | None = None
+
+    def run(self, *words: str, feed: bytes = b"") -> bytes:
+        """Return what a git command prints; raise StoreError with its words when it fails."""
+        code, out, error = self._done(words, feed)
+        if code:
+            raise StoreError(f"git {words[0]} failed in {self.folder}: {_last(error)}")
+        return out
+
+    def ask(self, *words: str, feed: bytes = b"") -> bytes | None:
+        """Return what a git command prints, or None when its answer is no."""
+        code, out, _ = self._done(words, feed)
+        return None if code else out
+
+    def commit(self, revision: str) -> str | None:
+        """Return the id of the commit that git understands by a revision, or None."""
+        if revision.startswith("-") or "\0" in revision:
+            return None
+        found = self.ask("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        return found.decode().strip() if found else None
+
+    @contextmanager
+    def talk(
+        self, *words: str, stdin: IO[bytes] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a git command to talk with; it has ended, and ended well, after the block."""
+        with _started(self._words(words), self._environ(), stdin) as process:
+            yield process
+
+    def without_filters(self) -> Mapping[str, str]:
+        """Return the environment in which no filter of this repository is run."""
+        listed = self.ask("config", "-z", "--name-only", "--get-regexp", r"^filter\.") or b""
+        drivers = {os.fsdecode(key).rpartition(".")[0] for key in listed.split(b"\0") if key}
+        settings = [(f"{driver}.{kind}", "false" if kind == "required" else "")
+                    for driver in sorted(drivers)
+                    for kind in ("clean", "smudge", "process", "required")]  # fmt: skip
+        environ = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings):
+            environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return environ
+
+    def _done(self, words: tuple[str, ...], feed: bytes) -> tuple[int, bytes, bytes]:
+        # Only what reads or writes files of the work tree is given to filters.
+        filters = self.without_filters() if words[0] in ("read-tree", "update-index") else {}
+        try:
+            done = subprocess.run(self._words(words), env={**self._environ(), **filters},
+                                  input=feed, capture_output=True)  # fmt: skip
+        except FileNotFoundError:
+            raise no_git() from None
+        return done.returncode, done.stdout, done.stderr
+
+    def _words(self, words: tuple[str, ...]) -> list[str]:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        tree = [f"--work-tree={self.work_tree}"] if self.work_tree else []
+        return ["git", *settings, f"--git-dir={self.folder}", *tree, *words]
+
+    def _environ(self) -> dict[str, str]:
+        return {**_without_git(os.environ), **_ENVIRON}
+
+
+class Blobs:
+    """The objects of a repository, read one after the other; the latest ones are remembered."""
+
+    def __init__(self, sizes: subprocess.Popen[bytes], contents: subprocess.Popen[bytes]) -> None:
+        self._sizes, self._contents = sizes, contents
+        self._kept: dict[str, bytes] = {}
+        self._kept_bytes = 0
+
+    def size(self, name: str) -> int | None:
+        """Return how many bytes an object has; None when it is not there."""
+        kept = self._kept.get(name)
+        return _header(self._sizes, name) if kept is None else len(kept)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes of an object; None when it is not there."""
+        if name in self._kept:
+            return self._kept[name]
+        size = _header(self._contents, name)
+        if size is None:
+            return None
+        assert self._contents.stdout
+        data = self._contents.stdout.read(size + 1)
+        if len(data) != size + 1:
+            raise StoreError("git stopped in the middle of an object")
+        if self._kept_bytes > KEPT_BYTES_MAX:
+            self._kept.clear()
+            self._kept_bytes = 0
+        self._kept[name] = data = data[:-1]
+        self._kept_bytes += len(data)
+        return data
+
+
+@contextmanager
+def blobs(git: Git) -> Iterator[Blobs]:
+    """Open the objects of a repository for reading."""
+    with git.talk("cat-file", "--batch-check") as sizes, git.talk("cat-file", "--batch") as all_of:
+        yield Blobs(sizes, all_of)
+
+
+def make_repository(folder: Path, *, branch: str) -> Git:
+    """Make an empty repository in a folder: no template, so no hooks."""
+    words = ["git", "init", "--quiet", "--template=", "--object-format=sha1",
+             f"--initial-branch={branch}", "--", str(folder)]  # fmt: skip
+    with _started(words, {**_without_git(os.environ), **_ENVIRON}):
+        pass
+    return Git(folder / ".git", folder)
+
+
+def repository_at(folder: Path) -> Git | None:
+    """Return the repository whose top this folder is, with files or bare; None when it is none."""
+    if (folder / ".git").exists():
+        found = Git(folder / ".git", folder)
+    elif (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        found = Git(folder)
+    else:
+        return None
+    return found if found.ask("rev-parse", "--git-dir") is not None else None
+
+
+def find_repository(folder: Path) -> tuple[Git, str]:
+    """Return the repository around a folder, and the folder's path in it: "" or "a/b/"."""
+    if not folder.is_dir():
+        raise NotFound(f"no folder {folder}")
+    real = folder.resolve()
+    for above in (real, *real.parents):
+        if found := repository_at(above):
+            below = real.relative_to(above).as_posix() if found.work_tree else "."
+            return found, "" if below == "." else f"{below}/"
+    raise NotFound(
+        f"{folder} is in no git repository",
+        hint="name the folder of one; one on another machine has to be cloned first",
+    )
+
+
+def no_git() -> NotFound:
+    """Return the error that git is not installed."""
+    return NotFound("git is not installed, or not in PATH", hint="install it: https://git-scm.com")
+
+
+@contextmanager
+def _started(
+    words: list[str], environ: dict[str, str], stdin: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    import tempfile
+
+    with tempfile.TemporaryFile() as error:
+        try:
+            process = subprocess.Popen(words, env=environ, stdin=stdin or subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=error)  # fmt: skip
+        except FileNotFoundError:
+            raise no_git() from None
+        with process:
+            try:
+                yield process
+            except BrokenPipeError:
+                pass  # it died, and says why below
+            except BaseException:
+                process.kill()
+                raise
+            if process.stdin:
+                _close(process.stdin)
+            if process.wait():
+                error.seek(0)
+                raise StoreError(f"git failed: {_last(error.read())}")
+
+
+def _close(stream: IO[bytes]) -> None:
+    try:
+        stream.close()
+    except BrokenPipeError:
+        pass  # what was not read any more; its exit code tells
+
+
+def _header(process: subprocess.Popen[bytes], name: str) -> int | None:
+    assert process.stdin and process.stdout
+    process.stdin.write(name.encode() + b"\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line.endswith(b"\n"):
+        raise StoreError("git stopped answering")
+    words = line.split()
+    return int(words[2]) if len(words) == 3 else None
+
+
+def _without_git(environ: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if not key.startswith("GIT_")}
+
+
+def _last(error: bytes) -> str:
+    """Return the first lines of what git complained about, without its own advice."""
+    lines = [line for line in error.decode("utf-8", "replace").splitlines()
+             if line.strip() and not line.startswith("hint:")]  # fmt: skip
+    return "; ".join(lines)[:ERROR_CHARS_MAX] or "it gave no reason"

@@ -1,0 +1,115 @@
+"""`ork diff --git-driver` and the hook for pre-commit, as docs/git.md says to set them up."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.store.git_repositories import ENVIRON, FLOW, Repository
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def repo(tmp_path):
+    """A repository with a commit, set up with the lines of docs/git.md."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "ork").write_text(f'#!/bin/sh\nexec {sys.executable} -m ork "$@"\n')
+    (bin_folder / "ork").chmod(0o755)
+    repo = Repository(tmp_path / "repo")
+    page = (ROOT / "docs/git.md").read_text()
+    attributes = re.findall(r"(?m)^    (\S+ +diff=ork)$", page)
+    commands = re.findall(r"(?m)^    git (config diff\.ork\..*)$", page)
+    assert attributes and commands
+    for command in commands:
+        repo(*shlex.split(command))
+    repo.commit("First", {"workflows/etl.yaml": FLOW, ".gitattributes": "\n".join(attributes)})
+    return repo
+
+
+def shown(repo, *words, **environ):
+    path = f"{repo.folder.parent}/bin:{ENVIRON['PATH']}"
+    return repo(*words, PATH=path, PYTHONPATH=str(ROOT), **environ)
+
+
+def test_a_diff_is_that_of_the_structure(repo, golden):
+    text = FLOW.replace("{a: ", "{b: {executor: process, command: x}, a: ")
+    repo.write("workflows/etl.yaml", text + "schedule: '@daily'\n")
+    repo.write("workflows/new.yaml", FLOW.replace("etl", "new"))
+    repo("add", "-N", ".")
+    golden("diff/git_driver.txt", shown(repo, "diff"))
+
+
+def test_a_history_of_diffs(repo, golden):
+    long = FLOW + "description: a text that is long enough for git to see the same file\n"
+    repo.commit("Description", {"workflows/etl.yaml": long})
+    repo("mv", "workflows/etl.yaml", "workflows/new.yaml")
+    repo.commit("Move", {"workflows/new.yaml": long.replace("etl", "new") + "include: ['*.sql']\n"})
+    repo("rm", "-q", "workflows/new.yaml")
+    repo.commit("Remove")
+    golden("diff/git_log.txt", shown(repo, "log", "-p", "--ext-diff", "--format=%s"))
+
+
+def test_a_side_that_is_no_workflow_is_shown_by_lines(repo, golden):
+    repo.commit("Break", {"workflows/etl.yaml": FLOW + "steps: \x1b[31m3\n"})
+    repo.commit("Binary", {"workflows/etl.yaml": "\xff\0"})
+    golden("diff/git_lines.txt", shown(repo, "log", "-2", "-p", "--ext-diff", "--format=%s"))
+
+
+def test_comments_make_no_difference(repo, golden):
+    repo.write("workflows/etl.yaml", "# why\n" + FLOW)
+    golden("diff/git_comments.txt", shown(repo, "diff"))
+
+
+def test_an_unmerged_file_is_told(repo):
+    repo("checkout", "-qb", "side")
+    repo.commit("One", {"workflows/etl.yaml": FLOW + "schedule: '@daily'\n"})
+    repo("checkout", "-q", "main")
+    repo.commit("Two", {"workflows/etl.yaml": FLOW + "schedule: '@weekly'\n"})
+    with pytest.raises(AssertionError):
+        repo("merge", "-q", "side")
+    assert "unmerged workflows/etl.yaml" in shown(repo, "diff", "--cached")
+
+
+def test_colour_follows_gits_pager(repo):
+    repo.write("workflows/etl.yaml", FLOW + "schedule: '@daily'\n")
+    pager = {"GIT_PAGER_IN_USE": "true", "TERM": "xterm"}
+    assert "\x1b[" in shown(repo, "diff", **pager)
+    assert "\x1b[" not in shown(repo, "diff", NO_COLOR="1", **pager)
+    assert "\x1b[" not in shown(repo, "diff", **{**pager, "TERM": "dumb"})
+
+
+def test_it_is_for_git(ork):
+    result = ork("diff", "--git-driver", "--", "a", "b")
+    assert result.code == 2
+    assert "git config diff.ork.command" in result.err
+
+
+def test_the_hook_for_pre_commit_runs(ork):
+    hooks = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    (hook,) = hooks
+    assert hook["id"] == "ork-check"
+    assert re.search(hook["files"], "workflows/sub/etl.yml")
+    assert not re.search(hook["files"], "ci/workflows.yaml")
+    command, *words = shlex.split(hook["entry"])
+    assert command == "ork"
+    ork.write("workflows/good.yaml", FLOW)
+    ork.write("workflows/bad.yaml", "name: x\n")
+    assert ork(*words, "workflows/good.yaml").code == 0
+    result = ork(*words, "workflows/good.yaml", "workflows/bad.yaml")
+    assert result.code == 1
+    assert "`tasks` is missing" in result.out
+    page = (ROOT / "docs/git.md").read_text()
+    assert f"- id: {hook['id']}" in page
+
+
+def test_the_entry_of_the_hook_is_a_command_that_is_installed():
+    words = (ROOT / "pyproject.toml").read_text()
+    assert 'ork = "ork.cli.app:entry"' in words
+    assert subprocess.run([sys.executable, "-m", "ork", "check", "-h"], check=True,
+                          capture_output=True, cwd=ROOT).returncode == 0  # fmt: skip
