@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import deploying
+import looking_back
 import running
 import starting
 import storing
@@ -26,6 +27,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "start": ("Looking something up: a whole command", starting.rows),
     "deploy": ("Deploying a large file", deploying.rows),
     "store": ("Objects and trees", storing.rows),
+    "history": ("Looking back in a long history", looking_back.rows),
     "run": ("Running no-op tasks", running.rows),
 }
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from measure import clean_environment
 
 from ork.core import snapshot
 from ork.core.canonical import Oid
-from ork.core.objects import Attempt, Blob, Deploy, Run, Task, TaskRun, encode_object
+from ork.core.objects import Attempt, Blob, Deploy, Run, Task, TaskRun
 from ork.core.tree import build
 from ork.store import place
 from ork.store.store import Stamp, Store
@@ -88,57 +89,66 @@ def new_store(project: Path) -> Store:
     return Store(place.open_backend(folder, environ={}), folder=folder)
 
 
-def long_history(project: Path, deploys: int, runs: int) -> None:
-    """Make a store with one workflow of 20 tasks, deployed and run so many times.
+def long_history(project: Path, deploys: int, runs: int, *, each: int = 2) -> Store:
+    """Make a store with one workflow of 20 tasks, deployed and run so many times, and return it.
 
-    Every deploy is one transaction, as the command makes it, and changes one task.
+    Every deploy is one transaction, as the command makes it, and changes one task. The newest
+    deploys have the runs, so many `each`.
     """
     store = new_store(project)
+    head: Oid | None = None
+    number = 1
+    for index, (tasks, message) in enumerate(_versions(deploys)):
+        head = _deploy(store, tasks, head, index, message)
+        if index >= deploys - runs // each:
+            _run(store, head, range(number, number + each))
+            number += each
+    return store
+
+
+def _versions(count: int) -> Iterator[tuple[dict[str, Task], str]]:
+    """Yield the tasks and the message of each version; one task changes from one to the next."""
     dice = random.Random(SEED)
     tasks = {f"task_{n:02d}": Task(executor="process", command=f"true {n}") for n in range(20)}
-    head: Oid | None = None
-    counts: dict[Oid, list[int]] = {}
-    for number in range(deploys):
+    for number in range(count):
         chosen = dice.choice(sorted(tasks))
         tasks[chosen] = Task(executor="process", command=f"true {chosen} {number}")
-        head = _deploy(store, tasks, head, number, f"Change {chosen} for the {number}th time")
-        if number >= deploys - runs // 2:
-            counts[head] = [len(counts) * 2 + 1, len(counts) * 2 + 2]
-    for deploy, numbers in counts.items():
-        _run_twice(store, deploy, numbers)
-    store.close()
+        yield tasks, f"Change {chosen} for the {number}th time"
+
+
+def _text(tasks: dict[str, Task]) -> bytes:
+    lines = [f"  {name}: {{executor: process, command: {t.command}}}" for name, t in tasks.items()]
+    return "\n".join(["name: etl", "tasks:", *lines, ""]).encode()
 
 
 def _deploy(
     store: Store, tasks: dict[str, Task], head: Oid | None, number: int, message: str
 ) -> Oid:
     built = snapshot.build(tasks, {})
-    text = encode_object(Blob(f"name: etl  # version {number}\n".encode() * 40))
     time = START + timedelta(minutes=30 * number)
     with store.transaction(Stamp(time=time, author=AUTHOR, argv=("ork", "deploy"))) as tx:
         tx.add_all(built.objects)
-        blob = tx.add(Blob(text))
         oid = tx.add(
             Deploy(
                 workflow="etl", snapshot=built.oid, parents=(head,) if head else (), time=time,
                 author=AUTHOR, message=message, settings={},
-                source={"path": "etl.yaml", "blob": blob},
+                source={"path": "etl.yaml", "blob": tx.add(Blob(_text(tasks)))},
             )
         )  # fmt: skip
         tx.move("workflows/etl", old=head, new=oid)
     return oid
 
 
-def _run_twice(store: Store, deploy: Oid, numbers: list[int]) -> None:
+def _run(store: Store, deploy: Oid, numbers: range) -> None:
     found = store.get(Deploy, deploy)
     with store.transaction() as tx:
-        for number in numbers:
-            created = found.time + timedelta(minutes=number % 7)
-            attempt = Attempt(number=1, state="success", started=created, seconds=0.25, exit=0)
-            task_run = tx.add(TaskRun(task=found.snapshot, state="success", attempts=(attempt,)))
-            root, trees = build({f"task_{n:02d}": task_run for n in range(20)})
-            tx.add_all(trees)
-            run_id = f"{created:%Y%m%dT%H%M%S}-{number:06d}"
+        attempt = Attempt(number=1, state="success", started=found.time, seconds=0.25, exit=0)
+        task_run = tx.add(TaskRun(task=found.snapshot, state="success", attempts=(attempt,)))
+        root, trees = build({f"task_{n:02d}": task_run for n in range(20)})
+        tx.add_all(trees)
+        for index, number in enumerate(numbers):
+            created = found.time + index * timedelta(minutes=30) / len(numbers)
+            run_id = f"{created:%Y%m%dT%H%M%S}.000-{number:06d}"
             run = tx.add(
                 Run(
                     id=run_id, workflow="etl", number=number, snapshot=found.snapshot,
@@ -149,12 +159,13 @@ def _run_twice(store: Store, deploy: Oid, numbers: list[int]) -> None:
             )  # fmt: skip
             tx.move(f"numbers/etl/{number:010d}", old=None, new=run)
             tx.move(f"runs/etl/{run_id}", old=None, new=run)
+            tx.move(f"ran/{found.snapshot}/etl/{run_id}", old=None, new=run)
         tally = tx.add_value({"counts": {"success": len(numbers)}, "last": numbers[-1]})
         tx.move(f"tally/{deploy}", old=None, new=tally)
 
 
 def git_history(folder: Path, commits: int) -> None:
-    """Make a packed git repository with so many commits of one file."""
+    """Make a packed git repository with the same versions of one file as `long_history`."""
     environ = clean_environment()
 
     def git(*words: str, data: bytes | None = None) -> None:
@@ -164,12 +175,12 @@ def git_history(folder: Path, commits: int) -> None:
     folder.mkdir()
     git("init", "-q", "-b", "main")
     stream: list[bytes] = []
-    for number in range(commits):
-        text = f"name: etl  # version {number}\n".encode() * 40
-        message = f"Change task_{number % 20:02d} for the {number}th time".encode()
+    for number, (tasks, words) in enumerate(_versions(commits)):
+        text, message = _text(tasks), words.encode()
         seconds = int(START.timestamp()) + 1800 * number
         stream.append(b"commit refs/heads/main\nmark :%d\ncommitter %s %d +0000\ndata %d\n%s\n" % (
             number + 1, AUTHOR.encode(), seconds, len(message), message))  # fmt: skip
         stream.append(b"M 100644 inline etl.yaml\ndata %d\n%s\n" % (len(text), text))
     git("fast-import", "--quiet", data=b"".join(stream))
+    git("gc", "--quiet")
     git("reset", "-q", "--hard")

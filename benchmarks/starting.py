@@ -47,7 +47,7 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     """Yield how long commands take beside a program that does nothing but start."""
     deploys, runs, repeats = (1_000, 100, 7) if quick else (10_000, 1_000, 40)
     project, repository = folder / "project", folder / "repository"
-    long_history(project, deploys, runs)
+    long_history(project, deploys, runs).close()
     (folder / "hello.py").write_text(PROGRAM)
     actions: dict[str, Callable[[], float | None]] = {
         "typer": process([sys.executable, "hello.py"], folder),

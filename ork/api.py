@@ -7,34 +7,55 @@ from `open` and is closed with `store.close()`. Every function raises the errors
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ork.core.canonical import Json
-from ork.core.objects import Run
-from ork.errors import NotFound
+from ork.core.canonical import Json, Oid
+from ork.core.impact import Impact
+from ork.core.objects import Operation, Run
+from ork.errors import NotFound, OrkError
 from ork.runner.api import Caller, Options, start
 from ork.runner.api import retry as retry_run
+from ork.runner.bisect import Judge, Question, Step
+from ork.runner.bisect import bisect as search
 from ork.runner.cancel import cancel as cancel_run
 from ork.runner.events import Event
 from ork.runner.loop import Control
-from ork.store import compare, contents, history, place
+from ork.store import blame as blaming
+from ork.store import compare, compare_runs, contents, history, moving, oplog, place
 from ork.store import deploy as deploying
+from ork.store import restore as restoring
+from ork.store import runs as listing
+from ork.store import undo as undoing
+from ork.store.blame import Blame
 from ork.store.compare import Comparison
+from ork.store.compare_runs import RunDiff
 from ork.store.contents import Definition, RunDetails
 from ork.store.deploy import Deployed, FileStatus
-from ork.store.history import LogEntry, RunEntry
+from ork.store.history import LogEntry
+from ork.store.moving import RolledBack, Tag, Tagged
 from ork.store.origin import author as author_of
 from ork.store.resolve import Resolved
 from ork.store.resolve import resolve as resolve_at
+from ork.store.restore import Restored
+from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
+from ork.store.undo import Undone, at_operation
+
+if TYPE_CHECKING:
+    from ork.store.git_export import Exported
+    from ork.store.git_import import Imported
 
 
-def open(path: str | Path = ".", *, create: bool = False) -> Store:
+def open(
+    path: str | Path = ".", *, create: bool = False, at_op: str | None = None
+) -> Store:  # fmt: skip
     """Return the store of a folder: its `.ork`, or that of the nearest folder above.
 
-    With `create` one is made in that folder when there is none; else NotFound is raised.
+    With `create` one is made in that folder when there is none; else NotFound is raised. With
+    `at_op` its heads and tags are those right after that operation, and it can only be read.
     """
     start_at = Path(path).resolve()
     folder = place.find(start_at, environ=os.environ)
@@ -43,7 +64,14 @@ def open(path: str | Path = ".", *, create: bool = False) -> Store:
             raise NotFound(f"no ork store in {start_at} or above", hint="pass create=True")
         folder = start_at / ".ork"
         place.create(folder)
-    return Store(place.open_backend(folder, environ=os.environ), folder=folder.resolve())
+    store = Store(place.open_backend(folder, environ=os.environ), folder=folder.resolve())
+    if at_op is None:
+        return store
+    try:
+        return at_operation(store, at_op, now=_now())
+    except OrkError:
+        store.close()
+        raise
 
 
 def deploy(
@@ -72,25 +100,59 @@ def log(
     store: Store, revision: str | None = None, *, limit: int | None = None,
     since: datetime | None = None, until: datetime | None = None, author: str | None = None,
     grep: str | None = None, reverse: bool = False, with_diff: bool = False,
+    names: Sequence[str] = (), follow: bool = False,
 ) -> Iterator[LogEntry]:  # fmt: skip
-    """Yield deploys, newest first, with how their runs went; see `ork.store.history.log`."""
+    """Yield deploys, newest first, with how their runs went; see `ork.store.history.log`.
+
+    Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
+    """
     return history.log(
         store, revision, now=_now(), limit=limit, since=since, until=until, author=author,
-        grep=grep, reverse=reverse, with_diff=with_diff,
+        grep=grep, reverse=reverse, with_diff=with_diff, names=names, follow=follow,
     )  # fmt: skip
 
 
-def diff(store: Store, old: str, new: str, *, rename: bool = True) -> Comparison:
-    """Compare two revisions; the `diff` of the result is false when nothing differs."""
-    return compare.diff(store, old, new, now=_now(), rename=rename)
+def blame(store: Store, revision: str, *, keys: bool = False) -> Blame:
+    """Return which deploy last touched each task and code file, or with `keys` each field.
+
+    Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
+    """
+    return blaming.blame(store, revision, now=_now(), keys=keys)
+
+
+def diff(
+    store: Store, old: str, new: str, *, rename: bool = True, tasks: Collection[str] = ()
+) -> Comparison:
+    """Compare two revisions; the `diff` of the result is false when nothing differs.
+
+    With `tasks`, names of tasks or paths of code files, only what concerns these.
+    """
+    found = compare.diff(store, old, new, now=_now(), rename=rename)
+    return compare.narrow(store, found, tasks) if tasks else found
+
+
+def impact(store: Store, comparison: Comparison) -> Impact:
+    """Return which tasks can give other results after a change, and which cannot."""
+    return compare.impact_of(store, comparison)
+
+
+def diff_runs(store: Store, old: str, new: str) -> RunDiff:
+    """Compare two runs in layers; `first` of the result is the first task at which they part."""
+    return compare_runs.diff_runs(store, resolve(store, old), resolve(store, new))
 
 
 def runs(
     store: Store, workflow: str | None = None, *, limit: int | None = None,
-    states: tuple[str, ...] = (),
+    states: tuple[str, ...] = (), since: datetime | None = None, until: datetime | None = None,
+    containing: str | None = None, snapshot: str | None = None,
 ) -> Iterator[RunEntry]:  # fmt: skip
-    """Yield runs, newest first: of one workflow or of all; `states` such as ("failed",)."""
-    return history.runs(store, workflow, limit=limit, states=states)
+    """Yield runs, newest first: of one workflow or of all; `states` such as ("failed",).
+
+    `containing` names a task or code file that they executed, "etl:load", `snapshot` a definition.
+    """
+    executed = listing.wanted(store, containing=containing, snapshot=snapshot, now=_now())
+    return listing.runs(store, workflow, limit=limit, states=states, since=since, until=until,
+                        executed=executed)  # fmt: skip
 
 
 def show(store: Store, revision: str) -> Definition | RunDetails:
@@ -127,6 +189,20 @@ def retry(
                      caller=_caller(author, control)).events  # fmt: skip
 
 
+def bisect(
+    store: Store, workflow: str, *, good: str | None = None, bad: str | None = None,
+    options: Options | None = None, judge: Judge | None = None, author: str | None = None,
+    control: Control | None = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Find the deploy that made a workflow fail: yield each verdict, and what was found at last.
+
+    Takes recorded outcomes first and runs what is missing. See `ork.runner.bisect.bisect`.
+    """
+    question = Question(options=options or Options(), judge=judge,
+                        caller=lambda: _caller(author, control))  # fmt: skip
+    return search(store, workflow, good=good, bad=bad, question=question)
+
+
 def cancel(store: Store, what: str, *, now: bool = False) -> Run:
     """Ask the process that runs a run to stop it, with `now` at once; return at once."""
     return cancel_run(store, resolve(store, what), now=now)
@@ -137,12 +213,89 @@ def outputs(store: Store, what: str) -> dict[str, Json]:
     return contents.outputs(store, resolve(store, what))
 
 
+def rollback(
+    store: Store, workflow: str, revision: str | None = None, *, message: str | None = None,
+    author: str | None = None,
+) -> RolledBack:  # fmt: skip
+    """Deploy older content again; without a revision the newest that had a successful run."""
+    return moving.rollback(store, workflow, revision, message=message, now=_now(),
+                           stamp=_stamp(author, "rollback", workflow))  # fmt: skip
+
+
+def restore(
+    store: Store, revision: str, *, code: bool = False, to: str | Path | None = None,
+    force: bool = False,
+) -> Restored:  # fmt: skip
+    """Write a workflow file, with `code` the files it calls too, back to disk, or to a folder.
+
+    Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
+    """
+    return restoring.restore(store, revision, now=_now(), code=code, force=force,
+                             to=Path(to) if to else None)  # fmt: skip
+
+
+def tag(
+    store: Store, name: str, revision: str | None = None, *, force: bool = False,
+    author: str | None = None,
+) -> Tagged:  # fmt: skip
+    """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
+    return moving.tag(store, name, revision, now=_now(), force=force,
+                      stamp=_stamp(author, "tag", name))  # fmt: skip
+
+
+def untag(store: Store, name: str, *, author: str | None = None) -> Tagged:
+    """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it."""
+    return moving.untag(store, name, stamp=_stamp(author, "untag", name))
+
+
+def tags(store: Store, workflow: str | None = None) -> list[Tag]:
+    """Return the tags of a workflow, or of all, sorted."""
+    return list(moving.tags(store, workflow))
+
+
+def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
+    """Yield what moved heads and tags, newest first."""
+    return oplog.operations(store, limit=limit)
+
+
+def undo(store: Store, operation: str | None = None, *, author: str | None = None) -> Undone:
+    """Move the refs of an operation, of the newest if none is named, back to where they were."""
+    stamp = _stamp(author, "undo", *([operation] if operation else []))
+    return undoing.undo(store, operation, stamp=stamp, now=_now())
+
+
+def export_git(
+    store: Store, destination: str | Path, workflow: str | None = None, *, branch: str = "main",
+    update: bool = False,
+) -> Exported:  # fmt: skip
+    """Write the history of a workflow as a git repository, or with `update` what is new of it."""
+    from ork.store import git_export
+
+    name = git_export.the_workflow(store, workflow)
+    return git_export.export_git(store, Path(destination), name, branch=branch, update=update)
+
+
+def import_git(
+    store: Store, repository: str | Path, path: str, *, branch: str | None = None,
+    author: str | None = None, allow_secret: bool = False,
+) -> Imported:  # fmt: skip
+    """Make deploys of the versions that a git repository has of a workflow file, or of a pattern.
+
+    `skipped` of the result are versions that could not be deployed.
+    """
+    from ork.store import git_import
+
+    return git_import.import_git(store, Path(repository), path, branch=branch,
+                                 stamp=_stamp(author), allow_secret=allow_secret)  # fmt: skip
+
+
 def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-def _stamp(author: str | None) -> Stamp:
-    return Stamp(time=_now(), author=author or author_of(os.environ, Path.cwd()), argv=("python",))
+def _stamp(author: str | None, *words: str) -> Stamp:
+    return Stamp(time=_now(), author=author or author_of(os.environ, Path.cwd()),
+                 argv=("python", *words))  # fmt: skip
 
 
 def _caller(author: str | None, control: Control | None) -> Caller:

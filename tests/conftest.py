@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ork.cli.session import World
 
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
@@ -42,17 +46,21 @@ class Ork:
 
     def __call__(self, *argv: str) -> Result:
         from ork.cli.app import main
+
+        self._capture.readouterr()
+        code = main(argv, world=self.world())
+        printed = self._capture.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    def world(self) -> World:
+        """Return the world of the next command."""
         from ork.cli.session import World
 
-        world = World(
+        return World(
             environ=self.environ,
             clock=lambda: START + timedelta(seconds=next(self._seconds)),
             token=lambda: f"{next(self._tokens):06x}",
         )
-        self._capture.readouterr()
-        code = main(argv, world=world)
-        printed = self._capture.readouterr()
-        return Result(code, printed.out, printed.err)
 
     def write(self, path: str, text: str, *, executable: bool = False) -> Path:
         """Write a file below the folder, the text without its common indentation."""

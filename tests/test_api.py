@@ -125,6 +125,37 @@ def test_the_whole_story(store, edit):
     (change,) = library.diff(store, "etl#1", "etl#2").diff.tasks
     assert change.fields[0].path == "timeout"
     assert not library.diff(store, "etl", "etl").diff
+    assert not library.diff(store, "etl#1", "etl#2", tasks=["load"]).diff
+    touched = {part.name: part.deploy for part in library.blame(store, "etl").parts}
+    assert (touched["load"], touched["extract"]) == (first.oid, second.oid)
+    assert [entry.oid for entry in library.log(store, "etl:load")] == [first.oid]
+    impact = library.impact(store, library.diff(store, "etl~1", "etl", tasks=["extract"]))
+    assert [(one.name, one.why) for one in impact.affected] == [
+        ("extract", "changed"), ("load", "upstream"),
+    ]  # fmt: skip
+
+
+def test_moving_and_undoing(store, edit):
+    first = library.deploy(store, "etl.yaml", message="First")
+    library.tag(store, "v1")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    second = library.deploy(store, "etl.yaml", message="Second")
+    back = library.rollback(store, "etl", "@v1", message="It lost rows")
+    assert (back.restores, back.parent) == (first.deploy, second.deploy)
+    written = library.restore(store, "etl", code=True)
+    assert [file.path for file in written.files if file.state == "written"] == ["etl.yaml"]
+    assert [one.state for one in library.status(store)] == ["unchanged"]
+    assert library.restore(store, "etl~1", to="old.yaml").files[0].path == "old.yaml"
+    assert [one.label for one in library.tags(store, "etl")] == ["v1"]
+    assert library.untag(store, "etl@v1").removed
+    assert library.undo(store).moves == (("tags/etl/v1", None, first.deploy),)
+    argv = [operation.argv for _, operation in library.operations(store, limit=3)]
+    assert [words[1:] for words in argv] == [("undo",), ("untag", "etl@v1"), ("rollback", "etl")]
+    then = library.open(at_op="@{3}")
+    assert library.resolve(then, "etl").oid == second.deploy
+    then.close()
+    with pytest.raises(library.NotFound, match="not that many operations"):
+        library.open(at_op="@{99}")
 
 
 def test_check_needs_no_store(etl):
@@ -173,3 +204,17 @@ def test_a_closed_store_says_so(etl):
     opened.close()
     with pytest.raises(library.OrkError, match="the store is closed"):
         list(library.log(opened))
+
+
+def test_a_history_goes_to_git_and_comes_back(store, tmp_path):
+    oid = library.deploy(
+        store, "etl.yaml", message="First", author="Ada <ada@example.org>"
+    ).snapshot
+    done = library.export_git(store, tmp_path / "out")
+    assert (done.workflow, done.commits) == ("etl", 1)
+    assert library.export_git(store, tmp_path / "out", "etl", update=True).added == 0
+    (tmp_path / "other").mkdir()
+    other = library.open(tmp_path / "other", create=True)
+    found = library.import_git(other, tmp_path / "out", "*.yaml").workflows[0]
+    assert [one.snapshot for one in found.added] == [oid]
+    other.close()

@@ -19,7 +19,7 @@ from ork.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [name for names in app.SECTIONS.values() for name in names]
-ACTS = ("init", "cancel")  # these do something and have no answer beside their exit code
+ACTS = ("init", "cancel", "report")  # these do something and have no answer beside their exit code
 
 
 def source(command):
@@ -73,12 +73,15 @@ def test_an_example_is_shown(command, ork):
 
 @pytest.fixture
 def world(etl, edit):
-    """A world with what the examples name: etl, with two deploys, its runs #1 and #57, tag v1."""
-    assert etl("deploy", "etl.yaml", "-m", "First").code == 0
+    """A world with what the examples name: etl, with five deploys, its runs #1 and #57, tag v1."""
+    for before, after in (("300", "301"), ("301", "302"), ("302", "303"), ("303", "300")):
+        assert etl("deploy", "etl.yaml").code == 0
+        edit("etl.yaml", f"timeout: {before}", f"timeout: {after}")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
     assert etl("run", "etl.yaml").code == 0
     with_gap_before(57, etl)
     assert etl("run", "etl").code == 0
+    assert etl("export", "git", "../pipelines", "etl").code == 0
     edit("etl.yaml", "timeout: 600", "timeout: 900")
     return etl
 

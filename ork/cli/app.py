@@ -21,10 +21,14 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 
 SECTIONS = {
     "Definitions": ("init", "check", "deploy", "status"),
-    "History": ("log", "diff", "show", "graph"),
+    "History": ("log", "diff", "show", "blame", "bisect", "graph", "report"),
+    "Moving": ("rollback", "restore", "tag", "ops", "undo"),
     "Runs": ("run", "retry", "cancel", "runs", "watch", "logs", "outputs"),
+    "In and out": ("export", "import"),
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
+# What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
+WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
 BUG_EXIT_CODE = 70
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
@@ -90,6 +94,11 @@ def options(
     store: Annotated[
         Path | None, typer.Option("--store", help="Use this store instead of the .ork found here.")
     ] = None,
+    at_op: Annotated[
+        str | None,
+        typer.Option("--at-op", metavar="OP",
+                     help="Read the heads and tags as they were after this operation (`ork ops`)."),
+    ] = None,
     color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,
     version: Annotated[
@@ -100,12 +109,15 @@ def options(
     session: Session = ctx.obj
     if color not in ("auto", "always", "never"):
         raise UsageError(f"--color {color}: say auto, always or never")
+    if at_op is not None and ctx.invoked_subcommand in WRITERS:
+        raise UsageError(f"--at-op only reads, and `ork {ctx.invoked_subcommand}` writes",
+                         hint="`ork undo` and `ork rollback` go back")  # fmt: skip
     if directory is not None:
         try:
             os.chdir(directory)
         except OSError as error:
             raise UsageError(f"-C {directory}: {error.strerror}") from None
-    session.color, session.pager = color, not no_pager
+    session.color, session.pager, session.at_op = color, not no_pager, at_op
     session.store_path = store.absolute() if store else None
 
 

@@ -60,9 +60,6 @@ def options_of(
 
 def caller_of(session: Session, control: Control) -> Caller:
     """Return who runs, from the world of the command."""
-    import gc
-
-    gc.enable()  # see `app.entry`: a run may last, and tasks may make it large
     from ork.runner.api import Caller
 
     return Caller(stamp=session.stamp(), now=session.now(), environ=session.world.environ,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ork.cli import words
+from ork.cli.diff_runs import since_good
 from ork.cli.session import Session
 from ork.cli.show import Line, to_json, unread_is_no_error
 from ork.cli.views.runs import task_line
@@ -65,15 +67,18 @@ def follow(
 
     `control` tells whether a stop was asked. Where nobody reads any more, the run goes on unseen.
     """
+    if not gc.isenabled():  # see `app.entry`: a run may last, and tasks may make it large
+        gc.freeze()  # what there is by now stays, so it need not be looked at
+        gc.enable()
     try:
         if as_json:
-            return _json_lines(events)
+            return _json_lines(events, control or Control())
         if _is_live(session.world.environ):
             from ork.cli.live import live
 
             finished = live(session, events, control)
         else:
-            finished = _plain_lines(session, events)
+            finished = _plain_lines(session, events, control or Control())
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
@@ -94,6 +99,9 @@ def summary(session: Session, finished: RunFinished) -> None:
         session.print([[(name, "name"), " ", (run.state, run.state),
                         f" in {took}: {_counts(finished.states)}"]])  # fmt: skip
         sys.stdout.flush()
+    if run.state == "failed" and (line := since_good(session.store, run)):
+        with unread_is_no_error():
+            session.say(line)
     with unread_is_no_error():
         also = f"`ork logs {name}:{failed[0]}` or " if failed else ""
         session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
@@ -125,26 +133,29 @@ def _is_live(environ: Mapping[str, str]) -> bool:
     return sys.stderr.isatty() and environ.get("TERM") != "dumb"
 
 
-def _json_lines(events: Iterator[Event]) -> RunFinished:
+def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
     for event in events:
         document = {"schema": "ork.run.v1", "event": type(event).__name__, **to_json(event)}
         with unread_is_no_error():
             sys.stdout.write(json.dumps(document) + "\n")
-            sys.stdout.flush()
+            if not control.more:
+                sys.stdout.flush()
     assert isinstance(event, RunFinished)
     return event
 
 
-def _plain_lines(session: Session, events: Iterator[Event]) -> RunFinished:
+def _plain_lines(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
     width = 0
+    lines: list[Line] = []
     for event in events:
         if isinstance(event, RunStarted):
             width = min(max(map(len, event.tasks), default=0), 32)
         line = event_line(event, width, session.now())
         if line:
-            with unread_is_no_error():
-                session.say(line)
-                sys.stderr.flush()
+            lines.append(line)
+        if lines and not control.more:
+            session.say(*lines)
+            lines = []
     assert isinstance(event, RunFinished)
     return event
 
@@ -167,14 +178,15 @@ def _failed(session: Session, finished: RunFinished) -> list[str]:
 
 
 def _log_tail(session: Session, finished: RunFinished, task: str) -> None:
+    from ork.store.logs import path_of
     from ork.store.resolve import task_runs
 
     attempts = task_runs(session.store, finished.run)[task].attempts
     log = attempts[-1].log if attempts else None
-    folder = session.store.folder
-    if log is None or folder is None or not (folder / "logs" / log).exists():
+    path = path_of(session.store, log) if log else None
+    if path is None or not path.exists():
         return
-    with (folder / "logs" / log).open("rb") as file:
+    with path.open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - 8192))
         lines = file.read().decode("utf-8", "backslashreplace").rstrip("\n").split("\n")
     if lines != [""]:

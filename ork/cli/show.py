@@ -47,7 +47,11 @@ def visible(text: str) -> str:
 
 def plain(line: Line) -> str:
     """Return a line without its styles."""
-    return "".join(visible(p if isinstance(p, str) else p[0]) for p in line)
+    parts = [part if isinstance(part, str) else part[0] for part in line]
+    text = "".join(parts)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(visible, parts))
 
 
 def styled(line: Line) -> str:
@@ -60,6 +64,12 @@ def print_lines(lines: Iterable[Line], out: IO[str], *, color: bool) -> None:
     render = styled if color else plain
     for line in lines:
         out.write(render(line) + "\n")
+
+
+def text_of(lines: Iterable[Line], *, color: bool) -> str:
+    """Return lines as one text, to be written at once."""
+    render = styled if color else plain
+    return "".join([render(line) + "\n" for line in lines])
 
 
 def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]) -> None:

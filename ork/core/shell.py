@@ -9,6 +9,7 @@ from itertools import pairwise
 
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 _PUNCTUATION = frozenset("();<>|&")
+_LINE_CHARS_MAX = 1 << 17  # Linux starts no shell with a longer line; shlex takes minutes for 1 MB
 _BREAK = re.compile(r"[\s;|&()<>'\"`]+")
 
 
@@ -55,6 +56,8 @@ def _line_words(line: str) -> Iterator[str]:
 def _split(line: str) -> list[str]:
     import shlex
 
+    if len(line) > _LINE_CHARS_MAX:
+        return [word for word in _BREAK.split(line) if word]
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     lexer.commenters = ""

@@ -28,7 +28,10 @@ def build(entries: Mapping[str, Json]) -> tuple[Oid, dict[Oid, bytes]]:
 
 def lookup(read: Read, root: Oid, name: str) -> Json:
     """Return the entry of one name, or None."""
-    path = blake3(name.encode()).digest()
+    try:
+        path = blake3(name.encode()).digest()
+    except UnicodeEncodeError:  # of bytes that were typed and are no UTF-8: no tree has it
+        return None
     tree = read(root)
     for depth in range(len(path)):
         if not tree.children:

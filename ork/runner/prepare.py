@@ -11,7 +11,7 @@ from pathlib import Path
 from ork.core import tree
 from ork.core.bindings import split_ref
 from ork.core.canonical import Json, Oid
-from ork.core.objects import Snapshot, Task
+from ork.core.objects import Snapshot, Task, is_name
 from ork.core.parameters import split_param
 from ork.core.types import convert
 from ork.errors import Corrupt
@@ -46,6 +46,15 @@ def write_code(
         for base in sorted({str(Path(path).parent) for path in entries}):
             _link_neighbours(beside / base, folder / base)
     return tuple(entries)
+
+
+def task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:
+    """Return name -> task of a snapshot; raise Corrupt if a name is none, since logs have it."""
+    entries = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
+    for name in entries:
+        if not is_name(name):
+            raise Corrupt(f"the snapshot has a task with a name that is none: {name[:100]!r}")
+    return {name: Oid(str(oid)) for name, oid in entries.items()}
 
 
 def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from ork.store.resolve import resolve, task_runs
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
+NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,16 @@ def find(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
 
 
 def path_of(store: Store, log: str) -> Path | None:
-    """Return where a log is, given its path below `logs/` as attempts and events name it."""
-    return store.folder / "logs" / log if store.folder else None
+    """Return where a log is, given its path below `logs/` as attempts and events name it.
+
+    None without a folder, and for a path that leads elsewhere or nowhere: it is data of the store.
+    """
+    parts = log.split("/")
+    if store.folder is None or "\0" in log or not {"", ".", ".."}.isdisjoint(parts):
+        return None
+    if max(len(part.encode()) for part in parts) > NAME_BYTES_MAX:
+        return None
+    return store.folder / "logs" / log
 
 
 def pieces(path: Path | None, *, tail: int | None = None) -> Iterator[bytes]:

@@ -34,6 +34,36 @@ BROKEN = """\
         depends_on: [extrac]
 """
 
+REWORKED = """\
+    name: etl
+    description: Fetch, clean, load
+    schedule: "0 2 * * *"
+    params:
+      day: {type: date, default: 2026-01-01}
+    tasks:
+      extract:
+        executor: python
+        file: tasks/etl.py
+        function: extract
+        output_type: {rows: int}
+      weather: {executor: process, command: echo sunny}
+      clean:
+        executor: process
+        command: echo clean
+        depends_on: [extract]
+        timeout: 300
+      join:
+        executor: process
+        command: |
+          set -e
+          echo joined
+        depends_on: [clean, weather]
+      summarize: {executor: process, command: ./load.sh --summary, depends_on: [join]}
+      old_export: {executor: process, command: echo export, depends_on: [join]}
+      notify: {executor: process, command: echo done, depends_on: [summarize, old_export]}
+      archive: {executor: process, command: echo kept, depends_on: [notify]}
+"""
+
 
 @pytest.fixture
 def history(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
@@ -55,6 +85,30 @@ def ran(history: Ork, edit: Callable[[str, str, str], None]) -> Ork:
     assert history("deploy", "etl.yaml", "-m", "Break it").code == 0
     assert history("run", "etl").code == 1
     return history
+
+
+@pytest.fixture
+def reworked(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+    """The world with two deploys of etl that differ in every way, each with a run; #2 failed."""
+    etl.write("etl.yaml", REWORKED)
+    assert etl("deploy", "etl.yaml", "-m", "First").code == 0
+    assert etl("run", "etl").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    edit("etl.yaml", "echo joined", "echo joined $DAY")
+    edit("etl.yaml", "summarize", "summarise")
+    edit(
+        "etl.yaml",
+        "old_export: {executor: process, command: echo export, depends_on: [join]}",
+        "check: {executor: process, command: echo no rows >&2; exit 3, depends_on: [clean]}",
+    )
+    edit("etl.yaml", "[summarise, old_export]", "[summarise, check]")
+    edit("etl.yaml", "0 2 * * *", "@daily")
+    edit("etl.yaml", "2026-01-01", "2026-02-01")
+    edit("load.sh", "3}", "4}")
+    message = "Check rows before loading\n\nThe source sends empty files on Sundays."
+    assert etl("deploy", "etl.yaml", "-m", message).code == 0
+    assert etl("run", "etl").code == 1
+    return etl
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_output_is_utf8_in_every_locale(history):
 def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
     from ork.store import history as module
 
-    monkeypatch.setattr(module, "tally", lambda *_: 1 // 0)
+    monkeypatch.setattr(module, "_tags", lambda *_: 1 // 0)
     result = history("log")
     assert result.code == 70
     assert "ZeroDivisionError" in result.err

@@ -1,13 +1,13 @@
 """Names, texts and messages are data: none can paint, hide, reorder, or crash the terminal."""
 
 import json
-import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ork.cli.show import json_text, plain, styled, visible
+from tests.cli.naughty import harmless
 
 NAUGHTY = [
     "\x1b[31mred", "\x1b]0;title\x07", "\x1b[2J\x1b[H", "a\rb", "a\bb", "\x00", "\x7f", "\x9b31m",
@@ -16,21 +16,6 @@ NAUGHTY = [
     "\u0e01" + "\u0e47" * 50, "\u0645" + "\u064b" * 50, "\ufffa", "\u3164",
     "tag\U000e0041", "\U000e0100", "[bold]x[/]", "[/]", "{}%s%n", "\u2800", "line\nnext", "\t",
 ]  # fmt: skip
-BAD = ("Cc", "Cf", "Cs", "Zl", "Zp")
-EXCEPT = "\t\n" + "".join(map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2,
-                                    0x110BD, 0x110CD, *range(0x13430, 0x13440))))  # fmt: skip
-
-
-def harmless(text):
-    """Say whether a text neither controls a terminal nor piles up marks."""
-    marks = 0
-    for letter in text:
-        if unicodedata.category(letter) in BAD and letter not in EXCEPT:
-            return False
-        marks = marks + 1 if unicodedata.category(letter) in ("Mn", "Me") else 0
-        if marks > 4:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("text", NAUGHTY, ids=lambda text: ascii(text)[:20])

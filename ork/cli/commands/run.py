@@ -12,6 +12,7 @@ from ork.cli.session import Session
 from ork.errors import UsageError
 
 if TYPE_CHECKING:
+    from ork.store.load import Loaded
     from ork.store.store import Store
 
 
@@ -71,13 +72,14 @@ def command(
     if at is not None and what != "@":
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what)
-    store = _store(session, what)
+    store, source = _opened(session, what)
     options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
                                 only=only, start=start_at, until=until, base=base)  # fmt: skip
     with stop_on_signals() as control:
-        started = start(store, what, options=options, caller=shared.caller_of(session, control),
-                        message=message, no_deploy=no_deploy, with_code=with_code,
-                        allow_secret=allow_secret)  # fmt: skip
+        started = start(store, source, options=options, message=message,
+                        caller=shared.caller_of(session, control), no_deploy=no_deploy,
+                        with_code=with_code, allow_secret=allow_secret)  # fmt: skip
+        del source  # what was read may be large, and is in the store by now
         if started.deployed and started.deployed.changed and not as_json:
             from ork.cli.views.deploy import deploy_view
 
@@ -86,11 +88,16 @@ def command(
     raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
 
 
-def _store(session: Session, what: str) -> Store:
-    if not what.startswith("file:"):
-        return session.store
-    if not session.has_store():
-        from ork.store.load import check
+def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
+    """Return the store, and what is to run in it.
 
-        check(Path(what.removeprefix("file:")))  # a file that is wrong leaves no empty store behind
-    return session.new_store
+    A file for which there is no store yet is read first: one that is wrong leaves no empty store.
+    """
+    if not what.startswith("file:"):
+        return session.store, what
+    if session.has_store():
+        return session.new_store, what
+    from ork.store.load import check
+
+    loaded = check(Path(what.removeprefix("file:")))
+    return session.new_store, loaded

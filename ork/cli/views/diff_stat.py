@@ -12,6 +12,7 @@ from ork.cli.views.parts import clip, quoted
 from ork.core.diff import Diff, FieldChange, FileChange, TaskChange
 
 WIDTH_DEFAULT = 80  # of a pipe, for the bars only: names are never shortened there
+NAME_COLUMNS_MAX = 120  # longer names, in a pipe, push the rest of their line to the right
 
 _SIZED = ("changed", "renamed")  # of an added or a removed task the number of fields says little
 
@@ -28,7 +29,8 @@ def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
         return
     if width is not None:
         rows = [(clip(name, width // 2), counts, remark) for name, counts, remark in rows]
-    longest = max(len(name) for name, *_ in rows)
+    longest = max((len(name) for name, *_ in rows if len(name) <= NAME_COLUMNS_MAX),
+                  default=0)  # fmt: skip
     digits = max(len(str(sum(counts))) for _, counts, _ in rows)
     room = max((width or WIDTH_DEFAULT) - longest - digits - 5, 10)
     largest = max(sum(counts) for _, counts, _ in rows)

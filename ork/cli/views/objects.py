@@ -33,7 +33,7 @@ def deploy_view(
         yield [""]
         yield [("settings", "heading")]
         for name, value in sorted(entry.deploy.settings.items()):
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield ["  ", (f"{name:<12}", "name"), "  ", text]
     yield [""]
     yield from definition_view(definition, store, session)

@@ -1,0 +1,51 @@
+"""Texts that have broken terminals, pages, pictures and tables elsewhere; which are harmless."""
+
+import unicodedata
+
+NAUGHTY = {
+    "escape": "\x1b[31mred\x1b[0m\x1b]0;title\x07",
+    "c1": "a\x9b31mb",
+    "nul": "a\x00b",
+    "bidi": "user\u202etxt.exe\u2066x\u2069",
+    "hidden": "a\u200bb\ufeffc\u00add",
+    "tags": "a\U000e0041\U000e0042b",
+    "marks": "e" + "\u0301" * 100_000,
+    "lines": "one\ntwo\r\nthree\u2028four",
+    "script": "</script><script>alert(1)</script>",
+    "style": "</style><img src=x onerror=alert(1)>",
+    "title": "</title></text></svg><svg onload=alert(1)>",
+    "quotes": '"\'><b onclick="x">\'`',
+    "comment": "<!-- --><![CDATA[ ]]> <?xml ?>",
+    "entities": "&lt;b&gt; &#x3c;script&#x3e; &amp;amp;",
+    "ticks": "`` ` ``` ```` ~~~",
+    "pipes": "a|b\\|c\\\\|d ||",
+    "markdown": "[x](javascript:alert(1)) ![i](http://x/y.png) **b** _i_ # h\n\n> q\n- l",
+    "mentions": "@everyone #1 GH-2 https://example.org/",
+    "mermaid": '"]; click t0 "javascript:alert(1)"; %%{init: {}}%% end',
+    "dot": '"]; x [URL="javascript:alert(1)"]; //\\',
+    "details": "</summary></details><details open>",
+    "fence": "```\n</details>\n```diff",
+    "blank": " ",
+    "tab": "\ta\t",
+    "wide": "\u8868\u30dd\U0001f469\u200d\U0001f469\u200d\U0001f466",
+    "json": '{"a": "\\u0000"}',
+}
+
+BAD = ("Cc", "Cf", "Cs", "Zl", "Zp")
+EXCEPT = "\t\n" + "".join(map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2,
+                                    0x110BD, 0x110CD, *range(0x13430, 0x13440))))  # fmt: skip
+
+
+def harmless(text: str) -> bool:
+    """Say whether a text neither controls a terminal nor piles up marks."""
+    if text.isascii():
+        return text.translate({9: None, 10: None}).isprintable()
+    marks = 0
+    for letter in text:
+        category = unicodedata.category(letter)
+        if category in BAD and letter not in EXCEPT:
+            return False
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if marks > 4:
+            return False
+    return True
