@@ -95,16 +95,14 @@ def leaf(data: bytes) -> tuple[Any, ...] | None:
     return (), 0, tuple(pairs)
 
 
-def tally(data: bytes) -> tuple[dict[str, int], int | None] | None:
+def tally(data: bytes) -> tuple[Mapping[str, int], int | None] | None:
     """Return the counts and the newest run that a blob of a tally holds, in the same way."""
     text = _decoded(data)
     found = _tally_pattern().fullmatch(text) if text else None
     if found is None:
         return None
-    counts = json.loads(found[1])
-    if list(counts) != sorted(counts) or len(counts) != found[1].count(":"):
-        return None
-    return counts, None if found[2] == "null" else int(found[2])
+    counts = _counts(found[1])
+    return None if counts is None else (counts, None if found[2] == "null" else int(found[2]))
 
 
 def _decoded(data: bytes) -> str | None:
@@ -136,6 +134,13 @@ def _settings(text: str) -> Json:
         return canonical.decode(text.encode())
     except Corrupt:
         return None
+
+
+@lru_cache(maxsize=64)
+def _counts(text: str) -> dict[str, int] | None:
+    # Most deploys of a workflow have been run about as often, so many tallies share their counts.
+    counts: dict[str, int] = json.loads(text)
+    return counts if list(counts) == sorted(counts) and len(counts) == text.count(":") else None
 
 
 def _compiled(kind: str, fields: Mapping[str, str]) -> re.Pattern[str]:

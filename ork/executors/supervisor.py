@@ -55,7 +55,12 @@ class Supervisor:
                 self._waiting.append(attempt)
                 return attempt.future
             self._running[attempt] = None
-        self._begin(attempt)
+        try:
+            self._begin(attempt)
+        except BaseException:  # a defect of ours: `close` would wait for it for ever
+            with self._lock:
+                self._running.pop(attempt, None)
+            raise
         return attempt.future
 
     def stop(self, *, grace_s: float) -> None:

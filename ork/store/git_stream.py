@@ -14,7 +14,7 @@ from ork.core import tree
 from ork.core.canonical import Json, Oid
 from ork.core.git_commit import ident, is_unfit, message_of, place_of, seconds
 from ork.core.objects import Deploy, Snapshot
-from ork.errors import InvalidInput
+from ork.errors import Corrupt, InvalidInput
 from ork.store.resolve import head, history
 from ork.store.store import Store
 from ork.store.text import join_text
@@ -122,7 +122,8 @@ class Stream:
 
 
 def _entry(entry: Json) -> tuple[str, Oid]:
-    assert isinstance(entry, dict)
+    if not isinstance(entry, dict):
+        raise Corrupt("the snapshot has a file entry that is not one")
     return _EXECUTABLE if entry["executable"] else _FILE, Oid(str(entry["blob"]))
 
 

@@ -38,3 +38,7 @@ def test_of_a_list_every_word_counts() -> None:
 def test_the_line_for_a_shell_is_split_too() -> None:
     assert file_words(("sh", "-ec", "./a.sh > out")) == ("sh", "-ec", "./a.sh > out", "./a.sh")
     assert "./a.sh" not in file_words(("python", "-c", "./a.sh x"))
+
+
+def test_a_line_that_no_system_runs_costs_little() -> None:
+    assert file_words("x" * 1_000_000 + " a.sh") == ("x" * 1_000_000, "a.sh")

@@ -256,3 +256,7 @@ def test_a_tree_deeper_than_a_hash_is_corrupt(walk):
 def test_a_stored_tree_is_what_build_says(shelf):
     root = shelf.add({"a": oid(1)})
     assert shelf[root] == encode_object(Tree(entries=(("a", oid(1)),)))
+
+
+def test_a_name_that_has_no_bytes_is_in_no_tree(shelf):
+    assert tree.lookup(shelf.read, shelf.add({"a": "0" * 64}), "\udcff") is None

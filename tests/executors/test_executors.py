@@ -221,6 +221,14 @@ def test_what_cannot_be_started_is_an_outcome(executor, place, command, words):
     assert words in outcome.error
 
 
+@pytest.mark.parametrize("fields", [{"python": "a\0b"}, {"environment": {"A": "a\0b"}}])
+def test_what_no_interpreter_can_be_given_is_an_outcome(executor, place, fields):
+    place.write("task.py", "def main():\n    return 1\n")
+    outcome = run(executor, place.job(file="task.py", function="main", **fields))
+    assert outcome.state == "failed"
+    assert "start" in outcome.error
+
+
 def test_file_without_permission_says_what_to_do(executor, place):
     place.write("load.sh", "#!/bin/sh\nexit 0\n")
     outcome = run(executor, place.job(executor="process", file="load.sh"))

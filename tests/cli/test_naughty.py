@@ -1,0 +1,365 @@
+"""Every command, in each of its forms, over a store that has hostile texts in every field.
+
+What is checked of all outputs: nothing in them moves a cursor, hides, reorders or piles up marks;
+no text begins a line of its own, which could be taken for another record; nothing is endless; no
+command ends in a traceback; and JSON gives the text back exactly.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import re
+import shutil
+import struct
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ork.cli.app import SECTIONS, main
+from ork.cli.screen import (
+    CUT_LINES,
+    HIDE_CURSOR,
+    REST_OF_LINE,
+    REST_OF_SCREEN,
+    SHOW_CURSOR,
+    WRAP_LINES,
+)
+from ork.cli.theme import STYLES
+from ork.store.store import Stamp, Store
+from tests.cli.hostile_store import fill, strings
+from tests.cli.naughty import NAUGHTY, harmless
+from tests.conftest import START, Ork, Result
+
+FORGED = "FORGED"
+TEXTS = {
+    "plain": "plain",
+    "controls": "".join(NAUGHTY[name] for name in (
+        "escape", "c1", "nul", "bidi", "hidden", "tags", "wide")) + (
+        "\x1b[7;44mC\x1b[2J\x1b]8;;http://x\x1b\\L\x1b]8;;\x1b\\\x1b]52;c;eA==\x07\b\x7f\x84\u2067"
+        "\u05d0\U0001f600\x0e\x1bPq\x1b\\"),
+    "lines": f"a\n{FORGED} b\r\n{FORGED} c\r{FORGED}\x0b{FORGED}\x0c{FORGED}\x85{FORGED}\u2028"
+             f"{FORGED}\u2029{FORGED}\n\n{FORGED}\n==> {FORGED}",
+    "marks": "e" + "\u0301" * 100_000,
+    "markup": " ".join(NAUGHTY[name] for name in (
+        "script", "style", "title", "quotes", "comment", "entities", "ticks", "pipes", "mentions",
+        "mermaid", "dot", "details", "json")) + " ]]> [/bold] [red]x %s%n {0} {} $HOME \\n",
+    "option": "--json",
+    "blank": " ",
+    "long": "x" * 200_000,
+}  # fmt: skip
+OUTPUT_CHARS_MAX = 60_000  # whatever marks a text has; a plain one gives up to a third of that
+
+Case = tuple[list[str], int]
+
+
+def reads(*lines: str, code: int = 0) -> list[Case]:
+    """Return command lines that end with the same exit code."""
+    return [(line.split(), code) for line in lines]
+
+
+DIFFS = ("etl~3 etl~2", "etl~2 etl", "etl~3 etl~2 -- extract")
+# Command -> its forms. What changes the store comes last, below.
+READING: dict[str, list[Case]] = {
+    "status": reads("status"),
+    "log": reads(
+        "log", "log --oneline", "log --stat", "log -p", "log --oneline -p", "log --reverse",
+        "log etl:extract", "log etl:renamed -p --follow", "log etl:load --stat", "log etl~3..etl",
+        "log -n 1", "log --author .", "log -- mod", "--at-op @{1} log",
+    ),
+    "diff": reads(
+        *(f"diff{form} {ends}" for ends in DIFFS for form in (
+            "", " -p", " --stat", " --name-status", " --word-diff", " --no-renames",
+            " --format markdown", " --format html")),
+        "diff etl#1 etl#2", "diff --last etl", "diff etl#1 etl#3",
+        "diff etl#1^{snapshot} etl#2^{snapshot}",
+    ) + reads("diff etl~3 etl~2 --exit-code", "diff etl#1 etl#2 --exit-code", code=1)
+      + reads("diff etl", "diff", code=3),
+    "show": reads(
+        "show", "show etl~3", "show etl~2", "show etl^{snapshot}", "show etl:extract",
+        "show etl:load", "show etl:words", "show etl#1", "show etl#2", "show etl#3",
+        "show etl#1:extract", "show etl#2:load", "show @{0}", "show etl@v1",
+    ),
+    "blame": reads("blame", "blame --keys", "blame etl:extract", "blame etl:", "blame etl~3..etl",
+                   "blame etl:new4", "blame etl:renamed"),
+    "graph": reads(*(f"graph {what} --format {form}" for what in ("etl", "etl#2", "etl~3..etl~2")
+                     for form in ("text", "mermaid", "dot", "svg"))),
+    "report": reads("report etl -o -", "report etl#1 -o -", "report etl#2 -o -",
+                    "report etl#3 -o -", "report etl~3..etl~2 -o -"),
+    "tag": reads("tag", "tag -l etl"),
+    "ops": reads("ops", "ops -n 2"),
+    "runs": reads("runs", "runs etl", "runs --status failed", "runs --containing etl~3:load",
+                  "runs --snapshot etl~3"),
+    "watch": reads("watch etl#1") + reads("watch etl#2", "watch etl#3", code=1),
+    "logs": reads("logs etl#1", "logs etl#2 --failed", "logs etl#1:extract", "logs etl#2:load",
+                  "logs etl#1 --tail 1", "logs -f etl#1", "logs -f etl#1:extract"),
+    "outputs": reads("outputs etl#1", "outputs etl#1:load"),
+    "rev-parse": reads("rev-parse etl etl#1 etl:extract", "rev-parse --short etl"),
+    "cat-object": reads("cat-object etl", "cat-object etl:extract", "cat-object --kind etl",
+                        "cat-object --size etl", "cat-object --raw etl^{snapshot}"),
+    "hash-object": reads("hash-object file"),
+    "ls-tree": reads("ls-tree etl", "ls-tree etl~3", "ls-tree etl#2"),
+    "check": reads("check file.json", code=1) + reads("check file.json good.json", code=1),
+}  # fmt: skip
+WRITING: dict[str, list[Case]] = {
+    "init": reads("init"),
+    "deploy": reads("deploy file.json", code=3) + reads("deploy good.json", "status", "diff good"),
+    "rollback": reads("rollback etl etl~2", "rollback etl"),
+    "restore": reads("restore etl -o out/ --code", "restore etl~3 -o one"),
+    "tag": reads("tag new etl", "tag -f new etl~1", "tag new etl~1", "tag -d new"),
+    "undo": reads("undo"),
+    "run": reads("run good", "run etl", code=1),
+    "retry": reads("retry etl#2", code=1),
+    "cancel": reads("cancel etl#1", code=2),
+    "bisect": reads("bisect etl --good etl#1 --bad etl#2"),
+    "export": reads("export git repo etl", "export git repo etl --update"),
+    "import": reads("import git . --path file.json", code=3),
+}  # fmt: skip
+# What prints bytes, or values for other programs, as they are: only a terminal is protected.
+RAW = (
+    "cat-object etl", "cat-object --raw", "logs etl#", "logs -f etl#1:extract", "outputs",
+    "restore etl -o -",
+)  # fmt: skip
+# One line for each item, however many lines its texts have.
+LISTS = (
+    "log --oneline", "runs", "tag", "ops", "ls-tree etl", "rev-parse etl etl#1 etl:extract",
+    "diff --name-status etl~3", "diff --stat etl~3", "status", "blame",
+    "blame etl:extract", "graph etl --format text", "show etl#1", "restore etl -o out/ --code",
+)  # fmt: skip
+JSON = (
+    "status", "log", "log -p", "diff etl~3 etl~2", "diff etl#1 etl#2", "show etl", "show etl:load",
+    "show etl#2", "show etl#2:load", "show etl:", "blame --keys", "blame etl:", "blame etl:extract",
+    "tag", "ops", "runs", "logs etl#1", "logs etl#1:load", "logs -f etl#1", "outputs etl#1",
+    "cat-object etl", "check file.json", "watch etl#2", "ls-tree etl", "rev-parse etl",
+    "bisect etl --good etl#1 --bad etl#2", "graph etl~3..etl~2", "rollback etl etl~2",
+)  # fmt: skip
+EVENTS = ("watch etl#2", "logs -f etl#1")  # a document a line
+SOURCES = ("blame etl:", "show etl:")  # files, in which no text has a NUL
+# Those that show oids, names, paths, single lines.
+TEXTLESS = ("rev-parse", "graph", "ls-tree", "blame etl:", "status", "logs -f", "check")
+BYTES = ("show etl:", "show etl:new4", "cat-object etl:new4", "restore etl -o -")
+
+
+@pytest.fixture
+def world(ork: Ork, opened: Callable[[], Store]) -> Callable[[str], Ork]:
+    """Fill the folder and its store with a text."""
+
+    def make(text: str) -> Ork:
+        assert ork("init").code == 0
+        fill(opened(), text)
+        ork.write("file", "")
+        (ork.folder / "file").write_text(text)
+        task = {"executor": "process", "command": ["printf", text[:1000]], text: text}
+        (ork.folder / "file.json").write_text(json.dumps({"name": text, "tasks": {text: task}}))
+        word = text[:1000].replace("\0", "")
+        good = {
+            "name": "good", "description": text,
+            "tasks": {"a": {"executor": "process", "command": ["./nowhere", word],
+                            "inputs": {word[:100]: {"const": text}}, "env": {"A": word}}},
+        }  # fmt: skip
+        (ork.folder / "good.json").write_text(json.dumps(good))
+        return ork
+
+    return make
+
+
+def cases() -> list[Case]:
+    """Return all command lines; those that change the store come last."""
+    return [case for table in (READING, WRITING) for forms in table.values() for case in forms]
+
+
+def unpainted(text: str, *, live: bool = False) -> str:
+    """Return a text without the sequences that are ork's own."""
+    own = {f"\x1b[{code}m" for code in STYLES.values()} | {"\x1b[0m"}
+    if live:
+        own |= {CUT_LINES, WRAP_LINES, HIDE_CURSOR, SHOW_CURSOR, REST_OF_LINE, REST_OF_SCREEN, "\r"}
+        text = re.sub("\x1b\\[[0-9]+A", "", text)
+    return re.sub("|".join(map(re.escape, own)), "", text)
+
+
+def is_raw(line: str) -> bool:
+    return line.startswith(RAW)
+
+
+def on_terminal(ork: Ork, argv: list[str]) -> Result:
+    """Run ork, in this process, with a terminal of 80 columns for its output and errors."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while part := os.read(ours, 65536):
+                seen.append(part)
+        except OSError:
+            pass  # Linux says so when the other end is closed
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    streams = sys.stdout, sys.stderr
+    stream = open(theirs, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    try:
+        sys.stdout = sys.stderr = stream
+        world = replace(ork.world(), environ={**ork.environ, "TERM": "xterm", "PAGER": "cat"})
+        code = main(argv, world=world)
+    finally:
+        stream.close()
+        sys.stdout, sys.stderr = streams
+        reader.join()
+        os.close(ours)
+    return Result(code, b"".join(seen).decode("utf-8", "surrogateescape"), "")
+
+
+def forges(line: str, text: str) -> bool:
+    """Say whether a text begins a line where only ork's own words do; HTML knows no lines."""
+    if line.startswith("report") or "--format html" in line:
+        return False
+    text = re.sub("(?ms)^--- the end of the log of .*?^---$", "", text)
+    text = re.sub("(?ms)^(```+)diff$.*?^\\1$", "", text)  # of a code file, in Markdown
+    return re.search(f"(?m)^ {{0,3}}{FORGED}", text) is not None
+
+
+def complaint(line: str, result: Result, code: int, *, live: bool = False) -> str | None:
+    """Say what is wrong with the output of a command line."""
+    both = unpainted(result.out + result.err, live=live)
+    if result.code != code:
+        return f"{line}: exit code {result.code}, not {code}: {result.err[:3000]}"
+    if not harmless(both):
+        return f"{line}: lets a text through: {ascii(both)[:1500]}"
+    if forges(line, both):
+        return f"{line}: a text begins a line: {ascii(both)[:1500]}"
+    return None
+
+
+def test_every_command_is_tried() -> None:
+    assert READING.keys() | WRITING.keys() == {*itertools.chain(*SECTIONS.values())}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "color"),
+    [*((name, "never") for name in TEXTS), ("controls", "always"), ("lines", "always")],
+)
+def test_no_output_is_painted_or_forged_by_data(
+    name: str, color: str, world: Callable[[str], Ork]
+) -> None:
+    ork = world(TEXTS[name])
+    wrong = []
+    for argv, code in cases():
+        line = " ".join(argv)
+        result = ork("--color", color, *argv)
+        if is_raw(line):
+            result = replace(result, out="")
+        if found := complaint(line, result, code):
+            wrong.append(found)
+        if name == "marks" and len(result.out + result.err) > OUTPUT_CHARS_MAX:
+            wrong.append(f"{line}: {len(result.out + result.err)} characters")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["controls", "lines"])
+def test_a_terminal_is_never_painted_by_data(name: str, world: Callable[[str], Ork]) -> None:
+    ork = world(TEXTS[name])
+    wrong = []
+    for argv, code in [*reads(*BYTES), *cases()]:
+        line = " ".join(argv)
+        result = on_terminal(ork, argv)
+        if is_raw(line) or line in BYTES:  # lines of a file are lines
+            result = replace(result, out=result.out.replace(FORGED, ""))
+        if found := complaint(line, result, code, live=argv[0] in ("run", "retry", "bisect")):
+            wrong.append(found)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["controls", "lines", "markup", "blank", "option"])
+def test_json_is_ascii_and_gives_the_text_back_exactly(
+    name: str, world: Callable[[str], Ork]
+) -> None:
+    text = TEXTS[name]
+    ork = world(text)
+    for line in JSON:
+        result = ork(*line.split(), "--json")
+        assert result.code < 2, (line, result.err)
+        assert result.out.isascii(), line
+        documents = result.out.splitlines() if line in EVENTS else [result.out]
+        found = set[str]().union(*(strings(json.loads(one)) for one in documents))
+        if not line.startswith(TEXTLESS):
+            kept = text.replace("\0", "") if line in SOURCES else text
+            assert any(kept in one for one in found), line
+        assert harmless(result.err), line
+
+
+@pytest.mark.slow
+def test_a_text_with_many_lines_makes_no_more_records(world: Callable[[str], Ork]) -> None:
+    ork = world("plain")
+    counts = {line: len(ork(*line.split()).out.splitlines()) for line in LISTS}
+    for folder in (".ork", "out"):
+        shutil.rmtree(ork.folder / folder)
+    ork = world(TEXTS["lines"])
+    for line, count in counts.items():
+        assert len(ork(*line.split()).out.split("\n")) - 1 == count, line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["controls", "lines", "markup", "bytes"])
+def test_what_the_user_typed_is_quoted_harmlessly(name: str, world: Callable[[str], Ork]) -> None:
+    text = "\udcff\udc9b31m" if name == "bytes" else TEXTS[name].replace("\0", "")
+    ork = world("plain")
+    for command in itertools.chain(*SECTIONS.values()):
+        for argv in ([text], [f"--{text}"], [f"etl:{text}"], [f"etl@{text}"], ["etl", text],
+                     [f"etl@{{{text}}}"], [f"{text}..etl"], ["git", text, "--path", text],
+                     ["etl", "--", text]):  # fmt: skip
+            for more in ([], ["--json"]):
+                result = ork(command, *argv, *more)
+                assert 0 <= result.code <= 5, (command, argv, result)
+                assert harmless(result.out + result.err), (command, argv, result)
+                assert f"\n{FORGED}" not in result.out + result.err, (command, argv, result)
+
+
+NAMES = {
+    "controls": TEXTS["controls"], "lines": TEXTS["lines"], "markup": TEXTS["markup"],
+    "outside": "../../../../secret", "absolute": "/etc/hostname", "nul": "a\0b", "empty": "",
+    "dot": ".", "long": "x" * 5000, "option": "--json", "run": ".run",
+    "marks": "e" + "\u0301" * 5000,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_another_program_wrote_are_refused_or_made_visible(
+    name: str, ork: Ork, opened: Callable[[], Store]
+) -> None:
+    text = NAMES[name]
+    assert ork("init").code == 0
+    ork.write("secret.1.log", "TELL-TALE\n")
+    for index in range(6):  # wherever `logs/` may lead to
+        ork.write(f".ork/logs/{'d/' * index}secret.1.log", "TELL-TALE\n")
+    fill(opened(), "plain", load=text, words=f"{text}2")
+    label(opened(), text[:150])
+    ork.write("file", "")
+    for argv, _ in [*cases(), *reads("run etl~3", "retry etl#3")]:
+        for more in ([], ["--json"]):
+            result = ork(*argv, *more)
+            line = " ".join([*argv, *more])
+            assert 0 <= result.code <= 5, (line, result)
+            if not is_raw(line):
+                assert harmless(result.out + result.err), (line, result)
+            assert "TELL-TALE" not in result.out + result.err, line
+            assert not forges(line, result.out + result.err), (line, result)
+
+
+def label(store: Store, text: str) -> None:
+    """Give the head of etl a tag with this label."""
+    head = store.ref("workflows/etl")
+    with store.transaction(Stamp(time=START, author="Ada", argv=("ork",))) as tx:
+        tx.move(f"tags/etl/{text}", old=None, new=head)
