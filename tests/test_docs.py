@@ -150,3 +150,18 @@ def test_links_in_the_documents_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith(("http:", "https:", "mailto:")):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_schema_is_documented_and_held_by_a_golden_file():
+    page = (ROOT / "docs/json.md").read_text()
+    documented = set(re.findall(r"\bork\.[a-z-]+\.v\d\b", page))
+    held = {schema for path in (ROOT / "tests/cli/golden").glob("*/*")
+            for schema in re.findall(r'"(ork\.[a-z-]+\.v\d)"', path.read_text())}  # fmt: skip
+    printed = set()
+    for path in (ROOT / "ork/cli").rglob("*.py"):
+        source = path.read_text()
+        names = re.findall(r'(?:print_json|json_text)\("([a-z-]+)"', source)
+        printed |= {f"ork.{name}.v1" for name in names}
+        printed |= set(re.findall(r'"(ork\.[a-z-]+\.v\d)"', source))
+    assert printed == documented
+    assert printed - {"ork.error.v1"} <= held
