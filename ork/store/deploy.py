@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ork.store.text import split_text
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
 STATUS_FILES_MAX = 2000
+RACES_MAX = 1000  # lost one after the other: then nobody would get anywhere
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
@@ -63,7 +65,8 @@ def deploy(
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
     Without a message one is made from the difference. Loses no race: when another deploy of the
-    workflow came first, this one becomes its child, or finds that nothing changed.
+    workflow came first, this one becomes its child, or finds that nothing changed. Raises Conflict
+    only if that happens again and again.
     """
     loaded = load(store, path)
     return deploy_loaded(store, loaded, stamp=stamp, message=message, allow_secret=allow_secret)
@@ -81,13 +84,10 @@ def deploy_loaded(
     if not allow_secret:
         refuse_secrets(store, loaded, message)
     ref = f"workflows/{loaded.definition.name}"
-    while True:
-        parent = store.ref(ref)
-        try:
-            return _deploy_on(store, loaded, parent, stamp, message)
-        except Conflict:
-            if store.ref(ref) == parent:
-                raise
+    for _ in range(RACES_MAX):
+        with suppress(Conflict):  # the head moved, and perhaps back again: look anew
+            return _deploy_on(store, loaded, store.ref(ref), stamp, message)
+    return _deploy_on(store, loaded, store.ref(ref), stamp, message)
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
@@ -96,7 +96,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
     What the head has already is not refused: nothing would be written.
     """
     parent = store.ref(f"workflows/{loaded.definition.name}")
-    if parent and _same(store.get(Deploy, parent), loaded):
+    if parent and store.get(Deploy, parent).has(loaded.snapshot, loaded.definition.settings):
         return
     if problems := secrets_in(loaded):
         many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -125,7 +125,7 @@ def _deploy_on(
 ) -> Deployed:
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
-    if parent and old and _same(old, loaded):
+    if parent and old and old.has(loaded.snapshot, loaded.definition.settings):
         return Deployed(
             workflow=definition.name, deploy=parent, snapshot=old.snapshot, parent=parent,
             changed=False, message=old.message, task_count=new.task_count, bytes_written=0,
@@ -163,11 +163,6 @@ def check_message(message: str) -> None:
         raise InvalidInput("the message is not UTF-8") from None
     if size > MESSAGE_BYTES_MAX:
         raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX >> 10} KiB")
-
-
-def _same(old: Deploy, loaded: Loaded) -> bool:
-    same_settings = dict(old.settings) == dict(loaded.definition.settings)
-    return old.snapshot == loaded.snapshot and same_settings
 
 
 def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes]:
@@ -220,7 +215,7 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     if oid is None:
         return FileStatus(path=path, workflow=name, state="new", snapshot=loaded.snapshot)
     head = store.get(Deploy, oid)
-    if _same(head, loaded):
+    if head.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
     else:
         state, summary = "modified", summarize(compare_with_loaded(store, head, loaded))

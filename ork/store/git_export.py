@@ -6,20 +6,22 @@ older state of the history when its tip is among these commits, and only then it
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ork.core.canonical import Oid
 from ork.core.git_commit import read_commit
 from ork.core.objects import is_name
-from ork.errors import Ambiguous, Conflict, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Conflict, InvalidInput, StoreError, UsageError
 from ork.store.git import Git, make_repository, repository_at
 from ork.store.git_stream import Stream
-from ork.store.resolve import head, workflows
+from ork.store.resolve import head, only_workflow
 from ork.store.store import Store
 
 BRANCH = "main"
@@ -51,16 +53,10 @@ class Exported:
 
 def the_workflow(store: Store, name: str | None) -> str:
     """Return the workflow that is meant: the only one, when none is named."""
-    if name is not None:
-        head(store, name)
-        return name
-    names = workflows(store)
-    if len(names) > 1:
-        raise Ambiguous("there are several workflows: name the one to export",
-                        candidates=names[:20])  # fmt: skip
-    if not names:
-        raise NotFound("there is no workflow yet", hint="`ork deploy FILE` makes one")
-    return names[0]
+    if name is None:
+        return only_workflow(store)
+    head(store, name)
+    return name
 
 
 def stream_git(store: Store, workflow: str, *, branch: str = BRANCH) -> Iterator[bytes]:
@@ -103,36 +99,85 @@ def _create(store: Store, destination: Path, workflow: str, branch: str) -> Expo
     existed = destination.exists()
     destination.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".ork-export-", dir=destination))
+    moved: list[Path] = []
     try:
         done = _update(store, make_repository(made, branch=branch), destination, workflow, branch)
-        for path in sorted(made.iterdir(), key=lambda path: path.name == ".git"):
-            path.rename(destination / path.name)
+        # Of several exports at once only one can put its `.git` there, so that goes first.
+        for path in sorted(made.iterdir(), key=lambda path: path.name != ".git"):
+            _move_up(path, destination)
+            moved.append(destination / path.name)
         made.rmdir()
     except BaseException:
-        shutil.rmtree(made if existed else destination, ignore_errors=True)
+        for path in (made, *moved):
+            _remove(path)
+        if not existed:
+            with suppress(OSError):  # somebody else has written there, too
+                destination.rmdir()
         raise
     return done
 
 
+def _move_up(path: Path, destination: Path) -> None:
+    try:
+        path.rename(destination / path.name)
+    except OSError as error:
+        raise Conflict(
+            f"{destination} was written by somebody else meanwhile: {error.strerror}",
+            hint="look at what is there; --update goes on with an export",
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(git: Git) -> Iterator[None]:
+    """Keep other exports out of a repository: they wait, then see what this one has done."""
+    import fcntl
+
+    descriptor = os.open(git.folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Where a file system has no such locks, those of git keep the refs whole.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _update(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
+    with _alone(git):
+        try:
+            return _go_on(store, git, destination, workflow, branch)
+        finally:
+            git.ask("update-ref", "-d", _INCOMING)
+
+
+def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
     ref = f"refs/heads/{branch}"
     old = git.commit(ref)
+    commits = _write(git, Stream(store, workflow, _INCOMING))
+    ids = list(commits.values())
+    if old is not None and old not in ids:
+        raise _rewritten(git, old, destination, workflow, branch)
+    moves, tags, left = _tag_moves(store, git, workflow, commits)
+    if old != ids[-1]:
+        moves[ref] = (old, ids[-1])
+    shown = git.work_tree and _shows(git, ref) and ref in moves
+    # The files go first: an export that is killed in between is made good by the next one, while
+    # a branch that has gone on without its files would look like changes of the user.
+    if shown:
+        _files(git, old, ids[-1], destination)
     try:
-        commits = _write(git, Stream(store, workflow, _INCOMING))
-        ids = list(commits.values())
-        if old is not None and old not in ids:
-            raise _rewritten(git, old, destination, workflow, branch)
-        moves, tags, left = _tag_moves(store, git, workflow, commits)
-        if old != ids[-1]:
-            moves[ref] = (old, ids[-1])
-        shown = git.work_tree and _shows(git, ref) and ref in moves
-        if shown:
-            _files(git, old, ids[-1], destination, only_try=True)
         _move(git, moves, destination)
+    except Conflict:
         if shown:
-            _files(git, old, ids[-1], destination)
-    finally:
-        git.ask("update-ref", "-d", _INCOMING)
+            _files(git, ids[-1], old or git.run("mktree").decode().strip(), destination)
+        raise
     return Exported(
         workflow=workflow, repository=str(destination), branch=branch, commit=ids[-1],
         created=old is None, commits=len(ids), tags=tuple(tags), left=tuple(left),
@@ -204,14 +249,11 @@ def _shows(git: Git, ref: str) -> bool:
     return (git.ask("symbolic-ref", "--quiet", "HEAD") or b"").decode().strip() == ref
 
 
-def _files(
-    git: Git, old: str | None, new: str, destination: Path, *, only_try: bool = False
-) -> None:
+def _files(git: Git, old: str | None, new: str, destination: Path) -> None:
     """Bring the files of the work tree from one commit to another, as a fast-forward does."""
     git.ask("update-index", "-q", "--refresh")
-    words = ("-m", "-u", *(("-n",) if only_try else ()), *((old,) if old else ()), new)
     try:
-        git.run("read-tree", *words)
+        git.run("read-tree", "-m", "-u", *((old,) if old else ()), new)
     except StoreError as error:
         raise Conflict(
             f"{destination} has changes of its own: {error.message}",
