@@ -29,6 +29,7 @@ SECTIONS = {
 }
 # What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
+BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
@@ -96,8 +97,11 @@ def options(
     ] = None,
     at_op: Annotated[
         str | None,
-        typer.Option("--at-op", metavar="OP",
-                     help="Read the heads and tags as they were after this operation (`ork ops`)."),
+        typer.Option(
+            "--at-op",
+            metavar="OP",
+            help="Read the heads and tags as they were after this operation (`ork ops`).",
+        ),
     ] = None,
     color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,
@@ -197,7 +201,13 @@ def _usage(session: Session, error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(message + "\n")
         return 2
-    _print_error(session, UsageError(message, hint=f"`{path} --help` explains it"))
+    hint = f"`{path} --help` explains it"
+    option = getattr(error, "option_name", None)
+    if option in BEFORE_COMMAND and ctx and ctx.parent:
+        message = f"{option} is an option of ork itself"
+        value = "" if option in ("--no-pager", "--version") else " ..."
+        hint = f"it stands before the command: `ork {option}{value} {ctx.info_name}`"
+    _print_error(session, UsageError(message, hint=hint))
     return 2
 
 

@@ -65,8 +65,9 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
     from ork.store.compare_runs import definition_diff, environment_changes
 
     clauses = []
-    if found := definition_diff(store, good, failed):
-        text = summarize(found)
+    found, blamed = definition_diff(store, good, failed)
+    if found:
+        text = summarize(found, first=blamed)
         clauses.append(text[0].lower() + text[1:])
     if good.params != failed.params:
         clauses.append("other parameters")

@@ -46,6 +46,26 @@ def split_words(
     return tuple(words), ()
 
 
+def split_parts(
+    revisions: Sequence[str], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the revisions without :TASK or :PATH, and the names with what stood there.
+
+    Raises UsageError for two different ones: only the same part of two versions is compared.
+    """
+    from ork.core.revision import split_part
+
+    split = [split_part(as_revision(text)) for text in revisions]
+    parts = tuple(dict.fromkeys(part for _, part in split if part))
+    if len(parts) > 1:
+        raise UsageError(f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
+                         hint=f"write `ork diff OLD NEW -- {' '.join(parts)}`")  # fmt: skip
+    whole = tuple(
+        base if part else text for text, (base, part) in zip(revisions, split, strict=True)
+    )
+    return whole, (*names, *parts)
+
+
 def form(output_format: str, *, as_json: bool, name_status: bool, stat: bool) -> str:
     """Return the one form that these options mean; raise UsageError on an unknown format."""
     if output_format not in FORMATS:

@@ -169,7 +169,7 @@ def _counts(states: dict[str, int]) -> str:
 
 
 def _failed(session: Session, finished: RunFinished) -> list[str]:
-    from ork.store.resolve import task_runs
+    from ork.store.contents import task_runs
 
     if "failed" not in finished.states:
         return []
@@ -178,8 +178,8 @@ def _failed(session: Session, finished: RunFinished) -> list[str]:
 
 
 def _log_tail(session: Session, finished: RunFinished, task: str) -> None:
+    from ork.store.contents import task_runs
     from ork.store.logs import path_of
-    from ork.store.resolve import task_runs
 
     attempts = task_runs(session.store, finished.run)[task].attempts
     log = attempts[-1].log if attempts else None

@@ -96,9 +96,12 @@ def with_hunks(diff: Diff, read: Read, *, lines_max: int | None = None) -> Diff:
     return replace(diff, files=tuple(filled.get(file.path, file) for file in diff.files))
 
 
-def summarize(diff: Diff) -> str:
-    """Return one line of at most 72 characters, for a deploy that was given no message."""
-    clauses = [*_task_clauses(diff), *_setting_clauses(diff), *_file_clauses(diff)]
+def summarize(diff: Diff, *, first: Diff | None = None) -> str:
+    """Return one line of at most 72 characters, as for a deploy that was given no message.
+
+    `first` is a part of the diff that matters more: what it has is told before the rest.
+    """
+    clauses = list(dict.fromkeys([*_clauses(first or diff), *_clauses(diff)]))
     if not clauses:
         return "No changes"
     for shown in range(len(clauses), 0, -1):
@@ -108,6 +111,12 @@ def summarize(diff: Diff) -> str:
             return text + more
     more = f" and {len(clauses) - 1} more" if len(clauses) > 1 else ""
     return _sentence(clauses[:1])[: SUMMARY_CHARS_MAX - len(more) - 3] + "..." + more
+
+
+def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
+    yield from _task_clauses(diff)
+    yield from _setting_clauses(diff)
+    yield from _file_clauses(diff)
 
 
 def _sentence(clauses: list[tuple[str, str]]) -> str:

@@ -16,13 +16,14 @@ from datetime import UTC, datetime, timedelta
 
 from ork.core.canonical import Oid
 from ork.core.objects import ZERO_TIME, Deploy, format_time, is_oid, parse_time
+from ork.core.shapes import is_path
 
 MESSAGE_BYTES_MAX = 64 * 1024
 # Times outside of these years leave the calendar in some time zone.
 YEAR_MIN, YEAR_MAX = 2, 9998
 NOBODY = "unknown"
 
-_IDENT = re.compile(r"([^<>]*?) *<([^<>]*)>", re.DOTALL)
+_IDENT = re.compile(r"([^<>]*+)<([^<>]*+)>")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f<>]+")
 _AUTHOR = re.compile(rb"^author (.*)$", re.MULTILINE)
 _ENCODING = re.compile(rb"^encoding (.*)$", re.MULTILINE)
@@ -72,12 +73,7 @@ def place_of(path: str) -> str:
 
     Of a file from outside of the project only the name counts: what lies around it is not known.
     """
-    return path.rpartition("/")[2] if is_unfit(path) else path
-
-
-def is_unfit(path: str) -> bool:
-    """Say whether a path leads elsewhere, or is none."""
-    return "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/"))
+    return path if is_path(path) else path.rpartition("/")[2]
 
 
 def message_of(oid: Oid, deploy: Deploy) -> bytes:

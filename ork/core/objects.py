@@ -23,10 +23,10 @@ from ork.core.shapes import (
     a_name,
     a_source,
     a_text,
+    a_type,
     an_integer,
     an_oid,
     an_origin,
-    anything,
     bindings,
     environment,
     list_of,
@@ -115,6 +115,10 @@ class Deploy:
     origin: Mapping[str, Json] | None = None  # {"commit", "dirty"} of the git repository around it
     action: str = "deploy"  # deploy | rollback | import
     restores: Oid | None = None  # the deploy whose content a rollback brought back
+
+    def has(self, snapshot: Oid, settings: Mapping[str, Json]) -> bool:
+        """Say whether this is its content, so that to deploy it on top would change nothing."""
+        return self.snapshot == snapshot and dict(self.settings) == dict(settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +273,8 @@ _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
         "executor": one_of("python", "process", "library"),
         "file": optional(a_text), "module": optional(a_text), "command": a_command,
         "function": optional(a_text), "depends_on": list_of(a_name),
-        "input_type": anything, "output_type": anything, "inputs": bindings, "env": environment,
+        "input_type": optional(a_type), "output_type": optional(a_type),
+        "inputs": bindings, "env": environment,
         "timeout": seconds, "retries": a_count, "retry_delay": seconds,
         "retry_backoff": seconds, "on_upstream_failure": one_of("skip", "run"),
     }),

@@ -10,7 +10,6 @@ from ork.core.problems import Problems
 from ork.core.types import convert
 
 PARAM_KEYS = ("type", "default")
-PREFIX = "params."
 _HINT = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 
 Params = dict[str, dict[str, Json]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import TypeAlias
 
 from ork.core.imports import Import
@@ -16,6 +17,7 @@ from ork.core.shell import file_words
 
 Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
 Imports: TypeAlias = Callable[[str], Iterable[Import] | None]  # None: the file cannot be had
+_Step: TypeAlias = Callable[[str, str], list[str] | None]
 
 
 def command_files(command: str | tuple[str, ...], kind: Kind) -> Iterator[str]:
@@ -31,6 +33,8 @@ def reach(
     tasks: Mapping[str, Task], wanted: Collection[str], *, imports: Imports, kind: Kind
 ) -> dict[str, set[str]]:
     """Return task -> which of the wanted files it executes; tasks that execute none are absent."""
+    # Tasks mostly share what they import.
+    step = cache(lambda path, first: _imported(path, first, imports, kind))
     followed: dict[tuple[str, str], set[str]] = {}
     found: dict[str, set[str]] = {}
     for name, task in tasks.items():
@@ -41,7 +45,7 @@ def reach(
         for start in starts:
             # Tasks often share their file, and differ in the function that they call.
             if (start, first) not in followed:
-                paths = follow(start, first, imports=imports, kind=kind, seen=set())
+                paths = _follow(start, first, step, set())
                 followed[start, first] = {path for path in paths if path in wanted}
             files |= followed[start, first]
         if files := {path for path in files if path in wanted}:
@@ -56,20 +60,7 @@ def follow(
 
     `seen` holds what was followed before, which is left out, and takes what is followed now.
     """
-    found: list[str] = []
-    todo = [path]
-    while todo:
-        path = todo.pop()
-        if (path, first) in seen:
-            continue
-        named = imports(path)
-        if named is None:
-            continue
-        seen.add((path, first))
-        found.append(path)
-        for one in named:
-            todo.extend(_imported(one, path, first, kind))
-    return found
+    return _follow(path, first, lambda path, first: _imported(path, first, imports, kind), seen)
 
 
 def find_module(module: str, folders: list[str], kind: Kind) -> tuple[list[str], bool]:
@@ -106,7 +97,30 @@ def _starts(task: Task, kind: Kind) -> tuple[list[str], str]:
     return [], ""
 
 
-def _imported(named: Import, path: str, first: str, kind: Kind) -> Iterator[str]:
+def _follow(path: str, first: str, step: _Step, seen: set[tuple[str, str]]) -> list[str]:
+    found: list[str] = []
+    todo = [path]
+    while todo:
+        path = todo.pop()
+        if (path, first) in seen:
+            continue
+        files = step(path, first)
+        if files is not None:
+            seen.add((path, first))
+            found.append(path)
+            todo += files
+    return found
+
+
+def _imported(path: str, first: str, imports: Imports, kind: Kind) -> list[str] | None:
+    """Return the files below the root that a file's imports execute; None if it cannot be had."""
+    named = imports(path)
+    if named is None:
+        return None
+    return [file for one in named for file in _named(one, path, first, kind)]
+
+
+def _named(named: Import, path: str, first: str, kind: Kind) -> Iterator[str]:
     """Yield the files that one import in a file executes, as far as they lie below the root."""
     if named.level == 0:
         yield from find_module(named.name, list(dict.fromkeys((first, ""))), kind)[0]

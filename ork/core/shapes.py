@@ -12,6 +12,7 @@ from typing import Any
 
 from ork.core.canonical import Oid
 
+SCALARS = ("str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz", "datetime_utc")
 # No two dots in a row: A..B is a range.
 NAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -25,6 +26,14 @@ def is_name(text: object) -> bool:
 def is_oid(text: object) -> bool:
     """Say whether this is a full oid."""
     return isinstance(text, str) and _OID.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Say whether this is a path that stays below the folder that it is relative to, and names one.
+
+    With `/` between its parts, none of which is empty, `.` or `..`.
+    """
+    return "\0" not in text and {"", ".", ".."}.isdisjoint(text.split("/"))
 
 
 def need(condition: bool, what: str) -> None:
@@ -65,10 +74,6 @@ def seconds(value: Any) -> float:
     return value  # type: ignore[no-any-return]
 
 
-def anything(value: Any) -> Any:
-    return value
-
-
 def a_mapping(value: Any) -> dict[str, Any]:
     need(type(value) is dict, "must be an object")
     return value  # type: ignore[no-any-return]
@@ -98,6 +103,19 @@ def a_command(value: Any) -> Any:
     return value if isinstance(value, str) or value is None else list_of(a_text)(value)
 
 
+def a_type(value: Any) -> Any:
+    """Take a type without aliases: a word, a list of one type, or field -> type."""
+    if type(value) is dict:
+        for inner in value.values():
+            a_type(inner)
+    elif type(value) is list:
+        need(len(value) == 1, "must be a type: a list of one has exactly one element")
+        a_type(value[0])
+    else:
+        need(type(value) is str and value in SCALARS, "must be a type")
+    return value
+
+
 def bindings(value: Any) -> Any:
     for binding in a_mapping(value).values():
         need(type(binding) is dict and len(binding) == 1, "must be const or ref")
@@ -112,6 +130,7 @@ def parameters(value: Any) -> Any:
         a_name(name)
         keys = type(entry) is dict and set(entry) == {"type", "required", "default"}
         need(keys and type(entry["required"]) is bool, "must have type, required and default")
+        optional(a_type)(entry["type"])
     return value
 
 

@@ -13,6 +13,7 @@ from ork.core.canonical import Json, Oid
 from ork.core.shapes import a_count, a_text, an_entry, an_oid, need, pairs
 
 LEAF_ENTRIES_MAX = 256  # a larger tree is a node: see `ork.core.tree`
+DEPTH_MAX = 31  # of a node, which fans out by that byte of a hash
 
 Entries: TypeAlias = tuple[tuple[str, Json], ...]
 Children: TypeAlias = tuple[tuple[int, Oid], ...]
@@ -31,7 +32,7 @@ def node(payload: bytes) -> tuple[Children, int] | None:
     except ValueError:
         return None
     oids = [item[2 - _TAIL : -1] for item in items]
-    if not _is_hex("".join(oids), 64 * len(oids)) or not 0 <= depth < 256:
+    if not _is_hex("".join(oids), 64 * len(oids)) or not 0 <= depth <= DEPTH_MAX:
         return None
     if numbers != sorted(set(numbers)) or numbers[0] < 0 or numbers[-1] > 255:
         return None
@@ -55,7 +56,9 @@ def shape(value: Any) -> tuple[Entries, Children, int]:
     numbers = [byte for byte, _ in children]
     need(bool(numbers) and numbers == sorted(set(numbers)), "children must be sorted")
     need(numbers[-1] < 256, "a child is at a byte")
-    return (), children, a_count(value["depth"])
+    depth = a_count(value["depth"])
+    need(depth <= DEPTH_MAX, "a node is at a byte of a hash")
+    return (), children, depth
 
 
 def _is_hex(text: str, length: int) -> bool:

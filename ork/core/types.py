@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from ork.core.canonical import INTEGER_MAX, Json
+from ork.core.shapes import SCALARS as SCALARS
 
-SCALARS = ("str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz", "datetime_utc")
 TYPE_DEPTH_MAX = 32
 TYPE_NODES_MAX = 10_000
 _MISMATCHES_MAX = 20
@@ -43,11 +43,6 @@ class Mismatch:
     def __str__(self) -> str:
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
         return f"{place.lstrip('.')}: {self.message}" if place else self.message
-
-
-def check_type(expression: Json) -> list[Mismatch]:
-    """Return what is wrong with a type expression without aliases; nothing when it is one."""
-    return list(_check_type(expression, ()))
 
 
 def describe(expression: Json) -> str:
@@ -88,20 +83,6 @@ _DATETIME = re.compile(
     r"([Zz]|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
 )
-
-
-def _check_type(expression: Json, path: tuple[str | int, ...]) -> list[Mismatch]:
-    if len(path) > TYPE_DEPTH_MAX:
-        return [Mismatch(path[:3], f"a type nested deeper than {TYPE_DEPTH_MAX} levels")]
-    if isinstance(expression, dict):
-        return [m for k, v in expression.items() for m in _check_type(v, (*path, k))]
-    if isinstance(expression, list):
-        if len(expression) == 1:
-            return _check_type(expression[0], (*path, 0))
-        return [Mismatch(path, "a list type has exactly one element, as in `[int]`")]
-    if expression in SCALARS:
-        return []
-    return [Mismatch(path, f"unknown type {show(expression)}")]
 
 
 def _convert(

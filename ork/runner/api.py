@@ -23,11 +23,11 @@ from ork.runner.run import run
 from ork.runner.select import Selection, chosen, stand_ins, unchanged
 from ork.runner.target import Target, Terms, target_of
 from ork.store.compare import as_revision
-from ork.store.contents import find_run
+from ork.store.contents import find_run, task_runs
 from ork.store.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.store.load import Loaded
 from ork.store.origin import author, host
-from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of, task_runs
+from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 
 

@@ -1,8 +1,9 @@
 """Bisect: which deploy made a workflow fail; recorded outcomes first, then runs of what is left.
 
 A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it
-executed all tasks, with the parameters that a run made now would have; what has no such run is run,
-each deploy with its own code.
+executed all tasks, with the parameters that a run made now would have or, where none of those
+failed, with those of the newest failed run. What has no such run is run, each deploy with its own
+code.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from ork.runner.api import Caller, Options, start
 from ork.runner.events import RunFinished
 from ork.runner.params import settle_params
 from ork.store.compare import compare_deploys
+from ork.store.compare_runs import last_good
+from ork.store.contents import task_runs
 from ork.store.history import LogEntry, tally
-from ork.store.resolve import Resolved, deploy_of, history, resolve, run_of_id, task_runs
+from ork.store.resolve import Resolved, deploy_of, history, resolve, run_of_id
+from ork.store.runs import runs
 from ork.store.store import Store
 
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
@@ -102,11 +106,15 @@ def bisect(
                          hint="name both: --good REV --bad REV")  # fmt: skip
     now = question.caller().now
     ends = [resolve(store, text, now=now) if text else None for text in (good, bad)]
-    newest = ends[1] or resolve(store, workflow, now=now)
-    head = deploy_of(store, newest)
+    named = None
+    if workflow != "@":
+        named = deploy_of(store, resolve(store, workflow, now=now)).workflow
+    head = deploy_of(store, ends[1] or resolve(store, workflow, now=now), named)
+    if named not in (None, head.workflow):
+        raise UsageError(f"{bad} is of {head.workflow}, not of {named}")
     line = list(history(store, str(head.workflow), head.oid))
     if ends[0]:
-        line = _down_to(line, deploy_of(store, ends[0]), head)
+        line = _down_to(line, deploy_of(store, ends[0], head.workflow), head)
     line.reverse()
     search = _Search(store, line, question, _like(store, ends))
     yield from search.given(ends)
@@ -170,20 +178,31 @@ class _Search:
         """Take the verdicts of recorded runs, newest first, until they show where good turns bad.
 
         With a judge of its own a search takes none: it is asked about what lies in the middle.
+        Where none is bad with the parameters so far, those of the newest failed run are taken.
         """
-        runs: dict[int, Run] = {}
+        found = self._look_up()
+        if BAD not in self.verdicts.values() and (failed := self._newest_failed()):
+            for index in found:
+                del self.verdicts[index]
+            self.like, self.known = failed, {}
+            found = self._look_up()
+        self._check()
+        for index in bracket(self.verdicts):
+            if index in found:
+                yield self._note(index, self.verdicts[index], "recorded", found[index].number)
+
+    def _look_up(self) -> dict[int, Run]:
+        """Note what recorded runs say, and return them by their places in the line."""
+        found: dict[int, Run] = {}
         for index in range(len(self.line) - 1, -1, -1):
             if self.question.judge or index in self.verdicts:
                 continue
             deploy, entry = self.line[index]
             if run := self._recorded(entry.snapshot):
-                self.verdicts[index], runs[index] = self._verdict(deploy, run), run
+                self.verdicts[index], found[index] = self._verdict(deploy, run), run
                 if self.verdicts[index] == GOOD and BAD in self.verdicts.values():
                     break  # what is older cannot say more about the newest turn
-        self._check()
-        for index in bracket(self.verdicts):
-            if index in runs:
-                yield self._note(index, self.verdicts[index], "recorded", runs[index].number)
+        return found
 
     def next(self) -> int | None:
         """Return the entry to run next."""
@@ -279,16 +298,32 @@ class _Search:
         done = task_runs(self.store, run).values()
         return run.state == "failed" or all(one.state == "success" for one in done)
 
+    def _newest_failed(self) -> Run | None:
+        """Return the newest failed run of these deploys, unless parameters have been given."""
+        if self.question.options.given or self.question.judge:
+            return None
+        line = {entry.snapshot for _, entry in self.line}
+        failed = (one.run for one in runs(self.store, self.workflow, states=("failed",)))
+        return next((run for run in failed if run.base is None and run.snapshot in line), None)
+
     def _check(self) -> None:
         """Raise NotFound unless good turns bad somewhere."""
         values = [self.verdicts[index] for index in sorted(self.verdicts)]
         name = self.workflow
+        if len(self.line) == 1:
+            raise NotFound(f"{name} has only one deploy: there is none that could have broken it",
+                           hint=f"`ork runs {name}` lists its runs")  # fmt: skip
         if BAD not in values:
             raise NotFound(f"no recorded run says that {name} is bad",
                            hint=f"name a bad deploy or run, as in --bad {name}")  # fmt: skip
         if GOOD not in values[: len(values) - values[::-1].index(BAD)]:
-            raise NotFound(f"no recorded run says that {name} was good before it was bad",
-                           hint=f"name a good deploy or run, as in --good {name}~3")  # fmt: skip
+            good, same = f"{name}~1", ""
+            if self.like:
+                last = last_good(self.store, self.like)
+                good = f"{name}#{last.number}" if last else good
+                same = f" with the parameters of {name}#{self.like.number}"
+            raise NotFound(f"no recorded run says that {name} was good{same} before it was bad",
+                           hint=f"name a good deploy or run, as in --good {good}")  # fmt: skip
 
 
 def _down_to(

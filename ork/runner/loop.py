@@ -101,7 +101,8 @@ class Loop:
         self.owned = False
         self.failure: str | None = None  # what went wrong here, not in a task
         limit = target.settings.get("max_parallel")
-        self.slots = min(executor.slots, limit) if isinstance(limit, int) else executor.slots
+        bound = limit if isinstance(limit, int) else executor.slots
+        self.slots = max(1, min(executor.slots, bound))  # settings are data: 0 would wait for ever
 
     def begin(self, stamp: Stamp, host: str, token: str) -> Iterator[Event]:
         """Make the pin durable, then prepare the code."""

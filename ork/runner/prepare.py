@@ -13,6 +13,7 @@ from ork.core.bindings import split_ref
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Snapshot, Task, is_name
 from ork.core.parameters import split_param
+from ork.core.shapes import is_path
 from ork.core.types import convert
 from ork.errors import Corrupt
 from ork.store.store import Store
@@ -36,7 +37,7 @@ def write_code(
     folder.mkdir(parents=True, mode=0o700)
     entries = tree.entries(store.tree, snapshot.files)
     for path, entry in entries.items():
-        if not isinstance(entry, dict) or not _is_inside(path):
+        if not isinstance(entry, dict) or not is_path(path):
             raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,11 +141,6 @@ def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[s
             raise NotReady(f"input {field}: {ref}: there is no field {step!r}")
         value = value[step]
     return value
-
-
-def _is_inside(path: str) -> bool:
-    parts = path.split("/")
-    return not path.startswith("/") and not {"", ".", ".."} & set(parts) and "\0" not in path
 
 
 def _link_neighbours(real: Path, private: Path) -> None:

@@ -17,9 +17,10 @@ from ork.core.objects import Attempt, Run, Snapshot, TaskRun, encode_object
 from ork.errors import Conflict
 from ork.runner import owner
 from ork.runner.failpoints import failpoint
+from ork.store.contents import task_runs
 from ork.store.history import tally
 from ork.store.logs import path_of
-from ork.store.resolve import run_of_id, task_runs
+from ork.store.resolve import run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 

@@ -10,7 +10,7 @@ from ork.core import graph
 from ork.core.canonical import Oid
 from ork.core.objects import Run, Task, TaskRun
 from ork.errors import NotFound, UsageError
-from ork.store.resolve import task_runs
+from ork.store.contents import task_runs
 from ork.store.store import Store
 
 NOT_SELECTED = "not selected"

@@ -19,8 +19,9 @@ from ork.runner.events import (
     TaskStarted,
 )
 from ork.runner.record import settle
+from ork.store.contents import task_runs
 from ork.store.logs import path_of
-from ork.store.resolve import run_of_id, task_runs
+from ork.store.resolve import run_of_id
 from ork.store.store import Store
 
 POLL_SECONDS = 0.125

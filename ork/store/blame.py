@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from ork.core import graph, tree
 from ork.core import revision as grammar
+from ork.core import tree
 from ork.core.blame import fields
 from ork.core.canonical import Json, Oid
 from ork.core.diff_values import leaves
 from ork.core.objects import Deploy, Snapshot, Task
 from ork.errors import UsageError
 from ork.store.attribution import Files, Lines, Open, Rename, Tasks, Touch, Values
+from ork.store.contents import tasks_of
 from ork.store.resolve import Resolved, deploy_of, history, resolve
 from ork.store.store import Store
 
@@ -173,9 +174,7 @@ def _tasks(store: Store, snapshot: Snapshot, name: str | None) -> dict[str, Task
     """Return the tasks, or the one of that name, in the order in which they can run."""
     if name is not None:
         return {name: store.get(Task, Oid(str(tree.lookup(store.tree, snapshot.tasks, name))))}
-    oids = tree.entries(store.tree, snapshot.tasks)
-    tasks = {name: store.get(Task, Oid(str(oid))) for name, oid in oids.items()}
-    return {name: tasks[name] for name in graph.order({n: t.depends_on for n, t in tasks.items()})}
+    return tasks_of(store, snapshot)
 
 
 def _settings(deploy: Deploy) -> dict[str, Json]:

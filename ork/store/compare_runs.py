@@ -25,9 +25,9 @@ from ork.core.diff_values import FieldChange, object_changes, value_changes
 from ork.core.impact import params_of
 from ork.core.objects import Run, Snapshot, Task, TaskRun
 from ork.errors import NotFound
-from ork.store.compare import Comparison, compare_resolved, impact_of
-from ork.store.contents import find_run
-from ork.store.resolve import Resolved, has_run, head, task_runs
+from ork.store.compare import Comparison, compare_resolved, impact_of, narrow
+from ork.store.contents import find_run, task_runs
+from ork.store.resolve import Resolved, has_run, head
 from ork.store.runs import runs
 from ork.store.store import Store
 
@@ -83,10 +83,20 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     )  # fmt: skip
 
 
-def definition_diff(store: Store, old: Run, new: Run) -> Diff:
-    """Compare what two runs executed, and the settings of their deploys."""
+def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
+    """Compare what two runs executed, and the settings of their deploys.
+
+    Return all that differs, and the part of it that concerns the tasks that failed in the new run.
+    """
     sides = [_as_run(RunSide(name="", oid=old.snapshot, run=run)) for run in (old, new)]
-    return compare_resolved(store, *sides).diff
+    found = compare_resolved(store, *sides)
+    blamed = failed_tasks(store, new) if found.diff else []
+    return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
+
+
+def failed_tasks(store: Store, run: Run) -> list[str]:
+    """Return the names of the tasks that failed in a run."""
+    return [name for name, one in task_runs(store, run).items() if one.state == "failed"]
 
 
 def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, ...]:
@@ -121,7 +131,7 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
 
     One in which a task that failed now was left out, as with `--only`, is the second choice.
     """
-    blamed = [name for name, t in task_runs(store, failed).items() if t.state == "failed"]
+    blamed = failed_tasks(store, failed)
     partial = None
     refs = store.refs(f"runs/{failed.workflow}/", newest_first=True, below=failed.id)
     for _, oid in islice(refs, within):

@@ -9,7 +9,7 @@ from ork.core import graph, tree
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Run, Snapshot, Task, TaskRun, Tree, kind_of
 from ork.errors import NotFound
-from ork.store.resolve import Resolved, snapshot_of, task_runs
+from ork.store.resolve import Resolved, run_of_id, snapshot_of
 from ork.store.store import Store
 
 
@@ -70,7 +70,7 @@ def definition(store: Store, found: Resolved) -> Definition:
     """Return the whole definition of a deploy, run or snapshot."""
     oid = snapshot_of(store, found).oid
     snapshot = store.get(Snapshot, oid)
-    tasks = _tasks(store, snapshot)
+    tasks = tasks_of(store, snapshot)
     files = tree.entries(store.tree, snapshot.files).items()
     return Definition(snapshot=oid, tasks=tasks,
                       files=tuple(_entry(store, path, entry) for path, entry in files))  # fmt: skip
@@ -79,10 +79,24 @@ def definition(store: Store, found: Resolved) -> Definition:
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     """Return a run with all its tasks; one that goes on lacks those that have not started."""
     states = task_runs(store, run)
-    names = [n for n in _tasks(store, store.get(Snapshot, run.snapshot)) if n in states]
+    names = [n for n in tasks_of(store, store.get(Snapshot, run.snapshot)) if n in states]
     tasks = {name: task_details(store, states[name]) for name in names}
     params = store.value(run.params) if run.params else {}
     return RunDetails(oid=oid, run=run, params=params, tasks=tasks)
+
+
+def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
+    """Return task name -> TaskRun of a run, also of one that goes on; unstarted ones are absent.
+
+    Of a run that has ended since it was read, they are those of its end.
+    """
+    if run.tasks is None:
+        started = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
+        if store.ref(f"active/{run.id}/.run") is not None:
+            return {name: store.get(TaskRun, oid) for name, oid in started.items()}
+        _, run = run_of_id(store, run.workflow, run.id)
+    ended = tree.entries(store.tree, run.tasks) if run.tasks else {}
+    return {name: store.get(TaskRun, Oid(str(oid))) for name, oid in ended.items()}
 
 
 def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
@@ -100,14 +114,17 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
         return found.run, store.get(Run, found.run)
     if found.workflow is None:
         raise NotFound(f"{found.text} is a {found.kind}, not a run", hint="write NAME#NUMBER")
-    for _, oid in store.refs(f"runs/{found.workflow}/", newest_first=True):
-        run = store.get(Run, oid)
-        if found.text in (found.workflow, "@") or run.deploy == found.deploy:
+    of_any = found.text in (found.workflow, "@")
+    place = f"runs/{found.workflow}/" if of_any else f"ran/{found.snapshot}/{found.workflow}/"
+    for run_id, _ in store.refs(place, newest_first=True):
+        oid, run = run_of_id(store, found.workflow, run_id)
+        if of_any or run.deploy == found.deploy:
             return oid, run
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 
-def _tasks(store: Store, snapshot: Snapshot) -> dict[str, Task]:
+def tasks_of(store: Store, snapshot: Snapshot) -> dict[str, Task]:
+    """Return the tasks of a snapshot in the order in which they can run."""
     oids = tree.entries(store.tree, snapshot.tasks)
     tasks = {name: store.get(Task, Oid(str(oid))) for name, oid in oids.items()}
     order = graph.order({name: task.depends_on for name, task in tasks.items()})

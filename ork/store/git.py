@@ -22,6 +22,7 @@ KEPT_BYTES_MAX = 64 * 1024 * 1024
 _SETTINGS = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null", "core.pager=cat", "gc.auto=0", "maintenance.auto=false",
+    "submodule.recurse=false",
     # What one import writes stays together, and is found again by the next one.
     "fastimport.unpackLimit=1",
 )  # fmt: skip
@@ -57,7 +58,8 @@ class Git:
 
     def commit(self, revision: str) -> str | None:
         """Return the id of the commit that git understands by a revision, or None."""
-        if revision.startswith("-") or "\0" in revision:
+        # What begins with a dash is an option, with a caret all that is no ancestor of a commit.
+        if revision.startswith(("-", "^")) or "\0" in revision:
             return None
         found = self.ask("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         return found.decode().strip() if found else None

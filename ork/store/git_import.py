@@ -198,6 +198,11 @@ class _Line:
     newest: Deploy | None
     added: list[NewDeploy] = field(default_factory=list)
 
+    def lacks(self, loaded: Loaded) -> bool:
+        """Say whether a version differs from the newest deploy."""
+        newest = self.newest
+        return newest is None or not newest.has(loaded.snapshot, loaded.definition.settings)
+
 
 class _Lines:
     """The deploys to be added, workflow by workflow, and all that they consist of."""
@@ -221,7 +226,7 @@ class _Lines:
         line = self._line(found)
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
-        elif number > line.after and not _same(line.newest, found.loaded):
+        elif number > line.after and line.lacks(found.loaded):
             commit = read_commit(self._blobs.read(found.commit) or b"")
             if self._may_be_kept(found, commit):
                 self._append(line, found, commit)
@@ -299,12 +304,6 @@ class _Lines:
                                     problems=tuple(problems)))  # fmt: skip
 
 
-def _same(newest: Deploy | None, loaded: Loaded) -> bool:
-    return newest is not None and newest.snapshot == loaded.snapshot and (
-        dict(newest.settings) == dict(loaded.definition.settings)
-    )  # fmt: skip
-
-
 def _tip(git: Git, branch: str | None) -> str:
     tip = git.commit(branch or "HEAD")
     if tip is not None:
@@ -323,7 +322,7 @@ def _inside(git: Git, below: str, path: str) -> str:
         inside = os.path.relpath(path, git.work_tree)
     else:
         inside = posixpath.normpath(below + path)
-    if inside.startswith(("..", "/")):
+    if inside == ".." or inside.startswith(("../", "/")):
         raise NotFound(f"{path} is outside of the repository {git.work_tree or git.folder}")
     return inside
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from ork.core import tree
 from ork.core.canonical import Json, Oid
-from ork.core.git_commit import ident, is_unfit, message_of, place_of, seconds
+from ork.core.git_commit import ident, message_of, place_of, seconds
 from ork.core.objects import Deploy, Snapshot
+from ork.core.shapes import is_path
 from ork.errors import Corrupt, InvalidInput
 from ork.store.resolve import head, history
 from ork.store.store import Store
@@ -137,7 +138,7 @@ def _below(root: str, name: str) -> str:
 
 def _check(deploy: Deploy, path: str) -> None:
     """Refuse what git would not write out, or would write elsewhere."""
-    if is_unfit(path) or any(part.lower() in (".git", "git~1") for part in path.split("/")):
+    if not is_path(path) or any(part.lower() in (".git", "git~1") for part in path.split("/")):
         raise InvalidInput(
             f"git cannot hold the file {path!r} of a deploy of {deploy.workflow} "
             f"({deploy.snapshot[:12]})",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
+from ork.core.shapes import is_path
 from ork.core.snapshot import CodeFile
 from ork.errors import InvalidInput
 from ork.store.git import Blobs
@@ -207,11 +208,11 @@ class CommittedFiles:
 def _parts(path: bytes) -> list[str]:
     """Return the names of a path; none when it has one that is no text or means something else."""
     try:
-        parts = path.decode().split("/")
+        text = path.decode()
     except UnicodeDecodeError:
         return []
-    bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
-    return [] if bad else parts
+    parts = text.split("/")
+    return parts if is_path(text) and ".git" not in map(str.lower, parts) else []
 
 
 def _put(top: dict[str, Node], parts: list[str], entry: Entry) -> None:

@@ -14,7 +14,7 @@ from ork.core import revision as grammar
 from ork.core.canonical import Json, Oid
 from ork.core.objects import Deploy
 from ork.errors import NotFound, UsageError
-from ork.store.resolve import deploy_of, history, resolve, workflows
+from ork.store.resolve import deploy_of, histories, history, resolve, workflows
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -122,8 +122,12 @@ def deploys_between(
 
     An end that is left out is the newest deploy of the same workflow, or the first of all.
     """
-    start = deploy_of(store, resolve(store, old, now=now)) if old else None
-    end = deploy_of(store, resolve(store, new or (start and start.workflow) or "@", now=now))
+    ends = [resolve(store, text, now=now) for text in (new, old) if text]
+    # A snapshot that several workflows have had is meant as that of the workflow at the other end.
+    workflow = next((end.workflow for end in ends if end.workflow), None)
+    start = deploy_of(store, ends[-1], workflow) if old else None
+    newest = ends[0] if new else resolve(store, str(start.workflow) if start else "@", now=now)
+    end = deploy_of(store, newest, workflow)
     newer = history(store, str(end.workflow), end.oid)
     if start is None:
         yield from newer
@@ -144,19 +148,12 @@ def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[O
         names = workflows(store)
         if not names:
             raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
-        return _merge(store, names)
+        return histories(store, names)
     ends = grammar.parse_range(revision)
     if ends:
         return deploys_between(store, ends[0], ends[1], now=now)
     start = deploy_of(store, resolve(store, revision, now=now))
     return history(store, str(start.workflow), start.oid)
-
-
-def _merge(store: Store, names: list[str]) -> Iterator[tuple[Oid, Deploy]]:
-    from heapq import merge
-
-    return merge(*(history(store, name) for name in names),
-                 key=lambda entry: entry[1].time, reverse=True)  # fmt: skip
 
 
 def _against_parent(store: Store, deploy: Deploy) -> Diff:

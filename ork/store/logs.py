@@ -14,9 +14,10 @@ from pathlib import Path
 
 from ork.core import tree
 from ork.core.objects import Run, Snapshot
+from ork.core.shapes import is_path
 from ork.errors import NotFound
-from ork.store.contents import find_run
-from ork.store.resolve import resolve, task_runs
+from ork.store.contents import find_run, task_runs
+from ork.store.resolve import resolve
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
@@ -78,10 +79,9 @@ def path_of(store: Store, log: str) -> Path | None:
 
     None without a folder, and for a path that leads elsewhere or nowhere: it is data of the store.
     """
-    parts = log.split("/")
-    if store.folder is None or "\0" in log or not {"", ".", ".."}.isdisjoint(parts):
+    if store.folder is None or not is_path(log):
         return None
-    if max(len(part.encode()) for part in parts) > NAME_BYTES_MAX:
+    if max(len(part.encode()) for part in log.split("/")) > NAME_BYTES_MAX:
         return None
     return store.folder / "logs" / log
 

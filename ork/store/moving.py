@@ -78,7 +78,7 @@ def rollback(
     target = _original(store, _target(store, workflow, revision, parent, now))
     old = store.get(Deploy, target)
     path = str(old.source["path"])
-    if _same(before, old):
+    if before.has(old.snapshot, old.settings):
         return RolledBack(
             workflow=workflow, deploy=parent, snapshot=before.snapshot, parent=parent,
             restores=target, changed=False, message=before.message, path=path,
@@ -165,8 +165,11 @@ def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now:
         return _deploy(store, _in(workflow, revision), workflow, now).oid
     before = store.get(Deploy, parent)
     for oid, deploy in history(store, workflow, parent):
-        if not _same(before, deploy) and tally(store, oid).counts.get("success"):
+        other = not before.has(deploy.snapshot, deploy.settings)
+        if other and tally(store, oid).counts.get("success"):
             return oid
+    if not before.parents:
+        raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")
     raise NotFound(
         f"no earlier version of {workflow} has a successful run",
         hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",
@@ -179,8 +182,8 @@ def _original(store: Store, oid: Oid) -> Oid:
     if deploy.restores is None:
         return oid
     original = store.get(Deploy, deploy.restores)
-    equal = original.workflow == deploy.workflow and _same(original, deploy)
-    return deploy.restores if equal else oid
+    equal = original.has(deploy.snapshot, deploy.settings)
+    return deploy.restores if equal and original.workflow == deploy.workflow else oid
 
 
 def _message(store: Store, old: Deploy) -> str:
@@ -232,10 +235,6 @@ def _split(name: str) -> tuple[str | None, str]:
                 hint="write LABEL or WORKFLOW@LABEL: letters, digits, `_`, `.`, `-`",
             )
     return workflow or None, label
-
-
-def _same(one: Deploy, other: Deploy) -> bool:
-    return one.snapshot == other.snapshot and dict(one.settings) == dict(other.settings)
 
 
 def _short(store: Store, deploy: Oid) -> str:

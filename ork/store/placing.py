@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ork.core.shapes import is_path
 from ork.errors import Conflict, InvalidInput, StoreError
 from ork.store.root import FILE_BYTES_MAX, Root
 
@@ -68,9 +69,9 @@ class Place:
     def parts(self, path: str) -> tuple[list[str], str]:
         """Return the folders from the top on, and the name; raise ValueError for an unsafe path."""
         text = self.below + path
-        parts = text.split("/")
-        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        if not is_path(text):
             raise ValueError("leads out of its folder")
+        parts = text.split("/")
         try:
             text.encode()
         except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ork.core import revision as grammar
 from ork.core import tree
-from ork.core.canonical import Oid
-from ork.core.objects import Deploy, Run, Snapshot, TaskRun, is_oid, kind_of
+from ork.core.canonical import Json, Oid
+from ork.core.objects import Deploy, Run, Snapshot, is_oid, kind_of
 from ork.core.revision import Revision
 from ork.errors import Ambiguous, Corrupt, NotFound
 from ork.store.store import Store
@@ -66,24 +66,24 @@ def of_file(loaded: Loaded, text: str) -> Resolved:
 def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Resolved:
     """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot.
 
-    With a workflow, a snapshot means the newest one there, if it has any.
+    Of a snapshot that several workflows have had: the newest one in the workflow that is given, or
+    that a run or file belongs to, if there is one; else the newest of all.
     """
-    oid = None if _is_part(found) else found.deploy
-    if oid is None and not _is_part(found):
-        names = workflows(store)
-        names.sort(key=lambda name: name != workflow)
-        oid = _newest_deploy(store, names, found.snapshot)
+    if _is_part(found):
+        raise NotFound(f"{found.text} is a {found.kind}; a deploy or run is wanted here")
+    oid = found.deploy or _newest_deploy(store, found.snapshot, workflow or found.workflow)
     if oid is None:
         raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
     return _deploy(store, oid, found.text)
 
 
-def _newest_deploy(store: Store, names: list[str], snapshot: Oid | None) -> Oid | None:
-    for name in names:
-        for oid, deploy in history(store, name):
-            if deploy.snapshot == snapshot:
-                return oid
-    return None
+def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> Oid | None:
+    if snapshot is None:
+        return None
+    own = history(store, workflow) if workflow else ()
+    of_it = (oid for deploys in (own, histories(store, workflows(store)))
+             for oid, deploy in deploys if deploy.snapshot == snapshot)  # fmt: skip
+    return next(of_it, None)
 
 
 def snapshot_of(store: Store, found: Resolved) -> Resolved:
@@ -128,6 +128,14 @@ def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[t
         oid = deploy.parents[0] if deploy.parents else None
 
 
+def histories(store: Store, names: Iterable[str]) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys of several workflows, merged by time, newest first."""
+    from heapq import merge
+
+    return merge(*(history(store, name) for name in names),
+                 key=lambda entry: entry[1].time, reverse=True)  # fmt: skip
+
+
 def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) -> Deploy:
     deploy = store.get(Deploy, oid, keep=keep)
     if deploy.workflow != workflow:
@@ -136,7 +144,7 @@ def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) ->
     return deploy
 
 
-def find_run(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
+def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     """Return the run WORKFLOW#NUMBER as it is now."""
     pin = store.ref(f"numbers/{workflow}/{number:010d}")
     if pin is None:
@@ -154,15 +162,6 @@ def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:
     return oid, store.get(Run, oid)
 
 
-def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
-    """Return task name -> TaskRun of a run, also of one that goes on; unstarted ones are absent."""
-    if run.tasks is not None:
-        entries = tree.entries(store.tree, run.tasks)
-        return {name: store.get(TaskRun, Oid(str(oid))) for name, oid in entries.items()}
-    return {name: store.get(TaskRun, oid) for name, oid in store.refs(f"active/{run.id}/")
-            if name != ".run"}  # fmt: skip
-
-
 def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if parsed.file is not None:
         from ork.store.load import load
@@ -174,7 +173,7 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if name == "@" or (name == "HEAD" and store.ref("workflows/HEAD") is None):
         name = only_workflow(store)
     if parsed.number is not None:
-        oid, run = find_run(store, name, parsed.number)
+        oid, run = run_of_number(store, name, parsed.number)
         return _run(store, oid, run, parsed.text)
     if parsed.tag is not None:
         tagged = store.ref(f"tags/{name}/{parsed.tag}")
@@ -198,8 +197,9 @@ def only_workflow(store: Store) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise NotFound("there is no workflow yet", hint="`ork deploy FILE` makes one")
-    raise Ambiguous("`@` means the only workflow, and there are several", candidates=names[:20])
+        raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
+    raise Ambiguous("there are several workflows: name one", candidates=names[:20],
+                    hint="`@`, the default, means the only one")  # fmt: skip
 
 
 def _by_prefix(store: Store, name: str, text: str) -> Resolved:
@@ -290,7 +290,8 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     if moment is not None:
         raise NotFound(f"{workflow} was not deployed yet at {at}",
                        hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
-    raise NotFound(f"{workflow} has not moved {at} times",
+    often = "once" if back == 1 else f"{at} times"
+    raise NotFound(f"{workflow} has not moved {often}",
                    hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
 
 
@@ -327,8 +328,10 @@ def _source(store: Store, found: Resolved) -> Resolved:
 
 def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
     run = store.get(Run, Oid(str(found.run)))
-    started = store.ref(f"active/{run.id}/{name}")
-    oid = tree.lookup(store.tree, run.tasks, name) if run.tasks else started
+    oid: Json = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
+    if oid is None:  # it has ended, perhaps since it was read
+        tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
+        oid = tree.lookup(store.tree, tasks, name) if tasks else None
     if oid is None:
         raise NotFound(f"{found.text}: the task {name} has not started")
     return replace(found, oid=Oid(str(oid)), kind="taskrun", name=name)

@@ -110,7 +110,7 @@ def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
 def _deploy(store: Store, found: Resolved) -> Oid:
     whole = Resolved(text=found.text, oid=found.oid, kind=found.kind, workflow=found.workflow,
                      deploy=found.deploy, snapshot=found.snapshot)  # fmt: skip
-    return deploy_of(store, whole, found.workflow).oid
+    return deploy_of(store, whole).oid
 
 
 def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> list[_Wanted]:

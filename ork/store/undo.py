@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,7 +68,8 @@ class _Past:
 
     def __init__(self, backend: Backend, refs: Mapping[str, Oid]) -> None:
         self._backend = backend
-        self._refs = dict(sorted(refs.items()))
+        self._refs = refs
+        self._names = sorted(refs)
         self.get = backend.get
         self.oids = backend.oids
         self.close = backend.close
@@ -82,9 +84,14 @@ class _Past:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         now = (item for item in self._backend.refs(prefix, newest_first=newest_first, below=below)
                if not _is_past(item[0]))  # fmt: skip
-        names = reversed(self._refs) if newest_first else iter(self._refs)
-        then = ((name, self._refs[name]) for name in names
-                if name.startswith(prefix) and (below is None or name < below))  # fmt: skip
+        # Found by halving: `Store.folders` asks for each folder of many.
+        start = bisect_left(self._names, prefix)
+        end = bisect_right(self._names, prefix, key=lambda name: name[: len(prefix)])
+        if below is not None:
+            end = min(end, bisect_left(self._names, below))
+        places = range(start, end)
+        names = (self._names[at] for at in (reversed(places) if newest_first else places))
+        then = ((name, self._refs[name]) for name in names)
         return merge(then, now, key=itemgetter(0), reverse=newest_first)
 
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
+from pathlib import Path
 
+from ork.core import tree
+from ork.core.objects import Deploy, Snapshot
 from ork.errors import NotFound
 from ork.store.oplog import head_moves
 from ork.store.store import PREFIX_DIGITS_MIN, Store
@@ -14,7 +18,7 @@ _NEAR_MAX = 10_000  # names that are looked at
 def unknown(store: Store, name: str) -> NotFound:
     """Return the error for a name that is no workflow and no object, with what is near."""
     if name.endswith((".yaml", ".yml", ".json")):
-        return NotFound(f"no file and no workflow named {name!r}")
+        return _file(store, name)
     if next(iter(store.refs(f"numbers/{name}/")), None):
         why = "was never deployed; its runs are unattached"
         if next(head_moves(store, name), None):
@@ -29,10 +33,36 @@ def unknown(store: Store, name: str) -> NotFound:
     if not names:
         return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",
                         hint="`ork deploy FILE` deploys one")  # fmt: skip
-    hint = near(name, names) or "`ork status` lists the deployed ones"
+    hint = _as_part(store, name, names) or near(name, names) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
     return NotFound(message, hint=hint)
+
+
+def _file(store: Store, name: str) -> NotFound:
+    """Return the error for the path of a file where a workflow is wanted, with the name of that."""
+    path = Path(name)
+    if not path.exists():
+        return NotFound(f"no file and no workflow named {name!r}")
+    of_it = [
+        workflow
+        for workflow, oid in islice(store.refs("workflows/"), _NEAR_MAX)
+        if store.project / str(store.get(Deploy, oid).source["path"]) == path.absolute()
+    ]
+    hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
+    return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)
+
+
+def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
+    """Return how a task or code file is written, where the only workflow has one of this name."""
+    if len(workflows) != 1:
+        return None
+    deploy = store.ref(f"workflows/{workflows[0]}")
+    snapshot = store.get(Snapshot, store.get(Deploy, deploy).snapshot) if deploy else None
+    if snapshot and any(tree.lookup(store.tree, top, name) is not None
+                        for top in (snapshot.tasks, snapshot.files)):  # fmt: skip
+        return f"a part of a workflow is written {workflows[0]}:{name}"
+    return None
 
 
 def near(name: str, names: list[str]) -> str | None:

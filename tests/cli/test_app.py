@@ -70,6 +70,20 @@ def test_a_wrong_option_or_argument(ork, argv, word):
     assert hint.startswith("hint: `ork ")
 
 
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["log", "--at-op", "@{1}"], "`ork --at-op ... log`"),
+        (["log", "--no-pager"], "`ork --no-pager log`"),
+        (["runs", "-C", "folder"], "`ork -C ... runs`"),
+    ],
+)
+def test_an_option_of_ork_itself_behind_a_command_is_told_its_place(ork, argv, shown):
+    result = ork(*argv)
+    assert (result.code, result.out) == (2, "")
+    assert f"hint: it stands before the command: {shown}" in result.err
+
+
 def test_errors_as_json(ork):
     for argv in (["lgo", "--json"], ["log", "--json", "--nope"], ["log", "--json"]):
         result = ork(*argv)

@@ -64,6 +64,17 @@ def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     golden("bisect/found.json", masked(again.out))
 
 
+def test_an_end_of_another_workflow_is_refused(line) -> None:
+    ork = line(4, bad=3, ran=(1, 2, 3, 4))
+    ork.write("other.yaml", FLOW.replace("name: flow", "name: other"))
+    assert ork("run", "other.yaml").code == 1
+    done = ork("bisect", "flow", "--bad", "other#1")
+    assert (done.code, done.err) == (2, "error: other#1 is of other, not of flow\n")
+    snapshot = ork("rev-parse", "flow^{snapshot}").out.strip()
+    assert found(ork("bisect", "flow", "--bad", snapshot, "--json"))[0] == "Step 3"
+    assert ork("bisect", "--bad", "flow", "--json").code == 0
+
+
 def test_recorded_outcomes_are_enough(line) -> None:
     ork = line(4, bad=3, ran=(1, 2, 3, 4))
     before = ork("runs").out
@@ -111,6 +122,39 @@ def test_runs_with_other_parameters_do_not_count(line) -> None:
     ork = line(3, bad=2, ran=(1, 3))
     ork("run", "flow~1", "-i", "level=0")
     assert found(ork("bisect", "--json"))[0] == "Step 2"
+
+
+def test_the_parameters_of_the_newest_failed_run_count_where_others_did_not_fail(line) -> None:
+    """A parameter without a default, or one that each night gives anew, has no other runs."""
+    ork = line(4, bad=3)
+    for revision in ("flow~3", "flow"):
+        ork("run", revision, "-i", "level=7")
+    assert ork("run", "flow", "-i", "level=0").code == 0
+    done = ork("bisect", "--json")
+    assert found(done) == (
+        "Step 3",
+        ["good Step 1 recorded", "bad Step 4 recorded", "good Step 2 ran", "bad Step 3 ran"],
+    )
+    shown = json.loads(ork("show", "flow#4", "--json").out)["data"]
+    assert shown["params"] == {"level": 7}
+
+
+def test_a_good_run_with_other_parameters_is_named_but_not_taken(line) -> None:
+    ork = line(3, bad=2)
+    assert ork("run", "flow~2", "-i", "level=5").code == 0
+    assert ork("run", "flow", "-i", "level=7").code == 1
+    done = ork("bisect", "flow")
+    assert (done.code, done.out) == (3, "")
+    assert "was good with the parameters of flow#2 before it was bad" in done.err
+    assert "--good flow#1" in done.err
+    assert found(ork("bisect", "flow", "--good", "flow#1", "--json"))[0] == "Step 2"
+
+
+def test_one_deploy_alone_cannot_have_broken_anything(line) -> None:
+    ork = line(1, bad=1, ran=(1,))
+    done = ork("bisect")
+    assert (done.code, done.out) == (3, "")
+    assert "flow has only one deploy" in done.err
 
 
 def test_a_command_judges_each_run(line, golden) -> None:

@@ -67,6 +67,16 @@ def test_in_a_terminal_lines_fit(moved, terminal):
     assert "ago" in terminal("blame", "etl:tasks/pull.py")
 
 
+def test_in_a_terminal_author_and_date_stand_once_for_lines_of_one_deploy(moved, terminal):
+    def leads(lines):
+        return [line.rpartition(str(at))[0].split() for at, line in enumerate(lines, 1)]
+
+    shown = leads(terminal("--color", "never", "blame", "etl:").splitlines()[:4])
+    assert ["ago" in words for words in shown] == [True, False, True, True]
+    assert len(shown[1]) == 1
+    assert moved("blame", "etl:").out.count("Ada Lovelace") > 2
+
+
 def test_texts_of_the_store_cannot_paint(moved):
     moved.write("tasks/pull.py", "def extract():\n    return {'rows': '\x1b[31m\u202e'}\n")
     moved.environ["ORK_AUTHOR_NAME"] = "\u202eeve\x1b[2J"

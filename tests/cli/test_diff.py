@@ -163,9 +163,25 @@ def test_the_json_has_both_ends(history):
     assert document["data"]["new"]["workflow"] == "etl"
 
 
+def test_one_part_may_stand_behind_a_revision_as_for_log(history):
+    """Otherwise what `ork log`, `ork show` and `ork blame` take would be an error here."""
+    whole = history("diff", "etl~2", "etl", "--", "extract")
+    assert whole.out
+    for words in (
+        ["etl~2:extract", "etl:extract"],
+        ["etl~2..etl:extract"],
+        ["etl~2", "etl:extract"],
+    ):
+        assert history("diff", *words) == whole
+    by_path = history("diff", "etl~2..etl", "--", "tasks/etl.py")
+    assert history("diff", "etl~2..etl:tasks/etl.py") == by_path
+
+
 def test_what_cannot_be_compared(history):
     assert history("diff", "a", "b", "c").code == 2
-    assert history("diff", "etl:load", "etl~1:load").code == 3
+    assert history("diff", "etl:load", "etl~1:extract").code == 2
+    assert history("diff", "etl:lod", "etl~1").code == 3
+    assert history("diff", "etl:", "etl~1:").code == 3
     assert history("diff", "etl", "nowhere").code == 3
     (history.folder / "etl.yaml").unlink()
     result = history("diff", "etl")

@@ -29,6 +29,26 @@ def test_operations_newest_first(moved, golden):
     assert moved("ops", "-n", "1").out == "".join(result.out.splitlines(keepends=True)[:2])
 
 
+def test_a_move_between_deploys_of_one_snapshot_says_what_changed(history, edit):
+    edit("etl.yaml", "@daily", "@hourly")
+    assert history("deploy", "etl.yaml").code == 0
+    snapshot = history("log", "-n", "1", "--oneline").out.split()[0]
+    assert history("ops", "-n", "1").out.splitlines()[1].split("  ")[-1] == (
+        f"{snapshot} (schedule changed)"
+    )
+    assert f"{snapshot} (schedule changed)" in history("undo").out
+    history("tag", "prod", "@{1}")
+    history("tag", "-f", "prod", "@{1}")
+
+
+def test_a_long_command_fits_a_terminal_and_is_whole_elsewhere(history, terminal):
+    words = "It " + "really " * 20 + "is"
+    history("rollback", "etl", "~1", "-m", words)
+    lines = terminal("--color", "never", "ops", "-n", "1").splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert words in history("ops", "-n", "1").out
+
+
 def test_operations_as_json(moved, golden):
     golden("ops/two.json", moved("ops", "-n", "2", "--json").out)
 

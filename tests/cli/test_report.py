@@ -65,6 +65,19 @@ def test_a_run_that_failed(reworked):
     assert page.counts["rect"] > 10
 
 
+def test_a_traceback_that_is_in_the_error_and_in_the_log_is_shown_once(ork):
+    flow = "name: sum\ntasks: {a: {executor: python, file: a.py}}\n"
+    ork.write("sum.yaml", flow)
+    ork.write("a.py", "def main():\n    raise ValueError('none')\n")
+    assert ork("run", "sum.yaml").code == 1
+    page = ork("report", "sum#1", "-o", "-").out
+    assert page.count("Traceback (most recent call last)") == 1
+    assert "the end of its log" not in page
+    ork.write("a.py", "def main():\n    print('begun')\n    raise ValueError('none')\n")
+    assert ork("run", "sum.yaml").code == 1
+    assert "the end of its log" in ork("report", "sum#2", "-o", "-").out
+
+
 def test_a_run_that_succeeded_says_nothing_of_failures(reworked):
     page = page_of(reworked, "etl#1")
     assert "succeeded" in page.text and '"rows": 3' in page.text

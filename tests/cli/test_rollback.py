@@ -59,6 +59,13 @@ def test_what_cannot_be_gone_back_to(history, golden, name, argv, code):
     golden(f"rollback/{name}.txt", result.err)
 
 
+def test_one_deploy_alone_has_nothing_to_go_back_to(etl):
+    etl("deploy", "etl.yaml")
+    result = etl("rollback", "etl")
+    assert (result.code, result.out) == (3, "")
+    assert result.err == "error: etl has only one deploy: there is nothing to go back to\n"
+
+
 def test_a_rollback_and_a_restore_leave_nothing_changed(ran):
     assert ran("rollback", "etl").code == 0
     assert ran("status").out.startswith("modified")

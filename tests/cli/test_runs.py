@@ -41,14 +41,14 @@ def test_an_unknown_state_or_workflow(ran):
 def test_no_runs(etl):
     etl("deploy", "etl.yaml")
     result = etl("runs", "etl")
-    assert (result.code, result.out) == (0, "")
+    assert (result.code, result.out, result.err) == (0, "", "no runs\n")
     assert json.loads(etl("runs", "--json").out)["data"] == []
 
 
 def listed(ork, *words):
     """Return the names of the runs that a command lists, which must succeed."""
     result = ork("runs", *words)
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, "" if result.out else "no runs\n")
     return [line.split()[1] for line in result.out.splitlines()]
 
 

@@ -91,6 +91,15 @@ def test_what_is_not_there(history, revision, message):
     assert message in result.err
 
 
+def test_a_file_where_a_workflow_is_wanted_names_its_workflow(history):
+    for words in (["log", "etl.yaml"], ["blame", "etl.yaml"], ["tag", "v1", "etl.yaml"]):
+        result = history(*words)
+        assert (result.code, result.out) == (3, "")
+        assert result.err.splitlines()[1] == "hint: it is the file of etl"
+    history.write("new.yaml", "name: new\ntasks: {a: {executor: process, command: ls}}\n")
+    assert "`ork deploy new.yaml` makes one" in history("log", "new.yaml").err
+
+
 def test_damage_is_noticed(history, damage):
     damage(hash_bytes(b"ork1 blob\n" + (history.folder / "load.sh").read_bytes()))
     result = history("show", "etl:load.sh")

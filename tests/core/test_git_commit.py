@@ -89,6 +89,10 @@ def test_authors_as_git_takes_them(author, expected):
     assert ident(author) == expected
 
 
+def test_an_author_of_many_blanks_costs_no_more_than_its_length():
+    assert ident(" " * 300_000) == ident("\n" + " " * 300_000 + "<") == "unknown <>"
+
+
 def test_a_plain_deploy_has_only_the_trailers_that_say_what_it_is():
     lines = message_of(OID, deploy()).decode().splitlines()
     assert [line.partition(":")[0] for line in lines] == [

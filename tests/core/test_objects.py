@@ -58,6 +58,11 @@ def tuples(strategy):
     return st.lists(strategy, max_size=3).map(tuple)
 
 
+types = st.recursive(
+    st.sampled_from(shapes.SCALARS),
+    lambda inner: inner.map(lambda one: [one]) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
 bindings = st.fixed_dictionaries({"const": values}) | st.fixed_dictionaries({"ref": texts})
 variables = texts | st.fixed_dictionaries({"secret": texts})
 tasks = st.builds(
@@ -68,8 +73,8 @@ tasks = st.builds(
     command=maybe(texts | tuples(texts)),
     function=maybe(texts),
     depends_on=tuples(names),
-    input_type=values,
-    output_type=values,
+    input_type=maybe(types),
+    output_type=maybe(types),
     inputs=st.dictionaries(texts, bindings, max_size=3),
     env=st.dictionaries(texts, variables, max_size=3),
     timeout=seconds,
@@ -279,6 +284,12 @@ def test_whatever_a_field_holds_the_object_is_read_back_exactly_or_is_corrupt(ki
         ("task", "command", ["a", 1]),
         ("task", "depends_on", "extract"),
         ("task", "depends_on", ["../extract"]),
+        ("task", "input_type", []),
+        ("task", "input_type", ["int", "str"]),
+        ("task", "input_type", {"a": {"b": "text"}}),
+        ("task", "output_type", 5),
+        ("task", "output_type", True),
+        ("task", "output_type", [None]),
         ("task", "inputs", {"a": 1}),
         ("task", "inputs", {"a": {}}),
         ("task", "inputs", {"a": {"ref": 1}}),
@@ -296,6 +307,7 @@ def test_whatever_a_field_holds_the_object_is_read_back_exactly_or_is_corrupt(ki
         ("snapshot", "tasks", "a" * 63),
         ("snapshot", "files", None),
         ("snapshot", "task_count", -1),
+        ("snapshot", "params", {"a": {"type": ["text"], "required": True, "default": None}}),
         ("deploy", "workflow", "a b"),
         ("deploy", "workflow", ""),
         ("deploy", "workflow", "x" * 129),

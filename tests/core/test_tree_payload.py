@@ -51,7 +51,7 @@ def test_bytes_that_are_changed_anywhere_are_read_alike_or_left_to_the_long_way(
         ("", "0"), (f'[1,"{OID}"]', "-0"), (f'[01,"{OID}"]', "0"), (f'[-1,"{OID}"]', "0"),
         (f'[256,"{OID}"]', "0"), (f'[1,"{OID.upper()}"]', "0"), (f'[1,"{OID[:-2]} a"]', "0"),
         (f'[1,"{OID[:-1]}"]', "0"), (f'[1,"é{OID[1:]}"]', "0"), (f'[1,"{OID}"]', "1_0"),
-        (f'[2,"{OID}"],[1,"{OID}"]', "0"), (f'[1,"{OID}"]', "0}"), (f'[1,"{OID}"]', "900"),
+        (f'[2,"{OID}"],[1,"{OID}"]', "0"), (f'[1,"{OID}"]', "0}"), (f'[1,"{OID}"]', "32"),
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_node_is_left_to_the_long_way(children, depth):
@@ -62,3 +62,9 @@ def test_any_order_of_children_but_the_rising_one_is_refused():
     value = {"children": [[2, OID], [1, OID]], "depth": 0}
     assert long_way(json.dumps(value, separators=(",", ":")).encode()) is None
     assert long_way(canonical.encode({"children": [], "depth": 0})) is None
+
+
+def test_no_node_is_deeper_than_a_hash_is_long():
+    children = [[1, OID]]
+    assert long_way(canonical.encode({"children": children, "depth": 31})) is not None
+    assert long_way(canonical.encode({"children": children, "depth": 32})) is None

@@ -8,26 +8,7 @@ from hypothesis import strategies as st
 
 from ork.core import canonical
 from ork.core.canonical import Json
-from ork.core.types import SCALARS, assignable, check_type, convert, describe
-
-
-@pytest.mark.parametrize("expression", [*SCALARS, ["int"], {}, {"a": {"b": ["date"]}}])
-def test_a_type_has_no_complaint(expression: Json) -> None:
-    assert check_type(expression) == []
-
-
-@pytest.mark.parametrize(
-    ("expression", "message"),
-    [
-        ("any", 'unknown type str "any"'),
-        (None, "unknown type null"),
-        ([], "a list type has exactly one element, as in `[int]`"),
-        (["int", "str"], "a list type has exactly one element, as in `[int]`"),
-        ({"a": {"b": "text"}}, 'a.b: unknown type str "text"'),
-    ],
-)
-def test_what_is_no_type_is_said(expression: Json, message: str) -> None:
-    assert [str(m) for m in check_type(expression)] == [message]
+from ork.core.types import assignable, convert, describe
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from typing import Any
 from ork.core.canonical import Oid
 from ork.core.objects import Deploy, Operation, Run, Snapshot, TaskRun, Tree
 from ork.store import place
-from ork.store.resolve import find_run, task_runs
+from ork.store.contents import task_runs
+from ork.store.resolve import run_of_number
 from ork.store.store import Store
 
 SECONDS_MAX = 30  # nothing here takes a second on an idle machine
@@ -81,7 +82,7 @@ class Project:
         """Return a run as it is recorded, and its task runs."""
         store = self.open()
         try:
-            _, run = find_run(store, "flow", number)
+            _, run = run_of_number(store, "flow", number)
             return run, task_runs(store, run)
         finally:
             store.close()

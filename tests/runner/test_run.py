@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ import ork as api
 from ork.backends.base import Moves
 from ork.backends.memory import Memory
 from ork.core.canonical import Oid
-from ork.core.objects import Run, TaskRun
+from ork.core.objects import Deploy, Run, TaskRun
 from ork.runner.api import Caller, Options, start
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.run import Control
-from ork.store.contents import RunDetails
+from ork.store.contents import RunDetails, task_runs
 from ork.store.load import check
-from ork.store.resolve import find_run, task_runs
+from ork.store.resolve import run_of_number
 from ork.store.store import Store
 
 
@@ -54,7 +55,7 @@ class Project:
         return last
 
     def states(self, number: int = 1) -> dict[str, str]:
-        _, run = find_run(self.store, "flow", number)
+        _, run = run_of_number(self.store, "flow", number)
         return {name: taskrun.state for name, taskrun in task_runs(self.store, run).items()}
 
     def output(self, task: str, number: int = 1) -> object:
@@ -104,7 +105,7 @@ def test_the_pin_is_durable_before_the_first_task_starts(project: Project) -> No
     events = iter(api.run(project.store, project.folder / "flow.yaml"))
     first = next(events)
     assert isinstance(first, RunStarted)
-    _, pinned = find_run(project.store, "flow", 1)
+    _, pinned = run_of_number(project.store, "flow", 1)
     assert pinned.state == "running"
     assert pinned.snapshot == api.resolve(project.store, "flow").snapshot
     assert not (project.folder / ".ork" / "logs" / "flow").exists()
@@ -117,7 +118,7 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
     told = 0
     for event in api.run(project.store, project.folder / "flow.yaml"):
         if isinstance(event, TaskFinished):
-            _, run = find_run(project.store, "flow", 1)
+            _, run = run_of_number(project.store, "flow", 1)
             assert task_runs(project.store, run)[event.task] == event.taskrun
             told += 1
     assert told == 2
@@ -212,7 +213,7 @@ def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> 
     expected = {"bad": "failed", "after": "upstream_failed", "later": "upstream_failed",
                 "aside": "success"}  # fmt: skip
     assert project.states() == expected
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     states = task_runs(project.store, run)
     assert states["after"].reason == "bad did not succeed"
     assert states["bad"].attempts[0].exit == 3
@@ -232,7 +233,7 @@ def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
                            ", retries: 2"))  # fmt: skip
     events = list(api.run(project.store, project.folder / "flow.yaml"))
     assert [e.attempt for e in events if isinstance(e, TaskRetried)] == [1, 2]
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     taskrun = task_runs(project.store, run)["flaky"]
     assert [a.state for a in taskrun.attempts] == ["failed", "failed", "success"]
     logs = project.folder / ".ork" / "logs"
@@ -244,7 +245,7 @@ def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
 def test_a_retry_waits_for_its_delay(project: Project) -> None:
     project.workflow(shell("flaky", 'test "$ORK_ATTEMPT" = 2', ", retries: 1, retry_delay: 0.3"))
     project.run()
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     first, second = task_runs(project.store, run)["flaky"].attempts
     assert (second.started - first.started).total_seconds() >= 0.3
 
@@ -253,7 +254,7 @@ def test_an_output_of_the_wrong_type_is_a_failure(project: Project) -> None:
     project.write("code.py", 'def main():\n    return {"rows": "three"}\n')
     project.workflow(python("one", more=", output_type: {rows: int}"))
     assert project.run().run.state == "failed"
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     reason = task_runs(project.store, run)["one"].reason
     assert reason is not None
     assert "rows" in reason
@@ -272,7 +273,7 @@ def test_a_missing_field_of_an_undeclared_output_is_a_failure(project: Project) 
     """)
     project.run()
     assert project.states() == {"one": "success", "two": "failed"}
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     assert "no field 'n'" in str(task_runs(project.store, run)["two"].reason)
 
 
@@ -362,7 +363,7 @@ def test_equal_outputs_are_stored_once_and_runs_compare_by_hash(project: Project
     project.workflow(python("one"))
     project.run()
     project.run("flow")
-    outputs = {task_runs(project.store, find_run(project.store, "flow", n)[1])["one"].output
+    outputs = {task_runs(project.store, run_of_number(project.store, "flow", n)[1])["one"].output
                for n in (1, 2)}  # fmt: skip
     assert len(outputs) == 1
 
@@ -385,7 +386,7 @@ def test_closing_the_events_stops_the_run(project: Project) -> None:
     assert isinstance(next(events), RunStarted)
     assert isinstance(next(events), TaskStarted)
     events.close()  # type: ignore[attr-defined]
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     assert run.state == "cancelled"
     assert project.states() == {"long": "cancelled"}
 
@@ -407,6 +408,15 @@ def test_max_parallel_bounds_what_runs_at_once(project: Project) -> None:
     assert events[0].slots == 1
 
 
+def test_a_bound_of_nothing_in_a_store_does_not_make_a_run_wait_for_ever(project: Project) -> None:
+    deployed = api.deploy(project.store, project.workflow(shell("a", "true")))
+    deploy = project.store.get(Deploy, deployed.deploy)
+    with project.store.transaction() as tx:
+        odd = tx.add(replace(deploy, settings={"max_parallel": 0}))
+        tx.move("workflows/flow", old=deployed.deploy, new=odd)
+    assert project.run("flow", options=Options(timeout_s=20)).run.state == "success"
+
+
 def test_nothing_private_is_left_after_a_run(project: Project) -> None:
     project.workflow(shell("one", "true"))
     project.run()
@@ -424,7 +434,7 @@ def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
 
     project.workflow(shell("one", "true"))
     project.run()
-    _, first = find_run(project.store, "flow", 1)
+    _, first = run_of_number(project.store, "flow", 1)
     pin = Run(
         id="", workflow="flow", number=0, snapshot=first.snapshot, deploy=first.deploy,
         state="running", trigger="run", author="a", host="h", environment=first.environment,
@@ -493,7 +503,7 @@ def test_a_living_run_is_not_settled(project: Project) -> None:
     wait_for((project.folder / "here").exists)
     subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True,
                    capture_output=True)  # fmt: skip
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     assert run.state == "running"
     project.write("stop", "")
     assert child.wait() == 0
@@ -549,7 +559,7 @@ def test_two_runs_at_the_same_time_get_different_numbers(project: Project) -> No
 def test_a_task_run_reads_back(project: Project) -> None:
     project.workflow(shell("one", "exit 7"))
     project.run()
-    _, run = find_run(project.store, "flow", 1)
+    _, run = run_of_number(project.store, "flow", 1)
     taskrun = task_runs(project.store, run)["one"]
     assert isinstance(taskrun, TaskRun)
     assert taskrun.attempts[0].log == f"flow/{run.id}/one.1.log"

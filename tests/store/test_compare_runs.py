@@ -13,7 +13,8 @@ from ork.errors import NotFound
 from ork.runner.api import Options
 from ork.runner.select import Selection
 from ork.store.compare_runs import diff_runs, environment_changes, last_failure, last_good
-from ork.store.resolve import find_run, resolve, task_runs
+from ork.store.contents import task_runs
+from ork.store.resolve import resolve, run_of_number
 from tests.store.conftest import NOON
 
 ETL = """\
@@ -170,12 +171,13 @@ def test_a_part_of_a_workflow_is_compared_as_far_as_it_ran(flow):
 def test_a_run_that_goes_on_is_compared_as_far_as_it_is(flow):
     run(flow)
     second = run(flow)
-    oid, _ = find_run(flow, "etl", 2)
+    oid, _ = run_of_number(flow, "etl", 2)
     states = task_runs(flow, second)
     with flow.transaction() as tx:
         pin = tx.add(replace(second, state="running", ended=None, seconds=None, tasks=None))
         failed = tx.add(replace(states["extract"], state="failed", output=None, reason="boom"))
         tx.move(f"runs/etl/{second.id}", old=oid, new=pin)
+        tx.move(f"active/{second.id}/.run", old=None, new=pin)
         tx.move(f"active/{second.id}/extract", old=None, new=failed)
     found = compared(flow, "etl#1", "etl#2")
     same = "extract - same definition, code and inputs; it failed: boom"

@@ -316,6 +316,12 @@ def test_a_folder_of_a_repository_can_be_named(target, repo):
         load(target, repo, "../etl.yaml")
 
 
+def test_a_folder_whose_name_begins_with_dots_is_inside(target, repo):
+    repo.commit("First", {"..flows/etl.yaml": FLOW, "..flows/run.sh": ""})
+    load(target, repo, "..flows/etl.yaml")
+    assert deploys(target)[0].source["path"] == "..flows/etl.yaml"
+
+
 def test_in_a_repository_around_the_project_paths_are_relative_to_that(target, tmp_path):
     repo = Repository(tmp_path)
     repo.write("project/flows/etl.yaml", FLOW)
@@ -334,7 +340,7 @@ def test_another_branch_or_commit_can_be_named(target, repo):
     load(target, repo)
     assert load(target, repo, branch="side").workflows[0].added[0].message == "Side"
     assert load(Store(Memory()), repo, branch=first[:8]).commit == first
-    for wrong in ("nowhere", "--all", "HEAD:etl.yaml", "a\0b"):
+    for wrong in ("nowhere", "--all", "^main", "HEAD:etl.yaml", "a\0b"):
         with pytest.raises(NotFound) as error:
             load(target, repo, branch=wrong)
         assert "main, side" in error.value.hint

@@ -47,6 +47,14 @@ def test_from_a_revision_or_between_two(etl):
     assert [deploy.message[:2] for _, deploy in found] == ["n5"]
 
 
+def test_a_snapshot_as_an_end_is_that_of_the_workflow_at_the_other_end(etl, keep):
+    second = deploys_between(etl, "etl~4", "etl~3", now=NOW)
+    snapshot = next(second)[1].snapshot
+    keep(text(2, "abc"), path="abc.yaml", hours=50)
+    assert messages(etl, f"{snapshot}..etl") == ["n5", "n4", "n3"]
+    assert messages(etl, f"etl~4..{snapshot}") == ["n2"]
+
+
 def test_an_open_range_ends_with_the_same_workflow(etl, keep):
     keep(text(1, "other"), path="other.yaml", message="o1", hours=9)
     assert messages(etl, "etl~3..") == ["n5", "n4", "n3"]

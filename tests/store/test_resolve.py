@@ -11,8 +11,8 @@ from ork.core import tree
 from ork.core.canonical import Oid, hash_bytes
 from ork.core.objects import Blob, Deploy, Run, Snapshot, TaskRun, encode_object
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, UsageError
-from ork.store.contents import find_run
-from ork.store.resolve import deploy_of, history, resolve, snapshot_of, task_runs
+from ork.store.contents import find_run, task_runs
+from ork.store.resolve import deploy_of, history, resolve, snapshot_of
 from tests.store.conftest import ADA, NOON, stamp
 
 TEXT = """\
@@ -49,6 +49,7 @@ def add_run(store, number, deploy, *, ended=True):
             tx.move(f"active/{pin.id}/extract", old=None, new=states["extract"])
         tx.move(f"runs/etl/{pin.id}", old=None, new=newest)
         tx.move(f"numbers/etl/{number:010d}", old=None, new=first)
+        tx.move(f"ran/{snapshot}/etl/{pin.id}", old=None, new=first)
     return newest
 
 
@@ -161,6 +162,27 @@ def test_a_run_that_goes_on(etl):
         etl.resolve("etl#3:load")
 
 
+def test_a_run_that_ends_while_it_is_looked_at(etl):
+    going = add_run(etl.store, 3, etl.deploys[3], ended=False)
+    run = etl.store.get(Run, going)
+    snapshot = etl.store.get(Snapshot, run.snapshot)
+    tasks = tree.entries(etl.store.tree, snapshot.tasks)
+    with etl.store.transaction() as tx:
+        root, trees = tree.build({n: tx.add(TaskRun(task=t, state="failed"))
+                                  for n, t in tasks.items()})  # fmt: skip
+        tx.add_all(trees)
+        ended = tx.add(replace(run, tasks=root, state="failed"))
+        tx.move(f"runs/etl/{run.id}", old=going, new=ended)
+        tx.move(f"active/{run.id}/.run", old=going, new=None)
+        started = etl.store.ref(f"active/{run.id}/extract")
+        tx.move(f"active/{run.id}/extract", old=started, new=None)
+    assert {name: t.state for name, t in task_runs(etl.store, run).items()} == {
+        "extract": "failed", "load": "failed"
+    }  # fmt: skip
+    found = etl.resolve(f"{going}:extract")
+    assert etl.store.get(TaskRun, found.oid).state == "failed"
+
+
 def test_a_file_that_is_not_deployed(etl, monkeypatch):
     monkeypatch.chdir(etl.folder)
     (etl.folder / "new.yaml").write_text(version(9).replace("etl", "new"))
@@ -178,6 +200,25 @@ def test_the_newest_deploy_of_a_snapshot_is_meant(etl, keep):
     again = keep(version(1), hours=200)
     assert again.snapshot == etl.snapshots[0]
     assert etl.resolve(f"{again.snapshot}^{{deploy}}").oid == again.deploy
+
+
+def test_of_a_snapshot_in_several_workflows_the_newest_deploy_is_meant(etl, keep):
+    snapshot = f"{etl.snapshots[3]}^{{deploy}}"
+    before = keep(version(4).replace("etl", "abc", 1), path="abc.yaml", hours=1)
+    assert before.snapshot == etl.snapshots[3]
+    assert etl.resolve(snapshot).oid == etl.deploys[3]
+    after = keep(version(4).replace("etl", "zebra", 1), path="zebra.yaml", hours=300)
+    assert etl.resolve(snapshot).oid == after.deploy
+    assert deploy_of(etl.store, etl.resolve(etl.snapshots[3]), "abc").oid == before.deploy
+
+
+def test_the_deploy_of_a_run_that_had_none_is_of_its_own_workflow(etl, keep):
+    keep(version(4).replace("etl", "abc", 1), path="abc.yaml", hours=300)
+    run = etl.store.get(Run, etl.runs[1])
+    with etl.store.transaction() as tx:
+        oid = tx.add(replace(run, deploy=None))
+        tx.move("runs/etl/" + run.id, old=etl.runs[1], new=oid)
+    assert etl.resolve("etl#2^{deploy}").oid == etl.deploys[3]
 
 
 def test_a_workflow_comes_before_an_object(etl, keep):
@@ -233,6 +274,7 @@ def test_hints(etl):
     for text, hint in {
         "elt": "did you mean etl?", "etl~4": "`ork log etl`", "etl#9": "the newest is etl#2",
         "etl@v2": "its tags: v1", "etl:lod": "did you mean load", "abc": "at least 4 digits",
+        "load": "is written etl:load",
     }.items():  # fmt: skip
         with pytest.raises(NotFound) as caught:
             etl.resolve(text)

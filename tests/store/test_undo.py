@@ -210,6 +210,13 @@ def test_the_store_as_it_was_at_each_operation(etl):
         assert listed == sorted(listed)
         assert list(then.backend.refs(newest_first=True)) == listed[::-1]
         assert list(then.backend.refs(below="tags/")) == [i for i in listed if i[0] < "tags/"]
+        for prefix, below in (("tags/etl/", None), ("tags/", "tags/etl/v2"), ("w", "workflows/f"),
+                              ("workflows/", "tags/"), ("t", "zzz"), ("none/", None)):  # fmt: skip
+            wanted = [one for one in listed if one[0].startswith(prefix)
+                      and (below is None or one[0] < below)]  # fmt: skip
+            assert list(then.backend.refs(prefix, below=below)) == wanted
+            found = then.backend.refs(prefix, below=below, newest_first=True)
+            assert list(found) == wanted[::-1]
         others = {name: oid for name, oid in now.items() if not name.startswith((*RECORDED, "ops"))}
         assert others.items() <= dict(listed).items()
         assert len(list(operations(then))) == len(etl.states) - number

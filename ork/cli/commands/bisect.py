@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 
 def command(
     ctx: typer.Context,
-    workflow: Annotated[str, typer.Argument(help="The only workflow when left out.")] = "@",
+    workflow: Annotated[
+        str, typer.Argument(help="A workflow; the only one there is when left out.")
+    ] = "@",
     good: Annotated[
-        str | None, typer.Option("--good", help="A deploy or run that was good.")
+        str | None, typer.Option("--good", metavar="REV", help="A deploy or run that was good.")
     ] = None,
-    bad: Annotated[str | None, typer.Option("--bad", help="A later one that was bad.")] = None,
+    bad: Annotated[
+        str | None, typer.Option("--bad", metavar="REV", help="A later one that was bad.")
+    ] = None,
     cmd: Annotated[
         str | None,
-        typer.Option("--cmd", help="A shell command that judges: exit 0 good, 125 skip, else bad."),
+        typer.Option(
+            "--cmd",
+            metavar="COMMAND",
+            help="A shell command that judges: exit 0 good, 125 skip, else bad.",
+        ),
     ] = None,
     jobs: shared.Jobs = None,
     inputs: shared.Inputs = None,
@@ -34,7 +42,9 @@ def command(
 
     Takes the outcomes of recorded runs first, and runs only what is missing between the last good
     deploy and the bad one: each deploy with its own code, with the parameters of the run that was
-    named. Without --good and --bad, the newest turn from good to bad in the recorded runs is meant.
+    named. Without --good and --bad, the newest turn from good to bad in the recorded runs is meant:
+    of those with the parameters that a run now would have or, if none of them failed, of those with
+    the parameters of the newest failed run.
 
     --cmd judges each run instead of its success; it finds the run in $ORK_RUN, such as etl#57, so
     it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is skipped.
@@ -45,19 +55,24 @@ def command(
     \b
     Example:
         ork bisect etl --good etl~4 --bad etl
+        ork bisect etl --good etl~4 --bad etl --cmd 'ork outputs $ORK_RUN | grep -q rows'
     """
     from ork.cli.running import stop_on_signals
-    from ork.cli.views.bisect import bisected_view, next_lines, step_line
+    from ork.cli.views.bisect import bisected_view, next_lines, step_line, stopped_line
     from ork.runner.bisect import Bisected, bisect
 
     session: Session = ctx.obj
     store = session.store
     with stop_on_signals() as control:
         question = _question(session, control, cmd, jobs, inputs, timeout)
-        for step in bisect(store, workflow, good=good, bad=bad, question=question):
-            if isinstance(step, Bisected):
-                break
-            session.say(step_line(step, store))
+        try:
+            for step in bisect(store, workflow, good=good, bad=bad, question=question):
+                if isinstance(step, Bisected):
+                    break
+                session.say(step_line(step, store, judged=cmd is not None))
+        except KeyboardInterrupt:
+            session.say(stopped_line())
+            raise
     assert isinstance(step, Bisected)
     if as_json:
         session.print_json("bisect", step)

@@ -47,8 +47,9 @@ def command(
     """Show what changed between two revisions, and which tasks can therefore give other results.
 
     A revision is a workflow, etl~1, a tag etl@v1, a run etl#57, an oid, or a file that need not be
-    deployed, file:PATH. One workflow alone means: what a deploy of its file would change. Two runs
-    are compared as runs; `etl#56^{snapshot}` means only what that run executed.
+    deployed, file:PATH; with :TASK or :PATH only this part is compared. One workflow alone means:
+    what a deploy of its file would change. Two runs are compared as runs; `etl#56^{snapshot}` means
+    only what that run executed.
 
     \b
     Exit codes: 0, or with --exit-code 1 when something differs.
@@ -56,7 +57,7 @@ def command(
     \b
     Example:
         ork diff etl~1 etl
-        ork diff etl~1 etl -- load
+        ork diff etl~1..etl:load
     """
     from ork.cli import diffing
 
@@ -66,7 +67,7 @@ def command(
 
         driver.show(session, words or [])
         return
-    revisions, names = diffing.split_words(session.argv, words or [])
+    revisions, names = diffing.split_parts(*diffing.split_words(session.argv, words or []))
     form = diffing.form(output_format, as_json=as_json, name_status=name_status, stat=stat)
     asked = diffing.Asked(names=names, form=form, patch=patch, word_diff=word_diff,
                           rename=not no_renames)  # fmt: skip

@@ -36,7 +36,7 @@ def command(
 
     What a task needs stands above it. Of a run, each task shows what became of it. Of a change,
     A..B, each shows whether it was added (+), removed (-), changed (~) or renamed (>), or can give
-    another result because of what changed before it (*); what cannot is o.
+    another result because of what changed before it (● or *); what cannot is ○ or o.
 
     \b
     Example:
@@ -79,8 +79,8 @@ def _graph(session: Session, revision: str) -> Graph:
     from ork.core.objects import Run
     from ork.core.revision import parse_range
     from ork.store.compare import as_revision
-    from ork.store.contents import definition
-    from ork.store.resolve import resolve, task_runs
+    from ork.store.contents import definition, task_runs
+    from ork.store.resolve import resolve
 
     revision = as_revision(revision)
     store = _store(session, revision)

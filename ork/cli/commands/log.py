@@ -24,7 +24,7 @@ def command(
             "all workflows when left out. After --, tasks and code files of interest.",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
     oneline: Annotated[bool, typer.Option("--oneline", help="One line per deploy.")] = False,
     stat: Annotated[bool, typer.Option("--stat", help="With a summary of each change.")] = False,
     patch: Annotated[bool, typer.Option("-p", "--patch", help="With the whole change.")] = False,

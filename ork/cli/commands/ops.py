@@ -11,7 +11,7 @@ from ork.cli.session import Session
 
 def command(
     ctx: typer.Context,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List every command that moved a head or a tag, newest first: when, who, and what moved.

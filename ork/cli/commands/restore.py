@@ -19,7 +19,12 @@ def command(
     code: Annotated[bool, typer.Option("--code", help="The code files as well.")] = False,
     to: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Another file, a folder/, or - ."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Another file, a folder with / at its end, or - for stdout.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite changes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

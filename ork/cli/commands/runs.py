@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -12,11 +13,17 @@ from ork.errors import UsageError
 
 def command(
     ctx: typer.Context,
-    workflow: Annotated[str | None, typer.Argument(help="All workflows when left out.")] = None,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most so many.")] = None,
+    workflow: Annotated[
+        str | None, typer.Argument(help="A workflow; all of them when left out.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", help="Only success, failed, cancelled, interrupted, running."),
+        typer.Option(
+            "--status",
+            metavar="STATE",
+            help="Only success, failed, cancelled, interrupted, running.",
+        ),
     ] = None,
     containing: Annotated[
         str | None,
@@ -61,5 +68,9 @@ def command(
     )  # fmt: skip
     if as_json:
         session.print_json("runs", list(found))
-    else:
-        session.print(runs_view(found, store, session), page=True)
+        return
+    first = next(found, None)
+    if first is None:
+        session.say(["no runs"])
+        return
+    session.print(runs_view(chain([first], found), store, session), page=True)

@@ -132,7 +132,7 @@ def _since_good(store: Store, oid: str, run: Run, now: datetime) -> Iterator[Htm
 
 def _logs(store: Store, run: Run, names: list[str]) -> dict[str, str]:
     """Return the last lines of the log of each of these tasks, of its last attempt."""
-    from ork.store.resolve import task_runs
+    from ork.store.contents import task_runs
 
     states = task_runs(store, run)
     logs = {}

@@ -20,7 +20,7 @@ OID_DIGITS = 12
 
 def short(oid: str) -> Html:
     """Return the begin of an oid, the whole of it to point at."""
-    return el("code", oid[:OID_DIGITS], title=oid)
+    return el("code", oid[:OID_DIGITS], class_="thin", title=oid)
 
 
 def ends_line(comparison: Comparison) -> Html:

@@ -84,7 +84,7 @@ def _failures(report: RunReport) -> Iterator[Html]:
         log = report.logs.get(name, "").rstrip("\n")
         parts.append(el("details", el("summary", title),
                         _lines("error", error) if error and error != taskrun.reason else None,
-                        _lines("the end of its log", log) if log else None,
+                        _lines("the end of its log", log) if log not in (error or "") else None,
                         open=len(failed) <= 5))  # fmt: skip
     if parts:
         yield section("What failed", parts, note=_clipped(len(failed)))

@@ -15,17 +15,27 @@ from ork.store.store import Store
 VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
 
 
-def step_line(step: Trial | Testing, store: Store) -> Line:
-    """Return one line: a verdict and what it rests on, or what runs now and how much is left."""
+def step_line(step: Trial | Testing, store: Store, *, judged: bool = False) -> Line:
+    """Return one line: a verdict and what it rests on, or what runs now and how much is left.
+
+    `judged` says that a command is asked, which may look at a run that there is already.
+    """
     name: Line = [(store.short(step.entry.snapshot), "oid"), "  ", _title(step.entry)]
     if isinstance(step, Testing):
-        left = f"{words.count(step.between, 'deploy')} left, about {words.count(step.left, 'run')}"
-        return [("run   ", "running"), *name, (f"  ({left})", "dim")]
+        what, noun = ("judge", "step") if judged else ("run", "run")
+        left = f"{words.count(step.between, 'deploy')} left, about {words.count(step.left, noun)}"
+        return [(f"{what:<6}", "running"), *name, (f"  ({left})", "dim")]
     run = f"{step.entry.workflow}#{step.run}" if step.run is not None else ""
-    how = {"given": f"given{run and ' as ' + run}", "recorded": f"recorded by {run}"}
+    by = "judged on" if judged else "recorded by"
+    how = {"given": f"given{run and ' as ' + run}", "recorded": f"{by} {run}"}
     reason = step.reason.partition("\n")[0]
     why = how.get(step.how, run + (": " if run and reason else "") + reason)
     return [(f"{step.verdict:<6}", VERDICT_STYLES[step.verdict]), *name, (f"  ({why})", "dim")]
+
+
+def stopped_line() -> Line:
+    """Return what is said of a search that was stopped."""
+    return ["stopped; the runs that ended are kept: the same command goes on from there"]
 
 
 def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
@@ -53,9 +63,11 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
 
 def next_lines(found: Bisected, store: Store) -> list[Line]:
     """Return the likely next command."""
-    if len(found.suspects) > 1:
-        return []
     good = store.get(Deploy, found.good).snapshot
+    if len(found.suspects) > 1:
+        bad = found.suspects[-1].deploy.snapshot
+        return [[("next: ", "hint"), f"`ork diff {store.short(good)} {store.short(bad)}` shows "
+                 "what they changed together"]]  # fmt: skip
     return [[("next: ", "hint"), f"`ork rollback {found.workflow} {store.short(good)}` brings "
              "the last good one back"]]  # fmt: skip
 

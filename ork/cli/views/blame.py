@@ -9,15 +9,21 @@ from itertools import groupby
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line
-from ork.cli.views.parts import CLIP_MIN, clip, quoted
+from ork.cli.views.parts import (
+    AUTHOR_COLUMNS_MIN,
+    CLIP_MIN,
+    author_room,
+    clip,
+    length,
+    person,
+    quoted,
+)
 from ork.core.canonical import Oid
 from ork.store.blame import Blame, BlamedLine, Part
 from ork.store.store import Store
 
 HEADINGS = {"task": "tasks", "setting": "settings", "param": "params", "file": "files"}
-AUTHOR_CHARS_MAX = 20
 NAME_CHARS_MAX = 32  # longer names push the rest of their line to the right
-AUTHOR_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no authors
 
 
 def parts_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
@@ -38,14 +44,20 @@ def parts_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
 
 
 def lines_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
-    """Yield each line of the text after the deploy that last touched it, as git blame does."""
+    """Yield each line of the text after the deploy that last touched it, as git blame does.
+
+    On a terminal the author and date of a deploy stand on the first of its lines only.
+    """
     leads = _Leads(blame, store, session)
     moved = len({line.path for line in blame.lines}) > 1
     path_pad = _pad({line.path for line in blame.lines}, NAME_CHARS_MAX) if moved else 0
     digits = len(str(len(blame.lines)))
+    above = None
     for line in blame.lines:
+        again = session.width is not None and line.deploy == above
+        above = line.deploy
         path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if moved else []
-        yield [*leads.of(line.deploy, boundary=line.boundary), *path, "  ",
+        yield [*leads.of(line.deploy, boundary=line.boundary, again=again), *path, "  ",
                (f"{line.number:>{digits}}", "dim"), "  ", line.text]  # fmt: skip
 
 
@@ -57,21 +69,24 @@ class _Leads:
         now = session.now()
         shown: Iterable[Part | BlamedLine] = blame.parts or blame.lines
         self.wide = session.width is None or session.width >= AUTHOR_COLUMNS_MIN
+        room = author_room(session.width)
         self.mark = any(one.boundary for one in shown)
         self.oids = {oid: store.short(one.snapshot) for oid, one in blame.deploys.items()}
-        self.authors = {oid: clip(_person(one.author), AUTHOR_CHARS_MAX)
-                        for oid, one in blame.deploys.items()}  # fmt: skip
+        self.authors = {oid: person(one.author, room) for oid, one in blame.deploys.items()}
         self.times = {oid: words.ago(one.time, now) if session.width else words.date(one.time, now)
                       for oid, one in blame.deploys.items()}  # fmt: skip
         self.pads = [_pad(texts.values(), 64) for texts in (self.oids, self.authors, self.times)]
 
-    def of(self, oid: Oid, *, boundary: bool) -> Line:
-        """Return the columns of one deploy; ^ says that nothing before it was looked at."""
+    def of(self, oid: Oid, *, boundary: bool, again: bool = False) -> Line:
+        """Return the columns of one deploy; ^ says that nothing before it was looked at.
+
+        `again` leaves out what the line above says already, but for the hash.
+        """
         mark = ("^" if boundary else " ") if self.mark else ""
-        author: Line = [(f"{self.authors[oid]:<{self.pads[1]}}", "author"), "  "]
-        return [(f"{mark}{self.oids[oid]:<{self.pads[0]}}", "oid"), "  ",
-                *(author if self.wide else []),
-                (f"{self.times[oid]:<{self.pads[2]}}", "time")]  # fmt: skip
+        author, time = ("", "") if again else (self.authors[oid], self.times[oid])
+        column: Line = [(f"{author:<{self.pads[1]}}", "author"), "  "] if self.wide else []
+        return [(f"{mark}{self.oids[oid]:<{self.pads[0]}}", "oid"), "  ", *column,
+                (f"{time:<{self.pads[2]}}", "time")]  # fmt: skip
 
 
 def _name(part: Part, *, alone: bool) -> str:
@@ -96,21 +111,12 @@ def _was(part: Part, leads: _Leads) -> list[str]:
 
 def _with_rest(line: Line, rest: list[str], width: int | None) -> Line:
     """Return a line with what there is room for."""
-    line = [*line, "  ", clip(rest[0], width and width - _used(line) - 2)]
+    line = [*line, "  ", clip(rest[0], width and width - length(line) - 2)]
     for text in rest[1:]:
-        room = width and width - _used(line) - 2
+        room = width and width - length(line) - 2
         if room is None or room >= min(len(text), CLIP_MIN):
             line += ["  ", clip(text, room)]
     return line
-
-
-def _used(line: Line) -> int:
-    return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in line)
-
-
-def _person(author: str) -> str:
-    """Return the name of an author without the address, which may be all there is."""
-    return author.partition(" <")[0] or author
 
 
 def _pad(texts: Iterable[str], most: int) -> int:

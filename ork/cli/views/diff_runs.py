@@ -10,7 +10,7 @@ from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line
 from ork.cli.views.diff import diff_view
-from ork.cli.views.parts import clip, quoted
+from ork.cli.views.parts import clip, column, quoted
 from ork.core.diff import Diff
 from ork.core.diff_runs import TaskDiff
 from ork.core.diff_values import FieldChange
@@ -54,12 +54,15 @@ def _answer(diff: RunDiff) -> Iterator[Line]:
 
 
 def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
+    pads = [column(texts) for texts in ((diff.old.name, diff.new.name),
+                                        (diff.old.run.state, diff.new.run.state))]  # fmt: skip
     for label, side in (("old", diff.old), ("new", diff.new)):
         run = side.run
         remarks = [f"attempt {run.attempt}"] if run.attempt > 1 else []
         remarks += [] if run.deploy else ["unattached"]
         remarks += ["with outputs of an earlier run"] if run.base else []
-        yield [*_lead(label), (side.name, "name"), "  ", (run.state, run.state), "  ",
+        yield [*_lead(label), (f"{side.name:<{pads[0]}}", "name"), "  ",
+               (f"{run.state:<{pads[1]}}", run.state), "  ",
                (words.date(run.created, session.now()), "time"),
                *(["  ", ", ".join(remarks)] if remarks else [])]  # fmt: skip
 

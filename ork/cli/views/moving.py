@@ -30,8 +30,8 @@ def rollback_hint(done: RolledBack) -> list[Line]:
     if not done.changed:
         return []
     name = done.workflow
-    return [[("next: ", "hint"), f"`ork run {name}`; the files on disk are as before, "
-             f"`ork restore {name} --code` writes them back"]]  # fmt: skip
+    return [[("next: ", "hint"), f"`ork run {name}`, or `ork restore {name} --code` to have it on "
+             "disk as well"]]  # fmt: skip
 
 
 def restore_view(done: Restored) -> Iterator[Line]:
@@ -68,7 +68,7 @@ def tags_view(found: Sequence[Tag], store: Store, session: Session) -> Iterator[
 
 
 def tagged_view(done: Tagged, store: Store) -> Iterator[Line]:
-    """Yield one line: the tag, and where it is or was."""
+    """Yield the tag and where it is, or where it was."""
     one = done.tag
     line: Line = [(f"{one.workflow}@{one.label}", "tag"), " "]
     now = _deploy(store, one.deploy)
@@ -76,12 +76,12 @@ def tagged_view(done: Tagged, store: Store) -> Iterator[Line]:
         yield [*line, "is removed; it was ", *now]
     elif done.old == one.oid:
         yield [*line, "is there already: ", *now]
-    elif done.old is None:
-        yield [*line, *now]
     else:
-        yield [*line, *now, "; it was ", *_deploy(store, store.get(Deploy, done.old))]
+        yield [*line, *now]
+        if done.old is not None:
+            yield ["  it was ", *_deploy(store, store.get(Deploy, done.old))]
 
 
 def _deploy(store: Store, deploy: Deploy) -> Line:
     subject = deploy.message.partition("\n")[0]
-    return [(store.short(deploy.snapshot), "oid"), f" ({subject})"]
+    return [(store.short(deploy.snapshot), "oid"), f"  {subject}"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from ork.cli import words
 from ork.cli.session import Session
 from ork.cli.show import Line
+from ork.cli.views.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, person
 from ork.core.canonical import Oid
 from ork.core.objects import Deploy, Operation
 from ork.errors import Corrupt
@@ -19,12 +20,14 @@ def ops_view(
     found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
-    now = session.now()
+    now, width = session.now(), session.width
     for oid, one in found:
-        time = words.ago(one.time, now) if session.width else words.date(one.time, now)
-        author = one.author.partition(" <")[0]
-        yield [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  ", (author, "author"),
-               "  ", (shlex.join(one.argv), "name")]  # fmt: skip
+        time = words.ago(one.time, now) if width else words.date(one.time, now)
+        line: Line = [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  "]
+        if width is None or width >= AUTHOR_COLUMNS_MIN:
+            line += [(person(one.author, author_room(width)), "author"), "  "]
+        room = width and width - length(line)
+        yield [*line, (clip(shlex.join(one.argv), room), "name")]
         yield from _moves(one.moves, store)
 
 
@@ -43,8 +46,17 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
             yield [*line, (_short(store, new), "oid"), " (created)"]
         elif new is None:
             yield [*line, (_short(store, old), "oid"), " (removed)"]
+        elif (same := _short(store, old)) == _short(store, new):
+            yield [*line, (same, "oid"), f" ({_besides_content(store, old, new)})"]
         else:
-            yield [*line, (_short(store, old), "oid"), " -> ", (_short(store, new), "oid")]
+            yield [*line, (same, "oid"), " -> ", (_short(store, new), "oid")]
+
+
+def _besides_content(store: Store, old: Oid, new: Oid) -> str:
+    """Return what a move between two deploys of one snapshot changed."""
+    before, after = store.get(Deploy, old).settings, store.get(Deploy, new).settings
+    names = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return f"{', '.join(names)} changed" if names else "another deploy of the same content"
 
 
 def _short(store: Store, oid: Oid | None) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from ork.cli.show import Line
+
 CLIP_MIN = 16  # narrower than this nothing is shortened
+AUTHOR_CHARS_MAX = 64
+AUTHOR_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no authors in a table
+AUTHOR_COLUMNS_FULL = 100
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -20,6 +25,24 @@ def clip(text: str, room: int | None) -> str:
         return text
     keep = max(room, CLIP_MIN) - 3
     return f"{text[: keep - keep // 3]}...{text[len(text) - keep // 3 :]}"
+
+
+def length(line: Line) -> int:
+    """Return the characters of a line."""
+    return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in line)
+
+
+def author_room(width: int | None) -> int:
+    """Return how many characters of an author a table has room for; many off a terminal."""
+    if width is None:
+        return AUTHOR_CHARS_MAX
+    return 20 if width >= AUTHOR_COLUMNS_FULL else 12
+
+
+def person(author: str, room: int) -> str:
+    """Return the name of an author without the address, which may be all there is; its start."""
+    name = author.partition(" <")[0] or author
+    return name if len(name) <= room else name[: room - 3] + "..."
 
 
 def column(names: Iterable[str]) -> int:
