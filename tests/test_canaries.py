@@ -200,7 +200,7 @@ def test_without_masking_every_canary_would_be_found(
         def __init__(self, values: object) -> None:
             super().__init__(())
 
-    monkeypatch.setattr("ork.executors.supervisor.Masker", Blind)
+    monkeypatch.setattr("ork.executors.attempt.Masker", Blind)
     monkeypatch.setitem(globals(), "found_in", lambda data: [])
     run_all(tmp_path, monkeypatch)
     monkeypatch.undo()
