@@ -148,11 +148,12 @@ def _show_definitions(session: Session, store: Store, found: Comparison, asked: 
 
 def _lines(session: Session, diff: Diff, impact: Impact | None, asked: Asked) -> Iterator[Line]:
     from ork.cli.views.diff import diff_view, name_status_view
-    from ork.cli.views.diff_stat import stat_view
 
     if asked.form == "name-status":
         yield from name_status_view(diff)
     elif asked.form == "stat":
+        from ork.cli.views.diff_stat import stat_view
+
         yield from stat_view(diff, width=session.width)
     else:
         marks = not session.color_on() if asked.word_diff else None

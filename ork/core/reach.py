@@ -9,14 +9,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ork.core.imports import Import
 from ork.core.objects import Task
 from ork.core.shell import file_words
 
+if TYPE_CHECKING:
+    from ork.core.imports import Import
+
 Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
-Imports: TypeAlias = Callable[[str], Iterable[Import] | None]  # None: the file cannot be had
+Imports: TypeAlias = "Callable[[str], Iterable[Import] | None]"  # None: the file cannot be had
 _Step: TypeAlias = Callable[[str, str], list[str] | None]
 
 

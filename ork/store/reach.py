@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from ork.core import tree
 from ork.core.canonical import Json, Oid
 from ork.core.diff_tasks import renamed_tasks
-from ork.core.imports import Import, Unreadable, read_imports
 from ork.core.objects import Snapshot, Task
 from ork.core.reach import reach
 from ork.store.store import Store
 
-_Parsed = dict[tuple[Oid, bool], tuple[Import, ...]]
+if TYPE_CHECKING:
+    from ork.core.imports import Import
+
+_Parsed: TypeAlias = "dict[tuple[Oid, bool], tuple[Import, ...]]"
 
 
 def reach_of_both(
@@ -59,6 +62,8 @@ class _Code:
         return "folder" if path in self.folders else None
 
     def _imports(self, path: str) -> tuple[Import, ...] | None:
+        from ork.core.imports import Unreadable, read_imports
+
         entry = self.files.get(path)
         if not isinstance(entry, dict):
             return None
