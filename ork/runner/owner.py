@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 
 from ork.core.objects import Run
-from ork.errors import StoreError
+from ork.core.shapes import is_name
+from ork.errors import Corrupt, StoreError
 from ork.runner.failpoints import failpoint
 from ork.store.store import Store
 
@@ -25,7 +26,8 @@ def take_lock(store: Store, run_id: str) -> int | None:
     while True:
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path, flags, 0o600)
         except OSError as error:
             raise StoreError(f"a run cannot be locked: {path}: {error.strerror}") from None
         try:
@@ -72,7 +74,7 @@ def stops_asked(store: Store, run: Run) -> int:
 
 def code_folder(store: Store, run_id: str) -> Path:
     """Return the private folder of a run for the captured files."""
-    return (store.folder or Path.cwd()) / "code" / run_id
+    return _own_path(store, "code", run_id)
 
 
 def remove_traces(store: Store, run_id: str) -> None:
@@ -95,7 +97,10 @@ def remove_remains(store: Store, run_id: str) -> None:
 def remove_answers(store: Store, run: Run) -> None:
     """Remove raw inputs and outputs of tasks whose ork was killed: they may hold secrets."""
     if store.folder is not None:
-        for path in (store.folder / "logs" / run.workflow / run.id).glob("*.log.*put"):
+        folder = store.folder / "logs" / run.workflow / run.id
+        if folder.resolve() != store.folder.resolve() / folder.relative_to(store.folder):
+            return  # a link leads to somebody's files
+        for path in folder.glob("*.log.*put"):
             path.unlink(missing_ok=True)
 
 
@@ -108,6 +113,8 @@ def sweep(store: Store) -> None:
     except FileNotFoundError:
         return
     for run_id in sorted({name.removesuffix(".stop") for name in names}):
+        if not is_name(run_id):
+            continue  # not a lock of ork
         if store.ref(f"active/{run_id}/.run") is not None:
             continue  # it goes on, or `settle` has to end it first
         lock = take_lock(store, run_id)
@@ -117,7 +124,14 @@ def sweep(store: Store) -> None:
 
 
 def _lock_path(store: Store, run_id: str) -> Path:
-    return (store.folder or Path.cwd()) / "locks" / run_id
+    return _own_path(store, "locks", run_id)
+
+
+def _own_path(store: Store, folder: str, run_id: str) -> Path:
+    """Return a path of one run; the id may come from a store that somebody else has written."""
+    if not is_name(run_id):
+        raise Corrupt(f"{run_id!r} is not the id of a run")
+    return (store.folder or Path.cwd()) / folder / run_id
 
 
 def _stop_path(store: Store, run_id: str) -> Path:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from ork.core import tree
 from ork.core.canonical import Json, Oid, hash_bytes
 from ork.core.objects import Attempt, Run, Snapshot, TaskRun, encode_object
-from ork.errors import Conflict
+from ork.errors import Conflict, Corrupt
 from ork.runner import owner
 from ork.runner.failpoints import failpoint
 from ork.store.contents import task_runs
@@ -169,6 +169,8 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
         run_id, _, task = name.partition("/")
         if task != ".run":
             continue
+        if store.get(Run, oid).id != run_id:
+            raise Corrupt(f"the ref {name} leads to another run", hint="no ork wrote this store")
         lock = owner.take_lock(store, run_id)
         if lock is None:
             continue

@@ -175,6 +175,8 @@ def _complaint(folder: Path, owners: set[int]) -> str | None:
     for path in _parts(folder):
         try:
             status = path.lstat()
+        except FileNotFoundError:
+            continue  # another process removed it since it was listed
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}") from None
         link = stat.S_ISLNK(status.st_mode)
@@ -188,15 +190,21 @@ def _complaint(folder: Path, owners: set[int]) -> str | None:
 
 
 def _parts(folder: Path) -> Iterator[Path]:
-    """Yield what decides about a store: the folder, if a link then its target, and the insides."""
+    """Yield what decides about a store: the folder, if a link then its target, and the insides.
+
+    Everything that lies in it counts: ork writes into its folders, and removes from them, by name.
+    """
     resolved = folder.resolve()
     if not resolved.is_dir():
         raise StoreError(f"there is no store in {folder}", hint="`ork init` makes one")
     yield folder
     yield resolved
-    for name in ("config.json", "db", "db/data.mdb", "db/lock.mdb", "db/gate"):
-        if os.path.lexists(resolved / name):
-            yield resolved / name
+    try:
+        for inside in (resolved, resolved / "db"):
+            if inside.is_dir() and not inside.is_symlink():
+                yield from sorted(inside.iterdir())
+    except OSError as error:
+        raise StoreError(f"{inside} cannot be read: {error.strerror}") from None
 
 
 def _own_ids(environ: Mapping[str, str]) -> set[int]:

@@ -305,6 +305,16 @@ def test_a_link_inside_a_store_is_refused(store: Path, name: str) -> None:
         open_and_close(store)
 
 
+@pytest.mark.parametrize("name", ["locks", "code", "logs", "work", "db/more"])
+def test_a_link_in_place_of_a_folder_of_a_store_is_refused(store: Path, name: str) -> None:
+    elsewhere = store.parent / "elsewhere"
+    elsewhere.mkdir()
+    (store / name).rmdir() if (store / name).exists() else None
+    (store / name).symlink_to("../elsewhere" if "/" not in name else "../../elsewhere")
+    with pytest.raises(StoreError, match="is a link"):
+        open_and_close(store)
+
+
 def test_a_store_behind_a_link_of_ones_own_is_opened(store: Path) -> None:
     project = store.parent / "project"
     project.mkdir()
