@@ -77,17 +77,21 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     )
     bench = _Deploys(project, text)
     times = interleaved(
-        {"naive": bench.naive, "first": bench.first, "again": bench.again,
-         "same": bench.unchanged}, repeats,
-    )  # fmt: skip
+        {"naive": bench.naive, "first": bench.first, "again": bench.again, "same": bench.unchanged},
+        repeats,
+    )
     size = f"{tasks:,} tasks, {len(text) / 1e6:.1f} MB of YAML"
     yield row(f"parser events + naive building (= 1), {size}", times, "naive")
     yield row("first deploy", times, "first", "naive", at_most=FIRST_AT_MOST)
     yield row("redeploy, one task changed", times, "again", "naive", at_most=AGAIN_AT_MOST)
     yield row("redeploy, nothing changed", times, "same", "naive")
     written = bench.written
-    yield Row(what="bytes written by the redeploy", ratio=f"{written / 1024:.1f} KiB",
-              budget="under 64 KiB", ok=written < BYTES_AT_MOST)  # fmt: skip
+    yield Row(
+        what="bytes written by the redeploy",
+        ratio=f"{written / 1024:.1f} KiB",
+        budget="under 64 KiB",
+        ok=written < BYTES_AT_MOST,
+    )
     yield from _whole_commands(project, repeats)
 
 
@@ -141,6 +145,8 @@ def _whole_commands(project: Path, repeats: int) -> Iterator[Row]:
 
     times: Times = interleaved({"naive": naive_process, "first": first}, max(3, repeats // 2))
     value, least = ratio(times, "first", "naive")
-    yield Row(what="`ork deploy` as a whole, a process of naive building = 1",
-              seconds=sorted(times["first"])[len(times["first"]) // 2],
-              ratio=f"{number(value)} ({number(least)})")  # fmt: skip
+    yield Row(
+        what="`ork deploy` as a whole, a process of naive building = 1",
+        seconds=sorted(times["first"])[len(times["first"]) // 2],
+        ratio=f"{number(value)} ({number(least)})",
+    )

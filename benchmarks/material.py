@@ -32,8 +32,10 @@ def large_workflow(folder: Path, tasks: int, *, changed: int | None = None) -> b
     """
     (folder / "tasks").mkdir(parents=True, exist_ok=True)
     for part in range(40):
-        steps = "\n\n".join(f"def step_{n}(path, rows):\n    return {{'path': path, 'rows': rows}}"
-                            for n in range(10))  # fmt: skip
+        steps = "\n\n".join(
+            f"def step_{n}(path, rows):\n    return {{'path': path, 'rows': rows}}"
+            for n in range(10)
+        )
         (folder / f"tasks/part_{part:02d}.py").write_text(f'"""Part {part}."""\n\n{steps}\n')
     dice = random.Random(SEED)
     lines = ["name: large", "types:", "  Table: {path: str, rows: int}", "tasks:"]
@@ -66,8 +68,10 @@ def _large_task(index: int, dice: random.Random, changed: bool) -> list[str]:
 
 def small_workflow(tasks: int, kind: str, *, shape: str = "flat") -> str:
     """Return a workflow of no-op tasks: flat, a chain, or fan (one, all others, one)."""
-    body = {"python": "executor: python, file: noop.py",
-            "process": 'executor: process, command: "true"'}[kind]  # fmt: skip
+    body = {
+        "python": "executor: python, file: noop.py",
+        "process": 'executor: process, command: "true"',
+    }[kind]
     lines = ["name: noop", "tasks:"]
     for index in range(tasks):
         needs: list[str] = []
@@ -130,11 +134,16 @@ def _deploy(
         tx.add_all(built.objects)
         oid = tx.add(
             Deploy(
-                workflow="etl", snapshot=built.oid, parents=(head,) if head else (), time=time,
-                author=AUTHOR, message=message, settings={},
+                workflow="etl",
+                snapshot=built.oid,
+                parents=(head,) if head else (),
+                time=time,
+                author=AUTHOR,
+                message=message,
+                settings={},
                 source={"path": "etl.yaml", "blob": tx.add(Blob(_text(tasks)))},
             )
-        )  # fmt: skip
+        )
         tx.move("workflows/etl", old=head, new=oid)
     return oid
 
@@ -151,12 +160,22 @@ def _run(store: Store, deploy: Oid, numbers: range) -> None:
             run_id = f"{created:%Y%m%dT%H%M%S}.000-{number:06d}"
             run = tx.add(
                 Run(
-                    id=run_id, workflow="etl", number=number, snapshot=found.snapshot,
-                    deploy=deploy, state="success", trigger="run", author=AUTHOR, host="laptop",
-                    environment=None, created=created, ended=created + timedelta(seconds=5),
-                    seconds=5.0, tasks=root,
+                    id=run_id,
+                    workflow="etl",
+                    number=number,
+                    snapshot=found.snapshot,
+                    deploy=deploy,
+                    state="success",
+                    trigger="run",
+                    author=AUTHOR,
+                    host="laptop",
+                    environment=None,
+                    created=created,
+                    ended=created + timedelta(seconds=5),
+                    seconds=5.0,
+                    tasks=root,
                 )
-            )  # fmt: skip
+            )
             tx.move(f"numbers/etl/{number:010d}", old=None, new=run)
             tx.move(f"runs/etl/{run_id}", old=None, new=run)
             tx.move(f"ran/{found.snapshot}/etl/{run_id}", old=None, new=run)
@@ -169,8 +188,15 @@ def git_history(folder: Path, commits: int) -> None:
     environ = clean_environment()
 
     def git(*words: str, data: bytes | None = None) -> None:
-        subprocess.run(["git", *words], cwd=folder, env=environ, input=data, check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            ["git", *words],
+            cwd=folder,
+            env=environ,
+            input=data,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     folder.mkdir()
     git("init", "-q", "-b", "main")
@@ -178,8 +204,10 @@ def git_history(folder: Path, commits: int) -> None:
     for number, (tasks, words) in enumerate(_versions(commits)):
         text, message = _text(tasks), words.encode()
         seconds = int(START.timestamp()) + 1800 * number
-        stream.append(b"commit refs/heads/main\nmark :%d\ncommitter %s %d +0000\ndata %d\n%s\n" % (
-            number + 1, AUTHOR.encode(), seconds, len(message), message))  # fmt: skip
+        stream.append(
+            b"commit refs/heads/main\nmark :%d\ncommitter %s %d +0000\ndata %d\n%s\n"
+            % (number + 1, AUTHOR.encode(), seconds, len(message), message)
+        )
         stream.append(b"M 100644 inline etl.yaml\ndata %d\n%s\n" % (len(text), text))
     git("fast-import", "--quiet", data=b"".join(stream))
     git("gc", "--quiet")

@@ -67,9 +67,14 @@ def process(words: Sequence[str], folder: Path) -> Callable[[], None]:
 
     def run() -> None:
         subprocess.run(
-            words, cwd=folder, env=environ, check=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            words,
+            cwd=folder,
+            env=environ,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     return run
 
@@ -81,19 +86,26 @@ def clean_environment() -> dict[str, str]:
 
 
 def row(
-    what: str, times: Times, ours: str, theirs: str | None = None, *,
-    at_most: float | None = None, budget: str = "",
-) -> Row:  # fmt: skip
+    what: str,
+    times: Times,
+    ours: str,
+    theirs: str | None = None,
+    *,
+    at_most: float | None = None,
+    budget: str = "",
+) -> Row:
     """Return the row of one comparison, or of a time alone when there is nothing to compare."""
     seconds = statistics.median(times[ours])
     if theirs is None:
         return Row(what=what, seconds=seconds)
     value, least = ratio(times, ours, theirs)
     return Row(
-        what=what, seconds=seconds, ratio=f"{number(value)} ({number(least)})",
+        what=what,
+        seconds=seconds,
+        ratio=f"{number(value)} ({number(least)})",
         budget=budget or (f"at most {at_most:g}" if at_most else ""),
         ok=None if at_most is None else value <= at_most,
-    )  # fmt: skip
+    )
 
 
 def ratio(times: Times, ours: str, theirs: str) -> tuple[float, float]:

@@ -105,21 +105,34 @@ class Peer:
 
 PEER = {
     "doit": Peer(words=("doit",), file="dodo.py", text=DOIT, mode="in its own process"),
-    "redun": Peer(words=("redun", "run", "flow.py", "main"), file="flow.py", text=REDUN,
-                  mode="threads, SQLite"),
+    "redun": Peer(
+        words=("redun", "run", "flow.py", "main"),
+        file="flow.py",
+        text=REDUN,
+        mode="threads, SQLite",
+    ),
     "dagster": Peer(
-        words=("dagster", "job", "execute", "-f", "flow.py", "-j", "flow"), file="flow.py",
-        text=DAGSTER, files={"home/dagster.yaml": "telemetry:\n  enabled: false\n"},
-        environ={"DAGSTER_HOME": "home"}, mode="in its own process, SQLite",
+        words=("dagster", "job", "execute", "-f", "flow.py", "-j", "flow"),
+        file="flow.py",
+        text=DAGSTER,
+        files={"home/dagster.yaml": "telemetry:\n  enabled: false\n"},
+        environ={"DAGSTER_HOME": "home"},
+        mode="in its own process, SQLite",
     ),
     "prefect": Peer(
-        words=("python", "flow.py"), file="flow.py", text=PREFECT,
-        environ={"PREFECT_HOME": "home", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-                 "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true", "PREFECT_LOGGING_LEVEL": "ERROR"},
+        words=("python", "flow.py"),
+        file="flow.py",
+        text=PREFECT,
+        environ={
+            "PREFECT_HOME": "home",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+            "PREFECT_LOGGING_LEVEL": "ERROR",
+        },
         mode="two threads, a server of its own, SQLite",
         few=1_000,  # its start alone takes 15 s and varies by 3 s, in which fewer would be lost
     ),
-}  # fmt: skip
+}
 
 
 class Unable(Exception):
@@ -184,9 +197,12 @@ def _faster(what: str, times: Times, least: float) -> Row:
     values = [a / b for a, b in zip(times["redun"], times["ork"], strict=True)]
     value, fastest = statistics.median(values), min(times["redun"]) / min(times["ork"])
     return Row(
-        what=what, seconds=statistics.median(times["redun"]), ok=value >= least,
-        ratio=f"{number(value)} x ork ({number(fastest)})", budget=f"at least {least:g} x",
-    )  # fmt: skip
+        what=what,
+        seconds=statistics.median(times["redun"]),
+        ok=value >= least,
+        ratio=f"{number(value)} x ork ({number(fastest)})",
+        budget=f"at least {least:g} x",
+    )
 
 
 def _further(folder: Path, until: float) -> Iterator[Row]:
@@ -208,8 +224,11 @@ def _further(folder: Path, until: float) -> Iterator[Row]:
             except Unable as problem:
                 unable[name] = str(problem)
     ours, our_fastest = (value / TASKS for value in further(times, "ork", "ork twice"))
-    yield Row(what=f"ork run: one more python task ({2 * TASKS:,} minus {TASKS:,})", seconds=ours,
-              ratio=f"{ours * 1e6:.0f} us")  # fmt: skip
+    yield Row(
+        what=f"ork run: one more python task ({2 * TASKS:,} minus {TASKS:,})",
+        seconds=ours,
+        ratio=f"{ours * 1e6:.0f} us",
+    )
     for name in names:
         few, mode = PEER[name].few, PEER[name].mode
         what = f"{name}: one more ({2 * few:,} minus {few:,}, {rounds} rounds; {mode})"
@@ -218,9 +237,13 @@ def _further(folder: Path, until: float) -> Iterator[Row]:
             continue
         theirs, fastest = (value / few for value in further(times, name, f"{name} twice"))
         value = theirs / ours
-        yield Row(what=what, seconds=theirs, ok=value >= FURTHER_AT_LEAST,
-                  ratio=f"{value:.0f} x ork ({fastest / our_fastest:.0f})",
-                  budget=f"at least {FURTHER_AT_LEAST:g} x")  # fmt: skip
+        yield Row(
+            what=what,
+            seconds=theirs,
+            ok=value >= FURTHER_AT_LEAST,
+            ratio=f"{value:.0f} x ork ({fastest / our_fastest:.0f})",
+            budget=f"at least {FURTHER_AT_LEAST:g} x",
+        )
 
 
 def _measure(name: str, once: Callable[[], None], twice: Callable[[], None], times: Times) -> None:
@@ -263,9 +286,14 @@ def _run(words: list[str], place: Path, own: Mapping[str, str]) -> None:
     others = {k: v for k, v in clean_environment().items() if not k.startswith(("PREFECT", "DAG"))}
     own = {k: str(place / v) if k.endswith("_HOME") else v for k, v in own.items()}
     process = subprocess.Popen(
-        words, cwd=place, env={**others, **own, "DO_NOT_TRACK": "1"}, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        words,
+        cwd=place,
+        env={**others, **own, "DO_NOT_TRACK": "1"},
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         code = process.wait(PROCESS_SECONDS)
     except subprocess.TimeoutExpired:

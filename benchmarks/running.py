@@ -53,8 +53,7 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     """Yield python tasks, shell tasks, and what a large run costs."""
     yield from _python(folder, 200 if quick else TASKS, 2 if quick else 9)
     yield from _shell(folder, 200 if quick else TASKS, 2 if quick else 5)
-    yield from _large(folder, 100 if quick else TASKS, 1_000 if quick else LARGE,
-                      1 if quick else 3)  # fmt: skip
+    yield from _large(folder, 100 if quick else TASKS, 1_000 if quick else LARGE, 1 if quick else 3)
 
 
 def run_noop(
@@ -77,8 +76,10 @@ def run_noop(
 
 def further(times: Times, small: str, large: str) -> tuple[float, float]:
     """Return what the larger run took more: by the medians, and by the fastest of each."""
-    return (statistics.median(times[large]) - statistics.median(times[small]),
-            min(times[large]) - min(times[small]))  # fmt: skip
+    return (
+        statistics.median(times[large]) - statistics.median(times[small]),
+        min(times[large]) - min(times[small]),
+    )
 
 
 def _python(folder: Path, many: int, repeats: int) -> Iterator[Row]:
@@ -91,13 +92,18 @@ def _python(folder: Path, many: int, repeats: int) -> Iterator[Row]:
     least, fastest = further(times, "bare n", "bare 2n")
     ours, our_fastest = further(times, "ork n", "ork 2n")
     what = f"{many:,} more independent python tasks"
-    yield Row(what=f"bare forked workers: {what} (= 1)", seconds=least,
-              ratio=f"{least / many * 1e6:.0f} us per task")  # fmt: skip
     yield Row(
-        what=f"ork run: {what}", seconds=ours, budget=f"at most {PYTHON_AT_MOST:g}",
+        what=f"bare forked workers: {what} (= 1)",
+        seconds=least,
+        ratio=f"{least / many * 1e6:.0f} us per task",
+    )
+    yield Row(
+        what=f"ork run: {what}",
+        seconds=ours,
+        budget=f"at most {PYTHON_AT_MOST:g}",
         ratio=f"{number(ours / least)} ({number(our_fastest / fastest)})",
         ok=ours <= PYTHON_AT_MOST * least,
-    )  # fmt: skip
+    )
     yield Row(what="the same, for one task", ratio=f"{ours / many * 1e6:.0f} us per task")
     for name in SHAPES:
         yield row(f"bare forked workers: {name}, whole process (= 1)", times, f"bare {name}")
@@ -129,8 +135,9 @@ def _shell(folder: Path, many: int, repeats: int) -> Iterator[Row]:
         "make -j2": ["make", "-s", "-j2"],
         "xargs -P2 sh -c": ["sh", "-c", "xargs -P2 -n1 sh -c true < lines"],
     }
-    actions = {name: process(words, tools) for name, words in commands.items()
-               if shutil.which(words[0])}  # fmt: skip
+    actions = {
+        name: process(words, tools) for name, words in commands.items() if shutil.which(words[0])
+    }
     base = next(iter(actions))
     times = interleaved({**actions, "ork run": run_noop(folder, many, "process")}, repeats)
     yield row(f"{many:,} x `true` by {base} (= 1)", times, base)
@@ -150,14 +157,19 @@ def _large(folder: Path, many: int, large: int, repeats: int) -> Iterator[Row]:
     }
     for part, value in parts.items():
         yield Row(
-            what=f"a task of {large:,}, of {many:,} = 1: {part}", seconds=most / large,
-            ratio=number(value), budget=f"at most {GROWTH_AT_MOST:g}", ok=value <= GROWTH_AT_MOST,
-        )  # fmt: skip
+            what=f"a task of {large:,}, of {many:,} = 1: {part}",
+            seconds=most / large,
+            ratio=number(value),
+            budget=f"at most {GROWTH_AT_MOST:g}",
+            ok=value <= GROWTH_AT_MOST,
+        )
     megabytes = _peak(folder / f"python-{large}-flat")
-    yield Row(what=f"ork's own process at its largest, {large:,} tasks",
-              ratio="not told here" if megabytes is None else f"{megabytes:.0f} MB",
-              budget=f"under {MEGABYTES_AT_MOST} MB",
-              ok=None if megabytes is None else megabytes < MEGABYTES_AT_MOST)  # fmt: skip
+    yield Row(
+        what=f"ork's own process at its largest, {large:,} tasks",
+        ratio="not told here" if megabytes is None else f"{megabytes:.0f} MB",
+        budget=f"under {MEGABYTES_AT_MOST} MB",
+        ok=None if megabytes is None else megabytes < MEGABYTES_AT_MOST,
+    )
 
 
 def _peak(project: Path) -> float | None:

@@ -50,10 +50,12 @@ def _objects(folder: Path, count: int, repeats: int) -> Iterator[Row]:
 def _speed(what: str, times: Times, ours: str, theirs: str) -> Row:
     value, least = ratio(times, theirs, ours)
     return Row(
-        what=what, seconds=statistics.median(times[ours]),
+        what=what,
+        seconds=statistics.median(times[ours]),
         ratio=f"{number(value)} ({number(least)})",
-        budget=f"at least {SPEED_AT_LEAST:g}", ok=value >= SPEED_AT_LEAST,
-    )  # fmt: skip
+        budget=f"at least {SPEED_AT_LEAST:g}",
+        ok=value >= SPEED_AT_LEAST,
+    )
 
 
 class _Objects:
@@ -123,8 +125,10 @@ class _Objects:
 def _diff(folder: Path, count: int, repeats: int) -> Iterator[Row]:
     store = new_store(folder / "diff")
     dice = random.Random(SEED)
-    tasks = {f"task_{n:05d}": Task(executor="process", command=f"true {dice.random()}")
-             for n in range(count)}  # fmt: skip
+    tasks = {
+        f"task_{n:05d}": Task(executor="process", command=f"true {dice.random()}")
+        for n in range(count)
+    }
     changed = {**tasks, f"task_{count // 2:05d}": Task(executor="process", command="false")}
     deploys = [_deploy(store, tasks, None)]
     deploys.append(_deploy(store, changed, deploys[0]))
@@ -143,10 +147,17 @@ def _diff(folder: Path, count: int, repeats: int) -> Iterator[Row]:
         },
         repeats,
     )
-    yield row(f"flat lists of {count:,} names, read with ork's checks, compared (= 1)",
-              times, "flat")  # fmt: skip
-    yield row("ork: diff of two such snapshots, one change", times, "ours", "flat",
-              at_most=DIFF_AT_MOST, budget="at most 1/20")  # fmt: skip
+    yield row(
+        f"flat lists of {count:,} names, read with ork's checks, compared (= 1)", times, "flat"
+    )
+    yield row(
+        "ork: diff of two such snapshots, one change",
+        times,
+        "ours",
+        "flat",
+        at_most=DIFF_AT_MOST,
+        budget="at most 1/20",
+    )
     yield row("flat lists by json.loads, nothing checked", times, "bare", "flat")
     store.close()
 
@@ -158,11 +169,16 @@ def _deploy(store: Store, tasks: dict[str, Task], parent: Oid | None) -> Oid:
         source = tx.add(Blob(b"name: large\n"))
         oid = tx.add(
             Deploy(
-                workflow="large", snapshot=built.oid, parents=(parent,) if parent else (),
-                time=START, author=AUTHOR, message="", settings={},
+                workflow="large",
+                snapshot=built.oid,
+                parents=(parent,) if parent else (),
+                time=START,
+                author=AUTHOR,
+                message="",
+                settings={},
                 source={"path": "large.yaml", "blob": source},
             )
-        )  # fmt: skip
+        )
         tx.move("workflows/large", old=parent, new=oid)
     return oid
 
@@ -188,5 +204,8 @@ def _bare(data: bytes) -> dict[str, Json]:
 
 def _compared(lists: list[dict[str, Json]]) -> list[tuple[str, Json, Json]]:
     old, new = lists
-    return [(name, old.get(name), new.get(name)) for name in old.keys() | new.keys()
-            if old.get(name) != new.get(name)]  # fmt: skip
+    return [
+        (name, old.get(name), new.get(name))
+        for name in old.keys() | new.keys()
+        if old.get(name) != new.get(name)
+    ]

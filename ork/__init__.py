@@ -131,7 +131,7 @@ __all__ = [
     "tags",
     "undo",
     "untag",
-]  # fmt: skip
+]
 
 
 def __getattr__(name: str) -> Any:

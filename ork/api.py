@@ -49,9 +49,7 @@ if TYPE_CHECKING:
     from ork.store.git_import import Imported
 
 
-def open(
-    path: str | Path = ".", *, create: bool = False, at_op: str | None = None
-) -> Store:  # fmt: skip
+def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = None) -> Store:
     """Return the store of a folder: its `.ork`, or that of the nearest folder above.
 
     With `create` one is made in that folder when there is none; else NotFound is raised. With
@@ -75,15 +73,20 @@ def open(
 
 
 def deploy(
-    store: Store, path: str | Path, *, message: str | None = None, author: str | None = None,
+    store: Store,
+    path: str | Path,
+    *,
+    message: str | None = None,
+    author: str | None = None,
     allow_secret: bool = False,
-) -> Deployed:  # fmt: skip
+) -> Deployed:
     """Deploy a workflow file; `changed` of the result is False when there was nothing to do.
 
     Raises InvalidInput when it has what is obviously a key, unless `allow_secret`.
     """
-    return deploying.deploy(store, Path(path), stamp=_stamp(author), message=message,
-                            allow_secret=allow_secret)  # fmt: skip
+    return deploying.deploy(
+        store, Path(path), stamp=_stamp(author), message=message, allow_secret=allow_secret
+    )
 
 
 def status(store: Store, folder: str | Path = ".") -> list[FileStatus]:
@@ -97,19 +100,37 @@ def resolve(store: Store, revision: str) -> Resolved:
 
 
 def log(
-    store: Store, revision: str | None = None, *, limit: int | None = None,
-    since: datetime | None = None, until: datetime | None = None, author: str | None = None,
-    grep: str | None = None, reverse: bool = False, with_diff: bool = False,
-    names: Sequence[str] = (), follow: bool = False,
-) -> Iterator[LogEntry]:  # fmt: skip
+    store: Store,
+    revision: str | None = None,
+    *,
+    limit: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    author: str | None = None,
+    grep: str | None = None,
+    reverse: bool = False,
+    with_diff: bool = False,
+    names: Sequence[str] = (),
+    follow: bool = False,
+) -> Iterator[LogEntry]:
     """Yield deploys, newest first, with how their runs went; see `ork.store.history.log`.
 
     Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
     """
     return history.log(
-        store, revision, now=_now(), limit=limit, since=since, until=until, author=author,
-        grep=grep, reverse=reverse, with_diff=with_diff, names=names, follow=follow,
-    )  # fmt: skip
+        store,
+        revision,
+        now=_now(),
+        limit=limit,
+        since=since,
+        until=until,
+        author=author,
+        grep=grep,
+        reverse=reverse,
+        with_diff=with_diff,
+        names=names,
+        follow=follow,
+    )
 
 
 def blame(store: Store, revision: str, *, keys: bool = False) -> Blame:
@@ -142,17 +163,24 @@ def diff_runs(store: Store, old: str, new: str) -> RunDiff:
 
 
 def runs(
-    store: Store, workflow: str | None = None, *, limit: int | None = None,
-    states: tuple[str, ...] = (), since: datetime | None = None, until: datetime | None = None,
-    containing: str | None = None, snapshot: str | None = None,
-) -> Iterator[RunEntry]:  # fmt: skip
+    store: Store,
+    workflow: str | None = None,
+    *,
+    limit: int | None = None,
+    states: tuple[str, ...] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    containing: str | None = None,
+    snapshot: str | None = None,
+) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow or of all; `states` such as ("failed",).
 
     `containing` names a task or code file that they executed, "etl:load", `snapshot` a definition.
     """
     executed = listing.wanted(store, containing=containing, snapshot=snapshot, now=_now())
-    return listing.runs(store, workflow, limit=limit, states=states, since=since, until=until,
-                        executed=executed)  # fmt: skip
+    return listing.runs(
+        store, workflow, limit=limit, states=states, since=since, until=until, executed=executed
+    )
 
 
 def show(store: Store, revision: str) -> Definition | RunDetails:
@@ -165,41 +193,68 @@ def show(store: Store, revision: str) -> Definition | RunDetails:
 
 
 def run(
-    store: Store, what: str | Path, *, options: Options | None = None, message: str | None = None,
-    author: str | None = None, control: Control | None = None, no_deploy: bool = False,
-    with_code: str | None = None, allow_secret: bool = False,
-) -> Iterator[Event]:  # fmt: skip
+    store: Store,
+    what: str | Path,
+    *,
+    options: Options | None = None,
+    message: str | None = None,
+    author: str | None = None,
+    control: Control | None = None,
+    no_deploy: bool = False,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+) -> Iterator[Event]:
     """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
     A file is deployed first if it differs from its head, unless `no_deploy`. Closing the iterator,
     or `control.stop()` from another thread or a signal handler, stops the run and records it as
     cancelled. See `ork.runner.api.start`.
     """
-    return start(store, str(what), options=options, caller=_caller(author, control),
-                 message=message, no_deploy=no_deploy, with_code=with_code,
-                 allow_secret=allow_secret).events  # fmt: skip
+    return start(
+        store,
+        str(what),
+        options=options,
+        caller=_caller(author, control),
+        message=message,
+        no_deploy=no_deploy,
+        with_code=with_code,
+        allow_secret=allow_secret,
+    ).events
 
 
 def retry(
-    store: Store, what: str, *, options: Options | None = None, latest: bool = False,
-    author: str | None = None, control: Control | None = None,
-) -> Iterator[Event]:  # fmt: skip
+    store: Store,
+    what: str,
+    *,
+    options: Options | None = None,
+    latest: bool = False,
+    author: str | None = None,
+    control: Control | None = None,
+) -> Iterator[Event]:
     """Go on with a run that has ended: what succeeded is kept, everything else runs again."""
-    return retry_run(store, what, options=options, latest=latest,
-                     caller=_caller(author, control)).events  # fmt: skip
+    return retry_run(
+        store, what, options=options, latest=latest, caller=_caller(author, control)
+    ).events
 
 
 def bisect(
-    store: Store, workflow: str, *, good: str | None = None, bad: str | None = None,
-    options: Options | None = None, judge: Judge | None = None, author: str | None = None,
+    store: Store,
+    workflow: str,
+    *,
+    good: str | None = None,
+    bad: str | None = None,
+    options: Options | None = None,
+    judge: Judge | None = None,
+    author: str | None = None,
     control: Control | None = None,
-) -> Iterator[Step]:  # fmt: skip
+) -> Iterator[Step]:
     """Find the deploy that made a workflow fail: yield each verdict, and what was found at last.
 
     Takes recorded outcomes first and runs what is missing. See `ork.runner.bisect.bisect`.
     """
-    question = Question(options=options or Options(), judge=judge,
-                        caller=lambda: _caller(author, control))  # fmt: skip
+    question = Question(
+        options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
+    )
     return search(store, workflow, good=good, bad=bad, question=question)
 
 
@@ -214,33 +269,53 @@ def outputs(store: Store, what: str) -> dict[str, Json]:
 
 
 def rollback(
-    store: Store, workflow: str, revision: str | None = None, *, message: str | None = None,
+    store: Store,
+    workflow: str,
+    revision: str | None = None,
+    *,
+    message: str | None = None,
     author: str | None = None,
-) -> RolledBack:  # fmt: skip
+) -> RolledBack:
     """Deploy older content again; without a revision the newest that had a successful run."""
-    return moving.rollback(store, workflow, revision, message=message, now=_now(),
-                           stamp=_stamp(author, "rollback", workflow))  # fmt: skip
+    return moving.rollback(
+        store,
+        workflow,
+        revision,
+        message=message,
+        now=_now(),
+        stamp=_stamp(author, "rollback", workflow),
+    )
 
 
 def restore(
-    store: Store, revision: str, *, code: bool = False, to: str | Path | None = None,
+    store: Store,
+    revision: str,
+    *,
+    code: bool = False,
+    to: str | Path | None = None,
     force: bool = False,
-) -> Restored:  # fmt: skip
+) -> Restored:
     """Write a workflow file, with `code` the files it calls too, back to disk, or to a folder.
 
     Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
     """
-    return restoring.restore(store, revision, now=_now(), code=code, force=force,
-                             to=Path(to) if to else None)  # fmt: skip
+    return restoring.restore(
+        store, revision, now=_now(), code=code, force=force, to=Path(to) if to else None
+    )
 
 
 def tag(
-    store: Store, name: str, revision: str | None = None, *, force: bool = False,
+    store: Store,
+    name: str,
+    revision: str | None = None,
+    *,
+    force: bool = False,
     author: str | None = None,
-) -> Tagged:  # fmt: skip
+) -> Tagged:
     """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
-    return moving.tag(store, name, revision, now=_now(), force=force,
-                      stamp=_stamp(author, "tag", name))  # fmt: skip
+    return moving.tag(
+        store, name, revision, now=_now(), force=force, stamp=_stamp(author, "tag", name)
+    )
 
 
 def untag(store: Store, name: str, *, author: str | None = None) -> Tagged:
@@ -265,9 +340,13 @@ def undo(store: Store, operation: str | None = None, *, author: str | None = Non
 
 
 def export_git(
-    store: Store, destination: str | Path, workflow: str | None = None, *, branch: str = "main",
+    store: Store,
+    destination: str | Path,
+    workflow: str | None = None,
+    *,
+    branch: str = "main",
     update: bool = False,
-) -> Exported:  # fmt: skip
+) -> Exported:
     """Write the history of a workflow as a git repository, or with `update` what is new of it."""
     from ork.store import git_export
 
@@ -276,17 +355,28 @@ def export_git(
 
 
 def import_git(
-    store: Store, repository: str | Path, path: str, *, branch: str | None = None,
-    author: str | None = None, allow_secret: bool = False,
-) -> Imported:  # fmt: skip
+    store: Store,
+    repository: str | Path,
+    path: str,
+    *,
+    branch: str | None = None,
+    author: str | None = None,
+    allow_secret: bool = False,
+) -> Imported:
     """Make deploys of the versions that a git repository has of a workflow file, or of a pattern.
 
     `skipped` of the result are versions that could not be deployed.
     """
     from ork.store import git_import
 
-    return git_import.import_git(store, Path(repository), path, branch=branch,
-                                 stamp=_stamp(author), allow_secret=allow_secret)  # fmt: skip
+    return git_import.import_git(
+        store,
+        Path(repository),
+        path,
+        branch=branch,
+        stamp=_stamp(author),
+        allow_secret=allow_secret,
+    )
 
 
 def _now() -> datetime:
@@ -294,8 +384,9 @@ def _now() -> datetime:
 
 
 def _stamp(author: str | None, *words: str) -> Stamp:
-    return Stamp(time=_now(), author=author or author_of(os.environ, Path.cwd()),
-                 argv=("python", *words))  # fmt: skip
+    return Stamp(
+        time=_now(), author=author or author_of(os.environ, Path.cwd()), argv=("python", *words)
+    )
 
 
 def _caller(author: str | None, control: Control | None) -> Caller:

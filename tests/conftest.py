@@ -37,9 +37,12 @@ class Ork:
     def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.environ = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb",
-            "ORK_AUTHOR_NAME": "Ada Lovelace", "ORK_AUTHOR_EMAIL": "ada@example.org",
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TERM": "dumb",
+            "ORK_AUTHOR_NAME": "Ada Lovelace",
+            "ORK_AUTHOR_EMAIL": "ada@example.org",
+        }
         self._capture = capture
         self._seconds = itertools.count()
         self._tokens = itertools.count(1)

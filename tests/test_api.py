@@ -12,15 +12,31 @@ import pytest
 import ork as library
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("typer", "rich", "ruamel", "lmdb", "blake3", "asyncio", "multiprocessing", "inspect",
-         "concurrent", "subprocess", "ork.api", "ork.store", "ork.core")  # fmt: skip
+HEAVY = (
+    "typer",
+    "rich",
+    "ruamel",
+    "lmdb",
+    "blake3",
+    "asyncio",
+    "multiprocessing",
+    "inspect",
+    "concurrent",
+    "subprocess",
+    "ork.api",
+    "ork.store",
+    "ork.core",
+)
 
 
 def python(code, folder=ROOT):
     child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
         env={"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
+    )
     assert child.returncode == 0, child.stderr
     assert child.stderr == ""
     return child.stdout
@@ -131,8 +147,9 @@ def test_the_whole_story(store, edit):
     assert [entry.oid for entry in library.log(store, "etl:load")] == [first.oid]
     impact = library.impact(store, library.diff(store, "etl~1", "etl", tasks=["extract"]))
     assert [(one.name, one.why) for one in impact.affected] == [
-        ("extract", "changed"), ("load", "upstream"),
-    ]  # fmt: skip
+        ("extract", "changed"),
+        ("load", "upstream"),
+    ]
 
 
 def test_moving_and_undoing(store, edit):

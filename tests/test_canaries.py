@@ -18,10 +18,27 @@ from ork.runner.events import RunFinished, TaskFinished
 
 # Each its own value, so that a hit says which way out was open.
 PLAIN = [
-    "printed", "split", "half_line", "stderr", "traceback", "message", "output", "output_key",
-    "output_list", "child", "binary", "written", "shell", "shell_split", "shell_output",
-    "shell_output_file", "shell_failure", "shell_trace", "retried", "number",
-]  # fmt: skip
+    "printed",
+    "split",
+    "half_line",
+    "stderr",
+    "traceback",
+    "message",
+    "output",
+    "output_key",
+    "output_list",
+    "child",
+    "binary",
+    "written",
+    "shell",
+    "shell_split",
+    "shell_output",
+    "shell_output_file",
+    "shell_failure",
+    "shell_trace",
+    "retried",
+    "number",
+]
 CANARIES = {name: f"canary-{number:02d}/{name}+x9Q zürich" for number, name in enumerate(PLAIN)}
 CANARIES["number"] = "7350246813579"
 CANARIES["pem"] = "-----BEGIN CANARY-----\n" + "".join(
@@ -154,11 +171,18 @@ def forms(value: str) -> set[bytes]:
     """Return a value as it might be written."""
     data = value.encode()
     texts = {
-        value, repr(value)[1:-1], ascii(value)[1:-1], repr(data)[2:-1], json.dumps(value)[1:-1],
-        urllib.parse.quote(value), urllib.parse.quote_plus(value), urllib.parse.quote(value, ""),
-        base64.b64encode(data).decode(), base64.b64encode(b"user:" + data).decode()[8:-4],
+        value,
+        repr(value)[1:-1],
+        ascii(value)[1:-1],
+        repr(data)[2:-1],
+        json.dumps(value)[1:-1],
+        urllib.parse.quote(value),
+        urllib.parse.quote_plus(value),
+        urllib.parse.quote(value, ""),
+        base64.b64encode(data).decode(),
+        base64.b64encode(b"user:" + data).decode()[8:-4],
         *value.splitlines(),
-    }  # fmt: skip
+    }
     return {text.encode() for text in texts}
 
 

@@ -49,9 +49,13 @@ def test_the_page_of_commands_is_not_stale():
 def test_the_page_of_commands_is_the_same_on_every_terminal():
     for columns in ("40", "200"):
         made = subprocess.run(
-            [sys.executable, "-m", "ork.cli.reference"], cwd=ROOT, check=True, capture_output=True,
-            text=True, env={"COLUMNS": columns, "TERM": "xterm", "FORCE_COLOR": "1"},
-        ).stdout  # fmt: skip
+            [sys.executable, "-m", "ork.cli.reference"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"COLUMNS": columns, "TERM": "xterm", "FORCE_COLOR": "1"},
+        ).stdout
         assert made == reference()
 
 
@@ -125,8 +129,11 @@ def exit_codes():
         for node in ast.walk(ast.parse(text)):
             is_exit = isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Exit"
             if is_exit or isinstance(node, ast.Return):
-                found |= {c.value for c in ast.walk(node) if isinstance(c, ast.Constant)
-                          and type(c.value) is int}  # fmt: skip
+                found |= {
+                    c.value
+                    for c in ast.walk(node)
+                    if isinstance(c, ast.Constant) and type(c.value) is int
+                }
     return found - {141}  # the shell's own word for a reader that went away
 
 
@@ -155,8 +162,11 @@ def test_links_in_the_documents_lead_somewhere():
 def test_every_schema_is_documented_and_held_by_a_golden_file():
     page = (ROOT / "docs/json.md").read_text()
     documented = set(re.findall(r"\bork\.[a-z-]+\.v\d\b", page))
-    held = {schema for path in (ROOT / "tests/cli/golden").glob("*/*")
-            for schema in re.findall(r'"(ork\.[a-z-]+\.v\d)"', path.read_text())}  # fmt: skip
+    held = {
+        schema
+        for path in (ROOT / "tests/cli/golden").glob("*/*")
+        for schema in re.findall(r'"(ork\.[a-z-]+\.v\d)"', path.read_text())
+    }
     printed = set()
     for path in (ROOT / "ork/cli").rglob("*.py"):
         source = path.read_text()

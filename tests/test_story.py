@@ -32,8 +32,13 @@ class Teller:
 
     def __init__(self, ork: Ork) -> None:
         self.ork = ork
-        self.environ = {**ork.environ, "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8",
-                        "GIT_CONFIG_NOSYSTEM": "1", "GIT_PAGER": "cat"}  # fmt: skip
+        self.environ = {
+            **ork.environ,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_PAGER": "cat",
+        }
 
     def tell(self, line: str) -> str:
         """Return what a command prints, both streams in the order in which it wrote."""
@@ -43,8 +48,13 @@ class Teller:
             return ""
         if words[0] == "ork" and "|" not in words:
             return self._ork(words[1:])
-        done = subprocess.run(["/bin/sh", "-c", line], env=self.environ, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            env=self.environ,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return done.stdout
 
     def _ork(self, argv: list[str]) -> str:

@@ -39,8 +39,11 @@ class Memory:
     ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         with self._lock:
-            found = [item for item in self._refs.items() if item[0].startswith(prefix)
-                     and (below is None or item[0] < below)]  # fmt: skip
+            found = [
+                item
+                for item in self._refs.items()
+                if item[0].startswith(prefix) and (below is None or item[0] < below)
+            ]
         return iter(sorted(found, reverse=newest_first))
 
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:

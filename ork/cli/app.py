@@ -32,9 +32,11 @@ WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "canc
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-EPILOG = "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); " \
-    "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; " \
-    "130 interrupted; 70 a bug in ork."  # fmt: skip
+EPILOG = (
+    "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); "
+    "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; "
+    "130 interrupted; 70 a bug in ork."
+)
 
 
 class Commands(TyperGroup):
@@ -72,10 +74,14 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=None,
-    pretty_exceptions_enable=False, epilog=EPILOG,
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+)
 
 
 def _version(asked: bool) -> None:
@@ -114,8 +120,10 @@ def options(
     if color not in ("auto", "always", "never"):
         raise UsageError(f"--color {color}: say auto, always or never")
     if at_op is not None and ctx.invoked_subcommand in WRITERS:
-        raise UsageError(f"--at-op only reads, and `ork {ctx.invoked_subcommand}` writes",
-                         hint="`ork undo` and `ork rollback` go back")  # fmt: skip
+        raise UsageError(
+            f"--at-op only reads, and `ork {ctx.invoked_subcommand}` writes",
+            hint="`ork undo` and `ork rollback` go back",
+        )
     if directory is not None:
         try:
             os.chdir(directory)
@@ -219,10 +227,12 @@ def _print_error(session: Session, error: OrkError) -> None:
         from ork.cli.show import json_text
 
         document = {
-            "message": error.message, "hint": error.hint, "exit_code": error.exit_code,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
             "problems": error.problems if isinstance(error, InvalidInput) else [],
             "candidates": error.candidates if isinstance(error, Ambiguous) else [],
-        }  # fmt: skip
+        }
         sys.stderr.write(json_text("error", document, indent=None) + "\n")
         return
     session.say(*error_view(error))

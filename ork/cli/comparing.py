@@ -37,9 +37,9 @@ def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> C
     found = Resolved(text=new.text, oid=snapshot, kind="snapshot", snapshot=snapshot)
     tasks = definition(store, found).tasks
     impact = impact_of(store, comparison)
-    ends = [str(side.workflow) if side.text == "@" else side.text
-            for side in (comparison.old, new)]  # fmt: skip
+    ends = [str(side.workflow) if side.text == "@" else side.text for side in (comparison.old, new)]
     title = "..".join(ends)
-    graph = change_graph(title, comparison.diff, impact,
-                         {name: task.depends_on for name, task in tasks.items()})  # fmt: skip
+    graph = change_graph(
+        title, comparison.diff, impact, {name: task.depends_on for name, task in tasks.items()}
+    )
     return Change(comparison=comparison, impact=impact, graph=graph)

@@ -56,8 +56,11 @@ def _since_good(store: Store, failed: Run) -> Line | None:
     newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
     ends = f"{name} {failed.workflow}#{failed.number}"
     command = f"--last {failed.workflow}" if newest == failed.id else ends
-    return [("since ", "hint"), (name, "name"), f" (good): {_changes(store, good, failed)} - "
-            f"`ork diff {command}`"]  # fmt: skip
+    return [
+        ("since ", "hint"),
+        (name, "name"),
+        f" (good): {_changes(store, good, failed)} - `ork diff {command}`",
+    ]
 
 
 def _changes(store: Store, good: Run, failed: Run) -> str:

@@ -58,8 +58,10 @@ def split_parts(
     split = [split_part(as_revision(text)) for text in revisions]
     parts = tuple(dict.fromkeys(part for _, part in split if part))
     if len(parts) > 1:
-        raise UsageError(f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
-                         hint=f"write `ork diff OLD NEW -- {' '.join(parts)}`")  # fmt: skip
+        raise UsageError(
+            f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
+            hint=f"write `ork diff OLD NEW -- {' '.join(parts)}`",
+        )
     whole = tuple(
         base if part else text for text, (base, part) in zip(revisions, split, strict=True)
     )
@@ -133,8 +135,12 @@ def _show_definitions(session: Session, store: Store, found: Comparison, asked: 
     lines_max = None if asked.patch else SHORT_DIFF_LINES
     changes = with_hunks(found.diff, store.blob, lines_max=lines_max)
     if asked.form == "json":
-        value = {"old": found.old, "new": found.new, "diff": changes,
-                 "impact": impact_of(store, found)}  # fmt: skip
+        value = {
+            "old": found.old,
+            "new": found.new,
+            "diff": changes,
+            "impact": impact_of(store, found),
+        }
         session.print_json("diff", value)
         return
     if found.diff:

@@ -71,18 +71,28 @@ def _structure(session: Session, path: str, old_file: str, new_file: str) -> Ite
     old = _definition(old_file, f"{path} (old)")
     new = _definition(new_file, f"{path} (new)")
     before, after = (side.tasks if side else {} for side in (old, new))
-    tasks = {name: (before.get(name), after.get(name)) for name in {**before, **after}
-             if before.get(name) != after.get(name)}  # fmt: skip
+    tasks = {
+        name: (before.get(name), after.get(name))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    }
     diff = compare(
-        tasks=tasks, files={}, read=lambda _: b"",
+        tasks=tasks,
+        files={},
+        read=lambda _: b"",
         settings=(old.settings if old else {}, new.settings if new else {}),
         params=(old.params if old else {}, new.params if new else {}),
-    )  # fmt: skip
+    )
     if old and new and old.name != new.name:
         yield [("name", "heading"), "  ", (old.name, "removed"), " -> ", (new.name, "added")]
     if old and new and old.include != new.include:
-        yield [("include", "heading"), "  ", (", ".join(old.include) or "none", "removed"), " -> ",
-               (", ".join(new.include) or "none", "added")]  # fmt: skip
+        yield [
+            ("include", "heading"),
+            "  ",
+            (", ".join(old.include) or "none", "removed"),
+            " -> ",
+            (", ".join(new.include) or "none", "added"),
+        ]
     elif not diff and (old and old.name) == (new and new.name):
         yield [("the same definition: only comments, order or notation differ", "dim")]
     yield from diff_view(diff, width=session.width)

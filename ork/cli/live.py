@@ -142,15 +142,20 @@ class Board:
         for state, word in MARKS.items():
             counts[word.lower()] += self._counts[state]
         states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-        return [(self._name, "name"), " ", (what, "warning" if stops else "running"),
-                f" {_elapsed(self._since)}{again}: {states}"]  # fmt: skip
+        return [
+            (self._name, "name"),
+            " ",
+            (what, "warning" if stops else "running"),
+            f" {_elapsed(self._since)}{again}: {states}",
+        ]
 
     def _graph(self, columns: int) -> list[Line]:
         return [
             self._task(node_row(row, self._state(row.name), box=self._box), row.name, columns)
-            if row.name else [(row.prefix, "dim")]
+            if row.name
+            else [(row.prefix, "dim")]
             for row in self._rows
-        ]  # fmt: skip
+        ]
 
     def _busy(self, room: int, columns: int) -> list[Line]:
         """Return what runs, then what ended last, the newest first."""
@@ -178,8 +183,11 @@ class Board:
             lanes, taken = [(node_mark(state, box=self._box), state), " "], 2
         width = max(min(self._width, columns // 2), taken + 8)
         word = MARKS[state]
-        line: Line = [*lanes, f"{clip(name, width - taken):<{max(0, width - taken)}}  ",
-                      (f"{word:<8}", state)]  # fmt: skip
+        line: Line = [
+            *lanes,
+            f"{clip(name, width - taken):<{max(0, width - taken)}}  ",
+            (f"{word:<8}", state),
+        ]
         started, ended = self._running.get(name), self._ended.get(name)
         if started:
             took, number, text = _elapsed(started.since), started.attempt, started.line()

@@ -17,8 +17,10 @@ def reference() -> str:
     """Return the text of docs/cli.md."""
     group: Any = typer.main.get_command(app)
     assert isinstance(group, Commands)
-    parts = ["# Command line\n\nMade from the help of the commands by `make docs`.\n",
-             _page(group, "ork", [])]  # fmt: skip
+    parts = [
+        "# Command line\n\nMade from the help of the commands by `make docs`.\n",
+        _page(group, "ork", []),
+    ]
     for section, names in SECTIONS.items():
         parts.append(f"## {section}\n")
         parts += [_page(group.get_command(None, name), f"ork {name}", [name]) for name in names]
@@ -27,9 +29,13 @@ def reference() -> str:
 
 def _page(command: Any, title: str, path: list[str]) -> str:
     context = command.make_context(
-        title, ["--help"], resilient_parsing=True, obj=Session(World(), ()),
-        terminal_width=WIDTH, max_content_width=WIDTH,
-    )  # fmt: skip
+        title,
+        ["--help"],
+        resilient_parsing=True,
+        obj=Session(World(), ()),
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+    )
     level = "###" if path else "##"
     return f"{level} {title}\n\n```text\n{command.get_help(context)}\n```\n"
 

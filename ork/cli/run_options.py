@@ -41,10 +41,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a l
 
 
 def options_of(
-    *, jobs: int | None, inputs: list[str] | None, timeout: float | None, fail_fast: bool,
-    only: list[str] | None, start: list[str] | None, until: list[str] | None = None,
+    *,
+    jobs: int | None,
+    inputs: list[str] | None,
+    timeout: float | None,
+    fail_fast: bool,
+    only: list[str] | None,
+    start: list[str] | None,
+    until: list[str] | None = None,
     base: str | None = None,
-) -> Options:  # fmt: skip
+) -> Options:
     """Return the options of a run from those of the command line."""
     from ork.runner.api import Options
     from ork.runner.params import parse_given
@@ -52,18 +58,30 @@ def options_of(
 
     if only and (start or until):
         raise UsageError("--only excludes --from and --until")
-    selection = Selection(only=tuple(only or ()), start=tuple(start or ()),
-                          until=tuple(until or ()))  # fmt: skip
-    return Options(jobs=jobs, timeout_s=timeout, fail_fast=fail_fast, base=base,
-                   given=parse_given(inputs or []), selection=selection)  # fmt: skip
+    selection = Selection(
+        only=tuple(only or ()), start=tuple(start or ()), until=tuple(until or ())
+    )
+    return Options(
+        jobs=jobs,
+        timeout_s=timeout,
+        fail_fast=fail_fast,
+        base=base,
+        given=parse_given(inputs or []),
+        selection=selection,
+    )
 
 
 def caller_of(session: Session, control: Control) -> Caller:
     """Return who runs, from the world of the command."""
     from ork.runner.api import Caller
 
-    return Caller(stamp=session.stamp(), now=session.now(), environ=session.world.environ,
-                  control=control, token=session.world.token())  # fmt: skip
+    return Caller(
+        stamp=session.stamp(),
+        now=session.now(),
+        environ=session.world.environ,
+        control=control,
+        token=session.world.token(),
+    )
 
 
 def exit_code(state: str, *, timed_out: bool) -> int:

@@ -50,9 +50,11 @@ def stop_on_signals() -> Iterator[Control]:
             except OSError:
                 pass
 
-    before = {number: signal.signal(number, stop)
-              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-              if signal.getsignal(number) is not signal.SIG_IGN}  # fmt: skip
+    before = {
+        number: signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield control
     finally:
@@ -96,8 +98,16 @@ def summary(session: Session, finished: RunFinished) -> None:
             _log_tail(session, finished, task)
     with unread_is_no_error():
         took = words.duration(run.seconds)
-        session.print([[(name, "name"), " ", (run.state, run.state),
-                        f" in {took}: {_counts(finished.states)}"]])  # fmt: skip
+        session.print(
+            [
+                [
+                    (name, "name"),
+                    " ",
+                    (run.state, run.state),
+                    f" in {took}: {_counts(finished.states)}",
+                ]
+            ]
+        )
         sys.stdout.flush()
     if run.state == "failed" and (line := since_good(session.store, run)):
         with unread_is_no_error():
@@ -113,8 +123,14 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
     if isinstance(event, RunStarted):
         run = event.run
         tasks = words.count(len(event.tasks), "task")
-        return [time, "  run ", (f"{run.workflow}#{run.number}", "name"), " of ",
-                (run.snapshot[:12], "oid"), f", {tasks}"]  # fmt: skip
+        return [
+            time,
+            "  run ",
+            (f"{run.workflow}#{run.number}", "name"),
+            " of ",
+            (run.snapshot[:12], "oid"),
+            f", {tasks}",
+        ]
     if isinstance(event, TaskStarted):
         attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
         return [time, ("  start   ", "running"), event.task, attempt]

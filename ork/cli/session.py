@@ -104,8 +104,9 @@ class Session:
         sys.stdout.flush()
         if sys.stdout.isatty():
             text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
-            print_lines([[line] for line in text.split("\n")] if text else [], sys.stdout,
-                        color=False)  # fmt: skip
+            print_lines(
+                [[line] for line in text.split("\n")] if text else [], sys.stdout, color=False
+            )
         else:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -172,8 +173,12 @@ class Session:
             self.say([("note: ", "warning"), f"killed runs are shown as running: {error}"])
             return
         for run in settled:
-            self.say([("note: ", "warning"), f"{run.workflow}#{run.number} was interrupted: "
-                      f"{run.reason}"])  # fmt: skip
+            self.say(
+                [
+                    ("note: ", "warning"),
+                    f"{run.workflow}#{run.number} was interrupted: {run.reason}",
+                ]
+            )
 
 
 def _project_root() -> Path:

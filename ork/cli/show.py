@@ -82,9 +82,12 @@ def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]
         return
     try:
         pager = subprocess.Popen(
-            ["/bin/sh", "-c", command], stdin=subprocess.PIPE, text=True, encoding="utf-8",
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
             env={"LESS": "FRX", "LV": "-c", **environ},
-        )  # fmt: skip
+        )
     except OSError:
         print_lines(lines, sys.stdout, color=color)
         return

@@ -65,8 +65,12 @@ def json_of(store: Store, found: Resolved) -> Any:
 
 
 def _log_entry(store: Store, found: Resolved, deploy: Deploy) -> LogEntry:
-    tags = tuple(name.partition("/")[2] for name, oid in store.refs(f"tags/{deploy.workflow}/")
-                 if oid == found.oid)  # fmt: skip
+    tags = tuple(
+        name.partition("/")[2]
+        for name, oid in store.refs(f"tags/{deploy.workflow}/")
+        if oid == found.oid
+    )
     is_head = store.ref(f"workflows/{deploy.workflow}") == found.oid
-    return LogEntry(oid=found.oid, deploy=deploy, runs=tally(store, found.oid), tags=tags,
-                    head=is_head)  # fmt: skip
+    return LogEntry(
+        oid=found.oid, deploy=deploy, runs=tally(store, found.oid), tags=tags, head=is_head
+    )

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-_UNITS = ((31_536_000, "year"), (2_592_000, "month"), (604_800, "week"), (86_400, "day"),
-          (3600, "hour"), (60, "minute"), (1, "second"))  # fmt: skip
+_UNITS = (
+    (31_536_000, "year"),
+    (2_592_000, "month"),
+    (604_800, "week"),
+    (86_400, "day"),
+    (3600, "hour"),
+    (60, "minute"),
+    (1, "second"),
+)
 
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped"}  # others as they are
 

@@ -27,8 +27,11 @@ def changed_paths(old: Task, new: Task, paths: Iterable[str]) -> list[str]:
     """Return which of these paths of `new` hold something else in `old`, or are not there."""
     differing = changed_fields(old, new)
     before, after = _leaves(old, differing), _leaves(new, differing)
-    return [path for path in paths if path in after
-            and (path not in before or not same(before[path], after[path]))]  # fmt: skip
+    return [
+        path
+        for path in paths
+        if path in after and (path not in before or not same(before[path], after[path]))
+    ]
 
 
 def same(old: Json, new: Json) -> bool:
@@ -68,8 +71,11 @@ def _kept(old: Sequence[str], new: Sequence[str], wanted: Sequence[int]) -> dict
     gone = set(old[start : len(old) - end])
     # What is left of an old text is mostly in its unchanged parts, where no search is needed.
     if not any(place in inside and new[place] in gone for place in wanted):
-        return {place: place if place < start else place + shift
-                for place in wanted if place not in inside}  # fmt: skip
+        return {
+            place: place if place < start else place + shift
+            for place in wanted
+            if place not in inside
+        }
     return {j + n: i + n for i, j, length in lines.matches(old, new) for n in range(length)}
 
 

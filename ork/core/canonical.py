@@ -83,9 +83,12 @@ def _constant(name: str) -> float:
 
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
 _DUMPS = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True,
+    ensure_ascii=False,
+    check_circular=False,
+    allow_nan=False,
+    sort_keys=True,
     separators=(",", ":"),
-).encode  # fmt: skip
+).encode
 _QUOTE = json.encoder.encode_basestring  # RFC 8785 section 3.2.2.2 and json escape alike
 
 

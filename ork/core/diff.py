@@ -31,9 +31,17 @@ from ork.core.diff_values import FieldChange, object_changes
 from ork.core.objects import Task
 
 __all__ = [
-    "Diff", "EdgeChange", "FieldChange", "FileChange", "FileEntry", "TaskChange",
-    "compare", "hunks", "summarize", "with_hunks",
-]  # fmt: skip
+    "Diff",
+    "EdgeChange",
+    "FieldChange",
+    "FileChange",
+    "FileEntry",
+    "TaskChange",
+    "compare",
+    "hunks",
+    "summarize",
+    "with_hunks",
+]
 
 SHORT_DIFF_LINES = 40  # changed lines of code that are shown without being asked for
 SUMMARY_CHARS_MAX = 72

@@ -94,11 +94,14 @@ def _kinds(task: TaskDiff) -> Iterator[str]:
         yield "added" if old is None else "removed"
         return
     differs = {
-        "definition": task.definition, "code": task.code, "params": task.params,
-        "inputs": task.inputs, "state": old.state != new.state,
+        "definition": task.definition,
+        "code": task.code,
+        "params": task.params,
+        "inputs": task.inputs,
+        "state": old.state != new.state,
         "error": old.state == new.state == "failed" and old.reason != new.reason,
         "output": task.output,
-    }  # fmt: skip
+    }
     yield from (kind for kind in KINDS if differs.get(kind))
 
 
@@ -211,5 +214,7 @@ def paired(
         name: (renamed.get(name), old.get(renamed.get(name, name)), side)
         for name, side in new.items()
     }
-    return {**found, **{name: (None, side, None) for name, side in old.items()
-                        if name not in before}}  # fmt: skip
+    return {
+        **found,
+        **{name: (None, side, None) for name, side in old.items() if name not in before},
+    }

@@ -67,8 +67,9 @@ def with_new_names(task: Task, names: Names) -> Task:
     """Return a task as it would be if only its neighbours had their new names."""
     moved: dict[str, dict[str, Json]] = {
         key: {"ref": f"tasks.{names[name]}{rest}"}
-        for key, (name, rest) in _refs(task).items() if name in names
-    }  # fmt: skip
+        for key, (name, rest) in _refs(task).items()
+        if name in names
+    }
     depends_on = tuple(sorted(names.get(name, name) for name in task.depends_on))
     return replace(task, inputs={**task.inputs, **moved}, depends_on=depends_on)
 

@@ -54,8 +54,12 @@ def text(node: Node, what: str, problems: Problems) -> str | None:
     value = node.value
     if not isinstance(value, str):
         scalar = not isinstance(value, (list, dict))
-        complain(problems, node, f"{what} must be a text, not {show(value)}",
-                 "quote it" if scalar else None)  # fmt: skip
+        complain(
+            problems,
+            node,
+            f"{what} must be a text, not {show(value)}",
+            "quote it" if scalar else None,
+        )
     elif not value.strip():
         complain(problems, node, f"{what} is empty")
     elif "\0" in value:
@@ -184,8 +188,12 @@ def command(node: Node, what: str, problems: Problems) -> str | tuple[str, ...] 
 def environment(node: Node, what: str, problems: Problems) -> Env:
     """Return variables: each a text, or `{"secret": NAME}`."""
     if not isinstance(node.value, dict):
-        complain(problems, node, f"{what} must be a mapping, not {show(node.value)}",
-                 "as in `env: {MODE: fast, TOKEN: {secret: API_TOKEN}}`")  # fmt: skip
+        complain(
+            problems,
+            node,
+            f"{what} must be a mapping, not {show(node.value)}",
+            "as in `env: {MODE: fast, TOKEN: {secret: API_TOKEN}}`",
+        )
         return {}
     found: Env = {}
     for variable, (key, value) in node.value.items():
@@ -199,9 +207,11 @@ def environment(node: Node, what: str, problems: Problems) -> Env:
 
 
 def each(
-    nodes: Mapping[str, Node], key: str, read: Callable[[Node, str, Problems], Value | None],
+    nodes: Mapping[str, Node],
+    key: str,
+    read: Callable[[Node, str, Problems], Value | None],
     problems: Problems,
-) -> Value | None:  # fmt: skip
+) -> Value | None:
     """Return what `read` makes of the value of one key, None when the key is not given."""
     node = nodes.get(key)
     return None if node is None else read(node, key, problems)
@@ -215,8 +225,12 @@ def _variable_value(node: Node, variable: str, problems: Problems) -> Json:
         secret = value["secret"][1]
         if isinstance(secret.value, str) and _VARIABLE.fullmatch(secret.value):
             return {"secret": secret.value}
-        complain(problems, secret, "a secret names one variable of ork's own environment",
-                 "letters, digits and `_`, as in {secret: API_TOKEN}")  # fmt: skip
+        complain(
+            problems,
+            secret,
+            "a secret names one variable of ork's own environment",
+            "letters, digits and `_`, as in {secret: API_TOKEN}",
+        )
         return None
     scalar = not isinstance(value, (list, dict, str))
     hint = 'quote it: `""` is the empty text' if value is None else "quote it"

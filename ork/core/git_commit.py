@@ -78,8 +78,13 @@ def place_of(path: str) -> str:
 
 def message_of(oid: Oid, deploy: Deploy) -> bytes:
     """Return the message of the commit for a deploy: its own, and ork's trailers below."""
-    trailers = {"Snapshot": str(deploy.snapshot), "Deploy": str(oid), "Workflow": deploy.workflow,
-                "File": _line(str(deploy.source["path"])), "Action": deploy.action}  # fmt: skip
+    trailers = {
+        "Snapshot": str(deploy.snapshot),
+        "Deploy": str(oid),
+        "Workflow": deploy.workflow,
+        "File": _line(str(deploy.source["path"])),
+        "Action": deploy.action,
+    }
     if deploy.restores is not None:
         trailers["Restores"] = deploy.restores
     if ident(deploy.author) != deploy.author:
@@ -114,8 +119,12 @@ def read_commit(data: bytes) -> Commit:
     exact = _json_text(trailers.get("Message"))
     if exact is not None and _fit(exact) == message:
         message = exact
-    return Commit(author=_true_author(author, trailers), time=_true_time(time, trailers),
-                  message=_cut(message), trailers=trailers)  # fmt: skip
+    return Commit(
+        author=_true_author(author, trailers),
+        time=_true_time(time, trailers),
+        message=_cut(message),
+        trailers=trailers,
+    )
 
 
 def _line(text: str) -> str:

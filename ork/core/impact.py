@@ -76,12 +76,15 @@ def code_of(
     By their new paths, sorted; tasks without any are absent.
     """
     names = {path: file.path for file in diff.files for path in (file.path, file.old_path) if path}
-    reached = {name: {names[path] for path in paths if path in names}
-               for name, paths in reach.items()}  # fmt: skip
+    reached = {
+        name: {names[path] for path in paths if path in names} for name, paths in reach.items()
+    }
     anybody = set(names.values()).difference(*reached.values())
     shared = tuple(sorted(anybody))  # one for all: both may be many
-    found = {name: tuple(sorted(reached[name] | anybody)) if name in reached else shared
-             for name in tasks}  # fmt: skip
+    found = {
+        name: tuple(sorted(reached[name] | anybody)) if name in reached else shared
+        for name in tasks
+    }
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -53,8 +53,9 @@ def in_drawing_order(needs: Mapping[str, Collection[str]]) -> list[str]:
     So few lanes stay open at a time, and what belongs together stands together.
     """
     depth: dict[str, int] = {}
-    for name in _after_needs(needs, {n: [u for u in below if u in needs]
-                                     for n, below in needs.items()}):  # fmt: skip
+    for name in _after_needs(
+        needs, {n: [u for u in below if u in needs] for n, below in needs.items()}
+    ):
         depth[name] = 1 + max((depth[n] for n in needs[name] if n in needs), default=0)
     rank = {name: index for index, name in enumerate(needs)}
     longest_first = {
@@ -162,8 +163,11 @@ class _Drawing:
             yield Row(" ".join(lane if other else " " for other in self.columns).rstrip())
 
     def _arriving(self, name: str) -> list[tuple[int, _Lane]]:
-        return [(column, lane) for column, lane in enumerate(self.columns)
-                if lane and lane.to[0] == name]  # fmt: skip
+        return [
+            (column, lane)
+            for column, lane in enumerate(self.columns)
+            if lane and lane.to[0] == name
+        ]
 
     def _free_column(self, arriving: list[tuple[int, _Lane]]) -> int:
         """Return a column for a task that no lane ends at; the fold when there is none."""
@@ -267,9 +271,22 @@ class _Drawing:
 
 # Which sides a piece of a line has: up, down, left, right.
 _BOX = {
-    "ud": "│", "lr": "─", "dr": "╭", "dl": "╮", "ur": "╰", "ul": "╯", "udr": "├", "udl": "┤",
-    "dlr": "┬", "ulr": "┴", "udlr": "┼", "l": "─", "r": "─", "u": "│", "d": "│",
-}  # fmt: skip
+    "ud": "│",
+    "lr": "─",
+    "dr": "╭",
+    "dl": "╮",
+    "ur": "╰",
+    "ul": "╯",
+    "udr": "├",
+    "udl": "┤",
+    "dlr": "┬",
+    "ulr": "┴",
+    "udlr": "┼",
+    "l": "─",
+    "r": "─",
+    "u": "│",
+    "d": "│",
+}
 
 
 def _box_link(column: int, others: set[int], above: set[int], below: set[int]) -> str:

@@ -189,9 +189,13 @@ def _spellings(text: str) -> Iterator[bytes]:
     yield from _percent_encoded(data)
     yield from _base64(data)
     for quoted in (
-        json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1],
-        repr(text)[1:-1], ascii(text)[1:-1], repr(data)[2:-1], text.replace("'", "'\\''"),
-    ):  # fmt: skip
+        json.dumps(text)[1:-1],
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        repr(text)[1:-1],
+        ascii(text)[1:-1],
+        repr(data)[2:-1],
+        text.replace("'", "'\\''"),
+    ):
         yield quoted.encode("utf-8", "surrogateescape")
 
 

@@ -263,48 +263,104 @@ def _attempt(value: Any) -> Attempt:
 
 
 _ATTEMPT = {
-    "number": a_count, "state": one_of(*TASK_STATES), "started": _time, "seconds": seconds,
-    "exit": optional(an_integer), "signal": optional(a_count), "error": optional(a_text),
+    "number": a_count,
+    "state": one_of(*TASK_STATES),
+    "started": _time,
+    "seconds": seconds,
+    "exit": optional(an_integer),
+    "signal": optional(a_count),
+    "error": optional(a_text),
     "log": optional(a_text),
-}  # fmt: skip
+}
 
 _SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
-    "task": (Task, {
-        "executor": one_of("python", "process", "library"),
-        "file": optional(a_text), "module": optional(a_text), "command": a_command,
-        "function": optional(a_text), "depends_on": list_of(a_name),
-        "input_type": optional(a_type), "output_type": optional(a_type),
-        "inputs": bindings, "env": environment,
-        "timeout": seconds, "retries": a_count, "retry_delay": seconds,
-        "retry_backoff": seconds, "on_upstream_failure": one_of("skip", "run"),
-    }),
+    "task": (
+        Task,
+        {
+            "executor": one_of("python", "process", "library"),
+            "file": optional(a_text),
+            "module": optional(a_text),
+            "command": a_command,
+            "function": optional(a_text),
+            "depends_on": list_of(a_name),
+            "input_type": optional(a_type),
+            "output_type": optional(a_type),
+            "inputs": bindings,
+            "env": environment,
+            "timeout": seconds,
+            "retries": a_count,
+            "retry_delay": seconds,
+            "retry_backoff": seconds,
+            "on_upstream_failure": one_of("skip", "run"),
+        },
+    ),
     "tree": (Tree, {}),
-    "snapshot": (Snapshot, {"tasks": an_oid, "files": an_oid, "task_count": a_count,
-                            "params": parameters}),
-    "deploy": (Deploy, {
-        "workflow": a_name, "snapshot": an_oid, "parents": list_of(an_oid), "time": _time,
-        "author": a_text, "message": a_text, "settings": a_mapping, "source": a_source,
-        "origin": optional(an_origin), "action": one_of("deploy", "rollback", "import"),
-        "restores": optional(an_oid),
-    }),
-    "run": (Run, {
-        "id": a_name, "workflow": a_name, "number": a_count, "snapshot": an_oid,
-        "deploy": optional(an_oid), "state": one_of(*RUN_STATES), "trigger": a_text,
-        "params": optional(an_oid), "attempt": a_count, "previous": optional(an_oid),
-        "base": optional(a_name),
-        "author": a_text, "host": a_text, "environment": optional(an_oid), "created": _time,
-        "ended": optional(_time), "seconds": optional(seconds), "tasks": optional(an_oid),
-        "reason": optional(a_text),
-    }),
-    "taskrun": (TaskRun, {
-        "task": an_oid, "state": one_of(*TASK_STATES), "inputs": optional(an_oid),
-        "output": optional(an_oid), "attempts": list_of(_attempt), "reason": optional(a_text),
-    }),
-    "operation": (Operation, {
-        "parent": optional(an_oid), "time": _time, "author": a_text, "argv": list_of(a_text),
-        "moves": list_of(a_move),
-    }),
-}  # fmt: skip
+    "snapshot": (
+        Snapshot,
+        {"tasks": an_oid, "files": an_oid, "task_count": a_count, "params": parameters},
+    ),
+    "deploy": (
+        Deploy,
+        {
+            "workflow": a_name,
+            "snapshot": an_oid,
+            "parents": list_of(an_oid),
+            "time": _time,
+            "author": a_text,
+            "message": a_text,
+            "settings": a_mapping,
+            "source": a_source,
+            "origin": optional(an_origin),
+            "action": one_of("deploy", "rollback", "import"),
+            "restores": optional(an_oid),
+        },
+    ),
+    "run": (
+        Run,
+        {
+            "id": a_name,
+            "workflow": a_name,
+            "number": a_count,
+            "snapshot": an_oid,
+            "deploy": optional(an_oid),
+            "state": one_of(*RUN_STATES),
+            "trigger": a_text,
+            "params": optional(an_oid),
+            "attempt": a_count,
+            "previous": optional(an_oid),
+            "base": optional(a_name),
+            "author": a_text,
+            "host": a_text,
+            "environment": optional(an_oid),
+            "created": _time,
+            "ended": optional(_time),
+            "seconds": optional(seconds),
+            "tasks": optional(an_oid),
+            "reason": optional(a_text),
+        },
+    ),
+    "taskrun": (
+        TaskRun,
+        {
+            "task": an_oid,
+            "state": one_of(*TASK_STATES),
+            "inputs": optional(an_oid),
+            "output": optional(an_oid),
+            "attempts": list_of(_attempt),
+            "reason": optional(a_text),
+        },
+    ),
+    "operation": (
+        Operation,
+        {
+            "parent": optional(an_oid),
+            "time": _time,
+            "author": a_text,
+            "argv": list_of(a_text),
+            "moves": list_of(a_move),
+        },
+    ),
+}
 _KIND_OF = {shape[0]: kind for kind, shape in _SHAPES.items()}
 _FIELDS = {Attempt: tuple(_ATTEMPT), **{cls: tuple(shape) for cls, shape in _SHAPES.values()}}
 # How the bytes begin -> the class, what may give its values sorted by field, and a setter for each.

@@ -17,9 +17,11 @@ class Plan:
     """
 
     def __init__(
-        self, needs: Mapping[str, Collection[str]], run_anyway: Collection[str] = (),
+        self,
+        needs: Mapping[str, Collection[str]],
+        run_anyway: Collection[str] = (),
         done: Collection[str] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         ended = frozenset(done)
         self._needs = {task: set(needs[task]) - ended for task in needs if task not in ended}
         self._run_anyway = frozenset(run_anyway)

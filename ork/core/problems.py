@@ -30,10 +30,14 @@ class Problems:
         if len(self._found) < PROBLEMS_MAX:
             self._found.add(
                 Problem(
-                    file=self.file, line=line, column=column, message=_printable(message),
-                    hint=None if hint is None else _printable(hint), source=self._source(line),
+                    file=self.file,
+                    line=line,
+                    column=column,
+                    message=_printable(message),
+                    hint=None if hint is None else _printable(hint),
+                    source=self._source(line),
                 )
-            )  # fmt: skip
+            )
 
     def keep(self, problem: Problem) -> None:
         """Keep a complaint about another file, found while reading this one."""

@@ -42,8 +42,11 @@ _DEPLOY = {
     "workflow": r'"((?![^"]*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}+)"',
 }
 _SNAPSHOT = {
-    "files": _OID, "params": r"\{\}", "task_count": f"({_COUNT})", "tasks": _OID,
-}  # fmt: skip
+    "files": _OID,
+    "params": r"\{\}",
+    "task_count": f"({_COUNT})",
+    "tasks": _OID,
+}
 _patience = PATIENCE
 
 
@@ -53,8 +56,22 @@ def deploy(data: bytes) -> tuple[Any, ...] | None:
     found = _deploy_pattern().fullmatch(text) if text else None
     if found is None:
         return None
-    (action, author, message, commit, dirty, parent, restores, settings, snapshot, place, source,
-     path, time, workflow) = found.groups()  # fmt: skip
+    (
+        action,
+        author,
+        message,
+        commit,
+        dirty,
+        parent,
+        restores,
+        settings,
+        snapshot,
+        place,
+        source,
+        path,
+        time,
+        workflow,
+    ) = found.groups()
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
@@ -63,11 +80,18 @@ def deploy(data: bytes) -> tuple[Any, ...] | None:
     if given is None or not _are_digits(snapshot + source + (parent or "") + (restores or "")):
         return None
     return (
-        action, _unescaped(author), _unescaped(message),
+        action,
+        _unescaped(author),
+        _unescaped(message),
         {"commit": _unescaped(commit), "dirty": dirty == "true"} if dirty else None,
-        (parent,) if parent else (), restores, given, snapshot,
-        {place: source, "path": _unescaped(path)}, moment, workflow,
-    )  # fmt: skip
+        (parent,) if parent else (),
+        restores,
+        given,
+        snapshot,
+        {place: source, "path": _unescaped(path)},
+        moment,
+        workflow,
+    )
 
 
 def snapshot(data: bytes) -> tuple[Any, ...] | None:

@@ -137,8 +137,9 @@ def _steps(revision: Revision, text: str) -> Revision:
 
 
 def _step(revision: Revision, found: re.Match[str]) -> Revision:
-    moved = (revision.back or revision.at or revision.tag or revision.peel
-             or revision.number is not None)  # fmt: skip
+    moved = (
+        revision.back or revision.at or revision.tag or revision.peel or revision.number is not None
+    )
     if found["tilde"] is not None:
         return replace(revision, back=revision.back + int(found["tilde"] or 1))
     if found["caret"]:

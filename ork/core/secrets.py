@@ -63,7 +63,7 @@ _RULES = (
         "eyJ",
         r"eyJ[A-Za-z0-9_-]{8,2048}\.eyJ[A-Za-z0-9_-]{4,4096}\.[A-Za-z0-9_-]{8,1024}",
     ),
-)  # fmt: skip
+)
 # A word that goes on from the left ("task-" before "sk-") is another word.
 _TOKEN_BEGINS = r"(?<![A-Za-z0-9_])"
 _URL = r"""(?x)
@@ -109,11 +109,15 @@ def secret_problems(data: bytes, *, file: str) -> list[Problem]:
     hidden = {line: hide_secrets(lines[line - 1]) for line in {one.line for one in secrets}}
     return [
         Problem(
-            file=file, line=line, column=column, message=f"this looks like {what}", hint=HINT,
+            file=file,
+            line=line,
+            column=column,
+            message=f"this looks like {what}",
+            hint=HINT,
             source=hidden[line][:_SOURCE_WIDTH_MAX],
         )
         for line, column, what in secrets
-    ]  # fmt: skip
+    ]
 
 
 def hide_secrets(text: str) -> str:

@@ -41,9 +41,11 @@ def _line_words(line: str) -> Iterator[str]:
     for word in _split(line):
         operator = not set(word) - _PUNCTUATION
         # What stands after > is written, and after << it is no file at all.
-        skipped = bool(previous) and not set(previous) - _PUNCTUATION and (
-            ">" in previous or "<<" in previous
-        )  # fmt: skip
+        skipped = (
+            bool(previous)
+            and not set(previous) - _PUNCTUATION
+            and (">" in previous or "<<" in previous)
+        )
         if not operator and not skipped:
             yield word
             if previous == "cd":

@@ -28,9 +28,10 @@ class Built:
 
 
 def build(
-    tasks: Mapping[str, Task], files: Mapping[str, CodeFile],
+    tasks: Mapping[str, Task],
+    files: Mapping[str, CodeFile],
     params: Mapping[str, dict[str, Json]] | None = None,
-) -> Built:  # fmt: skip
+) -> Built:
     """Return the snapshot of these tasks, code files and parameters."""
     objects: dict[Oid, bytes] = {}
     task_entries: dict[str, Json] = {}
@@ -47,9 +48,11 @@ def build(
         file_entries[path] = {"blob": oid, "executable": file.executable}
     task_root, task_trees = tree.build(task_entries)
     file_root, file_trees = tree.build(file_entries)
-    snapshot = Snapshot(tasks=task_root, files=file_root, task_count=len(tasks),
-                        params=params or {})  # fmt: skip
+    snapshot = Snapshot(
+        tasks=task_root, files=file_root, task_count=len(tasks), params=params or {}
+    )
     data = encode_object(snapshot)
     oid = hash_bytes(data)
-    return Built(oid=oid, snapshot=snapshot,
-                 objects={**objects, **task_trees, **file_trees, oid: data})  # fmt: skip
+    return Built(
+        oid=oid, snapshot=snapshot, objects={**objects, **task_trees, **file_trees, oid: data}
+    )

@@ -25,12 +25,26 @@ TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
 WORKFLOW_KEYS = (
-    "name", "description", "schedule", "types", "tasks", "include", "env", "max_parallel", "python",
+    "name",
+    "description",
+    "schedule",
+    "types",
+    "tasks",
+    "include",
+    "env",
+    "max_parallel",
+    "python",
     "params",
-)  # fmt: skip
+)
 # What other tools call these keys.
-_OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name",
-                        "environment": "env", "files": "include"}  # fmt: skip
+_OTHER_KEYS = {
+    "steps": "tasks",
+    "jobs": "tasks",
+    "cron": "schedule",
+    "title": "name",
+    "environment": "env",
+    "files": "include",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +142,14 @@ class _Workflow:
         problems.check()
         assert name is not None
         return Definition(
-            name=name, tasks=tasks, params=params, settings=settings, include=include,
-            places=_Places(self.marked), text=self.text,
-        )  # fmt: skip
+            name=name,
+            tasks=tasks,
+            params=params,
+            settings=settings,
+            include=include,
+            places=_Places(self.marked),
+            text=self.text,
+        )
 
     def _mark(self, path: tuple[str, ...], node: Node) -> None:
         self.marked[path] = node

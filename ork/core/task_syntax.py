@@ -18,10 +18,22 @@ from ork.core.parameters import Params
 from ork.core.problems import Problems
 
 TASK_KEYS = (
-    "executor", "file", "module", "command", "function", "timeout", "retries", "retry_delay",
-    "retry_backoff", "depends_on", "input_type", "output_type", "inputs", "env",
+    "executor",
+    "file",
+    "module",
+    "command",
+    "function",
+    "timeout",
+    "retries",
+    "retry_delay",
+    "retry_backoff",
+    "depends_on",
+    "input_type",
+    "output_type",
+    "inputs",
+    "env",
     "on_upstream_failure",
-)  # fmt: skip
+)
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
@@ -30,12 +42,26 @@ TIMEOUT_S = 300
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What other tools call these keys.
 _OTHER_KEYS = {
-    "needs": "depends_on", "after": "depends_on", "depends": "depends_on", "upstream": "depends_on",
-    "dependencies": "depends_on", "run": "command", "cmd": "command", "script": "command",
-    "type": "executor", "path": "file", "entrypoint": "function", "environment": "env",
-    "params": "inputs", "args": "inputs", "input": "inputs", "output": "output_type",
-    "outputs": "output_type", "retry": "retries", "max_retries": "retries",
-}  # fmt: skip
+    "needs": "depends_on",
+    "after": "depends_on",
+    "depends": "depends_on",
+    "upstream": "depends_on",
+    "dependencies": "depends_on",
+    "run": "command",
+    "cmd": "command",
+    "script": "command",
+    "type": "executor",
+    "path": "file",
+    "entrypoint": "function",
+    "environment": "env",
+    "params": "inputs",
+    "args": "inputs",
+    "input": "inputs",
+    "output": "output_type",
+    "outputs": "output_type",
+    "retry": "retries",
+    "max_retries": "retries",
+}
 
 
 class Draft:
@@ -113,8 +139,13 @@ def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None
 def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: Problems) -> Task:
     """Return the task; `outputs` has the declared output type, or None, of every task."""
     nodes = draft.nodes
-    scope = Scope(task=draft.name, needs=draft.needs, outputs=outputs, params=params,
-                  input_type=draft.input_type)  # fmt: skip
+    scope = Scope(
+        task=draft.name,
+        needs=draft.needs,
+        outputs=outputs,
+        params=params,
+        input_type=draft.input_type,
+    )
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
     function = fields.each(nodes, "function", fields.dotted, problems)
     command = nodes.get("command")
@@ -131,19 +162,24 @@ def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: 
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
         env=draft.env,
         timeout=_number(nodes, "timeout", TIMEOUT_S, problems, least=0, above=True),
-        retries=0 if retries is None
-        else fields.whole(retries, "retries", problems, least=0) or 0,
+        retries=0 if retries is None else fields.whole(retries, "retries", problems, least=0) or 0,
         retry_delay=_number(nodes, "retry_delay", 0, problems, least=0),
         retry_backoff=_number(nodes, "retry_backoff", 1, problems, least=1),
-        on_upstream_failure="skip" if failure is None
+        on_upstream_failure="skip"
+        if failure is None
         else fields.choice(failure, "on_upstream_failure", ("skip", "run"), problems, {}) or "",
-    )  # fmt: skip
+    )
 
 
 def _number(
-    nodes: Mapping[str, Node], key: str, default: int, problems: Problems, *, least: float,
+    nodes: Mapping[str, Node],
+    key: str,
+    default: int,
+    problems: Problems,
+    *,
+    least: float,
     above: bool = False,
-) -> float:  # fmt: skip
+) -> float:
     node = nodes.get(key)
     if node is None:
         return default

@@ -23,14 +23,34 @@ _MISMATCHES_MAX = 20
 
 _DATETIMES = "datetime_notz, datetime_tz or datetime_utc"
 LEGACY = {
-    "string": "str", "text": "str", "char": "str", "varchar": "str", "integer": "int",
-    "long": "int", "bigint": "int", "int32": "int", "int64": "int", "number": "float",
-    "double": "float", "decimal": "float", "real": "float", "float32": "float",
-    "float64": "float", "boolean": "bool", "datetime": _DATETIMES, "date_time": _DATETIMES,
-    "timestamp": "datetime_utc", "timestamptz": "datetime_tz", "list": "[type]",
-    "array": "[type]", "dict": "{field: type}", "map": "{field: type}", "object": "{field: type}",
-    "any": "a type, or leave the declaration out", "json": "a type, or leave the declaration out",
-}  # fmt: skip
+    "string": "str",
+    "text": "str",
+    "char": "str",
+    "varchar": "str",
+    "integer": "int",
+    "long": "int",
+    "bigint": "int",
+    "int32": "int",
+    "int64": "int",
+    "number": "float",
+    "double": "float",
+    "decimal": "float",
+    "real": "float",
+    "float32": "float",
+    "float64": "float",
+    "boolean": "bool",
+    "datetime": _DATETIMES,
+    "date_time": _DATETIMES,
+    "timestamp": "datetime_utc",
+    "timestamptz": "datetime_tz",
+    "list": "[type]",
+    "array": "[type]",
+    "dict": "{field: type}",
+    "map": "{field: type}",
+    "object": "{field: type}",
+    "any": "a type, or leave the declaration out",
+    "json": "a type, or leave the declaration out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +258,12 @@ def _offset(text: str) -> timezone:
 
 
 _SCALAR: dict[str, Callable[[Json], Json]] = {
-    "str": _str, "int": _int, "float": _float, "bool": _bool, "date": _date,
-    "datetime_notz": _notz, "datetime_tz": _tz, "datetime_utc": _utc,
-}  # fmt: skip
+    "str": _str,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "date": _date,
+    "datetime_notz": _notz,
+    "datetime_tz": _tz,
+    "datetime_utc": _utc,
+}

@@ -19,8 +19,19 @@ FOREVER = float("inf")
 class Attempt:
     """One try at a job; changed only under the lock of its supervisor."""
 
-    __slots__ = ("_masker", "begun", "deadline", "error", "future", "job", "kill_at", "log",
-                 "started", "state", "tree")  # fmt: skip
+    __slots__ = (
+        "_masker",
+        "begun",
+        "deadline",
+        "error",
+        "future",
+        "job",
+        "kill_at",
+        "log",
+        "started",
+        "state",
+        "tree",
+    )
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -28,8 +28,17 @@ class Log:
     by what the log keeps.
     """
 
-    __slots__ = ("_descriptor", "_dropped", "_full", "_last", "_masker", "_path", "_room",
-                 "_tail", "answer")  # fmt: skip
+    __slots__ = (
+        "_descriptor",
+        "_dropped",
+        "_full",
+        "_last",
+        "_masker",
+        "_path",
+        "_room",
+        "_tail",
+        "answer",
+    )
 
     def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
         self._path = path

@@ -33,8 +33,19 @@ WORKER = str(Path(__file__).with_name("worker.py"))
 class _Worker:
     """A warm process, its end of the socket, and what it is known to hold."""
 
-    __slots__ = ("attempt", "code", "dead", "environment", "lifeline", "printed", "python",
-                 "received", "socket", "task", "tree")  # fmt: skip
+    __slots__ = (
+        "attempt",
+        "code",
+        "dead",
+        "environment",
+        "lifeline",
+        "printed",
+        "python",
+        "received",
+        "socket",
+        "task",
+        "tree",
+    )
 
     def __init__(self, job: Job, mark: str) -> None:
         ours, theirs = socket.socketpair()

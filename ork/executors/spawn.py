@@ -92,10 +92,14 @@ class _Glibc:
         (program,) = _encoded([path])
         _check(
             self._posix_spawn(
-                self._ctypes.byref(pid), program, prepared.actions, self._attributes,
-                self._texts(words), self._texts(variables),
+                self._ctypes.byref(pid),
+                program,
+                prepared.actions,
+                self._attributes,
+                self._texts(words),
+                self._texts(variables),
             )
-        )  # fmt: skip
+        )
         return pid.value
 
     def _texts(self, texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
@@ -177,14 +181,23 @@ def _located(word: str, environment: Mapping[str, str], cwd: str | None) -> str:
 
 
 def _by_subprocess(
-    words: Sequence[str], environment: Mapping[str, str], cwd: str | None, output: int,
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: str | None,
+    output: int,
     pass_fds: Sequence[int],
-) -> int:  # fmt: skip
+) -> int:
     import subprocess
 
     popen = subprocess.Popen(
-        words, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        pass_fds=pass_fds, start_new_session=True,
-    )  # fmt: skip
+        words,
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
     popen.returncode = 0  # so it believes: else it would reap what the caller reaps
     return popen.pid

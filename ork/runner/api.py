@@ -68,10 +68,16 @@ class Caller:
 
 
 def start(
-    store: Store, what: str | Loaded, *, options: Options | None = None,
-    caller: Caller | None = None, message: str | None = None, no_deploy: bool = False,
-    with_code: str | None = None, allow_secret: bool = False,
-) -> Started:  # fmt: skip
+    store: Store,
+    what: str | Loaded,
+    *,
+    options: Options | None = None,
+    caller: Caller | None = None,
+    message: str | None = None,
+    no_deploy: bool = False,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+) -> Started:
     """Prepare a run of a workflow file or of any revision.
 
     A file (its path, file:PATH, or what `check` has read of it) is deployed first if it differs
@@ -101,8 +107,9 @@ def start(
         refuse_secrets(store, found.loaded)
     if found.loaded and not no_deploy:
         failpoint("deploy.before")
-        deployed = deploy_loaded(store, found.loaded, stamp=caller.signed(), message=message,
-                                 allow_secret=allow_secret)  # fmt: skip
+        deployed = deploy_loaded(
+            store, found.loaded, stamp=caller.signed(), message=message, allow_secret=allow_secret
+        )
         failpoint("deploy.after")
         found = resolve(store, deployed.deploy, now=caller.now)
     target = target_of(store, found)
@@ -112,9 +119,13 @@ def start(
 
 
 def retry(
-    store: Store, what: str, *, options: Options | None = None, caller: Caller | None = None,
+    store: Store,
+    what: str,
+    *,
+    options: Options | None = None,
+    caller: Caller | None = None,
     latest: bool = False,
-) -> Started:  # fmt: skip
+) -> Started:
     """Prepare to go on with a run: recorded successes are kept, everything else runs again.
 
     The run keeps its snapshot and its number. A selection is run again even where it succeeded.
@@ -123,8 +134,10 @@ def retry(
     """
     options, caller = options or Options(), caller or Caller()
     if options.given:
-        raise UsageError("a retry goes on with the parameters of the run",
-                         hint=f"`ork run {what} -i ...` runs it with others")  # fmt: skip
+        raise UsageError(
+            "a retry goes on with the parameters of the run",
+            hint=f"`ork run {what} -i ...` runs it with others",
+        )
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:
         record.settle(store, now=caller.now)
@@ -135,8 +148,11 @@ def retry(
     if latest:
         target = target_of(store, resolve(store, before.workflow, now=caller.now))
         tasks, oids = _tasks(store, store.get(Snapshot, target.snapshot))
-        terms = Terms(base=before.id, trigger="retry",
-                      before=unchanged(tasks, oids, task_runs(store, before), before))  # fmt: skip
+        terms = Terms(
+            base=before.id,
+            trigger="retry",
+            before=unchanged(tasks, oids, task_runs(store, before), before),
+        )
     else:
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
         if before.state == "success" and not options.selection:
@@ -144,11 +160,16 @@ def retry(
                 f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
                 hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
             )
-        terms = Terms(trigger="retry", resume=(oid, before),
-                      before=_kept(store, before, options.selection))  # fmt: skip
+        terms = Terms(
+            trigger="retry", resume=(oid, before), before=_kept(store, before, options.selection)
+        )
     snapshot = store.get(Snapshot, target.snapshot)
-    terms = replace(terms, timeout_s=options.timeout_s, fail_fast=options.fail_fast,
-                    params=settle_params(snapshot.params, {}, recorded))  # fmt: skip
+    terms = replace(
+        terms,
+        timeout_s=options.timeout_s,
+        fail_fast=options.fail_fast,
+        params=settle_params(snapshot.params, {}, recorded),
+    )
     return Started(_run(store, target, terms, options, caller))
 
 
@@ -166,16 +187,23 @@ def _run(
     store: Store, target: Target, terms: Terms, options: Options, caller: Caller
 ) -> Iterator[Event]:
     slots = options.jobs or os.cpu_count() or 1
-    return run(store, target, make("local", slots), terms=terms, stamp=caller.signed(),
-               host=host(), environ=caller.environ, control=caller.control,
-               token=caller.token)  # fmt: skip
+    return run(
+        store,
+        target,
+        make("local", slots),
+        terms=terms,
+        stamp=caller.signed(),
+        host=host(),
+        environ=caller.environ,
+        control=caller.control,
+        token=caller.token,
+    )
 
 
 def _selected(
     store: Store, target: Target, snapshot: Snapshot, options: Options, caller: Caller
 ) -> Terms:
-    terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s,
-                  fail_fast=options.fail_fast)  # fmt: skip
+    terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s, fail_fast=options.fail_fast)
     if not options.selection:
         return terms
     tasks, oids = _tasks(store, snapshot)

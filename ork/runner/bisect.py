@@ -90,9 +90,13 @@ class Question:
 
 
 def bisect(
-    store: Store, workflow: str, *, good: str | None = None, bad: str | None = None,
+    store: Store,
+    workflow: str,
+    *,
+    good: str | None = None,
+    bad: str | None = None,
     question: Question | None = None,
-) -> Iterator[Step]:  # fmt: skip
+) -> Iterator[Step]:
     """Find the first bad deploy between a good and a bad revision; yield each step, then the end.
 
     `good` and `bad` are deploys or runs; of a run its parameters are taken, those of the bad one
@@ -102,8 +106,10 @@ def bisect(
     """
     question = question or Question()
     if question.judge and not (good and bad):
-        raise UsageError("a command judges only what lies between two ends",
-                         hint="name both: --good REV --bad REV")  # fmt: skip
+        raise UsageError(
+            "a command judges only what lies between two ends",
+            hint="name both: --good REV --bad REV",
+        )
     now = question.caller().now
     ends = [resolve(store, text, now=now) if text else None for text in (good, bad)]
     named = None
@@ -133,15 +139,26 @@ def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
     """
 
     def judge(deploy: Oid, run: Run) -> str:
-        about = {"ORK_RUN": f"{run.workflow}#{run.number}", "ORK_RUN_STATE": run.state,
-                 "ORK_DEPLOY": deploy, "ORK_SNAPSHOT": run.snapshot}  # fmt: skip
-        done = subprocess.run(["/bin/sh", "-c", command], env={**environ, **about},
-                              stdin=subprocess.DEVNULL, stdout=2, check=False)  # fmt: skip
+        about = {
+            "ORK_RUN": f"{run.workflow}#{run.number}",
+            "ORK_RUN_STATE": run.state,
+            "ORK_DEPLOY": deploy,
+            "ORK_SNAPSHOT": run.snapshot,
+        }
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            env={**environ, **about},
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            check=False,
+        )
         if done.returncode == -signal.SIGINT:
             raise KeyboardInterrupt
         if done.returncode < 0 or done.returncode >= ENDS_IT:
-            raise UsageError(f"the command ended with {done.returncode} on {about['ORK_RUN']}",
-                             hint="0 says good, 125 cannot tell, others to 127 bad")  # fmt: skip
+            raise UsageError(
+                f"the command ended with {done.returncode} on {about['ORK_RUN']}",
+                hint="0 says good, 125 cannot tell, others to 127 bad",
+            )
         return {0: GOOD, CANNOT_JUDGE: SKIP}.get(done.returncode, BAD)
 
     return judge
@@ -211,9 +228,12 @@ class _Search:
     def testing(self, index: int) -> Testing:
         """Tell what is about to run."""
         good, bad = bracket(self.verdicts)
-        return Testing(deploy=self.line[index][0], entry=self.line[index][1],
-                       between=bad - good - 1,
-                       left=judgements_left(good, bad, self.verdicts))  # fmt: skip
+        return Testing(
+            deploy=self.line[index][0],
+            entry=self.line[index][1],
+            between=bad - good - 1,
+            left=judgements_left(good, bad, self.verdicts),
+        )
 
     def judge(self, index: int) -> Trial:
         """Judge one deploy, run if it must be; the verdict is that of all with its content."""
@@ -239,27 +259,34 @@ class _Search:
         good, bad = bracket(self.verdicts)
         last_good, before = self.line[good]
         suspects = tuple(
-            LogEntry(oid=oid, deploy=entry, runs=tally(self.store, oid),
-                     diff=compare_deploys(self.store, before, entry) if bad == good + 1 else None)
+            LogEntry(
+                oid=oid,
+                deploy=entry,
+                runs=tally(self.store, oid),
+                diff=compare_deploys(self.store, before, entry) if bad == good + 1 else None,
+            )
             for oid, entry in self.line[good + 1 : bad + 1]
-        )  # fmt: skip
-        return Bisected(workflow=self.workflow, good=last_good, suspects=suspects,
-                        trials=tuple(self.trials))  # fmt: skip
+        )
+        return Bisected(
+            workflow=self.workflow, good=last_good, suspects=suspects, trials=tuple(self.trials)
+        )
 
     def _note(
         self, index: int, verdict: str, how: str, number: int | None, reason: str = ""
     ) -> Trial:
         deploy, entry = self.line[index]
-        trial = Trial(deploy=deploy, entry=entry, verdict=verdict, how=how, run=number,
-                      reason=reason)  # fmt: skip
+        trial = Trial(
+            deploy=deploy, entry=entry, verdict=verdict, how=how, run=number, reason=reason
+        )
         self.trials.append(trial)
         return trial
 
     def _run(self, deploy: Oid) -> Run:
         caller = replace(self.question.caller(), trigger="bisect")
         what, code = (f"run:{self.like.id}", str(deploy)) if self.like else (str(deploy), None)
-        started = start(self.store, what, options=self.question.options, caller=caller,
-                        with_code=code)  # fmt: skip
+        started = start(
+            self.store, what, options=self.question.options, caller=caller, with_code=code
+        )
         *_, last = started.events
         assert isinstance(last, RunFinished)
         if last.run.state == "cancelled":
@@ -281,8 +308,11 @@ class _Search:
         recorded = self.store.value(self.like.params) if self.like and self.like.params else {}
         declared = self.store.get(Snapshot, snapshot).params
         try:
-            params = settle_params(declared, self.question.options.given,
-                                   recorded if isinstance(recorded, dict) else {})  # fmt: skip
+            params = settle_params(
+                declared,
+                self.question.options.given,
+                recorded if isinstance(recorded, dict) else {},
+            )
         except UsageError:
             return None
         for run_id, _ in self.store.refs(f"ran/{snapshot}/{self.workflow}/", newest_first=True):
@@ -311,19 +341,25 @@ class _Search:
         values = [self.verdicts[index] for index in sorted(self.verdicts)]
         name = self.workflow
         if len(self.line) == 1:
-            raise NotFound(f"{name} has only one deploy: there is none that could have broken it",
-                           hint=f"`ork runs {name}` lists its runs")  # fmt: skip
+            raise NotFound(
+                f"{name} has only one deploy: there is none that could have broken it",
+                hint=f"`ork runs {name}` lists its runs",
+            )
         if BAD not in values:
-            raise NotFound(f"no recorded run says that {name} is bad",
-                           hint=f"name a bad deploy or run, as in --bad {name}")  # fmt: skip
+            raise NotFound(
+                f"no recorded run says that {name} is bad",
+                hint=f"name a bad deploy or run, as in --bad {name}",
+            )
         if GOOD not in values[: len(values) - values[::-1].index(BAD)]:
             good, same = f"{name}~1", ""
             if self.like:
                 last = last_good(self.store, self.like)
                 good = f"{name}#{last.number}" if last else good
                 same = f" with the parameters of {name}#{self.like.number}"
-            raise NotFound(f"no recorded run says that {name} was good{same} before it was bad",
-                           hint=f"name a good deploy or run, as in --good {good}")  # fmt: skip
+            raise NotFound(
+                f"no recorded run says that {name} was good{same} before it was bad",
+                hint=f"name a good deploy or run, as in --good {good}",
+            )
 
 
 def _down_to(
@@ -334,8 +370,10 @@ def _down_to(
             if index == 0:
                 raise UsageError(f"{good.text} and {bad.text} are the same deploy")
             return line[: index + 1]
-    raise UsageError(f"{good.text} is not an earlier deploy of {bad.workflow} than {bad.text}",
-                     hint=f"`ork log {bad.workflow}` lists them, newest first")  # fmt: skip
+    raise UsageError(
+        f"{good.text} is not an earlier deploy of {bad.workflow} than {bad.text}",
+        hint=f"`ork log {bad.workflow}` lists them, newest first",
+    )
 
 
 def _like(store: Store, ends: list[Resolved | None]) -> Run | None:

@@ -57,9 +57,12 @@ class Brake:
 
 
 def verdict(
-    states: Mapping[str, TaskRun], stopped: str | None, failure: str | None, *,
+    states: Mapping[str, TaskRun],
+    stopped: str | None,
+    failure: str | None,
+    *,
     timeout_s: float | None,
-) -> tuple[str, str | None]:  # fmt: skip
+) -> tuple[str, str | None]:
     """Return how a run ended, and why it did not succeed.
 
     `stopped` is the reason of a brake, `failure` what went wrong in ork itself.

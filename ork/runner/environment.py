@@ -24,9 +24,12 @@ def describe(python: str) -> bytes:
 
     try:
         done = subprocess.run(
-            [python, "-B", str(probe.__file__)], capture_output=True, stdin=subprocess.DEVNULL,
-            timeout=PROBE_SECONDS_MAX, cwd="/",
-        )  # fmt: skip
+            [python, "-B", str(probe.__file__)],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS_MAX,
+            cwd="/",
+        )
         return canonical.encode(json.loads(done.stdout))
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return canonical.encode({"executable": python})

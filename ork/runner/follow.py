@@ -33,9 +33,14 @@ class NotStarted:
 
 
 def follow(
-    store: Store, run: Run, *, clock: Callable[[], datetime], task: str | None = None,
-    attempt: int | None = None, tail: int | None = None,
-) -> Iterator[Printed | NotStarted]:  # fmt: skip
+    store: Store,
+    run: Run,
+    *,
+    clock: Callable[[], datetime],
+    task: str | None = None,
+    attempt: int | None = None,
+    tail: int | None = None,
+) -> Iterator[Printed | NotStarted]:
     """Yield what the tasks of a run, or one of them, print until the run or that task has ended.
 
     It begins with what the newest attempts have printed so far, or the last `tail` lines of that,
@@ -81,8 +86,9 @@ def _concerns(event: Event, task: str | None, attempt: int | None) -> bool:
 
 def _newest(events: list[Event]) -> list[Event]:
     """Leave out the attempts that others have followed when we come to it."""
-    last = {event.task: index for index, event in enumerate(events)
-            if isinstance(event, TaskStarted)}  # fmt: skip
+    last = {
+        event.task: index for index, event in enumerate(events) if isinstance(event, TaskStarted)
+    }
     return [
         event
         for index, event in enumerate(events)
@@ -110,5 +116,6 @@ def _is_last(event: Event, task: str | None, attempt: int | None) -> bool:
     """Say whether nothing can follow: the one task has ended, or the one attempt at it."""
     if task is None:
         return False
-    return isinstance(event, TaskFinished) or (attempt is not None
-                                               and isinstance(event, TaskRetried))  # fmt: skip
+    return isinstance(event, TaskFinished) or (
+        attempt is not None and isinstance(event, TaskRetried)
+    )

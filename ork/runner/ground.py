@@ -33,13 +33,24 @@ class Ground:
         """Return the job of one attempt; raise NotReady when its environment cannot be made."""
         environ = prepare.environment(task, name, base=self.base, extra=self.extra, attempt=attempt)
         return Job(
-            key=f"{name}.{attempt}", executor=task.executor, file=task.file, module=task.module,
-            command=task.command, function=task.function, inputs=inputs,
-            input_type=task.input_type, output_type=task.output_type, environment=environ,
-            secrets=self.secrets, root=self.root, code=self.code, files=self.files,
-            python=self.python, timeout_s=task.timeout,
+            key=f"{name}.{attempt}",
+            executor=task.executor,
+            file=task.file,
+            module=task.module,
+            command=task.command,
+            function=task.function,
+            inputs=inputs,
+            input_type=task.input_type,
+            output_type=task.output_type,
+            environment=environ,
+            secrets=self.secrets,
+            root=self.root,
+            code=self.code,
+            files=self.files,
+            python=self.python,
+            timeout_s=task.timeout,
             log=f"{self.logs}/{self.log(name, attempt)}",
-        )  # fmt: skip
+        )
 
     def log(self, name: str, attempt: int) -> str:
         """Return the path of an attempt's log as the record has it."""
@@ -47,9 +58,14 @@ class Ground:
 
 
 def lay(
-    store: Store, target: Target, run: Run, *, python: str, tasks: Mapping[str, Task],
+    store: Store,
+    target: Target,
+    run: Run,
+    *,
+    python: str,
+    tasks: Mapping[str, Task],
     base: Mapping[str, str],
-) -> Ground:  # fmt: skip
+) -> Ground:
     """Write the captured files to the private folder of the run and return where all is."""
     code = owner.code_folder(store, run.id)
     scripts = any(task.executor != "python" for task in tasks.values())
@@ -61,7 +77,13 @@ def lay(
         raise StoreError(f"the code of the run cannot be written: {error}") from None
     extra = {"ORK_RUN_ID": run.id, "ORK_WORKFLOW_NAME": run.workflow, "ORK_SNAPSHOT": run.snapshot}
     return Ground(
-        python=python, root=str(root or code), code=str(code), files=files,
-        logs=str((store.folder or Path.cwd()) / "logs"), log_prefix=f"{run.workflow}/{run.id}",
-        base=base, extra=extra, secrets=prepare.secret_values(tasks.values(), base),
-    )  # fmt: skip
+        python=python,
+        root=str(root or code),
+        code=str(code),
+        files=files,
+        logs=str((store.folder or Path.cwd()) / "logs"),
+        log_prefix=f"{run.workflow}/{run.id}",
+        base=base,
+        extra=extra,
+        secrets=prepare.secret_values(tasks.values(), base),
+    )

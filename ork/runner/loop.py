@@ -69,9 +69,14 @@ class Loop:
     writer: Writer
 
     def __init__(
-        self, store: Store, target: Target, terms: Terms, executor: Executor,
-        environ: Mapping[str, str], control: Control,
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        target: Target,
+        terms: Terms,
+        executor: Executor,
+        environ: Mapping[str, str],
+        control: Control,
+    ) -> None:
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.executor, self.control = executor, control
         oids = prepare.task_oids(store, target.snapshot)
@@ -113,22 +118,37 @@ class Loop:
         if terms.timeout_s is not None:
             self.brake.end_at = self.clock + terms.timeout_s
         pin = Run(
-            id="", workflow=target.workflow, number=0, snapshot=target.snapshot,
-            deploy=target.deploy, state="running", trigger=terms.trigger, author=stamp.author,
-            host=host, environment=around, created=stamp.time, base=terms.base,
+            id="",
+            workflow=target.workflow,
+            number=0,
+            snapshot=target.snapshot,
+            deploy=target.deploy,
+            state="running",
+            trigger=terms.trigger,
+            author=stamp.author,
+            host=host,
+            environment=around,
+            created=stamp.time,
+            base=terms.base,
             params=self._keep(dict(terms.params)) if terms.params else None,
-        )  # fmt: skip
+        )
         if terms.resume:
             self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
         else:
             held = {} if target.deploy else self.store.held()
-            self.record = record.begin(self.store, pin, {**held, **self.objects}, random=token,
-                                       place=place_of(self.store, target))  # fmt: skip
+            self.record = record.begin(
+                self.store,
+                pin,
+                {**held, **self.objects},
+                random=token,
+                place=place_of(self.store, target),
+            )
         self.objects, self.owned = {}, True
         self.writer = Writer(self.record, self.control.inbox)
         run = self.record.run
-        self.ground = lay(self.store, target, run, python=python, tasks=self.tasks,
-                          base=self.environ)  # fmt: skip
+        self.ground = lay(
+            self.store, target, run, python=python, tasks=self.tasks, base=self.environ
+        )
         failpoint("code.laid")
         tasks = {name: tuple(needs) for name, needs in self.needs.items()}
         yield RunStarted(run=run, tasks=tasks, slots=self.slots)
@@ -156,19 +176,22 @@ class Loop:
         """Make the end of the run durable."""
         self.executor.close()
         self.writer.close()
-        state, reason = verdict(self.states, self.brake.reason, self.failure,
-                                timeout_s=self.terms.timeout_s)  # fmt: skip
+        state, reason = verdict(
+            self.states, self.brake.reason, self.failure, timeout_s=self.terms.timeout_s
+        )
         seconds = round(time.monotonic() - self.clock, 6)
-        ended = replace(self.record.run, state=state, reason=reason, seconds=seconds,
-                        ended=datetime.now(UTC))  # fmt: skip
+        ended = replace(
+            self.record.run, state=state, reason=reason, seconds=seconds, ended=datetime.now(UTC)
+        )
         for name in list(self.bound):
             self._note(name, self.states[name])  # its outcome never came
         oid = self.record.end(ended, self.states, self.objects)
         self.owned = False
         states = [taskrun.state for taskrun in self.states.values()]
         counts = {state: states.count(state) for state in sorted(set(states))}
-        return RunFinished(oid=oid, run=self.record.run, states=counts,
-                           timed_out=self.brake.reason == "timeout")  # fmt: skip
+        return RunFinished(
+            oid=oid, run=self.record.run, states=counts, timed_out=self.brake.reason == "timeout"
+        )
 
     def abandon(self) -> None:
         """Leave no child and no run without an end, whatever happened."""
@@ -205,20 +228,28 @@ class Loop:
                 kept, self.bound[name] = blob_of(self.inputs[name])
             job = self.ground.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
-            self._finish(name, replace(before, state="failed", inputs=kept, reason=str(error)),
-                         events)  # fmt: skip
+            self._finish(
+                name, replace(before, state="failed", inputs=kept, reason=str(error)), events
+            )
             return
         self.running[name] = attempt
         self.tried[name] += 1
-        self.states[name] = TaskRun(task=before.task, state="running", inputs=kept,
-                                    attempts=before.attempts)  # fmt: skip
+        self.states[name] = TaskRun(
+            task=before.task, state="running", inputs=kept, attempts=before.attempts
+        )
         self.begun[name] = time.monotonic()
         failpoint("task.chosen")
         future = self.executor.submit(job)
         failpoint("task.submitted")
         future.add_done_callback(lambda done: self.control.inbox.put((name, done.result())))
-        events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC),
-                                  log=self.ground.log(name, attempt)))  # fmt: skip
+        events.append(
+            TaskStarted(
+                task=name,
+                attempt=attempt,
+                time=datetime.now(UTC),
+                log=self.ground.log(name, attempt),
+            )
+        )
 
     def _collect(self, events: list[Event]) -> None:
         """Wait for outcomes or a reason to stop, if there is anything to wait for."""
@@ -283,21 +314,33 @@ class Loop:
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
         attempt = Attempt(
-            number=number, state=state, started=outcome.started, error=error, exit=outcome.exit,
-            seconds=round(outcome.seconds, 6), signal=outcome.signal,
+            number=number,
+            state=state,
+            started=outcome.started,
+            error=error,
+            exit=outcome.exit,
+            seconds=round(outcome.seconds, 6),
+            signal=outcome.signal,
             log=self.ground.log(name, number),
-        )  # fmt: skip
+        )
         reason = (error or "failed").partition("\n")[0] if state == "failed" else None
-        after = TaskRun(task=before.task, state=state, inputs=before.inputs, output=kept,
-                        attempts=(*before.attempts, attempt), reason=reason)  # fmt: skip
+        after = TaskRun(
+            task=before.task,
+            state=state,
+            inputs=before.inputs,
+            output=kept,
+            attempts=(*before.attempts, attempt),
+            reason=reason,
+        )
         if state == "success":
             self.outputs[name] = output
         if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
             delay = prepare.delay(task, self.tried[name])
             heappush(self.delayed, (time.monotonic() + delay, name))
             self._note(name, replace(after, state="pending"))
-            events.append(TaskRetried(task=name, attempt=number, error=error or "failed",
-                                      delay=delay))  # fmt: skip
+            events.append(
+                TaskRetried(task=name, attempt=number, error=error or "failed", delay=delay)
+            )
             return
         self._finish(name, after, events)
 

@@ -29,9 +29,10 @@ def parse_given(texts: list[str]) -> dict[str, str]:
 
 
 def settle_params(
-    declared: Mapping[str, dict[str, Json]], given: Mapping[str, object],
+    declared: Mapping[str, dict[str, Json]],
+    given: Mapping[str, object],
     recorded: Mapping[str, Json],
-) -> dict[str, Json]:  # fmt: skip
+) -> dict[str, Json]:
     """Return the value of every declared parameter: given, else recorded, else its default.
 
     A given text is read by the declared type: as it is for `str` and dates, as JSON for the others.

@@ -104,8 +104,12 @@ def secret_values(tasks: Iterable[Task], base: Mapping[str, str]) -> tuple[str, 
 
     Each task inherits ork's environment, so it may show a secret that only another one asks for.
     """
-    names = {str(entry["secret"]) for task in tasks for entry in task.env.values()
-             if isinstance(entry, dict)}  # fmt: skip
+    names = {
+        str(entry["secret"])
+        for task in tasks
+        for entry in task.env.values()
+        if isinstance(entry, dict)
+    }
     return tuple(sorted({base[name] for name in names if base.get(name)}))
 
 

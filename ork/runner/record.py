@@ -100,8 +100,9 @@ def begin(
                 tx.move(f"ran/{run.snapshot}/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"active/{run.id}/.run", old=None, new=oid)
                 if run.deploy is None:
-                    tx.move(f"unattached/{run.workflow}/{run.id}", old=None,
-                            new=tx.add_value(place))  # fmt: skip
+                    tx.move(
+                        f"unattached/{run.workflow}/{run.id}", old=None, new=tx.add_value(place)
+                    )
             failpoint("begin.pinned")
             return Record(store, run, oid, lock)
         except Conflict:
@@ -112,9 +113,13 @@ def begin(
 
 
 def resume(
-    store: Store, old: Oid, before: Run, pin: Run, objects: Mapping[Oid, bytes],
+    store: Store,
+    old: Oid,
+    before: Run,
+    pin: Run,
+    objects: Mapping[Oid, bytes],
     states: Mapping[str, TaskRun],
-) -> Record:  # fmt: skip
+) -> Record:
     """Go on with a run that has ended: make durable that it runs again, with what is done.
 
     The run keeps its number, id, snapshot and begin. Raises Conflict when another process goes on
@@ -127,16 +132,26 @@ def resume(
     failpoint("resume.locked")
     owner.remove_remains(store, before.id)
     run = replace(
-        before, state="running", trigger=pin.trigger, environment=pin.environment, ended=None,
-        seconds=None, tasks=None, reason=None, attempt=before.attempt + 1, previous=old,
-        author=pin.author, host=pin.host,
-    )  # fmt: skip
+        before,
+        state="running",
+        trigger=pin.trigger,
+        environment=pin.environment,
+        ended=None,
+        seconds=None,
+        tasks=None,
+        reason=None,
+        attempt=before.attempt + 1,
+        previous=old,
+        author=pin.author,
+        host=pin.host,
+    )
     try:
         with store.transaction() as tx:
             tx.add_all(objects)
             oid = tx.add(run)
-            kept = {name: tx.add(t) for name, t in states.items() if t.state != "pending"
-                    or t.attempts}  # fmt: skip
+            kept = {
+                name: tx.add(t) for name, t in states.items() if t.state != "pending" or t.attempts
+            }
             tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
             tx.move(f"active/{run.id}/.run", old=None, new=oid)
             for name, taskrun in kept.items():
@@ -153,8 +168,10 @@ def resume(
 def in_another_process(run: Run) -> Conflict:
     """Return the error for a run that another process owns."""
     name = f"{run.workflow}#{run.number}"
-    return Conflict(f"{name} runs in another process",
-                    hint=f"`ork watch {name}` shows it, `ork cancel {name}` stops it")  # fmt: skip
+    return Conflict(
+        f"{name} runs in another process",
+        hint=f"`ork watch {name}` shows it, `ork cancel {name}` stops it",
+    )
 
 
 def settle(store: Store, *, now: datetime) -> list[Run]:
@@ -196,12 +213,19 @@ def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
         before = started.get(name) or TaskRun(task=Oid(str(task)), state="pending")
         states[name] = _as_left(store, run, name, before)
     saved = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
-    last = max((a.started + timedelta(seconds=a.seconds) for t in states.values()
-                for a in t.attempts), default=run.created)  # fmt: skip
+    last = max(
+        (a.started + timedelta(seconds=a.seconds) for t in states.values() for a in t.attempts),
+        default=run.created,
+    )
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
     reason = "ork was killed" + (f" while {', '.join(flight[:10])} ran" if flight else "")
-    ended = replace(run, state="interrupted", ended=now, reason=reason,
-                    seconds=max(0.0, (last - run.created).total_seconds()))  # fmt: skip
+    ended = replace(
+        run,
+        state="interrupted",
+        ended=now,
+        reason=reason,
+        seconds=max(0.0, (last - run.created).total_seconds()),
+    )
     _end(store, oid, ended, states, saved, {}, {})
     owner.remove_answers(store, run)
     return ended
@@ -220,16 +244,28 @@ def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
     if before.state != "running" and not (before.state == "pending" and begun):
         return before
     seen = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path and begun else run.created
-    attempt = Attempt(number=number, state="interrupted", started=seen, seconds=0,
-                      error="ork was killed", log=log if begun else None)  # fmt: skip
-    return replace(before, state="interrupted", attempts=(*before.attempts, attempt),
-                   reason="ork was killed")  # fmt: skip
+    attempt = Attempt(
+        number=number,
+        state="interrupted",
+        started=seen,
+        seconds=0,
+        error="ork was killed",
+        log=log if begun else None,
+    )
+    return replace(
+        before, state="interrupted", attempts=(*before.attempts, attempt), reason="ork was killed"
+    )
 
 
 def _end(
-    store: Store, old: Oid, run: Run, states: Mapping[str, TaskRun], saved: Mapping[str, Oid],
-    more: Mapping[Oid, bytes], written: Mapping[str, TaskRun],
-) -> Oid:  # fmt: skip
+    store: Store,
+    old: Oid,
+    run: Run,
+    states: Mapping[str, TaskRun],
+    saved: Mapping[str, Oid],
+    more: Mapping[Oid, bytes],
+    written: Mapping[str, TaskRun],
+) -> Oid:
     objects = dict(more)
     entries: dict[str, Json] = {}
     for name, taskrun in states.items():

@@ -14,10 +14,17 @@ from ork.store.store import Stamp, Store
 
 
 def run(
-    store: Store, target: Target, executor: Executor, *, stamp: Stamp, terms: Terms | None = None,
-    host: str = "", environ: Mapping[str, str] | None = None, control: Control | None = None,
+    store: Store,
+    target: Target,
+    executor: Executor,
+    *,
+    stamp: Stamp,
+    terms: Terms | None = None,
+    host: str = "",
+    environ: Mapping[str, str] | None = None,
+    control: Control | None = None,
     token: str | None = None,
-) -> Iterator[Event]:  # fmt: skip
+) -> Iterator[Event]:
     """Execute a snapshot and record it; yield what happens.
 
     The first event comes after the pin is durable and before any task starts. A task that fails is
@@ -25,8 +32,14 @@ def run(
     cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. The executor is
     closed at the end, and no child is left.
     """
-    loop = Loop(store, target, terms or Terms(), executor,
-                os.environ if environ is None else environ, control or Control())  # fmt: skip
+    loop = Loop(
+        store,
+        target,
+        terms or Terms(),
+        executor,
+        os.environ if environ is None else environ,
+        control or Control(),
+    )
     try:
         yield from loop.begin(stamp, host, token or f"{random.getrandbits(24):06x}")
         while not loop.done:

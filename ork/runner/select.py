@@ -52,9 +52,13 @@ def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[st
 
 
 def stand_ins(
-    store: Store, needs: Mapping[str, tuple[str, ...]], oids: Mapping[str, Oid],
-    selected: set[str], workflow: str, base: Run | None,
-) -> tuple[dict[str, TaskRun], Run | None]:  # fmt: skip
+    store: Store,
+    needs: Mapping[str, tuple[str, ...]],
+    oids: Mapping[str, Oid],
+    selected: set[str],
+    workflow: str,
+    base: Run | None,
+) -> tuple[dict[str, TaskRun], Run | None]:
     """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
@@ -87,8 +91,9 @@ def unchanged(
         same = old is not None and old.task == oids[name] and old.output is not None
         if same and old and all(up in states for up in tasks[name].depends_on):
             reason = f"output of {base.workflow}#{base.number}"
-            states[name] = TaskRun(task=old.task, state="skipped", output=old.output,
-                                   inputs=old.inputs, reason=reason)  # fmt: skip
+            states[name] = TaskRun(
+                task=old.task, state="skipped", output=old.output, inputs=old.inputs, reason=reason
+            )
     return states
 
 

@@ -46,8 +46,13 @@ def target_of(store: Store, found: Resolved) -> Target:
     snapshot = snapshot_of(store, found).oid
     if found.loaded:
         definition = found.loaded.definition
-        return Target(workflow=definition.name, snapshot=snapshot, deploy=None,
-                      settings=definition.settings, root=found.loaded.root)  # fmt: skip
+        return Target(
+            workflow=definition.name,
+            snapshot=snapshot,
+            deploy=None,
+            settings=definition.settings,
+            root=found.loaded.root,
+        )
     run = store.get(Run, found.run) if found.run else None
     if run is not None and run.deploy is None:
         return _unattached(store, run)
@@ -56,12 +61,18 @@ def target_of(store: Store, found: Resolved) -> Target:
     except NotFound:
         if found.workflow is None:
             raise
-        return Target(workflow=found.workflow, snapshot=snapshot, deploy=None, settings={},
-                      root=store.project.resolve())  # fmt: skip
+        return Target(
+            workflow=found.workflow,
+            snapshot=snapshot,
+            deploy=None,
+            settings={},
+            root=store.project.resolve(),
+        )
     deploy = store.get(Deploy, oid)
     root = (store.project / str(deploy.source["path"])).parent.resolve()
-    return Target(workflow=deploy.workflow, snapshot=snapshot, deploy=oid,
-                  settings=deploy.settings, root=root)  # fmt: skip
+    return Target(
+        workflow=deploy.workflow, snapshot=snapshot, deploy=oid, settings=deploy.settings, root=root
+    )
 
 
 def place_of(store: Store, target: Target) -> Json:
@@ -77,5 +88,10 @@ def _unattached(store: Store, run: Run) -> Target:
     if not isinstance(place, dict) or not isinstance(place.get("settings"), dict):
         place = {"root": ".", "settings": {}}
     settings: Mapping[str, Json] = place["settings"]  # type: ignore[assignment]
-    return Target(workflow=run.workflow, snapshot=run.snapshot, deploy=None, settings=settings,
-                  root=(store.project / str(place["root"])).resolve())  # fmt: skip
+    return Target(
+        workflow=run.workflow,
+        snapshot=run.snapshot,
+        deploy=None,
+        settings=settings,
+        root=(store.project / str(place["root"])).resolve(),
+    )

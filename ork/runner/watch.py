@@ -69,8 +69,9 @@ class Watch:
                 self._states[name] = after
                 changes.append((self._moment(before, after), name, before, after))
         changes.sort(key=lambda change: change[:2])
-        events = [e for _, name, before, after in changes
-                  for e in self._told_of(name, before, after)]  # fmt: skip
+        events = [
+            e for _, name, before, after in changes for e in self._told_of(name, before, after)
+        ]
         if self.run.ended is not None:
             events.append(_finished(self.oid, self.run, self._states.values()))
         return events
@@ -97,8 +98,12 @@ class Watch:
         for attempt in after.attempts[len(before.attempts) if before else 0 :]:
             yield from self._start(name, attempt.number, attempt)
             if not over or attempt is not after.attempts[-1]:
-                yield TaskRetried(task=name, attempt=attempt.number, delay=0.0,
-                                  error=attempt.error or attempt.state)  # fmt: skip
+                yield TaskRetried(
+                    task=name,
+                    attempt=attempt.number,
+                    delay=0.0,
+                    error=attempt.error or attempt.state,
+                )
         if after.state in ("running", "interrupted"):
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:

@@ -120,8 +120,9 @@ class Files:
         self.paths |= moved
 
     def end(self, oid: Oid, *, boundary: bool) -> None:
-        self.found.update((path, Touch(deploy=oid, boundary=boundary))
-                          for path in self.paths.values())  # fmt: skip
+        self.found.update(
+            (path, Touch(deploy=oid, boundary=boundary)) for path in self.paths.values()
+        )
         self.paths = {}
 
 

@@ -92,8 +92,10 @@ def _boundary(store: Store, start: Resolved, first: str, now: datetime) -> Oid:
     """Return the deploy at which to stop: one that the walk comes to."""
     oid = deploy_of(store, resolve(store, first, now=now), start.workflow).oid
     if all(oid != other for other, _ in history(store, str(start.workflow), start.oid)):
-        raise UsageError(f"{first} is not in the history of {start.text}",
-                         hint="a range begins with the older deploy")  # fmt: skip
+        raise UsageError(
+            f"{first} is not in the history of {start.text}",
+            hint="a range begins with the older deploy",
+        )
     return oid
 
 
@@ -101,12 +103,24 @@ def _of_lines(store: Store, start: Resolved, stop: Oid | None, path: str | None)
     lines = Lines(store, store.get(Deploy, start.oid), path=path)
     _walk(store, start, stop, [lines])
     found = tuple(
-        BlamedLine(number=place + 1, text=text.removesuffix("\n"), deploy=at.touch.deploy,
-                   boundary=at.touch.boundary, old_number=at.number, path=at.path)
-        for place, text in enumerate(lines.text) for at in (lines.found[place],)
-    )  # fmt: skip
-    return Blame(workflow=str(start.workflow), deploy=start.oid, name=path or "", lines=found,
-                 deploys=_deploys(store, {line.deploy for line in found}))  # fmt: skip
+        BlamedLine(
+            number=place + 1,
+            text=text.removesuffix("\n"),
+            deploy=at.touch.deploy,
+            boundary=at.touch.boundary,
+            old_number=at.number,
+            path=at.path,
+        )
+        for place, text in enumerate(lines.text)
+        for at in (lines.found[place],)
+    )
+    return Blame(
+        workflow=str(start.workflow),
+        deploy=start.oid,
+        name=path or "",
+        lines=found,
+        deploys=_deploys(store, {line.deploy for line in found}),
+    )
 
 
 def _of_parts(
@@ -127,32 +141,53 @@ def _of_parts(
         found += _parts_of_task(task, chosen[task], tasks)
     for kind, these in values.items():
         present = these.leaves(deploy)
-        found += [_part(kind, path, these.found[path], value=present[path])
-                  for path in sorted(these.found)]  # fmt: skip
-    found += [_part("file", path, files.found[path], renamed=files.renames.get(path))
-              for path in sorted(files.found)]  # fmt: skip
+        found += [
+            _part(kind, path, these.found[path], value=present[path])
+            for path in sorted(these.found)
+        ]
+    found += [
+        _part("file", path, files.found[path], renamed=files.renames.get(path))
+        for path in sorted(files.found)
+    ]
     oids = {oid for part in found for oid in (part.deploy, part.renamed_by) if oid}
-    return Blame(workflow=deploy.workflow, deploy=start.oid, name=name, parts=tuple(found),
-                 deploys=_deploys(store, oids))  # fmt: skip
+    return Blame(
+        workflow=deploy.workflow,
+        deploy=start.oid,
+        name=name,
+        parts=tuple(found),
+        deploys=_deploys(store, oids),
+    )
 
 
 def _parts_of_task(name: str, task: Task, tasks: Tasks) -> list[Part]:
     renamed = tasks.renames.get(name)
     if not tasks.by_field:
         return [_part("task", name, tasks.found[name, ""], renamed=renamed)]
-    return [_part("task", name, tasks.found[name, path], renamed=renamed, field=path, value=value)
-            for path, value in fields(task).items()]  # fmt: skip
+    return [
+        _part("task", name, tasks.found[name, path], renamed=renamed, field=path, value=value)
+        for path, value in fields(task).items()
+    ]
 
 
 def _part(
-    kind: str, name: str, touch: Touch, *, renamed: Rename | None = None, field: str | None = None,
+    kind: str,
+    name: str,
+    touch: Touch,
+    *,
+    renamed: Rename | None = None,
+    field: str | None = None,
     value: Json = None,
-) -> Part:  # fmt: skip
+) -> Part:
     return Part(
-        kind=kind, name=name, field=field, value=value, deploy=touch.deploy,
-        boundary=touch.boundary, old_name=renamed.old_name if renamed else None,
+        kind=kind,
+        name=name,
+        field=field,
+        value=value,
+        deploy=touch.deploy,
+        boundary=touch.boundary,
+        old_name=renamed.old_name if renamed else None,
         renamed_by=renamed.deploy if renamed else None,
-    )  # fmt: skip
+    )
 
 
 def _walk(store: Store, start: Resolved, stop: Oid | None, opens: Sequence[Open]) -> None:

@@ -130,15 +130,23 @@ class _Capture:
         if isinstance(found, Unreadable):
             self.problems.keep(
                 Problem(
-                    file=str(self.beside / path), line=found.line, column=found.column,
-                    message=f"not valid Python: {found.message}", source=found.source,
+                    file=str(self.beside / path),
+                    line=found.line,
+                    column=found.column,
+                    message=f"not valid Python: {found.message}",
+                    source=found.source,
                 )
-            )  # fmt: skip
+            )
 
     def _follow(self, path: str, first: str, at: tuple[str, ...]) -> None:
         """Take every module that a file names, and those that they name."""
-        follow(path, first, imports=lambda path: self._imports(path, at), kind=self.root.kind,
-               seen=self.followed)  # fmt: skip
+        follow(
+            path,
+            first,
+            imports=lambda path: self._imports(path, at),
+            kind=self.root.kind,
+            seen=self.followed,
+        )
 
     def _imports(self, path: str, at: tuple[str, ...]) -> tuple[Import, ...] | None:
         """Take a file and return what it imports; None when it cannot be taken."""

@@ -53,10 +53,9 @@ def compare_resolved(
 ) -> Comparison:
     """Compare what two revisions resolved to."""
     sides = [
-        Side(text=r.text, workflow=r.workflow, deploy=r.deploy,
-             snapshot=snapshot_of(store, r).oid)
+        Side(text=r.text, workflow=r.workflow, deploy=r.deploy, snapshot=snapshot_of(store, r).oid)
         for r in (before, after)
-    ]  # fmt: skip
+    ]
     settings = [_settings(store, one) for one in (before, after)]
     # A bare snapshot has no settings, which is no difference: they are not part of a definition.
     old, new = ({} if None in settings else one or {} for one in settings)
@@ -103,8 +102,12 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
     renamed = [{task.name, task.old_name} for task in diff.tasks if task.old_name]
     tasks = wanted.intersection({name for name, _ in entries})
     tasks = tasks.union(*(pair for pair in renamed if pair & wanted))
-    params = {param for name, task in entries if diff.params and name in tasks
-              for param in params_of(store.get(Task, task))}  # fmt: skip
+    params = {
+        param
+        for name, task in entries
+        if diff.params and name in tasks
+        for param in params_of(store.get(Task, task))
+    }
     reach = _reach(store, comparison, _tasks(store, comparison.new)) if diff.files else {}
     files = wanted.union(*code_of(diff, tasks=tasks, reach=reach).values())
     kept = Diff(
@@ -162,9 +165,13 @@ def _reach(
 
 
 def _compare(
-    store: Store, old: Oid, new: Oid,
-    settings: tuple[Mapping[str, Json], Mapping[str, Json]], *, rename: bool = True,
-) -> Diff:  # fmt: skip
+    store: Store,
+    old: Oid,
+    new: Oid,
+    settings: tuple[Mapping[str, Json], Mapping[str, Json]],
+    *,
+    rename: bool = True,
+) -> Diff:
     before, after = store.get(Snapshot, old), store.get(Snapshot, new)
     tasks = {
         name: (_task(store, was), _task(store, now))
@@ -174,8 +181,14 @@ def _compare(
         path: (entry_of_file(was), entry_of_file(now))
         for path, (was, now) in tree.changes(store.tree, before.files, after.files).items()
     }
-    return compare(tasks=tasks, files=files, settings=settings, read=store.blob, rename=rename,
-                   params=(before.params, after.params))  # fmt: skip
+    return compare(
+        tasks=tasks,
+        files=files,
+        settings=settings,
+        read=store.blob,
+        rename=rename,
+        params=(before.params, after.params),
+    )
 
 
 def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:

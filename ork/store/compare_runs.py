@@ -61,8 +61,12 @@ class RunDiff:
     outcome: Divergence | None
 
     def __bool__(self) -> bool:
-        parts = (self.definition, self.params, self.environment,
-                 self.old.run.state != self.new.run.state)  # fmt: skip
+        parts = (
+            self.definition,
+            self.params,
+            self.environment,
+            self.old.run.state != self.new.run.state,
+        )
         return any(parts) or any(task.kinds for task in self.tasks)
 
 
@@ -77,10 +81,16 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     around = Around(tasks=all_tasks, needs=needs, environment=environment)
     tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
     return RunDiff(
-        old=old, new=new, definition=comparison.diff, params=params, environment=environment,
-        tasks=tasks, alike=len(all_tasks) - len(tasks), first=first_difference(around),
+        old=old,
+        new=new,
+        definition=comparison.diff,
+        params=params,
+        environment=environment,
+        tasks=tasks,
+        alike=len(all_tasks) - len(tasks),
+        first=first_difference(around),
         outcome=first_other_outcome(around),
-    )  # fmt: skip
+    )
 
 
 def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
@@ -116,13 +126,14 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
     failed = next(runs(store, workflow, states=("failed",), limit=1), None)
     if failed is None:
-        raise NotFound(f"no run of {workflow} has failed",
-                       hint=f"`ork runs {workflow}` lists them")  # fmt: skip
+        raise NotFound(f"no run of {workflow} has failed", hint=f"`ork runs {workflow}` lists them")
     name = f"{workflow}#{failed.run.number}"
     good = last_good(store, failed.run)
     if good is None:
-        raise NotFound(f"no run of {workflow} succeeded before {name}",
-                       hint=f"`ork show {name}` shows what failed")  # fmt: skip
+        raise NotFound(
+            f"no run of {workflow} succeeded before {name}",
+            hint=f"`ork show {name}` shows what failed",
+        )
     return f"{workflow}#{good.number}", name
 
 
@@ -151,16 +162,24 @@ def _was_left_out(store: Store, run: Run, name: str) -> bool:
 
 def _side(store: Store, found: Resolved) -> RunSide:
     if found.name is not None or found.source:
-        raise NotFound(f"{found.text} is a {found.kind}; two runs are compared whole",
-                       hint="write NAME#NUMBER")  # fmt: skip
+        raise NotFound(
+            f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
+        )
     oid, run = find_run(store, found)
     return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run)
 
 
 def _as_run(side: RunSide) -> Resolved:
     run = side.run
-    return Resolved(text=side.name, oid=side.oid, kind="run", workflow=run.workflow,
-                    deploy=run.deploy, snapshot=run.snapshot, run=side.oid)  # fmt: skip
+    return Resolved(
+        text=side.name,
+        oid=side.oid,
+        kind="run",
+        workflow=run.workflow,
+        deploy=run.deploy,
+        snapshot=run.snapshot,
+        run=side.oid,
+    )
 
 
 def _tasks(
@@ -172,8 +191,7 @@ def _tasks(
     sides = paired(_states(store, old), _states(store, new), renamed)
     code = _code(store, comparison)
     changed = {change.path.partition(".")[0] for change in params}
-    tasks = {name: store.get(Task, _newest(was, now).task) for name, (_, was, now)
-             in sides.items()}  # fmt: skip
+    tasks = {name: store.get(Task, _newest(was, now).task) for name, (_, was, now) in sides.items()}
     needs = {name: task.depends_on for name, task in tasks.items()}
     found = []
     for name in graph.order(needs):
@@ -183,10 +201,13 @@ def _tasks(
             fields = changes[name].fields if name in changes else ()
             taken = tuple(sorted(params_of(tasks[name]) & changed))
             task = replace(
-                task, definition=fields, code=code.get(name, ()), params=taken,
+                task,
+                definition=fields,
+                code=code.get(name, ()),
+                params=taken,
                 inputs=tuple(_values(store, was.inputs, now.inputs)),
                 output=tuple(_values(store, was.output, now.output)),
-            )  # fmt: skip
+            )
         found.append(judged(task))
     return found, needs
 

@@ -72,8 +72,9 @@ def definition(store: Store, found: Resolved) -> Definition:
     snapshot = store.get(Snapshot, oid)
     tasks = tasks_of(store, snapshot)
     files = tree.entries(store.tree, snapshot.files).items()
-    return Definition(snapshot=oid, tasks=tasks,
-                      files=tuple(_entry(store, path, entry) for path, entry in files))  # fmt: skip
+    return Definition(
+        snapshot=oid, tasks=tasks, files=tuple(_entry(store, path, entry) for path, entry in files)
+    )
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
@@ -133,8 +134,12 @@ def tasks_of(store: Store, snapshot: Snapshot) -> dict[str, Task]:
 
 def _entry(store: Store, name: str, entry: Json) -> Entry:
     if isinstance(entry, dict):
-        return Entry(kind="blob", oid=Oid(str(entry["blob"])), name=name,
-                     executable=bool(entry["executable"]))  # fmt: skip
+        return Entry(
+            kind="blob",
+            oid=Oid(str(entry["blob"])),
+            name=name,
+            executable=bool(entry["executable"]),
+        )
     oid = Oid(str(entry))
     return Entry(kind=kind_of(store.read(oid)), oid=oid, name=name)
 

@@ -59,9 +59,13 @@ class FileStatus:
 
 
 def deploy(
-    store: Store, path: Path, *, stamp: Stamp, message: str | None = None,
+    store: Store,
+    path: Path,
+    *,
+    stamp: Stamp,
+    message: str | None = None,
     allow_secret: bool = False,
-) -> Deployed:  # fmt: skip
+) -> Deployed:
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
     Without a message one is made from the difference. Loses no race: when another deploy of the
@@ -73,9 +77,13 @@ def deploy(
 
 
 def deploy_loaded(
-    store: Store, loaded: Loaded, *, stamp: Stamp, message: str | None = None,
+    store: Store,
+    loaded: Loaded,
+    *,
+    stamp: Stamp,
+    message: str | None = None,
     allow_secret: bool = False,
-) -> Deployed:  # fmt: skip
+) -> Deployed:
     """Deploy a file that `load` has read; see `refuse_secrets`."""
     from ork.errors import Conflict
 
@@ -127,9 +135,15 @@ def _deploy_on(
     old = store.get(Deploy, parent) if parent else None
     if parent and old and old.has(loaded.snapshot, loaded.definition.settings):
         return Deployed(
-            workflow=definition.name, deploy=parent, snapshot=old.snapshot, parent=parent,
-            changed=False, message=old.message, task_count=new.task_count, bytes_written=0,
-        )  # fmt: skip
+            workflow=definition.name,
+            deploy=parent,
+            snapshot=old.snapshot,
+            parent=parent,
+            changed=False,
+            message=old.message,
+            task_count=new.task_count,
+            bytes_written=0,
+        )
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
         tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
@@ -140,19 +154,30 @@ def _deploy_on(
         tx.add_all(_needed(store, old, loaded))
         oid = tx.add(
             Deploy(
-                workflow=definition.name, snapshot=loaded.snapshot,
-                parents=(parent,) if parent else (), time=stamp.time, author=stamp.author,
-                message=message, settings=definition.settings,
+                workflow=definition.name,
+                snapshot=loaded.snapshot,
+                parents=(parent,) if parent else (),
+                time=stamp.time,
+                author=stamp.author,
+                message=message,
+                settings=definition.settings,
                 source={"path": relative(store, loaded.path), **source},
                 origin=_origin(loaded),
             )
-        )  # fmt: skip
+        )
         tx.move(f"workflows/{definition.name}", old=parent, new=oid)
         written = sum(map(len, tx.objects.values()))
     return Deployed(
-        workflow=definition.name, deploy=oid, snapshot=loaded.snapshot, parent=parent,
-        changed=True, message=message, task_count=new.task_count, bytes_written=written, diff=diff,
-    )  # fmt: skip
+        workflow=definition.name,
+        deploy=oid,
+        snapshot=loaded.snapshot,
+        parent=parent,
+        changed=True,
+        message=message,
+        task_count=new.task_count,
+        bytes_written=written,
+        diff=diff,
+    )
 
 
 def check_message(message: str) -> None:
@@ -219,8 +244,9 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
         state, summary = "unchanged", ""
     else:
         state, summary = "modified", summarize(compare_with_loaded(store, head, loaded))
-    return FileStatus(path=path, workflow=name, state=state, deploy=oid,
-                      snapshot=loaded.snapshot, summary=summary)  # fmt: skip
+    return FileStatus(
+        path=path, workflow=name, state=state, deploy=oid, snapshot=loaded.snapshot, summary=summary
+    )
 
 
 def _known_files(store: Store) -> dict[str, str]:

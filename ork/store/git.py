@@ -20,21 +20,36 @@ from ork.errors import NotFound, StoreError
 ERROR_CHARS_MAX = 500
 KEPT_BYTES_MAX = 64 * 1024 * 1024
 _SETTINGS = (
-    "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null", "core.pager=cat", "gc.auto=0", "maintenance.auto=false",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.pager=cat",
+    "gc.auto=0",
+    "maintenance.auto=false",
     "submodule.recurse=false",
     # What one import writes stays together, and is found again by the next one.
     "fastimport.unpackLimit=1",
-)  # fmt: skip
+)
 _ENVIRON = {
-    "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0",
-    "GIT_LITERAL_PATHSPECS": "1", "GIT_PAGER": "cat", "LC_ALL": "C",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_PAGER": "cat",
+    "LC_ALL": "C",
     # Who is named in a reflog.
-    "GIT_AUTHOR_NAME": "ork", "GIT_AUTHOR_EMAIL": "ork",
-    "GIT_COMMITTER_NAME": "ork", "GIT_COMMITTER_EMAIL": "ork",
-}  # fmt: skip
+    "GIT_AUTHOR_NAME": "ork",
+    "GIT_AUTHOR_EMAIL": "ork",
+    "GIT_COMMITTER_NAME": "ork",
+    "GIT_COMMITTER_EMAIL": "ork",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +91,11 @@ class Git:
         """Return the environment in which no filter of this repository is run."""
         listed = self.ask("config", "-z", "--name-only", "--get-regexp", r"^filter\.") or b""
         drivers = {os.fsdecode(key).rpartition(".")[0] for key in listed.split(b"\0") if key}
-        settings = [(f"{driver}.{kind}", "false" if kind == "required" else "")
-                    for driver in sorted(drivers)
-                    for kind in ("clean", "smudge", "process", "required")]  # fmt: skip
+        settings = [
+            (f"{driver}.{kind}", "false" if kind == "required" else "")
+            for driver in sorted(drivers)
+            for kind in ("clean", "smudge", "process", "required")
+        ]
         environ = {"GIT_CONFIG_COUNT": str(len(settings))}
         for number, (key, value) in enumerate(settings):
             environ |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -88,8 +105,12 @@ class Git:
         # Only what reads or writes files of the work tree is given to filters.
         filters = self.without_filters() if words[0] in ("read-tree", "update-index") else {}
         try:
-            done = subprocess.run(self._words(words), env={**self._environ(), **filters},
-                                  input=feed, capture_output=True)  # fmt: skip
+            done = subprocess.run(
+                self._words(words),
+                env={**self._environ(), **filters},
+                input=feed,
+                capture_output=True,
+            )
         except FileNotFoundError:
             raise no_git() from None
         return done.returncode, done.stdout, done.stderr
@@ -144,8 +165,16 @@ def blobs(git: Git) -> Iterator[Blobs]:
 
 def make_repository(folder: Path, *, branch: str) -> Git:
     """Make an empty repository in a folder: no template, so no hooks."""
-    words = ["git", "init", "--quiet", "--template=", "--object-format=sha1",
-             f"--initial-branch={branch}", "--", str(folder)]  # fmt: skip
+    words = [
+        "git",
+        "init",
+        "--quiet",
+        "--template=",
+        "--object-format=sha1",
+        f"--initial-branch={branch}",
+        "--",
+        str(folder),
+    ]
     with _started(words, {**_without_git(os.environ), **_ENVIRON}):
         pass
     return Git(folder / ".git", folder)
@@ -190,8 +219,13 @@ def _started(
 
     with tempfile.TemporaryFile() as error:
         try:
-            process = subprocess.Popen(words, env=environ, stdin=stdin or subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=error)  # fmt: skip
+            process = subprocess.Popen(
+                words,
+                env=environ,
+                stdin=stdin or subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=error,
+            )
         except FileNotFoundError:
             raise no_git() from None
         with process:
@@ -233,6 +267,9 @@ def _without_git(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _last(error: bytes) -> str:
     """Return the first lines of what git complained about, without its own advice."""
-    lines = [line for line in error.decode("utf-8", "replace").splitlines()
-             if line.strip() and not line.startswith("hint:")]  # fmt: skip
+    lines = [
+        line
+        for line in error.decode("utf-8", "replace").splitlines()
+        if line.strip() and not line.startswith("hint:")
+    ]
     return "; ".join(lines)[:ERROR_CHARS_MAX] or "it gave no reason"

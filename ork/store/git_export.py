@@ -179,10 +179,16 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
             _files(git, ids[-1], old or git.run("mktree").decode().strip(), destination)
         raise
     return Exported(
-        workflow=workflow, repository=str(destination), branch=branch, commit=ids[-1],
-        created=old is None, commits=len(ids), tags=tuple(tags), left=tuple(left),
+        workflow=workflow,
+        repository=str(destination),
+        branch=branch,
+        commit=ids[-1],
+        created=old is None,
+        commits=len(ids),
+        tags=tuple(tags),
+        left=tuple(left),
         added=len(ids) - (ids.index(old) + 1 if old else 0),
-    )  # fmt: skip
+    )
 
 
 def _write(git: Git, stream: Stream) -> dict[Oid, str]:

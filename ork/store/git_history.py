@@ -98,8 +98,11 @@ def follow(git: Git, commits: Sequence[Step], path: str) -> Names:
 def _renamed(git: Git, commits: Sequence[Step], path: str) -> tuple[int, str] | None:
     """Return the newest commit that gave a file this name, by number, and the name before."""
     numbers = {commit: number for number, (commit, _) in enumerate(commits)}
-    added = [numbers[commit] for commit, found in changes(git, commits, path)
-             if any(c.path == path.encode() and c.status == "A" for c in found)]  # fmt: skip
+    added = [
+        numbers[commit]
+        for commit, found in changes(git, commits, path)
+        if any(c.path == path.encode() and c.status == "A" for c in found)
+    ]
     for number in reversed(added):
         commit, parent = commits[number]
         old = _source(git, parent, commit, path) if parent else None

@@ -83,9 +83,14 @@ class Source:
 
 
 def import_git(
-    store: Store, repository: Path, path: str, *, stamp: Stamp, branch: str | None = None,
+    store: Store,
+    repository: Path,
+    path: str,
+    *,
+    stamp: Stamp,
+    branch: str | None = None,
     allow_secret: bool = False,
-) -> Imported:  # fmt: skip
+) -> Imported:
     """Make deploys of the versions that a git repository has of a workflow file, or of several.
 
     `path` is a file or a pattern, relative to `repository`. Each commit, by first parents, at which
@@ -103,8 +108,13 @@ def look_up(repository: Path, path: str, *, branch: str | None = None) -> Source
     tip = _tip(git, branch)
     steps = first_parents(git, tip)
     files = chosen(git, tip, _inside(git, below, path))
-    return Source(repository=repository, git=git, tip=tip, steps=tuple(steps),
-                  names=tuple(follow(git, steps, one) for one in files))  # fmt: skip
+    return Source(
+        repository=repository,
+        git=git,
+        tip=tip,
+        steps=tuple(steps),
+        names=tuple(follow(git, steps, one) for one in files),
+    )
 
 
 def import_source(
@@ -122,9 +132,13 @@ def import_source(
             for found in versions.of(numbers[commit], commit, changed):
                 lines.take(found, numbers[commit])
     return Imported(
-        repository=str(source.repository), commit=source.tip, commits=len(numbers),
-        shallow=is_shallow(git), workflows=lines.write(stamp), skipped=tuple(lines.skipped),
-    )  # fmt: skip
+        repository=str(source.repository),
+        commit=source.tip,
+        commits=len(numbers),
+        shallow=is_shallow(git),
+        workflows=lines.write(stamp),
+        skipped=tuple(lines.skipped),
+    )
 
 
 class _Known:
@@ -150,8 +164,9 @@ class _Known:
         number = self._newest(name)
         if number is not None:
             return number
-        origins = (deploy.origin for _, deploy in history(self._store, name)
-                   if deploy.action == "import")  # fmt: skip
+        origins = (
+            deploy.origin for _, deploy in history(self._store, name) if deploy.action == "import"
+        )
         if newest := next(origins, None):
             raise InvalidInput(
                 f"{name} was imported up to commit {str(newest['commit'])[:12]}, which is not in "
@@ -208,9 +223,15 @@ class _Lines:
     """The deploys to be added, workflow by workflow, and all that they consist of."""
 
     def __init__(
-        self, store: Store, git: Git, blobs: Blobs, versions: Versions, known: _Known, *,
+        self,
+        store: Store,
+        git: Git,
+        blobs: Blobs,
+        versions: Versions,
+        known: _Known,
+        *,
         allow_secret: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._git, self._blobs = store, git, blobs
         self._versions, self._known = versions, known
         self._allow_secret = allow_secret
@@ -240,18 +261,24 @@ class _Lines:
             if tx.moves:
                 tx.add_all(self._objects)
         return tuple(
-            ImportedWorkflow(workflow=name, path=line.path, deploy=line.head, parent=line.parent,
-                             added=tuple(line.added))
+            ImportedWorkflow(
+                workflow=name,
+                path=line.path,
+                deploy=line.head,
+                parent=line.parent,
+                added=tuple(line.added),
+            )
             for name, line in sorted(self._lines.items())
-        )  # fmt: skip
+        )
 
     def _line(self, found: Version) -> _Line:
         name = found.loaded.definition.name
         if name not in self._lines:
             head = self._store.ref(f"workflows/{name}")
             newest = self._store.get(Deploy, head) if head else None
-            self._lines[name] = _Line(name, found.file, found.path, head,
-                                      self._known.of_workflow(name), head, newest)  # fmt: skip
+            self._lines[name] = _Line(
+                name, found.file, found.path, head, self._known.of_workflow(name), head, newest
+            )
         return self._lines[name]
 
     def _may_be_kept(self, found: Version, commit: Commit) -> bool:
@@ -277,17 +304,25 @@ class _Lines:
         if commit.file is not None and place_of(commit.file) == found.path:
             path = commit.file
         deploy = Deploy(
-            workflow=line.workflow, snapshot=loaded.snapshot,
-            parents=(line.head,) if line.head else (), time=commit.time, author=commit.author,
-            message=message, settings=loaded.definition.settings,
+            workflow=line.workflow,
+            snapshot=loaded.snapshot,
+            parents=(line.head,) if line.head else (),
+            time=commit.time,
+            author=commit.author,
+            message=message,
+            settings=loaded.definition.settings,
             source={"path": path, **source},
-            origin={"commit": found.commit, "dirty": False}, action="import",
-        )  # fmt: skip
+            origin={"commit": found.commit, "dirty": False},
+            action="import",
+        )
         data = encode_object(deploy)
         line.head, line.newest, line.path = hash_bytes(data), deploy, found.path
         self._objects[line.head] = data
-        line.added.append(NewDeploy(commit=found.commit, deploy=line.head, message=message,
-                                    snapshot=loaded.snapshot))  # fmt: skip
+        line.added.append(
+            NewDeploy(
+                commit=found.commit, deploy=line.head, message=message, snapshot=loaded.snapshot
+            )
+        )
 
     def _message(self, line: _Line, loaded: Loaded) -> str:
         if line.newest is None:
@@ -300,8 +335,9 @@ class _Lines:
         self._store.hold(fresh)
 
     def _skip(self, found: Version, reason: str, problems: Sequence[Problem] = ()) -> None:
-        self.skipped.append(Skipped(commit=found.commit, path=found.path, reason=reason,
-                                    problems=tuple(problems)))  # fmt: skip
+        self.skipped.append(
+            Skipped(commit=found.commit, path=found.path, reason=reason, problems=tuple(problems))
+        )
 
 
 def _tip(git: Git, branch: str | None) -> str:
@@ -312,8 +348,9 @@ def _tip(git: Git, branch: str | None) -> str:
         raise NotFound(f"{git.folder} has no commit yet", hint="name another --branch, if it has")
     names = git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes")
     listed = ", ".join(names.decode("utf-8", "replace").split()[:BRANCHES_SHOWN_MAX])
-    raise NotFound(f"git knows no commit {branch!r} there",
-                   hint=f"its branches: {listed}" if listed else None)  # fmt: skip
+    raise NotFound(
+        f"git knows no commit {branch!r} there", hint=f"its branches: {listed}" if listed else None
+    )
 
 
 def _inside(git: Git, below: str, path: str) -> str:

@@ -70,9 +70,11 @@ class Stream:
         self, oid: Oid, deploy: Deploy, place: _Place, before: tuple[Deploy, _Place] | None
     ) -> Iterator[bytes]:
         fresh = before is None or before[1].path != place.path
-        delta = self._whole(deploy, place) if before is None or fresh else self._changes(
-            deploy, place, *before
-        )  # fmt: skip
+        delta = (
+            self._whole(deploy, place)
+            if before is None or fresh
+            else self._changes(deploy, place, *before)
+        )
         for path, entry in delta.items():
             _check(deploy, path)
             if entry and entry[1] not in self._blobs:

@@ -77,8 +77,12 @@ class Versions:
                 try:
                     loaded = self._load(file)
                 except InvalidInput as error:
-                    yield Skipped(commit=commit, path=file.path, problems=error.problems,
-                                  reason=_reason(error))  # fmt: skip
+                    yield Skipped(
+                        commit=commit,
+                        path=file.path,
+                        problems=error.problems,
+                        reason=_reason(error),
+                    )
                     continue
                 if loaded:
                     yield Version(commit=commit, path=file.path, file=file.number, loaded=loaded)

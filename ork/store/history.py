@@ -48,11 +48,20 @@ class LogEntry:
 
 
 def log(
-    store: Store, revision: str | None = None, *, now: datetime, limit: int | None = None,
-    since: datetime | None = None, until: datetime | None = None, author: str | None = None,
-    grep: str | None = None, reverse: bool = False, with_diff: bool = False,
-    names: Sequence[str] = (), follow: bool = False,
-) -> Iterator[LogEntry]:  # fmt: skip
+    store: Store,
+    revision: str | None = None,
+    *,
+    now: datetime,
+    limit: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    author: str | None = None,
+    grep: str | None = None,
+    reverse: bool = False,
+    with_diff: bool = False,
+    names: Sequence[str] = (),
+    follow: bool = False,
+) -> Iterator[LogEntry]:
     """Yield the deploys of a workflow, newest first, that all filters let through.
 
     `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not);
@@ -60,8 +69,11 @@ def log(
     `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
     has nothing else: see `ork.store.parts`.
     """
-    patterns = [(_pattern(text), name) for text, name in ((author, "author"), (grep, "message"))
-                if text is not None]  # fmt: skip
+    patterns = [
+        (_pattern(text), name)
+        for text, name in ((author, "author"), (grep, "message"))
+        if text is not None
+    ]
     revision, part = grammar.split_part(revision) if revision else (None, None)
     deploys = _walk(store, revision, now)
     parts = None
@@ -91,10 +103,13 @@ def log(
         target = store.ref(f"tally/{oid}") if tallies is None else tallies.get(oid)
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
-            oid=oid, deploy=deploy, runs=_tally(store, target) if target else _NO_RUNS,
-            tags=tuple(tags[oid]) if oid in tags else (), head=heads[workflow] == oid,
+            oid=oid,
+            deploy=deploy,
+            runs=_tally(store, target) if target else _NO_RUNS,
+            tags=tuple(tags[oid]) if oid in tags else (),
+            head=heads[workflow] == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
-        )  # fmt: skip
+        )
 
 
 def tally(store: Store, deploy: Oid) -> Tally:
@@ -111,8 +126,10 @@ def _tally(store: Store, target: Oid) -> Tally:
         return _NO_RUNS
     counts: dict[str, Json] = value["counts"]  # type: ignore[assignment]
     last = value.get("last")
-    return Tally(counts={state: n for state, n in sorted(counts.items()) if isinstance(n, int)},
-                 last=last if isinstance(last, int) else None)  # fmt: skip
+    return Tally(
+        counts={state: n for state, n in sorted(counts.items()) if isinstance(n, int)},
+        last=last if isinstance(last, int) else None,
+    )
 
 
 def deploys_between(

@@ -54,10 +54,16 @@ def task_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> lis
     chosen = [name for name in changes if name in wanted]
     if not chosen:
         return []
-    olds = {name: store.get(Task, Oid(str(was)))
-            for name, (was, _) in changes.items() if was is not None}  # fmt: skip
-    news = {name: store.get(Task, Oid(str(now)))
-            for name, (_, now) in changes.items() if now is not None}  # fmt: skip
+    olds = {
+        name: store.get(Task, Oid(str(was)))
+        for name, (was, _) in changes.items()
+        if was is not None
+    }
+    news = {
+        name: store.get(Task, Oid(str(now)))
+        for name, (_, now) in changes.items()
+        if now is not None
+    }
     names = renamed_tasks(olds, news)
     old_names = {after: before for before, after in names.items()}
     steps = []
@@ -82,5 +88,12 @@ def file_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> lis
     moved = any(path not in olds for path in chosen)
     names = renamed_files(olds, news, store.blob) if moved else {}
     old_paths = {after: before for before, after in names.items()}
-    return [FileStep(path=path, old_path=old_paths.get(path, path), new=news.get(path),
-                     old=olds.get(old_paths.get(path, path))) for path in chosen]  # fmt: skip
+    return [
+        FileStep(
+            path=path,
+            old_path=old_paths.get(path, path),
+            new=news.get(path),
+            old=olds.get(old_paths.get(path, path)),
+        )
+        for path in chosen
+    ]

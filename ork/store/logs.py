@@ -46,8 +46,9 @@ def logs(
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = attempts[-1].number if attempts else attempt or len(taskrun.attempts) + 1
-        if attempts or (taskrun.state in ("running", "interrupted")
-                        and number == len(taskrun.attempts) + 1):  # fmt: skip
+        if attempts or (
+            taskrun.state in ("running", "interrupted") and number == len(taskrun.attempts) + 1
+        ):
             began = attempts[-1].started if attempts else now
             found.append((began, one, number))
     if attempt is not None and not found:
@@ -55,9 +56,15 @@ def logs(
     if task and not found and not failed:
         state = f"it is {states[task].state}" if task in states else "it has not started"
         raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
-    return [Log(run=f"{run.workflow}#{run.number}", task=one, attempt=number,
-                path=path_of(store, f"{run.workflow}/{run.id}/{one}.{number}.log"))
-            for _, one, number in sorted(found)]  # fmt: skip
+    return [
+        Log(
+            run=f"{run.workflow}#{run.number}",
+            task=one,
+            attempt=number,
+            path=path_of(store, f"{run.workflow}/{run.id}/{one}.{number}.log"),
+        )
+        for _, one, number in sorted(found)
+    ]
 
 
 def find(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:

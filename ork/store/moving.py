@@ -59,9 +59,14 @@ class Tagged:
 
 
 def rollback(
-    store: Store, workflow: str, revision: str | None = None, *, stamp: Stamp, now: datetime,
+    store: Store,
+    workflow: str,
+    revision: str | None = None,
+    *,
+    stamp: Stamp,
+    now: datetime,
     message: str | None = None,
-) -> RolledBack:  # fmt: skip
+) -> RolledBack:
     """Deploy older content again: its snapshot, settings and text, as the newest entry.
 
     Without a revision that is the newest earlier deploy with other content and a successful run.
@@ -80,30 +85,57 @@ def rollback(
     path = str(old.source["path"])
     if before.has(old.snapshot, old.settings):
         return RolledBack(
-            workflow=workflow, deploy=parent, snapshot=before.snapshot, parent=parent,
-            restores=target, changed=False, message=before.message, path=path,
-        )  # fmt: skip
+            workflow=workflow,
+            deploy=parent,
+            snapshot=before.snapshot,
+            parent=parent,
+            restores=target,
+            changed=False,
+            message=before.message,
+            path=path,
+        )
     message = message or _message(store, old)
     diff = compare_deploys(store, before, old)
     with store.transaction(stamp) as tx:
         oid = tx.add(
             Deploy(
-                workflow=workflow, snapshot=old.snapshot, parents=(parent,), time=stamp.time,
-                author=stamp.author, message=message, settings=old.settings, source=old.source,
-                origin=None, action="rollback", restores=target,
+                workflow=workflow,
+                snapshot=old.snapshot,
+                parents=(parent,),
+                time=stamp.time,
+                author=stamp.author,
+                message=message,
+                settings=old.settings,
+                source=old.source,
+                origin=None,
+                action="rollback",
+                restores=target,
             )
-        )  # fmt: skip
+        )
         tx.move(f"workflows/{workflow}", old=parent, new=oid)
     return RolledBack(
-        workflow=workflow, deploy=oid, snapshot=old.snapshot, parent=parent, restores=target,
-        changed=True, message=message, path=path, summary=summarize(diff), diff=diff,
-    )  # fmt: skip
+        workflow=workflow,
+        deploy=oid,
+        snapshot=old.snapshot,
+        parent=parent,
+        restores=target,
+        changed=True,
+        message=message,
+        path=path,
+        summary=summarize(diff),
+        diff=diff,
+    )
 
 
 def tag(
-    store: Store, name: str, revision: str | None = None, *, stamp: Stamp, now: datetime,
+    store: Store,
+    name: str,
+    revision: str | None = None,
+    *,
+    stamp: Stamp,
+    now: datetime,
     force: bool = False,
-) -> Tagged:  # fmt: skip
+) -> Tagged:
     """Give a label to a deploy: name is LABEL or WORKFLOW@LABEL.
 
     The deploy is that of the revision, else the head of the workflow, else of the only workflow.
@@ -143,8 +175,10 @@ def untag(store: Store, name: str, *, stamp: Stamp) -> Tagged:
         labels = [f"{one.workflow}@{one.label}" for one in tags(store, workflow)]
         raise NotFound(f"there is no tag {name}", hint=near(name, labels))
     if len(found) > 1:
-        raise Ambiguous(f"several workflows have a tag {label}",
-                        candidates=[f"{one}@{label}" for one, _ in found])  # fmt: skip
+        raise Ambiguous(
+            f"several workflows have a tag {label}",
+            candidates=[f"{one}@{label}" for one, _ in found],
+        )
     ((workflow, old),) = found
     with store.transaction(stamp) as tx:
         tx.move(f"tags/{workflow}/{label}", old=old, new=None)
@@ -200,8 +234,10 @@ def _check_message(message: str) -> None:
 
     check_message(message)
     if found := find_secrets(message):
-        raise InvalidInput(f"the message has what looks like {found[0].what}",
-                           hint="write another one: a message is kept for ever")  # fmt: skip
+        raise InvalidInput(
+            f"the message has what looks like {found[0].what}",
+            hint="write another one: a message is kept for ever",
+        )
 
 
 def _in(workflow: str, revision: str) -> str:
@@ -221,8 +257,14 @@ def _deploy(store: Store, revision: str, workflow: str | None, now: datetime) ->
             f"{revision} is a deploy of {deploy.workflow}, not of {workflow}",
             hint=f"`ork log {workflow}` lists those of {workflow}",
         )
-    return Resolved(text=revision, oid=found.oid, kind="deploy", workflow=deploy.workflow,
-                    deploy=found.oid, snapshot=deploy.snapshot)  # fmt: skip
+    return Resolved(
+        text=revision,
+        oid=found.oid,
+        kind="deploy",
+        workflow=deploy.workflow,
+        deploy=found.oid,
+        snapshot=deploy.snapshot,
+    )
 
 
 def _split(name: str) -> tuple[str | None, str]:

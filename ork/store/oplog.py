@@ -71,8 +71,10 @@ def _counted_or_at(store: Store, at: str, now: datetime) -> tuple[Oid, Operation
         for index, entry in enumerate(_chain(store)):
             if index == int(at):
                 return entry
-        raise NotFound(f"there are not that many operations: @{{{at}}}",
-                       hint="`ork ops` lists them, the newest is @{0}")  # fmt: skip
+        raise NotFound(
+            f"there are not that many operations: @{{{at}}}",
+            hint="`ork ops` lists them, the newest is @{0}",
+        )
     moment = grammar.parse_moment(at, now, end_of_day=True)
     for oid, operation in _chain(store):
         if operation.time <= moment:

@@ -75,13 +75,22 @@ def _config(folder: Path, key: str) -> str:
 
 
 def _git(folder: Path, *words: str) -> str:
-    environ = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
-               "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}  # fmt: skip
+    environ = {
+        **os.environ,
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
     try:
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", *words], cwd=folder, env=environ,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=GIT_SECONDS_MAX,
-        )  # fmt: skip
+            ["git", "-c", "core.fsmonitor=false", *words],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS_MAX,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

@@ -54,11 +54,13 @@ class Parts:
         """Return what a diff of a deploy that was yielded says about the parts."""
         tasks, files = self.touched[oid].tasks, self.touched[oid].files
         return replace(
-            diff, params=(), settings=(),
+            diff,
+            params=(),
+            settings=(),
             tasks=tuple(t for t in diff.tasks if t.name in tasks or t.old_name in tasks),
             edges=tuple(e for e in diff.edges if e.downstream in tasks),
             files=tuple(f for f in diff.files if f.path in files or f.old_path in files),
-        )  # fmt: skip
+        )
 
     def _touched(self, deploy: Deploy, before: Deploy | None) -> _Touched:
         if before is not None and before.snapshot == deploy.snapshot:
@@ -68,8 +70,11 @@ class Parts:
         if before is None:
             return self._all(new, names)
         old = store.get(Snapshot, before.snapshot)
-        tasks = [step for step in task_steps(store, old.tasks, new.tasks, names)
-                 if step.changed or step.name != step.old_name]  # fmt: skip
+        tasks = [
+            step
+            for step in task_steps(store, old.tasks, new.tasks, names)
+            if step.changed or step.name != step.old_name
+        ]
         files = file_steps(store, old.files, new.files, names)
         own = self._own_files(old, new, names)
         if self.follow:
@@ -99,8 +104,11 @@ class Parts:
 
     def _tasks(self, snapshot: Snapshot, names: Collection[str]) -> dict[str, Task]:
         found = {name: tree.lookup(self.store.tree, snapshot.tasks, name) for name in names}
-        return {name: self.store.get(Task, Oid(str(oid)))
-                for name, oid in found.items() if oid is not None}  # fmt: skip
+        return {
+            name: self.store.get(Task, Oid(str(oid)))
+            for name, oid in found.items()
+            if oid is not None
+        }
 
 
 def own_files(task: Task, among: Collection[str]) -> set[str]:
@@ -122,8 +130,10 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
     ends = grammar.parse_range(revision)
     last = (ends[1] if ends else revision) or "@"
     if name == "":
-        raise UsageError(f"{revision}: is the text of the workflow file, which has no log",
-                         hint=f"`ork blame {revision}:` tells of its lines")  # fmt: skip
+        raise UsageError(
+            f"{revision}: is the text of the workflow file, which has no log",
+            hint=f"`ork blame {revision}:` tells of its lines",
+        )
     try:
         resolve(store, f"{last}:{name}", now=now)
     except NotFound as error:

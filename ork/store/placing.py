@@ -235,8 +235,10 @@ def _check_still(place: Place, path: str, found: Found) -> None:
         except FileNotFoundError:
             mark = None
     if mark != found.mark:
-        raise Conflict(f"{place.shown(path)} changed meanwhile; nothing was written",
-                       hint="run the command again")  # fmt: skip
+        raise Conflict(
+            f"{place.shown(path)} changed meanwhile; nothing was written",
+            hint="run the command again",
+        )
 
 
 def _mark(status: os.stat_result) -> tuple[int, int, int]:

@@ -20,9 +20,13 @@ _Parsed: TypeAlias = "dict[tuple[Oid, bool], tuple[Import, ...]]"
 
 
 def reach_of_both(
-    store: Store, old: Snapshot, new: Snapshot, *, tasks: Mapping[str, Task],
+    store: Store,
+    old: Snapshot,
+    new: Snapshot,
+    *,
+    tasks: Mapping[str, Task],
     wanted: Collection[str],
-) -> dict[str, set[str]]:  # fmt: skip
+) -> dict[str, set[str]]:
     """Return task -> which of the wanted files it executes now, or did before.
 
     `tasks` are those of the new snapshot. A renamed task counts by its new name, one that is gone

@@ -59,8 +59,14 @@ def resolve(store: Store, text: str, *, now: datetime) -> Resolved:
 
 def of_file(loaded: Loaded, text: str) -> Resolved:
     """Return what file:PATH means when the file has been loaded."""
-    return Resolved(text=text, oid=loaded.snapshot, kind="snapshot", loaded=loaded,
-                    workflow=loaded.definition.name, snapshot=loaded.snapshot)  # fmt: skip
+    return Resolved(
+        text=text,
+        oid=loaded.snapshot,
+        kind="snapshot",
+        loaded=loaded,
+        workflow=loaded.definition.name,
+        snapshot=loaded.snapshot,
+    )
 
 
 def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Resolved:
@@ -81,8 +87,12 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
     if snapshot is None:
         return None
     own = history(store, workflow) if workflow else ()
-    of_it = (oid for deploys in (own, histories(store, workflows(store)))
-             for oid, deploy in deploys if deploy.snapshot == snapshot)  # fmt: skip
+    of_it = (
+        oid
+        for deploys in (own, histories(store, workflows(store)))
+        for oid, deploy in deploys
+        if deploy.snapshot == snapshot
+    )
     return next(of_it, None)
 
 
@@ -132,15 +142,18 @@ def histories(store: Store, names: Iterable[str]) -> Iterator[tuple[Oid, Deploy]
     """Yield the deploys of several workflows, merged by time, newest first."""
     from heapq import merge
 
-    return merge(*(history(store, name) for name in names),
-                 key=lambda entry: entry[1].time, reverse=True)  # fmt: skip
+    return merge(
+        *(history(store, name) for name in names), key=lambda entry: entry[1].time, reverse=True
+    )
 
 
 def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) -> Deploy:
     deploy = store.get(Deploy, oid, keep=keep)
     if deploy.workflow != workflow:
-        raise Corrupt(f"the history of {workflow} leads to {oid}, a deploy of {deploy.workflow}",
-                      hint="the store is damaged, or was written by another program")  # fmt: skip
+        raise Corrupt(
+            f"the history of {workflow} leads to {oid}, a deploy of {deploy.workflow}",
+            hint="the store is damaged, or was written by another program",
+        )
     return deploy
 
 
@@ -198,8 +211,11 @@ def only_workflow(store: Store) -> str:
         return names[0]
     if not names:
         raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
-    raise Ambiguous("there are several workflows: name one", candidates=names[:20],
-                    hint="`@`, the default, means the only one")  # fmt: skip
+    raise Ambiguous(
+        "there are several workflows: name one",
+        candidates=names[:20],
+        hint="`@`, the default, means the only one",
+    )
 
 
 def _by_prefix(store: Store, name: str, text: str) -> Resolved:
@@ -222,18 +238,34 @@ def _by_prefix(store: Store, name: str, text: str) -> Resolved:
 
 def _deploy(store: Store, oid: Oid, text: str) -> Resolved:
     deploy = store.get(Deploy, oid)
-    return Resolved(text=text, oid=oid, kind="deploy", workflow=deploy.workflow, deploy=oid,
-                    snapshot=deploy.snapshot)  # fmt: skip
+    return Resolved(
+        text=text,
+        oid=oid,
+        kind="deploy",
+        workflow=deploy.workflow,
+        deploy=oid,
+        snapshot=deploy.snapshot,
+    )
 
 
 def _run(store: Store, oid: Oid, run: Run, text: str) -> Resolved:
-    return Resolved(text=text, oid=oid, kind="run", workflow=run.workflow, deploy=run.deploy,
-                    snapshot=run.snapshot, run=oid)  # fmt: skip
+    return Resolved(
+        text=text,
+        oid=oid,
+        kind="run",
+        workflow=run.workflow,
+        deploy=run.deploy,
+        snapshot=run.snapshot,
+        run=oid,
+    )
 
 
 def _run_by_id(store: Store, prefix: str) -> Resolved:
-    found = [(workflow, run_id, oid) for workflow in workflows_with_runs(store)
-             for run_id, oid in _runs_starting(store, workflow, prefix)]  # fmt: skip
+    found = [
+        (workflow, run_id, oid)
+        for workflow in workflows_with_runs(store)
+        for run_id, oid in _runs_starting(store, workflow, prefix)
+    ]
     if not found:
         raise NotFound(f"no run has an id that starts with {prefix!r}")
     if len(found) > 1:
@@ -283,16 +315,20 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
         if index == back or (moment is not None and time <= moment):
             if new is not None:
                 return new
-            raise NotFound(f"{workflow} had no head at {workflow}@{{{at}}}: it was undone",
-                           hint="`ork ops` lists what moved it")  # fmt: skip
+            raise NotFound(
+                f"{workflow} had no head at {workflow}@{{{at}}}: it was undone",
+                hint="`ork ops` lists what moved it",
+            )
     if index < 0:
         raise _unknown(store, workflow)
     if moment is not None:
-        raise NotFound(f"{workflow} was not deployed yet at {at}",
-                       hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
+        raise NotFound(
+            f"{workflow} was not deployed yet at {at}", hint=f"its oldest is {workflow}@{{{index}}}"
+        )
     often = "once" if back == 1 else f"{at} times"
-    raise NotFound(f"{workflow} has not moved {often}",
-                   hint=f"its oldest is {workflow}@{{{index}}}")  # fmt: skip
+    raise NotFound(
+        f"{workflow} has not moved {often}", hint=f"its oldest is {workflow}@{{{index}}}"
+    )
 
 
 def _inside(store: Store, found: Resolved, path: str) -> Resolved:
@@ -322,8 +358,9 @@ def _source(store: Store, found: Resolved) -> Resolved:
     found = deploy_of(store, found)
     source = store.get(Deploy, found.oid).source
     kind = "blob" if "blob" in source else "tree"
-    return replace(found, oid=Oid(str(source.get("blob") or source["chunks"])), kind=kind,
-                   source=True)  # fmt: skip
+    return replace(
+        found, oid=Oid(str(source.get("blob") or source["chunks"])), kind=kind, source=True
+    )
 
 
 def _task_run(store: Store, found: Resolved, name: str) -> Resolved:

@@ -55,9 +55,15 @@ class _Wanted:
 
 
 def restore(
-    store: Store, revision: str, *, now: datetime, code: bool = False, to: Path | None = None,
-    as_folder: bool = False, force: bool = False,
-) -> Restored:  # fmt: skip
+    store: Store,
+    revision: str,
+    *,
+    now: datetime,
+    code: bool = False,
+    to: Path | None = None,
+    as_folder: bool = False,
+    force: bool = False,
+) -> Restored:
     """Write a workflow file back to where it came from, with `code` the files it calls as well.
 
     REV:PATH means one code file, REV:TASK the file of a task. `to` is another place: a file, or a
@@ -88,8 +94,13 @@ def restore(
         RestoredFile(path=place.shown(path), state="unchanged" if there[path].same else "written")
         for path in sorted(contents)
     )
-    return Restored(workflow=deploy.workflow, deploy=oid, snapshot=deploy.snapshot, files=files,
-                    surplus=_surplus(store, deploy) if code and to is None else ())  # fmt: skip
+    return Restored(
+        workflow=deploy.workflow,
+        deploy=oid,
+        snapshot=deploy.snapshot,
+        files=files,
+        surplus=_surplus(store, deploy) if code and to is None else (),
+    )
 
 
 def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
@@ -108,8 +119,14 @@ def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
 
 
 def _deploy(store: Store, found: Resolved) -> Oid:
-    whole = Resolved(text=found.text, oid=found.oid, kind=found.kind, workflow=found.workflow,
-                     deploy=found.deploy, snapshot=found.snapshot)  # fmt: skip
+    whole = Resolved(
+        text=found.text,
+        oid=found.oid,
+        kind=found.kind,
+        workflow=found.workflow,
+        deploy=found.deploy,
+        snapshot=found.snapshot,
+    )
     return deploy_of(store, whole).oid
 
 
@@ -150,8 +167,10 @@ def _file_of_task(store: Store, found: Resolved, snapshot: Snapshot) -> str:
     for name in names:
         if name and isinstance(tree.lookup(store.tree, snapshot.files, name), dict):
             return name
-    raise NotFound(f"the task {found.name} has no code file of its own",
-                   hint="write REV:PATH for one code file, --code for all")  # fmt: skip
+    raise NotFound(
+        f"the task {found.name} has no code file of its own",
+        hint="write REV:PATH for one code file, --code for all",
+    )
 
 
 def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
@@ -161,8 +180,9 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     except OrkError:
         return ()
     known = tree.entries(store.tree, store.get(Snapshot, deploy.snapshot).files)
-    return tuple(os.path.relpath(loaded.root / one) for one in sorted(loaded.files)
-                 if one not in known)  # fmt: skip
+    return tuple(
+        os.path.relpath(loaded.root / one) for one in sorted(loaded.files) if one not in known
+    )
 
 
 def _content(store: Store, deploy: Deploy, wanted: _Wanted) -> Content:
@@ -173,20 +193,28 @@ def _content(store: Store, deploy: Deploy, wanted: _Wanted) -> Content:
 
 
 def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy) -> None:
-    bad = [Problem(file=place.shown(path), message=one.wrong)
-           for path, one in sorted(there.items()) if one.wrong]  # fmt: skip
+    bad = [
+        Problem(file=place.shown(path), message=one.wrong)
+        for path, one in sorted(there.items())
+        if one.wrong
+    ]
     if bad:
-        raise InvalidInput("nothing was written", problems=bad,
-                           hint="-o DIR/ writes to another folder")  # fmt: skip
-    changed = [Problem(file=place.shown(path), message="has changes that no deploy keeps")
-               for path, one in sorted(there.items()) if not one.kept]  # fmt: skip
+        raise InvalidInput(
+            "nothing was written", problems=bad, hint="-o DIR/ writes to another folder"
+        )
+    changed = [
+        Problem(file=place.shown(path), message="has changes that no deploy keeps")
+        for path, one in sorted(there.items())
+        if not one.kept
+    ]
     if changed:
         source = os.path.relpath(store.project / str(deploy.source["path"]))
         raise InvalidInput(
-            "nothing was written: that would lose changes", problems=changed,
+            "nothing was written: that would lose changes",
+            problems=changed,
             hint=f"`ork deploy {source}` keeps them first, -o DIR/ writes elsewhere,"
             " --force overwrites them",
-        )  # fmt: skip
+        )
 
 
 def _is_kept(store: Store, data: bytes) -> bool:

@@ -42,10 +42,15 @@ class Executed:
 
 
 def runs(
-    store: Store, workflow: str | None = None, *, limit: int | None = None,
-    states: tuple[str, ...] = (), since: datetime | None = None, until: datetime | None = None,
+    store: Store,
+    workflow: str | None = None,
+    *,
+    limit: int | None = None,
+    states: tuple[str, ...] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
     executed: Executed | None = None,
-) -> Iterator[RunEntry]:  # fmt: skip
+) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which

@@ -216,8 +216,9 @@ class Transaction:
         """Write everything, durably; what `with` does at its end."""
         if not self.objects and not self.moves:
             return
-        recorded = [(ref, *self.moves[ref]) for ref in sorted(self.moves)
-                    if ref.startswith(RECORDED)]  # fmt: skip
+        recorded = [
+            (ref, *self.moves[ref]) for ref in sorted(self.moves) if ref.startswith(RECORDED)
+        ]
         while True:
             objects, moves = self.objects, self.moves
             if recorded and self.stamp:
@@ -232,9 +233,10 @@ class Transaction:
     ) -> tuple[dict[Oid, bytes], dict[str, tuple[Oid | None, Oid | None]]]:
         parent = self.store.ref("ops")
         data = encode_object(
-            Operation(parent=parent, time=stamp.time, author=stamp.author, argv=stamp.argv,
-                      moves=recorded)
-        )  # fmt: skip
+            Operation(
+                parent=parent, time=stamp.time, author=stamp.author, argv=stamp.argv, moves=recorded
+            )
+        )
         oid = hash_bytes(data)
         return {**self.objects, oid: data}, {**self.moves, "ops": (parent, oid)}
 

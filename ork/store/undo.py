@@ -82,8 +82,11 @@ class _Past:
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        now = (item for item in self._backend.refs(prefix, newest_first=newest_first, below=below)
-               if not _is_past(item[0]))  # fmt: skip
+        now = (
+            item
+            for item in self._backend.refs(prefix, newest_first=newest_first, below=below)
+            if not _is_past(item[0])
+        )
         # Found by halving: `Store.folders` asks for each folder of many.
         start = bisect_left(self._names, prefix)
         end = bisect_right(self._names, prefix, key=lambda name: name[: len(prefix)])

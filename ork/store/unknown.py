@@ -31,8 +31,10 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(message, hint=f"there is a tag {tags}")
     names = [one for one, _ in store.refs("workflows/")]
     if not names:
-        return NotFound(f"no workflow named {name!r}: nothing is deployed here yet",
-                        hint="`ork deploy FILE` deploys one")  # fmt: skip
+        return NotFound(
+            f"no workflow named {name!r}: nothing is deployed here yet",
+            hint="`ork deploy FILE` deploys one",
+        )
     hint = _as_part(store, name, names) or near(name, names) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
@@ -59,8 +61,9 @@ def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
         return None
     deploy = store.ref(f"workflows/{workflows[0]}")
     snapshot = store.get(Snapshot, store.get(Deploy, deploy).snapshot) if deploy else None
-    if snapshot and any(tree.lookup(store.tree, top, name) is not None
-                        for top in (snapshot.tasks, snapshot.files)):  # fmt: skip
+    if snapshot and any(
+        tree.lookup(store.tree, top, name) is not None for top in (snapshot.tasks, snapshot.files)
+    ):
         return f"a part of a workflow is written {workflows[0]}:{name}"
     return None
 

@@ -115,9 +115,13 @@ def reworked(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
 def masked(ork: Ork) -> Callable[[str], str]:
     """Replace what two equal worlds do not have in common: durations, folders, what hashes them."""
     keys = {
-        "seconds": "SECONDS", "started": "TIME", "ended": "TIME", "environment": "OID",
-        "tasks": "OID", "host": "HOST",
-    }  # fmt: skip
+        "seconds": "SECONDS",
+        "started": "TIME",
+        "ended": "TIME",
+        "environment": "OID",
+        "tasks": "OID",
+        "host": "HOST",
+    }
 
     def mask(text: str) -> str:
         for key, word in keys.items():
@@ -140,10 +144,14 @@ def terminal(ork: Ork) -> Callable[..., str]:
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         child = subprocess.Popen(
-            [sys.executable, "-m", "ork", *argv], stdin=theirs, stdout=theirs, stderr=theirs,
+            [sys.executable, "-m", "ork", *argv],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
             env={**ork.environ, "TERM": "xterm", "PAGER": "cat", **environ},
-            cwd=ork.folder, close_fds=True,
-        )  # fmt: skip
+            cwd=ork.folder,
+            close_fds=True,
+        )
         os.close(theirs)
         seen = b""
         while True:

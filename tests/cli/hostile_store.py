@@ -49,16 +49,25 @@ def snapshot_objects(
     path, twist = f"src/{path_of(text)}", text * (1 if len(text) > 1000 else version)
     own = {
         "extract": Task(
-            executor="python", file=path, function=text, input_type={text: "str"},
-            output_type={text: ["int"]}, inputs={text: {"const": {twist: [text]}}},
-            env={text: twist, "KEY": {"secret": text}}, timeout=300 + version,
+            executor="python",
+            file=path,
+            function=text,
+            input_type={text: "str"},
+            output_type={text: ["int"]},
+            inputs={text: {"const": {twist: [text]}}},
+            env={text: twist, "KEY": {"secret": text}},
+            timeout=300 + version,
         ),
-        "load": Task(executor="process", command=twist[:LINE_CHARS_MAX], depends_on=("extract",),
-                     inputs={"x": {"ref": text}}),
+        "load": Task(
+            executor="process",
+            command=twist[:LINE_CHARS_MAX],
+            depends_on=("extract",),
+            inputs={"x": {"ref": text}},
+        ),
         "lib": Task(executor="library", file=path, function=text, depends_on=("extract",)),
         "mod": Task(executor="python", module=text, function=twist),
         "words": Task(executor="process", command=("printf", "%s", text, str(version))),
-    }  # fmt: skip
+    }
     if version > 1:  # a rename, and a task that comes and one that goes
         own["renamed"] = own.pop("mod")
     tasks = {names.get(name, name): task for name, task in own.items()}
@@ -68,7 +77,7 @@ def snapshot_objects(
         path: CodeFile(data=body.encode()),
         f"{path}.sh": CodeFile(data=twist.encode(), executable=True),
         f"new{version}": CodeFile(data=lines.encode()),
-    }  # fmt: skip
+    }
     value: dict[str, Json] = {"type": {text: "str"}, "required": False, "default": {text: twist}}
     built = build(tasks, files, {"day": value})
     return built.oid, dict(built.objects)
@@ -82,15 +91,28 @@ def _deploys(store: Store, text: str, names: Mapping[str, str]) -> list[Oid]:
         with store.transaction(_stamp(text, index)) as tx:
             tx.add_all(objects)
             source = tx.add(Blob(f"{text}\n# {index}\n{text}".replace("\0", "").encode()))
-            made.append(tx.add(Deploy(
-                workflow="etl", snapshot=snapshot, parents=tuple(made[-1:]), time=at(index),
-                author=text, message=text, action=action,
-                settings={"description": text * version if len(text) < 1000 else text,
-                          "schedule": text, "python": text, text: {text: [text]}},
-                source={"path": f"{path_of(text)}.yaml", "blob": source},
-                origin={"commit": text, "dirty": True},
-                restores=made[0] if action == "rollback" else None,
-            )))  # fmt: skip
+            made.append(
+                tx.add(
+                    Deploy(
+                        workflow="etl",
+                        snapshot=snapshot,
+                        parents=tuple(made[-1:]),
+                        time=at(index),
+                        author=text,
+                        message=text,
+                        action=action,
+                        settings={
+                            "description": text * version if len(text) < 1000 else text,
+                            "schedule": text,
+                            "python": text,
+                            text: {text: [text]},
+                        },
+                        source={"path": f"{path_of(text)}.yaml", "blob": source},
+                        origin={"commit": text, "dirty": True},
+                        restores=made[0] if action == "rollback" else None,
+                    )
+                )
+            )
             tx.move("workflows/etl", old=made[-2] if index else None, new=made[-1])
     return made
 
@@ -104,19 +126,33 @@ def _run(
         tx.add_all(objects)
         snapshot = store_of(objects).get(Snapshot, oid)
         tasks = tree.entries(store_of(objects).tree, snapshot.tasks)
-        root, trees = tree.build({
-            name: _task_run(tx, Oid(str(task)), text, state, f"etl/{run_id}/{name}.1.log")
-            for name, task in tasks.items()
-        })  # fmt: skip
+        root, trees = tree.build(
+            {
+                name: _task_run(tx, Oid(str(task)), text, state, f"etl/{run_id}/{name}.1.log")
+                for name, task in tasks.items()
+            }
+        )
         tx.add_all(trees)
-        pin = tx.add(Run(
-            id=run_id, workflow="etl", number=number, snapshot=oid, deploy=deploy,
-            state=state, trigger=text, author=text, host=text, created=at(10 * number),
-            params=tx.add_value({"day": {text: text}, text: text}),
-            environment=tx.add_value({"python": text, text: text, "distributions": [text]}),
-            ended=at(10 * number + 5), seconds=5, tasks=root,
-            reason=None if state == "success" else text,
-        ))  # fmt: skip
+        pin = tx.add(
+            Run(
+                id=run_id,
+                workflow="etl",
+                number=number,
+                snapshot=oid,
+                deploy=deploy,
+                state=state,
+                trigger=text,
+                author=text,
+                host=text,
+                created=at(10 * number),
+                params=tx.add_value({"day": {text: text}, text: text}),
+                environment=tx.add_value({"python": text, text: text, "distributions": [text]}),
+                ended=at(10 * number + 5),
+                seconds=5,
+                tasks=root,
+                reason=None if state == "success" else text,
+            )
+        )
         for ref in (f"runs/etl/{run_id}", f"numbers/etl/{number:010d}", f"ran/{oid}/etl/{run_id}"):
             tx.move(ref, old=None, new=pin)
         if deploy is None:
@@ -130,12 +166,25 @@ def _run(
 
 def _task_run(tx: Transaction, task: Oid, text: str, state: str, log: str) -> Oid:
     wrong = None if state == "success" else text
-    attempt = Attempt(number=1, state=state, started=at(1), seconds=1.5, exit=3 if wrong else None,
-                      error=wrong, log=log)  # fmt: skip
-    return tx.add(TaskRun(
-        task=task, state=state, inputs=tx.add_value({text: {text: [text]}}), reason=wrong,
-        output=tx.add_value({text: [{text: text}]}), attempts=(attempt,),
-    ))  # fmt: skip
+    attempt = Attempt(
+        number=1,
+        state=state,
+        started=at(1),
+        seconds=1.5,
+        exit=3 if wrong else None,
+        error=wrong,
+        log=log,
+    )
+    return tx.add(
+        TaskRun(
+            task=task,
+            state=state,
+            inputs=tx.add_value({text: {text: [text]}}),
+            reason=wrong,
+            output=tx.add_value({text: [{text: text}]}),
+            attempts=(attempt,),
+        )
+    )
 
 
 def _write_logs(store: Store, run_id: str, tasks: Iterable[str], text: str) -> None:

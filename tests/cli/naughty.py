@@ -32,8 +32,22 @@ NAUGHTY = {
 }
 
 BAD = ("Cc", "Cf", "Cs", "Zl", "Zp")
-EXCEPT = "\t\n" + "".join(map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2,
-                                    0x110BD, 0x110CD, *range(0x13430, 0x13440))))  # fmt: skip
+EXCEPT = "\t\n" + "".join(
+    map(
+        chr,
+        (
+            *range(0x600, 0x606),
+            0x6DD,
+            0x70F,
+            0x890,
+            0x891,
+            0x8E2,
+            0x110BD,
+            0x110CD,
+            *range(0x13430, 0x13440),
+        ),
+    )
+)
 
 
 def harmless(text: str) -> bool:

@@ -93,16 +93,21 @@ class Window:
 class Child:
     """ork in a terminal of its own."""
 
-    def __init__(self, *argv: str, environ: dict[str, str], folder: str, rows: int = 24,
-                 columns: int = 80) -> None:  # fmt: skip
+    def __init__(
+        self, *argv: str, environ: dict[str, str], folder: str, rows: int = 24, columns: int = 80
+    ) -> None:
         self._ours, theirs = os.openpty()
         self.resize(rows, columns)
         self.window = Window(rows, columns)
         self.seen = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ork", *argv], stdin=theirs, stdout=theirs, stderr=theirs,
-            env={**environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}, cwd=folder,
-        )  # fmt: skip
+            [sys.executable, "-m", "ork", *argv],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"},
+            cwd=folder,
+        )
         os.close(theirs)
 
     def resize(self, rows: int, columns: int) -> None:

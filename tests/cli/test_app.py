@@ -44,10 +44,12 @@ def test_version(ork):
 @pytest.mark.parametrize(
     ("name", "argv"),
     [
-        ("unknown_command", ["lgo"]), ("unknown_word", ["xyzzy"]),
-        ("bad_color", ["--color", "red", "log"]), ("bad_folder", ["-C", "nowhere", "log"]),
+        ("unknown_command", ["lgo"]),
+        ("unknown_word", ["xyzzy"]),
+        ("bad_color", ["--color", "red", "log"]),
+        ("bad_folder", ["-C", "nowhere", "log"]),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_command_line(ork, golden, name, argv):
     result = ork(*argv)
     assert (result.code, result.out) == (2, "")
@@ -57,10 +59,13 @@ def test_a_wrong_command_line(ork, golden, name, argv):
 @pytest.mark.parametrize(
     ("argv", "word"),
     [
-        (["log", "--onelin"], "--oneline"), (["log", "-n", "many"], "'many'"),
-        (["deploy"], "FILE"), (["log", "-n"], "-n"), (["status", "surplus"], "surplus"),
+        (["log", "--onelin"], "--oneline"),
+        (["log", "-n", "many"], "'many'"),
+        (["deploy"], "FILE"),
+        (["log", "-n"], "-n"),
+        (["status", "surplus"], "surplus"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_option_or_argument(ork, argv, word):
     result = ork(*argv)
     assert (result.code, result.out) == (2, "")
@@ -156,18 +161,25 @@ def test_the_pager_gets_long_answers(history, terminal):
 
 def start(ork, *argv, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "ork", *argv], cwd=ork.folder, env=ork.environ,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-    )  # fmt: skip
+        [sys.executable, "-m", "ork", *argv],
+        cwd=ork.folder,
+        env=ork.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(history):
     read, write = os.pipe()
     os.close(read)
     child = subprocess.run(
-        [sys.executable, "-m", "ork", "log", "-p"], cwd=history.folder, env=history.environ,
-        stdout=write, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", "ork", "log", "-p"],
+        cwd=history.folder,
+        env=history.environ,
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
     os.close(write)
     assert child.stderr == b""
     assert child.returncode in (0, 141)

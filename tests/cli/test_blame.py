@@ -23,11 +23,16 @@ def moved(history, edit):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("parts", ["etl"]), ("keys", ["etl", "--keys"]), ("task", ["etl:fetch"]),
-        ("file", ["etl:tasks/pull.py"]), ("text", ["etl:"]), ("range", ["etl~2..etl"]),
-        ("range_of_lines", ["etl~1..etl:tasks/pull.py"]), ("older", ["etl~2"]),
+        ("parts", ["etl"]),
+        ("keys", ["etl", "--keys"]),
+        ("task", ["etl:fetch"]),
+        ("file", ["etl:tasks/pull.py"]),
+        ("text", ["etl:"]),
+        ("range", ["etl~2..etl"]),
+        ("range_of_lines", ["etl~1..etl:tasks/pull.py"]),
+        ("older", ["etl~2"]),
     ],
-)  # fmt: skip
+)
 def test_blame(moved, golden, name, arguments):
     result = moved("blame", *arguments)
     assert (result.code, result.err) == (0, "")
@@ -90,10 +95,12 @@ def test_texts_of_the_store_cannot_paint(moved):
 @pytest.mark.parametrize(
     ("revision", "code", "message"),
     [
-        ("elt", 3, "no workflow or object named 'elt'"), ("etl:fetc", 3, "did you mean fetch?"),
-        ("etl..etl~1", 2, "etl is not in the history of etl~1"), ("etl~9", 3, "that far back"),
+        ("elt", 3, "no workflow or object named 'elt'"),
+        ("etl:fetc", 3, "did you mean fetch?"),
+        ("etl..etl~1", 2, "etl is not in the history of etl~1"),
+        ("etl~9", 3, "that far back"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_blamed(moved, revision, code, message):
     result = moved("blame", revision)
     assert (result.code, result.out) == (code, "")

@@ -40,8 +40,7 @@ def assert_is_mermaid(lines):
     nodes = {line.split("[")[0].strip() for line in lines if "[" in line}
     edges = [line.split() for line in lines if re.fullmatch(MERMAID[2], line)]
     assert {end for start, _, stop in edges for end in (start, stop)} <= nodes
-    painted = [int(n) for line in lines if "linkStyle" in line
-               for n in line.split()[1].split(",")]  # fmt: skip
+    painted = [int(n) for line in lines if "linkStyle" in line for n in line.split()[1].split(",")]
     assert all(number < len(edges) for number in painted)
 
 
@@ -49,15 +48,25 @@ def picture_of(old, new, fields=None):
     """Return the graph of a change between two definitions, given as name -> needs."""
     fields = fields or {}
     sides = [
-        {name: Task(executor="process", command=f"echo {fields.get((side, name), name)}",
-                    depends_on=tuple(sorted(below))) for name, below in needs.items()}
+        {
+            name: Task(
+                executor="process",
+                command=f"echo {fields.get((side, name), name)}",
+                depends_on=tuple(sorted(below)),
+            )
+            for name, below in needs.items()
+        }
         for side, needs in enumerate((old, new))
-    ]  # fmt: skip
+    ]
     tasks = {name: (sides[0].get(name), sides[1].get(name)) for name in old.keys() | new.keys()}
     tasks = {name: pair for name, pair in tasks.items() if pair[0] != pair[1]}
     diff = compare(tasks=tasks, files={}, settings=({}, {}), read=lambda oid: b"", rename=False)
-    return change_graph("a..b", diff, impact(diff, tasks=sides[1], reach={}),
-                        {name: task.depends_on for name, task in sides[1].items()})  # fmt: skip
+    return change_graph(
+        "a..b",
+        diff,
+        impact(diff, tasks=sides[1], reach={}),
+        {name: task.depends_on for name, task in sides[1].items()},
+    )
 
 
 def edges_of(needs):
@@ -123,8 +132,10 @@ def test_removed_tasks_stand_where_they_were():
     assert graph.needs == {"a": (), "c": ("a", "b"), "b": ("a",)}
     assert graph.edge_marks == {("a", "b"): "removed", ("b", "c"): "removed", ("a", "c"): "added"}
     assert {name: mark.kind for name, mark in graph.marks.items()} == {
-        "a": "same", "b": "removed", "c": "changed",
-    }  # fmt: skip
+        "a": "same",
+        "b": "removed",
+        "c": "changed",
+    }
 
 
 def test_an_edge_that_was_turned_round_closes_no_cycle():
@@ -150,8 +161,10 @@ def test_ten_thousand_edges_turned_round_are_no_trouble():
 def definitions(draw):
     """Draw name -> needs, acyclic."""
     names = draw(st.permutations("abcdefg"))[: draw(st.integers(0, 7))]
-    return {name: draw(st.sets(st.sampled_from(names[:index]))) if index else set()
-            for index, name in enumerate(names)}  # fmt: skip
+    return {
+        name: draw(st.sets(st.sampled_from(names[:index]))) if index else set()
+        for index, name in enumerate(names)
+    }
 
 
 @settings(deadline=None, max_examples=150)
@@ -204,8 +217,13 @@ def test_names_are_data_in_every_format(name):
     mark = TaskMark(kind="renamed", old_name=name, fields=(name,), why="upstream", via=(name,))
     marks = {name: mark, "b": replace(mark, kind="affected"), "c": replace(mark, kind="removed")}
     needs = {name: (), "b": (name,), "c": (name, "b")}
-    graph = Graph(title=name, needs=needs, marks=marks, edge_marks={(name, "b"): "added",
-                  (name, "c"): "removed"}, others=3)  # fmt: skip
+    graph = Graph(
+        title=name,
+        needs=needs,
+        marks=marks,
+        edge_marks={(name, "b"): "added", (name, "c"): "removed"},
+        others=3,
+    )
     assert_is_mermaid(mermaid(graph))
     assert len(list(mermaid(graph))) == 1 + 4 + 3 + 4 + 2
     assert list(mermaid(Graph(title="t", needs={"a b": ()}))) == ["flowchart TD", '    t0["a b"]']
@@ -216,7 +234,12 @@ def test_names_are_data_in_every_format(name):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202e\u2066\ufeff]", text)
     picture = ET.fromstring(texts[2])
     assert {node.tag.rpartition("}")[2] for node in picture.iter()} == {
-        "svg", "title", "rect", "g", "path", "text",
-    }  # fmt: skip
+        "svg",
+        "title",
+        "rect",
+        "g",
+        "path",
+        "text",
+    }
     assert len(texts[1].split("\n")) == 2 + 3 + 3 + 1
     assert json.loads(json.dumps(as_json(graph)))["tasks"][0]["name"] == name

@@ -31,17 +31,23 @@ def deploy_of(
     code = CodeFile(data=f"def main():\n    return {index // step}\n".encode())
     tasks = {
         "same": Task(executor="process", command="true"),
-        "task": Task(executor="python", file="task.py", function="main",
-                     timeout=1 + index // step),
-    }  # fmt: skip
+        "task": Task(executor="python", file="task.py", function="main", timeout=1 + index // step),
+    }
     built = build(tasks, {"task.py": code})
     tx.add_all(built.objects)
     source = tx.add(Blob(f"name: {workflow}\n# {index // step}\n".encode()))
-    return tx.add(Deploy(
-        workflow=workflow, snapshot=built.oid, parents=(parent,) if parent else (),
-        time=START - timedelta(days=1) + timedelta(seconds=index), author="Ada", settings={},
-        message=f"number {index}", source={"path": f"{workflow}.yaml", "blob": source},
-    ))  # fmt: skip
+    return tx.add(
+        Deploy(
+            workflow=workflow,
+            snapshot=built.oid,
+            parents=(parent,) if parent else (),
+            time=START - timedelta(days=1) + timedelta(seconds=index),
+            author="Ada",
+            settings={},
+            message=f"number {index}",
+            source={"path": f"{workflow}.yaml", "blob": source},
+        )
+    )
 
 
 def stamp(hours: float) -> Stamp:
@@ -56,16 +62,33 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
         root, trees = build_tree({"same": tx.add(TaskRun(task=task, state=state))})
         tx.add_all(trees)
         run_id = f"20261101T1{number:02}000.000-00000{number}"
-        run = tx.add(Run(
-            id=run_id, workflow="etl", number=number, snapshot=snapshot, deploy=deploy, state=state,
-            trigger="run", author="Ada", host="lab", environment=None, created=START, seconds=1,
-            ended=START, tasks=root,
-        ))  # fmt: skip
-        for ref in (f"runs/etl/{run_id}", f"numbers/etl/{number:010d}",
-                    f"ran/{snapshot}/etl/{run_id}"):  # fmt: skip
+        run = tx.add(
+            Run(
+                id=run_id,
+                workflow="etl",
+                number=number,
+                snapshot=snapshot,
+                deploy=deploy,
+                state=state,
+                trigger="run",
+                author="Ada",
+                host="lab",
+                environment=None,
+                created=START,
+                seconds=1,
+                ended=START,
+                tasks=root,
+            )
+        )
+        for ref in (
+            f"runs/etl/{run_id}",
+            f"numbers/etl/{number:010d}",
+            f"ran/{snapshot}/etl/{run_id}",
+        ):
             tx.move(ref, old=None, new=run)
-        tx.move(f"tally/{deploy}", old=None,
-                new=tx.add_value({"counts": {state: 1}, "last": number}))  # fmt: skip
+        tx.move(
+            f"tally/{deploy}", old=None, new=tx.add_value({"counts": {state: 1}, "last": number})
+        )
 
 
 def bad_parent(store: Store, kind: str) -> Oid:
@@ -106,24 +129,67 @@ def damaged(request: pytest.FixtureRequest, ork: Ork, opened: Callable[[], Store
 
 
 WALKS = (
-    "log etl", "log", "log --oneline", "log --json", "log -p etl", "log etl:same",
-    "log etl -- gone", "show etl~5",
-    "log etl:task --follow -p", "log --reverse etl", "log etl --grep nothing", "blame etl",
-    "blame etl:same", "blame etl:task", "blame etl:", "blame etl --keys", "rev-parse etl~3",
-    "diff etl~3 etl", "diff etl~3..etl", "restore etl~3 -o old.yaml", "rollback etl etl~3",
-    "rollback etl", "export git repo etl", "export git --stream etl", "run etl~3",
-    "bisect etl --good etl~3 --bad etl", "bisect etl --bad etl", "tag old etl~3",
-    "graph etl~3..etl", "report etl~3..etl -o page.html",
-)  # fmt: skip
+    "log etl",
+    "log",
+    "log --oneline",
+    "log --json",
+    "log -p etl",
+    "log etl:same",
+    "log etl -- gone",
+    "show etl~5",
+    "log etl:task --follow -p",
+    "log --reverse etl",
+    "log etl --grep nothing",
+    "blame etl",
+    "blame etl:same",
+    "blame etl:task",
+    "blame etl:",
+    "blame etl --keys",
+    "rev-parse etl~3",
+    "diff etl~3 etl",
+    "diff etl~3..etl",
+    "restore etl~3 -o old.yaml",
+    "rollback etl etl~3",
+    "rollback etl",
+    "export git repo etl",
+    "export git --stream etl",
+    "run etl~3",
+    "bisect etl --good etl~3 --bad etl",
+    "bisect etl --bad etl",
+    "tag old etl~3",
+    "graph etl~3..etl",
+    "report etl~3..etl -o page.html",
+)
 STANDS = (
-    "log etl -n 2", "log etl~1..etl", "log good", "show etl", "show etl~1",
-    "show etl#1", "show etl:task", "diff etl~1 etl", "runs", "runs etl", "ls-tree etl", "tag",
+    "log etl -n 2",
+    "log etl~1..etl",
+    "log good",
+    "show etl",
+    "show etl~1",
+    "show etl#1",
+    "show etl:task",
+    "diff etl~1 etl",
+    "runs",
+    "runs etl",
+    "ls-tree etl",
+    "tag",
     "ops",
-    "runs --containing etl:task", "rev-parse etl@{0} etl@{1} etl@{2026-11-01} etl@v1 etl~2",
-    "export git good.git good", "graph etl", "outputs etl#1", "logs etl#1", "blame etl~1..etl",
-    "diff etl#1 etl#2", "--at-op @{1} log etl -n 1", "restore etl -o now.yaml", "tag now etl",
-    "rollback etl etl~1", "undo", "report etl#1 -o run.html", "report good -o good.html",
-)  # fmt: skip
+    "runs --containing etl:task",
+    "rev-parse etl@{0} etl@{1} etl@{2026-11-01} etl@v1 etl~2",
+    "export git good.git good",
+    "graph etl",
+    "outputs etl#1",
+    "logs etl#1",
+    "blame etl~1..etl",
+    "diff etl#1 etl#2",
+    "--at-op @{1} log etl -n 1",
+    "restore etl -o now.yaml",
+    "tag now etl",
+    "rollback etl etl~1",
+    "undo",
+    "report etl#1 -o run.html",
+    "report good -o good.html",
+)
 
 
 def test_every_walk_into_damage_is_one_clear_error(damaged: Ork) -> None:
@@ -155,13 +221,29 @@ def test_a_broken_chain_of_operations_stops_only_what_reads_that_far(
     with store.transaction(stamp(25)) as tx:
         tx.move("workflows/etl", old=first, new=deploy_of(tx, 1, first))
     for line in (
-        "ops", "ops --json", "rev-parse etl@{2}", "rev-parse etl@{2020-01-01}", "undo ffff",
-        "undo @{2}", "--at-op @{2} log", "--at-op ffff log", "undo @{2020-01-01}",
-    ):  # fmt: skip
+        "ops",
+        "ops --json",
+        "rev-parse etl@{2}",
+        "rev-parse etl@{2020-01-01}",
+        "undo ffff",
+        "undo @{2}",
+        "--at-op @{2} log",
+        "--at-op ffff log",
+        "undo @{2020-01-01}",
+    ):
         result = ork(*line.split())
         assert (result.code, "Traceback" in result.err) == (4, False), (line, result)
-    for line in ("ops -n 2", "rev-parse etl@{1}", "log etl", "blame", "--at-op @{1} log",
-                 "tag v1 etl", "undo", "undo", "undo @{0}"):  # fmt: skip
+    for line in (
+        "ops -n 2",
+        "rev-parse etl@{1}",
+        "log etl",
+        "blame",
+        "--at-op @{1} log",
+        "tag v1 etl",
+        "undo",
+        "undo",
+        "undo @{0}",
+    ):
         assert ork(*line.split()).code == 0, (line, ork(*line.split()))
 
 
@@ -173,8 +255,10 @@ def no_tasks(kind: str, tx: Transaction) -> Oid:
     task = hash_bytes(encode_object(Task(executor="process", command="true")))
     blob = tx.add(Blob(b"1"))
     entry: Json = {
-        "a file": {"blob": blob, "executable": True}, "a blob": blob, "missing": NOWHERE,
-    }.get(kind, task)  # fmt: skip
+        "a file": {"blob": blob, "executable": True},
+        "a blob": blob,
+        "missing": NOWHERE,
+    }.get(kind, task)
     if kind == "a cycle":
         entry = tx.add(Task(executor="process", command="true", depends_on=("a",)))
     files = {"a.py": blob if kind == "a task as a file" else {"blob": blob, "executable": False}}
@@ -198,10 +282,18 @@ def test_a_definition_that_is_none_is_one_clear_error(
         first = deploy_of(tx, 0, None)
         snapshot = NOWHERE if kind == "no snapshot" else no_tasks(kind, tx)
         source = tx.add(Blob(b"name: etl\n"))
-        head = tx.add(Deploy(
-            workflow="etl", snapshot=snapshot, parents=(first,), time=START, author="Ada",
-            message="x", settings={}, source={"path": "etl.yaml", "blob": source},
-        ))  # fmt: skip
+        head = tx.add(
+            Deploy(
+                workflow="etl",
+                snapshot=snapshot,
+                parents=(first,),
+                time=START,
+                author="Ada",
+                message="x",
+                settings={},
+                source={"path": "etl.yaml", "blob": source},
+            )
+        )
         tx.move("workflows/etl", old=None, new=head)
     run_of(store, first, 1, "success")
     run_of(store, head, 2, "failed")
@@ -213,16 +305,48 @@ def test_a_definition_that_is_none_is_one_clear_error(
 
 
 READS = (
-    "show etl", "show etl:a", "show etl:a.py", "show etl#2", "show etl#2:same", "log -p",
-    "log --stat", "log etl:a", "log etl:a.py --follow -p", "blame etl", "blame etl --keys",
-    "blame etl:a", "blame etl:a.py", "diff etl~1 etl", "diff -p etl~1 etl", "diff etl~1 etl -- a",
-    "diff --format html etl~1 etl", "diff etl#1 etl#2", "diff --last etl", "graph etl",
-    "graph etl~1..etl", "graph etl#2", "ls-tree etl", "cat-object etl^{snapshot}", "runs",
-    "runs --containing etl:a", "logs etl#2", "logs etl#2:a", "outputs etl#2", "watch etl#2",
-    "restore etl -o out/ --code", "restore etl:a -o a", "export git repo etl", "report etl -o -",
-    "report etl#2 -o -", "report etl~1..etl -o -", "status", "tag v1 etl", "undo",
-    "bisect etl --good etl#1 --bad etl#2", "rev-parse etl:a",
-)  # fmt: skip
+    "show etl",
+    "show etl:a",
+    "show etl:a.py",
+    "show etl#2",
+    "show etl#2:same",
+    "log -p",
+    "log --stat",
+    "log etl:a",
+    "log etl:a.py --follow -p",
+    "blame etl",
+    "blame etl --keys",
+    "blame etl:a",
+    "blame etl:a.py",
+    "diff etl~1 etl",
+    "diff -p etl~1 etl",
+    "diff etl~1 etl -- a",
+    "diff --format html etl~1 etl",
+    "diff etl#1 etl#2",
+    "diff --last etl",
+    "graph etl",
+    "graph etl~1..etl",
+    "graph etl#2",
+    "ls-tree etl",
+    "cat-object etl^{snapshot}",
+    "runs",
+    "runs --containing etl:a",
+    "logs etl#2",
+    "logs etl#2:a",
+    "outputs etl#2",
+    "watch etl#2",
+    "restore etl -o out/ --code",
+    "restore etl:a -o a",
+    "export git repo etl",
+    "report etl -o -",
+    "report etl#2 -o -",
+    "report etl~1..etl -o -",
+    "status",
+    "tag v1 etl",
+    "undo",
+    "bisect etl --good etl#1 --bad etl#2",
+    "rev-parse etl:a",
+)
 
 
 @pytest.mark.slow
@@ -236,10 +360,12 @@ def test_a_very_long_history_needs_no_recursion(ork: Ork, opened: Callable[[], S
             tx.move("workflows/etl", old=store.ref("workflows/etl"), new=head)
     last = DEPLOYS - 1
     for line, shown in (
-        ("log etl -n 5 --oneline", f"number {last}"), (f"log etl~{last} --oneline", "number 0"),
-        ("log etl:same --oneline", "number 0"), ("blame etl", "number 0"),
+        ("log etl -n 5 --oneline", f"number {last}"),
+        (f"log etl~{last} --oneline", "number 0"),
+        ("log etl:same --oneline", "number 0"),
+        ("blame etl", "number 0"),
         (f"rollback etl etl~{last - 1}", "Roll back"),
-    ):  # fmt: skip
+    ):
         result = ork(*line.split())
         assert result.code == 0, (line, result)
         assert shown in result.out, line

@@ -8,11 +8,15 @@ import pytest
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("plain", []), ("patch", ["-p"]), ("stat", ["--stat"]), ("json", ["--json"]),
-        ("name_status", ["--name-status"]), ("words", ["--word-diff"]),
+        ("plain", []),
+        ("patch", ["-p"]),
+        ("stat", ["--stat"]),
+        ("json", ["--json"]),
+        ("name_status", ["--name-status"]),
+        ("words", ["--word-diff"]),
         ("one_task", ["--", "extract"]),
     ],
-)  # fmt: skip
+)
 def test_diff_of_two_deploys(history, golden, name, options):
     result = history("diff", "etl~2", "etl", *options)
     assert (result.code, result.err) == (0, "")
@@ -43,9 +47,19 @@ def test_no_difference_is_said_on_standard_error(history):
 
 @pytest.mark.parametrize(
     "form",
-    [[], ["-p"], ["--stat"], ["--name-status"], ["--word-diff"], ["--json"], ["--no-renames"],
-     ["--format", "markdown"], ["--format", "html"], ["--", "extract"]],
-)  # fmt: skip
+    [
+        [],
+        ["-p"],
+        ["--stat"],
+        ["--name-status"],
+        ["--word-diff"],
+        ["--json"],
+        ["--no-renames"],
+        ["--format", "markdown"],
+        ["--format", "html"],
+        ["--", "extract"],
+    ],
+)
 def test_the_exit_code_tells_of_a_difference_in_every_form(history, form):
     assert history("diff", "etl~1", "etl", "--exit-code", *form).code == 1
     assert history("diff", "etl~1", "etl", *form).code == 0
@@ -142,12 +156,17 @@ def test_the_words_of_a_command_that_differ(history, edit, terminal):
 
 def test_no_line_is_wider_than_the_terminal(ork, edit, terminal):
     names = [f"a_task_with_a_rather_long_name_{number:02}" for number in range(60)]
-    lines = [f"  {name}: {{executor: process, command: echo, depends_on: [{up}]}}"
-             for name, up in zip(names[1:], names, strict=False)]  # fmt: skip
+    lines = [
+        f"  {name}: {{executor: process, command: echo, depends_on: [{up}]}}"
+        for name, up in zip(names[1:], names, strict=False)
+    ]
     head = f"name: long\ntasks:\n  {names[0]}: {{executor: process, command: echo}}\n"
     ork("deploy", str(ork.write("long.yaml", head + "\n".join(lines))))
-    edit("long.yaml", f"  {names[30]}: {{executor: process, command: echo", f"  {names[30]}: "
-         "{executor: process, command: ls")  # fmt: skip
+    edit(
+        "long.yaml",
+        f"  {names[30]}: {{executor: process, command: echo",
+        f"  {names[30]}: {{executor: process, command: ls",
+    )
     shown = terminal("diff", NO_COLOR="1")
     assert "30 of 60 tasks can give other results" in shown
     assert "and 10 more (-p shows all)" in shown

@@ -19,8 +19,10 @@ from tests.cli.test_change_graph import assert_is_mermaid
 
 TAGS = r"</?(?:code|sub|details|summary)>"
 
-CASES = [pytest.param(text, id=name, marks=[pytest.mark.slow] * (name == "marks"))
-         for name, text in NAUGHTY.items()]  # fmt: skip
+CASES = [
+    pytest.param(text, id=name, marks=[pytest.mark.slow] * (name == "marks"))
+    for name, text in NAUGHTY.items()
+]
 
 
 def side(text):
@@ -43,8 +45,13 @@ def naughty_change(text):
     """Return a change that has this text wherever one can stand."""
     field = FieldChange(kind="changed", path=text, old=text, new={text: [text]})
     lines = FieldChange(kind="changed", path=text, old=f"{text}\n", new=f"{text}\nmore\n")
-    hunk = Hunk(old_start=1, old_lines=1, new_start=1, new_lines=2,
-                lines=(f" {text}", f"+{text}", f"-{text}"))  # fmt: skip
+    hunk = Hunk(
+        old_start=1,
+        old_lines=1,
+        new_start=1,
+        new_lines=2,
+        lines=(f" {text}", f"+{text}", f"-{text}"),
+    )
     added = FieldChange(kind="added", path="command", new=text)
     diff = Diff(
         tasks=(
@@ -57,16 +64,18 @@ def naughty_change(text):
         settings=(field,),
         files=(
             FileChange(kind="changed", path=text, added_lines=1, removed_lines=1, hunks=(hunk,)),
-            FileChange(kind="renamed", path="f", old_path=text, similarity=60,
-                       hunks=(hunk,) * 8),
+            FileChange(kind="renamed", path="f", old_path=text, similarity=60, hunks=(hunk,) * 8),
             FileChange(kind="added", path=text, binary=True),
         ),
-    )  # fmt: skip
+    )
     impact = Impact(
-        affected=(Affected(name=text, why="changed"), Affected(name="b", why="code", via=(text,)),
-                  Affected(name="c", why=text)),
+        affected=(
+            Affected(name=text, why="changed"),
+            Affected(name="b", why="code", via=(text,)),
+            Affected(name="c", why=text),
+        ),
         unaffected=(f"{text} too",),
-    )  # fmt: skip
+    )
     return diff, impact, {text: (), "b": (text,), "c": ("b",), f"{text} too": ()}
 
 
@@ -123,10 +132,12 @@ def test_no_difference_is_a_short_answer(history):
 
 def test_the_headline_counts():
     diff = Diff(
-        tasks=tuple(TaskChange(kind=kind, name=f"{kind}{n}") for kind, n in
-                    (("changed", 1), ("changed", 2), ("added", 1))),
+        tasks=tuple(
+            TaskChange(kind=kind, name=f"{kind}{n}")
+            for kind, n in (("changed", 1), ("changed", 2), ("added", 1))
+        ),
         files=(FileChange(kind="changed", path="a"),),
-    )  # fmt: skip
+    )
     affected = tuple(Affected(name=f"t{n}", why="changed") for n in range(5))
     some = Impact(affected=affected, unaffected=tuple(f"u{n}" for n in range(15)))
     assert headline(comparison_of(diff), some) == (
@@ -173,14 +184,23 @@ def test_code_spans_and_fences_cannot_be_ended_from_inside():
     assert code("a`b|c") == "<code>a&#96;b&#124;c</code>"
     assert code(" ") == "<code> </code>"
     assert list(fenced(["a", "````", "```x"], "diff")) == [
-        "`````diff", "a", "````", "```x", "`````",
-    ]  # fmt: skip
+        "`````diff",
+        "a",
+        "````",
+        "```x",
+        "`````",
+    ]
 
 
 def test_long_code_is_folded_and_very_long_code_is_counted():
     def file(path, lines):
-        hunk = Hunk(old_start=1, old_lines=0, new_start=1, new_lines=lines,
-                    lines=tuple(f"+line {n}" for n in range(lines)))  # fmt: skip
+        hunk = Hunk(
+            old_start=1,
+            old_lines=0,
+            new_start=1,
+            new_lines=lines,
+            lines=tuple(f"+line {n}" for n in range(lines)),
+        )
         return FileChange(kind="changed", path=path, added_lines=lines, hunks=(hunk,))
 
     diff = Diff(files=(file("short", 5), file("long", 100), file("huge", 1_000)))
@@ -206,9 +226,12 @@ def test_a_graph_with_too_many_edges_is_left_out():
 def test_thousands_of_names_are_counted():
     names = [f"t{n}" for n in range(5_000)]
     edges = tuple(EdgeChange(kind="added", upstream=name, downstream="z") for name in names)
-    impact = Impact(affected=tuple(Affected(name=name, why="upstream", via=tuple(names))
-                                   for name in names[:2_000]),
-                    unaffected=tuple(names[2_000:]))  # fmt: skip
+    impact = Impact(
+        affected=tuple(
+            Affected(name=name, why="upstream", via=tuple(names)) for name in names[:2_000]
+        ),
+        unaffected=tuple(names[2_000:]),
+    )
     markdown, html = views(Diff(edges=edges), impact)
     assert "- and 1,900 more" in markdown and "- and 4,900 more" in markdown
     assert len(markdown) < 65_536

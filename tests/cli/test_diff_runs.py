@@ -62,10 +62,13 @@ def test_a_retry_and_an_unattached_run_say_so(ran, edit):
 
 def test_long_values_are_shortened_and_many_are_counted(ork):
     ork.write("etl.yaml", "name: etl\ntasks: {a: {executor: python, file: a.py}}\n")
-    ork.write("a.py", """\
+    ork.write(
+        "a.py",
+        """\
         def main():
             return {f"k{n}": "x" * 500 + open("v").read() for n in range(99)}
-    """)  # fmt: skip
+    """,
+    )
     for value in ("1", "2"):
         ork.write("v", value)
         assert ork("run", "etl.yaml").code == 0
@@ -118,8 +121,11 @@ def test_the_summary_of_a_failure_tells_what_changed(history, edit, golden):
 
 
 def test_the_summary_of_a_failure_that_nothing_explains(etl):
-    etl.write("load.sh", "#!/bin/sh\ntest -e fixed && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
-              executable=True)  # fmt: skip
+    etl.write(
+        "load.sh",
+        "#!/bin/sh\ntest -e fixed && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
+        executable=True,
+    )
     etl.write("fixed", "")
     etl("run", "etl.yaml")
     (etl.folder / "fixed").unlink()

@@ -197,8 +197,12 @@ def test_names_that_hold_control_characters_are_quoted():
 
 
 def test_every_style_is_one_the_theme_knows():
-    lines = [*diff_view(DIFF, patch=True), *stat_view(DIFF), *name_status_view(DIFF),
-             *diff_view(DIFF, word_marks=True)]  # fmt: skip
+    lines = [
+        *diff_view(DIFF, patch=True),
+        *stat_view(DIFF),
+        *name_status_view(DIFF),
+        *diff_view(DIFF, word_marks=True),
+    ]
     styles = {part[1] for line in lines for part in line if isinstance(part, tuple)}
     known = {"added", "removed", "changed", "renamed", "heading", "hunk", "dim", "name", "file"}
     assert styles == known
@@ -215,9 +219,14 @@ def test_words_are_marked_or_only_painted():
     ]
     painted = list(diff_view(diff, word_marks=False))[-1]
     assert painted == [
-        "          ", "run", ("[-  -]", "removed"), ("{+ +}", "added"), "a ",
-        ("b", "removed"), ("c", "added"),
-    ]  # fmt: skip
+        "          ",
+        "run",
+        ("[-  -]", "removed"),
+        ("{+ +}", "added"),
+        "a ",
+        ("b", "removed"),
+        ("c", "added"),
+    ]
 
 
 def test_words_of_a_long_value_leave_out_what_did_not_change():

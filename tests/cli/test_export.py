@@ -9,8 +9,9 @@ from tests.store.git_repositories import ENVIRON
 
 
 def git(ork, *words):
-    return subprocess.run(["git", *words], cwd=ork.folder, env=ENVIRON, check=True,
-                          capture_output=True, text=True).stdout  # fmt: skip
+    return subprocess.run(
+        ["git", *words], cwd=ork.folder, env=ENVIRON, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
@@ -56,21 +57,35 @@ def test_a_stream(history, golden):
 def test_a_stream_is_read_by_git(exported):
     exported.folder.joinpath("piped").mkdir()
     git(exported, "-C", "piped", "init", "-q", "-b", "main")
-    made = subprocess.run([sys.executable, "-m", "ork", "export", "git", "--stream"],
-                          cwd=exported.folder, env=exported.environ, check=True,
-                          capture_output=True).stdout  # fmt: skip
-    subprocess.run(["git", "-C", "piped", "fast-import", "--quiet"], cwd=exported.folder,
-                   env=ENVIRON, input=made, check=True)  # fmt: skip
+    made = subprocess.run(
+        [sys.executable, "-m", "ork", "export", "git", "--stream"],
+        cwd=exported.folder,
+        env=exported.environ,
+        check=True,
+        capture_output=True,
+    ).stdout
+    subprocess.run(
+        ["git", "-C", "piped", "fast-import", "--quiet"],
+        cwd=exported.folder,
+        env=ENVIRON,
+        input=made,
+        check=True,
+    )
     ids = [git(exported, "-C", place, "rev-parse", "main") for place in ("out", "piped")]
     assert ids[0] == ids[1]
 
 
 def test_wrong_command_lines(exported, golden):
     lines = [
-        ("svn", "out"), ("git",), ("git", "a", "b", "c"), ("git", "out"), ("git", "new", "etk"),
-        ("git", "--stream", "a", "b"), ("git", "--stream", "--json"),
+        ("svn", "out"),
+        ("git",),
+        ("git", "a", "b", "c"),
+        ("git", "out"),
+        ("git", "new", "etk"),
+        ("git", "--stream", "a", "b"),
+        ("git", "--stream", "--json"),
         ("git", "new", "--branch", "a b"),
-    ]  # fmt: skip
+    ]
     results = [exported("export", *words) for words in lines]
     assert [one.code for one in results] == [2, 2, 2, 2, 3, 2, 2, 2]
     golden("export/wrong.txt", "".join(one.err for one in results))
@@ -81,8 +96,10 @@ def test_commits_of_others_are_told(exported, golden):
     git(exported, "-C", "out", "commit", "-qm", "\x1b[31mMine", "--allow-empty")
     result = exported("export", "git", "out", "--update")
     assert result.code == 3
-    golden("export/others.txt", result.err.replace(git(exported, "-C", "out", "rev-parse", "HEAD")
-                                                   [:12], "COMMIT"))  # fmt: skip
+    golden(
+        "export/others.txt",
+        result.err.replace(git(exported, "-C", "out", "rev-parse", "HEAD")[:12], "COMMIT"),
+    )
 
 
 def test_a_stream_is_not_for_the_screen(history, terminal):

@@ -55,8 +55,9 @@ def test_a_long_list_is_folded_and_with_patch_it_is_not():
 
 
 def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_whole_in_a_pipe():
-    impact = Impact(affected=IMPACT.affected[:1],
-                    unaffected=tuple(f"task_{n}" for n in range(1000)))  # fmt: skip
+    impact = Impact(
+        affected=IMPACT.affected[:1], unaffected=tuple(f"task_{n}" for n in range(1000))
+    )
     for width in (60, 80, 200):
         line = drawn(impact_view(impact, width=width))[-1]
         assert width - 30 < len(line) <= width and line.endswith(" more")

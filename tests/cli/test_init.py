@@ -6,8 +6,11 @@ def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
     assert result.code == 0
     golden("init/first.txt", masked(result.out + result.err))
     assert sorted(path.name for path in (ork.folder / ".ork").iterdir()) == [
-        ".gitignore", "config.json", "db", "logs",
-    ]  # fmt: skip
+        ".gitignore",
+        "config.json",
+        "db",
+        "logs",
+    ]
 
 
 def test_init_again_changes_nothing(etl):

@@ -177,8 +177,12 @@ def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
     assert gated("deploy", "gated.yaml").code == 0
     reader, writer = os.pipe()
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writer}
-    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "gated"],
-                             env=gated.environ, cwd=gated.folder, **options)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", "run", "gated"],
+        env=gated.environ,
+        cwd=gated.folder,
+        **options,
+    )
     os.close(writer)
     os.close(reader)
     go(gated)
@@ -187,9 +191,14 @@ def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
 
 
 def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
-    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "gated.yaml"], text=True,
-                             env=gated.environ, cwd=gated.folder, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", "run", "gated.yaml"],
+        text=True,
+        env=gated.environ,
+        cwd=gated.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     lines = iter(child.stderr.readline, "")
     assert any("start   fetch" in line for line in lines)
     child.send_signal(signal.SIGINT)
@@ -201,9 +210,14 @@ def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
 
 
 def test_a_hang_up_that_is_ignored_stays_so(gated):
-    child = subprocess.Popen(["nohup", sys.executable, "-m", "ork", "run", "gated.yaml"],
-                             env=gated.environ, cwd=gated.folder, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, text=True)  # fmt: skip
+    child = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "ork", "run", "gated.yaml"],
+        env=gated.environ,
+        cwd=gated.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert any("start   fetch" in line for line in iter(child.stderr.readline, ""))
     child.send_signal(signal.SIGHUP)
     go(gated)
@@ -216,8 +230,19 @@ def test_a_hang_up_that_is_ignored_stays_so(gated):
 
 
 def board_of(size, *, box=True):
-    run = Run(id="x", workflow="w", number=1, snapshot=OID, deploy=None, state="running",
-              trigger="run", author="", host="", environment=None, created=NOW)  # fmt: skip
+    run = Run(
+        id="x",
+        workflow="w",
+        number=1,
+        snapshot=OID,
+        deploy=None,
+        state="running",
+        trigger="run",
+        author="",
+        host="",
+        environment=None,
+        created=NOW,
+    )
     board = Board(Store(Memory()), None, box=box)
     tasks = {f"task_{n}": (f"task_{n - 1}",) if n else () for n in range(size)}
     board.note(RunStarted(run=run, tasks=tasks, slots=4))
@@ -267,10 +292,12 @@ def test_a_line_is_cut_where_the_window_ends():
 @pytest.mark.parametrize(
     ("environ", "answer"),
     [
-        ({"LANG": "C.UTF-8"}, True), ({"LANG": "de_DE.utf8", "LC_ALL": ""}, True),
-        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, False), ({}, False),
+        ({"LANG": "C.UTF-8"}, True),
+        ({"LANG": "de_DE.utf8", "LC_ALL": ""}, True),
+        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, False),
+        ({}, False),
     ],
-)  # fmt: skip
+)
 def test_the_locale_says_whether_lines_can_be_drawn(environ, answer):
     assert has_boxes(environ) is answer
 

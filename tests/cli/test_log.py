@@ -13,10 +13,14 @@ def subjects(result):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("plain", []), ("oneline", ["--oneline"]), ("stat", ["--stat"]), ("patch", ["-p"]),
-        ("oneline_stat", ["--oneline", "--stat"]), ("reverse", ["--reverse", "--oneline"]),
+        ("plain", []),
+        ("oneline", ["--oneline"]),
+        ("stat", ["--stat"]),
+        ("patch", ["-p"]),
+        ("oneline_stat", ["--oneline", "--stat"]),
+        ("reverse", ["--reverse", "--oneline"]),
     ],
-)  # fmt: skip
+)
 def test_log_of_a_workflow(history, golden, name, options):
     result = history("log", "etl", *options)
     assert (result.code, result.err) == (0, "")

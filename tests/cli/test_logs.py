@@ -54,10 +54,12 @@ def test_one_of_several_attempts(etl):
 @pytest.mark.parametrize(
     ("revision", "message"),
     [
-        ("etl#9", "the newest is etl#2"), ("etl:lod", "has no task 'lod'"),
-        ("elt", "did you mean etl?"), ("etl~3", "has not run"),
+        ("etl#9", "the newest is etl#2"),
+        ("etl:lod", "has no task 'lod'"),
+        ("elt", "did you mean etl?"),
+        ("etl~3", "has not run"),
     ],
-)  # fmt: skip
+)
 def test_logs_that_are_not_there(ran, revision, message):
     result = ran("logs", revision)
     assert (result.code, result.out) == (3, "")
@@ -102,8 +104,14 @@ def gated(ork):
 
 
 def spawn(ork, *argv):
-    return subprocess.Popen([sys.executable, "-m", "ork", *argv], env=ork.environ, cwd=ork.folder,
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "ork", *argv],
+        env=ork.environ,
+        cwd=ork.folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def go(ork):
@@ -191,10 +199,16 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
         file.truncate(300 << 20)
         file.seek(0, 2)
         file.write(b"\nend\n")
-    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (200 << 20,) * 2); " \
-        "from ork.cli.app import entry; entry()"  # fmt: skip
-    child = subprocess.Popen([sys.executable, "-c", limit, "logs", "etl:load", *options],
-                             env=ran.environ, cwd=ran.folder, stdout=subprocess.PIPE)  # fmt: skip
+    limit = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (200 << 20,) * 2); "
+        "from ork.cli.app import entry; entry()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", limit, "logs", "etl:load", *options],
+        env=ran.environ,
+        cwd=ran.folder,
+        stdout=subprocess.PIPE,
+    )
     size, end = 0, b""
     while part := child.stdout.read(1 << 20):
         size, end = size + len(part), part[-20:]
@@ -226,7 +240,11 @@ def test_a_line_is_whole_before_it_is_shown():
 def test_the_last_line_that_is_not_blank(tmp_path):
     log = tmp_path / "log"
     assert last_line(log) == last_line(None) == ""
-    for data, line in [(b"a\nb\n\n", "b"), (b"10%\r20%\r", "20%"), (b"x\xff", "x\ufffd"),
-                       (b"a" * 9999, "a" * 4096)]:  # fmt: skip
+    for data, line in [
+        (b"a\nb\n\n", "b"),
+        (b"10%\r20%\r", "20%"),
+        (b"x\xff", "x\ufffd"),
+        (b"a" * 9999, "a" * 4096),
+    ]:
         log.write_bytes(data)
         assert last_line(log) == line

@@ -41,20 +41,39 @@ from tests.conftest import START, Ork, Result
 FORGED = "FORGED"
 TEXTS = {
     "plain": "plain",
-    "controls": "".join(NAUGHTY[name] for name in (
-        "escape", "c1", "nul", "bidi", "hidden", "tags", "wide")) + (
+    "controls": "".join(
+        NAUGHTY[name] for name in ("escape", "c1", "nul", "bidi", "hidden", "tags", "wide")
+    )
+    + (
         "\x1b[7;44mC\x1b[2J\x1b]8;;http://x\x1b\\L\x1b]8;;\x1b\\\x1b]52;c;eA==\x07\b\x7f\x84\u2067"
-        "\u05d0\U0001f600\x0e\x1bPq\x1b\\"),
+        "\u05d0\U0001f600\x0e\x1bPq\x1b\\"
+    ),
     "lines": f"a\n{FORGED} b\r\n{FORGED} c\r{FORGED}\x0b{FORGED}\x0c{FORGED}\x85{FORGED}\u2028"
-             f"{FORGED}\u2029{FORGED}\n\n{FORGED}\n==> {FORGED}",
+    f"{FORGED}\u2029{FORGED}\n\n{FORGED}\n==> {FORGED}",
     "marks": "e" + "\u0301" * 100_000,
-    "markup": " ".join(NAUGHTY[name] for name in (
-        "script", "style", "title", "quotes", "comment", "entities", "ticks", "pipes", "mentions",
-        "mermaid", "dot", "details", "json")) + " ]]> [/bold] [red]x %s%n {0} {} $HOME \\n",
+    "markup": " ".join(
+        NAUGHTY[name]
+        for name in (
+            "script",
+            "style",
+            "title",
+            "quotes",
+            "comment",
+            "entities",
+            "ticks",
+            "pipes",
+            "mentions",
+            "mermaid",
+            "dot",
+            "details",
+            "json",
+        )
+    )
+    + " ]]> [/bold] [red]x %s%n {0} {} $HOME \\n",
     "option": "--json",
     "blank": " ",
     "long": "x" * 200_000,
-}  # fmt: skip
+}
 OUTPUT_CHARS_MAX = 60_000  # whatever marks a text has; a plain one gives up to a third of that
 
 Case = tuple[list[str], int]
@@ -70,44 +89,114 @@ DIFFS = ("etl~3 etl~2", "etl~2 etl", "etl~3 etl~2 -- extract")
 READING: dict[str, list[Case]] = {
     "status": reads("status"),
     "log": reads(
-        "log", "log --oneline", "log --stat", "log -p", "log --oneline -p", "log --reverse",
-        "log etl:extract", "log etl:renamed -p --follow", "log etl:load --stat", "log etl~3..etl",
-        "log -n 1", "log --author .", "log -- mod", "--at-op @{1} log",
+        "log",
+        "log --oneline",
+        "log --stat",
+        "log -p",
+        "log --oneline -p",
+        "log --reverse",
+        "log etl:extract",
+        "log etl:renamed -p --follow",
+        "log etl:load --stat",
+        "log etl~3..etl",
+        "log -n 1",
+        "log --author .",
+        "log -- mod",
+        "--at-op @{1} log",
     ),
     "diff": reads(
-        *(f"diff{form} {ends}" for ends in DIFFS for form in (
-            "", " -p", " --stat", " --name-status", " --word-diff", " --no-renames",
-            " --format markdown", " --format html")),
-        "diff etl#1 etl#2", "diff --last etl", "diff etl#1 etl#3",
+        *(
+            f"diff{form} {ends}"
+            for ends in DIFFS
+            for form in (
+                "",
+                " -p",
+                " --stat",
+                " --name-status",
+                " --word-diff",
+                " --no-renames",
+                " --format markdown",
+                " --format html",
+            )
+        ),
+        "diff etl#1 etl#2",
+        "diff --last etl",
+        "diff etl#1 etl#3",
         "diff etl#1^{snapshot} etl#2^{snapshot}",
-    ) + reads("diff etl~3 etl~2 --exit-code", "diff etl#1 etl#2 --exit-code", code=1)
-      + reads("diff etl", "diff", code=3),
+    )
+    + reads("diff etl~3 etl~2 --exit-code", "diff etl#1 etl#2 --exit-code", code=1)
+    + reads("diff etl", "diff", code=3),
     "show": reads(
-        "show", "show etl~3", "show etl~2", "show etl^{snapshot}", "show etl:extract",
-        "show etl:load", "show etl:words", "show etl#1", "show etl#2", "show etl#3",
-        "show etl#1:extract", "show etl#2:load", "show @{0}", "show etl@v1",
+        "show",
+        "show etl~3",
+        "show etl~2",
+        "show etl^{snapshot}",
+        "show etl:extract",
+        "show etl:load",
+        "show etl:words",
+        "show etl#1",
+        "show etl#2",
+        "show etl#3",
+        "show etl#1:extract",
+        "show etl#2:load",
+        "show @{0}",
+        "show etl@v1",
     ),
-    "blame": reads("blame", "blame --keys", "blame etl:extract", "blame etl:", "blame etl~3..etl",
-                   "blame etl:new4", "blame etl:renamed"),
-    "graph": reads(*(f"graph {what} --format {form}" for what in ("etl", "etl#2", "etl~3..etl~2")
-                     for form in ("text", "mermaid", "dot", "svg"))),
-    "report": reads("report etl -o -", "report etl#1 -o -", "report etl#2 -o -",
-                    "report etl#3 -o -", "report etl~3..etl~2 -o -"),
+    "blame": reads(
+        "blame",
+        "blame --keys",
+        "blame etl:extract",
+        "blame etl:",
+        "blame etl~3..etl",
+        "blame etl:new4",
+        "blame etl:renamed",
+    ),
+    "graph": reads(
+        *(
+            f"graph {what} --format {form}"
+            for what in ("etl", "etl#2", "etl~3..etl~2")
+            for form in ("text", "mermaid", "dot", "svg")
+        )
+    ),
+    "report": reads(
+        "report etl -o -",
+        "report etl#1 -o -",
+        "report etl#2 -o -",
+        "report etl#3 -o -",
+        "report etl~3..etl~2 -o -",
+    ),
     "tag": reads("tag", "tag -l etl"),
     "ops": reads("ops", "ops -n 2"),
-    "runs": reads("runs", "runs etl", "runs --status failed", "runs --containing etl~3:load",
-                  "runs --snapshot etl~3"),
+    "runs": reads(
+        "runs",
+        "runs etl",
+        "runs --status failed",
+        "runs --containing etl~3:load",
+        "runs --snapshot etl~3",
+    ),
     "watch": reads("watch etl#1") + reads("watch etl#2", "watch etl#3", code=1),
-    "logs": reads("logs etl#1", "logs etl#2 --failed", "logs etl#1:extract", "logs etl#2:load",
-                  "logs etl#1 --tail 1", "logs -f etl#1", "logs -f etl#1:extract"),
+    "logs": reads(
+        "logs etl#1",
+        "logs etl#2 --failed",
+        "logs etl#1:extract",
+        "logs etl#2:load",
+        "logs etl#1 --tail 1",
+        "logs -f etl#1",
+        "logs -f etl#1:extract",
+    ),
     "outputs": reads("outputs etl#1", "outputs etl#1:load"),
     "rev-parse": reads("rev-parse etl etl#1 etl:extract", "rev-parse --short etl"),
-    "cat-object": reads("cat-object etl", "cat-object etl:extract", "cat-object --kind etl",
-                        "cat-object --size etl", "cat-object --raw etl^{snapshot}"),
+    "cat-object": reads(
+        "cat-object etl",
+        "cat-object etl:extract",
+        "cat-object --kind etl",
+        "cat-object --size etl",
+        "cat-object --raw etl^{snapshot}",
+    ),
     "hash-object": reads("hash-object file"),
     "ls-tree": reads("ls-tree etl", "ls-tree etl~3", "ls-tree etl#2"),
     "check": reads("check file.json", code=1) + reads("check file.json good.json", code=1),
-}  # fmt: skip
+}
 WRITING: dict[str, list[Case]] = {
     "init": reads("init"),
     "deploy": reads("deploy file.json", code=3) + reads("deploy good.json", "status", "diff good"),
@@ -121,25 +210,63 @@ WRITING: dict[str, list[Case]] = {
     "bisect": reads("bisect etl --good etl#1 --bad etl#2"),
     "export": reads("export git repo etl", "export git repo etl --update"),
     "import": reads("import git . --path file.json", code=3),
-}  # fmt: skip
+}
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.
 RAW = (
-    "cat-object etl", "cat-object --raw", "logs etl#", "logs -f etl#1:extract", "outputs",
+    "cat-object etl",
+    "cat-object --raw",
+    "logs etl#",
+    "logs -f etl#1:extract",
+    "outputs",
     "restore etl -o -",
-)  # fmt: skip
+)
 # One line for each item, however many lines its texts have.
 LISTS = (
-    "log --oneline", "runs", "tag", "ops", "ls-tree etl", "rev-parse etl etl#1 etl:extract",
-    "diff --name-status etl~3", "diff --stat etl~3", "status", "blame",
-    "blame etl:extract", "graph etl --format text", "show etl#1", "restore etl -o out/ --code",
-)  # fmt: skip
+    "log --oneline",
+    "runs",
+    "tag",
+    "ops",
+    "ls-tree etl",
+    "rev-parse etl etl#1 etl:extract",
+    "diff --name-status etl~3",
+    "diff --stat etl~3",
+    "status",
+    "blame",
+    "blame etl:extract",
+    "graph etl --format text",
+    "show etl#1",
+    "restore etl -o out/ --code",
+)
 JSON = (
-    "status", "log", "log -p", "diff etl~3 etl~2", "diff etl#1 etl#2", "show etl", "show etl:load",
-    "show etl#2", "show etl#2:load", "show etl:", "blame --keys", "blame etl:", "blame etl:extract",
-    "tag", "ops", "runs", "logs etl#1", "logs etl#1:load", "logs -f etl#1", "outputs etl#1",
-    "cat-object etl", "check file.json", "watch etl#2", "ls-tree etl", "rev-parse etl",
-    "bisect etl --good etl#1 --bad etl#2", "graph etl~3..etl~2", "rollback etl etl~2",
-)  # fmt: skip
+    "status",
+    "log",
+    "log -p",
+    "diff etl~3 etl~2",
+    "diff etl#1 etl#2",
+    "show etl",
+    "show etl:load",
+    "show etl#2",
+    "show etl#2:load",
+    "show etl:",
+    "blame --keys",
+    "blame etl:",
+    "blame etl:extract",
+    "tag",
+    "ops",
+    "runs",
+    "logs etl#1",
+    "logs etl#1:load",
+    "logs -f etl#1",
+    "outputs etl#1",
+    "cat-object etl",
+    "check file.json",
+    "watch etl#2",
+    "ls-tree etl",
+    "rev-parse etl",
+    "bisect etl --good etl#1 --bad etl#2",
+    "graph etl~3..etl~2",
+    "rollback etl etl~2",
+)
 EVENTS = ("watch etl#2", "logs -f etl#1")  # a document a line
 SOURCES = ("blame etl:", "show etl:")  # files, in which no text has a NUL
 # Those that show oids, names, paths, single lines.
@@ -160,10 +287,17 @@ def world(ork: Ork, opened: Callable[[], Store]) -> Callable[[str], Ork]:
         (ork.folder / "file.json").write_text(json.dumps({"name": text, "tasks": {text: task}}))
         word = text[:1000].replace("\0", "")
         good = {
-            "name": "good", "description": text,
-            "tasks": {"a": {"executor": "process", "command": ["./nowhere", word],
-                            "inputs": {word[:100]: {"const": text}}, "env": {"A": word}}},
-        }  # fmt: skip
+            "name": "good",
+            "description": text,
+            "tasks": {
+                "a": {
+                    "executor": "process",
+                    "command": ["./nowhere", word],
+                    "inputs": {word[:100]: {"const": text}},
+                    "env": {"A": word},
+                }
+            },
+        }
         (ork.folder / "good.json").write_text(json.dumps(good))
         return ork
 
@@ -316,9 +450,17 @@ def test_what_the_user_typed_is_quoted_harmlessly(name: str, world: Callable[[st
     text = "\udcff\udc9b31m" if name == "bytes" else TEXTS[name].replace("\0", "")
     ork = world("plain")
     for command in itertools.chain(*SECTIONS.values()):
-        for argv in ([text], [f"--{text}"], [f"etl:{text}"], [f"etl@{text}"], ["etl", text],
-                     [f"etl@{{{text}}}"], [f"{text}..etl"], ["git", text, "--path", text],
-                     ["etl", "--", text]):  # fmt: skip
+        for argv in (
+            [text],
+            [f"--{text}"],
+            [f"etl:{text}"],
+            [f"etl@{text}"],
+            ["etl", text],
+            [f"etl@{{{text}}}"],
+            [f"{text}..etl"],
+            ["git", text, "--path", text],
+            ["etl", "--", text],
+        ):
             for more in ([], ["--json"]):
                 result = ork(command, *argv, *more)
                 assert 0 <= result.code <= 5, (command, argv, result)
@@ -327,11 +469,19 @@ def test_what_the_user_typed_is_quoted_harmlessly(name: str, world: Callable[[st
 
 
 NAMES = {
-    "controls": TEXTS["controls"], "lines": TEXTS["lines"], "markup": TEXTS["markup"],
-    "outside": "../../../../secret", "absolute": "/etc/hostname", "nul": "a\0b", "empty": "",
-    "dot": ".", "long": "x" * 5000, "option": "--json", "run": ".run",
+    "controls": TEXTS["controls"],
+    "lines": TEXTS["lines"],
+    "markup": TEXTS["markup"],
+    "outside": "../../../../secret",
+    "absolute": "/etc/hostname",
+    "nul": "a\0b",
+    "empty": "",
+    "dot": ".",
+    "long": "x" * 5000,
+    "option": "--json",
+    "run": ".run",
     "marks": "e" + "\u0301" * 5000,
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

@@ -118,8 +118,16 @@ def test_reading_at_an_operation(moved, golden):
 
 def test_what_writes_is_refused_at_an_operation(moved, golden):
     before = moved("ops").out
-    for argv in (["deploy", "etl.yaml"], ["run", "etl"], ["undo"], ["rollback", "etl"],
-                 ["tag", "v9"], ["tag", "-d", "v1"], ["retry", "etl"], ["init"]):  # fmt: skip
+    for argv in (
+        ["deploy", "etl.yaml"],
+        ["run", "etl"],
+        ["undo"],
+        ["rollback", "etl"],
+        ["tag", "v9"],
+        ["tag", "-d", "v1"],
+        ["retry", "etl"],
+        ["init"],
+    ):
         result = moved("--at-op", "@{1}", *argv)
         assert (result.code, result.out) == (2, "")
         assert "read" in result.err
@@ -146,9 +154,17 @@ def test_authors_messages_and_commands_cannot_paint(history, opened, text):
         new = tx.add(replace(old, message=text, author=text, parents=(head,), settings={}))
         tx.move("workflows/etl", old=head, new=new)
     shown = [history("ops").out]
-    for argv in (["tag", "v1"], ["tag"], ["tag", "-d", "v1"], ["rollback", "etl", "~1"],
-                 ["rollback", "etl", "~1", "-m", text], ["show", "etl"], ["undo", "@{5}"],
-                 ["undo"], ["ops"]):  # fmt: skip
+    for argv in (
+        ["tag", "v1"],
+        ["tag"],
+        ["tag", "-d", "v1"],
+        ["rollback", "etl", "~1"],
+        ["rollback", "etl", "~1", "-m", text],
+        ["show", "etl"],
+        ["undo", "@{5}"],
+        ["undo"],
+        ["ops"],
+    ):
         result = history(*argv)
         assert "Traceback" not in result.err
         shown += [result.out, result.err]

@@ -56,10 +56,21 @@ def hostile(ork):
 
 def test_a_run_that_failed(reworked):
     page = page_of(reworked, "etl#2")
-    for words in ("etl#2", "What failed", "exited with code 3", "no rows", "Timeline",
-                  "check did not succeed", "Ada Lovelace", "2026-02-01",
-                  "Check rows before loading", "What changed since etl#1, the last good run",
-                  "first to differ", "renamed from summarize", "echo joined $DAY"):  # fmt: skip
+    for words in (
+        "etl#2",
+        "What failed",
+        "exited with code 3",
+        "no rows",
+        "Timeline",
+        "check did not succeed",
+        "Ada Lovelace",
+        "2026-02-01",
+        "Check rows before loading",
+        "What changed since etl#1, the last good run",
+        "first to differ",
+        "renamed from summarize",
+        "echo joined $DAY",
+    ):
         assert words in page.text, words
     assert {"failed", "success", "upstream_failed", "bar", "long"} <= page.classes
     assert page.counts["rect"] > 10
@@ -88,9 +99,14 @@ def test_a_change(reworked, golden):
     result = reworked("report", "etl~1..etl", "-o", "-")
     golden("report/change.html", re.sub(r"(?s)<style>.*</style>", "<style></style>", result.out))
     page = Page(result.out)
-    for words in ("6 of 8 tasks can give other results", "The source sends empty files",
-                  "1 succeeded", "1 failed", "newest #2",
-                  "1 deploy, and the one before"):  # fmt: skip
+    for words in (
+        "6 of 8 tasks can give other results",
+        "The source sends empty files",
+        "1 succeeded",
+        "1 failed",
+        "newest #2",
+        "1 deploy, and the one before",
+    ):
         assert words in page.text, words
     assert {"added", "removed", "changed", "renamed", "affected", "same"} <= page.classes
 
@@ -166,8 +182,12 @@ def test_the_page_goes_to_a_file(reworked):
     assert result.err == "wrote run.html\n"
     Page((reworked.folder / "run.html").read_text())
     assert sorted(os.listdir(reworked.folder)) == [
-        ".ork", "etl.yaml", "load.sh", "run.html", "tasks",
-    ]  # fmt: skip
+        ".ork",
+        "etl.yaml",
+        "load.sh",
+        "run.html",
+        "tasks",
+    ]
     result = reworked("report", "etl#2", "-o", "nowhere/run.html")
     assert (result.code, result.out) == (2, "")
     assert "No such file" in result.err

@@ -19,8 +19,10 @@ def test_restore_as_json(history, golden):
 def test_from_a_folder_below(history, monkeypatch):
     monkeypatch.chdir(history.folder / "tasks")
     assert history("restore", "etl~1", "--code").out.splitlines() == [
-        "written   ../etl.yaml", "unchanged ../load.sh", "written   etl.py",
-    ]  # fmt: skip
+        "written   ../etl.yaml",
+        "unchanged ../load.sh",
+        "written   etl.py",
+    ]
 
 
 def test_to_another_place(history, golden):
@@ -59,12 +61,14 @@ def test_a_file_that_only_the_newer_version_has(etl, golden):
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [
-        ("unknown_file", ["etl:tasks/elt.py"], 3), ("task_without_file", ["etl:load"], 3),
-        ("on_disk", ["file:etl.yaml"], 2), ("part_with_code", ["etl:load.sh", "--code"], 2),
-        ("json_to_stdout", ["etl", "-o", "-", "--json"], 2), ("into_the_store", [
-            "etl", "-o", ".ork/"], 3),
+        ("unknown_file", ["etl:tasks/elt.py"], 3),
+        ("task_without_file", ["etl:load"], 3),
+        ("on_disk", ["file:etl.yaml"], 2),
+        ("part_with_code", ["etl:load.sh", "--code"], 2),
+        ("json_to_stdout", ["etl", "-o", "-", "--json"], 2),
+        ("into_the_store", ["etl", "-o", ".ork/"], 3),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_restored(history, golden, name, argv, code):
     result = history("restore", *argv)
     assert (result.code, result.out) == (code, "")

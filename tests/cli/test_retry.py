@@ -6,8 +6,11 @@ import json
 
 
 def test_a_retry_goes_on_and_keeps_what_succeeded(etl, edit, golden) -> None:
-    etl.write("load.sh", "#!/bin/sh\ntest -e ready && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
-              executable=True)  # fmt: skip
+    etl.write(
+        "load.sh",
+        "#!/bin/sh\ntest -e ready && echo 'ORK_OUTPUT:{\"loaded\": 3}'\n",
+        executable=True,
+    )
     assert etl("run", "etl.yaml").code == 1
     etl.write("ready", "")
     done = etl("retry", "etl#1")
@@ -77,7 +80,9 @@ def test_a_run_that_has_ended_cannot_be_cancelled(etl, golden) -> None:
 
 
 def test_a_run_takes_parameters(ork, golden) -> None:
-    ork.write("p.yaml", """\
+    ork.write(
+        "p.yaml",
+        """\
         name: p
         params:
           day: date
@@ -87,7 +92,8 @@ def test_a_run_takes_parameters(ork, golden) -> None:
             executor: process
             command: echo "ORK_OUTPUT:$ORK_INPUT_JSON"
             inputs: {day: {ref: params.day}, n: {ref: params.n}}
-    """)  # fmt: skip
+    """,
+    )
     done = ork("run", "p.yaml")
     assert done.code == 2
     golden("run/params_missing.err", done.err)

@@ -2,8 +2,16 @@
 
 
 def test_revisions_become_oids(history, golden):
-    result = history("rev-parse", "etl", "etl~1", "etl^{snapshot}", "etl:load", "etl:load.sh",
-                     "etl:", "file:etl.yaml")  # fmt: skip
+    result = history(
+        "rev-parse",
+        "etl",
+        "etl~1",
+        "etl^{snapshot}",
+        "etl:load",
+        "etl:load.sh",
+        "etl:",
+        "file:etl.yaml",
+    )
     assert (result.code, result.err) == (0, "")
     golden("rev-parse/some.txt", result.out)
 

@@ -46,11 +46,14 @@ def test_the_head_has_that_content(counted, golden):
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [
-        ("no_good_run", ["etl"], 3), ("other_workflow", ["etl", "other"], 3),
-        ("revision_as_workflow", ["etl~1"], 2), ("unknown_workflow", ["elt"], 3),
-        ("unknown_revision", ["etl", "etl~7"], 3), ("several", ["@"], 3),
+        ("no_good_run", ["etl"], 3),
+        ("other_workflow", ["etl", "other"], 3),
+        ("revision_as_workflow", ["etl~1"], 2),
+        ("unknown_workflow", ["elt"], 3),
+        ("unknown_revision", ["etl", "etl~7"], 3),
+        ("several", ["@"], 3),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_gone_back_to(history, golden, name, argv, code):
     history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
     history("deploy", "other.yaml")

@@ -34,16 +34,23 @@ def test_events_are_one_json_a_line(history, golden, masked):
     golden("run/events.json", masked(result.out))
     events = [json.loads(line) for line in result.out.splitlines()]
     assert [event["event"] for event in events] == [
-        "RunStarted", "TaskStarted", "TaskFinished", "TaskStarted", "TaskFinished", "RunFinished",
-    ]  # fmt: skip
+        "RunStarted",
+        "TaskStarted",
+        "TaskFinished",
+        "TaskStarted",
+        "TaskFinished",
+        "RunFinished",
+    ]
     assert {event["schema"] for event in events} == {"ork.run.v1"}
 
 
 def test_an_old_revision_runs_with_its_own_code(history):
     assert history("run", "etl~2").code == 0
     assert history("run", "etl").code == 0
-    outputs = [json.loads(history("show", f"etl#{n}:extract", "--json").out)["data"]["output"]
-               for n in (1, 2)]  # fmt: skip
+    outputs = [
+        json.loads(history("show", f"etl#{n}:extract", "--json").out)["data"]["output"]
+        for n in (1, 2)
+    ]
     assert outputs == [{"rows": 3}, {"rows": 4}]
 
 

@@ -10,10 +10,12 @@ from ork.core.canonical import hash_bytes
 @pytest.mark.parametrize(
     ("name", "revision"),
     [
-        ("deploy", "etl~1"), ("snapshot", "etl^{snapshot}"), ("task", "etl:load"),
+        ("deploy", "etl~1"),
+        ("snapshot", "etl^{snapshot}"),
+        ("task", "etl:load"),
         ("file_not_deployed", "file:etl.yaml"),
     ],
-)  # fmt: skip
+)
 def test_show(history, golden, name, revision):
     result = history("show", revision)
     assert (result.code, result.err) == (0, "")
@@ -24,10 +26,12 @@ def test_show(history, golden, name, revision):
 @pytest.mark.parametrize(
     ("name", "revision"),
     [
-        ("run", "etl#1"), ("failed_run", "etl#2"), ("taskrun", "etl#1:load"),
+        ("run", "etl#1"),
+        ("failed_run", "etl#2"),
+        ("taskrun", "etl#1:load"),
         ("failed_taskrun", "etl#2:load"),
     ],
-)  # fmt: skip
+)
 def test_show_what_became_of_a_run(ran, golden, masked, name, revision):
     result = ran("show", revision)
     assert (result.code, result.err) == (0, "")
@@ -74,16 +78,22 @@ def test_an_ambiguous_prefix_with_its_candidates(history, golden, ambiguous):
 @pytest.mark.parametrize(
     ("revision", "message"),
     [
-        ("etl~9", "does not reach that far back"), ("etl@v9", "etl has no tag 'v9'"),
-        ("etl@{9}", "etl has not moved 9 times"), ("etl#9", "no run etl#9"),
-        ("etl:extrac", "did you mean extract?"), ("etl@{2020-01-01}", "not deployed yet"),
-        ("run:2020", "no run has an id that starts with '2020'"), ("", "is not a revision"),
-        ("abc", "an oid needs at least 4 digits"), ("etl^{tree}", "is not a revision"),
+        ("etl~9", "does not reach that far back"),
+        ("etl@v9", "etl has no tag 'v9'"),
+        ("etl@{9}", "etl has not moved 9 times"),
+        ("etl#9", "no run etl#9"),
+        ("etl:extrac", "did you mean extract?"),
+        ("etl@{2020-01-01}", "not deployed yet"),
+        ("run:2020", "no run has an id that starts with '2020'"),
+        ("", "is not a revision"),
+        ("abc", "an oid needs at least 4 digits"),
+        ("etl^{tree}", "is not a revision"),
         ("nowhere.yaml", "no file and no workflow named 'nowhere.yaml'"),
-        ("file:nowhere.yaml", "no file nowhere.yaml"), ("f" * 64, "no object fff"),
+        ("file:nowhere.yaml", "no file nowhere.yaml"),
+        ("f" * 64, "no object fff"),
         ("etl@{soon}", "cannot read the time 'soon'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there(history, revision, message):
     result = history("show", revision)
     assert result.code == (2 if "the time" in message else 3)

@@ -5,8 +5,15 @@ import pytest
 
 def test_a_tag_is_given_listed_moved_and_removed(history, golden):
     outputs = []
-    for argv in (["v1.4", "etl~1"], ["etl@prod"], ["etl@prod"], ["-f", "etl@prod", "~2"], [],
-                 ["-d", "v1.4"], ["-l", "etl"]):  # fmt: skip
+    for argv in (
+        ["v1.4", "etl~1"],
+        ["etl@prod"],
+        ["etl@prod"],
+        ["-f", "etl@prod", "~2"],
+        [],
+        ["-d", "v1.4"],
+        ["-l", "etl"],
+    ):
         result = history("tag", *argv)
         assert (result.code, result.err) == (0, "")
         outputs.append(f"$ ork tag {' '.join(argv)}\n{result.out}")
@@ -28,12 +35,16 @@ def test_no_tags(history):
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [
-        ("there_already", ["v1", "etl~1"], 3), ("bad_label", ["a b"], 3),
-        ("no_such", ["-d", "v2"], 3), ("order", ["etl", "v2"], 3),
-        ("unknown", ["v2", "nothing"], 3), ("both", ["-l", "-d", "v1"], 2),
-        ("nothing_to_remove", ["-d"], 2), ("too_much", ["-d", "v1", "etl"], 2),
+        ("there_already", ["v1", "etl~1"], 3),
+        ("bad_label", ["a b"], 3),
+        ("no_such", ["-d", "v2"], 3),
+        ("order", ["etl", "v2"], 3),
+        ("unknown", ["v2", "nothing"], 3),
+        ("both", ["-l", "-d", "v1"], 2),
+        ("nothing_to_remove", ["-d"], 2),
+        ("too_much", ["-d", "v1", "etl"], 2),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_tag(history, golden, name, argv, code):
     history("tag", "v1")
     result = history("tag", *argv)

@@ -10,12 +10,34 @@ from ork.cli.show import json_text, plain, styled, visible
 from tests.cli.naughty import harmless
 
 NAUGHTY = [
-    "\x1b[31mred", "\x1b]0;title\x07", "\x1b[2J\x1b[H", "a\rb", "a\bb", "\x00", "\x7f", "\x9b31m",
-    "\u202eevil", "\u2066iso\u2069", "zero\u200bwidth", "\ufeffbom", "soft\u00adhyphen", "\u2028",
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\x1b[2J\x1b[H",
+    "a\rb",
+    "a\bb",
+    "\x00",
+    "\x7f",
+    "\x9b31m",
+    "\u202eevil",
+    "\u2066iso\u2069",
+    "zero\u200bwidth",
+    "\ufeffbom",
+    "soft\u00adhyphen",
+    "\u2028",
     "a" + "\u0301" * 100_000,
-    "\u0e01" + "\u0e47" * 50, "\u0645" + "\u064b" * 50, "\ufffa", "\u3164",
-    "tag\U000e0041", "\U000e0100", "[bold]x[/]", "[/]", "{}%s%n", "\u2800", "line\nnext", "\t",
-]  # fmt: skip
+    "\u0e01" + "\u0e47" * 50,
+    "\u0645" + "\u064b" * 50,
+    "\ufffa",
+    "\u3164",
+    "tag\U000e0041",
+    "\U000e0100",
+    "[bold]x[/]",
+    "[/]",
+    "{}%s%n",
+    "\u2800",
+    "line\nnext",
+    "\t",
+]
 
 
 @pytest.mark.parametrize("text", NAUGHTY, ids=lambda text: ascii(text)[:20])
@@ -88,17 +110,41 @@ def naughty(ork):
 
 
 VIEWS = [
-    ["log"], ["log", "-p"], ["log", "--stat"], ["log", "--oneline"], ["show"], ["status"],
-    ["show", "naughty^{snapshot}"], ["show", "naughty:first"], ["show", "naughty:second"],
-    ["show", "naughty#1"], ["show", "naughty#1:first"], ["runs"], ["ls-tree", "naughty"],
-    ["diff", "naughty~1", "naughty"], ["diff", "naughty~1", "naughty", "-p"],
-    ["diff", "naughty~1", "naughty", "--stat"], ["diff", "naughty~1", "naughty", "--name-status"],
-    ["log", "\x1b[31m"], ["show", "naughty:\x1b[31m"], ["\x1b[31m"], ["log", "--\x1b[31m"],
-    ["log", "--grep", "(\x1b[31m"], ["log", "--since", "\x1b[31m"], ["deploy", "\x1b[31m.yaml"],
-    ["-C", "\x1b[31m", "log"], ["check", "naughty.yaml"], ["--color", "\x1b[31m", "log"],
-    ["hash-object", "\x1b[31m"], ["run", "naughty"], ["show", "naughty@\x1b"], ["logs", "a:\x1b"],
-    ["--store", "\x1b[31m", "log"], ["runs", "--status", "\x1b[31m"], ["init", "\x1b[31m"],
-]  # fmt: skip
+    ["log"],
+    ["log", "-p"],
+    ["log", "--stat"],
+    ["log", "--oneline"],
+    ["show"],
+    ["status"],
+    ["show", "naughty^{snapshot}"],
+    ["show", "naughty:first"],
+    ["show", "naughty:second"],
+    ["show", "naughty#1"],
+    ["show", "naughty#1:first"],
+    ["runs"],
+    ["ls-tree", "naughty"],
+    ["diff", "naughty~1", "naughty"],
+    ["diff", "naughty~1", "naughty", "-p"],
+    ["diff", "naughty~1", "naughty", "--stat"],
+    ["diff", "naughty~1", "naughty", "--name-status"],
+    ["log", "\x1b[31m"],
+    ["show", "naughty:\x1b[31m"],
+    ["\x1b[31m"],
+    ["log", "--\x1b[31m"],
+    ["log", "--grep", "(\x1b[31m"],
+    ["log", "--since", "\x1b[31m"],
+    ["deploy", "\x1b[31m.yaml"],
+    ["-C", "\x1b[31m", "log"],
+    ["check", "naughty.yaml"],
+    ["--color", "\x1b[31m", "log"],
+    ["hash-object", "\x1b[31m"],
+    ["run", "naughty"],
+    ["show", "naughty@\x1b"],
+    ["logs", "a:\x1b"],
+    ["--store", "\x1b[31m", "log"],
+    ["runs", "--status", "\x1b[31m"],
+    ["init", "\x1b[31m"],
+]
 
 
 @pytest.mark.slow
@@ -132,8 +178,13 @@ def test_even_raw_bytes_are_harmless_on_a_terminal(ork, terminal):
     ork.write("a.sh", "#!/bin/sh\nprintf '\\033[31mred\\n'\n", executable=True)
     ork.write("a.sh", (ork.folder / "a.sh").read_text() + "# \x1b[31m\n", executable=True)
     ork("run", "t.yaml")
-    for argv in (["show", "t:a.sh"], ["logs", "t"], ["logs", "t:a"], ["cat-object", "t:a.sh"],
-                 ["cat-object", "--raw", "t:a.sh"]):  # fmt: skip
+    for argv in (
+        ["show", "t:a.sh"],
+        ["logs", "t"],
+        ["logs", "t:a"],
+        ["cat-object", "t:a.sh"],
+        ["cat-object", "--raw", "t:a.sh"],
+    ):
         shown = terminal("--color", "never", *argv)
         assert "^[[31m" in shown, argv
         assert "\x1b" not in shown, argv

@@ -18,10 +18,14 @@ BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 def tried(*spans, state="success"):
     attempts = tuple(
-        Attempt(number=n, state=state if n == len(spans) else "failed",
-                started=BEGAN + timedelta(seconds=start), seconds=end - start)
+        Attempt(
+            number=n,
+            state=state if n == len(spans) else "failed",
+            started=BEGAN + timedelta(seconds=start),
+            seconds=end - start,
+        )
         for n, (start, end) in enumerate(spans, 1)
-    )  # fmt: skip
+    )
     return TaskRun(task=hash_bytes(b"t"), state=state, attempts=attempts)
 
 
@@ -30,13 +34,18 @@ def bar(start, end):
 
 
 def test_lanes_begin_when_their_tasks_do_and_know_since_when_they_could():
-    tasks = {"b": tried((5, 6)), "a": tried((0, 2)), "c": tried((1, 2), (4, 5)),
-             "d": TaskRun(task=hash_bytes(b"t"), state="skipped")}  # fmt: skip
+    tasks = {
+        "b": tried((5, 6)),
+        "a": tried((0, 2)),
+        "c": tried((1, 2), (4, 5)),
+        "d": TaskRun(task=hash_bytes(b"t"), state="skipped"),
+    }
     found = lanes(tasks, {"a": (), "b": ("a", "c"), "c": (), "d": ("b",)}, BEGAN)
     assert [(lane.name, lane.ready) for lane in found] == [("a", 0), ("c", 0), ("b", 5)]
     assert [(b.start, b.end, b.state) for b in found[1].bars] == [
-        (1, 2, "failed"), (4, 5, "success"),
-    ]  # fmt: skip
+        (1, 2, "failed"),
+        (4, 5, "success"),
+    ]
 
 
 def test_a_clock_that_was_set_back_turns_no_bar_round():

@@ -26,10 +26,14 @@ def spawn(ork):
     def start(*argv):
         children.append(
             subprocess.Popen(
-                [sys.executable, "-m", "ork", *argv], env=ork.environ, cwd=ork.folder, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [sys.executable, "-m", "ork", *argv],
+                env=ork.environ,
+                cwd=ork.folder,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
-        )  # fmt: skip
+        )
         return children[-1]
 
     yield start
@@ -84,8 +88,11 @@ def test_a_run_that_fails_has_the_exit_code_of_the_run(ork, going, spawn):
     events = [json.loads(line) for line in watcher.communicate()[0].splitlines()]
     assert watcher.returncode == going.wait() == 1
     assert [event["event"] for event in events] == [
-        "TaskFinished", "TaskStarted", "TaskFinished", "RunFinished",
-    ]  # fmt: skip
+        "TaskFinished",
+        "TaskStarted",
+        "TaskFinished",
+        "RunFinished",
+    ]
     assert events[-1]["states"] == {"failed": 1, "success": 1}
 
 

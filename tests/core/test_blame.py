@@ -8,23 +8,36 @@ from ork.core.blame import carried, changed_fields, changed_paths, fields, same
 from ork.core.objects import Task
 
 TASK = Task(
-    executor="python", file="a.py", function="main", depends_on=("x", "y"), timeout=600,
+    executor="python",
+    file="a.py",
+    function="main",
+    depends_on=("x", "y"),
+    timeout=600,
     inputs={"url": {"const": {"host": "h", "port": 1}}, "rows": {"ref": "tasks.x.output.rows"}},
-    env={"MODE": "fast", "KEY": {"secret": "API"}}, output_type={"rows": "int", "at": ["date"]},
-)  # fmt: skip
+    env={"MODE": "fast", "KEY": {"secret": "API"}},
+    output_type={"rows": "int", "at": ["date"]},
+)
 
 
 def test_fields_are_those_not_at_their_default_by_the_paths_of_a_diff():
     assert fields(TASK) == {
-        "depends_on": ["x", "y"], "env.KEY.secret": "API", "env.MODE": "fast",
-        "executor": "python", "file": "a.py", "function": "main",
-        "inputs.rows.ref": "tasks.x.output.rows", "inputs.url.const.host": "h",
-        "inputs.url.const.port": 1, "output_type.at": ["date"], "output_type.rows": "int",
+        "depends_on": ["x", "y"],
+        "env.KEY.secret": "API",
+        "env.MODE": "fast",
+        "executor": "python",
+        "file": "a.py",
+        "function": "main",
+        "inputs.rows.ref": "tasks.x.output.rows",
+        "inputs.url.const.host": "h",
+        "inputs.url.const.port": 1,
+        "output_type.at": ["date"],
+        "output_type.rows": "int",
         "timeout": 600,
-    }  # fmt: skip
+    }
     assert fields(Task(executor="process", inputs={"a b": {"const": {}}})) == {
-        "executor": "process", 'inputs."a b".const': {},
-    }  # fmt: skip
+        "executor": "process",
+        'inputs."a b".const': {},
+    }
 
 
 def test_fields_that_changed():

@@ -445,20 +445,31 @@ def inverse(diff: Diff) -> Diff:
 
     return Diff(
         tasks=tuple(
-            turned(t, name=t.old_name or t.name, old_name=t.old_name and t.name,
-                   fields=fields(t.fields))
+            turned(
+                t,
+                name=t.old_name or t.name,
+                old_name=t.old_name and t.name,
+                fields=fields(t.fields),
+            )
             for t in diff.tasks
         ),
         edges=tuple(turned(edge) for edge in diff.edges),
         settings=fields(diff.settings),
         files=tuple(
-            turned(f, path=f.old_path or f.path, old_path=f.old_path and f.path,
-                   old_blob=f.new_blob, new_blob=f.old_blob,
-                   old_executable=f.new_executable, new_executable=f.old_executable,
-                   added_lines=f.removed_lines, removed_lines=f.added_lines)
+            turned(
+                f,
+                path=f.old_path or f.path,
+                old_path=f.old_path and f.path,
+                old_blob=f.new_blob,
+                new_blob=f.old_blob,
+                old_executable=f.new_executable,
+                new_executable=f.old_executable,
+                added_lines=f.removed_lines,
+                removed_lines=f.added_lines,
+            )
             for f in diff.files
         ),
-    )  # fmt: skip
+    )
 
 
 def comparable(diff: Diff) -> tuple[list[str], ...]:

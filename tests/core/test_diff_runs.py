@@ -167,14 +167,23 @@ def test_times_count_where_they_differ_by_a_lot():
 
 
 def test_renamed_tasks_are_paired():
-    found = paired({"a": GOOD, "b": FAILED, "gone": GOOD}, {"a": GOOD, "c": WAITS, "more": GOOD},
-                   {"c": "b"})  # fmt: skip
-    assert found == {"a": (None, GOOD, GOOD), "c": ("b", FAILED, WAITS), "gone": (None, GOOD, None),
-                     "more": (None, None, GOOD)}  # fmt: skip
+    found = paired(
+        {"a": GOOD, "b": FAILED, "gone": GOOD}, {"a": GOOD, "c": WAITS, "more": GOOD}, {"c": "b"}
+    )
+    assert found == {
+        "a": (None, GOOD, GOOD),
+        "c": ("b", FAILED, WAITS),
+        "gone": (None, GOOD, None),
+        "more": (None, None, GOOD),
+    }
 
 
-SIDES = st.none() | st.builds(side, st.sampled_from(TASK_STATES), attempts=st.integers(0, 2),
-                              output=st.sampled_from([None, A]))  # fmt: skip
+SIDES = st.none() | st.builds(
+    side,
+    st.sampled_from(TASK_STATES),
+    attempts=st.integers(0, 2),
+    output=st.sampled_from([None, A]),
+)
 
 
 @given(st.lists(st.tuples(SIDES, SIDES).filter(lambda pair: pair != (None, None)), max_size=6))

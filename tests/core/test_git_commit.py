@@ -30,9 +30,17 @@ MESSAGES = TEXT | st.lists(
 
 
 def deploy(author="Ada <ada@example.org>", time=ZERO_TIME, message="First", **fields):
-    return Deploy(workflow="etl", snapshot=OID, parents=(), time=time, author=author,
-                  message=message, settings={}, source={"path": "etl.yaml", "blob": OID},
-                  **fields)  # fmt: skip
+    return Deploy(
+        workflow="etl",
+        snapshot=OID,
+        parents=(),
+        time=time,
+        author=author,
+        message=message,
+        settings={},
+        source={"path": "etl.yaml", "blob": OID},
+        **fields,
+    )
 
 
 def commit(value, *, author=None, time=None, more=""):
@@ -96,9 +104,14 @@ def test_an_author_of_many_blanks_costs_no_more_than_its_length():
 def test_a_plain_deploy_has_only_the_trailers_that_say_what_it_is():
     lines = message_of(OID, deploy()).decode().splitlines()
     assert [line.partition(":")[0] for line in lines] == [
-        "First", "", "Ork-Snapshot", "Ork-Deploy", "Ork-Workflow", "Ork-File",
+        "First",
+        "",
+        "Ork-Snapshot",
+        "Ork-Deploy",
+        "Ork-Workflow",
+        "Ork-File",
         "Ork-Action",
-    ]  # fmt: skip
+    ]
 
 
 def test_what_a_rollback_restored_is_a_trailer():
@@ -159,10 +172,18 @@ def test_a_commit_without_author_and_message():
 
 @pytest.mark.parametrize(
     ("when", "year"),
-    [("-1000000000 +0000", 1938), ("99999999999999999999 +0000", 1970), ("x", 1970), ("", 1970),
-     ("-99999999999 +0000", 1970), ("253402300799 +0000", 1970), ("5 +9999", 1970),
-     ("1700000000 -0000", 2023), ("1700000000", 2023)],
-)  # fmt: skip
+    [
+        ("-1000000000 +0000", 1938),
+        ("99999999999999999999 +0000", 1970),
+        ("x", 1970),
+        ("", 1970),
+        ("-99999999999 +0000", 1970),
+        ("253402300799 +0000", 1970),
+        ("5 +9999", 1970),
+        ("1700000000 -0000", 2023),
+        ("1700000000", 2023),
+    ],
+)
 def test_dates_before_1970_are_kept_and_absurd_ones_are_not(when, year):
     assert plain(f"Ada <a@b> {when}").time.year == year
 

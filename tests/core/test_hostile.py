@@ -91,7 +91,9 @@ HOSTILE: dict[str, bytes] = {
     + b"".join(b"  A%d: {x: types.A%d, y: types.A%d}\n" % (i, i + 1, i + 1) for i in range(60))
     + b"  A60: int\ntasks: {t: {executor: shell, command: x, output_type: types.A0}}\n",
     "type cycle": HEAD + b"types: {A: [types.B], B: {x: types.A}}\n",
-    "env for everyone": b"name: n\nenv: {A: '" + b"x" * 1_000_000 + b"'}\ntasks:\n"
+    "env for everyone": b"name: n\nenv: {A: '"
+    + b"x" * 1_000_000
+    + b"'}\ntasks:\n"
     + b"".join(b"  t%d: {executor: shell, command: x}\n" % i for i in range(1000)),
     "traversal": b"name: n\ntasks: {t: {executor: python, file: ../../etc/passwd}}\n",
     "absolute path": b"name: n\ntasks: {t: {executor: python, file: /etc/passwd}}\n",
@@ -105,7 +107,7 @@ HOSTILE: dict[str, bytes] = {
     "empty": b"",
     "only a comment": b"# nothing",
     "only a byte order mark": b"\xef\xbb\xbf",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -157,8 +159,12 @@ def test_all_of_them_together_take_a_bounded_time_and_memory(tmp_path: Path) -> 
         file.write_bytes(data)
         files.append(str(file))
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE], input=json.dumps(files), text=True,
-        capture_output=True, timeout=240, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", MEASURE],
+        input=json.dumps(files),
+        text=True,
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == files

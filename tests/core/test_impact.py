@@ -100,9 +100,16 @@ def test_a_changed_task_affects_itself_and_what_comes_after_it():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("timeout", 9), ("retries", 3), ("retry_delay", 1.5), ("on_upstream_failure", "run"),
-     ("env", {"A": "b"}), ("output_type", "str"), ("inputs", {"n": {"const": 1}})],
-)  # fmt: skip
+    [
+        ("timeout", 9),
+        ("retries", 3),
+        ("retry_delay", 1.5),
+        ("on_upstream_failure", "run"),
+        ("env", {"A": "b"}),
+        ("output_type", "str"),
+        ("inputs", {"n": {"const": 1}}),
+    ],
+)
 def test_any_field_counts_since_with_any_the_outcome_can_differ(field, value):
     new = {"a": replace(RUN, **{field: value})}
     (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
@@ -170,8 +177,9 @@ def test_another_interpreter_affects_what_it_executes():
     diff = Diff(settings=(FieldChange(kind="added", path="python", new="python3.13"),))
     shell, code = Task(executor="process", command="true"), Task(executor="python", file="a.py")
     found = impact(diff, tasks={"sh": shell, "py": code}, reach={})
-    assert found == Impact(affected=(Affected(name="py", why="setting", via=("python",)),),
-                           unaffected=("sh",))  # fmt: skip
+    assert found == Impact(
+        affected=(Affected(name="py", why="setting", via=("python",)),), unaffected=("sh",)
+    )
 
 
 def test_other_settings_affect_nobody():

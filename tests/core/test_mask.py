@@ -156,8 +156,9 @@ def test_a_json_value_is_masked_in_texts_keys_and_numbers() -> None:
     masker = Masker(["hunter22", "73502"])
     value = {"a": ["x hunter22 y", 73502, 73502.5, True, None], "hunter22": {"b": "none"}}
     assert masker.mask_json(value) == {  # type: ignore[arg-type]
-        "a": ["x *** y", "***", 73502.5, True, None], "***": {"b": "none"}
-    }  # fmt: skip
+        "a": ["x *** y", "***", 73502.5, True, None],
+        "***": {"b": "none"},
+    }
 
 
 def test_a_masker_tells_nothing_of_its_values() -> None:

@@ -38,9 +38,15 @@ def reached(wanted=FILES, **tasks: Task) -> dict[str, list[str]]:
 
 def test_a_python_task_executes_its_file_and_all_that_it_imports():
     assert reached(a=Task(executor="python", file="tasks/etl.py")) == {
-        "a": ["lib/beside.py", "lib/deep.py", "pkg/__init__.py", "pkg/inner.py", "tasks/etl.py",
-              "tasks/near.py"],
-    }  # fmt: skip
+        "a": [
+            "lib/beside.py",
+            "lib/deep.py",
+            "pkg/__init__.py",
+            "pkg/inner.py",
+            "tasks/etl.py",
+            "tasks/near.py",
+        ],
+    }
 
 
 def test_a_module_is_searched_from_the_root():
@@ -57,8 +63,10 @@ def test_a_process_executes_its_file_and_what_its_command_names():
 
 
 def test_only_what_is_asked_for_is_told():
-    tasks = {"a": Task(executor="python", file="tasks/etl.py"),
-             "b": Task(executor="library", file="run.sh")}  # fmt: skip
+    tasks = {
+        "a": Task(executor="python", file="tasks/etl.py"),
+        "b": Task(executor="library", file="run.sh"),
+    }
     assert reached({"lib/deep.py", "near.py"}, **tasks) == {"a": ["lib/deep.py"]}
 
 
@@ -68,8 +76,9 @@ def test_a_file_that_is_no_python_imports_nothing():
 
 def test_words_that_cannot_be_paths_are_none():
     assert list(command_files(("run.sh", "a\0b", "/run.sh", "tasks/../run.sh"), kind)) == [
-        "run.sh", "run.sh",
-    ]  # fmt: skip
+        "run.sh",
+        "run.sh",
+    ]
 
 
 def test_absolute_paths_which_a_foreign_store_may_hold_come_to_an_end(monkeypatch):

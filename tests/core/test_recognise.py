@@ -13,11 +13,16 @@ from ork.errors import Corrupt
 from tests.core.test_objects import deploys, leaves, snapshots
 
 DEPLOY = Deploy(
-    workflow="etl", snapshot="a" * 64, parents=("b" * 64,), author="Ann <ann@example.org>",
-    time=datetime(2026, 11, 1, 9, 30, tzinfo=UTC), message='Say "hi"\n\nWhy: \\ é 😀',
+    workflow="etl",
+    snapshot="a" * 64,
+    parents=("b" * 64,),
+    author="Ann <ann@example.org>",
+    time=datetime(2026, 11, 1, 9, 30, tzinfo=UTC),
+    message='Say "hi"\n\nWhy: \\ é 😀',
     settings={"description": "Rows\tand rows", "max_parallel": 4},
-    source={"path": "etl.yaml", "blob": "c" * 64}, origin={"commit": "1" * 40, "dirty": True},
-)  # fmt: skip
+    source={"path": "etl.yaml", "blob": "c" * 64},
+    origin={"commit": "1" * 40, "dirty": True},
+)
 SNAPSHOT = Snapshot(tasks="a" * 64, files="b" * 64, task_count=20)
 LEAF = Tree(entries=(("a", "a" * 64), ("b", "b" * 64), ("é", "c" * 64)))
 READERS = {Deploy: recognise.deploy, Snapshot: recognise.snapshot, Tree: recognise.leaf}
@@ -64,8 +69,27 @@ def test_both_ways_give_the_same(value):
     assert encode_object(decode_object(data)) == data
 
 
-BYTES = (b'"', b"\\", b"0", b"F", b" ", b"\n", b"\x00", b"\xff", b",", b"}", b"]", b"..",
-         b"\\u0041", b"\\/", b"\xed\xa0\x80", b"\xd9\xa0", b"null", b"1.0", b"24")  # fmt: skip
+BYTES = (
+    b'"',
+    b"\\",
+    b"0",
+    b"F",
+    b" ",
+    b"\n",
+    b"\x00",
+    b"\xff",
+    b",",
+    b"}",
+    b"]",
+    b"..",
+    b"\\u0041",
+    b"\\/",
+    b"\xed\xa0\x80",
+    b"\xd9\xa0",
+    b"null",
+    b"1.0",
+    b"24",
+)
 
 
 @settings(deadline=None, max_examples=1500)
@@ -82,18 +106,34 @@ def test_damaged_bytes_fare_the_same_in_both_ways(value, data):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"a" * 64, b"A" * 64), (b"a" * 64, b"a" * 62 + b" a"), (b"a" * 64, b"a" * 63),
-        (b"T09:30", b"T24:00"), (b"T09:30", b"T09:60"), (b"2026-11", b"2026-13"),
-        (b"2026-11", b"0000-11"), (b".000000Z", b"Z"), (b".000000Z", b".000000+00:00"),
-        (b'"etl"', b'"e..l"'), (b'"etl"', b'".etl"'), (b'"etl"', b'"' + b"e" * 129 + b'"'),
-        (b'"max_parallel":4', b'"max_parallel":04'), (b'"max_parallel":4', b'"max_parallel":4.0'),
-        (b'"max_parallel":4', b'"a":1'), (b'"max_parallel":4', b'"description":"again"'),
-        (b'"max_parallel":4', b'"max_parallel":9999999999999999999999'), (b"\\n", b"\\u000a"),
-        (b"\\\\", b"\\u005c"), (b'"message"', b' "message"'), (b"}", b"}\n"), (b"true", b"1"),
-        (b'"restores":null', b'"restores":"' + b"d" * 64 + b'"'), (b"deploy\n", b"deploy\r"),
-        (b'"deploy"', b'"restore"'), (b"ork1", b"ork2"),
+        (b"a" * 64, b"A" * 64),
+        (b"a" * 64, b"a" * 62 + b" a"),
+        (b"a" * 64, b"a" * 63),
+        (b"T09:30", b"T24:00"),
+        (b"T09:30", b"T09:60"),
+        (b"2026-11", b"2026-13"),
+        (b"2026-11", b"0000-11"),
+        (b".000000Z", b"Z"),
+        (b".000000Z", b".000000+00:00"),
+        (b'"etl"', b'"e..l"'),
+        (b'"etl"', b'".etl"'),
+        (b'"etl"', b'"' + b"e" * 129 + b'"'),
+        (b'"max_parallel":4', b'"max_parallel":04'),
+        (b'"max_parallel":4', b'"max_parallel":4.0'),
+        (b'"max_parallel":4', b'"a":1'),
+        (b'"max_parallel":4', b'"description":"again"'),
+        (b'"max_parallel":4', b'"max_parallel":9999999999999999999999'),
+        (b"\\n", b"\\u000a"),
+        (b"\\\\", b"\\u005c"),
+        (b'"message"', b' "message"'),
+        (b"}", b"}\n"),
+        (b"true", b"1"),
+        (b'"restores":null', b'"restores":"' + b"d" * 64 + b'"'),
+        (b"deploy\n", b"deploy\r"),
+        (b'"deploy"', b'"restore"'),
+        (b"ork1", b"ork2"),
     ],
-)  # fmt: skip
+)
 def test_what_is_nearly_right_fares_the_same_in_both_ways(old, new):
     data = encode_object(DEPLOY)
     assert old in data
@@ -103,10 +143,12 @@ def test_what_is_nearly_right_fares_the_same_in_both_ways(old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b'"task_count":20', b'"task_count":020'), (b'"task_count":20', b'"task_count":-1'),
-        (b'"task_count":20', b'"task_count":20000000000000000'), (b"{}", b"{ }"),
+        (b'"task_count":20', b'"task_count":020'),
+        (b'"task_count":20', b'"task_count":-1'),
+        (b'"task_count":20', b'"task_count":20000000000000000'),
+        (b"{}", b"{ }"),
     ],
-)  # fmt: skip
+)
 def test_a_snapshot_that_is_nearly_right_fares_the_same(old, new):
     data = encode_object(SNAPSHOT).replace(old, new)
     assert now(data) == the_long_way(data)
@@ -132,12 +174,19 @@ def test_a_tally_and_what_is_nearly_one():
         return recognise.tally(encode_object(Blob(payload)))
 
     assert tally(b'{"counts":{"failed":2,"success":10},"last":7}') == (
-        {"failed": 2, "success": 10}, 7,
-    )  # fmt: skip
+        {"failed": 2, "success": 10},
+        7,
+    )
     assert tally(b'{"counts":{},"last":null}') == ({}, None)
     for other in (
-        b'{"counts":{"b":1,"a":2},"last":7}', b'{"counts":{"a":1,"a":2},"last":7}', b"",
-        b'{"counts":{"a":01},"last":7}', b'{"counts":{"a":1},"last":-7}', b'{"counts":{}}',
-        b'{"counts":{"a":1,},"last":7}', b'{"counts":{"a":1}, "last":7}', b"\xff",
-    ):  # fmt: skip
+        b'{"counts":{"b":1,"a":2},"last":7}',
+        b'{"counts":{"a":1,"a":2},"last":7}',
+        b"",
+        b'{"counts":{"a":01},"last":7}',
+        b'{"counts":{"a":1},"last":-7}',
+        b'{"counts":{}}',
+        b'{"counts":{"a":1,},"last":7}',
+        b'{"counts":{"a":1}, "last":7}',
+        b"\xff",
+    ):
         assert tally(other) is None

@@ -48,9 +48,16 @@ BASE: dict[str, Any] = {
     },
 }
 DEFAULTS = {
-    "timeout": 300, "retries": 0, "retry_delay": 0, "retry_backoff": 1, "depends_on": [],
-    "env": {}, "on_upstream_failure": "skip", "input_type": None, "module": None,
-}  # fmt: skip
+    "timeout": 300,
+    "retries": 0,
+    "retry_delay": 0,
+    "retry_backoff": 1,
+    "depends_on": [],
+    "env": {},
+    "on_upstream_failure": "skip",
+    "input_type": None,
+    "module": None,
+}
 
 
 def meaning(definition: Definition) -> object:

@@ -139,9 +139,23 @@ def test_the_standard_library_has_no_key_outside_its_tests() -> None:
 
 URL = "a:" + "//b:c@"
 HOSTILE = [
-    "-----BEGIN ", "AKIA", "ghp_", "glpat-", "xoxb-", "sk-", "sk-ant-", "SG.", "eyJ",
-    "eyJaaaaaaaaaa.eyJaaaa.", "://", "a://:", URL, URL + "d\n", "a", "\n",
-]  # fmt: skip
+    "-----BEGIN ",
+    "AKIA",
+    "ghp_",
+    "glpat-",
+    "xoxb-",
+    "sk-",
+    "sk-ant-",
+    "SG.",
+    "eyJ",
+    "eyJaaaaaaaaaa.eyJaaaa.",
+    "://",
+    "a://:",
+    URL,
+    URL + "d\n",
+    "a",
+    "\n",
+]
 
 
 @pytest.mark.slow

@@ -75,16 +75,24 @@ def test_the_example_of_the_format_is_read_as_it_says() -> None:
     assert found.include == ()
     assert dict(found.tasks) == {
         "extract": Task(
-            executor="python", file="tasks/etl.py", function="extract", timeout=600, retries=2,
-            input_type={"url": "str"}, output_type={"path": "str", "rows": "int"},
+            executor="python",
+            file="tasks/etl.py",
+            function="extract",
+            timeout=600,
+            retries=2,
+            input_type={"url": "str"},
+            output_type={"path": "str", "rows": "int"},
             inputs={"url": {"const": "https://..."}},
         ),
         "load": Task(
-            executor="process", command="./load.sh", depends_on=("extract",),
-            input_type={"path": "str"}, output_type={"rows": "int"},
+            executor="process",
+            command="./load.sh",
+            depends_on=("extract",),
+            input_type={"path": "str"},
+            output_type={"rows": "int"},
             inputs={"path": {"ref": "tasks.extract.output.path"}},
         ),
-    }  # fmt: skip
+    }
     for found_task in found.tasks.values():
         encode_object(found_task)
 
@@ -118,8 +126,10 @@ def test_shell_is_process_and_words_are_a_tuple() -> None:
 def test_env_of_the_workflow_is_below_env_of_the_task() -> None:
     head = "env: {A: top, B: top, S: {secret: API_KEY}}\n"
     assert task("env: {B: own}", head=head).env == {
-        "A": "top", "B": "own", "S": {"secret": "API_KEY"},
-    }  # fmt: skip
+        "A": "top",
+        "B": "own",
+        "S": {"secret": "API_KEY"},
+    }
     assert task("", head=head).env["B"] == "top"
 
 
@@ -193,10 +203,14 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
     assert [(p.line, p.column, p.message, p.hint) for p in found] == [
         (1, 1, "`name` is missing", "as in `name: my_etl`"),
         (1, 1, "unknown key `nam` in a workflow", "did you mean `name`?"),
-        (3, 17, "executor must be one of python, process, library, not 'pyton'",
-         "did you mean `python`?"),
+        (
+            3,
+            17,
+            "executor must be one of python, process, library, not 'pyton'",
+            "did you mean `python`?",
+        ),
         (4, 3, "the task `b` does not say what to execute", "a python task has `file` or `module`"),
-    ]  # fmt: skip
+    ]
     assert [p.source for p in found] == [text.split("\n")[p.line - 1] for p in found]
     assert {p.file for p in found} == {"etl.yaml"}
 
@@ -204,52 +218,52 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
 @pytest.mark.parametrize(
     ("body", "at", "message", "hint"),
     [
-        ("timeout: 0", '0}', "timeout must be more than 0, not 0", None),
-        ("timeout: 10m", '10m}', 'timeout must be a number, not str "10m"', "as in `timeout: 600`"),
+        ("timeout: 0", "0}", "timeout must be more than 0, not 0", None),
+        ("timeout: 10m", "10m}", 'timeout must be a number, not str "10m"', "as in `timeout: 600`"),
         ("timeout: true", "true}", "timeout must be a number, not bool true", "as in"),
-        ("retries: -1", '-1}', "retries must be at least 0, not -1", None),
-        ("retries: 1.5", '1.5}', "retries must be a whole number, not 1.5", None),
-        ("retry_backoff: 0.5", '0.5}', "retry_backoff must be at least 1, not 0.5", None),
-        ("retry_delay: -1", '-1}', "retry_delay must be at least 0, not -1", None),
-        ("on_upstream_failure: stop", 'stop}', "must be one of skip, run, not 'stop'", None),
-        ("timout: 1", 'timout: 1}', "unknown key `timout`", "did you mean `timeout`?"),
-        ("needs: [a]", 'needs: [a]}', "unknown key `needs`", "did you mean `depends_on`?"),
-        ("depends_on: a", 'a}', 'depends_on must be a list, not str "a"', "`depends_on: [a]`"),
-        ("depends_on: [t]", 't]}', "`t` depends on itself", "remove it"),
-        ("depends_on: [1]", '1]}', "must be a text, not int 1", "quote it"),
-        ("depends_on: [x]", 'x]}', "no task named `x`", None),
-        ("command: x", 'x}', "`command` has no meaning in a python task", "`file` or `module`"),
-        ("module: a.b", 'a.b}', "has both `file` and `module`", "keep one"),
-        ("function: 1a", '1a}', "function cannot be '1a'", "a Python name"),
+        ("retries: -1", "-1}", "retries must be at least 0, not -1", None),
+        ("retries: 1.5", "1.5}", "retries must be a whole number, not 1.5", None),
+        ("retry_backoff: 0.5", "0.5}", "retry_backoff must be at least 1, not 0.5", None),
+        ("retry_delay: -1", "-1}", "retry_delay must be at least 0, not -1", None),
+        ("on_upstream_failure: stop", "stop}", "must be one of skip, run, not 'stop'", None),
+        ("timout: 1", "timout: 1}", "unknown key `timout`", "did you mean `timeout`?"),
+        ("needs: [a]", "needs: [a]}", "unknown key `needs`", "did you mean `depends_on`?"),
+        ("depends_on: a", "a}", 'depends_on must be a list, not str "a"', "`depends_on: [a]`"),
+        ("depends_on: [t]", "t]}", "`t` depends on itself", "remove it"),
+        ("depends_on: [1]", "1]}", "must be a text, not int 1", "quote it"),
+        ("depends_on: [x]", "x]}", "no task named `x`", None),
+        ("command: x", "x}", "`command` has no meaning in a python task", "`file` or `module`"),
+        ("module: a.b", "a.b}", "has both `file` and `module`", "keep one"),
+        ("function: 1a", "1a}", "function cannot be '1a'", "a Python name"),
         ("function: ''", "''}", "function is empty", None),
-        ("input_type: str", 'str}', "input_type must be an object type", "as in"),
-        ("output_type: string", 'string}', "unknown type `string`", "use str"),
-        ("output_type: Integer", 'Integer}', "unknown type `Integer`", "use int"),
+        ("input_type: str", "str}", "input_type must be an object type", "as in"),
+        ("output_type: string", "string}", "unknown type `string`", "use str"),
+        ("output_type: Integer", "Integer}", "unknown type `Integer`", "use int"),
         ("output_type: datetime", "datetime}", "unknown type", "datetime_notz, datetime_tz or"),
-        ("output_type: timestamp", 'timestamp}', "unknown type", "use datetime_utc"),
-        ("output_type: flaot", 'flaot}', "unknown type `flaot`", "did you mean `float`?"),
-        ("output_type: types.X", 'types.X}', "no alias `X` under `types:`", "declare it"),
-        ("output_type: [int, str]", '[int, str]}', "a list type has exactly one element", "as in"),
-        ("output_type: [1]", '1]}', "a type is expected, not int 1", "a type, as in"),
-        ("output_type: {a.b: int}", 'a.b: int}}', "'a.b' is not a name of a field", "without dots"),
-        ("inputs: [a]", '[a]}', "inputs must be a mapping, not a list", "a binding is"),
-        ("inputs: {a: 1}", '1}}', "`a` is not a binding", "{const: 1}"),
-        ("inputs: {a: tasks.x.output}", 'tasks.x.outp', "not a binding", "{ref: tasks.x.output}"),
-        ("inputs: {a: {const: 1, ref: b}}", '{const: 1, r', "not a binding", "a binding is"),
-        ("inputs: {a: {ref: x}}", 'x}}}', 'not a reference: str "x"', "as in"),
+        ("output_type: timestamp", "timestamp}", "unknown type", "use datetime_utc"),
+        ("output_type: flaot", "flaot}", "unknown type `flaot`", "did you mean `float`?"),
+        ("output_type: types.X", "types.X}", "no alias `X` under `types:`", "declare it"),
+        ("output_type: [int, str]", "[int, str]}", "a list type has exactly one element", "as in"),
+        ("output_type: [1]", "1]}", "a type is expected, not int 1", "a type, as in"),
+        ("output_type: {a.b: int}", "a.b: int}}", "'a.b' is not a name of a field", "without dots"),
+        ("inputs: [a]", "[a]}", "inputs must be a mapping, not a list", "a binding is"),
+        ("inputs: {a: 1}", "1}}", "`a` is not a binding", "{const: 1}"),
+        ("inputs: {a: tasks.x.output}", "tasks.x.outp", "not a binding", "{ref: tasks.x.output}"),
+        ("inputs: {a: {const: 1, ref: b}}", "{const: 1, r", "not a binding", "a binding is"),
+        ("inputs: {a: {ref: x}}", "x}}}", 'not a reference: str "x"', "as in"),
         ("inputs: {a: {ref: tasks.t.output}}", "tasks.t.outp", "cannot use its own output", None),
-        ("inputs: {a: {ref: tasks.y.output}}", 'tasks.y.outp', "no task named `y`", None),
-        ("env: {A: 1}", '1}}', "env: A must be a text, not int 1", "quote it"),
-        ("env: {A: true}", 'true}}', "env: A must be a text, not bool true", "quote it"),
-        ("env: {A: ~}", '~}}', "env: A must be a text, not null", "the empty text"),
+        ("inputs: {a: {ref: tasks.y.output}}", "tasks.y.outp", "no task named `y`", None),
+        ("env: {A: 1}", "1}}", "env: A must be a text, not int 1", "quote it"),
+        ("env: {A: true}", "true}}", "env: A must be a text, not bool true", "quote it"),
+        ("env: {A: ~}", "~}}", "env: A must be a text, not null", "the empty text"),
         ("env: {A: {secret: 'a b'}}", "'a b'}}}", "a secret names one variable", "as in"),
-        ("env: {A: {secrets: X}}", '{secrets: X}', "env: A must be a text", "{secret: NAME}"),
-        ("env: {A-B: x}", 'A-B: x}}', "'A-B' is not a name of a variable", "letters"),
+        ("env: {A: {secrets: X}}", "{secrets: X}", "env: A must be a text", "{secret: NAME}"),
+        ("env: {A-B: x}", "A-B: x}}", "'A-B' is not a name of a variable", "letters"),
         ("env: {'': x}", "'': x}}", "'' is not a name of a variable", "letters"),
-        ("env: {A: \"a\\0b\"}", '"a\\0b"}}', "env: A must be a text", "a text, or"),
-        ("env: [A]", '[A]}', "env must be a mapping", "as in"),
+        ('env: {A: "a\\0b"}', '"a\\0b"}}', "env: A must be a text", "a text, or"),
+        ("env: [A]", "[A]}", "env must be a mapping", "as in"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_key_of_a_task_is_named(body: str, at: str, message: str, hint: str | None) -> None:
     found = task_problem(body)
     assert message in found.message

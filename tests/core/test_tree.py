@@ -234,8 +234,12 @@ def test_a_tree_inside_itself_is_corrupt(walk):
 
 @pytest.mark.parametrize("walk", WALKS)
 def test_a_node_at_a_wrong_depth_is_corrupt(walk):
-    shelf = {"root": everywhere(0, "deep"), "deep": everywhere(2, "leaf"), "leaf": Tree(),
-             "other": everywhere(0, "leaf")}  # fmt: skip
+    shelf = {
+        "root": everywhere(0, "deep"),
+        "deep": everywhere(2, "leaf"),
+        "leaf": Tree(),
+        "other": everywhere(0, "leaf"),
+    }
     with pytest.raises(Corrupt, match="depth"):
         WALKS[walk](shelf.__getitem__, "root")
 

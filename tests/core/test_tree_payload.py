@@ -13,8 +13,9 @@ OID = "0123456789abcdef" * 4
 OIDS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 NODES = st.builds(
     lambda children, depth: {"children": sorted(map(list, children.items())), "depth": depth},
-    st.dictionaries(st.integers(0, 255), OIDS, min_size=1, max_size=6), st.integers(0, 31),
-)  # fmt: skip
+    st.dictionaries(st.integers(0, 255), OIDS, min_size=1, max_size=6),
+    st.integers(0, 31),
+)
 
 
 def long_way(payload: bytes) -> object:
@@ -48,12 +49,21 @@ def test_bytes_that_are_changed_anywhere_are_read_alike_or_left_to_the_long_way(
 @pytest.mark.parametrize(
     ("children", "depth"),
     [
-        ("", "0"), (f'[1,"{OID}"]', "-0"), (f'[01,"{OID}"]', "0"), (f'[-1,"{OID}"]', "0"),
-        (f'[256,"{OID}"]', "0"), (f'[1,"{OID.upper()}"]', "0"), (f'[1,"{OID[:-2]} a"]', "0"),
-        (f'[1,"{OID[:-1]}"]', "0"), (f'[1,"é{OID[1:]}"]', "0"), (f'[1,"{OID}"]', "1_0"),
-        (f'[2,"{OID}"],[1,"{OID}"]', "0"), (f'[1,"{OID}"]', "0}"), (f'[1,"{OID}"]', "32"),
+        ("", "0"),
+        (f'[1,"{OID}"]', "-0"),
+        (f'[01,"{OID}"]', "0"),
+        (f'[-1,"{OID}"]', "0"),
+        (f'[256,"{OID}"]', "0"),
+        (f'[1,"{OID.upper()}"]', "0"),
+        (f'[1,"{OID[:-2]} a"]', "0"),
+        (f'[1,"{OID[:-1]}"]', "0"),
+        (f'[1,"é{OID[1:]}"]', "0"),
+        (f'[1,"{OID}"]', "1_0"),
+        (f'[2,"{OID}"],[1,"{OID}"]', "0"),
+        (f'[1,"{OID}"]', "0}"),
+        (f'[1,"{OID}"]', "32"),
     ],
-)  # fmt: skip
+)
 def test_what_only_looks_like_a_node_is_left_to_the_long_way(children, depth):
     assert tree_payload.node(f'{{"children":[{children}],"depth":{depth}}}'.encode()) is None
 

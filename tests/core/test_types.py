@@ -14,10 +14,12 @@ from ork.core.types import assignable, convert, describe
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        ("int", "float"), ("datetime_utc", "datetime_tz"), (["int"], ["float"]),
+        ("int", "float"),
+        ("datetime_utc", "datetime_tz"),
+        (["int"], ["float"]),
         ({"a": "int"}, {"a": "float"}),
     ],
-)  # fmt: skip
+)
 def test_widening_goes_one_way(source: Json, target: Json) -> None:
     assert assignable(source, target)
     assert assignable(source, source)
@@ -27,10 +29,15 @@ def test_widening_goes_one_way(source: Json, target: Json) -> None:
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        ("bool", "int"), ("str", "date"), ("datetime_notz", "datetime_tz"), ("int", ["int"]),
-        ({"a": "int"}, {}), ({}, {"a": "int"}), ({"a": "int"}, {"b": "int"}),
+        ("bool", "int"),
+        ("str", "date"),
+        ("datetime_notz", "datetime_tz"),
+        ("int", ["int"]),
+        ({"a": "int"}, {}),
+        ({}, {"a": "int"}),
+        ({"a": "int"}, {"b": "int"}),
     ],
-)  # fmt: skip
+)
 def test_other_types_do_not_fit(source: Json, target: Json) -> None:
     assert not assignable(source, target)
 
@@ -38,8 +45,13 @@ def test_other_types_do_not_fit(source: Json, target: Json) -> None:
 @pytest.mark.parametrize(
     ("value", "kind", "result"),
     [
-        ("x", "str", "x"), (1, "int", 1), (1.0, "int", 1), (1, "float", 1.0), (-0.0, "float", 0.0),
-        (False, "bool", False), ("2026-02-28", "date", "2026-02-28"),
+        ("x", "str", "x"),
+        (1, "int", 1),
+        (1.0, "int", 1),
+        (1, "float", 1.0),
+        (-0.0, "float", 0.0),
+        (False, "bool", False),
+        ("2026-02-28", "date", "2026-02-28"),
         ("2026-01-02 03:04", "datetime_notz", "2026-01-02T03:04:00"),
         ("2026-01-02t03:04:05.500", "datetime_notz", "2026-01-02T03:04:05.500000"),
         ("2026-01-02T03:04:05.120000000", "datetime_notz", "2026-01-02T03:04:05.120000"),
@@ -49,10 +61,11 @@ def test_other_types_do_not_fit(source: Json, target: Json) -> None:
         ("2026-01-02T03:04:05+0130", "datetime_tz", "2026-01-02T03:04:05+01:30"),
         ("2026-01-02T03:04:05-05", "datetime_tz", "2026-01-02T03:04:05-05:00"),
         ("2026-01-02T03:04:05+00:00", "datetime_tz", "2026-01-02T03:04:05Z"),
-        ([1.0, 2], ["int"], [1, 2]), ([], ["int"], []),
+        ([1.0, 2], ["int"], [1, 2]),
+        ([], ["int"], []),
         ({"a": [1]}, {"a": ["float"]}, {"a": [1.0]}),
     ],
-)  # fmt: skip
+)
 def test_a_value_gets_its_one_form(value: Json, kind: Json, result: Json) -> None:
     found, mismatches = convert(value, kind)
     assert mismatches == []

@@ -62,8 +62,11 @@ def test_a_very_long_text_is_replaced_as_a_whole():
 def test_removed_and_added_lines_become_one():
     hunk = [" def f():", "-    a = 1", "-    return a", "+    a = 2", "+    return a", " end"]
     assert [marked(line) for line in hunk_words(hunk)] == [
-        "def f():", "    a = [-1-]{+2+}", "    return a", "end",
-    ]  # fmt: skip
+        "def f():",
+        "    a = [-1-]{+2+}",
+        "    return a",
+        "end",
+    ]
 
 
 def test_lines_without_words_in_common_stand_below_each_other():
@@ -73,8 +76,10 @@ def test_lines_without_words_in_common_stand_below_each_other():
 
 def test_a_line_more_is_a_line_of_its_own():
     assert [marked(line) for line in hunk_words(["-a = 1", "+a = 1", "+b = a", " c"])] == [
-        "a = 1", "{+b = a+}", "c",
-    ]  # fmt: skip
+        "a = 1",
+        "{+b = a+}",
+        "c",
+    ]
 
 
 def test_a_removed_line_after_an_added_one_begins_another_change():

@@ -111,8 +111,10 @@ def test_a_full_disk_is_no_failure() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from([b"ORK_OUTPUT:", b"ORK_", b"OUTPUT:1", b"\n", b"x", b"{}"])),
-       st.lists(st.integers(0, 200), max_size=8))  # fmt: skip
+@given(
+    st.lists(st.sampled_from([b"ORK_OUTPUT:", b"ORK_", b"OUTPUT:1", b"\n", b"x", b"{}"])),
+    st.lists(st.integers(0, 200), max_size=8),
+)
 def test_the_answer_is_the_last_marked_line_however_it_is_cut(
     parts: list[bytes], places: list[int]
 ) -> None:

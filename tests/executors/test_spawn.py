@@ -152,16 +152,27 @@ os.waitpid(spawn.spawn(words, environment={}, cwd=None, output=output), 0)
 assert os.dup(output) == 1  # nothing else was left open
 """
     root = Path(__file__).resolve().parents[2]
-    subprocess.run([sys.executable, "-c", script, way], check=True, cwd=tmp_path,
-                   env={**ENVIRONMENT, "PYTHONPATH": str(root)})  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", script, way],
+        check=True,
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "PYTHONPATH": str(root)},
+    )
     assert (tmp_path / "printed").read_text() == "out\nerror\n"
 
 
 @pytest.mark.filterwarnings("error")
 def test_nobody_but_the_caller_reaps(tmp_path):
     with open(os.devnull, "wb") as output:
-        pids = [spawn(["/bin/sh", "-c", f"exit {n}"], environment=ENVIRONMENT, cwd=None,
-                      output=output.fileno()) for n in range(3)]  # fmt: skip
+        pids = [
+            spawn(
+                ["/bin/sh", "-c", f"exit {n}"],
+                environment=ENVIRONMENT,
+                cwd=None,
+                output=output.fileno(),
+            )
+            for n in range(3)
+        ]
     gc.collect()
     subprocess.run(["/bin/true"], check=True)  # which reaps what `subprocess` has lost sight of
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]

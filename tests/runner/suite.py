@@ -36,10 +36,16 @@ class Project:
     def environ(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ORK_")}
         return {
-            **kept, "TEST_MARK": self.mark, "HOME": str(self.folder), "TZ": "UTC", "TERM": "dumb",
-            "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
-            "ORK_AUTHOR_NAME": "Ada", "PYTHONPATH": str(Path(place.__file__).parents[2]),
-        }  # fmt: skip
+            **kept,
+            "TEST_MARK": self.mark,
+            "HOME": str(self.folder),
+            "TZ": "UTC",
+            "TERM": "dumb",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+            "ORK_AUTHOR_NAME": "Ada",
+            "PYTHONPATH": str(Path(place.__file__).parents[2]),
+        }
 
     def write(self, path: str, text: str, *, executable: bool = False) -> Path:
         target = self.folder / path
@@ -62,8 +68,9 @@ class Project:
         start = ["-c", MAIN.format(patch=textwrap.dedent(patch))] if patch else ["-m", "ork"]
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen([sys.executable, *start, *argv], cwd=self.folder, text=True,
-                                env=environ, **options)  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, *start, *argv], cwd=self.folder, text=True, env=environ, **options
+        )
 
     def ork(self, *argv: str, code: int | None = 0, **options: Any) -> Any:
         """Run a command to its end; its exit code must be as expected, unless that is None."""
@@ -181,8 +188,14 @@ def named_in(value: object) -> Iterator[Oid] | Sequence[Oid]:
         entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
         return [*(Oid(str(oid)) for oid in entries), *(oid for _, oid in value.children)]
     if isinstance(value, Run):
-        named = (value.snapshot, value.deploy, value.tasks, value.environment, value.params,
-                 value.previous)  # fmt: skip
+        named = (
+            value.snapshot,
+            value.deploy,
+            value.tasks,
+            value.environment,
+            value.params,
+            value.previous,
+        )
         return [oid for oid in named if oid]
     if isinstance(value, TaskRun):
         return [oid for oid in (value.task, value.inputs, value.output) if oid]

@@ -32,10 +32,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("head", "environ"),
-    [("python: /nowhere/python\n", {}), ("python: ./flow.yaml\n", {}),
-     ("", {"ORK_PYTHON": "/nowhere/python"}), ("python: no-such-python\n", {})],
+    [
+        ("python: /nowhere/python\n", {}),
+        ("python: ./flow.yaml\n", {}),
+        ("", {"ORK_PYTHON": "/nowhere/python"}),
+        ("python: no-such-python\n", {}),
+    ],
     ids=["missing", "no program", "ORK_PYTHON", "not on PATH"],
-)  # fmt: skip
+)
 def test_an_interpreter_that_does_not_start_fails_the_python_tasks(
     project: Project, head: str, environ: dict[str, str]
 ) -> None:
@@ -60,13 +64,18 @@ def test_an_interpreter_that_is_none_is_told(project: Project) -> None:
 
 def test_a_file_without_the_permission_to_execute_says_what_to_do(project: Project) -> None:
     project.write("load.sh", "#!/bin/sh\necho hi\n")
-    project.workflow("file: {executor: process, file: load.sh}",
-                     shell("line", "./load.sh"), shell("ok", "sh ./load.sh"))  # fmt: skip
+    project.workflow(
+        "file: {executor: process, file: load.sh}",
+        shell("line", "./load.sh"),
+        shell("ok", "sh ./load.sh"),
+    )
     project.ork("run", "flow.yaml", code=1)
     _, states = project.run_of()
     assert {name: t.state for name, t in states.items()} == {
-        "file": "failed", "line": "failed", "ok": "success",
-    }  # fmt: skip
+        "file": "failed",
+        "line": "failed",
+        "ok": "success",
+    }
     assert "chmod +x" in str(states["file"].reason)
     assert "chmod +x" in str(states["line"].reason)
 
@@ -74,8 +83,9 @@ def test_a_file_without_the_permission_to_execute_says_what_to_do(project: Proje
 def test_a_file_that_is_no_program_says_so(project: Project) -> None:
     project.write("data", "neither #! nor ELF\n", executable=True)
     project.write("gone", "#!/nowhere/sh\n", executable=True)
-    project.workflow("data: {executor: process, file: data}",
-                     "gone: {executor: process, file: gone}")  # fmt: skip
+    project.workflow(
+        "data: {executor: process, file: data}", "gone: {executor: process, file: gone}"
+    )
     project.ork("run", "flow.yaml", code=1)
     _, states = project.run_of()
     assert "#!" in str(states["data"].reason)
@@ -91,8 +101,9 @@ def few_descriptors(number: int) -> None:
 
 def test_a_hundred_tasks_with_64_descriptors(project: Project) -> None:
     project.write("code.py", "def main():\n    return 1\n")
-    project.workflow(*(python(f"p{n}") for n in range(50)),
-                     *(shell(f"s{n}", "true") for n in range(50)))  # fmt: skip
+    project.workflow(
+        *(python(f"p{n}") for n in range(50)), *(shell(f"s{n}", "true") for n in range(50))
+    )
     done = project.ork("run", "flow.yaml", "-j", "4", preexec_fn=lambda: few_descriptors(64))
     assert "100 succeeded" in done.stdout
 
@@ -113,10 +124,12 @@ def test_exit_codes_are_known_although_ork_was_started_without_news_of_children(
 
 def test_more_at_once_than_there_are_descriptors(project: Project) -> None:
     project.write("code.py", "import time\ndef main():\n    time.sleep(0.2)\n    return 1\n")
-    project.workflow(*(python(f"p{n}") for n in range(40)),
-                     *(shell(f"s{n}", "sleep 0.2") for n in range(20)))  # fmt: skip
-    done = project.ork("run", "flow.yaml", "-j", "60", code=None,
-                       preexec_fn=lambda: few_descriptors(48))  # fmt: skip
+    project.workflow(
+        *(python(f"p{n}") for n in range(40)), *(shell(f"s{n}", "sleep 0.2") for n in range(20))
+    )
+    done = project.ork(
+        "run", "flow.yaml", "-j", "60", code=None, preexec_fn=lambda: few_descriptors(48)
+    )
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
     states = project.run_of()[1]
@@ -146,7 +159,9 @@ def small(project: Project) -> Iterator[Project]:
 
 
 def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Project) -> None:
-    small.write("code.py", """\
+    small.write(
+        "code.py",
+        """\
         import os
         def main():
             if os.path.exists("roomy"):
@@ -157,10 +172,13 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
                         pass
                 except OSError:
                     return 2
-    """)  # fmt: skip
-    small.workflow(shell("first", "echo first >> done"),
-                   python("fill", more=", depends_on: [first]"),
-                   shell("last", "echo last", ", depends_on: [fill]"))  # fmt: skip
+    """,
+    )
+    small.workflow(
+        shell("first", "echo first >> done"),
+        python("fill", more=", depends_on: [first]"),
+        shell("last", "echo last", ", depends_on: [fill]"),
+    )
     done = small.ork("run", "flow.yaml", "--json", code=4)
     acknowledged = {e["task"] for e in told(done.stdout) if e["event"] == "TaskFinished"}
     assert acknowledged == {"first"}
@@ -182,9 +200,14 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
 
 
 def test_a_write_that_fails_once_leaves_no_hole(project: Project) -> None:
-    project.workflow(shell("a", "echo ORK_OUTPUT:111"), shell("b", "echo ORK_OUTPUT:222",
-                                                              ", depends_on: [a]"))  # fmt: skip
-    done = project.ork("run", "flow.yaml", code=4, patch="""\
+    project.workflow(
+        shell("a", "echo ORK_OUTPUT:111"), shell("b", "echo ORK_OUTPUT:222", ", depends_on: [a]")
+    )
+    done = project.ork(
+        "run",
+        "flow.yaml",
+        code=4,
+        patch="""\
         from ork.errors import StoreError
         from ork.runner import record
         save = record.Record.save
@@ -192,7 +215,8 @@ def test_a_write_that_fails_once_leaves_no_hole(project: Project) -> None:
             record.Record.save = save
             raise StoreError("the disk is full or failing")
         record.Record.save = fails_once
-    """)  # fmt: skip
+    """,
+    )
     assert "the disk is full" in done.stderr
     store = project.open()
     check_whole(store)
@@ -206,8 +230,9 @@ def test_a_write_that_fails_once_leaves_no_hole(project: Project) -> None:
 
 
 def test_a_limit_on_the_size_of_files_is_a_full_disk(project: Project) -> None:
-    project.workflow(shell("a", "echo a"), shell("b", "head -c 3000000 /dev/zero",
-                                                 ", depends_on: [a]"))  # fmt: skip
+    project.workflow(
+        shell("a", "echo a"), shell("b", "head -c 3000000 /dev/zero", ", depends_on: [a]")
+    )
     project.ork("init")
     project.ork("deploy", "flow.yaml")
 
@@ -230,16 +255,20 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(project: Project) -> None:
 @pytest.fixture
 def flow(project: Project) -> Project:
     project.write("code.py", "import time\ndef main():\n    time.sleep(0.3)\n    return 1\n")
-    project.workflow(shell("a", "sleep 0.3"), python("b", more=", depends_on: [a]"),
-                     shell("c", "true", ", depends_on: [b]"))  # fmt: skip
+    project.workflow(
+        shell("a", "sleep 0.3"),
+        python("b", more=", depends_on: [a]"),
+        shell("c", "true", ", depends_on: [b]"),
+    )
     return project
 
 
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_a_reader_that_leaves_early_does_not_stop_the_run(flow: Project, options: str) -> None:
     line = f'"{sys.executable}" -m ork run flow.yaml {options} | head -n 1; echo "$PIPESTATUS"'
-    done = subprocess.run(["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True,
-                          capture_output=True)  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True, capture_output=True
+    )
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
     assert done.stdout.split("\n")[-2] in ("0", "141"), done.stdout
     assert flow.run_of()[0].state == "success"
@@ -253,8 +282,9 @@ def test_streams_that_are_closed_or_full_do_not_stop_the_run(
 ) -> None:
     for command, name in (("run flow.yaml", "flow#1"), ("run flow --json", "flow#2")):
         line = f'exec "{sys.executable}" -m ork {command} {redirection}'
-        done = subprocess.run(["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True,
-                              capture_output=True)  # fmt: skip
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True, capture_output=True
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode in (0, 4), done
         assert flow.run_of(int(name[-1]))[0].state == "success"
@@ -272,16 +302,23 @@ def start_on_terminal(project: Project, *argv: str) -> tuple[subprocess.Popen[by
         os.setsid()
         fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
 
-    child = subprocess.Popen([sys.executable, "-m", "ork", *argv], cwd=project.folder,
-                             env={**project.environ, "TERM": "xterm"}, stdin=theirs, stdout=theirs,
-                             stderr=theirs, preexec_fn=lead)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", *argv],
+        cwd=project.folder,
+        env={**project.environ, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lead,
+    )
     os.close(theirs)
     return child, ours
 
 
 def test_a_terminal_that_goes_away_stops_the_run_and_it_is_recorded(project: Project) -> None:
-    project.workflow(shell("long", "touch here; sleep 300"),
-                     shell("next", "true", ", depends_on: [long]"))  # fmt: skip
+    project.workflow(
+        shell("long", "touch here; sleep 300"), shell("next", "true", ", depends_on: [long]")
+    )
     child, ours = start_on_terminal(project, "run", "flow.yaml")
     assert eventually((project.folder / "here").exists)
     os.close(ours)  # the kernel sends SIGHUP; writing to the terminal fails from here on
@@ -302,9 +339,15 @@ def test_with_nohup_the_run_goes_on_without_its_terminal(project: Project) -> No
         os.setsid()
         fcntl.ioctl(0, 0x540E, 0)
 
-    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "flow.yaml"], stdin=theirs,
-                             cwd=project.folder, env={**project.environ, "TERM": "xterm"},
-                             stdout=theirs, stderr=theirs, preexec_fn=lead)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", "run", "flow.yaml"],
+        stdin=theirs,
+        cwd=project.folder,
+        env={**project.environ, "TERM": "xterm"},
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lead,
+    )
     os.close(theirs)
     assert eventually((project.folder / "here").exists)
     os.close(ours)
@@ -361,9 +404,16 @@ def test_a_clock_that_jumps_back_and_forth_confuses_no_record(
 def test_a_clock_that_jumps_during_a_run_changes_no_duration_and_no_timeout(
     project: Project,
 ) -> None:
-    project.workflow(shell("a", "sleep 0.3", ", timeout: 30, retries: 1, retry_delay: 0.1"),
-                     shell("b", "test $ORK_ATTEMPT = 2", ", retries: 1"))  # fmt: skip
-    project.ork("run", "flow.yaml", "--timeout", "60", patch="""\
+    project.workflow(
+        shell("a", "sleep 0.3", ", timeout: 30, retries: 1, retry_delay: 0.1"),
+        shell("b", "test $ORK_ATTEMPT = 2", ", retries: 1"),
+    )
+    project.ork(
+        "run",
+        "flow.yaml",
+        "--timeout",
+        "60",
+        patch="""\
         import itertools, time, datetime
         jumps = itertools.cycle([0, 86400, -86400, 10**7, -10**8])
         real = time.time
@@ -375,7 +425,8 @@ def test_a_clock_that_jumps_during_a_run_changes_no_duration_and_no_timeout(
         from ork.executors import supervisor
         from ork.runner import loop
         supervisor.datetime = loop.datetime = Jumping
-    """)  # fmt: skip
+    """,
+    )
     run, states = project.run_of()
     assert run.seconds is not None and 0.2 <= run.seconds < 60
     for taskrun in states.values():
@@ -389,7 +440,10 @@ def test_a_run_of_a_killed_ork_with_a_wrong_clock_has_no_negative_duration(
     project: Project,
 ) -> None:
     project.workflow(shell("long", "touch here; sleep 300"))
-    child = project.start("run", "flow.yaml", patch="""\
+    child = project.start(
+        "run",
+        "flow.yaml",
+        patch="""\
         import datetime
         from ork.cli import session
         class Ahead(datetime.datetime):
@@ -397,7 +451,8 @@ def test_a_run_of_a_killed_ork_with_a_wrong_clock_has_no_negative_duration(
             def now(cls, tz=None):
                 return datetime.datetime.now(tz) + datetime.timedelta(days=400)
         session.datetime = Ahead
-    """)  # fmt: skip
+    """,
+    )
     assert eventually((project.folder / "here").exists)
     child.kill()
     child.communicate()

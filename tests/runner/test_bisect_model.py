@@ -59,9 +59,18 @@ def ran(store: Store, deploy: Oid, state: str) -> int:
     """Record a run of a deploy that ended so; return its number."""
     snapshot = store.get(Deploy, deploy).snapshot
     pin = Run(
-        id="later", workflow="etl", number=1, snapshot=snapshot, deploy=deploy, state="running",
-        trigger="run", author=ADA, host="lab", environment=None, created=NOON,
-    )  # fmt: skip
+        id="later",
+        workflow="etl",
+        number=1,
+        snapshot=snapshot,
+        deploy=deploy,
+        state="running",
+        trigger="run",
+        author=ADA,
+        host="lab",
+        environment=None,
+        created=NOON,
+    )
     begun = record.begin(store, pin, {}, random="abcdef")
     tasks = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
     states = {name: TaskRun(task=Oid(str(oid)), state=state) for name, oid in tasks.items()}
@@ -116,8 +125,9 @@ def test_recorded_outcomes_say_between_which_deploys_to_look(line, bits, recorde
         return
     trials = [next(steps), next(steps)]
     assert [(made.oids.index(trial.deploy), trial.verdict, trial.how) for trial in trials] == [
-        (expected[0], GOOD, "recorded"), (expected[1], BAD, "recorded"),
-    ]  # fmt: skip
+        (expected[0], GOOD, "recorded"),
+        (expected[1], BAD, "recorded"),
+    ]
     if expected[1] == expected[0] + 1:
         (end,) = steps
         assert [entry.oid for entry in end.suspects] == [made.oids[expected[1]]]
@@ -181,8 +191,11 @@ def test_what_is_missing_is_run_and_gives_the_newest_turn(line, bits, recorded):
         return
     with on_disk() as store:
         made = deployed(store, line, truth)
-        known = {content: truth[content] for content in line
-                 if content in recorded or content in (line[0], line[-1])}  # fmt: skip
+        known = {
+            content: truth[content]
+            for content in line
+            if content in recorded or content in (line[0], line[-1])
+        }
         for content in known:
             ran(store, made.oids[line.index(content)], STATES[truth[content]])
         good, bad = turn(line, known) or (0, 0)

@@ -9,8 +9,20 @@ from ork.core.canonical import Json
 from ork.runner.blobs import SMALL_BYTES_MAX, blob_of, stored
 
 VALUES: list[Json] = [
-    None, {}, [], "", 0, 0.0, False, True, 1, 1.0, {"a": None}, [{}], "x" * 3 * SMALL_BYTES_MAX,
-]  # fmt: skip
+    None,
+    {},
+    [],
+    "",
+    0,
+    0.0,
+    False,
+    True,
+    1,
+    1.0,
+    {"a": None},
+    [{}],
+    "x" * 3 * SMALL_BYTES_MAX,
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])

@@ -17,8 +17,10 @@ AWAY = "(setsid sleep 300 &); (setsid setsid sleep 300 &); sleep 300 &"
 @pytest.fixture
 def long(project: Project) -> Project:
     """A workflow with a task that runs long, and a child of it in a session of its own."""
-    project.workflow(shell("long", f"{AWAY} touch here; wait; sleep 300"),
-                     shell("next", "true", ", depends_on: [long]"))  # fmt: skip
+    project.workflow(
+        shell("long", f"{AWAY} touch here; wait; sleep 300"),
+        shell("next", "true", ", depends_on: [long]"),
+    )
     return project
 
 
@@ -33,14 +35,17 @@ def test_a_run_is_cancelled_from_another_process(long: Project) -> None:
     run, states = long.run_of()
     assert (run.state, run.reason) == ("cancelled", "stopped by the user")
     assert {name: t.state for name, t in states.items()} == {
-        "long": "cancelled", "next": "cancelled",
-    }  # fmt: skip
+        "long": "cancelled",
+        "next": "cancelled",
+    }
     assert [a.state for a in states["long"].attempts] == ["cancelled"]
 
 
 def test_what_ends_by_itself_in_time_has_its_success(project: Project) -> None:
-    project.workflow(shell("quick", "touch here; sleep 0.5; echo 'ORK_OUTPUT:1'"),
-                     shell("next", "true", ", depends_on: [quick]"))  # fmt: skip
+    project.workflow(
+        shell("quick", "touch here; sleep 0.5; echo 'ORK_OUTPUT:1'"),
+        shell("next", "true", ", depends_on: [quick]"),
+    )
     child = project.start("run", "flow.yaml")
     assert eventually((project.folder / "here").exists)
     project.ork("cancel", "flow#1")
@@ -51,8 +56,9 @@ def test_what_ends_by_itself_in_time_has_its_success(project: Project) -> None:
 
 
 def test_a_task_may_tidy_up_when_it_is_asked_to_end(project: Project) -> None:
-    project.workflow(shell("tidy", "trap 'touch tidied; exit 0' TERM; touch here; "
-                                   "while :; do sleep 0.05; done"))  # fmt: skip
+    project.workflow(
+        shell("tidy", "trap 'touch tidied; exit 0' TERM; touch here; while :; do sleep 0.05; done")
+    )
     child = project.start("run", "flow.yaml")
     assert eventually((project.folder / "here").exists)
     project.ork("cancel", "flow#1")
@@ -62,14 +68,17 @@ def test_a_task_may_tidy_up_when_it_is_asked_to_end(project: Project) -> None:
 
 
 def test_a_task_that_ignores_term_is_killed(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         import signal, time
         def main():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             open("py", "w").close()
             while True:
                 time.sleep(300)
-    """)  # fmt: skip
+    """,
+    )
     deaf = "trap '' TERM; touch sh; while :; do sleep 0.1; done"
     project.workflow(python("py"), shell("sh", deaf))
     child = project.start("run", "flow.yaml", "-j", "2")
@@ -83,8 +92,9 @@ def test_a_task_that_ignores_term_is_killed(project: Project) -> None:
 
 
 def test_now_kills_at_once(project: Project) -> None:
-    project.workflow(shell("sh", "trap 'touch tidied; exit' TERM; touch here; "
-                                 "while :; do sleep 0.05; done"))  # fmt: skip
+    project.workflow(
+        shell("sh", "trap 'touch tidied; exit' TERM; touch here; while :; do sleep 0.05; done")
+    )
     child = project.start("run", "flow.yaml")
     assert eventually((project.folder / "here").exists)
     assert project.ork("cancel", "flow#1", "--now").stdout == "flow#1 cancelled\n"
@@ -133,10 +143,14 @@ def test_a_run_whose_owner_is_dead_has_ended(long: Project) -> None:
 
 
 def test_cancel_returns_when_the_owner_dies_meanwhile(long: Project) -> None:
-    child = long.start("run", "flow.yaml", patch="""\
+    child = long.start(
+        "run",
+        "flow.yaml",
+        patch="""\
         from ork.runner import owner
         owner.stops_asked = lambda store, run: 0
-    """)  # fmt: skip
+    """,
+    )
     assert eventually((long.folder / "here").exists)
     waiting = long.start("cancel", "flow#1")
     time.sleep(0.5)
@@ -171,16 +185,22 @@ def test_a_run_that_is_quick_enough_does_not_wait_for_its_timeout(project: Proje
 
 
 def test_the_timeout_of_a_task_kills_its_whole_tree_and_only_it(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         import subprocess, time
         def main():
             subprocess.Popen(["setsid", "sleep", "300"])
             time.sleep(300)
         def fine():
             return 1
-    """)  # fmt: skip
-    project.workflow(shell("sh", f"{AWAY} sleep 300", ", timeout: 0.5"),
-                     python("py", more=", timeout: 0.5"), python("fine", "fine"))  # fmt: skip
+    """,
+    )
+    project.workflow(
+        shell("sh", f"{AWAY} sleep 300", ", timeout: 0.5"),
+        python("py", more=", timeout: 0.5"),
+        python("fine", "fine"),
+    )
     project.ork("run", "flow.yaml", "-j", "3", code=1)
     assert not project.survivors()
     assert project.states() == {"sh": "failed", "py": "failed", "fine": "success"}
@@ -192,10 +212,12 @@ def test_the_timeout_of_a_task_kills_its_whole_tree_and_only_it(project: Project
 def test_fail_fast_stops_what_runs_and_keep_going_does_not(
     project: Project, fail_fast: bool
 ) -> None:
-    project.workflow(shell("bad", "until test -e here; do sleep 0.02; done; exit 3"),
-                     shell("long", "touch here; sleep 1"),
-                     shell("later", "true", ", depends_on: [long]"),
-                     shell("after", "true", ", depends_on: [bad]"))  # fmt: skip
+    project.workflow(
+        shell("bad", "until test -e here; do sleep 0.02; done; exit 3"),
+        shell("long", "touch here; sleep 1"),
+        shell("later", "true", ", depends_on: [long]"),
+        shell("after", "true", ", depends_on: [bad]"),
+    )
     option = "--fail-fast" if fail_fast else "--keep-going"
     project.ork("run", "flow.yaml", "-j", "2", option, code=1)
     states = project.states()

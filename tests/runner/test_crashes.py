@@ -51,8 +51,9 @@ TASKS = (
     shell("last", "echo last >> done", ", depends_on: [second, left, flaky]"),
 )
 IN_RUN = [name for name in failpoints.NAMES if name.split(".")[0] not in ("resume", "settle")]
-IN_RETRY = [name for name in failpoints.NAMES
-            if name.split(".")[0] not in ("begin", "deploy", "settle")]  # fmt: skip
+IN_RETRY = [
+    name for name in failpoints.NAMES if name.split(".")[0] not in ("begin", "deploy", "settle")
+]
 IN_SETTLE = [name for name in failpoints.NAMES if name.split(".")[0] in ("settle", "traces")]
 LATER = ["task.submitted:4", "outcome.arrived:3", "save.before:3", "save.after:3", "turn.told:4"]
 
@@ -72,8 +73,11 @@ def crash(project: Project, *argv: str, at: str, patch: str = "") -> set[str]:
 
 
 def successes(out: str) -> set[str]:
-    return {e["task"] for e in told(out)
-            if e["event"] == "TaskFinished" and e["taskrun"]["state"] == "success"}  # fmt: skip
+    return {
+        e["task"]
+        for e in told(out)
+        if e["event"] == "TaskFinished" and e["taskrun"]["state"] == "success"
+    }
 
 
 def recorded(project: Project) -> dict[str, str]:
@@ -185,8 +189,11 @@ def test_a_request_to_stop_that_came_too_late_does_not_stop_the_retry(flow: Proj
 
 @pytest.mark.slow
 def test_what_was_in_flight_is_told(flow: Project) -> None:
-    flow.workflow(shell("quick", "true"), shell("long", "touch here; sleep 60"),
-                  shell("never", "true", ", depends_on: [long]"))  # fmt: skip
+    flow.workflow(
+        shell("quick", "true"),
+        shell("long", "touch here; sleep 60"),
+        shell("never", "true", ", depends_on: [long]"),
+    )
     child = flow.start("run", "flow.yaml", "-j", "2")
     assert eventually((flow.folder / "here").exists)
     assert eventually(lambda: flow.states().get("long") == "running")
@@ -200,13 +207,16 @@ def test_what_was_in_flight_is_told(flow: Project) -> None:
 
 @pytest.mark.slow
 def test_no_child_outlives_ork(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         import subprocess, time
         def main():
             subprocess.Popen(["setsid", "sleep", "300"])
             open("py", "w").close()
             time.sleep(300)
-    """)  # fmt: skip
+    """,
+    )
     project.workflow(
         python("py"),
         shell("sh", "(setsid setsid sleep 300 &) ; touch sh; sleep 300"),

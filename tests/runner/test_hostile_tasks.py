@@ -17,8 +17,12 @@ PYTHON = {
     "kills its group": ("os.killpg(0, 15)", "failed", "SIGTERM", ""),
     "stops itself": ("os.kill(os.getpid(), signal.SIGSTOP)", "failed", "timed out", ""),
     "leaves at once": ("os._exit(0)", "failed", "exited with code 0 before answering", ""),
-    "closes its streams": ("sys.stdout.close(); sys.stderr.close(); os.close(0); os.close(1); "
-                           "os.close(2)", "success", "", ""),
+    "closes its streams": (
+        "sys.stdout.close(); sys.stderr.close(); os.close(0); os.close(1); os.close(2)",
+        "success",
+        "",
+        "",
+    ),
     "closes everything": ("os.closerange(0, 256)", "failed", "", ""),
     "closes all but its streams": ("os.closerange(3, 256); return 2", "failed", "", ""),
     "changes the folder": ("os.chdir('/'); os.environ.clear(); os.umask(0)", "success", "", ""),
@@ -50,13 +54,17 @@ PYTHON = {
     "a group": ("raise ExceptionGroup('g', [ValueError(1), KeyError(2)])", "failed", "g (2", ""),
     "too deep": ("return main()", "failed", "RecursionError", ""),
     "no memory": ("raise MemoryError", "failed", "MemoryError", ""),
-    "a signal handler": ("signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.alarm(1)",
-                         "success", "", ""),
+    "a signal handler": (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.alarm(1)",
+        "success",
+        "",
+        "",
+    ),
     "an audit": ("sys.settrace(lambda *a: None); sys.setrecursionlimit(10_000)", "success", "", ""),
     "modules": ("sys.modules.clear(); sys.path.clear()", None, "", ""),
     "another root": ("sys.meta_path.clear()", None, "", ""),
     "an import": ("import nowhere_at_all", "failed", "ModuleNotFoundError", ""),
-}  # fmt: skip
+}
 HEAD = """\
 import io, os, signal, subprocess, sys, threading, time
 class Unprintable(Exception):
@@ -137,9 +145,11 @@ SHELL = {
 def test_a_hostile_shell_task_hurts_nobody_else(project: Project, name: str) -> None:
     body, state, reason = SHELL[name]
     project.write("fine.py", FINE)
-    project.workflow(shell("bad", body, ", timeout: 1" if name == "no end" else ""),
-                     *(python(n, "fine", file="fine.py") for n in NEIGHBOURS[:3]),
-                     shell("sh", "echo fine"))  # fmt: skip
+    project.workflow(
+        shell("bad", body, ", timeout: 1" if name == "no end" else ""),
+        *(python(n, "fine", file="fine.py") for n in NEIGHBOURS[:3]),
+        shell("sh", "echo fine"),
+    )
     done = project.ork("run", "flow.yaml", "-j", "2", code=None)
     bad = project.run_of()[1]["bad"]
     assert state in (None, bad.state), bad
@@ -150,16 +160,26 @@ def test_a_hostile_shell_task_hurts_nobody_else(project: Project, name: str) -> 
 
 
 def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         import sys
         def main():
             for _ in range(100):
                 sys.stdout.write("x" * 99 + "\\n" + ("y" * 99 + "\\n") * 9999)
             return 7
-    """)  # fmt: skip
-    project.workflow(python("py"), shell("sh", "yes yyyyyyyyyyyyyyy | head -c 100000000; "
-                                               "echo; echo ORK_OUTPUT:8"))  # fmt: skip
-    done = project.ork("run", "flow.yaml", "-j", "2", patch="""\
+    """,
+    )
+    project.workflow(
+        python("py"),
+        shell("sh", "yes yyyyyyyyyyyyyyy | head -c 100000000; echo; echo ORK_OUTPUT:8"),
+    )
+    done = project.ork(
+        "run",
+        "flow.yaml",
+        "-j",
+        "2",
+        patch="""\
         import atexit
         from ork.cli import app
         def told():
@@ -168,7 +188,8 @@ def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
             kilobytes = int(status.partition("VmHWM:")[2].split()[0])
             open("memory", "w").write(str(kilobytes // 1024))
         atexit.register(told)
-    """)  # fmt: skip
+    """,
+    )
     assert project.output("py") == 7
     assert project.output("sh") == 8
     assert len(done.stdout) + len(done.stderr) < 10_000

@@ -27,8 +27,9 @@ def compile_c(source: Path, target: Path) -> None:
 
 @pytest.fixture
 def example(project: Project) -> Project:
-    shutil.copytree(EXAMPLE, project.folder, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("*.so", ".ork"))  # fmt: skip
+    shutil.copytree(
+        EXAMPLE, project.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.so", ".ork")
+    )
     compile_c(project.folder / "add.c", project.folder / "libadd.so")
     return project
 
@@ -86,7 +87,7 @@ def test_another_build_is_another_snapshot(example: Project) -> None:
         ("volatile char a[1 << 16]; *a = *json; return ork_task_run((const char *)a);", "SIGSEGV"),
     ],
     ids=["segfault", "abort", "kill", "exit", "exit 0", "deep"],
-)  # fmt: skip
+)
 def test_a_crash_fails_that_attempt_alone(project: Project, body: str, said: str) -> None:
     crashing = library(project, body)
     project.write("code.py", "def main():\n    return 1\n")
@@ -117,10 +118,10 @@ def test_a_crash_is_tried_again(project: Project) -> None:
         ('return strdup("{\\"n\\": \\"x\\"}");', "n"),
         ('return strdup("{\\"m\\": 1}");', "n"),
         ('return strdup("{\\"n\\": 99999999999999999999}");', "n"),
-        ('char *a = malloc(200001); memset(a, 91, 200000); a[200000] = 0; return a;', ""),
+        ("char *a = malloc(200001); memset(a, 91, 200000); a[200000] = 0; return a;", ""),
     ],
     ids=["null", "empty", "cut", "bytes", "nan", "text", "field", "large", "deep"],
-)  # fmt: skip
+)
 def test_a_wrong_answer_fails_with_what_is_wrong(project: Project, body: str, said: str) -> None:
     project.workflow(library(project, body), shell("sh", "true"))
     project.ork("run", "flow.yaml", code=1)
@@ -133,14 +134,19 @@ def test_what_is_no_task_library_is_told(project: Project) -> None:
     library(project, "return 0;", free="")
     project.write("text.so", "this is no library")
     project.write("empty.so", "")
-    project.workflow("lib: {executor: library, file: lib.so}",
-                     "text: {executor: library, file: text.so}",
-                     "empty: {executor: library, file: empty.so}",
-                     shell("sh", "true"))  # fmt: skip
+    project.workflow(
+        "lib: {executor: library, file: lib.so}",
+        "text: {executor: library, file: text.so}",
+        "empty: {executor: library, file: empty.so}",
+        shell("sh", "true"),
+    )
     project.ork("run", "flow.yaml", code=1)
     assert project.states() == {
-        "lib": "failed", "text": "failed", "empty": "failed", "sh": "success",
-    }  # fmt: skip
+        "lib": "failed",
+        "text": "failed",
+        "empty": "failed",
+        "sh": "success",
+    }
     assert "ork_task_free" in reason(project)
     for task in ("lib", "text", "empty"):
         assert f"{task}.so is no task library" in reason(project, task)

@@ -64,10 +64,15 @@ def give(*values: str) -> list[str]:
 def test_defaults_reach_the_tasks(flow: Ork) -> None:
     assert flow("run", "flow.yaml").code == 0
     assert given(flow) == {
-        "day": ["str", "2026-01-01"], "count": ["int", 3], "share": ["float", 0.5],
-        "dry": ["bool", False], "who": ["str", "nobody"], "tags": ["list", []], "x": ["int", 1],
+        "day": ["str", "2026-01-01"],
+        "count": ["int", 3],
+        "share": ["float", 0.5],
+        "dry": ["bool", False],
+        "who": ["str", "nobody"],
+        "tags": ["list", []],
+        "x": ["int", 1],
         "any": ["NoneType", None],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -167,10 +172,19 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(flow: Ork) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["$(touch hacked)", "`touch hacked`", "'; touch hacked; '", '"; touch hacked; "', "a\nb",
-     "\x1b]0;title\x07", "\u202egnp.exe", "😀" * 1000, "x" * 200_000],
+    [
+        "$(touch hacked)",
+        "`touch hacked`",
+        "'; touch hacked; '",
+        '"; touch hacked; "',
+        "a\nb",
+        "\x1b]0;title\x07",
+        "\u202egnp.exe",
+        "😀" * 1000,
+        "x" * 200_000,
+    ],
     ids=["subst", "ticks", "single", "double", "lines", "escape", "bidi", "astral", "large"],
-)  # fmt: skip
+)
 def test_a_hostile_value_is_only_a_value(flow: Ork, value: str) -> None:
     flow.write("value", value)
     result = flow("run", "flow.yaml", *give("who=@value"))
@@ -183,12 +197,15 @@ def test_a_hostile_value_is_only_a_value(flow: Ork, value: str) -> None:
 
 
 def test_a_required_parameter_must_be_given(ork: Ork) -> None:
-    ork.write("flow.yaml", """\
+    ork.write(
+        "flow.yaml",
+        """\
         name: flow
         params: {day: date, n: {type: int}}
         tasks:
           a: {executor: process, command: "true", inputs: {day: {ref: params.day}}}
-    """)  # fmt: skip
+    """,
+    )
     result = ork("run", "flow.yaml")
     assert result.code == 2
     assert "the parameter day has no default: give it with -i day=VALUE" in result.err
@@ -251,13 +268,16 @@ def test_with_code_wants_a_run(flow: Ork) -> None:
 
 
 def test_a_retry_uses_the_parameters_of_the_run(ork: Ork) -> None:
-    ork.write("flow.yaml", """\
+    ork.write(
+        "flow.yaml",
+        """\
         name: flow
         params: {n: {type: int, default: 1}}
         tasks:
           a: {executor: process, command: "test -e fixed && echo \\"ORK_OUTPUT:$ORK_INPUT_JSON\\"",
               inputs: {n: {ref: params.n}}}
-    """)  # fmt: skip
+    """,
+    )
     assert ork("run", "flow.yaml", *give("n=7")).code == 1
     ork.write("fixed", "")
     assert ork("retry", "flow#1").code == 0

@@ -191,12 +191,15 @@ def test_runs_of_what_was_never_deployed_are_listed_shown_and_run_again(ork: Ork
 
 @pytest.mark.slow
 def test_an_unattached_run_is_retried_where_it_ran(ork: Ork) -> None:
-    ork.write("deep/flow.yaml", """\
+    ork.write(
+        "deep/flow.yaml",
+        """\
         name: flow
         max_parallel: 1
         tasks:
           a: {executor: process, command: "echo $PWD > ../where; test -e fixed"}
-    """)  # fmt: skip
+    """,
+    )
     ork.write("other", "")
     assert ork("init").code == 0
     assert ork("run", "deep/flow.yaml", "--no-deploy").code == 1

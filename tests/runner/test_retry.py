@@ -82,11 +82,14 @@ def test_the_tally_of_the_deploy_counts_the_run_once_as_it_ended_last(failed: Or
 
 
 def test_retries_of_a_task_are_granted_anew(ork: Ork) -> None:
-    ork.write("flow.yaml", """\
+    ork.write(
+        "flow.yaml",
+        """\
         name: flow
         tasks:
           b: {executor: process, command: "test $ORK_ATTEMPT -ge 4", retries: 1}
-    """)  # fmt: skip
+    """,
+    )
     assert ork("run", "flow.yaml").code == 1
     assert ork("retry", "flow#1").code == 0
     assert [a["number"] for a in tasks(ork)["b"]["attempts"]] == [1, 2, 3, 4]
@@ -141,8 +144,11 @@ def test_latest_is_a_new_run_of_the_newest_definition_that_keeps_what_is_unchang
     assert {task["state"] for task in tasks(failed, "flow#1").values()} >= {"failed"}
     second = tasks(failed, "flow#2")
     assert {name: task["state"] for name, task in second.items()} == {
-        "a": "skipped", "b": "success", "c": "success", "aside": "skipped",
-    }  # fmt: skip
+        "a": "skipped",
+        "b": "success",
+        "c": "success",
+        "aside": "skipped",
+    }
     assert second["a"]["reason"] == "output of flow#1"
 
 
@@ -162,8 +168,10 @@ def test_an_unknown_run_is_not_found(failed: Ork) -> None:
 
 @pytest.mark.slow
 def test_of_two_processes_that_retry_a_run_one_wins(project: Project) -> None:
-    project.workflow(shell("a", "echo a >> done; test -e fixed && sleep 1"),
-                     shell("b", "false", ", depends_on: [a]"))  # fmt: skip
+    project.workflow(
+        shell("a", "echo a >> done; test -e fixed && sleep 1"),
+        shell("b", "false", ", depends_on: [a]"),
+    )
     project.ork("run", "flow.yaml", code=1)
     project.write("fixed", "")
     children = [project.start("retry", "flow#1") for _ in range(4)]
@@ -194,7 +202,10 @@ def test_a_run_that_goes_on_cannot_be_retried(project: Project) -> None:
 def test_a_stale_reader_loses_to_one_that_retried_meanwhile(project: Project) -> None:
     project.workflow(shell("a", "false"))
     project.ork("run", "flow.yaml", code=1)
-    late = project.start("retry", "flow#1", patch="""\
+    late = project.start(
+        "retry",
+        "flow#1",
+        patch="""\
         import time
         from ork.runner import record
         resume = record.resume
@@ -204,7 +215,8 @@ def test_a_stale_reader_loses_to_one_that_retried_meanwhile(project: Project) ->
                 time.sleep(0.02)
             return resume(*args)
         record.resume = late
-    """)  # fmt: skip
+    """,
+    )
     assert eventually((project.folder / "reading").exists)
     project.ork("retry", "flow#1", code=1)
     project.write("ended", "")

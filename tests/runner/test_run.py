@@ -81,12 +81,15 @@ def shell(name: str, command: str, more: str = "") -> str:
 
 
 def test_outputs_travel_by_reference(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         def main():
             return {"n": 2, "deep": {"m": [1, 2]}}
         def double(n, m):
             return {"n": 2 * n, "m": m}
-    """)  # fmt: skip
+    """,
+    )
     project.workflow("""\
         one: {executor: python, file: code.py}
         two:
@@ -192,8 +195,12 @@ def test_no_event_is_held_back_while_a_task_runs(project: Project) -> None:
     wait = f"while ! test -e {go}; do sleep 0.01; done"
     project.workflow(shell("long", wait) + shell("short", "true"))
     control = Control()
-    started = start(project.store, str(project.folder / "flow.yaml"), options=Options(jobs=2),
-                    caller=Caller(control=control))  # fmt: skip
+    started = start(
+        project.store,
+        str(project.folder / "flow.yaml"),
+        options=Options(jobs=2),
+        caller=Caller(control=control),
+    )
     for event in started.events:
         if isinstance(event, TaskFinished) and event.task == "short":
             assert not control.more
@@ -204,14 +211,20 @@ def test_no_event_is_held_back_while_a_task_runs(project: Project) -> None:
 
 def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> None:
     project.workflow(
-        shell("bad", "exit 3") + shell("after", "true", ", depends_on: [bad]")
-        + shell("later", "true", ", depends_on: [after]") + shell("aside", "true")
-    )  # fmt: skip
+        shell("bad", "exit 3")
+        + shell("after", "true", ", depends_on: [bad]")
+        + shell("later", "true", ", depends_on: [after]")
+        + shell("aside", "true")
+    )
     done = project.run()
     assert done.run.state == "failed"
     assert done.run.reason == "bad: exited with code 3"
-    expected = {"bad": "failed", "after": "upstream_failed", "later": "upstream_failed",
-                "aside": "success"}  # fmt: skip
+    expected = {
+        "bad": "failed",
+        "after": "upstream_failed",
+        "later": "upstream_failed",
+        "aside": "success",
+    }
     assert project.states() == expected
     _, run = run_of_number(project.store, "flow", 1)
     states = task_runs(project.store, run)
@@ -229,8 +242,9 @@ def test_on_upstream_failure_run_runs_anyway(project: Project) -> None:
 
 
 def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
-    project.workflow(shell("flaky", 'echo try $ORK_ATTEMPT; test "$ORK_ATTEMPT" = 3',
-                           ", retries: 2"))  # fmt: skip
+    project.workflow(
+        shell("flaky", 'echo try $ORK_ATTEMPT; test "$ORK_ATTEMPT" = 3', ", retries: 2")
+    )
     events = list(api.run(project.store, project.folder / "flow.yaml"))
     assert [e.attempt for e in events if isinstance(e, TaskRetried)] == [1, 2]
     _, run = run_of_number(project.store, "flow", 1)
@@ -238,8 +252,10 @@ def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
     assert [a.state for a in taskrun.attempts] == ["failed", "failed", "success"]
     logs = project.folder / ".ork" / "logs"
     assert [(logs / str(a.log)).read_text() for a in taskrun.attempts] == [
-        "try 1\n", "try 2\n", "try 3\n",
-    ]  # fmt: skip
+        "try 1\n",
+        "try 2\n",
+        "try 3\n",
+    ]
 
 
 def test_a_retry_waits_for_its_delay(project: Project) -> None:
@@ -278,8 +294,9 @@ def test_a_missing_field_of_an_undeclared_output_is_a_failure(project: Project) 
 
 
 def test_a_missing_secret_fails_only_its_task(project: Project) -> None:
-    project.workflow(shell("one", "true", ", env: {TOKEN: {secret: NOT_SET_ANYWHERE}}")
-                     + shell("two", "true"))  # fmt: skip
+    project.workflow(
+        shell("one", "true", ", env: {TOKEN: {secret: NOT_SET_ANYWHERE}}") + shell("two", "true")
+    )
     project.run()
     assert project.states() == {"one": "failed", "two": "success"}
 
@@ -289,9 +306,13 @@ def test_secrets_and_variables_reach_the_task_and_the_secret_is_not_stored(
 ) -> None:
     monkeypatch.setenv("MY_SECRET", "canary-4711")
     project.workflow(
-        shell("one", 'test ${#TOKEN} = 11 && test "$MODE $DEEP" = "fast yes"',
-              ", env: {TOKEN: {secret: MY_SECRET}, DEEP: 'yes'}"), head="env: {MODE: fast}\n",
-    )  # fmt: skip
+        shell(
+            "one",
+            'test ${#TOKEN} = 11 && test "$MODE $DEEP" = "fast yes"',
+            ", env: {TOKEN: {secret: MY_SECRET}, DEEP: 'yes'}",
+        ),
+        head="env: {MODE: fast}\n",
+    )
     assert project.run().run.state == "success"
     project.store.close()
     for path in project.folder.glob(".ork/**/*"):
@@ -301,7 +322,9 @@ def test_secrets_and_variables_reach_the_task_and_the_secret_is_not_stored(
 
 
 def test_code_that_is_edited_after_the_run_began_does_not_count(project: Project) -> None:
-    project.write("code.py", """\
+    project.write(
+        "code.py",
+        """\
         import time
         from pathlib import Path
         def main():
@@ -313,11 +336,15 @@ def test_code_that_is_edited_after_the_run_began_does_not_count(project: Project
         def second(**inputs):
             import helper
             return [helper.WORD, Path(__file__).name]
-    """)  # fmt: skip
+    """,
+    )
     project.write("helper.py", 'WORD = "old"\n')
     project.write("say.sh", "#!/bin/sh\necho 'ORK_OUTPUT:\"old\"'\n", mode=0o755)
-    project.workflow(python("one") + python("two", function="second", more=", depends_on: [one]")
-                     + shell("three", "./say.sh", ", depends_on: [one]"))  # fmt: skip
+    project.workflow(
+        python("one")
+        + python("two", function="second", more=", depends_on: [one]")
+        + shell("three", "./say.sh", ", depends_on: [one]")
+    )
     for event in api.run(project.store, project.folder / "flow.yaml"):
         if isinstance(event, TaskStarted) and event.task == "one":
             while not (project.folder / "started").exists():
@@ -343,17 +370,26 @@ def test_an_old_revision_runs_with_its_own_code_when_the_files_are_gone(project:
 
 def test_data_beside_the_code_is_found(project: Project) -> None:
     project.write("tasks/data.txt", "from beside")
-    project.write("tasks/code.py", """\
+    project.write(
+        "tasks/code.py",
+        """\
         from pathlib import Path
         def main():
             return (Path(__file__).parent / "data.txt").read_text()
-    """)  # fmt: skip
-    project.write("tasks/read.sh", """\
+    """,
+    )
+    project.write(
+        "tasks/read.sh",
+        """\
         #!/bin/sh
         printf 'ORK_OUTPUT:"%s"\\n' "$(cat "$(dirname "$0")/data.txt")"
-    """, mode=0o755)  # fmt: skip
-    project.workflow("one: {executor: python, file: tasks/code.py}\n"
-                     "two: {executor: process, file: tasks/read.sh}\n")  # fmt: skip
+    """,
+        mode=0o755,
+    )
+    project.workflow(
+        "one: {executor: python, file: tasks/code.py}\n"
+        "two: {executor: process, file: tasks/read.sh}\n"
+    )
     assert project.run().run.state == "success"
     assert project.output("one") == project.output("two") == "from beside"
 
@@ -363,8 +399,10 @@ def test_equal_outputs_are_stored_once_and_runs_compare_by_hash(project: Project
     project.workflow(python("one"))
     project.run()
     project.run("flow")
-    outputs = {task_runs(project.store, run_of_number(project.store, "flow", n)[1])["one"].output
-               for n in (1, 2)}  # fmt: skip
+    outputs = {
+        task_runs(project.store, run_of_number(project.store, "flow", n)[1])["one"].output
+        for n in (1, 2)
+    }
     assert len(outputs) == 1
 
 
@@ -436,10 +474,18 @@ def test_numbers_count_up_and_ids_sort_by_time_even_when_the_clock_jumps_back(
     project.run()
     _, first = run_of_number(project.store, "flow", 1)
     pin = Run(
-        id="", workflow="flow", number=0, snapshot=first.snapshot, deploy=first.deploy,
-        state="running", trigger="run", author="a", host="h", environment=first.environment,
+        id="",
+        workflow="flow",
+        number=0,
+        snapshot=first.snapshot,
+        deploy=first.deploy,
+        state="running",
+        trigger="run",
+        author="a",
+        host="h",
+        environment=first.environment,
         created=datetime(2001, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+    )
     owned = record.begin(project.store, pin, {}, random="0")
     assert owned.run.number == 2
     assert owned.run.id > first.id
@@ -456,8 +502,9 @@ for event in ork.run(store, "flow.yaml"):
 
 
 def start_child(project: Project) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CHILD], cwd=project.folder, text=True,
-                            stdout=subprocess.PIPE)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD], cwd=project.folder, text=True, stdout=subprocess.PIPE
+    )
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -475,8 +522,13 @@ def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()  # type: ignore[union-attr]
-    listed = subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, text=True,
-                            capture_output=True, check=True)  # fmt: skip
+    listed = subprocess.run(
+        [sys.executable, "-m", "ork", "runs"],
+        cwd=project.folder,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     assert "interrupted" in listed.stdout
     assert project.states() == {"quick": "success", "long": "interrupted"}
     assert list(project.store.refs("active/")) == []
@@ -492,8 +544,9 @@ def test_a_raw_answer_does_not_outlive_a_killed_ork(project: Project) -> None:
     child.stdout.close()  # type: ignore[union-attr]
     answers = project.folder.glob(".ork/logs/flow/*/*.output")
     assert list(answers)
-    subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True,
-                   capture_output=True)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True, capture_output=True
+    )
     assert not list(project.folder.glob(".ork/logs/flow/*/*.output"))
 
 
@@ -501,8 +554,9 @@ def test_a_living_run_is_not_settled(project: Project) -> None:
     project.workflow(shell("long", "touch here; while [ ! -e stop ]; do sleep 0.02; done"))
     child = start_child(project)
     wait_for((project.folder / "here").exists)
-    subprocess.run([sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True,
-                   capture_output=True)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "ork", "runs"], cwd=project.folder, check=True, capture_output=True
+    )
     _, run = run_of_number(project.store, "flow", 1)
     assert run.state == "running"
     project.write("stop", "")
@@ -528,9 +582,13 @@ def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: 
     project.write("code.py", "import time\ndef main():\n    time.sleep(60)\n")
     project.workflow(shell("sh", "touch here; (setsid sleep 60 &) ; sleep 60") + python("py"))
     environ = {**os.environ, "TEST_COOKIE": f"cookie-{os.getpid()}-{presses}"}
-    child = subprocess.Popen([sys.executable, "-m", "ork", "run", "flow.yaml"], env=environ,
-                             cwd=project.folder, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", "run", "flow.yaml"],
+        env=environ,
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     wait_for((project.folder / "here").exists)
     time.sleep(0.3)
     for _ in range(presses):

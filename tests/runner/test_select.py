@@ -90,8 +90,12 @@ def test_from_takes_what_is_upstream_from_the_newest_run_that_has_it(flow: Ork) 
     assert flow("run", "flow", "--only", "e").code == 0
     assert flow("run", "flow", "--from", "b").code == 0
     assert states(flow, "flow#3") == {
-        "a": "skipped", "b": "success", "c": "skipped", "d": "success", "e": "skipped",
-    }  # fmt: skip
+        "a": "skipped",
+        "b": "success",
+        "c": "skipped",
+        "d": "success",
+        "e": "skipped",
+    }
     shown = json.loads(flow("show", "flow#3:c", "--json").out)["data"]
     assert "output of flow#1" in json.dumps(shown)
     assert outputs(flow, "flow#3") == {"a": 1, "b": 2, "c": 2, "d": 4, "e": 1}
@@ -112,8 +116,12 @@ def test_base_says_which_run(flow: Ork, edit: Callable[[str, str, str], None]) -
 def test_until_needs_no_earlier_run(flow: Ork) -> None:
     assert flow("run", "flow.yaml", "--until", "b").code == 0
     assert states(flow, "flow#1") == {
-        "a": "success", "b": "success", "c": "skipped", "d": "skipped", "e": "skipped",
-    }  # fmt: skip
+        "a": "success",
+        "b": "success",
+        "c": "skipped",
+        "d": "skipped",
+        "e": "skipped",
+    }
 
 
 def test_without_recorded_outputs_nothing_runs_and_the_error_says_what_lacks(flow: Ork) -> None:

@@ -95,8 +95,12 @@ def _named(value: object) -> list[tuple[type | None, str | None]]:
         entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
         return [(None, str(oid)) for oid in entries] + [(Tree, oid) for _, oid in value.children]
     if isinstance(value, Run):
-        return [(Snapshot, value.snapshot), (Deploy, value.deploy), (Tree, value.tasks),
-                (None, value.environment)]  # fmt: skip
+        return [
+            (Snapshot, value.snapshot),
+            (Deploy, value.deploy),
+            (Tree, value.tasks),
+            (None, value.environment),
+        ]
     if isinstance(value, TaskRun):
         return [(None, value.task), (None, value.inputs), (None, value.output)]
     if isinstance(value, Operation):

@@ -7,11 +7,16 @@ import subprocess
 from pathlib import Path
 
 ENVIRON = {
-    "PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
-    "GIT_AUTHOR_NAME": "Grace", "GIT_AUTHOR_EMAIL": "grace@example.org",
-    "GIT_COMMITTER_NAME": "Grace", "GIT_COMMITTER_EMAIL": "grace@example.org",
-    "GIT_COMMITTER_DATE": "1700000000 +0000", "HOME": "/nowhere",
-}  # fmt: skip
+    "PATH": os.environ["PATH"],
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_AUTHOR_NAME": "Grace",
+    "GIT_AUTHOR_EMAIL": "grace@example.org",
+    "GIT_COMMITTER_NAME": "Grace",
+    "GIT_COMMITTER_EMAIL": "grace@example.org",
+    "GIT_COMMITTER_DATE": "1700000000 +0000",
+    "HOME": "/nowhere",
+}
 FLOW = "name: etl\ntasks: {a: {executor: process, command: ./run.sh}}\n"
 
 
@@ -26,8 +31,13 @@ class Repository:
 
     def __call__(self, *words: str, feed: bytes | None = None, **environ: str) -> str:
         """Run git there and return what it prints."""
-        done = subprocess.run(["git", *words], cwd=self.folder, env={**ENVIRON, **environ},
-                              input=feed, capture_output=True)  # fmt: skip
+        done = subprocess.run(
+            ["git", *words],
+            cwd=self.folder,
+            env={**ENVIRON, **environ},
+            input=feed,
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode("utf-8", "replace").strip()
 

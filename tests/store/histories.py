@@ -17,8 +17,10 @@ class History:
 
     def deploy(self, tasks, files=None, *, text="name: etl\n", settings=None, params=None):
         """Deploy these; the message is the number of the deploy, from 0 on."""
-        code = {path: CodeFile(data=data.encode(), executable=False)
-                for path, data in (files or {}).items()}  # fmt: skip
+        code = {
+            path: CodeFile(data=data.encode(), executable=False)
+            for path, data in (files or {}).items()
+        }
         built = snapshot.build(tasks, code, params or {})
         number = len(self.oids)
         with self.store.transaction(stamp(number)) as tx:
@@ -27,11 +29,16 @@ class History:
             head = self.store.ref("workflows/etl")
             oid = tx.add(
                 Deploy(
-                    workflow="etl", snapshot=built.oid, parents=(head,) if head else (),
-                    time=NOON + timedelta(hours=number), author=ADA, message=str(number),
-                    settings=settings or {}, source={"path": "etl.yaml", "blob": source},
+                    workflow="etl",
+                    snapshot=built.oid,
+                    parents=(head,) if head else (),
+                    time=NOON + timedelta(hours=number),
+                    author=ADA,
+                    message=str(number),
+                    settings=settings or {},
+                    source={"path": "etl.yaml", "blob": source},
                 )
-            )  # fmt: skip
+            )
             tx.move("workflows/etl", old=head, new=oid)
         self.oids.append(oid)
 

@@ -78,8 +78,10 @@ class Racer:
 
     def redeploy(self, word: str) -> int:
         """Deploy the etl.yaml that others write, whatever it is at the moment."""
-        return sum(deploy(self.store, self.store.project / FILE, stamp=self.stamp()).changed
-                   for _ in range(int(word)))  # fmt: skip
+        return sum(
+            deploy(self.store, self.store.project / FILE, stamp=self.stamp()).changed
+            for _ in range(int(word))
+        )
 
     def bisect(self, word: str) -> int:
         """Find the first bad deploy; return how many runs that took."""

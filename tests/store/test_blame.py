@@ -40,8 +40,10 @@ class Blamed(History):
     def parts(self, revision="etl", **options):
         """Return the number of the deploy by name, or by name and field."""
         found = self.blame(revision, **options).parts
-        return {p.name if p.field is None else f"{p.name}.{p.field}": self.oids.index(p.deploy)
-                for p in found}  # fmt: skip
+        return {
+            p.name if p.field is None else f"{p.name}.{p.field}": self.oids.index(p.deploy)
+            for p in found
+        }
 
     def lines(self, revision):
         return [self.oids.index(line.deploy) for line in self.blame(revision).lines]
@@ -73,8 +75,9 @@ def test_the_deploys_that_are_named_come_along(etl):
     found = etl.blame()
     assert (found.workflow, found.deploy, found.name) == ("etl", etl.oids[1], None)
     assert {oid: deploy.message for oid, deploy in found.deploys.items()} == {
-        etl.oids[0]: "0", etl.oids[1]: "1",
-    }  # fmt: skip
+        etl.oids[0]: "0",
+        etl.oids[1]: "1",
+    }
 
 
 def test_a_task_is_followed_through_its_renames(etl):
@@ -92,9 +95,12 @@ def test_a_rename_with_an_edit_is_a_touch_but_older_fields_keep_theirs(etl):
     etl.deploy({"new": replace(before, timeout=90)})
     assert etl.parts() == {"new": 1}
     assert etl.parts("etl:new") == {
-        "new.command": 0, "new.env.MODE": 0, "new.executor": 0, "new.output_type.rows": 0,
+        "new.command": 0,
+        "new.env.MODE": 0,
+        "new.executor": 0,
+        "new.output_type.rows": 0,
         "new.timeout": 1,
-    }  # fmt: skip
+    }
     assert {part.old_name for part in etl.blame("etl:new").parts} == {"old"}
 
 
@@ -130,15 +136,27 @@ def test_a_rollback_touches_what_it_brings_back(etl):
 def test_fields_settings_and_parameters_with_keys(etl):
     day = {"day": {"type": "date", "required": True, "default": None}}
     etl.deploy({"a": task("1", timeout=5)}, settings={"schedule": "@daily"}, params=day)
-    etl.deploy({"a": task("2", timeout=5)}, settings={"schedule": "@daily", "max_parallel": 2},
-               params=day)  # fmt: skip
-    etl.deploy({"a": task("2", timeout=5, retries=1)}, {"a.py": "1"},
-               settings={"schedule": "@hourly", "max_parallel": 2},
-               params={"day": {**day["day"], "required": False}})  # fmt: skip
+    etl.deploy(
+        {"a": task("2", timeout=5)}, settings={"schedule": "@daily", "max_parallel": 2}, params=day
+    )
+    etl.deploy(
+        {"a": task("2", timeout=5, retries=1)},
+        {"a.py": "1"},
+        settings={"schedule": "@hourly", "max_parallel": 2},
+        params={"day": {**day["day"], "required": False}},
+    )
     assert etl.parts(keys=True) == {
-        "a.command": 1, "a.executor": 0, "a.retries": 2, "a.timeout": 0, "max_parallel": 1,
-        "schedule": 2, "day.default": 0, "day.required": 2, "day.type": 0, "a.py": 2,
-    }  # fmt: skip
+        "a.command": 1,
+        "a.executor": 0,
+        "a.retries": 2,
+        "a.timeout": 0,
+        "max_parallel": 1,
+        "schedule": 2,
+        "day.default": 0,
+        "day.required": 2,
+        "day.type": 0,
+        "a.py": 2,
+    }
     values = {part.name: part.value for part in etl.blame(keys=True).parts if part.field is None}
     assert (values["schedule"], values["day.required"]) == ("@hourly", False)
 
@@ -205,13 +223,16 @@ def test_nothing_before_the_range_is_looked_at(etl):
         etl.deploy({"a": task("1"), "b": task(str(number // 3))}, {"f": f"x\n{number // 3}\n"})
     found = etl.blame("etl~3..etl").parts
     assert [(p.name, etl.oids.index(p.deploy), p.boundary) for p in found] == [
-        ("a", 1, True), ("b", 3, False), ("f", 3, False),
-    ]  # fmt: skip
+        ("a", 1, True),
+        ("b", 3, False),
+        ("f", 3, False),
+    ]
     assert etl.parts("etl~3..") == etl.parts("etl~3..etl")
     found = etl.blame("etl~3..etl:f").lines
     assert [(etl.oids.index(line.deploy), line.boundary) for line in found] == [
-        (1, True), (3, False),
-    ]  # fmt: skip
+        (1, True),
+        (3, False),
+    ]
     assert [part.boundary for part in etl.blame("etl..etl").parts] == [True] * 3
     assert not any(part.boundary for part in etl.blame().parts)
     with pytest.raises(UsageError, match="etl is not in the history of etl~2"):
@@ -328,8 +349,11 @@ def test_lines_are_those_of_git_blame(tmp_path, seed):
         history.deploy({"a": task("1")}, {path: text})
     porcelain = git(folder, "blame", "--line-porcelain", path).splitlines()
     theirs = [int(line.partition(" ")[2]) for line in porcelain if line.startswith("summary ")]
-    old_numbers = [int(line.split()[1]) for line in porcelain
-                   if len(line.split(" ")[0]) == 40 and line[:1] != "\t"]  # fmt: skip
+    old_numbers = [
+        int(line.split()[1])
+        for line in porcelain
+        if len(line.split(" ")[0]) == 40 and line[:1] != "\t"
+    ]
     found = history.blame(f"etl:{path}").lines
     assert [history.oids.index(line.deploy) for line in found] == theirs
     assert [line.old_number for line in found] == old_numbers
@@ -349,9 +373,18 @@ def edited(lines, number, dice):
 
 
 def git(folder, *words):
-    who = {f"GIT_{role}_{what}": "a@example.org" for role in ("AUTHOR", "COMMITTER")
-           for what in ("NAME", "EMAIL")}  # fmt: skip
-    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_GLOBAL": os.devnull,
-               "GIT_CONFIG_SYSTEM": os.devnull, **who}  # fmt: skip
-    return subprocess.run(["git", *words], cwd=folder, env=environ, check=True, text=True,
-                          capture_output=True).stdout  # fmt: skip
+    who = {
+        f"GIT_{role}_{what}": "a@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        **who,
+    }
+    return subprocess.run(
+        ["git", *words], cwd=folder, env=environ, check=True, text=True, capture_output=True
+    ).stdout

@@ -71,8 +71,22 @@ def step(tasks, files, dice):
     """Return the next definition: one to three edits of any kind."""
     tasks, files = dict(tasks), dict(files)
     for _ in range(dice.randrange(1, 4)):
-        act = dice.choice(["edit", "edit", "rename", "rename", "add", "remove", "need", "file",
-                           "file", "move", "swap", "nothing"])  # fmt: skip
+        act = dice.choice(
+            [
+                "edit",
+                "edit",
+                "rename",
+                "rename",
+                "add",
+                "remove",
+                "need",
+                "file",
+                "file",
+                "move",
+                "swap",
+                "nothing",
+            ]
+        )
         name, free = dice.choice(list(tasks)), [one for one in NAMES if one not in tasks]
         if act == "edit":
             tasks[name] = edited(tasks[name], dice)
@@ -121,12 +135,18 @@ class Truth:
     def __init__(self, history):
         store = history.store
         deploys = [store.get(Deploy, oid) for oid in history.oids]
-        self.diffs = [compare_deploys(store, old, new)
-                      for old, new in zip([None, *deploys], deploys, strict=False)]  # fmt: skip
+        self.diffs = [
+            compare_deploys(store, old, new)
+            for old, new in zip([None, *deploys], deploys, strict=False)
+        ]
         snapshots = [store.get(Snapshot, deploy.snapshot) for deploy in deploys]
-        self.tasks = [{name: store.get(Task, oid)
-                       for name, oid in tree.entries(store.tree, one.tasks).items()}
-                      for one in snapshots]  # fmt: skip
+        self.tasks = [
+            {
+                name: store.get(Task, oid)
+                for name, oid in tree.entries(store.tree, one.tasks).items()
+            }
+            for one in snapshots
+        ]
         self.files = [tree.entries(store.tree, one.files) for one in snapshots]
 
     def task(self, name):

@@ -73,8 +73,12 @@ def test_imports_are_followed_from_the_folder_of_the_task_then_from_the_root(roo
     write(root, "far.py", "import deeper")
     write(root, "deeper.py", "import far")  # a cycle of imports is none of ours
     assert paths(root, PYTHON) == [
-        "deeper.py", "far.py", "tasks/both.py", "tasks/etl.py", "tasks/near.py",
-    ]  # fmt: skip
+        "deeper.py",
+        "far.py",
+        "tasks/both.py",
+        "tasks/etl.py",
+        "tasks/near.py",
+    ]
 
 
 def test_the_folder_that_is_searched_first_is_that_of_the_task_not_of_the_module(
@@ -94,9 +98,15 @@ def test_packages_are_taken_on_the_way(root: Path) -> None:
     for name in ("first", "second", "other", "inner/mod", "inner/third", "unused"):
         write(root, f"pkg/{name}.py")
     assert paths(root, PYTHON) == [
-        "pkg/__init__.py", "pkg/first.py", "pkg/inner/__init__.py", "pkg/inner/mod.py",
-        "pkg/inner/third.py", "pkg/other.py", "pkg/second.py", "tasks/etl.py",
-    ]  # fmt: skip
+        "pkg/__init__.py",
+        "pkg/first.py",
+        "pkg/inner/__init__.py",
+        "pkg/inner/mod.py",
+        "pkg/inner/third.py",
+        "pkg/other.py",
+        "pkg/second.py",
+        "tasks/etl.py",
+    ]
 
 
 def test_folders_without_init_are_packages(root: Path) -> None:
@@ -134,8 +144,13 @@ def test_relative_imports_of_the_file_itself_bring_its_package(root: Path) -> No
     for path in ("a/b/x.py", "a/y.py", "top.py"):
         write(root, path)
     assert paths(root, "executor: python, file: a/b/etl.py") == [
-        "a/__init__.py", "a/b/__init__.py", "a/b/etl.py", "a/b/x.py", "a/y.py", "top.py",
-    ]  # fmt: skip
+        "a/__init__.py",
+        "a/b/__init__.py",
+        "a/b/etl.py",
+        "a/b/x.py",
+        "a/y.py",
+        "top.py",
+    ]
 
 
 def test_late_and_literal_dynamic_imports_are_followed(root: Path) -> None:
@@ -151,8 +166,10 @@ def test_a_module_is_looked_for_in_the_root(root: Path) -> None:
     write(root, "pkg/near.py")
     write(root, "top.py")
     assert paths(root, "executor: python, module: pkg.etl") == [
-        "pkg/__init__.py", "pkg/etl.py", "top.py",
-    ]  # fmt: skip
+        "pkg/__init__.py",
+        "pkg/etl.py",
+        "top.py",
+    ]
     assert paths(root, "executor: python, module: pkg") == ["pkg/__init__.py"]
     found = problem(root, "executor: python, module: pkg.elt")
     assert (found.message, found.line, found.column) == ("no module named pkg.elt", 3, 34)
@@ -199,11 +216,15 @@ def test_words_of_a_command_that_are_files_are_taken(root: Path) -> None:
         write(root, path)
     line = "cd conf && ../load.sh a.ini 'rel.py' missing > ../out.txt; cat ''my\\ file.txt"
     assert paths(root, f'executor: shell, command: "{line}"'.replace("\\", "\\\\")) == [
-        "conf/a.ini", "conf/rel.py", "load.sh", "my file.txt",
-    ]  # fmt: skip
+        "conf/a.ini",
+        "conf/rel.py",
+        "load.sh",
+        "my file.txt",
+    ]
     assert paths(root, "executor: shell, command: [./load.sh, conf/../out.txt, conf, -v]") == [
-        "load.sh", "out.txt",
-    ]  # fmt: skip
+        "load.sh",
+        "out.txt",
+    ]
 
 
 def test_words_that_lead_out_are_simply_no_files(root: Path) -> None:
@@ -365,9 +386,17 @@ def test_the_bytes_of_all_files_have_a_limit(root: Path, monkeypatch: pytest.Mon
 )
 def test_patterns_take_files(root: Path, pattern: str, expected: list[str]) -> None:
     for path in (
-        "a.sql", "sql/b.sql", "sql/c.sql", "sql/deep/d.sql", "sql/deep/e.txt", "sql/.dot",
-        ".hidden/x", ".git/config.sql", ".ork/x.sql", "sql/__pycache__/x.sql",
-    ):  # fmt: skip
+        "a.sql",
+        "sql/b.sql",
+        "sql/c.sql",
+        "sql/deep/d.sql",
+        "sql/deep/e.txt",
+        "sql/.dot",
+        ".hidden/x",
+        ".git/config.sql",
+        ".ork/x.sql",
+        "sql/__pycache__/x.sql",
+    ):
         write(root, path)
     assert included(root, pattern) == expected
 
@@ -402,8 +431,10 @@ def test_a_pattern_meets_links_and_pipes(root: Path) -> None:
     assert included(root, "d/**") == ["d/a", "d/link"]
     os.mkfifo(root / "d/pipe")
     head = "include: ['d/**']\n"
-    assert "pipe is not a regular file" in problem(root, "executor: shell, command: x",
-                                                   head=head).message  # fmt: skip
+    assert (
+        "pipe is not a regular file"
+        in problem(root, "executor: shell, command: x", head=head).message
+    )
     (root / "d/pipe").unlink()
     (root / "d/out").symlink_to("/etc/passwd")
     assert "d/out" in problem(root, "executor: shell, command: x", head=head).message

@@ -43,8 +43,10 @@ def test_deploys_are_compared_with_their_settings(etl):
     assert changes(etl, "etl~2", "etl~1") == (["changed extract.timeout"], [], [])
     assert changes(etl, "etl~1", "etl") == ([], ["changed schedule"], ["changed run.sh"])
     assert changes(etl, "etl~2", "etl") == (
-        ["changed extract.timeout"], ["changed schedule"], ["changed run.sh"],
-    )  # fmt: skip
+        ["changed extract.timeout"],
+        ["changed schedule"],
+        ["changed run.sh"],
+    )
 
 
 def test_a_revision_does_not_differ_from_itself(etl):

@@ -139,8 +139,12 @@ def test_what_comes_from_outside_is_said_to(flow):
 def test_renamed_added_and_removed_tasks(flow):
     run(flow)
     edit(flow, "etl.yaml", "  load:\n", "  store:\n")
-    edit(flow, "etl.yaml", "depends_on: [load]}", "depends_on: [store]}\n  more: "
-         "{executor: process, command: 'false'}")  # fmt: skip
+    edit(
+        flow,
+        "etl.yaml",
+        "depends_on: [load]}",
+        "depends_on: [store]}\n  more: {executor: process, command: 'false'}",
+    )
     run(flow)
     found = compared(flow, "etl#1", "etl#2")
     assert kinds(found) == {"more": ("added",)}
@@ -221,10 +225,12 @@ def test_what_is_around_two_runs(flow):
             runs.append(replace(first, environment=tx.add_value(one)))
     changes = environment_changes(flow, *runs)
     assert [(c.path, c.old, c.new) for c in changes] == [
-        ("distributions.new", None, "1"), ("distributions.numpy", "1.0", "2.0"),
-        ("distributions.old", "1", None), ("distributions.twice", "1, 2", "2"),
+        ("distributions.new", None, "1"),
+        ("distributions.numpy", "1.0", "2.0"),
+        ("distributions.old", "1", None),
+        ("distributions.twice", "1, 2", "2"),
         ("python", "3.99.1", "4.0.0"),
-    ]  # fmt: skip
+    ]
     nothing = replace(first, environment=None, host="elsewhere")
     assert [c.path for c in environment_changes(flow, runs[0], nothing)] == ["host"]
 
@@ -234,8 +240,9 @@ def test_values_are_read_only_where_they_differ(flow, monkeypatch):
     run(flow)
     read = []
     original = type(flow).value
-    monkeypatch.setattr(type(flow), "value", lambda self, oid: read.append(oid)
-                        or original(self, oid))  # fmt: skip
+    monkeypatch.setattr(
+        type(flow), "value", lambda self, oid: read.append(oid) or original(self, oid)
+    )
     compared(flow, "etl#1", "etl#2")
     assert len(read) <= 4, "parameters and environments"
 
@@ -322,8 +329,9 @@ def _trees(store):
 
 def test_outputs_that_are_no_objects_are_compared_as_a_whole(flow):
     edit(flow, "extract.sh", '{\\"rows\\": $(cat rows)}', "$(cat rows)")
-    (flow.project / "etl.yaml").write_text(ETL.replace("{ref: tasks.extract.output.rows}",
-                                                       "{const: 1}"))  # fmt: skip
+    (flow.project / "etl.yaml").write_text(
+        ETL.replace("{ref: tasks.extract.output.rows}", "{const: 1}")
+    )
     run(flow)
     (flow.project / "rows").write_text("[1]")
     run(flow)

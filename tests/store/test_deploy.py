@@ -100,9 +100,21 @@ def reordered(text):
         ),
         lambda t: t.replace("file: tasks", "function: main\n    file: tasks"),
     ],
-    ids=["comments", "order", "quoting", "crlf", "markers", "bom", "layout", "alias", "defaults",
-         "path", "type_alias", "function"],
-)  # fmt: skip
+    ids=[
+        "comments",
+        "order",
+        "quoting",
+        "crlf",
+        "markers",
+        "bom",
+        "layout",
+        "alias",
+        "defaults",
+        "path",
+        "type_alias",
+        "function",
+    ],
+)
 def test_what_does_not_change_the_definition_writes_nothing(project, etl, edit):
     before = contents(project)
     text = edit(ETL)
@@ -114,14 +126,18 @@ def test_what_does_not_change_the_definition_writes_nothing(project, etl, edit):
 def test_the_definition_as_json_is_the_same(project, etl):
     before = contents(project)
     document = {
-        "name": "etl", "description": "Fetch, then load", "schedule": "0 2 * * *",
+        "name": "etl",
+        "description": "Fetch, then load",
+        "schedule": "0 2 * * *",
         "tasks": {
             "load": {"command": "./load.sh", "executor": "process", "depends_on": ["extract"]},
             "extract": {
-                "executor": "python", "file": "tasks/etl.py", "output_type": {"rows": "int"},
+                "executor": "python",
+                "file": "tasks/etl.py",
+                "output_type": {"rows": "int"},
             },
         },
-    }  # fmt: skip
+    }
     assert not etl(json.dumps(document), path="etl.json").changed
     assert contents(project) == before
 
@@ -208,8 +224,10 @@ def test_everything_a_deploy_needs_is_in_the_store(project, etl):
 
 
 def large(tasks, changed=-1):
-    rows = [f"  t{n:05d}: {{executor: process, command: echo {n + (n == changed)}}}\n"
-            for n in range(tasks)]  # fmt: skip
+    rows = [
+        f"  t{n:05d}: {{executor: process, command: echo {n + (n == changed)}}}\n"
+        for n in range(tasks)
+    ]
     return "name: large\ntasks:\n" + "".join(rows)
 
 
@@ -309,10 +327,13 @@ def test_what_is_no_workflow_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "folder.yaml").mkdir()
     for path, error in (
-        (tmp_path / "pipe.yaml", InvalidInput), (tmp_path / "folder.yaml", InvalidInput),
-        (tmp_path / "none.yaml", NotFound), (Path("/dev/null"), InvalidInput),
-        (tmp_path / ("x" * 300), InvalidInput), (Path("a\0b"), InvalidInput),
-    ):  # fmt: skip
+        (tmp_path / "pipe.yaml", InvalidInput),
+        (tmp_path / "folder.yaml", InvalidInput),
+        (tmp_path / "none.yaml", NotFound),
+        (Path("/dev/null"), InvalidInput),
+        (tmp_path / ("x" * 300), InvalidInput),
+        (Path("a\0b"), InvalidInput),
+    ):
         with pytest.raises(error):
             read_text(path)
 

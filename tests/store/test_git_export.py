@@ -37,8 +37,7 @@ def out(tmp_path):
 
 
 def git(folder, *words, feed=None):
-    done = subprocess.run(["git", *words], cwd=folder, env=ENVIRON, input=feed,
-                          capture_output=True)  # fmt: skip
+    done = subprocess.run(["git", *words], cwd=folder, env=ENVIRON, input=feed, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
@@ -51,8 +50,11 @@ def tag(store, label, back=0):
 
 def state(folder):
     """Return all refs and all files of a repository."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
-             if path.is_file() and ".git" not in path.parts}  # fmt: skip
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".git" not in path.parts
+    }
     return git(folder, "for-each-ref"), git(folder, "symbolic-ref", "HEAD"), files
 
 
@@ -64,8 +66,9 @@ def test_each_deploy_is_a_commit_with_its_files(three, out):
         for noon, subject in ((1793541600, "More"), (1793538000, "Daily"), (1793534400, "First"))
     ]
     assert git(out, "ls-tree", "-r", "--format=%(objectmode) %(path)", "HEAD").splitlines() == [
-        "100644 flows/etl.yaml", "100755 flows/run.sh"
-    ]  # fmt: skip
+        "100644 flows/etl.yaml",
+        "100755 flows/run.sh",
+    ]
     assert git(out, "show", "HEAD~2:flows/run.sh") == "#!/bin/sh\n"
     assert git(out, "status", "--porcelain") == ""
     assert git(out, "rev-parse", "HEAD").strip() == done.commit
@@ -77,9 +80,12 @@ def test_trailers_name_what_ork_knows(three, out):
     newest = next(history(three, "etl"))
     found = git(out, "log", "-1", "--format=%(trailers:only,unfold)").split("\n")
     assert [line for line in found if line] == [
-        f"Ork-Snapshot: {newest[1].snapshot}", f"Ork-Deploy: {newest[0]}", "Ork-Workflow: etl",
-        "Ork-File: flows/etl.yaml", "Ork-Action: deploy",
-    ]  # fmt: skip
+        f"Ork-Snapshot: {newest[1].snapshot}",
+        f"Ork-Deploy: {newest[0]}",
+        "Ork-Workflow: etl",
+        "Ork-File: flows/etl.yaml",
+        "Ork-Action: deploy",
+    ]
 
 
 def test_the_same_history_gives_the_same_commits_everywhere(three, out, tmp_path):
@@ -97,8 +103,10 @@ def test_the_environment_and_the_configuration_of_git_do_not_count(
 ):
     expected = export_git(three, out, "etl").commit
     config = tmp_path / "config"
-    config.write_text("[init]\n templateDir = /\n defaultBranch = x\n[commit]\n gpgSign = true\n"
-                      "[core]\n autocrlf = true\n[user]\n name = Eve\n")  # fmt: skip
+    config.write_text(
+        "[init]\n templateDir = /\n defaultBranch = x\n[commit]\n gpgSign = true\n"
+        "[core]\n autocrlf = true\n[user]\n name = Eve\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, str(tmp_path / "nowhere"))
@@ -205,8 +213,18 @@ def test_commits_of_others_are_never_overwritten(three, keep, out):
 
 def test_a_history_that_was_amended_is_refused(three, keep, out):
     export_git(three, out, "etl")
-    git(out, "-c", "user.name=G", "-c", "user.email=g@x", "commit", "-q", "--amend", "--no-edit",
-        "--reset-author")  # fmt: skip
+    git(
+        out,
+        "-c",
+        "user.name=G",
+        "-c",
+        "user.email=g@x",
+        "commit",
+        "-q",
+        "--amend",
+        "--no-edit",
+        "--reset-author",
+    )
     before = state(out)
     with pytest.raises(InvalidInput, match="not in the history of etl as it is now"):
         export_git(three, out, "etl", update=True)
@@ -267,9 +285,18 @@ def test_a_hostile_repository_runs_nothing_and_writes_nowhere_else(three, keep, 
     trap.chmod(0o755)
     outside = tmp_path / "outside"
     outside.mkdir()
-    for key in ("core.fsmonitor", "core.pager", "core.sshCommand", "diff.external",
-                "filter.trap.clean", "filter.trap.smudge", "filter.trap.process",
-                "gpg.program", "diff.trap.textconv", "core.alternateRefsCommand"):  # fmt: skip
+    for key in (
+        "core.fsmonitor",
+        "core.pager",
+        "core.sshCommand",
+        "diff.external",
+        "filter.trap.clean",
+        "filter.trap.smudge",
+        "filter.trap.process",
+        "gpg.program",
+        "diff.trap.textconv",
+        "core.alternateRefsCommand",
+    ):
         git(out, "config", key, str(trap))
     git(out, "config", "filter.trap.required", "true")
     git(out, "config", "core.hooksPath", str(tmp_path / "hooks"))
@@ -369,9 +396,17 @@ def put(store, files, path="etl.yaml", time=NOON, **fields):
         text = tx.add(Blob(FLOW.encode()))
         old = store.ref("workflows/etl")
         values = {"author": "Ada", "message": "First", **fields}
-        new = tx.add(Deploy(workflow="etl", snapshot=built.oid, parents=(old,) if old else (),
-                            time=time, settings={}, source={"path": path, "blob": text},
-                            **values))  # fmt: skip
+        new = tx.add(
+            Deploy(
+                workflow="etl",
+                snapshot=built.oid,
+                parents=(old,) if old else (),
+                time=time,
+                settings={},
+                source={"path": path, "blob": text},
+                **values,
+            )
+        )
         tx.move("workflows/etl", old=old, new=new)
 
 
@@ -408,12 +443,14 @@ def test_a_file_that_becomes_a_folder_and_a_workflow_that_moves(project, out):
     put(project, {"a/x": b"1", "etl.yaml": b"own"}, path="flows/etl.yaml")
     put(project, {"a/x": b"1"}, path="flows/etl.yaml")
     export_git(project, out, "etl")
-    listed = [git(out, "ls-tree", "-r", "--name-only", f"HEAD~{back}").split()
-              for back in (4, 3, 2, 1, 0)]  # fmt: skip
+    listed = [
+        git(out, "ls-tree", "-r", "--name-only", f"HEAD~{back}").split() for back in (4, 3, 2, 1, 0)
+    ]
     assert listed == [
-        ["a", "b/c", "etl.yaml"], ["a/x", "b", "etl.yaml"],
+        ["a", "b/c", "etl.yaml"],
+        ["a/x", "b", "etl.yaml"],
         *[["flows/a/x", "flows/etl.yaml"]] * 3,
-    ]  # fmt: skip
+    ]
 
 
 def test_hostile_authors_messages_and_times(project, out):
@@ -422,8 +459,9 @@ def test_hostile_authors_messages_and_times(project, out):
     put(project, {}, author="a" * 10_000, time=datetime(9999, 12, 31, tzinfo=UTC))
     export_git(project, out, "etl")
     assert git(out, "log", "--format=%cn|%at").splitlines()[1:] == [
-        "unknown|0", "Eve committer Evil  e@x  1 +0000 x|1793534400"
-    ]  # fmt: skip
+        "unknown|0",
+        "Eve committer Evil  e@x  1 +0000 x|1793534400",
+    ]
     git(out, "fsck", "--strict")
 
 

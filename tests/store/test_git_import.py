@@ -75,19 +75,30 @@ def test_each_commit_that_changes_the_definition_is_a_deploy(target, repo):
 
 
 def test_what_is_imported_is_what_a_deploy_of_the_checkout_gives(target, repo):
-    repo.commit("First", {
-        "flows/etl.yaml": PY + "include: ['sql/**']\n", "flows/tasks/a.py": "import lib.b\n",
-        "flows/lib/__init__.py": "", "flows/lib/b.py": "from . import c\nimport os, gone\n",
-        "flows/lib/c.py": "", "flows/lib/unused.py": "", "flows/sql/x/q.sql": "select",
-        "flows/run.sh": "",
-    })  # fmt: skip
+    repo.commit(
+        "First",
+        {
+            "flows/etl.yaml": PY + "include: ['sql/**']\n",
+            "flows/tasks/a.py": "import lib.b\n",
+            "flows/lib/__init__.py": "",
+            "flows/lib/b.py": "from . import c\nimport os, gone\n",
+            "flows/lib/c.py": "",
+            "flows/lib/unused.py": "",
+            "flows/sql/x/q.sql": "select",
+            "flows/run.sh": "",
+        },
+    )
     load(target, repo, "flows/etl.yaml")
     other = Store(Memory())
     done = deploy(other, repo.folder / "flows/etl.yaml", stamp=stamp())
     assert deploys(target)[0].snapshot == done.snapshot
     assert files(target, deploys(target)[0]) == [
-        "lib/__init__.py", "lib/b.py", "lib/c.py", "sql/x/q.sql", "tasks/a.py"
-    ]  # fmt: skip
+        "lib/__init__.py",
+        "lib/b.py",
+        "lib/c.py",
+        "sql/x/q.sql",
+        "tasks/a.py",
+    ]
 
 
 def test_a_file_that_was_looked_for_and_comes_later_matters(target, repo):
@@ -98,8 +109,11 @@ def test_a_file_that_was_looked_for_and_comes_later_matters(target, repo):
     repo.commit("Away")
     load(target, repo)
     assert [(one.message, len(files(target, one))) for one in deploys(target)] == [
-        ("First", 1), ("A package", 2), ("In front of it", 3), ("Away", 2)
-    ]  # fmt: skip
+        ("First", 1),
+        ("A package", 2),
+        ("In front of it", 3),
+        ("Away", 2),
+    ]
 
 
 def test_an_include_that_matches_later_matters(target, repo):
@@ -134,9 +148,11 @@ def test_renames_of_the_file_are_followed(target, repo):
     repo.commit("More", {"workflows/run.sh": "x"})
     load(target, repo, "workflows/pipeline.yaml")
     assert [(one.message, one.source["path"]) for one in deploys(target)] == [
-        ("First", "etl.yaml"), ("More", "etl.yaml"), ("Move", "flows/pipeline.yaml"),
+        ("First", "etl.yaml"),
+        ("More", "etl.yaml"),
+        ("Move", "flows/pipeline.yaml"),
         ("More", "workflows/pipeline.yaml"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_file_that_went_and_came_back_goes_on(target, repo):
@@ -158,8 +174,9 @@ def test_invalid_versions_are_skipped_and_told(target, repo):
     done = load(target, repo)
     assert [one.message for one in deploys(target)] == ["First", "Good"]
     assert [(one.commit, one.path, len(one.problems)) for one in done.skipped] == [
-        (bad, "etl.yaml", 2), (lost, "etl.yaml", 1)
-    ]  # fmt: skip
+        (bad, "etl.yaml", 2),
+        (lost, "etl.yaml", 1),
+    ]
     assert done.skipped[0].reason.endswith("(and 1 more)")
     assert "no such file: tasks/a.py" in done.skipped[1].reason
 
@@ -173,8 +190,9 @@ def test_secrets_are_skipped_unless_allowed(target, repo):
     assert [one.message for one in deploys(target)] == ["First", "Daily"]
     assert TOKEN not in str(done)
     assert [one.reason[:30] for one in done.skipped] == [
-        "run.sh, line 1: this looks lik", "its message has what looks lik",
-    ]  # fmt: skip
+        "run.sh, line 1: this looks lik",
+        "its message has what looks lik",
+    ]
     other = Store(Memory())
     load(other, repo, allow_secret=True)
     assert len(deploys(other)) == 4
@@ -245,8 +263,9 @@ def test_an_import_is_one_operation_with_all_workflows(target, repo):
     operation = target.get(Operation, target.ref("ops"))
     assert operation.parent is None
     assert [(ref, old) for ref, old, _ in operation.moves] == [
-        ("workflows/b", None), ("workflows/etl", None)
-    ]  # fmt: skip
+        ("workflows/b", None),
+        ("workflows/etl", None),
+    ]
 
 
 def test_a_lost_race_writes_nothing(target, repo, monkeypatch):
@@ -269,10 +288,17 @@ def test_a_lost_race_writes_nothing(target, repo, monkeypatch):
 
 
 def test_a_pattern_means_several_workflows(target, repo):
-    repo.commit("First", {
-        "flows/a.yaml": FLOW.replace("etl", "a"), "flows/sub/b.yaml": FLOW.replace("etl", "b"),
-        "flows/run.sh": "", "flows/sub/run.sh": "", "other.yaml": "x", "flows/c.yml": "x",
-    })  # fmt: skip
+    repo.commit(
+        "First",
+        {
+            "flows/a.yaml": FLOW.replace("etl", "a"),
+            "flows/sub/b.yaml": FLOW.replace("etl", "b"),
+            "flows/run.sh": "",
+            "flows/sub/run.sh": "",
+            "other.yaml": "x",
+            "flows/c.yml": "x",
+        },
+    )
     assert [one.workflow for one in load(target, repo, "flows/*.yaml").workflows] == ["a"]
     assert [one.workflow for one in load(target, repo, "flows/**/*.yaml").workflows] == ["b"]
     with pytest.raises(NotFound, match="matches"):
@@ -421,10 +447,24 @@ def test_nothing_of_a_hostile_repository_is_run(target, repo, tmp_path):
     trap = tmp_path / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
     trap.chmod(0o755)
-    for key in ("core.fsmonitor", "core.pager", "core.editor", "core.sshCommand", "diff.external",
-                "filter.x.clean", "filter.x.smudge", "filter.x.process", "diff.x.textconv",
-                "diff.x.command", "gpg.program", "credential.helper", "core.gitProxy",
-                "core.alternateRefsCommand", "alias.rev-list", "alias.cat-file"):  # fmt: skip
+    for key in (
+        "core.fsmonitor",
+        "core.pager",
+        "core.editor",
+        "core.sshCommand",
+        "diff.external",
+        "filter.x.clean",
+        "filter.x.smudge",
+        "filter.x.process",
+        "diff.x.textconv",
+        "diff.x.command",
+        "gpg.program",
+        "credential.helper",
+        "core.gitProxy",
+        "core.alternateRefsCommand",
+        "alias.rev-list",
+        "alias.cat-file",
+    ):
         repo("config", key, str(trap))
     repo("config", "log.showSignature", "true")
     repo("config", "core.hooksPath", str(tmp_path))
@@ -450,8 +490,10 @@ def test_nothing_of_a_hostile_repository_is_run(target, repo, tmp_path):
 def test_a_configuration_of_the_user_does_not_count(target, repo, tmp_path, monkeypatch):
     repo.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     config = tmp_path / "config"
-    config.write_text("[diff]\n renames = false\n noprefix = true\n[log]\n showSignature = true\n"
-                      "[core]\n quotePath = false\n abbrev = 4\n")  # fmt: skip
+    config.write_text(
+        "[diff]\n renames = false\n noprefix = true\n[log]\n showSignature = true\n"
+        "[core]\n quotePath = false\n abbrev = 4\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     assert len(load(target, repo).workflows) == 1
@@ -479,10 +521,17 @@ def test_names_that_mean_something_else_are_not_there(target, repo, tmp_path):
     code, text = blob(repo, b"x"), blob(repo, text.encode())
     inner = tree(repo, (b"100644", b"x", code))
     root = tree(
-        repo, (b"100644", b"\xff\xfe", code), (b"100644", b"..", code), (b"40000", b".GIT", inner),
-        (b"40000", b"..", inner), (b"100644", b"a/../b", code), (b"100644", b"a\nb", code),
-        (b"100644", b"RUN.SH", code), (b"100644", b"etl.yaml", text), (b"100755", b"run.sh", code),
-    )  # fmt: skip
+        repo,
+        (b"100644", b"\xff\xfe", code),
+        (b"100644", b"..", code),
+        (b"40000", b".GIT", inner),
+        (b"40000", b"..", inner),
+        (b"100644", b"a/../b", code),
+        (b"100644", b"a\nb", code),
+        (b"100644", b"RUN.SH", code),
+        (b"100644", b"etl.yaml", text),
+        (b"100755", b"run.sh", code),
+    )
     commit_of(repo, root)
     load(target, repo)
     assert files(target, deploys(target)[0]) == ["RUN.SH", "a\nb", "etl.yaml", "run.sh"]
@@ -564,13 +613,21 @@ def test_files_beyond_the_limits_are_told(target, repo):
         (b"\n", "unknown", 1970, "Import of etl.yaml"),
         (b"author A <a@b> -100000000 +0000\n\nBefore\n", "A <a@b>", 1966, "Before"),
         (b"author A <a@b> 99999999999999999 +0000\n\nLate\n", "A <a@b>", 1970, "Late"),
-        (b"author nonsense\ncommitter A <a@b> 5 +0000\n\n\xff\x00x\n", "unknown", 1970,
-         "\ufffd\0x"),
-        (b"author J\xf6rg <j@x> 5 +0000\nencoding latin1\n\ncaf\xe9\n", "J\xf6rg <j@x>", 1970,
-         "caf\xe9"),
+        (
+            b"author nonsense\ncommitter A <a@b> 5 +0000\n\n\xff\x00x\n",
+            "unknown",
+            1970,
+            "\ufffd\0x",
+        ),
+        (
+            b"author J\xf6rg <j@x> 5 +0000\nencoding latin1\n\ncaf\xe9\n",
+            "J\xf6rg <j@x>",
+            1970,
+            "caf\xe9",
+        ),
         (b"author A <a@b> 5 +0000\n\n\n\n \n", "A <a@b>", 1970, "Import of etl.yaml"),
     ],
-)  # fmt: skip
+)
 def test_commits_that_say_odd_things(target, repo, more, author, year, message):
     root = tree(repo, (b"100644", b"etl.yaml", blob(repo, FLOW.encode())))
     commit_of(repo, root, more)
@@ -590,25 +647,31 @@ def test_a_commit_without_a_message_is_told_by_its_difference(target, repo):
 # -- there and back
 
 STEPS = st.lists(
-    st.fixed_dictionaries({
-        "command": st.sampled_from(["./run.sh", "./run.sh lib/a.py", "true"]),
-        "schedule": st.sampled_from(["", "@daily", "0 2 * * *"]),
-        "code": st.sampled_from(["#!/bin/sh\n", "x", "", "a\r\nb"]),
-        "mode": st.sampled_from([0o644, 0o755]),
-        "folder": st.sampled_from(["", "", "", "flows", "a/b"]),
-        "include": st.booleans(),
-        "message": st.sampled_from(["Fix", "Fix\n\nWhy\n", "\n x", "a\n\nOrk-Deploy: b\n", "\r"]),
-        "author": st.sampled_from(
-            ["Ada <a@b>", "Ada", "a@b", "<>", "A\nB <c", "\u65e5 <\u672c>"]
-        ),
-        "microseconds": st.integers(-10**16, 10**16),
-    }),
-    min_size=1, max_size=6,
-)  # fmt: skip
+    st.fixed_dictionaries(
+        {
+            "command": st.sampled_from(["./run.sh", "./run.sh lib/a.py", "true"]),
+            "schedule": st.sampled_from(["", "@daily", "0 2 * * *"]),
+            "code": st.sampled_from(["#!/bin/sh\n", "x", "", "a\r\nb"]),
+            "mode": st.sampled_from([0o644, 0o755]),
+            "folder": st.sampled_from(["", "", "", "flows", "a/b"]),
+            "include": st.booleans(),
+            "message": st.sampled_from(
+                ["Fix", "Fix\n\nWhy\n", "\n x", "a\n\nOrk-Deploy: b\n", "\r"]
+            ),
+            "author": st.sampled_from(
+                ["Ada <a@b>", "Ada", "a@b", "<>", "A\nB <c", "\u65e5 <\u672c>"]
+            ),
+            "microseconds": st.integers(-(10**16), 10**16),
+        }
+    ),
+    min_size=1,
+    max_size=6,
+)
 
 
-@settings(deadline=None, max_examples=15,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=STEPS)
 @pytest.mark.slow
 def test_a_history_comes_back_as_it_was(steps, tmp_path_factory, monkeypatch):
@@ -628,8 +691,12 @@ def test_a_history_comes_back_as_it_was(steps, tmp_path_factory, monkeypatch):
         text += "include: ['**/*.py', etl.yaml]\n" if step["include"] else ""
         (place / "etl.yaml").write_text(text)
         time = NOON + timedelta(microseconds=step["microseconds"])
-        deploy(store, place / "etl.yaml", message=step["message"],
-               stamp=Stamp(time=time, author=step["author"]))  # fmt: skip
+        deploy(
+            store,
+            place / "etl.yaml",
+            message=step["message"],
+            stamp=Stamp(time=time, author=step["author"]),
+        )
     out = folder / "exported"
     first = export_git(store, out, "etl")
     newest = place_of(str(deploys(store)[-1].source["path"]))
@@ -642,5 +709,6 @@ def test_a_history_comes_back_as_it_was(steps, tmp_path_factory, monkeypatch):
     assert [d.source for d in deploys(back)] == [d.source for d in deploys(store)]
     assert export_git(store, folder / "again", "etl").commit == first.commit
     assert import_git(store, out, newest, stamp=stamp()).workflows == ()
-    subprocess.run(["git", "fsck", "--strict"], cwd=out, env=ENVIRON, check=True,
-                   capture_output=True)  # fmt: skip
+    subprocess.run(
+        ["git", "fsck", "--strict"], cwd=out, env=ENVIRON, check=True, capture_output=True
+    )

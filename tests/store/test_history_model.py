@@ -188,9 +188,15 @@ class Machine(RuleBasedStateMachine):
     @rule(name=name_of_a_workflow)
     def roll_back(self, name: str) -> None:
         head = self.head(name)
-        target = next((oid for oid in self.line(head)
-                       if self.deploys[oid].content != self.deploys[head].content
-                       and self.deploys[oid].runs["success"]), None)  # fmt: skip
+        target = next(
+            (
+                oid
+                for oid in self.line(head)
+                if self.deploys[oid].content != self.deploys[head].content
+                and self.deploys[oid].runs["success"]
+            ),
+            None,
+        )
         if head is None or target is None:
             with pytest.raises(NotFound):
                 rollback(self.store, name, stamp=self.stamp(), now=NOW)
@@ -270,8 +276,11 @@ class Machine(RuleBasedStateMachine):
             one, text = self.ops[-1], None
         assert (self.refs == before) == twice
 
-    @rule(name=name_of_a_workflow, which=any_of,
-          state=st.sampled_from(["success", "success", "failed", "cancelled"]))  # fmt: skip
+    @rule(
+        name=name_of_a_workflow,
+        which=any_of,
+        state=st.sampled_from(["success", "success", "failed", "cancelled"]),
+    )
     def run(self, name: str, which: int, state: str) -> None:
         known = self.of(name)
         if not known:
@@ -279,9 +288,18 @@ class Machine(RuleBasedStateMachine):
         oid = known[which % len(known)]
         snapshot = self.store.get(Deploy, oid).snapshot
         pin = Run(
-            id="later", workflow=name, number=1, snapshot=snapshot, deploy=oid, state="running",
-            trigger="run", author=ADA, host="lab", environment=None, created=self.time,
-        )  # fmt: skip
+            id="later",
+            workflow=name,
+            number=1,
+            snapshot=snapshot,
+            deploy=oid,
+            state="running",
+            trigger="run",
+            author=ADA,
+            host="lab",
+            environment=None,
+            created=self.time,
+        )
         begun = record.begin(self.store, pin, {}, random=f"{self.count:06x}")
         assert begun.run.number == len(self.runs[name]) + 1
         self.end(begun, state)
@@ -339,9 +357,10 @@ class Machine(RuleBasedStateMachine):
         heads = [ref.partition("/")[2] for ref in sorted(self.refs) if ref.startswith("work")]
         assert workflows(self.store) == heads
         assert [(one.workflow, one.label, one.oid) for one in tags(self.store)] == [
-            (*ref.split("/")[1:], oid) for ref, oid in sorted(self.refs.items())
+            (*ref.split("/")[1:], oid)
+            for ref, oid in sorted(self.refs.items())
             if ref.startswith("tags/")
-        ]  # fmt: skip
+        ]
         assert [oid for oid, _ in operations(self.store)] == [one.oid for one in self.ops[::-1]]
         now = contents(self.store)[0]
         assert self.seen.items() <= now.items()
@@ -371,8 +390,11 @@ class Machine(RuleBasedStateMachine):
         return runs(self.store, name) if self.runs[name] else ()
 
     def labels(self, oid: Oid) -> tuple[str, ...]:
-        return tuple(ref.split("/")[2] for ref, target in sorted(self.refs.items())
-                     if target == oid and ref.startswith("tags/"))  # fmt: skip
+        return tuple(
+            ref.split("/")[2]
+            for ref, target in sorted(self.refs.items())
+            if target == oid and ref.startswith("tags/")
+        )
 
     @invariant()
     def revisions_mean_what_the_model_says(self) -> None:
@@ -384,8 +406,9 @@ class Machine(RuleBasedStateMachine):
             for moment in {one.time + timedelta(seconds=s) for one in self.ops for s in (-1, 0)}:
                 oid = next((oid for time, oid in live if time <= moment), None)
                 expected[f"{name}@{{{moment.isoformat()}}}"] = oid
-            expected |= {f"{name}@{label}": self.refs.get(f"tags/{name}/{label}")
-                         for label in LABELS}  # fmt: skip
+            expected |= {
+                f"{name}@{label}": self.refs.get(f"tags/{name}/{label}") for label in LABELS
+            }
             expected |= {f"{name}#{n}": oid for n, (oid, _) in enumerate(self.runs[name], 1)}
             for text, oid in expected.items():
                 assert self.meaning(self.store, text) == oid, text
@@ -421,7 +444,12 @@ def heads_and_tags(store: Store) -> dict[str, Oid]:
 
 @pytest.mark.slow
 def test_whatever_users_do_the_store_is_where_the_model_is():
-    run_state_machine_as_test(Machine, settings=settings(
-        deadline=None, max_examples=60, stateful_step_count=40,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    ))  # fmt: skip
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            deadline=None,
+            max_examples=60,
+            stateful_step_count=40,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

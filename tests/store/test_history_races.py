@@ -36,12 +36,17 @@ def racing(folder, *acts):
     """Start a process for each act; yield a function that gives each a line and returns answers."""
     children = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.store.racers", folder, act, f"who{n}"], cwd=ROOT,
-            env={**ENVIRON, "PYTHONPATH": str(ROOT)}, text=True, bufsize=1,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-m", "tests.store.racers", folder, act, f"who{n}"],
+            cwd=ROOT,
+            env={**ENVIRON, "PYTHONPATH": str(ROOT)},
+            text=True,
+            bufsize=1,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for n, act in enumerate(acts)
-    ]  # fmt: skip
+    ]
 
     def race(*words):
         for child, word in zip(children, words, strict=True):

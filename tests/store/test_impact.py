@@ -88,8 +88,10 @@ def names(parts: Sequence[object]) -> list[str]:
 def test_code_that_a_task_imports_affects_it_and_what_comes_after(world: World) -> None:
     world.write("helper.py", "x = 2\n")
     assert world.impact() == {
-        "extract": "code helper.py", "clean": "upstream extract", "load": "upstream clean",
-    }  # fmt: skip
+        "extract": "code helper.py",
+        "clean": "upstream extract",
+        "load": "upstream clean",
+    }
 
 
 def test_code_that_two_tasks_import_affects_both(world: World) -> None:
@@ -166,8 +168,10 @@ def test_only_what_is_stored_counts_not_the_disk(world: World) -> None:
 def test_every_file_that_was_captured_for_a_task_is_reached_by_one(world: World) -> None:
     store = world.store
     snapshot = store.get(Snapshot, resolve(store, "etl^{snapshot}", now=NOON).oid)
-    tasks = {name: store.get(Task, oid)  # type: ignore[arg-type]
-             for name, oid in tree.entries(store.tree, snapshot.tasks).items()}  # fmt: skip
+    tasks = {
+        name: store.get(Task, oid)  # type: ignore[arg-type]
+        for name, oid in tree.entries(store.tree, snapshot.tasks).items()
+    }
     found = reach_of_both(store, snapshot, snapshot, tasks=tasks, wanted=FILES)
     assert set().union(*found.values()) == FILES.keys() - {"sql/a.sql"}
 
@@ -184,10 +188,12 @@ def test_a_task_comes_with_its_edges_parameters_and_code(world: World) -> None:
     world.write("helper.py", "x = 2\n")
     world.write("load.sh", "echo more\n")
     comparison = world.changed(
-        ("@daily", "@hourly"), ("2026-01-01", "2026-01-02"), ("default: 3", "default: 4"),
+        ("@daily", "@hourly"),
+        ("2026-01-01", "2026-01-02"),
+        ("default: 3", "default: 4"),
         ('command: "true"', 'command: "true", depends_on: [extract]'),
         ("file: tasks/etl.py", "file: tasks/etl.py\n    timeout: 9"),
-    )  # fmt: skip
+    )
     found = narrow(world.store, comparison, ["extract"]).diff
     assert names(found.tasks) == ["extract"]
     assert [(edge.upstream, edge.downstream) for edge in found.edges] == [("extract", "audit")]

@@ -29,15 +29,37 @@ from tests.store.histories import History
 from tests.store.test_blame_model import renamed
 
 ENTRIES = ("t1.py", "t2.py", "pkg/t3.py", "lib/sub/t4.py")
-MODULES = ("m.py", "n.py", "pkg/__init__.py", "pkg/m.py", "pkg/n.py", "lib/__init__.py", "lib/m.py",
-           "lib/sub/__init__.py", "lib/sub/m.py", "lib/sub/n.py", "lib.py", "m/__init__.py",
-           "n/deep.py")  # fmt: skip
+MODULES = (
+    "m.py",
+    "n.py",
+    "pkg/__init__.py",
+    "pkg/m.py",
+    "pkg/n.py",
+    "lib/__init__.py",
+    "lib/m.py",
+    "lib/sub/__init__.py",
+    "lib/sub/m.py",
+    "lib/sub/n.py",
+    "lib.py",
+    "m/__init__.py",
+    "n/deep.py",
+)
 SCRIPTS = ("run.sh", "lib/run.sh")
 IMPORTS = (
-    "import m", "import n", "import pkg", "import pkg.m", "import lib.m", "import lib.sub.n",
-    "from lib import m", "from lib.sub import m, n", "from pkg import *", "import sub.m",
-    "from lib.sub import *", "import n.deep", "__import__('lib.sub.m')",
-)  # fmt: skip
+    "import m",
+    "import n",
+    "import pkg",
+    "import pkg.m",
+    "import lib.m",
+    "import lib.sub.n",
+    "from lib import m",
+    "from lib.sub import m, n",
+    "from pkg import *",
+    "import sub.m",
+    "from lib.sub import *",
+    "import n.deep",
+    "__import__('lib.sub.m')",
+)
 RELATIVE = ("from . import m", "from .sub import n", "from .. import m", "from .m import V")
 TASKS = ("a", "b", "c", "d", "e")
 
@@ -101,10 +123,16 @@ class Code:
         exports = "__all__ = ['m', 'n']\n" if path.endswith("__init__.py") and number % 2 else ""
         statements = "".join(f"    {words}\n" for words in imports if "*" not in words)
         # `from a import *` is allowed at the top only; where it is executed, it is in `exec`.
-        stars = "".join(f"try:\n    {words}\nexcept {ERRORS}:\n    pass\n"
-                        for words in imports if "*" in words)  # fmt: skip
-        return exports + stars + MODULE.format(number=number, imports=list(imports),
-                                               statements=statements or "    pass\n")  # fmt: skip
+        stars = "".join(
+            f"try:\n    {words}\nexcept {ERRORS}:\n    pass\n" for words in imports if "*" in words
+        )
+        return (
+            exports
+            + stars
+            + MODULE.format(
+                number=number, imports=list(imports), statements=statements or "    pass\n"
+            )
+        )
 
     def values(self):
         """Return what each entry gives when Python executes it."""
@@ -112,8 +140,12 @@ class Code:
             for path, text in self.texts().items():
                 (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
                 (Path(folder) / path).write_text(text)
-            done = subprocess.run([sys.executable, "-I", "-S", "-c", EVALUATE, json.dumps(ENTRIES)],
-                                  cwd=folder, capture_output=True, text=True)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", EVALUATE, json.dumps(ENTRIES)],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+            )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -153,8 +185,13 @@ def task_of(dice, needs):
     if dice.random() < 0.3:
         command = f"sh ./{dice.choice(SCRIPTS)} {dice.randrange(3)}"
         return Task(executor="process", command=command, depends_on=needs, inputs=inputs)
-    return Task(executor="python", file=dice.choice(ENTRIES), depends_on=needs, inputs=inputs,
-                function=dice.choice(["main", "other"]))  # fmt: skip
+    return Task(
+        executor="python",
+        file=dice.choice(ENTRIES),
+        depends_on=needs,
+        inputs=inputs,
+        function=dice.choice(["main", "other"]),
+    )
 
 
 def module(path, dice):
@@ -172,8 +209,18 @@ def changed(tasks, files, params, dice):
     """Return the next definition: one or two edits."""
     tasks, files, params = dict(tasks), dict(files), dict(params)
     for _ in range(dice.randrange(1, 3)):
-        act = dice.choice(["task", "rename", "both", "need", "param", "setting", "add task",
-                           *["file", "add", "remove", "move"] * 4])  # fmt: skip
+        act = dice.choice(
+            [
+                "task",
+                "rename",
+                "both",
+                "need",
+                "param",
+                "setting",
+                "add task",
+                *["file", "add", "remove", "move"] * 4,
+            ]
+        )
         name, free = dice.choice(list(tasks)), [one for one in TASKS if one not in tasks]
         if act in ("task", "both"):
             fresh = task_of(dice, tasks[name].depends_on)
@@ -185,8 +232,11 @@ def changed(tasks, files, params, dice):
         if act == "setting":
             tasks[name] = replace(tasks[name], timeout=dice.randrange(1, 9), env={"E": "1"})
         if act == "param":
-            params[dice.choice("pq")] = {"type": "int", "required": False,
-                                         "default": dice.randrange(9)}  # fmt: skip
+            params[dice.choice("pq")] = {
+                "type": "int",
+                "required": False,
+                "default": dice.randrange(9),
+            }
         if act == "add task" and free:
             tasks[free[0]] = task_of(dice, (name,) if dice.random() < 0.5 else ())
         modules = [path for path in files if path not in ENTRIES]

@@ -18,8 +18,10 @@ NOW = NOON + timedelta(days=10)
 
 
 def version(number, name="etl", schedule="@daily"):
-    return (f"name: {name}\nschedule: '{schedule}'\n"
-            f"tasks: {{a: {{executor: process, command: echo {number}}}}}\n")  # fmt: skip
+    return (
+        f"name: {name}\nschedule: '{schedule}'\n"
+        f"tasks: {{a: {{executor: process, command: echo {number}}}}}\n"
+    )
 
 
 def succeed(store, deploy, state="success"):
@@ -36,11 +38,14 @@ def etl(project, keep):
     succeed(project, deploys[1])
     succeed(project, deploys[2], "failed")
     return SimpleNamespace(
-        store=project, deploys=deploys, keep=keep,
-        back=lambda *words, **options: rollback(project, "etl", *words, stamp=stamp(50), now=NOW,
-                                                **options),
+        store=project,
+        deploys=deploys,
+        keep=keep,
+        back=lambda *words, **options: rollback(
+            project, "etl", *words, stamp=stamp(50), now=NOW, **options
+        ),
         get=lambda oid: project.get(Deploy, oid),
-    )  # fmt: skip
+    )
 
 
 def test_a_rollback_is_a_new_deploy_with_the_old_content(etl):
@@ -60,9 +65,17 @@ def test_a_rollback_is_a_new_deploy_with_the_old_content(etl):
 
 @pytest.mark.parametrize(
     ("revision", "number"),
-    [("etl~1", 3), ("~3", 1), ("^", 3), ("@{3}", 1), ("@v1", 1), ("etl@v1", 1), ("#1", 3),
-     ("@v1^{snapshot}", 1)],
-)  # fmt: skip
+    [
+        ("etl~1", 3),
+        ("~3", 1),
+        ("^", 3),
+        ("@{3}", 1),
+        ("@v1", 1),
+        ("etl@v1", 1),
+        ("#1", 3),
+        ("@v1^{snapshot}", 1),
+    ],
+)
 def test_any_revision_of_the_workflow_can_be_gone_back_to(etl, revision, number, monkeypatch):
     from tests.store.test_resolve import add_run
 
@@ -137,8 +150,11 @@ def test_messages_of_rollbacks(etl):
     long = etl.keep(version(7), message="x" * 500, hours=60)
     etl.keep(version(8), hours=61)
     assert len(etl.back(long.deploy).message) < 120
-    for message, words in (("x" * 70_000, "longer than"), ("\udc80", "UTF-8"),
-                           ("AKIA" + "IOSFODNN7EXAMPLQ", "looks like")):  # fmt: skip
+    for message, words in (
+        ("x" * 70_000, "longer than"),
+        ("\udc80", "UTF-8"),
+        ("AKIA" + "IOSFODNN7EXAMPLQ", "looks like"),
+    ):
         with pytest.raises(InvalidInput, match=words):
             etl.back("etl~5", message=message)
 
@@ -195,8 +211,13 @@ def test_where_a_tag_goes(etl):
     with pytest.raises(InvalidInput, match="is a deploy of other, not of etl"):
         put(etl.store, "etl@g", "other")
     assert [f"{one.workflow}@{one.label}" for one in tags(etl.store)] == [
-        "etl@a", "etl@b", "etl@c", "etl@d", "other@e", "other@f",
-    ]  # fmt: skip
+        "etl@a",
+        "etl@b",
+        "etl@c",
+        "etl@d",
+        "other@e",
+        "other@f",
+    ]
     assert [one.label for one in tags(etl.store, "other")] == ["e", "f"]
 
 

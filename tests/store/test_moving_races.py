@@ -27,11 +27,14 @@ def move_at_once(folder, kind, times):
     children = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.store.movers", folder, kind, f"who{n}", str(times)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for n in range(MOVERS)
-    ]  # fmt: skip
+    ]
     let_go(children)
     told = {
         (f"who{n}", number) for n, child in enumerate(children) for number in rest(child).split()

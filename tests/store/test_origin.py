@@ -102,9 +102,21 @@ def test_a_hostile_repository_runs_nothing(project, keep, git):
     trap = project.project / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {project.project}/sprung\n")
     trap.chmod(0o755)
-    for key in ("core.fsmonitor", "core.pager", "core.editor", "core.sshCommand", "diff.external",
-                "filter.x.clean", "filter.x.smudge", "filter.x.process", "core.gitProxy",
-                "credential.helper", "core.askPass", "gpg.program", "alias.ls-tree"):  # fmt: skip
+    for key in (
+        "core.fsmonitor",
+        "core.pager",
+        "core.editor",
+        "core.sshCommand",
+        "diff.external",
+        "filter.x.clean",
+        "filter.x.smudge",
+        "filter.x.process",
+        "core.gitProxy",
+        "credential.helper",
+        "core.askPass",
+        "gpg.program",
+        "alias.ls-tree",
+    ):
         git("config", key, f"{trap}")
     git("config", "core.hooksPath", str(project.project))
     (project.project / ".gitattributes").write_text("* filter=x\n")

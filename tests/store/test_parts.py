@@ -43,8 +43,11 @@ def renamed(etl):
     etl.deploy({"extract": extract, "b": task("y", "extract")}, {"a.py": LONG + "more\n"})
     moved = replace(extract, file="b.py")
     etl.deploy({"extract": moved, "b": task("y", "extract")}, {"b.py": LONG + "more\n"})
-    etl.deploy({"extract": moved, "b": task("y", "extract")}, {"b.py": LONG + "more\n"},
-               settings={"schedule": "@daily"})  # fmt: skip
+    etl.deploy(
+        {"extract": moved, "b": task("y", "extract")},
+        {"b.py": LONG + "more\n"},
+        settings={"schedule": "@daily"},
+    )
     return etl
 
 
@@ -81,12 +84,16 @@ def test_ranges_limits_and_filters_count_what_is_left(renamed):
 
 def test_a_diff_shows_the_part_only(renamed):
     found = entries(renamed, "etl:extract", follow=True, with_diff=True)
-    shown = [([task.name for task in e.diff.tasks], [file.path for file in e.diff.files])
-             for e in found]  # fmt: skip
+    shown = [
+        ([task.name for task in e.diff.tasks], [file.path for file in e.diff.files]) for e in found
+    ]
     assert shown == [
-        (["extract"], ["b.py"]), ([], ["a.py"]), (["extract"], []), (["fetch"], []),
+        (["extract"], ["b.py"]),
+        ([], ["a.py"]),
+        (["extract"], []),
+        (["fetch"], []),
         (["fetch"], ["a.py"]),
-    ]  # fmt: skip
+    ]
     assert found[2].diff.tasks[0].old_name == "fetch"
     (_, first) = entries(renamed, "etl:b", with_diff=True)
     assert [edge.downstream for edge in first.diff.edges] == ["b"]
@@ -94,8 +101,10 @@ def test_a_diff_shows_the_part_only(renamed):
 
 
 def test_code_that_a_task_names_in_other_ways(etl):
-    tasks = {"m": Task(executor="python", module="pkg.mod", function="main"),
-             "c": task("sh ./run.sh --fast")}  # fmt: skip
+    tasks = {
+        "m": Task(executor="python", module="pkg.mod", function="main"),
+        "c": task("sh ./run.sh --fast"),
+    }
     files = {"pkg/__init__.py": "", "pkg/mod.py": "1", "run.sh": "1", "other.py": "1"}
     etl.deploy(tasks, files)
     etl.deploy(tasks, {**files, "other.py": "2"})

@@ -42,8 +42,12 @@ def looking(folder):
 def start(folder, kind, name, who, times):
     return subprocess.Popen(
         [sys.executable, "-m", "tests.store.deployers", folder, kind, name, who, str(times)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def rest(child):
@@ -120,8 +124,10 @@ def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
     told = {"etl": [], "other": []}
     for round_ in range(3):
         names = ["etl", "etl", "other"]
-        children = [start(folder, "Lmdb", name, f"who{round_}{n}", "forever")
-                    for n, name in enumerate(names)]  # fmt: skip
+        children = [
+            start(folder, "Lmdb", name, f"who{round_}{n}", "forever")
+            for n, name in enumerate(names)
+        ]
         let_go(children)
         for name, child in zip(names, children, strict=True):
             told[name].append(child.stdout.readline().strip())
@@ -153,10 +159,15 @@ def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
         text = f"name: etl{number % 2}\ntasks: {{a: {{executor: process, command: echo {number}}}}}"
         (tmp_path / f"{number}.yaml").write_text(text)
         command = [sys.executable, "-m", "ork", "deploy", f"{number}.yaml", "--json"]
-        children.append(subprocess.Popen(
-            command, cwd=tmp_path, env={**environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        ))  # fmt: skip
+        children.append(
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**environ, "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
     told = {"etl0": set(), "etl1": set()}
     for child in children:
         out, err = child.communicate(timeout=120)

@@ -33,10 +33,18 @@ def add_run(store, number, deploy, *, ended=True):
     snapshot = store.get(Deploy, deploy).snapshot
     tasks = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
     pin = Run(
-        id=f"20261111T00000{number}.000-abcdef", workflow="etl", number=number, deploy=deploy,
-        snapshot=snapshot, state="running", trigger="run", author=ADA, host="lab",
-        environment=None, created=NOON,
-    )  # fmt: skip
+        id=f"20261111T00000{number}.000-abcdef",
+        workflow="etl",
+        number=number,
+        deploy=deploy,
+        snapshot=snapshot,
+        state="running",
+        trigger="run",
+        author=ADA,
+        host="lab",
+        environment=None,
+        created=NOON,
+    )
     with store.transaction() as tx:
         first = newest = tx.add(pin)
         states = {name: tx.add(TaskRun(task=oid, state="success")) for name, oid in tasks.items()}
@@ -62,26 +70,56 @@ def etl(project, keep):
         tx.move("tags/etl/v1", old=None, new=deploys[2])
     runs = [add_run(project, 1, deploys[0]), add_run(project, 2, deploys[3])]
     return SimpleNamespace(
-        store=project, deploys=deploys, runs=runs, folder=project.project,
+        store=project,
+        deploys=deploys,
+        runs=runs,
+        folder=project.project,
         snapshots=[project.get(Deploy, oid).snapshot for oid in deploys],
         resolve=lambda text: resolve(project, text, now=NOW),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("etl", 4), ("@", 4), ("etl~0", 4), ("etl~", 3), ("etl~1", 3), ("etl~3", 1), ("etl^", 3),
-        ("etl^^", 2), ("etl^~2", 1), ("@~1", 3), ("etl@{0}", 4), ("etl@{2}", 2), ("etl@{3}", 1),
-        ("etl@v1", 3), ("etl@v1~1", 2), ("@@v1", 3), ("etl@{0}~1", 3), ("etl^{deploy}", 4),
+        ("etl", 4),
+        ("@", 4),
+        ("etl~0", 4),
+        ("etl~", 3),
+        ("etl~1", 3),
+        ("etl~3", 1),
+        ("etl^", 3),
+        ("etl^^", 2),
+        ("etl^~2", 1),
+        ("@~1", 3),
+        ("etl@{0}", 4),
+        ("etl@{2}", 2),
+        ("etl@{3}", 1),
+        ("etl@v1", 3),
+        ("etl@v1~1", 2),
+        ("@@v1", 3),
+        ("etl@{0}~1", 3),
+        ("etl^{deploy}", 4),
         # The deploys were made on the 2nd to the 5th at noon; it is the 11th.
-        ("etl@{2026-11-02}", 1), ("etl@{2026-11-03}", 2), ("etl@{2026-11-03T11:59}", 1),
-        ("etl@{2026-11-03T12:00:00Z}", 2), ("etl@{2026-11-03 12:00}", 2), ("etl@{yesterday}", 4),
-        ("etl@{7 days ago}", 3), ("etl@{now}", 4), ("etl@{today}", 4), ("@{2026-11-04}", 3),
-        ("etl@{1 week ago}~1", 2), ("etl#1^{deploy}", 1), ("etl#2~1", 3),
-        ("etl#2^{deploy}~1", 3), ("etl^{deploy}^", 3), ("HEAD~1", 3), ("HEAD@{1}", 3),
+        ("etl@{2026-11-02}", 1),
+        ("etl@{2026-11-03}", 2),
+        ("etl@{2026-11-03T11:59}", 1),
+        ("etl@{2026-11-03T12:00:00Z}", 2),
+        ("etl@{2026-11-03 12:00}", 2),
+        ("etl@{yesterday}", 4),
+        ("etl@{7 days ago}", 3),
+        ("etl@{now}", 4),
+        ("etl@{today}", 4),
+        ("@{2026-11-04}", 3),
+        ("etl@{1 week ago}~1", 2),
+        ("etl#1^{deploy}", 1),
+        ("etl#2~1", 3),
+        ("etl#2^{deploy}~1", 3),
+        ("etl^{deploy}^", 3),
+        ("HEAD~1", 3),
+        ("HEAD@{1}", 3),
     ],
-)  # fmt: skip
+)
 def test_revisions_of_deploys(etl, text, number):
     found = etl.resolve(text)
     assert (found.oid, found.kind) == (etl.deploys[number - 1], "deploy")
@@ -168,8 +206,9 @@ def test_a_run_that_ends_while_it_is_looked_at(etl):
     snapshot = etl.store.get(Snapshot, run.snapshot)
     tasks = tree.entries(etl.store.tree, snapshot.tasks)
     with etl.store.transaction() as tx:
-        root, trees = tree.build({n: tx.add(TaskRun(task=t, state="failed"))
-                                  for n, t in tasks.items()})  # fmt: skip
+        root, trees = tree.build(
+            {n: tx.add(TaskRun(task=t, state="failed")) for n, t in tasks.items()}
+        )
         tx.add_all(trees)
         ended = tx.add(replace(run, tasks=root, state="failed"))
         tx.move(f"runs/etl/{run.id}", old=going, new=ended)
@@ -177,8 +216,9 @@ def test_a_run_that_ends_while_it_is_looked_at(etl):
         started = etl.store.ref(f"active/{run.id}/extract")
         tx.move(f"active/{run.id}/extract", old=started, new=None)
     assert {name: t.state for name, t in task_runs(etl.store, run).items()} == {
-        "extract": "failed", "load": "failed"
-    }  # fmt: skip
+        "extract": "failed",
+        "load": "failed",
+    }
     found = etl.resolve(f"{going}:extract")
     assert etl.store.get(TaskRun, found.oid).state == "failed"
 
@@ -248,23 +288,61 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("elt", "no workflow or object named 'elt'"), ("etl~4", "does not reach that far back"),
-        ("etl~9999999", "does not reach that far back"), ("etl@v2", "etl has no tag 'v2'"),
-        ("etl@{4}", "has not moved 4 times"), ("etl#3", "no run etl#3"),
-        ("etl@{2026-11-01}", "not deployed yet"), ("run:2020", "no run has an id"),
-        ("etl:nothing", "has no task or code file 'nothing'"), ("abc", "named 'abc'"),
-        ("0000", "named '0000'"), ("0" * 64, "no object 0000"), ("other#1", "no run other#1"),
-        ("other@v1", "other has no tag"), ("other@{1}", "named 'other'"),
-        ("file:none.yaml", "no file none.yaml"), ("x.yaml", "no file and no workflow"),
-        *((text, "is not a revision") for text in (
-            "", "-x", "~1", "etl~x", "etl^{tree}", "etl^{}", "etl@", "etl#", "etl#x", "etl@{",
-            "etl@{}", "a b", "etl~1@v1", "etl#1#2", "etl^{snapshot}~1", "run:", "run:@", ":load",
-            "etl#1@v1", "run:x@v1", "etl^{deploy}@v1", "etl^{deploy}#1", "~2",
-            "etl@{1}@{1}", "etl#1@{1}", "etl@v1#1",
-            "etl\n", "é", "../etl", "etl@{a}{b}", "etl~12345678",
-        )),
+        ("elt", "no workflow or object named 'elt'"),
+        ("etl~4", "does not reach that far back"),
+        ("etl~9999999", "does not reach that far back"),
+        ("etl@v2", "etl has no tag 'v2'"),
+        ("etl@{4}", "has not moved 4 times"),
+        ("etl#3", "no run etl#3"),
+        ("etl@{2026-11-01}", "not deployed yet"),
+        ("run:2020", "no run has an id"),
+        ("etl:nothing", "has no task or code file 'nothing'"),
+        ("abc", "named 'abc'"),
+        ("0000", "named '0000'"),
+        ("0" * 64, "no object 0000"),
+        ("other#1", "no run other#1"),
+        ("other@v1", "other has no tag"),
+        ("other@{1}", "named 'other'"),
+        ("file:none.yaml", "no file none.yaml"),
+        ("x.yaml", "no file and no workflow"),
+        *(
+            (text, "is not a revision")
+            for text in (
+                "",
+                "-x",
+                "~1",
+                "etl~x",
+                "etl^{tree}",
+                "etl^{}",
+                "etl@",
+                "etl#",
+                "etl#x",
+                "etl@{",
+                "etl@{}",
+                "a b",
+                "etl~1@v1",
+                "etl#1#2",
+                "etl^{snapshot}~1",
+                "run:",
+                "run:@",
+                ":load",
+                "etl#1@v1",
+                "run:x@v1",
+                "etl^{deploy}@v1",
+                "etl^{deploy}#1",
+                "~2",
+                "etl@{1}@{1}",
+                "etl#1@{1}",
+                "etl@v1#1",
+                "etl\n",
+                "é",
+                "../etl",
+                "etl@{a}{b}",
+                "etl~12345678",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there(etl, text, message):
     with pytest.raises(NotFound, match=message):
         etl.resolve(text)
@@ -272,10 +350,14 @@ def test_what_is_not_there(etl, text, message):
 
 def test_hints(etl):
     for text, hint in {
-        "elt": "did you mean etl?", "etl~4": "`ork log etl`", "etl#9": "the newest is etl#2",
-        "etl@v2": "its tags: v1", "etl:lod": "did you mean load", "abc": "at least 4 digits",
+        "elt": "did you mean etl?",
+        "etl~4": "`ork log etl`",
+        "etl#9": "the newest is etl#2",
+        "etl@v2": "its tags: v1",
+        "etl:lod": "did you mean load",
+        "abc": "at least 4 digits",
         "load": "is written etl:load",
-    }.items():  # fmt: skip
+    }.items():
         with pytest.raises(NotFound) as caught:
             etl.resolve(text)
         assert hint in caught.value.hint
@@ -305,8 +387,9 @@ def test_several_runs_and_several_workflows(etl, keep):
     with pytest.raises(Ambiguous, match="start of several run ids") as caught:
         etl.resolve("run:20261111")
     assert caught.value.candidates == (
-        "20261111T000001.000-abcdef  etl", "20261111T000002.000-abcdef  etl",
-    )  # fmt: skip
+        "20261111T000001.000-abcdef  etl",
+        "20261111T000002.000-abcdef  etl",
+    )
     keep(version(1).replace("etl", "other", 1), path="other.yaml")
     with pytest.raises(Ambiguous) as caught:
         etl.resolve("@")

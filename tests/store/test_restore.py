@@ -47,8 +47,9 @@ def files(folder):
     """Return everything in a folder but the store: path -> bytes and permissions."""
     return {
         path.relative_to(folder).as_posix(): (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
-        for path in folder.rglob("*") if path.is_file() and ".ork" not in path.parts
-    }  # fmt: skip
+        for path in folder.rglob("*")
+        if path.is_file() and ".ork" not in path.parts
+    }
 
 
 @pytest.fixture
@@ -63,9 +64,12 @@ def etl(project, monkeypatch):
         deploys.append(done.deploy)
         versions.append(files(folder))
     return SimpleNamespace(
-        store=project, folder=folder, deploys=deploys, versions=versions,
+        store=project,
+        folder=folder,
+        deploys=deploys,
+        versions=versions,
         back=lambda revision="etl~1", **options: restore(project, revision, now=NOW, **options),
-    )  # fmt: skip
+    )
 
 
 def ending_with(store, end):
@@ -93,9 +97,11 @@ def test_with_its_code_and_whether_it_can_be_executed(etl):
     (etl.folder / "flows/tasks/etl.py").unlink()
     done = etl.back(code=True)
     assert states(done) == {
-        "flows/data/1.txt": "unchanged", "flows/etl.yaml": "written", "flows/load.sh": "written",
+        "flows/data/1.txt": "unchanged",
+        "flows/etl.yaml": "written",
+        "flows/load.sh": "written",
         "flows/tasks/etl.py": "written",
-    }  # fmt: skip
+    }
     now = files(etl.folder)
     assert {path: now[path] for path in etl.versions[0]} == etl.versions[0]
     # What this version had not is left alone, and told of since the pattern finds it.
@@ -114,12 +120,16 @@ def test_after_a_rollback_and_a_restore_nothing_is_changed(etl):
 @pytest.mark.parametrize(
     ("revision", "path"),
     [
-        ("etl~1:", "etl.yaml"), ("etl~1:tasks/etl.py", "tasks/etl.py"),
-        ("etl~1:./load.sh", "load.sh"), ("etl~1:extract", "tasks/etl.py"), ("etl#1", "etl.yaml"),
-        ("etl#1:extract", "tasks/etl.py"), ("etl#1:load.sh", "load.sh"),
+        ("etl~1:", "etl.yaml"),
+        ("etl~1:tasks/etl.py", "tasks/etl.py"),
+        ("etl~1:./load.sh", "load.sh"),
+        ("etl~1:extract", "tasks/etl.py"),
+        ("etl#1", "etl.yaml"),
+        ("etl#1:extract", "tasks/etl.py"),
+        ("etl#1:load.sh", "load.sh"),
         ("etl~1^{snapshot}", "etl.yaml"),
     ],
-)  # fmt: skip
+)
 def test_one_file_of_a_deploy_or_run(etl, revision, path):
     add_run(etl.store, 1, etl.deploys[0])
     assert states(etl.back(revision)) == {f"flows/{path}": "written"}
@@ -269,9 +279,22 @@ def test_what_is_no_file_is_not_replaced(etl):
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/etl.yaml", "/etl.yaml", "../etl.yaml", "a/../../etl.yaml", "./etl.yaml", "a//etl.yaml",
-     "a/", "..", ".ork/config.json", ".git/config", "a/.GIT/hooks/pre-commit", "a\0b", ".ORK/x"],
-)  # fmt: skip
+    [
+        "/etc/etl.yaml",
+        "/etl.yaml",
+        "../etl.yaml",
+        "a/../../etl.yaml",
+        "./etl.yaml",
+        "a//etl.yaml",
+        "a/",
+        "..",
+        ".ork/config.json",
+        ".git/config",
+        "a/.GIT/hooks/pre-commit",
+        "a\0b",
+        ".ORK/x",
+    ],
+)
 def test_no_path_of_the_store_leads_anywhere_else(etl, tmp_path, path):
     """A deploy of somebody else's store may name any path, for its text and for its code."""
     store, before = etl.store, files(tmp_path)
@@ -284,8 +307,10 @@ def test_no_path_of_the_store_leads_anywhere_else(etl, tmp_path, path):
         code = tx.add(replace(value, snapshot=tx.add(replace(snapshot, files=root))))
         text = tx.add(replace(value, source={"path": path, "blob": blob}))
     for oid, options in (
-        (code, {"code": True}), (text, {}), (code, {"code": True, "to": Path("x")})
-    ):  # fmt: skip
+        (code, {"code": True}),
+        (text, {}),
+        (code, {"code": True, "to": Path("x")}),
+    ):
         with pytest.raises((InvalidInput, NotFound)) as caught:
             etl.back(oid, force=True, **options)
         assert caught.value.problems[0].message.startswith(("leads out", "lies in"))

@@ -42,10 +42,18 @@ def add(project, define):
     def record(workflow, number, state="success", second=0, of=empty, created=None):
         time = NOON + second * SECOND
         pin = Run(
-            id=f"{id_time(time)}-000000", workflow=workflow, number=number, snapshot=of,
-            deploy=None, state=state, trigger="run", author=ADA, host="lab", environment=None,
+            id=f"{id_time(time)}-000000",
+            workflow=workflow,
+            number=number,
+            snapshot=of,
+            deploy=None,
+            state=state,
+            trigger="run",
+            author=ADA,
+            host="lab",
+            environment=None,
             created=created or time,
-        )  # fmt: skip
+        )
         with project.transaction() as tx:
             oid = tx.add(pin)
             tx.move(f"runs/{workflow}/{pin.id}", old=None, new=oid)
@@ -120,8 +128,9 @@ def test_runs_outside_the_bounds_are_not_read(project, add, monkeypatch):
         add("etl", number, second=number)
     read = []
     original = type(project).raw
-    monkeypatch.setattr(type(project), "raw", lambda self, oid: read.append(oid)
-                        or original(self, oid))  # fmt: skip
+    monkeypatch.setattr(
+        type(project), "raw", lambda self, oid: read.append(oid) or original(self, oid)
+    )
     found = runs(project, since=NOON + 50 * SECOND, until=NOON + 52 * SECOND)
     assert names(found) == ["etl#52", "etl#51", "etl#50"]
     assert len(read) == 3
@@ -228,8 +237,9 @@ def test_equal_subtrees_of_large_snapshots_are_looked_at_once(project, define, a
     executed = wanted(project, containing="large#5^{snapshot}:t77", now=NOON)
     read = []
     original = type(project).tree
-    monkeypatch.setattr(type(project), "tree", lambda self, oid: read.append(oid)
-                        or original(self, oid))  # fmt: skip
+    monkeypatch.setattr(
+        type(project), "tree", lambda self, oid: read.append(oid) or original(self, oid)
+    )
     assert names(runs(project, executed=executed)) == ["large#5"]
     assert len(read) == len(set(read)) < 300
 

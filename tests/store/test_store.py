@@ -27,8 +27,12 @@ def overwrite(store, oid, data):
 
 
 def test_what_was_written_is_read(store):
-    values = [Blob(b""), Blob(b"x" * 100_000), Tree(), Snapshot(tasks=ABSENT, files=ABSENT,
-                                                               task_count=0)]  # fmt: skip
+    values = [
+        Blob(b""),
+        Blob(b"x" * 100_000),
+        Tree(),
+        Snapshot(tasks=ABSENT, files=ABSENT, task_count=0),
+    ]
     oids = put(store, *values)
     fresh = Store(store.backend)
     for oid, value in zip(oids, values, strict=True):
@@ -163,8 +167,10 @@ def test_moves_of_heads_and_tags_are_chained_operations(store):
     assert middle.moves == (("workflows/etl", first, second),)
     assert newest.moves == (("tags/etl/v1", first, None),)
     assert (newest.time, newest.author, newest.argv) == (
-        stamp(2).time, stamp(2).author, stamp(2).argv,
-    )  # fmt: skip
+        stamp(2).time,
+        stamp(2).author,
+        stamp(2).argv,
+    )
 
 
 def test_moves_of_runs_and_moves_without_a_stamp_are_no_operations(store):

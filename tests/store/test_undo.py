@@ -165,12 +165,19 @@ def test_operations_by_prefix_number_and_time(etl):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "does not name"), ("abc", "does not name"), ("etl", "does not name"),
-        ("@{}", "cannot read the time"), ("@{6}", "not that many"), ("@{9" + "9" * 50 + "}", "not"),
-        ("@{2020-01-01}", "no operation yet"), ("@{soon}", "cannot read the time"),
-        ("0" * 64, "no operation starts"), ("0000", "no operation starts"), ("@1", "does not name"),
+        ("", "does not name"),
+        ("abc", "does not name"),
+        ("etl", "does not name"),
+        ("@{}", "cannot read the time"),
+        ("@{6}", "not that many"),
+        ("@{9" + "9" * 50 + "}", "not"),
+        ("@{2020-01-01}", "no operation yet"),
+        ("@{soon}", "cannot read the time"),
+        ("0" * 64, "no operation starts"),
+        ("0000", "no operation starts"),
+        ("@1", "does not name"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_operation(etl, text, message):
     with pytest.raises((NotFound, UsageError), match=message):
         find_operation(etl.store, text, now=NOW)
@@ -210,10 +217,19 @@ def test_the_store_as_it_was_at_each_operation(etl):
         assert listed == sorted(listed)
         assert list(then.backend.refs(newest_first=True)) == listed[::-1]
         assert list(then.backend.refs(below="tags/")) == [i for i in listed if i[0] < "tags/"]
-        for prefix, below in (("tags/etl/", None), ("tags/", "tags/etl/v2"), ("w", "workflows/f"),
-                              ("workflows/", "tags/"), ("t", "zzz"), ("none/", None)):  # fmt: skip
-            wanted = [one for one in listed if one[0].startswith(prefix)
-                      and (below is None or one[0] < below)]  # fmt: skip
+        for prefix, below in (
+            ("tags/etl/", None),
+            ("tags/", "tags/etl/v2"),
+            ("w", "workflows/f"),
+            ("workflows/", "tags/"),
+            ("t", "zzz"),
+            ("none/", None),
+        ):
+            wanted = [
+                one
+                for one in listed
+                if one[0].startswith(prefix) and (below is None or one[0] < below)
+            ]
             assert list(then.backend.refs(prefix, below=below)) == wanted
             found = then.backend.refs(prefix, below=below, newest_first=True)
             assert list(found) == wanted[::-1]
@@ -261,8 +277,15 @@ def test_a_hundred_thousand_deploys_and_a_long_log_are_no_recursion(project, kee
     with project.transaction() as tx:
         for number in range(5000):
             move = (None, first) if number % 2 == 0 else (first, None)
-            newest = tx.add(Operation(parent=newest, time=NOON, author="Ada", argv=("ork",),
-                                      moves=(("tags/etl/v1", *move),)))  # fmt: skip
+            newest = tx.add(
+                Operation(
+                    parent=newest,
+                    time=NOON,
+                    author="Ada",
+                    argv=("ork",),
+                    moves=(("tags/etl/v1", *move),),
+                )
+            )
         tx.move("ops", old=before, new=newest)
     assert sum(1 for _ in history(project, "etl")) == count + 1
     assert resolve(project, f"etl~{count}", now=NOW).oid == first
@@ -292,11 +315,17 @@ def test_a_parent_that_is_missing_or_of_another_workflow(project, keep):
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["move", "undo", "undo", "undo"]), st.integers(0, 6),
-              st.dictionaries(st.sampled_from(["workflows/a", "workflows/b", "tags/a/x"]),
-                              st.none() | st.integers(0, 3), min_size=1)),
+    st.tuples(
+        st.sampled_from(["move", "undo", "undo", "undo"]),
+        st.integers(0, 6),
+        st.dictionaries(
+            st.sampled_from(["workflows/a", "workflows/b", "tags/a/x"]),
+            st.none() | st.integers(0, 3),
+            min_size=1,
+        ),
+    ),
     max_size=14,
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -83,13 +83,17 @@ def command(
 
 
 def _question(
-    session: Session, control: Control, cmd: str | None, jobs: int | None,
-    inputs: list[str] | None, timeout: float | None,
-) -> Question:  # fmt: skip
+    session: Session,
+    control: Control,
+    cmd: str | None,
+    jobs: int | None,
+    inputs: list[str] | None,
+    timeout: float | None,
+) -> Question:
     from ork.runner.bisect import Question, judge_by
 
-    options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False,
-                                only=None, start=None)  # fmt: skip
+    options = shared.options_of(
+        jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False, only=None, start=None
+    )
     judge = judge_by(cmd, session.world.environ) if cmd else None
-    return Question(options=options, judge=judge,
-                    caller=lambda: shared.caller_of(session, control))  # fmt: skip
+    return Question(options=options, judge=judge, caller=lambda: shared.caller_of(session, control))

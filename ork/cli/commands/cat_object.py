@@ -41,8 +41,9 @@ def command(
 
         value = {"text": payload.decode("utf-8", "replace")} if word == "blob" else None
         content = json.loads(payload) if word != "blob" else value
-        session.print_json("cat-object", {"oid": oid, "kind": word, "size": len(payload),
-                                          "payload": content})  # fmt: skip
+        session.print_json(
+            "cat-object", {"oid": oid, "kind": word, "size": len(payload), "payload": content}
+        )
     elif kind or size:
         session.print([[word if kind else str(len(payload))]])
     else:

@@ -69,7 +69,8 @@ def command(
         return
     revisions, names = diffing.split_parts(*diffing.split_words(session.argv, words or []))
     form = diffing.form(output_format, as_json=as_json, name_status=name_status, stat=stat)
-    asked = diffing.Asked(names=names, form=form, patch=patch, word_diff=word_diff,
-                          rename=not no_renames)  # fmt: skip
+    asked = diffing.Asked(
+        names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames
+    )
     differ = diffing.show(session, revisions, asked, last=last)
     raise typer.Exit(1 if exit_code and differ else 0)

@@ -50,14 +50,17 @@ def command(
         _stream(session, words or [], branch, odd=update or as_json)
         return
     if not words or len(words) > 2:
-        raise UsageError("name the folder to write to, and at most one workflow",
-                         hint="as in `ork export git etl-history etl`")  # fmt: skip
+        raise UsageError(
+            "name the folder to write to, and at most one workflow",
+            hint="as in `ork export git etl-history etl`",
+        )
     from ork.cli.views.git import export_hint, export_view
     from ork.store.git_export import BRANCH, export_git, the_workflow
 
     workflow = the_workflow(session.store, words[1] if len(words) > 1 else None)
-    done = export_git(session.store, Path(words[0]), workflow, branch=branch or BRANCH,
-                      update=update)  # fmt: skip
+    done = export_git(
+        session.store, Path(words[0]), workflow, branch=branch or BRANCH, update=update
+    )
     if as_json:
         session.print_json("export", done)
         return
@@ -68,8 +71,9 @@ def command(
 def check_form(form: str) -> None:
     """Refuse to read or write anything that is not git."""
     if form != "git":
-        raise UsageError(f"{form!r} is not known here: only git is",
-                         hint="as in `ork export git etl-history`")  # fmt: skip
+        raise UsageError(
+            f"{form!r} is not known here: only git is", hint="as in `ork export git etl-history`"
+        )
 
 
 def _stream(session: Session, words: list[str], branch: str | None, *, odd: bool) -> None:

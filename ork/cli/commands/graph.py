@@ -95,8 +95,9 @@ def _graph(session: Session, revision: str) -> Graph:
     needs = {name: task.depends_on for name, task in tasks.items()}
     if found.kind == "run":
         run = store.get(Run, found.oid)
-        return Graph(title=f"{run.workflow}#{run.number}", needs=needs,
-                     states=task_runs(store, run))  # fmt: skip
+        return Graph(
+            title=f"{run.workflow}#{run.number}", needs=needs, states=task_runs(store, run)
+        )
     title = found.workflow or found.oid[:12]
     return Graph(title=title, needs=needs)
 

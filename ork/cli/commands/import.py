@@ -50,8 +50,9 @@ def command(
     session: Session = ctx.obj
     check_form(form)
     source = look_up(repository, path, branch=branch)  # before a store is made
-    done = import_source(session.new_store, source, stamp=session.stamp(),
-                         allow_secret=allow_secret)  # fmt: skip
+    done = import_source(
+        session.new_store, source, stamp=session.stamp(), allow_secret=allow_secret
+    )
     if as_json:
         session.print_json("import", done)
         return

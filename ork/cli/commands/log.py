@@ -58,15 +58,25 @@ def command(
     session: Session = ctx.obj
     revision, names = _asked(session, words or [])
     if follow and not names and (revision is None or split_part(revision)[1] is None):
-        raise UsageError("--follow needs a task or code file to follow",
-                         hint=f"as in `ork log {revision or 'etl'}:extract --follow`")  # fmt: skip
+        raise UsageError(
+            "--follow needs a task or code file to follow",
+            hint=f"as in `ork log {revision or 'etl'}:extract --follow`",
+        )
     store, now = session.store, session.now()
     entries = log(
-        store, revision, now=now, limit=limit, author=author, grep=grep, reverse=reverse,
+        store,
+        revision,
+        now=now,
+        limit=limit,
+        author=author,
+        grep=grep,
+        reverse=reverse,
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
-        with_diff=stat or patch, names=names, follow=follow,
-    )  # fmt: skip
+        with_diff=stat or patch,
+        names=names,
+        follow=follow,
+    )
     found = _peeked(entries) if names else entries
     if found is None:
         session.say([f"no deploy changed {' or '.join(names)}"])
@@ -77,8 +87,9 @@ def command(
     if oneline and not (stat or patch):
         session.print(oneline_view(entries, store, session), page=True)
     else:
-        session.print(log_view(entries, store, session, stat=stat, patch=patch, oneline=oneline),
-                      page=True)  # fmt: skip
+        session.print(
+            log_view(entries, store, session, stat=stat, patch=patch, oneline=oneline), page=True
+        )
 
 
 def _peeked(entries: Iterator[LogEntry]) -> Iterator[LogEntry] | None:

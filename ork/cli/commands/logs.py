@@ -50,17 +50,24 @@ def command(
     session: Session = ctx.obj
     if follow:
         if failed:
-            raise UsageError("--failed: who fails is known when the run has ended",
-                             hint="leave out -f or --failed")  # fmt: skip
+            raise UsageError(
+                "--failed: who fails is known when the run has ended",
+                hint="leave out -f or --failed",
+            )
         _follow(session, revision, attempt=attempt, tail=tail, as_json=as_json)
         return
     _print(session, revision, failed=failed, attempt=attempt, tail=tail, as_json=as_json)
 
 
 def _print(
-    session: Session, revision: str, *, failed: bool, attempt: int | None, tail: int | None,
+    session: Session,
+    revision: str,
+    *,
+    failed: bool,
+    attempt: int | None,
+    tail: int | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     from ork.cli.views.logs import json_parts, whole_lines
     from ork.store.logs import logs, pieces
 
@@ -94,8 +101,13 @@ def _follow(
     name = f"{run.workflow}#{run.number}"
     if as_json:
         for part, line in _lines(session, name, printed):
-            document = {"schema": "ork.log.v1", "run": name, "task": part.task,
-                        "attempt": part.attempt, "line": line}  # fmt: skip
+            document = {
+                "schema": "ork.log.v1",
+                "run": name,
+                "task": part.task,
+                "attempt": part.attempt,
+                "line": line,
+            }
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
     elif task and not sys.stdout.isatty():

@@ -36,6 +36,16 @@ def command(
         session.print_json("ls-tree", rows)
         return
     session.print(
-        [[row.kind, "\u0009", (row.oid, "oid"), "\u0009", quoted(row.name),
-          "\u0009*" if row.executable else ""] for row in rows], page=True,
-    )  # fmt: skip
+        [
+            [
+                row.kind,
+                "\u0009",
+                (row.oid, "oid"),
+                "\u0009",
+                quoted(row.name),
+                "\u0009*" if row.executable else "",
+            ]
+            for row in rows
+        ],
+        page=True,
+    )

@@ -49,9 +49,14 @@ def command(
         session.print_bytes(restored_bytes(store, revision, now=session.now()))
         return
     done = restore(
-        store, revision, now=session.now(), code=code, force=force, to=Path(to) if to else None,
+        store,
+        revision,
+        now=session.now(),
+        code=code,
+        force=force,
+        to=Path(to) if to else None,
         as_folder=bool(to) and str(to).endswith("/"),
-    )  # fmt: skip
+    )
     if as_json:
         session.print_json("restore", done)
         return

@@ -42,10 +42,16 @@ def command(
     from ork.runner.api import retry
 
     session: Session = ctx.obj
-    options = shared.options_of(jobs=jobs, inputs=None, timeout=timeout, fail_fast=fail_fast,
-                                only=only, start=start_at)  # fmt: skip
+    options = shared.options_of(
+        jobs=jobs, inputs=None, timeout=timeout, fail_fast=fail_fast, only=only, start=start_at
+    )
     with stop_on_signals() as control:
-        started = retry(session.store, revision, options=options, latest=latest,
-                        caller=shared.caller_of(session, control))  # fmt: skip
+        started = retry(
+            session.store,
+            revision,
+            options=options,
+            latest=latest,
+            caller=shared.caller_of(session, control),
+        )
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))

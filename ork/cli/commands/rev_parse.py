@@ -30,8 +30,17 @@ def command(
     store, now = session.store, session.now()
     found = [resolve(store, as_revision(text), now=now) for text in revisions]
     if as_json:
-        rows = [{"revision": one.text, "oid": one.oid, "kind": one.kind, "workflow": one.workflow,
-                 "deploy": one.deploy, "snapshot": one.snapshot} for one in found]  # fmt: skip
+        rows = [
+            {
+                "revision": one.text,
+                "oid": one.oid,
+                "kind": one.kind,
+                "workflow": one.workflow,
+                "deploy": one.deploy,
+                "snapshot": one.snapshot,
+            }
+            for one in found
+        ]
         session.print_json("rev-parse", rows)
         return
     session.print([[(store.short(one.oid) if short else one.oid, "oid")] for one in found])

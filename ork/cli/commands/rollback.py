@@ -41,8 +41,9 @@ def command(
     session: Session = ctx.obj
     store = session.store
     name = only_workflow(store) if workflow == "@" else workflow
-    done = rollback(store, name, revision, stamp=session.stamp(), now=session.now(),
-                    message=message)  # fmt: skip
+    done = rollback(
+        store, name, revision, stamp=session.stamp(), now=session.now(), message=message
+    )
     if as_json:
         session.print_json("rollback", done)
         return

@@ -73,12 +73,27 @@ def command(
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what)
     store, source = _opened(session, what)
-    options = shared.options_of(jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=fail_fast,
-                                only=only, start=start_at, until=until, base=base)  # fmt: skip
+    options = shared.options_of(
+        jobs=jobs,
+        inputs=inputs,
+        timeout=timeout,
+        fail_fast=fail_fast,
+        only=only,
+        start=start_at,
+        until=until,
+        base=base,
+    )
     with stop_on_signals() as control:
-        started = start(store, source, options=options, message=message,
-                        caller=shared.caller_of(session, control), no_deploy=no_deploy,
-                        with_code=with_code, allow_secret=allow_secret)  # fmt: skip
+        started = start(
+            store,
+            source,
+            options=options,
+            message=message,
+            caller=shared.caller_of(session, control),
+            no_deploy=no_deploy,
+            with_code=with_code,
+            allow_secret=allow_secret,
+        )
         del source  # what was read may be large, and is in the store by now
         if started.deployed and started.deployed.changed and not as_json:
             from ork.cli.views.deploy import deploy_view

@@ -61,11 +61,14 @@ def command(
             raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
     store, now = session.store, session.now()
     found = runs(
-        store, workflow, limit=limit, states=tuple(status or ()),
+        store,
+        workflow,
+        limit=limit,
+        states=tuple(status or ()),
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
         executed=wanted(store, containing=containing, snapshot=snapshot, now=now),
-    )  # fmt: skip
+    )
     if as_json:
         session.print_json("runs", list(found))
         return

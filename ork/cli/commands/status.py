@@ -36,8 +36,13 @@ def command(
     modified = next((one for one in found if one.state == "modified"), None)
     fresh = next((one for one in found if one.state == "new"), None)
     if modified:
-        session.say([("next: ", "hint"), f"`ork diff {modified.workflow}` shows what changed, "
-                     f"`ork deploy {modified.path}` keeps it"])  # fmt: skip
+        session.say(
+            [
+                ("next: ", "hint"),
+                f"`ork diff {modified.workflow}` shows what changed, "
+                f"`ork deploy {modified.path}` keeps it",
+            ]
+        )
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
     elif not found:

@@ -30,8 +30,7 @@ def change_header(comparison: Comparison, impact: Impact) -> Html:
     kinds = [(kind, sum(task.kind == kind for task in diff.tasks)) for kind in SIGNS]
     chips = [chip(f"{many(number, 'task')} {kind}", kind) for kind, number in kinds if number]
     things = (("code file", diff.files), ("parameter", diff.params), ("setting", diff.settings))
-    chips += [chip(f"{many(len(found), noun)} changed", "same")
-              for noun, found in things if found]  # fmt: skip
+    chips += [chip(f"{many(len(found), noun)} changed", "same") for noun, found in things if found]
     total = len(impact.affected) + len(impact.unaffected)
     lead = reach(len(impact.affected), total) if diff else "nothing differs"
     return header(ends_line(comparison), lead[0].upper() + lead[1:], chips)
@@ -42,23 +41,32 @@ def change_sections(diff: Diff, impact: Impact, graph: Graph) -> Iterator[Html]:
     if not diff:
         return
     if graph.needs:
-        yield picture("The change", nearest(graph, TASKS_MAX), note=many(
-            len(impact.affected) + len(impact.unaffected), "task"))  # fmt: skip
+        yield picture(
+            "The change",
+            nearest(graph, TASKS_MAX),
+            note=many(len(impact.affected) + len(impact.unaffected), "task"),
+        )
     if impact.affected or impact.unaffected:
         yield _impact(impact)
     if diff.tasks:
-        yield section("Tasks", [_task(task) for task in diff.tasks[:ROWS_MAX]],
-                      note=_clipped(len(diff.tasks)))  # fmt: skip
+        yield section(
+            "Tasks", [_task(task) for task in diff.tasks[:ROWS_MAX]], note=_clipped(len(diff.tasks))
+        )
     if diff.edges:
         yield section("Edges", _edges(diff.edges), note=_clipped(len(diff.edges)))
     for title, fields in (("Parameters", diff.params), ("Settings", diff.settings)):
         if fields:
             yield section(title, _fields(fields))
     if diff.files:
-        lines = [f"+{sum(f.added_lines for f in diff.files):,}",
-                 f"−{sum(f.removed_lines for f in diff.files):,}"]  # fmt: skip
-        yield section("Code", [_file(file) for file in diff.files[:ROWS_MAX]],
-                      note=" ".join(lines) + (_clipped(len(diff.files)) or ""))  # fmt: skip
+        lines = [
+            f"+{sum(f.added_lines for f in diff.files):,}",
+            f"−{sum(f.removed_lines for f in diff.files):,}",
+        ]
+        yield section(
+            "Code",
+            [_file(file) for file in diff.files[:ROWS_MAX]],
+            note=" ".join(lines) + (_clipped(len(diff.files)) or ""),
+        )
 
 
 def _impact(impact: Impact) -> Html:
@@ -66,22 +74,42 @@ def _impact(impact: Impact) -> Html:
     rows = []
     for one in impact.affected[:ROWS_MAX]:
         lead, names = reason(one)
-        rows.append(el("li", code(one.name), el("span", f" — {lead} ", class_="soft"),
-                       _list(map(code, names))))  # fmt: skip
+        rows.append(
+            el(
+                "li",
+                code(one.name),
+                el("span", f" — {lead} ", class_="soft"),
+                _list(map(code, names)),
+            )
+        )
     cannot = None
     if impact.unaffected:
         shown = impact.unaffected[:ROWS_MAX]
-        cannot = el("details", el("summary", "Cannot give other results",
-                                  el("span", f"{len(impact.unaffected):,}", class_="note")),
-                    el("p", _list(map(code, shown)), class_="soft"))  # fmt: skip
-    return section("Impact", el("ul", rows, class_="reasons") if rows else None, cannot,
-                   note=reach(len(impact.affected), total))  # fmt: skip
+        cannot = el(
+            "details",
+            el(
+                "summary",
+                "Cannot give other results",
+                el("span", f"{len(impact.unaffected):,}", class_="note"),
+            ),
+            el("p", _list(map(code, shown)), class_="soft"),
+        )
+    return section(
+        "Impact",
+        el("ul", rows, class_="reasons") if rows else None,
+        cannot,
+        note=reach(len(impact.affected), total),
+    )
 
 
 def _task(task: TaskChange) -> Html:
     edited = task.kind in ("changed", "renamed")
-    title: list[Part] = [chip(SIGNS[task.kind], task.kind), " ", code(task.name),
-                         el("span", title_of(task), class_="note")]  # fmt: skip
+    title: list[Part] = [
+        chip(SIGNS[task.kind], task.kind),
+        " ",
+        code(task.name),
+        el("span", title_of(task), class_="note"),
+    ]
     fields = [field for field in task.fields if field.path != "depends_on" or edited]
     if not fields:
         return el("details", el("summary", title))
@@ -101,9 +129,18 @@ def _fields(fields: Iterable[FieldChange]) -> Html:
 
 
 def _edges(edges: tuple[EdgeChange, ...]) -> Html:
-    rows = [el("li", chip(SIGNS[edge.kind], edge.kind), " ", code(edge.upstream), " → ",
-               code(edge.downstream), el("span", f" {edge.kind}", class_="note"))
-            for edge in edges[:ROWS_MAX]]  # fmt: skip
+    rows = [
+        el(
+            "li",
+            chip(SIGNS[edge.kind], edge.kind),
+            " ",
+            code(edge.upstream),
+            " → ",
+            code(edge.downstream),
+            el("span", f" {edge.kind}", class_="note"),
+        )
+        for edge in edges[:ROWS_MAX]
+    ]
     return el("ul", rows, class_="reasons")
 
 
@@ -120,11 +157,20 @@ def _file(file: FileChange) -> Html:
         sizes += [" ", el("span", f"+{file.added_lines:,}", class_="new")]
     if file.removed_lines:
         sizes += [" ", el("span", f"−{file.removed_lines:,}", class_="old")]
-    title = el("summary", chip(SIGNS[file.kind], file.kind), " ", code(file.path),
-               el("span", ", ".join(remarks), sizes, class_="note"))  # fmt: skip
+    title = el(
+        "summary",
+        chip(SIGNS[file.kind], file.kind),
+        " ",
+        code(file.path),
+        el("span", ", ".join(remarks), sizes, class_="note"),
+    )
     size = sum(len(hunk.lines) for hunk in file.hunks or ())
-    return el("details", title, _hunks(file.hunks) if file.hunks else None,
-              open=0 < size <= OPEN_LINES_MAX)  # fmt: skip
+    return el(
+        "details",
+        title,
+        _hunks(file.hunks) if file.hunks else None,
+        open=0 < size <= OPEN_LINES_MAX,
+    )
 
 
 def _hunks(hunks: tuple[Hunk, ...]) -> Html:

@@ -73,8 +73,16 @@ def chip(word: str, look: str | None = None) -> Html:
 def table(head: Iterable[str], rows: Iterable[Iterable[Part]], class_: str | None = None) -> Html:
     """Return a table that scrolls by itself where the window is narrow."""
     body = [el("tr", [el("td", cell) for cell in row]) for row in rows]
-    return el("div", el("table", el("thead", el("tr", [el("th", word) for word in head])),
-                        el("tbody", body), class_=class_), class_="wide")  # fmt: skip
+    return el(
+        "div",
+        el(
+            "table",
+            el("thead", el("tr", [el("th", word) for word in head])),
+            el("tbody", body),
+            class_=class_,
+        ),
+        class_="wide",
+    )
 
 
 def section(title: str, *parts: Part, note: Part = None) -> Html:
@@ -85,5 +93,6 @@ def section(title: str, *parts: Part, note: Part = None) -> Html:
 
 def facts(rows: Iterable[tuple[str, Part]]) -> Html:
     """Return a list of what is known of something: a word, and what it is; None is left out."""
-    return el("dl", [[el("dt", word), el("dd", value)] for word, value in rows if value],
-              class_="facts")  # fmt: skip
+    return el(
+        "dl", [[el("dt", word), el("dd", value)] for word, value in rows if value], class_="facts"
+    )

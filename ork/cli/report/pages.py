@@ -61,9 +61,16 @@ def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
         needs={name: task.depends_on for name, task in tasks.items()},
         deploy=store.get(Deploy, run.deploy) if run.deploy else None,
         environment=store.value(run.environment) if run.environment else None,
-        logs=_logs(store, details.run, [name for name, task in details.tasks.items()
-                                        if task.taskrun.state in ("failed", "interrupted")]),
-    )  # fmt: skip
+        logs=_logs(
+            store,
+            details.run,
+            [
+                name
+                for name, task in details.tasks.items()
+                if task.taskrun.state in ("failed", "interrupted")
+            ],
+        ),
+    )
     parts = [run_header(report, now), *run_sections(report, now)]
     if run.state == "failed":
         parts += _since_good(store, oid, run, now)
@@ -123,8 +130,12 @@ def _since_good(store: Store, oid: str, run: Run, now: datetime) -> Iterator[Htm
     after = resolve(store, f"{run.workflow}#{run.number}", now=now)
     change = change_of(store, compare_resolved(store, before, after), hunks=True)
     title = f"What changed since {name}, the last good run"
-    yield el("header", el("h1", title), el("p", headline(change.comparison, change.impact),
-                                           class_="lead"), class_="part")  # fmt: skip
+    yield el(
+        "header",
+        el("h1", title),
+        el("p", headline(change.comparison, change.impact), class_="lead"),
+        class_="part",
+    )
     yield run_diff_section("The two runs", diff_runs(store, before, after))
     yield from _deploys(store, change.comparison, now)
     yield from change_sections(change.comparison.diff, change.impact, change.graph)
@@ -154,8 +165,15 @@ def _runs_of(store: Store, *found: Resolved) -> list[Run]:
 def _as_resolved(oid: str, run: Run) -> Resolved:
     from ork.core.canonical import Oid
 
-    return Resolved(text=run.id, oid=Oid(oid), kind="run", workflow=run.workflow,
-                    deploy=run.deploy, snapshot=run.snapshot, run=Oid(oid))  # fmt: skip
+    return Resolved(
+        text=run.id,
+        oid=Oid(oid),
+        kind="run",
+        workflow=run.workflow,
+        deploy=run.deploy,
+        snapshot=run.snapshot,
+        run=Oid(oid),
+    )
 
 
 def _newest(shown: int, most: int) -> str:

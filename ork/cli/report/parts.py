@@ -52,8 +52,11 @@ def deploys_table(entries: Iterable[LogEntry], now: datetime) -> Html:
         ]
         if entry.runs.last is not None:
             runs.append(el("span", f"newest #{entry.runs.last}", class_="soft thin"))
-        who = [el("span", deploy.author.partition(" <")[0], title=deploy.author), " ",
-               el("div", words.date(deploy.time, now)[:16], class_="soft thin")]  # fmt: skip
+        who = [
+            el("span", deploy.author.partition(" <")[0], title=deploy.author),
+            " ",
+            el("div", words.date(deploy.time, now)[:16], class_="soft thin"),
+        ]
         none = el("span", "none", class_="soft")
         rows.append([short(deploy.snapshot), message, who, runs or none])
     return table(("snapshot", "message", "by", "runs"), rows)
@@ -62,12 +65,16 @@ def deploys_table(entries: Iterable[LogEntry], now: datetime) -> Html:
 def runs_table(runs: Iterable[Run], now: datetime) -> Html:
     """Return runs: how each went, when, for how long, and why it did not succeed."""
     rows = [
-        [code(f"{run.workflow}#{run.number}"), state_chip(run.state), short(run.snapshot),
-         el("span", words.date(run.created, now)[:16], class_="thin"),
-         el("span", words.duration(run.seconds), class_="thin"),
-         run.reason and el("span", run.reason, class_="why")]
+        [
+            code(f"{run.workflow}#{run.number}"),
+            state_chip(run.state),
+            short(run.snapshot),
+            el("span", words.date(run.created, now)[:16], class_="thin"),
+            el("span", words.duration(run.seconds), class_="thin"),
+            run.reason and el("span", run.reason, class_="why"),
+        ]
         for run in runs
-    ]  # fmt: skip
+    ]
     return table(("run", "state", "snapshot", "began", "took", "why"), rows)
 
 

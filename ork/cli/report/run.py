@@ -49,8 +49,14 @@ def run_header(report: RunReport, now: datetime) -> Html:
     """Return the head of the page: which run, how it ended, when, and why."""
     run = report.details.run
     states = [task.taskrun.state for task in report.details.tasks.values()]
-    chips = [el("span", f"{states.count(state):,} {words.STATE_WORDS.get(state, state)}",
-                class_=f"chip {state}") for state in dict.fromkeys(sorted(states))]  # fmt: skip
+    chips = [
+        el(
+            "span",
+            f"{states.count(state):,} {words.STATE_WORDS.get(state, state)}",
+            class_=f"chip {state}",
+        )
+        for state in dict.fromkeys(sorted(states))
+    ]
     took = f" · took {words.duration(run.seconds)}" if run.seconds is not None else ""
     why = f" · {clip(run.reason, REASON_CHARS_MAX)}" if run.reason else ""
     lead = f"{words.date(run.created, now)}{took}{why}"
@@ -74,18 +80,26 @@ def run_sections(report: RunReport, now: datetime) -> Iterator[Html]:
 
 
 def _failures(report: RunReport) -> Iterator[Html]:
-    failed = [(name, task.taskrun) for name, task in report.details.tasks.items()
-              if task.taskrun.state in ("failed", "interrupted")]  # fmt: skip
+    failed = [
+        (name, task.taskrun)
+        for name, task in report.details.tasks.items()
+        if task.taskrun.state in ("failed", "interrupted")
+    ]
     parts: list[Part] = []
     for name, taskrun in failed[:ROWS_MAX]:
         error = next((a.error for a in reversed(taskrun.attempts) if a.error), None)
         why = clip(taskrun.reason or "", REASON_CHARS_MAX)
         title = [state_chip(taskrun.state), " ", code(name), el("span", why, class_="note")]
         log = report.logs.get(name, "").rstrip("\n")
-        parts.append(el("details", el("summary", title),
-                        _lines("error", error) if error and error != taskrun.reason else None,
-                        _lines("the end of its log", log) if log not in (error or "") else None,
-                        open=len(failed) <= 5))  # fmt: skip
+        parts.append(
+            el(
+                "details",
+                el("summary", title),
+                _lines("error", error) if error and error != taskrun.reason else None,
+                _lines("the end of its log", log) if log not in (error or "") else None,
+                open=len(failed) <= 5,
+            )
+        )
     if parts:
         yield section("What failed", parts, note=_clipped(len(failed)))
 
@@ -107,8 +121,15 @@ def _tasks(report: RunReport) -> Html:
         seconds = words.duration(sum(a.seconds for a in attempts)) if attempts else "-"
         reason = taskrun.reason if taskrun and taskrun.state != "success" else None
         why = reason and el("span", clip(reason, REASON_CHARS_MAX), class_="why")
-        rows.append([code(name), state_chip(taskrun.state if taskrun else "pending"),
-                     str(len(attempts)), el("span", seconds, class_="thin"), why])  # fmt: skip
+        rows.append(
+            [
+                code(name),
+                state_chip(taskrun.state if taskrun else "pending"),
+                str(len(attempts)),
+                el("span", seconds, class_="thin"),
+                why,
+            ]
+        )
     return table(("task", "state", "attempts", "took", "why"), rows)
 
 
@@ -118,9 +139,17 @@ def _values(report: RunReport) -> Html:
         inputs, output = task.inputs, task.output
         if inputs not in (None, {}) or output is not None:
             title = el("summary", code(name), el("span", _gist(task), class_="note"))
-            parts.append(el("details", title, [_lines(word, _json(value)) for word, value in
-                            (("inputs", inputs), ("output", output))
-                            if value not in (None, {})]))  # fmt: skip
+            parts.append(
+                el(
+                    "details",
+                    title,
+                    [
+                        _lines(word, _json(value))
+                        for word, value in (("inputs", inputs), ("output", output))
+                        if value not in (None, {})
+                    ],
+                )
+            )
     return join(parts)
 
 
@@ -138,22 +167,29 @@ def _facts(report: RunReport, now: datetime) -> Html:
             f" {deploy.message.partition(chr(10))[0]}",
             el("div", f"{deploy.author}, {words.date(deploy.time, now)}", class_="soft"),
         ]
-    return facts((
-        ("workflow", run.workflow), ("run", code(run.id)), ("snapshot", code(run.snapshot)),
-        ("deploy", made), ("started by", f"{run.author} on {run.host}"),
-        ("trigger", run.trigger + (f", round {run.attempt}" if run.attempt > 1 else "")),
-        ("began", words.date(run.created, now)),
-        ("ended", words.date(run.ended, now) if run.ended else None),
-        ("parameters", _params(report.details.params)),
-        ("environment", _environment(report.environment)),
-    ))  # fmt: skip
+    return facts(
+        (
+            ("workflow", run.workflow),
+            ("run", code(run.id)),
+            ("snapshot", code(run.snapshot)),
+            ("deploy", made),
+            ("started by", f"{run.author} on {run.host}"),
+            ("trigger", run.trigger + (f", round {run.attempt}" if run.attempt > 1 else "")),
+            ("began", words.date(run.created, now)),
+            ("ended", words.date(run.ended, now) if run.ended else None),
+            ("parameters", _params(report.details.params)),
+            ("environment", _environment(report.environment)),
+        )
+    )
 
 
 def _params(value: Json) -> Part:
     if not isinstance(value, dict):
         return None
-    return [el("div", code(name), " ", code(value_text(item), "soft"))
-            for name, item in sorted(value.items())]  # fmt: skip
+    return [
+        el("div", code(name), " ", code(value_text(item), "soft"))
+        for name, item in sorted(value.items())
+    ]
 
 
 def _environment(value: Json) -> Part:
@@ -164,8 +200,13 @@ def _environment(value: Json) -> Part:
     parts: list[Part] = [el("div", ", ".join(rest))] if rest else []
     for key, item in lists:
         listed = "\n".join(map(str, item)) if isinstance(item, list) else _json(item)
-        parts.append(el("details", el("summary", f"{len(item)} {key}"),
-                        el("pre", multiline(listed), class_="log")))  # fmt: skip
+        parts.append(
+            el(
+                "details",
+                el("summary", f"{len(item)} {key}"),
+                el("pre", multiline(listed), class_="log"),
+            )
+        )
     return parts or None
 
 

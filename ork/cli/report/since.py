@@ -26,13 +26,18 @@ def run_diff_section(title: str, diff: RunDiff) -> Html:
         ("definition", None if diff.definition else "the same"),
         ("parameters", None if diff.params else "the same"),
         ("environment", None if diff.environment else "the same"),
-    ]  # fmt: skip
+    ]
     states = [task for task in diff.tasks if "state" in task.kinds]
     tables = [_fields("Parameters", diff.params), _fields("Environment", diff.environment)]
     if states:
-        cells = [[code(task.name), state_chip(task.old.state) if task.old else "-",
-                  state_chip(task.new.state) if task.new else "-"]
-                 for task in states[:ROWS_MAX]]  # fmt: skip
+        cells = [
+            [
+                code(task.name),
+                state_chip(task.old.state) if task.old else "-",
+                state_chip(task.new.state) if task.new else "-",
+            ]
+            for task in states[:ROWS_MAX]
+        ]
         head = ("task", diff.old.name, diff.new.name)
         tables.append(join([el("h3", "Tasks that ended differently"), table(head, cells)]))
     return section(title, facts(rows), tables, note=_alike(diff))
@@ -48,9 +53,14 @@ def _run(side: RunSide) -> Html:
 
 
 def _fields(title: str, fields: Iterable[FieldChange]) -> Html | None:
-    rows = [[code(f.path), None if f.kind == "added" else code(value_text(f.old), "old"),
-             None if f.kind == "removed" else code(value_text(f.new), "new")]
-            for f in list(fields)[:ROWS_MAX]]  # fmt: skip
+    rows = [
+        [
+            code(f.path),
+            None if f.kind == "added" else code(value_text(f.old), "old"),
+            None if f.kind == "removed" else code(value_text(f.new), "new"),
+        ]
+        for f in list(fields)[:ROWS_MAX]
+    ]
     return join([el("h3", title), table(("", "before", "after"), rows)]) if rows else None
 
 

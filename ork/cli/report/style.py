@@ -136,14 +136,20 @@ figure{overflow:visible;max-height:none}figure svg{max-width:100%}
 def sheet() -> str:
     """Return the style sheet of a page; colours of states are those of the pictures."""
     colors = {**ALL_COLORS, "plain": PLAIN_COLOR}
-    light = "".join(f".{look}{{--fill:{fill};--edge:{edge}}}"
-                    for look, (fill, edge) in colors.items())  # fmt: skip
+    light = "".join(
+        f".{look}{{--fill:{fill};--edge:{edge}}}" for look, (fill, edge) in colors.items()
+    )
     dark = "".join(
         f".{look}{{--fill:color-mix(in srgb,{edge} 30%,#171d25);"
         f"--edge:color-mix(in srgb,{edge} 75%,#ffffff)}}"
         for look, (_, edge) in colors.items()
     )
     dark += f"{','.join(f'.{look}' for look in QUIET)}{{--fill:#1e2630;--edge:#4a5768}}"
-    rules = [_BASE, light, f"@media(prefers-color-scheme:dark){{@media screen{{{_DARK}{dark}}}}}",
-             f"@media(max-width:640px){{{_NARROW}}}", f"@media print{{{_PAPER}}}"]  # fmt: skip
+    rules = [
+        _BASE,
+        light,
+        f"@media(prefers-color-scheme:dark){{@media screen{{{_DARK}{dark}}}}}",
+        f"@media(max-width:640px){{{_NARROW}}}",
+        f"@media print{{{_PAPER}}}",
+    ]
     return "".join("".join(rules).split("\n"))

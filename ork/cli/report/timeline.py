@@ -18,8 +18,34 @@ GAP_SHARE_MAX = 0.25  # of the busy time: a longer gap is cut, and drawn as
 CUT_SHARE = 0.06  # of it
 TICKS_MAX = 8
 TICK_SHARE_MIN = 0.07  # between two ticks
-STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300,
-         600, 900, 1800, 3600, 7200, 14400, 43200, 86400)  # fmt: skip
+STEPS = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +120,17 @@ def lanes(
     """Return a lane for each task that was tried, in the order in which they started."""
     bars = {name: tuple(_bars(taskrun, began)) for name, taskrun in tasks.items()}
     found = [
-        Lane(name=name, bars=own, ready=min(own[0].start, max(
-            (bars[n][-1].end for n in needs.get(name, ()) if bars.get(n)), default=0.0)))
-        for name, own in bars.items() if own
-    ]  # fmt: skip
+        Lane(
+            name=name,
+            bars=own,
+            ready=min(
+                own[0].start,
+                max((bars[n][-1].end for n in needs.get(name, ()) if bars.get(n)), default=0.0),
+            ),
+        )
+        for name, own in bars.items()
+        if own
+    ]
     return sorted(found, key=lambda lane: (lane.bars[0].start, lane.name))
 
 
@@ -117,11 +150,14 @@ def timeline(found: list[Lane], path: Collection[str]) -> Html:
     """Return the lanes as HTML; those of the critical path stand out."""
     shown = found[:LANES_MAX]
     scale = Scale(bar for lane in shown for bar in lane.bars)
-    cuts = [el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="cut")
-            for x, _ in scale.cuts()]  # fmt: skip
+    cuts = [
+        el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="cut")
+        for x, _ in scale.cuts()
+    ]
     ticks = list(scale.ticks())
-    grid = [el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="tick")
-            for x, _ in ticks] + cuts  # fmt: skip
+    grid = [
+        el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="tick") for x, _ in ticks
+    ] + cuts
     rows = [_row(lane, scale, grid, long=lane.name in path) for lane in shown]
     if len(found) > len(shown):
         rows.append(el("p", f"and {len(found) - len(shown):,} tasks that started later"))
@@ -132,13 +168,23 @@ def timeline(found: list[Lane], path: Collection[str]) -> Html:
 
 
 def _axis(scale: Scale, ticks: Iterable[tuple[float, str]]) -> Html:
-    marks = [el("text", label, x=f"{x:.2f}%", y=19,
-                text_anchor="end" if x > 94 else "start" if x < 4 else "middle")
-             for x, label in ticks]  # fmt: skip
-    marks += [el("text", f"... {words.duration(seconds)} ...", x=f"{x:.2f}%", y=19,
-                 text_anchor="middle") for x, seconds in scale.cuts()]  # fmt: skip
-    return el("div", el("span"), el("div", el("svg", marks), class_="line"), el("span"),
-              class_="row axis")  # fmt: skip
+    marks = [
+        el(
+            "text",
+            label,
+            x=f"{x:.2f}%",
+            y=19,
+            text_anchor="end" if x > 94 else "start" if x < 4 else "middle",
+        )
+        for x, label in ticks
+    ]
+    marks += [
+        el("text", f"... {words.duration(seconds)} ...", x=f"{x:.2f}%", y=19, text_anchor="middle")
+        for x, seconds in scale.cuts()
+    ]
+    return el(
+        "div", el("span"), el("div", el("svg", marks), class_="line"), el("span"), class_="row axis"
+    )
 
 
 def _row(lane: Lane, scale: Scale, grid: list[Html], *, long: bool) -> Html:
@@ -147,18 +193,42 @@ def _row(lane: Lane, scale: Scale, grid: list[Html], *, long: bool) -> Html:
     for bar in lane.bars:
         x, end = scale(bar.start), scale(bar.end)
         if bar.start > waited_from and x - scale(waited_from) > 0.3:
-            marks.append(el("line", x1=f"{scale(waited_from):.2f}%", x2=f"{x:.2f}%", y1=14.5,
-                            y2=14.5, class_="wait"))  # fmt: skip
-        tip = f"{lane.name}, attempt {bar.number}: {bar.state}, " \
-            f"{words.duration(bar.end - bar.start)} from {words.duration(bar.start)}"  # fmt: skip
-        marks.append(el("rect", el("title", tip), x=f"{x:.2f}%", width=f"{max(end - x, 0.4):.2f}%",
-                        y=7, height=15, rx=3, class_=f"bar {bar.state}"))  # fmt: skip
+            marks.append(
+                el(
+                    "line",
+                    x1=f"{scale(waited_from):.2f}%",
+                    x2=f"{x:.2f}%",
+                    y1=14.5,
+                    y2=14.5,
+                    class_="wait",
+                )
+            )
+        tip = (
+            f"{lane.name}, attempt {bar.number}: {bar.state}, "
+            f"{words.duration(bar.end - bar.start)} from {words.duration(bar.start)}"
+        )
+        marks.append(
+            el(
+                "rect",
+                el("title", tip),
+                x=f"{x:.2f}%",
+                width=f"{max(end - x, 0.4):.2f}%",
+                y=7,
+                height=15,
+                rx=3,
+                class_=f"bar {bar.state}",
+            )
+        )
         waited_from = bar.end
     took = words.duration(sum(bar.end - bar.start for bar in lane.bars))
     label = f"{lane.name}: {words.count(len(lane.bars), 'attempt')}, {lane.bars[-1].state}"
-    return el("div", el("span", lane.name, class_="task-name", title=lane.name),
-              el("div", el("svg", marks, role="img", aria_label=label), class_="line"),
-              el("span", took, class_="took"), class_="row long" if long else "row")  # fmt: skip
+    return el(
+        "div",
+        el("span", lane.name, class_="task-name", title=lane.name),
+        el("div", el("svg", marks, role="img", aria_label=label), class_="line"),
+        el("span", took, class_="took"),
+        class_="row long" if long else "row",
+    )
 
 
 def _sample(look: str) -> Html:
@@ -173,8 +243,9 @@ def _bars(taskrun: TaskRun, began: datetime) -> Iterator[Bar]:
     for attempt in taskrun.attempts:
         # A clock that was set back must not turn a bar round.
         start = max(0.0, (attempt.started - began).total_seconds())
-        yield Bar(start=start, end=start + attempt.seconds, state=attempt.state,
-                  number=attempt.number)  # fmt: skip
+        yield Bar(
+            start=start, end=start + attempt.seconds, state=attempt.state, number=attempt.number
+        )
 
 
 def _moment(seconds: float, step: float) -> str:

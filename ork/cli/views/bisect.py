@@ -49,8 +49,11 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
         return
     entry = found.suspects[0]
     deploy = entry.deploy
-    yield [(store.short(deploy.snapshot), "oid"), " is the first bad deploy of ",
-           (found.workflow, "name")]  # fmt: skip
+    yield [
+        (store.short(deploy.snapshot), "oid"),
+        " is the first bad deploy of ",
+        (found.workflow, "name"),
+    ]
     yield [""]
     yield from deploy_header(entry, store, session)
     yield [""]
@@ -66,10 +69,19 @@ def next_lines(found: Bisected, store: Store) -> list[Line]:
     good = store.get(Deploy, found.good).snapshot
     if len(found.suspects) > 1:
         bad = found.suspects[-1].deploy.snapshot
-        return [[("next: ", "hint"), f"`ork diff {store.short(good)} {store.short(bad)}` shows "
-                 "what they changed together"]]  # fmt: skip
-    return [[("next: ", "hint"), f"`ork rollback {found.workflow} {store.short(good)}` brings "
-             "the last good one back"]]  # fmt: skip
+        return [
+            [
+                ("next: ", "hint"),
+                f"`ork diff {store.short(good)} {store.short(bad)}` shows "
+                "what they changed together",
+            ]
+        ]
+    return [
+        [
+            ("next: ", "hint"),
+            f"`ork rollback {found.workflow} {store.short(good)}` brings the last good one back",
+        ]
+    ]
 
 
 def _title(entry: Deploy) -> str:

@@ -38,8 +38,11 @@ def parts_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
         texts = [_name(part, alone=blame.name is not None) for part in parts]
         pad = _pad(texts, NAME_CHARS_MAX)
         for part, text in zip(parts, texts, strict=True):
-            line: Line = [*leads.of(part.deploy, boundary=part.boundary), "  ",
-                          (f"{text:<{pad}}", "name")]  # fmt: skip
+            line: Line = [
+                *leads.of(part.deploy, boundary=part.boundary),
+                "  ",
+                (f"{text:<{pad}}", "name"),
+            ]
             yield _with_rest(line, _rest(part, blame, leads), session.width)
 
 
@@ -57,8 +60,14 @@ def lines_view(blame: Blame, store: Store, session: Session) -> Iterator[Line]:
         again = session.width is not None and line.deploy == above
         above = line.deploy
         path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if moved else []
-        yield [*leads.of(line.deploy, boundary=line.boundary, again=again), *path, "  ",
-               (f"{line.number:>{digits}}", "dim"), "  ", line.text]  # fmt: skip
+        yield [
+            *leads.of(line.deploy, boundary=line.boundary, again=again),
+            *path,
+            "  ",
+            (f"{line.number:>{digits}}", "dim"),
+            "  ",
+            line.text,
+        ]
 
 
 class _Leads:
@@ -73,8 +82,10 @@ class _Leads:
         self.mark = any(one.boundary for one in shown)
         self.oids = {oid: store.short(one.snapshot) for oid, one in blame.deploys.items()}
         self.authors = {oid: person(one.author, room) for oid, one in blame.deploys.items()}
-        self.times = {oid: words.ago(one.time, now) if session.width else words.date(one.time, now)
-                      for oid, one in blame.deploys.items()}  # fmt: skip
+        self.times = {
+            oid: words.ago(one.time, now) if session.width else words.date(one.time, now)
+            for oid, one in blame.deploys.items()
+        }
         self.pads = [_pad(texts.values(), 64) for texts in (self.oids, self.authors, self.times)]
 
     def of(self, oid: Oid, *, boundary: bool, again: bool = False) -> Line:
@@ -85,8 +96,12 @@ class _Leads:
         mark = ("^" if boundary else " ") if self.mark else ""
         author, time = ("", "") if again else (self.authors[oid], self.times[oid])
         column: Line = [(f"{author:<{self.pads[1]}}", "author"), "  "] if self.wide else []
-        return [(f"{mark}{self.oids[oid]:<{self.pads[0]}}", "oid"), "  ", *column,
-                (f"{time:<{self.pads[2]}}", "time")]  # fmt: skip
+        return [
+            (f"{mark}{self.oids[oid]:<{self.pads[0]}}", "oid"),
+            "  ",
+            *column,
+            (f"{time:<{self.pads[2]}}", "time"),
+        ]
 
 
 def _name(part: Part, *, alone: bool) -> str:

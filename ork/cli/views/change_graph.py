@@ -28,14 +28,22 @@ def change_graph(
     """Return the picture of a change; `needs` are the edges of the new definition, whole."""
     renamed = {task.old_name: task.name for task in diff.tasks if task.old_name}
     edges = {
-        (renamed.get(edge.upstream, edge.upstream), renamed.get(edge.downstream, edge.downstream)):
-        edge.kind for edge in diff.edges
-    }  # fmt: skip
+        (
+            renamed.get(edge.upstream, edge.upstream),
+            renamed.get(edge.downstream, edge.downstream),
+        ): edge.kind
+        for edge in diff.edges
+    }
     removed = [task.name for task in diff.tasks if task.kind == "removed"]
-    all_needs = {**{name: tuple(below) for name, below in needs.items()},
-                 **dict.fromkeys(removed, ())}  # fmt: skip
-    edges = {(up, down): kind for (up, down), kind in edges.items()
-             if up in all_needs and down in all_needs}  # fmt: skip
+    all_needs = {
+        **{name: tuple(below) for name, below in needs.items()},
+        **dict.fromkeys(removed, ()),
+    }
+    edges = {
+        (up, down): kind
+        for (up, down), kind in edges.items()
+        if up in all_needs and down in all_needs
+    }
     gone = [edge for edge, kind in edges.items() if kind == "removed"]
     for up, down in _without_cycles(all_needs, gone):
         all_needs[down] = (*all_needs[down], up)
@@ -56,26 +64,31 @@ def nearest(graph: Graph, tasks_max: int) -> Graph:
         near |= {up} if ranks[down] < 2 else set()
         near |= {down} if ranks[up] < 2 else set()
     # What stands beside a change says where it is; without a change any task is of interest.
-    chosen = [name for name, rank in ranks.items()
-              if rank < 2 or name in near or graph.marks is None]  # fmt: skip
+    chosen = [
+        name for name, rank in ranks.items() if rank < 2 or name in near or graph.marks is None
+    ]
     chosen.sort(key=lambda name: (ranks[name], name not in near))
     kept = set(chosen[:tasks_max])
     return replace(
         graph,
-        needs={name: tuple(n for n in below if n in kept)
-               for name, below in graph.needs.items() if name in kept},
+        needs={
+            name: tuple(n for n in below if n in kept)
+            for name, below in graph.needs.items()
+            if name in kept
+        },
         marks=graph.marks and {name: graph.marks[name] for name in graph.needs if name in kept},
         edge_marks={edge: kind for edge, kind in graph.edge_marks.items() if kept.issuperset(edge)},
         others=len(graph.needs) - len(kept),
-    )  # fmt: skip
+    )
 
 
 def change_lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
     """Yield the graph in lanes, each task with its mark, a word for it, and the reason."""
     rows = list(draw(graph.needs, box=box))
     names = {row.name: len(visible(row.name)) for row in rows if row.name is not None}
-    width = max((len(row.prefix) + 1 + names[row.name] for row in rows if row.name is not None),
-                default=0)  # fmt: skip
+    width = max(
+        (len(row.prefix) + 1 + names[row.name] for row in rows if row.name is not None), default=0
+    )
     for row in rows:
         if row.name is None or graph.marks is None:
             yield [(row.prefix, "dim")]
@@ -88,8 +101,13 @@ def change_lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
             continue
         room = width - len(row.prefix) - 1 - names[row.name]
         text = remark(graph, row.name)
-        yield [*line, " " * room, "  ", (f"{mark.kind:<8}" if text else mark.kind, mark.kind),
-               *([(f"  {text}", "dim")] if text else [])]  # fmt: skip
+        yield [
+            *line,
+            " " * room,
+            "  ",
+            (f"{mark.kind:<8}" if text else mark.kind, mark.kind),
+            *([(f"  {text}", "dim")] if text else []),
+        ]
 
 
 def remark(graph: Graph, name: str) -> str:
@@ -100,8 +118,9 @@ def remark(graph: Graph, name: str) -> str:
     parts = [f"from {mark.old_name}"] if mark.old_name else []
     if mark.kind in ("changed", "renamed"):
         parts += [_some(mark.fields)] if mark.fields else []
-        edges = [f"{SIGNS[kind]}{up}" for (up, down), kind in graph.edge_marks.items()
-                 if down == name]  # fmt: skip
+        edges = [
+            f"{SIGNS[kind]}{up}" for (up, down), kind in graph.edge_marks.items() if down == name
+        ]
         parts += [f"after {_some(edges)}"] if edges else []
     if mark.via:
         lead = {"upstream": "through", "param": "by params", "code": "by"}.get(mark.why or "", "by")

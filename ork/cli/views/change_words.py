@@ -17,9 +17,13 @@ KINDS = ("changed", "added", "removed", "renamed")
 VALUE_CHARS_MAX = 300
 NAMES_MAX = 12
 LEGEND = {
-    "added": "added", "removed": "removed", "changed": "changed", "renamed": "renamed",
-    "affected": "can give another result", "same": "gives the same result",
-}  # fmt: skip
+    "added": "added",
+    "removed": "removed",
+    "changed": "changed",
+    "renamed": "renamed",
+    "affected": "can give another result",
+    "same": "gives the same result",
+}
 
 
 def headline(comparison: Comparison, impact: Impact) -> str:
@@ -36,8 +40,10 @@ def counts(diff: Diff) -> list[str]:
     """Return how much changed: "2 tasks changed", "1 added", "3 code files changed"..."""
     numbers = [(kind, sum(task.kind == kind for task in diff.tasks)) for kind in KINDS]
     found = [(kind, number) for kind, number in numbers if number]
-    parts = [f"{many(number, 'task') if index == 0 else f'{number:,}'} {kind}"
-             for index, (kind, number) in enumerate(found)]  # fmt: skip
+    parts = [
+        f"{many(number, 'task') if index == 0 else f'{number:,}'} {kind}"
+        for index, (kind, number) in enumerate(found)
+    ]
     things = (("code file", diff.files), ("parameter", diff.params), ("setting", diff.settings))
     return parts + [f"{many(len(changes), noun)} changed" for noun, changes in things if changes]
 
@@ -62,9 +68,15 @@ def _results(affected: int) -> str:
 
 def reason(affected: Affected) -> tuple[str, tuple[str, ...]]:
     """Return why a task can give another result: a few words, and the names that follow them."""
-    lead = {"upstream": "needs", "code": "its code changed:", "param": "its parameters changed:",
-            "setting": "another setting:", "added": "it is new", "changed": "it changed",
-            "renamed": "it was renamed and changed"}  # fmt: skip
+    lead = {
+        "upstream": "needs",
+        "code": "its code changed:",
+        "param": "its parameters changed:",
+        "setting": "another setting:",
+        "added": "it is new",
+        "changed": "it changed",
+        "renamed": "it was renamed and changed",
+    }
     return lead.get(affected.why, affected.why), affected.via[:NAMES_MAX]
 
 

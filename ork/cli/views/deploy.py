@@ -8,8 +8,13 @@ from ork.cli.show import Line
 from ork.store.deploy import Deployed, FileStatus
 from ork.store.store import Store
 
-_STATE_STYLES = {"unchanged": "dim", "modified": "changed", "new": "added", "missing": "removed",
-                 "invalid": "failed"}  # fmt: skip
+_STATE_STYLES = {
+    "unchanged": "dim",
+    "modified": "changed",
+    "new": "added",
+    "missing": "removed",
+    "invalid": "failed",
+}
 
 
 def deploy_view(done: Deployed, store: Store) -> Iterator[Line]:

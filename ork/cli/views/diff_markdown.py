@@ -34,8 +34,10 @@ def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Itera
     diff = comparison.diff
     yield f"### {_text(headline(comparison, impact))}"
     yield ""
-    ends = [f"{code(side.text)} ({code(side.snapshot[:12])})"
-            for side in (comparison.old, comparison.new)]  # fmt: skip
+    ends = [
+        f"{code(side.text)} ({code(side.snapshot[:12])})"
+        for side in (comparison.old, comparison.new)
+    ]
     yield f"{ends[0]} → {ends[1]}"
     if not diff:
         return
@@ -92,8 +94,10 @@ def _picture(graph: Graph) -> Iterator[str]:
     yield ""
     yield from fenced(mermaid(graph), "mermaid")
     yield ""
-    yield ("<sub>`+` added, `-` removed, `~` changed, `>` renamed; "
-           "yellow: can give another result; grey: cannot</sub>")  # fmt: skip
+    yield (
+        "<sub>`+` added, `-` removed, `~` changed, `>` renamed; "
+        "yellow: can give another result; grey: cannot</sub>"
+    )
 
 
 def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
@@ -161,9 +165,14 @@ def _file(file: FileChange, room: _Room) -> Iterator[str]:
 
 
 def _hunks(name: str, hunks: tuple[Hunk, ...], room: _Room, about: str = "") -> Iterator[str]:
-    lines = [line for hunk in hunks for line in
-             (f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@",
-              *hunk.lines)]  # fmt: skip
+    lines = [
+        line
+        for hunk in hunks
+        for line in (
+            f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@",
+            *hunk.lines,
+        )
+    ]
     title = f"{code(name)} {about}".rstrip()
     yield ""
     if not room.take(lines):
@@ -187,8 +196,11 @@ def _impact(impact: Impact) -> Iterator[str]:
     if impact.unaffected:
         names = impact.unaffected[:NAMES_MAX]
         more = len(impact.unaffected) - len(names)
-        yield from ("", "<details><summary>Cannot give other results: "
-                        f"{len(impact.unaffected):,}</summary>", "")  # fmt: skip
+        yield from (
+            "",
+            f"<details><summary>Cannot give other results: {len(impact.unaffected):,}</summary>",
+            "",
+        )
         yield ", ".join(map(code, names)) + (f" and {more:,} more" if more else "")
         yield from ("", "</details>")
 

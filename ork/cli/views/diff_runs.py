@@ -39,32 +39,45 @@ def diff_runs_view(diff: RunDiff, store: Store, session: Session) -> Iterator[Li
 
 def _answer(diff: RunDiff) -> Iterator[Line]:
     if diff.first:
-        yield [("first difference: ", "heading"), (quoted(diff.first.task), "name"),
-               f" - {diff.first.why}"]  # fmt: skip
+        yield [
+            ("first difference: ", "heading"),
+            (quoted(diff.first.task), "name"),
+            f" - {diff.first.why}",
+        ]
     else:
         equal = f"no difference between {diff.old.name} and {diff.new.name}"
         yield [("no task that both executed differs" if diff else equal, "heading")]
     if diff.outcome and diff.first and diff.outcome.task != diff.first.task:
         what = "end" if {"state", "error", "added"} & {*diff.outcome.kinds} else "output"
-        yield [(f"first other {what}: ", "heading"), (quoted(diff.outcome.task), "name"),
-               f" - {diff.outcome.why}"]  # fmt: skip
+        yield [
+            (f"first other {what}: ", "heading"),
+            (quoted(diff.outcome.task), "name"),
+            f" - {diff.outcome.why}",
+        ]
     for side in (diff.old, diff.new):
         if side.run.ended is None:
             yield [(f"{side.name} goes on: this is how far it is", "warning")]
 
 
 def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
-    pads = [column(texts) for texts in ((diff.old.name, diff.new.name),
-                                        (diff.old.run.state, diff.new.run.state))]  # fmt: skip
+    pads = [
+        column(texts)
+        for texts in ((diff.old.name, diff.new.name), (diff.old.run.state, diff.new.run.state))
+    ]
     for label, side in (("old", diff.old), ("new", diff.new)):
         run = side.run
         remarks = [f"attempt {run.attempt}"] if run.attempt > 1 else []
         remarks += [] if run.deploy else ["unattached"]
         remarks += ["with outputs of an earlier run"] if run.base else []
-        yield [*_lead(label), (f"{side.name:<{pads[0]}}", "name"), "  ",
-               (f"{run.state:<{pads[1]}}", run.state), "  ",
-               (words.date(run.created, session.now()), "time"),
-               *(["  ", ", ".join(remarks)] if remarks else [])]  # fmt: skip
+        yield [
+            *_lead(label),
+            (f"{side.name:<{pads[0]}}", "name"),
+            "  ",
+            (f"{run.state:<{pads[1]}}", run.state),
+            "  ",
+            (words.date(run.created, session.now()), "time"),
+            *(["  ", ", ".join(remarks)] if remarks else []),
+        ]
 
 
 def _definition(diff: RunDiff, store: Store, session: Session) -> Iterator[Line]:
@@ -115,8 +128,10 @@ def _environment(diff: RunDiff) -> Iterator[Line]:
     if missing and not diff.environment:
         yield [*_lead("environment"), f"not recorded by {' and '.join(missing)}"]
         return
-    shown = (replace(change, path=change.path.removeprefix("distributions."))
-             for change in diff.environment)  # fmt: skip
+    shown = (
+        replace(change, path=change.path.removeprefix("distributions."))
+        for change in diff.environment
+    )
     yield from _values("environment", tuple(shown))
 
 
@@ -171,8 +186,11 @@ def _timing(diff: RunDiff) -> Iterator[Line]:
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]
     width = min(max((len(quoted(task.name)) for task, _ in tasks), default=0), 32)
     for task, (before, after) in tasks:
-        yield ["  ", (f"{quoted(task.name):<{width}}", "name"),
-               f"  {words.duration(before)} -> {words.duration(after)}"]  # fmt: skip
+        yield [
+            "  ",
+            (f"{quoted(task.name):<{width}}", "name"),
+            f"  {words.duration(before)} -> {words.duration(after)}",
+        ]
 
 
 def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
@@ -183,8 +201,10 @@ def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
 
 
 def _change(change: FieldChange) -> Line:
-    old, new = (clip(json.dumps(value, ensure_ascii=False), VALUE_CHARS_MAX)
-                for value in (change.old, change.new))  # fmt: skip
+    old, new = (
+        clip(json.dumps(value, ensure_ascii=False), VALUE_CHARS_MAX)
+        for value in (change.old, change.new)
+    )
     path: Line = [(change.path, "name"), "  "] if change.path else []
     if change.kind == "added":
         return [*path, (f"+ {new}", "added")]

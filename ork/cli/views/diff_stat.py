@@ -29,8 +29,7 @@ def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
         return
     if width is not None:
         rows = [(clip(name, width // 2), counts, remark) for name, counts, remark in rows]
-    longest = max((len(name) for name, *_ in rows if len(name) <= NAME_COLUMNS_MAX),
-                  default=0)  # fmt: skip
+    longest = max((len(name) for name, *_ in rows if len(name) <= NAME_COLUMNS_MAX), default=0)
     digits = max(len(str(sum(counts))) for _, counts, _ in rows)
     room = max((width or WIDTH_DEFAULT) - longest - digits - 5, 10)
     largest = max(sum(counts) for _, counts, _ in rows)
@@ -71,8 +70,12 @@ def _scaled(counts: tuple[int, int, int], largest: int, room: int) -> list[int]:
 
 
 def _totals(diff: Diff) -> str:
-    counts = (("task", len(diff.tasks)), ("parameter", len(diff.params)),
-              ("setting", len(diff.settings)), ("file", len(diff.files)))  # fmt: skip
+    counts = (
+        ("task", len(diff.tasks)),
+        ("parameter", len(diff.params)),
+        ("setting", len(diff.settings)),
+        ("file", len(diff.files)),
+    )
     things = [words.count(number, noun) for noun, number in counts if number]
     text = f"{', '.join(things) or 'nothing'} changed"
     totals = {

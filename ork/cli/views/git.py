@@ -18,21 +18,35 @@ def export_view(done: Exported) -> Iterator[Line]:
     commit = (done.commit[:COMMIT_DIGITS], "oid")
     branch = (done.branch, "head")
     if not done.added:
-        yield [(done.workflow, "name"), " is up to date at ", commit, " on ", branch,
-               f" of {done.repository}"]  # fmt: skip
+        yield [
+            (done.workflow, "name"),
+            " is up to date at ",
+            commit,
+            " on ",
+            branch,
+            f" of {done.repository}",
+        ]
         return
     commits = count(done.added, "commit" if done.created else "new commit")
-    yield [(done.workflow, "name"), f": {commits} on ", branch, f" of {done.repository}, now at ",
-           commit]  # fmt: skip
+    yield [
+        (done.workflow, "name"),
+        f": {commits} on ",
+        branch,
+        f" of {done.repository}, now at ",
+        commit,
+    ]
 
 
 def export_hint(done: Exported) -> list[Line]:
     """Return the tags that were left out, and the likely next command."""
     lines: list[Line] = [
-        [("note: ", "warning"), f"tag {label} was left out: it is on no deploy of this history, or "
-         "the repository has another tag of that name"]
+        [
+            ("note: ", "warning"),
+            f"tag {label} was left out: it is on no deploy of this history, or "
+            "the repository has another tag of that name",
+        ]
         for label in done.left
-    ]  # fmt: skip
+    ]
     if done.added:
         lines.append([("next: ", "hint"), f"`git -C {done.repository} log --stat {done.branch}`"])
     return lines
@@ -44,8 +58,10 @@ def import_view(done: Imported, store: Store) -> Iterator[Line]:
         if one.added:
             yield _added(one, store)
     if not any(one.added for one in done.workflows):
-        yield [f"nothing new in {count(done.commits, 'commit')} up to ",
-               (done.commit[:COMMIT_DIGITS], "oid")]  # fmt: skip
+        yield [
+            f"nothing new in {count(done.commits, 'commit')} up to ",
+            (done.commit[:COMMIT_DIGITS], "oid"),
+        ]
 
 
 def skipped_view(done: Imported) -> list[Line]:
@@ -60,11 +76,17 @@ def skipped_view(done: Imported) -> list[Line]:
     ]
     if lines:
         many = count(len(lines), "version")
-        lines.append([("note: ", "warning"),
-                      f"skipped {many} of a file that could not be deployed"])  # fmt: skip
+        lines.append(
+            [("note: ", "warning"), f"skipped {many} of a file that could not be deployed"]
+        )
     if done.shallow:
-        lines.append([("note: ", "warning"), f"{done.repository} is a shallow clone: what came "
-                      "before its oldest commit is not here"])  # fmt: skip
+        lines.append(
+            [
+                ("note: ", "warning"),
+                f"{done.repository} is a shallow clone: what came "
+                "before its oldest commit is not here",
+            ]
+        )
     return lines
 
 
@@ -77,6 +99,10 @@ def import_hint(done: Imported) -> list[Line]:
 def _added(one: ImportedWorkflow, store: Store) -> Line:
     newest = one.added[-1]
     deploys = count(len(one.added), "new deploy" if one.parent else "deploy")
-    return [(one.workflow, "name"), " ", (store.short(newest.snapshot), "oid"),
-            f"  {deploys} from {one.path}, the newest of ",
-            (newest.commit[:COMMIT_DIGITS], "oid")]  # fmt: skip
+    return [
+        (one.workflow, "name"),
+        " ",
+        (store.short(newest.snapshot), "oid"),
+        f"  {deploys} from {one.path}, the newest of ",
+        (newest.commit[:COMMIT_DIGITS], "oid"),
+    ]

@@ -17,18 +17,25 @@ NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o�
 OTHER_NODE = "-◌"
 # State -> fill and border; dark text is readable on all of them.
 COLORS = {
-    "success": ("#c8e6c9", "#388e3c"), "failed": ("#ffcdd2", "#c62828"),
-    "running": ("#bbdefb", "#1565c0"), "pending": ("#eceff1", "#78909c"),
-    "cancelled": ("#ffe0b2", "#ef6c00"), "interrupted": ("#ffe0b2", "#ef6c00"),
-    "skipped": ("#f5f5f5", "#9e9e9e"), "upstream_failed": ("#fff9c4", "#f9a825"),
-}  # fmt: skip
+    "success": ("#c8e6c9", "#388e3c"),
+    "failed": ("#ffcdd2", "#c62828"),
+    "running": ("#bbdefb", "#1565c0"),
+    "pending": ("#eceff1", "#78909c"),
+    "cancelled": ("#ffe0b2", "#ef6c00"),
+    "interrupted": ("#ffe0b2", "#ef6c00"),
+    "skipped": ("#f5f5f5", "#9e9e9e"),
+    "upstream_failed": ("#fff9c4", "#f9a825"),
+}
 PLAIN_COLOR = ("#e8eaf6", "#3949ab")  # of a definition, which has no states
 # The same of the kinds of a change; "affected" and "same" are those that nobody edited.
 CHANGE_COLORS = {
-    "added": ("#c8e6c9", "#388e3c"), "removed": ("#ffcdd2", "#c62828"),
-    "changed": ("#ffe0b2", "#ef6c00"), "renamed": ("#e1bee7", "#8e24aa"),
-    "affected": ("#fff9c4", "#f9a825"), "same": ("#f5f5f5", "#9e9e9e"),
-}  # fmt: skip
+    "added": ("#c8e6c9", "#388e3c"),
+    "removed": ("#ffcdd2", "#c62828"),
+    "changed": ("#ffe0b2", "#ef6c00"),
+    "renamed": ("#e1bee7", "#8e24aa"),
+    "affected": ("#fff9c4", "#f9a825"),
+    "same": ("#f5f5f5", "#9e9e9e"),
+}
 ALL_COLORS = COLORS | CHANGE_COLORS
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 EDGE_COLORS = {"added": "#388e3c", "removed": "#c62828"}
@@ -131,8 +138,11 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
         room = width - len(row.prefix) - 1
         taskrun = graph.states.get(row.name)
         attempts = taskrun.attempts if taskrun else ()
-        line: Line = [*node_row(row, state, box=box), f"{row.name:<{room}}  ",
-                      (f"{MARKS[state]:<8}", state)]  # fmt: skip
+        line: Line = [
+            *node_row(row, state, box=box),
+            f"{row.name:<{room}}  ",
+            (f"{MARKS[state]:<8}", state),
+        ]
         if attempts:
             line.append(f" {words.duration(attempts[-1].seconds):>7}")
         if len(attempts) > 1:
@@ -203,8 +213,12 @@ def _task_json(graph: Graph, name: str) -> dict[str, Json]:
     task: dict[str, Json] = {"name": name, "state": graph.state(name)}
     if graph.marks is not None:
         mark = graph.marks[name]
-        task |= {"change": mark.kind, "old_name": mark.old_name, "why": mark.why,
-                 "via": list(mark.via)}  # fmt: skip
+        task |= {
+            "change": mark.kind,
+            "old_name": mark.old_name,
+            "why": mark.why,
+            "via": list(mark.via),
+        }
     return task
 
 
@@ -215,8 +229,10 @@ def _looks(graph: Graph) -> Iterable[str]:
 
 def _mermaid_text(text: str) -> str:
     """Spell out, by number, whatever could mean something to mermaid or to the page around it."""
-    return "".join(letter if letter.isalnum() or letter in "_.- " else f"#{ord(letter)};"
-                   for letter in visible(text))  # fmt: skip
+    return "".join(
+        letter if letter.isalnum() or letter in "_.- " else f"#{ord(letter)};"
+        for letter in visible(text)
+    )
 
 
 def _dot_text(text: str) -> str:

@@ -27,8 +27,10 @@ def svg(graph: Graph) -> Iterator[str]:
     top, bottom = min(heights, default=0.0), max(heights, default=0.0)
     width = columns[-1][0] + columns[-1][1] + MARGIN if columns else 2 * MARGIN
     tall = _y(bottom, top) + HEIGHT / 2 + MARGIN + (STEP / 2 if graph.rest else 0)
-    yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{tall:.0f}" '
-           f'viewBox="0 0 {width:.0f} {tall:.0f}" role="img" class="graph">')  # fmt: skip
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{tall:.0f}" '
+        f'viewBox="0 0 {width:.0f} {tall:.0f}" role="img" class="graph">'
+    )
     yield f"<title>{_text(graph.title)}</title>"
     yield f'<rect class="ground" width="{width:.0f}" height="{tall:.0f}" fill="#ffffff"/>'
     yield '<g class="edges" fill="none" stroke="#90a4ae" stroke-width="1.5">'
@@ -38,13 +40,17 @@ def svg(graph: Graph) -> Iterator[str]:
         path = _path(graph, start, stops, found.places[start], columns, top)
         yield _edge(graph, start, end, path)
     yield "</g>"
-    yield (f'<g font-family="ui-monospace,Menlo,Consolas,monospace" font-size="{FONT}" '
-           'fill="#111111" text-anchor="middle">')  # fmt: skip
+    yield (
+        f'<g font-family="ui-monospace,Menlo,Consolas,monospace" font-size="{FONT}" '
+        'fill="#111111" text-anchor="middle">'
+    )
     for name, (column, height) in found.places.items():
         yield _task(graph, name, columns[column][0], _y(height, top))
     if graph.rest:
-        yield (f'<text class="rest" x="{MARGIN}" y="{tall - MARGIN:.1f}" text-anchor="start" '
-               f'fill="#607d8b">{_text(graph.rest)}</text>')  # fmt: skip
+        yield (
+            f'<text class="rest" x="{MARGIN}" y="{tall - MARGIN:.1f}" text-anchor="start" '
+            f'fill="#607d8b">{_text(graph.rest)}</text>'
+        )
     yield "</g>"
     yield "</svg>"
 
@@ -74,9 +80,13 @@ def _task(graph: Graph, name: str, x: float, y: float) -> str:
 
 
 def _path(
-    graph: Graph, start: str, stops: list[tuple[int, float]], place: tuple[int, float],
-    columns: list[tuple[float, float]], top: float,
-) -> str:  # fmt: skip
+    graph: Graph,
+    start: str,
+    stops: list[tuple[int, float]],
+    place: tuple[int, float],
+    columns: list[tuple[float, float]],
+    top: float,
+) -> str:
     """Return the way of an edge: it swings within the gaps, and is level where columns are."""
     x, y = columns[place[0]][0] + _box(graph.label(start)), _y(place[1], top)
     path = f"M{x:.1f} {y:.1f}"

@@ -11,9 +11,15 @@ from ork.core.impact import Affected, Impact
 
 TASKS_MAX = 20  # shown without being asked for
 NAMES_MAX = 3  # in one reason, likewise
-_WORDS = {"added": "added", "changed": "changed", "renamed": "renamed and changed",
-          "code": "code of ", "param": "parameter ", "setting": "setting ",
-          "upstream": "after "}  # fmt: skip
+_WORDS = {
+    "added": "added",
+    "changed": "changed",
+    "renamed": "renamed and changed",
+    "code": "code of ",
+    "param": "parameter ",
+    "setting": "setting ",
+    "upstream": "after ",
+}
 _STYLES = {"added": "added", "renamed": "renamed", "upstream": "dim"}  # of the reasons
 
 
@@ -45,8 +51,11 @@ def _headline(affected: int, unaffected: int) -> str:
     if not affected:
         return "no task can give other results"
     if not unaffected:
-        return f"all {total} can give other results" if affected > 1 else \
-            "the only task can give other results"  # fmt: skip
+        return (
+            f"all {total} can give other results"
+            if affected > 1
+            else "the only task can give other results"
+        )
     return f"{affected} of {total} can give other results"
 
 

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def log_view(
-    entries: Iterable[LogEntry], store: Store, session: Session, *, stat: bool, patch: bool,
+    entries: Iterable[LogEntry],
+    store: Store,
+    session: Session,
+    *,
+    stat: bool,
+    patch: bool,
     oneline: bool,
-) -> Iterator[Line]:  # fmt: skip
+) -> Iterator[Line]:
     """Yield each deploy in its long form, with its change when it was asked for."""
     for index, entry in enumerate(entries):
         if oneline:
@@ -40,16 +45,22 @@ def log_view(
 def deploy_header(entry: LogEntry, store: Store, session: Session) -> Iterator[Line]:
     """Yield the head of the long form: hashes, author, date, how the runs went."""
     now, deploy = session.now(), entry.deploy
-    yield [("snapshot ", "label"), (_oid(deploy.snapshot, store, session), "oid"),
-           *_decoration(entry)]  # fmt: skip
+    yield [
+        ("snapshot ", "label"),
+        (_oid(deploy.snapshot, store, session), "oid"),
+        *_decoration(entry),
+    ]
     yield [("deploy   ", "label"), _oid(entry.oid, store, session)]
     if deploy.action != "deploy":
         yield [("action   ", "label"), deploy.action]
     if deploy.restores:
         yield [("restores ", "label"), _oid(deploy.restores, store, session)]
     yield [("author   ", "label"), deploy.author]
-    yield [("date     ", "label"), words.date(deploy.time, now),
-           f" ({words.ago(deploy.time, now)})" if session.width else ""]  # fmt: skip
+    yield [
+        ("date     ", "label"),
+        words.date(deploy.time, now),
+        f" ({words.ago(deploy.time, now)})" if session.width else "",
+    ]
     if entry.runs.counts:
         yield [("runs     ", "label"), *_runs(entry.runs, deploy.workflow)]
 
@@ -60,8 +71,14 @@ def oneline_view(entries: Iterable[LogEntry], store: Store, session: Session) ->
     for entry in entries:
         deploy = entry.deploy
         time = words.ago(deploy.time, now) if session.width else words.date(deploy.time, now)
-        line: Line = [(store.short(deploy.snapshot), "oid"), "  ", (f"{time:<14}", "time"), "  ",
-                      deploy.message.partition("\n")[0], *_decoration(entry)]  # fmt: skip
+        line: Line = [
+            (store.short(deploy.snapshot), "oid"),
+            "  ",
+            (f"{time:<14}", "time"),
+            "  ",
+            deploy.message.partition("\n")[0],
+            *_decoration(entry),
+        ]
         if entry.runs.counts:
             line += ["  [", *_runs(entry.runs, deploy.workflow, short=True), "]"]
         yield line

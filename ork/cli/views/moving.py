@@ -30,8 +30,12 @@ def rollback_hint(done: RolledBack) -> list[Line]:
     if not done.changed:
         return []
     name = done.workflow
-    return [[("next: ", "hint"), f"`ork run {name}`, or `ork restore {name} --code` to have it on "
-             "disk as well"]]  # fmt: skip
+    return [
+        [
+            ("next: ", "hint"),
+            f"`ork run {name}`, or `ork restore {name} --code` to have it on disk as well",
+        ]
+    ]
 
 
 def restore_view(done: Restored) -> Iterator[Line]:
@@ -48,8 +52,14 @@ def restore_hint(done: Restored, *, elsewhere: bool) -> list[Line]:
         shown = ", ".join(done.surplus[:_SURPLUS_MAX])
         if len(done.surplus) > _SURPLUS_MAX:
             shown += f" and {len(done.surplus) - _SURPLUS_MAX} more"
-        lines.append([("note: ", "warning"), "this version did not have ", shown,
-                      "; a deploy would add what is there now"])  # fmt: skip
+        lines.append(
+            [
+                ("note: ", "warning"),
+                "this version did not have ",
+                shown,
+                "; a deploy would add what is there now",
+            ]
+        )
     if not elsewhere:
         lines.append([("next: ", "hint"), "`ork status`"])
     return lines
@@ -63,8 +73,15 @@ def tags_view(found: Sequence[Tag], store: Store, session: Session) -> Iterator[
     for name, one in zip(names, found, strict=True):
         time = one.deploy.time
         shown = words.ago(time, now) if session.width else words.date(time, now)
-        yield [(f"{name:<{width}}", "tag"), "  ", (store.short(one.deploy.snapshot), "oid"), "  ",
-               (f"{shown:<14}", "time"), "  ", one.deploy.message.partition("\n")[0]]  # fmt: skip
+        yield [
+            (f"{name:<{width}}", "tag"),
+            "  ",
+            (store.short(one.deploy.snapshot), "oid"),
+            "  ",
+            (f"{shown:<14}", "time"),
+            "  ",
+            one.deploy.message.partition("\n")[0],
+        ]
 
 
 def tagged_view(done: Tagged, store: Store) -> Iterator[Line]:

@@ -33,8 +33,12 @@ def ops_view(
 
 def undo_view(done: Undone, store: Store) -> Iterator[Line]:
     """Yield the command that was undone, and the refs that moved back."""
-    yield ["undid ", (store.short(done.oid), "oid"), "  ",
-           (shlex.join(done.operation.argv), "name")]  # fmt: skip
+    yield [
+        "undid ",
+        (store.short(done.oid), "oid"),
+        "  ",
+        (shlex.join(done.operation.argv), "name"),
+    ]
     yield from _moves(done.moves, store)
 
 

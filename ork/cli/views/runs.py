@@ -16,10 +16,15 @@ from ork.store.store import Store
 
 VALUE_CHARS_MAX = 100
 MARKS = {
-    "success": "ok", "failed": "FAILED", "cancelled": "stopped", "interrupted": "killed",
-    "skipped": "skipped", "upstream_failed": "skipped", "pending": "waiting",
+    "success": "ok",
+    "failed": "FAILED",
+    "cancelled": "stopped",
+    "interrupted": "killed",
+    "skipped": "skipped",
+    "upstream_failed": "skipped",
+    "pending": "waiting",
     "running": "running",
-}  # fmt: skip
+}
 
 
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
@@ -30,11 +35,18 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         time = words.ago(run.created, now) if session.width else words.date(run.created, now)
         name = f"{run.workflow}#{run.number}"
         yield [
-            (store.short(run.snapshot), "oid"), "  ", (f"{name:<12}", "name"), "  ",
-            (f"{run.state:<11}", run.state), "  ", (f"{time:<14}", "time"), "  ",
-            f"{words.duration(run.seconds):>7}", *([] if run.deploy else ["  unattached"]),
+            (store.short(run.snapshot), "oid"),
+            "  ",
+            (f"{name:<12}", "name"),
+            "  ",
+            (f"{run.state:<11}", run.state),
+            "  ",
+            (f"{time:<14}", "time"),
+            "  ",
+            f"{words.duration(run.seconds):>7}",
+            *([] if run.deploy else ["  unattached"]),
             *(["  ", run.reason] if run.reason else []),
-        ]  # fmt: skip
+        ]
 
 
 def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Line]:
@@ -42,8 +54,11 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
     run, now = details.run, session.now()
     snapshot = store.short(run.snapshot) if session.width else run.snapshot
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
-    yield [("state    ", "label"), (run.state, run.state),
-           *([" - ", run.reason] if run.reason else [])]  # fmt: skip
+    yield [
+        ("state    ", "label"),
+        (run.state, run.state),
+        *([" - ", run.reason] if run.reason else []),
+    ]
     yield [("snapshot ", "label"), (snapshot, "oid")]
     deploy = run.deploy and (store.short(run.deploy) if session.width else run.deploy)
     yield [("deploy   ", "label"), deploy or "none: the snapshot was run unattached"]
@@ -61,8 +76,12 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
 def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) -> Line:
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
     seconds = taskrun.attempts[-1].seconds if taskrun.attempts else None
-    line: Line = ["  ", (f"{MARKS[taskrun.state]:<8}", taskrun.state), f"{name:<{width}}",
-                  f"  {words.duration(seconds):>7}"]  # fmt: skip
+    line: Line = [
+        "  ",
+        (f"{MARKS[taskrun.state]:<8}", taskrun.state),
+        f"{name:<{width}}",
+        f"  {words.duration(seconds):>7}",
+    ]
     if len(taskrun.attempts) > 1:
         line.append((f"  attempt {len(taskrun.attempts)}", "dim"))
     if taskrun.reason and taskrun.state != "success":
@@ -76,15 +95,22 @@ def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[
     """Yield what became of one task: state, values, every attempt."""
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
-    yield [("state    ", "label"), (taskrun.state, taskrun.state),
-           *([" - ", taskrun.reason] if taskrun.reason else [])]  # fmt: skip
+    yield [
+        ("state    ", "label"),
+        (taskrun.state, taskrun.state),
+        *([" - ", taskrun.reason] if taskrun.reason else []),
+    ]
     yield [("inputs   ", "label"), json.dumps(details.inputs, ensure_ascii=False)]
     yield [("output   ", "label"), json.dumps(details.output, ensure_ascii=False)]
     for attempt in taskrun.attempts:
         yield [""]
-        yield [("attempt  ", "label"), f"{attempt.number}, ", (attempt.state, attempt.state),
-               f", {words.date(attempt.started, session.now())}, took ",
-               words.duration(attempt.seconds)]  # fmt: skip
+        yield [
+            ("attempt  ", "label"),
+            f"{attempt.number}, ",
+            (attempt.state, attempt.state),
+            f", {words.date(attempt.started, session.now())}, took ",
+            words.duration(attempt.seconds),
+        ]
         for line in (attempt.error or "").rstrip("\n").split("\n") if attempt.error else ():
             yield ["    ", line]
 
