@@ -11,7 +11,7 @@ from material import AUTHOR, START, large_workflow, new_store
 from measure import Row, Times, interleaved, number, process, ratio, row, timed
 from starting import ork
 
-from ork.store.deploy import Deployed, deploy
+from ork.heads.deploy import Deployed, deploy
 from ork.store.store import Stamp, Store
 
 TASKS = 10_000

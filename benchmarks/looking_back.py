@@ -16,8 +16,8 @@ from material import git_history, long_history
 from measure import Row, Times, interleaved, number, process, row, timed
 from starting import ork
 
-from ork.store.blame import blame
-from ork.store.history import log
+from ork.history.blame import blame
+from ork.history.log import log
 from ork.store.runs import runs
 from ork.store.store import Store
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from measure import clean_environment
 
-from ork.core import snapshot
-from ork.core.canonical import Oid
-from ork.core.objects import Attempt, Blob, Deploy, Run, Task, TaskRun
-from ork.core.tree import build
+from ork.objects import snapshot
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Attempt, Blob, Deploy, Run, Task, TaskRun
+from ork.objects.tree import build
 from ork.store import place
 from ork.store.store import Stamp, Store
 

@@ -14,11 +14,11 @@ from blake3 import blake3
 from material import AUTHOR, SEED, START, new_store
 from measure import Row, Times, interleaved, number, ratio, row, timed
 
-from ork.core import snapshot, tree
-from ork.core.canonical import Json, Oid, decode, encode, frame, hash_bytes, unframe
-from ork.core.objects import Blob, Deploy, Snapshot, Task
-from ork.core.shapes import a_text, an_entry, pairs
-from ork.store import compare
+from ork.history import compare
+from ork.objects import snapshot, tree
+from ork.objects.canonical import Json, Oid, decode, encode, frame, hash_bytes, unframe
+from ork.objects.kinds import Blob, Deploy, Snapshot, Task
+from ork.objects.shapes import a_text, an_entry, pairs
 from ork.store.store import Stamp, Store
 
 OBJECTS = 10_000

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
         untag,
     )
     from ork.errors import Ambiguous, Conflict, Corrupt, InvalidInput, NotFound, OrkError
-    from ork.runner.api import Options
     from ork.runner.loop import Control
     from ork.runner.select import Selection
-    from ork.store.load import check
+    from ork.runner.start import Options
     from ork.store.store import Stamp, Store
+    from ork.worktree.load import check
 
 _NAMES = {
     **dict.fromkeys(
@@ -87,9 +87,9 @@ _NAMES = {
         ("Ambiguous", "Conflict", "Corrupt", "InvalidInput", "NotFound", "OrkError"), "ork.errors"
     ),
     "Control": "ork.runner.loop",
-    "Options": "ork.runner.api",
+    "Options": "ork.runner.start",
     "Selection": "ork.runner.select",
-    "check": "ork.store.load",
+    "check": "ork.worktree.load",
     "Stamp": "ork.store.store",
     "Store": "ork.store.store",
 }

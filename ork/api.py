@@ -12,41 +12,45 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ork.core.canonical import Json, Oid
-from ork.core.impact import Impact
-from ork.core.objects import Operation, Run
+from ork.bisection import Judge, Question, Step
+from ork.bisection import bisect as search
+from ork.differences.impact import Impact
 from ork.errors import NotFound, OrkError
-from ork.runner.api import Caller, Options, start
-from ork.runner.api import retry as retry_run
-from ork.runner.bisect import Judge, Question, Step
-from ork.runner.bisect import bisect as search
+from ork.heads import deploy as deploying
+from ork.heads import tags as moving
+from ork.heads import undo as undoing
+from ork.heads.deploy import Deployed, FileStatus
+from ork.heads.tags import RolledBack, Tag, Tagged
+from ork.heads.undo import Undone, at_operation
+from ork.history import blame as blaming
+from ork.history import compare, compare_runs
+from ork.history import log as history
+from ork.history.blame import Blame
+from ork.history.compare import Comparison
+from ork.history.compare_runs import RunDiff
+from ork.history.log import LogEntry
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Operation, Run
 from ork.runner.cancel import cancel as cancel_run
 from ork.runner.events import Event
 from ork.runner.loop import Control
-from ork.store import blame as blaming
-from ork.store import compare, compare_runs, contents, history, moving, oplog, place
-from ork.store import deploy as deploying
-from ork.store import restore as restoring
+from ork.runner.start import Caller, Options, start
+from ork.runner.start import retry as retry_run
+from ork.store import contents, place
+from ork.store import operations as oplog
 from ork.store import runs as listing
-from ork.store import undo as undoing
-from ork.store.blame import Blame
-from ork.store.compare import Comparison
-from ork.store.compare_runs import RunDiff
 from ork.store.contents import Definition, RunDetails
-from ork.store.deploy import Deployed, FileStatus
-from ork.store.history import LogEntry
-from ork.store.moving import RolledBack, Tag, Tagged
-from ork.store.origin import author as author_of
 from ork.store.resolve import Resolved
 from ork.store.resolve import resolve as resolve_at
-from ork.store.restore import Restored
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
-from ork.store.undo import Undone, at_operation
+from ork.worktree import restore as restoring
+from ork.worktree.origin import author as author_of
+from ork.worktree.restore import Restored
 
 if TYPE_CHECKING:
-    from ork.store.git_export import Exported
-    from ork.store.git_import import Imported
+    from ork.git.from_git import Imported
+    from ork.git.to_git import Exported
 
 
 def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = None) -> Store:
@@ -113,7 +117,7 @@ def log(
     names: Sequence[str] = (),
     follow: bool = False,
 ) -> Iterator[LogEntry]:
-    """Yield deploys, newest first, with how their runs went; see `ork.store.history.log`.
+    """Yield deploys, newest first, with how their runs went; see `ork.history.log.log`.
 
     Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
     """
@@ -208,7 +212,7 @@ def run(
 
     A file is deployed first if it differs from its head, unless `no_deploy`. Closing the iterator,
     or `control.stop()` from another thread or a signal handler, stops the run and records it as
-    cancelled. See `ork.runner.api.start`.
+    cancelled. See `ork.runner.start.start`.
     """
     return start(
         store,
@@ -250,7 +254,7 @@ def bisect(
 ) -> Iterator[Step]:
     """Find the deploy that made a workflow fail: yield each verdict, and what was found at last.
 
-    Takes recorded outcomes first and runs what is missing. See `ork.runner.bisect.bisect`.
+    Takes recorded outcomes first and runs what is missing. See `ork.bisection.bisect`.
     """
     question = Question(
         options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
@@ -348,7 +352,7 @@ def export_git(
     update: bool = False,
 ) -> Exported:
     """Write the history of a workflow as a git repository, or with `update` what is new of it."""
-    from ork.store import git_export
+    from ork.git import to_git as git_export
 
     name = git_export.the_workflow(store, workflow)
     return git_export.export_git(store, Path(destination), name, branch=branch, update=update)
@@ -367,7 +371,7 @@ def import_git(
 
     `skipped` of the result are versions that could not be deployed.
     """
-    from ork.store import git_import
+    from ork.git import from_git as git_import
 
     return git_import.import_git(
         store,

@@ -18,6 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from ork.cli.session import World
 
+pytest_plugins = ["tests.stores"]
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 

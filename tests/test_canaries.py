@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import ork as api
-from ork.core.canonical import Json
-from ork.core.mask import Masker
+from ork.executors.mask import Masker
+from ork.objects.canonical import Json
 from ork.runner.events import RunFinished, TaskFinished
 
 # Each its own value, so that a hit says which way out was open.

@@ -13,7 +13,7 @@ import pytest
 from ork import errors
 from ork.cli import app
 from ork.cli.reference import reference
-from ork.core.objects import Run
+from ork.objects.kinds import Run
 from ork.store import place
 from ork.store.store import Store
 
@@ -22,23 +22,21 @@ COMMANDS = [name for names in app.SECTIONS.values() for name in names]
 ACTS = ("init", "cancel", "report")  # these do something and have no answer beside their exit code
 
 
+def module(command):
+    return import_module("ork.cli." + app.MODULES.get(command, command.replace("-", "_")))
+
+
 def source(command):
-    return (ROOT / "ork/cli/commands" / f"{command.replace('-', '_')}.py").read_text()
+    return Path(module(command).__file__).read_text()
 
 
 def docstring(command):
-    module = import_module("ork.cli.commands." + command.replace("-", "_"))
-    return module.command.__doc__
+    return module(command).command.__doc__
 
 
 def examples(command):
     _, _, block = docstring(command).partition("Example:\n")
     return re.findall(r"(?m)^ +ork (.*)$", block)
-
-
-def test_every_command_has_a_module_and_every_module_is_a_command():
-    files = (ROOT / "ork/cli/commands").glob("[a-z]*.py")
-    assert sorted(path.stem.replace("_", "-") for path in files) == sorted(COMMANDS)
 
 
 def test_the_page_of_commands_is_not_stale():
@@ -170,7 +168,7 @@ def test_every_schema_is_documented_and_held_by_a_golden_file():
     printed = set()
     for path in (ROOT / "ork/cli").rglob("*.py"):
         source = path.read_text()
-        names = re.findall(r'(?:print_json|json_text)\("([a-z-]+)"', source)
+        names = re.findall(r'(?:print_json|json_text)\(\s*"([a-z-]+)"', source)
         printed |= {f"ork.{name}.v1" for name in names}
         printed |= set(re.findall(r'"(ork\.[a-z-]+\.v\d)"', source))
     assert printed == documented

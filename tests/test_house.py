@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,50 +21,64 @@ SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("ork/**
 TESTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py"))
 
 LINE_COLUMNS_MAX = 100
-WORKER = "ork/executors/worker.py"
+WORKER = "ork/worker/main.py"
 
-# Folder or file (the longest that fits counts) -> what it may import from ork.
-LAYERS: dict[str, tuple[str, ...]] = {
-    "ork/__init__.py": ("ork",),  # resolves the public names on first use
-    "ork/__main__.py": ("ork.cli",),
-    "ork/api.py": (
-        "ork.backends",
-        "ork.core",
-        "ork.errors",
-        "ork.executors",
-        "ork.runner",
-        "ork.store",
-    ),
-    "ork/errors.py": (),
-    "ork/core/": ("ork.core", "ork.errors"),
-    "ork/backends/": ("ork.backends", "ork.core", "ork.errors"),
-    "ork/executors/": ("ork.executors", "ork.core", "ork.errors"),
-    "ork/store/": ("ork.store", "ork.backends.base", "ork.core", "ork.errors"),
-    "ork/runner/": ("ork.runner", "ork.store", "ork.executors.base", "ork.core", "ork.errors"),
-    "ork/cli/": ("ork",),
+FILES_IN_A_ROOM_MAX = 10
+
+# The rooms of ork and of its command line, each above those that it may import.
+ROOMS: dict[str, str] = {
+    "errors": "",
+    "failpoints": "",
+    "worker": "",
+    "objects": "errors",
+    "graph": "errors",
+    "yaml": "errors objects",
+    "definition": "errors objects graph yaml",
+    "differences": "errors objects graph definition",
+    "backends": "errors failpoints objects",
+    "store": "errors failpoints objects graph backends",
+    "worktree": "errors failpoints objects graph yaml definition store",
+    "history": "errors objects graph yaml definition differences store worktree",
+    "heads": "errors failpoints objects graph yaml definition differences backends store worktree"
+    " history",
+    "git": "errors objects graph yaml definition differences store worktree history heads",
+    "executors": "errors failpoints objects definition worker",
+    "runner": "errors failpoints objects graph definition differences store worktree history heads"
+    " executors worker",
+    "bisection": "errors objects graph differences store worktree history heads executors runner",
+    "api": "errors objects graph yaml definition differences backends store worktree history heads"
+    " git executors runner bisection",
+    "cli": "*",
+    "__init__": "*",  # resolves the public names on first use
+    "__main__": "cli",
+    "cli/screen": "",
+    "cli/pictures": "screen",
+    "cli/diff": "pictures screen",
+    "cli/report": "diff pictures screen",
+    "cli/heads": "diff pictures screen",
+    "cli/history": "report diff pictures screen runs",
+    "cli/runs": "heads diff pictures screen",
 }
-# What the interpreter of the tasks runs, which need not have ork: the standard library only.
-STANDALONE = (
-    WORKER,
-    "ork/executors/captured.py",
-    "ork/executors/values.py",
-    "ork/runner/probe.py",
-)
+PURE = tuple(f"ork/{room}/" for room in ("objects", "graph", "yaml", "definition", "differences"))
+# The rooms that hold implementations: elsewhere only their contract is known.
+SEAMS = {"backends": ("base",), "executors": ("base", "job")}
+CLI_FILES = ("session", "options")  # what every room of the command line may use
+
 # Library -> the only places that may import it.
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "blake3": ("ork/core/canonical.py", "ork/core/tree.py"),
-    "ruamel": ("ork/core/reader.py",),
-    "_ruamel_yaml": ("ork/core/reader.py",),
+    "blake3": ("ork/objects/canonical.py", "ork/objects/tree.py"),
+    "ruamel": ("ork/yaml/reader.py",),
+    "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
     "typer": ("ork/cli/",),
 }
 # Modules of the standard library that some folder does without -> (where, what instead).
-MODULE_BANS = {
+MODULE_BANS: dict[str, tuple[str | tuple[str, ...], str]] = {
     "pickle": ("ork/", "canonical.encode, or json between processes"),
     "marshal": ("ork/", "canonical.encode, or json between processes"),
     "shelve": ("ork/", "the store"),
-    "subprocess": ("ork/core/", "an executor, or store/origin.py; core is pure"),
-    "socket": ("ork/core/", "nothing: core is pure"),
+    "subprocess": (PURE, "an executor, or worktree/origin.py; this room is pure"),
+    "socket": (PURE, "nothing: this room is pure"),
     "logging": ("ork/", "an event that the loop yields, or an error with a hint"),
 }
 # Where the whole of Exception may be caught, and why.
@@ -73,7 +88,7 @@ CATCHES_ALL = {
     WORKER: "turns whatever a task raises into an Outcome",
 }
 # What may print: commands, and scripts that another interpreter runs and whose stdout is read.
-PRINTS = ("ork/cli/", WORKER, "ork/runner/probe.py")
+PRINTS = ("ork/cli/", WORKER, "ork/worker/probe.py")
 VAGUE = ("manager", "helper", "util", "handler", "service", "info")
 
 
@@ -104,13 +119,24 @@ def _columns(line: str) -> int:
 
 
 def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
-    layer = max((key for key in LAYERS if file.startswith(key)), key=len, default="")
+    room = _room(file.removeprefix("ork/").removesuffix(".py").split("/"))
+    allowed = {*ROOMS.get(room, "").split(), room.removeprefix("cli/")}
     for line, name, typing_only in _imported(file, module):
-        library = name.partition(".")[0]
+        library, *path = name.split(".")
         if library == "ork":
-            allowed = () if file in STANDALONE and not typing_only else LAYERS.get(layer, ())
-            if not any(name == ours or name.startswith(ours + ".") for ours in allowed):
-                yield line, f"imports {name}; it may import {', '.join(allowed) or 'none of ork'}"
+            into = _room(path) if path else "__init__"
+            inside_cli = into.startswith("cli/") and room.startswith("cli/")
+            name_in_rule = into.removeprefix("cli/") if inside_cli else into
+            if into == "cli" and room.startswith("cli/"):
+                fine = path[1:2] and path[1] in CLI_FILES
+            else:
+                fine = name_in_rule in allowed or "*" in allowed
+                if into in SEAMS and room not in (into, "api", "cli", "bisection"):
+                    fine = fine and path[1] in SEAMS[into]
+                fine = fine or (room.startswith("cli/") and not into.startswith("cli"))
+            if not fine and not (room == "worker" and typing_only):
+                words = ", ".join(sorted(allowed - {""}))
+                yield line, f"imports {name}; {room} may import {words}"
         elif library in LIBRARIES:
             if not file.startswith(LIBRARIES[library]):
                 yield line, f"imports {library}; call {' or '.join(LIBRARIES[library])} instead"
@@ -121,10 +147,17 @@ def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
             yield line, f"imports {library}; use {instead}"
 
 
+def _room(path: list[str]) -> str:
+    """Return the room of a module, given the names from ork down to it."""
+    if path[0] == "cli" and len(path) > 1 and f"cli/{path[1]}" in ROOMS:
+        return f"cli/{path[1]}"
+    return path[0]
+
+
 def _imported(file: str, module: ast.Module) -> Iterator[tuple[int, str, bool]]:
     """Yield line and full name of each import, and whether it is for type checkers only.
 
-    `from ork.core import tree` is ork.core.tree.
+    `from ork.objects import tree` is ork.objects.tree.
     """
     package = file.split("/")[:-1]
     unseen = {
@@ -160,9 +193,9 @@ def _calls(file: str, module: ast.Module) -> Iterator[Complaint]:
         if called == "tempfile.mktemp":
             yield node.lineno, "tempfile.mktemp; use tempfile.mkstemp"
         if re.match(r"(yaml|YAML\(.*\))\.(safe_)?load", called):
-            yield node.lineno, f"{called}; use ork.core.reader, which has positions and limits"
-        if file.startswith("ork/core/") and called.endswith(CLOCKS):
-            yield node.lineno, f"{called}; core has no clock, take the time as an argument"
+            yield node.lineno, f"{called}; use ork.yaml.reader, which has positions and limits"
+        if file.startswith(PURE) and called.endswith(CLOCKS):
+            yield node.lineno, f"{called}; this room has no clock, take the time as an argument"
         for keyword in node.keywords:
             instead = KEYWORD_BANS.get((keyword.arg, ast.unparse(keyword.value)))
             if instead:
@@ -232,15 +265,30 @@ def test_a_file_of_tests_fits_the_columns(file):
     assert [n for n, line in enumerate(lines, 1) if _columns(line) > LINE_COLUMNS_MAX] == []
 
 
-def test_every_folder_of_ork_has_its_layer():
-    assert [file for file in SOURCES if not file.startswith(tuple(LAYERS))] == []
+def test_every_room_of_ork_has_its_arrows():
+    rooms = {_room(file.removeprefix("ork/").removesuffix(".py").split("/")) for file in SOURCES}
+    assert rooms == ROOMS.keys()
+
+
+def test_no_arrow_goes_round():
+    below = {
+        room: {other if "/" not in room else f"cli/{other}" for other in rule.split()} - {"*"}
+        for room, rule in ROOMS.items()
+    }
+    while ready := [room for room in below if not below[room] & below.keys()]:
+        for room in ready:
+            del below[room]
+    assert below == {}
+
+
+def test_a_room_has_at_most_ten_files():
+    rooms = Counter(str(Path(file).parent) for file in SOURCES if "__init__" not in file)
+    assert {room: n for room, n in rooms.items() if n > FILES_IN_A_ROOM_MAX} == {}
 
 
 def test_each_place_named_by_a_rule_exists():
     places = [place for allowed in LIBRARIES.values() for place in allowed]
-    assert [
-        p for p in (*places, *LAYERS, *STANDALONE, *CATCHES_ALL) if not (ROOT / p).exists()
-    ] == []
+    assert [p for p in (*places, *CATCHES_ALL) if not (ROOT / p).exists()] == []
 
 
 def test_every_dependency_has_its_place():
@@ -260,34 +308,32 @@ def said(file, source):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("ork/errors.py", "from ork.core import tree"),
-        ("ork/core/a.py", "from ork.store.store import Store"),
-        ("ork/core/a.py", "import ork.backends.base"),
-        ("ork/core/a.py", "from ..store import store"),
-        ("ork/core/a.py", "def f():\n    from ork import cli"),
+        ("ork/errors.py", "from ork.objects import tree"),
+        ("ork/objects/a.py", "from ork.store.store import Store"),
+        ("ork/objects/a.py", "import ork.backends.base"),
+        ("ork/objects/a.py", "from ..store import store"),
+        ("ork/objects/a.py", "def f():\n    from ork import cli"),
         ("ork/backends/a.py", "from ork.store.store import Store"),
         ("ork/executors/a.py", "from ork.backends.base import Backend"),
         ("ork/store/a.py", "from ork.backends.lmdb import Lmdb"),
         ("ork/store/a.py", "from ork.backends import lmdb"),
         ("ork/store/a.py", "from ork.runner import run"),
         ("ork/runner/a.py", "from ork.executors.local import Local"),
-        ("ork/runner/a.py", "from ork.cli import show"),
+        ("ork/runner/a.py", "from ork.cli.screen import line as show"),
         ("ork/__main__.py", "from ork.store import store"),
         (WORKER, "from ork.errors import OrkError"),
-        (WORKER, "from ork.core import job"),
-        (WORKER, "from ork.executors import captured"),
-        (WORKER, "if TYPE_CHECKING:\n    pass\nelse:\n    from ork.executors import captured"),
-        (WORKER, "if TYPE_CHECKING:\n    from ork.store import store"),
-        ("ork/executors/values.py", "from ork.core.canonical import DEPTH_MAX"),
+        (WORKER, "from ork.executors import job"),
+        (WORKER, "if TYPE_CHECKING:\n    pass\nelse:\n    from ork.objects import tree"),
+        ("ork/worker/values.py", "from ork.objects.canonical import DEPTH_MAX"),
         ("ork/store/a.py", "import lmdb"),
-        ("ork/core/tree.py", "import lmdb"),
-        ("ork/core/syntax.py", "from ruamel.yaml import YAML"),
+        ("ork/objects/tree.py", "import lmdb"),
+        ("ork/definition/workflow.py", "from ruamel.yaml import YAML"),
         ("ork/store/a.py", "from blake3 import blake3"),
         ("ork/runner/a.py", "from typer import Typer"),
-        ("ork/core/a.py", "import numpy"),
+        ("ork/objects/a.py", "import numpy"),
         ("ork/executors/a.py", "import pickle"),
         ("ork/store/a.py", "from marshal import loads"),
-        ("ork/core/a.py", "import subprocess"),
+        ("ork/objects/a.py", "import subprocess"),
     ],
 )
 def test_an_import_that_points_the_wrong_way_is_told(file, line):
@@ -297,17 +343,21 @@ def test_an_import_that_points_the_wrong_way_is_told(file, line):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("ork/core/tree.py", "from blake3 import blake3"),
-        ("ork/core/a.py", "from ork.core import tree\nfrom . import tree\nfrom .tree import build"),
+        ("ork/objects/tree.py", "from blake3 import blake3"),
+        (
+            "ork/objects/a.py",
+            "from . import tree\nfrom .tree import build",
+        ),
         ("ork/store/a.py", "from ork.backends.base import Backend\nfrom ork.backends import base"),
         ("ork/runner/a.py", "from ork.executors.base import Executor"),
         ("ork/backends/lmdb.py", "import lmdb"),
         (
-            "ork/cli/commands/log.py",
+            "ork/cli/history/log.py",
             "import typer\nimport ork.store.gc",
         ),
         (WORKER, "import json, os, importlib.util"),
-        (WORKER, "if TYPE_CHECKING:\n    from ork.executors import captured"),
+        (WORKER, "if TYPE_CHECKING:\n    from ork.objects import canonical"),
+        (WORKER, "from ork.worker import captured"),
     ],
 )
 def test_an_import_that_points_the_right_way_passes(file, line):
@@ -317,18 +367,18 @@ def test_an_import_that_points_the_right_way_passes(file, line):
 @pytest.mark.parametrize(
     ("file", "line", "instead"),
     [
-        ("ork/core/a.py", "eval('1')", "ast or json"),
+        ("ork/objects/a.py", "eval('1')", "ast or json"),
         ("ork/executors/pool.py", "exec('1')", "ast or json"),
         ("ork/store/a.py", "print(1)", "a view"),
         ("ork/executors/process.py", "subprocess.run('ls', shell=True)", "list of words"),
         ("ork/executors/process.py", "os.system('ls')", "list of words"),
         ("ork/backends/lmdb.py", "lmdb.open('a', writemap=True)", "leave it out"),
         ("ork/backends/lmdb.py", "lmdb.open('a', sync=False)", "leave it out"),
-        ("ork/core/reader.py", "yaml.load(text)", "ork.core.reader"),
-        ("ork/core/reader.py", "YAML(typ='safe').load(text)", "ork.core.reader"),
-        ("ork/core/a.py", "datetime.now(UTC)", "argument"),
-        ("ork/core/a.py", "datetime.datetime.now()", "argument"),
-        ("ork/core/a.py", "time.time()", "argument"),
+        ("ork/yaml/reader.py", "yaml.load(text)", "ork.yaml.reader"),
+        ("ork/yaml/reader.py", "YAML(typ='safe').load(text)", "ork.yaml.reader"),
+        ("ork/objects/a.py", "datetime.now(UTC)", "argument"),
+        ("ork/objects/a.py", "datetime.datetime.now()", "argument"),
+        ("ork/objects/a.py", "time.time()", "argument"),
         ("ork/store/a.py", "try:\n    f()\nexcept Exception:\n    pass", "expected"),
         ("ork/store/a.py", "try:\n    f()\nexcept (OSError, BaseException):\n    g()", "expected"),
         ("ork/store/a.py", "try:\n    f()\nexcept:\n    raise X() from None", "expected"),
@@ -348,13 +398,13 @@ def test_a_ban_names_its_replacement(file, line, instead):
     ("file", "line"),
     [
         (WORKER, "exec(code, names)\nprint(1)\ntry:\n    f()\nexcept BaseException:\n    g()"),
-        ("ork/cli/show.py", "print(1)"),
+        ("ork/cli/screen/line.py", "print(1)"),
         ("ork/cli/app.py", "try:\n    f()\nexcept Exception:\n    g()"),
         ("ork/store/a.py", "try:\n    f()\nexcept BaseException:\n    undo()\n    raise"),
         ("ork/store/a.py", "datetime.now(UTC)\nre.compile('a')\nregex.eval('a')"),
         ("ork/store/a.py", "def information(): pass\nclass Inform: pass"),
         ("ork/store/a.py", "x = " + "1" * 90 + "  # type: ignore[no-any-return]"),
-        ("ork/core/reader.py", "YAML(typ='safe', pure=True).parse(text)"),
+        ("ork/yaml/reader.py", "YAML(typ='safe', pure=True).parse(text)"),
     ],
 )
 def test_what_is_allowed_passes(file, line):

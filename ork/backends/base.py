@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeAlias
 
-from ork.core.canonical import Oid
+from ork.objects.canonical import Oid
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 """Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""

@@ -9,8 +9,8 @@ Refs come last, so whatever follows b"r" is one.
 
 from __future__ import annotations
 
-from ork.core.canonical import Oid
 from ork.errors import Corrupt
+from ork.objects.canonical import Oid
 
 MARK, FORMAT = b"format", b"1"
 OBJECT, REF = b"o", b"r"

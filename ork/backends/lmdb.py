@@ -17,10 +17,10 @@ import lmdb
 
 from ork.backends import causes, datafile, keys
 from ork.backends.base import Moves
-from ork.backends.environment import join, leave
 from ork.backends.gate import WAIT_S, Gate
-from ork.core.canonical import Oid
+from ork.backends.shared import join, leave
 from ork.errors import Corrupt, StoreError
+from ork.objects.canonical import Oid
 
 MAP_BYTES = 64 << 30  # reserved, not used: the file grows as data arrive
 READERS_MAX = 1024

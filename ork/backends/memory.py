@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
 
 from ork.backends.base import Moves
-from ork.core.canonical import Oid
+from ork.objects.canonical import Oid
 
 
 class Memory:

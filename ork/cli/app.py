@@ -27,6 +27,34 @@ SECTIONS = {
     "In and out": ("export", "import"),
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
+# Where a command lives below ork.cli, unless in a module of its own name.
+MODULES = {
+    "bisect": "history.bisect",
+    "blame": "history.blame",
+    "cancel": "runs.cancel",
+    "check": "heads.check",
+    "deploy": "heads.deploy",
+    "diff": "history.diff",
+    "export": "git",
+    "graph": "pictures.command",
+    "init": "heads.init",
+    "log": "history.log",
+    "logs": "runs.logs",
+    "ops": "heads.operations",
+    "outputs": "runs.outputs",
+    "report": "history.report",
+    "restore": "heads.restore",
+    "retry": "runs.retry",
+    "rev-parse": "plumbing",
+    "rollback": "heads.move",
+    "run": "runs.run",
+    "runs": "runs.list",
+    "show": "history.show",
+    "status": "heads.status",
+    "tag": "heads.tag",
+    "undo": "heads.undo",
+    "watch": "runs.watch",
+}
 # What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
@@ -48,7 +76,7 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module("ork.cli.commands." + cmd_name.replace("-", "_"))
+        module = import_module("ork.cli." + MODULES.get(cmd_name, cmd_name.replace("-", "_")))
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         help_names = {"help_option_names": ["-h", "--help"]}
         single.command(cmd_name, context_settings=help_names)(module.command)
@@ -220,11 +248,11 @@ def _usage(session: Session, error: Any) -> int:
 
 
 def _print_error(session: Session, error: OrkError) -> None:
-    from ork.cli.views.errors import error_view
+    from ork.cli.screen.errors import error_view
 
     sys.stdout.flush()
     if "--json" in session.argv:
-        from ork.cli.show import json_text
+        from ork.cli.screen.line import json_text
 
         document = {
             "message": error.message,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ork.errors import Corrupt, NotFound, StoreError
 
 if TYPE_CHECKING:
-    from ork.cli.show import Line
+    from ork.cli.screen.line import Line
     from ork.store.store import Stamp, Store
 
 
@@ -61,7 +61,7 @@ class Session:
 
     def author(self) -> str:
         """Return who is to be recorded."""
-        from ork.store.origin import author
+        from ork.worktree.origin import author
 
         return author(self.world.environ, Path.cwd())
 
@@ -83,7 +83,7 @@ class Session:
 
     def print(self, lines: Iterable[Line], *, page: bool = False) -> None:
         """Show lines on standard output; `page` when they may be many."""
-        from ork.cli.show import page_lines, print_lines
+        from ork.cli.screen.line import page_lines, print_lines
 
         color = self.color_on()
         if page and self.pager and sys.stdout.isatty():
@@ -93,13 +93,13 @@ class Session:
 
     def print_json(self, schema: str, value: Any) -> None:
         """Show a value as the JSON document of a command."""
-        from ork.cli.show import json_text
+        from ork.cli.screen.line import json_text
 
         sys.stdout.write(json_text(schema, value) + "\n")
 
     def print_bytes(self, data: bytes) -> None:
         """Write bytes to standard output as they are; to a terminal without control characters."""
-        from ork.cli.show import print_lines
+        from ork.cli.screen.line import print_lines
 
         sys.stdout.flush()
         if sys.stdout.isatty():
@@ -113,7 +113,7 @@ class Session:
 
     def say(self, *lines: Line) -> None:
         """Tell the user something that is not the answer: on standard error, if anybody reads."""
-        from ork.cli.show import text_of, unread_is_no_error
+        from ork.cli.screen.line import text_of, unread_is_no_error
 
         sys.stdout.flush()
         with unread_is_no_error():
@@ -123,7 +123,7 @@ class Session:
     @property
     def width(self) -> int | None:
         """The columns of the terminal, None when standard output is none."""
-        from ork.cli.show import terminal_width
+        from ork.cli.screen.line import terminal_width
 
         return terminal_width(sys.stdout)
 
@@ -153,7 +153,7 @@ class Session:
             self._store = Store(backend, folder=folder.resolve())
             self._settle(self._store)
             if self.at_op is not None:
-                from ork.store.undo import at_operation
+                from ork.heads.undo import at_operation
 
                 self._store = at_operation(self._store, self.at_op, now=self.now())
         return self._store

@@ -6,11 +6,11 @@ import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
-from ork.core.canonical import Json
-from ork.core.job import Job, Outcome
-from ork.core.mask import Masker
-from ork.executors.child import Tree
+from ork.executors.job import Job, Outcome
 from ork.executors.logfile import Log
+from ork.executors.mask import Masker
+from ork.executors.process_tree import Tree
+from ork.objects.canonical import Json
 
 ERROR_CHARACTERS_MAX = 20_000
 FOREVER = float("inf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
-from ork.core.job import Job, Outcome
+from ork.executors.job import Job, Outcome
 
 
 class Executor(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from ork.core.job import Job, Outcome
 from ork.executors.base import Executor
+from ork.executors.job import Job, Outcome
 
 
 class Local:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ork.core.mask import Masker
+from ork.executors.mask import Masker
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much

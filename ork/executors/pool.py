@@ -1,7 +1,7 @@
 """Python and library tasks: warm workers, each a process that holds one task at a time.
 
 A worker is started when a job finds none free, under the job's interpreter, and serves further
-jobs of that interpreter; so a module is imported once per worker. It runs `worker.py`, which needs
+jobs of that interpreter; so a module is imported once per worker. It runs `ork/worker/main.py`, which needs
 nothing of ork. Jobs and answers cross a socket as lines of JSON. A worker that dies, is stopped, or
 leaves processes or threads behind takes nobody with it: it is killed with all it started, and the
 next job gets a new one.
@@ -16,18 +16,18 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from ork.core.canonical import Json
-from ork.core.job import Job, Outcome
 from ork.executors.attempt import Attempt
-from ork.executors.child import Tree
+from ork.executors.job import Job, Outcome
 from ork.executors.logfile import REST_BYTES_MAX, create, pipe, read
+from ork.executors.process_tree import Tree
 from ork.executors.supervisor import Supervisor, end_of
+from ork.objects.canonical import Json
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
 TOO_LARGE = f"the output is larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
 READ_BYTES = 64 * 1024  # for more, each read would have to be given fresh memory by the kernel
-WORKER = str(Path(__file__).with_name("worker.py"))
+WORKER = str(Path(__file__).parent.parent / "worker" / "main.py")
 
 
 class _Worker:

@@ -16,14 +16,14 @@ import stat
 import threading
 from queue import SimpleQueue
 
-from ork.core.canonical import Json, encode
-from ork.core.job import Job, Outcome
+from ork.definition.command_part import captured_line, captured_words
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
-from ork.executors.child import Tree
-from ork.executors.command import captured_line, captured_words
+from ork.executors.job import Job, Outcome
 from ork.executors.logfile import ANSWER_BYTES_MAX, REST_BYTES_MAX, create, pipe, read
+from ork.executors.process_tree import Tree
 from ork.executors.supervisor import Supervisor, end_of
+from ork.objects.canonical import Json, encode
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
 OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX

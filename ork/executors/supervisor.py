@@ -15,9 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 
-from ork.core.job import Job, Outcome
 from ork.executors.attempt import FOREVER, Attempt
-from ork.executors.child import Guard, Tree, hear_of_ends
+from ork.executors.job import Job, Outcome
+from ork.executors.process_tree import Guard, Tree, hear_of_ends
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end

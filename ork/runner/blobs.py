@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ork.core import canonical
-from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Blob, encode_object
+from ork.objects import canonical
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Blob, encode_object
 
 SMALL_BYTES_MAX = 1024
 EMPTY = {type(None): b"null", dict: b"{}"}  # of tasks without an output, and without inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ork.core.objects import TaskRun
+from ork.objects.kinds import TaskRun
 
 LINGER_SECONDS = 2.0  # after the user's first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from ork.core.objects import Run
 from ork.errors import UsageError
+from ork.objects.kinds import Run
 from ork.runner import owner, record
 from ork.store.contents import find_run
 from ork.store.resolve import Resolved, run_of_id

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 
-from ork.core import canonical
-from ork.runner import probe
+from ork.objects import canonical
+from ork.worker import probe
 
 PROBE_SECONDS_MAX = 20
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from ork.core.canonical import Oid
-from ork.core.objects import Run, TaskRun
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, TaskRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from ork.core.objects import Run
+from ork.objects.kinds import Run
 from ork.runner.events import Event, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.watch import Watch, pause
 from ork.store.logs import Growing, path_of

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ork.core.canonical import Json
-from ork.core.job import Job
-from ork.core.objects import Run, Snapshot, Task
 from ork.errors import StoreError
+from ork.executors.job import Job
+from ork.objects.canonical import Json
+from ork.objects.kinds import Run, Snapshot, Task
 from ork.runner import owner, prepare
 from ork.runner.target import Target
 from ork.store.store import Store

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
-from ork.core import graph
-from ork.core.canonical import Json, Oid
-from ork.core.job import Outcome
-from ork.core.objects import Attempt, Run, Task, TaskRun
-from ork.core.plan import Plan
 from ork.errors import InvalidInput
 from ork.executors.base import Executor
+from ork.executors.job import Outcome
+from ork.failpoints import failpoint
+from ork.graph import order as graph
+from ork.graph.plan import Plan
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Attempt, Run, Task, TaskRun
 from ork.runner import prepare, record
 from ork.runner.blobs import blob_of, stored
 from ork.runner.brake import NEVER, Brake, verdict
@@ -32,7 +33,6 @@ from ork.runner.events import (
     TaskRetried,
     TaskStarted,
 )
-from ork.runner.failpoints import failpoint
 from ork.runner.ground import Ground, lay
 from ork.runner.prepare import NotReady
 from ork.runner.target import Target, Terms, place_of

@@ -11,10 +11,10 @@ import os
 import shutil
 from pathlib import Path
 
-from ork.core.objects import Run
-from ork.core.shapes import is_name
 from ork.errors import Corrupt, StoreError
-from ork.runner.failpoints import failpoint
+from ork.failpoints import failpoint
+from ork.objects.kinds import Run
+from ork.objects.shapes import is_name
 from ork.store.store import Store
 
 

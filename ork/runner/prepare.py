@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ork.core import tree
-from ork.core.bindings import split_ref
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Snapshot, Task, is_name
-from ork.core.parameters import split_param
-from ork.core.shapes import is_path
-from ork.core.types import convert
+from ork.definition.bindings import split_ref
+from ork.definition.parameters import split_param
+from ork.definition.types import convert
 from ork.errors import Corrupt
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Snapshot, Task, is_name
+from ork.objects.shapes import is_path
 from ork.store.store import Store
 
 LINKS_PER_FOLDER_MAX = 1000

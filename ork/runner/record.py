@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from ork.core import tree
-from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Attempt, Run, Snapshot, TaskRun, encode_object
 from ork.errors import Conflict, Corrupt
+from ork.failpoints import failpoint
+from ork.history.log import tally
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Attempt, Run, Snapshot, TaskRun, encode_object
 from ork.runner import owner
-from ork.runner.failpoints import failpoint
 from ork.store.contents import task_runs
-from ork.store.history import tally
 from ork.store.logs import path_of
 from ork.store.resolve import run_of_id
 from ork.store.runs import id_time

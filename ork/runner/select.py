@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from ork.core import graph
-from ork.core.canonical import Oid
-from ork.core.objects import Run, Task, TaskRun
 from ork.errors import NotFound, UsageError
+from ork.graph import order as graph
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, Task, TaskRun
 from ork.store.contents import task_runs
 from ork.store.store import Store
 

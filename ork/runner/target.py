@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Deploy, Run, TaskRun
 from ork.errors import NotFound
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 

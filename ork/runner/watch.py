@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from ork.core import graph, tree
-from ork.core.canonical import Oid
-from ork.core.objects import Attempt, Run, Snapshot, Task, TaskRun
+from ork.graph import order as graph
+from ork.objects import tree
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Attempt, Run, Snapshot, Task, TaskRun
 from ork.runner.events import (
     Event,
     RunFinished,

@@ -12,9 +12,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from ork.core.canonical import Oid
-from ork.core.objects import TaskRun
-from ork.runner.failpoints import failpoint
+from ork.failpoints import failpoint
+from ork.objects.canonical import Oid
+from ork.objects.kinds import TaskRun
 from ork.runner.record import Record
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ork.core import graph, tree
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Run, Snapshot, Task, TaskRun, Tree, kind_of
 from ork.errors import NotFound
+from ork.graph import order as graph
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Snapshot, Task, TaskRun, Tree, kind_of
 from ork.store.resolve import Resolved, run_of_id, snapshot_of
 from ork.store.store import Store
 

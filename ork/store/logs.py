@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ork.core import tree
-from ork.core.objects import Run, Snapshot
-from ork.core.shapes import is_path
 from ork.errors import NotFound
+from ork.objects import tree
+from ork.objects.kinds import Run, Snapshot
+from ork.objects.shapes import is_path
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import resolve
 from ork.store.store import Store

@@ -9,16 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ork.core import revision as grammar
-from ork.core import tree
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Deploy, Run, Snapshot, is_oid, kind_of
-from ork.core.revision import Revision
 from ork.errors import Ambiguous, Corrupt, NotFound
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Run, Snapshot, is_oid, kind_of
+from ork.store import revision as grammar
+from ork.store.revision import Revision
 from ork.store.store import Store
 
 if TYPE_CHECKING:
-    from ork.store.load import Loaded
+    from ork.worktree.load import Loaded
 
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 
@@ -177,7 +177,7 @@ def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:
 
 def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     if parsed.file is not None:
-        from ork.store.load import load
+        from ork.worktree.load import load
 
         return of_file(load(store, Path(parsed.file)), parsed.text)
     if parsed.run is not None:
@@ -306,7 +306,7 @@ def _parent(store: Store, found: Resolved, text: str) -> Resolved:
 
 def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     """Return what the head was N moves ago, or at a moment, by the log of operations."""
-    from ork.store.oplog import head_moves
+    from ork.store.operations import head_moves
 
     back = int(at) if at.isascii() and at.isdigit() else None
     moment = None if back is not None else grammar.parse_moment(at, now, end_of_day=True)
@@ -345,7 +345,7 @@ def _inside(store: Store, found: Resolved, path: str) -> Resolved:
     file = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
     if isinstance(file, dict):
         return replace(found, oid=Oid(str(file["blob"])), kind="blob", name=path)
-    from ork.store.unknown import near
+    from ork.store.suggestions import near
 
     names = [*tree.entries(store.tree, snapshot.tasks), *tree.entries(store.tree, snapshot.files)]
     raise NotFound(f"{found.text} has no task or code file {path!r}", hint=near(path, names))
@@ -375,6 +375,6 @@ def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
 
 
 def _unknown(store: Store, name: str) -> NotFound:
-    from ork.store.unknown import unknown  # what only an error needs
+    from ork.store.suggestions import unknown  # what only an error needs
 
     return unknown(store, name)

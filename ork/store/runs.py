@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Run, Snapshot, TaskRun
 from ork.errors import Corrupt, NotFound, UsageError
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Snapshot, TaskRun
 from ork.store.resolve import (
     has_run,
     head,

@@ -24,9 +24,10 @@ from types import TracebackType
 from typing import TypeVar
 
 from ork.backends.base import Backend
-from ork.core import canonical
-from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import (
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+from ork.objects import canonical
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import (
     Blob,
     Object,
     Operation,
@@ -35,7 +36,6 @@ from ork.core.objects import (
     encode_object,
     kind_of,
 )
-from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 
 CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
 PREFIX_DIGITS_MIN = 4
@@ -101,7 +101,7 @@ class Store:
         return found
 
     def tree(self, oid: Oid) -> Tree:
-        """Return one tree object: the reader that `ork.core.tree` asks for."""
+        """Return one tree object: the reader that `ork.objects.tree` asks for."""
         return self.get(Tree, oid)
 
     def blob(self, oid: Oid) -> bytes:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zlib import crc32
 
-from ork.core import tree
-from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Blob, encode_object
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Blob, encode_object
 from ork.store.store import Store
 
 BLOB_BYTES_MAX = 65536

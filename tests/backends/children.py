@@ -12,8 +12,8 @@ from typing import Any
 
 from ork.backends.gate import Gate
 from ork.backends.lmdb import READERS_MAX, Lmdb
-from ork.core.canonical import Oid, hash_bytes
 from ork.errors import OrkError
+from ork.objects.canonical import Oid, hash_bytes
 
 BATCH_OBJECTS = 20
 

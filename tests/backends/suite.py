@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ork.backends.base import Backend
-from ork.core.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid, hash_bytes
 
 A, B, C = (Oid(digit * 64) for digit in "abc")
 

@@ -15,8 +15,8 @@ import pytest
 from ork.backends import datafile
 from ork.backends.gate import Gate
 from ork.backends.lmdb import PAGE_REFS, Lmdb
-from ork.core.canonical import Oid, hash_bytes
 from ork.errors import Corrupt, StoreError
+from ork.objects.canonical import Oid, hash_bytes
 from tests.backends.children import as_number, as_oid, batch
 
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ork.core.canonical import Oid, hash_bytes
-from ork.core.objects import Blob, encode_object
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, encode_object
 from ork.store import place
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store

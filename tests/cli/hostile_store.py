@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from ork.backends.memory import Memory
-from ork.core import tree
-from ork.core.canonical import Json, Oid
-from ork.core.objects import Attempt, Blob, Deploy, Run, Snapshot, Task, TaskRun, is_name
-from ork.core.snapshot import CodeFile, build
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Attempt, Blob, Deploy, Run, Snapshot, Task, TaskRun, is_name
+from ork.objects.snapshot import CodeFile, build
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START
 

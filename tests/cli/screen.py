@@ -13,7 +13,7 @@ import sys
 import termios
 from collections.abc import Callable
 
-from ork.cli.screen import cells
+from ork.cli.screen.terminal import cells
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
 

@@ -127,7 +127,7 @@ def test_a_store_of_a_later_format_is_refused(history, argv):
 def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):
     # Whoever else moves the head between our look and our write, again and again, wins.
     from ork.errors import Conflict
-    from ork.store import deploy as deploying
+    from ork.heads import deploy as deploying
 
     def lose(*_args):
         raise Conflict("workflows/etl was moved by somebody else; nothing was written")
@@ -196,7 +196,7 @@ def test_output_is_utf8_in_every_locale(history):
 
 
 def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
-    from ork.store import history as module
+    from ork.history import log as module
 
     monkeypatch.setattr(module, "_tags", lambda *_: 1 // 0)
     result = history("log")

@@ -234,7 +234,7 @@ def test_a_question_without_an_answer_says_why(line, argv, code, says) -> None:
 
 def test_the_same_from_python(line) -> None:
     import ork as library
-    from ork.runner.bisect import Bisected
+    from ork.bisection import Bisected
 
     world = line(4, bad=3, ran=(1, 4))
     store = library.open(world.folder)

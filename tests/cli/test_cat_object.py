@@ -2,7 +2,7 @@
 
 import json
 
-from ork.core.canonical import hash_bytes
+from ork.objects.canonical import hash_bytes
 
 
 def test_the_stored_bytes_hash_to_the_oid(history):

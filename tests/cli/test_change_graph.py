@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ork.cli.show import plain
-from ork.cli.views.change_graph import change_graph, change_lanes, nearest
-from ork.cli.views.graph import Graph, TaskMark, as_json, dot, mermaid
-from ork.cli.views.graph_svg import svg
-from ork.core.diff import compare
-from ork.core.graph import find_cycle
-from ork.core.impact import impact
-from ork.core.objects import Task
+from ork.cli.pictures.change import change_graph, change_lanes, nearest
+from ork.cli.pictures.graph import Graph, TaskMark, as_json, dot, mermaid
+from ork.cli.pictures.svg import svg
+from ork.cli.screen.line import plain
+from ork.differences.definitions import compare
+from ork.differences.impact import impact
+from ork.graph.order import find_cycle
+from ork.objects.kinds import Task
 from tests.cli.naughty import NAUGHTY
 
 FORMATS = ("mermaid", "dot", "svg", "json")

@@ -12,10 +12,10 @@ from datetime import timedelta
 
 import pytest
 
-from ork.core.canonical import Json, Oid, hash_bytes
-from ork.core.objects import Blob, Deploy, Operation, Run, Task, TaskRun, encode_object
-from ork.core.snapshot import CodeFile, build
-from ork.core.tree import build as build_tree
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Operation, Run, Task, TaskRun, encode_object
+from ork.objects.snapshot import CodeFile, build
+from ork.objects.tree import build as build_tree
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START, Ork
 

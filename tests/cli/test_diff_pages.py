@@ -4,15 +4,15 @@ import re
 
 import pytest
 
-from ork.cli.views.change_graph import change_graph
-from ork.cli.views.change_words import headline
-from ork.cli.views.diff_html import html_view
-from ork.cli.views.diff_markdown import code, fenced, markdown_view
-from ork.core.canonical import hash_bytes
-from ork.core.diff import Diff, EdgeChange, FieldChange, FileChange, TaskChange
-from ork.core.impact import Affected, Impact
-from ork.core.lines import Hunk
-from ork.store.compare import Comparison, Side
+from ork.cli.diff.markdown import code, fenced, markdown_view
+from ork.cli.diff.wording import headline
+from ork.cli.pictures.change import change_graph
+from ork.cli.report.diff_html import html_view
+from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
+from ork.differences.impact import Affected, Impact
+from ork.differences.lines import Hunk
+from ork.history.compare import Comparison, Side
+from ork.objects.canonical import hash_bytes
 from tests.cli.html_page import Page
 from tests.cli.naughty import NAUGHTY
 from tests.cli.test_change_graph import assert_is_mermaid

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ork.core.objects import Run
+from ork.objects.kinds import Run
 
 PARAMS = "name: etl\nparams: {day: {type: str, default: monday}}\n"
 

@@ -1,12 +1,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ork.cli.show import Line
-from ork.cli.views.diff import diff_view, name_status_view
-from ork.cli.views.diff_stat import stat_view
-from ork.cli.views.parts import clip, quoted
-from ork.core.diff import Diff, EdgeChange, FieldChange, FileChange, TaskChange
-from ork.core.lines import Hunk
+from ork.cli.diff.stat import stat_view
+from ork.cli.diff.text import diff_view, name_status_view
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import clip, quoted
+from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
+from ork.differences.lines import Hunk
 
 
 def changed(path: str, old: object, new: object) -> FieldChange:

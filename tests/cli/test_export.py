@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.store.git_repositories import ENVIRON
+from tests.git.repositories import ENVIRON
 
 
 def git(ork, *words):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.store.git_repositories import ENVIRON, FLOW, Repository
+from tests.git.repositories import ENVIRON, FLOW, Repository
 
 ROOT = Path(__file__).parents[2]
 

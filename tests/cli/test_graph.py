@@ -4,9 +4,9 @@ import json
 import re
 import xml.etree.ElementTree as ET
 
-from ork.cli.views.graph import Graph, dot, mermaid
-from ork.cli.views.graph_svg import svg
-from ork.core.layers import layout
+from ork.cli.pictures.graph import Graph, dot, mermaid
+from ork.cli.pictures.svg import svg
+from ork.graph.layers import layout
 
 HOSTILE = 'a"];x[<b>&\x1b[31m\u200b\\'
 

@@ -1,7 +1,7 @@
 """Which tasks can give other results -> lines."""
 
-from ork.cli.views.impact import impact_view
-from ork.core.impact import Affected, Impact
+from ork.cli.diff.impact import impact_view
+from ork.differences.impact import Affected, Impact
 from tests.cli.test_diff_view import drawn
 
 IMPACT = Impact(

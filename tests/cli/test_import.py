@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.store.git_repositories import FLOW, Repository
+from tests.git.repositories import FLOW, Repository
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 import pytest
 
 from ork.backends.memory import Memory
-from ork.cli.live import Board
-from ork.cli.screen import REST_OF_SCREEN, Screen, cells, cut, has_boxes
-from ork.cli.show import plain
-from ork.core.canonical import Oid
-from ork.core.objects import Attempt, Run, TaskRun
+from ork.cli.runs.live import Board
+from ork.cli.screen.line import plain
+from ork.cli.screen.terminal import REST_OF_SCREEN, Screen, cells, cut, has_boxes
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window

@@ -24,7 +24,7 @@ from dataclasses import replace
 import pytest
 
 from ork.cli.app import SECTIONS, main
-from ork.cli.screen import (
+from ork.cli.screen.terminal import (
     CUT_LINES,
     HIDE_CURSOR,
     REST_OF_LINE,
@@ -32,7 +32,7 @@ from ork.cli.screen import (
     SHOW_CURSOR,
     WRAP_LINES,
 )
-from ork.cli.theme import STYLES
+from ork.cli.screen.theme import STYLES
 from ork.store.store import Stamp, Store
 from tests.cli.hostile_store import fill, strings
 from tests.cli.naughty import NAUGHTY, harmless

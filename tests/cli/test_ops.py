@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ork.cli.app import WRITERS
-from ork.cli.show import visible
-from ork.core.objects import Deploy
+from ork.cli.screen.line import visible
+from ork.objects.kinds import Deploy
 from ork.store.store import Stamp
 from tests.cli.naughty import NAUGHTY
 from tests.conftest import START

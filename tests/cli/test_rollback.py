@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ork.core.canonical import encode
-from ork.core.objects import Blob
+from ork.objects.canonical import encode
+from ork.objects.kinds import Blob
 
 
 @pytest.fixture

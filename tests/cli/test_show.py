@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ork.core.canonical import hash_bytes
+from ork.objects.canonical import hash_bytes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.show import json_text, plain, styled, visible
+from ork.cli.screen.line import json_text, plain, styled, visible
 from tests.cli.naughty import harmless
 
 NAUGHTY = [

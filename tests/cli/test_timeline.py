@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.cli.report.timeline import Bar, Lane, Scale, critical_path, lanes, timeline
-from ork.core.canonical import hash_bytes
-from ork.core.objects import Attempt, TaskRun
+from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Attempt, TaskRun
 from tests.cli.naughty import NAUGHTY
 
 BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)

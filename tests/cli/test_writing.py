@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from ork.cli.writing import write_text
+from ork.cli.screen.output import write_text
 from ork.errors import UsageError
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ork.core.job import Job, Outcome
 from ork.executors.base import Executor
+from ork.executors.job import Job, Outcome
 
 PROC = Path("/proc")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ork.core.job import Job
 from ork.executors.base import Executor
+from ork.executors.job import Job
 from ork.executors.local import Local
 from ork.executors.pool import Pool
 from ork.executors.process import Process

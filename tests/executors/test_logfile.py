@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ork.core.mask import Masker
 from ork.executors import logfile
 from ork.executors.local import Local
 from ork.executors.logfile import Answer, Log
+from ork.executors.mask import Masker
 from tests.executors.suite import Place, eventually, run
 
 SECRET = "s3cret-t0ken-of-some-length"
@@ -278,7 +278,7 @@ def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) 
         job = place.shell("yes 'a line that is written over and over' | head -c 200000000")
     code = f"""
 import re
-from ork.core.job import Job
+from ork.executors.job import Job
 from ork.executors.local import Local
 executor = Local(1)
 job = Job(key="a", executor={job.executor!r}, file={job.file!r}, command={job.command!r},

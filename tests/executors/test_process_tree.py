@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.executors import child, process
-from ork.executors.child import COOKIE, Guard, Tree
-from ork.executors.command import captured_line, captured_words
+from ork.definition.command_part import captured_line, captured_words
+from ork.executors import process
+from ork.executors import process_tree as child
 from ork.executors.process import Process
+from ork.executors.process_tree import COOKIE, Guard, Tree
 from tests.executors.suite import Place, alive, eventually, living_children, read_pid, run
 
 

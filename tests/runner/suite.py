@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ork.core.canonical import Oid
-from ork.core.objects import Deploy, Operation, Run, Snapshot, TaskRun, Tree
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Operation, Run, Snapshot, TaskRun, Tree
 from ork.store import place
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number

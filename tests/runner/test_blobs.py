@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ork.core import canonical
-from ork.core.canonical import Json
+from ork.objects import canonical
+from ork.objects.canonical import Json
 from ork.runner.blobs import SMALL_BYTES_MAX, blob_of, stored
 
 VALUES: list[Json] = [

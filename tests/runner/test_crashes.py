@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ork
-from ork.runner import failpoints
+from ork import failpoints
 from tests.runner.suite import (
     Project,
     check_index,
@@ -121,7 +121,7 @@ def executed(project: Project, tasks: set[str]) -> dict[str, int]:
 
 def test_every_failpoint_is_named_and_every_name_is_used() -> None:
     used = Counter()
-    for path in Path(failpoints.__file__).parent.glob("*.py"):
+    for path in Path(failpoints.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "failpoint":
                 (name,) = node.args
@@ -302,7 +302,7 @@ def test_without_the_lock_a_living_run_is_settled(project: Project) -> None:
 @pytest.mark.slow
 def test_without_the_guard_children_outlive_ork(project: Project) -> None:
     project.workflow(shell("sh", "touch sh; sleep 300"))
-    patch = "from ork.executors.child import Guard; Guard._SCRIPT = 'exit 0'"
+    patch = "from ork.executors.process_tree import Guard; Guard._SCRIPT = 'exit 0'"
     child = project.start("run", "flow.yaml", patch=patch)
     assert eventually((project.folder / "sh").exists)
     child.kill()
@@ -317,7 +317,7 @@ def test_without_what_is_kept_successes_are_repeated(flow: Project) -> None:
     done = executed(flow, check(flow, acknowledged))
     patch = """\
         from dataclasses import replace
-        from ork.runner import api
+        from ork.runner import start as api
         api._kept = lambda store, run, selection: {
             name: replace(t, state="pending", output=None)
             for name, t in api.task_runs(store, run).items()}

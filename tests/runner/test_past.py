@@ -131,7 +131,7 @@ def test_at_names_what_to_run_alone(ork: Ork) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["tasks/words.py", "say.sh", "liblib.so"])
 def test_code_is_verified_before_it_runs(past: Ork, damaged: str) -> None:
-    from ork.core.canonical import Oid
+    from ork.objects.canonical import Oid
     from ork.store import place
 
     oid = past("rev-parse", f"flow~1:{damaged}").out.strip()

@@ -19,15 +19,15 @@ import pytest
 import ork as api
 from ork.backends.base import Moves
 from ork.backends.memory import Memory
-from ork.core.canonical import Oid
-from ork.core.objects import Deploy, Run, TaskRun
-from ork.runner.api import Caller, Options, start
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.run import Control
+from ork.runner.start import Caller, Options, start
 from ork.store.contents import RunDetails, task_runs
-from ork.store.load import check
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
+from ork.worktree.load import check
 
 
 class Project:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ork.core.canonical import Oid
 from ork.errors import Corrupt, StoreError
+from ork.objects.canonical import Oid
 from ork.store import place
 
 ROOT = Path(__file__).parents[2]

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from ork.core import tree
-from ork.core.canonical import Oid, hash_bytes
-from ork.core.objects import Blob, Deploy, Run, Snapshot, TaskRun, encode_object
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, UsageError
+from ork.objects import tree
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Run, Snapshot, TaskRun, encode_object
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, snapshot_of
-from tests.store.conftest import ADA, NOON, stamp
+from tests.stores import ADA, NOON, stamp
 
 TEXT = """\
 name: etl

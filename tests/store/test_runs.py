@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ork.core import snapshot
-from ork.core.canonical import Oid
-from ork.core.objects import Blob, Run, Task
-from ork.core.snapshot import CodeFile
 from ork.errors import NotFound, UsageError
+from ork.objects import snapshot
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Blob, Run, Task
+from ork.objects.snapshot import CodeFile
 from ork.store.runs import Executed, id_time, runs, wanted
-from tests.store.conftest import ADA, NOON
+from tests.stores import ADA, NOON
 
 SECOND = timedelta(seconds=1)
 

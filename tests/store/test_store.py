@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
-from ork.core.canonical import Oid, hash_bytes
-from ork.core.objects import Blob, Operation, Snapshot, Tree, encode_object
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, Operation, Snapshot, Tree, encode_object
 from ork.store.store import Store
-from tests.store.conftest import contents, stamp
+from tests.stores import contents, stamp
 
 ABSENT = Oid("f" * 64)
 

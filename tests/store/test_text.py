@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
-from ork.core import tree
+from ork.objects import tree
 from ork.store.store import Store
 from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text, split_text
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from ork.cli.diff.wording import field_hunks, many, reach, reason, title_of, value_text
+from ork.cli.pictures.change import nearest
+from ork.cli.pictures.graph import SIGNS, Graph
 from ork.cli.report.markup import Html, Part, chip, code, el, join, section, table
 from ork.cli.report.page import header, picture
 from ork.cli.report.parts import ends_line
-from ork.cli.views.change_graph import nearest
-from ork.cli.views.change_words import field_hunks, many, reach, reason, title_of, value_text
-from ork.cli.views.graph import SIGNS, Graph
-from ork.core.diff import Diff, EdgeChange, FieldChange, FileChange, TaskChange
+from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
 
 if TYPE_CHECKING:
-    from ork.core.impact import Impact
-    from ork.core.lines import Hunk
-    from ork.store.compare import Comparison
+    from ork.differences.impact import Impact
+    from ork.differences.lines import Hunk
+    from ork.history.compare import Comparison
 
 TASKS_MAX = 60  # in the picture
 OPEN_LINES_MAX = 400  # of one diff; a longer one is closed at first,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
-from ork.cli.show import visible
+from ork.cli.screen.line import visible
 
 
 class Html(str):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from ork.cli import words
+from ork.cli.diff.wording import LEGEND
+from ork.cli.pictures.graph import COLORS, Graph
 from ork.cli.report.markup import Html, Part, el, section
 from ork.cli.report.style import sheet
-from ork.cli.views.change_words import LEGEND
-from ork.cli.views.graph import COLORS, Graph
-from ork.cli.words import STATE_WORDS
+from ork.cli.screen import human as words
+from ork.cli.screen.human import STATE_WORDS
 
 # Nothing is loaded and nothing runs, whatever should get into the page; styles are its own.
 POLICY = (
@@ -51,7 +51,7 @@ def header(title: Part, lead: Part = None, chips: Iterable[Html] = ()) -> Html:
 
 def picture(title: str, graph: Graph, note: Part = None) -> Html:
     """Return a section with a graph and what its colours mean."""
-    from ork.cli.views.graph_svg import svg
+    from ork.cli.pictures.svg import svg
 
     looks = {graph.look(name) for name in graph.needs}
     names = LEGEND if graph.marks is not None else STATE_WORDS

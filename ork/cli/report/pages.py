@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
-from ork.cli import words
-from ork.cli.comparing import change_of
+from ork.cli.diff.wording import headline, many
+from ork.cli.pictures.change import nearest
+from ork.cli.pictures.comparing import change_of
+from ork.cli.pictures.graph import Graph
 from ork.cli.report.change import change_header, change_sections
 from ork.cli.report.markup import Html, el, section
 from ork.cli.report.page import header, page, picture
 from ork.cli.report.parts import deploys_table, runs_table
 from ork.cli.report.run import RunReport, run_header, run_sections
 from ork.cli.report.since import run_diff_section
-from ork.cli.views.change_graph import nearest
-from ork.cli.views.change_words import headline, many
-from ork.cli.views.graph import Graph
-from ork.core.objects import Deploy, Run
-from ork.store.compare import Comparison, compare_resolved
-from ork.store.compare_runs import diff_runs, last_good
+from ork.cli.screen import human as words
+from ork.history.compare import Comparison, compare_resolved
+from ork.history.compare_runs import diff_runs, last_good
+from ork.history.log import LogEntry, log
+from ork.objects.kinds import Deploy, Run
 from ork.store.contents import definition, find_run, run_details
-from ork.store.history import LogEntry, log
 from ork.store.logs import path_of, pieces
 from ork.store.resolve import Resolved, deploy_of, has_run, resolve
 from ork.store.runs import runs
@@ -163,7 +163,7 @@ def _runs_of(store: Store, *found: Resolved) -> list[Run]:
 
 
 def _as_resolved(oid: str, run: Run) -> Resolved:
-    from ork.core.canonical import Oid
+    from ork.objects.canonical import Oid
 
     return Resolved(
         text=run.id,

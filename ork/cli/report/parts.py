@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ork.cli import words
 from ork.cli.report.markup import Html, Part, chip, code, el, join, multiline, table
-from ork.cli.words import STATE_WORDS
+from ork.cli.screen import human as words
+from ork.cli.screen.human import STATE_WORDS
 
 if TYPE_CHECKING:
-    from ork.core.objects import Run
-    from ork.store.compare import Comparison, Side
-    from ork.store.history import LogEntry
+    from ork.history.compare import Comparison, Side
+    from ork.history.log import LogEntry
+    from ork.objects.kinds import Run
 
 OID_DIGITS = 12
 

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ork.cli import words
+from ork.cli.diff.wording import many, value_text
+from ork.cli.pictures.change import nearest
+from ork.cli.pictures.graph import Graph
 from ork.cli.report.markup import Html, Part, code, el, facts, join, multiline, section, table
 from ork.cli.report.page import header, picture
 from ork.cli.report.parts import short, state_chip
 from ork.cli.report.timeline import critical_path, lanes, timeline
-from ork.cli.views.change_graph import nearest
-from ork.cli.views.change_words import many, value_text
-from ork.cli.views.graph import Graph
-from ork.cli.views.parts import clip
-from ork.core.canonical import Json
-from ork.core.objects import Deploy, TaskRun
+from ork.cli.screen import human as words
+from ork.cli.screen.parts import clip
+from ork.objects.canonical import Json
+from ork.objects.kinds import Deploy, TaskRun
 from ork.store.contents import RunDetails, TaskDetails
 
 TASKS_MAX = 150  # in the picture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ork.cli import words
+from ork.cli.diff.wording import value_text
 from ork.cli.report.markup import Html, code, el, facts, join, section, table
 from ork.cli.report.parts import state_chip
-from ork.cli.views.change_words import value_text
-from ork.core.diff_runs import Divergence
-from ork.core.diff_values import FieldChange
-from ork.store.compare_runs import RunDiff, RunSide
+from ork.cli.screen import human as words
+from ork.differences.runs import Divergence
+from ork.differences.values import FieldChange
+from ork.history.compare_runs import RunDiff, RunSide
 
 ROWS_MAX = 200
 

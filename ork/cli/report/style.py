@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ork.cli.views.graph import ALL_COLORS, PLAIN_COLOR
+from ork.cli.pictures.graph import ALL_COLORS, PLAIN_COLOR
 
 QUIET = ("same", "pending", "skipped")  # what nothing happened to: kept in the background
 

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ork.cli import words
 from ork.cli.report.markup import Html, el
-from ork.core.objects import TaskRun
+from ork.cli.screen import human as words
+from ork.objects.kinds import TaskRun
 
 LANES_MAX = 300
 GAP_SHARE_MAX = 0.25  # of the busy time: a longer gap is cut, and drawn as

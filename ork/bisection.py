@@ -1,0 +1,381 @@
+"""Bisect: which deploy made a workflow fail; recorded outcomes first, then runs of what is left.
+
+A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it
+executed all tasks, with the parameters that a run made now would have or, where none of those
+failed, with those of the newest failed run. What has no such run is run, each deploy with its own
+code.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
+from ork.halving import BAD, GOOD, SKIP, bracket, judgements_left, pick
+from ork.history.compare import compare_deploys
+from ork.history.compare_runs import last_good
+from ork.history.log import LogEntry, tally
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Run, Snapshot
+from ork.runner.choices import settle_params
+from ork.runner.events import RunFinished
+from ork.runner.start import Caller, Options, start
+from ork.store.contents import task_runs
+from ork.store.resolve import Resolved, deploy_of, history, resolve, run_of_id
+from ork.store.runs import runs
+from ork.store.store import Store
+
+CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
+ENDS_IT = 128  # from here on, a command was killed, or says that nobody should go on
+VERDICTS = {"success": GOOD, "failed": BAD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One deploy and the verdict on it. `run` is the number of the run that it rests on, if any.
+
+    how: given (by the caller), recorded (an earlier run), ran (for this search).
+    """
+
+    deploy: Oid
+    entry: Deploy
+    verdict: str  # good | bad | skip
+    how: str
+    run: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testing:
+    """A deploy is about to run; `between` are not judged, about `left` verdicts are missing."""
+
+    deploy: Oid
+    entry: Deploy
+    between: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisected:
+    """The end. One suspect: the first bad deploy, with its diff. Several: it is one of them.
+
+    `good` is the last good deploy, and suspects are in the order of history.
+    """
+
+    workflow: str
+    good: Oid
+    suspects: tuple[LogEntry, ...]
+    trials: tuple[Trial, ...]
+
+
+Step: TypeAlias = Trial | Testing | Bisected
+Judge: TypeAlias = Callable[[Oid, Run], str]  # deploy, ended run -> good, bad or skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """How deploys are judged: with which parameters and options they run, and by whom.
+
+    `judge` is asked about every run, also about recorded ones; without it, success is good.
+    `caller` is asked once per run, for the moment when it begins.
+    """
+
+    options: Options = field(default_factory=Options)
+    caller: Callable[[], Caller] = Caller
+    judge: Judge | None = None
+
+
+def bisect(
+    store: Store,
+    workflow: str,
+    *,
+    good: str | None = None,
+    bad: str | None = None,
+    question: Question | None = None,
+) -> Iterator[Step]:
+    """Find the first bad deploy between a good and a bad revision; yield each step, then the end.
+
+    `good` and `bad` are deploys or runs; of a run its parameters are taken, those of the bad one
+    first. Left out, they are the newest deploys, by recorded outcomes, between which good turned
+    bad. Raises NotFound when there are no such outcomes, UsageError when good is not an ancestor of
+    bad, and KeyboardInterrupt when a run was stopped.
+    """
+    question = question or Question()
+    if question.judge and not (good and bad):
+        raise UsageError(
+            "a command judges only what lies between two ends",
+            hint="name both: --good REV --bad REV",
+        )
+    now = question.caller().now
+    ends = [resolve(store, text, now=now) if text else None for text in (good, bad)]
+    named = None
+    if workflow != "@":
+        named = deploy_of(store, resolve(store, workflow, now=now)).workflow
+    head = deploy_of(store, ends[1] or resolve(store, workflow, now=now), named)
+    if named not in (None, head.workflow):
+        raise UsageError(f"{bad} is of {head.workflow}, not of {named}")
+    line = list(history(store, str(head.workflow), head.oid))
+    if ends[0]:
+        line = _down_to(line, deploy_of(store, ends[0], head.workflow), head)
+    line.reverse()
+    search = _Search(store, line, question, _like(store, ends))
+    yield from search.given(ends)
+    yield from search.recorded()
+    while (index := search.next()) is not None:
+        yield search.testing(index)
+        yield search.judge(index)
+    yield search.end()
+
+
+def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
+    """Return a judge that asks a shell command: exit 0 is good, 125 cannot tell, up to 127 bad.
+
+    The command finds the run in ORK_RUN (etl#57), its end in ORK_RUN_STATE, the deploy in
+    ORK_DEPLOY and the snapshot in ORK_SNAPSHOT. Raises UsageError when it was killed.
+    """
+
+    def judge(deploy: Oid, run: Run) -> str:
+        about = {
+            "ORK_RUN": f"{run.workflow}#{run.number}",
+            "ORK_RUN_STATE": run.state,
+            "ORK_DEPLOY": deploy,
+            "ORK_SNAPSHOT": run.snapshot,
+        }
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            env={**environ, **about},
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            check=False,
+        )
+        if done.returncode == -signal.SIGINT:
+            raise KeyboardInterrupt
+        if done.returncode < 0 or done.returncode >= ENDS_IT:
+            raise UsageError(
+                f"the command ended with {done.returncode} on {about['ORK_RUN']}",
+                hint="0 says good, 125 cannot tell, others to 127 bad",
+            )
+        return {0: GOOD, CANNOT_JUDGE: SKIP}.get(done.returncode, BAD)
+
+    return judge
+
+
+class _Search:
+    """The verdicts so far on a line of deploys, oldest first."""
+
+    def __init__(
+        self, store: Store, line: list[tuple[Oid, Deploy]], question: Question, like: Run | None
+    ) -> None:
+        self.store, self.line, self.question, self.like = store, line, question, like
+        self.workflow = line[0][1].workflow
+        self.verdicts: dict[int, str] = {}
+        self.known: dict[Oid, Run | None] = {}  # snapshot -> its newest run that counts
+        self.trials: list[Trial] = []
+
+    def given(self, ends: list[Resolved | None]) -> Iterator[Trial]:
+        """Take the verdicts that were given with the question."""
+        for end, index, verdict in zip(ends, (0, len(self.line) - 1), (GOOD, BAD), strict=True):
+            if end is None:
+                continue
+            number = None
+            if end.run:
+                run = self.store.get(Run, end.run)
+                number = run.number
+                if self.question.judge is None and VERDICTS.get(run.state, verdict) != verdict:
+                    raise UsageError(f"{self.workflow}#{number} is not {verdict}: {run.state}")
+            # A verdict by hand is on this deploy alone; elsewhere its content may have run.
+            yield self._note(index, verdict, "given", number)
+            self.verdicts[index] = verdict
+
+    def recorded(self) -> Iterator[Trial]:
+        """Take the verdicts of recorded runs, newest first, until they show where good turns bad.
+
+        With a judge of its own a search takes none: it is asked about what lies in the middle.
+        Where none is bad with the parameters so far, those of the newest failed run are taken.
+        """
+        found = self._look_up()
+        if BAD not in self.verdicts.values() and (failed := self._newest_failed()):
+            for index in found:
+                del self.verdicts[index]
+            self.like, self.known = failed, {}
+            found = self._look_up()
+        self._check()
+        for index in bracket(self.verdicts):
+            if index in found:
+                yield self._note(index, self.verdicts[index], "recorded", found[index].number)
+
+    def _look_up(self) -> dict[int, Run]:
+        """Note what recorded runs say, and return them by their places in the line."""
+        found: dict[int, Run] = {}
+        for index in range(len(self.line) - 1, -1, -1):
+            if self.question.judge or index in self.verdicts:
+                continue
+            deploy, entry = self.line[index]
+            if run := self._recorded(entry.snapshot):
+                self.verdicts[index], found[index] = self._verdict(deploy, run), run
+                if self.verdicts[index] == GOOD and BAD in self.verdicts.values():
+                    break  # what is older cannot say more about the newest turn
+        return found
+
+    def next(self) -> int | None:
+        """Return the entry to run next."""
+        return pick(*bracket(self.verdicts), self.verdicts)
+
+    def testing(self, index: int) -> Testing:
+        """Tell what is about to run."""
+        good, bad = bracket(self.verdicts)
+        return Testing(
+            deploy=self.line[index][0],
+            entry=self.line[index][1],
+            between=bad - good - 1,
+            left=judgements_left(good, bad, self.verdicts),
+        )
+
+    def judge(self, index: int) -> Trial:
+        """Judge one deploy, run if it must be; the verdict is that of all with its content."""
+        deploy, entry = self.line[index]
+        run, how, reason = self._recorded(entry.snapshot), "recorded", ""
+        if run is None:
+            how = "ran"
+            try:
+                run = self._run(deploy)
+            except (UsageError, InvalidInput, NotFound, Corrupt) as error:
+                reason = error.message
+        verdict = self._verdict(deploy, run) if run else SKIP
+        if run:
+            reason = run.reason or ""
+        good, bad = bracket(self.verdicts)
+        for other in range(good + 1, bad):
+            if self.line[other][1].snapshot == entry.snapshot:
+                self.verdicts.setdefault(other, verdict)
+        return self._note(index, verdict, how, run.number if run else None, reason)
+
+    def end(self) -> Bisected:
+        """Return what was found."""
+        good, bad = bracket(self.verdicts)
+        last_good, before = self.line[good]
+        suspects = tuple(
+            LogEntry(
+                oid=oid,
+                deploy=entry,
+                runs=tally(self.store, oid),
+                diff=compare_deploys(self.store, before, entry) if bad == good + 1 else None,
+            )
+            for oid, entry in self.line[good + 1 : bad + 1]
+        )
+        return Bisected(
+            workflow=self.workflow, good=last_good, suspects=suspects, trials=tuple(self.trials)
+        )
+
+    def _note(
+        self, index: int, verdict: str, how: str, number: int | None, reason: str = ""
+    ) -> Trial:
+        deploy, entry = self.line[index]
+        trial = Trial(
+            deploy=deploy, entry=entry, verdict=verdict, how=how, run=number, reason=reason
+        )
+        self.trials.append(trial)
+        return trial
+
+    def _run(self, deploy: Oid) -> Run:
+        caller = replace(self.question.caller(), trigger="bisect")
+        what, code = (f"run:{self.like.id}", str(deploy)) if self.like else (str(deploy), None)
+        started = start(
+            self.store, what, options=self.question.options, caller=caller, with_code=code
+        )
+        *_, last = started.events
+        assert isinstance(last, RunFinished)
+        if last.run.state == "cancelled":
+            raise KeyboardInterrupt
+        return last.run
+
+    def _verdict(self, deploy: Oid, run: Run) -> str:
+        if self.question.judge:
+            return self.question.judge(deploy, run)
+        return VERDICTS.get(run.state, SKIP)
+
+    def _recorded(self, snapshot: Oid) -> Run | None:
+        """Return the newest run that counts, or None; looked up only once."""
+        if snapshot not in self.known:
+            self.known[snapshot] = self._newest_run(snapshot)
+        return self.known[snapshot]
+
+    def _newest_run(self, snapshot: Oid) -> Run | None:
+        recorded = self.store.value(self.like.params) if self.like and self.like.params else {}
+        declared = self.store.get(Snapshot, snapshot).params
+        try:
+            params = settle_params(
+                declared,
+                self.question.options.given,
+                recorded if isinstance(recorded, dict) else {},
+            )
+        except UsageError:
+            return None
+        for run_id, _ in self.store.refs(f"ran/{snapshot}/{self.workflow}/", newest_first=True):
+            _, run = run_of_id(self.store, self.workflow, run_id)
+            if self._counts(run, params):
+                return run
+        return None
+
+    def _counts(self, run: Run, params: Mapping[str, Json]) -> bool:
+        used = self.store.value(run.params) if run.params else {}
+        if run.state not in VERDICTS or run.base is not None or used != params:
+            return False
+        done = task_runs(self.store, run).values()
+        return run.state == "failed" or all(one.state == "success" for one in done)
+
+    def _newest_failed(self) -> Run | None:
+        """Return the newest failed run of these deploys, unless parameters have been given."""
+        if self.question.options.given or self.question.judge:
+            return None
+        line = {entry.snapshot for _, entry in self.line}
+        failed = (one.run for one in runs(self.store, self.workflow, states=("failed",)))
+        return next((run for run in failed if run.base is None and run.snapshot in line), None)
+
+    def _check(self) -> None:
+        """Raise NotFound unless good turns bad somewhere."""
+        values = [self.verdicts[index] for index in sorted(self.verdicts)]
+        name = self.workflow
+        if len(self.line) == 1:
+            raise NotFound(
+                f"{name} has only one deploy: there is none that could have broken it",
+                hint=f"`ork runs {name}` lists its runs",
+            )
+        if BAD not in values:
+            raise NotFound(
+                f"no recorded run says that {name} is bad",
+                hint=f"name a bad deploy or run, as in --bad {name}",
+            )
+        if GOOD not in values[: len(values) - values[::-1].index(BAD)]:
+            good, same = f"{name}~1", ""
+            if self.like:
+                last = last_good(self.store, self.like)
+                good = f"{name}#{last.number}" if last else good
+                same = f" with the parameters of {name}#{self.like.number}"
+            raise NotFound(
+                f"no recorded run says that {name} was good{same} before it was bad",
+                hint=f"name a good deploy or run, as in --good {good}",
+            )
+
+
+def _down_to(
+    line: list[tuple[Oid, Deploy]], good: Resolved, bad: Resolved
+) -> list[tuple[Oid, Deploy]]:
+    for index, (oid, _) in enumerate(line):
+        if oid == good.oid:
+            if index == 0:
+                raise UsageError(f"{good.text} and {bad.text} are the same deploy")
+            return line[: index + 1]
+    raise UsageError(
+        f"{good.text} is not an earlier deploy of {bad.workflow} than {bad.text}",
+        hint=f"`ork log {bad.workflow}` lists them, newest first",
+    )
+
+
+def _like(store: Store, ends: list[Resolved | None]) -> Run | None:
+    """Return the run whose parameters are taken: that of the bad end, else of the good one."""
+    return next((store.get(Run, end.run) for end in reversed(ends) if end and end.run), None)

@@ -1,0 +1,225 @@
+"""A comparison -> Markdown that reads well in a pull request. Pure.
+
+Whatever comes from a store is written as code, which no renderer interprets: in a span, in a fence
+that is longer than any run of backticks in it, or, where a span could end early, by numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ork.cli.diff.wording import field_hunks, headline, reason, title_of, value_text
+from ork.cli.pictures.change import nearest
+from ork.cli.pictures.graph import SIGNS, Graph, mermaid
+from ork.cli.screen.line import visible
+from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
+
+if TYPE_CHECKING:
+    from ork.differences.impact import Impact
+    from ork.differences.lines import Hunk
+    from ork.history.compare import Comparison
+
+TASKS_MAX = 60  # in the picture; and edges: beyond these, renderers refuse a flowchart
+EDGES_MAX = 400
+OPEN_LINES_MAX = 30  # longer code is folded
+FILE_LINES_MAX = 400
+CODE_CHARS_MAX = 40_000  # in all: what a forge takes as one comment is 65,536
+NAMES_MAX = 100
+
+
+def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Iterator[str]:
+    """Yield the lines of a whole change: headline, picture, tasks, settings, code, impact."""
+    diff = comparison.diff
+    yield f"### {_text(headline(comparison, impact))}"
+    yield ""
+    ends = [
+        f"{code(side.text)} ({code(side.snapshot[:12])})"
+        for side in (comparison.old, comparison.new)
+    ]
+    yield f"{ends[0]} → {ends[1]}"
+    if not diff:
+        return
+    yield from _picture(nearest(graph, TASKS_MAX))
+    room = _Room(CODE_CHARS_MAX)
+    yield from _tasks(diff, room)
+    yield from _edges(diff)
+    for title, fields in (("Parameters", diff.params), ("Settings", diff.settings)):
+        if fields:
+            yield from ("", f"**{title}**", "", "| | old | new |", "|---|---|---|")
+            yield from (f"| {code(f.path)} | {_old(f)} | {_new(f)} |" for f in fields)
+    if diff.files:
+        yield from ("", "**Code**")
+        for file in diff.files:
+            yield from _file(file, room)
+    yield from _impact(impact)
+
+
+def code(text: str) -> str:
+    """Return a text as a code span that nothing in it can end, also in the cell of a table."""
+    text = visible(text).replace("\t", " ")
+    if not text.strip() or re.search(r"[`|]|^ | $", text):
+        escaped = re.sub(r"[^\w .-]|_", lambda found: f"&#{ord(found[0])};", text)
+        return f"<code>{escaped}</code>"
+    return f"`{text}`"
+
+
+def fenced(lines: Iterable[str], language: str) -> Iterator[str]:
+    """Yield lines as a block of code; the fence is longer than any run of backticks in it."""
+    shown = [visible(line) for line in lines]
+    longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield from (fence + language, *shown, fence)
+
+
+class _Room:
+    """How much code may still be shown."""
+
+    def __init__(self, chars: int) -> None:
+        self.chars = chars
+
+    def take(self, lines: list[str]) -> bool:
+        """Say whether these lines fit, and count them if they do."""
+        size = sum(len(line) + 1 for line in lines)
+        if len(lines) > FILE_LINES_MAX or size > self.chars:
+            return False
+        self.chars -= size
+        return True
+
+
+def _picture(graph: Graph) -> Iterator[str]:
+    if not graph.needs or sum(1 for _ in graph.edges) > EDGES_MAX:
+        return
+    yield ""
+    yield from fenced(mermaid(graph), "mermaid")
+    yield ""
+    yield (
+        "<sub>`+` added, `-` removed, `~` changed, `>` renamed; "
+        "yellow: can give another result; grey: cannot</sub>"
+    )
+
+
+def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
+    if not diff.tasks:
+        return
+    yield from ("", "| | task | field | old | new |", "|---|---|---|---|---|")
+    later: list[tuple[str, FieldChange, tuple[Hunk, ...]]] = []
+    for task in diff.tasks:
+        lead = f"| `{SIGNS[task.kind]}` | {code(task.name)}"
+        for field in _fields(task):
+            if task.kind in ("changed", "renamed") and (found := field_hunks(field)):
+                later.append((task.name, field, found))
+                yield f"{lead} | {code(field.path)} | | see below |"
+            else:
+                yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
+            lead = "| |"
+        if task.kind != "changed" or not task.fields:
+            yield f"{lead} | {_title(task)} | | |"
+    for name, field, found in later:
+        yield from _hunks(f"{name}.{field.path}", found, room)
+
+
+def _fields(task: TaskChange) -> list[FieldChange]:
+    """Return the fields to show: what an added task is made of tells its definition better."""
+    return list(task.fields) if task.kind in ("changed", "renamed") else []
+
+
+def _title(task: TaskChange) -> str:
+    if task.kind == "renamed":
+        return f"renamed from {code(task.old_name or '')}, {task.similarity}% similar"
+    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
+    command = values.get("command")
+    line = " ".join(map(str, command)) if isinstance(command, list) else command
+    target = line or values.get("file") or values.get("module")
+    if not target:
+        return title_of(task)
+    function = f":{values['function']}" if values.get("function") else ""
+    first, *more = f"{target}{function}".strip().split("\n")
+    return f"{task.kind}: {code(first[:120] + (' ...' if more else ''))}"
+
+
+def _edges(diff: Diff) -> Iterator[str]:
+    if diff.edges:
+        yield from ("", "**Edges**", "")
+        for edge in diff.edges[:NAMES_MAX]:
+            yield f"- {edge.kind} {code(edge.upstream)} → {code(edge.downstream)}"
+        if len(diff.edges) > NAMES_MAX:
+            yield f"- and {len(diff.edges) - NAMES_MAX:,} more"
+
+
+def _file(file: FileChange, room: _Room) -> Iterator[str]:
+    remarks = [] if file.kind == "changed" else [file.kind]
+    if file.kind == "renamed":
+        remarks = [f"renamed from {code(file.old_path or '')}"]
+    if file.binary:
+        remarks.append("binary")
+    if file.kind in ("changed", "renamed") and file.old_executable != file.new_executable:
+        remarks.append("now executable" if file.new_executable else "no longer executable")
+    sizes = [f"{sign}{n}" for sign, n in (("+", file.added_lines), ("-", file.removed_lines)) if n]
+    about = ", ".join([*remarks, *([" ".join(sizes)] if sizes else [])])
+    if not file.hunks:
+        yield from ("", f"`{SIGNS[file.kind]}` {code(file.path)} {about}".rstrip())
+        return
+    yield from _hunks(file.path, file.hunks, room, about)
+
+
+def _hunks(name: str, hunks: tuple[Hunk, ...], room: _Room, about: str = "") -> Iterator[str]:
+    lines = [
+        line
+        for hunk in hunks
+        for line in (
+            f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@",
+            *hunk.lines,
+        )
+    ]
+    title = f"{code(name)} {about}".rstrip()
+    yield ""
+    if not room.take(lines):
+        yield f"{title} ({len(lines):,} lines of diff, not shown)"
+        return
+    if len(lines) <= OPEN_LINES_MAX:
+        yield from (title, "", *fenced(lines, "diff"))
+        return
+    yield from ("<details><summary>" + _html(name) + f" {_text(about)}</summary>", "")
+    yield from (*fenced(lines, "diff"), "", "</details>")
+
+
+def _impact(impact: Impact) -> Iterator[str]:
+    if impact.affected:
+        yield from ("", "**Can give other results**", "")
+        for one in impact.affected[:NAMES_MAX]:
+            lead, names = reason(one)
+            yield f"- {code(one.name)}: {_text(lead)} {', '.join(map(code, names))}".rstrip()
+        if len(impact.affected) > NAMES_MAX:
+            yield f"- and {len(impact.affected) - NAMES_MAX:,} more"
+    if impact.unaffected:
+        names = impact.unaffected[:NAMES_MAX]
+        more = len(impact.unaffected) - len(names)
+        yield from (
+            "",
+            f"<details><summary>Cannot give other results: {len(impact.unaffected):,}</summary>",
+            "",
+        )
+        yield ", ".join(map(code, names)) + (f" and {more:,} more" if more else "")
+        yield from ("", "</details>")
+
+
+def _old(field: FieldChange) -> str:
+    return "" if field.kind == "added" else code(value_text(field.old))
+
+
+def _new(field: FieldChange) -> str:
+    return "" if field.kind == "removed" else code(value_text(field.new))
+
+
+def _html(text: str) -> str:
+    from html import escape
+
+    return f"<code>{escape(visible(text))}</code>"
+
+
+def _text(text: str) -> str:
+    """Return words that Markdown leaves alone, outside of code."""
+    special = r"[\\`*_{}\[\]<>()#|@&~]|(?<=:)/|(?<=www)\."  # the last two: links
+    return re.sub(special, lambda found: f"&#{ord(found[0])};", visible(text))

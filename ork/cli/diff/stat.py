@@ -1,0 +1,91 @@
+"""A Diff -> how much changed: one line per task, setting and file, with bars. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from ork.cli.diff.text import SIGNS
+from ork.cli.screen import human as words
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import clip, quoted
+from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
+
+WIDTH_DEFAULT = 80  # of a pipe, for the bars only: names are never shortened there
+NAME_COLUMNS_MAX = 120  # longer names, in a pipe, push the rest of their line to the right
+
+_SIZED = ("changed", "renamed")  # of an added or a removed task the number of fields says little
+
+_Row: TypeAlias = tuple[str, tuple[int, int, int], str]  # name, (changed, added, removed), remark
+
+
+def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
+    """Draw one line per task, setting and file with the size of its change, then the totals."""
+    rows = [*map(_task_row, diff.tasks)]
+    rows += [(f"param {param.path}", _by_kind([param]), "") for param in diff.params]
+    rows += [(f"setting {one.path}", _by_kind([one]), "") for one in diff.settings]
+    rows += map(_file_row, diff.files)
+    if not rows:
+        return
+    if width is not None:
+        rows = [(clip(name, width // 2), counts, remark) for name, counts, remark in rows]
+    longest = max((len(name) for name, *_ in rows if len(name) <= NAME_COLUMNS_MAX), default=0)
+    digits = max(len(str(sum(counts))) for _, counts, _ in rows)
+    room = max((width or WIDTH_DEFAULT) - longest - digits - 5, 10)
+    largest = max(sum(counts) for _, counts, _ in rows)
+    for name, counts, remark in rows:
+        line: Line = [" ", (name.ljust(longest), "name"), " | "]
+        line.append(remark or str(sum(counts)).rjust(digits))
+        bars = zip(("changed", "added", "removed"), _scaled(counts, largest, room), strict=True)
+        marks = [(SIGNS[kind] * length, kind) for kind, length in bars if length and not remark]
+        yield [*line, *([" "] if marks else []), *marks]
+    yield [" ", _totals(diff)]
+
+
+def _task_row(task: TaskChange) -> _Row:
+    old_name = f"{quoted(task.old_name)} -> " if task.old_name else ""
+    name = f"task {old_name}{quoted(task.name)}"
+    return name, _by_kind(task.fields), "" if task.fields and task.kind in _SIZED else task.kind
+
+
+def _file_row(file: FileChange) -> _Row:
+    path = quoted(file.path)
+    name = f"{quoted(file.old_path)} -> {path}" if file.old_path else path
+    remark = f"{file.kind}, binary" if file.binary else ""
+    if file.old_blob == file.new_blob:
+        remark = "renamed" if file.old_path else "mode"
+    return name, (0, file.added_lines, file.removed_lines), remark
+
+
+def _by_kind(fields: Iterable[FieldChange]) -> tuple[int, int, int]:
+    kinds = [field.kind for field in fields]
+    return kinds.count("changed"), kinds.count("added"), kinds.count("removed")
+
+
+def _scaled(counts: tuple[int, int, int], largest: int, room: int) -> list[int]:
+    """Return the lengths of the bars: each at least 1 unless it counts nothing."""
+    if largest <= room:
+        return list(counts)
+    return [max(1, count * room // largest) if count else 0 for count in counts]
+
+
+def _totals(diff: Diff) -> str:
+    counts = (
+        ("task", len(diff.tasks)),
+        ("parameter", len(diff.params)),
+        ("setting", len(diff.settings)),
+        ("file", len(diff.files)),
+    )
+    things = [words.count(number, noun) for noun, number in counts if number]
+    text = f"{', '.join(things) or 'nothing'} changed"
+    totals = {
+        "edge": {kind: sum(e.kind == kind for e in diff.edges) for kind in ("added", "removed")},
+        "line": {
+            "added": sum(file.added_lines for file in diff.files),
+            "removed": sum(file.removed_lines for file in diff.files),
+        },
+    }
+    for noun, by_kind in totals.items():
+        for kind, number in by_kind.items():
+            text += f", {words.count(number, noun)} {kind}" if number else ""
+    return text

@@ -1,0 +1,89 @@
+"""The options that `ork run` and `ork retry` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.runner.loop import Control
+    from ork.runner.start import Caller, Options
+
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", min=1, help="Tasks at once; cores when left out.")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--input", help="A parameter: NAME=VALUE or NAME=@FILE.", metavar="INPUT"),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", help="Seconds for the whole run.", min=0)
+]
+FailFast = Annotated[
+    bool,
+    typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run the rest."),
+]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Run only this task.")]
+From = Annotated[
+    list[str] | None, typer.Option("--from", help="Run this task and what depends on it.")
+]
+Until = Annotated[
+    list[str] | None, typer.Option("--until", help="Run this task and what it depends on.")
+]
+AllowSecret = Annotated[
+    bool, typer.Option("--allow-secret", help="Keep what looks like a key or a password.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
+
+
+def options_of(
+    *,
+    jobs: int | None,
+    inputs: list[str] | None,
+    timeout: float | None,
+    fail_fast: bool,
+    only: list[str] | None,
+    start: list[str] | None,
+    until: list[str] | None = None,
+    base: str | None = None,
+) -> Options:
+    """Return the options of a run from those of the command line."""
+    from ork.runner.choices import parse_given
+    from ork.runner.select import Selection
+    from ork.runner.start import Options
+
+    if only and (start or until):
+        raise UsageError("--only excludes --from and --until")
+    selection = Selection(
+        only=tuple(only or ()), start=tuple(start or ()), until=tuple(until or ())
+    )
+    return Options(
+        jobs=jobs,
+        timeout_s=timeout,
+        fail_fast=fail_fast,
+        base=base,
+        given=parse_given(inputs or []),
+        selection=selection,
+    )
+
+
+def caller_of(session: Session, control: Control) -> Caller:
+    """Return who runs, from the world of the command."""
+    from ork.runner.start import Caller
+
+    return Caller(
+        stamp=session.stamp(),
+        now=session.now(),
+        environ=session.world.environ,
+        control=control,
+        token=session.world.token(),
+    )
+
+
+def exit_code(state: str, *, timed_out: bool) -> int:
+    """Return the exit code for how a run ended."""
+    return 124 if timed_out else {"success": 0, "cancelled": 130}.get(state, 1)

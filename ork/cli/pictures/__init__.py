@@ -1,0 +1,1 @@
+"""Graphs for the terminal, as SVG, Mermaid and dot: one model."""

@@ -1,0 +1,189 @@
+"""A Diff and its Impact -> the graph of the change, and its lanes. Pure.
+
+What was removed stands where it was, with the edges that it had; the rest as it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from ork.cli.pictures.graph import SIGNS, Graph, TaskMark
+from ork.cli.screen.line import Line, visible
+from ork.differences.definitions import Diff, TaskChange
+from ork.graph.lanes import Row, draw
+
+if TYPE_CHECKING:
+    from ork.differences.impact import Impact
+
+NODES = {"affected": "*●", "same": "o○"}  # with slashes and with lines; a sign for the others
+NAMES_MAX = 3  # of tasks, files or fields in one remark
+
+
+def change_graph(
+    title: str, diff: Diff, impact: Impact, needs: Mapping[str, Collection[str]]
+) -> Graph:
+    """Return the picture of a change; `needs` are the edges of the new definition, whole."""
+    renamed = {task.old_name: task.name for task in diff.tasks if task.old_name}
+    edges = {
+        (
+            renamed.get(edge.upstream, edge.upstream),
+            renamed.get(edge.downstream, edge.downstream),
+        ): edge.kind
+        for edge in diff.edges
+    }
+    removed = [task.name for task in diff.tasks if task.kind == "removed"]
+    all_needs = {
+        **{name: tuple(below) for name, below in needs.items()},
+        **dict.fromkeys(removed, ()),
+    }
+    edges = {
+        (up, down): kind
+        for (up, down), kind in edges.items()
+        if up in all_needs and down in all_needs
+    }
+    gone = [edge for edge, kind in edges.items() if kind == "removed"]
+    for up, down in _without_cycles(all_needs, gone):
+        all_needs[down] = (*all_needs[down], up)
+    changes = {task.name: task for task in diff.tasks}
+    reasons = {one.name: (one.why, one.via) for one in impact.affected}
+    marks = {name: _mark(changes.get(name), reasons.get(name)) for name in all_needs}
+    return Graph(title=title, needs=all_needs, marks=marks, edge_marks=edges)
+
+
+def nearest(graph: Graph, tasks_max: int) -> Graph:
+    """Return the graph, or of a larger one what matters most: changes, what they affect, and then
+    what stands beside these; the rest is counted."""
+    if len(graph.needs) <= tasks_max:
+        return graph
+    ranks = {name: _rank(graph, name) for name in graph.needs}
+    near: set[str] = set()
+    for up, down in graph.edges:
+        near |= {up} if ranks[down] < 2 else set()
+        near |= {down} if ranks[up] < 2 else set()
+    # What stands beside a change says where it is; without a change any task is of interest.
+    chosen = [
+        name for name, rank in ranks.items() if rank < 2 or name in near or graph.marks is None
+    ]
+    chosen.sort(key=lambda name: (ranks[name], name not in near))
+    kept = set(chosen[:tasks_max])
+    return replace(
+        graph,
+        needs={
+            name: tuple(n for n in below if n in kept)
+            for name, below in graph.needs.items()
+            if name in kept
+        },
+        marks=graph.marks and {name: graph.marks[name] for name in graph.needs if name in kept},
+        edge_marks={edge: kind for edge, kind in graph.edge_marks.items() if kept.issuperset(edge)},
+        others=len(graph.needs) - len(kept),
+    )
+
+
+def change_lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
+    """Yield the graph in lanes, each task with its mark, a word for it, and the reason."""
+    rows = list(draw(graph.needs, box=box))
+    names = {row.name: len(visible(row.name)) for row in rows if row.name is not None}
+    width = max(
+        (len(row.prefix) + 1 + names[row.name] for row in rows if row.name is not None), default=0
+    )
+    for row in rows:
+        if row.name is None or graph.marks is None:
+            yield [(row.prefix, "dim")]
+            continue
+        mark = graph.marks[row.name]
+        style = "dim" if mark.kind == "same" else "name"
+        line: Line = [*_node(row, mark.kind, box=box), (row.name, style)]
+        if mark.kind == "same":
+            yield line
+            continue
+        room = width - len(row.prefix) - 1 - names[row.name]
+        text = remark(graph, row.name)
+        yield [
+            *line,
+            " " * room,
+            "  ",
+            (f"{mark.kind:<8}" if text else mark.kind, mark.kind),
+            *([(f"  {text}", "dim")] if text else []),
+        ]
+
+
+def remark(graph: Graph, name: str) -> str:
+    """Return in a few words what of a task changed, or what it is affected by."""
+    if graph.marks is None:
+        return ""
+    mark = graph.marks[name]
+    parts = [f"from {mark.old_name}"] if mark.old_name else []
+    if mark.kind in ("changed", "renamed"):
+        parts += [_some(mark.fields)] if mark.fields else []
+        edges = [
+            f"{SIGNS[kind]}{up}" for (up, down), kind in graph.edge_marks.items() if down == name
+        ]
+        parts += [f"after {_some(edges)}"] if edges else []
+    if mark.via:
+        lead = {"upstream": "through", "param": "by params", "code": "by"}.get(mark.why or "", "by")
+        parts.append(f"{lead} {_some(mark.via)}")
+    return "; ".join(parts)
+
+
+def _node(row: Row, kind: str, *, box: bool) -> Line:
+    before, after = row.prefix[: row.node], row.prefix[row.node + 1 :]
+    sign = SIGNS.get(kind) or NODES[kind][box]
+    return [(before, "dim"), (sign, "dim" if kind == "same" else kind), (after, "dim"), " "]
+
+
+def _mark(change: TaskChange | None, reason: tuple[str, tuple[str, ...]] | None) -> TaskMark:
+    why, via = reason or (None, ())
+    if change is None:
+        return TaskMark(kind="affected" if reason else "same", why=why, via=via)
+    heads = (field.path.partition(".")[0].partition("[")[0] for field in change.fields)
+    fields = tuple(dict.fromkeys(head for head in heads if head != "depends_on"))
+    return TaskMark(kind=change.kind, old_name=change.old_name, fields=fields, why=why, via=via)
+
+
+def _rank(graph: Graph, name: str) -> int:
+    look = graph.look(name)
+    if graph.marks is not None:
+        return {"affected": 1, "same": 2}.get(look or "", 0)
+    return {"failed": 0, "interrupted": 0, "running": 1, "cancelled": 1}.get(look or "", 2)
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:NAMES_MAX])
+    return shown + (f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else "")
+
+
+def _without_cycles(
+    needs: Mapping[str, Collection[str]], more: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield those of the edges `more` (from, to) that an acyclic graph can have besides its own.
+
+    Kahn's way: what waits only for such edges goes on when nothing else can; these edges then lead
+    back from what comes later, and are left out.
+    """
+    waiting = {name: sum(n in needs for n in set(below)) for name, below in needs.items()}
+    soft: dict[str, set[str]] = {name: set() for name in needs}
+    leads: dict[str, list[str]] = {name: [] for name in needs}
+    for up, down in more:
+        soft[down].add(up)
+    for name, below in needs.items():
+        for other in {*below, *soft[name]}:
+            if other in leads:
+                leads[other].append(name)
+    ready: list[tuple[bool, str]] = []  # True: it still waits for an edge of `more`
+    for name, count in waiting.items():
+        if not count:
+            heappush(ready, (bool(soft[name]), name))
+    done: set[str] = set()
+    while ready:
+        _, name = heappop(ready)
+        if name in done:
+            continue
+        yield from ((up, name) for up in sorted(soft[name] & done))
+        done.add(name)
+        for other in leads[name]:
+            waiting[other] -= name in needs[other]
+            if not waiting[other] and other not in done:
+                heappush(ready, (not soft[other] <= done, other))

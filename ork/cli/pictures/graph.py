@@ -1,0 +1,239 @@
+"""A graph of tasks -> lanes, and the text of mermaid, dot and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ork.cli.screen import human as words
+from ork.cli.screen.line import MARKS, Line, visible
+from ork.graph.lanes import Row, draw
+from ork.objects.canonical import Json
+from ork.objects.kinds import TaskRun
+
+# What stands for a task in each state, with slashes and with lines.
+NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
+OTHER_NODE = "-◌"
+# State -> fill and border; dark text is readable on all of them.
+COLORS = {
+    "success": ("#c8e6c9", "#388e3c"),
+    "failed": ("#ffcdd2", "#c62828"),
+    "running": ("#bbdefb", "#1565c0"),
+    "pending": ("#eceff1", "#78909c"),
+    "cancelled": ("#ffe0b2", "#ef6c00"),
+    "interrupted": ("#ffe0b2", "#ef6c00"),
+    "skipped": ("#f5f5f5", "#9e9e9e"),
+    "upstream_failed": ("#fff9c4", "#f9a825"),
+}
+PLAIN_COLOR = ("#e8eaf6", "#3949ab")  # of a definition, which has no states
+# The same of the kinds of a change; "affected" and "same" are those that nobody edited.
+CHANGE_COLORS = {
+    "added": ("#c8e6c9", "#388e3c"),
+    "removed": ("#ffcdd2", "#c62828"),
+    "changed": ("#ffe0b2", "#ef6c00"),
+    "renamed": ("#e1bee7", "#8e24aa"),
+    "affected": ("#fff9c4", "#f9a825"),
+    "same": ("#f5f5f5", "#9e9e9e"),
+}
+ALL_COLORS = COLORS | CHANGE_COLORS
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
+EDGE_COLORS = {"added": "#388e3c", "removed": "#c62828"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskMark:
+    """How a task stands to a change.
+
+    `fields` are the fields of it that differ. `why` and `via` say why its result can differ, as
+    `ork.differences.impact` does; None where it cannot.
+    """
+
+    kind: str  # added | removed | changed | renamed | affected | same
+    old_name: str | None = None
+    fields: tuple[str, ...] = ()
+    why: str | None = None
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Tasks in the order in which they can run; of a run what became of each.
+
+    `states` is None for a definition, `marks` for all but a change, where every task has one.
+    `edge_marks` are the edges of a change that came or went; an edge that is not in `needs` too
+    would close a cycle with what the other side has. `others` counts tasks that were left out.
+    """
+
+    title: str
+    needs: Mapping[str, tuple[str, ...]]
+    states: Mapping[str, TaskRun] | None = field(default=None)
+    marks: Mapping[str, TaskMark] | None = None
+    edge_marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    others: int = 0
+
+    def state(self, name: str) -> str | None:
+        """Return the state of a task: pending when it has not started, None without a run."""
+        if self.states is None:
+            return None
+        return self.states[name].state if name in self.states else "pending"
+
+    def look(self, name: str) -> str | None:
+        """Return what a task is painted by: its state, or how it stands to a change."""
+        return self.marks[name].kind if self.marks is not None else self.state(name)
+
+    def label(self, name: str) -> str:
+        """Return the name of a task, after the sign of its change if it has one."""
+        return f"{self.sign(name)} {name}" if self.sign(name) else name
+
+    def sign(self, name: str) -> str:
+        """Return the sign of what was done to a task: + - ~ > or nothing."""
+        return "" if self.marks is None else SIGNS.get(self.marks[name].kind, "")
+
+    @property
+    def edges(self) -> Iterator[tuple[str, str]]:
+        """The edges, each from a task to one that depends on it."""
+        for name, needs in self.needs.items():
+            yield from ((below, name) for below in needs if below in self.needs)
+        yield from self.turned
+
+    @property
+    def turned(self) -> Iterator[tuple[str, str]]:
+        """The edges that lead backwards, which no layout can follow."""
+        return ((up, down) for up, down in self.edge_marks if up not in self.needs[down])
+
+    @property
+    def rest(self) -> str | None:
+        """How many tasks the picture does not show, in words."""
+        return f"and {self.others:,} other{'s' * (self.others != 1)}" if self.others else None
+
+
+def node_mark(state: str, *, box: bool) -> str:
+    """Return the one letter that stands for a task in this state."""
+    return NODES.get(state, OTHER_NODE)[box]
+
+
+def node_row(row: Row, state: str | None, *, box: bool) -> Line:
+    """Return the lanes of a row, its node marked and painted by the state; a space follows."""
+    if state is None:
+        return [row.prefix, " "]
+    before, after = row.prefix[: row.node], row.prefix[row.node + 1 :]
+    return [(before, "dim"), (node_mark(state, box=box), state), (after, "dim"), " "]
+
+
+def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
+    """Yield the graph in lanes; of a run with the state and time of each task."""
+    rows = draw(graph.needs, box=box)
+    if graph.states is None:
+        for row in rows:
+            yield [row.prefix, " ", (row.name, "name")] if row.name else [row.prefix]
+        return
+    all_rows = list(rows)
+    width = max((len(r.prefix) + 1 + len(r.name) for r in all_rows if r.name), default=0)
+    for row in all_rows:
+        if row.name is None:
+            yield [(row.prefix, "dim")]
+            continue
+        state = graph.state(row.name) or "pending"
+        room = width - len(row.prefix) - 1
+        taskrun = graph.states.get(row.name)
+        attempts = taskrun.attempts if taskrun else ()
+        line: Line = [
+            *node_row(row, state, box=box),
+            f"{row.name:<{room}}  ",
+            (f"{MARKS[state]:<8}", state),
+        ]
+        if attempts:
+            line.append(f" {words.duration(attempts[-1].seconds):>7}")
+        if len(attempts) > 1:
+            line.append((f"  attempt {len(attempts)}", "dim"))
+        yield line
+
+
+def mermaid(graph: Graph) -> Iterator[str]:
+    """Yield the lines of a mermaid flowchart; states, and kinds of changes, are classes."""
+    ids = {name: f"t{index}" for index, name in enumerate(graph.needs)}
+    yield "flowchart TD"
+    for name, short in ids.items():
+        look = graph.look(name)
+        # The sign comes last: mermaid takes a label that begins with "- " or "+ " for a list.
+        label = f"{name} {graph.sign(name)}".rstrip()
+        yield f'    {short}["{_mermaid_text(label)}"]' + (f":::{look}" if look else "")
+    if graph.rest:
+        yield f'    rest["{_mermaid_text(graph.rest)}"]:::same'
+    painted: dict[str, list[int]] = {}
+    for index, (below, name) in enumerate(graph.edges):
+        mark = graph.edge_marks.get((below, name))
+        arrow = {None: "-->", "added": "==>", "removed": "-.->"}[mark]
+        yield f"    {ids[below]} {arrow} {ids[name]}"
+        if mark:
+            painted.setdefault(mark, []).append(index)
+    for look in _looks(graph):
+        fill, border = ALL_COLORS[look]
+        dashes = ",stroke-dasharray:4 3" if look == "removed" else ""
+        yield f"    classDef {look} fill:{fill},stroke:{border},color:#111{dashes}"
+    for mark, places in sorted(painted.items()):
+        yield f"    linkStyle {','.join(map(str, places))} stroke:{EDGE_COLORS[mark]}"
+
+
+def dot(graph: Graph) -> Iterator[str]:
+    """Yield the lines of a graph for Graphviz."""
+    yield f"digraph {_dot_text(graph.title)} {{"
+    yield '    node [shape=box, style="rounded,filled", fontname=sans, fontcolor="#111111"];'
+    for name in graph.needs:
+        look = graph.look(name)
+        fill, border = ALL_COLORS[look] if look else PLAIN_COLOR
+        more = f", tooltip={_dot_text(look)}" if look else ""
+        if graph.label(name) != name:
+            more += f", label={_dot_text(graph.label(name))}"
+        if look == "removed":
+            more += ', style="rounded,filled,dashed"'
+        yield f'    {_dot_text(name)} [fillcolor="{fill}", color="{border}"{more}];'
+    for below, name in graph.edges:
+        mark = graph.edge_marks.get((below, name))
+        style = "dashed" if mark == "removed" else "bold"
+        look = f' [color="{EDGE_COLORS[mark]}", style={style}]' if mark else ""
+        yield f"    {_dot_text(below)} -> {_dot_text(name)}{look};"
+    yield "}"
+
+
+def as_json(graph: Graph) -> dict[str, Json]:
+    """Return the value that `--format json` prints; of a change each part says how it stands."""
+    tasks: list[Json] = [_task_json(graph, name) for name in graph.needs]
+    edges: list[Json] = []
+    for below, name in graph.edges:
+        edge: dict[str, Json] = {"from": below, "to": name}
+        if graph.marks is not None:
+            edge["change"] = graph.edge_marks.get((below, name), "same")
+        edges.append(edge)
+    return {"title": graph.title, "tasks": tasks, "edges": edges}
+
+
+def _task_json(graph: Graph, name: str) -> dict[str, Json]:
+    task: dict[str, Json] = {"name": name, "state": graph.state(name)}
+    if graph.marks is not None:
+        mark = graph.marks[name]
+        task |= {
+            "change": mark.kind,
+            "old_name": mark.old_name,
+            "why": mark.why,
+            "via": list(mark.via),
+        }
+    return task
+
+
+def _looks(graph: Graph) -> Iterable[str]:
+    looks = {look for name in graph.needs if (look := graph.look(name))}
+    return sorted(looks | ({"same"} if graph.rest else set()))
+
+
+def _mermaid_text(text: str) -> str:
+    """Spell out, by number, whatever could mean something to mermaid or to the page around it."""
+    return "".join(
+        letter if letter.isalnum() or letter in "_.- " else f"#{ord(letter)};"
+        for letter in visible(text)
+    )
+
+
+def _dot_text(text: str) -> str:
+    escaped = visible(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

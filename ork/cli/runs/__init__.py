@@ -1,0 +1,1 @@
+"""Commands that execute, and the text they print."""

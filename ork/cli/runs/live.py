@@ -1,0 +1,222 @@
+"""The live view of a run: its graph, with what each task does, for as long as it goes on.
+
+A graph that does not fit the window gives way to what runs, what ended last, and counts.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Lock
+
+from ork.cli.pictures.graph import node_mark, node_row
+from ork.cli.screen import human as words
+from ork.cli.screen.line import MARKS, Line
+from ork.cli.screen.parts import clip
+from ork.cli.screen.terminal import Screen, has_boxes
+from ork.cli.session import Session
+from ork.graph.lanes import Row, draw
+from ork.objects.kinds import TaskRun
+from ork.runner.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskRetried,
+    TaskStarted,
+)
+from ork.runner.loop import Control
+from ork.store.logs import last_line, path_of
+from ork.store.store import Store
+
+TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
+ENDED_LINES_MAX = 100
+
+
+class _Started:
+    """An attempt that runs, and the last line of its log."""
+
+    def __init__(self, event: TaskStarted, store: Store) -> None:
+        age = (datetime.now(UTC) - event.time).total_seconds()
+        self.since = time.monotonic() - max(0.0, age)
+        self.attempt = event.attempt
+        self._log = path_of(store, event.log)
+        self._looked_at = -1
+        self._line = ""
+
+    def line(self) -> str:
+        """Return the last line of the log; the file is read only when it has grown."""
+        try:
+            size = self._log.stat().st_size if self._log else 0
+        except OSError:
+            size = 0
+        if size != self._looked_at:
+            self._looked_at = size
+            self._line = last_line(self._log)
+        return self._line
+
+
+class Board:
+    """What the view shows; events come in from one thread, frames are asked for by another."""
+
+    def __init__(self, store: Store, control: Control | None, *, box: bool) -> None:
+        self._store, self._control, self._box = store, control, box
+        self._lock = Lock()
+        self._name = ""
+        self._since = time.monotonic()
+        self._rows: tuple[Row, ...] = ()
+        self._counts: Counter[str] = Counter()
+        self._running: dict[str, _Started] = {}
+        self._waiting: dict[str, str] = {}  # task -> why it is tried again
+        self._ended: dict[str, TaskRun] = {}
+        self._failed: list[str] = []
+        self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
+
+    def note(self, event: Event) -> None:
+        """Take in an event."""
+        with self._lock:
+            if isinstance(event, RunStarted):
+                self._begin(event)
+            elif isinstance(event, TaskStarted):
+                self._move(event.task, "running")
+                self._running[event.task] = _Started(event, self._store)
+            elif isinstance(event, TaskRetried):
+                self._move(event.task, "pending")
+                again = f", again in {words.duration(event.delay)}" if event.delay else ""
+                self._waiting[event.task] = event.error.partition("\n")[0] + again
+            elif isinstance(event, TaskFinished):
+                self._move(event.task, event.taskrun.state)
+                self._ended[event.task] = event.taskrun
+                self._last.append(event.task)
+                if event.taskrun.state == "failed":
+                    self._failed.append(event.task)
+
+    def frame(self, rows: int, columns: int) -> list[Line]:
+        """Return what to show in a window of this size: never more lines than it has."""
+        with self._lock:
+            if not self._name:
+                return []
+            if self._rows and len(self._rows) < rows:
+                return [self._head(), *self._graph(columns)]
+            return [self._head(), *self._busy(rows - 1, columns)]
+
+    def last(self, rows: int, columns: int) -> list[Line]:
+        """Return what stays: the graph if it fits, else the tasks that failed."""
+        with self._lock:
+            if self._rows and len(self._rows) < rows:
+                return self._graph(columns)
+            room = max(1, rows - 2)
+            lines = [self._task([], name, columns) for name in self._failed[:room]]
+            more = len(self._failed) - room
+            if more > 0:
+                lines.append([f"and {more} more that failed"])
+            return lines[:rows]
+
+    def _begin(self, event: RunStarted) -> None:
+        run = event.run
+        self._name = f"{run.workflow}#{run.number}"
+        if run.attempt == 1:  # of a retry, when it began is not recorded
+            self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
+        self._counts["pending"] = len(event.tasks)
+        if len(event.tasks) <= TASKS_MAX:
+            self._rows = tuple(draw(event.tasks, box=self._box))
+        names = [len(row.prefix) + 1 + len(row.name) for row in self._rows if row.name]
+        self._width = max(names or map(len, event.tasks), default=0)
+
+    def _move(self, task: str, state: str) -> None:
+        before = "running" if task in self._running else "pending"
+        self._counts[before] -= 1
+        self._counts[state] += 1
+        self._running.pop(task, None)
+        self._waiting.pop(task, None)
+
+    def _head(self) -> Line:
+        stops = self._control.stops if self._control else 0
+        what = ("running", "stopping", "killing")[min(stops, 2)]
+        again = "; Ctrl-C again kills what runs" if stops == 1 else ""
+        counts: Counter[str] = Counter()
+        for state, word in MARKS.items():
+            counts[word.lower()] += self._counts[state]
+        states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+        return [
+            (self._name, "name"),
+            " ",
+            (what, "warning" if stops else "running"),
+            f" {_elapsed(self._since)}{again}: {states}",
+        ]
+
+    def _graph(self, columns: int) -> list[Line]:
+        return [
+            self._task(node_row(row, self._state(row.name), box=self._box), row.name, columns)
+            if row.name
+            else [(row.prefix, "dim")]
+            for row in self._rows
+        ]
+
+    def _busy(self, room: int, columns: int) -> list[Line]:
+        """Return what runs, then what ended last, the newest first."""
+        if room < 1:
+            return []
+        running = list(self._running)
+        shown = running[: room - 1] if len(running) > room else running
+        lines = [self._task([], name, columns) for name in shown]
+        if len(running) > len(shown):
+            lines.append([f"and {len(running) - len(shown)} more that run"])
+        rest = max(0, room - len(lines))
+        newest = [name for name, _ in zip(reversed(self._last), range(rest), strict=False)]
+        return lines + [self._task([], name, columns) for name in newest]
+
+    def _state(self, name: str) -> str:
+        if name in self._running:
+            return "running"
+        return self._ended[name].state if name in self._ended else "pending"
+
+    def _task(self, lanes: Line, name: str, columns: int) -> Line:
+        """Return one line: node, name, state, time, attempt, then its last line or what failed."""
+        state = self._state(name)
+        taken = sum(len(piece if isinstance(piece, str) else piece[0]) for piece in lanes)
+        if not lanes:
+            lanes, taken = [(node_mark(state, box=self._box), state), " "], 2
+        width = max(min(self._width, columns // 2), taken + 8)
+        word = MARKS[state]
+        line: Line = [
+            *lanes,
+            f"{clip(name, width - taken):<{max(0, width - taken)}}  ",
+            (f"{word:<8}", state),
+        ]
+        started, ended = self._running.get(name), self._ended.get(name)
+        if started:
+            took, number, text = _elapsed(started.since), started.attempt, started.line()
+        elif ended:
+            took = words.duration(ended.attempts[-1].seconds) if ended.attempts else ""
+            number = len(ended.attempts)
+            text = ended.reason or "" if state != "success" else ""
+        else:
+            took, number, text = "", 0, self._waiting.get(name, "")
+        line.append(f" {took:>7}")
+        if number > 1:
+            line.append((f"  attempt {number}", "dim"))
+        return [*line, "  ", (text, "dim")] if text else line
+
+
+def _elapsed(since: float) -> str:
+    """Return the time since then, in tenths: what is shorter only flickers."""
+    seconds = time.monotonic() - since
+    return f"{seconds:.1f}s" if seconds < 60 else words.duration(seconds)
+
+
+def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
+    """Draw events until the run ends; leave the picture of its end, whatever ended it."""
+    board = Board(session.store, control, box=has_boxes(session.world.environ))
+    screen = Screen(sys.stderr, board.frame, color=session.color_on(sys.stderr))
+    screen.start()
+    try:
+        for event in events:
+            board.note(event)
+    finally:
+        screen.end(board.last)
+    assert isinstance(event, RunFinished)
+    return event

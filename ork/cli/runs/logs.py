@@ -1,0 +1,150 @@
+"""ork logs"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.runner.follow import NotStarted, Printed
+
+NAME_COLUMNS_MAX = 32
+
+
+def command(
+    ctx: typer.Context,
+    revision: Annotated[
+        str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")
+    ] = "@",
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Print what is added, until the end.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only tasks that failed.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", min=1, help="Only this attempt; the last otherwise.")
+    ] = None,
+    tail: Annotated[
+        int | None, typer.Option("--tail", min=0, help="Only so many lines at the end of each log.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what tasks wrote to their standard output and error.
+
+    One task's log comes as it is, byte for byte; several follow each other, each under its name.
+
+    With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
+    waits for a task that has not started. The lines of several tasks then come as they are printed,
+    each with the name of its task before it.
+
+    \b
+    Example:
+        ork logs etl#57:extract
+    """
+    session: Session = ctx.obj
+    if follow:
+        if failed:
+            raise UsageError(
+                "--failed: who fails is known when the run has ended",
+                hint="leave out -f or --failed",
+            )
+        _follow(session, revision, attempt=attempt, tail=tail, as_json=as_json)
+        return
+    _print(session, revision, failed=failed, attempt=attempt, tail=tail, as_json=as_json)
+
+
+def _print(
+    session: Session,
+    revision: str,
+    *,
+    failed: bool,
+    attempt: int | None,
+    tail: int | None,
+    as_json: bool,
+) -> None:
+    from ork.cli.runs.logs_part import json_parts, whole_lines
+    from ork.store.logs import logs, pieces
+
+    found = logs(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
+    if as_json:
+        for part in json_parts(found, tail):
+            sys.stdout.write(part)
+        return
+    one = ":" in revision.removeprefix("run:")
+    for log in found:
+        if not one:
+            session.print([[(f"==> {log.task} (attempt {log.attempt}) <==", "heading")]])
+        data = pieces(log.path, tail=tail)
+        last = b"\n"
+        for piece in whole_lines(data) if sys.stdout.isatty() else data:
+            session.print_bytes(piece)
+            last = piece[-1:]
+        if not one and last != b"\n" and not sys.stdout.isatty():
+            session.print([[""]])
+
+
+def _follow(
+    session: Session, revision: str, *, attempt: int | None, tail: int | None, as_json: bool
+) -> None:
+    from ork.runner.follow import follow
+    from ork.store.logs import find
+
+    store = session.store
+    run, task = find(store, revision, now=session.now())
+    printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
+    name = f"{run.workflow}#{run.number}"
+    if as_json:
+        for part, line in _lines(session, name, printed):
+            document = {
+                "schema": "ork.log.v1",
+                "run": name,
+                "task": part.task,
+                "attempt": part.attempt,
+                "line": line,
+            }
+            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.flush()
+    elif task and not sys.stdout.isatty():
+        for part in _texts(session, name, printed):
+            session.print_bytes(part.data)
+    else:
+        width = 0
+        for part, line in _lines(session, name, printed):
+            width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
+            before = [] if task else [(f"{part.task:<{width}} | ", "label")]
+            session.print([[*before, line]])
+            sys.stdout.flush()
+
+
+def _lines(
+    session: Session, run: str, printed: Iterator[Printed | NotStarted]
+) -> Iterator[tuple[Printed, str]]:
+    """Yield whole lines, each with the attempt that printed it."""
+    from ork.cli.runs.logs_part import Lines
+
+    lines: dict[tuple[str, int], Lines] = {}
+    for part in _texts(session, run, printed):
+        key = (part.task, part.attempt)
+        for line in lines.setdefault(key, Lines()).add(part.data, over=part.over):
+            yield part, line
+        if part.over:
+            del lines[key]
+
+
+def _texts(
+    session: Session, run: str, printed: Iterator[Printed | NotStarted]
+) -> Iterator[Printed]:
+    """Yield what was printed; tell of the tasks that have no log."""
+    from ork.runner.follow import Printed
+
+    for part in printed:
+        if isinstance(part, Printed):
+            yield part
+        else:
+            session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])

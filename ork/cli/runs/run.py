@@ -1,0 +1,118 @@
+"""ork run"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli import options as shared
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.store.store import Store
+    from ork.worktree.load import Loaded
+
+
+def command(
+    ctx: typer.Context,
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|REVISION", help="A workflow file, or any revision.")
+    ] = "@",
+    jobs: shared.Jobs = None,
+    inputs: shared.Inputs = None,
+    only: shared.Only = None,
+    start_at: shared.From = None,
+    until: shared.Until = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", help="The run whose outputs stand in for what is not run."),
+    ] = None,
+    timeout: shared.Timeout = None,
+    fail_fast: shared.FailFast = False,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Run this revision; as `ork run REVISION`.")
+    ] = None,
+    with_code: Annotated[
+        str | None,
+        typer.Option("--with-code", help="This definition, with the parameters of the run named."),
+    ] = None,
+    no_deploy: Annotated[
+        bool, typer.Option("--no-deploy", help="Run the file as it is, outside of the history.")
+    ] = False,
+    message: Annotated[
+        str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
+    ] = None,
+    allow_secret: shared.AllowSecret = False,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Run a workflow, and record exactly what ran.
+
+    A file is deployed first if it differs from its workflow's newest deploy. A revision, such as
+    etl~1, a tag or the run etl#57, runs with its own code, whatever lies on disk by now; a run also
+    with its parameters. What is to run is recorded before the first task starts, every outcome
+    before it is shown.
+
+    Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
+
+    \b
+    Exit codes: 0 success; 1 a task failed; 124 --timeout; 130 stopped by Ctrl-C.
+
+    \b
+    Example:
+        ork run etl.yaml
+    """
+    from ork.cli.runs.plain import follow, stop_on_signals
+    from ork.history.compare import as_revision
+    from ork.runner.start import start
+
+    session: Session = ctx.obj
+    if at is not None and what != "@":
+        raise UsageError("--at names what to run; leave the other name out")
+    what = as_revision(at or what)
+    store, source = _opened(session, what)
+    options = shared.options_of(
+        jobs=jobs,
+        inputs=inputs,
+        timeout=timeout,
+        fail_fast=fail_fast,
+        only=only,
+        start=start_at,
+        until=until,
+        base=base,
+    )
+    with stop_on_signals() as control:
+        started = start(
+            store,
+            source,
+            options=options,
+            message=message,
+            caller=shared.caller_of(session, control),
+            no_deploy=no_deploy,
+            with_code=with_code,
+            allow_secret=allow_secret,
+        )
+        del source  # what was read may be large, and is in the store by now
+        if started.deployed and started.deployed.changed and not as_json:
+            from ork.cli.heads.deploy_part import deploy_view
+
+            session.say(*deploy_view(started.deployed, store))
+        last = follow(session, started.events, control=control, as_json=as_json)
+    raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+
+
+def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
+    """Return the store, and what is to run in it.
+
+    A file for which there is no store yet is read first: one that is wrong leaves no empty store.
+    """
+    if not what.startswith("file:"):
+        return session.store, what
+    if session.has_store():
+        return session.new_store, what
+    from ork.worktree.load import check
+
+    loaded = check(Path(what.removeprefix("file:")))
+    return session.new_store, loaded

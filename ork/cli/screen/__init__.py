@@ -1,0 +1,1 @@
+"""Lines, colours, widths and quoted names."""

@@ -1,0 +1,52 @@
+"""Errors -> lines: what, where with a caret, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ork.cli.screen.line import Line
+from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
+
+PROBLEMS_MAX = 50
+SOURCE_CHARS_MAX = 120
+
+
+def error_view(error: OrkError) -> Iterator[Line]:
+    """Yield an error for standard error."""
+    if isinstance(error, InvalidInput) and error.problems:
+        yield from problems_view(error.problems)
+        yield [("error: ", "error"), error.message]
+    else:
+        first, *rest = error.message.split("\n")
+        yield [("error: ", "error"), first]
+        for line in rest:
+            yield ["       ", line]
+    if isinstance(error, Ambiguous):
+        for candidate in error.candidates:
+            yield ["  ", candidate]
+    if error.hint:
+        yield [("hint: ", "hint"), error.hint]
+
+
+def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
+    """Yield complaints about files, each with its line and a caret."""
+    for problem in problems[:PROBLEMS_MAX]:
+        place = problem.file
+        if problem.line:
+            place += f":{problem.line}:{problem.column}"
+        yield [(place, "file"), ": ", problem.message]
+        if problem.source is not None and problem.line:
+            yield from _caret(problem)
+        if problem.hint:
+            yield ["    ", ("hint: ", "hint"), problem.hint]
+    if len(problems) > PROBLEMS_MAX:
+        yield [f"... and {len(problems) - PROBLEMS_MAX} more"]
+
+
+def _caret(problem: Problem) -> Iterator[Line]:
+    source = (problem.source or "").rstrip("\r\n").replace("\t", " ")
+    column = max(problem.column, 1)
+    start = max(0, column - SOURCE_CHARS_MAX // 2) if len(source) > SOURCE_CHARS_MAX else 0
+    number = f"{problem.line:>5} "
+    yield [(number + "| ", "dim"), source[start : start + SOURCE_CHARS_MAX]]
+    yield [(" " * len(number) + "| ", "dim"), " " * (column - 1 - start), ("^", "error")]

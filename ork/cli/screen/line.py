@@ -1,0 +1,198 @@
+"""Values -> screen or JSON: the only place that writes to standard output.
+
+A view is a generator of lines; a line is a list of pieces, plain text or (text, style). Names and
+messages from a store are data: `visible` shows what could paint or confuse a terminal.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import PurePath
+from typing import IO, Any, TextIO, TypeAlias
+
+from ork.cli.screen.theme import paint
+from ork.objects.kinds import format_time
+
+Line: TypeAlias = "list[str | tuple[str, str]]"
+
+# C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
+# letters that look like nothing.
+_UNSAFE = (
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+MARKS = {
+    "success": "ok",
+    "failed": "FAILED",
+    "cancelled": "stopped",
+    "interrupted": "killed",
+    "skipped": "skipped",
+    "upstream_failed": "skipped",
+    "pending": "waiting",
+    "running": "running",
+}
+_MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
+_PERHAPS_MARKS = f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}"
+
+UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def visible(text: str) -> str:
+    """Return a text that cannot move the cursor, hide or reorder: such characters are spelt out."""
+    if text.isascii() and text.isprintable():
+        return text
+    # Compiled when first needed (and kept by `re`): most commands never see such a text.
+    text = re.sub(_UNSAFE, _spell, text)
+    return re.sub(_PERHAPS_MARKS, _count_marks, text)
+
+
+def plain(line: Line) -> str:
+    """Return a line without its styles."""
+    parts = [part if isinstance(part, str) else part[0] for part in line]
+    text = "".join(parts)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(visible, parts))
+
+
+def styled(line: Line) -> str:
+    """Return a line painted for a terminal."""
+    return "".join(visible(p) if isinstance(p, str) else paint(visible(p[0]), p[1]) for p in line)
+
+
+def print_lines(lines: Iterable[Line], out: IO[str], *, color: bool) -> None:
+    """Write lines as they come."""
+    render = styled if color else plain
+    for line in lines:
+        out.write(render(line) + "\n")
+
+
+def text_of(lines: Iterable[Line], *, color: bool) -> str:
+    """Return lines as one text, to be written at once."""
+    render = styled if color else plain
+    return "".join([render(line) + "\n" for line in lines])
+
+
+def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]) -> None:
+    """Write lines through the pager: ORK_PAGER, else PAGER, else less."""
+    import subprocess
+
+    command = environ.get("ORK_PAGER", environ.get("PAGER", "less"))
+    if command in ("", "cat"):
+        print_lines(lines, sys.stdout, color=color)
+        return
+    try:
+        pager = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={"LESS": "FRX", "LV": "-c", **environ},
+        )
+    except OSError:
+        print_lines(lines, sys.stdout, color=color)
+        return
+    assert pager.stdin is not None
+    try:
+        print_lines(lines, pager.stdin, color=color)
+    except BrokenPipeError:
+        pass  # the reader quit the pager
+    finally:
+        try:
+            pager.stdin.close()
+        except BrokenPipeError:
+            pass
+        while True:
+            try:
+                pager.wait()
+                break
+            except KeyboardInterrupt:
+                continue  # Ctrl-C is for the pager
+
+
+@contextmanager
+def unread_is_no_error() -> Iterator[None]:
+    """Let nothing come of a reader or a terminal that went away, of a full disk: print nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNREAD:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            if not _is_open(stream):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _is_open(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON: dataclasses by their fields, times as text, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_json(item) for item in value]
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
+    """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
+    document = {"schema": f"ork.{schema}.v1", "data": to_json(value)}
+    return json.dumps(document, indent=indent, ensure_ascii=True)
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Return the columns of a terminal, or None when the stream is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return None
+
+
+def wrap_body(text: str, indent: str) -> Iterator[Line]:
+    """Yield the lines of a message, indented; blank lines stay."""
+    for line in text.rstrip("\n").split("\n"):
+        yield [indent + line] if line else [""]
+
+
+def _count_marks(found: re.Match[str]) -> str:
+    from itertools import groupby
+    from unicodedata import category
+
+    text = ""
+    for is_mark, run in groupby(found[0], lambda letter: category(letter) in ("Mn", "Me")):
+        letters = "".join(run)
+        too_many = is_mark and len(letters) > _MARKS_MAX
+        text += f"<{len(letters)} combining marks>" if too_many else letters
+    return text
+
+
+def _spell(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return "^" + chr(code + 0x40)
+    return "^?" if code == 0x7F else f"<U+{code:04X}>"

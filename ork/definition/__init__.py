@@ -1,0 +1,1 @@
+"""A workflow file as text becomes tasks, checked and typed. Touches no disk."""

@@ -1,0 +1,169 @@
+"""The inputs of a task: constants and references, checked against the declared types."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+from ork.definition.parameters import Params, split_param
+from ork.definition.types import assignable, convert, describe, show
+from ork.objects.canonical import Json
+from ork.yaml.nodes import Node, plain
+from ork.yaml.problems import Problems
+
+_FORM = "a binding is {const: VALUE} or {ref: tasks.NAME.output.FIELD}"
+_REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the bindings of one task may speak of."""
+
+    task: str
+    needs: Collection[str]  # its depends_on
+    outputs: Mapping[str, Json]  # every task of the file -> its declared output type, or None
+    params: Params
+    input_type: Json  # None when it is not declared
+
+
+def split_ref(ref: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return task and field path of `tasks.NAME.output.FIELD...`; None for any other text.
+
+    A name may have dots, but no part `output` after its first, so there is one way to read a ref.
+    """
+    parts = ref.split(".")
+    if len(parts) < 3 or parts[0] != "tasks" or "output" not in parts[2:] or not all(parts):
+        return None
+    at = parts.index("output", 2)
+    return ".".join(parts[1:at]), tuple(parts[at + 1 :])
+
+
+def read_inputs(
+    node: Node | None, at: Node, scope: Scope, problems: Problems
+) -> dict[str, dict[str, Json]]:
+    """Return the bindings of a task, sorted; constants in the one form of their declared type.
+
+    `at` is where a binding that is missing is complained of.
+    """
+    entries = {} if node is None else node.value
+    if node is not None and not isinstance(entries, dict):
+        message = f"inputs must be a mapping, not {show(plain(node))}"
+        problems.add(node.line, node.column, message, _FORM)
+        return {}
+    assert isinstance(entries, dict)
+    declared = scope.input_type if isinstance(scope.input_type, dict) else None
+    bindings: dict[str, dict[str, Json]] = {}
+    for field, (key, value) in sorted(entries.items()):
+        if declared is not None and field not in declared:
+            hint = (
+                problems.near(field, declared) or "the fields of input_type and inputs must match"
+            )
+            problems.add(key.line, key.column, f"`{field[:60]}` is no field of input_type", hint)
+        wanted = None if declared is None else declared.get(field)
+        binding = _binding(field, value, wanted, scope, problems)
+        if binding is not None:
+            bindings[field] = binding
+    for field in sorted((declared or {}).keys() - entries.keys()):
+        message = f"inputs: nothing is bound to the field `{field[:60]}` of input_type"
+        problems.add(at.line, at.column, message, f"add `{field[:60]}` to inputs: {_FORM}")
+    return bindings
+
+
+def _binding(
+    field: str, node: Node, wanted: Json, scope: Scope, problems: Problems
+) -> dict[str, Json] | None:
+    entries = node.value
+    if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
+        hint = _FORM
+        if isinstance(entries, str) and (split_ref(entries) or split_param(entries)):
+            hint = f"{{ref: {entries}}}"
+        elif not isinstance(entries, (dict, list)):
+            hint = f"{{const: {entries}}}"
+        message = f"inputs: `{field[:60]}` is not a binding"
+        problems.add(node.line, node.column, message, hint[:200])
+        return None
+    ((word, (_, value)),) = entries.items()
+    if word == "const":
+        return {"const": _constant(field, value, wanted, problems)}
+    ref = value.value
+    if not isinstance(ref, str) or (split_ref(ref) or split_param(ref)) is None:
+        message = f"not a reference: {show(plain(value))}"
+        problems.add(value.line, value.column, message, _REF_FORM)
+        return None
+    _check_ref(value, ref, wanted, scope, problems)
+    return {"ref": ref}
+
+
+def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
+    value = plain(node)
+    if wanted is None:
+        return value
+    converted, mismatches = convert(value, wanted)
+    for mismatch in mismatches:
+        place = _below(node, mismatch.path)
+        where = dataclasses.replace(mismatch, path=(field, *mismatch.path))
+        problems.add(place.line, place.column, str(where))
+    return converted
+
+
+def _below(node: Node, path: tuple[str | int, ...]) -> Node:
+    """Return the node at this path, or the last on the way that exists."""
+    for step in path:
+        value = node.value
+        if isinstance(value, list) and isinstance(step, int):
+            node = value[step]
+        elif isinstance(value, dict) and step in value:
+            node = value[str(step)][1]
+    return node
+
+
+def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Problems) -> None:
+    if param := split_param(ref):
+        _check_param(node, *param, wanted, scope, problems)
+        return
+    split = split_ref(ref)
+    assert split is not None
+    task, path = split
+    if task not in scope.outputs:
+        hint = problems.near(task, scope.outputs)
+        problems.add(node.line, node.column, f"no task named `{task[:60]}`", hint)
+        return
+    if task == scope.task:
+        problems.add(node.line, node.column, "a task cannot use its own output")
+        return
+    if task not in scope.needs:
+        message = f"`{task}` is not in depends_on of `{scope.task}`"
+        problems.add(node.line, node.column, message, f"add it: `depends_on: [{task}]`")
+    _check_path(node, f"`output` of `{task}`", scope.outputs[task], path, wanted, problems)
+
+
+def _check_param(
+    node: Node, name: str, path: tuple[str, ...], wanted: Json, scope: Scope, problems: Problems
+) -> None:
+    if name not in scope.params:
+        hint = problems.near(name, scope.params) or "declare it under `params:`"
+        problems.add(node.line, node.column, f"no parameter named `{name[:60]}`", hint)
+        return
+    title = f"the parameter `{name}`"
+    _check_path(node, title, scope.params[name]["type"], path, wanted, problems)
+
+
+def _check_path(
+    node: Node, title: str, kind: Json, path: tuple[str, ...], wanted: Json, problems: Problems
+) -> None:
+    """Complain unless `title`, which is of this type, has the path and is there what is asked."""
+    for number, field in enumerate(path):
+        if kind is None:
+            return
+        if not isinstance(kind, dict) or field not in kind:
+            so_far = f"`{'.'.join(path[:number])}` in " if number else ""
+            hint = problems.near(field, kind) if isinstance(kind, dict) else None
+            message = f"{so_far}{title} has no field `{field[:60]}`"
+            problems.add(
+                node.line, node.column, message, hint or f"its type is {describe(kind)[:120]}"
+            )
+            return
+        kind = kind[field]
+    if kind is not None and wanted is not None and not assignable(kind, wanted):
+        message = f"`{node.value}` is {describe(kind)[:80]}, but {describe(wanted)[:80]} is asked"
+        problems.add(node.line, node.column, message, "change one of the two declared types")

@@ -1,0 +1,222 @@
+"""One task of a workflow file: its keys, read and checked, in canonical form.
+
+A task is read in two steps: `read_draft` needs nothing but the task itself, `finish` needs what the
+other tasks declare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ork.definition import fields
+from ork.definition.bindings import Scope, read_inputs
+from ork.definition.declarations import Declarations
+from ork.definition.parameters import Params
+from ork.objects.canonical import Json
+from ork.objects.kinds import Task
+from ork.yaml.nodes import Node
+from ork.yaml.problems import Problems
+
+TASK_KEYS = (
+    "executor",
+    "file",
+    "module",
+    "command",
+    "function",
+    "timeout",
+    "retries",
+    "retry_delay",
+    "retry_backoff",
+    "depends_on",
+    "input_type",
+    "output_type",
+    "inputs",
+    "env",
+    "on_upstream_failure",
+)
+# What each executor executes; a task has exactly one of these keys.
+CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
+EXECUTOR_ALIASES = {"shell": "process"}
+TIMEOUT_S = 300
+
+_OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
+# What other tools call these keys.
+_OTHER_KEYS = {
+    "needs": "depends_on",
+    "after": "depends_on",
+    "depends": "depends_on",
+    "upstream": "depends_on",
+    "dependencies": "depends_on",
+    "run": "command",
+    "cmd": "command",
+    "script": "command",
+    "type": "executor",
+    "path": "file",
+    "entrypoint": "function",
+    "environment": "env",
+    "params": "inputs",
+    "args": "inputs",
+    "input": "inputs",
+    "output": "output_type",
+    "outputs": "output_type",
+    "retry": "retries",
+    "max_retries": "retries",
+}
+
+
+class Draft:
+    """A task whose references are not yet checked."""
+
+    __slots__ = ("env", "executor", "input_type", "key", "name", "needs", "nodes", "output_type")
+
+    def __init__(self, name: str, key: Node, nodes: dict[str, Node]) -> None:
+        self.name = name
+        self.key = key
+        self.nodes = nodes
+        self.executor: str | None = None
+        self.env: fields.Env = {}
+        self.needs: tuple[str, ...] = ()
+        self.input_type: Json = None
+        self.output_type: Json = None
+
+    @property
+    def title(self) -> str:
+        """What complaints call the task."""
+        return f"the task `{self.name[:60]}`"
+
+
+def read_draft(
+    key: Node, node: Node, *, env: fields.Env, types: Declarations, problems: Problems
+) -> Draft:
+    """Return what one task says by itself; `env` is what the whole workflow sets."""
+    name = str(key.value)
+    fields.name(key, "the name of a task", problems)
+    if "output" in name.split(".")[1:]:
+        hint = "the part `output` after a dot makes references ambiguous"
+        fields.complain(problems, key, f"a task cannot be named {name[:60]!r}", hint)
+    draft = Draft(name, key, {})
+    draft.nodes = fields.mapping(node, draft.title, TASK_KEYS, problems, _OTHER_KEYS)
+    if isinstance(node.value, dict):
+        draft.executor = _executor(draft, problems)
+        _check_code(draft, problems)
+    own = fields.each(draft.nodes, "env", fields.environment, problems)
+    draft.env = dict(sorted({**env, **own}.items())) if own else env
+    if "input_type" in draft.nodes:
+        at = draft.nodes["input_type"]
+        draft.input_type = types.read(at)
+        if draft.input_type is not None and not isinstance(draft.input_type, dict):
+            hint = "as in `input_type: {url: str}`"
+            fields.complain(problems, at, "input_type must be an object type", hint)
+    if "output_type" in draft.nodes:
+        draft.output_type = types.read(draft.nodes["output_type"])
+    return draft
+
+
+def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None:
+    """Fill in what the task needs, sorted: known names, each once, not its own."""
+    node = draft.nodes.get("depends_on")
+    if node is None:
+        return
+    found: set[str] = set()
+    word = node.value if isinstance(node.value, str) else "extract"
+    hint = f"as in `depends_on: [{word[:60]}]`"
+    for below in fields.sequence(node, "depends_on", hint, problems):
+        name = fields.text(below, "a name in depends_on", problems)
+        if name is None:
+            continue
+        if name == draft.name:
+            fields.complain(problems, below, f"`{name[:60]}` depends on itself", "remove it")
+        elif name in found:
+            fields.complain(problems, below, f"`{name[:60]}` is listed twice", "remove one")
+        elif name not in names:
+            near = problems.near(name, names)
+            fields.complain(problems, below, f"no task named `{name[:60]}`", near)
+        else:
+            found.add(name)
+    draft.needs = tuple(sorted(found))
+
+
+def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: Problems) -> Task:
+    """Return the task; `outputs` has the declared output type, or None, of every task."""
+    nodes = draft.nodes
+    scope = Scope(
+        task=draft.name,
+        needs=draft.needs,
+        outputs=outputs,
+        params=params,
+        input_type=draft.input_type,
+    )
+    at = nodes.get("inputs") or nodes.get("input_type") or draft.key
+    function = fields.each(nodes, "function", fields.dotted, problems)
+    command = nodes.get("command")
+    retries, failure = nodes.get("retries"), nodes.get("on_upstream_failure")
+    return Task(
+        executor=draft.executor or "",
+        file=fields.each(nodes, "file", fields.path, problems),
+        module=fields.each(nodes, "module", fields.dotted, problems),
+        command=None if command is None else fields.command(command, "command", problems),
+        function=function or ("main" if draft.executor == "python" else None),
+        depends_on=draft.needs,
+        input_type=draft.input_type,
+        output_type=draft.output_type,
+        inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
+        env=draft.env,
+        timeout=_number(nodes, "timeout", TIMEOUT_S, problems, least=0, above=True),
+        retries=0 if retries is None else fields.whole(retries, "retries", problems, least=0) or 0,
+        retry_delay=_number(nodes, "retry_delay", 0, problems, least=0),
+        retry_backoff=_number(nodes, "retry_backoff", 1, problems, least=1),
+        on_upstream_failure="skip"
+        if failure is None
+        else fields.choice(failure, "on_upstream_failure", ("skip", "run"), problems, {}) or "",
+    )
+
+
+def _number(
+    nodes: Mapping[str, Node],
+    key: str,
+    default: int,
+    problems: Problems,
+    *,
+    least: float,
+    above: bool = False,
+) -> float:
+    node = nodes.get(key)
+    if node is None:
+        return default
+    found = fields.number(node, key, problems, least=least, above=above)
+    return default if found is None else found
+
+
+def _executor(draft: Draft, problems: Problems) -> str | None:
+    node = draft.nodes.get("executor")
+    if node is None:
+        hint = "add `executor: python`, `process` or `library`"
+        if "command" in draft.nodes:
+            hint = "add `executor: process`"
+        elif "module" in draft.nodes or "function" in draft.nodes:
+            hint = "add `executor: python`"
+        fields.complain(problems, draft.key, f"{draft.title} has no executor", hint)
+        return None
+    if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
+        return EXECUTOR_ALIASES[node.value]
+    return fields.choice(node, "executor", tuple(CODE_KEYS), problems, _OTHER_EXECUTORS)
+
+
+def _check_code(draft: Draft, problems: Problems) -> None:
+    """Complain unless a task says exactly once what it executes, in the way of its executor."""
+    if draft.executor is None:
+        return
+    allowed = CODE_KEYS[draft.executor]
+    given = [key for key in allowed if key in draft.nodes]
+    has = f"a {draft.executor} task has `{'` or `'.join(allowed)}`"
+    if not given:
+        message = f"{draft.title} does not say what to execute"
+        fields.complain(problems, draft.key, message, has)
+    elif len(given) > 1:
+        message = f"{draft.title} has both `{given[0]}` and `{given[1]}`"
+        fields.complain(problems, draft.nodes[given[1]], message, "keep one of them")
+    known = (*allowed, "function") if draft.executor == "python" else allowed
+    for key in ("file", "module", "command", "function"):
+        if key in draft.nodes and key not in known:
+            message = f"`{key}` has no meaning in a {draft.executor} task"
+            fields.complain(problems, draft.nodes[key], message, has)

@@ -1,0 +1,269 @@
+"""The type expressions of a workflow file, as JSON values: checking, comparing, converting.
+
+A type is the name of a scalar, `[type]` (a list), or `{field: type}` (an object with exactly these
+fields). Dates are ISO texts; `convert` gives each a single text, so equal values have equal bytes.
+Used for constants at deploy and for inputs and outputs at run time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+
+from ork.objects.canonical import INTEGER_MAX, Json
+from ork.objects.shapes import SCALARS as SCALARS
+
+TYPE_DEPTH_MAX = 32
+TYPE_NODES_MAX = 10_000
+_MISMATCHES_MAX = 20
+
+_DATETIMES = "datetime_notz, datetime_tz or datetime_utc"
+LEGACY = {
+    "string": "str",
+    "text": "str",
+    "char": "str",
+    "varchar": "str",
+    "integer": "int",
+    "long": "int",
+    "bigint": "int",
+    "int32": "int",
+    "int64": "int",
+    "number": "float",
+    "double": "float",
+    "decimal": "float",
+    "real": "float",
+    "float32": "float",
+    "float64": "float",
+    "boolean": "bool",
+    "datetime": _DATETIMES,
+    "date_time": _DATETIMES,
+    "timestamp": "datetime_utc",
+    "timestamptz": "datetime_tz",
+    "list": "[type]",
+    "array": "[type]",
+    "dict": "{field: type}",
+    "map": "{field: type}",
+    "object": "{field: type}",
+    "any": "a type, or leave the declaration out",
+    "json": "a type, or leave the declaration out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One place where a value is not of its type; prints as `rows: expected int, got str "12"`."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+    def __str__(self) -> str:
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
+        return f"{place.lstrip('.')}: {self.message}" if place else self.message
+
+
+def describe(expression: Json) -> str:
+    """Return a type as a workflow file writes it."""
+    if isinstance(expression, list):
+        return f"[{', '.join(map(describe, expression))}]"
+    if isinstance(expression, dict):
+        return "{" + ", ".join(f"{k}: {describe(v)}" for k, v in sorted(expression.items())) + "}"
+    return str(expression)
+
+
+def assignable(source: Json, target: Json) -> bool:
+    """Say whether every value of one type is accepted where the other is asked."""
+    if isinstance(source, list) and isinstance(target, list):
+        return assignable(source[0], target[0])
+    if isinstance(source, dict) and isinstance(target, dict):
+        return source.keys() == target.keys() and all(
+            assignable(source[field], target[field]) for field in target
+        )
+    return source == target or (source, target) in _WIDENS
+
+
+def convert(value: Json, expression: Json) -> tuple[Json, list[Mismatch]]:
+    """Return a value in the one form that its type has, and where it is not of the type.
+
+    Without a mismatch, equal values come back equal: dates in one ISO text, `1` for `1.0` where an
+    int is declared, a float for an int where a float is. With a mismatch the value is not to be
+    used. The value given is not changed.
+    """
+    found: list[Mismatch] = []
+    return _convert(value, expression, (), found), found
+
+
+_WIDENS = (("int", "float"), ("datetime_utc", "datetime_tz"))
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATETIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,12}))?"
+    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
+)
+
+
+def _convert(
+    value: Json, expression: Json, path: tuple[str | int, ...], found: list[Mismatch]
+) -> Json:
+    if len(found) >= _MISMATCHES_MAX:
+        return None
+    if isinstance(expression, list):
+        if not isinstance(value, list):
+            found.append(_mismatch(value, expression, path))
+            return None
+        element = expression[0]
+        return [_convert(item, element, (*path, i), found) for i, item in enumerate(value)]
+    if isinstance(expression, dict):
+        return _convert_object(value, expression, path, found)
+    try:
+        return _SCALAR[str(expression)](value)
+    except TypeError:
+        found.append(_mismatch(value, expression, path))
+        return None
+    except (ValueError, OverflowError) as error:
+        reason = f" ({error})" if type(error) is ValueError else ""
+        found.append(Mismatch(path, f"expected {expression}, got {show(value)}{reason}"))
+        return None
+
+
+def _convert_object(
+    value: Json, expression: dict[str, Json], path: tuple[str | int, ...], found: list[Mismatch]
+) -> Json:
+    if not isinstance(value, dict):
+        found.append(_mismatch(value, expression, path))
+        return None
+    for field in sorted(expression.keys() - value.keys()):
+        found.append(Mismatch((*path, field), f"missing; expected {describe(expression[field])}"))
+    for field in sorted(value.keys() - expression.keys()):
+        found.append(Mismatch((*path, field), "not a field of the declared type"))
+    return {
+        field: _convert(value[field], kind, (*path, field), found)
+        for field, kind in expression.items()
+        if field in value
+    }
+
+
+def _mismatch(value: Json, expression: Json, path: tuple[str | int, ...]) -> Mismatch:
+    wanted = describe(expression)
+    wanted = wanted if len(wanted) <= 80 else wanted[:77] + "..."
+    return Mismatch(path, f"expected {wanted}, got {show(value)}")
+
+
+def show(value: object) -> str:
+    """Return a JSON value in a few words, as `str \"12\"` or `a list`."""
+    if value is None:
+        return "null"
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    if type(value) is int and abs(value) > 10**40:
+        return "int of many digits"
+    text = json.dumps(value, ensure_ascii=False)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+# -- scalars: the value in its one form; TypeError for another type, ValueError for a wrong text
+
+
+def _str(value: Json) -> str:
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def _int(value: Json) -> int:
+    # JSON has one kind of number: 1.0 comes back from the store as 1.
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise TypeError
+    if abs(value) > INTEGER_MAX:
+        raise ValueError("beyond 2^53-1")
+    return value
+
+
+def _float(value: Json) -> float:
+    if type(value) is not int and type(value) is not float:
+        raise TypeError
+    if type(value) is int and abs(value) > INTEGER_MAX:
+        raise ValueError("beyond 2^53-1")
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return float(value) + 0.0  # -0.0 becomes 0.0
+
+
+def _bool(value: Json) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
+def _date(value: Json) -> str:
+    text = _str(value)
+    if not _DATE.fullmatch(text):
+        raise ValueError("a date is written YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError("no such day") from None
+
+
+def _notz(value: Json) -> str:
+    moment = _datetime(_str(value))
+    if moment.tzinfo is not None:
+        raise ValueError("it has an offset; a datetime_notz has none")
+    return moment.isoformat()
+
+
+def _tz(value: Json) -> str:
+    moment = _datetime(_str(value))
+    if moment.tzinfo is None:
+        raise ValueError("the offset is missing, as in +01:00 or Z")
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _utc(value: Json) -> str:
+    moment = _datetime(_str(value))
+    if moment.utcoffset() != timedelta(0):
+        raise ValueError("a datetime_utc ends in Z")
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _datetime(text: str) -> datetime:
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        raise ValueError("a datetime is written YYYY-MM-DDTHH:MM:SS")
+    day, clock, seconds, fraction, offset = match.groups()
+    fraction = (fraction or "").rstrip("0")
+    if len(fraction) > 6 or (fraction and not seconds):
+        raise ValueError("a fraction has at most six digits, after the seconds")
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{seconds or ':00'}.{fraction:0<6}")
+    except ValueError:
+        raise ValueError("no such day or time") from None
+    return moment if offset is None else moment.replace(tzinfo=_offset(offset))
+
+
+def _offset(text: str) -> timezone:
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    hours, minutes = int(digits[:2] or 0), int(digits[2:4] or 0)
+    if text in "Zz" or hours == minutes == 0:
+        return UTC
+    if hours > 23 or minutes > 59:
+        raise ValueError("no such offset")
+    span = timedelta(hours=hours, minutes=minutes)
+    return timezone(-span if text[0] == "-" else span)
+
+
+_SCALAR: dict[str, Callable[[Json], Json]] = {
+    "str": _str,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "date": _date,
+    "datetime_notz": _notz,
+    "datetime_tz": _tz,
+    "datetime_utc": _utc,
+}

@@ -1,0 +1,249 @@
+"""A workflow file -> a Definition: what it says, checked and in canonical form.
+
+Every complaint is collected before giving up, each with its position. Two texts that say the same
+(other key order, comments, quotes, anchors, defaults written out, JSON) give equal Definitions.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ork.definition import fields
+from ork.definition.declarations import Declarations
+from ork.definition.parameters import Params, read_params
+from ork.definition.schedule import schedule_error
+from ork.definition.task import Draft, finish, read_draft, read_needs
+from ork.graph import order as graph
+from ork.objects.canonical import Json
+from ork.objects.kinds import Task
+from ork.yaml import nodes, reader
+from ork.yaml.nodes import Node
+from ork.yaml.problems import Problems
+
+TASKS_MAX = 100_000
+ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
+
+WORKFLOW_KEYS = (
+    "name",
+    "description",
+    "schedule",
+    "types",
+    "tasks",
+    "include",
+    "env",
+    "max_parallel",
+    "python",
+    "params",
+)
+# What other tools call these keys.
+_OTHER_KEYS = {
+    "steps": "tasks",
+    "jobs": "tasks",
+    "cron": "schedule",
+    "title": "name",
+    "environment": "env",
+    "files": "include",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A position in the file, both counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a workflow file says. `tasks` is sorted, canonical and complete in itself.
+
+    `settings` has only the keys that were given, of description, schedule, max_parallel, python.
+    `places` tells where: `("tasks", NAME)` is the name of a task, `("tasks", NAME, KEY)` and
+    `(KEY,)` are values, `("include", GLOB)` one of them. Places and text are no part of equality.
+    """
+
+    name: str
+    tasks: Mapping[str, Task]
+    params: Params
+    settings: Mapping[str, Json]
+    include: tuple[str, ...]
+    places: Mapping[tuple[str, ...], Place] = field(compare=False, repr=False)
+    text: str = field(default="", compare=False, repr=False)  # the file, for later complaints
+
+
+class _Places(Mapping[tuple[str, ...], Place]):
+    """Positions of nodes, made when they are asked for: of a large file hardly any are."""
+
+    def __init__(self, nodes: Mapping[tuple[str, ...], Node]) -> None:
+        self._nodes = nodes
+
+    def __getitem__(self, path: tuple[str, ...]) -> Place:
+        node = self._nodes[path]
+        return Place(line=node.line, column=node.column)
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
+def parse(text: bytes, *, file: str) -> Definition:
+    """Return the Definition of a file's bytes; raise InvalidInput with everything wrong in it.
+
+    `file` is what the complaints call the file. Nothing is read but the bytes.
+    """
+    with _without_cycle_collection():
+        content = reader.decode(text, Problems(file))
+        problems = Problems(file, content)
+        reader.check_characters(content, problems)
+        return _Workflow(nodes.read(content, problems), content, problems).definition()
+
+
+@contextmanager
+def _without_cycle_collection() -> Iterator[None]:
+    # A large file makes many values and no cycle: searching for cycles is half of the time.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Workflow:
+    """Reads one document in two passes: each task by itself, then what they say of each other."""
+
+    def __init__(self, root: Node, text: str, problems: Problems) -> None:
+        self.problems = problems
+        self.root = root
+        self.text = text
+        self.nodes: dict[str, Node] = {}
+        self.marked: dict[tuple[str, ...], Node] = {}
+
+    def definition(self) -> Definition:
+        """Return the Definition, or raise with all complaints."""
+        problems = self.problems
+        self.nodes = fields.mapping(self.root, "a workflow", WORKFLOW_KEYS, problems, _OTHER_KEYS)
+        for key in ("name", "tasks"):
+            if key not in self.nodes and isinstance(self.root.value, dict):
+                hint = "as in `name: my_etl`" if key == "name" else "a workflow has one or more"
+                fields.complain(problems, self.root, f"`{key}` is missing", hint)
+        for key, node in self.nodes.items():
+            self._mark((key,), node)
+        name = fields.each(self.nodes, "name", fields.name, problems)
+        settings = self._settings()
+        include = self._include()
+        env = fields.each(self.nodes, "env", fields.environment, problems) or {}
+        params, tasks = self._tasks(env)
+        problems.check()
+        assert name is not None
+        return Definition(
+            name=name,
+            tasks=tasks,
+            params=params,
+            settings=settings,
+            include=include,
+            places=_Places(self.marked),
+            text=self.text,
+        )
+
+    def _mark(self, path: tuple[str, ...], node: Node) -> None:
+        self.marked[path] = node
+
+    def _settings(self) -> dict[str, Json]:
+        problems = self.problems
+        settings: dict[str, Json] = {}
+        node = self.nodes.get("description")
+        if node is not None and not isinstance(node.value, str):
+            fields.text(node, "description", problems)
+        elif node is not None:
+            settings["description"] = str(node.value)
+        for key in ("schedule", "python"):
+            text = fields.each(self.nodes, key, fields.text, problems)
+            if text is not None:
+                settings[key] = text
+        wrong = schedule_error(str(settings["schedule"])) if "schedule" in settings else None
+        if wrong is not None:
+            hint = 'as in `schedule: "0 2 * * *"` (minute hour day month weekday) or `@daily`'
+            fields.complain(problems, self.nodes["schedule"], wrong, hint)
+        node = self.nodes.get("max_parallel")
+        if node is not None:
+            settings["max_parallel"] = fields.whole(node, "max_parallel", problems, least=1)
+        return settings
+
+    def _include(self) -> tuple[str, ...]:
+        node = self.nodes.get("include")
+        if node is None:
+            return ()
+        found = set()
+        hint = "as in `include: [sql/*.sql]`"
+        for below in fields.sequence(node, "include", hint, self.problems):
+            glob = fields.path(below, "include", self.problems)
+            if glob is not None:
+                found.add(glob)
+                self._mark(("include", glob), below)
+        return tuple(sorted(found))
+
+    def _tasks(self, env: fields.Env) -> tuple[Params, dict[str, Task]]:
+        problems = self.problems
+        nodes = self.nodes.get("types")
+        aliases = nodes.value if nodes is not None else {}
+        if not isinstance(aliases, dict):
+            assert nodes is not None
+            fields.mapping(nodes, "types", (), problems, {})
+            aliases = {}
+        types = Declarations(aliases, problems)
+        params = read_params(self.nodes.get("params"), types, problems)
+        node = self.nodes.get("tasks")
+        if node is None:
+            return params, {}
+        if not isinstance(node.value, dict) or not node.value:
+            hint = "task names with their keys, as in `tasks: {extract: {executor: python, ...}}`"
+            fields.complain(problems, node, "tasks must be a mapping of at least one task", hint)
+            return params, {}
+        self._check_sizes(node, len(node.value), env)
+        drafts = {}
+        for name, (key, value) in node.value.items():
+            draft = read_draft(key, value, env=env, types=types, problems=problems)
+            self._mark(("tasks", name), key)
+            for word, below in draft.nodes.items():
+                self._mark(("tasks", name, word), below)
+            drafts[name] = draft
+        self._check_graph(drafts)
+        outputs = {name: draft.output_type for name, draft in drafts.items()}
+        tasks = {name: finish(drafts[name], outputs, params, problems) for name in sorted(drafts)}
+        return params, tasks
+
+    def _check_sizes(self, node: Node, count: int, env: fields.Env) -> None:
+        if count > TASKS_MAX:
+            hint = "split the workflow"
+            message = f"{count} tasks; a workflow has at most {TASKS_MAX}"
+            fields.complain(self.problems, node, message, hint)
+        size = sum(len(variable) + len(str(value)) for variable, value in env.items())
+        if size * count > ENV_BYTES_MAX:
+            message = "env is too large for a file with this many tasks"
+            hint = "give large variables only to the tasks that need them"
+            fields.complain(self.problems, self.nodes["env"], message, hint)
+        if count > TASKS_MAX or size * count > ENV_BYTES_MAX:
+            self.problems.check()
+
+    def _check_graph(self, drafts: dict[str, Draft]) -> None:
+        for draft in drafts.values():
+            read_needs(draft, drafts, self.problems)
+        cycle = graph.find_cycle({name: draft.needs for name, draft in drafts.items()})
+        if cycle is not None:
+            node = drafts[cycle[0]].nodes["depends_on"]
+            assert isinstance(node.value, list)
+            at = next(below for below in node.value if below.value == cycle[1])
+            message = f"a cycle in depends_on: {' -> '.join(_shorten(cycle))}"
+            fields.complain(self.problems, at, message, "remove one of these edges")
+
+
+def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:
+    return cycle if len(cycle) <= 20 else (*cycle[:10], "...", *cycle[-9:])

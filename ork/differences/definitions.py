@@ -1,0 +1,182 @@
+"""What differs between two definitions: tasks, edges, settings and code files.
+
+Compares values only and knows no store: the caller names what differs by oid, and says how a code
+file is read. Everything that leaves is sorted, and comparing the other way round gives the inverse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ork.differences.files import (
+    FileChange,
+    FileEntry,
+    Read,
+    file_changes,
+    hunks,
+    renamed_files,
+)
+from ork.differences.tasks import (
+    EdgeChange,
+    TaskChange,
+    edge_changes,
+    renamed_tasks,
+    task_changes,
+)
+from ork.differences.values import FieldChange, object_changes
+from ork.objects.canonical import Json
+from ork.objects.kinds import Task
+
+__all__ = [
+    "Diff",
+    "EdgeChange",
+    "FieldChange",
+    "FileChange",
+    "FileEntry",
+    "TaskChange",
+    "compare",
+    "hunks",
+    "summarize",
+    "with_hunks",
+]
+
+SHORT_DIFF_LINES = 40  # changed lines of code that are shown without being asked for
+SUMMARY_CHARS_MAX = 72
+SUMMARY_VALUE_CHARS_MAX = 30
+SUMMARY_FIELDS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """All that differs between two definitions; false when nothing does."""
+
+    tasks: tuple[TaskChange, ...] = ()
+    edges: tuple[EdgeChange, ...] = ()
+    params: tuple[FieldChange, ...] = ()
+    settings: tuple[FieldChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tasks or self.edges or self.params or self.settings or self.files)
+
+
+def compare(
+    *,
+    tasks: Mapping[str, tuple[Task | None, Task | None]],
+    files: Mapping[str, tuple[FileEntry | None, FileEntry | None]],
+    settings: tuple[Mapping[str, Json], Mapping[str, Json]],
+    params: tuple[Mapping[str, Json], Mapping[str, Json]] = ({}, {}),
+    read: Read,
+    rename: bool = True,
+) -> Diff:
+    """Return what differs, given name -> (old, new) of what may; None is an absent side.
+
+    With `rename`, what went away and came back under another name, equal or similar, is one change
+    and not two. `read` is called only for text files whose bytes differ.
+    """
+    old_tasks = {name: old for name, (old, _) in tasks.items() if old is not None}
+    new_tasks = {name: new for name, (_, new) in tasks.items() if new is not None}
+    old_files = {path: old for path, (old, _) in files.items() if old is not None}
+    new_files = {path: new for path, (_, new) in files.items() if new is not None}
+    names = renamed_tasks(old_tasks, new_tasks) if rename else {}
+    paths = renamed_files(old_files, new_files, read) if rename else {}
+    return Diff(
+        tasks=tuple(task_changes(old_tasks, new_tasks, names)),
+        edges=tuple(edge_changes(old_tasks, new_tasks, names)),
+        params=tuple(object_changes(*params)),
+        settings=tuple(object_changes(*settings)),
+        files=tuple(file_changes(old_files, new_files, paths, read)),
+    )
+
+
+def with_hunks(diff: Diff, read: Read, *, lines_max: int | None = None) -> Diff:
+    """Return the diff with the hunks of its files filled in.
+
+    With `lines_max`, only those of files that both sides have, and none if they are longer in all.
+    """
+    chosen = [f for f in diff.files if lines_max is None or f.kind in ("changed", "renamed")]
+    if lines_max is not None and sum(f.added_lines + f.removed_lines for f in chosen) > lines_max:
+        return diff
+    filled = {file.path: replace(file, hunks=hunks(file, read)) for file in chosen}
+    return replace(diff, files=tuple(filled.get(file.path, file) for file in diff.files))
+
+
+def summarize(diff: Diff, *, first: Diff | None = None) -> str:
+    """Return one line of at most 72 characters, as for a deploy that was given no message.
+
+    `first` is a part of the diff that matters more: what it has is told before the rest.
+    """
+    clauses = list(dict.fromkeys([*_clauses(first or diff), *_clauses(diff)]))
+    if not clauses:
+        return "No changes"
+    for shown in range(len(clauses), 0, -1):
+        text = _sentence(clauses[:shown])
+        more = f" and {len(clauses) - shown} more" if shown < len(clauses) else ""
+        if len(text + more) <= SUMMARY_CHARS_MAX:
+            return text + more
+    more = f" and {len(clauses) - 1} more" if len(clauses) > 1 else ""
+    return _sentence(clauses[:1])[: SUMMARY_CHARS_MAX - len(more) - 3] + "..." + more
+
+
+def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
+    yield from _task_clauses(diff)
+    yield from _setting_clauses(diff)
+    yield from _file_clauses(diff)
+
+
+def _sentence(clauses: list[tuple[str, str]]) -> str:
+    groups = groupby(clauses, key=lambda clause: clause[0])
+    text = "; ".join(f"{verb} {', '.join(what for _, what in group)}" for verb, group in groups)
+    return text[0].upper() + text[1:]
+
+
+def _task_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
+    verbs = {"added": "add", "renamed": "rename", "changed": "change", "removed": "remove"}
+    for kind, verb in verbs.items():
+        for task in (task for task in diff.tasks if task.kind == kind):
+            if kind == "renamed":
+                yield verb, f"{task.old_name} to {task.name}"
+            else:
+                yield verb, _changed_task(task) if kind == "changed" else task.name
+
+
+def _changed_task(task: TaskChange) -> str:
+    if len(task.fields) == 1:
+        return f"{task.name}.{_field(task.fields[0])}"
+    names = list(
+        dict.fromkeys(field.path.partition(".")[0].partition("[")[0] for field in task.fields)
+    )
+    rest = ["..."] if len(names) > SUMMARY_FIELDS_MAX else []
+    return f"{task.name} ({', '.join(names[:SUMMARY_FIELDS_MAX] + rest)})"
+
+
+def _setting_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
+    for param in diff.params:
+        yield "change", f"params.{_field(param)}"
+    for setting in diff.settings:
+        yield "change", _field(setting)
+
+
+def _file_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
+    verbs = {"changed": "edit", "added": "add", "renamed": "rename", "removed": "remove"}
+    for kind, verb in verbs.items():
+        for file in (file for file in diff.files if file.kind == kind):
+            path = _printable(file.path)
+            yield verb, f"{_printable(file.old_path or '')} to {path}" if file.old_path else path
+
+
+def _field(change: FieldChange) -> str:
+    """Return the path, with the values where they are short enough for a sentence."""
+    old, new = (json.dumps(value, ensure_ascii=False) for value in (change.old, change.new))
+    values = f"{old} -> {new}"
+    short = len(values) <= SUMMARY_VALUE_CHARS_MAX and values.isprintable()
+    # The environment may hold what somebody should not have written there; a message is for ever.
+    shown = change.kind == "changed" and short and not change.path.startswith("env.")
+    return f"{change.path} {values}" if shown else change.path
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text)

@@ -1,0 +1,97 @@
+"""Which tasks of the new definition can give other results than before, and why. Pure.
+
+A task can if it changed itself, if code that it executes changed, if a parameter that it takes
+changed, if another interpreter executes it, or if it comes after such a task. No other setting
+counts, and neither does a mere rename.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ork.differences.definitions import Diff
+from ork.graph.order import order
+from ork.objects.kinds import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affected:
+    """A task of the new definition whose result can differ, and the nearest reason.
+
+    `via` is sorted: for `code` the changed files, by their new paths; for `param` the parameters;
+    for `setting` that one; for `upstream` the affected tasks that it directly depends on; else it
+    is empty.
+    """
+
+    name: str
+    why: str  # added | changed | renamed (and changed) | code | param | setting | upstream
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """All tasks of the new definition, in two parts, each in the order in which they can run."""
+
+    affected: tuple[Affected, ...] = ()
+    unaffected: tuple[str, ...] = ()
+
+
+def impact(
+    diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Collection[str]]
+) -> Impact:
+    """Return what a diff can do to the results of `tasks`, those of the new definition.
+
+    `reach` names, for each task, those of the changed files that it executes in the new definition,
+    or did in the old one; a task that is gone counts by its old name. A changed file that nobody
+    reaches came in by `include`, so anybody may read it.
+    """
+    reasons = {task.name: task.kind for task in diff.tasks if task.fields or task.kind == "added"}
+    code = code_of(diff, tasks=tasks, reach=reach)
+    params = {param.path.partition(".")[0] for param in diff.params}
+    interpreter = any(setting.path == "python" for setting in diff.settings)
+    affected: dict[str, Affected] = {}
+    unaffected: list[str] = []
+    for name in order({name: task.depends_on for name, task in tasks.items()}):
+        if name in reasons:
+            affected[name] = Affected(name=name, why=reasons[name])
+        elif name in code:
+            affected[name] = Affected(name=name, why="code", via=code[name])
+        elif params and (taken := params_of(tasks[name]) & params):
+            affected[name] = Affected(name=name, why="param", via=tuple(sorted(taken)))
+        elif interpreter and tasks[name].executor != "process":
+            affected[name] = Affected(name=name, why="setting", via=("python",))
+        elif after := tuple(up for up in tasks[name].depends_on if up in affected):
+            affected[name] = Affected(name=name, why="upstream", via=after)
+        else:
+            unaffected.append(name)
+    return Impact(affected=tuple(affected.values()), unaffected=tuple(unaffected))
+
+
+def code_of(
+    diff: Diff, *, tasks: Collection[str], reach: Mapping[str, Collection[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return task -> the changed files that it executes, or that it may read as anybody may.
+
+    By their new paths, sorted; tasks without any are absent.
+    """
+    names = {path: file.path for file in diff.files for path in (file.path, file.old_path) if path}
+    reached = {
+        name: {names[path] for path in paths if path in names} for name, paths in reach.items()
+    }
+    anybody = set(names.values()).difference(*reached.values())
+    shared = tuple(sorted(anybody))  # one for all: both may be many
+    found = {
+        name: tuple(sorted(reached[name] | anybody)) if name in reached else shared
+        for name in tasks
+    }
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def params_of(task: Task) -> set[str]:
+    """Return the parameters that the inputs of a task refer to."""
+    from ork.definition.parameters import split_param
+
+    refs = (binding.get("ref") for binding in task.inputs.values())
+    split = (split_param(ref) for ref in refs if isinstance(ref, str))
+    return {found[0] for found in split if found}

@@ -1,0 +1,220 @@
+"""Where two runs part: the first task, in the order in which tasks can run, and why. Pure.
+
+What a task did in two runs is comparable where both have a result of it: it was executed, or an
+output of an earlier run stood in for it. What waits, was skipped or not selected says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ork.differences.values import FieldChange
+from ork.graph.order import Needs, ancestors
+from ork.objects.canonical import Json
+from ork.objects.kinds import TaskRun
+
+NAMED_MAX = 3  # things that a sentence names; what follows is counted
+VALUES_MAX, VALUE_CHARS_MAX = 2, 30
+NOTABLE_RATIO, NOTABLE_SECONDS = 2.0, 0.1
+KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", "error", "output")
+OWN = {"definition", "code", "params"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDiff:
+    """One task in two runs. `old` or `new` is None where that run's definition has no such task.
+
+    `kinds` and `seconds` follow from the others: see `judged`.
+    """
+
+    name: str  # in the new run; in the old one if only that has it
+    old_name: str | None = None  # when it was renamed
+    old: TaskRun | None = None
+    new: TaskRun | None = None
+    definition: tuple[FieldChange, ...] = ()  # of the task itself
+    code: tuple[str, ...] = ()  # changed files that it executes
+    params: tuple[str, ...] = ()  # parameters that it takes and whose values changed
+    inputs: tuple[FieldChange, ...] = ()
+    output: tuple[FieldChange, ...] = ()
+
+    kinds: tuple[str, ...] = ()  # of KINDS, those that hold
+    seconds: tuple[float, float] | None = None  # of the last attempts, where notably different
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """A task at which two runs part: what differs there, and why, in words."""
+
+    task: str
+    kinds: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What explains the difference of a task beside itself."""
+
+    tasks: Sequence[TaskDiff]  # all of them, in the order in which they can run
+    needs: Needs
+    environment: Sequence[FieldChange] = ()
+
+
+def judged(task: TaskDiff) -> TaskDiff:
+    """Return the task with what of it differs, and with its times where they differ notably."""
+    return replace(task, kinds=tuple(_kinds(task)), seconds=_seconds(task.old, task.new))
+
+
+def first_difference(around: Around) -> Divergence | None:
+    """Return the first task of which anything differs, its definition and code included."""
+    task = next((task for task in around.tasks if _telling(task)), None)
+    return _divergence(task, around) if task else None
+
+
+def first_other_outcome(around: Around) -> Divergence | None:
+    """Return the first task that ended in another way; if none did, that gave another output."""
+    told = [(task, _telling(task)) for task in around.tasks]
+    failed = (task for task, kinds in told if {"state", "error"} & kinds or _came_to_fail(task))
+    other = (task for task, kinds in told if "output" in kinds)
+    task = next(failed, None) or next(other, None)
+    return _divergence(task, around) if task else None
+
+
+def value_words(change: FieldChange) -> str:
+    """Return a change of a value in a few words: `rows 3 -> 4`."""
+    old, new = (_clipped(value) for value in (change.old, change.new))
+    words = {"added": f"+ {new}", "removed": f"- {old}", "changed": f"{old} -> {new}"}[change.kind]
+    return f"{change.path} {words}" if change.path else words
+
+
+def _kinds(task: TaskDiff) -> Iterator[str]:
+    old, new = task.old, task.new
+    if old is None or new is None:
+        yield "added" if old is None else "removed"
+        return
+    differs = {
+        "definition": task.definition,
+        "code": task.code,
+        "params": task.params,
+        "inputs": task.inputs,
+        "state": old.state != new.state,
+        "error": old.state == new.state == "failed" and old.reason != new.reason,
+        "output": task.output,
+    }
+    yield from (kind for kind in KINDS if differs.get(kind))
+
+
+def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
+    sides = [side for side in (old, new) if side and side.attempts and side.state == "success"]
+    if len(sides) < 2:
+        return None
+    before, after = (side.attempts[-1].seconds for side in sides)
+    low, high = sorted((before, after))
+    notable = high - low >= NOTABLE_SECONDS and high >= NOTABLE_RATIO * low
+    return (before, after) if notable else None
+
+
+def _telling(task: TaskDiff) -> set[str]:
+    """Return what differs and can have made the runs part; of a stand-in only its output counts."""
+    sides = [side for side in (task.old, task.new) if side is not None]
+    if not all(map(_has_result, sides)):
+        return set()
+    return {*task.kinds} & {"output"} if _stand_ins(task) else {*task.kinds}
+
+
+def _stand_ins(task: TaskDiff) -> list[TaskRun]:
+    return [side for side in (task.old, task.new) if side and side.state == "skipped"]
+
+
+def _came_to_fail(task: TaskDiff) -> bool:
+    return task.old is None and task.new is not None and task.new.state == "failed"
+
+
+def _divergence(task: TaskDiff, around: Around) -> Divergence:
+    causes = list(_causes(task))
+    words = [*(causes or ["same definition, code and inputs"]), *_endings(task)]
+    if not causes:
+        words.append(_elsewhere(task, around))
+    return Divergence(task=task.name, kinds=task.kinds, why="; ".join(words))
+
+
+def _causes(task: TaskDiff) -> Iterator[str]:
+    if stand_ins := _stand_ins(task):
+        yield f"it was not run: {stand_ins[-1].reason}"
+        return
+    if task.old is None or task.new is None:
+        yield "it was added" if task.old is None else "it was removed"
+    if task.definition:
+        yield f"its definition changed: {_named([f.path for f in task.definition])}"
+    if task.code:
+        yield f"its code changed: {_named(task.code)}"
+    if task.params:
+        many = "s" if len(task.params) > 1 else ""
+        yield f"the parameter{many} {_named(task.params)} changed"
+    if task.inputs and not task.params:
+        yield f"it got other inputs: {_values(task.inputs)}"
+
+
+def _endings(task: TaskDiff) -> Iterator[str]:
+    old, new = task.old, task.new
+    if task.output:
+        yield f"it gave another output: {_values(task.output)}"
+    elif new is None or (old is not None and old.state == new.state == "success"):
+        return
+    elif new.state != "success":
+        yield _ended(new)
+    elif old is not None and old.state == "failed":
+        yield f"it succeeded, before it {_ended(old).removeprefix('it ')}"
+    elif old is not None:
+        yield f"it succeeded, before it was {old.state}"
+
+
+def _ended(side: TaskRun) -> str:
+    words = "it failed" if side.state == "failed" else f"it was {side.state}"
+    return f"{words}: {side.reason}" if side.reason else words
+
+
+def _elsewhere(task: TaskDiff, around: Around) -> str:
+    """Return where to look for what the records of the task itself do not explain."""
+    above = ancestors(around.needs, [task.name])
+    changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
+    if changed:
+        return f"what runs before it changed: {_named(changed)}"
+    if around.environment:
+        return f"the environment differs: {_values(around.environment)}"
+    return "nothing recorded explains it: time, chance or something outside"
+
+
+def _has_result(side: TaskRun) -> bool:
+    ended = side.state in ("success", "failed", "interrupted")
+    return ended or side.output is not None or (side.state == "cancelled" and bool(side.attempts))
+
+
+def _values(changes: Sequence[FieldChange]) -> str:
+    return _named([value_words(change) for change in changes], VALUES_MAX)
+
+
+def _named(names: Sequence[str], limit: int = NAMED_MAX) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _clipped(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+
+
+def paired(
+    old: Mapping[str, TaskRun], new: Mapping[str, TaskRun], renamed: Mapping[str, str]
+) -> dict[str, tuple[str | None, TaskRun | None, TaskRun | None]]:
+    """Return name -> (old name if another, old, new), where `renamed` maps new names to old."""
+    before = {renamed.get(name, name) for name in new}
+    found = {
+        name: (renamed.get(name), old.get(renamed.get(name, name)), side)
+        for name, side in new.items()
+    }
+    return {
+        **found,
+        **{name: (None, side, None) for name, side in old.items() if name not in before},
+    }

@@ -1,0 +1,223 @@
+"""What differs between the tasks of two definitions, and between the edges that join them.
+
+A renamed task keeps its place in the tasks that depend on it: these do not count as changed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ork.differences import renames
+from ork.differences.values import FieldChange, object_changes, set_changes
+from ork.objects import canonical
+from ork.objects.canonical import Json
+from ork.objects.kinds import Task, to_json
+
+PERCENT_MIN = 60  # of similarity, to call a task renamed
+WORDS_MAX = 200  # of a command, that count for its similarity
+
+Names = Mapping[str, str]  # old name -> new name of the renamed tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChange:
+    """One task that differs. Of an added or removed one, `fields` are those not at their default.
+
+    `old_name` and `similarity` (percent; 100 says that nothing but the name changed) are those of
+    a renamed task, else None.
+    """
+
+    kind: str  # added | removed | changed | renamed
+    name: str
+    old_name: str | None = None
+    similarity: int | None = None
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeChange:
+    """One dependency that came or went. A removed one has the names of the old definition."""
+
+    kind: str  # added | removed
+    upstream: str
+    downstream: str
+
+
+def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str, str]:
+    """Return old name -> new name: equal tasks, equal but for neighbours, then similar."""
+    gone = {name: old[name] for name in old.keys() - new.keys()}
+    came = {name: new[name] for name in new.keys() - old.keys()}
+    if not gone or not came:
+        return {}
+    movable = gone.keys() | came.keys()
+    pairs: dict[str, str] = {}
+    for hidden in (frozenset[str](), movable):
+        pairs |= renames.pair_equal(
+            {name: _content(task, hidden) for name, task in _without(gone, pairs)},
+            {name: _content(task, hidden) for name, task in _without(came, pairs.values())},
+        )
+    return pairs | renames.pair_similar(
+        {name: _features(task, movable) for name, task in _without(gone, pairs)},
+        {name: _features(task, movable) for name, task in _without(came, pairs.values())},
+        percent_min=PERCENT_MIN,
+    )
+
+
+def with_new_names(task: Task, names: Names) -> Task:
+    """Return a task as it would be if only its neighbours had their new names."""
+    moved: dict[str, dict[str, Json]] = {
+        key: {"ref": f"tasks.{names[name]}{rest}"}
+        for key, (name, rest) in _refs(task).items()
+        if name in names
+    }
+    depends_on = tuple(sorted(names.get(name, name) for name in task.depends_on))
+    return replace(task, inputs={**task.inputs, **moved}, depends_on=depends_on)
+
+
+def task_changes(
+    old: Mapping[str, Task], new: Mapping[str, Task], names: Names
+) -> Iterator[TaskChange]:
+    """Yield the tasks that differ, by name; a renamed one by its new name."""
+    old_names = {after: before for before, after in names.items()}
+    movable = old.keys() ^ new.keys()
+    for name in sorted((old.keys() | new.keys()) - names.keys()):
+        before, after = old.get(old_names.get(name, name)), new.get(name)
+        fields = tuple(_fields(before, after, names))
+        if before is None:
+            fields = tuple(FieldChange(kind="added", path=f.path, new=f.new) for f in fields)
+            yield TaskChange(kind="added", name=name, fields=fields)
+        elif after is None:
+            fields = tuple(FieldChange(kind="removed", path=f.path, old=f.old) for f in fields)
+            yield TaskChange(kind="removed", name=name, fields=fields)
+        elif name in old_names:
+            alike = renames.similarity(_features(before, movable), _features(after, movable))
+            yield TaskChange(
+                kind="renamed",
+                name=name,
+                old_name=old_names[name],
+                similarity=min(alike, 99) if fields else 100,
+                fields=fields,
+            )
+        elif fields:
+            yield TaskChange(kind="changed", name=name, fields=fields)
+
+
+def edge_changes(
+    old: Mapping[str, Task], new: Mapping[str, Task], names: Names
+) -> Iterator[EdgeChange]:
+    """Yield the edges that differ, removed ones first, by upstream and downstream."""
+    before = {(names.get(up, up), names.get(down, down)): (up, down) for up, down in _edges(old)}
+    after = set(_edges(new))
+    for up, down in sorted(edge for moved, edge in before.items() if moved not in after):
+        yield EdgeChange(kind="removed", upstream=up, downstream=down)
+    for up, down in sorted(after - before.keys()):
+        yield EdgeChange(kind="added", upstream=up, downstream=down)
+
+
+def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldChange]:
+    before, after = _payload(old), _payload(new)
+    was, now = _bindings(old), _bindings(new)
+    for key in _same_refs(old, new, names):
+        del was[key], now[key]
+    yield from object_changes(before, after)
+    yield from object_changes(was, now, path="inputs")
+    yield from set_changes(
+        old.depends_on if old else (),
+        new.depends_on if new else (),
+        path="depends_on",
+        names=names,
+    )
+
+
+def _payload(task: Task | None) -> dict[str, Json]:
+    """Return the fields that are set, but for bindings and edges; of no task, the defaults."""
+    payload = to_json(task or Task(executor=""))
+    for field in ("inputs", "depends_on") if task else ("inputs", "depends_on", "executor"):
+        del payload[field]
+    return {field: value for field, value in payload.items() if value is not None}
+
+
+def _bindings(task: Task | None) -> dict[str, Json]:
+    return dict(task.inputs) if task else {}
+
+
+def _same_refs(old: Task | None, new: Task | None, names: Names) -> list[str]:
+    """Return the inputs that name the same output of a renamed task on both sides."""
+    if old is None or new is None or not names:
+        return []
+    before, after = _refs(old), _refs(new)
+    moved = {key: (names.get(name, name), rest) for key, (name, rest) in before.items()}
+    return [key for key, ref in moved.items() if after.get(key) == ref]
+
+
+def _refs(task: Task) -> dict[str, tuple[str, str]]:
+    """Return input -> the task that its ref names, and the rest from `.output` on."""
+    known = frozenset(task.depends_on)
+    found: dict[str, tuple[str, str]] = {}
+    for key, binding in task.inputs.items():
+        ref = binding.get("ref")
+        if not isinstance(ref, str) or not ref.startswith("tasks."):
+            continue
+        # Names may hold dots, so the name ends where it is one of the task's own dependencies.
+        end = ref.find(".output", len("tasks."))
+        while end > 0 and ref[len("tasks.") : end] not in known:
+            end = ref.find(".output", end + 1)
+        if end > 0:
+            found[key] = (ref[len("tasks.") : end], ref[end:])
+    return found
+
+
+def _content(task: Task, hidden: Collection[str]) -> bytes:
+    """Return what makes a task equal to another one, whatever its hidden neighbours are called."""
+    payload = to_json(task)
+    known: list[Json] = [name for name in task.depends_on if name not in hidden]
+    payload["depends_on"] = [*known, len(task.depends_on)]
+    payload["inputs"] = _masked(task, hidden)
+    return canonical.encode(payload)
+
+
+def _masked(task: Task, hidden: Collection[str]) -> dict[str, Json]:
+    bindings = _bindings(task)
+    for key, (name, rest) in _refs(task).items():
+        if name in hidden:
+            bindings[key] = {"ref": f"tasks.?{rest}"}
+    return bindings
+
+
+def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:
+    """Return what a task is made of, weighted by how much it says about which task it is."""
+    features = {f"executor {task.executor}": 2}
+    for field, weight in (("file", 4), ("module", 6), ("function", 6)):
+        if value := getattr(task, field):
+            features[f"{field} {value}"] = weight
+    line = task.command if isinstance(task.command, str) else " ".join(task.command or ())
+    features |= {f"word {word}": 3 for word in line.split()[:WORDS_MAX]}
+    features |= {f"after {name}": 1 for name in task.depends_on if name not in hidden}
+    bindings = _masked(task, hidden)
+    features |= {f"input {key} {_text(value)}": 2 for key, value in bindings.items()}
+    features |= {f"env {key} {_text(value)}": 2 for key, value in task.env.items()}
+    for field in ("input_type", "output_type"):
+        value = getattr(task, field)
+        parts = value if isinstance(value, dict) else {} if value is None else {"": value}
+        features |= {f"{field} {key} {_text(part)}": 1 for key, part in parts.items()}
+    for field in ("timeout", "retries", "retry_delay", "retry_backoff", "on_upstream_failure"):
+        if getattr(task, field) != getattr(_DEFAULT, field):
+            features[f"{field} {_text(getattr(task, field))}"] = 1
+    return features
+
+
+def _text(value: Json) -> str:
+    return canonical.encode(value).decode()
+
+
+def _edges(tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
+    return ((up, name) for name, task in tasks.items() for up in task.depends_on)
+
+
+def _without(tasks: Mapping[str, Task], names: Iterable[str]) -> Iterator[tuple[str, Task]]:
+    taken = set(names)
+    return ((name, task) for name, task in tasks.items() if name not in taken)
+
+
+_DEFAULT = Task(executor="")

@@ -1,0 +1,107 @@
+"""What differs between two JSON objects, field by field, as deep as it helps.
+
+A path is written as a person would: `inputs.url.const`, `command[2]`; a key that is not a plain
+word is quoted, so every path means one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps
+
+from ork.differences import lines
+from ork.objects import canonical
+from ork.objects.canonical import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One value that differs. `kind` tells an absent side, where the value is None, from null.
+
+    Of a list whose elements moved, `removed` counts by the old list and `added` by the new one. In
+    `depends_on`, which is a set, a change names an element and has no index.
+    """
+
+    kind: str  # added | removed | changed
+    path: str
+    old: Json = None
+    new: Json = None
+
+
+def object_changes(
+    old: Mapping[str, Json], new: Mapping[str, Json], *, path: str = ""
+) -> Iterator[FieldChange]:
+    """Yield what differs between two objects, by key; a nested object by its own keys."""
+    for key in sorted(old.keys() | new.keys()):
+        place = _key_path(path, key)
+        if key not in new:
+            yield FieldChange(kind="removed", path=place, old=old[key])
+        elif key not in old:
+            yield FieldChange(kind="added", path=place, new=new[key])
+        else:
+            yield from value_changes(old[key], new[key], path=place)
+
+
+def value_changes(old: Json, new: Json, *, path: str) -> Iterator[FieldChange]:
+    """Yield what differs between two values; two objects without a common key differ as a whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        if not old or not new or old.keys() & new.keys():
+            yield from object_changes(old, new, path=path)
+            return
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _list_changes(old, new, path)
+        return
+    # In Python, not in JSON, true equals 1.
+    if old != new or isinstance(old, bool) != isinstance(new, bool):
+        yield FieldChange(kind="changed", path=path, old=old, new=new)
+
+
+def leaves(value: Json, *, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield every value that is no object, or an empty one, by the path that a change of it has."""
+    if isinstance(value, dict) and value:
+        for key in sorted(value):
+            yield from leaves(value[key], path=_key_path(path, key))
+    else:
+        yield path, value
+
+
+def set_changes(
+    old: Sequence[str], new: Sequence[str], *, path: str, names: Mapping[str, str]
+) -> Iterator[FieldChange]:
+    """Yield the elements removed and added, where `names` gives the new name of a renamed one."""
+    kept = {names.get(name, name) for name in old} & set(new)
+    for name in sorted(old):
+        if names.get(name, name) not in kept:
+            yield FieldChange(kind="removed", path=path, old=name)
+    for name in sorted(set(new) - kept):
+        yield FieldChange(kind="added", path=path, new=name)
+
+
+def _list_changes(old: list[Json], new: list[Json], path: str) -> Iterator[FieldChange]:
+    before, after = _tokens(old), _tokens(new)
+    runs = lines.matches(before, after)
+    kept = sum(length for _, _, length in runs)
+    # Element by element where that says no more than what was taken out and put in.
+    if len(old) == len(new) and sum(map(str.__ne__, before, after)) <= 2 * (len(old) - kept):
+        for index, (was, now) in enumerate(zip(old, new, strict=True)):
+            yield from value_changes(was, now, path=f"{path}[{index}]")
+        return
+    stays_old = {i + n for i, _, length in runs for n in range(length)}
+    stays_new = {j + n for _, j, length in runs for n in range(length)}
+    for index, value in enumerate(old):
+        if index not in stays_old:
+            yield FieldChange(kind="removed", path=f"{path}[{index}]", old=value)
+    for index, value in enumerate(new):
+        if index not in stays_new:
+            yield FieldChange(kind="added", path=f"{path}[{index}]", new=value)
+
+
+def _tokens(values: list[Json]) -> list[str]:
+    return [canonical.encode(value).decode() for value in values]
+
+
+def _key_path(path: str, key: str) -> str:
+    plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    name = key if plain else dumps(key, ensure_ascii=False)
+    return f"{path}.{name}" if path else name

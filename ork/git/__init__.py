@@ -1,0 +1,1 @@
+"""Histories written as git repositories, and read from them."""

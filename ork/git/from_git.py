@@ -1,0 +1,372 @@
+"""Import: deploys from the first-parent history of a git repository that holds workflow files.
+
+All deploys of all workflows come into the store in one write, or none. Which commits a workflow has
+already is told by its own history, so importing again adds only what is new.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ork.definition.secrets import find_secrets
+from ork.differences.definitions import summarize
+from ork.errors import InvalidInput, NotFound, Problem
+from ork.git.binary import Blobs, Git, blobs, find_repository
+from ork.git.commit import Commit, place_of, read_commit
+from ork.git.history import (
+    Names,
+    Step,
+    changes,
+    chosen,
+    first_parents,
+    follow,
+    is_shallow,
+)
+from ork.git.versions import Skipped, Version, Versions
+from ork.history.compare import compare_with_loaded
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Deploy, encode_object
+from ork.store.resolve import history
+from ork.store.store import Stamp, Store
+from ork.store.text import split_text
+from ork.worktree.load import Loaded
+
+BRANCHES_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeploy:
+    """A deploy that an import added, and the commit that it came from."""
+
+    commit: str
+    deploy: Oid
+    snapshot: Oid
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedWorkflow:
+    """What an import added to one workflow, oldest first; nothing where it was up to date."""
+
+    workflow: str
+    path: str
+    deploy: Oid | None
+    parent: Oid | None
+    added: tuple[NewDeploy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did. `commits` counts those of the history, by first parents."""
+
+    repository: str
+    commit: str
+    commits: int
+    shallow: bool
+    workflows: tuple[ImportedWorkflow, ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Files of a git repository through their history: what there is to import."""
+
+    repository: Path
+    git: Git
+    tip: str
+    steps: tuple[Step, ...]
+    names: tuple[Names, ...]
+
+
+def import_git(
+    store: Store,
+    repository: Path,
+    path: str,
+    *,
+    stamp: Stamp,
+    branch: str | None = None,
+    allow_secret: bool = False,
+) -> Imported:
+    """Make deploys of the versions that a git repository has of a workflow file, or of several.
+
+    `path` is a file or a pattern, relative to `repository`. Each commit, by first parents, at which
+    the definition, its code or its settings changed becomes a deploy with the author, date and
+    message of the commit. Versions that could not be deployed are skipped and told of. Commits that
+    a workflow has already are left out; raises InvalidInput when it has deploys, but none of these.
+    """
+    source = look_up(repository, path, branch=branch)
+    return import_source(store, source, stamp=stamp, allow_secret=allow_secret)
+
+
+def look_up(repository: Path, path: str, *, branch: str | None = None) -> Source:
+    """Find a repository, its commits and the files that a path or pattern means."""
+    git, below = find_repository(repository)
+    tip = _tip(git, branch)
+    steps = first_parents(git, tip)
+    files = chosen(git, tip, _inside(git, below, path))
+    return Source(
+        repository=repository,
+        git=git,
+        tip=tip,
+        steps=tuple(steps),
+        names=tuple(follow(git, steps, one) for one in files),
+    )
+
+
+def import_source(
+    store: Store, source: Source, *, stamp: Stamp, allow_secret: bool = False
+) -> Imported:
+    """Import what was looked up: see `import_git`."""
+    git, names = source.git, source.names
+    numbers = {commit: number for number, (commit, _) in enumerate(source.steps)}
+    with blobs(git) as objects:
+        known = _Known(store, objects, numbers)
+        after = [known.of_file({_recorded(store, git, one) for one in name.all}) for name in names]
+        versions = Versions(objects, names, after)
+        lines = _Lines(store, git, objects, versions, known, allow_secret=allow_secret)
+        for commit, changed in changes(git, source.steps):
+            for found in versions.of(numbers[commit], commit, changed):
+                lines.take(found, numbers[commit])
+    return Imported(
+        repository=str(source.repository),
+        commit=source.tip,
+        commits=len(numbers),
+        shallow=is_shallow(git),
+        workflows=lines.write(stamp),
+        skipped=tuple(lines.skipped),
+    )
+
+
+class _Known:
+    """Which commits the workflows of a store have already."""
+
+    def __init__(self, store: Store, blobs: Blobs, numbers: Mapping[str, int]) -> None:
+        self._store, self._blobs, self._numbers = store, blobs, numbers
+        self._exported: dict[Oid, int] | None = None
+
+    def of_file(self, paths: set[str]) -> int:
+        """Return the number of the newest commit that the workflows of a file have; -1 for none."""
+        heads = {name: self._store.get(Deploy, oid) for name, oid in self._store.refs("workflows/")}
+        found = [self._newest(name) for name, head in heads.items() if head.source["path"] in paths]
+        return max((number for number in found if number is not None), default=-1)
+
+    def of_workflow(self, name: str) -> int:
+        """Return the number of the newest commit that a workflow has; -1 when it has no deploys.
+
+        Raise InvalidInput when it has deploys, but an import could not go on from them.
+        """
+        if self._store.ref(f"workflows/{name}") is None:
+            return -1
+        number = self._newest(name)
+        if number is not None:
+            return number
+        origins = (
+            deploy.origin for _, deploy in history(self._store, name) if deploy.action == "import"
+        )
+        if newest := next(origins, None):
+            raise InvalidInput(
+                f"{name} was imported up to commit {str(newest['commit'])[:12]}, which is not in "
+                "this history",
+                hint="was the history rewritten, or is another repository or --branch meant?",
+            )
+        raise InvalidInput(
+            f"{name} has a history of its own, which has none of these commits",
+            hint="import into a store without this workflow: `ork --store FOLDER import ...`",
+        )
+
+    def _newest(self, name: str) -> int | None:
+        for oid, deploy in history(self._store, name):
+            origin = deploy.origin or {"commit": "", "dirty": True}
+            if not origin["dirty"] and str(origin["commit"]) in self._numbers:
+                return self._numbers[str(origin["commit"])]
+            if oid in self._of_deploys():
+                return self._of_deploys()[oid]
+            if deploy.action == "import":
+                return None
+        return None
+
+    def _of_deploys(self) -> dict[Oid, int]:
+        """Return the deploys that these commits were exported from."""
+        if self._exported is None:
+            self._exported = {}
+            for commit, number in self._numbers.items():
+                deploy = read_commit(self._blobs.read(commit) or b"").deploy
+                if deploy is not None:
+                    self._exported[deploy] = number
+        return self._exported
+
+
+@dataclass(slots=True)
+class _Line:
+    """The history of one workflow as it grows."""
+
+    workflow: str
+    file: int
+    path: str
+    parent: Oid | None
+    after: int
+    head: Oid | None
+    newest: Deploy | None
+    added: list[NewDeploy] = field(default_factory=list)
+
+    def lacks(self, loaded: Loaded) -> bool:
+        """Say whether a version differs from the newest deploy."""
+        newest = self.newest
+        return newest is None or not newest.has(loaded.snapshot, loaded.definition.settings)
+
+
+class _Lines:
+    """The deploys to be added, workflow by workflow, and all that they consist of."""
+
+    def __init__(
+        self,
+        store: Store,
+        git: Git,
+        blobs: Blobs,
+        versions: Versions,
+        known: _Known,
+        *,
+        allow_secret: bool,
+    ) -> None:
+        self._store, self._git, self._blobs = store, git, blobs
+        self._versions, self._known = versions, known
+        self._allow_secret = allow_secret
+        self._lines: dict[str, _Line] = {}
+        self._objects: dict[Oid, bytes] = {}
+        self.skipped: list[Skipped] = []
+
+    def take(self, found: Version | Skipped, number: int) -> None:
+        """Append a version to its workflow, if it is new there and may be kept."""
+        if isinstance(found, Skipped):
+            self.skipped.append(found)
+            return
+        line = self._line(found)
+        if line.file != found.file:
+            self._skip(found, f"it is named {line.workflow}, as {line.path} is")
+        elif number > line.after and line.lacks(found.loaded):
+            commit = read_commit(self._blobs.read(found.commit) or b"")
+            if self._may_be_kept(found, commit):
+                self._append(line, found, commit)
+
+    def write(self, stamp: Stamp) -> tuple[ImportedWorkflow, ...]:
+        """Store everything, or nothing."""
+        with self._store.transaction(stamp) as tx:
+            for line in self._lines.values():
+                if line.added:
+                    tx.move(f"workflows/{line.workflow}", old=line.parent, new=line.head)
+            if tx.moves:
+                tx.add_all(self._objects)
+        return tuple(
+            ImportedWorkflow(
+                workflow=name,
+                path=line.path,
+                deploy=line.head,
+                parent=line.parent,
+                added=tuple(line.added),
+            )
+            for name, line in sorted(self._lines.items())
+        )
+
+    def _line(self, found: Version) -> _Line:
+        name = found.loaded.definition.name
+        if name not in self._lines:
+            head = self._store.ref(f"workflows/{name}")
+            newest = self._store.get(Deploy, head) if head else None
+            self._lines[name] = _Line(
+                name, found.file, found.path, head, self._known.of_workflow(name), head, newest
+            )
+        return self._lines[name]
+
+    def _may_be_kept(self, found: Version, commit: Commit) -> bool:
+        if self._allow_secret:
+            return True
+        if problems := self._versions.secrets(found.loaded):
+            where = f"{problems[0].file}, line {problems[0].line}"
+            self._skip(found, f"{where}: {problems[0].message}", problems)
+        elif secrets := find_secrets(commit.message):
+            self._skip(found, f"its message has what looks like {secrets[0].what}")
+        else:
+            return True
+        return False
+
+    def _append(self, line: _Line, found: Version, commit: Commit) -> None:
+        loaded = found.loaded
+        source, text = split_text(loaded.text)
+        self._keep({**loaded.built.objects, **text})
+        message = commit.message
+        if not message.strip() and not commit.trailers:
+            message = self._message(line, loaded)
+        path = _recorded(self._store, self._git, found.path)
+        if commit.file is not None and place_of(commit.file) == found.path:
+            path = commit.file
+        deploy = Deploy(
+            workflow=line.workflow,
+            snapshot=loaded.snapshot,
+            parents=(line.head,) if line.head else (),
+            time=commit.time,
+            author=commit.author,
+            message=message,
+            settings=loaded.definition.settings,
+            source={"path": path, **source},
+            origin={"commit": found.commit, "dirty": False},
+            action="import",
+        )
+        data = encode_object(deploy)
+        line.head, line.newest, line.path = hash_bytes(data), deploy, found.path
+        self._objects[line.head] = data
+        line.added.append(
+            NewDeploy(
+                commit=found.commit, deploy=line.head, message=message, snapshot=loaded.snapshot
+            )
+        )
+
+    def _message(self, line: _Line, loaded: Loaded) -> str:
+        if line.newest is None:
+            return f"Import of {loaded.path}"
+        return summarize(compare_with_loaded(self._store, line.newest, loaded))
+
+    def _keep(self, objects: Mapping[Oid, bytes]) -> None:
+        fresh = {oid: data for oid, data in objects.items() if oid not in self._objects}
+        self._objects |= fresh
+        self._store.hold(fresh)
+
+    def _skip(self, found: Version, reason: str, problems: Sequence[Problem] = ()) -> None:
+        self.skipped.append(
+            Skipped(commit=found.commit, path=found.path, reason=reason, problems=tuple(problems))
+        )
+
+
+def _tip(git: Git, branch: str | None) -> str:
+    tip = git.commit(branch or "HEAD")
+    if tip is not None:
+        return tip
+    if branch is None:
+        raise NotFound(f"{git.folder} has no commit yet", hint="name another --branch, if it has")
+    names = git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes")
+    listed = ", ".join(names.decode("utf-8", "replace").split()[:BRANCHES_SHOWN_MAX])
+    raise NotFound(
+        f"git knows no commit {branch!r} there", hint=f"its branches: {listed}" if listed else None
+    )
+
+
+def _inside(git: Git, below: str, path: str) -> str:
+    """Return a path or pattern relative to the top of the repository."""
+    if posixpath.isabs(path) and git.work_tree:
+        inside = os.path.relpath(path, git.work_tree)
+    else:
+        inside = posixpath.normpath(below + path)
+    if inside == ".." or inside.startswith(("../", "/")):
+        raise NotFound(f"{path} is outside of the repository {git.work_tree or git.folder}")
+    return inside
+
+
+def _recorded(store: Store, git: Git, path: str) -> str:
+    """Return a path as a deploy records it: relative to the project, where that is in there."""
+    project = store.project.resolve()
+    if git.work_tree is None or not project.is_relative_to(git.work_tree):
+        return path
+    return Path(os.path.relpath(git.work_tree / path, project)).as_posix()

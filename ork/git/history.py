@@ -1,0 +1,155 @@
+"""The first-parent history of a git repository: commits, what each changed, names of a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import IO, TypeAlias
+
+from ork.errors import NotFound
+from ork.git.binary import Git
+from ork.git.commit import place_of, read_commit
+from ork.git.tree import Change, Entry
+from ork.yaml.problems import nearest
+
+CHUNK_BYTES = 1 << 16
+SIMILARITY = "50%"  # as git's own default for a rename
+_MAGIC = frozenset("*?[")
+
+Step: TypeAlias = "tuple[str, str | None]"  # a commit and its first parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """One file through the history: its name at first, and where it was given another one."""
+
+    first: str
+    renames: dict[str, str] = field(default_factory=dict)  # commit -> the name from there on
+
+    @property
+    def all(self) -> set[str]:
+        """Every name that the file has had."""
+        return {self.first, *self.renames.values()}
+
+
+def first_parents(git: Git, tip: str) -> list[Step]:
+    """Return (commit, first parent) from the oldest to the tip."""
+    lines = git.run("rev-list", "--first-parent", "--parents", "--reverse", tip).decode()
+    commits = [line.split() for line in lines.splitlines()]
+    return [(words[0], words[1] if len(words) > 1 else None) for words in commits]
+
+
+def is_shallow(git: Git) -> bool:
+    """Say whether the repository lacks its older commits."""
+    return git.run("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
+def changes(git: Git, commits: Sequence[Step], *paths: str) -> Iterator[tuple[str, list[Change]]]:
+    """Yield each commit that changed anything, or these paths, with that, in the order given."""
+    with tempfile.TemporaryFile() as pairs:
+        for commit, parent in commits:
+            pairs.write(f"{commit} {parent}\n".encode() if parent else f"{commit}\n".encode())
+        pairs.seek(0)
+        words = ("--stdin", "-r", "-z", "--raw", "--root", "--no-renames", "--no-abbrev")
+        with git.talk("diff-tree", *words, "--no-ext-diff", "--", *paths, stdin=pairs) as process:
+            assert process.stdout
+            yield from _records(_tokens(process.stdout))
+
+
+def chosen(git: Git, tip: str, pattern: str) -> list[str]:
+    """Return the files that a path or a pattern means, sorted; raise NotFound with near ones.
+
+    A pattern (`*`, `?`, `[...]` within a name, `**` for folders) means files of the tip; a path may
+    also be that of a file which has gone since.
+    """
+    listed = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tip)
+    names = [name.decode("utf-8", "replace") for name in listed.split(b"\0") if name]
+    if pattern in names:
+        return [pattern]
+    parts = pattern.split("/")
+    found = [name for name in names if _matches(parts, name.split("/"))]
+    if found or _MAGIC & set(pattern):
+        if not found:
+            raise NotFound(f"no file in {tip[:12]} matches {pattern}")
+        return sorted(found)
+    if git.run("rev-list", "-1", "--first-parent", tip, "--", pattern):
+        return [pattern]
+    near = nearest(pattern, names)
+    same = [name for name in names if name.rpartition("/")[2] == pattern.rpartition("/")[2]]
+    near = near or next(iter(sorted(same)), None)
+    raise NotFound(
+        f"no commit has a file {pattern}",
+        hint=f"did you mean {near}?" if near else "the path is relative to REPO",
+    )
+
+
+def follow(git: Git, commits: Sequence[Step], path: str) -> Names:
+    """Return the names that a file has had, as git's rename detection sees it, or ork's export."""
+    renames: dict[str, str] = {}
+    while found := _renamed(git, commits, path):
+        number, old = found
+        renames[commits[number][0]] = path
+        commits, path = commits[:number], old
+    return Names(first=path, renames=renames)
+
+
+def _renamed(git: Git, commits: Sequence[Step], path: str) -> tuple[int, str] | None:
+    """Return the newest commit that gave a file this name, by number, and the name before."""
+    numbers = {commit: number for number, (commit, _) in enumerate(commits)}
+    added = [
+        numbers[commit]
+        for commit, found in changes(git, commits, path)
+        if any(c.path == path.encode() and c.status == "A" for c in found)
+    ]
+    for number in reversed(added):
+        commit, parent = commits[number]
+        old = _source(git, parent, commit, path) if parent else None
+        if old is not None:
+            return number, old
+    return None
+
+
+def _source(git: Git, parent: str, commit: str, path: str) -> str | None:
+    words = ("-r", "-z", f"--find-renames={SIMILARITY}", "--diff-filter=R", "--no-ext-diff")
+    names = git.run("diff-tree", *words, parent, commit).split(b"\0")
+    # Of each rename: what it was, the old name, the new name.
+    for old, new in zip(names[1::3], names[2::3], strict=False):
+        if new.decode("utf-8", "replace") == path:
+            return old.decode("utf-8", "replace")
+    # Of two commits of one export it is known, however little of the file is left.
+    files = [read_commit(git.run("cat-file", "commit", one)).file for one in (parent, commit)]
+    places = [place_of(file) for file in files if file]
+    return places[0] if len(places) == 2 and places[1] == path else None
+
+
+def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+
+
+def _records(tokens: Iterator[bytes]) -> Iterator[tuple[str, list[Change]]]:
+    commit, found = "", list[Change]()
+    for token in tokens:
+        if not token.startswith(b":"):
+            if commit:
+                yield commit, found
+            commit, found = token.decode(), []
+            continue
+        _, mode, _, blob, status = token.decode().split(" ")
+        entry = None if status == "D" else Entry(int(mode, 8), blob)
+        found.append(Change(next(tokens), status, entry))
+    if commit:
+        yield commit, found
+
+
+def _matches(parts: Sequence[str], names: Sequence[str]) -> bool:
+    if not parts:
+        return not names
+    if parts[0] == "**":
+        rest = parts[1:]
+        return any(_matches(rest, names[at:]) for at in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], parts[0]) and _matches(parts[1:], names[1:])

@@ -1,0 +1,285 @@
+"""Export: the history of a workflow as a real git repository, made or brought up to date.
+
+git computes every commit anew, and equal deploys give equal commits: so a branch is known to be an
+older state of the history when its tip is among these commits, and only then it moves on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ork.errors import Conflict, InvalidInput, StoreError, UsageError
+from ork.git.binary import Git, make_repository, repository_at
+from ork.git.commit import read_commit
+from ork.git.stream import Stream
+from ork.objects.canonical import Oid
+from ork.objects.kinds import is_name
+from ork.store.resolve import head, only_workflow
+from ork.store.store import Store
+
+BRANCH = "main"
+_INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
+_ABSENT = "0" * 40
+_BAD_REF = re.compile(
+    r"[\ud800-\udfff\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[-/.]|^@$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote. `commits` counts all of the branch, `added` those that are new.
+
+    `left` are labels that were not exported: on no deploy of the history, or a tag of the
+    repository's own has that name.
+    """
+
+    workflow: str
+    repository: str
+    branch: str
+    commit: str
+    created: bool
+    commits: int
+    added: int
+    tags: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def the_workflow(store: Store, name: str | None) -> str:
+    """Return the workflow that is meant: the only one, when none is named."""
+    if name is None:
+        return only_workflow(store)
+    head(store, name)
+    return name
+
+
+def stream_git(store: Store, workflow: str, *, branch: str = BRANCH) -> Iterator[bytes]:
+    """Yield the history of a workflow as a stream for `git fast-import`."""
+    _check_branch(branch)
+    yield from Stream(store, workflow, f"refs/heads/{branch}", tags=_labels(store, workflow))
+
+
+def export_git(
+    store: Store, destination: Path, workflow: str, *, branch: str = BRANCH, update: bool = False
+) -> Exported:
+    """Write the history of a workflow as a git repository.
+
+    `destination` must not exist or be an empty folder, unless `update`: then the branch of the
+    repository there goes on to the newest deploy, and so do its files if they show that branch.
+    Refuses, and changes nothing, when the branch has commits that are not of this history.
+    """
+    _check_branch(branch)
+    occupied = destination.is_dir() and any(destination.iterdir())
+    if destination.exists() and not destination.is_dir():
+        raise UsageError(f"{destination} is not a folder")
+    if not occupied:
+        return _create(store, destination, workflow, branch)
+    if not update:
+        raise UsageError(
+            f"{destination} is not empty",
+            hint="name a folder that does not exist, or --update a repository that is there",
+        )
+    git = repository_at(destination.resolve())
+    if git is None:
+        raise UsageError(f"{destination} is not a git repository: nothing to update")
+    return _update(store, git, destination, workflow, branch)
+
+
+def _create(store: Store, destination: Path, workflow: str, branch: str) -> Exported:
+    """Make the repository in a folder inside of the destination, and move it up when it is whole.
+
+    So it is on the right file system, and the shell of a user who is in there is not lost.
+    """
+    existed = destination.exists()
+    destination.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".ork-export-", dir=destination))
+    moved: list[Path] = []
+    try:
+        done = _update(store, make_repository(made, branch=branch), destination, workflow, branch)
+        # Of several exports at once only one can put its `.git` there, so that goes first.
+        for path in sorted(made.iterdir(), key=lambda path: path.name != ".git"):
+            _move_up(path, destination)
+            moved.append(destination / path.name)
+        made.rmdir()
+    except BaseException:
+        for path in (made, *moved):
+            _remove(path)
+        if not existed:
+            with suppress(OSError):  # somebody else has written there, too
+                destination.rmdir()
+        raise
+    return done
+
+
+def _move_up(path: Path, destination: Path) -> None:
+    try:
+        path.rename(destination / path.name)
+    except OSError as error:
+        raise Conflict(
+            f"{destination} was written by somebody else meanwhile: {error.strerror}",
+            hint="look at what is there; --update goes on with an export",
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(git: Git) -> Iterator[None]:
+    """Keep other exports out of a repository: they wait, then see what this one has done."""
+    import fcntl
+
+    descriptor = os.open(git.folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Where a file system has no such locks, those of git keep the refs whole.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _update(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
+    with _alone(git):
+        try:
+            return _go_on(store, git, destination, workflow, branch)
+        finally:
+            git.ask("update-ref", "-d", _INCOMING)
+
+
+def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
+    ref = f"refs/heads/{branch}"
+    old = git.commit(ref)
+    commits = _write(git, Stream(store, workflow, _INCOMING))
+    ids = list(commits.values())
+    if old is not None and old not in ids:
+        raise _rewritten(git, old, destination, workflow, branch)
+    moves, tags, left = _tag_moves(store, git, workflow, commits)
+    if old != ids[-1]:
+        moves[ref] = (old, ids[-1])
+    shown = git.work_tree and _shows(git, ref) and ref in moves
+    # The files go first: an export that is killed in between is made good by the next one, while
+    # a branch that has gone on without its files would look like changes of the user.
+    if shown:
+        _files(git, old, ids[-1], destination)
+    try:
+        _move(git, moves, destination)
+    except Conflict:
+        if shown:
+            _files(git, ids[-1], old or git.run("mktree").decode().strip(), destination)
+        raise
+    return Exported(
+        workflow=workflow,
+        repository=str(destination),
+        branch=branch,
+        commit=ids[-1],
+        created=old is None,
+        commits=len(ids),
+        tags=tuple(tags),
+        left=tuple(left),
+        added=len(ids) - (ids.index(old) + 1 if old else 0),
+    )
+
+
+def _write(git: Git, stream: Stream) -> dict[Oid, str]:
+    """Let git write the commits; return deploy -> commit, oldest first."""
+    with tempfile.TemporaryDirectory() as folder:
+        marks = Path(folder, "marks")
+        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={marks}")
+        with git.talk(*words) as process:
+            assert process.stdin
+            for piece in stream:
+                process.stdin.write(piece)
+        names = dict(line.split() for line in marks.read_text().splitlines())
+    return {oid: names[f":{mark}"] for oid, mark in stream.marks.items()}
+
+
+def _labels(store: Store, workflow: str) -> dict[str, Oid]:
+    """Return the tags of a workflow by the names that git allows for them."""
+    # Another program may have given a tag any text, even lines that would be commands to git.
+    given = {label: oid for label, oid in store.refs(f"tags/{workflow}/") if is_name(label)}
+    found: dict[str, Oid] = {}
+    # Names that git takes as they are come first, so that no other takes their place.
+    for label in sorted(given, key=lambda label: (_fit(label) != label, label)):
+        name = _fit(label)
+        while name in found:
+            name += "_"
+        found[name] = given[label]
+    return dict(sorted(found.items()))
+
+
+def _fit(label: str) -> str:
+    return label + "_" if label.endswith((".", ".lock")) else label
+
+
+def _tag_moves(
+    store: Store, git: Git, workflow: str, commits: Mapping[Oid, str]
+) -> tuple[dict[str, tuple[str | None, str]], list[str], list[str]]:
+    """Return ref -> (old, new) of the tags that move, and the labels exported and left out."""
+    moves: dict[str, tuple[str | None, str]] = {}
+    tags = []
+    left = [label for label, _ in store.refs(f"tags/{workflow}/") if not is_name(label)]
+    ours = set(commits.values())
+    for label, oid in _labels(store, workflow).items():
+        ref = f"refs/tags/{label}"
+        old = git.ask("rev-parse", "--verify", "--quiet", ref)
+        was = old.decode().strip() if old else None
+        if oid not in commits or (was is not None and was not in ours):
+            left.append(label)
+            continue
+        tags.append(label)
+        if was != commits[oid]:
+            moves[ref] = (was, commits[oid])
+    return moves, tags, left
+
+
+def _move(git: Git, moves: Mapping[str, tuple[str | None, str]], destination: Path) -> None:
+    lines = [f"update {ref} {new} {old or _ABSENT}\n" for ref, (old, new) in moves.items()]
+    try:
+        git.run("update-ref", "--stdin", feed="".join(lines).encode())
+    except StoreError as error:
+        raise Conflict(f"{destination}: {error.message}; nothing was changed") from None
+
+
+def _shows(git: Git, ref: str) -> bool:
+    return (git.ask("symbolic-ref", "--quiet", "HEAD") or b"").decode().strip() == ref
+
+
+def _files(git: Git, old: str | None, new: str, destination: Path) -> None:
+    """Bring the files of the work tree from one commit to another, as a fast-forward does."""
+    git.ask("update-index", "-q", "--refresh")
+    try:
+        git.run("read-tree", "-m", "-u", *((old,) if old else ()), new)
+    except StoreError as error:
+        raise Conflict(
+            f"{destination} has changes of its own: {error.message}",
+            hint="commit them elsewhere or undo them (`git status` shows them), then try again",
+        ) from None
+
+
+def _rewritten(git: Git, old: str, destination: Path, workflow: str, branch: str) -> InvalidInput:
+    commit = read_commit(git.run("cat-file", "commit", old))
+    other = commit.trailers.get("Workflow")
+    hint = "--branch NAME exports to another branch; a new folder always works"
+    if other and other != workflow:
+        what = f"holds the history of {other}, not of {workflow}"
+    elif other:
+        what = f"ends with a deploy that is not in the history of {workflow} as it is now"
+    else:
+        what = f"ends with a commit that is not from ork: {commit.message.partition(chr(10))[0]!r}"
+    return InvalidInput(f"branch {branch} of {destination} {what} ({old[:12]})", hint=hint)
+
+
+def _check_branch(branch: str) -> None:
+    if not branch or _BAD_REF.search(branch):
+        raise UsageError(f"{branch!r} is no name for a branch")

@@ -1,0 +1,74 @@
+"""What may start next. Pure bookkeeping: it starts nothing and knows no clock and no store."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+
+
+class Plan:
+    """The order of one run.
+
+    Tasks in `done` are not to be run: they count as ended well.
+
+    `needs` maps every task to the tasks that it depends on; all of them are known and there is no
+    cycle (`ork.graph.order` has checked). Tasks in `run_anyway` also run when an upstream failed.
+    Ready tasks come in the order of `needs`, so a run with one slot is deterministic.
+    """
+
+    def __init__(
+        self,
+        needs: Mapping[str, Collection[str]],
+        run_anyway: Collection[str] = (),
+        done: Collection[str] = (),
+    ) -> None:
+        ended = frozenset(done)
+        self._needs = {task: set(needs[task]) - ended for task in needs if task not in ended}
+        self._run_anyway = frozenset(run_anyway)
+        self._waiting = {task: len(upstream) for task, upstream in self._needs.items()}
+        self._dependants: dict[str, list[str]] = {task: [] for task in self._needs}
+        for task, upstream in self._needs.items():
+            for name in upstream:
+                self._dependants[name].append(task)
+        self._ready = deque(task for task, count in self._waiting.items() if not count)
+        self._failed: set[str] = set()
+        self._open = len(self._needs)
+
+    def next(self) -> str | None:
+        """Take a task that may start now, or None."""
+        return self._ready.popleft() if self._ready else None
+
+    def finish(self, task: str, *, ok: bool) -> list[tuple[str, str]]:
+        """Note that a task ended; return the tasks that this dooms, each with the one it lacks.
+
+        A doomed task counts as ended: it is not to be finished again.
+        """
+        doomed: list[tuple[str, str]] = []
+        ended = [(task, ok)]
+        while ended:
+            name, well = ended.pop()
+            self._open -= 1
+            if not well:
+                self._failed.add(name)
+            for dependant in self._dependants[name]:
+                self._waiting[dependant] -= 1
+                if self._waiting[dependant]:
+                    continue
+                failed = sorted(need for need in self._needs[dependant] if need in self._failed)
+                if failed and dependant not in self._run_anyway:
+                    doomed.append((dependant, failed[0]))
+                    ended.append((dependant, False))
+                else:
+                    self._ready.append(dependant)
+        return doomed
+
+    def drop_ready(self) -> list[str]:
+        """Take all tasks that may start now: nothing else is to start."""
+        dropped = list(self._ready)
+        self._ready.clear()
+        return dropped
+
+    @property
+    def done(self) -> bool:
+        """Say whether every task has ended."""
+        return self._open == 0

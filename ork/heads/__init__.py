@@ -1,0 +1,1 @@
+"""Commands that move a name: deploy, rollback, tag, undo."""

@@ -1,0 +1,276 @@
+"""Deploy: a workflow file becomes the newest entry of a workflow's history. And status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ork.definition.secrets import find_secrets
+from ork.differences.definitions import Diff, summarize
+from ork.errors import InvalidInput, NotFound, OrkError
+from ork.history.compare import compare_with_loaded
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Snapshot
+from ork.store.resolve import workflows
+from ork.store.store import Stamp, Store
+from ork.store.text import split_text
+from ork.worktree.load import Loaded, load, secrets_in
+from ork.worktree.origin import origin_of
+
+MESSAGE_BYTES_MAX = 64 * 1024
+MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
+STATUS_FILES_MAX = 2000
+RACES_MAX = 1000  # lost one after the other: then nobody would get anywhere
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What a deploy did. `changed` is False when the head has this content already."""
+
+    workflow: str
+    deploy: Oid
+    snapshot: Oid
+    parent: Oid | None
+    changed: bool
+    message: str
+    task_count: int
+    bytes_written: int
+    diff: Diff | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStatus:
+    """How a workflow file stands to the head of its workflow.
+
+    state: unchanged, modified, new (not deployed), missing (deployed, the file is gone), invalid.
+    """
+
+    path: str
+    workflow: str | None
+    state: str
+    deploy: Oid | None = None
+    snapshot: Oid | None = None
+    summary: str = ""
+
+
+def deploy(
+    store: Store,
+    path: Path,
+    *,
+    stamp: Stamp,
+    message: str | None = None,
+    allow_secret: bool = False,
+) -> Deployed:
+    """Deploy a workflow file; when nothing changed, write nothing and say so.
+
+    Without a message one is made from the difference. Loses no race: when another deploy of the
+    workflow came first, this one becomes its child, or finds that nothing changed. Raises Conflict
+    only if that happens again and again.
+    """
+    loaded = load(store, path)
+    return deploy_loaded(store, loaded, stamp=stamp, message=message, allow_secret=allow_secret)
+
+
+def deploy_loaded(
+    store: Store,
+    loaded: Loaded,
+    *,
+    stamp: Stamp,
+    message: str | None = None,
+    allow_secret: bool = False,
+) -> Deployed:
+    """Deploy a file that `load` has read; see `refuse_secrets`."""
+    from ork.errors import Conflict
+
+    if message is not None:
+        check_message(message)
+    if not allow_secret:
+        refuse_secrets(store, loaded, message)
+    ref = f"workflows/{loaded.definition.name}"
+    for _ in range(RACES_MAX):
+        with suppress(Conflict):  # the head moved, and perhaps back again: look anew
+            return _deploy_on(store, loaded, store.ref(ref), stamp, message)
+    return _deploy_on(store, loaded, store.ref(ref), stamp, message)
+
+
+def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
+    """Raise InvalidInput when a deploy would keep for ever what is obviously a key.
+
+    What the head has already is not refused: nothing would be written.
+    """
+    parent = store.ref(f"workflows/{loaded.definition.name}")
+    if parent and store.get(Deploy, parent).has(loaded.snapshot, loaded.definition.settings):
+        return
+    if problems := secrets_in(loaded):
+        many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InvalidInput(f"{loaded.path}: {many}", problems=problems)
+    if message and (found := find_secrets(message)):
+        raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
+
+
+def status(store: Store, folder: Path) -> Iterator[FileStatus]:
+    """Yield how every workflow file of the project stands to its head, sorted by path.
+
+    Looks at the files that deploys came from, and for files that are not deployed below `folder`.
+    """
+    known = _known_files(store)
+    for path in sorted({*known, *_workflow_files(store, folder)}):
+        yield _file_status(store, path, known.get(path))
+
+
+def relative(store: Store, path: Path) -> str:
+    """Return a path as the store records it: relative to the project, with forward slashes."""
+    return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()
+
+
+def _deploy_on(
+    store: Store, loaded: Loaded, parent: Oid | None, stamp: Stamp, message: str | None
+) -> Deployed:
+    definition, new = loaded.definition, loaded.built.snapshot
+    old = store.get(Deploy, parent) if parent else None
+    if parent and old and old.has(loaded.snapshot, loaded.definition.settings):
+        return Deployed(
+            workflow=definition.name,
+            deploy=parent,
+            snapshot=old.snapshot,
+            parent=parent,
+            changed=False,
+            message=old.message,
+            task_count=new.task_count,
+            bytes_written=0,
+        )
+    diff = compare_with_loaded(store, old, loaded) if old else None
+    if not message:
+        tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
+        message = summarize(diff) if diff else f"First deploy of {tasks}"
+    source, objects = split_text(loaded.text)
+    with store.transaction(stamp) as tx:
+        tx.add_all(_fresh_text(store, old, objects))
+        tx.add_all(_needed(store, old, loaded))
+        oid = tx.add(
+            Deploy(
+                workflow=definition.name,
+                snapshot=loaded.snapshot,
+                parents=(parent,) if parent else (),
+                time=stamp.time,
+                author=stamp.author,
+                message=message,
+                settings=definition.settings,
+                source={"path": relative(store, loaded.path), **source},
+                origin=_origin(loaded),
+            )
+        )
+        tx.move(f"workflows/{definition.name}", old=parent, new=oid)
+        written = sum(map(len, tx.objects.values()))
+    return Deployed(
+        workflow=definition.name,
+        deploy=oid,
+        snapshot=loaded.snapshot,
+        parent=parent,
+        changed=True,
+        message=message,
+        task_count=new.task_count,
+        bytes_written=written,
+        diff=diff,
+    )
+
+
+def check_message(message: str) -> None:
+    """Raise InvalidInput when a message is too long, or no text."""
+    try:
+        size = len(message.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("the message is not UTF-8") from None
+    if size > MESSAGE_BYTES_MAX:
+        raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX >> 10} KiB")
+
+
+def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes]:
+    """Return the objects of the new snapshot that the old one does not have at the same place.
+
+    Those that it has are kept by the old head, which this deploy names as parent.
+    """
+    objects = loaded.built.objects
+    if old is None:
+        return dict(objects)
+    before, after = store.get(Snapshot, old.snapshot), loaded.built.snapshot
+    needed = {loaded.snapshot}
+    for was, now in ((before.tasks, after.tasks), (before.files, after.files)):
+        needed.update(tree.fresh(store.tree, was, now))
+        for _, entry in tree.changes(store.tree, was, now).values():
+            if entry is not None:
+                needed.add(Oid(str(entry["blob"] if isinstance(entry, dict) else entry)))
+    return {oid: objects[oid] for oid in needed}
+
+
+def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> dict[Oid, bytes]:
+    """Return the objects of the new text that are no part of the old one."""
+    if old is None:
+        return objects
+    kept = {old.source.get("blob")}
+    if "chunks" in old.source:
+        root = Oid(str(old.source["chunks"]))
+        kept.update(tree.entries(store.tree, root).values(), tree.oids(store.tree, root))
+    return {oid: data for oid, data in objects.items() if oid not in kept}
+
+
+def _origin(loaded: Loaded) -> dict[str, Json] | None:
+    files = {path: file.data for path, file in loaded.files.items()}
+    return origin_of(loaded.root, {loaded.path.name: loaded.text, **files})
+
+
+def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
+    full = store.project / path
+    oid = store.ref(f"workflows/{workflow}") if workflow else None
+    try:
+        loaded = load(store, full)
+    except NotFound:
+        return FileStatus(path=path, workflow=workflow, state="missing", deploy=oid)
+    except OrkError as error:
+        problems = getattr(error, "problems", ())
+        first = problems[0].message if problems else error.message
+        return FileStatus(path=path, workflow=workflow, state="invalid", deploy=oid, summary=first)
+    name = loaded.definition.name
+    oid = store.ref(f"workflows/{name}")
+    if oid is None:
+        return FileStatus(path=path, workflow=name, state="new", snapshot=loaded.snapshot)
+    head = store.get(Deploy, oid)
+    if head.has(loaded.snapshot, loaded.definition.settings):
+        state, summary = "unchanged", ""
+    else:
+        state, summary = "modified", summarize(compare_with_loaded(store, head, loaded))
+    return FileStatus(
+        path=path, workflow=name, state=state, deploy=oid, snapshot=loaded.snapshot, summary=summary
+    )
+
+
+def _known_files(store: Store) -> dict[str, str]:
+    known = {}
+    for name in workflows(store):
+        oid = store.ref(f"workflows/{name}")
+        if oid:
+            known[str(store.get(Deploy, oid).source["path"])] = name
+    return known
+
+
+def _workflow_files(store: Store, folder: Path) -> Iterator[str]:
+    """Yield YAML files below the folder that have a line `tasks:`; hidden folders are skipped."""
+    count = 0
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f[0] != "." and f not in _SKIPPED_FOLDERS)
+        for name in sorted(names):
+            path = Path(base) / name
+            if path.suffix not in (".yaml", ".yml") or path.is_symlink() or not path.is_file():
+                continue
+            count += 1
+            if count > STATUS_FILES_MAX:
+                return
+            with path.open("rb") as file:
+                head = file.read(1 << 20)
+            if head.startswith(b"tasks:") or b"\ntasks:" in head:
+                yield relative(store, path)

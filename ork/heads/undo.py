@@ -1,0 +1,155 @@
+"""Undo: the inverse of an operation, appended. And the store as it was right after one."""
+
+from __future__ import annotations
+
+import shlex
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from operator import itemgetter
+
+from ork.backends.base import Backend, Moves
+from ork.errors import Conflict, NotFound, UsageError
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Operation
+from ork.store.operations import find_operation, operations
+from ork.store.store import RECORDED, Stamp, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """What an undo did: the operation that it undid, and the moves that it made."""
+
+    oid: Oid
+    operation: Operation
+    moves: tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
+
+
+def undo(store: Store, text: str | None = None, *, stamp: Stamp, now: datetime) -> Undone:
+    """Move every ref of an operation, the newest if none is named, back to where it was before.
+
+    Appends an operation; deletes no object, so an undo can be undone. Raise Conflict, and write
+    nothing, when a ref is elsewhere than where that operation left it.
+    """
+    oid, operation = _newest(store) if text is None else find_operation(store, text, now=now)
+    _check_unmoved(store, oid, operation)
+    moves = tuple((ref, new, old) for ref, old, new in operation.moves)
+    with store.transaction(stamp) as tx:
+        for ref, old, new in moves:
+            tx.move(ref, old=old, new=new)
+    return Undone(oid=oid, operation=operation, moves=moves)
+
+
+def at_operation(store: Store, text: str, *, now: datetime) -> Store:
+    """Return the store with its heads, tags and log as they were right after an operation.
+
+    It shares the backend, closes it, and can only be read. Everything else is as it is now.
+    """
+    oid, _ = find_operation(store, text, now=now)
+    while True:
+        newest, refs = store.ref("ops"), dict(_recorded(store.backend))
+        if store.ref("ops") == newest:  # else somebody moved refs while they were read
+            break
+    for found, operation in operations(store):
+        if found == oid:
+            break
+        for ref, old, _ in operation.moves:
+            if old is None:
+                refs.pop(ref, None)
+            else:
+                refs[ref] = old
+    return Store(_Past(store.backend, {**refs, "ops": oid}), folder=store.folder)
+
+
+class _Past:
+    """A `Backend` whose heads, tags and log are given; it cannot be written."""
+
+    def __init__(self, backend: Backend, refs: Mapping[str, Oid]) -> None:
+        self._backend = backend
+        self._refs = refs
+        self._names = sorted(refs)
+        self.get = backend.get
+        self.oids = backend.oids
+        self.close = backend.close
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        return self._refs.get(name) if _is_past(name) else self._backend.ref(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+        now = (
+            item
+            for item in self._backend.refs(prefix, newest_first=newest_first, below=below)
+            if not _is_past(item[0])
+        )
+        # Found by halving: `Store.folders` asks for each folder of many.
+        start = bisect_left(self._names, prefix)
+        end = bisect_right(self._names, prefix, key=lambda name: name[: len(prefix)])
+        if below is not None:
+            end = min(end, bisect_left(self._names, below))
+        places = range(start, end)
+        names = (self._names[at] for at in (reversed(places) if newest_first else places))
+        then = ((name, self._refs[name]) for name in names)
+        return merge(then, now, key=itemgetter(0), reverse=newest_first)
+
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+        """Refuse: the past is only read."""
+        raise UsageError(
+            "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"
+        )
+
+    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
+        """Refuse: the past is only read."""
+        return self.write({}, {})
+
+
+def _is_past(name: str) -> bool:
+    return name == "ops" or name.startswith(RECORDED)
+
+
+def _recorded(backend: Backend) -> Iterator[tuple[str, Oid]]:
+    for prefix in RECORDED:
+        yield from backend.refs(prefix)
+
+
+def _newest(store: Store) -> tuple[Oid, Operation]:
+    for entry in operations(store, limit=1):
+        return entry
+    raise NotFound("there is nothing to undo: no head and no tag has moved yet")
+
+
+def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
+    moved = [ref for ref, _, new in operation.moves if store.ref(ref) != new]
+    if not moved:
+        return
+    if all(store.ref(ref) == old for ref, old, _ in operation.moves):
+        raise Conflict(
+            f"{store.short(oid)} is undone already: its refs are where they were before it",
+            hint="to have it again, undo the undo; `ork ops` lists them",
+        )
+    later = []
+    for found, one in operations(store):
+        if found == oid:
+            break
+        if any(ref in moved for ref, _, _ in one.moves):
+            later.append((found, one))
+    words = ", ".join(map(display, moved[:10])) + (" and more" if len(moved) > 10 else "")
+    message = f"{words} moved after {store.short(oid)}; nothing was undone"
+    if not later:
+        raise Conflict(message, hint="`ork ops` lists every move")
+    newest, one = store.short(later[0][0]), later[0][1]
+    raise Conflict(
+        f"{message}\nthe newest that moved it: {newest}  {shlex.join(one.argv)}",
+        hint=f"undo what came later first, newest first: `ork undo {newest}`",
+    )
+
+
+def display(ref: str) -> str:
+    """Return a ref as people write it: etl for a head, etl@v1 for a tag."""
+    space, _, rest = ref.partition("/")
+    return rest.replace("/", "@", 1) if space == "tags" else rest

@@ -1,0 +1,1 @@
+"""Looks back over deploys and runs. Changes nothing."""

@@ -1,0 +1,250 @@
+"""Two revisions -> what differs. Reads only the subtrees that are not equal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ork.differences.definitions import Diff, FileEntry, compare
+from ork.errors import NotFound, UsageError
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.store.resolve import Resolved, deploy_of, resolve, snapshot_of
+from ork.store.store import Store
+
+if TYPE_CHECKING:
+    from ork.differences.impact import Impact
+    from ork.worktree.load import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One end of a comparison, for people and for JSON."""
+
+    text: str
+    workflow: str | None
+    deploy: Oid | None
+    snapshot: Oid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What differs between two revisions, and which ones they were."""
+
+    old: Side
+    new: Side
+    diff: Diff
+
+
+def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
+    """Compare two revisions: deploys, snapshots, runs or `file:PATH`."""
+    before = resolve(store, old, now=now)
+    after = resolve(store, new, now=now)
+    return compare_resolved(store, before, after, rename=rename)
+
+
+def compare_resolved(
+    store: Store, before: Resolved, after: Resolved, *, rename: bool = True
+) -> Comparison:
+    """Compare what two revisions resolved to."""
+    sides = [
+        Side(text=r.text, workflow=r.workflow, deploy=r.deploy, snapshot=snapshot_of(store, r).oid)
+        for r in (before, after)
+    ]
+    settings = [_settings(store, one) for one in (before, after)]
+    # A bare snapshot has no settings, which is no difference: they are not part of a definition.
+    old, new = ({} if None in settings else one or {} for one in settings)
+    found = _compare(store, sides[0].snapshot, sides[1].snapshot, (old, new), rename=rename)
+    return Comparison(old=sides[0], new=sides[1], diff=found)
+
+
+def compare_with_loaded(store: Store, old: Deploy, loaded: Loaded) -> Diff:
+    """Compare a deploy with a file that was read."""
+    settings = (old.settings, loaded.definition.settings)
+    return _compare(store, old.snapshot, loaded.snapshot, settings)
+
+
+def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
+    """Compare a deploy with its parent; None stands for nothing at all."""
+    if old is None:
+        empty = _empty(store)
+        return _compare(store, empty, new.snapshot, ({}, new.settings))
+    return _compare(store, old.snapshot, new.snapshot, (old.settings, new.settings))
+
+
+def impact_of(store: Store, comparison: Comparison) -> Impact:
+    """Return which tasks of the new side can give other results, and which cannot.
+
+    Reads all its tasks; the code only when code files differ.
+    """
+    from ork.differences.impact import impact
+
+    tasks = _tasks(store, comparison.new)
+    return impact(comparison.diff, tasks=tasks, reach=_reach(store, comparison, tasks))
+
+
+def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comparison:
+    """Return the comparison of these tasks and code files alone; no settings.
+
+    With a task come its edges, the parameters that it takes, and the code files that it executes
+    or may read. Raises NotFound for a name that neither side has; a renamed task has two.
+    """
+    from ork.differences.impact import code_of, params_of
+
+    diff = comparison.diff
+    wanted = {name.removeprefix("./") for name in names}
+    entries = _entries_of_both(store, comparison, wanted)
+    renamed = [{task.name, task.old_name} for task in diff.tasks if task.old_name]
+    tasks = wanted.intersection({name for name, _ in entries})
+    tasks = tasks.union(*(pair for pair in renamed if pair & wanted))
+    params = {
+        param
+        for name, task in entries
+        if diff.params and name in tasks
+        for param in params_of(store.get(Task, task))
+    }
+    reach = _reach(store, comparison, _tasks(store, comparison.new)) if diff.files else {}
+    files = wanted.union(*code_of(diff, tasks=tasks, reach=reach).values())
+    kept = Diff(
+        tasks=tuple(task for task in diff.tasks if task.name in tasks),
+        edges=tuple(edge for edge in diff.edges if {edge.upstream, edge.downstream} & tasks),
+        params=tuple(param for param in diff.params if param.path.partition(".")[0] in params),
+        files=tuple(file for file in diff.files if {file.path, file.old_path} & files),
+    )
+    return replace(comparison, diff=kept)
+
+
+def _entries_of_both(
+    store: Store, comparison: Comparison, wanted: Collection[str]
+) -> set[tuple[str, Oid]]:
+    """Return name and oid of the tasks of both sides; raise NotFound unless all wanted are there.
+
+    What is wanted may be the path of a code file as well.
+    """
+    found: set[tuple[str, Oid]] = set()
+    paths: set[str] = set()
+    for side in (comparison.old, comparison.new):
+        snapshot = store.get(Snapshot, side.snapshot)
+        entries = tree.entries(store.tree, snapshot.tasks).items()
+        found.update((name, Oid(str(oid))) for name, oid in entries)
+        paths.update(tree.entries(store.tree, snapshot.files))
+    known = paths.union(name for name, _ in found)
+    if missing := sorted(set(wanted) - known):
+        from ork.yaml.problems import nearest
+
+        near = dict.fromkeys(filter(None, (nearest(name, known) for name in missing)))
+        raise NotFound(
+            f"neither side has a task or code file named {', '.join(map(repr, missing))}",
+            hint=f"did you mean {' or '.join(near)}?" if near else None,
+        )
+    return found
+
+
+def _tasks(store: Store, side: Side) -> dict[str, Task]:
+    entries = tree.entries(store.tree, store.get(Snapshot, side.snapshot).tasks)
+    return {name: store.get(Task, Oid(str(oid))) for name, oid in entries.items()}
+
+
+def _reach(
+    store: Store, comparison: Comparison, tasks: Mapping[str, Task]
+) -> Mapping[str, Collection[str]]:
+    """Return which tasks execute which of the changed files; `tasks` are those of the new side."""
+    files = comparison.diff.files
+    if not files:
+        return {}
+    from ork.history.reach import reach_of_both
+
+    old, new = (store.get(Snapshot, side.snapshot) for side in (comparison.old, comparison.new))
+    paths = {path for file in files for path in (file.path, file.old_path) if path}
+    return reach_of_both(store, old, new, tasks=tasks, wanted=paths)
+
+
+def _compare(
+    store: Store,
+    old: Oid,
+    new: Oid,
+    settings: tuple[Mapping[str, Json], Mapping[str, Json]],
+    *,
+    rename: bool = True,
+) -> Diff:
+    before, after = store.get(Snapshot, old), store.get(Snapshot, new)
+    tasks = {
+        name: (_task(store, was), _task(store, now))
+        for name, (was, now) in tree.changes(store.tree, before.tasks, after.tasks).items()
+    }
+    files = {
+        path: (entry_of_file(was), entry_of_file(now))
+        for path, (was, now) in tree.changes(store.tree, before.files, after.files).items()
+    }
+    return compare(
+        tasks=tasks,
+        files=files,
+        settings=settings,
+        read=store.blob,
+        rename=rename,
+        params=(before.params, after.params),
+    )
+
+
+def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
+    if found.loaded:
+        return found.loaded.definition.settings
+    return store.get(Deploy, found.deploy).settings if found.deploy else None
+
+
+def _task(store: Store, entry: Json) -> Task | None:
+    return None if entry is None else store.get(Task, Oid(str(entry)))
+
+
+def entry_of_file(entry: Json) -> FileEntry | None:
+    """Return what a tree of files holds under a path, or None for nothing."""
+    if not isinstance(entry, dict):
+        return None
+    return FileEntry(blob=Oid(str(entry["blob"])), executable=bool(entry["executable"]))
+
+
+def _empty(store: Store) -> Oid:
+    from ork.objects.snapshot import build
+
+    built = build({}, {})
+    store.hold(built.objects)
+    return built.oid
+
+
+def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str, str]:
+    """Return the two revisions that `ork diff` means: two, A..B, or one against its file on disk.
+
+    The path of a workflow file stands for `file:PATH`; alone it is compared with its head.
+    """
+    from ork.store.revision import parse_range
+
+    texts = [as_revision(text) for text in revisions]
+    if len(texts) == 2:
+        return texts[0], texts[1]
+    if len(texts) > 2:
+        raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
+    text = texts[0] if texts else "@"
+    if between := parse_range(text):
+        return as_revision(between[0] or "@"), as_revision(between[1] or "@")
+    found = resolve(store, text, now=now)
+    if found.loaded:
+        return str(found.workflow), text
+    deploy = store.get(Deploy, deploy_of(store, found).oid)
+    path = store.project / str(deploy.source["path"])
+    if not path.exists():
+        raise NotFound(
+            f"{deploy.workflow} came from {path}, which is gone",
+            hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
+        )
+    return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
+
+
+def as_revision(text: str) -> str:
+    """Return `file:PATH` for the path of a workflow file, any other text as it is."""
+    is_file = text.endswith((".yaml", ".yml", ".json")) and ":" not in text
+    return f"file:{text}" if is_file and Path(text).exists() else text

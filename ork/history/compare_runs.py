@@ -1,0 +1,260 @@
+"""Two runs -> what differs, layer by layer, and the first task at which they part.
+
+Compares by oid first: values are read only where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from ork.differences.definitions import Diff
+from ork.differences.impact import params_of
+from ork.differences.runs import (
+    Around,
+    Divergence,
+    TaskDiff,
+    first_difference,
+    first_other_outcome,
+    judged,
+    paired,
+)
+from ork.differences.values import FieldChange, object_changes, value_changes
+from ork.errors import NotFound
+from ork.graph import order as graph
+from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Snapshot, Task, TaskRun
+from ork.store.contents import find_run, task_runs
+from ork.store.resolve import Resolved, has_run, head
+from ork.store.runs import runs
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSide:
+    """One of the two runs."""
+
+    name: str  # etl#57
+    oid: Oid
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDiff:
+    """All that differs between two runs; false when nothing does but times.
+
+    `tasks` has those that differ, or took notably longer in one of the runs, in the order in which
+    they can run; `alike` counts the others. `first` is the first task of which anything differs,
+    `outcome` the first that ended in another way or, if none did, that gave another output.
+    """
+
+    old: RunSide
+    new: RunSide
+    definition: Diff
+    params: tuple[FieldChange, ...]
+    environment: tuple[FieldChange, ...]
+    tasks: tuple[TaskDiff, ...]
+    alike: int
+    first: Divergence | None
+    outcome: Divergence | None
+
+    def __bool__(self) -> bool:
+        parts = (
+            self.definition,
+            self.params,
+            self.environment,
+            self.old.run.state != self.new.run.state,
+        )
+        return any(parts) or any(task.kinds for task in self.tasks)
+
+
+def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
+    """Compare two runs; a workflow or deploy stands for its newest run."""
+    old, new = (_side(store, found) for found in (before, after))
+    ends = [_as_run(side) for side in (old, new)]
+    comparison = compare_resolved(store, *ends)
+    params = tuple(object_changes(*(_object(store, side.run.params) for side in (old, new))))
+    environment = environment_changes(store, old.run, new.run)
+    all_tasks, needs = _tasks(store, old.run, new.run, comparison, params)
+    around = Around(tasks=all_tasks, needs=needs, environment=environment)
+    tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
+    return RunDiff(
+        old=old,
+        new=new,
+        definition=comparison.diff,
+        params=params,
+        environment=environment,
+        tasks=tasks,
+        alike=len(all_tasks) - len(tasks),
+        first=first_difference(around),
+        outcome=first_other_outcome(around),
+    )
+
+
+def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
+    """Compare what two runs executed, and the settings of their deploys.
+
+    Return all that differs, and the part of it that concerns the tasks that failed in the new run.
+    """
+    sides = [_as_run(RunSide(name="", oid=old.snapshot, run=run)) for run in (old, new)]
+    found = compare_resolved(store, *sides)
+    blamed = failed_tasks(store, new) if found.diff else []
+    return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
+
+
+def failed_tasks(store: Store, run: Run) -> list[str]:
+    """Return the names of the tasks that failed in a run."""
+    return [name for name, one in task_runs(store, run).items() if one.state == "failed"]
+
+
+def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, ...]:
+    """Return what differs around two runs: host, Python, platform, installed distributions.
+
+    What only one of them recorded is no difference.
+    """
+    sides = [{"host": run.host, **_environment(store, run)} for run in (old, new)]
+    common = sides[0].keys() & sides[1].keys()
+    return tuple(object_changes(*({k: side[k] for k in common} for side in sides)))
+
+
+def last_failure(store: Store, workflow: str) -> tuple[str, str]:
+    """Return the last good run before the newest failed one, and that: "etl#56", "etl#57"."""
+    if not has_run(store, workflow):
+        head(store, workflow)
+        raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
+    failed = next(runs(store, workflow, states=("failed",), limit=1), None)
+    if failed is None:
+        raise NotFound(f"no run of {workflow} has failed", hint=f"`ork runs {workflow}` lists them")
+    name = f"{workflow}#{failed.run.number}"
+    good = last_good(store, failed.run)
+    if good is None:
+        raise NotFound(
+            f"no run of {workflow} succeeded before {name}",
+            hint=f"`ork show {name}` shows what failed",
+        )
+    return f"{workflow}#{good.number}", name
+
+
+def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
+    """Return the newest run before this one that succeeded, of the newest so many.
+
+    One in which a task that failed now was left out, as with `--only`, is the second choice.
+    """
+    blamed = failed_tasks(store, failed)
+    partial = None
+    refs = store.refs(f"runs/{failed.workflow}/", newest_first=True, below=failed.id)
+    for _, oid in islice(refs, within):
+        run = store.get(Run, oid)
+        if run.state != "success":
+            continue
+        if not any(_was_left_out(store, run, name) for name in blamed):
+            return run
+        partial = partial or run
+    return partial
+
+
+def _was_left_out(store: Store, run: Run, name: str) -> bool:
+    oid = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
+    return oid is not None and store.get(TaskRun, Oid(str(oid))).state == "skipped"
+
+
+def _side(store: Store, found: Resolved) -> RunSide:
+    if found.name is not None or found.source:
+        raise NotFound(
+            f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
+        )
+    oid, run = find_run(store, found)
+    return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run)
+
+
+def _as_run(side: RunSide) -> Resolved:
+    run = side.run
+    return Resolved(
+        text=side.name,
+        oid=side.oid,
+        kind="run",
+        workflow=run.workflow,
+        deploy=run.deploy,
+        snapshot=run.snapshot,
+        run=side.oid,
+    )
+
+
+def _tasks(
+    store: Store, old: Run, new: Run, comparison: Comparison, params: tuple[FieldChange, ...]
+) -> tuple[list[TaskDiff], dict[str, tuple[str, ...]]]:
+    """Return all tasks of both runs in the order in which they can run, and what each needs."""
+    changes = {task.name: task for task in comparison.diff.tasks if task.kind != "removed"}
+    renamed = {name: str(task.old_name) for name, task in changes.items() if task.old_name}
+    sides = paired(_states(store, old), _states(store, new), renamed)
+    code = _code(store, comparison)
+    changed = {change.path.partition(".")[0] for change in params}
+    tasks = {name: store.get(Task, _newest(was, now).task) for name, (_, was, now) in sides.items()}
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    found = []
+    for name in graph.order(needs):
+        old_name, was, now = sides[name]
+        task = TaskDiff(name=name, old_name=old_name, old=was, new=now)
+        if was is not None and now is not None:
+            fields = changes[name].fields if name in changes else ()
+            taken = tuple(sorted(params_of(tasks[name]) & changed))
+            task = replace(
+                task,
+                definition=fields,
+                code=code.get(name, ()),
+                params=taken,
+                inputs=tuple(_values(store, was.inputs, now.inputs)),
+                output=tuple(_values(store, was.output, now.output)),
+            )
+        found.append(judged(task))
+    return found, needs
+
+
+def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:
+    side = new or old
+    assert side is not None
+    return side
+
+
+def _states(store: Store, run: Run) -> dict[str, TaskRun]:
+    """Return every task of a run; one that has not started is pending."""
+    entries = tree.entries(store.tree, store.get(Snapshot, run.snapshot).tasks)
+    waiting = {name: TaskRun(task=Oid(str(oid)), state="pending") for name, oid in entries.items()}
+    return {**waiting, **task_runs(store, run)}
+
+
+def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
+    """Return task -> the changed code files that it executes."""
+    only_files = replace(comparison, diff=Diff(files=comparison.diff.files))
+    if not only_files.diff:
+        return {}
+    affected = impact_of(store, only_files).affected
+    return {task.name: task.via for task in affected if task.why == "code"}
+
+
+def _values(store: Store, old: Oid | None, new: Oid | None) -> Iterator[FieldChange]:
+    """Yield what differs between two values by path; nothing where one is not known."""
+    if old is None or new is None or old == new:
+        return iter(())
+    before, after = store.value(old), store.value(new)
+    return value_changes(before, after, path="")
+
+
+def _object(store: Store, oid: Oid | None) -> Mapping[str, Json]:
+    value = store.value(oid) if oid else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _environment(store: Store, run: Run) -> dict[str, Json]:
+    found = dict(_object(store, run.environment))
+    names = found.get("distributions")
+    if isinstance(names, list):
+        versions: dict[str, Json] = {}
+        for text in sorted(map(str, names)):
+            name, _, version = text.partition("==")
+            versions[name] = f"{versions[name]}, {version}" if name in versions else version
+        found["distributions"] = versions
+    return found

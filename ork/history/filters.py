@@ -1,0 +1,161 @@
+"""The deploys that changed some tasks or code files, and what each of them changed of these.
+
+A task is changed when its definition differs, but for new names of its neighbours, or one of the
+code files that it names itself: its `file`, its module, words of its command. What these import in
+turn is code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ork.definition.reach import command_files
+from ork.differences.definitions import Diff
+from ork.errors import NotFound, UsageError
+from ork.history.lineage import file_steps, task_steps
+from ork.objects import tree
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.store import revision as grammar
+from ork.store.resolve import deploy_of, history, resolve
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Touched:
+    """What of the wanted names one deploy changed; of a renamed one the old name as well."""
+
+    tasks: frozenset[str]
+    files: frozenset[str]
+
+
+class Parts:
+    """Some tasks and code files on their way back through a history, with `follow` renames too."""
+
+    def __init__(self, store: Store, names: Iterable[str], *, follow: bool) -> None:
+        self.store = store
+        self.follow = follow
+        self.start = frozenset(name.removeprefix("./") for name in names)
+        self.names: dict[str, frozenset[str]] = {}  # workflow -> what they are called by now
+        self.touched: dict[Oid, _Touched] = {}
+
+    def changed(self, deploys: Iterable[tuple[Oid, Deploy]]) -> Iterator[tuple[Oid, Deploy]]:
+        """Yield those that changed a part; they must come newest first, without gaps."""
+        for oid, deploy in deploys:
+            before = self.store.get(Deploy, deploy.parents[0]) if deploy.parents else None
+            touched = self._touched(deploy, before)
+            if touched.tasks or touched.files:
+                self.touched[oid] = touched
+                yield oid, deploy
+
+    def only(self, oid: Oid, diff: Diff) -> Diff:
+        """Return what a diff of a deploy that was yielded says about the parts."""
+        tasks, files = self.touched[oid].tasks, self.touched[oid].files
+        return replace(
+            diff,
+            params=(),
+            settings=(),
+            tasks=tuple(t for t in diff.tasks if t.name in tasks or t.old_name in tasks),
+            edges=tuple(e for e in diff.edges if e.downstream in tasks),
+            files=tuple(f for f in diff.files if f.path in files or f.old_path in files),
+        )
+
+    def _touched(self, deploy: Deploy, before: Deploy | None) -> _Touched:
+        if before is not None and before.snapshot == deploy.snapshot:
+            return _NOTHING
+        store, names = self.store, self.names.get(deploy.workflow, self.start)
+        new = store.get(Snapshot, deploy.snapshot)
+        if before is None:
+            return self._all(new, names)
+        old = store.get(Snapshot, before.snapshot)
+        tasks = [
+            step
+            for step in task_steps(store, old.tasks, new.tasks, names)
+            if step.changed or step.name != step.old_name
+        ]
+        files = file_steps(store, old.files, new.files, names)
+        own = self._own_files(old, new, names)
+        if self.follow:
+            renamed = [(step.name, step.old_name) for step in tasks if step.old]
+            renamed += [(step.path, step.old_path) for step in files if step.old]
+            gone = {name for name, old_name in renamed if name != old_name}
+            self.names[deploy.workflow] = (names - gone) | {old_name for _, old_name in renamed}
+        return _Touched(
+            tasks=frozenset(name for step in tasks for name in (step.name, step.old_name)),
+            files=own.union(*((step.path, step.old_path) for step in files)),
+        )
+
+    def _all(self, new: Snapshot, names: Set[str]) -> _Touched:
+        """Return what a first deploy has of these names, all of which is new."""
+        files = tree.entries(self.store.tree, new.files)
+        tasks = self._tasks(new, names)
+        own = [own_files(task, files) for task in tasks.values()]
+        return _Touched(tasks=frozenset(tasks), files=frozenset(names & files.keys()).union(*own))
+
+    def _own_files(self, old: Snapshot, new: Snapshot, names: Collection[str]) -> frozenset[str]:
+        """Return the files that differ and that one of the tasks names."""
+        if old.files == new.files:
+            return frozenset()
+        changed = tree.changes(self.store.tree, old.files, new.files)
+        tasks = self._tasks(new, names).values()
+        return frozenset(path for task in tasks for path in own_files(task, changed))
+
+    def _tasks(self, snapshot: Snapshot, names: Collection[str]) -> dict[str, Task]:
+        found = {name: tree.lookup(self.store.tree, snapshot.tasks, name) for name in names}
+        return {
+            name: self.store.get(Task, Oid(str(oid)))
+            for name, oid in found.items()
+            if oid is not None
+        }
+
+
+def own_files(task: Task, among: Collection[str]) -> set[str]:
+    """Return which of these files a task names itself; not what they import."""
+    found = {task.file} if task.file else set()
+    if task.module:
+        base = task.module.replace(".", "/")
+        found |= {f"{base}.py", f"{base}/__init__.py"}
+    if task.command is not None:
+        found.update(command_files(task.command, lambda path: "file" if path in among else None))
+    return {path for path in found if path in among}
+
+
+def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
+    """Return the name if REV:NAME is there; else raise NotFound, with where it was last.
+
+    `revision` may be a range, whose newer end counts.
+    """
+    ends = grammar.parse_range(revision)
+    last = (ends[1] if ends else revision) or "@"
+    if name == "":
+        raise UsageError(
+            f"{revision}: is the text of the workflow file, which has no log",
+            hint=f"`ork blame {revision}:` tells of its lines",
+        )
+    try:
+        resolve(store, f"{last}:{name}", now=now)
+    except NotFound as error:
+        start = deploy_of(store, resolve(store, last, now=now))
+        back = _last_seen(store, str(start.workflow), start.oid, name.removeprefix("./"))
+        if back is None:
+            raise
+        hint = f"it was there until {last}~{back}: `ork log {last}~{back}:{name}`"
+        raise NotFound(error.message, hint=f"{hint}, or `ork log {last} -- {name}`") from None
+    return name
+
+
+def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> int | None:
+    """Return how many deploys back a task or code file was there last, None for never."""
+    missing: set[Oid] = set()  # trees
+    for back, (_, deploy) in enumerate(history(store, workflow, start)):
+        snapshot = store.get(Snapshot, deploy.snapshot)
+        for root in {snapshot.tasks, snapshot.files} - missing:
+            if tree.lookup(store.tree, root, name) is not None:
+                return back
+            missing.add(root)
+    return None
+
+
+_NOTHING = _Touched(tasks=frozenset(), files=frozenset())

@@ -1,0 +1,99 @@
+"""What became of tasks and code files from one definition to the next: changed, renamed, as before.
+
+Reads only what is not equal on both sides, and nothing of it unless a wanted name is concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ork.differences.blame import changed_fields
+from ork.differences.files import FileEntry, renamed_files
+from ork.differences.tasks import renamed_tasks, with_new_names
+from ork.history.compare import entry_of_file
+from ork.objects import tree
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Task
+from ork.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStep:
+    """A task that differs from one definition to the next; None where it is absent.
+
+    `old` calls its neighbours by their new names, so that their renames are no change of it.
+    """
+
+    name: str
+    old_name: str
+    old: Task | None
+    new: Task | None
+
+    @property
+    def changed(self) -> bool:
+        """Say whether anything but names differs."""
+        if self.old is None or self.new is None:
+            return True
+        return bool(changed_fields(self.old, self.new))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStep:
+    """A code file that differs from one definition to the next; None where it is absent."""
+
+    path: str
+    old_path: str
+    old: FileEntry | None
+    new: FileEntry | None
+
+
+def task_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> list[TaskStep]:
+    """Return which of the wanted tasks differ between two trees of tasks, renamed ones included."""
+    changes = tree.changes(store.tree, old, new)
+    chosen = [name for name in changes if name in wanted]
+    if not chosen:
+        return []
+    olds = {
+        name: store.get(Task, Oid(str(was)))
+        for name, (was, _) in changes.items()
+        if was is not None
+    }
+    news = {
+        name: store.get(Task, Oid(str(now)))
+        for name, (_, now) in changes.items()
+        if now is not None
+    }
+    names = renamed_tasks(olds, news)
+    old_names = {after: before for before, after in names.items()}
+    steps = []
+    for name in chosen:
+        old_name = old_names.get(name, name)
+        before = olds.get(old_name)
+        if before is not None and names:
+            before = with_new_names(before, names)
+        steps.append(TaskStep(name=name, old_name=old_name, old=before, new=news.get(name)))
+    return steps
+
+
+def file_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> list[FileStep]:
+    """Return which of the wanted files differ between two trees of files, renamed ones included."""
+    changes = tree.changes(store.tree, old, new)
+    chosen = [path for path in changes if path in wanted]
+    if not chosen:
+        return []
+    olds = {path: entry for path, (was, _) in changes.items() if (entry := entry_of_file(was))}
+    news = {path: entry for path, (_, now) in changes.items() if (entry := entry_of_file(now))}
+    # To tell similar files apart these are read, which is for nothing if none of the wanted is new.
+    moved = any(path not in olds for path in chosen)
+    names = renamed_files(olds, news, store.blob) if moved else {}
+    old_paths = {after: before for before, after in names.items()}
+    return [
+        FileStep(
+            path=path,
+            old_path=old_paths.get(path, path),
+            new=news.get(path),
+            old=olds.get(old_paths.get(path, path)),
+        )
+        for path in chosen
+    ]

@@ -1,0 +1,194 @@
+"""The history of workflows: log, with how the runs of each deploy went."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ork.errors import NotFound, UsageError
+from ork.objects import recognise
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy
+from ork.store import revision as grammar
+from ork.store.resolve import deploy_of, histories, history, resolve, workflows
+from ork.store.store import Store
+
+if TYPE_CHECKING:
+    from ork.differences.definitions import Diff
+
+
+LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all are read at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How the runs of one deploy went: state -> count, and the number of the newest that ended."""
+
+    counts: Mapping[str, int]
+    last: int | None = None
+
+
+_NO_RUNS = Tally(counts={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One deploy in a log. `diff` is against its first parent, when it was asked for."""
+
+    oid: Oid
+    deploy: Deploy
+    runs: Tally
+    tags: tuple[str, ...] = ()
+    head: bool = False
+    diff: Diff | None = None
+
+
+def log(
+    store: Store,
+    revision: str | None = None,
+    *,
+    now: datetime,
+    limit: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    author: str | None = None,
+    grep: str | None = None,
+    reverse: bool = False,
+    with_diff: bool = False,
+    names: Sequence[str] = (),
+    follow: bool = False,
+) -> Iterator[LogEntry]:
+    """Yield the deploys of a workflow, newest first, that all filters let through.
+
+    `revision` is a workflow or a deploy to start from, or a range A..B (what B has and A has not);
+    None means every workflow, merged by time. `author` and `grep` are regular expressions. With
+    `names` of tasks and code files, or REV:NAME, only deploys that changed one of these, and a diff
+    has nothing else: see `ork.history.filters`.
+    """
+    patterns = [
+        (_pattern(text), name)
+        for text, name in ((author, "author"), (grep, "message"))
+        if text is not None
+    ]
+    revision, part = grammar.split_part(revision) if revision else (None, None)
+    deploys = _walk(store, revision, now)
+    parts = None
+    if names or part is not None:
+        from ork.history.filters import Parts, existing
+
+        if revision and part is not None:
+            names = (*names, existing(store, revision, part, now=now))
+        parts = Parts(store, names, follow=follow)
+        deploys = parts.changed(deploys)
+    if patterns or since or until:
+        deploys = (
+            (oid, deploy)
+            for oid, deploy in deploys
+            if (since is None or deploy.time >= since)
+            and (until is None or deploy.time <= until)
+            and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
+        )
+    limited = islice(deploys, limit)
+    tags, heads, tallies = _tags(store), dict[str, Oid | None](), None
+    for count, (oid, deploy) in enumerate(reversed(list(limited)) if reverse else limited):
+        workflow = deploy.workflow
+        if workflow not in heads:
+            heads[workflow] = store.ref(f"workflows/{workflow}")
+        if count == LOOK_UPS_MAX:
+            tallies = dict(store.refs("tally/"))
+        target = store.ref(f"tally/{oid}") if tallies is None else tallies.get(oid)
+        diff = _against_parent(store, deploy) if with_diff else None
+        yield LogEntry(
+            oid=oid,
+            deploy=deploy,
+            runs=_tally(store, target) if target else _NO_RUNS,
+            tags=tuple(tags[oid]) if oid in tags else (),
+            head=heads[workflow] == oid,
+            diff=parts.only(oid, diff) if parts and diff else diff,
+        )
+
+
+def tally(store: Store, deploy: Oid) -> Tally:
+    """Return how the runs of a deploy went."""
+    target = store.ref(f"tally/{deploy}")
+    return _tally(store, target) if target else _NO_RUNS
+
+
+def _tally(store: Store, target: Oid) -> Tally:
+    if known := recognise.tally(store.raw(target)):
+        return Tally(counts=known[0], last=known[1])
+    value = store.value(target)
+    if not isinstance(value, dict) or not isinstance(value.get("counts"), dict):
+        return _NO_RUNS
+    counts: dict[str, Json] = value["counts"]  # type: ignore[assignment]
+    last = value.get("last")
+    return Tally(
+        counts={state: n for state, n in sorted(counts.items()) if isinstance(n, int)},
+        last=last if isinstance(last, int) else None,
+    )
+
+
+def deploys_between(
+    store: Store, old: str, new: str, *, now: datetime
+) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield the deploys that `new` has and `old` has not, newest first.
+
+    An end that is left out is the newest deploy of the same workflow, or the first of all.
+    """
+    ends = [resolve(store, text, now=now) for text in (new, old) if text]
+    # A snapshot that several workflows have had is meant as that of the workflow at the other end.
+    workflow = next((end.workflow for end in ends if end.workflow), None)
+    start = deploy_of(store, ends[-1], workflow) if old else None
+    newest = ends[0] if new else resolve(store, str(start.workflow) if start else "@", now=now)
+    end = deploy_of(store, newest, workflow)
+    newer = history(store, str(end.workflow), end.oid)
+    if start is None:
+        yield from newer
+        return
+    between = []
+    for oid, deploy in newer:
+        if oid == start.oid:  # nearly always: then nothing before it is read
+            break
+        between.append((oid, deploy))
+    else:
+        older = {oid for oid, _ in history(store, str(start.workflow), start.oid)}
+        between = [entry for entry in between if entry[0] not in older]
+    yield from between
+
+
+def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
+    if revision is None:
+        names = workflows(store)
+        if not names:
+            raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
+        return histories(store, names)
+    ends = grammar.parse_range(revision)
+    if ends:
+        return deploys_between(store, ends[0], ends[1], now=now)
+    start = deploy_of(store, resolve(store, revision, now=now))
+    return history(store, str(start.workflow), start.oid)
+
+
+def _against_parent(store: Store, deploy: Deploy) -> Diff:
+    from ork.history.compare import compare_deploys
+
+    parent = store.get(Deploy, deploy.parents[0]) if deploy.parents else None
+    return compare_deploys(store, parent, deploy)
+
+
+def _tags(store: Store) -> dict[Oid, list[str]]:
+    tags: dict[Oid, list[str]] = {}
+    for name, oid in store.refs("tags/"):
+        tags.setdefault(oid, []).append(name.partition("/")[2])
+    return tags
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"not a regular expression: {text!r}: {error}") from None

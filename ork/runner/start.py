@@ -1,0 +1,244 @@
+"""One call that runs a file or a revision, or goes on with a run that has ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ork.definition.secrets import find_secrets
+from ork.errors import InvalidInput, UsageError
+from ork.executors.base import make
+from ork.failpoints import failpoint
+from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
+from ork.history.compare import as_revision
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Snapshot, Task, TaskRun
+from ork.runner import record
+from ork.runner.choices import settle_params
+from ork.runner.events import Event
+from ork.runner.loop import Control
+from ork.runner.run import run
+from ork.runner.select import Selection, chosen, stand_ins, unchanged
+from ork.runner.target import Target, Terms, target_of
+from ork.store.contents import find_run, task_runs
+from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of
+from ork.store.store import Stamp, Store
+from ork.worktree.load import Loaded
+from ork.worktree.origin import author, host
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that is about to happen: iterate `events` to make it so."""
+
+    events: Iterator[Event]
+    deployed: Deployed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run, for `start` and `retry` alike."""
+
+    jobs: int | None = None  # tasks at once; the number of cores when None
+    timeout_s: float | None = None
+    fail_fast: bool = False
+    given: Mapping[str, object] = field(default_factory=dict)  # parameter -> value or its text
+    selection: Selection = field(default_factory=Selection)
+    base: str | None = None  # a run whose outputs stand in for what is not selected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who runs, when, and in which world; everything has a default."""
+
+    stamp: Stamp | None = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    control: Control | None = None
+    token: str | None = None
+    trigger: str = "run"  # what the record says about why a run began; a retry says so itself
+
+    def signed(self) -> Stamp:
+        """Return the stamp, made from the environment when none was given."""
+        return self.stamp or Stamp(time=self.now, author=author(self.environ, Path.cwd()))
+
+
+def start(
+    store: Store,
+    what: str | Loaded,
+    *,
+    options: Options | None = None,
+    caller: Caller | None = None,
+    message: str | None = None,
+    no_deploy: bool = False,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+) -> Started:
+    """Prepare a run of a workflow file or of any revision.
+
+    A file (its path, file:PATH, or what `check` has read of it) is deployed first if it differs
+    from the head; with `no_deploy` it is run unattached. A run stands for its snapshot and
+    parameters; `with_code`, a revision, replaces the snapshot. Nothing runs until the events are
+    iterated; closing the iterator stops the run.
+    """
+    options, caller = options or Options(), caller or Caller()
+    if isinstance(what, str):
+        found = resolve(store, as_revision(what), now=caller.now)
+    else:
+        store.hold(what.built.objects)
+        found = of_file(what, f"file:{what.path}")
+    recorded = _recorded_params(store, found)
+    if with_code is not None:
+        if found.run is None:
+            words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
+            raise UsageError(words)
+        found = resolve(store, as_revision(with_code), now=caller.now)
+    # What is wrong with the parameters is said before anything is deployed.
+    declared = store.get(Snapshot, snapshot_of(store, found).oid).params
+    params = settle_params(declared, options.given, recorded)
+    if not allow_secret:
+        _refuse_secrets(options.given)
+    deployed = None
+    if found.loaded and no_deploy and not allow_secret:
+        refuse_secrets(store, found.loaded)
+    if found.loaded and not no_deploy:
+        failpoint("deploy.before")
+        deployed = deploy_loaded(
+            store, found.loaded, stamp=caller.signed(), message=message, allow_secret=allow_secret
+        )
+        failpoint("deploy.after")
+        found = resolve(store, deployed.deploy, now=caller.now)
+    target = target_of(store, found)
+    snapshot = store.get(Snapshot, target.snapshot)
+    terms = replace(_selected(store, target, snapshot, options, caller), params=params)
+    return Started(_run(store, target, terms, options, caller), deployed)
+
+
+def retry(
+    store: Store,
+    what: str,
+    *,
+    options: Options | None = None,
+    caller: Caller | None = None,
+    latest: bool = False,
+) -> Started:
+    """Prepare to go on with a run: recorded successes are kept, everything else runs again.
+
+    The run keeps its snapshot and its number. A selection is run again even where it succeeded.
+    With `latest` a new run of the newest definition begins, which keeps what is unchanged.
+    Raises Conflict when another process goes on with the same run.
+    """
+    options, caller = options or Options(), caller or Caller()
+    if options.given:
+        raise UsageError(
+            "a retry goes on with the parameters of the run",
+            hint=f"`ork run {what} -i ...` runs it with others",
+        )
+    oid, before = find_run(store, resolve(store, what, now=caller.now))
+    if before.ended is None:
+        record.settle(store, now=caller.now)
+        oid, before = run_of_id(store, before.workflow, before.id)
+    if before.ended is None:
+        raise record.in_another_process(before)
+    recorded = _recorded_params(store, resolve(store, f"run:{before.id}", now=caller.now))
+    if latest:
+        target = target_of(store, resolve(store, before.workflow, now=caller.now))
+        tasks, oids = _tasks(store, store.get(Snapshot, target.snapshot))
+        terms = Terms(
+            base=before.id,
+            trigger="retry",
+            before=unchanged(tasks, oids, task_runs(store, before), before),
+        )
+    else:
+        target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
+        if before.state == "success" and not options.selection:
+            raise UsageError(
+                f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
+                hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
+            )
+        terms = Terms(
+            trigger="retry", resume=(oid, before), before=_kept(store, before, options.selection)
+        )
+    snapshot = store.get(Snapshot, target.snapshot)
+    terms = replace(
+        terms,
+        timeout_s=options.timeout_s,
+        fail_fast=options.fail_fast,
+        params=settle_params(snapshot.params, {}, recorded),
+    )
+    return Started(_run(store, target, terms, options, caller))
+
+
+def _refuse_secrets(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if secrets := find_secrets(str(value)):
+            raise InvalidInput(
+                f"the parameter {name} has what looks like {secrets[0].what}",
+                hint="it would be kept with the run: use `env: {NAME: {secret: NAME}}`; "
+                "--allow-secret keeps it",
+            )
+
+
+def _run(
+    store: Store, target: Target, terms: Terms, options: Options, caller: Caller
+) -> Iterator[Event]:
+    slots = options.jobs or os.cpu_count() or 1
+    return run(
+        store,
+        target,
+        make("local", slots),
+        terms=terms,
+        stamp=caller.signed(),
+        host=host(),
+        environ=caller.environ,
+        control=caller.control,
+        token=caller.token,
+    )
+
+
+def _selected(
+    store: Store, target: Target, snapshot: Snapshot, options: Options, caller: Caller
+) -> Terms:
+    terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s, fail_fast=options.fail_fast)
+    if not options.selection:
+        return terms
+    tasks, oids = _tasks(store, snapshot)
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    base = None
+    if options.base:
+        _, base = find_run(store, resolve(store, options.base, now=caller.now))
+    selected = chosen(needs, options.selection)
+    states, gave = stand_ins(store, needs, oids, selected, target.workflow, base)
+    return replace(terms, before=states, base=gave.id if gave else None)
+
+
+def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
+    """Return the task runs that a retry starts from; those that run again are pending."""
+    states = task_runs(store, run)
+    tasks, _ = _tasks(store, store.get(Snapshot, run.snapshot))
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    again = chosen(needs, selection) if selection else set()
+    kept = {}
+    for name, taskrun in states.items():
+        done = taskrun.state in ("success", "skipped")
+        if (done and name not in again) or (selection and name not in again):
+            kept[name] = taskrun
+        else:
+            kept[name] = replace(taskrun, state="pending", output=None, reason=None)
+    return kept
+
+
+def _tasks(store: Store, snapshot: Snapshot) -> tuple[dict[str, Task], dict[str, Oid]]:
+    entries = tree.entries(store.tree, snapshot.tasks)
+    oids = {name: Oid(str(oid)) for name, oid in entries.items()}
+    return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
+
+
+def _recorded_params(store: Store, found: Resolved) -> Mapping[str, Json]:
+    oid = store.get(Run, found.run).params if found.run else None
+    value = store.value(oid) if oid else {}
+    return value if isinstance(value, dict) else {}

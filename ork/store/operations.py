@@ -1,0 +1,82 @@
+"""The log of operations: every command that moved heads or tags, newest first.
+
+The log is the chain of parents from the ref `ops`. It tells what was live at a time, which the
+parents of deploys cannot: a rollback, an undo, a tag that was moved are in no line of parents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+
+from ork.errors import Ambiguous, NotFound
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Operation
+from ork.store import revision as grammar
+from ork.store.store import Store
+
+_CANDIDATES_MAX = 10
+
+
+def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
+    """Yield the operations that moved heads and tags, newest first. No recursion."""
+    return islice(_chain(store), limit)
+
+
+def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Operation]:
+    """Return the operation that a text means; raise NotFound or Ambiguous, with the candidates.
+
+    It is a prefix of its oid, `@` for the newest, `@{N}` for N operations before that, or
+    `@{yesterday}`, `@{2026-11-01}` for the newest that there was at that time.
+    """
+    if text == "@":
+        text = "@{0}"
+    if text.startswith("@{") and text.endswith("}"):
+        return _counted_or_at(store, text[2:-1], now)
+    if not re.fullmatch("[0-9a-f]{4,64}", text):
+        raise NotFound(
+            f"{text!r} does not name an operation",
+            hint="write four or more digits of its oid, or @{2} for the one two before the newest;"
+            " `ork ops` lists them",
+        )
+    found = [entry for entry in operations(store) if entry[0].startswith(text)]
+    if not found:
+        raise NotFound(f"no operation starts with {text}", hint="`ork ops` lists them")
+    if len(found) > 1:
+        lines = [f"{oid[:16]}  {' '.join(one.argv)}" for oid, one in found[:_CANDIDATES_MAX]]
+        raise Ambiguous(f"{text} is the start of several operations", candidates=lines)
+    return found[0]
+
+
+def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | None]]:
+    """Yield when the head of a workflow moved and where to, newest first; None: it was removed."""
+    for _, operation in operations(store):
+        for ref, _, new in operation.moves:
+            if ref == f"workflows/{workflow}":
+                yield operation.time, new
+
+
+def _chain(store: Store) -> Iterator[tuple[Oid, Operation]]:
+    oid = store.ref("ops")
+    while oid is not None:
+        operation = store.get(Operation, oid)
+        yield oid, operation
+        oid = operation.parent
+
+
+def _counted_or_at(store: Store, at: str, now: datetime) -> tuple[Oid, Operation]:
+    if at.isascii() and at.isdigit():
+        for index, entry in enumerate(_chain(store)):
+            if index == int(at):
+                return entry
+        raise NotFound(
+            f"there are not that many operations: @{{{at}}}",
+            hint="`ork ops` lists them, the newest is @{0}",
+        )
+    moment = grammar.parse_moment(at, now, end_of_day=True)
+    for oid, operation in _chain(store):
+        if operation.time <= moment:
+            return oid, operation
+    raise NotFound(f"there was no operation yet at {at}", hint="`ork ops` lists them")

@@ -1,0 +1,78 @@
+"""What is said of a name that means nothing in this store, and what may have been meant instead."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+
+from ork.errors import NotFound
+from ork.objects import tree
+from ork.objects.kinds import Deploy, Snapshot
+from ork.store.operations import head_moves
+from ork.store.store import PREFIX_DIGITS_MIN, Store
+
+_NEAR_MAX = 10_000  # names that are looked at
+
+
+def unknown(store: Store, name: str) -> NotFound:
+    """Return the error for a name that is no workflow and no object, with what is near."""
+    if name.endswith((".yaml", ".yml", ".json")):
+        return _file(store, name)
+    if next(iter(store.refs(f"numbers/{name}/")), None):
+        why = "was never deployed; its runs are unattached"
+        if next(head_moves(store, name), None):
+            why = "is not deployed any more: its first deploy was undone"
+        hint = f"`ork runs {name}` lists its runs, `ork deploy FILE` deploys it"
+        return NotFound(f"{name} {why}", hint=hint)
+    message = f"no workflow or object named {name!r}"
+    if tagged := [one for one in store.folders("tags/") if store.ref(f"tags/{one}/{name}")]:
+        tags = " or ".join(f"{workflow}@{name}" for workflow in tagged)
+        return NotFound(message, hint=f"there is a tag {tags}")
+    names = [one for one, _ in store.refs("workflows/")]
+    if not names:
+        return NotFound(
+            f"no workflow named {name!r}: nothing is deployed here yet",
+            hint="`ork deploy FILE` deploys one",
+        )
+    hint = _as_part(store, name, names) or near(name, names) or ""
+    if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
+        hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
+    return NotFound(message, hint=hint)
+
+
+def _file(store: Store, name: str) -> NotFound:
+    """Return the error for the path of a file where a workflow is wanted, with the name of that."""
+    path = Path(name)
+    if not path.exists():
+        return NotFound(f"no file and no workflow named {name!r}")
+    of_it = [
+        workflow
+        for workflow, oid in islice(store.refs("workflows/"), _NEAR_MAX)
+        if store.project / str(store.get(Deploy, oid).source["path"]) == path.absolute()
+    ]
+    hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
+    return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)
+
+
+def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
+    """Return how a task or code file is written, where the only workflow has one of this name."""
+    if len(workflows) != 1:
+        return None
+    deploy = store.ref(f"workflows/{workflows[0]}")
+    snapshot = store.get(Snapshot, store.get(Deploy, deploy).snapshot) if deploy else None
+    if snapshot and any(
+        tree.lookup(store.tree, top, name) is not None for top in (snapshot.tasks, snapshot.files)
+    ):
+        return f"a part of a workflow is written {workflows[0]}:{name}"
+    return None
+
+
+def near(name: str, names: list[str]) -> str | None:
+    """Return a hint with the names that are like this one, or with the first that there are."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, names[:_NEAR_MAX], n=3)
+    if found:
+        return f"did you mean {' or '.join(found)}?"
+    return f"there are: {', '.join(names[:10])}" if names else None

@@ -1,0 +1,1 @@
+"""Runs in the Python of the tasks: standard library only, nothing of ork."""

@@ -1,0 +1,296 @@
+"""The program inside a warm worker: the standard library only, any Python from 3.9 on.
+
+    python -E main.py CHANNEL LIFELINE
+
+It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a time and answers
+with one line. When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole
+process group is killed. It knows nothing of ork but three files beside it: `captured.py` (imports),
+`surroundings.py` (what a task finds around it) and `values.py` (what goes in and out).
+"""
+
+# ruff: noqa: E402 (what is loaded, and from where, must be settled before the imports)
+from __future__ import annotations
+
+import sys
+
+STARTUP = frozenset(sys.modules)  # before ours: what every script finds loaded
+if __name__ == "__main__":
+    del sys.path[0]  # the folder of this file
+
+import importlib.util
+import json
+import os
+import signal
+import traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, NoReturn
+
+    from ork.worker import captured, surroundings, values
+
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+READ_BYTES = 64 * 1024  # for more, each read would have to be given fresh memory by the kernel
+ERROR_CHARACTERS_MAX = 1_000_000  # ork keeps less, but must see whole what it masks
+HERE = os.path.dirname(os.path.abspath(__file__))
+OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
+
+
+class Refused(Exception):
+    """A job that cannot be run as it is; the text says why."""
+
+
+def main() -> NoReturn:
+    """Serve jobs until the channel ends."""
+    channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
+    sys.argv[:] = [""]
+    for descriptor in (channel, lifeline):
+        os.set_inheritable(descriptor, False)
+    _die_with(lifeline)
+    worker = Worker()
+    received = bytearray()
+    while True:
+        data = os.read(channel, READ_BYTES)
+        if not data:
+            os._exit(0)
+        received += data
+        if data.endswith(b"\n"):
+            answer = worker.run(json.loads(received.decode()))
+            received.clear()
+            if os.getpid() != worker.pid:
+                os._exit(0)  # a child that the task has forked came back from its function
+            _send(channel, answer)
+
+
+def _send(channel: int, answer: bytes) -> None:
+    view = memoryview(answer)
+    while view:
+        view = view[os.write(channel, view) :]
+
+
+def _die_with(lifeline: int) -> None:
+    """Let the process group be killed when the other end of the lifeline closes."""
+    import fcntl
+
+    if hasattr(fcntl, "F_SETSIG"):
+        # By the kernel: this needs no thread, and works while C code holds the interpreter.
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | fcntl.fcntl(lifeline, fcntl.F_GETFL))
+        if _closed(lifeline):
+            os.killpg(0, signal.SIGKILL)
+        return
+    import threading
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _closed(lifeline: int) -> bool:
+    """Say whether it was closed before anybody listened."""
+    import select
+
+    return bool(select.select([lifeline], [], [], 0)[0])
+
+
+def _sibling(name: str) -> ModuleType:
+    """Load a module of this folder without making the folder a place of imports."""
+    spec = importlib.util.spec_from_file_location(f"_ork_{name}", os.path.join(HERE, f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if not TYPE_CHECKING:
+    captured = _sibling("captured")
+    surroundings = _sibling("surroundings")
+    values = _sibling("values")
+
+
+class Worker:
+    """What is kept between tasks: modules, libraries, and what the next one finds restored."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._captured: captured.Captured | None = None
+        self._root = self._code = "/"
+        self._task: Any = None  # kind, file, module, function, input type
+        self._libraries: dict[str, Any] = {}
+        self._surroundings = surroundings.Surroundings()
+
+    def run(self, job: dict[str, Any]) -> bytes:
+        """Run one job; return the answer as a line."""
+        output = b"null"
+        error = None
+        ready = False
+        try:
+            self._prepare(job)
+            ready = True
+            output = _encoded(values.to_json(self._call(job)))
+        except BaseException as problem:  # whatever a task raises is how it ended, no more
+            _flush(self._surroundings.streams)
+            error = _words(problem)
+        _flush(self._surroundings.streams)
+        left = self._surroundings.leave()
+        if not ready:
+            left = "threads"  # or as bad: it may lack what ork believes it to have by now
+        if error is None:
+            return b'{"left":%s,"output":%s}\n' % (_dumps(left).encode(), output)
+        return json.dumps({"left": left, "error": error}).encode() + b"\n"
+
+    def _prepare(self, job: dict[str, Any]) -> None:
+        """Give the task its log, its environment, its code and its folder."""
+        try:
+            self._surroundings.enter(job)
+            if "code" in job:
+                self._root, self._code, files = job["code"]
+                self._libraries.clear()
+                if self._captured is not None:
+                    self._captured.remove()
+                self._captured = captured.Captured(self._root, self._code, files, STARTUP)
+            self._task = job.get("task", self._task)
+            os.chdir(self._root)
+        except OSError as problem:
+            raise Refused(f"cannot start: {problem.filename}: {problem.strerror}") from None
+        except ValueError as problem:
+            raise Refused(f"cannot start: {problem}") from None
+
+    def _call(self, job: dict[str, Any]) -> Any:
+        kind, file, where, function, input_type = self._task
+        if kind == "library":
+            return self._call_library(file, job["inputs"])
+        finder = self._captured
+        assert finder is not None
+        if file is not None:
+            where = file
+            finder.enter(file.rpartition("/")[0])
+            module = finder.load_file(file)
+        else:
+            finder.enter("")
+            module = importlib.import_module(where)
+        inputs = values.from_json(job["inputs"] or {}, input_type)
+        return _called(_function(module, function or "main", where), inputs)
+
+    def _call_library(self, file: str, inputs: Any) -> Any:
+        import ctypes
+
+        library = self._libraries.get(file)
+        if library is None:
+            try:
+                library = ctypes.CDLL(os.path.join(self._code, file))
+                library.ork_task_run.restype = ctypes.c_void_p
+                library.ork_task_run.argtypes = [ctypes.c_char_p]
+                library.ork_task_free.restype = None
+                library.ork_task_free.argtypes = [ctypes.c_void_p]
+            except (OSError, AttributeError) as problem:
+                raise Refused(f"{file} is no task library: {problem}") from None
+            self._libraries[file] = library
+        pointer = library.ork_task_run(json.dumps(inputs or {}).encode())
+        text = ctypes.string_at(pointer) if pointer else None
+        if pointer:
+            library.ork_task_free(pointer)
+        ctypes.CDLL(None).fflush(None)  # what C printed belongs to this task's log
+        if text is None:
+            raise Refused(f"{file}: ork_task_run returned NULL")
+        try:
+            return json.loads(text.decode("utf-8"))
+        except ValueError as problem:
+            raise Refused(f"{file}: ork_task_run returned no JSON: {problem}") from None
+
+
+def _function(module: ModuleType, name: str, where: str) -> Any:
+    function = getattr(module, name, None)
+    if function is None:
+        own = [
+            key
+            for key, value in vars(module).items()
+            if not key.startswith("_")
+            and callable(value)
+            and getattr(value, "__module__", None) == module.__name__
+        ]
+        defines = f"it defines {', '.join(own[:10])}" if own else "it defines none"
+        raise Refused(f"{where} has no function {name!r}; {defines}")
+    if not callable(function):
+        raise Refused(f"{name!r} in {where} is {type(function).__name__!r}, not a function")
+    return function
+
+
+def _called(function: Any, inputs: dict[str, Any]) -> Any:
+    try:
+        return function(**inputs)
+    except TypeError as problem:
+        trace = problem.__traceback__
+        if trace is not None and trace.tb_next is None:  # the call itself, not something in it
+            names = ", ".join(inputs) or "no inputs"
+            raise Refused(f"the function does not take ({names}): {problem}") from None
+        raise
+    finally:
+        sys.settrace(None)
+        sys.setprofile(None)
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
+
+
+def _encoded(value: Any) -> bytes:
+    encoded = _dumps(value).encode()
+    if len(encoded) > OUTPUT_BYTES_MAX:
+        size = OUTPUT_BYTES_MAX >> 20
+        raise Refused(f"the output is larger than {size} MiB; write a file, return its path")
+    return encoded
+
+
+def _flush(streams: list[Any]) -> None:
+    """Let all that was printed so far be in the log."""
+    for stream in (sys.stdout, sys.stderr, *streams[1:]):
+        try:
+            stream.flush()
+        except BaseException:  # whatever a task has put there
+            pass
+
+
+def _words(problem: BaseException) -> str:
+    """Return one line and, unless the task was never at fault, its traceback; log the latter."""
+    if isinstance(problem, (Refused, values.Unfit)):
+        words = str(problem)
+    else:
+        try:
+            text = str(problem)
+        except BaseException:
+            text = "(it has no text: its __str__ failed)"
+        head = ": ".join(part for part in (type(problem).__name__, text.partition("\n")[0]) if part)
+        words = f"{head}\n\n{_traceback(problem)}"
+    words = words.encode("utf-8", "backslashreplace").decode()
+    try:
+        os.write(2, (words if "\n" not in words else words.partition("\n\n")[2]).encode() + b"\n")
+    except OSError:
+        pass
+    if len(words) > ERROR_CHARACTERS_MAX:
+        half = ERROR_CHARACTERS_MAX // 2
+        words = f"{words[:half]}\n[...]\n{words[-half:]}"
+    return words
+
+
+def _traceback(problem: BaseException) -> str:
+    """Return the traceback without the frames of the worker."""
+    try:
+        trace = traceback.TracebackException.from_exception(problem)
+        waiting = [trace]
+        while waiting:
+            part = waiting.pop()
+            part.stack[:] = [f for f in part.stack if not f.filename.startswith(OURS)]
+            waiting += [p for p in (part.__cause__, part.__context__) if p is not None]
+            waiting += getattr(part, "exceptions", None) or ()
+        return "".join(trace.format()).rstrip("\n")
+    except BaseException as second:  # an exception can make its own traceback fail
+        return f"(no traceback: {type(second).__name__})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The files below a root that a pattern of `include:` means."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+
+from ork.errors import InvalidInput
+from ork.worktree.folder import Files
+
+VISITS_MAX = 200_000  # names looked at for one pattern
+_NEVER = frozenset((".ork", ".git", "__pycache__"))
+_MAGIC = frozenset("*?[")
+
+
+def matching(root: Files, pattern: str) -> tuple[str, ...]:
+    """Return the paths that a pattern matches, sorted; folders only give what is below them.
+
+    `*`, `?`, `[...]` match within one name, `**` any number of folders. Names that begin with a
+    dot need a pattern that does; `.ork`, `.git` and `__pycache__` are never searched. What is
+    no regular file, and every link that leads out, is among the matches: reading it will tell.
+    """
+    parts: list[str] = []
+    for part in pattern.split("/"):
+        if part != "**" or parts[-1:] != ["**"]:
+            parts.append(part)
+    return tuple(sorted(_Search(root, pattern, parts).run()))
+
+
+class _Search:
+    def __init__(self, root: Files, pattern: str, parts: list[str]) -> None:
+        self.root = root
+        self.pattern = pattern
+        # A last `**` means every file below.
+        self.parts = [*parts, "*"] if parts[-1] == "**" else parts
+        self.regexes = [re.compile(fnmatch.translate(part)) for part in self.parts]
+        self.visits = 0
+
+    def run(self) -> set[str]:
+        """Return the paths of all matches."""
+        found: set[str] = set()
+        # Each folder is met at most once per part, so that many `**` cost no more than one.
+        seen = {("", 0)}
+        todo = [("", 0)]
+        while todo:
+            folder, number = todo.pop()
+            for path, following in self._step(folder, number):
+                if following == len(self.parts):
+                    found.add(path)
+                elif (path, following) not in seen:
+                    seen.add((path, following))
+                    todo.append((path, following))
+        return found
+
+    def _step(self, folder: str, number: int) -> list[tuple[str, int]]:
+        part = self.parts[number]
+        if part == "**":
+            below = [(path, number) for path in self._names(folder, "*") if self._is_tree(path)]
+            return [(folder, number + 1), *below]
+        if not _MAGIC & set(part):
+            path = f"{folder}/{part}" if folder else part
+            paths = [path] if self.root.kind(path) or self.root.is_link(path) else []
+        else:
+            matches = self.regexes[number].match
+            paths = [p for p in self._names(folder, part) if matches(p.rpartition("/")[2])]
+        if number + 1 < len(self.parts):
+            return [(path, number + 1) for path in paths if self.root.kind(path) == "folder"]
+        literal = not _MAGIC & set(self.pattern)
+        return [(path, number + 1) for path in paths if literal or self.root.kind(path) != "folder"]
+
+    def _names(self, folder: str, part: str) -> list[str]:
+        names = [
+            name
+            for name in self.root.names(folder)
+            if name not in _NEVER and (not name.startswith(".") or part.startswith("."))
+        ]
+        self.visits += len(names)
+        if self.visits > VISITS_MAX:
+            raise InvalidInput(
+                f"include: {self.pattern} looks at more than {VISITS_MAX} names",
+                hint="name the folders that hold code",
+            )
+        return [f"{folder}/{name}" if folder else name for name in names]
+
+    def _is_tree(self, path: str) -> bool:
+        # `**` follows no link, so that a link to a folder above is no endless tree.
+        return self.root.kind(path) == "folder" and not self.root.is_link(path)

@@ -1,0 +1,83 @@
+"""A workflow file on disk -> its definition and the snapshot it would have. Stores nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ork.definition.secrets import secret_problems
+from ork.definition.workflow import Definition, parse
+from ork.errors import InvalidInput, NotFound, Problem
+from ork.objects import snapshot
+from ork.objects.canonical import Oid
+from ork.objects.snapshot import Built, CodeFile
+from ork.store.store import Store
+from ork.worktree.capture import capture
+
+TEXT_BYTES_MAX = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A workflow file as it is now: text, definition, and its snapshot with all objects."""
+
+    path: Path
+    text: bytes
+    definition: Definition
+    built: Built
+    files: Mapping[str, CodeFile]
+
+    @property
+    def root(self) -> Path:
+        """The folder of the file: paths in it are relative to this, and tasks run here."""
+        return self.path.resolve().parent
+
+    @property
+    def snapshot(self) -> Oid:
+        """The oid of its snapshot."""
+        return self.built.oid
+
+
+def load(store: Store, path: Path) -> Loaded:
+    """Read, check and capture a workflow file; the store can then read its objects."""
+    loaded = check(path)
+    store.hold(loaded.built.objects)
+    return loaded
+
+
+def check(path: Path) -> Loaded:
+    """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it."""
+    text = read_text(path)
+    definition = parse(text, file=str(path))
+    files = capture(definition, path.resolve().parent, file=str(path))
+    built = snapshot.build(definition.tasks, files, definition.params)
+    return Loaded(path=path, text=text, definition=definition, built=built, files=files)
+
+
+def secrets_in(loaded: Loaded) -> list[Problem]:
+    """Return a complaint for each obvious key in a workflow file and in the code it calls."""
+    texts = {str(loaded.path): loaded.text}
+    texts |= {str(loaded.path.parent / path): file.data for path, file in loaded.files.items()}
+    return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
+
+
+def read_text(path: Path) -> bytes:
+    """Return the bytes of a workflow file: a regular file of bounded size, opened once."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFound(f"no file {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInput(f"cannot read {path}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidInput(f"{path} is not a regular file")
+    with open(descriptor, "rb") as file:
+        text = file.read(TEXT_BYTES_MAX + 1)
+    if len(text) > TEXT_BYTES_MAX:
+        raise InvalidInput(f"{path} is larger than {TEXT_BYTES_MAX >> 20} MiB")
+    return text

@@ -1,0 +1,96 @@
+"""What git knows of a workflow file: the author's name, the commit, whether the files differ.
+
+Only git commands that read objects and configuration are used: none that run hooks, filters or
+transports, because the repository may be anybody's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from hashlib import sha1
+from pathlib import Path
+
+from ork.objects.canonical import Json
+
+GIT_SECONDS_MAX = 10
+
+
+def author(environ: Mapping[str, str], folder: Path) -> str:
+    """Return "Name <email>": ORK_AUTHOR_NAME and _EMAIL, else git's configuration, else user@host.
+
+    Either half may come from another place than the other.
+    """
+    name = environ.get("ORK_AUTHOR_NAME") or ""
+    email = environ.get("ORK_AUTHOR_EMAIL") or ""
+    if not (name and email):
+        name = name or _config(folder, "user.name")
+        email = email or (_config(folder, "user.email") if name else "")
+    if name and email:
+        return f"{name} <{email}>"
+    return name or email or f"{user(environ)}@{host()}"
+
+
+def user(environ: Mapping[str, str]) -> str:
+    """Return the login name of the user."""
+    import pwd
+
+    try:
+        return environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def host() -> str:
+    """Return the name of this machine."""
+    return os.uname().nodename
+
+
+def origin_of(root: Path, files: Mapping[str, bytes]) -> dict[str, Json] | None:
+    """Return {"commit", "dirty"} when root lies in a git repository with a commit, else None.
+
+    `files` are the workflow file and the captured files, by path relative to root; dirty means that
+    one of them is not in that commit with these bytes.
+    """
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return None
+    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
+    if not commit:
+        return None
+    committed: dict[str, str] = {}
+    for line in _git(root, "ls-tree", "-r", "-z", "HEAD", ".").split("\0"):
+        words, _, path = line.partition("\t")
+        committed[path] = words.rpartition(" ")[2]
+    dirty = any(committed.get(path) != _git_blob(data) for path, data in files.items())
+    return {"commit": commit, "dirty": dirty}
+
+
+def _git_blob(data: bytes) -> str:
+    return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _config(folder: Path, key: str) -> str:
+    return _git(folder, "config", "--get", key).strip()
+
+
+def _git(folder: Path, *words: str) -> str:
+    environ = {
+        **os.environ,
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", *words],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS_MAX,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

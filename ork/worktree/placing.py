@@ -1,0 +1,257 @@
+"""Places for files that come out of a store: none leads out of its folder, none through a link.
+
+All files are written beside their places first, then renamed over them: when one cannot be written,
+nothing has changed. A place is opened folder by folder, so that no link can be put in between.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ork.errors import Conflict, InvalidInput, StoreError
+from ork.objects.shapes import is_path
+from ork.worktree.folder import FILE_BYTES_MAX, Root
+
+OWN_FOLDERS = (".ork", ".git")  # what is in these steers programs; no definition has files there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a file is to hold. `executable` None leaves it as it is."""
+
+    read: Callable[[], bytes]
+    executable: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What there is at a place; `wrong` says why it cannot be written, whatever is wanted.
+
+    `same` is what is wanted already; of anything else `kept` says whether it may be replaced.
+    """
+
+    same: bool = False
+    kept: bool = True
+    mode: int | None = None  # None: nothing is there
+    mark: tuple[int, int, int] | None = None  # file, size, time of change: is it still that?
+    wrong: str = ""
+
+
+class Place:
+    """A folder that files are written to, and nowhere else. Paths are relative to it, with `/`."""
+
+    def __init__(self, folder: Path, *, below: str = "", store: Path | None = None) -> None:
+        self.folder = Path(os.path.realpath(folder))
+        self.below = below  # what is put before every path: nothing, or a folder and a slash
+        self._store = os.path.realpath(store) if store else None
+
+    def shown(self, path: str) -> str:
+        """Return a path as it is seen from the working directory."""
+        return os.path.relpath(self.folder / (self.below + path))
+
+    def look(
+        self, contents: Mapping[str, Content], *, is_kept: Callable[[bytes], bool]
+    ) -> dict[str, Found]:
+        """Return what there is at each place; `is_kept` says whether content may be replaced."""
+        found = {}
+        for path, content in contents.items():
+            above = (str(folder) for folder in PurePosixPath(path).parents)
+            clash = next((folder for folder in above if folder in contents), None)
+            wrong = f"cannot be below {clash}, which is a file"
+            found[path] = Found(wrong=wrong) if clash else self._look(path, content, is_kept)
+        return found
+
+    def parts(self, path: str) -> tuple[list[str], str]:
+        """Return the folders from the top on, and the name; raise ValueError for an unsafe path."""
+        text = self.below + path
+        if not is_path(text):
+            raise ValueError("leads out of its folder")
+        parts = text.split("/")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("is no name that a file can have") from None
+        own = next((part for part in parts if part.casefold() in OWN_FOLDERS), None)
+        inside = os.path.join(self.folder, text)
+        if own or (self._store and (inside + "/").startswith(self._store + "/")):
+            raise ValueError(f"lies in {own or 'the store'}, where nothing is restored")
+        return parts[:-1], parts[-1]
+
+    @contextmanager
+    def opened(self, folders: Iterable[str], *, made: list[str] | None = None) -> Iterator[int]:
+        """Open a folder below, without following links; with `made`, make and note what is missing.
+
+        Raise OSError: FileNotFoundError where a folder is missing, another one for what is none.
+        """
+        if made is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        at = os.open(self.folder, flags)
+        try:
+            so_far = PurePosixPath()
+            for folder in folders:
+                so_far /= folder
+                if made is not None:
+                    try:
+                        os.mkdir(folder, dir_fd=at)
+                        made.append(str(so_far))
+                    except FileExistsError:
+                        pass
+                below = os.open(folder, flags, dir_fd=at)
+                os.close(at)
+                at = below
+            yield at
+        finally:
+            os.close(at)
+
+    def _look(self, path: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
+        try:
+            folders, name = self.parts(path)
+        except ValueError as error:
+            return Found(wrong=str(error))
+        try:
+            with self.opened(folders) as at:
+                found = _read(at, name, content, is_kept)
+        except FileNotFoundError:
+            return Found()
+        except OSError as error:
+            found = Found(wrong=_why(error))
+        if found.wrong and self._reads_so("/".join([*folders, name]), content):
+            return Found(same=True)
+        return found
+
+    def _reads_so(self, path: str, content: Content) -> bool:
+        """Say whether a link inside of the folder leads to what is wanted, so all is well."""
+        try:
+            file = Root(self.folder).read(path)
+        except InvalidInput:
+            return False
+        return file.data == content.read() and content.executable in (None, file.executable)
+
+
+def write_all(place: Place, contents: Mapping[str, Content], found: Mapping[str, Found]) -> None:
+    """Write these files: all or, when one cannot be written, none. Permissions stay.
+
+    Raise Conflict where a file is no longer as it was found.
+    """
+    staged = _Staged(place=place, token=os.urandom(6).hex())
+    try:
+        for path, content in contents.items():
+            staged.add(path, content, found[path])
+        for path in contents:
+            _check_still(place, path, found[path])
+        staged.rename()
+    except OSError as error:
+        name = staged.paths[-1] if staged.paths else "."
+        raise StoreError(f"cannot write {place.shown(name)}: {error.strerror}") from None
+    finally:
+        staged.tidy()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Staged:
+    """Files that lie beside their places under other names, until they are renamed or removed."""
+
+    place: Place
+    token: str
+    paths: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)  # folders
+    done: bool = False
+
+    def add(self, path: str, content: Content, found: Found) -> None:
+        folders, _ = self.place.parts(path)
+        with self.place.opened(folders, made=self.made) as at:
+            self.paths.append(path)
+            _stage(at, self._name(len(self.paths)), content, found)
+
+    def rename(self) -> None:
+        touched = {}
+        for number, path in enumerate(self.paths, 1):
+            folders, name = self.place.parts(path)
+            with self.place.opened(folders) as at:
+                os.rename(self._name(number), name, src_dir_fd=at, dst_dir_fd=at)
+            touched[tuple(folders)] = True
+        for below in touched:
+            with self.place.opened(below) as at:
+                os.fsync(at)
+        self.done = True
+
+    def tidy(self) -> None:
+        if self.done:
+            return
+        for number, path in enumerate(self.paths, 1):
+            with suppress(OSError), self.place.opened(self.place.parts(path)[0]) as at:
+                os.unlink(self._name(number), dir_fd=at)
+        for folder in reversed(self.made):
+            with suppress(OSError):
+                os.rmdir(self.place.folder / folder)
+
+    def _name(self, number: int) -> str:
+        return f".ork-restore.{self.token}.{number}"
+
+
+def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
+    try:
+        status = os.stat(name, dir_fd=at, follow_symlinks=False)
+    except FileNotFoundError:
+        return Found()
+    if stat.S_ISLNK(status.st_mode):
+        return Found(wrong="is a link, which is not followed; remove it first")
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        return Found(wrong=f"is {kind}")
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, dir_fd=at), "rb") as file:
+        data = file.read(FILE_BYTES_MAX + 1)
+        status = os.fstat(file.fileno())
+    same = data == content.read() and content.executable in (None, _is_executable(status.st_mode))
+    kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
+    return Found(same=same, kept=kept, mode=stat.S_IMODE(status.st_mode), mark=_mark(status))
+
+
+def _stage(at: int, name: str, content: Content, found: Found) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, 0o666, dir_fd=at), "wb") as file:
+        file.write(content.read())
+        mode = os.fstat(file.fileno()).st_mode if found.mode is None else found.mode
+        if content.executable is not None:
+            # Whoever may read it may execute it, or nobody.
+            mode = mode & ~0o111 | ((mode & 0o444) >> 2 if content.executable else 0)
+        os.fchmod(file.fileno(), mode & 0o777)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_still(place: Place, path: str, found: Found) -> None:
+    folders, name = place.parts(path)
+    with place.opened(folders) as at:
+        try:
+            mark = _mark(os.stat(name, dir_fd=at, follow_symlinks=False))
+        except FileNotFoundError:
+            mark = None
+    if mark != found.mark:
+        raise Conflict(
+            f"{place.shown(path)} changed meanwhile; nothing was written",
+            hint="run the command again",
+        )
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _is_executable(mode: int) -> bool:
+    return bool(mode & stat.S_IXUSR)
+
+
+def _why(error: OSError) -> str:
+    import errno
+
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return "lies below a link or a file, where nothing is restored"
+    return f"cannot be written: {error.strerror}"

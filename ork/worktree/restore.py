@@ -1,0 +1,226 @@
+"""Writing a workflow file and its code back to disk, as a deploy keeps them.
+
+Nothing is lost: a file is replaced only if its present bytes are in the store already, or by force.
+What is to be written where is data of the store, so `placing` checks the places.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, Problem, UsageError
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Snapshot, Task, TaskRun, encode_object
+from ork.store.resolve import Resolved, deploy_of, resolve
+from ork.store.store import Store
+from ork.store.text import join_text, split_text
+from ork.worktree.load import load
+from ork.worktree.placing import Content, Found, Place, write_all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredFile:
+    """What became of one file: state is written or unchanged."""
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore did, file by file, sorted by path.
+
+    `surplus` are code files that lie there now and that the restored definition did not have, yet
+    would capture if it was deployed again. They are left alone.
+    """
+
+    workflow: str
+    deploy: Oid
+    snapshot: Oid
+    files: tuple[RestoredFile, ...]
+    surplus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A file to be restored: the place below the root, and where its bytes are kept."""
+
+    path: str
+    executable: bool | None  # None: as it is, since a deploy does not keep it
+    blob: Oid | None  # None: the text of the workflow file
+
+
+def restore(
+    store: Store,
+    revision: str,
+    *,
+    now: datetime,
+    code: bool = False,
+    to: Path | None = None,
+    as_folder: bool = False,
+    force: bool = False,
+) -> Restored:
+    """Write a workflow file back to where it came from, with `code` the files it calls as well.
+
+    REV:PATH means one code file, REV:TASK the file of a task. `to` is another place: a file, or a
+    folder if there is one, if `as_folder`, or for several files; they keep their paths below it.
+    Everything is checked before anything is written: raises InvalidInput with all files whose
+    present content is nowhere in the store, unless `force`, and with all places that are no good.
+    """
+    found = _resolve(store, revision, now)
+    if code and found.name is not None:
+        raise UsageError("--code restores all code files; leave it out, or name the whole deploy")
+    oid = _deploy(store, found)
+    deploy = store.get(Deploy, oid)
+    wanted = {one.path: one for one in _wanted(store, found, deploy, code=code)}
+    if to is None:
+        folder, slash, _ = str(deploy.source["path"]).rpartition("/")
+        place = Place(store.project, below=folder + slash, store=store.folder)
+    elif code or as_folder or to.is_dir():
+        place = Place(to, store=store.folder)
+    else:
+        place = Place(to.absolute().parent, store=store.folder)
+        (one,) = wanted.values()
+        wanted = {to.name: one}
+    contents = {path: _content(store, deploy, one) for path, one in wanted.items()}
+    there = place.look(contents, is_kept=lambda data: force or _is_kept(store, data))
+    _refuse(store, place, there, deploy)
+    write_all(place, {path: contents[path] for path in contents if not there[path].same}, there)
+    files = tuple(
+        RestoredFile(path=place.shown(path), state="unchanged" if there[path].same else "written")
+        for path in sorted(contents)
+    )
+    return Restored(
+        workflow=deploy.workflow,
+        deploy=oid,
+        snapshot=deploy.snapshot,
+        files=files,
+        surplus=_surplus(store, deploy) if code and to is None else (),
+    )
+
+
+def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
+    """Return what `restore` would write for a single file."""
+    found = _resolve(store, revision, now)
+    deploy = store.get(Deploy, _deploy(store, found))
+    (wanted,) = _wanted(store, found, deploy, code=False)
+    return _content(store, deploy, wanted).read()
+
+
+def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
+    found = resolve(store, revision, now=now)
+    if found.loaded:
+        raise UsageError(f"{revision} is a file on disk already", hint="name a deploy or a run")
+    return found
+
+
+def _deploy(store: Store, found: Resolved) -> Oid:
+    whole = Resolved(
+        text=found.text,
+        oid=found.oid,
+        kind=found.kind,
+        workflow=found.workflow,
+        deploy=found.deploy,
+        snapshot=found.snapshot,
+    )
+    return deploy_of(store, whole).oid
+
+
+def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> list[_Wanted]:
+    snapshot = store.get(Snapshot, deploy.snapshot)
+    if found.name is not None:
+        path = found.name if found.kind == "blob" else _file_of_task(store, found, snapshot)
+        entry = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
+        return [_code_file(path.removeprefix("./"), entry)]
+    if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not found.source:
+        raise NotFound(
+            f"{found.text} is a {found.kind} without a place of its own",
+            hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
+        )
+    name = str(deploy.source["path"]).rpartition("/")[2]
+    files = {}
+    if code:
+        entries = tree.entries(store.tree, snapshot.files)
+        files = {path: _code_file(path, entry) for path, entry in entries.items()}
+    # A deploy whose code includes the workflow file itself has it once.
+    files[name] = _Wanted(path=name, executable=None, blob=None)
+    return list(files.values())
+
+
+def _code_file(path: str, entry: Json) -> _Wanted:
+    if not isinstance(entry, dict):
+        raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
+    return _Wanted(path=path, executable=bool(entry["executable"]), blob=Oid(str(entry["blob"])))
+
+
+def _file_of_task(store: Store, found: Resolved, snapshot: Snapshot) -> str:
+    oid = found.oid
+    if found.kind == "taskrun":
+        oid = store.get(TaskRun, oid).task
+    task = store.get(Task, oid)
+    module = (task.module or "").replace(".", "/")
+    names = [task.file] if task.file else [f"{module}.py", f"{module}/__init__.py"]
+    for name in names:
+        if name and isinstance(tree.lookup(store.tree, snapshot.files, name), dict):
+            return name
+    raise NotFound(
+        f"the task {found.name} has no code file of its own",
+        hint="write REV:PATH for one code file, --code for all",
+    )
+
+
+def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
+    path = store.project / str(deploy.source["path"])
+    try:
+        loaded = load(store, path)
+    except OrkError:
+        return ()
+    known = tree.entries(store.tree, store.get(Snapshot, deploy.snapshot).files)
+    return tuple(
+        os.path.relpath(loaded.root / one) for one in sorted(loaded.files) if one not in known
+    )
+
+
+def _content(store: Store, deploy: Deploy, wanted: _Wanted) -> Content:
+    blob = wanted.blob
+    if blob is None:
+        return Content(read=lambda: join_text(store, deploy.source), executable=None)
+    return Content(read=lambda: store.blob(blob), executable=wanted.executable)
+
+
+def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy) -> None:
+    bad = [
+        Problem(file=place.shown(path), message=one.wrong)
+        for path, one in sorted(there.items())
+        if one.wrong
+    ]
+    if bad:
+        raise InvalidInput(
+            "nothing was written", problems=bad, hint="-o DIR/ writes to another folder"
+        )
+    changed = [
+        Problem(file=place.shown(path), message="has changes that no deploy keeps")
+        for path, one in sorted(there.items())
+        if not one.kept
+    ]
+    if changed:
+        source = os.path.relpath(store.project / str(deploy.source["path"]))
+        raise InvalidInput(
+            "nothing was written: that would lose changes",
+            problems=changed,
+            hint=f"`ork deploy {source}` keeps them first, -o DIR/ writes elsewhere,"
+            " --force overwrites them",
+        )
+
+
+def _is_kept(store: Store, data: bytes) -> bool:
+    """Say whether the store has exactly these bytes: as a blob, or as a text in chunks."""
+    stored = encode_object(Blob(data))
+    if store.backend.get(hash_bytes(stored)) == stored:
+        return True
+    _, objects = split_text(data)
+    return all(store.backend.get(oid) == bytes_ for oid, bytes_ in objects.items())

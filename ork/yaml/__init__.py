@@ -1,0 +1,1 @@
+"""YAML text in, values with places out. Knows nothing of workflows."""

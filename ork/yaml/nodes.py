@@ -1,0 +1,335 @@
+"""Parser events -> a tree of nodes with positions: strict, and the same with and without C.
+
+Every meaning (types, keys, aliases, merges) is given here to plain parser events, so nothing in a
+text can run code, build a cycle or grow beyond a budget. Knows no workflows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from ork.errors import InvalidInput
+from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
+from ork.yaml.problems import Problems
+from ork.yaml.reader import (
+    COLON,
+    complain,
+    event_kinds,
+    fast_events,
+    is_too_long,
+    parser_errors,
+    slow_events,
+)
+
+ALIAS_NODES_MAX = 100_000  # nodes that aliases may add to any file...
+ALIAS_FACTOR_MAX = 10  # ...plus this many for each node that is written out
+SECOND_OPINION_MAX = 512 * 1024  # characters up to which complaints are worth a second reading
+_NUMBER_LENGTH_MAX = 400  # no double needs more digits
+
+Scalar: TypeAlias = bool | int | float | str | None
+Entries: TypeAlias = "dict[str, tuple[Node, Node]]"  # text of the key -> (key, value)
+
+
+class Node:
+    """One value of the text and where it begins, both counted from 1.
+
+    `value` is a scalar, a list of nodes, or a dict from key to (key node, value node). The value
+    of an alias is shared with its anchor, so nobody changes it.
+    """
+
+    __slots__ = ("mark", "value")
+
+    def __init__(self, value: Scalar | list[Node] | Entries, mark: Any) -> None:
+        self.value = value
+        self.mark = mark  # the parser's, which counts from 0
+
+    @property
+    def line(self) -> int:
+        """The line in which it begins."""
+        return self.mark.line + 1  # type: ignore[no-any-return]
+
+    @property
+    def column(self) -> int:
+        """The column in which it begins."""
+        return self.mark.column + 1  # type: ignore[no-any-return]
+
+
+def read(text: str, problems: Problems) -> Node:
+    """Return the only document of a text; complain to `problems`, raise when it is unreadable.
+
+    `problems` holds nothing else yet. Complaints that leave a readable tree (duplicate keys, tags,
+    numbers that need quotes) are kept and reading goes on; the tree is then of no use but for
+    finding more of them. The result is the same with and without a C parser.
+    """
+    fast = fast_events(text)
+    if fast is not None:
+        is_long = len(text) > SECOND_OPINION_MAX
+        try:
+            root = _Builder(problems, colon=COLON).build(fast)
+            if is_long or problems.count == 0:
+                return root
+        except InvalidInput:
+            if is_long:
+                raise
+        except parser_errors() as error:
+            if is_too_long(text):
+                complain(error, problems)
+        # Whatever is wrong is said in the words of the slow parser, alike on every machine.
+        problems.forget()
+    return _Builder(problems).build(slow_events(text, problems))
+
+
+def plain(node: Node) -> Json:
+    """Return the value of a node and all below it, without positions."""
+    value = node.value
+    if isinstance(value, dict):
+        return {key: plain(below) for key, (_, below) in value.items()}
+    if isinstance(value, list):
+        return [plain(below) for below in value]
+    return value
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+
+
+_NUMBER_STARTS = frozenset("+-.0123456789")
+
+
+class _Start:
+    """The mark of the beginning of a text."""
+
+    line = column = 0
+
+
+class _Frame:
+    """A list or mapping whose end has not come yet."""
+
+    __slots__ = ("anchor", "height", "items", "merge", "node", "pending", "started")
+
+    def __init__(self, node: Node, anchor: str | None, started: int) -> None:
+        self.node = node
+        self.anchor = anchor
+        self.started = started  # nodes counted when it began
+        self.height = 1
+        self.pending: Node | None = None  # a key that waits for its value
+        self.merge: Node | None = None  # the value of its `<<`
+        self.items = node.value
+
+
+class _MergeKey(Node):
+    """A plain `<<`, which merges where it is a key and is a text elsewhere."""
+
+    __slots__ = ()
+
+
+class _Builder:
+    """Turns events into nodes, without recursion."""
+
+    def __init__(self, problems: Problems, *, colon: str | None = None) -> None:
+        self.problems = problems
+        self.colon = colon  # what stands for a colon in the events
+        self.written = 0  # nodes written out in the text
+        self.expanded = 0  # nodes added by aliases
+        # What an anchor names: the node, its count of nodes, its height; None while it is open.
+        self.anchors: dict[str, tuple[Node, int, int] | None] = {}
+        self.frame = _Frame(Node([], _Start), None, 0)
+        self.frames: list[_Frame] = []  # those around it
+        self.last: Any = _Start  # the mark of the newest node
+
+    def build(self, events: Iterator[Any]) -> Node:
+        """Return the root of the one document."""
+        kinds = event_kinds()
+        scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
+        mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
+        mapping_end, sequence_end = kinds.MappingEndEvent, kinds.SequenceEndEvent
+        documents = 0
+        for event in events:
+            kind = event.__class__
+            if kind is scalar:
+                self._add(self._scalar(event))
+            elif kind is mapping or kind is sequence:
+                self._open(event, {} if kind is mapping else [])
+            elif kind is mapping_end or kind is sequence_end:
+                self._add(self._close())
+            elif kind is alias:
+                self._add(self._alias(event))
+            elif kind is kinds.DocumentStartEvent:
+                documents += 1
+                self._document(event, documents)
+        root = self.frame.items
+        return root[0] if isinstance(root, list) and root else Node(None, _Start)
+
+    def _document(self, event: Any, number: int) -> None:
+        if number > 1:
+            self._stop(event, "a second document begins here", "one file holds one workflow")
+        if event.version or event.tags:
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            self.problems.add(line, column, "directives are not allowed", "delete the `%` line")
+            self.problems.check()
+
+    def _scalar(self, event: Any) -> Node:
+        text = event.value
+        if not text.isascii():
+            text = self._characters(text, event)
+        if event.style:
+            self.last = event.start_mark
+            node = Node(text, self.last)
+        elif text:
+            self.last = event.start_mark
+            if text[0] in _NUMBER_STARTS:
+                node = Node(self._number(text, event), self.last)
+            elif text in _WORDS:
+                node = Node(_WORDS[text], self.last)
+            else:
+                node = (_MergeKey if text == "<<" else Node)(text, self.last)
+        else:  # the parsers disagree on where nothing is
+            node = Node(None, self.last)
+        self.written += 1
+        if event.ctag is not None:
+            self._tag(event)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (node, 1, 0)
+        return node
+
+    def _characters(self, text: str, event: Any) -> str:
+        if self.colon is not None:
+            text = text.replace(self.colon, ":")
+        return self._join_surrogates(text, event) if _SURROGATE.search(text) else text
+
+    def _number(self, text: str, event: Any) -> Scalar:
+        is_integer = _INTEGER.fullmatch(text) is not None
+        if not is_integer and _FLOAT.fullmatch(text) is None:
+            return text
+        if len(text) <= _NUMBER_LENGTH_MAX:
+            base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+            value = int(text, base) if is_integer else float(text)
+            if math.isfinite(value) and (abs(value) <= INTEGER_MAX or not is_integer):
+                return value
+        what = "an integer beyond 2^53-1" if is_integer else "a number this large"
+        self._say(event, f"{what} loses digits in JSON", "quote it: it is then a text")
+        return 1  # valid nearly everywhere, so that one mistake is one complaint
+
+    def _join_surrogates(self, text: str, event: Any) -> str:
+        # JSON writes a character beyond U+FFFF as two escapes; either one alone is no character.
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if joined.count("\ufffd") > text.count("\ufffd"):
+            self._say(event, "the text has half of a surrogate pair", "write the character itself")
+        return joined
+
+    def _open(self, event: Any, value: list[Node] | Entries) -> None:
+        if len(self.frames) >= DEPTH_MAX:
+            self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
+        self.last = event.start_mark
+        if event.ctag is not None:
+            self._tag(event)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        self.frames.append(self.frame)
+        self.frame = _Frame(Node(value, self.last), event.anchor, self.written + self.expanded)
+        self.written += 1
+
+    def _close(self) -> Node:
+        frame = self.frame
+        if frame.merge is not None:
+            self._merge(frame, frame.merge)
+        if frame.anchor is not None:
+            size = self.written + self.expanded - frame.started
+            self.anchors[frame.anchor] = (frame.node, size, frame.height)
+        self.frame = above = self.frames.pop()
+        if above.height <= frame.height:
+            above.height = frame.height + 1
+        return frame.node
+
+    def _alias(self, event: Any) -> Node:
+        name = event.anchor
+        found = self.anchors.get(name)
+        if found is None:
+            inside = name in self.anchors
+            what = f"the alias *{name} stands inside of what it names" if inside else ""
+            self._stop(event, what or f"no anchor &{name} before this alias")
+        assert found is not None
+        target, size, height = found
+        self.expanded += size
+        self.written += 1
+        if self.expanded > ALIAS_NODES_MAX + ALIAS_FACTOR_MAX * self.written:
+            self._stop(event, "the aliases of this file expand to too much", "use fewer aliases")
+        self.frame.height = max(self.frame.height, height + 1)
+        if len(self.frames) + height > DEPTH_MAX:
+            self._stop(event, f"with its aliases nested deeper than {DEPTH_MAX} levels")
+        self.last = event.start_mark
+        return Node(target.value, self.last)
+
+    def _add(self, node: Node) -> None:
+        frame = self.frame
+        items = frame.items
+        if items.__class__ is list:
+            items.append(node)
+            return
+        key = frame.pending
+        if key is None:
+            frame.pending = node
+            if node.value.__class__ is not str:
+                self._bad_key(node)
+            return
+        frame.pending = None
+        if key.__class__ is _MergeKey:
+            if frame.merge is not None:
+                self.problems.add(key.line, key.column, "a second `<<`", "list all: `<<: [*a, *b]`")
+            else:
+                frame.merge = node
+        elif key.value.__class__ is str:
+            entry = (key, node)
+            first = items.setdefault(key.value, entry)  # type: ignore[union-attr]
+            if first is not entry:
+                self._duplicate(key, first[0])
+
+    def _duplicate(self, key: Node, first: Node) -> None:
+        at = f"line {first.line}, column {first.column}"
+        message = f"the key {_short(key.value)} is given twice; first at {at}"
+        self.problems.add(key.line, key.column, message, "keep one of them")
+
+    def _bad_key(self, key: Node) -> None:
+        if isinstance(key.value, (list, dict)):
+            what, hint = "a list or mapping cannot be a key", "a key is a text"
+        elif key.value is None:
+            what, hint = "an empty key", "a key is a text"
+        else:
+            what, hint = f"the key {json.dumps(key.value)} is not a text", "quote it"
+        self.problems.add(key.line, key.column, what, hint)
+
+    def _merge(self, frame: _Frame, node: Node) -> None:
+        entries: Entries = frame.items  # type: ignore[assignment]
+        for source in node.value if isinstance(node.value, list) else [node]:
+            if not isinstance(source.value, dict):
+                hint = "`<<: *name`, where &name is a mapping"
+                self.problems.add(source.line, source.column, "`<<` merges mappings only", hint)
+                continue
+            for text, entry in source.value.items():
+                entries.setdefault(text, entry)
+
+    def _tag(self, event: Any) -> None:
+        self._say(event, f"the tag {event.tag} is not allowed", "delete it; quotes make a text")
+
+    def _say(self, event: Any, message: str, hint: str | None = None) -> None:
+        mark = event.start_mark
+        self.problems.add(mark.line + 1, mark.column + 1, message, hint)
+
+    def _stop(self, event: Any, message: str, hint: str | None = None) -> None:
+        self._say(event, message, hint)
+        self.problems.check()
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,89 @@
+"""Which files a task executes, in a place that is nothing but a dictionary."""
+
+import posixpath
+
+from ork.definition.imports import read_imports
+from ork.definition.reach import command_files, reach
+from ork.objects.kinds import Task
+
+FILES = {
+    "tasks/etl.py": "import near, lib.deep\nfrom pkg import *",
+    "tasks/near.py": "import missing",
+    "near.py": "",
+    "lib/deep.py": "from . import beside",
+    "lib/beside.py": "import lib.deep",
+    "pkg/__init__.py": "__all__ = ['inner']",
+    "pkg/inner.py": "",
+    "unused.py": "import near",
+    "run.sh": "",
+    "broken.py": "import (",
+}
+
+
+def kind(path: str) -> str | None:
+    if path in FILES:
+        return "file"
+    return "folder" if any(name.startswith(path + "/") for name in FILES) else None
+
+
+def reached(wanted=FILES, **tasks: Task) -> dict[str, list[str]]:
+    def imports(path: str):
+        is_package = posixpath.basename(path) == "__init__.py"
+        found = read_imports(FILES[path].encode(), is_package=is_package)
+        return found if isinstance(found, tuple) else ()
+
+    found = reach(tasks, wanted, imports=imports, kind=kind)
+    return {name: sorted(paths) for name, paths in found.items()}
+
+
+def test_a_python_task_executes_its_file_and_all_that_it_imports():
+    assert reached(a=Task(executor="python", file="tasks/etl.py")) == {
+        "a": [
+            "lib/beside.py",
+            "lib/deep.py",
+            "pkg/__init__.py",
+            "pkg/inner.py",
+            "tasks/etl.py",
+            "tasks/near.py",
+        ],
+    }
+
+
+def test_a_module_is_searched_from_the_root():
+    there, nowhere = (Task(executor="python", module=name) for name in ("unused", "nowhere"))
+    assert reached(a=there, b=nowhere) == {"a": ["near.py", "unused.py"]}
+
+
+def test_a_process_executes_its_file_and_what_its_command_names():
+    assert reached(
+        a=Task(executor="process", file="run.sh"),
+        b=Task(executor="process", command="sh ./run.sh ../run.sh | python3 unused.py > near.py"),
+        c=Task(executor="process", command="true"),
+    ) == {"a": ["run.sh"], "b": ["run.sh", "unused.py"]}
+
+
+def test_only_what_is_asked_for_is_told():
+    tasks = {
+        "a": Task(executor="python", file="tasks/etl.py"),
+        "b": Task(executor="library", file="run.sh"),
+    }
+    assert reached({"lib/deep.py", "near.py"}, **tasks) == {"a": ["lib/deep.py"]}
+
+
+def test_a_file_that_is_no_python_imports_nothing():
+    assert reached(a=Task(executor="python", file="broken.py")) == {"a": ["broken.py"]}
+
+
+def test_words_that_cannot_be_paths_are_none():
+    assert list(command_files(("run.sh", "a\0b", "/run.sh", "tasks/../run.sh"), kind)) == [
+        "run.sh",
+        "run.sh",
+    ]
+
+
+def test_absolute_paths_which_a_foreign_store_may_hold_come_to_an_end(monkeypatch):
+    monkeypatch.setitem(FILES, "/a.py", "from . import b\nfrom .. import c")
+    monkeypatch.setitem(FILES, "/__init__.py", "from . import a")
+    monkeypatch.setitem(FILES, "../x.py", "from ... import y")
+    for path in ("/a.py", "../x.py"):
+        assert path in reached(a=Task(executor="python", file=path))["a"]

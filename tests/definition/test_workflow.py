@@ -1,0 +1,520 @@
+"""From the text of a workflow file to its Definition: what is understood, and every complaint."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+
+import pytest
+
+from ork.definition import workflow as syntax
+from ork.definition.workflow import Definition, Place, parse
+from ork.errors import InvalidInput, Problem
+from ork.objects.canonical import Json
+from ork.objects.kinds import Task, encode_object
+from ork.yaml.problems import PROBLEMS_MAX
+
+FULL = """\
+name: my_etl
+description: text
+schedule: "0 2 * * *"
+types:
+  Extracted: {path: str, rows: int}
+tasks:
+  extract:
+    executor: python
+    file: tasks/etl.py
+    function: extract
+    timeout: 600
+    retries: 2
+    input_type: {url: str}
+    output_type: types.Extracted
+    inputs: {url: {const: "https://..."}}
+  load:
+    executor: process
+    command: ./load.sh
+    depends_on: [extract]
+    input_type: {path: str}
+    output_type: {rows: int}
+    inputs: {path: {ref: tasks.extract.output.path}}
+"""
+
+
+def read(text: str) -> Definition:
+    return parse(text.encode(), file="etl.yaml")
+
+
+def complaints(text: str) -> list[Problem]:
+    with pytest.raises(InvalidInput) as caught:
+        read(text)
+    return list(caught.value.problems)
+
+
+def one(text: str) -> Problem:
+    (problem,) = complaints(text)
+    return problem
+
+
+def task(body: str, *, head: str = "") -> Task:
+    return read(f"name: n\n{head}tasks:\n  t: {{executor: python, file: a.py, {body}}}\n").tasks[
+        "t"
+    ]
+
+
+def task_problem(body: str, *, head: str = "") -> Problem:
+    return one(f"name: n\n{head}tasks:\n  t: {{executor: python, file: a.py, {body}}}\n")
+
+
+# -- what a file says
+
+
+def test_the_example_of_the_format_is_read_as_it_says() -> None:
+    found = read(FULL)
+    assert found.name == "my_etl"
+    assert found.settings == {"description": "text", "schedule": "0 2 * * *"}
+    assert found.include == ()
+    assert dict(found.tasks) == {
+        "extract": Task(
+            executor="python",
+            file="tasks/etl.py",
+            function="extract",
+            timeout=600,
+            retries=2,
+            input_type={"url": "str"},
+            output_type={"path": "str", "rows": "int"},
+            inputs={"url": {"const": "https://..."}},
+        ),
+        "load": Task(
+            executor="process",
+            command="./load.sh",
+            depends_on=("extract",),
+            input_type={"path": "str"},
+            output_type={"rows": "int"},
+            inputs={"path": {"ref": "tasks.extract.output.path"}},
+        ),
+    }
+    for found_task in found.tasks.values():
+        encode_object(found_task)
+
+
+def test_defaults_are_those_of_the_format() -> None:
+    found = task("")
+    assert (found.function, found.timeout, found.retries) == ("main", 300, 0)
+    assert (found.retry_delay, found.retry_backoff, found.on_upstream_failure) == (0, 1, "skip")
+
+
+def test_null_is_as_good_as_not_given() -> None:
+    empty = "timeout: ~, depends_on: , inputs: null, env: ~, input_type: null, module: ~"
+    assert task(empty, head="description:\ninclude:\n") == task("")
+
+
+def test_tasks_and_needs_are_sorted() -> None:
+    body = "{executor: process, command: x"
+    found = read(
+        f"name: n\ntasks:\n  b: {body}}}\n  c: {body}, depends_on: [b, a]}}\n  a: {body}}}"
+    )
+    assert list(found.tasks) == ["a", "b", "c"]
+    assert found.tasks["c"].depends_on == ("a", "b")
+
+
+def test_shell_is_process_and_words_are_a_tuple() -> None:
+    found = read("name: n\ntasks: {t: {executor: shell, command: [echo, 'a b', '']}}")
+    assert found.tasks["t"].executor == "process"
+    assert found.tasks["t"].command == ("echo", "a b", "")
+
+
+def test_env_of_the_workflow_is_below_env_of_the_task() -> None:
+    head = "env: {A: top, B: top, S: {secret: API_KEY}}\n"
+    assert task("env: {B: own}", head=head).env == {
+        "A": "top",
+        "B": "own",
+        "S": {"secret": "API_KEY"},
+    }
+    assert task("", head=head).env["B"] == "top"
+
+
+def test_ork_keys_are_understood() -> None:
+    found = read(
+        "name: n\nmax_parallel: 4\npython: .venv/bin/python\ninclude: [./b/**, a.sql, a.sql]\n"
+        "tasks:\n  t: {executor: library, file: ./lib//x.so, retry_delay: 1.5, retry_backoff: 2.0,"
+        " on_upstream_failure: run}"
+    )
+    assert found.settings == {"max_parallel": 4, "python": ".venv/bin/python"}
+    assert found.include == ("a.sql", "b/**")
+    assert found.tasks["t"].file == "lib/x.so"
+    assert found.tasks["t"].function is None
+    assert found.tasks["t"].retry_delay == 1.5
+
+
+def test_aliases_of_types_are_resolved() -> None:
+    head = "types: {A: {x: types.B}, B: [types.C], C: date}\n"
+    assert task("output_type: types.A", head=head).output_type == {"x": ["date"]}
+
+
+def test_constants_have_the_form_of_their_type() -> None:
+    body = (
+        "input_type: {d: date, f: float, i: int, u: [datetime_utc]}, inputs: {d: {const: "
+        "2026-01-02}, f: {const: 1}, i: {const: 2.0}, u: {const: ['2026-01-02 03:04+00:00']}}"
+    )
+    assert task(body).inputs == {
+        "d": {"const": "2026-01-02"},
+        "f": {"const": 1.0},
+        "i": {"const": 2},
+        "u": {"const": ["2026-01-02T03:04:00Z"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [("./a//b.py", "a/b.py"), ("a/../b.py", "b.py"), ("a/./b.py", "a/b.py"), ("é b.py", "é b.py")],
+)
+def test_paths_are_normalised(written: str, path: str) -> None:
+    found = read(f"name: n\ntasks: {{t: {{executor: python, file: '{written}'}}}}")
+    assert found.tasks["t"].file == path
+
+
+def test_places_tell_where_things_stand() -> None:
+    places = read(FULL + "include: [x, ./y]\n").places
+    assert places["name",] == Place(line=1, column=7)
+    assert places["tasks", "extract"] == Place(line=7, column=3)
+    assert places["tasks", "extract", "file"] == Place(line=9, column=11)
+    assert places["include", "y"] == Place(line=23, column=14)
+
+
+def test_places_and_text_are_no_part_of_equality() -> None:
+    assert read(FULL) == read("# comment\n" + FULL)
+
+
+def test_cycle_collection_is_as_before() -> None:
+    assert gc.isenabled()
+    read(FULL)
+    assert gc.isenabled()
+    with pytest.raises(InvalidInput):
+        read("a")
+    assert gc.isenabled()
+
+
+# -- complaints
+
+
+def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
+    text = "nam: x\ntasks:\n  a: {executor: pyton, file: a.py}\n  b: {executor: python}\n"
+    found = complaints(text)
+    assert [(p.line, p.column, p.message, p.hint) for p in found] == [
+        (1, 1, "`name` is missing", "as in `name: my_etl`"),
+        (1, 1, "unknown key `nam` in a workflow", "did you mean `name`?"),
+        (
+            3,
+            17,
+            "executor must be one of python, process, library, not 'pyton'",
+            "did you mean `python`?",
+        ),
+        (4, 3, "the task `b` does not say what to execute", "a python task has `file` or `module`"),
+    ]
+    assert [p.source for p in found] == [text.split("\n")[p.line - 1] for p in found]
+    assert {p.file for p in found} == {"etl.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("body", "at", "message", "hint"),
+    [
+        ("timeout: 0", "0}", "timeout must be more than 0, not 0", None),
+        ("timeout: 10m", "10m}", 'timeout must be a number, not str "10m"', "as in `timeout: 600`"),
+        ("timeout: true", "true}", "timeout must be a number, not bool true", "as in"),
+        ("retries: -1", "-1}", "retries must be at least 0, not -1", None),
+        ("retries: 1.5", "1.5}", "retries must be a whole number, not 1.5", None),
+        ("retry_backoff: 0.5", "0.5}", "retry_backoff must be at least 1, not 0.5", None),
+        ("retry_delay: -1", "-1}", "retry_delay must be at least 0, not -1", None),
+        ("on_upstream_failure: stop", "stop}", "must be one of skip, run, not 'stop'", None),
+        ("timout: 1", "timout: 1}", "unknown key `timout`", "did you mean `timeout`?"),
+        ("needs: [a]", "needs: [a]}", "unknown key `needs`", "did you mean `depends_on`?"),
+        ("depends_on: a", "a}", 'depends_on must be a list, not str "a"', "`depends_on: [a]`"),
+        ("depends_on: [t]", "t]}", "`t` depends on itself", "remove it"),
+        ("depends_on: [1]", "1]}", "must be a text, not int 1", "quote it"),
+        ("depends_on: [x]", "x]}", "no task named `x`", None),
+        ("command: x", "x}", "`command` has no meaning in a python task", "`file` or `module`"),
+        ("module: a.b", "a.b}", "has both `file` and `module`", "keep one"),
+        ("function: 1a", "1a}", "function cannot be '1a'", "a Python name"),
+        ("function: ''", "''}", "function is empty", None),
+        ("input_type: str", "str}", "input_type must be an object type", "as in"),
+        ("output_type: string", "string}", "unknown type `string`", "use str"),
+        ("output_type: Integer", "Integer}", "unknown type `Integer`", "use int"),
+        ("output_type: datetime", "datetime}", "unknown type", "datetime_notz, datetime_tz or"),
+        ("output_type: timestamp", "timestamp}", "unknown type", "use datetime_utc"),
+        ("output_type: flaot", "flaot}", "unknown type `flaot`", "did you mean `float`?"),
+        ("output_type: types.X", "types.X}", "no alias `X` under `types:`", "declare it"),
+        ("output_type: [int, str]", "[int, str]}", "a list type has exactly one element", "as in"),
+        ("output_type: [1]", "1]}", "a type is expected, not int 1", "a type, as in"),
+        ("output_type: {a.b: int}", "a.b: int}}", "'a.b' is not a name of a field", "without dots"),
+        ("inputs: [a]", "[a]}", "inputs must be a mapping, not a list", "a binding is"),
+        ("inputs: {a: 1}", "1}}", "`a` is not a binding", "{const: 1}"),
+        ("inputs: {a: tasks.x.output}", "tasks.x.outp", "not a binding", "{ref: tasks.x.output}"),
+        ("inputs: {a: {const: 1, ref: b}}", "{const: 1, r", "not a binding", "a binding is"),
+        ("inputs: {a: {ref: x}}", "x}}}", 'not a reference: str "x"', "as in"),
+        ("inputs: {a: {ref: tasks.t.output}}", "tasks.t.outp", "cannot use its own output", None),
+        ("inputs: {a: {ref: tasks.y.output}}", "tasks.y.outp", "no task named `y`", None),
+        ("env: {A: 1}", "1}}", "env: A must be a text, not int 1", "quote it"),
+        ("env: {A: true}", "true}}", "env: A must be a text, not bool true", "quote it"),
+        ("env: {A: ~}", "~}}", "env: A must be a text, not null", "the empty text"),
+        ("env: {A: {secret: 'a b'}}", "'a b'}}}", "a secret names one variable", "as in"),
+        ("env: {A: {secrets: X}}", "{secrets: X}", "env: A must be a text", "{secret: NAME}"),
+        ("env: {A-B: x}", "A-B: x}}", "'A-B' is not a name of a variable", "letters"),
+        ("env: {'': x}", "'': x}}", "'' is not a name of a variable", "letters"),
+        ('env: {A: "a\\0b"}', '"a\\0b"}}', "env: A must be a text", "a text, or"),
+        ("env: [A]", "[A]}", "env must be a mapping", "as in"),
+    ],
+)
+def test_a_wrong_key_of_a_task_is_named(body: str, at: str, message: str, hint: str | None) -> None:
+    found = task_problem(body)
+    assert message in found.message
+    assert found.line == 3
+    assert found.source is not None
+    assert found.source[found.column - 1 :].startswith(at)
+    assert hint is None or hint in (found.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("schedule: '0 2 * *'\n", "five fields, this has 4"),
+        ("schedule: 5\n", "schedule must be a text, not int 5"),
+        ("description: 5\n", "description must be a text"),
+        ("max_parallel: 0\n", "max_parallel must be at least 1"),
+        ("max_parallel: 1.5\n", "max_parallel must be a whole number"),
+        ("include: a.sql\n", "include must be a list"),
+        ("include: [../a]\n", "leaves the folder"),
+        ("types: [a]\n", "types must be a mapping"),
+        ("types: {a b: str}\n", "'a b' is not a name of a type"),
+        ("types: {A: strin}\n", "unknown type `strin`"),
+        ("types: {A: [A]}\n", "unknown type `A`"),
+        ("types: {A: [types.A]}\n", "the type aliases form a cycle: A -> A"),
+        ("types: {A: types.B, B: {x: types.C}, C: [types.B]}\n", "a cycle: B -> C -> B"),
+        ("python: ''\n", "python is empty"),
+        ("version: 2\n", "unknown key `version` in a workflow"),
+        ("steps: {}\n", "unknown key `steps`"),
+    ],
+)
+def test_a_wrong_key_of_a_workflow_is_named(head: str, message: str) -> None:
+    assert message in task_problem("", head=head).message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{executor: process, command: x, file: y}", "has both `command` and `file`"),
+        ("{executor: process}", "does not say what to execute"),
+        ("{executor: process, command: ''}", "command is empty"),
+        ("{executor: process, command: []}", "command is empty"),
+        ("{executor: process, command: [a, 1]}", "a word of a command must be a text, not int 1"),
+        ("{executor: process, command: ['', a]}", "the first word of a command is a program"),
+        ('{executor: process, command: "a\\0b"}', "command contains the character NUL"),
+        ("{executor: process, command: x, function: f}", "`function` has no meaning"),
+        ("{executor: library, module: x, file: y}", "`module` has no meaning in a library task"),
+        ("{executor: python, module: a/b.py}", "module cannot be 'a/b.py'"),
+        ("{executor: python, module: .a}", "module cannot be '.a'"),
+        ("{command: x}", "has no executor"),
+        ("[a]", "the task `t` must be a mapping, not a list"),
+        ("", "the task `t` must be a mapping, not null"),
+    ],
+)
+def test_what_a_task_executes_is_said_exactly_once(body: str, message: str) -> None:
+    assert message in one(f"name: n\ntasks:\n  t: {body}\n").message
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("../a.py", "leaves the folder"),
+        ("a/../../b.py", "leaves the folder"),
+        ("..", "leaves the folder"),
+        ("/etc/passwd", "is absolute"),
+        ("//a", "is absolute"),
+        ("~/a.py", "is not a path below"),
+        ("file:///a", "is not a path below"),
+        ("a\\b.py", "backslash"),
+        (".", "names a folder"),
+        ("a/", "names a folder"),
+        ("a/..", "names a folder"),
+        ("a\\tb", "backslash"),
+        ("x" * 1025, "more than 1024 characters"),
+        (" ", "file is empty"),
+    ],
+)
+def test_a_path_stays_below_the_root(path: str, message: str) -> None:
+    found = one(f"name: n\ntasks:\n  t:\n    executor: python\n    file: '{path}'\n")
+    assert message in found.message
+    assert (found.line, found.column) == (5, 11)
+
+
+def test_a_path_has_no_control_characters() -> None:
+    found = one('name: n\ntasks: {t: {executor: python, file: "a\\0b"}}')
+    assert "NUL" in found.message
+    found = one('name: n\ntasks: {t: {executor: python, file: "a\\nb"}}')
+    assert "control character" in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a workflow must be a mapping, not null"),
+        ("- a", "a workflow must be a mapping, not a list"),
+        ("name: n", "`tasks` is missing"),
+        ("name: n\ntasks: {}", "tasks must be a mapping of at least one task"),
+        ("name: n\ntasks: [a]", "tasks must be a mapping of at least one task"),
+        ("name: n\ntasks:\n", "`tasks` is missing"),
+        ("name: a b\ntasks: {t: {executor: shell, command: x}}", "name cannot be 'a b'"),
+        ("name: .a\ntasks: {t: {executor: shell, command: x}}", "name cannot be '.a'"),
+        ("name: 12\ntasks: {t: {executor: shell, command: x}}", "name must be a text, not int 12"),
+        ("name: n\ntasks: {a b: {executor: shell, command: x}}", "cannot be 'a b'"),
+        ("name: n\ntasks: {é: {executor: shell, command: x}}", "cannot be 'é'"),
+        ("name: n\ntasks: {a.output: {executor: shell, command: x}}", "cannot be named"),
+        (f"name: {'n' * 129}\ntasks: {{t: {{executor: shell, command: x}}}}", "name cannot be"),
+    ],
+)
+def test_a_workflow_has_a_name_and_tasks(text: str, message: str) -> None:
+    assert message in one(text).message
+
+
+def test_a_cycle_is_printed() -> None:
+    text = (
+        "name: n\ntasks:\n  a: {executor: shell, command: x, depends_on: [b]}\n"
+        "  b: {executor: shell, command: x, depends_on: [c]}\n"
+        "  c: {executor: shell, command: x, depends_on: [a]}\n"
+    )
+    found = one(text)
+    assert found.message == "a cycle in depends_on: a -> b -> c -> a"
+    assert (found.line, found.column) == (3, 49)
+
+
+def test_a_task_is_needed_once() -> None:
+    text = FULL.replace("[extract]", "[extract, extract]")
+    assert one(text).message == "`extract` is listed twice"
+
+
+# -- references
+
+
+def bind(output: str, asked: str, ref: str = "tasks.a.output", needs: str = "a") -> str:
+    return (
+        f"name: n\ntasks:\n  a: {{executor: shell, command: x{output}}}\n"
+        f"  b:\n    executor: shell\n    command: x\n    depends_on: [{needs}]\n"
+        f"    input_type: {{f: {asked}}}\n    inputs: {{f: {{ref: {ref}}}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "asked", "ref"),
+    [
+        ("", "int", "tasks.a.output"),
+        ("", "int", "tasks.a.output.any.thing"),
+        (", output_type: int", "float", "tasks.a.output"),
+        (", output_type: datetime_utc", "datetime_tz", "tasks.a.output"),
+        (", output_type: {x: {y: [int]}}", "[int]", "tasks.a.output.x.y"),
+        (", output_type: {x: {y: int}}", "{y: float}", "tasks.a.output.x"),
+        (", output_type: {output: int}", "int", "tasks.a.output.output"),
+    ],
+)
+def test_a_reference_that_fits_is_kept(output: str, asked: str, ref: str) -> None:
+    assert read(bind(output, asked, ref)).tasks["b"].inputs == {"f": {"ref": ref}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (bind(", output_type: float", "int"), "`tasks.a.output` is float, but int is asked", ""),
+        (
+            bind(", output_type: {x: int}", "int", "tasks.a.output.y"),
+            "has no field `y`",
+            "{x: int}",
+        ),
+        (bind(", output_type: {rows: int}", "int", "tasks.a.output.row"), "no field", "`rows`?"),
+        (bind(", output_type: [int]", "int", "tasks.a.output.x"), "has no field `x`", "[int]"),
+        (bind("", "int", needs=""), "`a` is not in depends_on of `b`", "`depends_on: [a]`"),
+        (bind("", "int", "task.a.output"), "not a reference", "tasks.NAME.output"),
+        (bind("", "int", "tasks.a.out"), "not a reference", "tasks.NAME.output"),
+        (bind("", "int", "tasks.a.output."), "not a reference", "tasks.NAME.output"),
+        (bind("", "int", "tasks.output"), "not a reference", "tasks.NAME.output"),
+        (bind("", "int", "3"), "not a reference: int 3", "tasks.NAME.output"),
+    ],
+)
+def test_a_reference_that_does_not_fit_is_named(text: str, message: str, hint: str) -> None:
+    found = one(text)
+    assert message in found.message
+    assert hint in (found.hint or "")
+    assert (found.line, found.column) == (9, 23)
+
+
+def test_a_name_with_dots_can_be_referred_to() -> None:
+    text = bind(", output_type: {x: int}", "int", "tasks.v1.a.output.x", "v1.a")
+    assert read(text.replace("  a:", "  v1.a:")).tasks["b"].depends_on == ("v1.a",)
+
+
+def test_bindings_and_fields_match_exactly() -> None:
+    body = "input_type: {url: str, n: int}, inputs: {urls: {const: x}, n: {const: '1'}}"
+    found = complaints(f"name: n\ntasks:\n  t: {{executor: python, file: a.py, {body}}}\n")
+    assert [(p.message, p.column) for p in found] == [
+        ("inputs: nothing is bound to the field `url` of input_type", 77),
+        ("`urls` is no field of input_type", 78),
+        ('n: expected int, got str "1"', 107),
+    ]
+    assert found[1].hint == "did you mean `url`?"
+
+
+def test_inputs_without_a_type_are_free() -> None:
+    assert task("inputs: {x: {const: [1, {a: ~}]}}").inputs == {"x": {"const": [1, {"a": None}]}}
+
+
+def test_a_constant_is_complained_of_where_it_is_wrong() -> None:
+    body = "input_type: {a: [{b: int}]}, inputs: {a: {const: [{b: 1}, {b: x}]}}"
+    found = task_problem(body)
+    assert found.message == 'a[1].b: expected int, got str "x"'
+    assert found.source is not None
+    assert found.source[found.column - 1 :].startswith("x}")
+
+
+# -- limits
+
+
+def test_tasks_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syntax, "TASKS_MAX", 2)
+    tasks = [f"  t{i}: {{executor: shell, command: x}}\n" for i in range(3)]
+    assert len(read("name: n\ntasks:\n" + "".join(tasks[:2])).tasks) == 2
+    assert "at most 2" in one("name: n\ntasks:\n" + "".join(tasks)).message
+
+
+def test_env_times_tasks_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syntax, "ENV_BYTES_MAX", 20)
+    task("", head="env: {A: 'xxxxxxxxxxxxxxxxxxx'}\n")
+    assert "too large" in task_problem("", head="env: {A: 'xxxxxxxxxxxxxxxxxxxx'}\n").message
+
+
+def test_types_cannot_explode() -> None:
+    aliases = "".join(f"  A{i}: {{x: types.A{i + 1}, y: types.A{i + 1}}}\n" for i in range(30))
+    found = complaints(
+        f"name: n\ntypes:\n{aliases}  A30: str\n"
+        "tasks: {t: {executor: shell, command: x, output_type: types.A0}}"
+    )
+    assert "a type of more than" in found[0].message
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_aliases_of_types_have_a_depth(turn: int) -> None:
+    def text(count: int) -> str:
+        lines = [f"  A{i}: [types.A{i + 1}]\n" for i in range(count)] + [f"  A{count}: int\n"]
+        return f"name: n\ntypes:\n{''.join(lines[::turn])}tasks: {{t: {TASK}}}\n"
+
+    TASK = "{executor: shell, command: x, output_type: types.A0}"
+    assert read(text(14))
+    assert any("deeper than" in p.message for p in complaints(text(200)))
+
+
+def test_complaints_are_counted_beyond_a_limit() -> None:
+    tasks = "".join(f"  t{i}: {{executor: x}}\n" for i in range(PROBLEMS_MAX + 50))
+    with pytest.raises(InvalidInput, match=f"more than {PROBLEMS_MAX} problems") as caught:
+        read("name: n\ntasks:\n" + tasks)
+    assert len(caught.value.problems) == PROBLEMS_MAX
+
+
+def test_a_definition_is_plain_data() -> None:
+    settings: Mapping[str, Json] = read(FULL).settings
+    assert type(settings) is dict

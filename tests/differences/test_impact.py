@@ -1,0 +1,191 @@
+"""Which tasks can give other results after a change: laws, and one test for each reason."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ork.differences.definitions import Diff, FieldChange, FileChange
+from ork.differences.impact import Affected, Impact, code_of, impact
+from ork.objects.kinds import Task
+from tests.differences.test_definitions import compare_tasks, renamed, workflows
+
+RUN = Task(executor="process", command="run")
+
+
+# -- laws
+
+PATHS = st.sampled_from(["a.py", "b.py", "c.sql"])
+FILES = st.lists(PATHS, unique=True).map(lambda paths: tuple(map(changed_file, sorted(paths))))
+REACH = st.dictionaries(st.sampled_from(["a", "b", "c", "e", "gone"]), st.sets(PATHS))
+
+
+@given(workflows(), workflows(), FILES, REACH, st.booleans())
+@settings(deadline=None)
+def test_whoever_comes_after_an_affected_task_is_affected(old, new, files, reach, rename):
+    found = impact(
+        replace(compare_tasks(old, new, rename=rename), files=files), tasks=new, reach=reach
+    )
+    affected = {task.name for task in found.affected}
+    for name, task in new.items():
+        assert name in affected or affected.isdisjoint(task.depends_on)
+
+
+@given(workflows(), workflows(), FILES, REACH, st.booleans())
+@settings(deadline=None)
+def test_every_task_of_the_new_side_is_either_affected_or_not(old, new, files, reach, rename):
+    diff = replace(compare_tasks(old, new, rename=rename), files=files)
+    found = impact(diff, tasks=new, reach=reach)
+    assert sorted([task.name for task in found.affected] + list(found.unaffected)) == sorted(new)
+    before: set[str] = set()
+    for task in found.affected:
+        assert task.why != "upstream" or set(task.via) <= before
+        assert (not task.via) == (task.why in ("added", "changed", "renamed"))
+        before.add(task.name)
+
+
+@given(workflows(), REACH)
+@settings(deadline=None)
+def test_nothing_is_affected_by_no_change(tasks, reach):
+    found = impact(compare_tasks(tasks, dict(tasks)), tasks=tasks, reach=reach)
+    assert found.affected == () and len(found.unaffected) == len(tasks)
+
+
+@given(workflows(), st.data())
+@settings(deadline=None)
+def test_a_mere_rename_affects_nobody(tasks, data):
+    tasks = {name: replace(task, command=f"./{name}.sh") for name, task in tasks.items()}
+    chosen = data.draw(st.sets(st.sampled_from(sorted(tasks)))) if tasks else set()
+    names = {name: f"new_{name}" for name in chosen}
+    new = {names.get(name, name): renamed(task, names) for name, task in tasks.items()}
+    assert impact(compare_tasks(tasks, new), tasks=new, reach={}).affected == ()
+
+
+@given(workflows(), workflows(), st.sampled_from(["a", "b", "c", "a.b", "d.output", "e"]))
+@settings(deadline=None)
+def test_a_task_that_is_as_before_and_needs_only_such_is_not_affected(old, new, name):
+    found = impact(compare_tasks(old, new, rename=False), tasks=new, reach={})
+    todo, above = [name], set()
+    while todo:
+        if (one := todo.pop()) in new and one not in above:
+            above.add(one)
+            todo += new[one].depends_on
+    same = name in new and all(one in old and old[one] == new[one] for one in above)
+    assert (name in found.unaffected) == same
+
+
+# -- reasons
+
+
+def test_a_changed_task_affects_itself_and_what_comes_after_it():
+    # extract -> clean -> load -> report;  audit
+    old = {
+        "extract": RUN,
+        "clean": replace(RUN, depends_on=("extract",)),
+        "load": replace(RUN, depends_on=("clean",)),
+        "report": replace(RUN, depends_on=("extract", "load")),
+        "audit": RUN,
+    }
+    new = {**old, "clean": replace(old["clean"], timeout=9)}
+    assert impact(compare_tasks(old, new), tasks=new, reach={}) == Impact(
+        affected=(
+            Affected(name="clean", why="changed"),
+            Affected(name="load", why="upstream", via=("clean",)),
+            Affected(name="report", why="upstream", via=("load",)),
+        ),
+        unaffected=("audit", "extract"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("timeout", 9),
+        ("retries", 3),
+        ("retry_delay", 1.5),
+        ("on_upstream_failure", "run"),
+        ("env", {"A": "b"}),
+        ("output_type", "str"),
+        ("inputs", {"n": {"const": 1}}),
+    ],
+)
+def test_any_field_counts_since_with_any_the_outcome_can_differ(field, value):
+    new = {"a": replace(RUN, **{field: value})}
+    (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
+    assert found == Affected(name="a", why="changed")
+
+
+def test_an_added_task_is_affected_and_whoever_lost_one_has_changed():
+    old = {"a": RUN, "b": replace(RUN, command="b", depends_on=("a",))}
+    new = {"b": replace(RUN, command="b"), "c": Task(executor="python", file="c.py")}
+    found = impact(compare_tasks(old, new), tasks=new, reach={})
+    assert [(task.name, task.why) for task in found.affected] == [("b", "changed"), ("c", "added")]
+
+
+def test_a_task_renamed_and_edited_is_affected():
+    new = {"b": replace(RUN, timeout=9)}
+    (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
+    assert found == Affected(name="b", why="renamed")
+
+
+def test_code_affects_the_tasks_that_execute_it():
+    tasks = {"a": RUN, "b": RUN, "c": replace(RUN, depends_on=("a",))}
+    diff = Diff(files=(changed_file("x.py"), changed_file("y.py")))
+    found = impact(diff, tasks=tasks, reach={"a": {"y.py", "x.py"}, "c": {"z.py"}})
+    assert found.affected == (
+        Affected(name="a", why="code", via=("x.py", "y.py")),
+        Affected(name="c", why="upstream", via=("a",)),
+    )
+
+
+def test_a_file_that_nobody_executes_may_be_read_by_anybody():
+    diff = Diff(files=(changed_file("data.sql"), changed_file("x.py")))
+    found = impact(diff, tasks={"a": RUN, "b": RUN}, reach={"a": {"x.py"}})
+    assert found.affected == (
+        Affected(name="a", why="code", via=("data.sql", "x.py")),
+        Affected(name="b", why="code", via=("data.sql",)),
+    )
+
+
+def test_a_file_that_only_a_removed_task_executed_is_nobody_elses():
+    diff = Diff(files=(FileChange(kind="removed", path="x.py"),))
+    assert impact(diff, tasks={"a": RUN}, reach={"gone": {"x.py"}}).affected == ()
+
+
+def test_a_moved_file_counts_by_either_path_and_is_named_by_the_new_one():
+    diff = Diff(files=(FileChange(kind="renamed", path="new.py", old_path="old.py"),))
+    reach = {"a": {"old.py"}, "b": {"new.py"}}
+    assert code_of(diff, tasks=["a", "b", "c"], reach=reach) == {"a": ("new.py",), "b": ("new.py",)}
+
+
+def test_a_parameter_affects_the_tasks_that_take_it():
+    day = replace(RUN, inputs={"day": {"ref": "params.day"}, "n": {"ref": "params.n.rows"}})
+    tasks = {"a": day, "b": replace(RUN, inputs={"x": {"const": "params.day"}})}
+    diff = Diff(
+        params=(
+            FieldChange(kind="changed", path="day.default", old="1", new="2"),
+            FieldChange(kind="added", path="n", new={"type": "int"}),
+            FieldChange(kind="removed", path="other", old={"type": "int"}),
+        )
+    )
+    found = impact(diff, tasks=tasks, reach={})
+    assert found.affected == (Affected(name="a", why="param", via=("day", "n")),)
+
+
+def test_another_interpreter_affects_what_it_executes():
+    diff = Diff(settings=(FieldChange(kind="added", path="python", new="python3.13"),))
+    shell, code = Task(executor="process", command="true"), Task(executor="python", file="a.py")
+    found = impact(diff, tasks={"sh": shell, "py": code}, reach={})
+    assert found == Impact(
+        affected=(Affected(name="py", why="setting", via=("python",)),), unaffected=("sh",)
+    )
+
+
+def test_other_settings_affect_nobody():
+    diff = Diff(settings=(FieldChange(kind="changed", path="schedule", old="a", new="b"),))
+    assert impact(diff, tasks={"a": RUN}, reach={}) == Impact(unaffected=("a",))
+
+
+def changed_file(path: str) -> FileChange:
+    return FileChange(kind="changed", path=path, old_blob="1", new_blob="2")

@@ -1,0 +1,58 @@
+"""What the processes of `test_moving_races.py` do: `python -m tests.heads.movers PROJECT ...`.
+
+Each makes moves of the heads and tags that all share; whoever loses a race goes on with the next.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ork.errors import Conflict, NotFound
+from ork.heads.tags import rollback, tag, untag
+from ork.heads.undo import undo
+from ork.store import place
+from ork.store.resolve import history
+from ork.store.store import Stamp, Store
+
+
+def move(store: Store, act: str, stamp: Stamp, deploys: list[str], numbers: random.Random) -> bool:
+    """Do one thing; say whether anything moved."""
+    now, target = stamp.time, numbers.choice(deploys)
+    if act == "rollback":
+        return rollback(store, "etl", target, stamp=stamp, now=now).changed
+    if act == "tag":
+        done = tag(store, "etl@v1", target, stamp=stamp, now=now, force=True)
+        return done.old != done.tag.oid
+    if act == "untag":
+        untag(store, "etl@v1", stamp=stamp)
+        return True
+    undo(store, stamp=stamp, now=now)
+    return True
+
+
+def main(project: Path, kind: str, who: str, times: str) -> None:
+    """Move this and that; print the number of each act that moved something, once it is done."""
+    place.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(
+        kind, f"tests.heads.deployers:{kind}"
+    )
+    store = Store(place.open_backend(project / ".ork", environ={}), folder=project / ".ork")
+    numbers = random.Random(who)
+    deploys = [oid for oid, _ in history(store, "etl")]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(int(times)):
+        act = numbers.choice(["rollback", "tag", "untag", "undo", "undo"])
+        stamp = Stamp(time=datetime.now(UTC), author=who, argv=("ork", act, who, str(number)))
+        try:
+            if move(store, act, stamp, deploys, numbers):
+                print(number, flush=True)
+        except (Conflict, NotFound):
+            pass  # somebody else was first
+    store.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

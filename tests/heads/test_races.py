@@ -1,0 +1,179 @@
+"""Several processes deploy at once, and some are killed: nothing that was told of is lost."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from ork.heads.deploy import deploy
+from ork.objects.kinds import Deploy
+from ork.store import place
+from ork.store.operations import operations
+from ork.store.resolve import history, workflows
+from ork.store.store import Store
+from tests.stores import contents, reachable, stamp
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a project with an empty store."""
+    place.create(tmp_path / ".ork")
+    return tmp_path
+
+
+@contextmanager
+def looking(folder):
+    """Open the store of a project, as the next process would."""
+    store = Store(place.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
+    yield store
+    store.close()
+
+
+def start(folder, kind, name, who, times):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.heads.deployers", folder, kind, name, who, str(times)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rest(child):
+    """Return what a process that ends is still to print; `communicate` would miss what was read."""
+    out, err = child.stdout.read(), child.stderr.read()
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        stream.close()
+    assert err == ""
+    return out
+
+
+def let_go(children):
+    """Let all begin at the same moment."""
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+
+
+def deploy_at_once(folder, kind, names, times):
+    """Run one deployer per name; return the deploys that they reported, per deployer."""
+    children = [start(folder, kind, name, f"who{n}", times) for n, name in enumerate(names)]
+    let_go(children)
+    reported = []
+    for child in children:
+        reported.append(rest(child).split())
+        assert child.returncode == 0
+    return reported
+
+
+def deploys_of(store, name):
+    return [oid for oid, _ in history(store, name)][::-1]
+
+
+def test_deployers_of_one_workflow_lose_nothing(folder):
+    reported = deploy_at_once(folder, "Lmdb", ["etl"] * 4, 12)
+    with looking(folder) as store:
+        found = deploys_of(store, "etl")
+        assert sorted(found) == sorted(chain.from_iterable(reported))
+        assert len(set(found)) == 4 * 12
+        for mine in reported:
+            assert [oid for oid in found if oid in mine] == mine
+        parents = [store.get(Deploy, oid).parents for oid in found]
+        assert parents == [(), *((oid,) for oid in found[:-1])]
+        # The log of operations tells the same, in the same order.
+        moves = [move for _, operation in operations(store) for move in operation.moves][::-1]
+        assert [new for _, _, new in moves] == found
+        assert [old for _, old, _ in moves] == [None, *found[:-1]]
+        assert reachable(store, *contents(store)[1].values()) >= set(found)
+
+
+def test_deployers_of_different_workflows_lose_nothing(folder):
+    names = ["a", "b", "c", "d"]
+    reported = deploy_at_once(folder, "Lmdb", names, 12)
+    with looking(folder) as store:
+        assert workflows(store) == names
+        for name, mine in zip(names, reported, strict=True):
+            assert deploys_of(store, name) == mine
+        moved = [move[2] for _, operation in operations(store) for move in operation.moves]
+        assert sorted(moved) == sorted(chain.from_iterable(reported))
+
+
+def test_without_compare_and_set_the_same_deployers_lose_deploys(folder):
+    reported = deploy_at_once(folder, "Unchecked", ["etl"] * 4, 12)
+    with looking(folder) as store:
+        assert set(deploys_of(store, "etl")) < set(chain.from_iterable(reported))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
+    numbers = random.Random(seed)
+    told = {"etl": [], "other": []}
+    for round_ in range(3):
+        names = ["etl", "etl", "other"]
+        children = [
+            start(folder, "Lmdb", name, f"who{round_}{n}", "forever")
+            for n, name in enumerate(names)
+        ]
+        let_go(children)
+        for name, child in zip(names, children, strict=True):
+            told[name].append(child.stdout.readline().strip())
+        for name, child in numbers.sample(list(zip(names, children, strict=True)), len(names)):
+            time.sleep(numbers.uniform(0, 0.15))
+            child.kill()
+            lines = rest(child).splitlines(keepends=True)
+            told[name] += [line.strip() for line in lines if line.endswith("\n")]
+        with looking(folder) as store:
+            for name, deploys in told.items():
+                found = deploys_of(store, name)
+                assert set(deploys) <= set(found)
+                # Each that was killed may have written one more, of which it could not tell.
+                assert len(found) <= len(deploys) + len(children) * (round_ + 1)
+            reachable(store, *contents(store)[1].values())
+    (folder / "after.yaml").write_text("name: etl\ntasks: {a: {executor: process, command: ls}}\n")
+    with looking(folder) as store:
+        assert (
+            deploy(store, folder / "after.yaml", stamp=stamp()).parent
+            == deploys_of(store, "etl")[-2]
+        )
+
+
+def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
+    environ = {**os.environ, "HOME": str(tmp_path), "ORK_AUTHOR_NAME": "Ada"}
+    environ.pop("ORK_DIR", None)
+    children = []
+    for number in range(4):
+        text = f"name: etl{number % 2}\ntasks: {{a: {{executor: process, command: echo {number}}}}}"
+        (tmp_path / f"{number}.yaml").write_text(text)
+        command = [sys.executable, "-m", "ork", "deploy", f"{number}.yaml", "--json"]
+        children.append(
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**environ, "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    told = {"etl0": set(), "etl1": set()}
+    for child in children:
+        out, err = child.communicate(timeout=120)
+        assert (child.returncode, err) == (0, b"")
+        (done,) = json.loads(out)["data"]
+        told[done["workflow"]].add(done["deploy"])
+    with looking(tmp_path) as store:
+        assert {name: set(deploys_of(store, name)) for name in told} == told
+    assert [path.name for path in tmp_path.glob(".ork*")] == [".ork"]

@@ -1,0 +1,341 @@
+"""Two runs -> what differs; the last failure, and what was good before it. All of real runs."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+import ork
+from ork.errors import NotFound
+from ork.history.compare_runs import diff_runs, environment_changes, last_failure, last_good
+from ork.objects import canonical
+from ork.objects.kinds import Run, TaskRun
+from ork.objects.tree import entries
+from ork.runner.select import Selection
+from ork.runner.start import Options
+from ork.store.contents import task_runs
+from ork.store.resolve import resolve, run_of_number
+from tests.stores import NOON
+
+ETL = """\
+name: etl
+params: {day: {type: str, default: monday}}
+tasks:
+  extract:
+    executor: process
+    command: ./extract.sh
+    inputs: {day: {ref: params.day}}
+  load:
+    executor: process
+    command: ./load.sh
+    depends_on: [extract]
+    timeout: 30
+    inputs: {rows: {ref: tasks.extract.output.rows}}
+  tell: {executor: process, command: "true", depends_on: [load]}
+"""
+EXTRACT = """\
+#!/bin/sh
+echo "ORK_OUTPUT:{\\"rows\\": $(cat rows)}"
+"""
+LOAD = """\
+#!/bin/sh
+echo "ORK_OUTPUT:$ORK_INPUT_JSON"
+"""
+
+
+@pytest.fixture
+def flow(project):
+    """The project with a pipeline: extract tells what the file `rows` says, load repeats it."""
+    for name, text in (("etl.yaml", ETL), ("extract.sh", EXTRACT), ("load.sh", LOAD)):
+        (project.project / name).write_text(text)
+        (project.project / name).chmod(0o755)
+    (project.project / "rows").write_text("3")
+    return project
+
+
+def run(store, what=None, **options):
+    """Run etl.yaml or a revision, to its end; return the run."""
+    *_, last = ork.run(store, what or store.project / "etl.yaml", options=Options(**options))
+    return last.run
+
+
+def edit(store, path, old, new):
+    target = store.project / path
+    text = target.read_text()
+    assert old in text
+    target.write_text(text.replace(old, new))
+
+
+def compared(store, old, new):
+    return diff_runs(store, *(resolve(store, text, now=NOON) for text in (old, new)))
+
+
+def why(divergence):
+    return divergence and f"{divergence.task} - {divergence.why}"
+
+
+def kinds(found):
+    return {task.name: task.kinds for task in found.tasks}
+
+
+def test_equal_runs_do_not_differ(flow):
+    run(flow)
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    assert not found
+    assert (found.first, found.outcome, found.tasks, found.alike) == (None, None, (), 3)
+    assert (found.old.name, found.new.name) == ("etl#1", "etl#2")
+
+
+def test_a_parameter_is_followed_to_where_it_is_taken(flow):
+    run(flow)
+    run(flow, given={"day": "sunday"})
+    found = compared(flow, "etl#1", "etl#2")
+    assert [(c.path, c.old, c.new) for c in found.params] == [("day", "monday", "sunday")]
+    assert why(found.first) == "extract - the parameter day changed"
+    assert (kinds(found), found.alike) == ({"extract": ("params", "inputs")}, 2)
+
+
+def test_code_that_breaks_a_task(flow):
+    run(flow)
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    assert why(found.first) == "load - its code changed: load.sh; it failed: exited with code 7"
+    assert found.outcome == found.first
+    assert kinds(found) == {"load": ("code", "state"), "tell": ("state",)}
+    assert [file.path for file in found.definition.files] == ["load.sh"]
+    back = compared(flow, "etl#2", "etl#1")
+    assert why(back.first).endswith("it succeeded, before it failed: exited with code 7")
+
+
+def test_a_harmless_change_before_and_the_failure_after(flow):
+    run(flow)
+    edit(flow, "extract.sh", "#!/bin/sh\n", "#!/bin/sh\n# the same\n")
+    edit(flow, "etl.yaml", "timeout: 30", "timeout: 0.2")
+    edit(flow, "load.sh", "echo", "sleep 5; echo")
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    assert why(found.first) == "extract - its code changed: extract.sh"
+    assert why(found.outcome).startswith(
+        "load - its definition changed: timeout; its code changed: load.sh; it failed: "
+    )
+
+
+def test_what_comes_from_outside_is_said_to(flow):
+    run(flow)
+    (flow.project / "rows").write_text("4")
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    assert why(found.first) == (
+        "extract - same definition, code and inputs; it gave another output: rows 3 -> 4; "
+        "nothing recorded explains it: time, chance or something outside"
+    )
+    by_name = {task.name: task for task in found.tasks}
+    assert [(c.path, c.old, c.new) for c in by_name["load"].inputs] == [("rows", 3, 4)]
+    assert [(c.path, c.old, c.new) for c in by_name["load"].output] == [("rows", 3, 4)]
+
+
+def test_renamed_added_and_removed_tasks(flow):
+    run(flow)
+    edit(flow, "etl.yaml", "  load:\n", "  store:\n")
+    edit(
+        flow,
+        "etl.yaml",
+        "depends_on: [load]}",
+        "depends_on: [store]}\n  more: {executor: process, command: 'false'}",
+    )
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    assert kinds(found) == {"more": ("added",)}
+    assert why(found.first) == "more - it was added; it failed: exited with code 1"
+    back = compared(flow, "etl#2", "etl#1")
+    assert (back.first.task, back.first.kinds) == ("more", ("removed",))
+
+
+def test_a_part_of_a_workflow_is_compared_as_far_as_it_ran(flow):
+    run(flow)
+    edit(flow, "extract.sh", "rows", "more")
+    run(flow, selection=Selection(only=("load",)))
+    found = compared(flow, "etl#1", "etl#2")
+    assert found.new.run.base == found.old.run.id
+    assert found.first is None
+    assert kinds(found)["extract"] == ("code", "state")
+    run(flow, selection=Selection(only=("extract",)))
+    assert compared(flow, "etl#1", "etl#3").first.task == "extract"
+    edit(flow, "extract.sh", "more", "rows")
+    (flow.project / "rows").write_text("4")
+    run(flow)
+    run(flow, selection=Selection(only=("load",)), base="etl#1")
+    assert why(compared(flow, "etl#4", "etl#5").first) == (
+        "extract - it was not run: output of etl#1; it gave another output: rows 4 -> 3"
+    )
+
+
+def test_a_run_that_goes_on_is_compared_as_far_as_it_is(flow):
+    run(flow)
+    second = run(flow)
+    oid, _ = run_of_number(flow, "etl", 2)
+    states = task_runs(flow, second)
+    with flow.transaction() as tx:
+        pin = tx.add(replace(second, state="running", ended=None, seconds=None, tasks=None))
+        failed = tx.add(replace(states["extract"], state="failed", output=None, reason="boom"))
+        tx.move(f"runs/etl/{second.id}", old=oid, new=pin)
+        tx.move(f"active/{second.id}/.run", old=None, new=pin)
+        tx.move(f"active/{second.id}/extract", old=None, new=failed)
+    found = compared(flow, "etl#1", "etl#2")
+    same = "extract - same definition, code and inputs; it failed: boom"
+    assert why(found.first).startswith(same)
+    assert kinds(found)["tell"] == ("state",)
+    assert {task.name: task.new.state for task in found.tasks}["tell"] == "pending"
+    assert found
+
+
+def test_a_retry_is_compared_as_it_is_now(flow):
+    run(flow)
+    (flow.project / "rows").write_text("x")
+    run(flow)
+    (flow.project / "rows").write_text("3")
+    *_, last = ork.retry(flow, "etl#2")
+    assert (last.run.state, last.run.attempt) == ("success", 2)
+    found = compared(flow, "etl#1", "etl#2")
+    assert not found
+    assert task_runs(flow, last.run)["extract"].attempts[-1].number == 2
+
+
+def test_unattached_runs_are_compared_too(flow):
+    run(flow)
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    *_, _ = ork.run(flow, flow.project / "etl.yaml", no_deploy=True)
+    found = compared(flow, "etl#1", "etl#2")
+    assert found.new.run.deploy is None
+    assert found.first.task == "load"
+
+
+def test_what_is_around_two_runs(flow):
+    run(flow)
+    first = run(flow)
+    value = flow.value(first.environment)
+    value["python"] = "3.99.1"
+    value["distributions"] = ["numpy==1.0", "old==1", "twice==1", "twice==2"]
+    other = {**value, "python": "4.0.0", "distributions": ["new==1", "numpy==2.0", "twice==2"]}
+    runs = []
+    with flow.transaction() as tx:
+        for one in (value, other):
+            runs.append(replace(first, environment=tx.add_value(one)))
+    changes = environment_changes(flow, *runs)
+    assert [(c.path, c.old, c.new) for c in changes] == [
+        ("distributions.new", None, "1"),
+        ("distributions.numpy", "1.0", "2.0"),
+        ("distributions.old", "1", None),
+        ("distributions.twice", "1, 2", "2"),
+        ("python", "3.99.1", "4.0.0"),
+    ]
+    nothing = replace(first, environment=None, host="elsewhere")
+    assert [c.path for c in environment_changes(flow, runs[0], nothing)] == ["host"]
+
+
+def test_values_are_read_only_where_they_differ(flow, monkeypatch):
+    run(flow)
+    run(flow)
+    read = []
+    original = type(flow).value
+    monkeypatch.setattr(
+        type(flow), "value", lambda self, oid: read.append(oid) or original(self, oid)
+    )
+    compared(flow, "etl#1", "etl#2")
+    assert len(read) <= 4, "parameters and environments"
+
+
+def test_a_workflow_stands_for_its_newest_run(flow):
+    run(flow)
+    run(flow)
+    assert compared(flow, "etl#1", "etl").new.name == "etl#2"
+    assert ork.diff_runs(flow, "etl#1", "etl").new.name == "etl#2"
+    with pytest.raises(NotFound, match="is a task; two runs are compared whole"):
+        compared(flow, "etl#1", "etl#1^{snapshot}:load")
+
+
+# -- the last failure
+
+
+def test_the_last_failure_and_what_was_good_before(flow):
+    run(flow)
+    run(flow)
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    run(flow)
+    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+    edit(flow, "load.sh", "exit 7 #", "echo")
+    run(flow)
+    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+
+
+def test_there_may_be_no_failure_or_nothing_good_before(flow):
+    with pytest.raises(NotFound, match="nothing is deployed here yet"):
+        last_failure(flow, "etl")
+    ork.deploy(flow, flow.project / "etl.yaml")
+    with pytest.raises(NotFound, match="etl has not run yet"):
+        last_failure(flow, "etl")
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    with pytest.raises(NotFound, match="no run of etl succeeded before etl#1"):
+        last_failure(flow, "etl")
+    other = flow.project / "other.yaml"
+    other.write_text("name: other\ntasks: {a: {executor: process, command: 'true'}}\n")
+    run(flow, other)
+    with pytest.raises(NotFound, match="no run of other has failed"):
+        last_failure(flow, "other")
+
+
+def test_a_run_that_left_out_what_failed_is_the_second_choice(flow):
+    run(flow)
+    run(flow, selection=Selection(only=("extract",)))
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    failed = run(flow)
+    assert last_good(flow, failed).number == 1
+    assert last_good(flow, failed, within=1).number == 2
+    assert last_good(flow, failed, within=0) is None
+
+
+def test_ids_of_runs_are_in_utc_wherever_they_are_started(flow, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    found = run(flow)
+    monkeypatch.undo()
+    time.tzset()
+    assert found.id.startswith(f"{found.created:%Y%m%dT%H%M%S}.")
+    assert [e.run.number for e in ork.runs(flow, since=found.created)] == [1]
+
+
+def test_every_run_is_in_the_index_of_what_it_executed(flow):
+    run(flow)
+    run(flow)
+    for name, oid in flow.refs("runs/"):
+        found = flow.get(Run, oid)
+        pin = flow.ref(f"ran/{found.snapshot}/{name}")
+        assert flow.get(Run, pin).state == "running"
+    assert len(list(flow.refs("ran/"))) == 2
+    loads = [flow.get(TaskRun, states["load"]).task for states in _trees(flow)]
+    assert len(set(loads)) == 1
+    found = ork.runs(flow, containing=loads[0][:12])
+    assert [entry.run.number for entry in found] == [2, 1]
+    assert [e.run.number for e in ork.runs(flow, snapshot="etl", since=NOON)] == [2, 1]
+
+
+def _trees(store):
+    return [entries(store.tree, store.get(Run, oid).tasks) for _, oid in store.refs("runs/")]
+
+
+def test_outputs_that_are_no_objects_are_compared_as_a_whole(flow):
+    edit(flow, "extract.sh", '{\\"rows\\": $(cat rows)}', "$(cat rows)")
+    (flow.project / "etl.yaml").write_text(
+        ETL.replace("{ref: tasks.extract.output.rows}", "{const: 1}")
+    )
+    run(flow)
+    (flow.project / "rows").write_text("[1]")
+    run(flow)
+    found = compared(flow, "etl#1", "etl#2")
+    (task,) = found.tasks
+    assert [(c.path, c.old, c.new) for c in task.output] == [("", 3, [1])]
+    assert canonical.encode(task.output[0].new) == b"[1]"

@@ -1,0 +1,160 @@
+"""The log of deploys, and how their runs went."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ork.errors import NotFound, UsageError
+from ork.history.log import LOOK_UPS_MAX, deploys_between, log, tally
+from ork.objects.kinds import Deploy
+from tests.stores import NOON, stamp
+
+NOW = NOON + timedelta(days=30)
+
+
+def text(number, name="etl"):
+    return f"name: {name}\ntasks: {{a: {{executor: process, command: echo {number}}}}}\n"
+
+
+@pytest.fixture
+def etl(project, keep):
+    """Five deploys of etl, an hour apart."""
+    for number in range(1, 6):
+        keep(text(number), message=f"n{number}\n\nbody {number}", hours=number)
+    return project
+
+
+def messages(store, *arguments, **options):
+    found = log(store, *arguments, now=NOW, **options)
+    return [entry.deploy.message.partition("\n")[0] for entry in found]
+
+
+def test_newest_first_or_oldest_first(etl):
+    assert messages(etl, "etl") == ["n5", "n4", "n3", "n2", "n1"]
+    assert messages(etl, "etl", reverse=True) == ["n1", "n2", "n3", "n4", "n5"]
+    assert messages(etl, "etl", limit=2, reverse=True) == ["n4", "n5"]
+    assert messages(etl, "etl", limit=0) == []
+
+
+def test_from_a_revision_or_between_two(etl):
+    assert messages(etl, "etl~3") == ["n2", "n1"]
+    assert messages(etl, "etl~3..etl~1") == ["n4", "n3"]
+    assert messages(etl, "etl~3..") == ["n5", "n4", "n3"]
+    assert messages(etl, "..etl~3") == ["n2", "n1"]
+    assert messages(etl, "etl~1..etl~3") == []
+    found = deploys_between(etl, "etl~1", "etl", now=NOW)
+    assert [deploy.message[:2] for _, deploy in found] == ["n5"]
+
+
+def test_a_snapshot_as_an_end_is_that_of_the_workflow_at_the_other_end(etl, keep):
+    second = deploys_between(etl, "etl~4", "etl~3", now=NOW)
+    snapshot = next(second)[1].snapshot
+    keep(text(2, "abc"), path="abc.yaml", hours=50)
+    assert messages(etl, f"{snapshot}..etl") == ["n5", "n4", "n3"]
+    assert messages(etl, f"etl~4..{snapshot}") == ["n2"]
+
+
+def test_an_open_range_ends_with_the_same_workflow(etl, keep):
+    keep(text(1, "other"), path="other.yaml", message="o1", hours=9)
+    assert messages(etl, "etl~3..") == ["n5", "n4", "n3"]
+
+
+def test_filters(etl):
+    hour = timedelta(hours=1)
+    assert messages(etl, "etl", since=NOON + 4 * hour) == ["n5", "n4"]
+    assert messages(etl, "etl", until=NOON + 2 * hour) == ["n2", "n1"]
+    assert messages(etl, "etl", since=NOON + 2 * hour, until=NOON + 3 * hour) == ["n3", "n2"]
+    assert messages(etl, "etl", grep="body [34]") == ["n4", "n3"]
+    assert messages(etl, "etl", author="^Ada .*org>$", limit=1) == ["n5"]
+    assert messages(etl, "etl", author="Grace") == []
+    assert messages(etl, "etl", grep="n[1-4]", limit=2) == ["n4", "n3"]
+
+
+def test_all_workflows_are_merged_by_time(etl, keep):
+    for number in (1, 2):
+        keep(text(number, "other"), path="other.yaml", message=f"o{number}", hours=number + 2.5)
+    assert messages(etl) == ["n5", "o2", "n4", "o1", "n3", "n2", "n1"]
+
+
+def test_heads_and_tags_are_marked(etl):
+    entries = list(log(etl, "etl", now=NOW))
+    with etl.transaction(stamp()) as tx:
+        tx.move("tags/etl/v1", old=None, new=entries[2].oid)
+        tx.move("tags/etl/prod", old=None, new=entries[2].oid)
+        tx.move("tags/etl/old", old=None, new=entries[4].oid)
+    entries = list(log(etl, "etl", now=NOW))
+    assert [entry.head for entry in entries] == [True, False, False, False, False]
+    assert [entry.tags for entry in entries] == [(), (), ("prod", "v1"), (), ("old",)]
+
+
+def test_with_the_change_of_each_deploy(etl):
+    *later, first = log(etl, "etl", now=NOW, with_diff=True)
+    assert [task.kind for entry in later for task in entry.diff.tasks] == ["changed"] * 4
+    assert [task.kind for task in first.diff.tasks] == ["added"]
+    assert next(log(etl, "etl", now=NOW)).diff is None
+
+
+def test_what_cannot_be_logged(etl, project):
+    with pytest.raises(NotFound):
+        messages(etl, "none")
+    with pytest.raises(UsageError, match="not a regular expression"):
+        messages(etl, "etl", grep="[")
+
+
+def test_nothing_is_deployed(project):
+    with pytest.raises(NotFound, match="nothing is deployed here yet"):
+        messages(project)
+
+
+def test_a_history_of_a_thousand_deploys_is_no_recursion(project, keep):
+    first = keep(text(1))
+    template, previous = project.get(Deploy, first.deploy), first.deploy
+    with project.transaction() as tx:
+        for _ in range(2000):
+            previous = tx.add(replace(template, parents=(previous,)))
+        tx.move("workflows/etl", old=first.deploy, new=previous)
+    assert len(messages(project, "etl")) == 2001
+    assert len(messages(project, "etl~1999")) == 2
+
+
+# -- runs
+
+
+def test_how_the_runs_of_a_deploy_went(etl):
+    head = etl.ref("workflows/etl")
+    assert tally(etl, head).counts == {}
+    with etl.transaction() as tx:
+        value = tx.add_value({"counts": {"success": 2, "failed": 1}, "last": 7})
+        tx.move(f"tally/{head}", old=None, new=value)
+    assert tally(etl, head).counts == {"failed": 1, "success": 2}
+    assert tally(etl, head).last == 7
+    assert next(log(etl, "etl", now=NOW)).runs.last == 7
+
+
+def test_a_tally_that_makes_no_sense_is_empty(etl):
+    head = etl.ref("workflows/etl")
+    was = None
+    for value in ([], {}, {"counts": 3}, {"counts": None, "last": 1}):
+        with etl.transaction() as tx:
+            new = tx.add_value(value)
+            tx.move(f"tally/{head}", old=was, new=new)
+        assert tally(etl, head).counts == {}
+        was = new
+
+
+def test_far_back_the_tallies_are_the_same(project, keep):
+    first = keep(text(1))
+    template, previous, oids = project.get(Deploy, first.deploy), first.deploy, [first.deploy]
+    with project.transaction() as tx:
+        for _ in range(LOOK_UPS_MAX + 8):
+            previous = tx.add(replace(template, parents=(previous,)))
+            oids.append(previous)
+        tx.move("workflows/etl", old=first.deploy, new=previous)
+        for number, oid in enumerate(oids[::3]):
+            value = tx.add_value({"counts": {"success": number + 1}, "last": number})
+            tx.move(f"tally/{oid}", old=None, new=value)
+    found = list(log(project, "etl", now=NOW))
+    assert [entry.runs for entry in found] == [tally(project, oid) for oid in reversed(oids)]
+    assert [entry.head for entry in found] == [True] + [False] * (len(oids) - 1)
+    assert sum(bool(entry.runs.counts) for entry in found[LOOK_UPS_MAX:]) == 3

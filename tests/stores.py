@@ -1,0 +1,108 @@
+"""Stores of both kinds, and ways to look at them as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ork.backends.lmdb import Lmdb
+from ork.backends.memory import Memory
+from ork.heads.deploy import Deployed, deploy
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Operation, Run, Snapshot, TaskRun, Tree
+from ork.store import place
+from ork.store.store import Stamp, Store
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ADA = "Ada Lovelace <ada@example.org>"
+
+
+def stamp(hours: float = 0) -> Stamp:
+    """Return a stamp so many hours after noon."""
+    return Stamp(time=NOON + timedelta(hours=hours), author=ADA, argv=("ork", "test"))
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, once of each kind."""
+    if request.param == "memory":
+        opened = Store(Memory())
+    else:
+        Lmdb.create(tmp_path / "db")
+        opened = Store(Lmdb.open(tmp_path / "db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Store]:
+    """A store of a project in an empty folder, `store.project`."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    place.create(folder / ".ork")
+    opened = Store(place.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keep(project: Store) -> Callable[..., Deployed]:
+    """Write a workflow file and deploy it: keep(text, message=..., hours=...)."""
+
+    def write_and_deploy(
+        text: str, *, path: str = "etl.yaml", message: str | None = None, hours: float = 0
+    ) -> Deployed:
+        (project.project / path).write_text(text, newline="")
+        return deploy(project, project.project / path, stamp=stamp(hours), message=message)
+
+    return write_and_deploy
+
+
+def contents(store: Store) -> tuple[dict[Oid, bytes | None], dict[str, Oid]]:
+    """Return all objects and all refs."""
+    backend = store.backend
+    return {oid: backend.get(oid) for oid in backend.oids()}, dict(backend.refs())
+
+
+def reachable(store: Store, *roots: Oid) -> set[Oid]:
+    """Return every object that these need, all checked and of the kind that they should be."""
+    fresh = Store(store.backend)  # holds nothing, has nothing cached
+    seen: set[Oid] = set()
+    todo: list[tuple[type | None, str | None]] = [(None, oid) for oid in roots]
+    while todo:
+        kind, name = todo.pop()
+        if name is None or name in seen:
+            continue
+        seen.add(Oid(name))
+        value = fresh.read(Oid(name))
+        assert kind is None or isinstance(value, kind)
+        todo += _named(value)
+    return seen
+
+
+def _named(value: object) -> list[tuple[type | None, str | None]]:
+    if isinstance(value, Deploy):
+        source = value.source
+        parents = [(Deploy, oid) for oid in (*value.parents, value.restores)]
+        text = source.get("blob") or source.get("chunks")
+        return [(Snapshot, value.snapshot), (None, str(text)), *parents]
+    if isinstance(value, Snapshot):
+        return [(Tree, value.tasks), (Tree, value.files)]
+    if isinstance(value, Tree):
+        entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
+        return [(None, str(oid)) for oid in entries] + [(Tree, oid) for _, oid in value.children]
+    if isinstance(value, Run):
+        return [
+            (Snapshot, value.snapshot),
+            (Deploy, value.deploy),
+            (Tree, value.tasks),
+            (None, value.environment),
+        ]
+    if isinstance(value, TaskRun):
+        return [(None, value.task), (None, value.inputs), (None, value.output)]
+    if isinstance(value, Operation):
+        return [(Operation, value.parent), *((None, new) for _, _, new in value.moves)]
+    return []

@@ -1,0 +1,722 @@
+"""Python tasks in a warm worker: what they may import, give back, and do to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ork.executors.pool import Pool
+from ork.worker import values
+from tests.executors.suite import Place, alive, eventually, read_pid, run
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def pool():
+    pool = Pool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def survivor(pool, place):
+    """Return a function: the id of the worker that runs a next, ordinary task correctly."""
+
+    def ask() -> int:
+        job = place.python(
+            """
+            import os, sys
+            def main(a):
+                print("out"); print("err", file=sys.stderr)
+                return {"pid": os.getpid(), "cwd": os.getcwd(), "a": a, "x": os.environ.get("X")}
+            """,
+            inputs={"a": 1},
+        )
+        outcome = run(pool, job)
+        assert outcome.state == "success", outcome.error
+        assert Path(job.log).read_text() == "out\nerr\n"
+        output = outcome.output
+        assert Path(output.pop("cwd")).samefile(place.root)
+        pid = output.pop("pid")
+        assert output == {"a": 1, "x": None}
+        return pid
+
+    return ask
+
+
+# Hostile tasks. After each, the next task finds everything as it should be.
+
+KEEPS_THE_WORKER = {
+    "closes its descriptors": "import os\ndef main():\n    os.closerange(0, 3)\n",
+    "closes its streams": "import sys\ndef main():\n    sys.stdout.close(); sys.stderr.close()\n",
+    "detaches stdout": "import sys\ndef main():\n    sys.stdout.detach()\n",
+    "replaces stdout": """
+        import io, sys
+        def main():
+            sys.stdout = sys.stderr = sys.__stdout__ = io.StringIO()
+            print("lost")
+        """,
+    "puts nonsense for stdout": "import sys\ndef main():\n    sys.stdout = 1\n",
+    "changes the folder": "import os\ndef main():\n    os.chdir('/')\n",
+    "changes the environment": """
+        import os
+        def main():
+            os.environ["X"] = "1"
+            os.environ.pop("PATH")
+        """,
+    "prints half a line": "def main():\n    print('half', end='')\n",
+    "ignores its children": """
+        import signal
+        def main():
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        """,
+    "sets an alarm": "import signal\ndef main():\n    signal.setitimer(0, 0.05)\n",
+    "starts a daemon thread": """
+        import threading, time
+        def main():
+            threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
+        """,
+    "waits for its child": """
+        import subprocess
+        def main():
+            subprocess.run(["true"], check=True)
+        """,
+    "traces": "import sys\ndef main():\n    sys.settrace(lambda *a: 1 / 0)\n",
+    "lowers the limits": """
+        import os, sys
+        def main():
+            sys.setrecursionlimit(60)
+            os.umask(0)
+        """,
+    "empties sys.path": "import sys\ndef main():\n    sys.path.clear()\n",
+}
+
+
+@pytest.mark.parametrize("source", KEEPS_THE_WORKER.values(), ids=KEEPS_THE_WORKER.keys())
+def test_next_task_finds_everything_restored(pool, place, survivor, source):
+    before = survivor()
+    assert run(pool, place.python(source)).state == "success"
+    assert survivor() == before
+
+
+COSTS_THE_WORKER = {
+    "starts a thread": """
+        import threading, time
+        def main():
+            threading.Thread(target=time.sleep, args=(300,)).start()
+        """,
+    "forks a child that stays": """
+        import os, time
+        def main(file):
+            child = os.fork()
+            if child == 0:
+                time.sleep(300)
+            else:
+                with open(file, "w") as out:
+                    out.write(f"{child}\\n")
+        """,
+    "leaves a child": """
+        import subprocess
+        def main(file):
+            child = subprocess.Popen(["sleep", "300"])
+            with open(file, "w") as out:
+                out.write(f"{child.pid}\\n")
+        """,
+    "closes descriptors that are not its own": "import os\ndef main():\n    os.closerange(3, 5)\n",
+    "takes the place of a descriptor": """
+        import os
+        def main():
+            for number in (3, 4):
+                os.dup2(os.open("/dev/zero", os.O_RDONLY), number)
+        """,
+    "leaves a daemon in its own session": """
+        import subprocess, time, os
+        def main(file):
+            line = f"setsid sh -c 'echo $$ > {file}; exec sleep 300' </dev/null >/dev/null 2>&1 &"
+            subprocess.run(line, shell=True, check=True)
+            while not os.path.exists(file) or not os.path.getsize(file):
+                time.sleep(0.01)
+        """,
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("source", COSTS_THE_WORKER.values(), ids=COSTS_THE_WORKER.keys())
+def test_nothing_a_task_started_outlives_it(pool, place, survivor, source):
+    before = survivor()
+    file = place.folder / "pid"
+    inputs = {"file": str(file)} if "file" in source else {}
+    outcome = run(pool, place.python(source, inputs=inputs))
+    assert outcome.state == "success", outcome.error
+    if file.exists():
+        assert not alive(int(file.read_text()))
+    assert survivor() != before
+    assert not alive(before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_forked_child_that_returns_does_not_answer(pool, place, survivor):
+    source = "import os\ndef main():\n    child = os.fork()\n    return 'parent' if child else 0\n"
+    for _ in range(5):
+        assert run(pool, place.python(source)).output == "parent"
+    survivor()
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL); perhaps out of memory"),
+        ("os._exit(3)", "exited with code 3 before answering"),
+        ("os._exit(0)", "exited with code 0 before answering"),
+        ("os.abort()", "killed by signal 6 (SIGABRT)"),
+        ("os.closerange(3, 100)", "exited with code 1 before answering"),
+    ],
+)
+def test_a_worker_that_dies_fails_only_that_attempt(pool, place, survivor, statement, error):
+    before = survivor()
+    outcome = run(pool, place.python(f"import os\ndef main():\n    {statement}\n"))
+    assert (outcome.state, outcome.error) == ("failed", error)
+    assert survivor() != before
+
+
+def test_a_worker_that_dies_between_tasks_costs_no_task(pool, survivor):
+    before = survivor()
+    os.kill(before, 9)
+    assert eventually(lambda: not pool._workers)
+    assert survivor() != before
+
+
+def test_a_worker_is_reused(survivor):
+    assert survivor() == survivor()
+
+
+@pytest.mark.parametrize("holder", ["python", "process"])
+def test_everything_dies_with_ork(place, holder):
+    """Also while a task holds the interpreter, and what left the session of its task."""
+    near, far = place.folder / "near", place.folder / "far"
+    line = f"echo $$ > {near}; setsid sh -c 'echo $$ > {far}; exec sleep 300' & sleep 300"
+    if holder == "process":
+        job = place.shell(line)
+    else:
+        source = """
+            import re, subprocess
+            def main(line):
+                subprocess.Popen(line, shell=True)
+                re.match("(a+)+$", "a" * 60 + "b")  # for hours, in C
+            """
+        job = place.python(source, inputs={"line": line})
+    script = place.folder / "script.py"
+    script.write_text(
+        "import pickle, sys, time\n"
+        "from ork.executors.local import Local\n"
+        "Local(1).submit(pickle.load(sys.stdin.buffer))\n"
+        "time.sleep(300)\n"
+    )
+    repository = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, env={"PYTHONPATH": repository}
+    ) as ork:
+        assert ork.stdin is not None
+        ork.stdin.write(pickle.dumps(job))
+        ork.stdin.close()
+        pids = [read_pid(near), read_pid(far)]
+        parent = int((Path("/proc") / str(pids[0]) / "stat").read_text().split()[3])
+        pids += [parent] if parent != ork.pid else []
+        assert all(map(alive, pids))
+        ork.kill()
+    assert eventually(lambda: not any(map(alive, pids)))
+
+
+# How a function fails.
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("raise ValueError('text\\nmore')", "ValueError: text"),
+        ("raise KeyError", "KeyError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise Silent()", "Silent: (it has no text: its __str__ failed)"),
+        ("raise UnicodeError('\\udc80')", "UnicodeError: \\udc80"),
+        ("main(1)", "TypeError: main() takes 0 positional arguments but 1 was given"),
+        ("return main()", "RecursionError: maximum recursion depth exceeded"),
+        ("import nowhere_xyz", "ModuleNotFoundError: No module named 'nowhere_xyz'"),
+    ],
+)
+def test_whatever_is_raised_is_a_failure_in_one_line_and_a_traceback(
+    pool, place, survivor, statement, line
+):
+    before = survivor()
+    job = place.python(
+        f"""
+        class Silent(Exception):
+            def __str__(self):
+                raise self
+        def main():
+            {statement}
+        """
+    )
+    outcome = run(pool, job)
+    assert outcome.state == "failed"
+    first, _, trace = outcome.error.partition("\n\n")
+    assert first == line
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert str(place.root / job.file) in trace
+    for path in ("ork/executors", "importlib"):
+        assert path not in trace
+    assert trace[:200] in Path(job.log).read_text()
+    assert survivor() == before
+
+
+def test_traceback_shows_captured_source_even_when_the_disk_says_otherwise(pool, place):
+    job = place.python("import a.b\ndef main():\n    a.b.fail()\n")
+    place.write("a/b.py", "def fail():\n    raise ValueError  # as captured\n")
+    place.write("a/b.py", "\n# edited\n# edited\n", capture=False)
+    (place.root / job.file).unlink()
+    outcome = run(pool, dataclasses.replace(job, files=tuple(place.files)))
+    assert "raise ValueError  # as captured" in outcome.error
+    assert "    a.b.fail()" in outcome.error
+    assert "edited" not in outcome.error
+
+
+def test_a_long_error_is_shortened(pool, place):
+    outcome = run(pool, place.python("def main():\n    raise ValueError('x' * 10**6)\n"))
+    assert len(outcome.error) < 21_000
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "error"),
+    [
+        ("def other(): pass\n", {}, "has no function 'main'; it defines other"),
+        ("main = 3\n", {}, "'main' in tasks/task_0.py is 'int', not a function"),
+        ("def main(a): pass\n", {}, "does not take (no inputs): main() missing 1 required"),
+        ("def main(a): pass\n", {"a": 1, "b": 2}, "unexpected keyword argument 'b'"),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_explained(pool, place, source, inputs, error):
+    outcome = run(pool, place.python(source, inputs=inputs))
+    assert error in outcome.error
+    assert "\n" not in outcome.error
+
+
+def test_a_syntax_error_is_a_failure(pool, place):
+    outcome = run(pool, place.python("def main(:\n"))
+    assert outcome.error.startswith("SyntaxError: invalid syntax (task_0.py, line 1)")
+
+
+@pytest.mark.parametrize(
+    ("python", "words"),
+    [
+        ("/nowhere/python", "the Python interpreter /nowhere/python does not start: No such file"),
+        ("/", "the Python interpreter / does not start: Permission denied"),
+        ("/bin/false", "exited with code 1 before answering"),
+    ],
+)
+def test_a_missing_interpreter_is_an_outcome(pool, place, survivor, python, words):
+    outcome = run(pool, place.python("def main(): pass\n", python=python))
+    assert outcome.state == "failed"
+    assert words in outcome.error
+    survivor()
+
+
+# Imports.
+
+
+def test_an_interpreter_that_ends_at_once_is_told_whenever_it_does(place):
+    bad = place.folder / "python"
+    bad.write_text("#!/bin/sh\nexit 3\n")
+    bad.chmod(0o755)
+    for _ in range(20):
+        job = place.python("def main():\n    pass\n", python=str(bad))
+        pool = Pool(2)
+        try:
+            assert run(pool, job).error == "exited with code 3 before answering"
+        finally:
+            pool.close()
+
+
+def output_of(pool, job, place):
+    outcome = run(pool, dataclasses.replace(job, files=tuple(place.files)))
+    assert outcome.state == "success", outcome.error
+    return outcome.output
+
+
+def error_of(pool, job, place):
+    outcome = run(pool, dataclasses.replace(job, files=tuple(place.files)))
+    assert outcome.state == "failed", outcome.output
+    return outcome.error
+
+
+def test_the_captured_bytes_run_and_say_that_they_lie_below_the_root(pool, place):
+    source = """
+        import __main__, sys, other
+        def main():
+            return [__file__, __spec__.origin, main.__code__.co_filename, other.VALUE,
+                    other.__file__, __name__, __spec__.loader.get_source(__name__)[:7]]
+        """
+    job = place.python(source)
+    place.write("other.py", "VALUE = 'captured'\n")
+    place.write("other.py", "VALUE = 'edited'\n", capture=False)
+    path = str(place.root / job.file)
+    other = str(place.root / "other.py")
+    expected = [path, path, path, "captured", other, "task_0", "\nimport"]
+    assert output_of(pool, job, place) == expected
+    assert not list(place.folder.rglob("*.pyc"))
+
+
+def test_data_is_found_beside_the_file(pool, place):
+    source = """
+        from pathlib import Path
+        def main():
+            return Path(__file__).with_name("data.txt").read_text()
+        """
+    place.write("tasks/data.txt", "on disk", capture=False)
+    assert output_of(pool, place.python(source), place) == "on disk"
+
+
+def test_a_module_is_imported_once_per_worker(pool, place):
+    place.write("heavy.py", "print('imported')\n")
+    jobs = [place.python("import heavy\ndef main(): pass\n") for _ in range(3)]
+    for job in jobs:
+        output_of(pool, job, place)
+    assert [Path(job.log).read_text() for job in jobs] == ["imported\n", "", ""]
+
+
+def test_folder_of_the_task_comes_before_the_root(pool, place):
+    place.write("common.py", "WHERE = 'root'\n")
+    place.write("tasks/common.py", "WHERE = 'tasks'\n")
+    source = "import common\ndef main():\n    return common.WHERE\n"
+    place.write("top.py", source)
+    assert output_of(pool, place.python(source), place) == "tasks"
+    assert output_of(pool, place.job(file="top.py"), place) == "root"
+
+
+def test_tasks_of_different_folders_do_not_share_modules(pool, place):
+    for folder in ("a", "b", "a"):
+        place.write(f"{folder}/common.py", f"WHERE = '{folder}'\nCALLS = []\n")
+        place.write(
+            f"{folder}/task.py",
+            "import common\ndef main():\n    common.CALLS.append(1)\n"
+            "    return [common.WHERE, len(common.CALLS)]\n",
+        )
+    jobs = {folder: place.job(file=f"{folder}/task.py") for folder in "ab"}
+    outputs = []
+    for number, folder in enumerate("abab"):
+        job = dataclasses.replace(jobs[folder], log=f"{jobs[folder].log}{number}")
+        outputs.append(output_of(pool, job, place))
+    assert outputs == [["a", 1], ["b", 1], ["a", 2], ["b", 2]]
+
+
+def test_packages_relative_imports_and_namespaces(pool, place):
+    place.write("pkg/__init__.py", "from .one import ONE\n")
+    place.write("pkg/one.py", "ONE = 1\n")
+    place.write("pkg/sub/two.py", "from ..one import ONE\nTWO = ONE + 1\n")
+    place.write("space/three.py", "from pkg.sub.two import TWO\nTHREE = TWO + 1\n")
+    source = """
+        import pkg, space
+        from pkg import one
+        from pkg.sub import two
+        import space.three
+        def main():
+            return [pkg.ONE, one.ONE, two.TWO, space.three.THREE]
+        """
+    assert output_of(pool, place.python(source), place) == [1, 1, 2, 3]
+
+
+def test_a_task_file_inside_a_package_may_import_relatively(pool, place):
+    place.write("tasks/__init__.py", "")
+    place.write("tasks/near.py", "VALUE = 1\n")
+    source = "from .near import VALUE\ndef main():\n    return [__name__, VALUE]\n"
+    assert output_of(pool, place.python(source), place) == ["tasks.task_0", 1]
+
+
+@pytest.mark.parametrize("path", ["tasks/my-etl.py", "tasks/etl.v2.py", "tasks/run", "sys.py"])
+def test_a_file_that_cannot_be_imported_by_name_runs(pool, place, path):
+    place.write(path, "import near\ndef main():\n    return [__name__, near.VALUE, __file__]\n")
+    place.write("near.py", "VALUE = 1\n")
+    name, value, file = output_of(pool, place.job(file=path), place)
+    assert (value, file) == (1, str(place.root / path))
+    assert name != "__main__"
+
+
+def test_a_file_named_like_a_module_of_the_worker_runs(pool, place):
+    for name in ("json", "traceback", "linecache", "worker", "captured", "signal"):
+        place.write(f"tasks/{name}.py", f"def main():\n    return '{name}'\n")
+    for name in ("json", "traceback", "linecache", "worker", "captured", "signal"):
+        assert output_of(pool, place.job(file=f"tasks/{name}.py"), place) == name
+    place.write("top.py", "import json\ndef main():\n    return json.dumps([1])\n")
+    assert output_of(pool, place.job(file="top.py"), place) == "[1]"
+    place.write("bad.py", "def main():\n    raise ValueError('x')\n")
+    assert "Traceback" in error_of(pool, place.job(file="bad.py"), place)
+
+
+def test_a_module_task_is_found_in_the_root_or_installed(pool, place):
+    place.write("lib/etl.py", "def main():\n    return __name__\n")
+    assert output_of(pool, place.job(module="lib.etl"), place) == "lib.etl"
+    assert output_of(pool, place.job(module="platform", function="system"), place) == "Linux"
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("other.py", "import other"),
+        ("tasks/other.py", "import other"),
+        ("other/__init__.py", "from other import x"),
+        ("pkg/other.py", "import pkg.other"),
+        ("pkg/other.py", "from pkg import other"),
+        ("lib/other.py", "import sys; sys.path.insert(0, 'lib'); import other"),
+        ("lib/other.py", "import sys; sys.path.append(ROOT + '/lib'); import other"),
+        ("other.py", "import sys; sys.path.insert(0, ''); import other"),
+    ],
+)
+def test_what_was_not_captured_is_not_importable(pool, place, path, statement):
+    place.write("pkg/__init__.py", "")
+    place.write(path, "x = 1\n", capture=False)
+    source = f"import os; ROOT = os.getcwd()\ndef main():\n    {statement}\n"
+    error = error_of(pool, place.python(source), place)
+    if "from pkg" in statement:
+        assert "cannot import name 'other' from 'pkg'" in error
+    else:
+        assert f"{path} was not captured; add it to `include:`" in error.splitlines()[0]
+
+
+def test_what_was_captured_is_found_where_a_task_adds_to_sys_path(pool, place):
+    place.write("lib/other.py", "x = 1\n")
+    place.write("lib/other.py", "x = 2\n", capture=False)
+    source = "import sys\ndef main():\n    sys.path.insert(0, 'lib')\n    import other\n"
+    alone = "def main():\n    import other\n"
+    assert "No module named 'other'" in error_of(pool, place.python(alone), place)
+    assert output_of(pool, place.python(source + "    return other.x\n"), place) == 1
+
+
+def test_neither_root_nor_folder_nor_cwd_is_on_sys_path(pool, place):
+    path = output_of(pool, place.python("import sys\ndef main():\n    return sys.path\n"), place)
+    assert not {"", ".", str(place.root), str(place.root / "tasks")} & set(path)
+    assert not [entry for entry in path if entry.endswith("executors")]
+
+
+def test_other_captured_code_means_other_modules(pool, place, tmp_path):
+    place.write("dep.py", "VALUE = 1\n")
+    job = place.python("import dep\ndef main():\n    return dep.VALUE\n")
+    assert output_of(pool, job, place) == 1
+    code = tmp_path / "code2"
+    shutil.copytree(place.code, code)
+    (code / "dep.py").write_text("VALUE = 2\n")
+    assert output_of(pool, dataclasses.replace(job, code=str(code), log=job.log + "2"), place) == 2
+
+
+def test_environment_is_exactly_that_of_the_job(pool, place, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_ORK", "1")
+    source = "import os\ndef main():\n    return dict(os.environ)\n"
+    for environment in ({"A": "1"}, {"B": "2", "PYTHONPATH": "/x"}, {"B": "3"}):
+        job = place.python(source, environment=environment)
+        output = output_of(pool, job, place)
+        del output["ORK_COOKIE"]
+        output.pop("LC_CTYPE", None)  # Python's own, for the locale C
+        assert output == environment
+
+
+def test_a_job_that_cannot_be_prepared_spoils_no_other(pool, place, survivor):
+    source = "import os\ndef main():\n    return os.environ['MINE']\n"
+    first = place.python("def main():\n    return 'another'\n")
+    assert output_of(pool, first, place) == "another"
+    job = place.python(source, environment={"MINE": "1"})
+    Path(job.log).write_text("kept")
+    assert "File exists" in error_of(pool, job, place)
+    assert Path(job.log).read_text() == "kept"
+    assert output_of(pool, dataclasses.replace(job, log=job.log + "2"), place) == "1"
+
+
+# Values.
+
+
+def test_dates_arrive_as_dates_and_leave_as_text(pool, place):
+    source = """
+        def main(**inputs):
+            return {"types": [type(inputs["d"]).__name__, type(inputs["rows"][0]["t"]).__name__],
+                    "back": [inputs["d"], inputs["rows"][0]["t"], inputs["text"]]}
+        """
+    job = place.python(
+        source,
+        inputs={"d": "2026-01-02", "rows": [{"t": "2026-01-02T03:04:05Z"}], "text": "2026-01-02"},
+        input_type={"d": "date", "rows": [{"t": "datetime_utc"}], "text": "str"},
+    )
+    assert output_of(pool, job, place) == {
+        "types": ["date", "datetime"],
+        "back": ["2026-01-02", "2026-01-02T03:04:05+00:00", "2026-01-02"],
+    }
+
+
+def test_structured_values_become_json(pool, place):
+    source = """
+        import collections, dataclasses, datetime, enum
+        @dataclasses.dataclass
+        class Row:
+            a: int
+            b: tuple = (1.5, None)
+        class Model:
+            def __init__(self, **allowed): self.allowed = allowed
+            def model_dump(self, **options):
+                if set(options) - set(self.allowed): raise TypeError
+                return {"options": options}
+        class Colour(str, enum.Enum):
+            RED = "red"
+        def main():
+            return [Row(1), Model(mode=1), Model(), collections.OrderedDict(x=datetime.date.min),
+                    Colour.RED, True, "é\\n\\u2028"]
+        """
+    assert output_of(pool, place.python(source), place) == [
+        {"a": 1, "b": [1.5, None]},
+        {"options": {"mode": "json"}},
+        {"options": {}},
+        {"x": "0001-01-01"},
+        "red",
+        True,
+        "é\n\u2028",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("{'rows': [1, {2}]}", "output.rows[1]: a set is not a JSON value"),
+        ("[float('nan')]", "output[0]: nan is not a JSON number"),
+        ("1e999", "output: inf is not a JSON number"),
+        ("{'a': 2**53}", "output.a: an integer beyond 2^53-1 loses digits in JSON"),
+        ("{1: 2}", "output: the key 1 is an int, not a string"),
+        ("['\\ud800']", "output[0]: the text has a lone surrogate"),
+        ("b'x'", "output: a bytes is not a JSON value"),
+        ("__import__('pathlib').Path('x')", "PosixPath is not a JSON value"),
+        ("(x for x in 'a')", "output: a generator is not a JSON value"),
+        ("[l := [], l.append(l)]", "nested deeper than 64 levels"),
+        ("'x' * (64 * 2**20)", "the output is larger than 64 MiB"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(pool, place, value, error):
+    outcome = run(pool, place.python(f"def main():\n    return {value}\n"))
+    assert outcome.state == "failed"
+    assert error in outcome.error
+    assert "Traceback" not in outcome.error
+
+
+@pytest.mark.slow
+def test_the_largest_output_passes(pool, place):
+    outcome = run(pool, place.python("def main():\n    return 'x' * (64 * 2**20 - 2)\n"))
+    assert len(outcome.output) == 64 * 2**20 - 2
+
+
+def test_a_task_that_floods_the_channel_costs_only_its_attempt(pool, place, survivor):
+    source = """
+        import os
+        def main():
+            for descriptor in range(3, 20):
+                try:
+                    os.write(descriptor, b"nonsense\\n")
+                except OSError:
+                    pass
+        """
+    outcome = run(pool, place.python(source))
+    assert outcome.state == "failed"
+    survivor()
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3).filter(str.isascii), inner),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_json_values_stay_what_they_are(value):
+    assert values.to_json(value) == value
+    assert values.from_json(value, None) == value
+
+
+@given(st.datetimes(timezones=st.just(datetime.UTC)))
+def test_moments_are_read_back(moment):
+    text = moment.isoformat().replace("+00:00", "Z")
+    assert values.from_json([text], ["datetime_utc"]) == [moment]
+
+
+# Older and newer interpreters, where there are any.
+
+
+def interpreters() -> list[str]:
+    """Return one working interpreter of each other version: on the path, or installed beside ours.
+
+    What is named like one may be a wrapper that fails.
+    """
+    found = []
+    for minor in (9, 10, 12, 13, 14):
+        name = f"python3.{minor}"
+        beside = Path(sys.base_prefix).parent.glob(f"*3.{minor}*/bin/{name}")
+        for path in [shutil.which(name), *sorted(map(str, beside))]:
+            show = "import sys; print(sys.executable)"
+            done = path and subprocess.run([path, "-c", show], capture_output=True)
+            if done and done.returncode == 0:
+                found.append(done.stdout.decode().strip())
+                break
+    return found
+
+
+@pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).name)
+def test_worker_runs_under_other_interpreters(pool, place, python):
+    place.write("pkg/__init__.py", "")
+    place.write("pkg/part.py", "import datetime\n")
+    place.write("space/part.py", "VALUE = 1\n")
+    place.write("missing.py", "", capture=False)
+    source = """
+        import sys
+        import space.part
+        from pkg.part import datetime
+        def main(when, fail=False):
+            if fail:
+                import missing
+            return [sys.executable, type(when).__name__, when, space.part.VALUE]
+        """
+    fields = {"input_type": {"when": "datetime_utc"}, "python": python}
+    job = place.python(source, inputs={"when": "2026-01-02T03:04:05.1Z"}, **fields)
+    assert output_of(pool, job, place) == [
+        python,
+        "datetime",
+        "2026-01-02T03:04:05.100000+00:00",
+        1,
+    ]
+    job = place.python(source, inputs={"when": "2026-01-02T03:04:05Z", "fail": True}, **fields)
+    error = error_of(pool, job, place)
+    assert "missing.py was not captured" in error.splitlines()[0]
+    assert "import missing" in error
+    assert "importlib" not in error
+
+
+def test_each_interpreter_has_its_own_workers(place):
+    pool = Pool(1)
+    try:
+        for python in (sys.executable, f"{Path(sys.executable).parent}/./python", sys.executable):
+            job = place.python("import os\ndef main():\n    return os.getpid()\n", python=python)
+            outcome = run(pool, job)
+            assert outcome.state == "success"
+            assert [worker.tree.pid for worker in pool._workers] == [outcome.output]
+    finally:
+        pool.close()

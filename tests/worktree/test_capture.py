@@ -1,0 +1,456 @@
+"""Which files a workflow captures, and what is refused, on real files."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ork.definition.workflow import parse
+from ork.errors import InvalidInput, Problem
+from ork.worktree import capture as capture_module
+from ork.worktree import folder as root_module
+from ork.worktree import globs
+from ork.worktree.capture import CodeFile, capture
+
+
+def write(folder: Path, path: str, text: str | bytes = "") -> Path:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(text.encode() if isinstance(text, str) else text)
+    return target
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+def take(root: Path, *tasks: str, head: str = "") -> dict[str, CodeFile]:
+    lines = "".join(f"  t{number}: {{{task}}}\n" for number, task in enumerate(tasks))
+    definition = parse(f"name: n\n{head}tasks:\n{lines}".encode(), file="w/etl.yaml")
+    return capture(definition, root, file="w/etl.yaml")
+
+
+def paths(root: Path, *tasks: str, head: str = "") -> list[str]:
+    return list(take(root, *tasks, head=head))
+
+
+def included(root: Path, *patterns: str) -> list[str]:
+    return paths(root, "executor: shell, command: x", head=f"include: {list(patterns)}\n")
+
+
+def problem(root: Path, *tasks: str, head: str = "") -> Problem:
+    with pytest.raises(InvalidInput) as caught:
+        take(root, *tasks, head=head)
+    (found,) = caught.value.problems
+    return found
+
+
+PYTHON = "executor: python, file: tasks/etl.py"
+
+
+# -- python tasks
+
+
+def test_a_python_task_takes_its_file_with_bytes_and_mode(root: Path) -> None:
+    file = write(root, "tasks/etl.py", b"# coding: latin-1\nx = '\xe9'\n")
+    assert take(root, PYTHON) == {
+        "tasks/etl.py": CodeFile(data=file.read_bytes(), executable=False)
+    }
+    file.chmod(0o755)
+    assert take(root, PYTHON)["tasks/etl.py"].executable
+
+
+def test_imports_are_followed_from_the_folder_of_the_task_then_from_the_root(root: Path) -> None:
+    write(root, "tasks/etl.py", "import near, far, both, json, numpy")
+    for path in ("tasks/near.py", "far.py", "both.py", "tasks/both.py", "unused.py"):
+        write(root, path)
+    write(root, "far.py", "import deeper")
+    write(root, "deeper.py", "import far")  # a cycle of imports is none of ours
+    assert paths(root, PYTHON) == [
+        "deeper.py",
+        "far.py",
+        "tasks/both.py",
+        "tasks/etl.py",
+        "tasks/near.py",
+    ]
+
+
+def test_the_folder_that_is_searched_first_is_that_of_the_task_not_of_the_module(
+    root: Path,
+) -> None:
+    write(root, "tasks/etl.py", "import lib.a")
+    write(root, "lib/a.py", "import common")
+    for path in ("common.py", "lib/common.py"):
+        write(root, path)
+    assert paths(root, PYTHON) == ["common.py", "lib/a.py", "tasks/etl.py"]
+
+
+def test_packages_are_taken_on_the_way(root: Path) -> None:
+    write(root, "tasks/etl.py", "from pkg.inner.mod import f\nfrom pkg import other, name")
+    write(root, "pkg/__init__.py", "from . import first")
+    write(root, "pkg/inner/__init__.py", "from ..second import x\nfrom .third import *")
+    for name in ("first", "second", "other", "inner/mod", "inner/third", "unused"):
+        write(root, f"pkg/{name}.py")
+    assert paths(root, PYTHON) == [
+        "pkg/__init__.py",
+        "pkg/first.py",
+        "pkg/inner/__init__.py",
+        "pkg/inner/mod.py",
+        "pkg/inner/third.py",
+        "pkg/other.py",
+        "pkg/second.py",
+        "tasks/etl.py",
+    ]
+
+
+def test_folders_without_init_are_packages(root: Path) -> None:
+    write(root, "tasks/etl.py", "import ns.deep.mod\nfrom ns import side")
+    write(root, "ns/deep/mod.py")
+    write(root, "ns/side.py")
+    assert paths(root, PYTHON) == ["ns/deep/mod.py", "ns/side.py", "tasks/etl.py"]
+
+
+def test_a_namespace_spans_the_folder_of_the_task_and_the_root(root: Path) -> None:
+    write(root, "tasks/etl.py", "import ns.a, ns.b")
+    write(root, "tasks/ns/a.py")
+    write(root, "ns/b.py")
+    assert paths(root, PYTHON) == ["ns/b.py", "tasks/etl.py", "tasks/ns/a.py"]
+
+
+def test_a_module_in_the_root_comes_before_a_namespace_of_its_name(root: Path) -> None:
+    write(root, "tasks/etl.py", "import x")
+    (root / "tasks/x").mkdir()
+    write(root, "x.py")
+    assert paths(root, PYTHON) == ["tasks/etl.py", "x.py"]
+
+
+def test_a_package_comes_before_a_module_of_its_name(root: Path) -> None:
+    write(root, "tasks/etl.py", "import x")
+    write(root, "x/__init__.py")
+    write(root, "x.py")
+    assert paths(root, PYTHON) == ["tasks/etl.py", "x/__init__.py"]
+
+
+def test_relative_imports_of_the_file_itself_bring_its_package(root: Path) -> None:
+    write(root, "a/__init__.py", "import top")
+    write(root, "a/b/__init__.py")
+    write(root, "a/b/etl.py", "from . import x\nfrom ..y import z\nfrom ....beyond import w")
+    for path in ("a/b/x.py", "a/y.py", "top.py"):
+        write(root, path)
+    assert paths(root, "executor: python, file: a/b/etl.py") == [
+        "a/__init__.py",
+        "a/b/__init__.py",
+        "a/b/etl.py",
+        "a/b/x.py",
+        "a/y.py",
+        "top.py",
+    ]
+
+
+def test_late_and_literal_dynamic_imports_are_followed(root: Path) -> None:
+    write(root, "tasks/etl.py", "def f():\n    import a\n    import_module('b')\n__import__('c')")
+    for name in "abcd":
+        write(root, f"{name}.py")
+    assert paths(root, PYTHON) == ["a.py", "b.py", "c.py", "tasks/etl.py"]
+
+
+def test_a_module_is_looked_for_in_the_root(root: Path) -> None:
+    write(root, "pkg/__init__.py")
+    write(root, "pkg/etl.py", "import near, top")
+    write(root, "pkg/near.py")
+    write(root, "top.py")
+    assert paths(root, "executor: python, module: pkg.etl") == [
+        "pkg/__init__.py",
+        "pkg/etl.py",
+        "top.py",
+    ]
+    assert paths(root, "executor: python, module: pkg") == ["pkg/__init__.py"]
+    found = problem(root, "executor: python, module: pkg.elt")
+    assert (found.message, found.line, found.column) == ("no module named pkg.elt", 3, 34)
+    (root / "folder").mkdir()
+    assert "no module named" in problem(root, "executor: python, module: folder").message
+
+
+def test_nothing_is_executed(root: Path) -> None:
+    write(root, "tasks/etl.py", "raise SystemExit('ran')")
+    assert paths(root, PYTHON) == ["tasks/etl.py"]
+
+
+def test_a_syntax_error_in_a_tasks_own_file_has_its_place(root: Path) -> None:
+    write(root, "tasks/etl.py", "x = 1\ndef f(:\n")
+    found = problem(root, PYTHON)
+    assert (found.file, found.line, found.column) == ("w/tasks/etl.py", 2, 7)
+    assert found.message.startswith("not valid Python: ")
+    assert found.source == "def f(:"
+
+
+def test_a_syntax_error_elsewhere_is_for_the_run_to_find(root: Path) -> None:
+    write(root, "tasks/etl.py", "try:\n    import old\nexcept SyntaxError:\n    pass")
+    write(root, "old.py", "print 'x'")
+    assert paths(root, PYTHON) == ["old.py", "tasks/etl.py"]
+
+
+def test_tasks_of_one_file_share_it(root: Path) -> None:
+    write(root, "tasks/etl.py", "import a")
+    write(root, "a.py")
+    assert paths(root, PYTHON, PYTHON + ", function: g") == ["a.py", "tasks/etl.py"]
+
+
+# -- process and library tasks
+
+
+def test_a_process_task_takes_its_file(root: Path) -> None:
+    write(root, "bin/load", b"\x7fELF\0\xff").chmod(0o700)
+    found = take(root, "executor: process, file: bin/load")
+    assert found == {"bin/load": CodeFile(data=b"\x7fELF\0\xff", executable=True)}
+
+
+def test_words_of_a_command_that_are_files_are_taken(root: Path) -> None:
+    for path in ("load.sh", "conf/a.ini", "my file.txt", "out.txt", "conf/rel.py"):
+        write(root, path)
+    line = "cd conf && ../load.sh a.ini 'rel.py' missing > ../out.txt; cat ''my\\ file.txt"
+    assert paths(root, f'executor: shell, command: "{line}"'.replace("\\", "\\\\")) == [
+        "conf/a.ini",
+        "conf/rel.py",
+        "load.sh",
+        "my file.txt",
+    ]
+    assert paths(root, "executor: shell, command: [./load.sh, conf/../out.txt, conf, -v]") == [
+        "load.sh",
+        "out.txt",
+    ]
+
+
+def test_words_that_lead_out_are_simply_no_files(root: Path) -> None:
+    write(root.parent, "outside.sh")
+    (root / "link.sh").symlink_to("../outside.sh")
+    command = "[./link.sh, ../outside.sh, /bin/sh, '~', '$HOME', '', '.', '*']"
+    assert paths(root, f"executor: shell, command: {command}") == []
+
+
+def test_a_library_task_takes_its_file(root: Path) -> None:
+    write(root, "lib/x.so", b"\x7fELF")
+    assert paths(root, "executor: library, file: lib/x.so") == ["lib/x.so"]
+
+
+# -- what cannot be read
+
+
+def test_a_missing_file_is_named_with_its_place_and_a_near_one(root: Path) -> None:
+    write(root, "tasks/elt.py")
+    found = problem(root, PYTHON)
+    assert (found.file, found.line, found.column) == ("w/etl.yaml", 3, 32)
+    assert found.message == "no such file: tasks/etl.py"
+    assert found.hint == "did you mean tasks/elt.py?"
+    assert found.source == f"  t0: {{{PYTHON}}}"
+
+
+def test_all_complaints_come_at_once(root: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        take(root, PYTHON, "executor: process, file: x", head="include: [y]\n")
+    assert [p.line for p in caught.value.problems] == [2, 4, 5]
+
+
+def test_a_link_out_of_the_root_is_refused(root: Path) -> None:
+    write(root.parent, "secret.py", "import os")
+    (root / "tasks").mkdir()
+    (root / "tasks/etl.py").symlink_to("../../secret.py")
+    found = problem(root, PYTHON)
+    assert "leads out of the workflow's folder" in found.message
+    assert found.hint is not None
+
+
+def test_a_folder_that_leads_out_is_refused(root: Path) -> None:
+    write(root.parent, "elsewhere/etl.py")
+    (root / "tasks").symlink_to("../elsewhere")
+    assert "leads out" in problem(root, PYTHON).message
+
+
+def test_an_import_through_a_link_that_leads_out_is_refused(root: Path) -> None:
+    write(root.parent, "shared.py")
+    write(root, "tasks/etl.py", "import shared")
+    (root / "shared.py").symlink_to("../shared.py")
+    assert "leads out" in problem(root, PYTHON).message
+
+
+def test_a_link_inside_of_the_root_is_the_file_it_leads_to(root: Path) -> None:
+    write(root, "real/etl.py", "x = 1")
+    (root / "tasks").symlink_to("real")
+    (root / "etl.py").symlink_to(root / "real" / "etl.py")
+    assert take(root, PYTHON)["tasks/etl.py"].data == b"x = 1"
+    assert take(root, "executor: python, file: etl.py")["etl.py"].data == b"x = 1"
+
+
+def test_a_root_that_is_reached_by_a_link_is_a_root(root: Path) -> None:
+    write(root, "tasks/etl.py")
+    (root.parent / "alias").symlink_to(root)
+    assert paths(root.parent / "alias", PYTHON) == ["tasks/etl.py"]
+
+
+def test_links_in_a_circle_or_to_nothing_are_refused(root: Path) -> None:
+    (root / "tasks").mkdir()
+    (root / "tasks/etl.py").symlink_to("etl.py")
+    assert "cannot read tasks/etl.py" in problem(root, PYTHON).message
+    (root / "tasks/etl.py").unlink()
+    (root / "tasks/etl.py").symlink_to("gone.py")
+    assert "cannot read tasks/etl.py" in problem(root, PYTHON).message
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(root: Path) -> None:
+    (root / "tasks").mkdir()
+    os.mkfifo(root / "tasks/etl.py")
+    assert "not a regular file" in problem(root, PYTHON).message
+    (root / "tasks/etl.py").unlink()
+    (root / "tasks/etl.py").mkdir()
+    assert "is a folder" in problem(root, PYTHON).message
+    (root / "tasks/etl.py").rmdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(root / "tasks/etl.py"))
+        found = problem(root, PYTHON)
+    assert "tasks/etl.py" in found.message
+
+
+def test_a_file_that_may_not_be_read_is_named(root: Path) -> None:
+    write(root, "tasks/etl.py").chmod(0)
+    if os.access(root / "tasks/etl.py", os.R_OK):
+        pytest.skip("this user may read everything")
+    assert "cannot read tasks/etl.py: Permission denied" in problem(root, PYTHON).message
+
+
+def test_a_name_too_long_is_no_crash(root: Path) -> None:
+    assert "no such file" in problem(root, f"executor: python, file: {'x' * 300}.py").message
+
+
+def test_a_file_has_a_largest_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root_module, "FILE_BYTES_MAX", 10)
+    write(root, "tasks/etl.py", "#" * 10)
+    assert paths(root, PYTHON) == ["tasks/etl.py"]
+    write(root, "tasks/etl.py", "#" * 11)
+    found = problem(root, PYTHON)
+    assert "too large for code" in found.message
+    assert found.hint is not None and "inputs" in found.hint
+
+
+def test_a_sparse_file_is_refused_without_reading_it(root: Path) -> None:
+    with write(root, "tasks/etl.py").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "larger than 16 MiB" in problem(root, PYTHON).message
+
+
+def test_the_number_of_files_has_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_module, "FILES_MAX", 2)
+    for name in "ab":
+        write(root, name)
+    assert included(root, "*") == ["a", "b"]
+    write(root, "c")
+    with pytest.raises(InvalidInput, match="1 problem"):
+        included(root, "*")
+
+
+def test_the_bytes_of_all_files_have_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_module, "CAPTURE_BYTES_MAX", 4)
+    for name in "ab":
+        write(root, name, "xx")
+    assert included(root, "*") == ["a", "b"]
+    write(root, "b", "xxx")
+    with pytest.raises(InvalidInput, match="1 problem"):
+        included(root, "*")
+
+
+# -- include
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a.sql", ["a.sql"]),
+        ("*.sql", ["a.sql"]),
+        ("sql/*.sql", ["sql/b.sql", "sql/c.sql"]),
+        ("**/*.sql", ["a.sql", "sql/b.sql", "sql/c.sql", "sql/deep/d.sql"]),
+        ("sql/**", ["sql/b.sql", "sql/c.sql", "sql/deep/d.sql", "sql/deep/e.txt"]),
+        ("**/deep/**/*.txt", ["sql/deep/e.txt"]),
+        ("**/**/**/d.sql", ["sql/deep/d.sql"]),
+        ("sql/[bx].sql", ["sql/b.sql"]),
+        ("sql/?.sql", ["sql/b.sql", "sql/c.sql"]),
+        ("*/deep/e.txt", ["sql/deep/e.txt"]),
+        (".hidden/x", [".hidden/x"]),
+        (".h*/*", [".hidden/x"]),
+        ("sql/.*", ["sql/.dot"]),
+    ],
+)
+def test_patterns_take_files(root: Path, pattern: str, expected: list[str]) -> None:
+    for path in (
+        "a.sql",
+        "sql/b.sql",
+        "sql/c.sql",
+        "sql/deep/d.sql",
+        "sql/deep/e.txt",
+        "sql/.dot",
+        ".hidden/x",
+        ".git/config.sql",
+        ".ork/x.sql",
+        "sql/__pycache__/x.sql",
+    ):
+        write(root, path)
+    assert included(root, pattern) == expected
+
+
+def test_stores_and_caches_are_never_searched(root: Path) -> None:
+    for path in (".git/x", ".ork/x", "__pycache__/x", "a/__pycache__/x", "keep"):
+        write(root, path)
+    assert included(root, "**", "k*") == ["keep"]
+    for pattern in (".*/x", ".g*/x"):
+        with pytest.raises(InvalidInput):
+            included(root, pattern)
+
+
+def test_a_pattern_that_matches_nothing_is_named(root: Path) -> None:
+    write(root, "a")
+    found = problem(root, "executor: shell, command: x", head="include: [a, '*.sql']\n")
+    assert found.message == "include: no file matches *.sql"
+    assert (found.line, found.column) == (2, 14)
+
+
+def test_a_folder_is_not_a_file_but_the_hint_helps(root: Path) -> None:
+    write(root, "sql/a.sql")
+    found = problem(root, "executor: shell, command: x", head="include: [sql]\n")
+    assert found.message == "sql is a folder, not a file"
+    assert found.hint is not None and "sql/**" in found.hint
+
+
+def test_a_pattern_meets_links_and_pipes(root: Path) -> None:
+    write(root, "d/a")
+    (root / "d/loop").symlink_to(".")
+    (root / "d/link").symlink_to("a")
+    assert included(root, "d/**") == ["d/a", "d/link"]
+    os.mkfifo(root / "d/pipe")
+    head = "include: ['d/**']\n"
+    assert (
+        "pipe is not a regular file"
+        in problem(root, "executor: shell, command: x", head=head).message
+    )
+    (root / "d/pipe").unlink()
+    (root / "d/out").symlink_to("/etc/passwd")
+    assert "d/out" in problem(root, "executor: shell, command: x", head=head).message
+
+
+def test_a_search_has_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globs, "VISITS_MAX", 3)
+    for name in "abc":
+        write(root, name)
+    assert included(root, "*") == ["a", "b", "c"]
+    write(root, "d")
+    found = problem(root, "executor: shell, command: x", head="include: ['*']\n")
+    assert "looks at more than 3 names" in found.message
+
+
+def test_many_stars_cost_no_more_than_one(root: Path) -> None:
+    for index in range(12):
+        write(root, "/".join("d" * (index + 1)) + "/x")
+    assert len(included(root, "/".join(["**", "*"] * 10) + "/x")) == 3

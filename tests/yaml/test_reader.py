@@ -1,0 +1,385 @@
+"""Reading YAML strictly: what scalars mean, what is refused and where, and C beside Python."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ork.errors import InvalidInput, Problem
+from ork.objects.canonical import Json
+from ork.yaml import nodes, reader
+from ork.yaml.nodes import Node
+from ork.yaml.problems import Problems
+
+needs_c = pytest.mark.skipif(reader._c_parser() is None, reason="the C parser is not installed")
+
+
+def load(text: str) -> Json:
+    return nodes.plain(tree(text))
+
+
+def tree(text: str) -> Node:
+    problems = Problems("test.yaml", text)
+    reader.check_characters(text, problems)
+    root = nodes.read(text, problems)
+    problems.check()
+    return root
+
+
+def complaints(text: str) -> list[Problem]:
+    with pytest.raises(InvalidInput) as caught:
+        tree(text)
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("Null", None),
+        ("nULL", "nULL"),
+        ("true", True),
+        ("FALSE", False),
+        ("tRUE", "tRUE"),
+        ("yes", "yes"),
+        ("no", "no"),
+        ("on", "on"),
+        ("Off", "Off"),
+        ("0", 0),
+        ("-12", -12),
+        ("+3", 3),
+        ("012", 12),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("1_000", "1_000"),
+        ("0b1", "0b1"),
+        ("12:30", "12:30"),
+        ("0o8", "0o8"),
+        ("9007199254740991", 2**53 - 1),
+        ("-9007199254740991", -(2**53) + 1),
+        ("1.5", 1.5),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-1e3", -1000.0),
+        ("1E-2", 0.01),
+        ("1e", "1e"),
+        (".", "."),
+        ("-", [None]),
+        ("+", "+"),
+        ("1.2.3", "1.2.3"),
+        (".nan", ".nan"),
+        (".inf", ".inf"),
+        ("-.Inf", "-.Inf"),
+        ("nan", "nan"),
+        ("2026-11-22", "2026-11-22"),
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z"),
+        ("'1'", "1"),
+        ('"true"', "true"),
+        ("'it''s'", "it's"),
+        ('"\\u00e9\\n"', "é\n"),
+        ("|-\n  1\n  2", "1\n2"),
+        (">-\n  a\n  b", "a b"),
+        ("=", "="),
+        ("<<", "<<"),
+    ],
+)
+def test_scalars_are_of_the_core_schema(written: str, value: Json) -> None:
+    found = load(f"key:\n  {written}\n" if written == "-" else f"key: {written}\n")
+    assert found == {"key": value}
+    assert type(found["key"]) is type(value)
+
+
+@pytest.mark.parametrize("written", ["9007199254740992", "-" + "9" * 5000, "0x" + "f" * 14])
+def test_an_integer_that_json_cannot_hold_is_to_be_quoted(written: str) -> None:
+    (problem,) = complaints(f"a: 1\nb: {written}\n")
+    assert (problem.line, problem.column) == (2, 4)
+    assert "2^53-1" in problem.message
+    assert problem.hint is not None and "quote it" in problem.hint
+    assert load(f"b: '{written}'") == {"b": written}
+
+
+@pytest.mark.parametrize("written", ["1e400", "1" + "0" * 350 + ".0", "-1e309"])
+def test_a_float_beyond_all_floats_is_to_be_quoted(written: str) -> None:
+    (problem,) = complaints(f"b: {written}\n")
+    assert problem.hint is not None and "quote it" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("1: a", 1, 1, "the key 1 is not a text"),
+        ("a: 1\ntrue: a", 2, 1, "the key true is not a text"),
+        ("null: a", 1, 1, "an empty key"),
+        ("? [a]\n: b", 1, 3, "a list or mapping cannot be a key"),
+        ("? {a: b}\n: b", 1, 3, "a list or mapping cannot be a key"),
+        ("a: !!str 1", 1, 4, "the tag tag:yaml.org,2002:str is not allowed"),
+        ("a: !thing {b: c}", 1, 4, "the tag !thing is not allowed"),
+        ("a: ! b", 1, 4, "the tag ! is not allowed"),
+        ("a: !!python/object/apply:os.system [x]", 1, 4, "is not allowed"),
+        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3", 5, 3, "first at line 3, column 3"),
+        ("{a: 1, 'a': 2}", 1, 8, "the key 'a' is given twice; first at line 1, column 2"),
+        ("<<: {a: 1}\nb: 1\nb: 2", 3, 1, "the key 'b' is given twice"),
+        ("<<: {a: 1}\n<<: {b: 1}", 2, 1, "a second `<<`"),
+        ("<<: [1]", 1, 6, "`<<` merges mappings only"),
+        ("a: 1\n---\nb: 1", 2, 1, "a second document begins here"),
+        ("%YAML 1.1\n---\na: 1", 2, 1, "directives are not allowed"),
+        ("%TAG ! tag:x,2000:\n---\na: 1", 2, 1, "directives are not allowed"),
+        ("a: *b", 1, 4, "no anchor &b before this alias"),
+        ("a: &a [*a]", 1, 8, "the alias *a stands inside of what it names"),
+        ("a: &a 1\nb: &a [*a]", 2, 8, "the alias *a stands inside of what it names"),
+        ('a: "\\ud800"', 1, 4, "half of a surrogate pair"),
+        ('a: "\\ude00\\ud83d"', 1, 4, "half of a surrogate pair"),
+        ("a: 1\nb: x\0y", 2, 5, "the character U+0000 is not allowed"),
+        ("a: x\x1b[0m", 1, 5, "the character U+001B is not allowed"),
+        ("é: x\x7f", 1, 5, "the character U+007F is not allowed"),
+        ("a: \ufffe", 1, 4, "the character U+FFFE is not allowed"),
+        ("a:\n\t- b", 2, 1, "not valid YAML"),
+        ("a: b: c", 1, 5, "not valid YAML: mapping values are not allowed here"),
+        ("a: 'b", 1, 6, "not valid YAML"),
+        ("{a: [b}", 1, 7, "not valid YAML"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_place(
+    text: str, line: int, column: int, message: str
+) -> None:
+    problem = complaints(text)[0]
+    assert message in problem.message
+    assert (problem.line, problem.column) == (line, column)
+    assert problem.file == "test.yaml"
+    assert problem.source == text.split("\n")[line - 1]
+
+
+def test_many_complaints_come_at_once_in_order() -> None:
+    found = complaints("b: !x 1\na: 1\na: 2\n3: 99999999999999999999\n")
+    assert [(p.line, p.column) for p in found] == [(1, 4), (3, 1), (4, 1), (4, 4)]
+
+
+def test_nodes_know_where_they_begin() -> None:
+    root = tree('é: {k: [1, "two"]}\nnext:\n  - x\n')
+    assert isinstance(root.value, dict)
+    key, value = root.value["next"]
+    assert (key.line, key.column) == (2, 1)
+    assert isinstance(value.value, list)
+    assert (value.value[0].line, value.value[0].column) == (3, 5)
+    inner = root.value["é"][1].value
+    assert isinstance(inner, dict) and isinstance(inner["k"][1].value, list)
+    assert [(n.line, n.column) for n in inner["k"][1].value] == [(1, 9), (1, 12)]
+
+
+def test_an_alias_has_its_own_place() -> None:
+    root = tree("a: &x {k: 1}\nb: *x\n")
+    assert isinstance(root.value, dict)
+    assert (root.value["b"][1].line, root.value["b"][1].column) == (2, 4)
+
+
+def test_anchors_and_merges_give_their_values() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 9}\nd: {<<: *b}\ne: *a\n"
+    found = load(text)
+    assert found["c"] == {"x": 9, "y": 2, "z": 4}
+    assert found["d"] == {"y": 3, "z": 4}
+    assert found["e"] == {"x": 1, "y": 2}
+
+
+def test_a_key_beside_a_merge_wins_wherever_it_stands() -> None:
+    assert load("a: &a {x: 1}\nb: {x: 2, <<: *a}") == load("a: &a {x: 1}\nb: {<<: *a, x: 2}")
+
+
+def test_a_quoted_merge_sign_is_an_ordinary_key() -> None:
+    assert load("'<<': 1\na: <<") == {"<<": 1, "a": "<<"}
+
+
+def test_line_ends_and_a_byte_order_mark_do_not_matter() -> None:
+    data = b"\xef\xbb\xbfa:\r\n  - b\r\n"
+    assert load(reader.decode(data, Problems("x"))) == {"a": ["b"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "latin-1"])
+def test_only_utf_8_is_read(encoding: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        problems = Problems("x")
+        text = reader.decode("a: 1\nb: é\n".encode(encoding), problems)
+        reader.check_characters(text, problems)
+    assert len(caught.value.problems) == 1
+
+
+def test_json_is_read_also_with_tabs_and_surrogate_pairs() -> None:
+    value = {"a": ["😀", {"b": None, "c/d": -1.5e-7}], "é": "tab\there", "e": {}, "url": "http://x"}
+    assert load(json.dumps(value)) == value
+    assert load(json.dumps(value, indent="\t")) == value
+    assert load(json.dumps(value, separators=(",", ":"))) == value
+
+
+def test_a_tab_in_json_does_not_move_places() -> None:
+    (problem,) = complaints('{\n\t"a": 1,\n\t"a": 2\n}')
+    assert (problem.line, problem.column) == (3, 2)
+
+
+def test_depth_has_a_limit() -> None:
+    assert load("[" * 64 + "]" * 64) is not None
+    assert "deeper than 64" in complaints("[" * 65 + "]" * 65)[0].message
+    links = "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 80))
+    assert "deeper than 64" in complaints("a0: &a0 []\n" + links)[0].message
+
+
+def test_aliases_have_a_budget() -> None:
+    block = "a: &a [" + "x," * 999 + "]\nb:\n"
+    assert load(block + "- *a\n" * 100) is not None
+    assert "expand to too much" in complaints(block + "- *a\n" * 200)[0].message
+
+
+def test_a_large_text_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "TEXT_BYTES_MAX", 10)
+    assert reader.decode(b"a: 4567890", Problems("x")) == "a: 4567890"
+    with pytest.raises(InvalidInput) as caught:
+        reader.decode(b"a: 45678901", Problems("x"))
+    assert "larger than" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize("limit", ["SLOW_TEXT_MAX", "SLOW_LINE_MAX"])
+def test_a_long_text_needs_the_c_parser(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, limit, 10)
+    assert load("a: 'x\ty z'") == {"a": "x\ty z"}
+    (problem,) = complaints("a: 'x\ty zz'")
+    assert "C parser" in problem.message
+
+
+# -- the C parser and the Python one
+
+
+def both(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[object, object]:
+    with_c = outcome(text)
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "_c_parser", lambda: None)
+        return with_c, outcome(text)
+
+
+def outcome(text: str) -> object:
+    try:
+        root = tree(text)
+    except InvalidInput as error:
+        return error.problems
+    # A workflow is a mapping; of other roots the parsers may think differently.
+    return places(root) if isinstance(root.value, dict) else "not a mapping"
+
+
+def places(node: Node) -> object:
+    value: object = node.value
+    if isinstance(node.value, dict):
+        value = [(k, a.line, a.column, places(b)) for k, (a, b) in node.value.items()]
+    elif isinstance(node.value, list):
+        value = [places(below) for below in node.value]
+    return node.line, node.column, type(node.value), value
+
+
+SEED = """\
+name: my_etl # comment
+description: >
+  folded
+
+  end
+env: &e {A: "x", B: 'it''s', C: {secret: K}, U: http://x:80/y}
+tasks:
+  a: &a
+    executor: python
+    file: "x/\\u0041.py"
+    timeout: 1.5e2
+    inputs: {u: {const: [1, -2, ~, true, "x y", 12:30, {k: v}]}}
+  b:
+    <<: *a
+    depends_on:
+    - a
+    - 'c'
+    command: |-
+      echo "hi" > out
+        indented
+  c: {executor: shell, command: [a,
+     b, "multi
+     line"], depends_on: []}
+"""
+PIECES = [
+    ": ",
+    "- ",
+    "? ",
+    "\n",
+    "\n  ",
+    "'",
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "&a ",
+    "*a",
+    "!!str ",
+    "!",
+    "|",
+    ">\n",
+    "#",
+    " #",
+    "%",
+    "@",
+    "---\n",
+    "...\n",
+    "\t",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    "é",
+    "😀",
+    "<<: *a",
+    "<<",
+    "null",
+    "1e3",
+    "\\",
+    "\\ud83d\\ude00",
+    "\r\n",
+    "\r",
+    "~",
+    "a",
+    ":",
+    "-",
+    "=",
+    "|\n   \n",
+    "http://x",
+    "{a:b}",
+    "x::y",
+    "key: value\n",
+    "  - x\n",
+    "|2\n",
+    "\ue000",
+]
+
+
+@needs_c
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_the_c_parser_never_changes_a_result(
+    data: st.DataObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = SEED
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.integers(0, 5))
+        text = text[:at] + data.draw(st.sampled_from(["", *PIECES])) + text[at + cut :]
+    with_c, without = both(text, monkeypatch)
+    assert with_c == without
+
+
+@needs_c
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=12))
+def test_the_c_parser_never_changes_a_result_of_noise(
+    pieces: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_c, without = both("a: " + "".join(pieces), monkeypatch)
+    assert with_c == without
