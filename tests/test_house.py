@@ -71,6 +71,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
     "typer": ("ork/cli/",),
+    "rich": ("ork/cli/screen/", "ork/cli/runs/"),
+    "jinja2": ("ork/cli/report/",),
 }
 # Modules of the standard library that some folder does without -> (where, what instead).
 MODULE_BANS: dict[str, tuple[str | tuple[str, ...], str]] = {
