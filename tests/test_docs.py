@@ -1,11 +1,11 @@
 """The help of the commands and what is made from it: not stale, complete, and its examples run."""
 
 import ast
+import inspect
 import re
 import shlex
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,16 +22,12 @@ COMMANDS = [name for names in app.SECTIONS.values() for name in names]
 ACTS = ("init", "cancel", "report")  # these do something and have no answer beside their exit code
 
 
-def module(command):
-    return import_module("ork.cli." + app.MODULES.get(command, command.replace("-", "_")))
-
-
 def source(command):
-    return Path(module(command).__file__).read_text()
+    return inspect.getsource(app.find_command(command))
 
 
 def docstring(command):
-    return module(command).command.__doc__
+    return app.find_command(command).__doc__
 
 
 def examples(command):
@@ -122,7 +118,8 @@ def exit_codes():
     """Return every exit code that an error, `main` or a command can give, read from the source."""
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
     found = {cls.exit_code for cls in classes} | {0, app.BUG_EXIT_CODE}
-    texts = [source(command) for command in COMMANDS] + [(ROOT / "ork/cli/app.py").read_text()]
+    modules = {inspect.getmodule(app.find_command(command)) for command in COMMANDS}
+    texts = [inspect.getsource(module) for module in (*modules, app)]
     for text in texts:
         for node in ast.walk(ast.parse(text)):
             is_exit = isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Exit"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,11 +27,11 @@ SECTIONS = {
     "In and out": ("export", "import"),
     "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
 }
-# Where a command lives below ork.cli, unless in a module of its own name.
+# Where a command lives below ork.cli: MODULE:FUNCTION; else `command` in a module of its name.
 MODULES = {
     "bisect": "history.bisect",
     "blame": "history.blame",
-    "cancel": "runs.cancel",
+    "cancel": "runs.run:cancel",
     "check": "heads.check",
     "deploy": "heads.deploy",
     "diff": "history.diff",
@@ -39,21 +39,21 @@ MODULES = {
     "graph": "pictures.command",
     "init": "heads.init",
     "log": "history.log",
-    "logs": "runs.logs",
+    "logs": "runs.logs:logs",
     "ops": "heads.operations",
-    "outputs": "runs.outputs",
+    "outputs": "runs.list:outputs",
     "report": "history.report",
     "restore": "heads.restore",
-    "retry": "runs.retry",
+    "retry": "runs.run:retry",
     "rev-parse": "plumbing",
     "rollback": "heads.move",
-    "run": "runs.run",
-    "runs": "runs.list",
+    "run": "runs.run:run",
+    "runs": "runs.list:runs",
     "show": "history.show",
     "status": "heads.status",
     "tag": "heads.tag",
     "undo": "heads.undo",
-    "watch": "runs.watch",
+    "watch": "runs.watch:watch",
 }
 # What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
@@ -67,6 +67,15 @@ EPILOG = (
 )
 
 
+def find_command(name: str) -> Callable[..., None]:
+    """Import and return the function of a command."""
+    module, _, function = MODULES.get(name, name.replace("-", "_")).partition(":")
+    command: Callable[..., None] = getattr(
+        import_module(f"ork.cli.{module}"), function or "command"
+    )
+    return command
+
+
 class Commands(TyperGroup):
     """The table of commands; each is imported when it is asked for, so that ork starts fast."""
 
@@ -76,10 +85,9 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module("ork.cli." + MODULES.get(cmd_name, cmd_name.replace("-", "_")))
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         help_names = {"help_option_names": ["-h", "--help"]}
-        single.command(cmd_name, context_settings=help_names)(module.command)
+        single.command(cmd_name, context_settings=help_names)(find_command(cmd_name))
         return typer.main.get_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

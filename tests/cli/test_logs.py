@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ork.cli.runs.logs_part import Lines, whole_lines
+from ork.cli.runs.logs import Lines, whole_lines
 from ork.store.logs import last_line, pieces
 
 

@@ -28,7 +28,7 @@ def raw_of(store: Store, found: Resolved) -> bytes | None:
 def lines_of(session: Session, store: Store, found: Resolved) -> Iterable[Line]:
     """Return the view of an object that is not shown as bytes."""
     from ork.cli.history import objects
-    from ork.cli.runs import runs
+    from ork.cli.runs.list import run_view, taskrun_view
 
     value = store.read(found.oid)
     if isinstance(value, Deploy):
@@ -37,10 +37,10 @@ def lines_of(session: Session, store: Store, found: Resolved) -> Iterable[Line]:
     if found.kind == "snapshot":
         return objects.snapshot_view(contents.definition(store, found), store, session)
     if isinstance(value, Run):
-        return runs.run_view(contents.run_details(store, found.oid, value), store, session)
+        return run_view(contents.run_details(store, found.oid, value), store, session)
     if isinstance(value, TaskRun):
         details = contents.task_details(store, value)
-        return runs.taskrun_view(found.name or found.text, details, session)
+        return taskrun_view(found.name or found.text, details, session)
     if isinstance(value, Task):
         return objects.task_view(found.name, found.oid, value)
     return objects.payload_view(to_json(value))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.screen import human as words
+from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line
 from ork.cli.screen.parts import clip
 from ork.cli.screen.terminal import Screen, has_boxes
@@ -85,7 +85,7 @@ class Board:
                 self._running[event.task] = _Started(event, self._store)
             elif isinstance(event, TaskRetried):
                 self._move(event.task, "pending")
-                again = f", again in {words.duration(event.delay)}" if event.delay else ""
+                again = f", again in {human.duration(event.delay)}" if event.delay else ""
                 self._waiting[event.task] = event.error.partition("\n")[0] + again
             elif isinstance(event, TaskFinished):
                 self._move(event.task, event.taskrun.state)
@@ -191,7 +191,7 @@ class Board:
         if started:
             took, number, text = _elapsed(started.since), started.attempt, started.line()
         elif ended:
-            took = words.duration(ended.attempts[-1].seconds) if ended.attempts else ""
+            took = human.duration(ended.attempts[-1].seconds) if ended.attempts else ""
             number = len(ended.attempts)
             text = ended.reason or "" if state != "success" else ""
         else:
@@ -205,7 +205,7 @@ class Board:
 def _elapsed(since: float) -> str:
     """Return the time since then, in tenths: what is shorter only flickers."""
     seconds = time.monotonic() - since
-    return f"{seconds:.1f}s" if seconds < 60 else words.duration(seconds)
+    return f"{seconds:.1f}s" if seconds < 60 else human.duration(seconds)
 
 
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:

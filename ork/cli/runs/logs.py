@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +15,13 @@ from ork.errors import UsageError
 
 if TYPE_CHECKING:
     from ork.runner.follow import NotStarted, Printed
+    from ork.store.logs import Log
 
 NAME_COLUMNS_MAX = 32
+LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
 
 
-def command(
+def logs(
     ctx: typer.Context,
     revision: Annotated[
         str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")
@@ -68,7 +71,6 @@ def _print(
     tail: int | None,
     as_json: bool,
 ) -> None:
-    from ork.cli.runs.logs_part import json_parts, whole_lines
     from ork.store.logs import logs, pieces
 
     found = logs(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
@@ -126,8 +128,6 @@ def _lines(
     session: Session, run: str, printed: Iterator[Printed | NotStarted]
 ) -> Iterator[tuple[Printed, str]]:
     """Yield whole lines, each with the attempt that printed it."""
-    from ork.cli.runs.logs_part import Lines
-
     lines: dict[tuple[str, int], Lines] = {}
     for part in _texts(session, run, printed):
         key = (part.task, part.attempt)
@@ -148,3 +148,50 @@ def _texts(
             yield part
         else:
             session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])
+
+
+def whole_lines(data: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces that end where a line does; the last one may not."""
+    rest = b""
+    for piece in data:
+        rest += piece
+        end = rest.rfind(b"\n") + 1
+        if end or len(rest) > LINE_BYTES_MAX:
+            end = end or len(rest)
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
+
+
+def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
+    """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
+    from ork.store.logs import pieces
+
+    yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
+    between = "\n"
+    for log in logs:
+        yield f'{between}    {{\n      "run": {json.dumps(log.run)},\n'
+        yield f'      "task": {json.dumps(log.task)},\n      "attempt": {log.attempt},\n'
+        yield '      "data": "'
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for piece in pieces(log.path, tail=tail):
+            yield json.dumps(decoder.decode(piece))[1:-1]
+        yield json.dumps(decoder.decode(b"", True))[1:-1] + '"\n    }'
+        between = ",\n"
+    yield "]\n}\n" if between == "\n" else "\n  ]\n}\n"
+
+
+class Lines:
+    """The lines that an attempt prints: bytes come in as they arrive, whole lines go out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, data: bytes, *, over: bool = False) -> list[str]:
+        """Return the lines that are complete by now; when it is `over`, also one that is not."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if self._rest and (over or len(self._rest) > LINE_BYTES_MAX):
+            lines.append(self._rest)
+            self._rest = b""
+        return [line.decode("utf-8", "backslashreplace") for line in lines]

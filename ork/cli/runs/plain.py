@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from ork.cli.diff.diff_runs import since_good
-from ork.cli.runs.runs import task_line
-from ork.cli.screen import human as words
+from ork.cli.runs.list import task_line
+from ork.cli.screen import human
 from ork.cli.screen.human import STATE_WORDS
 from ork.cli.screen.line import Line, to_json, unread_is_no_error
 from ork.cli.session import Session
@@ -97,7 +97,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         for task in failed[:3]:
             _log_tail(session, finished, task)
     with unread_is_no_error():
-        took = words.duration(run.seconds)
+        took = human.duration(run.seconds)
         session.print(
             [
                 [
@@ -122,7 +122,7 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
     time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
     if isinstance(event, RunStarted):
         run = event.run
-        tasks = words.count(len(event.tasks), "task")
+        tasks = human.count(len(event.tasks), "task")
         return [
             time,
             "  run ",
@@ -136,7 +136,7 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
         return [time, ("  start   ", "running"), event.task, attempt]
     if isinstance(event, TaskRetried):
         error = event.error.partition("\n")[0]
-        after = f", again in {words.duration(event.delay)}" if event.delay else ", trying again"
+        after = f", again in {human.duration(event.delay)}" if event.delay else ", trying again"
         return [time, ("  retry   ", "cancelled"), event.task, f"  {error}{after}"]
     if isinstance(event, TaskFinished) and event.kept:
         return [time, ("  kept    ", "skipped"), event.task]

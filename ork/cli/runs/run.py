@@ -1,4 +1,4 @@
-"""ork run"""
+"""ork run, ork retry, ork cancel"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ork.worktree.load import Loaded
 
 
-def command(
+def run(
     ctx: typer.Context,
     what: Annotated[
         str, typer.Argument(metavar="FILE|REVISION", help="A workflow file, or any revision.")
@@ -101,6 +101,85 @@ def command(
             session.say(*deploy_view(started.deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+
+
+def retry(
+    ctx: typer.Context,
+    revision: Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")] = "@",
+    jobs: shared.Jobs = None,
+    only: shared.Only = None,
+    start_at: shared.From = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="A new run, of the newest definition.")
+    ] = False,
+    timeout: shared.Timeout = None,
+    fail_fast: shared.FailFast = False,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Go on with a run that failed, was stopped or was killed.
+
+    The run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
+    task whose outcome was not recorded, because ork was killed, runs again: at least once.
+    --from and --only run tasks again although they succeeded. With --latest a new run begins, of
+    the newest definition, which keeps the outputs of tasks that are unchanged.
+
+    \b
+    Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
+    130 stopped by Ctrl-C.
+
+    \b
+    Example:
+        ork retry etl#1
+    """
+    from ork.cli.runs.plain import follow, stop_on_signals
+    from ork.runner.start import retry
+
+    session: Session = ctx.obj
+    options = shared.options_of(
+        jobs=jobs, inputs=None, timeout=timeout, fail_fast=fail_fast, only=only, start=start_at
+    )
+    with stop_on_signals() as control:
+        started = retry(
+            session.store,
+            revision,
+            options=options,
+            latest=latest,
+            caller=shared.caller_of(session, control),
+        )
+        last = follow(session, started.events, control=control, as_json=as_json)
+    raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+
+
+def cancel(
+    ctx: typer.Context,
+    revision: Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")] = "@",
+    now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
+) -> None:
+    """Stop a run, from any terminal.
+
+    The process that owns the run starts nothing more, lets what runs end for a moment, then stops
+    it, as with Ctrl-C there. Waits until the run has ended, and prints how.
+
+    \b
+    Exit codes: 0 the run was stopped, or ended by itself; 2 it had ended before.
+
+    \b
+    Example:
+        ork cancel etl#57
+    """
+    from ork.runner.cancel import cancel, wait
+    from ork.store.resolve import resolve
+
+    session: Session = ctx.obj
+    store = session.store
+    run = cancel(store, resolve(store, revision, now=session.now()), now=now)
+    name = f"{run.workflow}#{run.number}"
+    if no_wait:
+        session.print([["asked ", (name, "name"), " to stop"]])
+        return
+    last = wait(store, run)
+    session.print([[(name, "name"), " ", (last.state, last.state)]])
 
 
 def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:

@@ -10,7 +10,7 @@ import typer
 from ork.cli.session import Session
 
 
-def command(
+def watch(
     ctx: typer.Context,
     revision: Annotated[
         str, typer.Argument(metavar="RUN", help="A run; a workflow means its newest one.")
