@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,71 +19,76 @@ from typer.core import TyperGroup
 from ork.cli.session import Session, World
 from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 
-SECTIONS = {
-    "Definitions": ("init", "check", "deploy", "status"),
-    "History": ("log", "diff", "show", "blame", "bisect", "graph", "report"),
-    "Moving": ("rollback", "restore", "tag", "ops", "undo"),
-    "Runs": ("run", "retry", "cancel", "runs", "watch", "logs", "outputs"),
-    "In and out": ("export", "import"),
-    "Plumbing": ("rev-parse", "cat-object", "hash-object", "ls-tree"),
-}
-# Where a command lives below ork.cli: MODULE:FUNCTION; else `command` in a module of its name.
-MODULES = {
-    "bisect": "history.bisect",
-    "blame": "history.blame",
-    "cancel": "runs.run:cancel",
-    "check": "heads.check",
-    "deploy": "heads.deploy",
-    "diff": "history.diff",
-    "export": "git",
-    "graph": "pictures.command",
-    "init": "heads.init",
-    "log": "history.log",
-    "logs": "runs.logs:logs",
-    "ops": "heads.operations",
-    "outputs": "runs.list:outputs",
-    "report": "history.report",
-    "restore": "heads.restore",
-    "retry": "runs.run:retry",
-    "rev-parse": "plumbing",
-    "rollback": "heads.move",
-    "run": "runs.run:run",
-    "runs": "runs.list:runs",
-    "show": "history.show",
-    "status": "heads.status",
-    "tag": "heads.tag",
-    "undo": "heads.undo",
-    "watch": "runs.watch:watch",
-}
+# Each command: its name, the function below ork.cli that does it, and its line of help.
+TABLE = """\
+Definitions
+  init         heads.init:command        Make an empty store in a project.
+  check        heads.check:command       Say all that is wrong in workflow files.
+  deploy       heads.deploy:command      Keep the present version of a workflow.
+  status       heads.status:command      Show which files differ from what is deployed.
+History
+  log          history.log:command       List the deploys of a workflow, newest first.
+  diff         history.diff:command      Show what changed between two revisions.
+  show         history.show:command      Show any object: a deploy, a run, a task, a file.
+  blame        history.blame:command     Show which deploy last touched each part.
+  bisect       history.bisect:command    Find the deploy that made a workflow fail.
+  graph        pictures.command:command  Draw which task needs which.
+  report       history.report:command    Write an HTML page about a change, run or workflow.
+Moving
+  rollback     heads.move:command        Deploy an older version of a workflow again.
+  restore      heads.restore:command     Write a workflow file back as it was deployed.
+  tag          heads.tag:command         Give a deploy a name, such as etl@v1.4 or etl@prod.
+  ops          heads.operations:command  List every command that moved a head or a tag.
+  undo         heads.undo:command        Take back a command that moved a head or a tag.
+Runs
+  run          runs.run:run              Run a workflow, and record exactly what ran.
+  retry        runs.run:retry            Go on with a run that failed or was stopped.
+  cancel       runs.run:cancel           Stop a run, from any terminal.
+  runs         runs.list:runs            List runs, newest first.
+  watch        runs.watch:watch          Watch a run that was started elsewhere.
+  logs         runs.logs:logs            Print what the tasks of a run wrote.
+  outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
+In and out
+  export       git:command               Write the history of a workflow to git.
+  import       import:command            Make deploys from the history of a file in git.
+Plumbing
+  rev-parse    plumbing:command          Print the oid of what a revision means.
+  cat-object   cat_object:command        Print the payload of an object, byte for byte.
+  hash-object  hash_object:command       Print the oid of a file's bytes; store nothing.
+  ls-tree      ls_tree:command           List the tasks and code files of a snapshot.
+"""
 # What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = (
-    "Exit codes: 0 done; 1 the answer is no (a task failed, a difference with --exit-code); "
-    "2 usage; 3 not found, ambiguous or invalid; 4 store; 5 lost a race; 124 timed out; "
-    "130 interrupted; 70 a bug in ork."
+    "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
+    "5 lost a race; 70 a bug in ork; 124 timed out; 130 interrupted."
 )
 
 
-def find_command(name: str) -> Callable[..., None]:
-    """Import and return the function of a command."""
-    module, _, function = MODULES.get(name, name.replace("-", "_")).partition(":")
-    command: Callable[..., None] = getattr(
-        import_module(f"ork.cli.{module}"), function or "command"
-    )
-    return command
+def _commands() -> Iterator[tuple[str, tuple[str, str, str]]]:
+    section = ""
+    for row in TABLE.splitlines():
+        if row.startswith("  "):
+            name, place, line = row.split(maxsplit=2)
+            yield name, (section, line, place)
+        else:
+            section = row
+
+
+COMMANDS = dict(_commands())  # name -> section, line of help, place
 
 
 class Commands(TyperGroup):
     """The table of commands; each is imported when it is asked for, so that ork starts fast."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [name for names in SECTIONS.values() for name in names]
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         help_names = {"help_option_names": ["-h", "--help"]}
@@ -91,22 +96,26 @@ class Commands(TyperGroup):
         return typer.main.get_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             from difflib import get_close_matches
 
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
             raise UsageError(f"no command named {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for section, names in SECTIONS.items():
-            rows = []
-            for name in names:
-                command = self.get_command(ctx, name)
-                rows.append((name, command.get_short_help_str(limit=100)))
-            with formatter.section(section):
-                formatter.write_dl(rows)
+        formatter.write("\n")
+        above = ""
+        for name, (section, line, _) in COMMANDS.items():
+            formatter.write(f"{'' if section == above else section:<11}  {name:<11}  {line}\n")
+            above = section
+
+
+def find_command(name: str) -> Any:
+    """Import and return the function that a command is."""
+    module, _, attribute = COMMANDS[name][2].partition(":")
+    return getattr(import_module(f"ork.cli.{module}"), attribute)
 
 
 app = typer.Typer(
@@ -142,7 +151,7 @@ def options(
         typer.Option(
             "--at-op",
             metavar="OP",
-            help="Read the heads and tags as they were after this operation (`ork ops`).",
+            help="Read as after this operation, one of `ork ops`.",
         ),
     ] = None,
     color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
@@ -151,7 +160,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Keep workflows the way git keeps source, and run them: every run records what it executed."""
+    """Keep workflows the way git keeps source, and run them."""
     session: Session = ctx.obj
     if color not in ("auto", "always", "never"):
         raise UsageError(f"--color {color}: say auto, always or never")

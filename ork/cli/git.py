@@ -33,7 +33,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the history of a workflow as a git repository, one commit for each deploy.
+    """Write the history of a workflow to git.
 
     A commit has the workflow file and the code that it calls, with the author, time and message of
     the deploy, and the oids as trailers; tags come along. The same history gives the same commit

@@ -17,7 +17,7 @@ def command(
     files: Annotated[list[Path], typer.Argument(help="Files; - is standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the oid that the bytes of a file have as a blob; store nothing.
+    """Print the oid of a file's bytes; store nothing.
 
     \b
     Example:

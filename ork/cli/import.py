@@ -32,7 +32,7 @@ def command(
     allow_secret: AllowSecret = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make deploys of the versions that a git repository has of a workflow file.
+    """Make deploys from the history of a file in git.
 
     Each commit at which the definition, its code or its settings changed becomes a deploy with the
     author, date and message of the commit, through renames of the file, by first parents. Versions

@@ -14,7 +14,7 @@ def command(
     revision: Annotated[str, typer.Argument(help="A workflow, deploy, run, snapshot or tree.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what a snapshot consists of: KIND OID NAME, by tabs; tasks first, then code files.
+    """List the tasks and code files of a snapshot.
 
     A file that its owner may execute has a fourth column, *. A name with a tab or another character
     that is not seen is written as a JSON string.

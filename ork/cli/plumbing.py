@@ -15,7 +15,7 @@ def command(
     short: Annotated[bool, typer.Option("--short", help="Print a unique prefix.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the oid of the object that a revision means.
+    """Print the oid of what a revision means.
 
     A workflow means its newest deploy; REV^{snapshot} its snapshot.
 

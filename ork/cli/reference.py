@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ork.cli.app import SECTIONS, Commands, app
+from ork.cli.app import COMMANDS, Commands, app
 from ork.cli.session import Session, World
 
 WIDTH = 80
@@ -21,9 +21,12 @@ def reference() -> str:
         "# Command line\n\nMade from the help of the commands by `make docs`.\n",
         _page(group, "ork", []),
     ]
-    for section, names in SECTIONS.items():
-        parts.append(f"## {section}\n")
-        parts += [_page(group.get_command(None, name), f"ork {name}", [name]) for name in names]
+    above = None
+    for name, (section, _, _) in COMMANDS.items():
+        if section != above:
+            parts.append(f"## {section}\n")
+        above = section
+        parts.append(_page(group.get_command(None, name), f"ork {name}", [name]))
     return "\n".join(parts)
 
 

@@ -7,18 +7,33 @@ import sys
 
 import pytest
 
-from ork.cli.app import SECTIONS
-
-COMMANDS = [name for names in SECTIONS.values() for name in names]
+from ork.cli.app import COMMANDS
 
 
-def test_the_list_of_commands(ork):
+def test_the_list_of_commands_fits_a_screen(ork):
     result = ork("--help")
     assert (result.code, result.err) == (0, "")
-    listed = [line.split()[0] for line in result.out.splitlines() if line.startswith("  ")]
-    assert set(COMMANDS) <= set(listed)
-    assert all(f"{section}:" in result.out for section in SECTIONS)
+    lines = result.out.splitlines()
+    for name, (_, line, _) in COMMANDS.items():
+        assert [one[13:] for one in lines].count(f"{name:<11}  {line}") == 1
+    for section in {section for section, _, _ in COMMANDS.values()}:
+        assert [one[:13].strip() for one in lines].count(section) == 1
+    assert len(lines) <= 45
+    assert max(map(len, lines)) < 80
     assert ork("-h").out == result.out
+
+
+def test_the_list_of_commands_is_shown_without_importing_any():
+    heavy = ("lmdb", "ruamel", "msgspec", "rich", "blake3")
+    rooms = ("history", "heads", "runs", "pictures", "plumbing", "git", "diff", "report")
+    for option in ("--help", "--version"):
+        script = (
+            f"from ork.cli.app import main\nimport sys\nmain([{option!r}])\nprint(*sys.modules)"
+        )
+        words = [sys.executable, "-c", script]
+        shown = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        loaded = set(shown.splitlines()[-1].split())
+        assert loaded.isdisjoint({*heavy, *(f"ork.cli.{room}" for room in rooms)})
 
 
 def test_no_arguments_show_the_help(ork):

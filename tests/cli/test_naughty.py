@@ -8,7 +8,6 @@ command ends in a traceback; and JSON gives the text back exactly.
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from dataclasses import replace
 
 import pytest
 
-from ork.cli.app import SECTIONS, main
+from ork.cli.app import COMMANDS, main
 from ork.cli.screen.terminal import (
     CUT_LINES,
     HIDE_CURSOR,
@@ -374,7 +373,7 @@ def complaint(line: str, result: Result, code: int, *, live: bool = False) -> st
 
 
 def test_every_command_is_tried() -> None:
-    assert READING.keys() | WRITING.keys() == {*itertools.chain(*SECTIONS.values())}
+    assert READING.keys() | WRITING.keys() == COMMANDS.keys()
 
 
 @pytest.mark.slow
@@ -449,7 +448,7 @@ def test_a_text_with_many_lines_makes_no_more_records(world: Callable[[str], Ork
 def test_what_the_user_typed_is_quoted_harmlessly(name: str, world: Callable[[str], Ork]) -> None:
     text = "\udcff\udc9b31m" if name == "bytes" else TEXTS[name].replace("\0", "")
     ork = world("plain")
-    for command in itertools.chain(*SECTIONS.values()):
+    for command in COMMANDS:
         for argv in (
             [text],
             [f"--{text}"],

@@ -27,7 +27,7 @@ def command(
     files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say everything that is wrong in workflow files; write nothing.
+    """Say all that is wrong in workflow files.
 
     Reads the files and the code they call as a deploy would, without running any of it. Every
     complaint has its file, line and column; so has what is obviously a key or a password, which a

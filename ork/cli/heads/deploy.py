@@ -20,7 +20,7 @@ def command(
     allow_secret: AllowSecret = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Keep the present version of a workflow file and of the code it calls.
+    """Keep the present version of a workflow.
 
     The definition and its code become a snapshot, the newest of the workflow's history. When
     nothing changed since the last deploy, nothing is written: comments, key order, quoting and

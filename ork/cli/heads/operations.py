@@ -14,7 +14,7 @@ def command(
     limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List every command that moved a head or a tag, newest first: when, who, and what moved.
+    """List every command that moved a head or a tag.
 
     Each begins with the oid of the operation, which `ork undo` and `ork --at-op` take; moves are
     shown by their snapshots. Runs move nothing here: `ork runs` lists them.

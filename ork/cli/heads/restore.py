@@ -29,7 +29,7 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Overwrite changes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a workflow file back to where it came from, byte for byte as it was deployed.
+    """Write a workflow file back as it was deployed.
 
     A file on disk is replaced only if its present content is in the store already, so that nothing
     is lost; else nothing at all is written, and all such files are listed. No path leaves the

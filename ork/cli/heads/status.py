@@ -14,7 +14,7 @@ def command(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which workflow files differ from what is deployed.
+    """Show which files differ from what is deployed.
 
     Looks at every file that a deploy came from, and below the working directory for workflow files
     that are not deployed yet.

@@ -23,7 +23,7 @@ def command(
     force: Annotated[bool, typer.Option("-f", "--force", help="Move a tag that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Give a deploy a name, such as etl@v1.4 or etl@prod; without arguments list the tags.
+    """Give a deploy a name, such as etl@v1.4 or etl@prod.
 
     Tags are revisions: `ork diff etl@prod etl`, `ork run etl@v1.4`. Without WORKFLOW@ the revision
     says which workflow is meant. A tag stays where it is until -f moves it or -d removes it.

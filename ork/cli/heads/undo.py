@@ -19,7 +19,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Take back the newest command that moved a head or a tag, or any that `ork ops` lists.
+    """Take back a command that moved a head or a tag.
 
     Moves the refs back to where they were and appends that as an operation of its own: no deploy
     and no run goes away, and undoing the undo does it again. Refused when a later command moved one

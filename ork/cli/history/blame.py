@@ -20,7 +20,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which deploy last touched each task, field or line.
+    """Show which deploy last touched each part.
 
     etl shows tasks and code files, etl:extract each field of a task, etl:tasks/etl.py each line of
     a code file, and `etl:` each line of the YAML text. Tasks and files are followed through their

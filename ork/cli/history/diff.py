@@ -44,7 +44,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what changed between two revisions, and which tasks can therefore give other results.
+    """Show what changed between two revisions.
 
     A revision is a workflow, etl~1, a tag etl@v1, a run etl#57, an oid, or a file that need not be
     deployed, file:PATH; with :TASK or :PATH only this part is compared. One workflow alone means:

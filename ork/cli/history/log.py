@@ -38,7 +38,7 @@ def command(
     grep: Annotated[str | None, typer.Option(help="Only messages that match this regex.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the deploys of a workflow, newest first, and how their runs went.
+    """List the deploys of a workflow, newest first.
 
     Each entry leads with its snapshot: the same content has the same hash on every machine.
 

@@ -19,7 +19,7 @@ def command(
         Path, typer.Option("-o", "--output", help="Write the page to this file; - is stdout.")
     ],
 ) -> None:
-    """Write one HTML page about a change, a run or a workflow.
+    """Write an HTML page about a change, run or workflow.
 
     The page needs no network and runs no script: it can be mailed, archived, and printed. A change,
     A..B, shows the graph, the diff with all lines, the deploys between and how their runs went.

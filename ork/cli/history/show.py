@@ -16,7 +16,7 @@ def command(
     ] = "@",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show any object: a deploy, a run, a task, a code file, the YAML text.
+    """Show any object: a deploy, a run, a task, a file.
 
     etl shows the newest deploy, etl#57 a run with all its tasks, etl:extract one task,
     etl#57:extract what became of it, etl:tasks/etl.py a code file, and `etl:` the YAML text, byte

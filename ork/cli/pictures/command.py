@@ -32,7 +32,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as --format json.")] = False,
 ) -> None:
-    """Draw which task needs which, as lanes.
+    """Draw which task needs which.
 
     What a task needs stands above it. Of a run, each task shows what became of it. Of a change,
     A..B, each shows whether it was added (+), removed (-), changed (~) or renamed (>), or can give

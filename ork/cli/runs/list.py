@@ -55,7 +55,7 @@ def runs(
     until: Annotated[str | None, typer.Option(help="Not after.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List runs, newest first: what each executed, how it went, how long it took.
+    """List runs, newest first.
 
     A task or file counts under whatever name it ran, also unattached and in other workflows.
 

@@ -38,7 +38,7 @@ def logs(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what tasks wrote to their standard output and error.
+    """Print what the tasks of a run wrote.
 
     One task's log comes as it is, byte for byte; several follow each other, each under its name.
 

@@ -116,7 +116,7 @@ def retry(
     fail_fast: shared.FailFast = False,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Go on with a run that failed, was stopped or was killed.
+    """Go on with a run that failed or was stopped.
 
     The run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
     task whose outcome was not recorded, because ork was killed, runs again: at least once.

@@ -17,7 +17,7 @@ def watch(
     ] = "@",
     as_json: Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")] = False,
 ) -> None:
-    """Look on while a run goes on that was started elsewhere.
+    """Watch a run that was started elsewhere.
 
     Shows what `ork run` shows, from what has happened so far on, and ends when the run ends. Of a
     run that has ended only the summary is printed. Ctrl-C ends the looking on, not the run.
