@@ -13,7 +13,7 @@ import sys
 import termios
 from collections.abc import Callable
 
-from ork.cli.screen.terminal import cells
+from rich.cells import cell_len
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
 
@@ -70,14 +70,14 @@ class Window:
             assert name == "m", f"not understood: {name}"
 
     def _letter(self, letter: str) -> None:
-        if self.column + cells(letter) > self.columns:
+        if self.column + cell_len(letter) > self.columns:
             if not self.wraps:
                 return
             self.column = 0
             self._down()
         line = self._line()
         self.lines[self.row] = line[: self.column] + letter + line[self.column + 1 :]
-        self.column += cells(letter)
+        self.column += cell_len(letter)
 
     def _line(self) -> str:
         return self.lines[self.row].ljust(self.column)

@@ -12,8 +12,8 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.cli.runs.live import Board
-from ork.cli.screen.line import plain
-from ork.cli.screen.terminal import REST_OF_SCREEN, Screen, cells, cut, has_boxes
+from ork.cli.screen.line import has_boxes, plain
+from ork.cli.screen.terminal import REST_OF_SCREEN, Region, text_of_line
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
@@ -283,10 +283,10 @@ def test_counts_add_up_and_are_said_once_per_word():
 
 def test_a_line_is_cut_where_the_window_ends():
     line = ["ab\tc", ("漢字", "dim"), "e\u0301f\x1b"]
-    assert plain(cut(line, 20)) == "ab c漢字e\u0301f^["
-    assert plain(cut(line, 7)) == "ab c漢"
-    assert plain(cut(line, 0)) == ""
-    assert cells("漢字e\u0301") == 5
+    assert text_of_line(line, 20).plain == "ab c漢字e\u0301f^["
+    assert text_of_line(line, 6).plain == "ab c漢"
+    assert text_of_line(line, 7).plain == "ab c漢 "
+    assert text_of_line(line, 0).plain == ""
 
 
 @pytest.mark.parametrize(
@@ -309,10 +309,8 @@ def test_the_terminal_is_put_in_order_whatever_happens(show):
     def frame(rows, columns):
         return [["a line"]]
 
-    screen = Screen(stream, frame, color=False)
-    screen.start()
-    with pytest.raises(ZeroDivisionError):
-        screen.end(lambda rows, columns: 1 // 0)
+    with pytest.raises(ZeroDivisionError), Region(stream, frame, color=False) as region:
+        region.frame = lambda rows, columns: 1 // 0
     stream.close()
     window = Window(24, 80)
     try:

@@ -23,6 +23,7 @@ from dataclasses import replace
 import pytest
 
 from ork.cli.app import COMMANDS, main
+from ork.cli.screen.line import CODES
 from ork.cli.screen.terminal import (
     CUT_LINES,
     HIDE_CURSOR,
@@ -31,7 +32,6 @@ from ork.cli.screen.terminal import (
     SHOW_CURSOR,
     WRAP_LINES,
 )
-from ork.cli.screen.theme import STYLES
 from ork.store.store import Stamp, Store
 from tests.cli.hostile_store import fill, strings
 from tests.cli.naughty import NAUGHTY, harmless
@@ -310,7 +310,7 @@ def cases() -> list[Case]:
 
 def unpainted(text: str, *, live: bool = False) -> str:
     """Return a text without the sequences that are ork's own."""
-    own = {f"\x1b[{code}m" for code in STYLES.values()} | {"\x1b[0m"}
+    own = {f"\x1b[{code}m" for code in CODES.values()} | {"\x1b[0m"}
     if live:
         own |= {CUT_LINES, WRAP_LINES, HIDE_CURSOR, SHOW_CURSOR, REST_OF_LINE, REST_OF_SCREEN, "\r"}
         text = re.sub("\x1b\\[[0-9]+A", "", text)

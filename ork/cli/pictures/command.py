@@ -44,8 +44,7 @@ def command(
         ork graph etl~1..etl
     """
     from ork.cli.pictures.graph import text_view
-    from ork.cli.screen.line import plain
-    from ork.cli.screen.terminal import has_boxes
+    from ork.cli.screen.line import has_boxes, plain
 
     session: Session = ctx.obj
     form = "json" if as_json else form

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Lock
 
+from rich.cells import cell_len
+
 from ork.cli.pictures.graph import node_mark, node_row
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import clip
-from ork.cli.screen.terminal import Screen, has_boxes
+from ork.cli.screen.line import MARKS, Line, has_boxes
+from ork.cli.screen.parts import clip, length
+from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
 from ork.objects.kinds import TaskRun
@@ -123,8 +125,8 @@ class Board:
         self._counts["pending"] = len(event.tasks)
         if len(event.tasks) <= TASKS_MAX:
             self._rows = tuple(draw(event.tasks, box=self._box))
-        names = [len(row.prefix) + 1 + len(row.name) for row in self._rows if row.name]
-        self._width = max(names or map(len, event.tasks), default=0)
+        names = [f"{row.prefix} {row.name}" for row in self._rows if row.name]
+        self._width = max(map(cell_len, names or event.tasks), default=0)
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
@@ -177,15 +179,13 @@ class Board:
     def _task(self, lanes: Line, name: str, columns: int) -> Line:
         """Return one line: node, name, state, time, attempt, then its last line or what failed."""
         state = self._state(name)
-        taken = sum(len(piece if isinstance(piece, str) else piece[0]) for piece in lanes)
-        if not lanes:
-            lanes, taken = [(node_mark(state, box=self._box), state), " "], 2
-        width = max(min(self._width, columns // 2), taken + 8)
-        word = MARKS[state]
+        lanes = lanes or [(node_mark(state, box=self._box), state), " "]
+        room = max(min(self._width, columns // 2) - length(lanes), 8)
+        shown = clip(name, room)
         line: Line = [
             *lanes,
-            f"{clip(name, width - taken):<{max(0, width - taken)}}  ",
-            (f"{word:<8}", state),
+            f"{shown}{' ' * (room - cell_len(shown))}  ",
+            (f"{MARKS[state]:<8}", state),
         ]
         started, ended = self._running.get(name), self._ended.get(name)
         if started:
@@ -211,12 +211,11 @@ def _elapsed(since: float) -> str:
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
     """Draw events until the run ends; leave the picture of its end, whatever ended it."""
     board = Board(session.store, control, box=has_boxes(session.world.environ))
-    screen = Screen(sys.stderr, board.frame, color=session.color_on(sys.stderr))
-    screen.start()
-    try:
-        for event in events:
-            board.note(event)
-    finally:
-        screen.end(board.last)
+    with Region(sys.stderr, board.frame, color=session.color_on(sys.stderr)) as region:
+        try:
+            for event in events:
+                board.note(event)
+        finally:
+            region.frame = board.last
     assert isinstance(event, RunFinished)
     return event

@@ -18,10 +18,48 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import IO, Any, TextIO, TypeAlias
 
-from ork.cli.screen.theme import paint
 from ork.objects.kinds import format_time
 
 Line: TypeAlias = "list[str | tuple[str, str]]"
+
+# The one colour table: how each kind of text looks on a terminal, in words that rich knows too.
+STYLES = {
+    "oid": "yellow",
+    "time": "dim",
+    "author": "cyan",
+    "name": "bold",
+    "label": "dim",
+    "dim": "dim",
+    "heading": "bold",
+    "head": "bold cyan",
+    "tag": "bold yellow",
+    "added": "green",
+    "removed": "red",
+    "changed": "yellow",
+    "renamed": "magenta",
+    "affected": "cyan",
+    "hunk": "cyan",
+    "file": "bold",
+    "success": "green",
+    "failed": "red",
+    "running": "blue",
+    "pending": "dim",
+    "cancelled": "yellow",
+    "interrupted": "yellow",
+    "skipped": "dim",
+    "upstream_failed": "yellow",
+    "error": "bold red",
+    "hint": "bold blue",
+    "warning": "bold yellow",
+    "key": "blue",
+    "string": "green",
+}
+_COLORS = enumerate(["black", "red", "green", "yellow", "blue", "magenta", "cyan"], 30)
+_SGR = {"bold": 1, "dim": 2} | {color: number for number, color in _COLORS}  # of ECMA-48
+CODES = {
+    style: ";".join(str(_SGR[word]) for word in words.split()) for style, words in STYLES.items()
+}
+
 
 # C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
 # letters that look like nothing.
@@ -67,6 +105,12 @@ def plain(line: Line) -> str:
 def styled(line: Line) -> str:
     """Return a line painted for a terminal."""
     return "".join(visible(p) if isinstance(p, str) else paint(visible(p[0]), p[1]) for p in line)
+
+
+def paint(text: str, style: str) -> str:
+    """Return the text in a style; an unknown style is plain."""
+    code = CODES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
 
 
 def print_lines(lines: Iterable[Line], out: IO[str], *, color: bool) -> None:
@@ -171,6 +215,12 @@ def terminal_width(stream: TextIO) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return None
+
+
+def has_boxes(environ: Mapping[str, str]) -> bool:
+    """Say whether a terminal shows lines and bullets: whether the locale is a UTF-8 one."""
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    return "utf" in locale.lower()
 
 
 def wrap_body(text: str, indent: str) -> Iterator[Line]:

@@ -1,20 +1,28 @@
-"""Frames on a terminal: a few lines at the bottom that are drawn over and over, then left or gone.
+"""The live region of a terminal: lines at its bottom that are drawn over and over, and then left.
 
-A terminal that goes away ends the drawing, and nothing else.
+A terminal that goes away ends the drawing, and nothing else. Importing this imports rich, so do it
+only where a terminal is drawn on.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
-from threading import Event, Thread
-from typing import TextIO
-from unicodedata import category, east_asian_width
+from collections.abc import Callable
+from typing import IO, Any, TextIO, cast
 
-from ork.cli.screen.line import Line, plain, styled, visible
+from rich.console import Console, ConsoleDimensions, ConsoleRenderable, Group
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType
+from rich.text import Text
+from rich.theme import Theme
 
-SECONDS_PER_FRAME = 1 / 8
+from ork.cli.screen.line import STYLES, Line, visible
+
+FRAMES_PER_SECOND = 8
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # While a frame is written, what is too long is cut by the terminal: a letter whose width it sees
 # otherwise than we do must not cost a line.
@@ -22,43 +30,100 @@ CUT_LINES, WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 REST_OF_LINE, REST_OF_SCREEN = "\x1b[K", "\x1b[J"
 
 
-class Screen:
-    """The lines of a live view; `frame(rows, columns)` says what they are at this moment."""
+class Region(Live):
+    """The lines of a live view; `frame(rows, columns)` says what they are at this moment.
+
+    They are drawn by a thread of their own, so that a slow terminal slows no task, and never in
+    the background. Ctrl-Z gives the terminal back to the shell.
+    """
 
     def __init__(
         self, stream: TextIO, frame: Callable[[int, int], list[Line]], *, color: bool
     ) -> None:
-        self._file, self._frame, self._color = stream.fileno(), frame, color
-        self._columns = 0
-        self._widths: list[int] = []  # of the lines that are on the screen now
-        self._shown = ""
-        self._gone = False
-        self._ended = Event()
-        self._thread = Thread(target=self._draw, name="screen", daemon=True)
         stream.flush()
+        self.frame = frame
+        self._terminal = _Terminal(stream.fileno())
+        self._lines: list[Text] = []
+        self._drawn: list[int] = []  # the widths of the lines that are on the screen now
+        console = Console(
+            file=cast("IO[str]", self._terminal),
+            force_terminal=True,
+            force_interactive=True,
+            color_system="standard" if color else None,
+            no_color=False,
+            theme=Theme(STYLES),
+        )
+        super().__init__(
+            console=console,
+            refresh_per_second=FRAMES_PER_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
-    def start(self) -> None:
-        """Begin to draw frames, in a thread of its own, so that a slow terminal slows no task."""
-        self._write(HIDE_CURSOR)
-        self._thread.start()
+    def start(self, refresh: bool = False) -> None:
+        """Begin to draw."""
+        self._before = signal.getsignal(signal.SIGTSTP)
+        if self._before is not signal.SIG_IGN:
+            signal.signal(signal.SIGTSTP, self._suspend)
+        super().start(refresh)
 
-    def end(self, last: Callable[[int, int], list[Line]]) -> None:
-        """Stop drawing; leave these lines, and the terminal as it was."""
-        self._ended.set()
+    def stop(self) -> None:
+        """Draw a last frame, which stays, and leave the terminal as it was."""
         try:
-            self._thread.join()
-            self._show(last(*self._size()), final=True)
+            super().stop()
         finally:
-            self._write(SHOW_CURSOR)
+            signal.signal(signal.SIGTSTP, self._before or signal.SIG_DFL)
 
-    def _draw(self) -> None:
-        while not self._ended.is_set() and not self._gone:
-            began = time.monotonic()
-            self._show(self._frame(*self._size()))
-            # What takes long, on a slow line or of a large run, is followed by a longer rest.
-            self._ended.wait(max(SECONDS_PER_FRAME, 4 * (time.monotonic() - began)))
+    def refresh(self) -> None:
+        """Draw a frame, where a terminal is left and lets us."""
+        if self._terminal.is_ours():
+            super().refresh()
 
-    def _size(self) -> tuple[int, int]:
+    def get_renderable(self) -> Group:
+        """Return the lines of the present frame, cut to the window."""
+        rows, columns = self._terminal.size()
+        self.console.size = ConsoleDimensions(max(1, columns - 1), rows)
+        self._lines = [text_of_line(line, columns - 1) for line in self.frame(rows, columns)[:rows]]
+        return Group(*self._lines)
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Begin where the last frame began: in a narrower window its lines have been wrapped."""
+        rows, columns = self._terminal.size()
+        above = sum(max(1, -(-width // columns)) for width in self._drawn) - 1
+        up = [(ControlType.CURSOR_UP, min(above, rows - 1))] if above > 0 and rows > 1 else []
+        self._drawn = [line.cell_len for line in self._lines]
+        back = Control(ControlType.CARRIAGE_RETURN, *up)
+        return [back, *super().process_renderables(renderables)[1:]]
+
+    def _suspend(self, number: int, frame: Any) -> None:
+        self._terminal.write(SHOW_CURSOR)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)  # returns when we are continued
+        signal.signal(signal.SIGTSTP, self._suspend)
+        self._terminal.write(HIDE_CURSOR)
+        self._drawn = []  # the shell wrote below it
+
+
+class _Terminal(io.TextIOBase):
+    """The file that rich writes frames to; writes to a terminal that is gone do nothing."""
+
+    def __init__(self, file: int) -> None:
+        self._file, self._gone = file, False
+
+    def write(self, text: str) -> int:
+        text = text.replace("\n", REST_OF_LINE + "\r\n")
+        data = f"{CUT_LINES}{text}{REST_OF_SCREEN}{WRAP_LINES}".encode("utf-8", "backslashreplace")
+        while data and not self._gone:
+            try:
+                data = data[os.write(self._file, data) :]
+            except BlockingIOError:
+                time.sleep(1 / FRAMES_PER_SECOND)
+            except OSError:
+                self._gone = True
+        return len(text)
+
+    def size(self) -> tuple[int, int]:
+        """Return the rows and columns of the window at this moment."""
         try:
             size = os.get_terminal_size(self._file)
         except OSError:
@@ -66,74 +131,19 @@ class Screen:
             return 24, 80
         return size.lines or 24, size.columns or 80
 
-    def _show(self, lines: list[Line], *, final: bool = False) -> None:
-        rows, columns = self._size()
-        lines = [cut(line, columns - 1) for line in lines[:rows]]
-        render = styled if self._color else plain
-        text = "\r\n".join(render(line) + REST_OF_LINE for line in lines)
-        if text == self._shown and columns == self._columns and not final:
-            return
-        up = self._rows_above(columns, rows)
-        back = "\r" + (f"\x1b[{up}A" if up else "")
-        end = "\r\n" if final and lines else ""
-        self._write(f"{CUT_LINES}{back}{text}{REST_OF_SCREEN}{end}{WRAP_LINES}")
-        self._shown, self._columns = text, columns
-        self._widths = [cells(plain(line)) for line in lines]
-
-    def _rows_above(self, columns: int, rows: int) -> int:
-        """Return how far above the cursor the frame begins, lines wrapped in a narrower window."""
-        heights = [max(1, -(-width // columns)) for width in self._widths]
-        return min(max(0, sum(heights) - 1), rows - 1)
-
-    def _write(self, text: str) -> None:
-        data = text.encode("utf-8", "backslashreplace")
-        while data and not self._gone:
-            try:
-                data = data[os.write(self._file, data) :]
-            except BlockingIOError:
-                time.sleep(SECONDS_PER_FRAME)
-            except OSError:
-                self._gone = True
+    def is_ours(self) -> bool:
+        """Say whether the terminal is there, and does not serve another process group just now."""
+        try:
+            return not self._gone and os.tcgetpgrp(self._file) == os.getpgrp()
+        except OSError:
+            return not self._gone  # it does not control us, so nobody is in its foreground
 
 
-def cut(line: Line, columns: int) -> Line:
+def text_of_line(line: Line, columns: int) -> Text:
     """Return a line that fits so many columns; tabs, which move the cursor, become spaces."""
-    left = columns
-    fitting: Line = []
+    text = Text(no_wrap=True, overflow="crop")
     for piece in line:
-        text, style = (piece, "") if isinstance(piece, str) else piece
-        text = visible(text).replace("\t", " ")
-        fits = _first_cells(text, left)
-        fitting.append((fits, style) if style else fits)
-        if len(fits) < len(text):
-            break
-        left -= cells(text)
-    return fitting
-
-
-def cells(text: str) -> int:
-    """Return how many columns a text takes on a terminal."""
-    return len(text) if text.isascii() else sum(map(_cells_of, text))
-
-
-def has_boxes(environ: Mapping[str, str]) -> bool:
-    """Say whether a terminal shows lines and bullets: whether the locale is a UTF-8 one."""
-    names: Iterable[str] = (environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
-    locale = next((name for name in names if name), "")
-    return "utf" in locale.lower()
-
-
-def _first_cells(text: str, room: int) -> str:
-    if text.isascii():
-        return text[:room]
-    for index, letter in enumerate(text):
-        room -= _cells_of(letter)
-        if room < 0:
-            return text[:index]
+        words, style = (piece, "") if isinstance(piece, str) else piece
+        text.append(visible(words).replace("\t", " "), style)
+    text.truncate(max(0, columns), overflow="crop")
     return text
-
-
-def _cells_of(letter: str) -> int:
-    if category(letter) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if east_asian_width(letter) in "WF" else 1
