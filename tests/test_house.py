@@ -29,25 +29,27 @@ FILES_IN_A_ROOM_MAX = 10
 ROOMS: dict[str, str] = {
     "errors": "",
     "failpoints": "",
+    "files": "",
     "worker": "",
-    "objects": "errors",
-    "graph": "errors",
-    "yaml": "errors objects",
-    "definition": "errors objects graph yaml",
-    "differences": "errors objects graph definition",
-    "backends": "errors failpoints objects",
-    "store": "errors failpoints objects graph backends",
-    "worktree": "errors failpoints objects graph yaml definition store",
-    "history": "errors objects graph yaml definition differences store worktree",
-    "heads": "errors failpoints objects graph yaml definition differences backends store worktree"
-    " history",
-    "git": "errors objects graph yaml definition differences store worktree history heads",
-    "executors": "errors failpoints objects definition worker",
-    "runner": "errors failpoints objects graph definition differences store worktree history heads"
-    " executors worker",
-    "bisection": "errors objects graph differences store worktree history heads executors runner",
-    "api": "errors objects graph yaml definition differences backends store worktree history heads"
-    " git executors runner bisection",
+    "objects": "errors files",
+    "graph": "errors files",
+    "yaml": "errors files objects",
+    "definition": "errors files objects graph yaml",
+    "differences": "errors files objects graph definition",
+    "backends": "errors files failpoints objects",
+    "store": "errors files failpoints objects graph backends",
+    "worktree": "errors files failpoints objects graph yaml definition store",
+    "history": "errors files objects graph yaml definition differences store worktree",
+    "heads": "errors files failpoints objects graph yaml definition differences backends store"
+    " worktree history",
+    "git": "errors files objects graph yaml definition differences store worktree history heads",
+    "executors": "errors files failpoints objects definition worker",
+    "runner": "errors files failpoints objects graph definition differences store worktree history"
+    " heads executors worker",
+    "bisection": "errors files objects graph differences store worktree history heads"
+    " executors runner",
+    "api": "errors files objects graph yaml definition differences backends store worktree history"
+    " heads git executors runner bisection",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ork.errors import Corrupt, StoreError
+from ork.files import open_file
 
 _MAGIC = 0xBEEFC0DE
 _FORMAT = 1
@@ -30,10 +31,11 @@ def is_complete(path: Path) -> bool:
     Corrupt or StoreError when this is no data file of the one format that ork writes.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        opened = open_file(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    try:
+    with opened:
+        file = opened.fileno()
         first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
         page_bytes = _number(first, _PAGE_BYTES, 4)
         if not 512 <= page_bytes <= 65536 or page_bytes & (page_bytes - 1):
@@ -41,8 +43,6 @@ def is_complete(path: Path) -> bool:
         second = _meta(path, os.pread(file, _META + _META_BYTES, page_bytes))
         newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
         length = os.fstat(file).st_size  # after the meta pages: a writer lengthens it before them
-    finally:
-        os.close(file)
     return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes
 
 

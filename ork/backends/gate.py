@@ -6,7 +6,6 @@ nor told whom to wait for. The kernel drops it when its holder dies, so it is ne
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import time
@@ -16,11 +15,10 @@ from threading import Lock
 from types import TracebackType
 
 from ork.errors import StoreError
+from ork.files import lock, open_lock, unlock
 
 WAIT_S = 60.0
 _NOTE_BYTES = 256
-_PAUSE_FIRST_S = 0.0005
-_PAUSE_MAX_S = 0.01
 
 
 class Gate:
@@ -30,9 +28,8 @@ class Gate:
         self._path = path
         self._wait_s = wait_s
         self._threads = Lock()
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._file = os.open(path, flags, 0o600)
+            self._file = open_lock(path)
         except OSError as error:
             raise StoreError(
                 f"the store cannot be written: {path}: {error.strerror}",
@@ -62,7 +59,7 @@ class Gate:
     ) -> None:
         try:
             if self._file >= 0:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+                unlock(self._file)
         finally:
             self._threads.release()
 
@@ -78,24 +75,17 @@ class Gate:
             self._file = -1
 
     def _lock(self, deadline: float) -> None:
-        # Asking again and again, unlike one blocking call, keeps both Ctrl-C and the deadline.
         if self._file < 0:
             raise StoreError("the store is closed")
-        pause = _PAUSE_FIRST_S
-        while True:
-            try:
-                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise StoreError(
-                    f"the file {self._path} cannot be locked: {error.strerror}",
-                    hint="keep the store on a local disk",
-                ) from None
-            if time.monotonic() >= deadline:
-                raise self._busy()
-            time.sleep(pause)
-            pause = min(pause * 1.5, _PAUSE_MAX_S)
+        try:
+            locked = lock(self._file, wait_s=deadline - time.monotonic())
+        except OSError as error:
+            raise StoreError(
+                f"the file {self._path} cannot be locked: {error.strerror}",
+                hint="keep the store on a local disk",
+            ) from None
+        if not locked:
+            raise self._busy()
 
     def _busy(self) -> StoreError:
         holder = os.pread(self._file, _NOTE_BYTES, 0).rstrip(b"\n ").decode("utf-8", "replace")

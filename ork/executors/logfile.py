@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from ork.executors.mask import Masker
+from ork.files import open_folder
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
@@ -109,9 +110,8 @@ class Log:
         view = memoryview(data)
         try:
             if self._descriptor < 0:
-                self._descriptor = os.open(
-                    self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-                )
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._descriptor = os.open(self._path, flags, 0o600)
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:
@@ -160,12 +160,10 @@ class Answer:
 
 def create(path: str) -> None:
     """Make the empty log of an attempt; an existing one is never overwritten."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    try:
-        os.close(os.open(path, flags, 0o600))
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, flags, 0o600))
+    place = Path(path)  # LOGS/WORKFLOW/RUN/NAME, of which a store may hold the first three
+    with open_folder(place.parents[2], place.parts[-3:-1], make=0o700) as at:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        os.close(os.open(place.name, flags, 0o600, dir_fd=at))
 
 
 def pipe() -> tuple[int, int]:

@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import selectors
-import stat
 import threading
 from queue import SimpleQueue
 
@@ -23,6 +22,7 @@ from ork.executors.job import Job, Outcome
 from ork.executors.logfile import ANSWER_BYTES_MAX, REST_BYTES_MAX, create, pipe, read
 from ork.executors.process_tree import Tree
 from ork.executors.supervisor import Supervisor, end_of
+from ork.files import NotRegular, open_file
 from ork.objects.canonical import Json, encode
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
@@ -208,11 +208,9 @@ def _output(attempt: Attempt) -> Json:
 def _from_file(path: str) -> bytes | None:
     """Return at most one byte more than the limit of the file, or None when it says nothing."""
     try:
-        # Not blocking: the task may have put a FIFO there.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open_file(path, follow=True) as file:
+            return file.read(OUTPUT_BYTES_MAX + 1).strip() or None
     except FileNotFoundError:
         return None
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("$ORK_OUTPUT_FILE is not a regular file")
-        return file.read(OUTPUT_BYTES_MAX + 1).strip() or None
+    except NotRegular as error:
+        raise ValueError(f"$ORK_OUTPUT_FILE: {error.strerror}") from None

@@ -6,9 +6,7 @@ older state of the history when its tip is among these commits, and only then it
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError
+from ork.files import lock, open_folder, remove
 from ork.git.binary import Git, make_repository, repository_at
 from ork.git.commit import read_commit
 from ork.git.stream import Stream
@@ -109,7 +108,8 @@ def _create(store: Store, destination: Path, workflow: str, branch: str) -> Expo
         made.rmdir()
     except BaseException:
         for path in (made, *moved):
-            _remove(path)
+            with suppress(OSError):
+                remove(path)
         if not existed:
             with suppress(OSError):  # somebody else has written there, too
                 destination.rmdir()
@@ -127,26 +127,14 @@ def _move_up(path: Path, destination: Path) -> None:
         ) from None
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextmanager
 def _alone(git: Git) -> Iterator[None]:
     """Keep other exports out of a repository: they wait, then see what this one has done."""
-    import fcntl
-
-    descriptor = os.open(git.folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with open_folder(git.folder) as at:
         # Where a file system has no such locks, those of git keep the refs whole.
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(at, wait_s=float("inf"))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _update(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:

@@ -6,11 +6,11 @@ The kernel gives the lock back however that process ends. Beside it lie what oth
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
+from ork import files
 from ork.errors import Corrupt, StoreError
 from ork.failpoints import failpoint
 from ork.objects.kinds import Run
@@ -23,25 +23,11 @@ def take_lock(store: Store, run_id: str) -> int | None:
     if store.folder is None:
         return None
     path = _lock_path(store, run_id)
-    while True:
-        try:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise StoreError(f"a run cannot be locked: {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        try:
-            # The last owner may have removed the file between our open and our lock.
-            if path.stat().st_ino == os.fstat(descriptor).st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
+    try:
+        with files.open_folder(store.folder, ["locks"], make=0o700) as at:
+            return files.take_lock(path.name, at=at)
+    except OSError as error:
+        raise StoreError(f"a run cannot be locked: {path}: {error.strerror}") from None
 
 
 def is_owned(store: Store, run: Run) -> bool:
@@ -83,25 +69,27 @@ def remove_traces(store: Store, run_id: str) -> None:
         failpoint("traces.before")
         remove_remains(store, run_id)
         failpoint("traces.code")
-        _lock_path(store, run_id).unlink(missing_ok=True)
+        _remove(store.folder, "locks", run_id)
         failpoint("traces.after")
 
 
 def remove_remains(store: Store, run_id: str) -> None:
     """Remove what an earlier owner of the run, which was killed, may have left."""
     if store.folder is not None:
-        shutil.rmtree(code_folder(store, run_id), ignore_errors=True)
-        _stop_path(store, run_id).unlink(missing_ok=True)
+        _remove(store.folder, "code", code_folder(store, run_id).name)
+        _remove(store.folder, "locks", _stop_path(store, run_id).name)
 
 
 def remove_answers(store: Store, run: Run) -> None:
     """Remove raw inputs and outputs of tasks whose ork was killed: they may hold secrets."""
     if store.folder is not None:
-        folder = store.folder / "logs" / run.workflow / run.id
-        if folder.resolve() != store.folder.resolve() / folder.relative_to(store.folder):
-            return  # a link leads to somebody's files
-        for path in folder.glob("*.log.*put"):
-            path.unlink(missing_ok=True)
+        with (
+            suppress(OSError),
+            files.open_folder(store.folder, ["logs", run.workflow, run.id]) as at,
+        ):
+            for name in os.listdir(at):
+                if name.endswith((".log.input", ".log.output")):
+                    files.remove(name, at=at)
 
 
 def sweep(store: Store) -> None:
@@ -109,8 +97,9 @@ def sweep(store: Store) -> None:
     if store.folder is None:
         return
     try:
-        names = os.listdir(store.folder / "locks")
-    except FileNotFoundError:
+        with files.open_folder(store.folder, ["locks"]) as at:
+            names = os.listdir(at)
+    except (FileNotFoundError, NotADirectoryError):
         return
     for run_id in sorted({name.removesuffix(".stop") for name in names}):
         if not is_name(run_id):
@@ -121,6 +110,12 @@ def sweep(store: Store) -> None:
         if lock is not None:
             remove_traces(store, run_id)
             os.close(lock)
+
+
+def _remove(store: Path, folder: str, name: str) -> None:
+    # Best effort: what stays, `sweep` meets again.
+    with suppress(OSError), files.open_folder(store, [folder]) as at:
+        files.remove(name, at=at)
 
 
 def _lock_path(store: Store, run_id: str) -> Path:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from ork.errors import NotFound
+from ork.files import open_file, open_folder
 from ork.objects import tree
 from ork.objects.kinds import Run, Snapshot
 from ork.objects.shapes import is_path
@@ -106,31 +108,38 @@ class Growing:
 
     def __init__(self, path: Path | None, *, tail: int | None = None) -> None:
         self._path, self._tail = path, tail
-        self._file: int | None = None
+        self._file: BinaryIO | None = None
 
     def read(self) -> bytes:
         """Return the next piece of what is there; nothing when all of it was read."""
         if self._file is None and not self._open():
             return b""
         assert self._file is not None
-        return os.read(self._file, PIECE_BYTES)
+        return os.read(self._file.fileno(), PIECE_BYTES)
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
         self._file = self._path = None
 
     def _open(self) -> bool:
         if self._path is None:
             return False
         try:
-            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._file = _opened(self._path)
         except FileNotFoundError:
             return False
         if self._tail is not None:
-            os.lseek(self._file, tail_start(self._file, self._tail), os.SEEK_SET)
+            file = self._file.fileno()
+            os.lseek(file, tail_start(file, self._tail), os.SEEK_SET)
         return True
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open `logs/WORKFLOW/RUN/LOG`, of which only the part above `logs` may be a link."""
+    with open_folder(path.parents[2], path.parts[-3:-1]) as at:
+        return open_file(path.name, at=at)
 
 
 def tail_start(file: int, lines: int) -> int:
@@ -158,14 +167,11 @@ def last_line(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = os.pread(file.fileno(), 4096, max(0, size - 4096))
     except OSError:
         return ""
-    try:
-        size = os.fstat(file).st_size
-        data = os.pread(file, 4096, max(0, size - 4096))
-    finally:
-        os.close(file)
     line = data.rstrip().rpartition(b"\n")[2]
     # A progress bar returns to the start of its line: what it says now is the last part.
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from ork.backends.base import Backend
 from ork.errors import Corrupt, StoreError
+from ork.files import new_file, read_file, remove, sync_folder
 
 NAME = ".ork"
 FORMAT = 1
@@ -70,17 +71,14 @@ def create(folder: Path) -> None:
         except OSError:
             if not (folder / "config.json").is_file():
                 raise
-        _sync(folder.parent)
+        sync_folder(folder.parent)
     except OSError as error:
         raise StoreError(
             f"no store can be made in {folder}: {error.strerror}",
             hint="choose another place by `--store` or ORK_DIR",
         ) from None
     finally:
-        if unfinished.exists():
-            from shutil import rmtree
-
-            rmtree(unfinished)
+        remove(unfinished)
 
 
 def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
@@ -100,12 +98,12 @@ def _fill(folder: Path) -> None:
     folder.chmod(0o700)  # what the umask took away is needed below
     _write(folder / ".gitignore", "*\n")
     _backend(DEFAULT).create(folder / "db")
-    _sync(folder / "db")
+    sync_folder(folder / "db")
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
     config = {"backend": DEFAULT, "format": FORMAT}
     _write(folder / "config.json", json.dumps(config, separators=(",", ":")) + "\n")
-    _sync(folder)
+    sync_folder(folder)
 
 
 def _backend(scheme: str) -> OnDisk:
@@ -115,29 +113,16 @@ def _backend(scheme: str) -> OnDisk:
 
 
 def _write(path: Path, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-        os.write(file, text.encode())
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    with new_file(path, mode=0o600) as file:
+        os.fchmod(file.fileno(), 0o600)  # what the umask took away
+        file.write(text.encode())
 
 
 def _scheme(folder: Path) -> str:
     """Return the name of the backend; raise StoreError when this ork cannot read the store."""
     path = folder / "config.json"
     try:
-        with path.open("rb") as file:
-            config = json.loads(file.read(_CONFIG_BYTES_MAX))
+        config = json.loads(read_file(path, _CONFIG_BYTES_MAX))
         version, scheme = config["format"], config["backend"]
     except FileNotFoundError:
         raise StoreError(f"{folder} is not an ork store: it has no config.json") from None

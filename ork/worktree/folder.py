@@ -6,12 +6,14 @@ never more than a fixed number of bytes.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ork.errors import InvalidInput
+from ork.files import NotRegular, open_file, open_folder
 from ork.objects.snapshot import CodeFile
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -66,16 +68,20 @@ class Root:
     def read(self, path: str) -> CodeFile:
         """Return a file's bytes, all of one moment; raise InvalidInput with what to do instead."""
         try:
-            descriptor = self._open(path)
+            real = os.path.realpath(self._at(path), strict=True)
+            if not self._is_inside(real):
+                raise leads_out(path)
+            *folders, name = os.path.relpath(real, self.folder).split("/")
+            with open_folder(self.folder, folders) as at, open_file(name, at=at) as file:
+                return _read(file, path)
+        except NotRegular as error:
+            if error.errno == errno.EISDIR:
+                raise is_folder(path) from None
+            hint = "pipes and devices have no content"
+            raise InvalidInput(f"{path} is not a regular file", hint=hint) from None
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise InvalidInput(f"cannot read {path}: {reason}") from None
-        try:
-            return _read(descriptor, path)
-        except OSError as error:
-            raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
 
     def _at(self, path: str) -> Path:
         return Path(self.folder, path)
@@ -93,26 +99,6 @@ class Root:
 
     def _is_inside(self, real: str) -> bool:
         return real == self.folder or real.startswith(self.folder.rstrip("/") + "/")
-
-    def _open(self, path: str) -> int:
-        """Open the file that a path means, after links; refuse one that lies outside."""
-        real = os.path.realpath(self._at(path), strict=True)
-        if not self._is_inside(real):
-            raise leads_out(path)
-        # Folder by folder without following links, so that none can be put in between now.
-        *folders, name = os.path.relpath(real, self.folder).split("/")
-        at = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for folder in folders:
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                below = os.open(folder, flags, dir_fd=at)
-                os.close(at)
-                at = below
-            # Without O_NONBLOCK opening a pipe would wait for whoever writes to it.
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
-            return os.open(name, flags, dir_fd=at)
-        finally:
-            os.close(at)
 
 
 def leads_out(path: str) -> InvalidInput:
@@ -136,21 +122,12 @@ def too_large(path: str) -> InvalidInput:
     )
 
 
-def _read(descriptor: int, path: str) -> CodeFile:
-    before = os.fstat(descriptor)
-    if stat.S_ISDIR(before.st_mode):
-        raise is_folder(path)
-    if not stat.S_ISREG(before.st_mode):
-        raise InvalidInput(
-            f"{path} is not a regular file", hint="pipes and devices have no content"
-        )
-    data = b""
-    if before.st_size <= FILE_BYTES_MAX:
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    if before.st_size > FILE_BYTES_MAX or len(data) > FILE_BYTES_MAX:
+def _read(file: BinaryIO, path: str) -> CodeFile:
+    before = os.fstat(file.fileno())
+    data = file.read(FILE_BYTES_MAX + 1) if before.st_size <= FILE_BYTES_MAX else b""
+    if max(before.st_size, len(data)) > FILE_BYTES_MAX:
         raise too_large(path)
-    after = os.fstat(descriptor)
+    after = os.fstat(file.fileno())
     if len(data) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
         raise InvalidInput(f"{path} changed while it was read", hint="try again when it is at rest")
     return CodeFile(data=data, executable=bool(before.st_mode & stat.S_IXUSR))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from ork.definition.secrets import secret_problems
 from ork.definition.workflow import Definition, parse
 from ork.errors import InvalidInput, NotFound, Problem
+from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid
 from ork.objects.snapshot import Built, CodeFile
@@ -67,17 +67,13 @@ def secrets_in(loaded: Loaded) -> list[Problem]:
 def read_text(path: Path) -> bytes:
     """Return the bytes of a workflow file: a regular file of bounded size, opened once."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_file(path, TEXT_BYTES_MAX, follow=True)
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None
+    except NotRegular:
+        raise InvalidInput(f"{path} is not a regular file") from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EFBIG:
+            raise InvalidInput(f"{path} is larger than {TEXT_BYTES_MAX >> 20} MiB") from None
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(f"cannot read {path}: {reason}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise InvalidInput(f"{path} is not a regular file")
-    with open(descriptor, "rb") as file:
-        text = file.read(TEXT_BYTES_MAX + 1)
-    if len(text) > TEXT_BYTES_MAX:
-        raise InvalidInput(f"{path} is larger than {TEXT_BYTES_MAX >> 20} MiB")
-    return text

@@ -6,14 +6,16 @@ nothing has changed. A place is opened folder by folder, so that no link can be 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ork.errors import Conflict, InvalidInput, StoreError
+from ork.files import NotRegular, new_file, open_file, open_folder, remove
 from ork.objects.shapes import is_path
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
@@ -82,40 +84,13 @@ class Place:
             raise ValueError(f"lies in {own or 'the store'}, where nothing is restored")
         return parts[:-1], parts[-1]
 
-    @contextmanager
-    def opened(self, folders: Iterable[str], *, made: list[str] | None = None) -> Iterator[int]:
-        """Open a folder below, without following links; with `made`, make and note what is missing.
-
-        Raise OSError: FileNotFoundError where a folder is missing, another one for what is none.
-        """
-        if made is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        at = os.open(self.folder, flags)
-        try:
-            so_far = PurePosixPath()
-            for folder in folders:
-                so_far /= folder
-                if made is not None:
-                    try:
-                        os.mkdir(folder, dir_fd=at)
-                        made.append(str(so_far))
-                    except FileExistsError:
-                        pass
-                below = os.open(folder, flags, dir_fd=at)
-                os.close(at)
-                at = below
-            yield at
-        finally:
-            os.close(at)
-
     def _look(self, path: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
         try:
             folders, name = self.parts(path)
         except ValueError as error:
             return Found(wrong=str(error))
         try:
-            with self.opened(folders) as at:
+            with open_folder(self.folder, folders) as at:
                 found = _read(at, name, content, is_kept)
         except FileNotFoundError:
             return Found()
@@ -165,7 +140,7 @@ class _Staged:
 
     def add(self, path: str, content: Content, found: Found) -> None:
         folders, _ = self.place.parts(path)
-        with self.place.opened(folders, made=self.made) as at:
+        with open_folder(self.place.folder, folders, make=0o777, made=self.made) as at:
             self.paths.append(path)
             _stage(at, self._name(len(self.paths)), content, found)
 
@@ -173,11 +148,11 @@ class _Staged:
         touched = {}
         for number, path in enumerate(self.paths, 1):
             folders, name = self.place.parts(path)
-            with self.place.opened(folders) as at:
+            with open_folder(self.place.folder, folders) as at:
                 os.rename(self._name(number), name, src_dir_fd=at, dst_dir_fd=at)
             touched[tuple(folders)] = True
         for below in touched:
-            with self.place.opened(below) as at:
+            with open_folder(self.place.folder, below) as at:
                 os.fsync(at)
         self.done = True
 
@@ -185,8 +160,9 @@ class _Staged:
         if self.done:
             return
         for number, path in enumerate(self.paths, 1):
-            with suppress(OSError), self.place.opened(self.place.parts(path)[0]) as at:
-                os.unlink(self._name(number), dir_fd=at)
+            folders, _ = self.place.parts(path)
+            with suppress(OSError), open_folder(self.place.folder, folders) as at:
+                remove(self._name(number), at=at)
         for folder in reversed(self.made):
             with suppress(OSError):
                 os.rmdir(self.place.folder / folder)
@@ -197,39 +173,33 @@ class _Staged:
 
 def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
     try:
-        status = os.stat(name, dir_fd=at, follow_symlinks=False)
-    except FileNotFoundError:
-        return Found()
-    if stat.S_ISLNK(status.st_mode):
-        return Found(wrong="is a link, which is not followed; remove it first")
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-        return Found(wrong=f"is {kind}")
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(name, flags, dir_fd=at), "rb") as file:
-        data = file.read(FILE_BYTES_MAX + 1)
-        status = os.fstat(file.fileno())
+        with open_file(name, at=at) as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+            status = os.fstat(file.fileno())
+    except NotRegular as error:
+        return Found(wrong="is a folder" if error.errno == errno.EISDIR else "is no regular file")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Found(wrong="is a link, which is not followed; remove it first")
+        raise
     same = data == content.read() and content.executable in (None, _is_executable(status.st_mode))
     kept = same or (len(data) <= FILE_BYTES_MAX and is_kept(data))
     return Found(same=same, kept=kept, mode=stat.S_IMODE(status.st_mode), mark=_mark(status))
 
 
 def _stage(at: int, name: str, content: Content, found: Found) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(name, flags, 0o666, dir_fd=at), "wb") as file:
+    with new_file(name, at=at) as file:
         file.write(content.read())
         mode = os.fstat(file.fileno()).st_mode if found.mode is None else found.mode
         if content.executable is not None:
             # Whoever may read it may execute it, or nobody.
             mode = mode & ~0o111 | ((mode & 0o444) >> 2 if content.executable else 0)
         os.fchmod(file.fileno(), mode & 0o777)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _check_still(place: Place, path: str, found: Found) -> None:
     folders, name = place.parts(path)
-    with place.opened(folders) as at:
+    with open_folder(place.folder, folders) as at:
         try:
             mark = _mark(os.stat(name, dir_fd=at, follow_symlinks=False))
         except FileNotFoundError:
@@ -250,8 +220,6 @@ def _is_executable(mode: int) -> bool:
 
 
 def _why(error: OSError) -> str:
-    import errno
-
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return "lies below a link or a file, where nothing is restored"
     return f"cannot be written: {error.strerror}"

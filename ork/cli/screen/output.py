@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ork.errors import UsageError
+from ork.files import replace_file
 
 
 def write_text(path: Path, text: Iterable[str]) -> None:
@@ -19,15 +19,7 @@ def write_text(path: Path, text: Iterable[str]) -> None:
             with path.open("w", encoding="utf-8") as file:
                 file.writelines(text)
             return
-        target = path.resolve()  # a link stays, and leads to the new text
-        beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-        try:
-            with beside.open("x", encoding="utf-8") as file:
-                file.writelines(text)
-            if target.exists():
-                beside.chmod(target.stat().st_mode)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        # A link stays, and leads to the new text.
+        replace_file(path.resolve(), (part.encode() for part in text))
     except OSError as error:
         raise UsageError(f"-o {path}: {error.strerror}") from None

@@ -1,0 +1,211 @@
+"""Files as ork opens, locks, writes and removes them, in folders that anybody may have prepared.
+
+No link is followed below a folder, only regular files are read, and a file is there whole or not at
+all. Failures are OSErrors whose `strerror` can be shown to a user. Knows nothing of stores.
+
+A name is a path as usual or, with `at`, a single name in the folder that `at` is a descriptor of.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+Name: TypeAlias = "str | os.PathLike[str]"
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_PAUSE_FIRST_S = 0.0005
+_PAUSE_MAX_S = 0.01
+
+
+class NotRegular(OSError):
+    """There is something else in the place of a file; its errno is EISDIR for a folder."""
+
+
+@contextmanager
+def open_folder(
+    top: Name, parts: Iterable[str] = (), *, make: int | None = None, made: list[str] | None = None
+) -> Iterator[int]:
+    """Open a folder below `top` part by part, so that no link can be put in between.
+
+    Only `top` may be a link. With `make`, which is their mode, missing folders are made on the way,
+    and their paths below `top` are appended to `made`.
+    """
+    if make is not None:
+        Path(top).mkdir(mode=make, parents=True, exist_ok=True)
+    at = os.open(top, _FOLDER)
+    try:
+        so_far = ""
+        for part in parts:
+            so_far = f"{so_far}/{part}" if so_far else part
+            if make is not None:
+                with suppress(FileExistsError):
+                    os.mkdir(part, make, dir_fd=at)
+                    if made is not None:
+                        made.append(so_far)
+            below = _open(part, _FOLDER | os.O_NOFOLLOW, at)
+            os.close(at)
+            at = below
+        yield at
+    finally:
+        os.close(at)
+
+
+def open_file(name: Name, *, at: int | None = None, follow: bool = False) -> BinaryIO:
+    """Open a regular file for reading, never waiting; `follow` allows that it is a link."""
+    descriptor = _open(name, _READ | (0 if follow else os.O_NOFOLLOW), at)
+    return open(_regular(descriptor, name), "rb")
+
+
+def read_file(name: Name, limit: int, *, at: int | None = None, follow: bool = False) -> bytes:
+    """Return what a regular file holds; raise OSError (EFBIG) if that is more than the limit."""
+    with open_file(name, at=at, follow=follow) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(name))
+    return data
+
+
+@contextmanager
+def new_file(name: Name, *, at: int | None = None, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open for writing a file that must not exist yet; after the block it is safe on the disk."""
+    with open(os.open(name, _NEW, mode, dir_fd=at), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
+
+    Permissions stay as they were. What is a link is replaced, not followed.
+    """
+    beside = f".ork-{os.urandom(6).hex()}.part"
+    with open_folder(path.parent) as at:
+        try:
+            with new_file(beside, at=at) as file:
+                file.writelines(pieces)
+                with suppress(FileNotFoundError):
+                    there = os.stat(path.name, dir_fd=at, follow_symlinks=False)
+                    if stat.S_ISREG(there.st_mode):
+                        os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+            os.rename(beside, path.name, src_dir_fd=at, dst_dir_fd=at)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(beside, dir_fd=at)
+            raise
+        os.fsync(at)
+
+
+def sync_folder(path: Name) -> None:
+    """Make the names in a folder safe on the disk."""
+    with open_folder(path) as at:
+        os.fsync(at)
+
+
+def remove(name: Name, *, at: int | None = None) -> None:
+    """Remove a file, a link or a folder with all that is in it; nothing to remove is fine."""
+    try:
+        os.unlink(name, dir_fd=at)
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, PermissionError) as error:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            raise error from None
+        from shutil import rmtree  # which takes time to import
+
+        rmtree(name, dir_fd=at)
+
+
+def open_lock(name: Name, *, at: int | None = None) -> int:
+    """Return the descriptor of a file that is there to be locked; it is made if need be."""
+    return _regular(_open(name, _LOCK, at), name)
+
+
+def lock(descriptor: int, *, wait_s: float = 0.0) -> bool:
+    """Lock a file or folder against other processes; return False if another one keeps it locked.
+
+    Asking again and again, unlike one call that waits, leaves Ctrl-C and the deadline in force. The
+    kernel unlocks when the descriptor is closed, however this process ends.
+    """
+    deadline = time.monotonic() + wait_s
+    pause = _PAUSE_FIRST_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, _PAUSE_MAX_S)
+
+
+def unlock(descriptor: int) -> None:
+    """Let other processes have the lock, and keep the file open."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def take_lock(name: Name, *, at: int | None = None) -> int | None:
+    """Return a descriptor that holds a lock, or None while another process holds it.
+
+    For a lock whose file is removed by whoever held it.
+    """
+    while True:
+        descriptor = open_lock(name, at=at)
+        try:
+            if not lock(descriptor):
+                os.close(descriptor)
+                return None
+            # Its last holder may have removed the file between our open and our lock.
+            with suppress(FileNotFoundError):
+                there = os.stat(name, dir_fd=at, follow_symlinks=False)
+                if os.path.samestat(there, os.fstat(descriptor)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _open(name: Name, flags: int, at: int | None) -> int:
+    """Open by descriptor; where that fails, say what is in the place."""
+    try:
+        return os.open(name, flags, 0o600, dir_fd=at)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode) and flags & os.O_NOFOLLOW:
+            error = OSError(errno.ELOOP, "it is a link, which is not followed", os.fspath(name))
+            raise error from None
+        if not flags & os.O_DIRECTORY and not stat.S_ISLNK(mode):
+            _check_regular(mode, name)
+        raise
+
+
+def _regular(descriptor: int, name: Name) -> int:
+    try:
+        _check_regular(os.fstat(descriptor).st_mode, name)
+    except NotRegular:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(mode: int, name: Name) -> None:
+    if stat.S_ISDIR(mode):
+        raise NotRegular(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(name)) from None
+    if not stat.S_ISREG(mode):
+        raise NotRegular(errno.EINVAL, "it is not a regular file", os.fspath(name)) from None
