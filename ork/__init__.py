@@ -46,8 +46,8 @@ if TYPE_CHECKING:
         untag,
     )
     from ork.errors import Ambiguous, Conflict, Corrupt, InvalidInput, NotFound, OrkError
+    from ork.runner.choices import Selection
     from ork.runner.loop import Control
-    from ork.runner.select import Selection
     from ork.runner.start import Options
     from ork.store.store import Stamp, Store
     from ork.worktree.load import check
@@ -88,7 +88,7 @@ _NAMES = {
     ),
     "Control": "ork.runner.loop",
     "Options": "ork.runner.start",
-    "Selection": "ork.runner.select",
+    "Selection": "ork.runner.choices",
     "check": "ork.worktree.load",
     "Stamp": "ork.store.store",
     "Store": "ork.store.store",

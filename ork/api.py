@@ -31,9 +31,9 @@ from ork.history.compare_runs import RunDiff
 from ork.history.log import LogEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Operation, Run
-from ork.runner.cancel import cancel as cancel_run
 from ork.runner.events import Event
 from ork.runner.loop import Control
+from ork.runner.record import cancel as cancel_run
 from ork.runner.start import Caller, Options, start
 from ork.runner.start import retry as retry_run
 from ork.store import contents, place

@@ -4,6 +4,10 @@ A verdict belongs to a snapshot: deploys with the same content share it. A run c
 executed all tasks, with the parameters that a run made now would have or, where none of those
 failed, with those of the newest failed run. What has no such run is run, each deploy with its own
 code.
+
+The line is halved as `git bisect` halves a history without branches: every verdict on the deploy in
+the middle halves what is left. One that cannot be judged is skipped, and the one nearest to it is
+judged instead; where only skipped ones are left, the first bad deploy is one of several suspects.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
-from ork.halving import BAD, GOOD, SKIP, bracket, judgements_left, pick
 from ork.history.compare import compare_deploys
 from ork.history.compare_runs import last_good
 from ork.history.log import LogEntry, tally
@@ -29,6 +32,7 @@ from ork.store.resolve import Resolved, deploy_of, history, resolve, run_of_id
 from ork.store.runs import runs
 from ork.store.store import Store
 
+GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
 ENDS_IT = 128  # from here on, a command was killed, or says that nobody should go on
 VERDICTS = {"success": GOOD, "failed": BAD}
@@ -162,6 +166,33 @@ def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
         return {0: GOOD, CANNOT_JUDGE: SKIP}.get(done.returncode, BAD)
 
     return judge
+
+
+def bracket(verdicts: Mapping[int, str]) -> tuple[int, int]:
+    """Return the entries between which good turns bad: the last good one and the bad one after it.
+
+    `verdicts` has at least one good entry and a bad one after it. Where the line turned bad more
+    than once, the newest turn is meant.
+    """
+    last = max(index for index, verdict in verdicts.items() if verdict == BAD)
+    good = max(index for index, verdict in verdicts.items() if verdict == GOOD and index < last)
+    bad = min(index for index, verdict in verdicts.items() if verdict == BAD and index > good)
+    return good, bad
+
+
+def pick(good: int, bad: int, verdicts: Mapping[int, str]) -> int | None:
+    """Return the entry to judge next, the nearest one to the middle; None when there is none.
+
+    Of two that are equally near, the older one.
+    """
+    middle = (good + bad) // 2
+    left = [index for index in range(good + 1, bad) if index not in verdicts]
+    return min(left, key=lambda index: (abs(index - middle), index), default=None)
+
+
+def judgements_left(good: int, bad: int, verdicts: Mapping[int, str]) -> int:
+    """Return about how many more verdicts the search needs."""
+    return sum(index not in verdicts for index in range(good + 1, bad)).bit_length()
 
 
 class _Search:

@@ -19,9 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
-from ork.bisection import Bisected, Question, Trial, bisect
+from ork.bisection import BAD, GOOD, SKIP, Bisected, Question, Trial, bisect
 from ork.errors import NotFound
-from ork.halving import BAD, GOOD, SKIP
 from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Snapshot, TaskRun

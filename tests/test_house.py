@@ -88,7 +88,6 @@ MODULE_BANS: dict[str, tuple[str | tuple[str, ...], str]] = {
 # Where the whole of Exception may be caught, and why.
 CATCHES_ALL = {
     "ork/cli/app.py": "the one place that turns a bug into words",
-    "ork/runner/writer.py": "hands every error to the loop, which raises it",
     WORKER: "turns whatever a task raises into an Outcome",
 }
 # What may print: commands, and scripts that another interpreter runs and whose stdout is read.

@@ -52,8 +52,7 @@ def options_of(
     base: str | None = None,
 ) -> Options:
     """Return the options of a run from those of the command line."""
-    from ork.runner.choices import parse_given
-    from ork.runner.select import Selection
+    from ork.runner.choices import Selection, parse_given
     from ork.runner.start import Options
 
     if only and (start or until):

@@ -28,10 +28,6 @@ class Brake:
         """The next moment at which `look` may have something to say."""
         return min(self.ask_at, self.end_at)
 
-    def fail(self, now: float) -> None:
-        """Stop because a task failed, and the user wants no more then."""
-        self.pull("failure", now)
-
     def pull(self, reason: str, ask_at: float) -> None:
         """Stop for this reason, unless there is one; ask running tasks to end at that moment."""
         self.reason = self.reason or reason
@@ -67,14 +63,13 @@ def verdict(
 
     `stopped` is the reason of a brake, `failure` what went wrong in ork itself.
     """
-    failed = [name for name, taskrun in states.items() if taskrun.state == "failed"]
     if failure:
         return "interrupted", f"ork could not go on: {failure}"
     if stopped == "user":
         return "cancelled", "stopped by the user"
     if stopped == "timeout":
         return "failed", f"the run took longer than {timeout_s:g} s"
-    if failed:
+    if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
         first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return "failed", f"{first}: {states[first].reason}{more}"
     done = all(t.state in ("success", "skipped") for t in states.values())

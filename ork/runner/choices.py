@@ -1,18 +1,24 @@
-"""The parameters of a run: what the definition declares, what was given, what they then are."""
+"""What the user chooses of a run: the values of its parameters, and which tasks are executed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from ork.definition.types import convert
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, NotFound, UsageError
+from ork.graph import order as graph
 from ork.objects import canonical
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Task, TaskRun
+from ork.store.contents import task_runs
+from ork.store.store import Store
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+NOT_SELECTED = "not selected"
 
 
 def parse_given(texts: list[str]) -> dict[str, str]:
@@ -38,7 +44,11 @@ def settle_params(
     A given text is read by the declared type: as it is for `str` and dates, as JSON for the others.
     Raises UsageError with everything that is wrong.
     """
-    problems = [_unknown(name, declared) for name in given if name not in declared]
+    problems = [
+        f"no parameter named {name!r}; {_near(name, declared)}"
+        for name in given
+        if name not in declared
+    ]
     values: dict[str, Json] = {}
     for name, entry in declared.items():
         if name in given:
@@ -63,6 +73,86 @@ def settle_params(
     return values
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The names of the tasks that the user selected; all tasks when it is empty."""
+
+    only: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()  # --from: these and what depends on them
+    until: tuple[str, ...] = ()  # these and what they depend on
+
+    def __bool__(self) -> bool:
+        return bool(self.only or self.start or self.until)
+
+
+def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[str]:
+    """Return the names of the tasks that a selection means; raise NotFound for unknown ones."""
+    for name in (*selection.only, *selection.start, *selection.until):
+        if name not in needs:
+            raise NotFound(f"no task named {name!r}", hint=_near(name, needs))
+    if selection.only:
+        return set(selection.only)
+    names = set(needs)
+    if selection.start:
+        names &= {*selection.start, *graph.descendants(needs, selection.start)}
+    if selection.until:
+        names &= {*selection.until, *graph.ancestors(needs, selection.until)}
+    if not names:
+        raise UsageError(
+            "there is no task to run: nothing that --from names leads to what --until names"
+        )
+    return names
+
+
+def stand_ins(
+    store: Store,
+    needs: Mapping[str, tuple[str, ...]],
+    oids: Mapping[str, Oid],
+    selected: set[str],
+    workflow: str,
+    base: Run | None,
+) -> tuple[dict[str, TaskRun], Run | None]:
+    """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
+
+    What a selected task depends on must have succeeded in that run: in `base`, else in the newest
+    run of the workflow in which all of it did.
+    """
+    wanted = {up for name in selected for up in needs[name]} - selected
+    found = _base(store, workflow, wanted, base) if wanted or base else None
+    outputs = task_runs(store, found) if found else {}
+    states = {}
+    for name in needs.keys() - selected:
+        states[name] = TaskRun(task=oids[name], state="skipped", reason=NOT_SELECTED)
+        before = outputs.get(name)
+        if found and before and before.output:
+            states[name] = replace(states[name], output=before.output, reason=_output_of(found))
+    return states, found if outputs else None
+
+
+def unchanged(
+    tasks: Mapping[str, Task], oids: Mapping[str, Oid], before: Mapping[str, TaskRun], base: Run
+) -> dict[str, TaskRun]:
+    """Return stand-ins for the tasks that `base` has done and that are as they were then.
+
+    For a retry with another definition: a task is done again if it, or anything that it depends
+    on, has changed or had not succeeded.
+    """
+    states: dict[str, TaskRun] = {}
+    for name in graph.order({name: task.depends_on for name, task in tasks.items()}):
+        old = before.get(name)
+        if old is None or old.task != oids[name] or old.output is None:
+            continue
+        if all(up in states for up in tasks[name].depends_on):
+            states[name] = TaskRun(
+                task=old.task,
+                state="skipped",
+                output=old.output,
+                inputs=old.inputs,
+                reason=_output_of(base),
+            )
+    return states
+
+
 def _parse(value: object, declared: Json) -> Json:
     if not isinstance(value, str):
         return value  # type: ignore[return-value]
@@ -75,10 +165,9 @@ def _parse(value: object, declared: Json) -> Json:
         return value  # a text where no type says otherwise; with a type the check complains
 
 
-def _unknown(name: str, declared: Mapping[str, object]) -> str:
-    near = get_close_matches(name, declared, n=1)
-    known = f"did you mean {near[0]}?" if near else f"there are: {', '.join(declared) or 'none'}"
-    return f"no parameter named {name!r}; {known}"
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
 
 
 def _read(path: str) -> str:
@@ -90,3 +179,29 @@ def _read(path: str) -> str:
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
+
+
+def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Run:
+    if base is not None:
+        if missing := sorted(wanted - _done(store, base)):
+            raise UsageError(
+                f"{base.workflow}#{base.number} has no output of {', '.join(missing)}",
+                hint="choose another run with --base, or run from there with --from",
+            )
+        return base
+    for _, oid in store.refs(f"runs/{workflow}/", newest_first=True):
+        run = store.get(Run, oid)
+        if run.ended is not None and wanted <= _done(store, run):
+            return run
+    raise UsageError(
+        f"no run of {workflow} has the outputs of {', '.join(sorted(wanted))}",
+        hint="run these first: `--until` runs what a task needs",
+    )
+
+
+def _done(store: Store, run: Run) -> set[str]:
+    return {name for name, t in task_runs(store, run).items() if t.output is not None}
+
+
+def _output_of(run: Run) -> str:
+    return f"output of {run.workflow}#{run.number}"

@@ -1,13 +1,15 @@
 """The loop: Plan x Executor x Store -> events.
 
-An outcome is durable before the event that tells of it is yielded. Outcomes that arrive together
-are written together, so one flush serves many tasks.
+An outcome is durable before the event that tells of it is yielded. One thread writes, so that tasks
+run on while the disk is waited for; what comes meanwhile is the next batch. So the slower the disk,
+the more outcomes one flush serves.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
@@ -19,28 +21,19 @@ from ork.executors.job import Outcome
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Run, Task, TaskRun
-from ork.runner import prepare, record
-from ork.runner.blobs import blob_of, stored
+from ork.objects import canonical
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import Attempt, Blob, Run, Task, TaskRun, encode_object
+from ork.runner import owner, prepare, record
 from ork.runner.brake import NEVER, Brake, verdict
-from ork.runner.environment import describe
-from ork.runner.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    TaskFinished,
-    TaskRetried,
-    TaskStarted,
-)
-from ork.runner.ground import Ground, lay
-from ork.runner.prepare import NotReady
+from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.prepare import NotReady, Workplace
 from ork.runner.target import Target, Terms, place_of
-from ork.runner.writer import Saved, Writer
 from ork.store.store import Stamp, Store
 
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
+LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
 STOPPED = "the run was stopped"
 
 
@@ -51,7 +44,10 @@ class Control:
     `more` tells who takes the events that the next one is there already: showing may wait for it.
     """
 
-    inbox: SimpleQueue[tuple[str, Outcome] | Saved | None] = field(default_factory=SimpleQueue)
+    # An outcome of a task, a batch that was written, or a reason to look around.
+    inbox: SimpleQueue[tuple[str, Outcome] | Future[None] | None] = field(
+        default_factory=SimpleQueue
+    )
     stops: int = 0
     more: bool = False
 
@@ -64,9 +60,8 @@ class Control:
 class Loop:
     """The state of one run in this process."""
 
-    ground: Ground
+    workplace: Workplace
     record: record.Record
-    writer: Writer
 
     def __init__(
         self,
@@ -84,8 +79,8 @@ class Loop:
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]
-        done = {n for n, t in terms.before.items() if t.state != "pending"}
-        self.plan = Plan(self.needs, anyway, done)
+        self.before = {n: t for n, t in terms.before.items() if t.state != "pending"}
+        self.plan = Plan(self.needs, anyway, set(self.before))
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
         self.outputs = {n: store.value(t.output) for n, t in terms.before.items() if t.output}
@@ -93,15 +88,17 @@ class Loop:
         self.bound: dict[str, bytes] = {}  # as blobs, until the task run that names them is written
         self.running: dict[str, int] = {}  # task -> attempt
         self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
-        self.unsaved: dict[str, TaskRun] = {}
+        self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.begun: dict[str, float] = {}  # running tasks that are not recorded as such: since when
+        self.unsaved: dict[str, TaskRun] = {}
+        self.objects: dict[Oid, bytes] = {}  # to be written with what is unsaved
+        self.sent: dict[Oid, bytes] = {}  # those of the batch that was written last
         self.events: list[Event] = []  # to be told when what they tell of is durable
         self.writing: list[Event] = []  # those of the batch that is being written
         self.told: list[Event] = []  # those that may be told now
+        self.writer = ThreadPoolExecutor(1, "ork-writer")
+        self.busy = False  # a batch is being written
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
-        self.objects: dict[Oid, bytes] = {}  # to be written with what is unsaved
-        self.sent: dict[Oid, bytes] = {}  # those of the batch that was written last
-        self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.brake = Brake()
         self.owned = False
         self.failure: str | None = None  # what went wrong here, not in a task
@@ -113,7 +110,7 @@ class Loop:
         """Make the pin durable, then prepare the code."""
         target, terms = self.target, self.terms
         python = prepare.interpreter(target.settings, target.root, self.environ)
-        around, self.objects[around] = stored(describe(python))
+        environment = self._keep(prepare.describe(python))
         self.clock = time.monotonic()
         if terms.timeout_s is not None:
             self.brake.end_at = self.clock + terms.timeout_s
@@ -127,39 +124,31 @@ class Loop:
             trigger=terms.trigger,
             author=stamp.author,
             host=host,
-            environment=around,
+            environment=environment,
             created=stamp.time,
             base=terms.base,
-            params=self._keep(dict(terms.params)) if terms.params else None,
+            params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
         )
         if terms.resume:
             self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
         else:
             held = {} if target.deploy else self.store.held()
-            self.record = record.begin(
-                self.store,
-                pin,
-                {**held, **self.objects},
-                random=token,
-                place=place_of(self.store, target),
-            )
+            objects, place = {**held, **self.objects}, place_of(self.store, target)
+            self.record = record.begin(self.store, pin, objects, random=token, place=place)
         self.objects, self.owned = {}, True
-        self.writer = Writer(self.record, self.control.inbox)
         run = self.record.run
-        self.ground = lay(
-            self.store, target, run, python=python, tasks=self.tasks, base=self.environ
+        self.workplace = prepare.set_up(
+            self.store, run, target.root, python=python, tasks=self.tasks, base=self.environ
         )
         failpoint("code.laid")
-        tasks = {name: tuple(needs) for name, needs in self.needs.items()}
-        yield RunStarted(run=run, tasks=tasks, slots=self.slots)
-        for name, taskrun in self.terms.before.items():
-            if taskrun.state != "pending":
-                yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
+        yield RunStarted(run=run, tasks=self.needs, slots=self.slots)
+        for name, taskrun in self.before.items():
+            yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
-        self._collect(self.events)
-        self._start_ready(self.events)
+        self._collect()
+        self._start_ready()
         self._save()
         told, self.told = self.told, []
         for count, event in enumerate(told, 1):
@@ -170,12 +159,12 @@ class Loop:
     @property
     def done(self) -> bool:
         """Say whether every task has ended, is durable and told of."""
-        return self.plan.done and not (self.writer.busy or self.events or self.told)
+        return self.plan.done and not (self.busy or self.events or self.told)
 
     def end(self) -> RunFinished:
         """Make the end of the run durable."""
         self.executor.close()
-        self.writer.close()
+        self.writer.shutdown()
         state, reason = verdict(
             self.states, self.brake.reason, self.failure, timeout_s=self.terms.timeout_s
         )
@@ -196,41 +185,39 @@ class Loop:
     def abandon(self) -> None:
         """Leave no child and no run without an end, whatever happened."""
         self.executor.close()
+        self.writer.shutdown()
         if not self.owned:
             return
         self.brake.pull("user", NEVER)
-        self.writer.close()
         self.objects = {**self.sent, **self.objects}  # that write may have been what failed
         while not self.control.inbox.empty():
             if isinstance(message := self.control.inbox.get(), tuple):
-                self._outcome(*message, [])
+                self._outcome(*message)
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running") and not self.failure:
                 self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
         self.end()
 
-    def _start_ready(self, events: list[Event]) -> None:
+    def _start_ready(self) -> None:
         now = time.monotonic()
         while self.delayed and self.delayed[0][0] <= now and len(self.running) < self.slots:
-            self._start(heappop(self.delayed)[1], events)
+            self._start(heappop(self.delayed)[1])
         while len(self.running) < self.slots and not self.brake.reason:
             name = self.plan.next()
             if name is None:
                 return
-            self._start(name, events)
+            self._start(name)
 
-    def _start(self, name: str, events: list[Event]) -> None:
+    def _start(self, name: str) -> None:
         task, before = self.tasks[name], self.states[name]
         attempt, kept = len(before.attempts) + 1, before.inputs
         try:
             if name not in self.inputs:
                 self.inputs[name] = prepare.bind(task, self.outputs, self.terms.params)
-                kept, self.bound[name] = blob_of(self.inputs[name])
-            job = self.ground.job(name, task, self.inputs[name], attempt)
+                kept, self.bound[name] = _blob(canonical.encode(self.inputs[name]))
+            job = self.workplace.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
-            self._finish(
-                name, replace(before, state="failed", inputs=kept, reason=str(error)), events
-            )
+            self._finish(name, replace(before, state="failed", inputs=kept, reason=str(error)))
             return
         self.running[name] = attempt
         self.tried[name] += 1
@@ -242,75 +229,66 @@ class Loop:
         future = self.executor.submit(job)
         failpoint("task.submitted")
         future.add_done_callback(lambda done: self.control.inbox.put((name, done.result())))
-        events.append(
-            TaskStarted(
-                task=name,
-                attempt=attempt,
-                time=datetime.now(UTC),
-                log=self.ground.log(name, attempt),
-            )
-        )
+        log = self.workplace.log(name, attempt)
+        self.events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC), log=log))
 
-    def _collect(self, events: list[Event]) -> None:
+    def _collect(self) -> None:
         """Wait for outcomes or a reason to stop, if there is anything to wait for."""
-        if not self.running and not self.delayed and not self.writer.busy:
-            self._look_around(events)
-            return
-        first = self._wait()
-        while True:
-            if isinstance(first, Saved):
-                self._saved(first)
-            elif first is not None:
-                self._outcome(*first, events)
-            try:
-                first = self.control.inbox.get_nowait()
-            except Empty:
-                break
-        self._look_around(events)
+        if self.running or self.delayed or self.busy:
+            message = self._wait()
+            while True:
+                if isinstance(message, Future):
+                    self._saved(message)
+                elif message is not None:
+                    self._outcome(*message)
+                try:
+                    message = self.control.inbox.get_nowait()
+                except Empty:
+                    break
+        self._look_around()
 
-    def _wait(self) -> tuple[str, Outcome] | Saved | None:
+    def _wait(self) -> tuple[str, Outcome] | Future[None] | None:
         """Return the next message, or None when it is time to look around."""
-        inbox, now = self.control.inbox, time.monotonic()
+        now = time.monotonic()
         retry_at = self.delayed[0][0] if self.delayed else NEVER
-        until = min(retry_at, self.brake.look_at, now + record.CANCEL_POLL_SECONDS)
+        until = min(retry_at, self.brake.look_at, now + LOOK_SECONDS)
         if self.begun:
             until = min(until, now + QUIET_SECONDS)
-        if self.unsaved and not self.writer.busy:
+        if self.unsaved and not self.busy:
             until = min(until, self.write_at)
         try:
-            return inbox.get(timeout=max(0.0, until - now))
+            return self.control.inbox.get(timeout=max(0.0, until - now))
         except Empty:
             return None
 
-    def _look_around(self, events: list[Event]) -> None:
+    def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
-        now = time.monotonic()
-        asked = max(self.control.stops, self.record.stops_asked(now))
-        grace = self.brake.look(now, asked)
+        asked = max(self.control.stops, owner.stops_asked(self.store, self.record.run))
+        grace = self.brake.look(time.monotonic(), asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:
-            self._cancel_waiting(events)
+            self._cancel_waiting()
 
-    def _cancel_waiting(self, events: list[Event]) -> None:
+    def _cancel_waiting(self) -> None:
         names = [name for _, name in self.delayed]
         self.delayed.clear()
         while names := [*names, *self.plan.drop_ready()]:
             for name in names:
-                taskrun = replace(self.states[name], state="cancelled", reason=STOPPED)
-                self._finish(name, taskrun, events)
+                self._finish(name, replace(self.states[name], state="cancelled", reason=STOPPED))
             names = []
 
-    def _outcome(self, name: str, outcome: Outcome, events: list[Event]) -> None:
+    def _outcome(self, name: str, outcome: Outcome) -> None:
         failpoint("outcome.arrived")
         number = self.running.pop(name)
         self.begun.pop(name, None)
         task, before = self.tasks[name], self.states[name]
-        state, error, output, kept = outcome.state, outcome.error, None, None
+        state, error, kept = outcome.state, outcome.error, None
         if state == "success":
             try:
                 output = prepare.checked(outcome.output, task.output_type, "output")
-                kept = self._keep(output)
+                kept = self._keep(canonical.encode(output))
+                self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
         attempt = Attempt(
@@ -321,56 +299,53 @@ class Loop:
             exit=outcome.exit,
             seconds=round(outcome.seconds, 6),
             signal=outcome.signal,
-            log=self.ground.log(name, number),
+            log=self.workplace.log(name, number),
         )
-        reason = (error or "failed").partition("\n")[0] if state == "failed" else None
         after = TaskRun(
             task=before.task,
             state=state,
             inputs=before.inputs,
             output=kept,
             attempts=(*before.attempts, attempt),
-            reason=reason,
+            reason=(error or "failed").partition("\n")[0] if state == "failed" else None,
         )
-        if state == "success":
-            self.outputs[name] = output
         if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
             delay = prepare.delay(task, self.tried[name])
             heappush(self.delayed, (time.monotonic() + delay, name))
             self._note(name, replace(after, state="pending"))
-            events.append(
+            self.events.append(
                 TaskRetried(task=name, attempt=number, error=error or "failed", delay=delay)
             )
             return
-        self._finish(name, after, events)
+        self._finish(name, after)
 
-    def _finish(self, name: str, taskrun: TaskRun, events: list[Event]) -> None:
+    def _finish(self, name: str, taskrun: TaskRun) -> None:
         self._note(name, taskrun)
-        events.append(TaskFinished(task=name, taskrun=taskrun))
+        self.events.append(TaskFinished(task=name, taskrun=taskrun))
         if taskrun.state == "failed" and self.terms.fail_fast:
-            self.brake.fail(time.monotonic())
+            self.brake.pull("failure", time.monotonic())
         for doomed, upstream in self.plan.finish(name, ok=taskrun.state == "success"):
             stopped = taskrun.state == "cancelled"
             state = "cancelled" if stopped else "upstream_failed"
             reason = STOPPED if stopped else f"{upstream} did not succeed"
             lost = replace(self.states[doomed], state=state, reason=reason)
             self._note(doomed, lost)
-            events.append(TaskFinished(task=doomed, taskrun=lost))
+            self.events.append(TaskFinished(task=doomed, taskrun=lost))
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = self.unsaved[name] = taskrun
         if taskrun.inputs and name in self.bound:
             self.objects[taskrun.inputs] = self.bound.pop(name)
 
-    def _keep(self, value: Json) -> Oid:
-        oid, data = blob_of(value)
+    def _keep(self, content: bytes) -> Oid:
+        oid, data = _blob(content)
         self.objects[oid] = data
         return oid
 
     def _save(self) -> None:
         """Hand what has happened to the writer, if it is free; tell what needs no writing."""
         now = time.monotonic()
-        if self.writer.busy or (now < self.write_at and self.running):
+        if self.busy or (now < self.write_at and self.running):
             return
         late = now - QUIET_SECONDS
         for name in [name for name, since in self.begun.items() if since <= late]:
@@ -380,14 +355,21 @@ class Loop:
             self.told += self.events
             self.events = []
             return
+        self.busy = True
         self.writing, self.events = self.events, []
-        self.writer.write(self.unsaved, self.objects)
+        written = self.writer.submit(self.record.save, self.unsaved, self.objects)
+        written.add_done_callback(self.control.inbox.put)
         self.unsaved, self.objects, self.sent = {}, {}, self.objects
 
-    def _saved(self, saved: Saved) -> None:
-        self.writer.busy = False
+    def _saved(self, written: Future[None]) -> None:
+        self.busy = False
         self.write_at = time.monotonic() + GROUP_SECONDS
-        if saved.error is not None:
-            raise saved.error
+        written.result()  # raises what went wrong
         self.told += self.writing
         self.writing = []
+
+
+def _blob(content: bytes) -> tuple[Oid, bytes]:
+    """Return the oid and the stored bytes of the blob with this content."""
+    data = encode_object(Blob(content))
+    return hash_bytes(data), data

@@ -1,7 +1,8 @@
-"""Who owns a run: a kernel lock on `.ork/locks/RUN-ID`, held by the process that executes it.
+"""The owner of a run: the process that executes it and holds the lock on `.ork/locks/RUN-ID`.
 
-The kernel gives the lock back however that process ends. Beside it lie what others ask of the owner
-(`RUN-ID.stop`, a byte for each request) and, in `.ork/code/RUN-ID`, the code that the run executes.
+The kernel gives the lock back however that process ends. Beside it lies what others ask of the
+owner (`RUN-ID.stop`, a byte for each request); `.ork/code/RUN-ID` is the code that the run
+executes.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def ask_to_stop(store: Store, run: Run) -> None:
 
 def stops_asked(store: Store, run: Run) -> int:
     """Return how often the owner was asked to stop the run."""
+    if store.folder is None:
+        return 0
     try:
         return _stop_path(store, run.id).stat().st_size
     except FileNotFoundError:
@@ -63,14 +66,15 @@ def code_folder(store: Store, run_id: str) -> Path:
     return _own_path(store, "code", run_id)
 
 
-def remove_traces(store: Store, run_id: str) -> None:
-    """Remove what only a living run needs; its lock, which must be held, as the last."""
-    if store.folder is not None:
+def release(store: Store, run_id: str, lock: int | None) -> None:
+    """Remove what only a living run needs, its lock file as the last, and let go of the lock."""
+    if lock is not None:
         failpoint("traces.before")
         remove_remains(store, run_id)
         failpoint("traces.code")
         _remove(store.folder, "locks", run_id)
         failpoint("traces.after")
+        os.close(lock)
 
 
 def remove_remains(store: Store, run_id: str) -> None:
@@ -93,7 +97,7 @@ def remove_answers(store: Store, run: Run) -> None:
 
 
 def sweep(store: Store) -> None:
-    """Remove the traces of runs that have ended: who was killed at that moment left them."""
+    """Remove the traces of runs that have ended, left by processes that were killed just then."""
     if store.folder is None:
         return
     try:
@@ -106,10 +110,7 @@ def sweep(store: Store) -> None:
             continue  # not a lock of ork
         if store.ref(f"active/{run_id}/.run") is not None:
             continue  # it goes on, or `settle` has to end it first
-        lock = take_lock(store, run_id)
-        if lock is not None:
-            remove_traces(store, run_id)
-            os.close(lock)
+        release(store, run_id, take_lock(store, run_id))
 
 
 def _remove(store: Path, folder: str, name: str) -> None:

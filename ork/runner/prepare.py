@@ -1,29 +1,123 @@
-"""What a task needs before it can start: its code on disk, its inputs, its environment."""
+"""From a task to a job: its code on disk, its inputs, its environment, its interpreter."""
 
 from __future__ import annotations
 
 import random
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ork.definition.bindings import split_ref
 from ork.definition.parameters import split_param
 from ork.definition.types import convert
-from ork.errors import Corrupt
-from ork.objects import tree
+from ork.errors import Corrupt, StoreError
+from ork.executors.job import Job
+from ork.objects import canonical, tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Snapshot, Task, is_name
+from ork.objects.kinds import Run, Snapshot, Task, is_name
 from ork.objects.shapes import is_path
+from ork.runner import owner
 from ork.store.store import Store
+from ork.worker import probe
 
-LINKS_PER_FOLDER_MAX = 1000
 RETRY_DELAY_SECONDS_MAX = 3600.0
+PROBE_SECONDS_MAX = 20
 
 
 class NotReady(Exception):
     """A task cannot start; the text says why. The task has failed, the run goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where the tasks of one run work: all that their jobs share."""
+
+    python: str
+    root: str
+    code: str
+    files: tuple[str, ...]
+    logs: str
+    log_prefix: str  # of the paths in attempts: WORKFLOW/RUN-ID
+    base: Mapping[str, str]  # the environment of ork
+    extra: Mapping[str, str]
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def job(self, name: str, task: Task, inputs: Json, attempt: int) -> Job:
+        """Return the job of one attempt; raise NotReady when its environment cannot be made."""
+        return Job(
+            key=f"{name}.{attempt}",
+            executor=task.executor,
+            file=task.file,
+            module=task.module,
+            command=task.command,
+            function=task.function,
+            inputs=inputs,
+            input_type=task.input_type,
+            output_type=task.output_type,
+            environment=self._environment(name, task, attempt),
+            secrets=self.secrets,
+            root=self.root,
+            code=self.code,
+            files=self.files,
+            python=self.python,
+            timeout_s=task.timeout,
+            log=f"{self.logs}/{self.log(name, attempt)}",
+        )
+
+    def log(self, name: str, attempt: int) -> str:
+        """Return the path of an attempt's log as the record has it."""
+        return f"{self.log_prefix}/{name}.{attempt}.log"
+
+    def _environment(self, name: str, task: Task, attempt: int) -> dict[str, str]:
+        """Return the whole environment of an attempt: ork's own, the task's, secrets, ORK_*."""
+        environ = dict(self.base)
+        for variable, entry in task.env.items():
+            if isinstance(entry, dict):
+                secret = str(entry["secret"])
+                if secret not in self.base:
+                    raise NotReady(f"the secret {secret} is not set in the environment of ork")
+                environ[variable] = self.base[secret]
+            else:
+                environ[variable] = str(entry)
+        return {**environ, **self.extra, "ORK_TASK_NAME": name, "ORK_ATTEMPT": str(attempt)}
+
+
+def set_up(
+    store: Store,
+    run: Run,
+    root: Path,
+    *,
+    python: str,
+    tasks: Mapping[str, Task],
+    base: Mapping[str, str],
+) -> Workplace:
+    """Write the captured files to the private folder of the run and return its workplace."""
+    code = owner.code_folder(store, run.id)
+    there = root.is_dir()
+    scripts = any(task.executor != "python" for task in tasks.values())
+    snapshot = store.get(Snapshot, run.snapshot)
+    try:
+        files = write_code(store, snapshot, code, beside=root if there and scripts else None)
+    except OSError as error:
+        raise StoreError(f"the code of the run cannot be written: {error}") from None
+    return Workplace(
+        python=python,
+        root=str(root if there else code),
+        code=str(code),
+        files=files,
+        logs=str((store.folder or Path.cwd()) / "logs"),
+        log_prefix=f"{run.workflow}/{run.id}",
+        base=base,
+        extra={
+            "ORK_RUN_ID": run.id,
+            "ORK_WORKFLOW_NAME": run.workflow,
+            "ORK_SNAPSHOT": run.snapshot,
+        },
+        secrets=_secrets(tasks, base),
+    )
 
 
 def write_code(
@@ -61,11 +155,11 @@ def task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:
 def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
     """Return the inputs of a task, from constants, outputs and parameters, as their types say."""
     inputs: dict[str, Json] = {}
-    for field, binding in task.inputs.items():
+    for field_name, binding in task.inputs.items():
         if "const" in binding:
-            inputs[field] = binding["const"]
+            inputs[field_name] = binding["const"]
         else:
-            inputs[field] = _follow(field, str(binding["ref"]), outputs, params)
+            inputs[field_name] = _follow(field_name, str(binding["ref"]), outputs, params)
     converted = checked(inputs, task.input_type, "input")
     return converted if isinstance(converted, dict) else {}
 
@@ -80,39 +174,6 @@ def checked(value: Json, declared: Json, what: str) -> Json:
     return converted
 
 
-def environment(
-    task: Task, name: str, *, base: Mapping[str, str], extra: Mapping[str, str], attempt: int
-) -> dict[str, str]:
-    """Return the whole environment of an attempt: ork's own, the task's, secrets, ORK_*."""
-    environ = dict(base)
-    for variable, entry in task.env.items():
-        if isinstance(entry, dict):
-            secret = str(entry["secret"])
-            if secret not in base:
-                raise NotReady(f"the secret {secret} is not set in the environment of ork")
-            environ[variable] = base[secret]
-        else:
-            environ[variable] = str(entry)
-    environ.update(extra)
-    environ["ORK_TASK_NAME"] = name
-    environ["ORK_ATTEMPT"] = str(attempt)
-    return environ
-
-
-def secret_values(tasks: Iterable[Task], base: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of all secrets that any of the tasks has.
-
-    Each task inherits ork's environment, so it may show a secret that only another one asks for.
-    """
-    names = {
-        str(entry["secret"])
-        for task in tasks
-        for entry in task.env.values()
-        if isinstance(entry, dict)
-    }
-    return tuple(sorted({base[name] for name in names if base.get(name)}))
-
-
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
     """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
     chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
@@ -124,6 +185,30 @@ def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, 
     return str(beside) if beside.exists() else sys.executable
 
 
+@lru_cache(maxsize=8)
+def describe(python: str) -> bytes:
+    """Return canonical JSON about an interpreter: version, platform, installed distributions.
+
+    Of one that does not start only its path is known.
+    """
+    if python == sys.executable:
+        return canonical.encode(probe.describe())
+    import json
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [python, "-B", str(probe.__file__)],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS_MAX,
+            cwd="/",
+        )
+        return canonical.encode(json.loads(done.stdout))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return canonical.encode({"executable": python})
+
+
 def delay(task: Task, failed: int) -> float:
     """Return the seconds before the next attempt: exponential, capped, with full jitter.
 
@@ -131,6 +216,16 @@ def delay(task: Task, failed: int) -> float:
     """
     seconds = min(task.retry_delay * task.retry_backoff ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
     return random.uniform(0, seconds) if task.retry_backoff > 1 else seconds
+
+
+def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all secrets that any of the tasks has.
+
+    Each task inherits ork's environment, so it may show a secret that only another one asks for.
+    """
+    entries = [entry for task in tasks.values() for entry in task.env.values()]
+    names = {str(entry["secret"]) for entry in entries if isinstance(entry, dict)}
+    return tuple(sorted({base[name] for name in names if base.get(name)}))
 
 
 def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
@@ -149,7 +244,7 @@ def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[s
 
 def _link_neighbours(real: Path, private: Path) -> None:
     try:
-        names = sorted(path.name for path in real.iterdir())[:LINKS_PER_FOLDER_MAX]
+        names = sorted(path.name for path in real.iterdir())
     except OSError:
         return  # the folder is gone: an old snapshot still runs with its own code
     for name in names:

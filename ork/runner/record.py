@@ -1,30 +1,32 @@
 """The record of a run in the store: the pin before anything starts, outcomes, the end.
 
-A run's owner holds a kernel lock (flock) on `.ork/locks/RUN-ID` while it lives. A run that is
-recorded as going on and whose lock is free was killed: `settle` says so in its record.
+The process that executes a run owns it (see `ork.runner.owner`). A run that is recorded as going on
+and that nobody owns was killed: `settle` says so in its record.
 """
 
 from __future__ import annotations
 
-import os
+import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from ork.errors import Conflict, Corrupt
+from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
 from ork.history.log import tally
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Attempt, Run, Snapshot, TaskRun, encode_object
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Attempt, Run, Snapshot, TaskRun
 from ork.runner import owner
-from ork.store.contents import task_runs
+from ork.store.contents import find_run, task_runs
 from ork.store.logs import path_of
-from ork.store.resolve import run_of_id
+from ork.store.resolve import Resolved, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 
-CANCEL_POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
+KILLED = "ork was killed"
 
 
 @dataclass(slots=True)
@@ -34,44 +36,54 @@ class Record:
     store: Store
     run: Run
     oid: Oid
-    lock: int | None
+    lock: int | None  # None in memory, where no other process could own it
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
-    written: dict[str, TaskRun] = field(default_factory=dict)  # the same ones, as values
-    looked: float = 0.0  # when `ork cancel` was last looked for
-    asked: int = 0
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
+        failpoint("save.before")
         with self.store.transaction() as tx:
             tx.add_all(objects)
             new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
         self.saved.update(new)
-        self.written.update(changed)
+        failpoint("save.after")
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
         failpoint("end.before")
-        oid = _end(self.store, self.oid, run, states, self.saved, objects, self.written)
+        self.fold(run, states, objects)
         failpoint("end.written")
-        self.run, self.oid = self.store.get(Run, oid), oid
         self.release()
-        return oid
+        return self.oid
 
-    def stops_asked(self, now: float) -> int:
-        """Return how often `ork cancel` asked this run to stop; looks at most every 0.2 seconds."""
-        if now - self.looked >= CANCEL_POLL_SECONDS and self.lock is not None:
-            self.looked = now
-            self.asked = owner.stops_asked(self.store, self.run)
-        return self.asked
+    def fold(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
+        """Write the end of the run with all its task runs, in place of what said it goes on."""
+        store, active = self.store, f"active/{run.id}"
+        while True:
+            try:
+                with store.transaction() as tx:
+                    tx.add_all(objects)
+                    root, trees = tree.build({name: tx.add(t) for name, t in states.items()})
+                    tx.add_all(trees)
+                    oid = tx.add(replace(run, tasks=root))
+                    tx.move(f"runs/{run.workflow}/{run.id}", old=self.oid, new=oid)
+                    tx.move(f"{active}/.run", old=store.ref(f"{active}/.run"), new=None)
+                    for name, saved in self.saved.items():
+                        tx.move(f"{active}/{name}", old=saved, new=None)
+                    _count(tx, run)
+            except Conflict:
+                # Only the tally is shared with other runs; anything else was really taken away.
+                if store.ref(f"runs/{run.workflow}/{run.id}") != self.oid:
+                    raise
+            else:
+                self.run, self.oid = store.get(Run, oid), oid
+                return
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
-        if self.lock is not None:
-            owner.remove_traces(self.store, self.run.id)
-            os.close(self.lock)
-            self.lock = None
+        owner.release(self.store, self.run.id, self.lock)
 
 
 def begin(
@@ -100,16 +112,14 @@ def begin(
                 tx.move(f"ran/{run.snapshot}/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"active/{run.id}/.run", old=None, new=oid)
                 if run.deploy is None:
-                    tx.move(
-                        f"unattached/{run.workflow}/{run.id}", old=None, new=tx.add_value(place)
-                    )
-            failpoint("begin.pinned")
-            return Record(store, run, oid, lock)
+                    unattached = f"unattached/{run.workflow}/{run.id}"
+                    tx.move(unattached, old=None, new=tx.add_value(place))
         except Conflict:
             # Another process started a run of this workflow at the same moment: next number.
-            if lock is not None:
-                owner.remove_traces(store, run.id)
-                os.close(lock)
+            owner.release(store, run.id, lock)
+            continue
+        failpoint("begin.pinned")
+        return Record(store, run, oid, lock)
 
 
 def resume(
@@ -149,20 +159,17 @@ def resume(
         with store.transaction() as tx:
             tx.add_all(objects)
             oid = tx.add(run)
-            kept = {
-                name: tx.add(t) for name, t in states.items() if t.state != "pending" or t.attempts
-            }
+            begun = {n: t for n, t in states.items() if t.state != "pending" or t.attempts}
+            kept = {name: tx.add(taskrun) for name, taskrun in begun.items()}
             tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
             tx.move(f"active/{run.id}/.run", old=None, new=oid)
             for name, taskrun in kept.items():
                 tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
-        failpoint("resume.pinned")
     except Conflict:
-        if lock is not None:
-            owner.remove_traces(store, run.id)
-            os.close(lock)
+        owner.release(store, run.id, lock)
         raise
-    return Record(store, run, oid, lock, kept, {name: states[name] for name in kept})
+    failpoint("resume.pinned")
+    return Record(store, run, oid, lock, kept)
 
 
 def in_another_process(run: Run) -> Conflict:
@@ -182,51 +189,68 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
     settled: list[Run] = []
     if store.folder is None:
         return settled  # a store in memory has no owner but this process
-    for name, oid in list(store.refs("active/")):
-        run_id, _, task = name.partition("/")
-        if task != ".run":
-            continue
-        if store.get(Run, oid).id != run_id:
-            raise Corrupt(f"the ref {name} leads to another run", hint="no ork wrote this store")
+    for run_id in sorted(store.folders("active/")):
+        pin = store.ref(f"active/{run_id}/.run")
+        if pin is None:
+            continue  # it has ended since
+        run = store.get(Run, pin)
+        if run.id != run_id:
+            ref = f"active/{run_id}/.run"
+            raise Corrupt(f"the ref {ref} leads to another run", hint="no ork wrote this store")
         lock = owner.take_lock(store, run_id)
         if lock is None:
             continue
         failpoint("settle.locked")
-        run = _settle_one(store, oid, now)
+        oid, run = run_of_id(store, run.workflow, run_id)
+        record = Record(store, run, oid, lock)
+        if run.ended is None:
+            settled.append(_interrupt(record, now))
         failpoint("settle.written")
-        if run:
-            settled.append(run)
-        owner.remove_traces(store, run_id)
-        os.close(lock)
+        record.release()
     return settled
 
 
-def _settle_one(store: Store, pin: Oid, now: datetime) -> Run | None:
-    run = store.get(Run, pin)
-    oid, run = run_of_id(store, run.workflow, run.id)
+def cancel(store: Store, found: Resolved, *, now: bool = False) -> Run:
+    """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is."""
+    _, run = find_run(store, found)
     if run.ended is not None:
-        return None
+        raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")
+    for _ in range(2 if now else 1):
+        owner.ask_to_stop(store, run)
+    return run
+
+
+def wait(store: Store, run: Run) -> Run:
+    """Wait until a run has ended, if only because its owner has died; return it as it is then."""
+    while True:
+        _, last = run_of_id(store, run.workflow, run.id)
+        if last.ended is not None or store.folder is None:
+            return last
+        if not owner.is_owned(store, run):
+            settle(store, now=datetime.now(UTC))
+        time.sleep(POLL_SECONDS)
+
+
+def _interrupt(record: Record, now: datetime) -> Run:
+    """Write the end of a run whose owner was killed."""
+    store, run = record.store, record.run
     started = task_runs(store, run)
-    snapshot = store.get(Snapshot, run.snapshot)
     states = {}
-    for name, task in tree.entries(store.tree, snapshot.tasks).items():
+    for name, task in tree.entries(store.tree, store.get(Snapshot, run.snapshot).tasks).items():
         before = started.get(name) or TaskRun(task=Oid(str(task)), state="pending")
         states[name] = _as_left(store, run, name, before)
-    saved = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
-    last = max(
-        (a.started + timedelta(seconds=a.seconds) for t in states.values() for a in t.attempts),
-        default=run.created,
-    )
+    record.saved = {n: oid for n, oid in store.refs(f"active/{run.id}/") if n != ".run"}
+    attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
+    last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
-    reason = "ork was killed" + (f" while {', '.join(flight[:10])} ran" if flight else "")
     ended = replace(
         run,
         state="interrupted",
         ended=now,
-        reason=reason,
+        reason=KILLED + (f" while {', '.join(flight[:10])} ran" if flight else ""),
         seconds=max(0.0, (last - run.created).total_seconds()),
     )
-    _end(store, oid, ended, states, saved, {}, {})
+    record.fold(ended, states, {})
     owner.remove_answers(store, run)
     return ended
 
@@ -243,55 +267,18 @@ def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
     begun = path is not None and path.exists()
     if before.state != "running" and not (before.state == "pending" and begun):
         return before
-    seen = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path and begun else run.created
     attempt = Attempt(
         number=number,
         state="interrupted",
-        started=seen,
+        started=datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if path and begun
+        else run.created,
         seconds=0,
-        error="ork was killed",
+        error=KILLED,
         log=log if begun else None,
     )
-    return replace(
-        before, state="interrupted", attempts=(*before.attempts, attempt), reason="ork was killed"
-    )
-
-
-def _end(
-    store: Store,
-    old: Oid,
-    run: Run,
-    states: Mapping[str, TaskRun],
-    saved: Mapping[str, Oid],
-    more: Mapping[Oid, bytes],
-    written: Mapping[str, TaskRun],
-) -> Oid:
-    objects = dict(more)
-    entries: dict[str, Json] = {}
-    for name, taskrun in states.items():
-        if written.get(name) is taskrun:
-            entries[name] = saved[name]  # kept alive by the ref that is removed below
-            continue
-        data = encode_object(taskrun)
-        entries[name] = oid = hash_bytes(data)
-        objects[oid] = data
-    root, trees = tree.build(entries)
-    while True:
-        try:
-            with store.transaction() as tx:
-                tx.add_all(objects)
-                tx.add_all(trees)
-                oid = tx.add(replace(run, tasks=root))
-                tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
-                tx.move(f"active/{run.id}/.run", old=store.ref(f"active/{run.id}/.run"), new=None)
-                for name, target in saved.items():
-                    tx.move(f"active/{run.id}/{name}", old=target, new=None)
-                _count(tx, run)
-            return oid
-        except Conflict:
-            # Only the tally is shared with other runs; anything else has really been taken away.
-            if store.ref(f"runs/{run.workflow}/{run.id}") != old:
-                raise
+    attempts = (*before.attempts, attempt)
+    return replace(before, state="interrupted", attempts=attempts, reason=KILLED)
 
 
 def _count(tx: Transaction, run: Run) -> None:
@@ -301,15 +288,12 @@ def _count(tx: Transaction, run: Run) -> None:
     ref = f"tally/{run.deploy}"
     was = tx.store.ref(ref)
     before = tally(tx.store, run.deploy)
-    counts: dict[str, Json] = {**before.counts}
+    counts = Counter(before.counts)
     if run.previous is not None:  # it was counted when it ended the first time
-        state = tx.store.get(Run, run.previous).state
-        counts[state] = int(str(counts.get(state, 1))) - 1
-        if not counts[state]:
-            del counts[state]
-    counts[run.state] = int(str(counts.get(run.state, 0))) + 1
+        counts[tx.store.get(Run, run.previous).state] -= 1
+    counts[run.state] += 1
     newest = max(run.number, before.last or 0)
-    tx.move(ref, old=was, new=tx.add_value({"counts": counts, "last": newest}))
+    tx.move(ref, old=was, new=tx.add_value({"counts": {**+counts}, "last": newest}))
 
 
 def _run_id(created: datetime, last: str | None, random: str) -> str:

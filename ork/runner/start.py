@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,11 +19,9 @@ from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Snapshot, Task, TaskRun
 from ork.runner import record
-from ork.runner.choices import settle_params
+from ork.runner.choices import Selection, chosen, settle_params, stand_ins, unchanged
 from ork.runner.events import Event
-from ork.runner.loop import Control
-from ork.runner.run import run
-from ork.runner.select import Selection, chosen, stand_ins, unchanged
+from ork.runner.loop import Control, Loop
 from ork.runner.target import Target, Terms, target_of
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of
@@ -113,8 +112,7 @@ def start(
         failpoint("deploy.after")
         found = resolve(store, deployed.deploy, now=caller.now)
     target = target_of(store, found)
-    snapshot = store.get(Snapshot, target.snapshot)
-    terms = replace(_selected(store, target, snapshot, options, caller), params=params)
+    terms = replace(_selected(store, target, options, caller), params=params)
     return Started(_run(store, target, terms, options, caller), deployed)
 
 
@@ -144,33 +142,53 @@ def retry(
         oid, before = run_of_id(store, before.workflow, before.id)
     if before.ended is None:
         raise record.in_another_process(before)
-    recorded = _recorded_params(store, resolve(store, f"run:{before.id}", now=caller.now))
+    same = resolve(store, f"run:{before.id}", now=caller.now)
     if latest:
         target = target_of(store, resolve(store, before.workflow, now=caller.now))
-        tasks, oids = _tasks(store, store.get(Snapshot, target.snapshot))
-        terms = Terms(
-            base=before.id,
-            trigger="retry",
-            before=unchanged(tasks, oids, task_runs(store, before), before),
-        )
+        kept = unchanged(*_tasks(store, target.snapshot), task_runs(store, before), before)
+        terms = Terms(base=before.id, before=kept)
     else:
-        target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
+        target = target_of(store, same)
         if before.state == "success" and not options.selection:
             raise UsageError(
                 f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
                 hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
             )
-        terms = Terms(
-            trigger="retry", resume=(oid, before), before=_kept(store, before, options.selection)
-        )
-    snapshot = store.get(Snapshot, target.snapshot)
+        terms = Terms(resume=(oid, before), before=_kept(store, before, options.selection))
+    declared = store.get(Snapshot, target.snapshot).params
     terms = replace(
         terms,
+        trigger="retry",
         timeout_s=options.timeout_s,
         fail_fast=options.fail_fast,
-        params=settle_params(snapshot.params, {}, recorded),
+        params=settle_params(declared, {}, _recorded_params(store, same)),
     )
     return Started(_run(store, target, terms, options, caller))
+
+
+def _run(
+    store: Store, target: Target, terms: Terms, options: Options, caller: Caller
+) -> Iterator[Event]:
+    """Execute a snapshot and record it; yield what happens.
+
+    The first event comes after the pin is durable and before any task starts. A task that fails is
+    an event, not an exception. Closing the iterator early stops the run and records it as
+    cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. No child is
+    left.
+    """
+    executor = make("local", options.jobs or os.cpu_count() or 1)
+    loop = Loop(store, target, terms, executor, caller.environ, caller.control or Control())
+    try:
+        token = caller.token or f"{random.getrandbits(24):06x}"
+        yield from loop.begin(caller.signed(), host(), token)
+        while not loop.done:
+            yield from loop.turn()
+        yield loop.end()
+    except Exception as error:
+        loop.failure = str(error).partition("\n")[0] or type(error).__name__
+        raise
+    finally:
+        loop.abandon()
 
 
 def _refuse_secrets(given: Mapping[str, object]) -> None:
@@ -183,30 +201,11 @@ def _refuse_secrets(given: Mapping[str, object]) -> None:
             )
 
 
-def _run(
-    store: Store, target: Target, terms: Terms, options: Options, caller: Caller
-) -> Iterator[Event]:
-    slots = options.jobs or os.cpu_count() or 1
-    return run(
-        store,
-        target,
-        make("local", slots),
-        terms=terms,
-        stamp=caller.signed(),
-        host=host(),
-        environ=caller.environ,
-        control=caller.control,
-        token=caller.token,
-    )
-
-
-def _selected(
-    store: Store, target: Target, snapshot: Snapshot, options: Options, caller: Caller
-) -> Terms:
+def _selected(store: Store, target: Target, options: Options, caller: Caller) -> Terms:
     terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s, fail_fast=options.fail_fast)
     if not options.selection:
         return terms
-    tasks, oids = _tasks(store, snapshot)
+    tasks, oids = _tasks(store, target.snapshot)
     needs = {name: task.depends_on for name, task in tasks.items()}
     base = None
     if options.base:
@@ -218,22 +217,21 @@ def _selected(
 
 def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
     """Return the task runs that a retry starts from; those that run again are pending."""
-    states = task_runs(store, run)
-    tasks, _ = _tasks(store, store.get(Snapshot, run.snapshot))
-    needs = {name: task.depends_on for name, task in tasks.items()}
-    again = chosen(needs, selection) if selection else set()
+    again: set[str] = set()
+    if selection:
+        tasks, _ = _tasks(store, run.snapshot)
+        again = chosen({name: task.depends_on for name, task in tasks.items()}, selection)
     kept = {}
-    for name, taskrun in states.items():
-        done = taskrun.state in ("success", "skipped")
-        if (done and name not in again) or (selection and name not in again):
-            kept[name] = taskrun
-        else:
-            kept[name] = replace(taskrun, state="pending", output=None, reason=None)
+    for name, taskrun in task_runs(store, run).items():
+        done = bool(selection) or taskrun.state in ("success", "skipped")
+        if not done or name in again:
+            taskrun = replace(taskrun, state="pending", output=None, reason=None)
+        kept[name] = taskrun
     return kept
 
 
-def _tasks(store: Store, snapshot: Snapshot) -> tuple[dict[str, Task], dict[str, Oid]]:
-    entries = tree.entries(store.tree, snapshot.tasks)
+def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:
+    entries = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
     oids = {name: Oid(str(oid)) for name, oid in entries.items()}
     return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
 

@@ -1,27 +1,21 @@
-"""The events of a run that another process owns, derived from what it records in the store."""
+"""A run that another process owns, looked at from here: its events, and what its tasks print."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, Snapshot, Task, TaskRun
-from ork.runner.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    TaskFinished,
-    TaskRetried,
-    TaskStarted,
-)
+from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
-from ork.store.logs import path_of
+from ork.store.logs import Growing, path_of
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
 
@@ -32,14 +26,96 @@ OPEN = ("pending", "running")
 LATE = "the run took longer than"  # how the record says, in words only, that --timeout ended a run
 
 
-class Watch:
-    """What is known of a run so far; each `poll` tells what is new.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """Some bytes that an attempt printed, whole lines or not; the last ones when `over`."""
+
+    task: str
+    attempt: int
+    data: bytes
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStarted:
+    """A task ended without an attempt, so it has no log; `reason` says why."""
+
+    task: str
+    reason: str
+
+
+def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[Event]:
+    """Yield the events of a run as they are recorded, until it has ended.
+
+    A run whose owner was killed ends as interrupted. Leaving early changes nothing.
+    """
+    watching = _Watch(store, run, clock)
+    yield watching.begin()
+    while True:
+        began = time.monotonic()
+        yield from watching.poll()
+        if watching.run.ended is not None:
+            return
+        _pause(time.monotonic() - began)
+
+
+def finished(store: Store, oid: Oid, run: Run) -> RunFinished:
+    """Return the last event of a run that has ended."""
+    return _finished(oid, run, task_runs(store, run).values())
+
+
+def follow(
+    store: Store,
+    run: Run,
+    *,
+    clock: Callable[[], datetime],
+    task: str | None = None,
+    attempt: int | None = None,
+    tail: int | None = None,
+) -> Iterator[Printed | NotStarted]:
+    """Yield what the tasks of a run, or one of them, print until the run or that task has ended.
+
+    It begins with what the newest attempts have printed so far, or the last `tail` lines of that,
+    and goes on through the attempts that follow. Nothing is asked of the process that owns the run.
+    """
+    watching = _Watch(store, run, clock)
+    logs: dict[tuple[str, int], Growing] = {}
+    events: list[Event] | None = None
+    try:
+        while True:
+            began = time.monotonic()
+            news = [event for event in watching.poll() if _concerns(event, task, attempt)]
+            events = _newest(news) if events is None else news
+            for event in events:
+                if isinstance(event, TaskStarted):
+                    log = Growing(path_of(store, event.log), tail=tail)
+                    logs[event.task, event.attempt] = log
+                elif isinstance(event, (TaskRetried, TaskFinished)):
+                    had_log = any(name == event.task for name, _ in logs)
+                    yield from _end(event.task, logs)
+                    if isinstance(event, TaskFinished) and not had_log:
+                        yield from _without_log(event)
+            for (name, number), log in logs.items():
+                while data := log.read():
+                    yield Printed(task=name, attempt=number, data=data)
+            if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):
+                for name in [name for name, _ in logs]:
+                    yield from _end(name, logs)
+                return
+            _pause(time.monotonic() - began)
+    finally:
+        for log in logs.values():
+            log.close()
+
+
+class _Watch:
+    """The state of a run as it was seen last; each `poll` tells what is new.
 
     Attempts so short that their start was never recorded are told of when they have ended. The
     delay before a retry is not recorded, so it is 0 here, and so are the slots.
     """
 
-    def __init__(self, store: Store, run: Run, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, run: Run, clock: Callable[[], datetime]) -> None:
         self.store, self.clock = store, clock
         self.oid, self.run = run_of_id(store, run.workflow, run.id)
         self._seen: dict[str, Oid] = {}
@@ -57,22 +133,22 @@ class Watch:
 
     def poll(self) -> list[Event]:
         """Return what has happened since the last time; RunFinished comes last, and once."""
-        self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
         if self.run.ended is None and time.monotonic() - self._settled_at > SETTLE_SECONDS:
             self._settled_at = time.monotonic()
-            if settle(self.store, now=self.clock()):
-                self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
+            settle(self.store, now=self.clock())
+        self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
         changes = []
         for name, oid in self._recorded():
             if self._seen.get(name) != oid:
                 self._seen[name] = oid
                 before, after = self._states.get(name), self.store.get(TaskRun, oid)
                 self._states[name] = after
-                changes.append((self._moment(before, after), name, before, after))
+                new = after.attempts[len(before.attempts) if before else 0 :]
+                # In the order in which the attempts began; what has none comes last.
+                moment = new[0].started if new else datetime.max.replace(tzinfo=UTC)
+                changes.append((moment, name, new, after))
         changes.sort(key=lambda change: change[:2])
-        events = [
-            e for _, name, before, after in changes for e in self._told_of(name, before, after)
-        ]
+        events = [e for _, name, new, after in changes for e in self._news(name, new, after)]
         if self.run.ended is not None:
             events.append(_finished(self.oid, self.run, self._states.values()))
         return events
@@ -86,25 +162,13 @@ class Watch:
                 if name != ".run":
                     yield name, oid
 
-    def _moment(self, before: TaskRun | None, after: TaskRun) -> datetime:
-        """Return when the first of the new attempts began: what is told at once is told in order.
-
-        What has no attempt, such as a task that is skipped, comes after what has.
-        """
-        new = after.attempts[len(before.attempts) if before else 0 :]
-        return new[0].started if new else datetime.max.replace(tzinfo=UTC)
-
-    def _told_of(self, name: str, before: TaskRun | None, after: TaskRun) -> Iterator[Event]:
+    def _news(self, name: str, new: tuple[Attempt, ...], after: TaskRun) -> Iterator[Event]:
         over = after.state not in OPEN
-        for attempt in after.attempts[len(before.attempts) if before else 0 :]:
+        for attempt in new:
             yield from self._start(name, attempt.number, attempt)
             if not over or attempt is not after.attempts[-1]:
-                yield TaskRetried(
-                    task=name,
-                    attempt=attempt.number,
-                    delay=0.0,
-                    error=attempt.error or attempt.state,
-                )
+                error = attempt.error or attempt.state
+                yield TaskRetried(task=name, attempt=attempt.number, delay=0.0, error=error)
         if after.state in ("running", "interrupted"):
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:
@@ -134,27 +198,7 @@ class Watch:
         return datetime.fromtimestamp(min(status.st_atime, status.st_mtime), UTC)
 
 
-def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[Event]:
-    """Yield the events of a run as they are recorded, until it has ended.
-
-    A run whose owner was killed ends as interrupted. Leaving early changes nothing.
-    """
-    watching = Watch(store, run, clock=clock)
-    yield watching.begin()
-    while True:
-        began = time.monotonic()
-        yield from watching.poll()
-        if watching.run.ended is not None:
-            return
-        pause(time.monotonic() - began)
-
-
-def finished(store: Store, oid: Oid, run: Run) -> RunFinished:
-    """Return the last event of a run that has ended."""
-    return _finished(oid, run, task_runs(store, run).values())
-
-
-def pause(spent_s: float) -> None:
+def _pause(spent_s: float) -> None:
     """Sleep between two polls, the longer the more a poll costs."""
     time.sleep(max(POLL_SECONDS, spent_s / SHARE_MAX))
 
@@ -163,3 +207,46 @@ def _finished(oid: Oid, run: Run, taskruns: Iterable[TaskRun]) -> RunFinished:
     counts = Counter(taskrun.state for taskrun in taskruns)
     late = run.state == "failed" and (run.reason or "").startswith(LATE)
     return RunFinished(oid=oid, run=run, states=dict(sorted(counts.items())), timed_out=late)
+
+
+def _concerns(event: Event, task: str | None, attempt: int | None) -> bool:
+    if not isinstance(event, (TaskStarted, TaskRetried, TaskFinished)):
+        return False
+    if task is not None and event.task != task:
+        return False
+    return attempt is None or isinstance(event, TaskFinished) or event.attempt == attempt
+
+
+def _newest(events: list[Event]) -> list[Event]:
+    """Leave out the attempts that others have followed when we come to it."""
+    last = {event.task: n for n, event in enumerate(events) if isinstance(event, TaskStarted)}
+    return [
+        event
+        for n, event in enumerate(events)
+        if not isinstance(event, (TaskStarted, TaskRetried)) or n >= last[event.task]
+    ]
+
+
+def _end(task: str, logs: dict[tuple[str, int], Growing]) -> Iterator[Printed]:
+    """Yield the rest of what a task printed, and forget its log."""
+    for key in [key for key in logs if key[0] == task]:
+        log = logs.pop(key)
+        while data := log.read():
+            yield Printed(task=key[0], attempt=key[1], data=data)
+        log.close()
+        yield Printed(task=key[0], attempt=key[1], data=b"", over=True)
+
+
+def _without_log(event: TaskFinished) -> Iterator[NotStarted]:
+    if not event.taskrun.attempts:
+        reason = event.taskrun.reason or event.taskrun.state
+        yield NotStarted(task=event.task, reason=reason)
+
+
+def _is_last(event: Event, task: str | None, attempt: int | None) -> bool:
+    """Say whether nothing can follow: the one task has ended, or the one attempt at it."""
+    if task is None:
+        return False
+    return isinstance(event, TaskFinished) or (
+        attempt is not None and isinstance(event, TaskRetried)
+    )

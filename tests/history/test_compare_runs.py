@@ -11,7 +11,7 @@ from ork.history.compare_runs import diff_runs, environment_changes, last_failur
 from ork.objects import canonical
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.tree import entries
-from ork.runner.select import Selection
+from ork.runner.choices import Selection
 from ork.runner.start import Options
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_number

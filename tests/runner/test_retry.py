@@ -227,9 +227,7 @@ def test_a_stale_reader_loses_to_one_that_retried_meanwhile(project: Project) ->
 
 
 @pytest.mark.slow
-def test_a_run_that_a_library_closed_is_retried_with_new_numbers_and_logs(
-    project: Project,
-) -> None:
+def test_a_run_that_a_library_closed_is_retried_with_new_numbers_and_logs(project: Project) -> None:
     import ork as api
 
     project.workflow(shell("a", "touch here; test -e fixed || sleep 300"))

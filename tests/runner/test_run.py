@@ -22,7 +22,7 @@ from ork.backends.memory import Memory
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
-from ork.runner.run import Control
+from ork.runner.loop import Control
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import RunDetails, task_runs
 from ork.store.resolve import run_of_number

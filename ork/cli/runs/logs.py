@@ -14,7 +14,7 @@ from ork.cli.session import Session
 from ork.errors import UsageError
 
 if TYPE_CHECKING:
-    from ork.runner.follow import NotStarted, Printed
+    from ork.runner.watch import NotStarted, Printed
     from ork.store.logs import Log
 
 NAME_COLUMNS_MAX = 32
@@ -94,7 +94,7 @@ def _print(
 def _follow(
     session: Session, revision: str, *, attempt: int | None, tail: int | None, as_json: bool
 ) -> None:
-    from ork.runner.follow import follow
+    from ork.runner.watch import follow
     from ork.store.logs import find
 
     store = session.store
@@ -141,7 +141,7 @@ def _texts(
     session: Session, run: str, printed: Iterator[Printed | NotStarted]
 ) -> Iterator[Printed]:
     """Yield what was printed; tell of the tasks that have no log."""
-    from ork.runner.follow import Printed
+    from ork.runner.watch import Printed
 
     for part in printed:
         if isinstance(part, Printed):

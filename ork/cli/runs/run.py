@@ -168,7 +168,7 @@ def cancel(
     Example:
         ork cancel etl#57
     """
-    from ork.runner.cancel import cancel, wait
+    from ork.runner.record import cancel, wait
     from ork.store.resolve import resolve
 
     session: Session = ctx.obj

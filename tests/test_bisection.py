@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ork.halving import BAD, GOOD, SKIP, bracket, judgements_left, pick
+from ork.bisection import BAD, GOOD, SKIP, bracket, judgements_left, pick
 
 
 def search(line: list[str]) -> tuple[int, int, int]:
