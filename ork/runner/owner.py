@@ -72,16 +72,15 @@ def release(store: Store, run_id: str, lock: int | None) -> None:
         failpoint("traces.before")
         remove_remains(store, run_id)
         failpoint("traces.code")
-        _remove(store.folder, "locks", run_id)
+        _remove(store, "locks", run_id)
         failpoint("traces.after")
         os.close(lock)
 
 
 def remove_remains(store: Store, run_id: str) -> None:
     """Remove what an earlier owner of the run, which was killed, may have left."""
-    if store.folder is not None:
-        _remove(store.folder, "code", code_folder(store, run_id).name)
-        _remove(store.folder, "locks", _stop_path(store, run_id).name)
+    _remove(store, "code", code_folder(store, run_id).name)
+    _remove(store, "locks", _stop_path(store, run_id).name)
 
 
 def remove_answers(store: Store, run: Run) -> None:
@@ -113,10 +112,11 @@ def sweep(store: Store) -> None:
         release(store, run_id, take_lock(store, run_id))
 
 
-def _remove(store: Path, folder: str, name: str) -> None:
-    # Best effort: what stays, `sweep` meets again.
-    with suppress(OSError), files.open_folder(store, [folder]) as at:
-        files.remove(name, at=at)
+def _remove(store: Store, folder: str, name: str) -> None:
+    if store.folder is not None:
+        # Best effort: what stays, `sweep` meets again.
+        with suppress(OSError), files.open_folder(store.folder, [folder]) as at:
+            files.remove(name, at=at)
 
 
 def _lock_path(store: Store, run_id: str) -> Path:
