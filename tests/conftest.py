@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,11 @@ import pytest
 
 if TYPE_CHECKING:
     from ork.cli.session import World
+
+# What `nohup make test &` ignores would be ignored by every process that a test starts.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 pytest_plugins = ["tests.stores"]
 GOLDEN = Path(__file__).parent / "cli" / "golden"

@@ -83,7 +83,9 @@ class Region(Live):
         """Return the lines of the present frame, cut to the window."""
         rows, columns = self._terminal.size()
         self.console.size = ConsoleDimensions(max(1, columns - 1), rows)
-        self._lines = [text_of_line(line, columns - 1) for line in self.frame(rows, columns)[:rows]]
+        # One row stays free: when a whole window is cleared, some terminals keep a copy of it.
+        lines = self.frame(max(1, rows - 1), columns)[:rows]
+        self._lines = [text_of_line(line, columns - 1) for line in lines]
         return Group(*self._lines)
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
