@@ -1,7 +1,13 @@
 """The default backend: one LMDB environment in one folder. Knows nothing of what it stores.
 
-Both tables share LMDB's main database (see `keys`). A named database would have to be opened by a
-write transaction, so that a stuck writer could stop even those who only want to read.
+Both tables share LMDB's main database, told apart by the first byte of a key. A named database
+would have to be opened by a write transaction, so that a stuck writer could stop even readers.
+
+    b"format"                      -> b"1"
+    b"o" + 32 bytes of the oid     -> the object
+    b"r" + name in UTF-8           -> 32 bytes of the oid
+
+Refs come last, so whatever follows b"r" is one.
 """
 
 from __future__ import annotations
@@ -15,10 +21,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import lmdb
 
-from ork.backends import causes, datafile, keys
+from ork.backends import shared
 from ork.backends.base import Moves
-from ork.backends.gate import WAIT_S, Gate
-from ork.backends.shared import join, leave
+from ork.backends.shared import WAIT_S, Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 
@@ -27,6 +32,8 @@ READERS_MAX = 1024
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
+_MARK, _FORMAT = b"format", b"1"
+_OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
 
 _Items = list[tuple[bytes, bytes]]
@@ -42,7 +49,7 @@ def _explain(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **options)
         except lmdb.Error as error:
-            raise causes.explanation(error) from error
+            raise shared.explanation(error) from error
 
     return explained
 
@@ -81,26 +88,21 @@ class Lmdb:
 
     def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
         self._readonly = readonly
-        self._environment = join(folder, self, lambda: _opened(folder, readonly, map_bytes, wait_s))
+        self._environment = shared.join(
+            folder, self.refuse, lambda: _opened(folder, readonly, map_bytes, wait_s)
+        )
         self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.engine.begin
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""
-        key = keys.of_object(oid)
-        try:
-            with self._begin() as txn:
-                return txn.get(key)
-        except (lmdb.ReadersFullError, lmdb.MapResizedError):
-            return self._get(key)
-        except lmdb.Error as error:
-            raise causes.explanation(error) from error
+        return self._get(_object_key(oid))
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         """Yield every oid that starts with these hex digits, sorted."""
         if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
             return
-        start = keys.OBJECT + bytes.fromhex(prefix.ljust(64, "0"))
-        end = keys.OBJECT + bytes.fromhex(prefix.ljust(64, "f"))
+        start = _OBJECT + bytes.fromhex(prefix.ljust(64, "0"))
+        end = _OBJECT + bytes.fromhex(prefix.ljust(64, "f"))
         while True:
             page = self._page_of_objects(start, end)
             for key in page:
@@ -111,24 +113,24 @@ class Lmdb:
 
     def ref(self, name: str) -> Oid | None:
         """Return the target of one ref."""
-        key = keys.of_ref(name)
+        key = _ref_key(name)
         target = self._get(key)
-        return None if target is None else keys.target_of(key, target)
+        return None if target is None else _target(key, target)
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        wanted = keys.of_ref(prefix)
+        wanted = _ref_key(prefix)
         end = wanted[:-1] + bytes([wanted[-1] + 1])
         if below is not None:
-            end = min(end, keys.of_ref(below))
+            end = min(end, _ref_key(below))
         start, count = end if newest_first else wanted, PAGE_REFS_FIRST
         while True:
             # Page by page, so that no read transaction outlives a slow consumer.
             page = self._page_of_refs(start, wanted, end, newest_first, count)
             for key, target in page:
-                yield keys.name_of(key), keys.target_of(key, target)
+                yield _name(key), _target(key, target)
             if len(page) < count:
                 return
             start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
@@ -136,24 +138,22 @@ class Lmdb:
     def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; sorted, because neighbours share pages.
-        items = sorted(zip(map(keys.of_object, objects), objects.values(), strict=True))
-        steps = [
-            (keys.of_ref(name), keys.raw(old), keys.raw(new)) for name, (old, new) in moves.items()
-        ]
+        items = sorted(zip(map(_object_key, objects), objects.values(), strict=True))
+        steps = [(_ref_key(name), _raw(old), _raw(new)) for name, (old, new) in moves.items()]
         with self._gate():
             return self._commit(items, steps)
 
     def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
         """Delete objects, provided that the refs are still exactly `seen`; else return False."""
-        doomed = sorted(keys.of_object(oid) for oid in oids)
-        expected = sorted((keys.of_ref(name), bytes.fromhex(oid)) for name, oid in seen.items())
+        doomed = sorted(_object_key(oid) for oid in oids)
+        expected = sorted((_ref_key(name), bytes.fromhex(oid)) for name, oid in seen.items())
         with self._gate():
             return self._delete(doomed, expected)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
         self.refuse()
-        leave(self._environment, self)
+        shared.leave(self._environment, self.refuse)
 
     def refuse(self) -> None:
         """Make every later use of this handle raise StoreError."""
@@ -161,7 +161,7 @@ class Lmdb:
 
     def _refusal(self, **_options: object) -> NoReturn:
         if self._environment.forked:
-            raise causes.forked()
+            raise shared.forked()
         raise StoreError("the store is closed")
 
     def _gate(self) -> Gate:
@@ -236,7 +236,7 @@ class Lmdb:
     def _delete(self, doomed: list[bytes], expected: _Items) -> bool:
         with self._begun(write=True) as txn:
             with txn.cursor() as cursor:
-                found = list(cursor.iternext()) if cursor.set_range(keys.REF) else []
+                found = list(cursor.iternext()) if cursor.set_range(_REF) else []
             if found != expected:
                 return False
             for key in doomed:
@@ -247,7 +247,7 @@ class Lmdb:
 @_explain
 def _first_commit(folder: Path) -> None:
     with _mapped(folder, MAP_BYTES, lib_version=0) as env, env.begin(write=True) as txn:
-        txn.put(keys.MARK, keys.FORMAT)
+        txn.put(_MARK, _FORMAT)
 
 
 @_explain
@@ -257,7 +257,7 @@ def _opened(
     """Open what all handles of this process are going to share."""
     gate = None if readonly else Gate(folder / "gate", wait_s=wait_s)
     try:
-        if not datafile.is_complete(folder / "data.mdb"):
+        if not shared.is_complete(folder / "data.mdb"):
             _verify(folder, gate)
         env = _unlocked(folder, map_bytes) if readonly else _mapped(folder, map_bytes)
         try:
@@ -286,8 +286,8 @@ def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
 
 def _recognise(env: lmdb.Environment, folder: Path) -> None:
     with env.begin() as txn:
-        mark = txn.get(keys.MARK)
-    if mark != keys.FORMAT:
+        mark = txn.get(_MARK)
+    if mark != _FORMAT:
         raise StoreError(f"{folder} is no store that this ork can read (format {mark!r})")
 
 
@@ -320,4 +320,30 @@ def _verify(folder: Path, gate: Gate | None) -> None:
         except VerifyError as error:
             problems = [str(error)]
     if problems:
-        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=datafile.HINT)
+        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=shared.DAMAGE_HINT)
+
+
+def _object_key(oid: Oid) -> bytes:
+    return _OBJECT + bytes.fromhex(oid)
+
+
+def _ref_key(name: str) -> bytes:
+    # Any text has a key, so that any text can be looked up.
+    return _REF + name.encode("utf-8", "surrogatepass")
+
+
+def _name(key: bytes) -> str:
+    try:
+        return str(key[1:], "utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise Corrupt(f"a ref has the name {key[1:]!r}, which is not text") from None
+
+
+def _target(key: bytes, value: bytes) -> Oid:
+    if len(value) != 32:
+        raise Corrupt(f"the ref {_name(key)!r} points at {len(value)} bytes that are no oid")
+    return Oid(value.hex())
+
+
+def _raw(oid: Oid | None) -> bytes | None:
+    return None if oid is None else bytes.fromhex(oid)

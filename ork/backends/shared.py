@@ -1,76 +1,117 @@
-"""One open environment per folder and process, however many handles; none in a forked child.
+"""What it takes for many processes and threads to share one LMDB file.
 
-LMDB must not open a file twice in a process: closing one would drop the locks of the other. And
-after a fork the locks and the map are still the parent's. Knows LMDB only as something to close.
+One open environment per folder and process, a gate that lets in one writer at a time, a look at the
+data file before LMDB is trusted with it, and LMDB's errors in words. Does not import LMDB.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, Protocol, TypeVar
+from types import TracebackType
+from typing import Any
 
-from ork.backends import causes
-from ork.backends.gate import Gate
-from ork.errors import StoreError
+from ork.errors import Corrupt, StoreError
+from ork.files import lock, open_file, open_lock, unlock
+
+WAIT_S = 60.0
+DAMAGE_HINT = "restore .ork from a backup"
+_NOTE_BYTES = 256
+
+# The fields of a meta page in LMDB's data format 1. There are two; the newer one counts.
+_MAGIC = 0xBEEFC0DE
+_FORMAT = 1
+_META = 16  # where the meta record starts in its page
+_META_BYTES = 136
+_PAGE_BYTES = 24
+_LAST_PAGE = 120
+_TRANSACTION = 128
+
+_DAMAGE = frozenset(
+    {"CorruptedError", "InvalidError", "PageNotFoundError", "PanicError", "VersionMismatchError"}
+)
+_CAUSES = {
+    "MapFullError": (
+        "the store is full: its memory map has no room left",
+        "a new store begins empty; `ulimit -v`, where it is set, makes the map smaller",
+    ),
+    "DiskError": (
+        "the disk is full or failing",
+        "make room, then see in `ork log` whether the last change arrived",
+    ),
+    "LockError": (
+        "another process with the same process id has the store open",
+        "containers that share a store must share a pid namespace too, or differ in the pid of ork",
+    ),
+    "MemoryError": (
+        "there is not enough address space for the store",
+        "raise the limit: `ulimit -v unlimited`",
+    ),
+    "ReadersFullError": ("too many processes are reading the store", "end some of them"),
+    "ReadonlyError": (
+        "the store cannot be written",
+        "its folder and its files must be writable by you",
+    ),
+    "BadValsizeError": (
+        "a name or an object has a length that cannot be stored",
+        "names have at most 500 bytes, objects less than 4 GiB",
+    ),
+}
 
 
-class Engine(Protocol):
-    """What is shared."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Environment:
+    """An open LMDB environment of this process, and the handles that use it.
 
-    def close(self) -> None:
-        """Release everything, after the transactions of other threads have ended."""
+    LMDB must not open a file twice in a process: closing one would drop the locks of the other.
+    """
 
-
-class Handle(Protocol):
-    """Who shares it."""
-
-    def refuse(self) -> None:
-        """Make every later use raise StoreError."""
-
-
-E = TypeVar("E", bound=Engine)
+    folder: Path
+    identity: tuple[int, int]  # device and inode of its data file
+    engine: Any
+    gate: Gate | None  # in front of its writers; None: read only
+    handles: set[Callable[[], None]] = field(default_factory=set)
+    forked: bool = False  # the locks and the map are still the parent's
 
 
-class Environment(Generic[E]):
-    """An open engine, the gate in front of its writers (None: read only), and who uses it."""
-
-    def __init__(self, folder: Path, engine: E, gate: Gate | None) -> None:
-        self.folder = folder
-        self.engine = engine
-        self.gate = gate
-        self.identity = _identity(folder)
-        self.handles: set[Handle] = set()
-        self.forked = False
-
-
-_open: dict[tuple[int, int], Environment[Any]] = {}
-_lock = Lock()
+_open: dict[tuple[int, int], Environment] = {}
+_opening = Lock()
 
 
 def join(
-    folder: Path, handle: Handle, open_it: Callable[[], tuple[E, Gate | None]]
-) -> Environment[E]:
-    """Return the environment of a folder with one more handle; open it when it is the first."""
-    with _lock:
-        environment: Environment[E] | None = _open.get(_identity(folder))
+    folder: Path, refuse: Callable[[], None], open_it: Callable[[], tuple[Any, Gate | None]]
+) -> Environment:
+    """Return the environment of a folder with one more handle; open it when it is the first.
+
+    `refuse` stands for the handle: it is called in a forked child, to make later uses fail.
+    """
+    with _opening:
+        identity = _identity(folder)
+        environment = _open.get(identity)
         if environment is None:
-            environment = Environment(folder, *open_it())
-            _open[environment.identity] = environment
+            engine, gate = open_it()
+            # Once more, since somebody may have made the store anew meanwhile.
+            identity = _identity(folder)
+            environment = Environment(folder=folder, identity=identity, engine=engine, gate=gate)
+            _open[identity] = environment
         elif environment.forked:
-            raise causes.forked()
-        environment.handles.add(handle)
+            raise forked()
+        environment.handles.add(refuse)
     return environment
 
 
-def leave(environment: Environment[E], handle: Handle) -> None:
+def leave(environment: Environment, refuse: Callable[[], None]) -> None:
     """Take a handle away; the last one closes the environment. Idempotent."""
-    with _lock:
-        if handle not in environment.handles:
+    with _opening:
+        if refuse not in environment.handles:
             return
-        environment.handles.remove(handle)
+        environment.handles.remove(refuse)
         if environment.handles or environment.forked:
             return
         del _open[environment.identity]
@@ -88,14 +129,158 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = Lock()  # perhaps held by a thread that the child does not have
+    global _opening
+    _opening = Lock()  # perhaps held by a thread that the child does not have
     for environment in _open.values():
         environment.forked = True
         if environment.gate is not None:
             environment.gate.forget()
-        for handle in environment.handles:
-            handle.refuse()
+        for refuse in environment.handles:
+            refuse()
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+class Gate:
+    """A lock between processes, and between the threads of one, taken by `with`.
+
+    It stands in front of LMDB's own writer lock, because whoever waits there can be neither
+    interrupted nor told who is in the way. While it is held, its file says by whom.
+    """
+
+    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
+        self._path = path
+        self._wait_s = wait_s
+        self._threads = Lock()
+        try:
+            self._file = open_lock(path)
+        except OSError as error:
+            raise StoreError(
+                f"the store cannot be written: {path}: {error.strerror}",
+                hint="its folder and its files must be writable by you",
+            ) from None
+        self._note = _note()
+
+    def __enter__(self) -> Gate:
+        """Wait for the lock; raise StoreError naming the holder when that takes too long."""
+        deadline = time.monotonic() + self._wait_s
+        if not self._threads.acquire(timeout=self._wait_s):
+            raise self._busy()
+        try:
+            self._lock(deadline)
+            with suppress(OSError):  # a full disk must not stop who is about to make room
+                os.pwrite(self._file, self._note, 0)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._file >= 0:
+                unlock(self._file)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Give back the file, after the last thread inside has left. Idempotent."""
+        with self._threads:
+            self.forget()
+
+    def forget(self) -> None:
+        """Give back the file of a forked child; what the parent holds, it goes on holding."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _lock(self, deadline: float) -> None:
+        if self._file < 0:
+            raise StoreError("the store is closed")
+        try:
+            locked = lock(self._file, wait_s=deadline - time.monotonic())
+        except OSError as error:
+            raise StoreError(
+                f"the file {self._path} cannot be locked: {error.strerror}",
+                hint="keep the store on a local disk",
+            ) from None
+        if not locked:
+            raise self._busy()
+
+    def _busy(self) -> StoreError:
+        holder = os.pread(self._file, _NOTE_BYTES, 0).rstrip(b"\n ").decode("utf-8", "replace")
+        return StoreError(
+            f"waited {self._wait_s:g} s for another writer: {holder or 'an unknown process'}",
+            hint="it may be stopped (Ctrl-Z) or stuck: let it go on with `fg`, or end it",
+        )
+
+
+def _note() -> bytes:
+    """Return this process in words, of fixed length so that the next holder's covers it."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [])
+    shown = "".join(c if c.isprintable() else "?" for c in command)
+    text = f"process {os.getpid()} ({shown})".encode("utf-8", "replace")[: _NOTE_BYTES - 1]
+    return text.decode("utf-8", "ignore").encode().ljust(_NOTE_BYTES - 1) + b"\n"
+
+
+def is_complete(path: Path) -> bool:
+    """Say whether a data file is as long as its newest commit says.
+
+    LMDB maps the file and believes it: of damage the process dies by a signal. A healthy file may
+    lack a few unused pages at its end, so False means: look closer. Raise Corrupt or StoreError
+    when this is no data file of the one format that ork writes.
+    """
+    try:
+        opened = open_file(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    with opened:
+        file = opened.fileno()
+        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
+        page_bytes = _number(first, _PAGE_BYTES, 4)
+        if not 512 <= page_bytes <= 65536 or page_bytes & (page_bytes - 1):
+            raise Corrupt(f"{path} is damaged: pages of {page_bytes} bytes", hint=DAMAGE_HINT)
+        second = _meta(path, os.pread(file, _META + _META_BYTES, page_bytes))
+        newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
+        length = os.fstat(file).st_size  # after the meta pages: a writer lengthens it before them
+    return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes
+
+
+def _meta(path: Path, page: bytes) -> bytes:
+    meta = page[_META:]
+    if len(meta) < _META_BYTES or _number(meta, 0, 4) != _MAGIC:
+        raise Corrupt(f"{path} is damaged, or not an LMDB data file", hint=DAMAGE_HINT)
+    if _number(meta, 4, 4) != _FORMAT:
+        raise StoreError(
+            f"{path} has LMDB data format {_number(meta, 4, 4)}; ork reads format {_FORMAT}",
+            hint="another program made it; ork makes its own with `ork init`",
+        )
+    return meta
+
+
+def _number(data: bytes, start: int, size: int) -> int:
+    return int.from_bytes(data[start : start + size], sys.byteorder)
+
+
+def explanation(error: Exception) -> StoreError:
+    """Return our error for one of LMDB's."""
+    kind = type(error).__name__
+    if kind in _DAMAGE:
+        return Corrupt(f"the store is damaged ({error})", hint=DAMAGE_HINT)
+    if kind in _CAUSES:
+        message, hint = _CAUSES[kind]
+        return StoreError(f"{message} ({error})", hint=hint)
+    return StoreError(f"the store failed ({error})")
+
+
+def forked() -> StoreError:
+    """Return the error for any use, in a forked child, of what its parent opened."""
+    return StoreError(
+        "the store was opened before this process was forked",
+        hint="open it in a process of its own, started by `spawn` or as a program",
+    )

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ork.backends.gate import Gate
 from ork.backends.lmdb import READERS_MAX, Lmdb
+from ork.backends.shared import Gate
 from ork.errors import OrkError
 from ork.objects.canonical import Oid, hash_bytes
 
