@@ -22,10 +22,10 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 # Each command: its name, the function below ork.cli that does it, and its line of help.
 TABLE = """\
 Definitions
-  init         heads.init:command        Make an empty store in a project.
-  check        heads.check:command       Say all that is wrong in workflow files.
-  deploy       heads.deploy:command      Keep the present version of a workflow.
-  status       heads.status:command      Show which files differ from what is deployed.
+  init         heads.deploy:init         Make an empty store in a project.
+  check        heads.deploy:check        Say all that is wrong in workflow files.
+  deploy       heads.deploy:deploy       Keep the present version of a workflow.
+  status       heads.deploy:status       Show which files differ from what is deployed.
 History
   log          history.log:command       List the deploys of a workflow, newest first.
   diff         history.diff:command      Show what changed between two revisions.
@@ -35,11 +35,11 @@ History
   graph        pictures.command:command  Draw which task needs which.
   report       history.report:command    Write an HTML page about a change, run or workflow.
 Moving
-  rollback     heads.move:command        Deploy an older version of a workflow again.
-  restore      heads.restore:command     Write a workflow file back as it was deployed.
-  tag          heads.tag:command         Give a deploy a name, such as etl@v1.4 or etl@prod.
-  ops          heads.operations:command  List every command that moved a head or a tag.
-  undo         heads.undo:command        Take back a command that moved a head or a tag.
+  rollback     heads.move:rollback       Deploy an older version of a workflow again.
+  restore      heads.move:restore        Write a workflow file back as it was deployed.
+  tag          heads.move:tag            Give a deploy a name, such as etl@v1.4 or etl@prod.
+  ops          heads.operations:ops      List every command that moved a head or a tag.
+  undo         heads.operations:undo     Take back a command that moved a head or a tag.
 Runs
   run          runs.run:run              Run a workflow, and record exactly what ran.
   retry        runs.run:retry            Go on with a run that failed or was stopped.
@@ -49,13 +49,13 @@ Runs
   logs         runs.logs:logs            Print what the tasks of a run wrote.
   outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
 In and out
-  export       git:command               Write the history of a workflow to git.
-  import       import:command            Make deploys from the history of a file in git.
+  export       git:export                Write the history of a workflow to git.
+  import       git:import_               Make deploys from the history of a file in git.
 Plumbing
-  rev-parse    plumbing:command          Print the oid of what a revision means.
-  cat-object   cat_object:command        Print the payload of an object, byte for byte.
-  hash-object  hash_object:command       Print the oid of a file's bytes; store nothing.
-  ls-tree      ls_tree:command           List the tasks and code files of a snapshot.
+  rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
+  cat-object   plumbing:cat_object       Print the payload of an object, byte for byte.
+  hash-object  plumbing:hash_object      Print the oid of a file's bytes; store nothing.
+  ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
 # What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")

@@ -1,25 +1,37 @@
-"""ork export"""
+"""ork export, ork import: histories written to git, and read from it"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import AllowSecret, Json
+from ork.cli.screen.human import count
+from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
 
+if TYPE_CHECKING:
+    from ork.git.from_git import Imported
+    from ork.git.to_git import Exported
+    from ork.store.store import Store
 
-def command(
+COMMIT_DIGITS = 12
+
+
+def export(
     ctx: typer.Context,
-    form: Annotated[str, typer.Argument(metavar="git", help="What to export to: git.")],
+    form: Annotated[str, typer.Argument(metavar="git", help="The only form: git.")],
     words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[DEST] [WORKFLOW]",
-            help="The folder of the repository, which --stream has not; the workflow, if there "
-            "are several.",
+            help="The folder of the repository, but not with --stream; the workflow, if there are"
+            " several.",
         ),
     ] = None,
     update: Annotated[
@@ -31,62 +43,154 @@ def command(
     stream: Annotated[
         bool, typer.Option("--stream", help="Print a stream for `git fast-import` instead.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the history of a workflow to git.
 
-    A commit has the workflow file and the code that it calls, with the author, time and message of
-    the deploy, and the oids as trailers; tags come along. The same history gives the same commit
-    ids everywhere. With --update the branch, and the files if they show it, go on to the newest
-    deploy; whatever is not of this history is never overwritten.
+    Each deploy becomes a commit: the workflow file and the code that it calls, with the author,
+    time and message of the deploy, and the oids as trailers. Tags come along. The same history
+    gives the same commit ids everywhere. --update moves the branch on to the newest deploy, and the
+    files too if they show that branch; nothing else in the repository is overwritten.
 
     \b
     Example:
         ork export git etl-history etl
     """
+    from ork.git.to_git import BRANCH, export_git, stream_git, the_workflow
+
     session: Session = ctx.obj
-    check_form(form)
+    _check_form(form)
+    folders = 0 if stream else 1
+    folder, names = (words or [])[:folders], (words or [])[folders:]
     if stream:
-        _stream(session, words or [], branch, odd=update or as_json)
-        return
-    if not words or len(words) > 2:
+        if update or as_json or len(names) > 1:
+            raise UsageError("--stream takes a workflow and --branch, nothing else")
+        if sys.stdout.isatty():
+            raise UsageError("--stream is for git: `ork export git --stream | git fast-import`")
+    elif not folder or len(names) > 1:
         raise UsageError(
             "name the folder to write to, and at most one workflow",
             hint="as in `ork export git etl-history etl`",
         )
-    from ork.cli.git_part import export_hint, export_view
-    from ork.git.to_git import BRANCH, export_git, the_workflow
-
-    workflow = the_workflow(session.store, words[1] if len(words) > 1 else None)
-    done = export_git(
-        session.store, Path(words[0]), workflow, branch=branch or BRANCH, update=update
-    )
+    store = session.store
+    workflow = the_workflow(store, names[0] if names else None)
+    if stream:
+        sys.stdout.flush()
+        for piece in stream_git(store, workflow, branch=branch or BRANCH):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return
+    done = export_git(store, Path(folder[0]), workflow, branch=branch or BRANCH, update=update)
     if as_json:
         session.print_json("export", done)
         return
-    session.print(export_view(done))
-    session.say(*export_hint(done))
+    session.print([_exported(done)])
+    for label in done.left:
+        session.say(
+            [
+                ("note: ", "warning"),
+                f"tag {label} was left out: it is on no deploy of this history, or "
+                "the repository has another tag of that name",
+            ]
+        )
+    if done.added:
+        session.say([("next: ", "hint"), f"`git -C {done.repository} log --stat {done.branch}`"])
 
 
-def check_form(form: str) -> None:
-    """Refuse to read or write anything that is not git."""
+def import_(
+    ctx: typer.Context,
+    form: Annotated[str, typer.Argument(metavar="git", help="The only form: git.")],
+    repository: Annotated[
+        Path, typer.Argument(metavar="REPO", help="A folder in a git repository, or a bare one.")
+    ],
+    path: Annotated[
+        str,
+        typer.Option(
+            "--path",
+            metavar="FILE|GLOB",
+            help="The workflow file, or several (*, ?, **), relative to REPO.",
+        ),
+    ],
+    branch: Annotated[
+        str | None,
+        typer.Option("--branch", metavar="REV", help="Up to this commit; HEAD if left out."),
+    ] = None,
+    allow_secret: AllowSecret = False,
+    as_json: Json = False,
+) -> None:
+    """Make deploys from the history of a file in git.
+
+    Each commit that changed the definition, its code or its settings becomes a deploy with the
+    author, date and message of the commit. The file is followed through renames, along first
+    parents. Versions that could not be deployed are skipped, and listed. Nothing is checked out, no
+    code is run, and all deploys are written together or none. Importing again adds only what is
+    new.
+
+    \b
+    Example:
+        ork import git ../pipelines --path etl.yaml
+    """
+    from ork.git.from_git import import_source, look_up
+
+    session: Session = ctx.obj
+    _check_form(form)
+    source = look_up(repository, path, branch=branch)  # before a store is made
+    done = import_source(
+        session.new_store, source, stamp=session.stamp(), allow_secret=allow_secret
+    )
+    if as_json:
+        session.print_json("import", done)
+        return
+    session.print(_imported(done, session.store))
+    session.say(*_skipped(done))
+    if names := [one.workflow for one in done.workflows if one.added]:
+        session.say([("next: ", "hint"), f"`ork log {names[0]}`"])
+
+
+def _check_form(form: str) -> None:
     if form != "git":
         raise UsageError(
             f"{form!r} is not known here: only git is", hint="as in `ork export git etl-history`"
         )
 
 
-def _stream(session: Session, words: list[str], branch: str | None, *, odd: bool) -> None:
-    import sys
+def _exported(done: Exported) -> Line:
+    name, branch = (done.workflow, "name"), (done.branch, "head")
+    commit = (done.commit[:COMMIT_DIGITS], "oid")
+    if not done.added:
+        return [name, " is up to date at ", commit, " on ", branch, f" of {done.repository}"]
+    commits = count(done.added, "commit" if done.created else "new commit")
+    return [name, f": {commits} on ", branch, f" of {done.repository}, now at ", commit]
 
-    from ork.git.to_git import BRANCH, stream_git, the_workflow
 
-    if odd or len(words) > 1:
-        raise UsageError("--stream takes a workflow and --branch, nothing else")
-    if sys.stdout.isatty():
-        raise UsageError("--stream is for git: `ork export git --stream | git fast-import`")
-    workflow = the_workflow(session.store, words[0] if words else None)
-    sys.stdout.flush()
-    for piece in stream_git(session.store, workflow, branch=branch or BRANCH):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+def _imported(done: Imported, store: Store) -> Iterator[Line]:
+    added = [one for one in done.workflows if one.added]
+    for one in added:
+        newest = one.added[-1]
+        deploys = count(len(one.added), "new deploy" if one.parent else "deploy")
+        yield [
+            (one.workflow, "name"),
+            " ",
+            (store.short(newest.snapshot), "oid"),
+            f"  {deploys} from {one.path}, the newest of ",
+            (newest.commit[:COMMIT_DIGITS], "oid"),
+        ]
+    if not added:
+        commit = (done.commit[:COMMIT_DIGITS], "oid")
+        yield [f"nothing new in {count(done.commits, 'commit')} up to ", commit]
+
+
+def _skipped(done: Imported) -> Iterator[Line]:
+    """Yield each version that was skipped, then how many were, and what a shallow clone lacks."""
+    for one in done.skipped:
+        commit = (one.commit[:COMMIT_DIGITS], "oid")
+        yield [("skipped ", "warning"), commit, f"  {one.path}: {one.reason}"]
+    note = ("note: ", "warning")
+    if done.skipped:
+        many = count(len(done.skipped), "version")
+        yield [note, f"skipped {many} of a file that could not be deployed"]
+    if done.shallow:
+        yield [
+            note,
+            f"{done.repository} is a shallow clone: what came before its oldest commit is not here",
+        ]

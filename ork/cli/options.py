@@ -1,4 +1,4 @@
-"""The options that `ork run` and `ork retry` share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ Until = Annotated[
 AllowSecret = Annotated[
     bool, typer.Option("--allow-secret", help="Keep what looks like a key or a password.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
 
 

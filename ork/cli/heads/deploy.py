@@ -1,31 +1,126 @@
-"""ork deploy"""
+"""ork init, check, deploy, status: from a workflow file to its newest deploy"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import AllowSecret
+from ork.cli.options import AllowSecret, Json
+from ork.cli.screen.errors import problems_view
+from ork.cli.screen.line import Line
 from ork.cli.session import Session
+from ork.errors import InvalidInput, Problem, UsageError
+from ork.store import place
+
+if TYPE_CHECKING:
+    from ork.heads.deploy import Deployed, FileStatus
+    from ork.store.store import Store
+
+Files = Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")]
+STATE_STYLES = {
+    "unchanged": "dim",
+    "modified": "changed",
+    "new": "added",
+    "missing": "removed",
+    "invalid": "failed",
+}
 
 
-def command(
+def init(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")],
+    folder: Annotated[Path, typer.Argument(help="The root of the project.")] = Path(),
+) -> None:
+    """Make an empty store in a project.
+
+    `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
+    folder. Running it again changes nothing.
+
+    \b
+    Example:
+        ork init
+    """
+    session: Session = ctx.obj
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    store = session.store_path or folder.resolve() / ".ork"
+    existed = store.exists()
+    if not existed:
+        place.create(store)
+    place.open_backend(store, environ=session.world.environ).close()
+    verb = "There is a store already in" if existed else "Made an empty store in"
+    session.print([[f"{verb} {store}"]])
+    session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One file: the snapshot that a deploy would make of it, or all that is wrong with it."""
+
+    file: str
+    workflow: str | None = None
+    snapshot: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
+    """Say all that is wrong in workflow files.
+
+    Reads the files and the code they call as a deploy would, but runs nothing and writes nothing.
+    Every complaint has its file, line and column. What is obviously a key or a password is a
+    complaint too, because a deploy refuses it. Needs no store.
+
+    \b
+    Exit codes: 0 all are good; 1 at least one is not.
+
+    \b
+    Example:
+        ork check etl.yaml
+    """
+    session: Session = ctx.obj
+    results = [_check(path) for path in files]
+    if as_json:
+        session.print_json("check", results)
+    else:
+        for one in results:
+            if one.snapshot:
+                session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
+            else:
+                session.print(problems_view(one.problems))
+    raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
+
+
+def _check(path: Path) -> Checked:
+    from ork.worktree.load import check, secrets_in
+
+    try:
+        loaded = check(path)
+    except InvalidInput as error:
+        problems = error.problems or (Problem(file=str(path), message=error.message),)
+        return Checked(file=str(path), problems=problems)
+    if secrets := secrets_in(loaded):
+        return Checked(file=str(path), problems=tuple(secrets))
+    return Checked(file=str(path), workflow=loaded.definition.name, snapshot=loaded.snapshot)
+
+
+def deploy(
+    ctx: typer.Context,
+    files: Files,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
     ] = None,
     allow_secret: AllowSecret = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Keep the present version of a workflow.
 
-    The definition and its code become a snapshot, the newest of the workflow's history. When
-    nothing changed since the last deploy, nothing is written: comments, key order, quoting and
-    defaults do not count. No code of the workflow is run or imported. What is obviously a key or a
-    password is refused, because it would be kept for ever.
+    The definition in the file and the code that it calls become a snapshot, the newest of the
+    workflow's history. When nothing changed since the last deploy, nothing is written: comments,
+    key order, quoting and defaults do not count. No code of the workflow is run or imported. What
+    is obviously a key or a password is refused, because it would be kept for ever.
 
     \b
     Example:
@@ -48,8 +143,63 @@ def command(
     if as_json:
         session.print_json("deploy", done)
         return
-    from ork.cli.heads.deploy_part import deploy_hint, deploy_view
+    session.print(deploy_line(one, store) for one in done)
+    session.say(*_after_deploy(done))
 
-    for one in done:
-        session.print(deploy_view(one, store))
-    session.say(*deploy_hint(done))
+
+def deploy_line(done: Deployed, store: Store) -> Line:
+    """Return one line: the workflow, its snapshot, and what changed."""
+    snapshot = (store.short(done.snapshot), "oid")
+    if not done.changed:
+        return [(done.workflow, "name"), " is up to date at ", snapshot]
+    return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
+
+
+def _after_deploy(done: Iterable[Deployed]) -> Iterator[Line]:
+    changed = next((one for one in done if one.changed), None)
+    if changed:
+        name = changed.workflow
+        diff = f"`ork diff {name}~1 {name}` or " if changed.parent else ""
+        yield [("next: ", "hint"), f"{diff}`ork run {name}`"]
+
+
+def status(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show which files differ from what is deployed.
+
+    Looks at every file that a deploy came from, and below the working directory for workflow files
+    that are not deployed yet.
+
+    \b
+    Example:
+        ork status
+    """
+    from ork.heads.deploy import status
+
+    session: Session = ctx.obj
+    found = list(status(session.store, Path.cwd()))
+    if as_json:
+        session.print_json("status", found)
+        return
+    session.print(_status_lines(found, session.store))
+    modified = next((one for one in found if one.state == "modified"), None)
+    fresh = next((one for one in found if one.state == "new"), None)
+    if modified:
+        shown, kept = f"`ork diff {modified.workflow}`", f"`ork deploy {modified.path}`"
+        session.say([("next: ", "hint"), f"{shown} shows what changed, {kept} keeps it"])
+    elif fresh:
+        session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
+    elif not found:
+        session.say(["no workflow files here"])
+
+
+def _status_lines(found: Sequence[FileStatus], store: Store) -> Iterator[Line]:
+    width = max((len(one.path) for one in found), default=0)
+    for one in found:
+        line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), f"{one.path:<{width}}"]
+        if one.workflow:
+            line += ["  ", (one.workflow, "name")]
+        if one.snapshot and one.state == "unchanged":
+            line += [" ", (store.short(one.snapshot), "oid")]
+        if one.summary:
+            line += ["  ", one.summary]
+        yield line

@@ -1,28 +1,44 @@
-"""ork rollback"""
+"""ork rollback, restore, tag: back to an older version, and names for versions"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import Json
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import column
 from ork.cli.session import Session
+from ork.errors import UsageError
+from ork.objects.kinds import Deploy
+from ork.store.resolve import only_workflow
+
+if TYPE_CHECKING:
+    from ork.heads.tags import RolledBack, Tag, Tagged
+    from ork.store.store import Store
+    from ork.worktree.restore import Restored
+
+SURPLUS_SHOWN_MAX = 5
 
 
-def command(
+def rollback(
     ctx: typer.Context,
     workflow: Annotated[str, typer.Argument(help="A workflow; `@` is the only one there is.")],
     revision: Annotated[
         str | None,
         typer.Argument(
-            help="What to go back to: etl~2, ~2, @v1.4, a run etl#56; the newest deploy with other"
-            " content and a successful run when left out.",
+            help="The version to go back to: etl~2, ~2, @v1.4, a run etl#56; when left out, the"
+            " newest deploy with other content and a successful run."
         ),
     ] = None,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="Why; says what it restores if left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Deploy an older version of a workflow again.
 
@@ -34,9 +50,7 @@ def command(
     Example:
         ork rollback etl etl~1 -m "It lost rows"
     """
-    from ork.cli.heads.moving import rollback_hint, rollback_view
     from ork.heads.tags import rollback
-    from ork.store.resolve import only_workflow
 
     session: Session = ctx.obj
     store = session.store
@@ -47,5 +61,166 @@ def command(
     if as_json:
         session.print_json("rollback", done)
         return
-    session.print(rollback_view(done, store))
-    session.say(*rollback_hint(done))
+    session.print(_rolled_back(done, store))
+    if done.changed:
+        on_disk = f"`ork restore {name} --code` to have it on disk as well"
+        session.say([("next: ", "hint"), f"`ork run {name}`, or {on_disk}"])
+
+
+def _rolled_back(done: RolledBack, store: Store) -> Iterator[Line]:
+    name, snapshot = (done.workflow, "name"), (store.short(done.snapshot), "oid")
+    if done.changed:
+        yield [name, " ", snapshot, "  ", done.message.partition("\n")[0]]
+        yield ["  ", done.summary]
+    else:
+        yield [name, " has that content already, at ", snapshot]
+
+
+def restore(
+    ctx: typer.Context,
+    revision: Annotated[
+        str, typer.Argument(help="A deploy or run; REV:PATH or REV:TASK for one code file.")
+    ],
+    code: Annotated[bool, typer.Option("--code", help="The code files as well.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Another file, a folder with / at its end, or - for stdout.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite changes.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a workflow file back as it was deployed.
+
+    It goes back to where it came from, byte for byte. A file on disk is replaced only if the store
+    has its present content already, so that nothing is lost; otherwise nothing at all is written,
+    and all such files are listed. No path leaves the project, and no link is followed.
+
+    \b
+    Example:
+        ork restore etl~1 --code -o before/
+    """
+    from ork.worktree.restore import restore, restored_bytes
+
+    session: Session = ctx.obj
+    store = session.store
+    if to == "-":
+        if code or as_json:
+            raise UsageError("-o - writes one file to standard output: no --code and no --json")
+        session.print_bytes(restored_bytes(store, revision, now=session.now()))
+        return
+    done = restore(
+        store,
+        revision,
+        now=session.now(),
+        code=code,
+        force=force,
+        to=Path(to) if to else None,
+        as_folder=bool(to) and str(to).endswith("/"),
+    )
+    if as_json:
+        session.print_json("restore", done)
+        return
+    session.print(_restored(done), page=True)
+    if done.surplus:
+        session.say(_surplus(done))
+    if to is None:
+        session.say([("next: ", "hint"), "`ork status`"])
+
+
+def _restored(done: Restored) -> Iterator[Line]:
+    for file in done.files:
+        yield [(f"{file.state:<10}", "changed" if file.state == "written" else "dim"), file.path]
+
+
+def _surplus(done: Restored) -> Line:
+    shown = ", ".join(done.surplus[:SURPLUS_SHOWN_MAX])
+    more = len(done.surplus) - SURPLUS_SHOWN_MAX
+    if more > 0:
+        shown += f" and {more} more"
+    kept = "a deploy would add what is there now"
+    return [("note: ", "warning"), f"this version did not have {shown}; {kept}"]
+
+
+def tag(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="LABEL or WORKFLOW@LABEL; with -l a workflow.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Argument(help="The deploy; the head when left out.")
+    ] = None,
+    delete: Annotated[bool, typer.Option("-d", "--delete", help="Remove the tag.")] = False,
+    as_list: Annotated[bool, typer.Option("-l", "--list", help="List the tags.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Move a tag that exists.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a deploy a name, such as etl@v1.4 or etl@prod.
+
+    Without arguments, list the tags. A tag is a revision: `ork diff etl@prod etl`,
+    `ork run etl@v1.4`. Without WORKFLOW@ the revision says which workflow is meant. A tag stays
+    where it is until -f moves it or -d removes it.
+
+    \b
+    Example:
+        ork tag v1.4 etl~1
+    """
+    from ork.heads.tags import tag, tags, untag
+
+    session: Session = ctx.obj
+    if (as_list or delete) and (revision is not None or force or (as_list and delete)):
+        raise UsageError(
+            "-l and -d take one name and nothing else", hint="`ork tag -h` explains them"
+        )
+    if delete and name is None:
+        raise UsageError("-d needs the name of a tag", hint="`ork tag` lists them")
+    store = session.store
+    if as_list or name is None:
+        found = list(tags(store, name))
+        if as_json:
+            session.print_json("tag", found)
+            return
+        session.print(_tags(found, store, session), page=True)
+        if not found:
+            session.say([f"no tags of {name}" if name else "no tags"])
+        return
+    if delete:
+        done = untag(store, name, stamp=session.stamp())
+    else:
+        done = tag(store, name, revision, stamp=session.stamp(), now=session.now(), force=force)
+    if as_json:
+        session.print_json("tag", [done.tag])
+    else:
+        session.print(_tagged(done, store))
+
+
+def _tags(found: Iterable[Tag], store: Store, session: Session) -> Iterator[Line]:
+    now = session.now()
+    rows = [(f"{one.workflow}@{one.label}", one.deploy) for one in found]
+    width = column(name for name, _ in rows)
+    for name, deploy in rows:
+        time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
+        snapshot, *message = _deploy(store, deploy)
+        yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (f"{time:<14}", "time"), *message]
+
+
+def _tagged(done: Tagged, store: Store) -> Iterator[Line]:
+    one = done.tag
+    name, now = (f"{one.workflow}@{one.label}", "tag"), _deploy(store, one.deploy)
+    if done.removed:
+        yield [name, " is removed; it was ", *now]
+    elif done.old == one.oid:
+        yield [name, " is there already: ", *now]
+    else:
+        yield [name, " ", *now]
+        if done.old is not None:
+            yield ["  it was ", *_deploy(store, store.get(Deploy, done.old))]
+
+
+def _deploy(store: Store, deploy: Deploy) -> Line:
+    subject = deploy.message.partition("\n")[0]
+    return [(store.short(deploy.snapshot), "oid"), f"  {subject}"]

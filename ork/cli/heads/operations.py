@@ -1,30 +1,42 @@
-"""ork ops"""
+"""ork ops, undo: the commands that moved a name, and the way back"""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
 
+from ork.cli.options import Json
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, person
 from ork.cli.session import Session
+from ork.errors import Corrupt
+from ork.heads.undo import display
+from ork.heads.undo import undo as undo_operation
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Operation
+from ork.store.operations import operations
+from ork.store.store import Store
 
 
-def command(
+def ops(
     ctx: typer.Context,
     limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List every command that moved a head or a tag.
 
-    Each begins with the oid of the operation, which `ork undo` and `ork --at-op` take; moves are
-    shown by their snapshots. Runs move nothing here: `ork runs` lists them.
+    The newest comes first: when, who, and what moved. Each begins with the oid of the operation,
+    which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Runs move no head:
+    `ork runs` lists them.
 
     \b
     Example:
         ork ops -n 5
     """
-    from ork.store.operations import operations
-
     session: Session = ctx.obj
     store = session.store
     found = operations(store, limit=limit)
@@ -32,8 +44,85 @@ def command(
         rows = [{"oid": oid, "operation": operation} for oid, operation in found]
         session.print_json("ops", rows)
         return
-    from ork.cli.heads.ops import ops_view
-
-    session.print(ops_view(found, store, session), page=True)
+    session.print(_operations(found, store, session), page=True)
     if store.ref("ops") is None:
         session.say(["no operations: nothing is deployed here yet"])
+
+
+def undo(
+    ctx: typer.Context,
+    operation: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OP]", help="A prefix of its oid, or @{2} for the one two before the newest."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take back a command that moved a head or a tag.
+
+    The newest, or any that `ork ops` lists. The refs move back to where they were, and that is an
+    operation of its own: no deploy and no run goes away, and undoing the undo does it again.
+    Refused when a later command moved one of these refs.
+
+    \b
+    Example:
+        ork undo
+    """
+    session: Session = ctx.obj
+    store = session.store
+    done = undo_operation(store, operation, stamp=session.stamp(), now=session.now())
+    if as_json:
+        session.print_json("undo", done)
+        return
+    words = shlex.join(done.operation.argv)
+    session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
+    session.print(_moves(done.moves, store))
+    session.say([("next: ", "hint"), "`ork ops` lists all operations; `ork undo` takes this back"])
+
+
+def _operations(
+    found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
+) -> Iterator[Line]:
+    """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
+    now, width = session.now(), session.width
+    for oid, one in found:
+        time = human.ago(one.time, now) if width else human.date(one.time, now)
+        line: Line = [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  "]
+        if width is None or width >= AUTHOR_COLUMNS_MIN:
+            line += [(person(one.author, author_room(width)), "author"), "  "]
+        room = width and width - length(line)
+        yield [*line, (clip(shlex.join(one.argv), room), "name")]
+        yield from _moves(one.moves, store)
+
+
+def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) -> Iterator[Line]:
+    for ref, old, new in moves:
+        style = "tag" if ref.startswith("tags/") else "head"
+        before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
+        line: Line = ["          ", (display(ref), style), "  "]
+        if old is None:
+            yield [*line, after, " (created)"]
+        elif new is None:
+            yield [*line, before, " (removed)"]
+        elif before == after:
+            yield [*line, before, f" ({_besides_content(store, old, new)})"]
+        else:
+            yield [*line, before, " -> ", after]
+
+
+def _besides_content(store: Store, old: Oid, new: Oid) -> str:
+    """Return what a move between two deploys of one snapshot changed."""
+    before, after = store.get(Deploy, old).settings, store.get(Deploy, new).settings
+    names = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return f"{', '.join(names)} changed" if names else "another deploy of the same content"
+
+
+def _short(store: Store, oid: Oid | None) -> str:
+    """Return the short snapshot of a deploy, which may be gone: operations outlive it."""
+    if oid is None:
+        return ""
+    try:
+        return store.short(store.get(Deploy, oid).snapshot)
+    except Corrupt:
+        return f"{oid[:8]} (missing)"

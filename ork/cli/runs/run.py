@@ -96,9 +96,9 @@ def run(
         )
         del source  # what was read may be large, and is in the store by now
         if started.deployed and started.deployed.changed and not as_json:
-            from ork.cli.heads.deploy_part import deploy_view
+            from ork.cli.heads.deploy import deploy_line
 
-            session.say(*deploy_view(started.deployed, store))
+            session.say(deploy_line(started.deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
 
