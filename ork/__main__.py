@@ -1,4 +1,4 @@
-"""python -m ork"""
+"""Lets `python -m ork` be the command line."""
 
 from ork.cli.app import entry
 

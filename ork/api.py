@@ -1,7 +1,8 @@
-"""The Python interface: one call for everything that a command does.
+"""The Python interface: one function for each command.
 
 The commands pass the moment and the author explicitly; here both have defaults. A `store` comes
 from `open` and is closed with `store.close()`. Every function raises the errors of `ork.errors`.
+`ork` offers what its `__all__` lists: the functions below and the classes they are called with.
 """
 
 from __future__ import annotations
@@ -12,39 +13,50 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ork.bisection
+import ork.heads.deploy
+import ork.heads.tags
+import ork.heads.undo
+import ork.history.blame
+import ork.history.compare
+import ork.history.compare_runs
+import ork.history.log
+import ork.runner.record
+import ork.runner.start
+import ork.store.contents
+import ork.store.operations
+import ork.store.resolve
+import ork.store.runs
+import ork.worktree.restore
 from ork.bisection import Judge, Question, Step
-from ork.bisection import bisect as search
 from ork.differences.impact import Impact
-from ork.errors import NotFound, OrkError
-from ork.heads import deploy as deploying
-from ork.heads import tags as moving
-from ork.heads import undo as undoing
+from ork.errors import Ambiguous as Ambiguous
+from ork.errors import Conflict as Conflict
+from ork.errors import Corrupt as Corrupt
+from ork.errors import InvalidInput as InvalidInput
+from ork.errors import NotFound as NotFound
+from ork.errors import OrkError as OrkError
 from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.tags import RolledBack, Tag, Tagged
-from ork.heads.undo import Undone, at_operation
-from ork.history import blame as blaming
-from ork.history import compare, compare_runs
-from ork.history import log as history
+from ork.heads.undo import Undone
 from ork.history.blame import Blame
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.log import LogEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Operation, Run
+from ork.runner.choices import Selection as Selection
 from ork.runner.events import Event
-from ork.runner.loop import Control
-from ork.runner.record import cancel as cancel_run
-from ork.runner.start import Caller, Options, start
-from ork.runner.start import retry as retry_run
-from ork.store import contents, place
-from ork.store import operations as oplog
-from ork.store import runs as listing
+from ork.runner.loop import Control as Control
+from ork.runner.start import Caller
+from ork.runner.start import Options as Options
+from ork.store import place
 from ork.store.contents import Definition, RunDetails
 from ork.store.resolve import Resolved
-from ork.store.resolve import resolve as resolve_at
 from ork.store.runs import RunEntry
-from ork.store.store import Stamp, Store
-from ork.worktree import restore as restoring
+from ork.store.store import Stamp as Stamp
+from ork.store.store import Store as Store
+from ork.worktree.load import check as check
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
 
@@ -70,7 +82,7 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
     if at_op is None:
         return store
     try:
-        return at_operation(store, at_op, now=_now())
+        return ork.heads.undo.at_operation(store, at_op, now=_now())
     except OrkError:
         store.close()
         raise
@@ -88,19 +100,20 @@ def deploy(
 
     Raises InvalidInput when it has what is obviously a key, unless `allow_secret`.
     """
-    return deploying.deploy(
-        store, Path(path), stamp=_stamp(author), message=message, allow_secret=allow_secret
+    stamp = _stamp(author)
+    return ork.heads.deploy.deploy(
+        store, Path(path), stamp=stamp, message=message, allow_secret=allow_secret
     )
 
 
 def status(store: Store, folder: str | Path = ".") -> list[FileStatus]:
     """Return how the workflow files of the project stand to what is deployed."""
-    return list(deploying.status(store, Path(folder)))
+    return list(ork.heads.deploy.status(store, Path(folder)))
 
 
 def resolve(store: Store, revision: str) -> Resolved:
     """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
-    return resolve_at(store, revision, now=_now())
+    return ork.store.resolve.resolve(store, revision, now=_now())
 
 
 def log(
@@ -121,7 +134,7 @@ def log(
 
     Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
     """
-    return history.log(
+    return ork.history.log.log(
         store,
         revision,
         now=_now(),
@@ -142,7 +155,7 @@ def blame(store: Store, revision: str, *, keys: bool = False) -> Blame:
 
     Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
     """
-    return blaming.blame(store, revision, now=_now(), keys=keys)
+    return ork.history.blame.blame(store, revision, now=_now(), keys=keys)
 
 
 def diff(
@@ -152,18 +165,19 @@ def diff(
 
     With `tasks`, names of tasks or paths of code files, only what concerns these.
     """
-    found = compare.diff(store, old, new, now=_now(), rename=rename)
-    return compare.narrow(store, found, tasks) if tasks else found
+    found = ork.history.compare.diff(store, old, new, now=_now(), rename=rename)
+    return ork.history.compare.narrow(store, found, tasks) if tasks else found
 
 
 def impact(store: Store, comparison: Comparison) -> Impact:
     """Return which tasks can give other results after a change, and which cannot."""
-    return compare.impact_of(store, comparison)
+    return ork.history.compare.impact_of(store, comparison)
 
 
 def diff_runs(store: Store, old: str, new: str) -> RunDiff:
     """Compare two runs in layers; `first` of the result is the first task at which they part."""
-    return compare_runs.diff_runs(store, resolve(store, old), resolve(store, new))
+    before, after = resolve(store, old), resolve(store, new)
+    return ork.history.compare_runs.diff_runs(store, before, after)
 
 
 def runs(
@@ -181,8 +195,8 @@ def runs(
 
     `containing` names a task or code file that they executed, "etl:load", `snapshot` a definition.
     """
-    executed = listing.wanted(store, containing=containing, snapshot=snapshot, now=_now())
-    return listing.runs(
+    executed = ork.store.runs.wanted(store, containing=containing, snapshot=snapshot, now=_now())
+    return ork.store.runs.runs(
         store, workflow, limit=limit, states=states, since=since, until=until, executed=executed
     )
 
@@ -191,9 +205,8 @@ def show(store: Store, revision: str) -> Definition | RunDetails:
     """Return a whole definition, or for a run everything that became of it, values included."""
     found = resolve(store, revision)
     if found.kind == "run":
-        oid, run = contents.find_run(store, found)
-        return contents.run_details(store, oid, run)
-    return contents.definition(store, found)
+        return ork.store.contents.run_details(store, *ork.store.contents.find_run(store, found))
+    return ork.store.contents.definition(store, found)
 
 
 def run(
@@ -214,7 +227,7 @@ def run(
     or `control.stop()` from another thread or a signal handler, stops the run and records it as
     cancelled. See `ork.runner.start.start`.
     """
-    return start(
+    return ork.runner.start.start(
         store,
         str(what),
         options=options,
@@ -236,9 +249,8 @@ def retry(
     control: Control | None = None,
 ) -> Iterator[Event]:
     """Go on with a run that has ended: what succeeded is kept, everything else runs again."""
-    return retry_run(
-        store, what, options=options, latest=latest, caller=_caller(author, control)
-    ).events
+    caller = _caller(author, control)
+    return ork.runner.start.retry(store, what, options=options, latest=latest, caller=caller).events
 
 
 def bisect(
@@ -259,17 +271,17 @@ def bisect(
     question = Question(
         options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
     )
-    return search(store, workflow, good=good, bad=bad, question=question)
+    return ork.bisection.bisect(store, workflow, good=good, bad=bad, question=question)
 
 
 def cancel(store: Store, what: str, *, now: bool = False) -> Run:
     """Ask the process that runs a run to stop it, with `now` at once; return at once."""
-    return cancel_run(store, resolve(store, what), now=now)
+    return ork.runner.record.cancel(store, resolve(store, what), now=now)
 
 
 def outputs(store: Store, what: str) -> dict[str, Json]:
     """Return the outputs of a run: task name -> value, of all tasks that gave one."""
-    return contents.outputs(store, resolve(store, what))
+    return ork.store.contents.outputs(store, resolve(store, what))
 
 
 def rollback(
@@ -281,13 +293,9 @@ def rollback(
     author: str | None = None,
 ) -> RolledBack:
     """Deploy older content again; without a revision the newest that had a successful run."""
-    return moving.rollback(
-        store,
-        workflow,
-        revision,
-        message=message,
-        now=_now(),
-        stamp=_stamp(author, "rollback", workflow),
+    stamp = _stamp(author, "rollback", workflow)
+    return ork.heads.tags.rollback(
+        store, workflow, revision, message=message, now=_now(), stamp=stamp
     )
 
 
@@ -303,8 +311,9 @@ def restore(
 
     Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
     """
-    return restoring.restore(
-        store, revision, now=_now(), code=code, force=force, to=Path(to) if to else None
+    folder = Path(to) if to else None
+    return ork.worktree.restore.restore(
+        store, revision, now=_now(), code=code, force=force, to=folder
     )
 
 
@@ -317,30 +326,29 @@ def tag(
     author: str | None = None,
 ) -> Tagged:
     """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
-    return moving.tag(
-        store, name, revision, now=_now(), force=force, stamp=_stamp(author, "tag", name)
-    )
+    stamp = _stamp(author, "tag", name)
+    return ork.heads.tags.tag(store, name, revision, now=_now(), force=force, stamp=stamp)
 
 
 def untag(store: Store, name: str, *, author: str | None = None) -> Tagged:
     """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it."""
-    return moving.untag(store, name, stamp=_stamp(author, "untag", name))
+    return ork.heads.tags.untag(store, name, stamp=_stamp(author, "untag", name))
 
 
 def tags(store: Store, workflow: str | None = None) -> list[Tag]:
     """Return the tags of a workflow, or of all, sorted."""
-    return list(moving.tags(store, workflow))
+    return list(ork.heads.tags.tags(store, workflow))
 
 
 def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
-    """Yield what moved heads and tags, newest first."""
-    return oplog.operations(store, limit=limit)
+    """Yield the commands that moved heads and tags, newest first."""
+    return ork.store.operations.operations(store, limit=limit)
 
 
 def undo(store: Store, operation: str | None = None, *, author: str | None = None) -> Undone:
     """Move the refs of an operation, of the newest if none is named, back to where they were."""
     stamp = _stamp(author, "undo", *([operation] if operation else []))
-    return undoing.undo(store, operation, stamp=stamp, now=_now())
+    return ork.heads.undo.undo(store, operation, stamp=stamp, now=_now())
 
 
 def export_git(
@@ -352,10 +360,10 @@ def export_git(
     update: bool = False,
 ) -> Exported:
     """Write the history of a workflow as a git repository, or with `update` what is new of it."""
-    from ork.git import to_git as git_export
+    from ork.git.to_git import export_git, the_workflow
 
-    name = git_export.the_workflow(store, workflow)
-    return git_export.export_git(store, Path(destination), name, branch=branch, update=update)
+    name = the_workflow(store, workflow)
+    return export_git(store, Path(destination), name, branch=branch, update=update)
 
 
 def import_git(
@@ -371,16 +379,10 @@ def import_git(
 
     `skipped` of the result are versions that could not be deployed.
     """
-    from ork.git import from_git as git_import
+    from ork.git.from_git import import_git
 
-    return git_import.import_git(
-        store,
-        Path(repository),
-        path,
-        branch=branch,
-        stamp=_stamp(author),
-        allow_secret=allow_secret,
-    )
+    folder, stamp = Path(repository), _stamp(author)
+    return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
 
 
 def _now() -> datetime:
@@ -388,9 +390,8 @@ def _now() -> datetime:
 
 
 def _stamp(author: str | None, *words: str) -> Stamp:
-    return Stamp(
-        time=_now(), author=author or author_of(os.environ, Path.cwd()), argv=("python", *words)
-    )
+    author = author or author_of(os.environ, Path.cwd())
+    return Stamp(time=_now(), author=author, argv=("python", *words))
 
 
 def _caller(author: str | None, control: Control | None) -> Caller:

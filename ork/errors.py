@@ -1,4 +1,13 @@
-"""What can go wrong for a user, each with its exit code.
+"""Everything that can go wrong for a user, and the exit code of each.
+
+    OrkError             1   raised on purpose; any other exception is a bug in ork (70)
+      UsageError         2   the command line, or the call, makes no sense
+      NotFound           3   no such name
+      Ambiguous          3   one name for several things
+      InvalidInput       3   a file is wrong, or other input
+      StoreError         4   the store cannot be used
+        Corrupt          4   bytes in it are not what they should be
+      Conflict           5   somebody else was faster
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
