@@ -15,7 +15,7 @@ import selectors
 import threading
 from queue import SimpleQueue
 
-from ork.definition.command_part import captured_line, captured_words
+from ork.definition.command import captured_line, captured_words
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
 from ork.executors.job import Job, Outcome

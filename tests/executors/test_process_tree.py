@@ -1,4 +1,4 @@
-"""Process trees end as a whole; words of commands become the captured files."""
+"""Process trees end as a whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ork.definition.command_part import captured_line, captured_words
 from ork.executors import process
 from ork.executors import process_tree as child
 from ork.executors.process import Process
@@ -241,85 +238,3 @@ def test_after_the_largest_process_number_all_are_looked_at(start):
     assert 1 in child._newer(2**31)
     tree = start("sleep 300")
     assert tree.pid in child._newer(tree.pid)
-
-
-# Commands.
-
-FILES = frozenset({"load.sh", "tasks/etl.py", "my file.sh", "it's.sh", "-n"})
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("load.sh", "C/load.sh"),
-        ("./load.sh a b", "C/load.sh a b"),
-        ("sh ./tasks/../load.sh", "sh C/load.sh"),
-        ("python tasks/etl.py --out=x", "python C/tasks/etl.py --out=x"),
-        ("true&&load.sh;load.sh|load.sh", "true&&C/load.sh;C/load.sh|C/load.sh"),
-        ("cd tasks && load.sh ./etl.py", "cd tasks && load.sh C/tasks/etl.py"),
-        ("cd tasks; cd ..; load.sh", "cd tasks; cd ..; C/load.sh"),
-        ("(cd tasks; etl.py) load.sh", "(cd tasks; C/tasks/etl.py) C/load.sh"),
-        ("cd $X; load.sh; cd tasks; etl.py", "cd $X; load.sh; cd tasks; etl.py"),
-        ("cd /tmp; load.sh", "cd /tmp; load.sh"),
-        ("cd -; load.sh", "cd -; load.sh"),
-        ("(load.sh)\nload.sh", "(C/load.sh)\nC/load.sh"),
-        ("x=$(load.sh) y=`load.sh`", "x=$(C/load.sh) y=`C/load.sh`"),
-        ("'load.sh' \"load.sh\" lo\\ad.sh", "C/load.sh C/load.sh C/load.sh"),
-        ("'my file.sh' my\\ file.sh", "'C/my file.sh' 'C/my file.sh'"),
-        ('"it\'s.sh"', "'C/it'\"'\"'s.sh'"),
-        ("cat < load.sh", "cat < C/load.sh"),
-        ("sh <load.sh >load.sh", "sh <C/load.sh >load.sh"),
-        ("x > load.sh", "x > load.sh"),
-        ("x >> load.sh; load.sh", "x >> load.sh; C/load.sh"),
-        ("x 2>load.sh >|load.sh &> load.sh", "x 2>load.sh >|load.sh &> load.sh"),
-        ("x 2>&1 load.sh", "x 2>&1 C/load.sh"),
-        ("x > y load.sh", "x > y C/load.sh"),
-        ("true # load.sh\nload.sh", "true # load.sh\nC/load.sh"),
-        ("cat <<END\nload.sh\nEND\n", "cat <<END\nload.sh\nEND\n"),
-        ("load.sh <<< load.sh", "C/load.sh <<< C/load.sh"),
-        ("$HOME/load.sh ~/load.sh load.s?", "$HOME/load.sh ~/load.sh load.s?"),
-        ("echo 'load.sh x' xload.sh load.sh.bak", "echo 'load.sh x' xload.sh load.sh.bak"),
-        ("/load.sh ../load.sh x=load.sh", "/load.sh ../load.sh x=load.sh"),
-        ("echo 'unfinished load.sh", "echo 'unfinished C/load.sh"),
-        ("", ""),
-    ],
-)
-def test_words_of_a_shell_line_that_name_captured_files(line, expected):
-    assert captured_line(line, FILES, "C") == expected
-
-
-@given(st.text(alphabet="ab ./'\"\\$`>&|;#\n()<-{}*=", max_size=40))
-def test_a_line_without_captured_files_is_left_alone(line):
-    assert captured_line(line, FILES, "C") == line
-    assert captured_line(line, frozenset(), "C") == line
-
-
-@given(st.sampled_from(sorted(FILES)), st.text(alphabet="/c '\"$`*\\é", min_size=1))
-def test_replaced_words_are_quoted_for_the_shell(file, code):
-    line = captured_line(f"x {shlex.quote(file)}", FILES, code)
-    assert shlex.split(line) == ["x", f"{code}/{file}"]
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("load.sh", "C/load.sh"),
-        ("./load.sh", "C/load.sh"),
-        (".//tasks/./etl.py", "C/tasks/etl.py"),
-        ("my file.sh", "C/my file.sh"),
-        ("-n", "C/-n"),
-        ("/load.sh", "/load.sh"),
-        ("tasks", "tasks"),
-        ("> load.sh", "> load.sh"),
-        ("", ""),
-    ],
-)
-def test_words_that_name_captured_files(word, expected):
-    assert captured_words([word, word], FILES, "C") == [expected, expected]
-
-
-def test_the_line_of_a_shell_is_looked_into():
-    words = ["/bin/bash", "-ec", "load.sh > load.sh", "load.sh"]
-    expected = ["/bin/bash", "-ec", "C/load.sh > load.sh", "C/load.sh"]
-    assert captured_words(words, FILES, "C") == expected
-    assert captured_words(["echo", "-c", "x load.sh"], FILES, "C") == ["echo", "-c", "x load.sh"]
