@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ork.definition import fields
-from ork.definition.bindings import Scope, read_inputs
+from ork.definition.bindings import Params, Scope, read_inputs
 from ork.definition.declarations import Declarations
-from ork.definition.parameters import Params
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.yaml.nodes import Node

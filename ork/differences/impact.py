@@ -90,7 +90,7 @@ def code_of(
 
 def params_of(task: Task) -> set[str]:
     """Return the parameters that the inputs of a task refer to."""
-    from ork.definition.parameters import split_param
+    from ork.definition.bindings import split_param
 
     refs = (binding.get("ref") for binding in task.inputs.values())
     split = (split_param(ref) for ref in refs if isinstance(ref, str))

@@ -81,6 +81,42 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[Run]:
     return _matches(old, new)
 
 
+def carried(
+    old: Sequence[str], new: Sequence[str], places: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return which lines the old text has as well, by their places in it; and the other ones.
+
+    `places` are pairs of a line's place in the new text, and of what it is known by.
+    """
+    before = _kept(old, new, [place for place, _ in places])
+    kept: list[tuple[int, int]] = []
+    rest: list[tuple[int, int]] = []
+    for place, key in places:
+        if place in before:
+            kept.append((before[place], key))
+        else:
+            rest.append((place, key))
+    return kept, rest
+
+
+def _kept(old: Sequence[str], new: Sequence[str], wanted: Sequence[int]) -> dict[int, int]:
+    """Return place in new -> place in old, of the lines that both have; of the wanted at least."""
+    least = min(len(old), len(new))
+    start = next((n for n in range(least) if old[n] != new[n]), least)
+    end = next((n for n in range(least - start) if old[-1 - n] != new[-1 - n]), least - start)
+    shift = len(old) - len(new)
+    inside = range(start, len(new) - end)
+    gone = set(old[start : len(old) - end])
+    # What is left of an old text is mostly in its unchanged parts, where no search is needed.
+    if not any(place in inside and new[place] in gone for place in wanted):
+        return {
+            place: place if place < start else place + shift
+            for place in wanted
+            if place not in inside
+        }
+    return {j + n: i + n for i, j, length in matches(old, new) for n in range(length)}
+
+
 def _matches(old: Sequence[str], new: Sequence[str]) -> list[Run]:
     runs: list[Run] = []
     steps = STEPS_MAX

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ork.differences import renames
-from ork.differences.values import FieldChange, object_changes, set_changes
+from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
 from ork.objects import canonical
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task, to_json
@@ -42,6 +42,30 @@ class EdgeChange:
     kind: str  # added | removed
     upstream: str
     downstream: str
+
+
+def given_fields(task: Task) -> dict[str, Json]:
+    """Return the fields that are not at their default, by the paths of a diff.
+
+    Objects are taken apart; a list is one value, since its elements have no names.
+    """
+    return _leaves(task, changed_fields(_DEFAULT, task))
+
+
+def changed_fields(old: Task, new: Task) -> list[str]:
+    """Return the names of the fields that differ, sorted."""
+    return [name for name in _NAMES if not same(getattr(old, name), getattr(new, name))]
+
+
+def changed_paths(old: Task, new: Task, paths: Iterable[str]) -> list[str]:
+    """Return which of these paths of `new` hold something else in `old`, or are not there."""
+    differing = changed_fields(old, new)
+    before, after = _leaves(old, differing), _leaves(new, differing)
+    return [
+        path
+        for path in paths
+        if path in after and (path not in before or not same(before[path], after[path]))
+    ]
 
 
 def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str, str]:
@@ -113,6 +137,11 @@ def edge_changes(
         yield EdgeChange(kind="removed", upstream=up, downstream=down)
     for up, down in sorted(after - before.keys()):
         yield EdgeChange(kind="added", upstream=up, downstream=down)
+
+
+def _leaves(task: Task, names: Iterable[str]) -> dict[str, Json]:
+    payload = to_json(task) if names else {}
+    return {path: value for name in names for path, value in leaves(payload[name], path=name)}
 
 
 def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldChange]:
@@ -221,3 +250,4 @@ def _without(tasks: Mapping[str, Task], names: Iterable[str]) -> Iterator[tuple[
 
 
 _DEFAULT = Task(executor="")
+_NAMES = sorted(to_json(_DEFAULT))

@@ -52,9 +52,17 @@ def value_changes(old: Json, new: Json, *, path: str) -> Iterator[FieldChange]:
     elif isinstance(old, list) and isinstance(new, list):
         yield from _list_changes(old, new, path)
         return
-    # In Python, not in JSON, true equals 1.
-    if old != new or isinstance(old, bool) != isinstance(new, bool):
+    if not same(old, new):
         yield FieldChange(kind="changed", path=path, old=old, new=new)
+
+
+def same(old: Json, new: Json) -> bool:
+    """Say whether two values are one in JSON, where true is not 1."""
+    if old != new:
+        return False
+    if old and isinstance(old, dict | list):
+        return canonical.encode(old) == canonical.encode(new)
+    return isinstance(old, bool) == isinstance(new, bool)
 
 
 def leaves(value: Json, *, path: str = "") -> Iterator[tuple[str, Json]]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ork.differences import lines
-from ork.differences.blame import carried, changed_paths, fields, same
+from ork.differences.lines import carried
+from ork.differences.tasks import changed_paths, given_fields
+from ork.differences.values import same
 from ork.errors import InvalidInput
 from ork.history.compare import entry_of_file
 from ork.history.lineage import TaskStep, file_steps, task_steps
@@ -57,7 +59,9 @@ class Tasks:
         self.found: dict[tuple[str, str], Touch] = {}  # name and path of a field, "" for the whole
         self.renames: dict[str, Rename] = {}
         self.names = {name: name for name in tasks}  # here -> where the walk began
-        self.paths = {name: set(fields(task)) if by_field else {""} for name, task in tasks.items()}
+        self.paths = {
+            name: set(given_fields(task)) if by_field else {""} for name, task in tasks.items()
+        }
 
     def is_open(self) -> bool:
         return bool(self.names)

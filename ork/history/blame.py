@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from ork.differences.blame import fields
+from ork.differences.tasks import given_fields
 from ork.differences.values import leaves
 from ork.errors import UsageError
 from ork.history.attribution import Files, Lines, Open, Rename, Tasks, Touch, Values
@@ -165,7 +165,7 @@ def _parts_of_task(name: str, task: Task, tasks: Tasks) -> list[Part]:
         return [_part("task", name, tasks.found[name, ""], renamed=renamed)]
     return [
         _part("task", name, tasks.found[name, path], renamed=renamed, field=path, value=value)
-        for path, value in fields(task).items()
+        for path, value in given_fields(task).items()
     ]
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ork.differences.blame import changed_fields
 from ork.differences.files import FileEntry, renamed_files
-from ork.differences.tasks import renamed_tasks, with_new_names
+from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
 from ork.history.compare import entry_of_file
 from ork.objects import tree
 from ork.objects.canonical import Oid

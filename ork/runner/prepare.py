@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.bindings import split_ref
-from ork.definition.parameters import split_param
+from ork.definition.bindings import split_param, split_ref
 from ork.definition.types import convert
 from ork.errors import Corrupt, StoreError
 from ork.executors.job import Job

@@ -125,3 +125,16 @@ def apply(old: str, hunks: tuple[lines.Hunk, ...]) -> str:
             elif line[0] == "\\" and previous[0] != "-":
                 after[-1] = after[-1].removesuffix("\n")
     return "".join([*after, *before[at:]])
+
+
+letters = st.lists(st.sampled_from("abcdef"), max_size=12)
+
+
+@settings(deadline=None, max_examples=300)
+@given(letters, letters, st.data())
+def test_lines_are_carried_as_the_diff_says(old, new, data):
+    chosen = data.draw(st.lists(st.sampled_from(range(len(new))), unique=True)) if new else []
+    before = {j + n: i + n for i, j, length in lines.matches(old, new) for n in range(length)}
+    kept, rest = lines.carried(old, new, [(place, place * 10) for place in chosen])
+    assert kept == [(before[p], p * 10) for p in chosen if p in before]
+    assert rest == [(p, p * 10) for p in chosen if p not in before]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences import values as diff_values
-from ork.differences.values import FieldChange, object_changes, set_changes
+from ork.differences.values import FieldChange, object_changes, same, set_changes
 from ork.objects.canonical import encode
 
 leaves = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "b.c"])
@@ -129,3 +129,10 @@ def comparable(change: FieldChange) -> tuple[str, str, str, str]:
 def inverse(change: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
     kind, path, old, new = change
     return {"added": "removed", "removed": "added"}.get(kind, kind), path, new, old
+
+
+def test_true_is_not_one():
+    assert same(1, 1.0)
+    assert not same(True, 1)
+    assert not same({"a": [True]}, {"a": [1]})
+    assert same({"a": [1], "b": 2}, {"b": 2, "a": [1]})
