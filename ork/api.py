@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import ork.bisection
 import ork.heads.deploy
+import ork.heads.rollback
 import ork.heads.tags
 import ork.heads.undo
 import ork.history.blame
@@ -37,7 +38,8 @@ from ork.errors import InvalidInput as InvalidInput
 from ork.errors import NotFound as NotFound
 from ork.errors import OrkError as OrkError
 from ork.heads.deploy import Deployed, FileStatus
-from ork.heads.tags import RolledBack, Tag, Tagged
+from ork.heads.rollback import RolledBack
+from ork.heads.tags import Tag, Tagged
 from ork.heads.undo import Undone
 from ork.history.blame import Blame
 from ork.history.compare import Comparison
@@ -294,7 +296,7 @@ def rollback(
 ) -> RolledBack:
     """Deploy older content again; without a revision the newest that had a successful run."""
     stamp = _stamp(author, "rollback", workflow)
-    return ork.heads.tags.rollback(
+    return ork.heads.rollback.rollback(
         store, workflow, revision, message=message, now=_now(), stamp=stamp
     )
 

@@ -1,1 +1,1 @@
-"""Commands that move a name: deploy, rollback, tag, undo."""
+"""What moves a name: deploy, rollback, tag, undo. Knows nothing of how a workflow is run."""

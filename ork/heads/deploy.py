@@ -1,4 +1,4 @@
-"""Deploy: a workflow file becomes the newest entry of a workflow's history. And status."""
+"""Deploy: a workflow file becomes the newest entry of a workflow's history. And its status."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
-from ork.errors import InvalidInput, NotFound, OrkError
+from ork.errors import Conflict, InvalidInput, NotFound, OrkError
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Snapshot
-from ork.store.resolve import workflows
 from ork.store.store import Stamp, Store
 from ork.store.text import split_text
 from ork.worktree.load import Loaded, load, secrets_in
@@ -30,7 +29,7 @@ _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What a deploy did. `changed` is False when the head has this content already."""
+    """The result of a deploy; `changed` is False when the head had this content already."""
 
     workflow: str
     deploy: Oid
@@ -45,7 +44,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
-    """How a workflow file stands to the head of its workflow.
+    """A workflow file compared with the head of its workflow.
 
     state: unchanged, modified, new (not deployed), missing (deployed, the file is gone), invalid.
     """
@@ -85,8 +84,6 @@ def deploy_loaded(
     allow_secret: bool = False,
 ) -> Deployed:
     """Deploy a file that `load` has read; see `refuse_secrets`."""
-    from ork.errors import Conflict
-
     if message is not None:
         check_message(message)
     if not allow_secret:
@@ -99,9 +96,9 @@ def deploy_loaded(
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
-    """Raise InvalidInput when a deploy would keep for ever what is obviously a key.
+    """Raise InvalidInput when a deploy would keep what is obviously a key for ever.
 
-    What the head has already is not refused: nothing would be written.
+    Content that the head has already is not refused: nothing would be written.
     """
     parent = store.ref(f"workflows/{loaded.definition.name}")
     if parent and store.get(Deploy, parent).has(loaded.snapshot, loaded.definition.settings):
@@ -114,7 +111,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 
 
 def status(store: Store, folder: Path) -> Iterator[FileStatus]:
-    """Yield how every workflow file of the project stands to its head, sorted by path.
+    """Compare every workflow file of the project with its head, sorted by path.
 
     Looks at the files that deploys came from, and for files that are not deployed below `folder`.
     """
@@ -250,12 +247,11 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
 
 
 def _known_files(store: Store) -> dict[str, str]:
-    known = {}
-    for name in workflows(store):
-        oid = store.ref(f"workflows/{name}")
-        if oid:
-            known[str(store.get(Deploy, oid).source["path"])] = name
-    return known
+    heads = store.refs("workflows/")
+    return {
+        str(store.get(Deploy, oid).source["path"]): name.removeprefix("workflows/")
+        for name, oid in heads
+    }
 
 
 def _workflow_files(store: Store, folder: Path) -> Iterator[str]:

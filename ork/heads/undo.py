@@ -20,7 +20,7 @@ from ork.store.store import RECORDED, Stamp, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undone:
-    """What an undo did: the operation that it undid, and the moves that it made."""
+    """The operation that was undone, and the moves that undid it."""
 
     oid: Oid
     operation: Operation

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ork.errors import Ambiguous, Corrupt, NotFound
+from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, Snapshot, is_oid, kind_of
@@ -81,6 +81,20 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     if oid is None:
         raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
     return _deploy(store, oid, found.text)
+
+
+def deploy_in(
+    store: Store, text: str, workflow: str | None, *, now: datetime
+) -> tuple[Oid, Deploy]:
+    """Return the deploy that a revision means; it must be one of the workflow, if one is given."""
+    oid = deploy_of(store, resolve(store, text, now=now), workflow).oid
+    deploy = store.get(Deploy, oid)
+    if workflow is not None and deploy.workflow != workflow:
+        raise InvalidInput(
+            f"{text} is a deploy of {deploy.workflow}, not of {workflow}",
+            hint=f"`ork log {workflow}` lists those of {workflow}",
+        )
+    return oid, deploy
 
 
 def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> Oid | None:

@@ -90,6 +90,14 @@ def split_part(text: str) -> tuple[str, str | None]:
     return (text, None) if path is None else (text[: -len(path) - 1], path)
 
 
+def in_workflow(workflow: str, text: str) -> str:
+    """Return ~2, @{1}, @v1 or #56 as a revision of the workflow, any other text as it is."""
+    follows = text[:1] in ("~", "^", "#") or (
+        text[:1] == "@" and text[1:2] not in ("", "@", "~", "^", "#", ":")
+    )
+    return workflow + text if follows else text
+
+
 def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
     """Return the moment that "yesterday", "2 hours ago", "2026-11-01" or an ISO time means.
 

@@ -19,7 +19,8 @@ from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
-from ork.heads.tags import rollback, tag, tags, untag
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import undo
 from ork.objects.kinds import Deploy
 from ork.store.resolve import history

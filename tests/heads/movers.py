@@ -1,4 +1,4 @@
-"""What the processes of `test_moving_races.py` do: `python -m tests.heads.movers PROJECT ...`.
+"""What the processes of `test_races.py` do: `python -m tests.heads.movers PROJECT ...`.
 
 Each makes moves of the heads and tags that all share; whoever loses a race goes on with the next.
 """
@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.errors import Conflict, NotFound
-from ork.heads.tags import rollback, tag, untag
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, untag
 from ork.heads.undo import undo
 from ork.store import place
 from ork.store.resolve import history

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ork.backends.memory import Memory
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, UsageError
 from ork.heads.deploy import deploy, status
-from ork.heads.tags import rollback, tag, tags, untag
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
 from ork.history.log import log
 from ork.objects.canonical import Oid
@@ -19,7 +20,7 @@ from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import find_operation, operations
 from ork.store.resolve import history, resolve, workflows, workflows_with_runs
 from ork.store.store import RECORDED, Stamp, Store
-from tests.heads.test_moving import version
+from tests.heads.conftest import version
 from tests.store.test_resolve import add_run
 from tests.stores import NOON, contents, reachable, stamp
 

@@ -30,7 +30,8 @@ from ork.errors import Conflict, InvalidInput, NotFound
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
-from ork.heads.tags import rollback, tag, tags, untag
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
 from ork.history.log import log, tally
 from ork.objects import tree

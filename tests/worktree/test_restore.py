@@ -12,7 +12,7 @@ import pytest
 
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.heads.deploy import deploy, status
-from ork.heads.tags import rollback
+from ork.heads.rollback import rollback
 from ork.objects import tree
 from ork.objects.kinds import Blob, Deploy, Snapshot
 from ork.store.store import Store

@@ -18,7 +18,8 @@ from ork.objects.kinds import Deploy
 from ork.store.resolve import only_workflow
 
 if TYPE_CHECKING:
-    from ork.heads.tags import RolledBack, Tag, Tagged
+    from ork.heads.rollback import RolledBack
+    from ork.heads.tags import Tag, Tagged
     from ork.store.store import Store
     from ork.worktree.restore import Restored
 
@@ -50,7 +51,7 @@ def rollback(
     Example:
         ork rollback etl etl~1 -m "It lost rows"
     """
-    from ork.heads.tags import rollback
+    from ork.heads.rollback import rollback
 
     session: Session = ctx.obj
     store = session.store

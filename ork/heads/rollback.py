@@ -1,0 +1,148 @@
+"""Rollback: older content becomes the newest entry of a workflow's history again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ork.definition.secrets import find_secrets
+from ork.differences.definitions import Diff, summarize
+from ork.errors import InvalidInput, NotFound, UsageError
+from ork.heads.deploy import check_message
+from ork.history.compare import compare_deploys
+from ork.history.log import tally
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, is_name
+from ork.store.resolve import deploy_in, head, history
+from ork.store.revision import in_workflow
+from ork.store.store import Stamp, Store
+
+SUBJECT_CHARS_MAX = 72  # of the message that a rollback quotes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """The result of a rollback; `changed` is False when the head had that content already.
+
+    `restores` is the deploy whose content the head has now, `path` the workflow file it came from,
+    relative to the project. `summary` says in a line what changed.
+    """
+
+    workflow: str
+    deploy: Oid
+    snapshot: Oid
+    parent: Oid
+    restores: Oid
+    changed: bool
+    message: str
+    path: str
+    summary: str = ""
+    diff: Diff | None = None
+
+
+def rollback(
+    store: Store,
+    workflow: str,
+    revision: str | None = None,
+    *,
+    stamp: Stamp,
+    now: datetime,
+    message: str | None = None,
+) -> RolledBack:
+    """Deploy older content again: its snapshot, settings and text, as the newest entry.
+
+    Without a revision that is the newest earlier deploy with other content and a successful run.
+    Writes nothing when the head has the content already; raises Conflict when the head moved
+    meanwhile.
+    """
+    if not is_name(workflow):
+        hint = "write `ork rollback etl etl~2`: the workflow, then the revision"
+        raise UsageError(f"{workflow!r} is no name of a workflow", hint=hint)
+    if message is not None:
+        check_message(message)
+        if found := find_secrets(message):
+            raise InvalidInput(
+                f"the message has what looks like {found[0].what}",
+                hint="write another one: a message is kept for ever",
+            )
+    parent = head(store, workflow)
+    before = store.get(Deploy, parent)
+    target = _original(store, _target(store, workflow, revision, parent, now))
+    old = store.get(Deploy, target)
+    path = str(old.source["path"])
+    if before.has(old.snapshot, old.settings):
+        return RolledBack(
+            workflow=workflow,
+            deploy=parent,
+            snapshot=before.snapshot,
+            parent=parent,
+            restores=target,
+            changed=False,
+            message=before.message,
+            path=path,
+        )
+    message = message or _message(store, old)
+    diff = compare_deploys(store, before, old)
+    with store.transaction(stamp) as tx:
+        oid = tx.add(
+            Deploy(
+                workflow=workflow,
+                snapshot=old.snapshot,
+                parents=(parent,),
+                time=stamp.time,
+                author=stamp.author,
+                message=message,
+                settings=old.settings,
+                source=old.source,
+                origin=None,
+                action="rollback",
+                restores=target,
+            )
+        )
+        tx.move(f"workflows/{workflow}", old=parent, new=oid)
+    return RolledBack(
+        workflow=workflow,
+        deploy=oid,
+        snapshot=old.snapshot,
+        parent=parent,
+        restores=target,
+        changed=True,
+        message=message,
+        path=path,
+        summary=summarize(diff),
+        diff=diff,
+    )
+
+
+def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now: datetime) -> Oid:
+    if revision is not None:
+        return deploy_in(store, in_workflow(workflow, revision), workflow, now=now)[0]
+    before = store.get(Deploy, parent)
+    for oid, deploy in history(store, workflow, parent):
+        other = not before.has(deploy.snapshot, deploy.settings)
+        if other and tally(store, oid).counts.get("success"):
+            return oid
+    if not before.parents:
+        raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")
+    raise NotFound(
+        f"no earlier version of {workflow} has a successful run",
+        hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",
+    )
+
+
+def _original(store: Store, oid: Oid) -> Oid:
+    """Return the deploy whose content a rollback brought back, for any other deploy itself."""
+    deploy = store.get(Deploy, oid)
+    if deploy.restores is None:
+        return oid
+    original = store.get(Deploy, deploy.restores)
+    equal = original.has(deploy.snapshot, deploy.settings)
+    return deploy.restores if equal and original.workflow == deploy.workflow else oid
+
+
+def _message(store: Store, old: Deploy) -> str:
+    subject = old.message.partition("\n")[0]
+    if len(subject) > SUBJECT_CHARS_MAX:
+        subject = subject[: SUBJECT_CHARS_MAX - 3] + "..."
+    short = store.short(old.snapshot)
+    return f"Roll back to {short} ({subject})" if subject else f"Roll back to {short}"
