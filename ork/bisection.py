@@ -23,7 +23,7 @@ from ork.history.compare import compare_deploys
 from ork.history.compare_runs import last_good
 from ork.history.log import LogEntry, tally
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Run, Snapshot
+from ork.objects.kinds import Deploy, Run
 from ork.runner.choices import settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
@@ -337,7 +337,7 @@ class _Search:
 
     def _newest_run(self, snapshot: Oid) -> Run | None:
         recorded = self.store.value(self.like.params) if self.like and self.like.params else {}
-        declared = self.store.get(Snapshot, snapshot).params
+        declared = self.store.snapshot(snapshot).params
         try:
             params = settle_params(
                 declared,

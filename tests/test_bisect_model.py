@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 from ork.backends.memory import Memory
 from ork.bisection import BAD, GOOD, SKIP, Bisected, Question, Trial, bisect
 from ork.errors import NotFound
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, Snapshot, TaskRun
+from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner import record
 from ork.store import place
 from ork.store.store import Store
@@ -71,8 +70,8 @@ def ran(store: Store, deploy: Oid, state: str) -> int:
         created=NOON,
     )
     begun = record.begin(store, pin, {}, random="abcdef")
-    tasks = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
-    states = {name: TaskRun(task=Oid(str(oid)), state=state) for name, oid in tasks.items()}
+    tasks = store.snapshot(snapshot).tasks
+    states = {name: TaskRun(task=oid, state=state) for name, oid in tasks.items()}
     begun.end(replace(begun.run, state=state, ended=NOON, seconds=0.0), states, {})
     return begun.run.number
 

@@ -13,7 +13,6 @@ from itertools import groupby
 
 from ork.differences.files import (
     FileChange,
-    FileEntry,
     Read,
     file_changes,
     hunks,
@@ -29,13 +28,13 @@ from ork.differences.tasks import (
 from ork.differences.values import FieldChange, object_changes
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
+from ork.objects.snapshot import FileEntry
 
 __all__ = [
     "Diff",
     "EdgeChange",
     "FieldChange",
     "FileChange",
-    "FileEntry",
     "TaskChange",
     "compare",
     "hunks",

@@ -9,20 +9,13 @@ from typing import TypeAlias
 from ork.differences import lines, renames
 from ork.differences.lines import Hunk
 from ork.objects.canonical import Oid
+from ork.objects.snapshot import FileEntry
 
 PERCENT_MIN = 50  # of similarity, to call a file renamed
 FILES_MAX = 200  # added, or removed, beyond which only equal contents are followed
 FILE_BYTES_MAX = 256 * 1024  # beyond which a file is followed only by equal content
 
 Read: TypeAlias = Callable[[Oid], bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """One code file of a snapshot."""
-
-    blob: Oid
-    executable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ork.errors import Corrupt, InvalidInput
+from ork.errors import InvalidInput
 from ork.git.commit import ident, message_of, place_of, seconds
-from ork.objects import tree
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Snapshot
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy
 from ork.objects.shapes import is_path
+from ork.objects.snapshot import FileEntry, FileMap, changes
 from ork.store.resolve import head, history
 from ork.store.store import Store
-from ork.store.text import join_text
+from ork.store.text import join_text, text_of
 
 _FILE, _EXECUTABLE = "100644", "100755"
 _Delta = dict[str, "tuple[str, Oid] | None"]  # path -> mode and content, None when it goes
@@ -30,7 +30,7 @@ class _Place:
 
     path: str
     root: str
-    files: Oid
+    files: FileMap
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Stream:
     def _place(self, deploy: Deploy) -> _Place:
         path = place_of(str(deploy.source["path"]))
         _check(deploy, path)
-        files = self.store.get(Snapshot, deploy.snapshot).files
+        files = self.store.snapshot(deploy.snapshot).files
         return _Place(path, path.rpartition("/")[0], files)
 
     def _commit(
@@ -91,15 +91,14 @@ class Stream:
         yield b"\n"
 
     def _whole(self, deploy: Deploy, place: _Place) -> _Delta:
-        entries = tree.entries(self.store.tree, place.files)
-        delta: _Delta = {_below(place.root, name): _entry(e) for name, e in entries.items()}
+        delta: _Delta = {_below(place.root, name): _entry(e) for name, e in place.files.items()}
         delta[place.path] = self._source(deploy, place)
         return delta
 
     def _changes(self, deploy: Deploy, place: _Place, old: Deploy, was: _Place) -> _Delta:
-        found = tree.changes(self.store.tree, was.files, place.files)
         delta: _Delta = {
-            _below(place.root, n): _entry(e) if e else None for n, (_, e) in found.items()
+            _below(place.root, name): _entry(file) if file else None
+            for name, (_, file) in changes(was.files, place.files).items()
         }
         source = self._source(deploy, place)
         if source != self._source(old, was) or place.path in delta:
@@ -110,12 +109,12 @@ class Stream:
     def _source(self, deploy: Deploy, place: _Place) -> tuple[str, Oid]:
         """Return the workflow file, which may be among the captured ones as well."""
         name = place.path.rpartition("/")[2]
-        captured = tree.lookup(self.store.tree, place.files, name)
+        captured = place.files.get(name)
         mode = _FILE if captured is None else _entry(captured)[0]
-        return mode, _text_of(deploy)
+        return mode, text_of(deploy.source)
 
     def _content(self, deploy: Deploy, oid: Oid) -> bytes:
-        if oid == _text_of(deploy):
+        if oid == text_of(deploy.source):
             return join_text(self.store, deploy.source)
         return self.store.blob(oid)
 
@@ -124,14 +123,8 @@ class Stream:
         return self._count
 
 
-def _entry(entry: Json) -> tuple[str, Oid]:
-    if not isinstance(entry, dict):
-        raise Corrupt("the snapshot has a file entry that is not one")
-    return _EXECUTABLE if entry["executable"] else _FILE, Oid(str(entry["blob"]))
-
-
-def _text_of(deploy: Deploy) -> Oid:
-    return Oid(str(deploy.source.get("blob") or deploy.source["chunks"]))
+def _entry(file: FileEntry) -> tuple[str, Oid]:
+    return _EXECUTABLE if file.executable else _FILE, file.blob
 
 
 def _below(root: str, name: str) -> str:

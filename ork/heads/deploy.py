@@ -14,9 +14,9 @@ from ork.errors import Conflict, InvalidInput, NotFound, OrkError
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Snapshot
+from ork.objects.kinds import Deploy
 from ork.store.store import Stamp, Store
-from ork.store.text import split_text
+from ork.store.text import split_text, text_of
 from ork.worktree.load import Loaded, load, secrets_in
 from ork.worktree.origin import origin_of
 
@@ -195,14 +195,8 @@ def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes
     objects = loaded.built.objects
     if old is None:
         return dict(objects)
-    before, after = store.get(Snapshot, old.snapshot), loaded.built.snapshot
-    needed = {loaded.snapshot}
-    for was, now in ((before.tasks, after.tasks), (before.files, after.files)):
-        needed.update(tree.fresh(store.tree, was, now))
-        for _, entry in tree.changes(store.tree, was, now).values():
-            if entry is not None:
-                needed.add(Oid(str(entry["blob"] if isinstance(entry, dict) else entry)))
-    return {oid: objects[oid] for oid in needed}
+    added = store.snapshot(loaded.snapshot).added_to(store.snapshot(old.snapshot))
+    return {oid: objects[oid] for oid in added}
 
 
 def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> dict[Oid, bytes]:
@@ -211,8 +205,8 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
         return objects
     kept = {old.source.get("blob")}
     if "chunks" in old.source:
-        root = Oid(str(old.source["chunks"]))
-        kept.update(tree.entries(store.tree, root).values(), tree.oids(store.tree, root))
+        root = text_of(old.source)
+        kept.update(store.named(root).values(), tree.oids(store.tree, root))
     return {oid: data for oid, data in objects.items() if oid not in kept}
 
 

@@ -16,13 +16,11 @@ from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
 from ork.differences.values import same
 from ork.errors import InvalidInput
-from ork.history.compare import entry_of_file
 from ork.history.lineage import TaskStep, file_steps, task_steps
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.objects.kinds import Deploy, Task
 from ork.store.store import Store
-from ork.store.text import join_text
+from ork.store.text import join_text, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ class Tasks:
     def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
         if deploy.snapshot == before.snapshot:
             return
-        new, old = (self.store.get(Snapshot, one.snapshot) for one in (deploy, before))
+        new, old = (self.store.snapshot(one.snapshot) for one in (deploy, before))
         moved: dict[str, str] = {}
         for step in task_steps(self.store, old.tasks, new.tasks, self.names):
             name = self.names.pop(step.name)
@@ -112,7 +110,7 @@ class Files:
     def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
         if deploy.snapshot == before.snapshot:
             return
-        new, old = (self.store.get(Snapshot, one.snapshot) for one in (deploy, before))
+        new, old = (self.store.snapshot(one.snapshot) for one in (deploy, before))
         moved: dict[str, str] = {}
         for step in file_steps(self.store, old.files, new.files, self.paths):
             path = self.paths.pop(step.path)
@@ -201,17 +199,16 @@ class Lines:
         assert self.path is not None
         if deploy.snapshot == before.snapshot:
             return self.path
-        new, old = (self.store.get(Snapshot, one.snapshot) for one in (deploy, before))
-        if new.files == old.files or tree.lookup(self.store.tree, old.files, self.path):
+        new, old = (self.store.snapshot(one.snapshot) for one in (deploy, before))
+        if new.files == old.files or self.path in old.files:
             return self.path
         return file_steps(self.store, old.files, new.files, {self.path})[0].old_path
 
     def _blob(self, deploy: Deploy, path: str | None) -> Oid | None:
         """Return what holds the text in a deploy, None for nothing."""
         if path is None:
-            return Oid(str(deploy.source.get("blob") or deploy.source["chunks"]))
-        snapshot = self.store.get(Snapshot, deploy.snapshot)
-        entry = entry_of_file(tree.lookup(self.store.tree, snapshot.files, path))
+            return text_of(deploy.source)
+        entry = self.store.snapshot(deploy.snapshot).files.get(path)
         return entry.blob if entry else None
 
     def _lines(self, deploy: Deploy) -> list[str] | None:

@@ -15,9 +15,9 @@ from ork.differences.tasks import given_fields
 from ork.differences.values import leaves
 from ork.errors import UsageError
 from ork.history.attribution import Files, Lines, Open, Rename, Tasks, Touch, Values
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.objects.kinds import Deploy, Task
+from ork.objects.snapshot import Contents
 from ork.store import revision as grammar
 from ork.store.contents import tasks_of
 from ork.store.resolve import Resolved, deploy_of, history, resolve
@@ -127,10 +127,10 @@ def _of_parts(
     store: Store, start: Resolved, stop: Oid | None, name: str | None, *, keys: bool
 ) -> Blame:
     deploy = store.get(Deploy, start.oid)
-    snapshot = store.get(Snapshot, deploy.snapshot)
+    snapshot = store.snapshot(deploy.snapshot)
     chosen = _tasks(store, snapshot, name)
     tasks = Tasks(store, chosen, by_field=keys or name is not None)
-    files = Files(store, tree.entries(store.tree, snapshot.files) if name is None else ())
+    files = Files(store, snapshot.files if name is None else ())
     values = {
         kind: Values(leaves_of, leaves_of(deploy) if keys and name is None else ())
         for kind, leaves_of in (("setting", _settings), ("param", partial(_params, store)))
@@ -205,10 +205,10 @@ def _walk(store: Store, start: Resolved, stop: Oid | None, opens: Sequence[Open]
         oid, deploy = before
 
 
-def _tasks(store: Store, snapshot: Snapshot, name: str | None) -> dict[str, Task]:
+def _tasks(store: Store, snapshot: Contents, name: str | None) -> dict[str, Task]:
     """Return the tasks, or the one of that name, in the order in which they can run."""
     if name is not None:
-        return {name: store.get(Task, Oid(str(tree.lookup(store.tree, snapshot.tasks, name))))}
+        return {name: store.get(Task, snapshot.tasks[name])}
     return tasks_of(store, snapshot)
 
 
@@ -217,7 +217,7 @@ def _settings(deploy: Deploy) -> dict[str, Json]:
 
 
 def _params(store: Store, deploy: Deploy) -> dict[str, Json]:
-    params = dict(store.get(Snapshot, deploy.snapshot).params)
+    params = dict(store.snapshot(deploy.snapshot).params)
     return {path: value for path, value in leaves(params) if path}  # type: ignore[arg-type]
 
 

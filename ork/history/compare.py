@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ork.differences.definitions import Diff, FileEntry, compare
+from ork.differences.definitions import Diff, compare
 from ork.errors import NotFound, UsageError
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.objects.kinds import Deploy, Task
+from ork.objects.snapshot import build, changes
 from ork.store.resolve import Resolved, deploy_of, resolve, snapshot_of
 from ork.store.store import Store
 
@@ -129,10 +129,9 @@ def _entries_of_both(
     found: set[tuple[str, Oid]] = set()
     paths: set[str] = set()
     for side in (comparison.old, comparison.new):
-        snapshot = store.get(Snapshot, side.snapshot)
-        entries = tree.entries(store.tree, snapshot.tasks).items()
-        found.update((name, Oid(str(oid))) for name, oid in entries)
-        paths.update(tree.entries(store.tree, snapshot.files))
+        snapshot = store.snapshot(side.snapshot)
+        found.update(snapshot.tasks.items())
+        paths.update(snapshot.files)
     known = paths.union(name for name, _ in found)
     if missing := sorted(set(wanted) - known):
         from ork.yaml.problems import nearest
@@ -146,8 +145,8 @@ def _entries_of_both(
 
 
 def _tasks(store: Store, side: Side) -> dict[str, Task]:
-    entries = tree.entries(store.tree, store.get(Snapshot, side.snapshot).tasks)
-    return {name: store.get(Task, Oid(str(oid))) for name, oid in entries.items()}
+    tasks = store.snapshot(side.snapshot).tasks
+    return {name: store.get(Task, oid) for name, oid in tasks.items()}
 
 
 def _reach(
@@ -159,7 +158,7 @@ def _reach(
         return {}
     from ork.history.reach import reach_of_both
 
-    old, new = (store.get(Snapshot, side.snapshot) for side in (comparison.old, comparison.new))
+    old, new = (store.snapshot(side.snapshot) for side in (comparison.old, comparison.new))
     paths = {path for file in files for path in (file.path, file.old_path) if path}
     return reach_of_both(store, old, new, tasks=tasks, wanted=paths)
 
@@ -172,15 +171,12 @@ def _compare(
     *,
     rename: bool = True,
 ) -> Diff:
-    before, after = store.get(Snapshot, old), store.get(Snapshot, new)
+    before, after = store.snapshot(old), store.snapshot(new)
     tasks = {
-        name: (_task(store, was), _task(store, now))
-        for name, (was, now) in tree.changes(store.tree, before.tasks, after.tasks).items()
+        name: (store.get(Task, was) if was else None, store.get(Task, now) if now else None)
+        for name, (was, now) in changes(before.tasks, after.tasks).items()
     }
-    files = {
-        path: (entry_of_file(was), entry_of_file(now))
-        for path, (was, now) in tree.changes(store.tree, before.files, after.files).items()
-    }
+    files = changes(before.files, after.files)
     return compare(
         tasks=tasks,
         files=files,
@@ -197,20 +193,7 @@ def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
     return store.get(Deploy, found.deploy).settings if found.deploy else None
 
 
-def _task(store: Store, entry: Json) -> Task | None:
-    return None if entry is None else store.get(Task, Oid(str(entry)))
-
-
-def entry_of_file(entry: Json) -> FileEntry | None:
-    """Return what a tree of files holds under a path, or None for nothing."""
-    if not isinstance(entry, dict):
-        return None
-    return FileEntry(blob=Oid(str(entry["blob"])), executable=bool(entry["executable"]))
-
-
 def _empty(store: Store) -> Oid:
-    from ork.objects.snapshot import build
-
     built = build({}, {})
     store.hold(built.objects)
     return built.oid

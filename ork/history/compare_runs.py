@@ -24,9 +24,8 @@ from ork.differences.values import FieldChange, object_changes, value_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Snapshot, Task, TaskRun
+from ork.objects.kinds import Run, Task, TaskRun
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, has_run, head
 from ork.store.runs import runs
@@ -157,8 +156,8 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
 
 
 def _was_left_out(store: Store, run: Run, name: str) -> bool:
-    oid = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
-    return oid is not None and store.get(TaskRun, Oid(str(oid))).state == "skipped"
+    oid = store.named(run.tasks).get(name) if run.tasks else None
+    return oid is not None and store.get(TaskRun, oid).state == "skipped"
 
 
 def _side(store: Store, found: Resolved) -> RunSide:
@@ -221,8 +220,8 @@ def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:
 
 def _states(store: Store, run: Run) -> dict[str, TaskRun]:
     """Return every task of a run; one that has not started is pending."""
-    entries = tree.entries(store.tree, store.get(Snapshot, run.snapshot).tasks)
-    waiting = {name: TaskRun(task=Oid(str(oid)), state="pending") for name, oid in entries.items()}
+    tasks = store.snapshot(run.snapshot).tasks
+    waiting = {name: TaskRun(task=oid, state="pending") for name, oid in tasks.items()}
     return {**waiting, **task_runs(store, run)}
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from ork.definition.reach import command_files
 from ork.differences.definitions import Diff
 from ork.errors import NotFound, UsageError
 from ork.history.lineage import file_steps, task_steps
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Snapshot, Task
+from ork.objects.kinds import Deploy, Task
+from ork.objects.snapshot import Contents, TreeMap, changes
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, history, resolve
 from ork.store.store import Store
@@ -66,10 +67,10 @@ class Parts:
         if before is not None and before.snapshot == deploy.snapshot:
             return _NOTHING
         store, names = self.store, self.names.get(deploy.workflow, self.start)
-        new = store.get(Snapshot, deploy.snapshot)
+        new = store.snapshot(deploy.snapshot)
         if before is None:
             return self._all(new, names)
-        old = store.get(Snapshot, before.snapshot)
+        old = store.snapshot(before.snapshot)
         tasks = [
             step
             for step in task_steps(store, old.tasks, new.tasks, names)
@@ -87,27 +88,24 @@ class Parts:
             files=own.union(*((step.path, step.old_path) for step in files)),
         )
 
-    def _all(self, new: Snapshot, names: Set[str]) -> _Touched:
+    def _all(self, new: Contents, names: Set[str]) -> _Touched:
         """Return what a first deploy has of these names, all of which is new."""
-        files = tree.entries(self.store.tree, new.files)
+        files = new.files
         tasks = self._tasks(new, names)
         own = [own_files(task, files) for task in tasks.values()]
         return _Touched(tasks=frozenset(tasks), files=frozenset(names & files.keys()).union(*own))
 
-    def _own_files(self, old: Snapshot, new: Snapshot, names: Collection[str]) -> frozenset[str]:
+    def _own_files(self, old: Contents, new: Contents, names: Collection[str]) -> frozenset[str]:
         """Return the files that differ and that one of the tasks names."""
         if old.files == new.files:
             return frozenset()
-        changed = tree.changes(self.store.tree, old.files, new.files)
+        changed = changes(old.files, new.files)
         tasks = self._tasks(new, names).values()
         return frozenset(path for task in tasks for path in own_files(task, changed))
 
-    def _tasks(self, snapshot: Snapshot, names: Collection[str]) -> dict[str, Task]:
-        found = {name: tree.lookup(self.store.tree, snapshot.tasks, name) for name in names}
+    def _tasks(self, snapshot: Contents, names: Collection[str]) -> dict[str, Task]:
         return {
-            name: self.store.get(Task, Oid(str(oid)))
-            for name, oid in found.items()
-            if oid is not None
+            name: self.store.get(Task, oid) for name in names if (oid := snapshot.tasks.get(name))
         }
 
 
@@ -148,13 +146,13 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
 
 def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> int | None:
     """Return how many deploys back a task or code file was there last, None for never."""
-    missing: set[Oid] = set()  # trees
+    missing: set[TreeMap[Any]] = set()
     for back, (_, deploy) in enumerate(history(store, workflow, start)):
-        snapshot = store.get(Snapshot, deploy.snapshot)
-        for root in {snapshot.tasks, snapshot.files} - missing:
-            if tree.lookup(store.tree, root, name) is not None:
-                return back
-            missing.add(root)
+        snapshot = store.snapshot(deploy.snapshot)
+        parts: set[TreeMap[Any]] = {snapshot.tasks, snapshot.files}
+        if any(name in part for part in parts - missing):
+            return back
+        missing |= parts
     return None
 
 

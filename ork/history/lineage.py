@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ork.differences.files import FileEntry, renamed_files
+from ork.differences.files import renamed_files
 from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
-from ork.history.compare import entry_of_file
-from ork.objects import tree
-from ork.objects.canonical import Oid
 from ork.objects.kinds import Task
+from ork.objects.snapshot import FileEntry, FileMap, OidMap, changes
 from ork.store.store import Store
 
 
@@ -47,22 +45,14 @@ class FileStep:
     new: FileEntry | None
 
 
-def task_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> list[TaskStep]:
+def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) -> list[TaskStep]:
     """Return which of the wanted tasks differ between two trees of tasks, renamed ones included."""
-    changes = tree.changes(store.tree, old, new)
-    chosen = [name for name in changes if name in wanted]
+    found = changes(old, new)
+    chosen = [name for name in found if name in wanted]
     if not chosen:
         return []
-    olds = {
-        name: store.get(Task, Oid(str(was)))
-        for name, (was, _) in changes.items()
-        if was is not None
-    }
-    news = {
-        name: store.get(Task, Oid(str(now)))
-        for name, (_, now) in changes.items()
-        if now is not None
-    }
+    olds = {name: store.get(Task, was) for name, (was, _) in found.items() if was}
+    news = {name: store.get(Task, now) for name, (_, now) in found.items() if now}
     names = renamed_tasks(olds, news)
     old_names = {after: before for before, after in names.items()}
     steps = []
@@ -75,14 +65,14 @@ def task_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> lis
     return steps
 
 
-def file_steps(store: Store, old: Oid, new: Oid, wanted: Collection[str]) -> list[FileStep]:
+def file_steps(store: Store, old: FileMap, new: FileMap, wanted: Collection[str]) -> list[FileStep]:
     """Return which of the wanted files differ between two trees of files, renamed ones included."""
-    changes = tree.changes(store.tree, old, new)
-    chosen = [path for path in changes if path in wanted]
+    found = changes(old, new)
+    chosen = [path for path in found if path in wanted]
     if not chosen:
         return []
-    olds = {path: entry for path, (was, _) in changes.items() if (entry := entry_of_file(was))}
-    news = {path: entry for path, (_, now) in changes.items() if (entry := entry_of_file(now))}
+    olds = {path: was for path, (was, _) in found.items() if was}
+    news = {path: now for path, (_, now) in found.items() if now}
     # To tell similar files apart these are read, which is for nothing if none of the wanted is new.
     moved = any(path not in olds for path in chosen)
     names = renamed_files(olds, news, store.blob) if moved else {}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ork.definition.reach import reach
 from ork.differences.tasks import renamed_tasks
-from ork.objects import tree
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Snapshot, Task
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Task
+from ork.objects.snapshot import Contents, FileMap, changes
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _Parsed: TypeAlias = "dict[tuple[Oid, bool], tuple[Import, ...]]"
 
 def reach_of_both(
     store: Store,
-    old: Snapshot,
-    new: Snapshot,
+    old: Contents,
+    new: Contents,
     *,
     tasks: Mapping[str, Task],
     wanted: Collection[str],
@@ -35,11 +35,11 @@ def reach_of_both(
     gone: dict[str, Task] = {}
     came: dict[str, Task] = {}
     before = dict(tasks)
-    for name, (was, now) in tree.changes(store.tree, old.tasks, new.tasks).items():
+    for name, (was, now) in changes(old.tasks, new.tasks).items():
         if now is not None:
             came[name] = before.pop(name)
         if was is not None:
-            before[name] = gone[name] = store.get(Task, Oid(str(was)))
+            before[name] = gone[name] = store.get(Task, was)
     names = renamed_tasks(gone, came)
     parsed: _Parsed = {}
     found = _Code(store, new.files, parsed).reach(tasks, wanted)
@@ -51,9 +51,9 @@ def reach_of_both(
 class _Code:
     """The stored code files of one snapshot, as a place in which imports are followed."""
 
-    def __init__(self, store: Store, files: Oid, parsed: _Parsed) -> None:
+    def __init__(self, store: Store, files: FileMap, parsed: _Parsed) -> None:
         self.store = store
-        self.files = tree.entries(store.tree, files)
+        self.files = files
         self.folders = {folder for path in self.files for folder in _folders(path)}
         self.parsed = parsed
 
@@ -69,17 +69,13 @@ class _Code:
         from ork.definition.imports import Unreadable, read_imports
 
         entry = self.files.get(path)
-        if not isinstance(entry, dict):
+        if entry is None:
             return None
-        key = _key(path, entry)
+        key = entry.blob, posixpath.basename(path) == "__init__.py"
         if key not in self.parsed:
             named = read_imports(self.store.blob(key[0]), is_package=key[1])
             self.parsed[key] = () if isinstance(named, Unreadable) else named
         return self.parsed[key]
-
-
-def _key(path: str, entry: dict[str, Json]) -> tuple[Oid, bool]:
-    return Oid(str(entry["blob"])), posixpath.basename(path) == "__init__.py"
 
 
 def _folders(path: str) -> list[str]:

@@ -14,9 +14,9 @@ from ork.definition.bindings import split_param, split_ref
 from ork.definition.types import convert
 from ork.errors import Corrupt, StoreError
 from ork.executors.job import Job
-from ork.objects import canonical, tree
+from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Snapshot, Task, is_name
+from ork.objects.kinds import Run, Task, is_name
 from ork.objects.shapes import is_path
 from ork.runner import owner
 from ork.store.store import Store
@@ -97,9 +97,8 @@ def set_up(
     code = owner.code_folder(store, run.id)
     there = root.is_dir()
     scripts = any(task.executor != "python" for task in tasks.values())
-    snapshot = store.get(Snapshot, run.snapshot)
     try:
-        files = write_code(store, snapshot, code, beside=root if there and scripts else None)
+        files = write_code(store, run.snapshot, code, beside=root if there and scripts else None)
     except OSError as error:
         raise StoreError(f"the code of the run cannot be written: {error}") from None
     return Workplace(
@@ -120,7 +119,7 @@ def set_up(
 
 
 def write_code(
-    store: Store, snapshot: Snapshot, folder: Path, *, beside: Path | None
+    store: Store, snapshot: Oid, folder: Path, *, beside: Path | None
 ) -> tuple[str, ...]:
     """Write the captured files below `folder`, each checked, and return their paths.
 
@@ -128,27 +127,27 @@ def write_code(
     to the real thing, so that a script finds its data although its code is the captured one.
     """
     folder.mkdir(parents=True, mode=0o700)
-    entries = tree.entries(store.tree, snapshot.files)
-    for path, entry in entries.items():
-        if not isinstance(entry, dict) or not is_path(path):
+    files = store.snapshot(snapshot).files
+    for path, file in files.items():
+        if not is_path(path):
             raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target.write_bytes(store.blob(Oid(str(entry["blob"]))))
-        target.chmod(0o700 if entry["executable"] else 0o600)
+        target.write_bytes(store.blob(file.blob))
+        target.chmod(0o700 if file.executable else 0o600)
     if beside:
-        for base in sorted({str(Path(path).parent) for path in entries}):
+        for base in sorted({str(Path(path).parent) for path in files}):
             _link_neighbours(beside / base, folder / base)
-    return tuple(entries)
+    return tuple(files)
 
 
 def task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:
     """Return name -> task of a snapshot; raise Corrupt if a name is none, since logs have it."""
-    entries = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
-    for name in entries:
+    tasks = store.snapshot(snapshot).tasks
+    for name in tasks:
         if not is_name(name):
             raise Corrupt(f"the snapshot has a task with a name that is none: {name[:100]!r}")
-    return {name: Oid(str(oid)) for name, oid in entries.items()}
+    return dict(tasks)
 
 
 def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:

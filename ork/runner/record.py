@@ -17,7 +17,7 @@ from ork.failpoints import failpoint
 from ork.history.log import tally
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Run, Snapshot, TaskRun
+from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
 from ork.store.logs import path_of
@@ -236,8 +236,8 @@ def _interrupt(record: Record, now: datetime) -> Run:
     store, run = record.store, record.run
     started = task_runs(store, run)
     states = {}
-    for name, task in tree.entries(store.tree, store.get(Snapshot, run.snapshot).tasks).items():
-        before = started.get(name) or TaskRun(task=Oid(str(task)), state="pending")
+    for name, task in store.snapshot(run.snapshot).tasks.items():
+        before = started.get(name) or TaskRun(task=task, state="pending")
         states[name] = _as_left(store, run, name, before)
     record.saved = {n: oid for n, oid in store.refs(f"active/{run.id}/") if n != ".run"}
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]

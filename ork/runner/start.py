@@ -15,9 +15,8 @@ from ork.executors.base import make
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.history.compare import as_revision
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Snapshot, Task, TaskRun
+from ork.objects.kinds import Run, Task, TaskRun
 from ork.runner import record
 from ork.runner.choices import Selection, chosen, settle_params, stand_ins, unchanged
 from ork.runner.events import Event
@@ -97,7 +96,7 @@ def start(
             raise UsageError(words)
         found = resolve(store, as_revision(with_code), now=caller.now)
     # What is wrong with the parameters is said before anything is deployed.
-    declared = store.get(Snapshot, snapshot_of(store, found).oid).params
+    declared = store.snapshot(snapshot_of(store, found).oid).params
     params = settle_params(declared, options.given, recorded)
     if not allow_secret:
         _refuse_secrets(options.given)
@@ -155,7 +154,7 @@ def retry(
                 hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
             )
         terms = Terms(resume=(oid, before), before=_kept(store, before, options.selection))
-    declared = store.get(Snapshot, target.snapshot).params
+    declared = store.snapshot(target.snapshot).params
     terms = replace(
         terms,
         trigger="retry",
@@ -231,8 +230,7 @@ def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
 
 
 def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:
-    entries = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
-    oids = {name: Oid(str(oid)) for name, oid in entries.items()}
+    oids = dict(store.snapshot(snapshot).tasks)
     return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ork.graph import order as graph
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Attempt, Run, Snapshot, Task, TaskRun
+from ork.objects.kinds import Attempt, Run, Task, TaskRun
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
@@ -125,9 +124,8 @@ class _Watch:
 
     def begin(self) -> RunStarted:
         """Return the event that every run begins with."""
-        snapshot = self.store.get(Snapshot, self.run.snapshot)
-        oids = tree.entries(self.store.tree, snapshot.tasks)
-        needs = {name: self.store.get(Task, Oid(str(oid))).depends_on for name, oid in oids.items()}
+        tasks = self.store.snapshot(self.run.snapshot).tasks
+        needs = {name: self.store.get(Task, oid).depends_on for name, oid in tasks.items()}
         order = graph.order(needs)
         return RunStarted(run=self.run, tasks={name: needs[name] for name in order}, slots=0)
 
@@ -155,8 +153,7 @@ class _Watch:
 
     def _recorded(self) -> Iterator[tuple[str, Oid]]:
         if self.run.tasks is not None:
-            for name, oid in tree.entries(self.store.tree, self.run.tasks).items():
-                yield name, Oid(str(oid))
+            yield from self.store.named(self.run.tasks).items()
         else:
             for name, oid in self.store.refs(f"active/{self.run.id}/"):
                 if name != ".run":

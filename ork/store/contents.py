@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from ork.errors import NotFound
 from ork.graph import order as graph
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Snapshot, Task, TaskRun, Tree, kind_of
+from ork.objects.kinds import Run, Task, TaskRun, Tree, kind_of
+from ork.objects.snapshot import Contents, FileEntry, read_entry
 from ork.store.resolve import Resolved, run_of_id, snapshot_of
 from ork.store.store import Store
 
@@ -58,30 +58,23 @@ def entries(store: Store, found: Resolved) -> list[Entry]:
         value = store.get(Tree, found.oid)
         if value.children:
             return [Entry(kind="tree", oid=oid, name=f"{byte:02x}") for byte, oid in value.children]
-        return [_entry(store, name, entry) for name, entry in value.entries]
-    snapshot = store.get(Snapshot, snapshot_of(store, found).oid)
-    return [
-        _entry(store, name, entry)
-        for root in (snapshot.tasks, snapshot.files)
-        for name, entry in tree.entries(store.tree, root).items()
-    ]
+        return [_entry(store, name, read_entry(entry)) for name, entry in value.entries]
+    snapshot = store.snapshot(snapshot_of(store, found).oid)
+    parts: list[tuple[str, Oid | FileEntry]] = [*snapshot.tasks.items(), *snapshot.files.items()]
+    return [_entry(store, name, entry) for name, entry in parts]
 
 
 def definition(store: Store, found: Resolved) -> Definition:
     """Return the whole definition of a deploy, run or snapshot."""
-    oid = snapshot_of(store, found).oid
-    snapshot = store.get(Snapshot, oid)
-    tasks = tasks_of(store, snapshot)
-    files = tree.entries(store.tree, snapshot.files).items()
-    return Definition(
-        snapshot=oid, tasks=tasks, files=tuple(_entry(store, path, entry) for path, entry in files)
-    )
+    snapshot = store.snapshot(snapshot_of(store, found).oid)
+    files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
+    return Definition(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     """Return a run with all its tasks; one that goes on lacks those that have not started."""
     states = task_runs(store, run)
-    names = [n for n in tasks_of(store, store.get(Snapshot, run.snapshot)) if n in states]
+    names = [n for n in tasks_of(store, store.snapshot(run.snapshot)) if n in states]
     tasks = {name: task_details(store, states[name]) for name in names}
     params = store.value(run.params) if run.params else {}
     return RunDetails(oid=oid, run=run, params=params, tasks=tasks)
@@ -97,8 +90,8 @@ def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
         if store.ref(f"active/{run.id}/.run") is not None:
             return {name: store.get(TaskRun, oid) for name, oid in started.items()}
         _, run = run_of_id(store, run.workflow, run.id)
-    ended = tree.entries(store.tree, run.tasks) if run.tasks else {}
-    return {name: store.get(TaskRun, Oid(str(oid))) for name, oid in ended.items()}
+    ended = store.named(run.tasks) if run.tasks else {}
+    return {name: store.get(TaskRun, oid) for name, oid in ended.items()}
 
 
 def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
@@ -125,24 +118,17 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 
-def tasks_of(store: Store, snapshot: Snapshot) -> dict[str, Task]:
+def tasks_of(store: Store, snapshot: Contents) -> dict[str, Task]:
     """Return the tasks of a snapshot in the order in which they can run."""
-    oids = tree.entries(store.tree, snapshot.tasks)
-    tasks = {name: store.get(Task, Oid(str(oid))) for name, oid in oids.items()}
+    tasks = {name: store.get(Task, oid) for name, oid in snapshot.tasks.items()}
     order = graph.order({name: task.depends_on for name, task in tasks.items()})
     return {name: tasks[name] for name in order}
 
 
-def _entry(store: Store, name: str, entry: Json) -> Entry:
-    if isinstance(entry, dict):
-        return Entry(
-            kind="blob",
-            oid=Oid(str(entry["blob"])),
-            name=name,
-            executable=bool(entry["executable"]),
-        )
-    oid = Oid(str(entry))
-    return Entry(kind=kind_of(store.read(oid)), oid=oid, name=name)
+def _entry(store: Store, name: str, entry: Oid | FileEntry) -> Entry:
+    if isinstance(entry, FileEntry):
+        return Entry(kind="blob", oid=entry.blob, name=name, executable=entry.executable)
+    return Entry(kind=kind_of(store.read(entry)), oid=entry, name=name)
 
 
 def outputs(store: Store, found: Resolved) -> dict[str, Json]:

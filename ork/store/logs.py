@@ -15,8 +15,7 @@ from typing import BinaryIO
 
 from ork.errors import NotFound
 from ork.files import open_file, open_folder
-from ork.objects import tree
-from ork.objects.kinds import Run, Snapshot
+from ork.objects.kinds import Run
 from ork.objects.shapes import is_path
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import resolve
@@ -76,9 +75,9 @@ def find(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
     _, run = find_run(store, resolve(store, scheme + name, now=now))
     if not task:
         return run, None
-    snapshot = store.get(Snapshot, run.snapshot)
-    if tree.lookup(store.tree, snapshot.tasks, task) is None:
-        known = ", ".join(sorted(tree.entries(store.tree, snapshot.tasks))[:10])
+    tasks = store.snapshot(run.snapshot).tasks
+    if task not in tasks:
+        known = ", ".join(sorted(tasks)[:10])
         raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
     return run, task
 

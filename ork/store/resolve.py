@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
-from ork.objects import tree
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Snapshot, is_oid, kind_of
 from ork.store import revision as grammar
 from ork.store.revision import Revision
 from ork.store.store import Store
+from ork.store.text import text_of
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
@@ -349,19 +349,17 @@ def _inside(store: Store, found: Resolved, path: str) -> Resolved:
     """Return the task, task run, code file or YAML text that REV:PATH means."""
     if path == "":
         return _source(store, found)
-    snapshot_oid = snapshot_of(store, found).oid
-    snapshot = store.get(Snapshot, snapshot_oid)
-    task = tree.lookup(store.tree, snapshot.tasks, path)
+    snapshot = store.snapshot(snapshot_of(store, found).oid)
+    task = snapshot.tasks.get(path)
     if found.kind == "run" and found.run is not None and task is not None:
         return _task_run(store, found, path)
     if task is not None:
-        return replace(found, oid=Oid(str(task)), kind="task", name=path)
-    file = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
-    if isinstance(file, dict):
-        return replace(found, oid=Oid(str(file["blob"])), kind="blob", name=path)
+        return replace(found, oid=task, kind="task", name=path)
+    if file := snapshot.files.get(path.removeprefix("./")):
+        return replace(found, oid=file.blob, kind="blob", name=path)
     from ork.store.suggestions import near
 
-    names = [*tree.entries(store.tree, snapshot.tasks), *tree.entries(store.tree, snapshot.files)]
+    names = [*snapshot.tasks, *snapshot.files]
     raise NotFound(f"{found.text} has no task or code file {path!r}", hint=near(path, names))
 
 
@@ -372,20 +370,18 @@ def _source(store: Store, found: Resolved) -> Resolved:
     found = deploy_of(store, found)
     source = store.get(Deploy, found.oid).source
     kind = "blob" if "blob" in source else "tree"
-    return replace(
-        found, oid=Oid(str(source.get("blob") or source["chunks"])), kind=kind, source=True
-    )
+    return replace(found, oid=text_of(source), kind=kind, source=True)
 
 
 def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
     run = store.get(Run, Oid(str(found.run)))
-    oid: Json = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
+    oid = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
     if oid is None:  # it has ended, perhaps since it was read
         tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
-        oid = tree.lookup(store.tree, tasks, name) if tasks else None
+        oid = store.named(tasks).get(name) if tasks else None
     if oid is None:
         raise NotFound(f"{found.text}: the task {name} has not started")
-    return replace(found, oid=Oid(str(oid)), kind="taskrun", name=name)
+    return replace(found, oid=oid, kind="taskrun", name=name)
 
 
 def _unknown(store: Store, name: str) -> NotFound:

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 from ork.errors import Corrupt, NotFound, UsageError
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Snapshot, TaskRun
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, TaskRun
+from ork.objects.snapshot import named_oid
 from ork.store.resolve import (
     has_run,
     head,
@@ -151,18 +152,16 @@ class _Contains:
 
     def snapshot(self, oid: Oid) -> bool:
         """Say whether this snapshot has it."""
-        found = self.store.get(Snapshot, oid)
-        return self._tree(found.tasks if self.executed.kind == "task" else found.files, 0)
+        found = self.store.snapshot(oid)
+        return self._tree((found.tasks if self.executed.kind == "task" else found.files).root, 0)
 
     def _tree(self, oid: Oid, depth: int) -> bool:
         if oid not in self.known:
             tree = self.store.tree(oid)
             if tree.children and tree.depth != depth:  # in a damaged store, which may be bottomless
                 raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
-            self.known[oid] = any(self._is_wanted(entry) for _, entry in tree.entries) or any(
+            wanted = self.executed.oid
+            self.known[oid] = any(named_oid(entry) == wanted for _, entry in tree.entries) or any(
                 self._tree(below, depth + 1) for _, below in tree.children
             )
         return self.known[oid]
-
-    def _is_wanted(self, entry: Json) -> bool:
-        return (entry["blob"] if isinstance(entry, dict) else entry) == self.executed.oid

@@ -31,11 +31,13 @@ from ork.objects.kinds import (
     Blob,
     Object,
     Operation,
+    Snapshot,
     Tree,
     decode_object,
     encode_object,
     kind_of,
 )
+from ork.objects.snapshot import Contents, OidMap
 
 CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
 PREFIX_DIGITS_MIN = 4
@@ -103,6 +105,14 @@ class Store:
     def tree(self, oid: Oid) -> Tree:
         """Return one tree object: the reader that `ork.objects.tree` asks for."""
         return self.get(Tree, oid)
+
+    def snapshot(self, oid: Oid) -> Contents:
+        """Return the tasks, code files and parameters of a snapshot; its trees are read later."""
+        return Contents.of(self.tree, oid, self.get(Snapshot, oid))
+
+    def named(self, root: Oid) -> OidMap:
+        """Return a tree of objects as a mapping: name -> oid."""
+        return OidMap(self.tree, root)
 
     def blob(self, oid: Oid) -> bytes:
         """Return the bytes of a blob."""

@@ -7,8 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ork.errors import NotFound
-from ork.objects import tree
-from ork.objects.kinds import Deploy, Snapshot
+from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
@@ -60,10 +59,8 @@ def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
     if len(workflows) != 1:
         return None
     deploy = store.ref(f"workflows/{workflows[0]}")
-    snapshot = store.get(Snapshot, store.get(Deploy, deploy).snapshot) if deploy else None
-    if snapshot and any(
-        tree.lookup(store.tree, top, name) is not None for top in (snapshot.tasks, snapshot.files)
-    ):
+    snapshot = store.snapshot(store.get(Deploy, deploy).snapshot) if deploy else None
+    if snapshot and (name in snapshot.tasks or name in snapshot.files):
         return f"a part of a workflow is written {workflows[0]}:{name}"
     return None
 

@@ -39,9 +39,13 @@ def split_text(text: bytes) -> tuple[dict[str, Json], dict[Oid, bytes]]:
 def join_text(store: Store, source: Mapping[str, Json]) -> bytes:
     """Return the text that a deploy's `source` names."""
     if "blob" in source:
-        return store.blob(Oid(str(source["blob"])))
-    chunks = tree.entries(store.tree, Oid(str(source["chunks"])))
-    return b"".join(store.blob(Oid(str(oid))) for oid in chunks.values())
+        return store.blob(text_of(source))
+    return b"".join(store.blob(oid) for oid in store.named(text_of(source)).values())
+
+
+def text_of(source: Mapping[str, Json]) -> Oid:
+    """Return the blob that a deploy's `source` names, or the tree of its pieces."""
+    return Oid(str(source.get("blob") or source["chunks"]))
 
 
 def _chunks(text: bytes) -> list[bytes]:

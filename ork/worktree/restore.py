@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, Problem, UsageError
-from ork.objects import tree
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Snapshot, Task, TaskRun, encode_object
+from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Task, TaskRun, encode_object
+from ork.objects.snapshot import Contents, FileEntry
 from ork.store.resolve import Resolved, deploy_of, resolve
 from ork.store.store import Store
 from ork.store.text import join_text, split_text
@@ -131,11 +131,11 @@ def _deploy(store: Store, found: Resolved) -> Oid:
 
 
 def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> list[_Wanted]:
-    snapshot = store.get(Snapshot, deploy.snapshot)
+    snapshot = store.snapshot(deploy.snapshot)
     if found.name is not None:
         path = found.name if found.kind == "blob" else _file_of_task(store, found, snapshot)
-        entry = tree.lookup(store.tree, snapshot.files, path.removeprefix("./"))
-        return [_code_file(path.removeprefix("./"), entry)]
+        path = path.removeprefix("./")
+        return [_code_file(path, snapshot.files[path])]
     if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not found.source:
         raise NotFound(
             f"{found.text} is a {found.kind} without a place of its own",
@@ -144,20 +144,17 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> lis
     name = str(deploy.source["path"]).rpartition("/")[2]
     files = {}
     if code:
-        entries = tree.entries(store.tree, snapshot.files)
-        files = {path: _code_file(path, entry) for path, entry in entries.items()}
+        files = {path: _code_file(path, entry) for path, entry in snapshot.files.items()}
     # A deploy whose code includes the workflow file itself has it once.
     files[name] = _Wanted(path=name, executable=None, blob=None)
     return list(files.values())
 
 
-def _code_file(path: str, entry: Json) -> _Wanted:
-    if not isinstance(entry, dict):
-        raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
-    return _Wanted(path=path, executable=bool(entry["executable"]), blob=Oid(str(entry["blob"])))
+def _code_file(path: str, entry: FileEntry) -> _Wanted:
+    return _Wanted(path=path, executable=entry.executable, blob=entry.blob)
 
 
-def _file_of_task(store: Store, found: Resolved, snapshot: Snapshot) -> str:
+def _file_of_task(store: Store, found: Resolved, snapshot: Contents) -> str:
     oid = found.oid
     if found.kind == "taskrun":
         oid = store.get(TaskRun, oid).task
@@ -165,7 +162,7 @@ def _file_of_task(store: Store, found: Resolved, snapshot: Snapshot) -> str:
     module = (task.module or "").replace(".", "/")
     names = [task.file] if task.file else [f"{module}.py", f"{module}/__init__.py"]
     for name in names:
-        if name and isinstance(tree.lookup(store.tree, snapshot.files, name), dict):
+        if name in snapshot.files:
             return name
     raise NotFound(
         f"the task {found.name} has no code file of its own",
@@ -179,7 +176,7 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
         loaded = load(store, path)
     except OrkError:
         return ()
-    known = tree.entries(store.tree, store.get(Snapshot, deploy.snapshot).files)
+    known = store.snapshot(deploy.snapshot).files
     return tuple(
         os.path.relpath(loaded.root / one) for one in sorted(loaded.files) if one not in known
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ork.backends.memory import Memory
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Blob, Deploy, Run, Snapshot, Task, TaskRun, is_name
+from ork.objects.kinds import Attempt, Blob, Deploy, Run, Task, TaskRun, is_name
 from ork.objects.snapshot import CodeFile, build
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START
@@ -124,11 +124,10 @@ def _run(
     run_id = f"20261101T12{number:02}00.000-00000{number}"
     with store.transaction() as tx:
         tx.add_all(objects)
-        snapshot = store_of(objects).get(Snapshot, oid)
-        tasks = tree.entries(store_of(objects).tree, snapshot.tasks)
+        tasks = store_of(objects).snapshot(oid).tasks
         root, trees = tree.build(
             {
-                name: _task_run(tx, Oid(str(task)), text, state, f"etl/{run_id}/{name}.1.log")
+                name: _task_run(tx, task, text, state, f"etl/{run_id}/{name}.1.log")
                 for name, task in tasks.items()
             }
         )

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from ork.differences.definitions import (
     Diff,
-    FileEntry,
     TaskChange,
     compare,
     hunks,
@@ -15,6 +14,7 @@ from ork.differences.definitions import (
 )
 from ork.differences.values import FieldChange
 from ork.objects.kinds import Task, to_json
+from ork.objects.snapshot import FileEntry
 
 EXTRACT = Task(
     executor="python",

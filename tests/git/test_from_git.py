@@ -14,8 +14,7 @@ from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
-from ork.objects.kinds import Operation, Snapshot
-from ork.objects.tree import entries
+from ork.objects.kinds import Operation
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.store.text import join_text
@@ -48,7 +47,7 @@ def deploys(store, name="etl"):
 
 
 def files(store, deploy):
-    return sorted(entries(store.tree, store.get(Snapshot, deploy.snapshot).files))
+    return sorted(store.snapshot(deploy.snapshot).files)
 
 
 def test_each_commit_that_changes_the_definition_is_a_deploy(target, repo):

@@ -18,8 +18,7 @@ from ork.backends.memory import Memory
 from ork.history.blame import blame
 from ork.history.compare import compare_deploys
 from ork.history.log import log
-from ork.objects import tree
-from ork.objects.kinds import Deploy, Snapshot, Task, to_json
+from ork.objects.kinds import Deploy, Task, to_json
 from ork.store.store import Store
 from tests.history.histories import History, reading
 from tests.stores import NOON
@@ -139,15 +138,11 @@ class Truth:
             compare_deploys(store, old, new)
             for old, new in zip([None, *deploys], deploys, strict=False)
         ]
-        snapshots = [store.get(Snapshot, deploy.snapshot) for deploy in deploys]
+        snapshots = [store.snapshot(deploy.snapshot) for deploy in deploys]
         self.tasks = [
-            {
-                name: store.get(Task, oid)
-                for name, oid in tree.entries(store.tree, one.tasks).items()
-            }
-            for one in snapshots
+            {name: store.get(Task, oid) for name, oid in one.tasks.items()} for one in snapshots
         ]
-        self.files = [tree.entries(store.tree, one.files) for one in snapshots]
+        self.files = [one.files for one in snapshots]
 
     def task(self, name):
         """Return who touched a task last: by its definition, whatever it was called."""

@@ -34,9 +34,8 @@ from ork.heads.rollback import rollback
 from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
 from ork.history.log import log, tally
-from ork.objects import tree
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, Snapshot, TaskRun
+from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner import record
 from ork.store import place
 from ork.store.contents import find_run
@@ -323,8 +322,8 @@ class Machine(RuleBasedStateMachine):
 
     def end(self, begun: record.Record, state: str) -> None:
         store, run = self.store, begun.run
-        tasks = tree.entries(store.tree, store.get(Snapshot, run.snapshot).tasks)
-        states = {name: TaskRun(task=Oid(str(oid)), state=state) for name, oid in tasks.items()}
+        tasks = store.snapshot(run.snapshot).tasks
+        states = {name: TaskRun(task=oid, state=state) for name, oid in tasks.items()}
         ended = record.replace(run, state=state, ended=self.time, seconds=0.0)
         begun.end(ended, states, {})
 

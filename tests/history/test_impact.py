@@ -10,8 +10,7 @@ import pytest
 from ork.errors import NotFound
 from ork.history.compare import Comparison, diff, impact_of, narrow
 from ork.history.reach import reach_of_both
-from ork.objects import tree
-from ork.objects.kinds import Snapshot, Task
+from ork.objects.kinds import Task
 from ork.store.resolve import resolve
 from ork.store.store import Store
 from tests.stores import NOON
@@ -167,11 +166,8 @@ def test_only_what_is_stored_counts_not_the_disk(world: World) -> None:
 
 def test_every_file_that_was_captured_for_a_task_is_reached_by_one(world: World) -> None:
     store = world.store
-    snapshot = store.get(Snapshot, resolve(store, "etl^{snapshot}", now=NOON).oid)
-    tasks = {
-        name: store.get(Task, oid)  # type: ignore[arg-type]
-        for name, oid in tree.entries(store.tree, snapshot.tasks).items()
-    }
+    snapshot = store.snapshot(resolve(store, "etl^{snapshot}", now=NOON).oid)
+    tasks = {name: store.get(Task, oid) for name, oid in snapshot.tasks.items()}
     found = reach_of_both(store, snapshot, snapshot, tasks=tasks, wanted=FILES)
     assert set().union(*found.values()) == FILES.keys() - {"sql/a.sql"}
 

@@ -10,7 +10,7 @@ import pytest
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, UsageError
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Run, Snapshot, TaskRun, encode_object
+from ork.objects.kinds import Blob, Deploy, Run, TaskRun, encode_object
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, snapshot_of
 from tests.stores import ADA, NOON, stamp
@@ -31,7 +31,7 @@ def version(number):
 def add_run(store, number, deploy, *, ended=True):
     """Record a run of every task, or one that goes on and has begun with `extract`."""
     snapshot = store.get(Deploy, deploy).snapshot
-    tasks = tree.entries(store.tree, store.get(Snapshot, snapshot).tasks)
+    tasks = store.snapshot(snapshot).tasks
     pin = Run(
         id=f"20261111T00000{number}.000-abcdef",
         workflow="etl",
@@ -203,8 +203,7 @@ def test_a_run_that_goes_on(etl):
 def test_a_run_that_ends_while_it_is_looked_at(etl):
     going = add_run(etl.store, 3, etl.deploys[3], ended=False)
     run = etl.store.get(Run, going)
-    snapshot = etl.store.get(Snapshot, run.snapshot)
-    tasks = tree.entries(etl.store.tree, snapshot.tasks)
+    tasks = etl.store.snapshot(run.snapshot).tasks
     with etl.store.transaction() as tx:
         root, trees = tree.build(
             {n: tx.add(TaskRun(task=t, state="failed")) for n, t in tasks.items()}

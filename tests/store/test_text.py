@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
-from ork.objects import tree
 from ork.store.store import Store
 from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text, split_text
 
@@ -27,7 +26,7 @@ def chunks(text):
     store, source = kept(text)
     if "blob" in source:
         return [store.blob(source["blob"])]
-    return [store.blob(oid) for oid in tree.entries(store.tree, source["chunks"]).values()]
+    return [store.blob(oid) for oid in store.named(source["chunks"]).values()]
 
 
 def by_the_rule(text):
@@ -71,7 +70,7 @@ def test_a_text_of_up_to_64_kib_is_one_blob(size):
 def test_a_longer_text_is_a_tree_of_chunks():
     store, source = kept(b"x" * (KIB64 + 1))
     assert source.keys() == {"chunks"}
-    names = tree.entries(store.tree, source["chunks"])
+    names = store.named(source["chunks"])
     assert list(names) == [f"0000000{number}" for number in range(5)]
 
 
