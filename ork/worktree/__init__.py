@@ -1,1 +1,1 @@
-"""Between a folder and a snapshot: reading a workflow and its code from disk, putting them back."""
+"""Between a folder and a snapshot: captures and restores files. Knows no history and no runs."""

@@ -26,8 +26,6 @@ CAPTURE_BYTES_MAX = 512 * 1024 * 1024
 
 ReadImports: TypeAlias = Callable[..., tuple[Import, ...] | Unreadable]
 
-__all__ = ["CAPTURE_BYTES_MAX", "FILES_MAX", "CodeFile", "capture"]
-
 
 def capture(
     definition: Definition, root: Path | Files, *, file: str, read: ReadImports = read_imports
@@ -66,8 +64,8 @@ class _Capture:
         elif task.file is not None and self._named(task.file, at) and task.executor == "python":
             self._follow(task.file, posixpath.dirname(task.file), at)
             self._must_be_python(task.file)
-        if task.command is not None:
-            self._command(task.command, ("tasks", name, "command"))
+        for path in command_files(task.command, self.root.kind) if task.command else ():
+            self._take(path, ("tasks", name, "command"))
 
     def include(self, pattern: str) -> None:
         """Take the files that a pattern of `include` means."""
@@ -109,10 +107,6 @@ class _Capture:
             self.problems.check()
         self.files[path] = found
         return True
-
-    def _command(self, command: str | tuple[str, ...], at: tuple[str, ...]) -> None:
-        for path in command_files(command, self.root.kind):
-            self._take(path, at)
 
     def _module(self, module: str, at: tuple[str, ...]) -> None:
         paths, complete = find_module(module, [""], self.root.kind)

@@ -1,7 +1,6 @@
 """Reading files below one folder, safely on anybody's data.
 
-Nothing is read through a link that leads out of the folder, nothing that is not a regular file, and
-never more than a fixed number of bytes.
+No link that leads out of the folder is followed; only regular files of bounded size are read.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Files(Protocol):
-    """What a capture reads: files below one folder, on disk (`Root`) or in a commit of git.
+    """The files below one folder, on disk (`Root`) or in a commit of git, for a capture to read.
 
     Paths are relative to that folder, with `/`.
     """
@@ -39,34 +38,30 @@ class Files(Protocol):
 
 
 class Root:
-    """The folder of a workflow file. Paths are relative to it, with `/`."""
+    """The folder of a workflow file on disk; see `Files`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = os.path.realpath(folder)
         self._kinds: dict[str, str | None] = {}
 
     def kind(self, path: str) -> str | None:
-        """Return file, folder, other, or outside (a link leads out); None when nothing is there."""
         if path not in self._kinds:
             self._kinds[path] = self._kind(path)
         return self._kinds[path]
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none when it cannot be read."""
         try:
             return sorted(below.name for below in self._at(path).iterdir())
         except (OSError, ValueError):
             return []
 
     def is_link(self, path: str) -> bool:
-        """Say whether the path itself is a symbolic link."""
         try:
             return self._at(path).is_symlink()
         except (OSError, ValueError):
             return False
 
     def read(self, path: str) -> CodeFile:
-        """Return a file's bytes, all of one moment; raise InvalidInput with what to do instead."""
         try:
             real = os.path.realpath(self._at(path), strict=True)
             if not self._is_inside(real):

@@ -1,7 +1,7 @@
 """Places for files that come out of a store: none leads out of its folder, none through a link.
 
 All files are written beside their places first, then renamed over them: when one cannot be written,
-nothing has changed. A place is opened folder by folder, so that no link can be put in between.
+nothing has changed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ork.errors import Conflict, InvalidInput, StoreError
@@ -19,12 +19,12 @@ from ork.files import NotRegular, new_file, open_file, open_folder, remove
 from ork.objects.shapes import is_path
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
-OWN_FOLDERS = (".ork", ".git")  # what is in these steers programs; no definition has files there
+OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is restored there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a file is to hold. `executable` None leaves it as it is."""
+    """The content that a file is to have; `executable` None leaves that as it is."""
 
     read: Callable[[], bytes]
     executable: bool | None
@@ -32,9 +32,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What there is at a place; `wrong` says why it cannot be written, whatever is wanted.
+    """A place as it is now; `wrong` says why nothing can be written there.
 
-    `same` is what is wanted already; of anything else `kept` says whether it may be replaced.
+    `same`: it holds the wanted content already. `kept`: what it holds may be replaced.
     """
 
     same: bool = False
@@ -59,7 +59,7 @@ class Place:
     def look(
         self, contents: Mapping[str, Content], *, is_kept: Callable[[bytes], bool]
     ) -> dict[str, Found]:
-        """Return what there is at each place; `is_kept` says whether content may be replaced."""
+        """Look at each place; `is_kept` says whether content may be replaced."""
         found = {}
         for path, content in contents.items():
             above = (str(folder) for folder in PurePosixPath(path).parents)
@@ -84,19 +84,28 @@ class Place:
             raise ValueError(f"lies in {own or 'the store'}, where nothing is restored")
         return parts[:-1], parts[-1]
 
+    @contextmanager
+    def opened(self, path: str, *, made: list[str] | None = None) -> Iterator[tuple[int, str]]:
+        """Open the folder of a file without following links; yield it, and the file's name in it.
+
+        With `made`, missing folders are made, and noted there.
+        """
+        folders, name = self.parts(path)
+        make = None if made is None else 0o777
+        with open_folder(self.folder, folders, make=make, made=made) as at:
+            yield at, name
+
     def _look(self, path: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
         try:
-            folders, name = self.parts(path)
+            with self.opened(path) as (at, name):
+                found = _read(at, name, content, is_kept)
         except ValueError as error:
             return Found(wrong=str(error))
-        try:
-            with open_folder(self.folder, folders) as at:
-                found = _read(at, name, content, is_kept)
         except FileNotFoundError:
             return Found()
         except OSError as error:
             found = Found(wrong=_why(error))
-        if found.wrong and self._reads_so("/".join([*folders, name]), content):
+        if found.wrong and self._reads_so(self.below + path, content):
             return Found(same=True)
         return found
 
@@ -114,61 +123,32 @@ def write_all(place: Place, contents: Mapping[str, Content], found: Mapping[str,
 
     Raise Conflict where a file is no longer as it was found.
     """
-    staged = _Staged(place=place, token=os.urandom(6).hex())
+    token = os.urandom(6).hex()
+    beside = {path: f".ork-restore.{token}.{number}" for number, path in enumerate(contents)}
+    made: list[str] = []  # folders
+    path = "."
     try:
         for path, content in contents.items():
-            staged.add(path, content, found[path])
+            with place.opened(path, made=made) as (at, _):
+                _stage(at, beside[path], content, found[path])
         for path in contents:
             _check_still(place, path, found[path])
-        staged.rename()
-    except OSError as error:
-        name = staged.paths[-1] if staged.paths else "."
-        raise StoreError(f"cannot write {place.shown(name)}: {error.strerror}") from None
-    finally:
-        staged.tidy()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Staged:
-    """Files that lie beside their places under other names, until they are renamed or removed."""
-
-    place: Place
-    token: str
-    paths: list[str] = field(default_factory=list)
-    made: list[str] = field(default_factory=list)  # folders
-    done: bool = False
-
-    def add(self, path: str, content: Content, found: Found) -> None:
-        folders, _ = self.place.parts(path)
-        with open_folder(self.place.folder, folders, make=0o777, made=self.made) as at:
-            self.paths.append(path)
-            _stage(at, self._name(len(self.paths)), content, found)
-
-    def rename(self) -> None:
-        touched = {}
-        for number, path in enumerate(self.paths, 1):
-            folders, name = self.place.parts(path)
-            with open_folder(self.place.folder, folders) as at:
-                os.rename(self._name(number), name, src_dir_fd=at, dst_dir_fd=at)
-            touched[tuple(folders)] = True
-        for below in touched:
-            with open_folder(self.place.folder, below) as at:
+        for path in contents:
+            with place.opened(path) as (at, name):
+                os.rename(beside[path], name, src_dir_fd=at, dst_dir_fd=at)
+        for path in {path.rpartition("/")[0]: path for path in contents}.values():
+            with place.opened(path) as (at, _):
                 os.fsync(at)
-        self.done = True
-
-    def tidy(self) -> None:
-        if self.done:
-            return
-        for number, path in enumerate(self.paths, 1):
-            folders, _ = self.place.parts(path)
-            with suppress(OSError), open_folder(self.place.folder, folders) as at:
-                remove(self._name(number), at=at)
-        for folder in reversed(self.made):
+    except BaseException as error:
+        for staged, name in beside.items():
+            with suppress(OSError), place.opened(staged) as (at, _):
+                remove(name, at=at)
+        for folder in reversed(made):
             with suppress(OSError):
-                os.rmdir(self.place.folder / folder)
-
-    def _name(self, number: int) -> str:
-        return f".ork-restore.{self.token}.{number}"
+                os.rmdir(place.folder / folder)
+        if isinstance(error, OSError):
+            raise StoreError(f"cannot write {place.shown(path)}: {error.strerror}") from None
+        raise
 
 
 def _read(at: int, name: str, content: Content, is_kept: Callable[[bytes], bool]) -> Found:
@@ -198,12 +178,9 @@ def _stage(at: int, name: str, content: Content, found: Found) -> None:
 
 
 def _check_still(place: Place, path: str, found: Found) -> None:
-    folders, name = place.parts(path)
-    with open_folder(place.folder, folders) as at:
-        try:
-            mark = _mark(os.stat(name, dir_fd=at, follow_symlinks=False))
-        except FileNotFoundError:
-            mark = None
+    mark = None
+    with suppress(FileNotFoundError), place.opened(path) as (at, name):
+        mark = _mark(os.stat(name, dir_fd=at, follow_symlinks=False))
     if mark != found.mark:
         raise Conflict(
             f"{place.shown(path)} changed meanwhile; nothing was written",

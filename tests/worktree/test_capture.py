@@ -10,10 +10,11 @@ import pytest
 
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
+from ork.objects.snapshot import CodeFile
 from ork.worktree import capture as capture_module
 from ork.worktree import folder as root_module
 from ork.worktree import globs
-from ork.worktree.capture import CodeFile, capture
+from ork.worktree.capture import capture
 
 
 def write(folder: Path, path: str, text: str | bytes = "") -> Path:
