@@ -27,13 +27,13 @@ Definitions
   deploy       heads.deploy:deploy       Keep the present version of a workflow.
   status       heads.deploy:status       Show which files differ from what is deployed.
 History
-  log          history.log:command       List the deploys of a workflow, newest first.
-  diff         history.diff:command      Show what changed between two revisions.
-  show         history.show:command      Show any object: a deploy, a run, a task, a file.
-  blame        history.blame:command     Show which deploy last touched each part.
-  bisect       history.bisect:command    Find the deploy that made a workflow fail.
+  log          history.log:log           List the deploys of a workflow, newest first.
+  diff         history.diff:diff         Show what changed between two revisions.
+  show         history.show:show         Show any object: a deploy, a run, a task, a file.
+  blame        history.blame:blame       Show which deploy last touched each part.
+  bisect       history.bisect:bisect     Find the deploy that made a workflow fail.
   graph        pictures.command:command  Draw which task needs which.
-  report       history.report:command    Write an HTML page about a change, run or workflow.
+  report       history.report:report     Write an HTML page about a change, run or workflow.
 Moving
   rollback     heads.move:rollback       Deploy an older version of a workflow again.
   restore      heads.move:restore        Write a workflow file back as it was deployed.

@@ -15,7 +15,6 @@ from ork.cli.screen.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, 
 from ork.cli.session import Session
 from ork.errors import Corrupt
 from ork.heads.undo import display
-from ork.heads.undo import undo as undo_operation
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import operations
@@ -69,9 +68,11 @@ def undo(
     Example:
         ork undo
     """
+    from ork.heads.undo import undo
+
     session: Session = ctx.obj
     store = session.store
-    done = undo_operation(store, operation, stamp=session.stamp(), now=session.now())
+    done = undo(store, operation, stamp=session.stamp(), now=session.now())
     if as_json:
         session.print_json("undo", done)
         return

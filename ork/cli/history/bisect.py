@@ -1,20 +1,26 @@
-"""ork bisect"""
+"""ork bisect: each verdict as it is reached, the deploy that was found, and what to do next"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 
+from ork.bisection import Bisected, Question, Testing, Trial, judge_by
 from ork.cli import options as shared
+from ork.cli.history.log import deploy_header, deploy_line
+from ork.cli.runs.plain import stop_on_signals
+from ork.cli.screen.human import count
+from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
+from ork.objects.kinds import Deploy
+from ork.store.store import Store
 
-if TYPE_CHECKING:
-    from ork.bisection import Question
-    from ork.runner.loop import Control
+VERDICT_STYLES = {"good": "success", "bad": "failed", "skip": "skipped"}
 
 
-def command(
+def bisect(
     ctx: typer.Context,
     workflow: Annotated[
         str, typer.Argument(help="A workflow; the only one there is when left out.")
@@ -36,18 +42,19 @@ def command(
     jobs: shared.Jobs = None,
     inputs: shared.Inputs = None,
     timeout: shared.Timeout = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: shared.Json = False,
 ) -> None:
     """Find the deploy that made a workflow fail.
 
-    Takes the outcomes of recorded runs first, and runs only what is missing between the last good
-    deploy and the bad one: each deploy with its own code, with the parameters of the run that was
-    named. Without --good and --bad, the newest turn from good to bad in the recorded runs is meant:
-    of those with the parameters that a run now would have or, if none of them failed, of those with
+    Looks at the recorded runs first, and runs only what is missing between the last good deploy and
+    the bad one: each deploy with its own code, with the parameters of the run that was named.
+    Without --good and --bad, it takes the newest turn from good to bad in the recorded runs: among
+    those with the parameters that a run now would have or, if none of them failed, among those with
     the parameters of the newest failed run.
 
-    --cmd judges each run instead of its success; it finds the run in $ORK_RUN, such as etl#57, so
-    it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is skipped.
+    --cmd judges each run, in place of whether it succeeded. The command finds the run in $ORK_RUN,
+    such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
+    skipped.
 
     \b
     Exit codes: 0 the deploy was found; 1 it is one of several that cannot be told apart.
@@ -57,43 +64,87 @@ def command(
         ork bisect etl --good etl~4 --bad etl
         ork bisect etl --good etl~4 --bad etl --cmd 'ork outputs $ORK_RUN | grep -q rows'
     """
-    from ork.bisection import Bisected, bisect
-    from ork.cli.history.bisect_part import bisected_view, next_lines, step_line, stopped_line
-    from ork.cli.runs.plain import stop_on_signals
+    from ork.bisection import bisect
 
     session: Session = ctx.obj
     store = session.store
+    options = shared.options_of(
+        jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False, only=None, start=None
+    )
     with stop_on_signals() as control:
-        question = _question(session, control, cmd, jobs, inputs, timeout)
+        question = Question(
+            options=options,
+            judge=judge_by(cmd, session.world.environ) if cmd else None,
+            caller=lambda: shared.caller_of(session, control),
+        )
         try:
             for step in bisect(store, workflow, good=good, bad=bad, question=question):
                 if isinstance(step, Bisected):
                     break
-                session.say(step_line(step, store, judged=cmd is not None))
+                session.say(_step(step, store, judged=cmd is not None))
         except KeyboardInterrupt:
-            session.say(stopped_line())
+            session.say(
+                ["stopped; the runs that ended are kept: the same command goes on from there"]
+            )
             raise
     assert isinstance(step, Bisected)
     if as_json:
         session.print_json("bisect", step)
     else:
-        session.print(bisected_view(step, store, session))
-        session.say(*next_lines(step, store))
+        session.print(_bisected(step, store, session))
+        session.say([("next: ", "hint"), _next(step, store)])
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
 
 
-def _question(
-    session: Session,
-    control: Control,
-    cmd: str | None,
-    jobs: int | None,
-    inputs: list[str] | None,
-    timeout: float | None,
-) -> Question:
-    from ork.bisection import Question, judge_by
+def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
+    """Return one line: a verdict and its grounds, or the run that starts and how much is left.
 
-    options = shared.options_of(
-        jobs=jobs, inputs=inputs, timeout=timeout, fail_fast=False, only=None, start=None
-    )
-    judge = judge_by(cmd, session.world.environ) if cmd else None
-    return Question(options=options, judge=judge, caller=lambda: shared.caller_of(session, control))
+    `judged` says that a command is asked, which may look at a run that there is already.
+    """
+    entry = step.entry
+    subject = entry.message.partition("\n")[0]
+    name: Line = [(store.short(entry.snapshot), "oid"), "  ", subject]
+    if isinstance(step, Testing):
+        verb, noun = ("judge", "step") if judged else ("run", "run")
+        left = f"{count(step.between, 'deploy')} left, about {count(step.left, noun)}"
+        return [(f"{verb:<6}", "running"), *name, (f"  ({left})", "dim")]
+    run = f"{entry.workflow}#{step.run}" if step.run is not None else ""
+    reason = step.reason.partition("\n")[0]
+    grounds = {
+        "given": f"given as {run}" if run else "given",
+        "recorded": f"{'judged on' if judged else 'recorded by'} {run}",
+    }.get(step.how, f"{run}: {reason}" if run and reason else run + reason)
+    return [(f"{step.verdict:<6}", VERDICT_STYLES[step.verdict]), *name, (f"  ({grounds})", "dim")]
+
+
+def _bisected(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
+    """Yield the deploy that was found, with its change; or those that cannot be told apart."""
+    from ork.cli.diff.text import diff_view
+    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
+
+    if len(found.suspects) > 1:
+        yield ["The first bad deploy is one of these:"]
+        now = session.now()
+        for entry in reversed(found.suspects):
+            yield deploy_line(entry, store, session, now)
+        return
+    entry = found.suspects[0]
+    snapshot = (store.short(entry.deploy.snapshot), "oid")
+    yield [snapshot, " is the first bad deploy of ", (found.workflow, "name")]
+    yield [""]
+    yield from deploy_header(entry, store, session)
+    yield [""]
+    yield from wrap_body(entry.deploy.message, "    ")
+    if entry.diff:
+        yield [""]
+        shown = with_hunks(entry.diff, store.blob, lines_max=SHORT_DIFF_LINES)
+        yield from diff_view(shown, width=session.width)
+
+
+def _next(found: Bisected, store: Store) -> str:
+    """Return the likely next command."""
+    good = store.short(store.get(Deploy, found.good).snapshot)
+    if len(found.suspects) > 1:
+        bad = store.short(found.suspects[-1].deploy.snapshot)
+        return f"`ork diff {good} {bad}` shows what they changed together"
+    return f"`ork rollback {found.workflow} {good}` brings the last good one back"

@@ -1,15 +1,37 @@
-"""ork blame"""
+"""ork blame: the deploy that last touched each part of a definition, or each line of a text"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import Json
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import (
+    AUTHOR_COLUMNS_MIN,
+    CLIP_MIN,
+    author_room,
+    clip,
+    column,
+    length,
+    person,
+    quoted,
+)
 from ork.cli.session import Session
 
+if TYPE_CHECKING:
+    from ork.history.blame import Blame, BlamedLine, Part
+    from ork.store.store import Store
 
-def command(
+HEADINGS = {"task": "tasks", "setting": "settings", "param": "params", "file": "files"}
+
+
+def blame(
     ctx: typer.Context,
     revision: Annotated[
         str,
@@ -18,19 +40,18 @@ def command(
     keys: Annotated[
         bool, typer.Option("--keys", help="Each field, parameter and setting for itself.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show which deploy last touched each part.
 
     etl shows tasks and code files, etl:extract each field of a task, etl:tasks/etl.py each line of
     a code file, and `etl:` each line of the YAML text. Tasks and files are followed through their
-    renames. In a range A..B nothing before A is looked at, and ^ marks what is as it was in A.
+    renames. A range A..B looks at nothing before A, and ^ marks what is still as it was in A.
 
     \b
     Example:
         ork blame etl:extract
     """
-    from ork.cli.history.blame_part import lines_view, parts_view
     from ork.history.blame import blame
 
     session: Session = ctx.obj
@@ -39,6 +60,102 @@ def command(
     if as_json:
         session.print_json("blame", found)
     elif found.lines:
-        session.print(lines_view(found, store, session), page=True)
+        session.print(_lines(found, store, session), page=True)
     else:
-        session.print(parts_view(found, store, session), page=True)
+        session.print(_parts(found, store, session), page=True)
+
+
+def _parts(found: Blame, store: Store, session: Session) -> Iterator[Line]:
+    """Yield a line for each part: deploy, author, date, name, and its value or the message."""
+    columns = _Columns(found, store, session)
+    alone = found.name is not None
+    for kind, group in groupby(found.parts, key=lambda part: part.kind):
+        parts = list(group)
+        if found.name is None:
+            yield [(HEADINGS[kind], "heading")]
+        else:
+            was = columns.old_name(parts[0])
+            yield [(quoted(found.name), "heading"), *(f"  {text}" for text in was)]
+        names = [_name(part, alone=alone) for part in parts]
+        pad = column(names)
+        for part, name in zip(parts, names, strict=True):
+            line: Line = [*columns.of(part), "  ", (f"{name:<{pad}}", "name")]
+            if part.field is not None or part.kind in ("setting", "param"):
+                rest = [json.dumps(part.value, ensure_ascii=False)]
+            else:
+                subject = found.deploys[part.deploy].message.partition("\n")[0]
+                rest = [*columns.old_name(part), subject]
+            yield _with_rest(line, rest, session.width)
+
+
+def _lines(found: Blame, store: Store, session: Session) -> Iterator[Line]:
+    """Yield each line of the text after the deploy that last touched it, as git blame does.
+
+    On a terminal the author and date of a deploy stand on the first of its lines only.
+    """
+    columns = _Columns(found, store, session)
+    paths = {line.path for line in found.lines}
+    path_pad = column(paths)
+    digits = len(str(len(found.lines)))
+    above = None
+    for line in found.lines:
+        again = session.width is not None and line.deploy == above
+        above = line.deploy
+        path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if len(paths) > 1 else []
+        number = (f"{line.number:>{digits}}", "dim")
+        yield [*columns.of(line, again=again), *path, "  ", number, "  ", line.text]
+
+
+class _Columns:
+    """The first columns, equally wide in all lines: short hash, author, date."""
+
+    def __init__(self, found: Blame, store: Store, session: Session) -> None:
+        now, width = session.now(), session.width
+        shown: Iterable[Part | BlamedLine] = found.parts or found.lines
+        self.with_mark = any(one.boundary for one in shown)
+        self.with_author = width is None or width >= AUTHOR_COLUMNS_MIN
+        self.texts = {
+            oid: (
+                store.short(one.snapshot),
+                person(one.author, author_room(width)),
+                human.ago(one.time, now) if width else human.date(one.time, now),
+            )
+            for oid, one in found.deploys.items()
+        }
+        self.pads = [max(map(len, texts)) for texts in zip(*self.texts.values(), strict=True)]
+
+    def of(self, one: Part | BlamedLine, *, again: bool = False) -> Line:
+        """Return the columns of a part or line; ^ says that nothing before it was looked at.
+
+        `again` leaves out what the line above says already, but for the hash.
+        """
+        mark = ("^" if one.boundary else " ") if self.with_mark else ""
+        oid, author, time = self.texts[one.deploy]
+        if again:
+            author = time = ""
+        line: Line = [(f"{mark}{oid:<{self.pads[0]}}", "oid"), "  "]
+        if self.with_author:
+            line += [(f"{author:<{self.pads[1]}}", "author"), "  "]
+        return [*line, (f"{time:<{self.pads[2]}}", "time")]
+
+    def old_name(self, part: Part) -> list[str]:
+        """Return the name before the newest rename, if there was one."""
+        if part.old_name is None or part.renamed_by is None:
+            return []
+        return [f"(was {quoted(part.old_name)} until {self.texts[part.renamed_by][0]})"]
+
+
+def _name(part: Part, *, alone: bool) -> str:
+    if part.field is None:
+        return quoted(part.name)
+    return part.field if alone else f"{quoted(part.name)}.{part.field}"
+
+
+def _with_rest(line: Line, rest: list[str], width: int | None) -> Line:
+    """Return a line followed by the texts that it has room for, the most important first."""
+    line = [*line, "  ", clip(rest[0], width and width - length(line) - 2)]
+    for text in rest[1:]:
+        room = width and width - length(line) - 2
+        if room is None or room >= min(len(text), CLIP_MIN):
+            line += ["  ", clip(text, room)]
+    return line

@@ -1,15 +1,39 @@
-"""ork diff"""
+"""ork diff: the two things that are compared, and the text, JSON or page that shows the answer"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import Json
 from ork.cli.session import Session
+from ork.errors import UsageError
+from ork.history.compare import Comparison, as_revision, compare_resolved, ends, impact_of, narrow
+from ork.store.resolve import Resolved, resolve
+
+if TYPE_CHECKING:
+    from ork.cli.screen.line import Line
+    from ork.differences.definitions import Diff
+    from ork.differences.impact import Impact
+
+FORMATS = ("text", "markdown", "html")
 
 
-def command(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The form of a diff, and the tasks and code files of interest; no names are all of them."""
+
+    names: tuple[str, ...] = ()
+    form: str = "text"  # text | stat | name-status | json | markdown | html
+    patch: bool = False
+    word_diff: bool = False
+    rename: bool = True
+
+
+def diff(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
@@ -42,14 +66,15 @@ def command(
     git_driver: Annotated[
         bool, typer.Option("--git-driver", help="Be git's diff driver: see docs/git.md.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what changed between two revisions.
 
-    A revision is a workflow, etl~1, a tag etl@v1, a run etl#57, an oid, or a file that need not be
-    deployed, file:PATH; with :TASK or :PATH only this part is compared. One workflow alone means:
-    what a deploy of its file would change. Two runs are compared as runs; `etl#56^{snapshot}` means
-    only what that run executed.
+    It also says which tasks can therefore give other results. A revision is a workflow, etl~1, a
+    tag etl@v1, a run etl#57, an oid, or file:PATH, a file that need not be deployed; with :TASK or
+    :PATH only this part is compared. One workflow alone is compared with its file: the diff is what
+    a deploy would change. Two runs are compared as runs; `etl#56^{snapshot}` means only what that
+    run executed.
 
     \b
     Exit codes: 0, or with --exit-code 1 when something differs.
@@ -59,18 +84,148 @@ def command(
         ork diff etl~1 etl
         ork diff etl~1..etl:load
     """
-    from ork.cli.history import diffing
-
     session: Session = ctx.obj
     if git_driver:
         from ork.cli.diff import driver
 
         driver.show(session, words or [])
         return
-    revisions, names = diffing.split_parts(*diffing.split_words(session.argv, words or []))
-    form = diffing.form(output_format, as_json=as_json, name_status=name_status, stat=stat)
-    asked = diffing.Asked(
-        names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames
-    )
-    differ = diffing.show(session, revisions, asked, last=last)
+    if output_format not in FORMATS:
+        raise UsageError(f"--format {output_format}: say text, markdown or html")
+    form = "stat" if stat and output_format == "text" else output_format
+    form = "json" if as_json else "name-status" if name_status else form
+    revisions, names = _split_parts(*split_words(session.argv, words or []))
+    asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
+    find = _last_failure if last else _ends
+    before, after = find(session, revisions)
+    if before.kind == after.kind == "run":
+        differ = _show_runs(session, before, after, asked)
+    else:
+        differ = _show_definitions(session, before, after, asked)
     raise typer.Exit(1 if exit_code and differ else 0)
+
+
+def split_words(
+    argv: Sequence[str], words: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words of a command line before and after its `--`, which the parser has dropped.
+
+    `argv` is the command line as it was given: the words behind its `--` are the last words.
+    """
+    for index, word in enumerate(argv):
+        behind = tuple(argv[index + 1 :])
+        start = len(words) - len(behind)
+        if word == "--" and start >= 0 and tuple(words[start:]) == behind:
+            return tuple(words[:start]), behind
+    return tuple(words), ()
+
+
+def _split_parts(
+    revisions: Sequence[str], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the revisions without :TASK or :PATH, and the names with what stood there.
+
+    Raises UsageError for two different ones: only the same part of two versions is compared.
+    """
+    from ork.store.revision import split_part
+
+    split = [split_part(as_revision(text)) for text in revisions]
+    parts = tuple(dict.fromkeys(part for _, part in split if part))
+    if len(parts) > 1:
+        raise UsageError(
+            f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
+            hint=f"write `ork diff OLD NEW -- {' '.join(parts)}`",
+        )
+    whole = tuple(
+        base if part else text for text, (base, part) in zip(revisions, split, strict=True)
+    )
+    return whole, (*names, *parts)
+
+
+def _ends(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
+    store, now = session.store, session.now()
+    old, new = ends(store, revisions, now=now)
+    return resolve(store, old, now=now), resolve(store, new, now=now)
+
+
+def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
+    """Return the last good run, and the newest failed run after it."""
+    from ork.history.compare_runs import last_failure
+    from ork.objects.kinds import is_name
+
+    if len(revisions) > 1:
+        raise UsageError("--last takes one workflow", hint="write `ork diff --last NAME`")
+    store, now = session.store, session.now()
+    workflow = as_revision(revisions[0]) if revisions else "@"
+    if not is_name(workflow):
+        workflow = str(resolve(store, workflow, now=now).workflow)
+    old, new = last_failure(store, workflow)
+    return resolve(store, old, now=now), resolve(store, new, now=now)
+
+
+def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
+    from ork.cli.diff.diff_runs import show_runs
+
+    if asked not in (Asked(), Asked(form="json")):
+        raise UsageError(
+            "two runs are compared whole, without options but --json and --exit-code",
+            hint=f"for their definitions write `ork diff {before.text}^{{snapshot}} "
+            f"{after.text}^{{snapshot}}`",
+        )
+    return show_runs(session, session.store, before, after, as_json=asked.form == "json")
+
+
+def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
+    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
+
+    store = session.store
+    found = compare_resolved(store, before, after, rename=asked.rename)
+    if asked.names:
+        found = narrow(store, found, asked.names)
+    if asked.form in ("markdown", "html"):
+        _show_page(session, found, asked.form)
+        return bool(found.diff)
+    lines_max = None if asked.patch else SHORT_DIFF_LINES
+    changes = with_hunks(found.diff, store.blob, lines_max=lines_max)
+    if asked.form == "json":
+        ends_and_diff = {"old": found.old, "new": found.new, "diff": changes}
+        session.print_json("diff", {**ends_and_diff, "impact": impact_of(store, found)})
+    elif found.diff:
+        # All that is read from the store is read before the first line is shown.
+        impact = impact_of(store, found) if asked.form == "text" else None
+        session.print(_lines(session, changes, impact, asked), page=True)
+    else:
+        about = f" in {', '.join(asked.names)}" if asked.names else ""
+        session.say([f"no difference between {found.old.text} and {found.new.text}{about}"])
+    return bool(found.diff)
+
+
+def _lines(session: Session, diff: Diff, impact: Impact | None, asked: Asked) -> Iterator[Line]:
+    from ork.cli.diff.text import diff_view, name_status_view
+
+    if asked.form == "name-status":
+        yield from name_status_view(diff)
+    elif asked.form == "stat":
+        from ork.cli.diff.stat import stat_view
+
+        yield from stat_view(diff, width=session.width)
+    else:
+        marks = not session.color_on() if asked.word_diff else None
+        yield from diff_view(diff, width=session.width, patch=asked.patch, word_marks=marks)
+    if impact is not None:
+        from ork.cli.diff.impact import impact_view
+
+        yield from impact_view(impact, width=session.width, patch=asked.patch)
+
+
+def _show_page(session: Session, found: Comparison, form: str) -> None:
+    from ork.cli.pictures.comparing import change_of
+
+    if form == "html":
+        from ork.cli.report.diff_html import html_view as view
+    else:
+        from ork.cli.diff.markdown import markdown_view as view
+
+    change = change_of(session.store, found, hunks=True)
+    lines = view(change.comparison, change.impact, change.graph)
+    session.print(([line] for line in lines), page=form == "markdown")

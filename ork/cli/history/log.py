@@ -1,20 +1,28 @@
-"""ork log"""
+"""ork log, and how other commands show a deploy"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import Json
+from ork.cli.screen import human
+from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
 from ork.errors import UsageError
 
 if TYPE_CHECKING:
-    from ork.history.log import LogEntry
+    from ork.differences.definitions import Diff
+    from ork.history.log import LogEntry, Tally
+    from ork.objects.canonical import Oid
+    from ork.store.store import Store
 
 
-def command(
+def log(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
@@ -36,11 +44,12 @@ def command(
     until: Annotated[str | None, typer.Option(help="Not after.")] = None,
     author: Annotated[str | None, typer.Option(help="Only authors that match this regex.")] = None,
     grep: Annotated[str | None, typer.Option(help="Only messages that match this regex.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the deploys of a workflow, newest first.
 
-    Each entry leads with its snapshot: the same content has the same hash on every machine.
+    Each entry leads with its snapshot: the same content has the same hash on every machine. It also
+    says how the runs of that deploy went.
 
     etl:extract lists the deploys that changed this task: its definition, or a code file that it
     names itself; what that file imports does not count. --stat and -p then show this part only.
@@ -51,12 +60,22 @@ def command(
         ork log etl -n 5 --oneline
         ork log etl:extract -p --follow
     """
-    from ork.cli.history.log_part import log_view, oneline_view
     from ork.history.log import log
     from ork.store.revision import parse_moment, split_part
 
     session: Session = ctx.obj
-    revision, names = _asked(session, words or [])
+    revisions: tuple[str, ...] = tuple(words or ())
+    names: tuple[str, ...] = ()
+    if "--" in session.argv:
+        from ork.cli.history.diff import split_words
+
+        revisions, names = split_words(session.argv, revisions)
+    if len(revisions) > 1:
+        raise UsageError(
+            f"one revision is enough, and there are {len(revisions)}",
+            hint=f"names of tasks come after --: `ork log {revisions[0]} -- {revisions[1]}`",
+        )
+    revision = revisions[0] if revisions else None
     if follow and not names and (revision is None or split_part(revision)[1] is None):
         raise UsageError(
             "--follow needs a task or code file to follow",
@@ -77,39 +96,100 @@ def command(
         names=names,
         follow=follow,
     )
-    found = _peeked(entries) if names else entries
-    if found is None:
-        session.say([f"no deploy changed {' or '.join(names)}"])
-    entries = found or iter(())
+    if names:
+        first = next(entries, None)
+        if first is None:
+            session.say([f"no deploy changed {' or '.join(names)}"])
+        else:
+            entries = chain([first], entries)
     if as_json:
         session.print_json("log", list(entries))
-        return
-    if oneline and not (stat or patch):
-        session.print(oneline_view(entries, store, session), page=True)
     else:
-        session.print(
-            log_view(entries, store, session, stat=stat, patch=patch, oneline=oneline), page=True
-        )
+        session.print(_entries(entries, store, session, patch=patch, oneline=oneline), page=True)
 
 
-def _peeked(entries: Iterator[LogEntry]) -> Iterator[LogEntry] | None:
-    """Return the same entries, or None when there are none."""
-    from itertools import chain
+def _entries(
+    entries: Iterable[LogEntry], store: Store, session: Session, *, patch: bool, oneline: bool
+) -> Iterator[Line]:
+    now = session.now()
+    for index, entry in enumerate(entries):
+        if oneline:
+            yield deploy_line(entry, store, session, now)
+        else:
+            if index:
+                yield [""]
+            yield from deploy_header(entry, store, session)
+            yield [""]
+            yield from wrap_body(entry.deploy.message, "    ")
+        if entry.diff:
+            if not oneline:
+                yield [""]
+            for line in _change(entry.diff, store, session.width, patch=patch):
+                yield ["  ", *line]
 
-    first = next(entries, None)
-    return None if first is None else chain((first,), entries)
+
+def deploy_header(entry: LogEntry, store: Store, session: Session) -> Iterator[Line]:
+    """Yield the head of the long form: hashes, author, date, how the runs went."""
+    now, deploy = session.now(), entry.deploy
+    snapshot = (shown_oid(deploy.snapshot, store, session), "oid")
+    yield [("snapshot ", "label"), snapshot, *_names(entry)]
+    yield [("deploy   ", "label"), shown_oid(entry.oid, store, session)]
+    if deploy.action != "deploy":
+        yield [("action   ", "label"), deploy.action]
+    if deploy.restores:
+        yield [("restores ", "label"), shown_oid(deploy.restores, store, session)]
+    yield [("author   ", "label"), deploy.author]
+    ago = f" ({human.ago(deploy.time, now)})" if session.width else ""
+    yield [("date     ", "label"), human.date(deploy.time, now), ago]
+    if entry.runs.counts:
+        newest = f", newest {deploy.workflow}#{entry.runs.last}" if entry.runs.last else ""
+        yield [("runs     ", "label"), *_counts(entry.runs), newest]
 
 
-def _asked(session: Session, words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """Return the revision, and the names after `--`."""
-    names: Sequence[str] = ()
-    if "--" in session.argv:
-        from ork.cli.history.diffing import split_words
+def deploy_line(entry: LogEntry, store: Store, session: Session, now: datetime) -> Line:
+    """Return a deploy in one line: snapshot, time, message, names, runs."""
+    deploy = entry.deploy
+    time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
+    return [
+        (store.short(deploy.snapshot), "oid"),
+        "  ",
+        (f"{time:<14}", "time"),
+        "  ",
+        deploy.message.partition("\n")[0],
+        *_names(entry),
+        *(["  [", *_counts(entry.runs), "]"] if entry.runs.counts else []),
+    ]
 
-        words, names = split_words(session.argv, words)
-    if len(words) > 1:
-        raise UsageError(
-            f"one revision is enough, and there are {len(words)}",
-            hint=f"names of tasks come after --: `ork log {words[0]} -- {words[1]}`",
-        )
-    return words[0] if words else None, names
+
+def shown_oid(oid: Oid, store: Store, session: Session) -> str:
+    """Return an oid: short on a terminal, else whole."""
+    return store.short(oid) if session.width else oid
+
+
+def _change(diff: Diff, store: Store, width: int | None, *, patch: bool) -> Iterator[Line]:
+    from ork.cli.diff.stat import stat_view
+    from ork.cli.diff.text import diff_view
+    from ork.differences.definitions import with_hunks
+
+    if patch:
+        return diff_view(with_hunks(diff, store.blob), width=width, patch=True)
+    return stat_view(diff, width=width)
+
+
+def _names(entry: LogEntry) -> Line:
+    """Return the names of a deploy in brackets: the workflow at its head, and the tags."""
+    names = [(entry.deploy.workflow, "head")] if entry.head else []
+    names += [(f"@{tag}", "tag") for tag in entry.tags]
+    line: Line = []
+    for name in names:
+        line += [", " if line else " (", name]
+    return [*line, ")"] if line else []
+
+
+def _counts(runs: Tally) -> Line:
+    line: Line = []
+    for state, number in sorted(runs.counts.items(), key=lambda item: item[0] != "success"):
+        if line:
+            line.append(", ")
+        line.append((f"{number} {human.STATE_WORDS.get(state, state)}", state))
+    return line

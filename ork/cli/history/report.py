@@ -1,4 +1,4 @@
-"""ork report"""
+"""ork report: one HTML page about a change, a run or a workflow"""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ from typing import Annotated
 
 import typer
 
+from ork.cli.report import pages
+from ork.cli.screen.output import write_text
 from ork.cli.session import Session
+from ork.history.compare import ends
+from ork.store.resolve import resolve
+from ork.store.revision import parse_range
 
 
-def command(
+def report(
     ctx: typer.Context,
-    subject: Annotated[str, typer.Argument(metavar="A..B|RUN|WORKFLOW", help="What it tells of.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="A..B|RUN|WORKFLOW", help="The change, run or workflow.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Write the page to this file; - is stdout.")
     ],
 ) -> None:
     """Write an HTML page about a change, run or workflow.
 
-    The page needs no network and runs no script: it can be mailed, archived, and printed. A change,
-    A..B, shows the graph, the diff with all lines, the deploys between and how their runs went.
-    A run shows its graph, a timeline of every attempt, errors and the ends of logs, inputs and
-    outputs and, when it failed, what changed since the last good run. A workflow shows its newest
-    deploys and runs. Values and logs are in it: look at it before you hand it on.
+    The page needs no network and runs no script: it can be mailed, archived, and printed. Of a
+    change, A..B, it shows the graph, the diff with all lines, the deploys between and how their
+    runs went. Of a run it shows the graph, a timeline of every attempt, errors and the ends of
+    logs, inputs and outputs and, when it failed, what changed since the last good run. Of a
+    workflow it shows the newest deploys and runs. Values and logs are in it: look at it before you
+    hand it on.
 
     \b
     Example:
         ork report etl~1..etl -o change.html
         ork report etl#57 -o run.html
     """
-    from ork.cli.screen.output import write_text
-
     session: Session = ctx.obj
     text = _page(session, subject)
     if str(output) == "-":
@@ -44,11 +50,6 @@ def command(
 
 
 def _page(session: Session, subject: str) -> Iterator[str]:
-    from ork.cli.report import pages
-    from ork.history.compare import ends
-    from ork.store.resolve import resolve
-    from ork.store.revision import parse_range
-
     store, now = session.store, session.now()
     if parse_range(subject):
         old, new = ends(store, [subject], now=now)

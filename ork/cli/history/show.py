@@ -1,43 +1,184 @@
-"""ork show"""
+"""ork show: any object, as people read it, as JSON, or byte for byte"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import typer
 
+from ork.cli.history.log import deploy_header, shown_oid
+from ork.cli.options import Json
+from ork.cli.runs.list import run_view, taskrun_view
+from ork.cli.screen.human import count
+from ork.cli.screen.line import Line, to_json, wrap_body
+from ork.cli.screen.parts import column
 from ork.cli.session import Session
+from ork.history.compare import as_revision
+from ork.history.log import LogEntry, tally
+from ork.objects import kinds
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run, Task, TaskRun
+from ork.store import contents
+from ork.store.contents import Definition
+from ork.store.resolve import Resolved, resolve
+from ork.store.store import Store
+from ork.store.text import join_text
 
 
-def command(
+def show(
     ctx: typer.Context,
     revision: Annotated[
         str, typer.Argument(help="Any revision or oid; the only workflow when left out.")
     ] = "@",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show any object: a deploy, a run, a task, a file.
 
     etl shows the newest deploy, etl#57 a run with all its tasks, etl:extract one task,
-    etl#57:extract what became of it, etl:tasks/etl.py a code file, and `etl:` the YAML text, byte
-    for byte.
+    etl#57:extract its outcome in that run, etl:tasks/etl.py a code file, and `etl:` the YAML text,
+    byte for byte.
 
     \b
     Example:
         ork show etl~1
     """
-    from ork.cli.history.showing import json_of, lines_of, raw_of
-    from ork.history.compare import as_revision
-    from ork.store.resolve import resolve
-
     session: Session = ctx.obj
     store = session.store
     found = resolve(store, as_revision(revision), now=session.now())
-    if as_json:
-        session.print_json("show", json_of(store, found))
-        return
-    data = raw_of(store, found)
+    data = _bytes(store, found)
     if data is None:
-        session.print(lines_of(session, store, found), page=True)
+        fields, lines = _fields_and_lines(session, store, found)
+    else:
+        fields, lines = {"name": found.name, "text": data}, []
+    if as_json:
+        head = {"kind": "text" if found.source else found.kind, "oid": found.oid}
+        session.print_json("show", {**head, **to_json(fields)})
+    elif data is None:
+        session.print(lines, page=True)
     else:
         session.print_bytes(data)
+
+
+def _bytes(store: Store, found: Resolved) -> bytes | None:
+    """Return a blob or the YAML text, which are shown as they are; None of anything else."""
+    if found.source:
+        if found.loaded:
+            return found.loaded.text
+        assert found.deploy is not None
+        return join_text(store, store.get(Deploy, found.deploy).source)
+    return store.blob(found.oid) if found.kind == "blob" else None
+
+
+def _fields_and_lines(
+    session: Session, store: Store, found: Resolved
+) -> tuple[Any, Iterable[Line]]:
+    """Return the fields that the JSON of an object has, and its lines, made from the same."""
+    value = store.read(found.oid)
+    if isinstance(value, Deploy):
+        entry, definition = _log_entry(store, found, value), contents.definition(store, found)
+        fields: Any = {"entry": entry, "definition": definition}
+        return fields, _deploy(entry, definition, store, session)
+    if found.kind == "snapshot":
+        definition = contents.definition(store, found)
+        return {"definition": definition}, _snapshot(definition, store, session)
+    if isinstance(value, Run):
+        run = contents.run_details(store, found.oid, value)
+        return run, run_view(run, store, session)
+    if isinstance(value, TaskRun):
+        details = contents.task_details(store, value)
+        lines = taskrun_view(found.name or found.text, details, session)
+        return {"name": found.name, **to_json(details)}, lines
+    fields = {"name": found.name, "payload": value}
+    if isinstance(value, Task):
+        return fields, _task(found.name, found.oid, value)
+    text = json.dumps(to_json(value), indent=2, ensure_ascii=False)
+    return fields, ([line] for line in text.split("\n"))
+
+
+def _log_entry(store: Store, found: Resolved, deploy: Deploy) -> LogEntry:
+    tags = tuple(
+        name.partition("/")[2]
+        for name, oid in store.refs(f"tags/{deploy.workflow}/")
+        if oid == found.oid
+    )
+    is_head = store.ref(f"workflows/{deploy.workflow}") == found.oid
+    return LogEntry(
+        oid=found.oid, deploy=deploy, runs=tally(store, found.oid), tags=tags, head=is_head
+    )
+
+
+def _deploy(
+    entry: LogEntry, definition: Definition, store: Store, session: Session
+) -> Iterator[Line]:
+    deploy = entry.deploy
+    yield from deploy_header(entry, store, session)
+    yield [("file     ", "label"), str(deploy.source["path"])]
+    if deploy.origin:
+        dirty = " with changes that are not committed" if deploy.origin["dirty"] else ""
+        yield [("git      ", "label"), str(deploy.origin["commit"]), dirty]
+    yield [""]
+    yield from wrap_body(deploy.message, "    ")
+    if deploy.settings:
+        yield [""]
+        yield [("settings", "heading")]
+        for name, value in sorted(deploy.settings.items()):
+            yield ["  ", (f"{name:<12}", "name"), "  ", _text(value)]
+    yield [""]
+    yield from _definition(definition, store, session)
+
+
+def _snapshot(definition: Definition, store: Store, session: Session) -> Iterator[Line]:
+    yield [("snapshot ", "label"), (shown_oid(definition.snapshot, store, session), "oid")]
+    yield [""]
+    yield from _definition(definition, store, session)
+
+
+def _definition(definition: Definition, store: Store, session: Session) -> Iterator[Line]:
+    """Yield the tasks, in the order in which they can run, and the code files."""
+    yield [(count(len(definition.tasks), "task"), "heading")]
+    width = column(definition.tasks)
+    for name, task in definition.tasks.items():
+        line: Line = ["  ", (f"{name:<{width}}", "name"), "  ", _gist(task)]
+        if task.depends_on:
+            line += [("  after ", "dim"), ", ".join(task.depends_on)]
+        yield line
+    if definition.files:
+        yield [(count(len(definition.files), "code file"), "heading")]
+    for file in definition.files:
+        oid = (shown_oid(file.oid, store, session), "oid")
+        yield ["  ", oid, "  ", file.name, ("*" if file.executable else "", "dim")]
+
+
+def _gist(task: Task) -> str:
+    """Return what a task calls, in a few words."""
+    if task.executor == "python":
+        return f"python {task.file or task.module}:{task.function}"
+    if task.command is not None:
+        command = task.command if isinstance(task.command, str) else " ".join(task.command)
+        first, _, rest = command.strip().partition("\n")
+        return f"process {first}{' ...' if rest else ''}"
+    return f"{task.executor} {task.file}"
+
+
+def _task(name: str | None, oid: Oid, task: Task) -> Iterator[Line]:
+    """Yield a task, one field a line, as its canonical form has them."""
+    yield [("task ", "label"), (oid, "oid"), "  ", (name or "", "name")]
+    for field, value in kinds.to_json(task).items():
+        label = (f"{field:<20} ", "label")
+        if value in (None, [], {}):
+            continue
+        if isinstance(value, str) and "\n" in value:
+            yield [label]
+            yield from wrap_body(value, "    ")
+        elif isinstance(value, dict) and len(value) > 1:
+            yield [label]
+            for key, item in sorted(value.items()):
+                yield ["    ", (key, "key"), ": ", json.dumps(item, ensure_ascii=False)]
+        else:
+            yield [label, _text(value)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
