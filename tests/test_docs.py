@@ -119,11 +119,10 @@ def exit_codes():
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
     found = {cls.exit_code for cls in classes} | {0, app.BUG_EXIT_CODE}
     modules = {inspect.getmodule(app.find_command(command)) for command in COMMANDS}
-    texts = [inspect.getsource(module) for module in (*modules, app)]
-    for text in texts:
-        for node in ast.walk(ast.parse(text)):
+    for module in (*modules, app):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
             is_exit = isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Exit"
-            if is_exit or isinstance(node, ast.Return):
+            if is_exit or (module is app and isinstance(node, ast.Return)):
                 found |= {
                     c.value
                     for c in ast.walk(node)
