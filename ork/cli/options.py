@@ -44,11 +44,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a l
 def options_of(
     *,
     jobs: int | None,
-    inputs: list[str] | None,
     timeout: float | None,
     fail_fast: bool,
-    only: list[str] | None,
-    start: list[str] | None,
+    inputs: list[str] | None = None,
+    only: list[str] | None = None,
+    start: list[str] | None = None,
     until: list[str] | None = None,
     base: str | None = None,
 ) -> Options:
@@ -72,7 +72,7 @@ def options_of(
 
 
 def caller_of(session: Session, control: Control) -> Caller:
-    """Return who runs, from the world of the command."""
+    """Return who asks for a run, when, and how it is stopped."""
     from ork.runner.start import Caller
 
     return Caller(
@@ -82,8 +82,3 @@ def caller_of(session: Session, control: Control) -> Caller:
         control=control,
         token=session.world.token(),
     )
-
-
-def exit_code(state: str, *, timed_out: bool) -> int:
-    """Return the exit code for how a run ended."""
-    return 124 if timed_out else {"success": 0, "cancelled": 130}.get(state, 1)

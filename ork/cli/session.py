@@ -1,4 +1,4 @@
-"""What one command line works with: the world around it, the options for all, the store."""
+"""One invocation of ork: the world around it, the options for all commands, the store."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ork.cli.screen.line import (
+    Line,
+    json_text,
+    page_lines,
+    terminal_width,
+    texts_of,
+    unread_is_no_error,
+)
 from ork.errors import Corrupt, NotFound, StoreError
 
 if TYPE_CHECKING:
-    from ork.cli.screen.line import Line
     from ork.store.store import Stamp, Store
 
 
@@ -83,48 +90,36 @@ class Session:
 
     def print(self, lines: Iterable[Line], *, page: bool = False) -> None:
         """Show lines on standard output; `page` when they may be many."""
-        from ork.cli.screen.line import page_lines, print_lines
-
         color = self.color_on()
         if page and self.pager and sys.stdout.isatty():
             page_lines(lines, color=color, environ=self.world.environ)
         else:
-            print_lines(lines, sys.stdout, color=color)
+            sys.stdout.writelines(texts_of(lines, color=color))
 
     def print_json(self, schema: str, value: Any) -> None:
         """Show a value as the JSON document of a command."""
-        from ork.cli.screen.line import json_text
-
         sys.stdout.write(json_text(schema, value) + "\n")
 
     def print_bytes(self, data: bytes) -> None:
         """Write bytes to standard output as they are; to a terminal without control characters."""
-        from ork.cli.screen.line import print_lines
-
         sys.stdout.flush()
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and data:
             text = data.decode("utf-8", "backslashreplace").removesuffix("\n")
-            print_lines(
-                [[line] for line in text.split("\n")] if text else [], sys.stdout, color=False
-            )
+            sys.stdout.writelines(texts_of([[line] for line in text.split("\n")], color=False))
         else:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
     def say(self, *lines: Line) -> None:
         """Tell the user something that is not the answer: on standard error, if anybody reads."""
-        from ork.cli.screen.line import text_of, unread_is_no_error
-
         sys.stdout.flush()
         with unread_is_no_error():
-            sys.stderr.write(text_of(lines, color=self.color_on(sys.stderr)))
+            sys.stderr.write("".join(texts_of(lines, color=self.color_on(sys.stderr))))
             sys.stderr.flush()
 
     @property
     def width(self) -> int | None:
         """The columns of the terminal, None when standard output is none."""
-        from ork.cli.screen.line import terminal_width
-
         return terminal_width(sys.stdout)
 
     def close(self) -> None:
@@ -134,28 +129,29 @@ class Session:
             self._store = None
 
     def _open(self, *, create: bool) -> Store:
-        if self._store is None:
-            from ork.store import place
-            from ork.store.store import Store
+        if self._store is not None:
+            return self._store
+        from ork.store import place
+        from ork.store.store import Store
 
-            folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
-            if folder is None or not folder.exists():
-                if folder is not None and not create:
-                    raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
-                if not create:
-                    raise NotFound(
-                        f"no ork store here: no .ork in {Path.cwd()} or above",
-                        hint="`ork deploy FILE` makes one, so does `ork init`",
-                    )
-                folder = folder or _project_root() / ".ork"
-                place.create(folder)
-            backend = place.open_backend(folder, environ=self.world.environ)
-            self._store = Store(backend, folder=folder.resolve())
-            self._settle(self._store)
-            if self.at_op is not None:
-                from ork.heads.undo import at_operation
+        folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
+        if folder is None or not folder.exists():
+            if not create and folder is not None:
+                raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
+            if not create:
+                raise NotFound(
+                    f"no ork store here: no .ork in {Path.cwd()} or above",
+                    hint="`ork deploy FILE` makes one, so does `ork init`",
+                )
+            folder = folder or _project_root() / ".ork"
+            place.create(folder)
+        backend = place.open_backend(folder, environ=self.world.environ)
+        self._store = Store(backend, folder=folder.resolve())
+        self._settle(self._store)
+        if self.at_op is not None:
+            from ork.heads.undo import at_operation
 
-                self._store = at_operation(self._store, self.at_op, now=self.now())
+            self._store = at_operation(self._store, self.at_op, now=self.now())
         return self._store
 
     def _settle(self, store: Store) -> None:
@@ -173,12 +169,8 @@ class Session:
             self.say([("note: ", "warning"), f"killed runs are shown as running: {error}"])
             return
         for run in settled:
-            self.say(
-                [
-                    ("note: ", "warning"),
-                    f"{run.workflow}#{run.number} was interrupted: {run.reason}",
-                ]
-            )
+            told = f"{run.workflow}#{run.number} was interrupted: {run.reason}"
+            self.say([("note: ", "warning"), told])
 
 
 def _project_root() -> Path:

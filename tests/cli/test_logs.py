@@ -234,7 +234,7 @@ def test_a_line_is_whole_before_it_is_shown():
     assert lines.add("ö".encode()[:1]) == []
     assert lines.add("ö".encode()[1:]) == []
     assert lines.add(b"", over=True) == ["twö"]
-    assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == [b"a\n", b"bc\n", b"d"]
+    assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
 
 
 def test_the_last_line_that_is_not_blank(tmp_path):

@@ -15,7 +15,7 @@ from ork.cli.screen.line import MARKS, Line
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
-from ork.objects.kinds import RUN_STATES, TaskRun
+from ork.objects.kinds import RUN_STATES, Run, TaskRun
 
 if TYPE_CHECKING:
     from ork.store.contents import RunDetails, TaskDetails
@@ -130,6 +130,9 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         run = entry.run
         time = human.ago(run.created, now) if session.width else human.date(run.created, now)
         name = f"{run.workflow}#{run.number}"
+        rest = "" if run.deploy else "  unattached"
+        if run.reason:
+            rest += f"  {run.reason}"
         yield [
             (store.short(run.snapshot), "oid"),
             "  ",
@@ -138,29 +141,22 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             (f"{run.state:<11}", run.state),
             "  ",
             (f"{time:<14}", "time"),
-            "  ",
-            f"{human.duration(run.seconds):>7}",
-            *([] if run.deploy else ["  unattached"]),
-            *(["  ", run.reason] if run.reason else []),
+            f"  {human.duration(run.seconds):>7}{rest}",
         ]
 
 
 def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
     run, now = details.run, session.now()
-    snapshot = store.short(run.snapshot) if session.width else run.snapshot
+    short = store.short if session.width else str
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
-    yield [
-        ("state    ", "label"),
-        (run.state, run.state),
-        *([" - ", run.reason] if run.reason else []),
-    ]
-    yield [("snapshot ", "label"), (snapshot, "oid")]
-    deploy = run.deploy and (store.short(run.deploy) if session.width else run.deploy)
-    yield [("deploy   ", "label"), deploy or "none: the snapshot was run unattached"]
+    yield _state_line(run)
+    yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
+    deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"
+    yield [("deploy   ", "label"), deploy]
     yield [("author   ", "label"), f"{run.author} on {run.host}"]
     if details.params:
-        yield [("params   ", "label"), json.dumps(details.params, ensure_ascii=False)]
+        yield [("params   ", "label"), _json(details.params)]
     took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
     yield [""]
@@ -175,15 +171,16 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     line: Line = [
         "  ",
         (f"{MARKS[taskrun.state]:<8}", taskrun.state),
-        f"{name:<{width}}",
-        f"  {human.duration(seconds):>7}",
+        f"{name:<{width}}  {human.duration(seconds):>7}",
     ]
     if len(taskrun.attempts) > 1:
         line.append((f"  attempt {len(taskrun.attempts)}", "dim"))
     if taskrun.reason and taskrun.state != "success":
         line += ["  ", taskrun.reason]
     elif value is not None:
-        line += ["  ", (_short(value), "dim")]
+        text = _json(value)
+        cut = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+        line += ["  ", (cut, "dim")]
     return line
 
 
@@ -191,26 +188,22 @@ def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[
     """Yield what became of one task: state, values, every attempt."""
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
-    yield [
-        ("state    ", "label"),
-        (taskrun.state, taskrun.state),
-        *([" - ", taskrun.reason] if taskrun.reason else []),
-    ]
-    yield [("inputs   ", "label"), json.dumps(details.inputs, ensure_ascii=False)]
-    yield [("output   ", "label"), json.dumps(details.output, ensure_ascii=False)]
+    yield _state_line(taskrun)
+    yield [("inputs   ", "label"), _json(details.inputs)]
+    yield [("output   ", "label"), _json(details.output)]
     for attempt in taskrun.attempts:
         yield [""]
-        yield [
-            ("attempt  ", "label"),
-            f"{attempt.number}, ",
-            (attempt.state, attempt.state),
-            f", {human.date(attempt.started, session.now())}, took ",
-            human.duration(attempt.seconds),
-        ]
+        date, took = human.date(attempt.started, session.now()), human.duration(attempt.seconds)
+        state = (attempt.state, attempt.state)
+        yield [("attempt  ", "label"), f"{attempt.number}, ", state, f", {date}, took {took}"]
         for line in (attempt.error or "").rstrip("\n").split("\n") if attempt.error else ():
             yield ["    ", line]
 
 
-def _short(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+def _state_line(ended: Run | TaskRun) -> Line:
+    reason = f" - {ended.reason}" if ended.reason else ""
+    return [("state    ", "label"), (ended.state, ended.state), reason]
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)

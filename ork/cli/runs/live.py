@@ -22,14 +22,7 @@ from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
 from ork.objects.kinds import TaskRun
-from ork.runner.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    TaskFinished,
-    TaskRetried,
-    TaskStarted,
-)
+from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.loop import Control
 from ork.store.logs import last_line, path_of
 from ork.store.store import Store
@@ -38,27 +31,17 @@ TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
 
 
-class _Started:
-    """An attempt that runs, and the last line of its log."""
-
-    def __init__(self, event: TaskStarted, store: Store) -> None:
-        age = (datetime.now(UTC) - event.time).total_seconds()
-        self.since = time.monotonic() - max(0.0, age)
-        self.attempt = event.attempt
-        self._log = path_of(store, event.log)
-        self._looked_at = -1
-        self._line = ""
-
-    def line(self) -> str:
-        """Return the last line of the log; the file is read only when it has grown."""
+def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
+    """Draw events until the run ends; leave the picture of its end, whatever ended it."""
+    board = Board(session.store, control, box=has_boxes(session.world.environ))
+    with Region(sys.stderr, board.frame, color=session.color_on(sys.stderr)) as region:
         try:
-            size = self._log.stat().st_size if self._log else 0
-        except OSError:
-            size = 0
-        if size != self._looked_at:
-            self._looked_at = size
-            self._line = last_line(self._log)
-        return self._line
+            for event in events:
+                board.note(event)
+        finally:
+            region.frame = board.last
+    assert isinstance(event, RunFinished)
+    return event
 
 
 class Board:
@@ -71,7 +54,7 @@ class Board:
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
-        self._running: dict[str, _Started] = {}
+        self._running: dict[str, _Attempt] = {}
         self._waiting: dict[str, str] = {}  # task -> why it is tried again
         self._ended: dict[str, TaskRun] = {}
         self._failed: list[str] = []
@@ -80,30 +63,31 @@ class Board:
     def note(self, event: Event) -> None:
         """Take in an event."""
         with self._lock:
-            if isinstance(event, RunStarted):
-                self._begin(event)
-            elif isinstance(event, TaskStarted):
-                self._move(event.task, "running")
-                self._running[event.task] = _Started(event, self._store)
-            elif isinstance(event, TaskRetried):
-                self._move(event.task, "pending")
-                again = f", again in {human.duration(event.delay)}" if event.delay else ""
-                self._waiting[event.task] = event.error.partition("\n")[0] + again
-            elif isinstance(event, TaskFinished):
-                self._move(event.task, event.taskrun.state)
-                self._ended[event.task] = event.taskrun
-                self._last.append(event.task)
-                if event.taskrun.state == "failed":
-                    self._failed.append(event.task)
+            match event:
+                case RunStarted():
+                    self._begin(event)
+                case TaskStarted():
+                    self._move(event.task, "running")
+                    self._running[event.task] = _Attempt(event, self._store)
+                case TaskRetried():
+                    self._move(event.task, "pending")
+                    again = f", again in {human.duration(event.delay)}" if event.delay else ""
+                    self._waiting[event.task] = event.error.partition("\n")[0] + again
+                case TaskFinished():
+                    self._move(event.task, event.taskrun.state)
+                    self._ended[event.task] = event.taskrun
+                    self._last.append(event.task)
+                    if event.taskrun.state == "failed":
+                        self._failed.append(event.task)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
         """Return what to show in a window of this size: never more lines than it has."""
         with self._lock:
             if not self._name:
                 return []
-            if self._rows and len(self._rows) < rows:
-                return [self._head(), *self._graph(columns)]
-            return [self._head(), *self._busy(rows - 1, columns)]
+            fits = self._rows and len(self._rows) < rows
+            rest = self._graph(columns) if fits else self._busy(rows - 1, columns)
+            return [self._head(), *rest]
 
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return what stays: the graph if it fits, else the tasks that failed."""
@@ -112,15 +96,14 @@ class Board:
                 return self._graph(columns)
             room = max(1, rows - 2)
             lines = [self._task([], name, columns) for name in self._failed[:room]]
-            more = len(self._failed) - room
-            if more > 0:
-                lines.append([f"and {more} more that failed"])
+            if len(self._failed) > room:
+                lines.append([f"and {len(self._failed) - room} more that failed"])
             return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
-        if run.attempt == 1:  # of a retry, when it began is not recorded
+        if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
         if len(event.tasks) <= TASKS_MAX:
@@ -137,18 +120,15 @@ class Board:
 
     def _head(self) -> Line:
         stops = self._control.stops if self._control else 0
-        what = ("running", "stopping", "killing")[min(stops, 2)]
+        doing = ("running", "stopping", "killing")[min(stops, 2)]
         again = "; Ctrl-C again kills what runs" if stops == 1 else ""
         counts: Counter[str] = Counter()
         for state, word in MARKS.items():
             counts[word.lower()] += self._counts[state]
         states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-        return [
-            (self._name, "name"),
-            " ",
-            (what, "warning" if stops else "running"),
-            f" {_elapsed(self._since)}{again}: {states}",
-        ]
+        style = "warning" if stops else "running"
+        rest = f" {_elapsed(self._since)}{again}: {states}"
+        return [(self._name, "name"), " ", (doing, style), rest]
 
     def _graph(self, columns: int) -> list[Line]:
         return [
@@ -167,8 +147,7 @@ class Board:
         lines = [self._task([], name, columns) for name in shown]
         if len(running) > len(shown):
             lines.append([f"and {len(running) - len(shown)} more that run"])
-        rest = max(0, room - len(lines))
-        newest = [name for name, _ in zip(reversed(self._last), range(rest), strict=False)]
+        newest = list(reversed(self._last))[: room - len(lines)]
         return lines + [self._task([], name, columns) for name in newest]
 
     def _state(self, name: str) -> str:
@@ -182,40 +161,47 @@ class Board:
         lanes = lanes or [(node_mark(state, box=self._box), state), " "]
         room = max(min(self._width, columns // 2) - length(lanes), 8)
         shown = clip(name, room)
-        line: Line = [
-            *lanes,
-            f"{shown}{' ' * (room - cell_len(shown))}  ",
-            (f"{MARKS[state]:<8}", state),
-        ]
-        started, ended = self._running.get(name), self._ended.get(name)
-        if started:
-            took, number, text = _elapsed(started.since), started.attempt, started.line()
-        elif ended:
+        took, number, text = "", 0, self._waiting.get(name, "")
+        if attempt := self._running.get(name):
+            took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
+        elif ended := self._ended.get(name):
             took = human.duration(ended.attempts[-1].seconds) if ended.attempts else ""
             number = len(ended.attempts)
             text = ended.reason or "" if state != "success" else ""
-        else:
-            took, number, text = "", 0, self._waiting.get(name, "")
-        line.append(f" {took:>7}")
-        if number > 1:
-            line.append((f"  attempt {number}", "dim"))
-        return [*line, "  ", (text, "dim")] if text else line
+        return [
+            *lanes,
+            f"{shown}{' ' * (room - cell_len(shown))}  ",
+            (f"{MARKS[state]:<8}", state),
+            f" {took:>7}",
+            (f"  attempt {number}" if number > 1 else "", "dim"),
+            (f"  {text}" if text else "", "dim"),
+        ]
+
+
+class _Attempt:
+    """An attempt that runs, and the last line of its log."""
+
+    def __init__(self, event: TaskStarted, store: Store) -> None:
+        age = (datetime.now(UTC) - event.time).total_seconds()
+        self.since = time.monotonic() - max(0.0, age)
+        self.number = event.attempt
+        self._log = path_of(store, event.log)
+        self._size = -1
+        self._line = ""
+
+    def line(self) -> str:
+        """Return the last line of the log; the file is read only when it has grown."""
+        try:
+            size = self._log.stat().st_size if self._log else 0
+        except OSError:
+            size = 0
+        if size != self._size:
+            self._size = size
+            self._line = last_line(self._log)
+        return self._line
 
 
 def _elapsed(since: float) -> str:
-    """Return the time since then, in tenths: what is shorter only flickers."""
+    """Return the time since then, in tenths: smaller steps only flicker."""
     seconds = time.monotonic() - since
     return f"{seconds:.1f}s" if seconds < 60 else human.duration(seconds)
-
-
-def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
-    """Draw events until the run ends; leave the picture of its end, whatever ended it."""
-    board = Board(session.store, control, box=has_boxes(session.world.environ))
-    with Region(sys.stderr, board.frame, color=session.color_on(sys.stderr)) as region:
-        try:
-            for event in events:
-                board.note(event)
-        finally:
-            region.frame = board.last
-    assert isinstance(event, RunFinished)
-    return event

@@ -12,10 +12,11 @@ import typer
 
 from ork.cli.session import Session
 from ork.errors import UsageError
+from ork.store.logs import Log, find, pieces
+from ork.store.logs import logs as logs_of
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed
-    from ork.store.logs import Log
 
 NAME_COLUMNS_MAX = 32
 LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
@@ -51,43 +52,30 @@ def logs(
         ork logs etl#57:extract
     """
     session: Session = ctx.obj
+    if follow and failed:
+        raise UsageError(
+            "--failed: who fails is known when the run has ended", hint="leave out -f or --failed"
+        )
     if follow:
-        if failed:
-            raise UsageError(
-                "--failed: who fails is known when the run has ended",
-                hint="leave out -f or --failed",
-            )
         _follow(session, revision, attempt=attempt, tail=tail, as_json=as_json)
         return
-    _print(session, revision, failed=failed, attempt=attempt, tail=tail, as_json=as_json)
-
-
-def _print(
-    session: Session,
-    revision: str,
-    *,
-    failed: bool,
-    attempt: int | None,
-    tail: int | None,
-    as_json: bool,
-) -> None:
-    from ork.store.logs import logs, pieces
-
-    found = logs(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
+    found = logs_of(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
     if as_json:
-        for part in json_parts(found, tail):
-            sys.stdout.write(part)
+        sys.stdout.writelines(json_parts(found, tail))
         return
     one = ":" in revision.removeprefix("run:")
     for log in found:
         if not one:
             session.print([[(f"==> {log.task} (attempt {log.attempt}) <==", "heading")]])
         data = pieces(log.path, tail=tail)
+        if sys.stdout.isatty():
+            session.print([line] for line in whole_lines(data))
+            continue
         last = b"\n"
-        for piece in whole_lines(data) if sys.stdout.isatty() else data:
+        for piece in data:
             session.print_bytes(piece)
             last = piece[-1:]
-        if not one and last != b"\n" and not sys.stdout.isatty():
+        if not one and last != b"\n":
             session.print([[""]])
 
 
@@ -95,7 +83,6 @@ def _follow(
     session: Session, revision: str, *, attempt: int | None, tail: int | None, as_json: bool
 ) -> None:
     from ork.runner.watch import follow
-    from ork.store.logs import find
 
     store = session.store
     run, task = find(store, revision, now=session.now())
@@ -103,13 +90,8 @@ def _follow(
     name = f"{run.workflow}#{run.number}"
     if as_json:
         for part, line in _lines(session, name, printed):
-            document = {
-                "schema": "ork.log.v1",
-                "run": name,
-                "task": part.task,
-                "attempt": part.attempt,
-                "line": line,
-            }
+            where = {"run": name, "task": part.task, "attempt": part.attempt}
+            document = {"schema": "ork.log.v1", **where, "line": line}
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
     elif task and not sys.stdout.isatty():
@@ -150,24 +132,16 @@ def _texts(
             session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])
 
 
-def whole_lines(data: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces that end where a line does; the last one may not."""
-    rest = b""
+def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a log that comes piece by piece."""
+    lines = Lines()
     for piece in data:
-        rest += piece
-        end = rest.rfind(b"\n") + 1
-        if end or len(rest) > LINE_BYTES_MAX:
-            end = end or len(rest)
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        yield rest
+        yield from lines.add(piece)
+    yield from lines.add(b"", over=True)
 
 
 def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
-    from ork.store.logs import pieces
-
     yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
     between = "\n"
     for log in logs:

@@ -1,4 +1,4 @@
-"""A run on the screen: events -> plain lines, JSON lines or a live view; signals -> stop."""
+"""A run as it goes on: events as plain lines, JSON lines or a live view; signals that stop it."""
 
 from __future__ import annotations
 
@@ -8,47 +8,40 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from ork.cli.diff.diff_runs import since_good
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human
-from ork.cli.screen.human import STATE_WORDS
 from ork.cli.screen.line import Line, to_json, unread_is_no_error
 from ork.cli.session import Session
-from ork.runner.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    TaskFinished,
-    TaskRetried,
-    TaskStarted,
-)
+from ork.objects.kinds import TaskRun
+from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.loop import Control
+from ork.store.contents import task_runs
+from ork.store.logs import path_of, pieces
 
+FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10
-
-
-STOPPING = "stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
+LOG_BYTES_MAX = 8192
+STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Control]:
     """Turn Ctrl-C, TERM and HUP into requests to stop the run, while the block lasts.
 
-    What is ignored, as HUP under `nohup`, stays so.
+    Signals that are ignored, such as HUP under `nohup`, stay ignored.
     """
     control = Control()
 
     def stop(number: int, frame: Any) -> None:
         control.stop()
         if control.stops == 1 and not _is_live(os.environ):
-            try:
-                os.write(2, STOPPING.encode())  # a stream may be in the middle of a write
-            except OSError:
-                pass
+            with suppress(OSError):
+                os.write(2, STOPPING)  # sys.stderr may be in the middle of a write
 
     before = {
         number: signal.signal(number, stop)
@@ -67,10 +60,10 @@ def follow(
 ) -> RunFinished:
     """Show events as they come; return the last one.
 
-    `control` tells whether a stop was asked. Where nobody reads any more, the run goes on unseen.
+    `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
     """
     if not gc.isenabled():  # see `app.entry`: a run may last, and tasks may make it large
-        gc.freeze()  # what there is by now stays, so it need not be looked at
+        gc.freeze()  # objects that exist by now stay, so they need not be looked at
         gc.enable()
     try:
         if as_json:
@@ -88,65 +81,58 @@ def follow(
     return finished
 
 
+def exit_code(finished: RunFinished) -> int:
+    """Return the exit code of a command for how its run ended."""
+    code = {"success": 0, "cancelled": 130}.get(finished.run.state, 1)
+    return 124 if finished.timed_out else code
+
+
 def summary(session: Session, finished: RunFinished) -> None:
     """Print how the run went and what to do next; after a failure also what the task printed."""
     run = finished.run
     name = f"{run.workflow}#{run.number}"
-    failed = _failed(session, finished)
+    failed: dict[str, TaskRun] = {}
+    if "failed" in finished.states:
+        states = task_runs(session.store, run)
+        failed = {task: states[task] for task in states if states[task].state == "failed"}
     with unread_is_no_error():
-        for task in failed[:3]:
-            _log_tail(session, finished, task)
+        for task in list(failed)[:FAILED_LOGS_MAX]:
+            _log_tail(session, task, failed[task])
     with unread_is_no_error():
-        took = human.duration(run.seconds)
-        session.print(
-            [
-                [
-                    (name, "name"),
-                    " ",
-                    (run.state, run.state),
-                    f" in {took}: {_counts(finished.states)}",
-                ]
-            ]
-        )
+        how = f" in {human.duration(run.seconds)}: {_counts(finished.states)}"
+        session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
-    if run.state == "failed" and (line := since_good(session.store, run)):
-        with unread_is_no_error():
-            session.say(line)
     with unread_is_no_error():
-        also = f"`ork logs {name}:{failed[0]}` or " if failed else ""
+        if run.state == "failed" and (line := since_good(session.store, run)):
+            session.say(line)
+        also = f"`ork logs {name}:{next(iter(failed))}` or " if failed else ""
         session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
 
 
 def event_line(event: Event, width: int, now: datetime) -> Line | None:
     """Return the line that tells of an event, or None when it needs none."""
     time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
-    if isinstance(event, RunStarted):
-        run = event.run
-        tasks = human.count(len(event.tasks), "task")
-        return [
-            time,
-            "  run ",
-            (f"{run.workflow}#{run.number}", "name"),
-            " of ",
-            (run.snapshot[:12], "oid"),
-            f", {tasks}",
-        ]
-    if isinstance(event, TaskStarted):
-        attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-        return [time, ("  start   ", "running"), event.task, attempt]
-    if isinstance(event, TaskRetried):
-        error = event.error.partition("\n")[0]
-        after = f", again in {human.duration(event.delay)}" if event.delay else ", trying again"
-        return [time, ("  retry   ", "cancelled"), event.task, f"  {error}{after}"]
-    if isinstance(event, TaskFinished) and event.kept:
-        return [time, ("  kept    ", "skipped"), event.task]
-    if isinstance(event, TaskFinished):
-        return [time, *task_line(event.task, event.taskrun, width)]
+    match event:
+        case RunStarted(run=run, tasks=tasks):
+            name, oid = f"{run.workflow}#{run.number}", run.snapshot[:12]
+            size = human.count(len(tasks), "task")
+            return [time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}"]
+        case TaskStarted():
+            attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+            return [time, ("  start   ", "running"), event.task, attempt]
+        case TaskRetried():
+            error = event.error.partition("\n")[0]
+            again = f"again in {human.duration(event.delay)}" if event.delay else "trying again"
+            return [time, ("  retry   ", "cancelled"), event.task, f"  {error}, {again}"]
+        case TaskFinished(kept=True):
+            return [time, ("  kept    ", "skipped"), event.task]
+        case TaskFinished():
+            return [time, *task_line(event.task, event.taskrun, width)]
     return None
 
 
 def _is_live(environ: Mapping[str, str]) -> bool:
-    return sys.stderr.isatty() and environ.get("TERM") != "dumb"
+    return sys.stderr.isatty() and environ.get("TERM") not in ("dumb", "unknown")
 
 
 def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
@@ -179,34 +165,16 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
 def _counts(states: dict[str, int]) -> str:
     counts: dict[str, int] = {}
     for state, number in sorted(states.items(), key=lambda item: item[0] != "success"):
-        word = STATE_WORDS.get(state, state)
+        word = human.STATE_WORDS.get(state, state)
         counts[word] = counts.get(word, 0) + number
     return ", ".join(f"{number} {word}" for word, number in counts.items())
 
 
-def _failed(session: Session, finished: RunFinished) -> list[str]:
-    from ork.store.contents import task_runs
-
-    if "failed" not in finished.states:
-        return []
-    states = task_runs(session.store, finished.run)
-    return [name for name, taskrun in states.items() if taskrun.state == "failed"]
-
-
-def _log_tail(session: Session, finished: RunFinished, task: str) -> None:
-    from ork.store.contents import task_runs
-    from ork.store.logs import path_of
-
-    attempts = task_runs(session.store, finished.run)[task].attempts
-    log = attempts[-1].log if attempts else None
-    path = path_of(session.store, log) if log else None
-    if path is None or not path.exists():
-        return
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - 8192))
-        lines = file.read().decode("utf-8", "backslashreplace").rstrip("\n").split("\n")
-    if lines != [""]:
-        session.say([(f"--- the end of the log of {task}", "dim")])
-        for line in lines[-LOG_LINES_MAX:]:
-            session.say([line])
-        session.say([("---", "dim")])
+def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:
+    log = taskrun.attempts[-1].log if taskrun.attempts else None
+    data = b""
+    for piece in pieces(path_of(session.store, log) if log else None, tail=LOG_LINES_MAX):
+        data = (data + piece)[-LOG_BYTES_MAX:]
+    if text := data.decode("utf-8", "backslashreplace").rstrip("\n"):
+        lines: list[Line] = [[line] for line in text.split("\n")]
+        session.say([(f"--- the end of the log of {task}", "dim")], *lines, [("---", "dim")])

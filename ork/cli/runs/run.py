@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ork.cli import options as shared
+from ork.cli.heads.deploy import deploy_line
+from ork.cli.runs.plain import exit_code, follow, stop_on_signals
 from ork.cli.session import Session
 from ork.errors import UsageError
-
-if TYPE_CHECKING:
-    from ork.store.store import Store
-    from ork.worktree.load import Loaded
+from ork.history.compare import as_revision
+from ork.runner import record, start
+from ork.store.resolve import resolve
+from ork.store.store import Store
+from ork.worktree.load import Loaded, check
 
 
 def run(
@@ -64,10 +67,6 @@ def run(
     Example:
         ork run etl.yaml
     """
-    from ork.cli.runs.plain import follow, stop_on_signals
-    from ork.history.compare import as_revision
-    from ork.runner.start import start
-
     session: Session = ctx.obj
     if at is not None and what != "@":
         raise UsageError("--at names what to run; leave the other name out")
@@ -75,16 +74,16 @@ def run(
     store, source = _opened(session, what)
     options = shared.options_of(
         jobs=jobs,
-        inputs=inputs,
         timeout=timeout,
         fail_fast=fail_fast,
+        inputs=inputs,
         only=only,
         start=start_at,
         until=until,
         base=base,
     )
     with stop_on_signals() as control:
-        started = start(
+        started = start.start(
             store,
             source,
             options=options,
@@ -96,11 +95,9 @@ def run(
         )
         del source  # what was read may be large, and is in the store by now
         if started.deployed and started.deployed.changed and not as_json:
-            from ork.cli.heads.deploy import deploy_line
-
             session.say(deploy_line(started.deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
-    raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+    raise typer.Exit(exit_code(last))
 
 
 def retry(
@@ -131,15 +128,12 @@ def retry(
     Example:
         ork retry etl#1
     """
-    from ork.cli.runs.plain import follow, stop_on_signals
-    from ork.runner.start import retry
-
     session: Session = ctx.obj
     options = shared.options_of(
-        jobs=jobs, inputs=None, timeout=timeout, fail_fast=fail_fast, only=only, start=start_at
+        jobs=jobs, timeout=timeout, fail_fast=fail_fast, only=only, start=start_at
     )
     with stop_on_signals() as control:
-        started = retry(
+        started = start.retry(
             session.store,
             revision,
             options=options,
@@ -147,7 +141,7 @@ def retry(
             caller=shared.caller_of(session, control),
         )
         last = follow(session, started.events, control=control, as_json=as_json)
-    raise typer.Exit(shared.exit_code(last.run.state, timed_out=last.timed_out))
+    raise typer.Exit(exit_code(last))
 
 
 def cancel(
@@ -168,17 +162,14 @@ def cancel(
     Example:
         ork cancel etl#57
     """
-    from ork.runner.record import cancel, wait
-    from ork.store.resolve import resolve
-
     session: Session = ctx.obj
     store = session.store
-    run = cancel(store, resolve(store, revision, now=session.now()), now=now)
+    run = record.cancel(store, resolve(store, revision, now=session.now()), now=now)
     name = f"{run.workflow}#{run.number}"
     if no_wait:
         session.print([["asked ", (name, "name"), " to stop"]])
         return
-    last = wait(store, run)
+    last = record.wait(store, run)
     session.print([[(name, "name"), " ", (last.state, last.state)]])
 
 
@@ -191,7 +182,5 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
         return session.store, what
     if session.has_store():
         return session.new_store, what
-    from ork.worktree.load import check
-
     loaded = check(Path(what.removeprefix("file:")))
     return session.new_store, loaded

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ork.cli import options as shared
+from ork.cli.runs.plain import exit_code, follow, summary
 from ork.cli.session import Session
+from ork.runner import watch as events_of
+from ork.store.contents import find_run
+from ork.store.resolve import resolve, run_of_id
 
 
 def watch(
@@ -15,7 +20,7 @@ def watch(
     revision: Annotated[
         str, typer.Argument(metavar="RUN", help="A run; a workflow means its newest one.")
     ] = "@",
-    as_json: Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")] = False,
+    as_json: shared.AsJson = False,
 ) -> None:
     """Watch a run that was started elsewhere.
 
@@ -29,23 +34,17 @@ def watch(
     Example:
         ork watch etl#57
     """
-    from ork.cli.options import exit_code
-    from ork.cli.runs.plain import follow, summary
-    from ork.runner.watch import finished, watch
-    from ork.store.contents import find_run
-    from ork.store.resolve import resolve, run_of_id
-
     session: Session = ctx.obj
     store = session.store
     _, run = find_run(store, resolve(store, revision, now=session.now()))
     oid, run = run_of_id(store, run.workflow, run.id)
     if run.ended is not None and not as_json:
-        end = finished(store, oid, run)
+        end = events_of.finished(store, oid, run)
         summary(session, end)
     else:
-        # A terminal is put in order when this ends, also when it is asked to from elsewhere.
+        # TERM, like Ctrl-C, lets us put the terminal in order.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        events = watch(store, run, clock=session.world.clock)
+        events = events_of.watch(store, run, clock=session.world.clock)
         try:
             end = follow(session, events, control=None, as_json=as_json)
         except KeyboardInterrupt:
@@ -53,4 +52,4 @@ def watch(
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
-    raise typer.Exit(exit_code(end.run.state, timed_out=end.timed_out))
+    raise typer.Exit(exit_code(end))

@@ -1,4 +1,4 @@
-"""Values -> screen or JSON: the only place that writes to standard output.
+"""Lines, their colours, and values as JSON: how ork prints.
 
 A view is a generator of lines; a line is a list of pieces, plain text or (text, style). Names and
 messages from a store are data: `visible` shows what could paint or confuse a terminal.
@@ -12,54 +12,36 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import PurePath
-from typing import IO, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
-from ork.objects.kinds import format_time
+if TYPE_CHECKING:
+    import subprocess
 
 Line: TypeAlias = "list[str | tuple[str, str]]"
 
 # The one colour table: how each kind of text looks on a terminal, in words that rich knows too.
-STYLES = {
-    "oid": "yellow",
-    "time": "dim",
-    "author": "cyan",
-    "name": "bold",
-    "label": "dim",
-    "dim": "dim",
-    "heading": "bold",
-    "head": "bold cyan",
-    "tag": "bold yellow",
-    "added": "green",
-    "removed": "red",
-    "changed": "yellow",
-    "renamed": "magenta",
-    "affected": "cyan",
-    "hunk": "cyan",
-    "file": "bold",
-    "success": "green",
-    "failed": "red",
-    "running": "blue",
-    "pending": "dim",
-    "cancelled": "yellow",
-    "interrupted": "yellow",
-    "skipped": "dim",
-    "upstream_failed": "yellow",
-    "error": "bold red",
-    "hint": "bold blue",
-    "warning": "bold yellow",
-    "key": "blue",
-    "string": "green",
+_LOOKS = {
+    "bold": "name heading file",
+    "dim": "time label dim pending skipped",
+    "red": "removed failed",
+    "green": "added success string",
+    "yellow": "oid changed cancelled interrupted upstream_failed",
+    "blue": "running key",
+    "magenta": "renamed",
+    "cyan": "author affected hunk",
+    "bold red": "error",
+    "bold yellow": "tag warning",
+    "bold blue": "hint",
+    "bold cyan": "head",
 }
-_COLORS = enumerate(["black", "red", "green", "yellow", "blue", "magenta", "cyan"], 30)
+STYLES = {style: look for look, styles in _LOOKS.items() for style in styles.split()}
+_COLORS = enumerate(("black", "red", "green", "yellow", "blue", "magenta", "cyan"), 30)
 _SGR = {"bold": 1, "dim": 2} | {color: number for number, color in _COLORS}  # of ECMA-48
-CODES = {
-    style: ";".join(str(_SGR[word]) for word in words.split()) for style, words in STYLES.items()
-}
-
+CODES = {style: ";".join(str(_SGR[word]) for word in STYLES[style].split()) for style in STYLES}
 
 # C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
 # letters that look like nothing.
@@ -113,59 +95,47 @@ def paint(text: str, style: str) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
 
 
-def print_lines(lines: Iterable[Line], out: IO[str], *, color: bool) -> None:
-    """Write lines as they come."""
+def texts_of(lines: Iterable[Line], *, color: bool) -> Iterator[str]:
+    """Yield each line as text that ends with a newline."""
     render = styled if color else plain
-    for line in lines:
-        out.write(render(line) + "\n")
-
-
-def text_of(lines: Iterable[Line], *, color: bool) -> str:
-    """Return lines as one text, to be written at once."""
-    render = styled if color else plain
-    return "".join([render(line) + "\n" for line in lines])
+    return (render(line) + "\n" for line in lines)
 
 
 def page_lines(lines: Iterable[Line], *, color: bool, environ: Mapping[str, str]) -> None:
     """Write lines through the pager: ORK_PAGER, else PAGER, else less."""
+    texts = texts_of(lines, color=color)
+    pager = _pager(environ)
+    if pager is None:
+        sys.stdout.writelines(texts)
+        return
+    assert pager.stdin is not None
+    try:
+        with suppress(BrokenPipeError):  # the reader quit the pager
+            pager.stdin.writelines(texts)
+    finally:
+        with suppress(BrokenPipeError):
+            pager.stdin.close()
+        while pager.returncode is None:
+            with suppress(KeyboardInterrupt):  # Ctrl-C is for the pager
+                pager.wait()
+
+
+def _pager(environ: Mapping[str, str]) -> subprocess.Popen[str] | None:
     import subprocess
 
     command = environ.get("ORK_PAGER", environ.get("PAGER", "less"))
     if command in ("", "cat"):
-        print_lines(lines, sys.stdout, color=color)
-        return
-    try:
-        pager = subprocess.Popen(
-            ["/bin/sh", "-c", command],
-            stdin=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={"LESS": "FRX", "LV": "-c", **environ},
-        )
-    except OSError:
-        print_lines(lines, sys.stdout, color=color)
-        return
-    assert pager.stdin is not None
-    try:
-        print_lines(lines, pager.stdin, color=color)
-    except BrokenPipeError:
-        pass  # the reader quit the pager
-    finally:
-        try:
-            pager.stdin.close()
-        except BrokenPipeError:
-            pass
-        while True:
-            try:
-                pager.wait()
-                break
-            except KeyboardInterrupt:
-                continue  # Ctrl-C is for the pager
+        return None
+    words = ["/bin/sh", "-c", command]
+    env = {"LESS": "FRX", "LV": "-c", **environ}
+    with suppress(OSError):
+        return subprocess.Popen(words, stdin=subprocess.PIPE, encoding="utf-8", env=env)
+    return None
 
 
 @contextmanager
 def unread_is_no_error() -> Iterator[None]:
-    """Let nothing come of a reader or a terminal that went away, of a full disk: print nowhere."""
+    """Print to nowhere from when the reader or the terminal has gone, or the disk is full."""
     try:
         yield
     except OSError as error:
@@ -195,6 +165,8 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(item) for item in value]
     if isinstance(value, datetime):
+        from ork.objects.kinds import format_time
+
         return format_time(value)
     if isinstance(value, PurePath):
         return str(value)
