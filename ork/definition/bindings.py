@@ -1,4 +1,7 @@
-"""The inputs of a task: constants and references, checked against the declared types."""
+"""The parameters of a workflow, and the inputs of a task: constants and references to either.
+
+Both are checked against the declared types.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 Params = dict[str, dict[str, Json]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
-    """What the bindings of one task may speak of."""
+    """The names that the bindings of one task may use."""
 
     task: str
     needs: Collection[str]  # its depends_on
@@ -59,13 +62,13 @@ def read_params(node: Node | None, types: Declarations, problems: Problems) -> P
     if node is None:
         return {}
     if not isinstance(node.value, dict):
-        fields.complain(problems, node, "params must be a mapping", _PARAM_FORM)
+        problems.at(node, "params must be a mapping", _PARAM_FORM)
         return {}
     found: Params = {}
     for name, (key, below) in sorted(node.value.items()):
         fields.name(key, "the name of a parameter", problems)
         if "." in name:
-            fields.complain(problems, key, "the name of a parameter has no dots", "use `_`")
+            problems.at(key, "the name of a parameter has no dots", "use `_`")
         found[name] = _param(name, below, types, problems)
     return found
 
@@ -84,7 +87,7 @@ def _param(name: str, node: Node, types: Declarations, problems: Problems) -> di
     if declared is not None:
         default, mismatches = convert(default, declared)
         for mismatch in mismatches:
-            fields.complain(problems, given[1], f"the default of {title}: {mismatch}")
+            problems.at(given[1], f"the default of {title}: {mismatch}")
     return {"type": declared, "required": False, "default": default}
 
 
@@ -98,7 +101,7 @@ def read_inputs(
     entries = {} if node is None else node.value
     if node is not None and not isinstance(entries, dict):
         message = f"inputs must be a mapping, not {show(plain(node))}"
-        problems.add(node.line, node.column, message, _FORM)
+        problems.at(node, message, _FORM)
         return {}
     assert isinstance(entries, dict)
     declared = scope.input_type if isinstance(scope.input_type, dict) else None
@@ -108,14 +111,14 @@ def read_inputs(
             hint = (
                 problems.near(field, declared) or "the fields of input_type and inputs must match"
             )
-            problems.add(key.line, key.column, f"`{field[:60]}` is no field of input_type", hint)
+            problems.at(key, f"`{field[:60]}` is no field of input_type", hint)
         wanted = None if declared is None else declared.get(field)
         binding = _binding(field, value, wanted, scope, problems)
         if binding is not None:
             bindings[field] = binding
     for field in sorted((declared or {}).keys() - entries.keys()):
         message = f"inputs: nothing is bound to the field `{field[:60]}` of input_type"
-        problems.add(at.line, at.column, message, f"add `{field[:60]}` to inputs: {_FORM}")
+        problems.at(at, message, f"add `{field[:60]}` to inputs: {_FORM}")
     return bindings
 
 
@@ -130,7 +133,7 @@ def _binding(
         elif not isinstance(entries, (dict, list)):
             hint = f"{{const: {entries}}}"
         message = f"inputs: `{field[:60]}` is not a binding"
-        problems.add(node.line, node.column, message, hint[:200])
+        problems.at(node, message, hint[:200])
         return None
     ((word, (_, value)),) = entries.items()
     if word == "const":
@@ -138,7 +141,7 @@ def _binding(
     ref = value.value
     if not isinstance(ref, str) or (split_ref(ref) or split_param(ref)) is None:
         message = f"not a reference: {show(plain(value))}"
-        problems.add(value.line, value.column, message, _REF_FORM)
+        problems.at(value, message, _REF_FORM)
         return None
     _check_ref(value, ref, wanted, scope, problems)
     return {"ref": ref}
@@ -152,7 +155,7 @@ def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
     for mismatch in mismatches:
         place = _below(node, mismatch.path)
         where = dataclasses.replace(mismatch, path=(field, *mismatch.path))
-        problems.add(place.line, place.column, str(where))
+        problems.at(place, str(where))
     return converted
 
 
@@ -176,14 +179,14 @@ def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Probl
     task, path = split
     if task not in scope.outputs:
         hint = problems.near(task, scope.outputs)
-        problems.add(node.line, node.column, f"no task named `{task[:60]}`", hint)
+        problems.at(node, f"no task named `{task[:60]}`", hint)
         return
     if task == scope.task:
-        problems.add(node.line, node.column, "a task cannot use its own output")
+        problems.at(node, "a task cannot use its own output")
         return
     if task not in scope.needs:
         message = f"`{task}` is not in depends_on of `{scope.task}`"
-        problems.add(node.line, node.column, message, f"add it: `depends_on: [{task}]`")
+        problems.at(node, message, f"add it: `depends_on: [{task}]`")
     _check_path(node, f"`output` of `{task}`", scope.outputs[task], path, wanted, problems)
 
 
@@ -192,7 +195,7 @@ def _check_param(
 ) -> None:
     if name not in scope.params:
         hint = problems.near(name, scope.params) or "declare it under `params:`"
-        problems.add(node.line, node.column, f"no parameter named `{name[:60]}`", hint)
+        problems.at(node, f"no parameter named `{name[:60]}`", hint)
         return
     title = f"the parameter `{name}`"
     _check_path(node, title, scope.params[name]["type"], path, wanted, problems)
@@ -209,11 +212,9 @@ def _check_path(
             so_far = f"`{'.'.join(path[:number])}` in " if number else ""
             hint = problems.near(field, kind) if isinstance(kind, dict) else None
             message = f"{so_far}{title} has no field `{field[:60]}`"
-            problems.add(
-                node.line, node.column, message, hint or f"its type is {describe(kind)[:120]}"
-            )
+            problems.at(node, message, hint or f"its type is {describe(kind)[:120]}")
             return
         kind = kind[field]
     if kind is not None and wanted is not None and not assignable(kind, wanted):
         message = f"`{node.value}` is {describe(kind)[:80]}, but {describe(wanted)[:80]} is asked"
-        problems.add(node.line, node.column, message, "change one of the two declared types")
+        problems.at(node, message, "change one of the two declared types")

@@ -25,7 +25,9 @@ class Declarations:
         self._expanded = 0
         for name, (key, _) in aliases.items():
             if not is_name(name) or name.endswith("."):
-                self._say(key, f"{name[:60]!r} is not a name of a type", "as in `Extracted`")
+                self._problems.at(
+                    key, f"{name[:60]!r} is not a name of a type", "as in `Extracted`"
+                )
             self._alias(name, key, 0)
 
     def read(self, node: Node) -> Json:
@@ -33,7 +35,7 @@ class Declarations:
         kind, nodes, _ = self._read(node, 1)
         self._expanded += nodes
         if self._expanded > EXPANDED_NODES_MAX:
-            self._say(node, "the types of this file, aliases written out, are too large")
+            self._problems.at(node, "the types of this file, aliases written out, are too large")
             self._problems.check()
         return kind
 
@@ -60,7 +62,9 @@ class Declarations:
         nodes, height = 1, 0
         for name, (key, below) in entries.items():
             if not name or "." in name:
-                self._say(key, f"{name[:60]!r} is not a name of a field", "a name without dots")
+                self._problems.at(
+                    key, f"{name[:60]!r} is not a name of a field", "a name without dots"
+                )
             kind, more, high = self._read(below, depth + 1)
             fields[name] = kind
             nodes, height = nodes + more, max(height, high)
@@ -106,8 +110,5 @@ class Declarations:
         return self._resolved[name]
 
     def _wrong(self, node: Node, message: str, hint: str | None = None) -> tuple[Json, int, int]:
-        self._say(node, message, hint)
+        self._problems.at(node, message, hint)
         return None, 1, 1
-
-    def _say(self, node: Node, message: str, hint: str | None = None) -> None:
-        self._problems.add(node.line, node.column, message, hint)

@@ -22,11 +22,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def complain(problems: Problems, node: Node, message: str, hint: str | None = None) -> None:
-    """Keep a complaint about this node."""
-    problems.add(node.line, node.column, message, hint)
-
-
 def mapping(
     node: Node, what: str, known: Collection[str], problems: Problems, other: Mapping[str, str]
 ) -> dict[str, Node]:
@@ -35,13 +30,13 @@ def mapping(
     `other` maps words that other tools use to the word that is meant here.
     """
     if not isinstance(node.value, dict):
-        complain(problems, node, f"{what} must be a mapping, not {show(node.value)}")
+        problems.at(node, f"{what} must be a mapping, not {show(node.value)}")
         return {}
     for name, (key, _) in node.value.items():
         if name not in known:
             hint = f"did you mean `{other[name]}`?" if name in other else problems.near(name, known)
             hint = hint or f"{what} has: {', '.join(known)}"
-            complain(problems, key, f"unknown key `{name}` in {what}", hint)
+            problems.at(key, f"unknown key `{name}` in {what}", hint)
     return {
         name: value
         for name, (_, value) in node.value.items()
@@ -54,16 +49,13 @@ def text(node: Node, what: str, problems: Problems) -> str | None:
     value = node.value
     if not isinstance(value, str):
         scalar = not isinstance(value, (list, dict))
-        complain(
-            problems,
-            node,
-            f"{what} must be a text, not {show(value)}",
-            "quote it" if scalar else None,
+        problems.at(
+            node, f"{what} must be a text, not {show(value)}", "quote it" if scalar else None
         )
     elif not value.strip():
-        complain(problems, node, f"{what} is empty")
+        problems.at(node, f"{what} is empty")
     elif "\0" in value:
-        complain(problems, node, f"{what} contains the character NUL")
+        problems.at(node, f"{what} contains the character NUL")
     else:
         return value
     return None
@@ -74,7 +66,7 @@ def name(node: Node, what: str, problems: Problems) -> str | None:
     value = text(node, what, problems)
     if value is None or is_name(value):
         return value
-    complain(problems, node, f"{what} cannot be {_short(value)}", NAME_HINT)
+    problems.at(node, f"{what} cannot be {_short(value)}", NAME_HINT)
     return None
 
 
@@ -85,11 +77,11 @@ def number(
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         hint = f"as in `{what}: 600`" if what == "timeout" else None
-        complain(problems, node, f"{what} must be a number, not {show(value)}", hint)
+        problems.at(node, f"{what} must be a number, not {show(value)}", hint)
         return None
     if value < least or (above and value == least):
         bound = f"more than {least:g}" if above else f"at least {least:g}"
-        complain(problems, node, f"{what} must be {bound}, not {value}")
+        problems.at(node, f"{what} must be {bound}, not {value}")
         return None
     return int(value) if value == int(value) else value
 
@@ -99,7 +91,7 @@ def whole(node: Node, what: str, problems: Problems, *, least: int) -> int | Non
     value = number(node, what, problems, least=least)
     if value is None or isinstance(value, int):
         return value
-    complain(problems, node, f"{what} must be a whole number, not {value}")
+    problems.at(node, f"{what} must be a whole number, not {value}")
     return None
 
 
@@ -113,7 +105,7 @@ def choice(
     near = other.get(value)
     hint = f"did you mean `{near}`?" if near else problems.near(value, words)
     listed = ", ".join(words)
-    complain(problems, node, f"{what} must be one of {listed}, not {_short(value)}", hint)
+    problems.at(node, f"{what} must be one of {listed}, not {_short(value)}", hint)
     return None
 
 
@@ -121,7 +113,7 @@ def sequence(node: Node, what: str, hint: str, problems: Problems) -> list[Node]
     """Return the elements of a list."""
     if isinstance(node.value, list):
         return node.value
-    complain(problems, node, f"{what} must be a list, not {show(node.value)}", hint)
+    problems.at(node, f"{what} must be a list, not {show(node.value)}", hint)
     return []
 
 
@@ -133,7 +125,7 @@ def path(node: Node, what: str, problems: Problems) -> str | None:
     wrong = path_error(value)
     if wrong is not None:
         message, hint = wrong
-        complain(problems, node, f"{what}: {message}", hint)
+        problems.at(node, f"{what}: {message}", hint)
         return None
     return posixpath.normpath(value)
 
@@ -168,7 +160,7 @@ def dotted(node: Node, what: str, problems: Problems) -> str | None:
     hint = "dotted names, as in `tasks.etl`" if what == "module" else "a Python name"
     if what == "module" and ("/" in value or value.endswith(".py")):
         hint = "a path belongs in `file:`"
-    complain(problems, node, f"{what} cannot be {_short(value)}", hint)
+    problems.at(node, f"{what} cannot be {_short(value)}", hint)
     return None
 
 
@@ -178,9 +170,9 @@ def command(node: Node, what: str, problems: Problems) -> str | tuple[str, ...] 
         return text(node, what, problems)
     words = [_word(below, problems) for below in node.value]
     if not words:
-        complain(problems, node, f"{what} is empty")
+        problems.at(node, f"{what} is empty")
     elif words[0] is not None and not words[0].strip():
-        complain(problems, node.value[0], "the first word of a command is a program")
+        problems.at(node.value[0], "the first word of a command is a program")
     found = tuple(word for word in words if word is not None)
     return found if found and len(found) == len(words) else None
 
@@ -188,8 +180,7 @@ def command(node: Node, what: str, problems: Problems) -> str | tuple[str, ...] 
 def environment(node: Node, what: str, problems: Problems) -> Env:
     """Return variables: each a text, or `{"secret": NAME}`."""
     if not isinstance(node.value, dict):
-        complain(
-            problems,
+        problems.at(
             node,
             f"{what} must be a mapping, not {show(node.value)}",
             "as in `env: {MODE: fast, TOKEN: {secret: API_TOKEN}}`",
@@ -199,7 +190,7 @@ def environment(node: Node, what: str, problems: Problems) -> Env:
     for variable, (key, value) in node.value.items():
         if not _VARIABLE.fullmatch(variable):
             hint = "letters, digits and `_`, the first not a digit"
-            complain(problems, key, f"{_short(variable)} is not a name of a variable", hint)
+            problems.at(key, f"{_short(variable)} is not a name of a variable", hint)
         entry = _variable_value(value, variable, problems)
         if entry is not None:
             found[variable] = entry
@@ -225,8 +216,7 @@ def _variable_value(node: Node, variable: str, problems: Problems) -> Json:
         secret = value["secret"][1]
         if isinstance(secret.value, str) and _VARIABLE.fullmatch(secret.value):
             return {"secret": secret.value}
-        complain(
-            problems,
+        problems.at(
             secret,
             "a secret names one variable of ork's own environment",
             "letters, digits and `_`, as in {secret: API_TOKEN}",
@@ -235,7 +225,7 @@ def _variable_value(node: Node, variable: str, problems: Problems) -> Json:
     scalar = not isinstance(value, (list, dict, str))
     hint = 'quote it: `""` is the empty text' if value is None else "quote it"
     hint = hint if scalar else "a text, or {secret: NAME}"
-    complain(problems, node, f"env: {variable} must be a text, not {show(value)}", hint)
+    problems.at(node, f"env: {variable} must be a text, not {show(value)}", hint)
     return None
 
 
@@ -244,7 +234,7 @@ def _word(node: Node, problems: Problems) -> str | None:
     if isinstance(value, str) and "\0" not in value:
         return value
     message = f"a word of a command must be a text, not {show(value)}"
-    complain(problems, node, message, None if isinstance(value, (list, dict)) else "quote it")
+    problems.at(node, message, None if isinstance(value, (list, dict)) else "quote it")
     return None
 
 

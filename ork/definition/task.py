@@ -7,6 +7,7 @@ other tasks declare.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from ork.definition import fields
 from ork.definition.bindings import Params, Scope, read_inputs
@@ -16,23 +17,9 @@ from ork.objects.kinds import Task
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
-TASK_KEYS = (
-    "executor",
-    "file",
-    "module",
-    "command",
-    "function",
-    "timeout",
-    "retries",
-    "retry_delay",
-    "retry_backoff",
-    "depends_on",
-    "input_type",
-    "output_type",
-    "inputs",
-    "env",
-    "on_upstream_failure",
-)
+_KEYS = """executor file module command function timeout retries retry_delay retry_backoff
+    depends_on input_type output_type inputs env on_upstream_failure"""
+TASK_KEYS = tuple(_KEYS.split())
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
@@ -41,46 +28,34 @@ TIMEOUT_S = 300
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What other tools call these keys.
 _OTHER_KEYS = {
-    "needs": "depends_on",
-    "after": "depends_on",
-    "depends": "depends_on",
-    "upstream": "depends_on",
-    "dependencies": "depends_on",
-    "run": "command",
-    "cmd": "command",
-    "script": "command",
+    **dict.fromkeys(("needs", "after", "depends", "upstream", "dependencies"), "depends_on"),
+    **dict.fromkeys(("run", "cmd", "script"), "command"),
+    **dict.fromkeys(("params", "args", "input"), "inputs"),
+    **dict.fromkeys(("output", "outputs"), "output_type"),
+    **dict.fromkeys(("retry", "max_retries"), "retries"),
     "type": "executor",
     "path": "file",
     "entrypoint": "function",
     "environment": "env",
-    "params": "inputs",
-    "args": "inputs",
-    "input": "inputs",
-    "output": "output_type",
-    "outputs": "output_type",
-    "retry": "retries",
-    "max_retries": "retries",
 }
 
 
+@dataclass(slots=True)
 class Draft:
     """A task whose references are not yet checked."""
 
-    __slots__ = ("env", "executor", "input_type", "key", "name", "needs", "nodes", "output_type")
-
-    def __init__(self, name: str, key: Node, nodes: dict[str, Node]) -> None:
-        self.name = name
-        self.key = key
-        self.nodes = nodes
-        self.executor: str | None = None
-        self.env: fields.Env = {}
-        self.needs: tuple[str, ...] = ()
-        self.input_type: Json = None
-        self.output_type: Json = None
+    name: str
+    key: Node
+    nodes: dict[str, Node]
+    executor: str | None = None
+    env: fields.Env = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    input_type: Json = None
+    output_type: Json = None
 
     @property
     def title(self) -> str:
-        """What complaints call the task."""
+        """The task as complaints name it."""
         return f"the task `{self.name[:60]}`"
 
 
@@ -92,7 +67,7 @@ def read_draft(
     fields.name(key, "the name of a task", problems)
     if "output" in name.split(".")[1:]:
         hint = "the part `output` after a dot makes references ambiguous"
-        fields.complain(problems, key, f"a task cannot be named {name[:60]!r}", hint)
+        problems.at(key, f"a task cannot be named {name[:60]!r}", hint)
     draft = Draft(name, key, {})
     draft.nodes = fields.mapping(node, draft.title, TASK_KEYS, problems, _OTHER_KEYS)
     if isinstance(node.value, dict):
@@ -105,7 +80,7 @@ def read_draft(
         draft.input_type = types.read(at)
         if draft.input_type is not None and not isinstance(draft.input_type, dict):
             hint = "as in `input_type: {url: str}`"
-            fields.complain(problems, at, "input_type must be an object type", hint)
+            problems.at(at, "input_type must be an object type", hint)
     if "output_type" in draft.nodes:
         draft.output_type = types.read(draft.nodes["output_type"])
     return draft
@@ -124,12 +99,12 @@ def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None
         if name is None:
             continue
         if name == draft.name:
-            fields.complain(problems, below, f"`{name[:60]}` depends on itself", "remove it")
+            problems.at(below, f"`{name[:60]}` depends on itself", "remove it")
         elif name in found:
-            fields.complain(problems, below, f"`{name[:60]}` is listed twice", "remove one")
+            problems.at(below, f"`{name[:60]}` is listed twice", "remove one")
         elif name not in names:
             near = problems.near(name, names)
-            fields.complain(problems, below, f"no task named `{name[:60]}`", near)
+            problems.at(below, f"no task named `{name[:60]}`", near)
         else:
             found.add(name)
     draft.needs = tuple(sorted(found))
@@ -138,13 +113,7 @@ def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None
 def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: Problems) -> Task:
     """Return the task; `outputs` has the declared output type, or None, of every task."""
     nodes = draft.nodes
-    scope = Scope(
-        task=draft.name,
-        needs=draft.needs,
-        outputs=outputs,
-        params=params,
-        input_type=draft.input_type,
-    )
+    scope = Scope(draft.name, draft.needs, outputs, params, draft.input_type)
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
     function = fields.each(nodes, "function", fields.dotted, problems)
     command = nodes.get("command")
@@ -194,7 +163,7 @@ def _executor(draft: Draft, problems: Problems) -> str | None:
             hint = "add `executor: process`"
         elif "module" in draft.nodes or "function" in draft.nodes:
             hint = "add `executor: python`"
-        fields.complain(problems, draft.key, f"{draft.title} has no executor", hint)
+        problems.at(draft.key, f"{draft.title} has no executor", hint)
         return None
     if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
         return EXECUTOR_ALIASES[node.value]
@@ -210,12 +179,12 @@ def _check_code(draft: Draft, problems: Problems) -> None:
     has = f"a {draft.executor} task has `{'` or `'.join(allowed)}`"
     if not given:
         message = f"{draft.title} does not say what to execute"
-        fields.complain(problems, draft.key, message, has)
+        problems.at(draft.key, message, has)
     elif len(given) > 1:
         message = f"{draft.title} has both `{given[0]}` and `{given[1]}`"
-        fields.complain(problems, draft.nodes[given[1]], message, "keep one of them")
+        problems.at(draft.nodes[given[1]], message, "keep one of them")
     known = (*allowed, "function") if draft.executor == "python" else allowed
     for key in ("file", "module", "command", "function"):
         if key in draft.nodes and key not in known:
             message = f"`{key}` has no meaning in a {draft.executor} task"
-            fields.complain(problems, draft.nodes[key], message, has)
+            problems.at(draft.nodes[key], message, has)

@@ -21,35 +21,18 @@ TYPE_DEPTH_MAX = 32
 TYPE_NODES_MAX = 10_000
 _MISMATCHES_MAX = 20
 
-_DATETIMES = "datetime_notz, datetime_tz or datetime_utc"
+# What other tools call these types.
 LEGACY = {
-    "string": "str",
-    "text": "str",
-    "char": "str",
-    "varchar": "str",
-    "integer": "int",
-    "long": "int",
-    "bigint": "int",
-    "int32": "int",
-    "int64": "int",
-    "number": "float",
-    "double": "float",
-    "decimal": "float",
-    "real": "float",
-    "float32": "float",
-    "float64": "float",
+    **dict.fromkeys(("string", "text", "char", "varchar"), "str"),
+    **dict.fromkeys(("integer", "long", "bigint", "int32", "int64"), "int"),
+    **dict.fromkeys(("number", "double", "decimal", "real", "float32", "float64"), "float"),
+    **dict.fromkeys(("datetime", "date_time"), "datetime_notz, datetime_tz or datetime_utc"),
     "boolean": "bool",
-    "datetime": _DATETIMES,
-    "date_time": _DATETIMES,
     "timestamp": "datetime_utc",
     "timestamptz": "datetime_tz",
-    "list": "[type]",
-    "array": "[type]",
-    "dict": "{field: type}",
-    "map": "{field: type}",
-    "object": "{field: type}",
-    "any": "a type, or leave the declaration out",
-    "json": "a type, or leave the declaration out",
+    **dict.fromkeys(("list", "array"), "[type]"),
+    **dict.fromkeys(("dict", "map", "object"), "{field: type}"),
+    **dict.fromkeys(("any", "json"), "a type, or leave the declaration out"),
 }
 
 

@@ -16,7 +16,7 @@ from ork.definition import fields
 from ork.definition.bindings import Params, read_params
 from ork.definition.declarations import Declarations
 from ork.definition.task import Draft, finish, read_draft, read_needs
-from ork.graph import order as graph
+from ork.graph.order import find_cycle
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.yaml import nodes, reader
@@ -26,35 +26,11 @@ from ork.yaml.problems import Problems
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
-WORKFLOW_KEYS = (
-    "name",
-    "description",
-    "schedule",
-    "types",
-    "tasks",
-    "include",
-    "env",
-    "max_parallel",
-    "python",
-    "params",
-)
+_KEYS = "name description schedule types tasks include env max_parallel python params"
+WORKFLOW_KEYS = tuple(_KEYS.split())
 # What other tools call these keys.
-_OTHER_KEYS = {
-    "steps": "tasks",
-    "jobs": "tasks",
-    "cron": "schedule",
-    "title": "name",
-    "environment": "env",
-    "files": "include",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A position in the file, both counted from 1."""
-
-    line: int
-    column: int
+_OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
+_OTHER_KEYS |= {"environment": "env", "files": "include"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +38,9 @@ class Definition:
     """What a workflow file says. `tasks` is sorted, canonical and complete in itself.
 
     `settings` has only the keys that were given, of description, schedule, max_parallel, python.
-    `places` tells where: `("tasks", NAME)` is the name of a task, `("tasks", NAME, KEY)` and
-    `(KEY,)` are values, `("include", GLOB)` one of them. Places and text are no part of equality.
+    `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
+    KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them. Neither these nor the text are
+    part of equality.
     """
 
     name: str
@@ -71,25 +48,8 @@ class Definition:
     params: Params
     settings: Mapping[str, Json]
     include: tuple[str, ...]
-    places: Mapping[tuple[str, ...], Place] = field(compare=False, repr=False)
+    places: Mapping[tuple[str, ...], Node] = field(compare=False, repr=False)
     text: str = field(default="", compare=False, repr=False)  # the file, for later complaints
-
-
-class _Places(Mapping[tuple[str, ...], Place]):
-    """Positions of nodes, made when they are asked for: of a large file hardly any are."""
-
-    def __init__(self, nodes: Mapping[tuple[str, ...], Node]) -> None:
-        self._nodes = nodes
-
-    def __getitem__(self, path: tuple[str, ...]) -> Place:
-        node = self._nodes[path]
-        return Place(line=node.line, column=node.column)
-
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        return iter(self._nodes)
-
-    def __len__(self) -> int:
-        return len(self._nodes)
 
 
 def parse(text: bytes, *, file: str) -> Definition:
@@ -124,7 +84,7 @@ class _Workflow:
         self.root = root
         self.text = text
         self.nodes: dict[str, Node] = {}
-        self.marked: dict[tuple[str, ...], Node] = {}
+        self.places: dict[tuple[str, ...], Node] = {}
 
     def definition(self) -> Definition:
         """Return the Definition, or raise with all complaints."""
@@ -133,9 +93,9 @@ class _Workflow:
         for key in ("name", "tasks"):
             if key not in self.nodes and isinstance(self.root.value, dict):
                 hint = "as in `name: my_etl`" if key == "name" else "a workflow has one or more"
-                fields.complain(problems, self.root, f"`{key}` is missing", hint)
+                problems.at(self.root, f"`{key}` is missing", hint)
         for key, node in self.nodes.items():
-            self._mark((key,), node)
+            self.places[key,] = node
         name = fields.each(self.nodes, "name", fields.name, problems)
         settings = self._settings()
         include = self._include()
@@ -149,12 +109,9 @@ class _Workflow:
             params=params,
             settings=settings,
             include=include,
-            places=_Places(self.marked),
+            places=self.places,
             text=self.text,
         )
-
-    def _mark(self, path: tuple[str, ...], node: Node) -> None:
-        self.marked[path] = node
 
     def _settings(self) -> dict[str, Json]:
         problems = self.problems
@@ -171,7 +128,7 @@ class _Workflow:
         wrong = schedule_error(str(settings["schedule"])) if "schedule" in settings else None
         if wrong is not None:
             hint = 'as in `schedule: "0 2 * * *"` (minute hour day month weekday) or `@daily`'
-            fields.complain(problems, self.nodes["schedule"], wrong, hint)
+            problems.at(self.nodes["schedule"], wrong, hint)
         node = self.nodes.get("max_parallel")
         if node is not None:
             settings["max_parallel"] = fields.whole(node, "max_parallel", problems, least=1)
@@ -187,7 +144,7 @@ class _Workflow:
             glob = fields.path(below, "include", self.problems)
             if glob is not None:
                 found.add(glob)
-                self._mark(("include", glob), below)
+                self.places["include", glob] = below
         return tuple(sorted(found))
 
     def _tasks(self, env: fields.Env) -> tuple[Params, dict[str, Task]]:
@@ -205,15 +162,15 @@ class _Workflow:
             return params, {}
         if not isinstance(node.value, dict) or not node.value:
             hint = "task names with their keys, as in `tasks: {extract: {executor: python, ...}}`"
-            fields.complain(problems, node, "tasks must be a mapping of at least one task", hint)
+            problems.at(node, "tasks must be a mapping of at least one task", hint)
             return params, {}
         self._check_sizes(node, len(node.value), env)
         drafts = {}
         for name, (key, value) in node.value.items():
             draft = read_draft(key, value, env=env, types=types, problems=problems)
-            self._mark(("tasks", name), key)
+            self.places["tasks", name] = key
             for word, below in draft.nodes.items():
-                self._mark(("tasks", name, word), below)
+                self.places["tasks", name, word] = below
             drafts[name] = draft
         self._check_graph(drafts)
         outputs = {name: draft.output_type for name, draft in drafts.items()}
@@ -224,25 +181,25 @@ class _Workflow:
         if count > TASKS_MAX:
             hint = "split the workflow"
             message = f"{count} tasks; a workflow has at most {TASKS_MAX}"
-            fields.complain(self.problems, node, message, hint)
+            self.problems.at(node, message, hint)
         size = sum(len(variable) + len(str(value)) for variable, value in env.items())
         if size * count > ENV_BYTES_MAX:
             message = "env is too large for a file with this many tasks"
             hint = "give large variables only to the tasks that need them"
-            fields.complain(self.problems, self.nodes["env"], message, hint)
+            self.problems.at(self.nodes["env"], message, hint)
         if count > TASKS_MAX or size * count > ENV_BYTES_MAX:
             self.problems.check()
 
     def _check_graph(self, drafts: dict[str, Draft]) -> None:
         for draft in drafts.values():
             read_needs(draft, drafts, self.problems)
-        cycle = graph.find_cycle({name: draft.needs for name, draft in drafts.items()})
+        cycle = find_cycle({name: draft.needs for name, draft in drafts.items()})
         if cycle is not None:
             node = drafts[cycle[0]].nodes["depends_on"]
             assert isinstance(node.value, list)
             at = next(below for below in node.value if below.value == cycle[1])
             message = f"a cycle in depends_on: {' -> '.join(_shorten(cycle))}"
-            fields.complain(self.problems, at, message, "remove one of these edges")
+            self.problems.at(at, message, "remove one of these edges")
 
 
 def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,13 +210,13 @@ def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:
 
 NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
+_DAYS = "sun mon tue wed thu fri sat"
 # name, least, most, words for the numbers from `least`
-_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
-    ("minute", 0, 59, []),
-    ("hour", 0, 23, []),
-    ("day of month", 1, 31, []),
+_FIELDS = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day of month", 1, 31, ""),
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 7, _DAYS),
 )
@@ -275,15 +232,15 @@ def schedule_error(line: str) -> str | None:
         return f"unknown schedule {words[0][:40]!r}; there are {', '.join(NICKNAMES)}"
     if len(words) != len(_FIELDS):
         return f"a schedule has five fields, this has {len(words)}"
-    for word, bounds in zip(words, _FIELDS, strict=True):
+    for word, (name, least, most, names) in zip(words, _FIELDS, strict=True):
         for item in word.split(","):
-            wrong = _item_error(item, *bounds)
+            wrong = _item_error(item, least, most, names)
             if wrong is not None:
-                return f"{bounds[0]}: {wrong}"
+                return f"{name}: {wrong}"
     return None
 
 
-def _item_error(item: str, name: str, least: int, most: int, names: list[str]) -> str | None:
+def _item_error(item: str, least: int, most: int, names: str) -> str | None:
     match = _ITEM.fullmatch(item)
     if match is None:
         return f"cannot read {item[:40]!r}"
@@ -296,8 +253,8 @@ def _item_error(item: str, name: str, least: int, most: int, names: list[str]) -
     for word in (first, last):
         if word is None:
             continue
-        if word[:3] in names:
-            number = names.index(word[:3]) + least
+        if word[:3] in names.split():
+            number = names.split().index(word[:3]) + least
             if word is last and number == 0:
                 number = 7  # a range may end with Sunday
         elif word.isdigit():

@@ -11,20 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ork.differences.files import (
-    FileChange,
-    Read,
-    file_changes,
-    hunks,
-    renamed_files,
-)
-from ork.differences.tasks import (
-    EdgeChange,
-    TaskChange,
-    edge_changes,
-    renamed_tasks,
-    task_changes,
-)
+from ork.differences.files import FileChange, Read, file_changes, hunks, renamed_files
+from ork.differences.tasks import EdgeChange, TaskChange, edge_changes, renamed_tasks, task_changes
 from ork.differences.values import FieldChange, object_changes
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task

@@ -152,10 +152,7 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
     yield from object_changes(before, after)
     yield from object_changes(was, now, path="inputs")
     yield from set_changes(
-        old.depends_on if old else (),
-        new.depends_on if new else (),
-        path="depends_on",
-        names=names,
+        old.depends_on if old else (), new.depends_on if new else (), path="depends_on", names=names
     )
 
 

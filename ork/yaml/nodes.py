@@ -285,7 +285,7 @@ class _Builder:
         frame.pending = None
         if key.__class__ is _MergeKey:
             if frame.merge is not None:
-                self.problems.add(key.line, key.column, "a second `<<`", "list all: `<<: [*a, *b]`")
+                self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
             else:
                 frame.merge = node
         elif key.value.__class__ is str:
@@ -297,7 +297,7 @@ class _Builder:
     def _duplicate(self, key: Node, first: Node) -> None:
         at = f"line {first.line}, column {first.column}"
         message = f"the key {_short(key.value)} is given twice; first at {at}"
-        self.problems.add(key.line, key.column, message, "keep one of them")
+        self.problems.at(key, message, "keep one of them")
 
     def _bad_key(self, key: Node) -> None:
         if isinstance(key.value, (list, dict)):
@@ -306,14 +306,14 @@ class _Builder:
             what, hint = "an empty key", "a key is a text"
         else:
             what, hint = f"the key {json.dumps(key.value)} is not a text", "quote it"
-        self.problems.add(key.line, key.column, what, hint)
+        self.problems.at(key, what, hint)
 
     def _merge(self, frame: _Frame, node: Node) -> None:
         entries: Entries = frame.items  # type: ignore[assignment]
         for source in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(source.value, dict):
                 hint = "`<<: *name`, where &name is a mapping"
-                self.problems.add(source.line, source.column, "`<<` merges mappings only", hint)
+                self.problems.at(source, "`<<` merges mappings only", hint)
                 continue
             for text, entry in source.value.items():
                 entries.setdefault(text, entry)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ork.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from ork.yaml.nodes import Node
 
 PROBLEMS_MAX = 100  # complaints kept per file; the rest are only counted
 MESSAGE_LENGTH_MAX = 500
@@ -28,16 +33,13 @@ class Problems:
         """Keep one complaint; `line` and `column` count from 1, 0 is the file as a whole."""
         self.count += 1
         if len(self._found) < PROBLEMS_MAX:
-            self._found.add(
-                Problem(
-                    file=self.file,
-                    line=line,
-                    column=column,
-                    message=_printable(message),
-                    hint=None if hint is None else _printable(hint),
-                    source=self._source(line),
-                )
-            )
+            message, hint = _printable(message), hint and _printable(hint)
+            problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
+            self._found.add(replace(problem, source=self._source(line)))
+
+    def at(self, node: Node, message: str, hint: str | None = None) -> None:
+        """Keep one complaint about a node."""
+        self.add(node.line, node.column, message, hint)
 
     def keep(self, problem: Problem) -> None:
         """Keep a complaint about another file, found while reading this one."""

@@ -45,7 +45,7 @@ def test_a_python_task_executes_its_file_and_all_that_it_imports():
             "pkg/inner.py",
             "tasks/etl.py",
             "tasks/near.py",
-        ],
+        ]
     }
 
 

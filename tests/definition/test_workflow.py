@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from ork.definition import workflow as syntax
-from ork.definition.workflow import Definition, Place, parse, schedule_error
+from ork.definition.workflow import Definition, parse, schedule_error
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task, encode_object
@@ -174,11 +174,12 @@ def test_paths_are_normalised(written: str, path: str) -> None:
 
 
 def test_places_tell_where_things_stand() -> None:
-    places = read(FULL + "include: [x, ./y]\n").places
-    assert places["name",] == Place(line=1, column=7)
-    assert places["tasks", "extract"] == Place(line=7, column=3)
-    assert places["tasks", "extract", "file"] == Place(line=9, column=11)
-    assert places["include", "y"] == Place(line=23, column=14)
+    nodes = read(FULL + "include: [x, ./y]\n").places
+    places = {path: (node.line, node.column) for path, node in nodes.items()}
+    assert places["name",] == (1, 7)
+    assert places["tasks", "extract"] == (7, 3)
+    assert places["tasks", "extract", "file"] == (9, 11)
+    assert places["include", "y"] == (23, 14)
 
 
 def test_places_and_text_are_no_part_of_equality() -> None:

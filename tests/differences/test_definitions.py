@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ork.differences.definitions import (
-    Diff,
-    TaskChange,
-    compare,
-    hunks,
-    summarize,
-    with_hunks,
-)
+from ork.differences.definitions import Diff, TaskChange, compare, hunks, summarize, with_hunks
 from ork.differences.values import FieldChange
 from ork.objects.kinds import Task, to_json
 from ork.objects.snapshot import FileEntry
