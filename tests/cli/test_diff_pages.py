@@ -7,7 +7,7 @@ import pytest
 from ork.cli.diff.markdown import code, fenced, markdown_view
 from ork.cli.diff.wording import headline
 from ork.cli.pictures.change import change_graph
-from ork.cli.report.diff_html import html_view
+from ork.cli.report.change import html_view
 from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
 from ork.differences.impact import Affected, Impact
 from ork.differences.lines import Hunk

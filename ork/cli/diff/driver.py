@@ -7,6 +7,7 @@ workflow calls is not there, so definitions and settings are compared, and no co
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from ork.cli.screen.line import Line
@@ -66,6 +67,7 @@ def _version(file: str, name: str) -> str:
 
 def _structure(session: Session, path: str, old_file: str, new_file: str) -> Iterator[Line]:
     from ork.cli.diff.text import diff_view
+    from ork.cli.diff.wording import replacement
     from ork.differences.definitions import compare
 
     old = _definition(old_file, f"{path} (old)")
@@ -84,15 +86,10 @@ def _structure(session: Session, path: str, old_file: str, new_file: str) -> Ite
         params=(old.params if old else {}, new.params if new else {}),
     )
     if old and new and old.name != new.name:
-        yield [("name", "heading"), "  ", (old.name, "removed"), " -> ", (new.name, "added")]
+        yield [("name", "heading"), "  ", *replacement("changed", old.name, new.name)]
     if old and new and old.include != new.include:
-        yield [
-            ("include", "heading"),
-            "  ",
-            (", ".join(old.include) or "none", "removed"),
-            " -> ",
-            (", ".join(new.include) or "none", "added"),
-        ]
+        names = (", ".join(side.include) or "none" for side in (old, new))
+        yield [("include", "heading"), "  ", *replacement("changed", *names)]
     elif not diff and (old and old.name) == (new and new.name):
         yield [("the same definition: only comments, order or notation differ", "dim")]
     yield from diff_view(diff, width=session.width)
@@ -116,17 +113,11 @@ def _read(file: str) -> bytes:
 
 
 def _text(old: bytes, new: bytes) -> Iterator[Line]:
-    from ork.differences import lines
+    from ork.cli.diff.wording import as_line, hunk_lines
+    from ork.differences.lines import hunks
 
-    texts = (old.decode("utf-8", "replace"), new.decode("utf-8", "replace"))
-    styles = {"+": "added", "-": "removed", "\\": "dim"}
-    left = LINES_MAX
-    for hunk in lines.hunks(*texts):
-        place = f"-{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines}"
-        yield [(f"@@ {place} @@", "hunk")]
-        for line in hunk.lines[:left]:
-            yield [(line, styles.get(line[0], ""))]
-        left -= len(hunk.lines)
-        if left <= 0:
-            yield [("... and more", "dim")]
-            return
+    found = hunk_lines(hunks(old.decode("utf-8", "replace"), new.decode("utf-8", "replace")))
+    for line in islice(found, LINES_MAX):
+        yield as_line([line])
+    if next(found, None):
+        yield [("... and more", "dim")]

@@ -1,25 +1,16 @@
-"""An Impact -> lines: which tasks can give other results, and why. Pure."""
+"""An impact as lines: which tasks can give other results, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ork.cli.screen import human as words
+from ork.cli.diff.wording import drawn, reason, short_reach
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, quoted
-from ork.differences.impact import Affected, Impact
+from ork.differences.impact import Impact
 
 TASKS_MAX = 20  # shown without being asked for
 NAMES_MAX = 3  # in one reason, likewise
-_WORDS = {
-    "added": "added",
-    "changed": "changed",
-    "renamed": "renamed and changed",
-    "code": "code of ",
-    "param": "parameter ",
-    "setting": "setting ",
-    "upstream": "after ",
-}
 _STYLES = {"added": "added", "renamed": "renamed", "upstream": "dim"}  # of the reasons
 
 
@@ -29,14 +20,14 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
     Long lists are folded, unless `patch`. With a `width` the one line is shortened to fit.
     """
     affected, unaffected = impact.affected, impact.unaffected
-    yield [("impact", "heading"), f"  {_headline(len(affected), len(unaffected))}"]
+    yield [("impact", "heading"), f"  {short_reach(impact)}"]
     shown = affected if patch else affected[:TASKS_MAX]
     longest = column(quoted(task.name) for task in shown)
     for task in shown:
-        reason = _reason(task, None if patch else NAMES_MAX)
+        why = drawn(reason(task, short=True, names_max=None if patch else NAMES_MAX))
         # What comes after a change recedes behind the change itself.
         style = _STYLES.get(task.why, "changed")
-        yield ["  ", (quoted(task.name).ljust(longest), "name"), "  ", (reason, style)]
+        yield ["  ", (quoted(task.name).ljust(longest), "name"), "  ", (why, style)]
     if len(affected) > len(shown):
         yield [(f"  and {len(affected) - len(shown)} more (-p shows all)", "dim")]
     if affected and unaffected:
@@ -44,28 +35,6 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
         if len(unaffected) > 1:
             lead = f"  the other {len(unaffected)} cannot: "
         yield [(lead + _fitted(unaffected, width and width - len(lead)), "dim")]
-
-
-def _headline(affected: int, unaffected: int) -> str:
-    total = words.count(affected + unaffected, "task")
-    if not affected:
-        return "no task can give other results"
-    if not unaffected:
-        return (
-            f"all {total} can give other results"
-            if affected > 1
-            else "the only task can give other results"
-        )
-    return f"{affected} of {total} can give other results"
-
-
-def _reason(task: Affected, names_max: int | None) -> str:
-    lead = _WORDS[task.why]
-    if task.why == "param" and len(task.via) > 1:
-        lead = "parameters "
-    names = [quoted(name) for name in task.via[:names_max]]
-    more = len(task.via) - len(names)
-    return lead + ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _fitted(names: Sequence[str], room: int | None) -> str:

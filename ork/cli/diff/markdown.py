@@ -1,4 +1,4 @@
-"""A comparison -> Markdown that reads well in a pull request. Pure.
+"""A change as Markdown that reads well in a pull request.
 
 Whatever comes from a store is written as code, which no renderer interprets: in a span, in a fence
 that is longer than any run of backticks in it, or, where a span could end early, by numbers.
@@ -10,10 +10,25 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ork.cli.diff.wording import field_hunks, headline, reason, title_of, value_text
+from ork.cli.diff.wording import (
+    EDITED,
+    became,
+    drawn,
+    field_hunks,
+    gist,
+    headline,
+    hunk_lines,
+    listed,
+    reason,
+    remarks,
+    sizes,
+    value_text,
+)
 from ork.cli.pictures.change import nearest
-from ork.cli.pictures.graph import SIGNS, Graph, mermaid
+from ork.cli.pictures.graph import Graph, mermaid
+from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import visible
+from ork.cli.screen.parts import clip
 from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
 
 if TYPE_CHECKING:
@@ -27,6 +42,7 @@ OPEN_LINES_MAX = 30  # longer code is folded
 FILE_LINES_MAX = 400
 CODE_CHARS_MAX = 40_000  # in all: what a forge takes as one comment is 65,536
 NAMES_MAX = 100
+GIST_CHARS_MAX = 120
 
 
 def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Iterator[str]:
@@ -104,39 +120,27 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
     if not diff.tasks:
         return
     yield from ("", "| | task | field | old | new |", "|---|---|---|---|---|")
-    later: list[tuple[str, FieldChange, tuple[Hunk, ...]]] = []
+    later: list[tuple[str, tuple[Hunk, ...]]] = []
     for task in diff.tasks:
         lead = f"| `{SIGNS[task.kind]}` | {code(task.name)}"
-        for field in _fields(task):
-            if task.kind in ("changed", "renamed") and (found := field_hunks(field)):
-                later.append((task.name, field, found))
+        # What an added task is made of is better told in one line.
+        for field in task.fields if task.kind in EDITED else ():
+            if found := field_hunks(field):
+                later.append((f"{task.name}.{field.path}", found))
                 yield f"{lead} | {code(field.path)} | | see below |"
             else:
                 yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
             lead = "| |"
         if task.kind != "changed" or not task.fields:
             yield f"{lead} | {_title(task)} | | |"
-    for name, field, found in later:
-        yield from _hunks(f"{name}.{field.path}", found, room)
-
-
-def _fields(task: TaskChange) -> list[FieldChange]:
-    """Return the fields to show: what an added task is made of tells its definition better."""
-    return list(task.fields) if task.kind in ("changed", "renamed") else []
+    for name, found in later:
+        yield from _hunks(name, found, room)
 
 
 def _title(task: TaskChange) -> str:
-    if task.kind == "renamed":
-        return f"renamed from {code(task.old_name or '')}, {task.similarity}% similar"
-    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
-    command = values.get("command")
-    line = " ".join(map(str, command)) if isinstance(command, list) else command
-    target = line or values.get("file") or values.get("module")
-    if not target:
-        return title_of(task)
-    function = f":{values['function']}" if values.get("function") else ""
-    first, *more = f"{target}{function}".strip().split("\n")
-    return f"{task.kind}: {code(first[:120] + (' ...' if more else ''))}"
+    title = drawn(became(task), name=code, aside=", {}")
+    what = "" if task.kind in EDITED else gist(task)[1]
+    return f"{title}: {code(clip(what, GIST_CHARS_MAX))}" if what else title
 
 
 def _edges(diff: Diff) -> Iterator[str]:
@@ -149,30 +153,19 @@ def _edges(diff: Diff) -> Iterator[str]:
 
 
 def _file(file: FileChange, room: _Room) -> Iterator[str]:
-    remarks = [] if file.kind == "changed" else [file.kind]
-    if file.kind == "renamed":
-        remarks = [f"renamed from {code(file.old_path or '')}"]
-    if file.binary:
-        remarks.append("binary")
-    if file.kind in ("changed", "renamed") and file.old_executable != file.new_executable:
-        remarks.append("now executable" if file.new_executable else "no longer executable")
-    sizes = [f"{sign}{n}" for sign, n in (("+", file.added_lines), ("-", file.removed_lines)) if n]
-    about = ", ".join([*remarks, *([" ".join(sizes)] if sizes else [])])
-    if not file.hunks:
+    parts = (
+        drawn(remarks(file), name=code, aside=""),
+        drawn(sizes(file.added_lines, file.removed_lines)),
+    )
+    about = ", ".join(filter(None, parts))
+    if file.hunks:
+        yield from _hunks(file.path, file.hunks, room, about)
+    else:
         yield from ("", f"`{SIGNS[file.kind]}` {code(file.path)} {about}".rstrip())
-        return
-    yield from _hunks(file.path, file.hunks, room, about)
 
 
 def _hunks(name: str, hunks: tuple[Hunk, ...], room: _Room, about: str = "") -> Iterator[str]:
-    lines = [
-        line
-        for hunk in hunks
-        for line in (
-            f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@",
-            *hunk.lines,
-        )
-    ]
+    lines = [line for line, _ in hunk_lines(hunks)]
     title = f"{code(name)} {about}".rstrip()
     yield ""
     if not room.take(lines):
@@ -189,19 +182,14 @@ def _impact(impact: Impact) -> Iterator[str]:
     if impact.affected:
         yield from ("", "**Can give other results**", "")
         for one in impact.affected[:NAMES_MAX]:
-            lead, names = reason(one)
-            yield f"- {code(one.name)}: {_text(lead)} {', '.join(map(code, names))}".rstrip()
+            (lead, _), *names = reason(one)
+            yield f"- {code(one.name)}: {_text(lead)}{drawn(names, name=code)}".rstrip()
         if len(impact.affected) > NAMES_MAX:
             yield f"- and {len(impact.affected) - NAMES_MAX:,} more"
     if impact.unaffected:
-        names = impact.unaffected[:NAMES_MAX]
-        more = len(impact.unaffected) - len(names)
-        yield from (
-            "",
-            f"<details><summary>Cannot give other results: {len(impact.unaffected):,}</summary>",
-            "",
-        )
-        yield ", ".join(map(code, names)) + (f" and {more:,} more" if more else "")
+        number = f"{len(impact.unaffected):,}"
+        yield from ("", f"<details><summary>Cannot give other results: {number}</summary>", "")
+        yield drawn(listed(impact.unaffected, NAMES_MAX), name=code)
         yield from ("", "</details>")
 
 

@@ -1,26 +1,51 @@
-"""A RunDiff -> lines for people: the answer first, then each layer, also those that are equal."""
+"""The difference of two runs as lines: the answer first, then each layer, also the equal ones."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from ork.cli.diff.text import diff_view
-from ork.cli.screen import human as words
+from ork.cli.diff.wording import replacement, value_text
+from ork.cli.screen import human
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import clip, column, quoted
+from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
-from ork.differences.definitions import Diff
-from ork.differences.runs import TaskDiff
+from ork.differences.definitions import SHORT_DIFF_LINES, Diff, summarize, with_hunks
+from ork.differences.runs import Divergence, TaskDiff
 from ork.differences.values import FieldChange
-from ork.history.compare_runs import RunDiff
+from ork.errors import OrkError
+from ork.history.compare_runs import (
+    RunDiff,
+    definition_diff,
+    diff_runs,
+    environment_changes,
+    last_good,
+)
 from ork.objects.kinds import Run, TaskRun
+from ork.store.resolve import Resolved
 from ork.store.store import Store
 
 PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
 VALUES_MAX = 10  # lines for what differs in one value
+NAME_COLUMNS_MAX = 32
+RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
+
+
+def show_runs(
+    session: Session, store: Store, old: Resolved, new: Resolved, *, as_json: bool
+) -> bool:
+    """Show what differs between two runs, layer by layer; say whether anything does."""
+    found = diff_runs(store, old, new)
+    hunks = with_hunks(found.definition, store.blob, lines_max=SHORT_DIFF_LINES)
+    found = replace(found, definition=hunks)
+    if as_json:
+        session.print_json("diff-runs", found)
+    else:
+        session.print(diff_runs_view(found, store, session), page=True)
+    return bool(found)
 
 
 def diff_runs_view(diff: RunDiff, store: Store, session: Session) -> Iterator[Line]:
@@ -37,34 +62,67 @@ def diff_runs_view(diff: RunDiff, store: Store, session: Session) -> Iterator[Li
     yield from _timing(diff)
 
 
+def since_good(store: Store, failed: Run) -> Line | None:
+    """Return the line that tells what changed since the last good run, if there was one.
+
+    Never fails: a store that is damaged in old parts must not take the summary of a run away.
+    """
+    try:
+        return _since_good(store, failed)
+    except OrkError:
+        return None
+
+
+def _since_good(store: Store, failed: Run) -> Line | None:
+    good = last_good(store, failed, within=RUNS_LOOKED_AT_MAX)
+    if good is None:
+        return None
+    name = f"{failed.workflow}#{good.number}"
+    newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
+    ends = f"{name} {failed.workflow}#{failed.number}"
+    command = f"--last {failed.workflow}" if newest == failed.id else ends
+    return [
+        ("since ", "hint"),
+        (name, "name"),
+        f" (good): {_changes(store, good, failed)} - `ork diff {command}`",
+    ]
+
+
+def _changes(store: Store, good: Run, failed: Run) -> str:
+    clauses = []
+    found, blamed = definition_diff(store, good, failed)
+    if found:
+        text = summarize(found, first=blamed)
+        clauses.append(text[0].lower() + text[1:])
+    if good.params != failed.params:
+        clauses.append("other parameters")
+    if environment_changes(store, good, failed):
+        clauses.append("another environment")
+    return "; ".join(clauses) or "nothing in the definition, parameters or environment changed"
+
+
 def _answer(diff: RunDiff) -> Iterator[Line]:
     if diff.first:
-        yield [
-            ("first difference: ", "heading"),
-            (quoted(diff.first.task), "name"),
-            f" - {diff.first.why}",
-        ]
+        yield _divergence("first difference", diff.first)
     else:
         equal = f"no difference between {diff.old.name} and {diff.new.name}"
         yield [("no task that both executed differs" if diff else equal, "heading")]
     if diff.outcome and diff.first and diff.outcome.task != diff.first.task:
         what = "end" if {"state", "error", "added"} & {*diff.outcome.kinds} else "output"
-        yield [
-            (f"first other {what}: ", "heading"),
-            (quoted(diff.outcome.task), "name"),
-            f" - {diff.outcome.why}",
-        ]
+        yield _divergence(f"first other {what}", diff.outcome)
     for side in (diff.old, diff.new):
         if side.run.ended is None:
             yield [(f"{side.name} goes on: this is how far it is", "warning")]
 
 
+def _divergence(title: str, found: Divergence) -> Line:
+    return [(f"{title}: ", "heading"), (quoted(found.task), "name"), f" - {found.why}"]
+
+
 def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
-    pads = [
-        column(texts)
-        for texts in ((diff.old.name, diff.new.name), (diff.old.run.state, diff.new.run.state))
-    ]
-    for label, side in (("old", diff.old), ("new", diff.new)):
+    sides = (diff.old, diff.new)
+    pads = column(side.name for side in sides), column(side.run.state for side in sides)
+    for label, side in zip(("old", "new"), sides, strict=True):
         run = side.run
         remarks = [f"attempt {run.attempt}"] if run.attempt > 1 else []
         remarks += [] if run.deploy else ["unattached"]
@@ -75,7 +133,7 @@ def _runs(diff: RunDiff, session: Session) -> Iterator[Line]:
             "  ",
             (f"{run.state:<{pads[1]}}", run.state),
             "  ",
-            (words.date(run.created, session.now()), "time"),
+            (human.date(run.created, session.now()), "time"),
             *(["  ", ", ".join(remarks)] if remarks else []),
         ]
 
@@ -96,10 +154,9 @@ def _code(diff: RunDiff, session: Session) -> Iterator[Line]:
     if not files:
         yield [*_lead("code"), "the same"]
         return
-    yield [*_lead("code"), words.count(len(files), "file")]
-    lines = _indented(Diff(files=files), session)
-    next(lines)  # its heading, "files", has just been said
-    yield from lines
+    yield [*_lead("code"), human.count(len(files), "file")]
+    # Without its heading, "files", which has just been said.
+    yield from islice(_indented(Diff(files=files), session), 1, None)
 
 
 def _indented(diff: Diff, session: Session) -> Iterator[Line]:
@@ -108,7 +165,7 @@ def _indented(diff: Diff, session: Session) -> Iterator[Line]:
         yield ["  ", *line]
 
 
-def _values(label: str, changes: tuple[FieldChange, ...]) -> Iterator[Line]:
+def _values(label: str, changes: Sequence[FieldChange]) -> Iterator[Line]:
     if not changes:
         yield [*_lead(label), "the same"]
     for index, change in enumerate(changes):
@@ -117,7 +174,7 @@ def _values(label: str, changes: tuple[FieldChange, ...]) -> Iterator[Line]:
 
 def _inputs(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if task.inputs]
-    yield [*_lead("inputs"), f"of {words.count(len(tasks), 'task')}" if tasks else "the same"]
+    yield [*_lead("inputs"), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
     for task in tasks:
         yield ["  ", (quoted(task.name), "name")]
         yield from _some(task.inputs)
@@ -128,17 +185,14 @@ def _environment(diff: RunDiff) -> Iterator[Line]:
     if missing and not diff.environment:
         yield [*_lead("environment"), f"not recorded by {' and '.join(missing)}"]
         return
-    shown = (
-        replace(change, path=change.path.removeprefix("distributions."))
-        for change in diff.environment
-    )
-    yield from _values("environment", tuple(shown))
+    shown = [replace(c, path=c.path.removeprefix("distributions.")) for c in diff.environment]
+    yield from _values("environment", shown)
 
 
 def _outcome(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if _ended_otherwise(task)]
     yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run)]
-    width = min(max((len(quoted(task.name)) for task in tasks), default=0), 32)
+    width = _columns(tasks)
     for task in tasks:
         yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", *_task_states(task)]
         yield from _some(task.output)
@@ -157,7 +211,7 @@ def _task_states(task: TaskDiff) -> Line:
     remarks = [f"renamed from {quoted(task.old_name)}"] if task.old_name else []
     tries = _tries(task.old), _tries(task.new)
     if tries[0] != tries[1] and 0 not in tries:
-        remarks.append(f"{tries[0]} -> {words.count(tries[1], 'attempt')}")
+        remarks.append(f"{tries[0]} -> {human.count(tries[1], 'attempt')}")
     rest = [("  " + ", ".join(remarks), "dim")] if remarks else []
     return [*_states(task.old, task.new), *rest]
 
@@ -180,17 +234,14 @@ def _tries(side: TaskRun | None) -> int:
 
 
 def _timing(diff: RunDiff) -> Iterator[Line]:
-    old, new = (words.duration(side.run.seconds) for side in (diff.old, diff.new))
+    old, new = (human.duration(side.run.seconds) for side in (diff.old, diff.new))
     tasks = [(task, task.seconds) for task in diff.tasks if task.seconds]
     remark = "" if tasks else ", no task took notably longer or shorter"
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]
-    width = min(max((len(quoted(task.name)) for task, _ in tasks), default=0), 32)
+    width = _columns(task for task, _ in tasks)
     for task, (before, after) in tasks:
-        yield [
-            "  ",
-            (f"{quoted(task.name):<{width}}", "name"),
-            f"  {words.duration(before)} -> {words.duration(after)}",
-        ]
+        took = f"{human.duration(before)} -> {human.duration(after)}"
+        yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", took]
 
 
 def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
@@ -201,16 +252,13 @@ def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
 
 
 def _change(change: FieldChange) -> Line:
-    old, new = (
-        clip(json.dumps(value, ensure_ascii=False), VALUE_CHARS_MAX)
-        for value in (change.old, change.new)
-    )
+    old, new = (value_text(value, VALUE_CHARS_MAX) for value in (change.old, change.new))
     path: Line = [(change.path, "name"), "  "] if change.path else []
-    if change.kind == "added":
-        return [*path, (f"+ {new}", "added")]
-    if change.kind == "removed":
-        return [*path, (f"- {old}", "removed")]
-    return [*path, (old, "removed"), (" -> ", "dim"), (new, "added")]
+    return [*path, *replacement(change.kind, old, new)]
+
+
+def _columns(tasks: Iterable[TaskDiff]) -> int:
+    return min(max((len(quoted(task.name)) for task in tasks), default=0), NAME_COLUMNS_MAX)
 
 
 def _lead(label: str) -> Line:

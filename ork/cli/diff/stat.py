@@ -1,12 +1,12 @@
-"""A Diff -> how much changed: one line per task, setting and file, with bars. Pure."""
+"""A difference as counts: one line per task, setting and file, with bars."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from ork.cli.diff.text import SIGNS
-from ork.cli.screen import human as words
+from ork.cli.diff.wording import EDITED, totals
+from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import clip, quoted
 from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
@@ -14,16 +14,14 @@ from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChang
 WIDTH_DEFAULT = 80  # of a pipe, for the bars only: names are never shortened there
 NAME_COLUMNS_MAX = 120  # longer names, in a pipe, push the rest of their line to the right
 
-_SIZED = ("changed", "renamed")  # of an added or a removed task the number of fields says little
-
 _Row: TypeAlias = tuple[str, tuple[int, int, int], str]  # name, (changed, added, removed), remark
 
 
 def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
     """Draw one line per task, setting and file with the size of its change, then the totals."""
     rows = [*map(_task_row, diff.tasks)]
-    rows += [(f"param {param.path}", _by_kind([param]), "") for param in diff.params]
-    rows += [(f"setting {one.path}", _by_kind([one]), "") for one in diff.settings]
+    for noun, fields in (("param", diff.params), ("setting", diff.settings)):
+        rows += [(f"{noun} {field.path}", _by_kind([field]), "") for field in fields]
     rows += map(_file_row, diff.files)
     if not rows:
         return
@@ -39,13 +37,15 @@ def stat_view(diff: Diff, *, width: int | None = None) -> Iterator[Line]:
         bars = zip(("changed", "added", "removed"), _scaled(counts, largest, room), strict=True)
         marks = [(SIGNS[kind] * length, kind) for kind, length in bars if length and not remark]
         yield [*line, *([" "] if marks else []), *marks]
-    yield [" ", _totals(diff)]
+    yield [" ", totals(diff)]
 
 
 def _task_row(task: TaskChange) -> _Row:
     old_name = f"{quoted(task.old_name)} -> " if task.old_name else ""
     name = f"task {old_name}{quoted(task.name)}"
-    return name, _by_kind(task.fields), "" if task.fields and task.kind in _SIZED else task.kind
+    # Of an added or a removed task the number of fields says little.
+    sized = task.fields and task.kind in EDITED
+    return name, _by_kind(task.fields), "" if sized else task.kind
 
 
 def _file_row(file: FileChange) -> _Row:
@@ -67,25 +67,3 @@ def _scaled(counts: tuple[int, int, int], largest: int, room: int) -> list[int]:
     if largest <= room:
         return list(counts)
     return [max(1, count * room // largest) if count else 0 for count in counts]
-
-
-def _totals(diff: Diff) -> str:
-    counts = (
-        ("task", len(diff.tasks)),
-        ("parameter", len(diff.params)),
-        ("setting", len(diff.settings)),
-        ("file", len(diff.files)),
-    )
-    things = [words.count(number, noun) for noun, number in counts if number]
-    text = f"{', '.join(things) or 'nothing'} changed"
-    totals = {
-        "edge": {kind: sum(e.kind == kind for e in diff.edges) for kind in ("added", "removed")},
-        "line": {
-            "added": sum(file.added_lines for file in diff.files),
-            "removed": sum(file.removed_lines for file in diff.files),
-        },
-    }
-    for noun, by_kind in totals.items():
-        for kind, number in by_kind.items():
-            text += f", {words.count(number, noun)} {kind}" if number else ""
-    return text

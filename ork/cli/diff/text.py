@@ -1,34 +1,39 @@
-"""A Diff -> lines for people: what changed, by task, edge, setting and file.
+"""A difference as lines for people: what changed, by task, edge, setting and file.
 
-Pure. Values are JSON and arrows are ASCII, so that what is seen can be searched for. With a
-`width`, long values are shortened to fit it; without, nothing is left out.
+Values are JSON and arrows are ASCII, so that what is seen can be searched for. With a `width`, long
+values are shortened to fit it; without, nothing is left out.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ork.cli.diff.wording import (
+    EDITED,
+    as_line,
+    became,
+    drawn,
+    field_texts,
+    gist,
+    hunk_header,
+    hunk_lines,
+    remarks,
+    replacement,
+    sizes,
+    value_text,
+)
+from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import CLIP_MIN, clip, column, quoted
 from ork.differences import lines
-from ork.differences.definitions import (
-    SHORT_DIFF_LINES,
-    Diff,
-    EdgeChange,
-    FieldChange,
-    FileChange,
-    TaskChange,
-)
-from ork.differences.lines import Hunk
-from ork.objects.canonical import Json
+from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
 
 if TYPE_CHECKING:
     from ork.differences.inline import Piece
+    from ork.differences.lines import Hunk
 
-SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 _MARKS = {"-": ("removed", "[-", "-]"), "+": ("added", "{+", "+}")}  # as git's --word-diff
 LETTERS = {"added": "A", "removed": "D", "changed": "M", "renamed": "R"}
 
@@ -60,17 +65,12 @@ def diff_view(
     if diff.edges:
         yield [("edges", "heading")]
         for edge in diff.edges:
-            yield ["  ", (f"{SIGNS[edge.kind]} {_arrow(edge)}", edge.kind)]
-    if diff.params:
-        yield [("params", "heading")]
-        paths = column(param.path for param in diff.params)
-        for param in diff.params:
-            yield from _field_lines(param, "  ", paths, how)
-    if diff.settings:
-        yield [("settings", "heading")]
-        paths = column(setting.path for setting in diff.settings)
-        for setting in diff.settings:
-            yield from _field_lines(setting, "  ", paths, how)
+            arrow = f"{quoted(edge.upstream)} -> {quoted(edge.downstream)}"
+            yield ["  ", (f"{SIGNS[edge.kind]} {arrow}", edge.kind)]
+    for title, fields in (("params", diff.params), ("settings", diff.settings)):
+        if fields:
+            yield [(title, "heading")]
+            yield from _fields_lines(fields, "  ", how)
     if diff.files:
         yield [("files", "heading")]
         names = column(quoted(file.path) for file in diff.files)
@@ -96,106 +96,67 @@ def name_status_view(diff: Diff) -> Iterator[Line]:
 
 
 def _task_lines(task: TaskChange, pad: int, how: _How) -> Iterator[Line]:
-    remark = task.kind
-    if task.kind == "renamed":
-        remark = f"renamed from {quoted(task.old_name or '')} ({task.similarity}% similar)"
-    elif task.kind != "changed":
-        remark = clip(f"{task.kind} ({_gist(task)})", how.width and how.width - pad - 5)
+    remark = drawn(became(task))
+    if task.kind not in EDITED:
+        what = quoted(": ".join(gist(task)))
+        remark = clip(f"{remark} ({what})", how.width and how.width - pad - 5)
     # The edges section tells of depends_on; here it is only named when there is nothing else.
     fields = [field for field in task.fields if field.path != "depends_on"]
     if task.fields and not fields:
         remark += " (depends_on)"
     yield _entry(task.kind, quoted(task.name), "name", pad, (remark, "dim"))
-    if how.patch or task.kind in ("changed", "renamed"):
-        paths = column(field.path for field in fields)
-        for field in fields:
-            yield from _field_lines(field, "      ", paths, how)
+    if how.patch or task.kind in EDITED:
+        yield from _fields_lines(fields, "      ", how)
 
 
-def _gist(task: TaskChange) -> str:
-    """Return what an added task calls, or a removed one called, in a few words."""
-    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
-    command = values.get("command")
-    if isinstance(command, list):
-        command = " ".join(map(str, command))
-    target = command or values.get("file") or values.get("module") or ""
-    function = f":{values['function']}" if values.get("function") else ""
-    first, *more = str(target).strip().split("\n")
-    return quoted(f"{values.get('executor', '')}: {first}{' ...' if more else ''}{function}")
-
-
-def _field_lines(field: FieldChange, indent: str, pad: int, how: _How) -> Iterator[Line]:
-    lead: Line = [indent, (field.path.ljust(pad), "name"), "  "]
-    texts = _texts(field, how.patch)
-    if texts is None:
-        room = how.width and how.width - len(indent) - max(pad, len(field.path)) - 2
-        yield [*lead, *_values(field, room, how.word_marks)]
-        return
-    added, removed = lines.count_changes(*texts)
-    yield [*lead, *_counts(added, removed)]
-    if how.patch or added + removed <= SHORT_DIFF_LINES:
-        yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.word_marks)
-
-
-def _texts(field: FieldChange, patch: bool) -> tuple[str, str] | None:
-    """Return the two texts to show by line, or None where a field is better shown as a value."""
-    if field.kind != "changed" and not patch:
-        return None
-    old = "" if field.kind == "added" else field.old
-    new = "" if field.kind == "removed" else field.new
-    if not isinstance(old, str) or not isinstance(new, str) or "\n" not in old + new:
-        return None
-    # That the last line of both has no newline would be noise in a command.
-    end = "" if old.endswith("\n") or new.endswith("\n") else "\n"
-    return old and old + end, new and new + end
+def _fields_lines(fields: Sequence[FieldChange], indent: str, how: _How) -> Iterator[Line]:
+    pad = column(field.path for field in fields)
+    for field in fields:
+        lead: Line = [indent, (field.path.ljust(pad), "name"), "  "]
+        texts = field_texts(field) if field.kind == "changed" or how.patch else None
+        if texts is None:
+            room = how.width and how.width - len(indent) - max(pad, len(field.path)) - 2
+            yield [*lead, *_values(field, room, how.word_marks)]
+            continue
+        added, removed = lines.count_changes(*texts)
+        yield [*lead, *as_line(sizes(added, removed))]
+        if how.patch or added + removed <= SHORT_DIFF_LINES:
+            yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.word_marks)
 
 
 def _values(field: FieldChange, room: int | None, word_marks: bool | None) -> Line:
-    if field.kind == "added":
-        return [(f"+ {clip(_json(field.new), room and room - 2)}", "added")]
-    if field.kind == "removed":
-        return [(f"- {clip(_json(field.old), room and room - 2)}", "removed")]
+    old, new = value_text(field.old, None), value_text(field.new, None)
+    if field.kind != "changed":
+        room = room and room - 2
+        return as_line(replacement(field.kind, clip(old, room), clip(new, room)))
     if word_marks is not None and isinstance(field.old, str) and isinstance(field.new, str):
         from ork.differences.inline import word_changes
 
-        return _words(word_changes(_json(field.old), _json(field.new)), word_marks, room)
-    old, new = _clip_pair(_json(field.old), _json(field.new), room and room - len(" -> "))
-    return [(old, "removed"), (" -> ", "dim"), (new, "added")]
+        return _words(word_changes(old, new), word_marks, room)
+    return as_line(replacement("changed", *_clip_pair(old, new, room and room - len(" -> "))))
 
 
 # -- files
 
 
 def _file_lines(file: FileChange, pad: int, how: _How) -> Iterator[Line]:
-    remarks: list[str] = []
-    if file.kind == "renamed":
-        remarks.append(f"renamed from {quoted(file.old_path or '')} ({file.similarity}% similar)")
-    elif file.kind != "changed":
-        remarks.append(file.kind)
-    if file.binary:
-        remarks.append("binary")
-    if file.kind in ("changed", "renamed") and file.old_executable != file.new_executable:
-        remarks.append("now executable" if file.new_executable else "no longer executable")
-    rest: Line = [(", ".join(remarks), "dim")] if remarks else []
-    counts = _counts(file.added_lines, file.removed_lines)
-    gap: Line = ["  "] if rest and counts else []
-    yield _entry(file.kind, quoted(file.path), "file", pad, *rest, *gap, *counts)
+    remark = drawn(remarks(file))
+    counts = as_line(sizes(file.added_lines, file.removed_lines))
+    rest: Line = [(remark, "dim"), *(["  "] if counts else [])] if remark else []
+    yield _entry(file.kind, quoted(file.path), "file", pad, *rest, *counts)
     yield from _hunk_lines(file.hunks or (), "      ", how.word_marks)
 
 
 def _hunk_lines(hunks: Iterable[Hunk], indent: str, word_marks: bool | None) -> Iterator[Line]:
-    styles = {"+": "added", "-": "removed", "\\": "dim"}
-    for hunk in hunks:
-        place = f"-{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines}"
-        yield [indent, (f"@@ {place} @@", "hunk")]
-        if word_marks is not None:
-            from ork.differences.inline import hunk_words
+    if word_marks is None:
+        for line in hunk_lines(hunks):
+            yield [indent, *as_line([line])]
+        return
+    from ork.differences.inline import hunk_words
 
-            yield from ([indent, *_words(line, word_marks)] for line in hunk_words(hunk.lines))
-            continue
-        for line in hunk.lines:
-            style = styles.get(line[0])
-            yield [indent, (line, style) if style else line]
+    for hunk in hunks:
+        yield [indent, (hunk_header(hunk), "hunk")]
+        yield from ([indent, *_words(line, word_marks)] for line in hunk_words(hunk.lines))
 
 
 def _words(pieces: list[Piece], marks: bool, room: int | None = None) -> Line:
@@ -226,26 +187,9 @@ def _entry(kind: str, name: str, style: str, pad: int, *rest: str | tuple[str, s
     return [*line, (name.ljust(pad), style), "  ", *rest] if rest else [*line, (name, style)]
 
 
-def _counts(added: int, removed: int) -> Line:
-    found: Line = [(f"+{added}", "added")] if added else []
-    if removed:
-        found += [*([" "] if found else []), (f"-{removed}", "removed")]
-    return found
-
-
 def _status(kind: str, thing: str, name: str, old_name: str | None = None) -> Line:
     line: Line = [(LETTERS[kind], kind), f"\t{thing}\t", (quoted(name), "name")]
     return [*line, f"\t{quoted(old_name)}"] if old_name else line
-
-
-def _arrow(edge: EdgeChange) -> str:
-    return f"{quoted(edge.upstream)} -> {quoted(edge.downstream)}"
-
-
-def _json(value: Json) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _clip_pair(old: str, new: str, room: int | None) -> tuple[str, str]:

@@ -1,19 +1,31 @@
-"""A change in words, for pages and pull requests: the headline, reasons, values. Pure."""
+"""A change in words. Each sentence is made here, once; text, counts, Markdown and HTML draw it.
+
+A sentence is a list of (text, meaning). Our own words mean ""; "name" is a name out of a store, to
+be quoted as the output does it; "aside" is a remark that an output puts behind a comma, into
+brackets, or leaves out; "added", "removed", "hunk" and "dim" are colours on a terminal.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from ork.differences.definitions import Diff, FieldChange, TaskChange
-from ork.objects.canonical import Json
+from ork.cli.screen import human
+from ork.cli.screen.parts import clip, quoted
 
 if TYPE_CHECKING:
+    from ork.cli.screen.line import Line
+    from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
     from ork.differences.impact import Affected, Impact
     from ork.differences.lines import Hunk
     from ork.history.compare import Comparison
+    from ork.objects.canonical import Json
+
+Words: TypeAlias = list[tuple[str, str]]
 
 KINDS = ("changed", "added", "removed", "renamed")
+EDITED = ("changed", "renamed")  # what both sides have
 VALUE_CHARS_MAX = 300
 NAMES_MAX = 12
 LEGEND = {
@@ -24,37 +36,28 @@ LEGEND = {
     "affected": "can give another result",
     "same": "gives the same result",
 }
+# Why a task can give another result: beside its name in a table, and as a sentence.
+_REASONS = {
+    "upstream": ("after", "needs"),
+    "code": ("code of", "its code changed:"),
+    "param": ("parameter", "its parameters changed:"),
+    "setting": ("setting", "another setting:"),
+    "added": ("added", "it is new"),
+    "changed": ("changed", "it changed"),
+    "renamed": ("renamed and changed", "it was renamed and changed"),
+}
+_LINES = {"+": "added", "-": "removed", "\\": "dim"}  # by the first letter of a line of a hunk
 
 
-def headline(comparison: Comparison, impact: Impact) -> str:
-    """Return one line: what changed, and how many tasks can give other results."""
-    name = comparison.new.workflow or comparison.old.workflow or "change"
-    parts = counts(comparison.diff)
-    if not parts:
-        return f"{name}: nothing differs"
-    total = len(impact.affected) + len(impact.unaffected)
-    return f"{name}: {', '.join(parts)}; {reach(len(impact.affected), total)}"
+def drawn(words: Words, *, name: Callable[[str], str] = quoted, aside: str = " ({})") -> str:
+    """Return a sentence as text: `name` draws the names, and `aside` is where remarks go."""
+    draw = {"name": name, "aside": aside.format}
+    return "".join(draw[meaning](text) if meaning in draw else text for text, meaning in words)
 
 
-def counts(diff: Diff) -> list[str]:
-    """Return how much changed: "2 tasks changed", "1 added", "3 code files changed"..."""
-    numbers = [(kind, sum(task.kind == kind for task in diff.tasks)) for kind in KINDS]
-    found = [(kind, number) for kind, number in numbers if number]
-    parts = [
-        f"{many(number, 'task') if index == 0 else f'{number:,}'} {kind}"
-        for index, (kind, number) in enumerate(found)
-    ]
-    things = (("code file", diff.files), ("parameter", diff.params), ("setting", diff.settings))
-    return parts + [f"{many(len(changes), noun)} changed" for noun, changes in things if changes]
-
-
-def reach(affected: int, total: int) -> str:
-    """Return how many tasks can give other results."""
-    if not affected:
-        return "no task can give another result"
-    if affected == total:
-        return "every task can give another result"
-    return f"{affected:,} of {many(total, 'task')} can give {_results(affected)}"
+def as_line(words: Words) -> Line:
+    """Return a sentence as a line of a terminal, in which our own words have no style."""
+    return [(text, meaning) if meaning else text for text, meaning in words]
 
 
 def many(number: int, noun: str) -> str:
@@ -62,47 +65,176 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _results(affected: int) -> str:
-    return "another result" if affected == 1 else "other results"
+# -- all of a change
 
 
-def reason(affected: Affected) -> tuple[str, tuple[str, ...]]:
-    """Return why a task can give another result: a few words, and the names that follow them."""
-    lead = {
-        "upstream": "needs",
-        "code": "its code changed:",
-        "param": "its parameters changed:",
-        "setting": "another setting:",
-        "added": "it is new",
-        "changed": "it changed",
-        "renamed": "it was renamed and changed",
-    }
-    return lead.get(affected.why, affected.why), affected.via[:NAMES_MAX]
+def headline(comparison: Comparison, impact: Impact) -> str:
+    """Return one line: what changed, and how many tasks can give other results."""
+    name = comparison.new.workflow or comparison.old.workflow or "change"
+    found = counts(comparison.diff)
+    if not found:
+        return f"{name}: nothing differs"
+    parts = [
+        f"{number:,} {kind}" if index and noun == "task" else f"{many(number, noun)} {kind}"
+        for index, (number, noun, kind) in enumerate(found)
+    ]
+    return f"{name}: {', '.join(parts)}; {reach(impact)}"
 
 
-def title_of(task: TaskChange) -> str:
-    """Return what became of a task: its kind, and of a renamed one where it comes from."""
-    if task.kind != "renamed":
-        return task.kind
-    return f"renamed from {task.old_name}, {task.similarity}% similar"
+def counts(diff: Diff, kinds: Iterable[str] = KINDS) -> list[tuple[int, str, str]]:
+    """Return how many of what changed, and how: (2, "task", "added"); nothing that is zero."""
+    found = [(sum(task.kind == kind for task in diff.tasks), "task", kind) for kind in kinds]
+    things = (("code file", diff.files), ("parameter", diff.params), ("setting", diff.settings))
+    found += [(len(changes), noun, "changed") for noun, changes in things]
+    return [one for one in found if one[0]]
 
 
-def value_text(value: Json) -> str:
+def totals(diff: Diff) -> str:
+    """Return the last line of the counts: how much changed in all."""
+    things = (
+        (diff.tasks, "task"),
+        (diff.params, "parameter"),
+        (diff.settings, "setting"),
+        (diff.files, "file"),
+    )
+    changed = ", ".join(human.count(len(found), noun) for found, noun in things if found)
+    numbers = [
+        *((sum(e.kind == kind for e in diff.edges), "edge", kind) for kind in ("added", "removed")),
+        (sum(file.added_lines for file in diff.files), "line", "added"),
+        (sum(file.removed_lines for file in diff.files), "line", "removed"),
+    ]
+    more = [f", {human.count(number, noun)} {kind}" for number, noun, kind in numbers if number]
+    return f"{changed or 'nothing'} changed{''.join(more)}"
+
+
+# -- the impact
+
+
+def reach(impact: Impact) -> str:
+    """Return how many tasks can give other results, as a sentence."""
+    affected, total = len(impact.affected), len(impact.affected) + len(impact.unaffected)
+    if not affected:
+        return "no task can give another result"
+    if affected == total:
+        return "every task can give another result"
+    results = "another result" if affected == 1 else "other results"
+    return f"{affected:,} of {many(total, 'task')} can give {results}"
+
+
+def short_reach(impact: Impact) -> str:
+    """Return the same as it stands above the list of these tasks on a terminal."""
+    affected, total = len(impact.affected), len(impact.affected) + len(impact.unaffected)
+    if not affected:
+        who = "no task"
+    elif affected < total:
+        who = f"{affected} of {human.count(total, 'task')}"
+    else:
+        who = f"all {total} tasks" if total > 1 else "the only task"
+    return f"{who} can give other results"
+
+
+def reason(one: Affected, *, short: bool = False, names_max: int | None = NAMES_MAX) -> Words:
+    """Return why a task can give another result: the first part in our words, then the names."""
+    lead = _REASONS[one.why][not short] if one.why in _REASONS else one.why
+    if short and one.why == "param" and len(one.via) > 1:
+        lead = "parameters"
+    return [(lead, ""), *([(" ", "")] if one.via else []), *listed(one.via, names_max)]
+
+
+def listed(names: Sequence[str], names_max: int | None) -> Words:
+    """Return names with commas between them, and how many more there are."""
+    shown = names[:names_max]
+    words = [part for name in shown for part in ((", ", ""), (name, "name"))][1:]
+    more = len(names) - len(shown)
+    return words + ([(f" and {more:,} more", "")] if more else [])
+
+
+# -- tasks and files
+
+
+def became(change: TaskChange | FileChange) -> Words:
+    """Return what became of a task or a file; of a renamed one where it comes from."""
+    old = getattr(change, "old_name", None) or getattr(change, "old_path", None)
+    if change.kind != "renamed":
+        return [(change.kind, "")]
+    return [("renamed from ", ""), (old or "", "name"), (f"{change.similarity}% similar", "aside")]
+
+
+def remarks(file: FileChange) -> Words:
+    """Return what is to be said of a file beside its lines; nothing of one that only changed."""
+    found = [] if file.kind == "changed" else [became(file)]
+    if file.binary:
+        found.append([("binary", "")])
+    if file.kind in EDITED and file.old_executable != file.new_executable:
+        found.append([("now executable" if file.new_executable else "no longer executable", "")])
+    return [part for words in found for part in ((", ", ""), *words)][1:]
+
+
+def sizes(added: int, removed: int) -> Words:
+    """Return how many lines came and went: +3 -1; nothing that is zero."""
+    words = [(f"+{added}", "added")] if added else []
+    gap = [(" ", "")] if added and removed else []
+    return [*words, *gap, *([(f"-{removed}", "removed")] if removed else [])]
+
+
+def gist(task: TaskChange) -> tuple[str, str]:
+    """Return the executor of an added or a removed task, and the first line of what it calls."""
+    values = {f.path: f.old if f.kind == "removed" else f.new for f in task.fields}
+    command = values.get("command")
+    if isinstance(command, list):
+        command = " ".join(map(str, command))
+    target = command or values.get("file") or values.get("module") or ""
+    function = f":{values['function']}" if values.get("function") else ""
+    first, *more = str(target).strip().split("\n")
+    return str(values.get("executor", "")), f"{first}{' ...' if more else ''}{function}"
+
+
+# -- values and lines
+
+
+def value_text(value: Json, room: int | None = VALUE_CHARS_MAX) -> str:
     """Return a value as JSON, its middle left out when it is long."""
-    from ork.cli.screen.parts import clip
-
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return clip(json.dumps(value, ensure_ascii=False, sort_keys=True), VALUE_CHARS_MAX)
+    return clip(json.dumps(value, ensure_ascii=False, sort_keys=True), room)
+
+
+def replacement(kind: str, old: str, new: str) -> Words:
+    """Return how one text took the place of another, or that it came or went."""
+    if kind == "added":
+        return [(f"+ {new}", "added")]
+    if kind == "removed":
+        return [(f"- {old}", "removed")]
+    return [(old, "removed"), (" -> ", "dim"), (new, "added")]
+
+
+def field_texts(field: FieldChange) -> tuple[str, str] | None:
+    """Return the two texts of a field that is better shown by line, or None for any other value."""
+    old = "" if field.kind == "added" else field.old
+    new = "" if field.kind == "removed" else field.new
+    if not isinstance(old, str) or not isinstance(new, str) or "\n" not in old + new:
+        return None
+    # That the last line of both has no newline would be noise in a command.
+    end = "" if old.endswith("\n") or new.endswith("\n") else "\n"
+    return old and old + end, new and new + end
 
 
 def field_hunks(field: FieldChange) -> tuple[Hunk, ...]:
     """Return the lines that differ in a text of several lines; nothing for any other value."""
-    from ork.differences import lines
+    from ork.differences.lines import hunks
 
-    old, new = field.old or "", field.new or ""
-    if not isinstance(old, str) or not isinstance(new, str) or "\n" not in old + new:
-        return ()
-    # That the last line of both has no newline would be noise in a command.
-    end = "" if old.endswith("\n") or new.endswith("\n") else "\n"
-    return lines.hunks(old and old + end, new and new + end)
+    texts = field_texts(field)
+    return hunks(*texts) if texts else ()
+
+
+def hunk_header(hunk: Hunk) -> str:
+    """Return the line that says where a hunk stands in both texts."""
+    old, new = f"{hunk.old_start},{hunk.old_lines}", f"{hunk.new_start},{hunk.new_lines}"
+    return f"@@ -{old} +{new} @@"
+
+
+def hunk_lines(hunks: Iterable[Hunk]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of hunks, each under its header, and what each line means."""
+    for hunk in hunks:
+        yield hunk_header(hunk), "hunk"
+        yield from ((line, _LINES.get(line[0], "")) for line in hunk.lines)

@@ -164,7 +164,7 @@ def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved,
 
 
 def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
-    from ork.cli.diff.diff_runs import show_runs
+    from ork.cli.diff.runs import show_runs
 
     if asked not in (Asked(), Asked(form="json")):
         raise UsageError(
@@ -219,10 +219,10 @@ def _lines(session: Session, diff: Diff, impact: Impact | None, asked: Asked) ->
 
 
 def _show_page(session: Session, found: Comparison, form: str) -> None:
-    from ork.cli.pictures.comparing import change_of
+    from ork.cli.pictures.change import change_of
 
     if form == "html":
-        from ork.cli.report.diff_html import html_view as view
+        from ork.cli.report.change import html_view as view
     else:
         from ork.cli.diff.markdown import markdown_view as view
 

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from ork.cli.report import pages
+from ork.cli.report.change import change_page
+from ork.cli.report.run import run_page
+from ork.cli.report.workflow import workflow_page
 from ork.cli.screen.output import write_text
 from ork.cli.session import Session
 from ork.history.compare import ends
@@ -53,8 +55,8 @@ def _page(session: Session, subject: str) -> Iterator[str]:
     store, now = session.store, session.now()
     if parse_range(subject):
         old, new = ends(store, [subject], now=now)
-        return pages.change_page(store, old, new, now=now)
+        return change_page(store, old, new, now=now)
     found = resolve(store, subject, now=now)
     if found.kind == "run":
-        return pages.run_page(store, found, now=now)
-    return pages.workflow_page(store, found, now=now)
+        return run_page(store, found, now=now)
+    return workflow_page(store, found, now=now)

@@ -1,4 +1,4 @@
-"""A Diff and its Impact -> the graph of the change, and its lanes. Pure.
+"""The graph of a change, and its lanes.
 
 What was removed stands where it was, with the edges that it had; the rest as it is now.
 """
@@ -6,20 +6,50 @@ What was removed stands where it was, with the edges that it had; the rest as it
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from ork.cli.pictures.graph import SIGNS, Graph, TaskMark
+from ork.cli.pictures.graph import Graph, TaskMark
+from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
 from ork.graph.lanes import Row, draw
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
+    from ork.history.compare import Comparison
+    from ork.store.store import Store
 
 NODES = {"affected": "*●", "same": "o○"}  # with slashes and with lines; a sign for the others
 NAMES_MAX = 3  # of tasks, files or fields in one remark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A comparison with all that a picture or a page of it needs."""
+
+    comparison: Comparison
+    impact: Impact
+    graph: Graph
+
+
+def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> Change:
+    """Return a comparison with its impact and its graph; with `hunks`, with all lines of code."""
+    from ork.differences.definitions import with_hunks
+    from ork.history.compare import impact_of
+    from ork.store.contents import definition
+    from ork.store.resolve import Resolved
+
+    if hunks:
+        comparison = replace(comparison, diff=with_hunks(comparison.diff, store.blob))
+    old, new = comparison.old, comparison.new
+    found = Resolved(text=new.text, oid=new.snapshot, kind="snapshot", snapshot=new.snapshot)
+    needs = {name: task.depends_on for name, task in definition(store, found).tasks.items()}
+    impact = impact_of(store, comparison)
+    title = "..".join(str(side.workflow) if side.text == "@" else side.text for side in (old, new))
+    graph = change_graph(title, comparison.diff, impact, needs)
+    return Change(comparison=comparison, impact=impact, graph=graph)
 
 
 def change_graph(

@@ -84,7 +84,7 @@ def _graph(session: Session, revision: str) -> Graph:
     revision = as_revision(revision)
     store = _store(session, revision)
     if parse_range(revision):
-        from ork.cli.pictures.comparing import change_of
+        from ork.cli.pictures.change import change_of
         from ork.history.compare import diff, ends
 
         old, new = ends(store, [revision], now=session.now())

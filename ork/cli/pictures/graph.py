@@ -1,11 +1,12 @@
-"""A graph of tasks -> lanes, and the text of mermaid, dot and JSON."""
+"""A graph of tasks, drawn as lanes, and written as mermaid, dot and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ork.cli.screen import human as words
+from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR, SIGNS
+from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line, visible
 from ork.graph.lanes import Row, draw
 from ork.objects.canonical import Json
@@ -14,30 +15,6 @@ from ork.objects.kinds import TaskRun
 # What stands for a task in each state, with slashes and with lines.
 NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
 OTHER_NODE = "-◌"
-# State -> fill and border; dark text is readable on all of them.
-COLORS = {
-    "success": ("#c8e6c9", "#388e3c"),
-    "failed": ("#ffcdd2", "#c62828"),
-    "running": ("#bbdefb", "#1565c0"),
-    "pending": ("#eceff1", "#78909c"),
-    "cancelled": ("#ffe0b2", "#ef6c00"),
-    "interrupted": ("#ffe0b2", "#ef6c00"),
-    "skipped": ("#f5f5f5", "#9e9e9e"),
-    "upstream_failed": ("#fff9c4", "#f9a825"),
-}
-PLAIN_COLOR = ("#e8eaf6", "#3949ab")  # of a definition, which has no states
-# The same of the kinds of a change; "affected" and "same" are those that nobody edited.
-CHANGE_COLORS = {
-    "added": ("#c8e6c9", "#388e3c"),
-    "removed": ("#ffcdd2", "#c62828"),
-    "changed": ("#ffe0b2", "#ef6c00"),
-    "renamed": ("#e1bee7", "#8e24aa"),
-    "affected": ("#fff9c4", "#f9a825"),
-    "same": ("#f5f5f5", "#9e9e9e"),
-}
-ALL_COLORS = COLORS | CHANGE_COLORS
-SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
-EDGE_COLORS = {"added": "#388e3c", "removed": "#c62828"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +120,7 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
             (f"{MARKS[state]:<8}", state),
         ]
         if attempts:
-            line.append(f" {words.duration(attempts[-1].seconds):>7}")
+            line.append(f" {human.duration(attempts[-1].seconds):>7}")
         if len(attempts) > 1:
             line.append((f"  attempt {len(attempts)}", "dim"))
         yield line

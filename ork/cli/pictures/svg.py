@@ -1,10 +1,11 @@
-"""A graph of tasks -> an SVG picture that needs nothing else: no script, no font, no style."""
+"""A graph as an SVG picture that needs nothing else: no script, no font, no style."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ork.cli.pictures.graph import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR, Graph
+from ork.cli.pictures.graph import Graph
+from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen.line import visible
 from ork.graph.layers import layout
 

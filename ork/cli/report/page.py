@@ -1,64 +1,121 @@
-"""The page around a report: one file that loads nothing and runs nothing."""
+"""Pages from templates. What a template is given is data: escaped, with nothing hidden in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ork.cli.diff.wording import LEGEND
-from ork.cli.pictures.graph import COLORS, Graph
-from ork.cli.report.markup import Html, Part, el, section
-from ork.cli.report.style import sheet
-from ork.cli.screen import human as words
-from ork.cli.screen.human import STATE_WORDS
+from ork.cli.diff import wording
+from ork.cli.pictures.change import nearest
+from ork.cli.pictures.graph import Graph
+from ork.cli.pictures.looks import ALL_COLORS, COLORS, PLAIN_COLOR, SIGNS
+from ork.cli.pictures.svg import svg
+from ork.cli.screen import human
+from ork.cli.screen.line import visible
+from ork.cli.screen.parts import clip
+from ork.objects.canonical import Json
 
-# Nothing is loaded and nothing runs, whatever should get into the page; styles are its own.
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'"
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-
-def page(title: str, parts: Iterable[Html], *, made: datetime | None = None) -> Iterator[str]:
-    """Yield the text of a whole page, part by part: a report may be long."""
-    head = [
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("meta", name="referrer", content="no-referrer"),
-        el("title", title),
-    ]
-    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n'
-    yield "\n".join(head)
-    yield f"\n<style>{sheet()}</style>\n</head>\n<body>\n<main>\n"
-    for part in parts:
-        yield part + "\n"
-    when = f", {words.date(made, made)}" if made else ""
-    yield el("footer", f"Made by ork{when}") + "\n</main>\n</body>\n</html>\n"
+VALUE_CHARS_MAX = 4_000
+LINES_MAX = 200  # of one error, value or log
+LINE_CHARS_MAX = 1_000
+CODE_LINES_MAX = 5_000  # of one diff
+PIECES_AT_ONCE = 200  # of a page that is being written
 
 
-def header(title: Part, lead: Part = None, chips: Iterable[Html] = ()) -> Html:
-    """Return the head of a page: what it is about, one line about it, and what to see first."""
-    marks = list(chips)
-    return el(
-        "header",
-        el("h1", title),
-        el("p", lead, class_="lead") if lead else None,
-        el("div", marks, class_="counts") if marks else None,
+def render(template: str, **values: Any) -> Iterator[str]:
+    """Yield the text of a page as it is drawn, since a report may be long."""
+    stream = _environment().get_template(f"templates/{template}.html").stream(**values)
+    stream.enable_buffering(PIECES_AT_ONCE)
+    return stream
+
+
+def render_part(template: str, macro: str, *values: Any) -> str:
+    """Return what one macro of a template makes of these values, as a piece of a page."""
+    module = _environment().get_template(f"templates/{template}.html").module
+    return str(getattr(module, macro)(*values))
+
+
+@cache
+def _environment() -> Environment:
+    """Return what all templates share. Only the SVG that ork draws itself is marked as safe."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
+    names = "LEGEND counts field_hunks many reach reason"
+    found.globals |= {name: getattr(wording, name) for name in names.split()}
+    found.globals |= {
+        "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},
+        "SIGNS": SIGNS,
+        "STATE_WORDS": human.STATE_WORDS,
+        "became": lambda change: wording.drawn(wording.became(change), name=str, aside=", {}"),
+        "code_lines": _code_lines,
+        "looks_of": _looks_of,
+        "nearest": nearest,
+        "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
+        "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
+        "svg": lambda graph: "\n".join(svg(graph)),
+    }
+    found.filters |= {
+        "clip": clip,
+        "date": human.date,
+        "duration": human.duration,
+        "json": _json,
+        "log_lines": _log_lines,
+        "value": wording.value_text,
+    }
+    found.tests["by_line"] = lambda field: wording.field_texts(field) is not None
+    return found
 
 
-def picture(title: str, graph: Graph, note: Part = None) -> Html:
-    """Return a section with a graph and what its colours mean."""
-    from ork.cli.pictures.svg import svg
+def _shown(value: object) -> object:
+    """Return what a template shows of a value: markup as it is, a text with all that is in it."""
+    if value is None:
+        return ""
+    is_data = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible(str(value)) if is_data else value
 
-    looks = {graph.look(name) for name in graph.needs}
-    names = LEGEND if graph.marks is not None else STATE_WORDS
-    legend = [
-        el("li", el("i", class_=look), names.get(look, look.replace("_", " ")))
-        for look in (*LEGEND, *COLORS)
-        if look in looks
-    ]
-    figure = el("figure", Html("\n".join(svg(graph))))
-    return section(title, figure, el("ul", legend, class_="legend") if legend else None, note=note)
+
+def _looks_of(graph: Graph) -> list[str]:
+    """Return the looks that a legend explains, in one order for all pictures."""
+    found = {graph.look(name) for name in graph.needs}
+    return [look for look in dict.fromkeys((*wording.LEGEND, *COLORS)) if look in found]
+
+
+def _code_lines(hunks: Any) -> list[tuple[str, str]]:
+    """Return the lines of a diff and what each means, up to a limit."""
+    found = list(wording.hunk_lines(hunks))
+    if len(found) <= CODE_LINES_MAX:
+        return found
+    rest = f"and {len(found) - CODE_LINES_MAX:,} more lines: `ork diff -p` shows them"
+    return [*found[:CODE_LINES_MAX], (rest, "hunk")]
+
+
+def _log_lines(text: str) -> list[tuple[str, str]]:
+    """Return the lines of an error, a value or a log, the middle of a long one left out."""
+    found = [(clip(line, LINE_CHARS_MAX), "") for line in text.rstrip("\n").split("\n")]
+    if len(found) <= LINES_MAX:
+        return found
+    rest = f"... {len(found) - LINES_MAX:,} lines ..."
+    return [*found[: LINES_MAX // 2], (rest, "hunk"), *found[-LINES_MAX // 2 :]]
+
+
+def _json(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    if len(text) > VALUE_CHARS_MAX:
+        rest = len(text) - VALUE_CHARS_MAX
+        text = f"{text[:VALUE_CHARS_MAX]}\n... and {rest:,} more characters"
+    return text

@@ -1,222 +1,180 @@
-"""A run -> the sections of its page: what it was, its graph, timeline, tasks, values and logs."""
+"""The page of a run: its graph, timeline, tasks, values and logs, and what made it fail."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
-from ork.cli.diff.wording import many, value_text
-from ork.cli.pictures.change import nearest
+from ork.cli.diff.wording import headline
+from ork.cli.pictures.change import change_of
 from ork.cli.pictures.graph import Graph
-from ork.cli.report.markup import Html, Part, code, el, facts, join, multiline, section, table
-from ork.cli.report.page import header, picture
-from ork.cli.report.parts import short, state_chip
-from ork.cli.report.timeline import critical_path, lanes, timeline
-from ork.cli.screen import human as words
-from ork.cli.screen.parts import clip
+from ork.cli.report.change import history_of
+from ork.cli.report.page import render
+from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
+from ork.history.compare import compare_resolved
+from ork.history.compare_runs import diff_runs, last_good
 from ork.objects.canonical import Json
-from ork.objects.kinds import Deploy, TaskRun
-from ork.store.contents import RunDetails, TaskDetails
+from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.store.contents import RunDetails, definition, find_run, run_details
+from ork.store.logs import path_of, pieces
+from ork.store.resolve import Resolved, resolve
+from ork.store.store import Store
 
-TASKS_MAX = 150  # in the picture
-ROWS_MAX = 1_000  # of the tables
 VALUES_MAX = 300  # of the tasks whose inputs and outputs are shown
-VALUE_CHARS_MAX = 4_000
-LINES_MAX = 200  # of one error, value or log
-LINE_CHARS_MAX = 1_000
-REASON_CHARS_MAX = 400
+GIST_CHARS_MAX = 80
+LOG_LINES = 40
+LOG_BYTES_MAX = 1 << 20
+LOGS_MAX = 50
+RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
+
+
+def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
+    """Return the page of a run; of one that failed also what changed since the last good one."""
+    oid, run = find_run(store, found)
+    found = Resolved(text=run.id, oid=oid, kind="run", workflow=run.workflow, snapshot=run.snapshot)
+    tasks = definition(store, found).tasks
+    details = run_details(store, oid, run)
+    report = RunReport(
+        details=details,
+        needs={name: task.depends_on for name, task in tasks.items()},
+        deploy=store.get(Deploy, run.deploy) if run.deploy else None,
+        environment=store.value(run.environment) if run.environment else None,
+        failures=_failures(store, details),
+    )
+    good = _since_good(store, run, now) if run.state == "failed" else None
+    title = f"{run.workflow}#{run.number} {run.state}"
+    return render("run", title=title, report=report, good=good, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A task that failed, and what tells why: neither says again what the one before has said."""
+
+    name: str
+    state: str
+    reason: str
+    error: str | None
+    log: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """All that the page of a run tells. `logs` has the last lines of tasks that failed."""
+    """All that the page tells of a run itself."""
 
     details: RunDetails
     needs: Mapping[str, tuple[str, ...]]
-    deploy: Deploy | None = None
-    environment: Json = None
-    logs: Mapping[str, str] = field(default_factory=dict)
+    deploy: Deploy | None
+    environment: Json
+    failures: list[Failure]
 
-    @property
+    @cached_property
     def taskruns(self) -> dict[str, TaskRun]:
         """What became of each task that has got anywhere."""
         return {name: task.taskrun for name, task in self.details.tasks.items()}
 
+    @property
+    def states(self) -> list[tuple[str, int]]:
+        """How many tasks are in each state."""
+        return sorted(Counter(taskrun.state for taskrun in self.taskruns.values()).items())
 
-def run_header(report: RunReport, now: datetime) -> Html:
-    """Return the head of the page: which run, how it ended, when, and why."""
-    run = report.details.run
-    states = [task.taskrun.state for task in report.details.tasks.values()]
-    chips = [
-        el(
-            "span",
-            f"{states.count(state):,} {words.STATE_WORDS.get(state, state)}",
-            class_=f"chip {state}",
+    @property
+    def graph(self) -> Graph:
+        """The picture of the run."""
+        run = self.details.run
+        return Graph(title=f"{run.workflow}#{run.number}", needs=self.needs, states=self.taskruns)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """When each task ran."""
+        found = lanes(self.taskruns, self.needs, self.details.run.created)
+        path = critical_path(found, self.needs)
+        return timeline(found, path if len(path) > 1 else ())
+
+    @property
+    def values(self) -> list[tuple[str, str, Json, Json]]:
+        """The inputs and the output of each task that has any, with the output in short."""
+        return [
+            (name, _gist(task.output), task.inputs, task.output)
+            for name, task in list(self.details.tasks.items())[:VALUES_MAX]
+            if task.inputs or task.output is not None
+        ]
+
+    @property
+    def machine(self) -> str:
+        """What the environment says in words and numbers: the Python, the system."""
+        return ", ".join(
+            f"{key} {item}" for key, item in self._facts if not isinstance(item, (dict, list))
         )
-        for state in dict.fromkeys(sorted(states))
-    ]
-    took = f" · took {words.duration(run.seconds)}" if run.seconds is not None else ""
-    why = f" · {clip(run.reason, REASON_CHARS_MAX)}" if run.reason else ""
-    lead = f"{words.date(run.created, now)}{took}{why}"
-    return header([f"{run.workflow}#{run.number} ", state_chip(run.state)], lead, chips)
+
+    @property
+    def listed(self) -> list[tuple[str, int, str]]:
+        """What the environment lists, such as distributions: name, how many, the list as text."""
+        return [
+            (key, len(item), _lines(item))
+            for key, item in self._facts
+            if isinstance(item, (dict, list)) and item
+        ]
+
+    @property
+    def _facts(self) -> list[tuple[str, Json]]:
+        return list(self.environment.items()) if isinstance(self.environment, dict) else []
 
 
-def run_sections(report: RunReport, now: datetime) -> Iterator[Html]:
-    """Yield the sections: what failed first, then the picture, timeline, tasks, values, facts."""
-    run, states = report.details.run, report.taskruns
-    yield from _failures(report)
-    graph = Graph(title=f"{run.workflow}#{run.number}", needs=report.needs, states=states)
-    yield picture("Graph", nearest(graph, TASKS_MAX), note=many(len(report.needs), "task"))
-    found = lanes(states, report.needs, run.created)
-    if found:
-        path = critical_path(found, report.needs)
-        yield section("Timeline", timeline(found, path if len(path) > 1 else ()))
-    yield section("Tasks", _tasks(report), note=_clipped(len(report.needs)))
-    if values := _values(report):
-        yield section("Inputs and outputs", values)
-    yield section("What ran", _facts(report, now))
-
-
-def _failures(report: RunReport) -> Iterator[Html]:
-    failed = [
-        (name, task.taskrun)
-        for name, task in report.details.tasks.items()
-        if task.taskrun.state in ("failed", "interrupted")
-    ]
-    parts: list[Part] = []
-    for name, taskrun in failed[:ROWS_MAX]:
-        error = next((a.error for a in reversed(taskrun.attempts) if a.error), None)
-        why = clip(taskrun.reason or "", REASON_CHARS_MAX)
-        title = [state_chip(taskrun.state), " ", code(name), el("span", why, class_="note")]
-        log = report.logs.get(name, "").rstrip("\n")
-        parts.append(
-            el(
-                "details",
-                el("summary", title),
-                _lines("error", error) if error and error != taskrun.reason else None,
-                _lines("the end of its log", log) if log not in (error or "") else None,
-                open=len(failed) <= 5,
-            )
-        )
-    if parts:
-        yield section("What failed", parts, note=_clipped(len(failed)))
-
-
-def _lines(title: str, value: str) -> Html:
-    lines = [el("b", clip(line, LINE_CHARS_MAX)) for line in value.rstrip("\n").split("\n")]
-    if len(lines) > LINES_MAX:
-        rest = el("b", f"... {len(lines) - LINES_MAX:,} lines ...", class_="at")
-        lines = [*lines[: LINES_MAX // 2], rest, *lines[-LINES_MAX // 2 :]]
-    return join([el("h3", title), el("pre", lines)])
-
-
-def _tasks(report: RunReport) -> Html:
-    rows: list[list[Part]] = []
-    for name in list(report.needs)[:ROWS_MAX]:
-        task = report.details.tasks.get(name)
-        taskrun = task.taskrun if task else None
-        attempts = taskrun.attempts if taskrun else ()
-        seconds = words.duration(sum(a.seconds for a in attempts)) if attempts else "-"
-        reason = taskrun.reason if taskrun and taskrun.state != "success" else None
-        why = reason and el("span", clip(reason, REASON_CHARS_MAX), class_="why")
-        rows.append(
-            [
-                code(name),
-                state_chip(taskrun.state if taskrun else "pending"),
-                str(len(attempts)),
-                el("span", seconds, class_="thin"),
-                why,
-            ]
-        )
-    return table(("task", "state", "attempts", "took", "why"), rows)
-
-
-def _values(report: RunReport) -> Html:
-    parts = []
-    for name, task in list(report.details.tasks.items())[:VALUES_MAX]:
-        inputs, output = task.inputs, task.output
-        if inputs not in (None, {}) or output is not None:
-            title = el("summary", code(name), el("span", _gist(task), class_="note"))
-            parts.append(
-                el(
-                    "details",
-                    title,
-                    [
-                        _lines(word, _json(value))
-                        for word, value in (("inputs", inputs), ("output", output))
-                        if value not in (None, {})
-                    ],
+def _failures(store: Store, details: RunDetails) -> list[Failure]:
+    failures: list[Failure] = []
+    for name, task in details.tasks.items():
+        taskrun = task.taskrun
+        if taskrun.state in ("failed", "interrupted"):
+            error = next((a.error for a in reversed(taskrun.attempts) if a.error), None)
+            log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""
+            failures.append(
+                Failure(
+                    name=name,
+                    state=taskrun.state,
+                    reason=taskrun.reason or "",
+                    error=error if error != taskrun.reason else None,
+                    log=log if log not in (error or "") else None,
                 )
             )
-    return join(parts)
+    return failures
 
 
-def _gist(task: TaskDetails) -> str:
-    text = json.dumps(task.output, ensure_ascii=False) if task.output is not None else ""
-    return text if len(text) <= 80 else text[:77] + "..."
+def _end_of_log(store: Store, taskrun: TaskRun) -> str:
+    """Return the last lines of the last log of a task."""
+    logs = [attempt.log for attempt in taskrun.attempts if attempt.log]
+    data = b""
+    for piece in pieces(path_of(store, str(logs[-1])), tail=LOG_LINES) if logs else ():
+        data = (data + piece)[-LOG_BYTES_MAX:]  # one line may be larger than memory
+    return data.decode("utf-8", "replace").rstrip("\n")
 
 
-def _facts(report: RunReport, now: datetime) -> Html:
-    run, deploy = report.details.run, report.deploy
-    made: Part = "none: the snapshot was run unattached"
-    if deploy is not None and run.deploy is not None:
-        made = [
-            short(run.deploy),
-            f" {deploy.message.partition(chr(10))[0]}",
-            el("div", f"{deploy.author}, {words.date(deploy.time, now)}", class_="soft"),
-        ]
-    return facts(
-        (
-            ("workflow", run.workflow),
-            ("run", code(run.id)),
-            ("snapshot", code(run.snapshot)),
-            ("deploy", made),
-            ("started by", f"{run.author} on {run.host}"),
-            ("trigger", run.trigger + (f", round {run.attempt}" if run.attempt > 1 else "")),
-            ("began", words.date(run.created, now)),
-            ("ended", words.date(run.ended, now) if run.ended else None),
-            ("parameters", _params(report.details.params)),
-            ("environment", _environment(report.environment)),
-        )
-    )
-
-
-def _params(value: Json) -> Part:
-    if not isinstance(value, dict):
+def _since_good(store: Store, run: Run, now: datetime) -> dict[str, Any] | None:
+    """Return what changed since the last good run: the values of that part of the page."""
+    good = last_good(store, run, within=RUNS_LOOKED_AT_MAX)
+    if good is None:
         return None
-    return [
-        el("div", code(name), " ", code(value_text(item), "soft"))
-        for name, item in sorted(value.items())
-    ]
+    names = (f"{run.workflow}#{one.number}" for one in (good, run))
+    before, after = (resolve(store, name, now=now) for name in names)
+    change = change_of(store, compare_resolved(store, before, after), hunks=True)
+    return {
+        "headline": headline(change.comparison, change.impact),
+        "run_diff": diff_runs(store, before, after),
+        "history": history_of(store, change.comparison, now),
+        "change": change,
+    }
 
 
-def _environment(value: Json) -> Part:
-    if not isinstance(value, dict):
-        return None
-    rest = [f"{key} {item}" for key, item in value.items() if not isinstance(item, (dict, list))]
-    lists = [(key, item) for key, item in value.items() if isinstance(item, (dict, list)) and item]
-    parts: list[Part] = [el("div", ", ".join(rest))] if rest else []
-    for key, item in lists:
-        listed = "\n".join(map(str, item)) if isinstance(item, list) else _json(item)
-        parts.append(
-            el(
-                "details",
-                el("summary", f"{len(item)} {key}"),
-                el("pre", multiline(listed), class_="log"),
-            )
-        )
-    return parts or None
+def _gist(output: Json) -> str:
+    text = json.dumps(output, ensure_ascii=False) if output is not None else ""
+    return text if len(text) <= GIST_CHARS_MAX else text[: GIST_CHARS_MAX - 3] + "..."
 
 
-def _json(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    if len(text) > VALUE_CHARS_MAX:
-        rest = len(text) - VALUE_CHARS_MAX
-        text = f"{text[:VALUE_CHARS_MAX]}\n... and {rest:,} more characters"
-    return text
-
-
-def _clipped(total: int) -> str | None:
-    return f"the first {ROWS_MAX:,} of {total:,}" if total > ROWS_MAX else None
+def _lines(value: Json) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False, indent=2)

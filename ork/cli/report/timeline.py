@@ -1,4 +1,4 @@
-"""The attempts of a run -> a timeline: a lane for each task, a bar for each attempt.
+"""The timeline of a run: a lane for each task, a bar for each attempt.
 
 Where nothing ran for long - a retry on the next day - the time is cut out, and the cut is drawn.
 """
@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ork.cli.report.markup import Html, el
-from ork.cli.screen import human as words
+from ork.cli.screen import human
 from ork.objects.kinds import TaskRun
 
 LANES_MAX = 300
@@ -18,33 +17,14 @@ GAP_SHARE_MAX = 0.25  # of the busy time: a longer gap is cut, and drawn as
 CUT_SHARE = 0.06  # of it
 TICKS_MAX = 8
 TICK_SHARE_MIN = 0.07  # between two ticks
+BAR_SHARE_MIN = 0.4  # a bar must not be too thin to see
+WAIT_SHARE_MIN = 0.3
+SECOND, MINUTE, HOUR = 1, 60, 3600
 STEPS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    14400,
-    43200,
-    86400,
+    *(n * unit for unit in (0.001, 0.01, 0.1) for n in (1, 2, 5)),
+    *(n * SECOND for n in (1, 2, 5, 10, 15, 30)),
+    *(n * MINUTE for n in (1, 2, 5, 10, 15, 30)),
+    *(n * HOUR for n in (1, 2, 4, 12, 24)),
 )
 
 
@@ -65,6 +45,29 @@ class Lane:
     name: str
     bars: tuple[Bar, ...]
     ready: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A lane as it is drawn: places and widths are shares of the axis, from 0 to 100."""
+
+    name: str
+    label: str
+    seconds: float
+    long: bool  # on the critical path
+    waits: tuple[tuple[float, float], ...]  # from, to
+    bars: tuple[tuple[float, float, str, str], ...]  # place, width, state, what it says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Rows under an axis with its ticks and with the places where time was cut out."""
+
+    ticks: tuple[tuple[float, str], ...]
+    cuts: tuple[tuple[float, float], ...]
+    rows: tuple[Row, ...]
+    others: int  # lanes that are not drawn
+    has_path: bool
 
 
 class Scale:
@@ -146,97 +149,38 @@ def critical_path(found: Iterable[Lane], needs: Mapping[str, Collection[str]]) -
     return tuple(path[::-1])
 
 
-def timeline(found: list[Lane], path: Collection[str]) -> Html:
-    """Return the lanes as HTML; those of the critical path stand out."""
+def timeline(found: list[Lane], path: Collection[str]) -> Timeline:
+    """Place the lanes on one axis; those of the critical path stand out."""
     shown = found[:LANES_MAX]
     scale = Scale(bar for lane in shown for bar in lane.bars)
-    cuts = [
-        el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="cut")
-        for x, _ in scale.cuts()
-    ]
-    ticks = list(scale.ticks())
-    grid = [
-        el("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=0, y2=29, class_="tick") for x, _ in ticks
-    ] + cuts
-    rows = [_row(lane, scale, grid, long=lane.name in path) for lane in shown]
-    if len(found) > len(shown):
-        rows.append(el("p", f"and {len(found) - len(shown):,} tasks that started later"))
-    key = [el("span", _sample("wait"), "waiting for a free place, or for a retry")]
-    if len(path) > 1:
-        key.insert(0, el("span", _sample("long"), "critical path: the end had to wait for these"))
-    return Html(el("div", _axis(scale, ticks), rows, class_="lanes") + el("div", key, class_="key"))
-
-
-def _axis(scale: Scale, ticks: Iterable[tuple[float, str]]) -> Html:
-    marks = [
-        el(
-            "text",
-            label,
-            x=f"{x:.2f}%",
-            y=19,
-            text_anchor="end" if x > 94 else "start" if x < 4 else "middle",
-        )
-        for x, label in ticks
-    ]
-    marks += [
-        el("text", f"... {words.duration(seconds)} ...", x=f"{x:.2f}%", y=19, text_anchor="middle")
-        for x, seconds in scale.cuts()
-    ]
-    return el(
-        "div", el("span"), el("div", el("svg", marks), class_="line"), el("span"), class_="row axis"
+    return Timeline(
+        ticks=tuple(scale.ticks()),
+        cuts=tuple(scale.cuts()),
+        rows=tuple(_row(lane, scale, long=lane.name in path) for lane in shown),
+        others=len(found) - len(shown),
+        has_path=len(path) > 1,
     )
 
 
-def _row(lane: Lane, scale: Scale, grid: list[Html], *, long: bool) -> Html:
-    marks = list(grid)
+def _row(lane: Lane, scale: Scale, *, long: bool) -> Row:
+    waits, bars = [], []
     waited_from = lane.ready
     for bar in lane.bars:
-        x, end = scale(bar.start), scale(bar.end)
-        if bar.start > waited_from and x - scale(waited_from) > 0.3:
-            marks.append(
-                el(
-                    "line",
-                    x1=f"{scale(waited_from):.2f}%",
-                    x2=f"{x:.2f}%",
-                    y1=14.5,
-                    y2=14.5,
-                    class_="wait",
-                )
-            )
-        tip = (
-            f"{lane.name}, attempt {bar.number}: {bar.state}, "
-            f"{words.duration(bar.end - bar.start)} from {words.duration(bar.start)}"
-        )
-        marks.append(
-            el(
-                "rect",
-                el("title", tip),
-                x=f"{x:.2f}%",
-                width=f"{max(end - x, 0.4):.2f}%",
-                y=7,
-                height=15,
-                rx=3,
-                class_=f"bar {bar.state}",
-            )
-        )
+        x, end, before = scale(bar.start), scale(bar.end), scale(waited_from)
+        if bar.start > waited_from and x - before > WAIT_SHARE_MIN:
+            waits.append((before, x))
+        took = f"{human.duration(bar.end - bar.start)} from {human.duration(bar.start)}"
+        tip = f"{lane.name}, attempt {bar.number}: {bar.state}, {took}"
+        bars.append((x, max(end - x, BAR_SHARE_MIN), bar.state, tip))
         waited_from = bar.end
-    took = words.duration(sum(bar.end - bar.start for bar in lane.bars))
-    label = f"{lane.name}: {words.count(len(lane.bars), 'attempt')}, {lane.bars[-1].state}"
-    return el(
-        "div",
-        el("span", lane.name, class_="task-name", title=lane.name),
-        el("div", el("svg", marks, role="img", aria_label=label), class_="line"),
-        el("span", took, class_="took"),
-        class_="row long" if long else "row",
+    return Row(
+        name=lane.name,
+        label=f"{lane.name}: {human.count(len(lane.bars), 'attempt')}, {lane.bars[-1].state}",
+        seconds=sum(bar.end - bar.start for bar in lane.bars),
+        long=long,
+        waits=tuple(waits),
+        bars=tuple(bars),
     )
-
-
-def _sample(look: str) -> Html:
-    if look == "wait":
-        inside = el("line", x1=2, x2=24, y1=7, y2=7, class_="wait")
-        return el("svg", inside, width=26, height=14, aria_hidden="true")
-    inside = el("rect", x=2, y=2, width=22, height=10, rx=3, class_="bar plain")
-    return el("svg", inside, width=26, height=14, class_="long", aria_hidden="true")
 
 
 def _bars(taskrun: TaskRun, began: datetime) -> Iterator[Bar]:
@@ -259,7 +203,7 @@ def _moment(seconds: float, step: float) -> str:
         minutes, rest = divmod(round(seconds, digits), 60)
         hours, minutes = divmod(int(minutes), 60)
         return f"{hours}:{minutes:02d}:{rest:0{digits + 3}.{digits}f}"
-    return words.duration(seconds)
+    return human.duration(seconds)
 
 
 def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

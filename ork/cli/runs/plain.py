@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from ork.cli.diff.diff_runs import since_good
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, to_json, unread_is_no_error
@@ -103,8 +102,11 @@ def summary(session: Session, finished: RunFinished) -> None:
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
-        if run.state == "failed" and (line := since_good(session.store, run)):
-            session.say(line)
+        if run.state == "failed":
+            from ork.cli.diff.runs import since_good
+
+            if line := since_good(session.store, run):
+                session.say(line)
         also = f"`ork logs {name}:{next(iter(failed))}` or " if failed else ""
         session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
 

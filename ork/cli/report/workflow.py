@@ -1,0 +1,37 @@
+"""The page of a workflow: its graph, its newest deploys and its newest runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ork.cli.pictures.graph import Graph
+from ork.cli.report.page import render
+from ork.history.log import log
+from ork.store.contents import definition
+from ork.store.resolve import Resolved, deploy_of, has_run
+from ork.store.runs import runs
+from ork.store.store import Store
+
+DEPLOYS_MAX = 100
+RUNS_MAX = 50
+
+
+def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
+    """Return the page of a workflow: its graph, its newest deploys and its newest runs."""
+    found = deploy_of(store, found)
+    name = str(found.workflow)
+    tasks = definition(store, found).tasks
+    entries = list(log(store, str(found.deploy), now=now, limit=DEPLOYS_MAX))
+    newest = runs(store, name, limit=RUNS_MAX) if has_run(store, name) else ()
+    return render(
+        "workflow",
+        title=name,
+        about=entries[0].deploy.settings.get("description"),
+        graph=Graph(title=name, needs={name: task.depends_on for name, task in tasks.items()}),
+        entries=entries,
+        runs=[entry.run for entry in newest],
+        deploys_max=DEPLOYS_MAX,
+        runs_max=RUNS_MAX,
+        now=now,
+    )
