@@ -1,1 +1,1 @@
-"""Histories written as git repositories, and read from them."""
+"""Histories to git and from git, by git's own binary. Knows no runs and draws nothing."""

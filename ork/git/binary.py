@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -84,10 +85,10 @@ class Git:
         self, *words: str, stdin: IO[bytes] | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start a git command to talk with; it has ended, and ended well, after the block."""
-        with _started(self._words(words), self._environ(), stdin) as process:
+        with _started(self._words(words), stdin) as process:
             yield process
 
-    def without_filters(self) -> Mapping[str, str]:
+    def _without_filters(self) -> Mapping[str, str]:
         """Return the environment in which no filter of this repository is run."""
         listed = self.ask("config", "-z", "--name-only", "--get-regexp", r"^filter\.") or b""
         drivers = {os.fsdecode(key).rpartition(".")[0] for key in listed.split(b"\0") if key}
@@ -103,11 +104,11 @@ class Git:
 
     def _done(self, words: tuple[str, ...], feed: bytes) -> tuple[int, bytes, bytes]:
         # Only what reads or writes files of the work tree is given to filters.
-        filters = self.without_filters() if words[0] in ("read-tree", "update-index") else {}
+        filters = self._without_filters() if words[0] in ("read-tree", "update-index") else {}
         try:
             done = subprocess.run(
                 self._words(words),
-                env={**self._environ(), **filters},
+                env={**_environ(), **filters},
                 input=feed,
                 capture_output=True,
             )
@@ -120,62 +121,59 @@ class Git:
         tree = [f"--work-tree={self.work_tree}"] if self.work_tree else []
         return ["git", *settings, f"--git-dir={self.folder}", *tree, *words]
 
-    def _environ(self) -> dict[str, str]:
-        return {**_without_git(os.environ), **_ENVIRON}
-
 
 class Blobs:
     """The objects of a repository, read one after the other; the latest ones are remembered."""
 
-    def __init__(self, sizes: subprocess.Popen[bytes], contents: subprocess.Popen[bytes]) -> None:
-        self._sizes, self._contents = sizes, contents
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
         self._kept: dict[str, bytes] = {}
         self._kept_bytes = 0
 
-    def size(self, name: str) -> int | None:
-        """Return how many bytes an object has; None when it is not there."""
-        kept = self._kept.get(name)
-        return _header(self._sizes, name) if kept is None else len(kept)
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Return the bytes of an object, None without it; above the limit, perhaps not all."""
+        if name not in self._kept:
+            data = self._read(name, limit)
+            if data is None or len(data) > limit:
+                return data
+            if self._kept_bytes > KEPT_BYTES_MAX:
+                self._kept.clear()
+                self._kept_bytes = 0
+            self._kept[name] = data
+            self._kept_bytes += len(data)
+        return self._kept[name]
 
-    def read(self, name: str) -> bytes | None:
-        """Return the bytes of an object; None when it is not there."""
-        if name in self._kept:
-            return self._kept[name]
-        size = _header(self._contents, name)
-        if size is None:
+    def _read(self, name: str, limit: int) -> bytes | None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(name.encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise StoreError("git stopped answering")
+        words = line.split()
+        if len(words) != 3:
             return None
-        assert self._contents.stdout
-        data = self._contents.stdout.read(size + 1)
-        if len(data) != size + 1:
+        left = int(words[2]) + 1  # with the end of a line
+        data = self._process.stdout.read(min(left, limit + 2))
+        left -= len(data)
+        while left and (piece := self._process.stdout.read(min(left, 1 << 20))):
+            left -= len(piece)
+        if left:
             raise StoreError("git stopped in the middle of an object")
-        if self._kept_bytes > KEPT_BYTES_MAX:
-            self._kept.clear()
-            self._kept_bytes = 0
-        self._kept[name] = data = data[:-1]
-        self._kept_bytes += len(data)
-        return data
+        return data[: min(int(words[2]), limit + 1)]
 
 
 @contextmanager
 def blobs(git: Git) -> Iterator[Blobs]:
     """Open the objects of a repository for reading."""
-    with git.talk("cat-file", "--batch-check") as sizes, git.talk("cat-file", "--batch") as all_of:
-        yield Blobs(sizes, all_of)
+    with git.talk("cat-file", "--batch") as process:
+        yield Blobs(process)
 
 
 def make_repository(folder: Path, *, branch: str) -> Git:
     """Make an empty repository in a folder: no template, so no hooks."""
-    words = [
-        "git",
-        "init",
-        "--quiet",
-        "--template=",
-        "--object-format=sha1",
-        f"--initial-branch={branch}",
-        "--",
-        str(folder),
-    ]
-    with _started(words, {**_without_git(os.environ), **_ENVIRON}):
+    options = ("--quiet", "--template=", "--object-format=sha1", f"--initial-branch={branch}")
+    with _started(["git", "init", *options, "--", str(folder)]):
         pass
     return Git(folder / ".git", folder)
 
@@ -212,16 +210,12 @@ def no_git() -> NotFound:
 
 
 @contextmanager
-def _started(
-    words: list[str], environ: dict[str, str], stdin: IO[bytes] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    import tempfile
-
+def _started(words: list[str], stdin: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile() as error:
         try:
             process = subprocess.Popen(
                 words,
-                env=environ,
+                env=_environ(),
                 stdin=stdin or subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=error,
@@ -237,32 +231,17 @@ def _started(
                 process.kill()
                 raise
             if process.stdin:
-                _close(process.stdin)
+                with suppress(BrokenPipeError):  # what was not read any more; its exit code tells
+                    process.stdin.close()
             if process.wait():
                 error.seek(0)
                 raise StoreError(f"git failed: {_last(error.read())}")
 
 
-def _close(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        pass  # what was not read any more; its exit code tells
-
-
-def _header(process: subprocess.Popen[bytes], name: str) -> int | None:
-    assert process.stdin and process.stdout
-    process.stdin.write(name.encode() + b"\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise StoreError("git stopped answering")
-    words = line.split()
-    return int(words[2]) if len(words) == 3 else None
-
-
-def _without_git(environ: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environ.items() if not key.startswith("GIT_")}
+def _environ() -> dict[str, str]:
+    """Return the environment of this process without what steers git, and with our settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return {**kept, **_ENVIRON}
 
 
 def _last(error: bytes) -> str:

@@ -36,6 +36,7 @@ from ork.store.text import split_text
 from ork.worktree.load import Loaded
 
 BRANCHES_SHOWN_MAX = 10
+COMMIT_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +195,7 @@ class _Known:
         if self._exported is None:
             self._exported = {}
             for commit, number in self._numbers.items():
-                deploy = read_commit(self._blobs.read(commit) or b"").deploy
+                deploy = read_commit(self._blobs.read(commit, COMMIT_BYTES_MAX) or b"").deploy
                 if deploy is not None:
                     self._exported[deploy] = number
         return self._exported
@@ -248,7 +249,7 @@ class _Lines:
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
         elif number > line.after and line.lacks(found.loaded):
-            commit = read_commit(self._blobs.read(found.commit) or b"")
+            commit = read_commit(self._blobs.read(found.commit, COMMIT_BYTES_MAX) or b"")
             if self._may_be_kept(found, commit):
                 self._append(line, found, commit)
 

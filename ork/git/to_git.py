@@ -1,7 +1,7 @@
 """Export: the history of a workflow as a real git repository, made or brought up to date.
 
-git computes every commit anew, and equal deploys give equal commits: so a branch is known to be an
-older state of the history when its tip is among these commits, and only then it moves on.
+git computes every commit anew, and equal deploys give equal commits. So a branch is an older state
+of the history if its tip is among these commits, and only then it moves on.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError
 from ork.files import lock, open_folder, remove
 from ork.git.binary import Git, make_repository, repository_at
-from ork.git.commit import read_commit
-from ork.git.stream import Stream
+from ork.git.commit import ident, message_of, place_of, read_commit, seconds
 from ork.objects.canonical import Oid
-from ork.objects.kinds import is_name
-from ork.store.resolve import head, only_workflow
+from ork.objects.kinds import Deploy, is_name
+from ork.objects.shapes import is_path
+from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
+from ork.store.text import join_text, text_of
 
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
@@ -33,7 +34,7 @@ _BAD_REF = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export wrote. `commits` counts all of the branch, `added` those that are new.
+    """The result of an export: `commits` counts all of the branch, `added` those that are new.
 
     `left` are labels that were not exported: on no deploy of the history, or a tag of the
     repository's own has that name.
@@ -51,7 +52,7 @@ class Exported:
 
 
 def the_workflow(store: Store, name: str | None) -> str:
-    """Return the workflow that is meant: the only one, when none is named."""
+    """Return the name, or that of the only workflow if there is none."""
     if name is None:
         return only_workflow(store)
     head(store, name)
@@ -61,7 +62,13 @@ def the_workflow(store: Store, name: str | None) -> str:
 def stream_git(store: Store, workflow: str, *, branch: str = BRANCH) -> Iterator[bytes]:
     """Yield the history of a workflow as a stream for `git fast-import`."""
     _check_branch(branch)
-    yield from Stream(store, workflow, f"refs/heads/{branch}", tags=_labels(store, workflow))
+    marks: dict[Oid, int] = {}
+    yield b"feature done\n"
+    yield from _commits(store, workflow, f"refs/heads/{branch}", marks)
+    for label, oid in _labels(store, workflow).items():
+        if oid in marks:
+            yield f"reset refs/tags/{label}\nfrom :{marks[oid]}\n\n".encode()
+    yield b"done\n"
 
 
 def export_git(
@@ -148,7 +155,7 @@ def _update(store: Store, git: Git, destination: Path, workflow: str, branch: st
 def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
     ref = f"refs/heads/{branch}"
     old = git.commit(ref)
-    commits = _write(git, Stream(store, workflow, _INCOMING))
+    commits = _write(git, store, workflow)
     ids = list(commits.values())
     if old is not None and old not in ids:
         raise _rewritten(git, old, destination, workflow, branch)
@@ -179,17 +186,87 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
     )
 
 
-def _write(git: Git, stream: Stream) -> dict[Oid, str]:
+def _write(git: Git, store: Store, workflow: str) -> dict[Oid, str]:
     """Let git write the commits; return deploy -> commit, oldest first."""
+    marks: dict[Oid, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        marks = Path(folder, "marks")
-        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={marks}")
+        file = Path(folder, "marks")
+        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={file}")
         with git.talk(*words) as process:
             assert process.stdin
-            for piece in stream:
+            for piece in _commits(store, workflow, _INCOMING, marks):
                 process.stdin.write(piece)
-        names = dict(line.split() for line in marks.read_text().splitlines())
-    return {oid: names[f":{mark}"] for oid, mark in stream.marks.items()}
+            process.stdin.write(b"done\n")
+        names = dict(line.split() for line in file.read_text().splitlines())
+    return {oid: names[f":{mark}"] for oid, mark in marks.items()}
+
+
+def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> Iterator[bytes]:
+    """Yield the commits of a workflow for git, and note the mark of each deploy, oldest first.
+
+    A commit holds the workflow file at its path, its code below its folder, and the author, time
+    and message of the deploy. Nothing else counts, so equal deploys give equal commit ids.
+    """
+    head(store, workflow)
+    blobs: dict[Oid, int] = {}
+    before: dict[str, tuple[str, Oid]] = {}
+    for oid in [oid for oid, _ in history(store, workflow)][::-1]:
+        deploy = store.get(Deploy, oid)
+        files = _files_of(store, deploy)
+        order = sorted(files) if before else files
+        fresh = {path: files[path] for path in order if before.get(path) != files[path]}
+        for _, blob in fresh.values():
+            if blob not in blobs:
+                blobs[blob] = len(blobs) + len(marks) + 1
+                text = blob == text_of(deploy.source)
+                data = join_text(store, deploy.source) if text else store.blob(blob)
+                yield _data(f"blob\nmark :{blobs[blob]}\n", data)
+        marks[oid] = len(blobs) + len(marks) + 1
+        who = f"{ident(deploy.author)} {seconds(deploy.time)} +0000"
+        lines = f"commit {ref}\nmark :{marks[oid]}\nauthor {who}\ncommitter {who}\n"
+        yield _data(lines, message_of(oid, deploy))
+        yield b"" if before else b"deleteall\n"
+        # Files that go make room: one may become a folder.
+        for path in sorted(before.keys() - files.keys()):
+            yield f"D {_quote(path)}\n".encode()
+        for path, (mode, blob) in fresh.items():
+            yield f"M {mode} :{blobs[blob]} {_quote(path)}\n".encode()
+        yield b"\n"
+        before = files
+
+
+def _files_of(store: Store, deploy: Deploy) -> dict[str, tuple[str, Oid]]:
+    """Return path -> (mode, content) of a deploy's files as its commit has them."""
+    path = place_of(str(deploy.source["path"]))
+    folder = path[: path.rfind("/") + 1]
+    files = {
+        folder + below: ("100755" if file.executable else "100644", file.blob)
+        for below, file in store.snapshot(deploy.snapshot).files.items()
+    }
+    # The workflow file may be among the captured ones as well.
+    files[path] = (files[path][0] if path in files else "100644", text_of(deploy.source))
+    for one in files:
+        _check_path(deploy, one)
+    return files
+
+
+def _check_path(deploy: Deploy, path: str) -> None:
+    """Refuse what git would not write out, or would write elsewhere."""
+    if not is_path(path) or any(part.lower() in (".git", "git~1") for part in path.split("/")):
+        raise InvalidInput(
+            f"git cannot hold the file {path!r} of a deploy of {deploy.workflow} "
+            f"({deploy.snapshot[:12]})",
+            hint="`ork deploy` keeps such a file, git never does: capture it under another name",
+        )
+
+
+def _data(lines: str, data: bytes) -> bytes:
+    return b"%sdata %d\n%s\n" % (lines.encode(), len(data), data)
+
+
+def _quote(path: str) -> str:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _labels(store: Store, workflow: str) -> dict[str, Oid]:

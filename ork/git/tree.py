@@ -118,11 +118,11 @@ class CommittedFiles:
             raise is_folder(path)
         if node.mode == _GITLINK:
             raise InvalidInput(f"{path} is a submodule, whose files are in another repository")
-        if (self._blobs.size(node.blob) or 0) > FILE_BYTES_MAX:
-            raise too_large(path)
-        data = self._blobs.read(node.blob)
+        data = self._blobs.read(node.blob, FILE_BYTES_MAX)
         if data is None:
             raise InvalidInput(f"cannot read {path}: git does not have its content here")
+        if len(data) > FILE_BYTES_MAX:
+            raise too_large(path)
         return CodeFile(data=data, executable=bool(node.mode & _EXECUTABLE))
 
     def _kind(self, path: str) -> str | None:
@@ -200,9 +200,8 @@ class CommittedFiles:
         return node
 
     def _target(self, link: Entry) -> str | None:
-        if (self._blobs.size(link.blob) or 0) > LINK_BYTES_MAX:
-            return None
-        return (self._blobs.read(link.blob) or b"").decode("utf-8", "replace")
+        data = self._blobs.read(link.blob, LINK_BYTES_MAX) or b""
+        return None if len(data) > LINK_BYTES_MAX else data.decode("utf-8", "replace")
 
 
 def _parts(path: bytes) -> list[str]:

@@ -102,11 +102,11 @@ class Versions:
             return None
         if not entry.is_file:
             raise InvalidInput("it is a link or a submodule, not a file")
-        if (self._blobs.size(entry.blob) or 0) > TEXT_BYTES_MAX:
-            raise InvalidInput(f"it is larger than {TEXT_BYTES_MAX >> 20} MiB")
-        text = self._blobs.read(entry.blob)
+        text = self._blobs.read(entry.blob, TEXT_BYTES_MAX)
         if text is None:
             raise InvalidInput("git does not have its content here")
+        if len(text) > TEXT_BYTES_MAX:
+            raise InvalidInput(f"it is larger than {TEXT_BYTES_MAX >> 20} MiB")
         if file.parsed is None or file.parsed[:2] != (path, entry.blob):
             file.parsed = path, entry.blob, parse(text, file=path)
         definition = file.parsed[2]
