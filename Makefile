@@ -5,8 +5,9 @@ SHELL = /bin/sh
 PYTHON ?=
 BIN = .venv/bin
 READY = .venv/.ok
+PARALLEL = --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test fast check golden docs bench bench-peers clean
+.PHONY: help setup demo test test-long fast check golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -16,18 +17,20 @@ setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 demo: $(READY) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests on all cores
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-long: $(READY) ## Run the tests with all examples of properties and all places of crashes
+	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 900
 
 fast: $(READY) ## Run the tests that take less than a second each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(READY) ## Check format, lint, types, the rules of the house and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_house.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
 	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+from tests.scale import LONG
 
 if TYPE_CHECKING:
     from ork.cli.session import World
@@ -25,6 +28,9 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 pytest_plugins = ["tests.stores"]
+# By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
+settings.register_profile("ork", deadline=None, derandomize=not LONG, print_blob=True)
+settings.load_profile("ork")
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -27,6 +27,7 @@ from ork.runner import record
 from ork.store import place
 from ork.store.store import Store
 from tests.history.histories import History, task
+from tests.scale import examples
 from tests.stores import ADA, NOON
 
 STATES = {GOOD: "success", BAD: "failed"}
@@ -106,7 +107,7 @@ LINES = st.lists(st.integers(0, 40), min_size=2, max_size=30).map(without_repeat
 LINES = LINES.filter(lambda line: len(line) > 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(line=LINES, bits=st.integers(0, 2**41), recorded=st.sets(st.integers(0, 40), max_size=12))
 def test_recorded_outcomes_say_between_which_deploys_to_look(line, bits, recorded):
     truth = {content: BAD if bits >> content & 1 else GOOD for content in range(41)}
@@ -132,7 +133,7 @@ def test_recorded_outcomes_say_between_which_deploys_to_look(line, bits, recorde
     steps.close()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(line=LINES, first=st.integers(1, 29), recorded=st.booleans())
 def test_a_judge_is_asked_as_often_as_halving_takes(line, first, recorded):
     line = list(dict.fromkeys(line))
@@ -156,7 +157,7 @@ def test_a_judge_is_asked_as_often_as_halving_takes(line, first, recorded):
     assert len(asked) == len(set(asked)) <= math.ceil(math.log2(len(line) - 1))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(line=LINES, verdicts=st.lists(st.sampled_from([GOOD, BAD, SKIP]), min_size=41, max_size=41))
 def test_whatever_a_judge_says_a_turn_is_found_or_only_skipped_ones_are_between(line, verdicts):
     truth = dict(enumerate(verdicts))
@@ -180,7 +181,7 @@ def test_whatever_a_judge_says_a_turn_is_found_or_only_skipped_ones_are_between(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(line=LINES, bits=st.integers(0, 2**41), recorded=st.sets(st.integers(0, 40), max_size=8))
 def test_what_is_missing_is_run_and_gives_the_newest_turn(line, bits, recorded):
     truth = {content: BAD if bits >> content & 1 else GOOD for content in range(41)}

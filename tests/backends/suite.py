@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ork.backends.base import Backend
 from ork.objects.canonical import Oid, hash_bytes
+from tests.scale import examples
 
 A, B, C = (Oid(digit * 64) for digit in "abc")
 
@@ -254,7 +255,9 @@ TARGETS = st.sampled_from([None, A, B])
 
 
 @settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(30),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.dictionaries(TEXTS, st.tuples(TARGETS, TARGETS), max_size=3), max_size=12))
 def test_moves_are_what_a_dictionary_would_do(

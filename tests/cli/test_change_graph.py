@@ -18,6 +18,7 @@ from ork.differences.impact import impact
 from ork.graph.order import find_cycle
 from ork.objects.kinds import Task
 from tests.cli.naughty import NAUGHTY
+from tests.scale import examples
 
 FORMATS = ("mermaid", "dot", "svg", "json")
 LABEL = r"(?:[\w .-]|#\d+;)*"
@@ -167,7 +168,7 @@ def definitions(draw):
     }
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(definitions(), definitions(), st.sets(st.sampled_from("abcdefg")))
 def test_a_change_shows_all_of_both_sides(old, new, edited):
     graph = picture_of(old, new, {(1, name): f"{name} anew" for name in edited})

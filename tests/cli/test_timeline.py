@@ -14,6 +14,7 @@ from ork.cli.report.timeline import timeline as placed
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Attempt, TaskRun
 from tests.cli.naughty import NAUGHTY
+from tests.scale import examples
 
 BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -78,7 +79,7 @@ def test_a_long_gap_is_cut_and_a_short_one_is_not():
     assert marks == sorted(marks) and 2 <= len(marks) <= 14
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e4)), min_size=1, max_size=12))
 def test_the_scale_rises_from_0_to_100_and_ticks_keep_apart(spans):
     bars = [bar(start, start + length) for start, length in spans]

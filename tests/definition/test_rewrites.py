@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ork.definition.workflow import Definition, parse
 from ork.objects.kinds import encode_object
+from tests.scale import examples
 
 BASE: dict[str, Any] = {
     "name": "etl",
@@ -172,7 +173,7 @@ class Writer:
         return text if style == 2 else json.dumps(text, ensure_ascii=self.maybe())
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(st.integers(0, 2**32))
 def test_cosmetic_rewrites_give_the_equal_definition(seed: int) -> None:
     random = Random(seed)

@@ -2,6 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences import lines
+from tests.scale import examples
 
 few_words = st.lists(st.sampled_from("abcde"), max_size=40)
 texts = st.lists(st.sampled_from(["a", "b", "c\r", "", "d\n"]), max_size=30).map("\n".join)
@@ -130,7 +131,7 @@ def apply(old: str, hunks: tuple[lines.Hunk, ...]) -> str:
 letters = st.lists(st.sampled_from("abcdef"), max_size=12)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(letters, letters, st.data())
 def test_lines_are_carried_as_the_diff_says(old, new, data):
     chosen = data.draw(st.lists(st.sampled_from(range(len(new))), unique=True)) if new else []

@@ -69,7 +69,7 @@ def test_head_and_tail_are_whole_lines_and_what_is_dropped_is_told(
     assert int(told) == 11 * 5000 - 990 - 506
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_head_tail_and_the_number_between_make_up_all(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -280,6 +280,7 @@ def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) 
 import re
 from ork.executors.job import Job
 from ork.executors.local import Local
+from tests.scale import examples
 executor = Local(1)
 job = Job(key="a", executor={job.executor!r}, file={job.file!r}, command={job.command!r},
           files={job.files!r}, environment={dict(job.environment)!r}, root={job.root!r},

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ork.executors.mask import MASK, Masker
+from tests.scale import examples
 
 TOKEN = "s3cret/Tok+en é\"'\\ 42"
 PEM = "-----BEGIN KEY-----\n" + "\n".join(f"MIIEvQIBADANBg{n:03d}kqhkiG9w0BAQ" for n in range(9))
@@ -49,7 +50,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
 VALUES = st.lists(st.text(alphabet="ab-", min_size=4, max_size=20), min_size=1, max_size=5)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(VALUES, st.data())
 def test_a_stream_is_masked_alike_however_it_is_cut(values: list[str], data: st.DataObject) -> None:
     parts = data.draw(st.lists(st.sampled_from([*values, "a", "b-", "\n", "x"]), max_size=30))

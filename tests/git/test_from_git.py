@@ -20,6 +20,7 @@ from ork.store.store import Stamp, Store
 from ork.store.text import join_text
 from ork.worktree.folder import FILE_BYTES_MAX
 from tests.git.repositories import ENVIRON, FLOW, Repository
+from tests.scale import examples
 from tests.stores import NOON, contents, reachable, stamp
 
 PY = "name: etl\ntasks: {a: {executor: python, file: tasks/a.py}}\n"
@@ -669,7 +670,9 @@ STEPS = st.lists(
 
 
 @settings(
-    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(15),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
 @pytest.mark.slow

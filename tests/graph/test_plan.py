@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.graph.plan import Plan
+from tests.scale import examples
 
 
 def take_all(plan):
@@ -153,7 +154,7 @@ def expected_states(needs, failing, anyway, done):
 
 @pytest.mark.parametrize("with_done", [False, True])
 @given(graphs(), st.randoms(use_true_random=False), st.integers(1, 4))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_any_graph_in_any_order_of_completion(with_done, graph, rng, slots):
     needs, failing, anyway, done = graph
     done = done if with_done else set()

@@ -17,6 +17,7 @@ from ork.objects.kinds import Deploy, Operation
 from ork.store.store import Store
 from ork.store.text import join_text
 from ork.worktree.load import check, load, read_text
+from tests.scale import examples
 from tests.stores import ADA, NOON, contents, reachable, stamp
 
 ETL = """\
@@ -245,7 +246,7 @@ def test_one_change_among_two_thousand_tasks_writes_little(project, keep):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_any_history_is_complete(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("project")
     store = Store(Memory())

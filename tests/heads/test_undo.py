@@ -21,6 +21,7 @@ from ork.store.operations import find_operation, operations
 from ork.store.resolve import history, resolve, workflows, workflows_with_runs
 from ork.store.store import RECORDED, Stamp, Store
 from tests.heads.conftest import version
+from tests.scale import examples
 from tests.store.test_resolve import add_run
 from tests.stores import NOON, contents, reachable, stamp
 
@@ -329,7 +330,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_any_operations_and_undos_leave_a_log_that_tells_every_state(steps):
     store, states = Store(Memory()), []

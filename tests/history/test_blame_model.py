@@ -21,6 +21,7 @@ from ork.history.log import log
 from ork.objects.kinds import Deploy, Task, to_json
 from ork.store.store import Store
 from tests.history.histories import History, reading
+from tests.scale import examples
 from tests.stores import NOON
 
 NOW = NOON + timedelta(days=30)
@@ -232,7 +233,7 @@ def agree(history):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(seed=st.integers(0, 10**9), count=st.integers(1, 12))
 def test_blame_and_log_say_what_comparing_every_deploy_with_its_parent_says(seed, count):
     agree(history_of(seed, count))

@@ -43,6 +43,7 @@ from ork.store.operations import find_operation, operations
 from ork.store.resolve import deploy_of, history, resolve, workflows
 from ork.store.runs import runs
 from ork.store.store import RECORDED, Stamp, Store
+from tests.scale import examples
 from tests.stores import ADA, NOON, contents, reachable
 
 NOW = NOON + timedelta(days=400)
@@ -448,7 +449,7 @@ def test_whatever_users_do_the_store_is_where_the_model_is():
         Machine,
         settings=settings(
             deadline=None,
-            max_examples=60,
+            max_examples=examples(60),
             stateful_step_count=40,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),

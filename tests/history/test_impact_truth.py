@@ -89,6 +89,7 @@ import builtins, importlib, json, os, sys
 sys.dont_write_bytecode = True
 root, kept, libraries = os.getcwd(), set(sys.modules) | {"zlib"}, list(sys.path)
 import zlib
+from tests.scale import examples
 builtins.ROOT = root
 found = {}
 for path in json.loads(sys.argv[1]):
@@ -277,7 +278,7 @@ def unsound(seed):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(seed=st.integers(0, 10**9))
 def test_a_task_that_gives_something_else_is_affected(seed):
     assert unsound(seed) == []

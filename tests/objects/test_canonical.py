@@ -22,6 +22,7 @@ from ork.objects.canonical import (
     hash_bytes,
     unframe,
 )
+from tests.scale import examples
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 integers = st.integers(-INTEGER_MAX, INTEGER_MAX)
@@ -38,7 +39,7 @@ def test_bytes_are_those_of_the_rfc8785_package(value):
     assert encode(value) == rfc8785.dumps(value)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(st.integers(0, 2**64 - 1))
 def test_any_double_is_written_as_ecmascript_writes_it(bits):
     (number,) = struct.unpack(">d", bits.to_bytes(8, "big"))
@@ -46,7 +47,7 @@ def test_any_double_is_written_as_ecmascript_writes_it(bits):
         assert encode(number) == rfc8785.dumps(number)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.integers(-(10**17), 10**17), st.integers(-12, 25))
 def test_short_decimals_around_the_changes_of_notation_agree_too(digits, power):
     number = float(f"{digits}e{power}")

@@ -29,6 +29,7 @@ from ork.objects.kinds import (
     kind_of,
 )
 from ork.store.text import split_text
+from tests.scale import examples
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "format.md").read_text("utf-8")
 
@@ -168,7 +169,7 @@ def test_the_text_vector():
 lines = st.binary(max_size=30) | st.sampled_from([b"\r", b"x\r\ny", b"a" * 70_000, b"b" * 65_536])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.lists(lines, min_size=1, max_size=40), st.integers(1, 60), st.booleans())
 def test_ork_cuts_every_text_as_the_page_says(parts, times, ends):
     text = (b"\n".join(parts) + b"\n") * times + (b"" if ends else b"the end")

@@ -11,6 +11,7 @@ from ork.errors import Corrupt
 from ork.objects import recognise
 from ork.objects.kinds import Blob, Deploy, Snapshot, Tree, decode_object, encode_object
 from tests.objects.test_kinds import deploys, leaves, snapshots
+from tests.scale import examples
 
 DEPLOY = Deploy(
     workflow="etl",
@@ -61,7 +62,7 @@ def test_the_usual_ones_are_recognised(value):
     assert decode_object(data) == the_long_way(data) == value
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(deploys | snapshots | leaves)
 def test_both_ways_give_the_same(value):
     data = encode_object(value)
@@ -92,7 +93,7 @@ BYTES = (
 )
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=examples(1500))
 @given(st.sampled_from([DEPLOY, SNAPSHOT, LEAF]), st.data())
 def test_damaged_bytes_fare_the_same_in_both_ways(value, data):
     stored = encode_object(value)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ork.errors import Corrupt
 from ork.objects import tree
 from ork.objects.kinds import LEAF_ENTRIES_MAX, Tree, decode_object, encode_object
+from tests.scale import examples
 
 ABSENT = "f" * 64
 
@@ -60,7 +61,7 @@ entry = st.integers(0, 3).map(oid) | st.fixed_dictionaries(
 maps = st.dictionaries(names, entry, max_size=12)
 # A base on one side of the boundary and edits that may carry it across.
 sizes = st.sampled_from([0, 1, 200, 250, 255, 256, 257, 260, 600])
-SLOW = settings(deadline=None, max_examples=40)
+SLOW = settings(deadline=None, max_examples=examples(40))
 
 
 def difference(old, new):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ork.errors import Corrupt
 from ork.objects import canonical, tree_payload
+from tests.scale import examples
 
 OID = "0123456789abcdef" * 4
 OIDS = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -34,7 +35,7 @@ def test_a_node_is_read_as_the_long_way_reads_it(value):
 
 
 @given(NODES, st.data())
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_bytes_that_are_changed_anywhere_are_read_alike_or_left_to_the_long_way(value, data):
     payload = bytearray(canonical.encode(value))
     place = data.draw(st.integers(0, len(payload) - 1))

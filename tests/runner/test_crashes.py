@@ -22,6 +22,7 @@ from tests.runner.suite import (
     shell,
     told,
 )
+from tests.scale import sampled
 
 CODE = """\
     import os, time
@@ -133,7 +134,7 @@ def test_every_failpoint_is_named_and_every_name_is_used() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [*IN_RUN, *LATER])
+@pytest.mark.parametrize("at", sampled([*IN_RUN, *LATER]))
 def test_a_run_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
     flow.ork("init")
     acknowledged = crash(flow, "run", "flow.yaml", "-j", "3", "--json", at=at)
@@ -144,7 +145,7 @@ def test_a_run_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [*IN_RETRY, "outcome.arrived:2", "save.after:2"])
+@pytest.mark.parametrize("at", sampled([*IN_RETRY, "outcome.arrived:2", "save.after:2"]))
 def test_a_retry_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
     first = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:3")
     done = executed(flow, check(flow, first))
@@ -156,7 +157,7 @@ def test_a_retry_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", IN_SETTLE)
+@pytest.mark.parametrize("at", sampled(IN_SETTLE, one_in=2))
 def test_a_command_that_is_killed_while_it_settles_leaves_it_to_the_next(
     flow: Project, at: str
 ) -> None:

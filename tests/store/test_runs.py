@@ -14,6 +14,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Run, Task
 from ork.objects.snapshot import CodeFile
 from ork.store.runs import Executed, id_time, runs, wanted
+from tests.scale import examples
 from tests.stores import ADA, NOON
 
 SECOND = timedelta(seconds=1)
@@ -139,7 +140,9 @@ def test_runs_outside_the_bounds_are_not_read(project, add, monkeypatch):
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.datetimes(timezones=st.timezones()), st.datetimes(timezones=st.timezones()))
 def test_times_in_ids_sort_as_the_times_do(one, other):

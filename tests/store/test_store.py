@@ -9,6 +9,7 @@ from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Operation, Snapshot, Tree, encode_object
 from ork.store.store import Store
+from tests.scale import examples
 from tests.stores import contents, stamp
 
 ABSENT = Oid("f" * 64)
@@ -257,7 +258,7 @@ def test_an_abbreviation_is_as_long_as_it_must_be(monkeypatch, store):
 
 
 @given(st.sets(st.binary(max_size=4), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_every_abbreviation_is_accepted_back(contents_of_blobs):
     store = Store(Memory())
     for oid in put(store, *map(Blob, contents_of_blobs)):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ork.backends.memory import Memory
 from ork.store.store import Store
 from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text, split_text
+from tests.scale import examples
 
 KIB16, KIB64 = 16384, 65536
 
@@ -86,7 +87,7 @@ ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
 @given(lines, ends, st.sampled_from([b"", b"\n"]), st.integers(1, 40))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_every_text_comes_back_and_is_cut_by_the_rule(texts, end, last, times):
     text = (end.join(texts) + last) * times
     store, source = kept(text)

@@ -13,6 +13,7 @@ from ork.objects.canonical import Json
 from ork.yaml import nodes, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
+from tests.scale import examples
 
 needs_c = pytest.mark.skipif(reader._c_parser() is None, reason="the C parser is not installed")
 
@@ -358,7 +359,9 @@ PIECES = [
 
 @needs_c
 @settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_the_c_parser_never_changes_a_result(
@@ -375,7 +378,9 @@ def test_the_c_parser_never_changes_a_result(
 
 @needs_c
 @settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=12))
 def test_the_c_parser_never_changes_a_result_of_noise(

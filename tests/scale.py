@@ -1,0 +1,20 @@
+"""How much the tests try: a fifth by day, all of it in `make test-long`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+LONG = os.environ.get("ORK_TESTS") == "long"
+Case = TypeVar("Case")
+
+
+def examples(number: int) -> int:
+    """Return how many of so many examples of a property are tried."""
+    return number if LONG else max(4, number // 5)
+
+
+def sampled(cases: Sequence[Case], *, one_in: int = 3) -> list[Case]:
+    """Return the cases of a matrix that are tried; by day every third, always the same ones."""
+    return list(cases if LONG else cases[::one_in])
