@@ -17,6 +17,7 @@ from ork.executors.local import Local
 from ork.executors.logfile import Answer, Log
 from ork.executors.mask import Masker
 from tests.executors.suite import Place, eventually, run
+from tests.scale import examples
 
 SECRET = "s3cret-t0ken-of-some-length"
 MARK = re.compile(rb"\[ork: (\d+) bytes of this log were dropped here\]\n")
@@ -280,7 +281,6 @@ def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) 
 import re
 from ork.executors.job import Job
 from ork.executors.local import Local
-from tests.scale import examples
 executor = Local(1)
 job = Job(key="a", executor={job.executor!r}, file={job.file!r}, command={job.command!r},
           files={job.files!r}, environment={dict(job.environment)!r}, root={job.root!r},
