@@ -2,8 +2,8 @@
 
 A worker is started when a job finds none free, under the job's interpreter, and serves further
 jobs of that interpreter; so a module is imported once per worker. It runs `ork/worker/main.py`,
-which needs nothing of ork. Jobs and answers cross a socket as lines of JSON. A worker that dies, is stopped, or
-leaves processes or threads behind takes nobody with it: it is killed with all it started, and the
+which needs nothing of ork. Jobs and answers cross a socket as lines of JSON. A worker that dies,
+is stopped, or leaves processes or threads behind takes nobody with it: it is killed with all it started, and the
 next job gets a new one.
 """
 

@@ -26,6 +26,7 @@ from ork.objects.kinds import Task
 from ork.store.store import Store
 from tests.history.histories import History
 from tests.history.test_blame_model import renamed
+from tests.scale import examples
 from tests.stores import NOON
 
 ENTRIES = ("t1.py", "t2.py", "pkg/t3.py", "lib/sub/t4.py")
@@ -89,7 +90,6 @@ import builtins, importlib, json, os, sys
 sys.dont_write_bytecode = True
 root, kept, libraries = os.getcwd(), set(sys.modules) | {"zlib"}, list(sys.path)
 import zlib
-from tests.scale import examples
 builtins.ROOT = root
 found = {}
 for path in json.loads(sys.argv[1]):
