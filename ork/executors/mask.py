@@ -1,19 +1,13 @@
-"""Values that must not be read, replaced by `***` wherever they stand. Pure.
+"""Secret values are replaced by `***` wherever they stand. Pure.
 
-What is looked for are the values themselves and the ways in which programs write them: percent
-encoding, base64 (also as a part of something longer), JSON, repr, shell quotes; of a value of
-several lines each line, too.
-
-The search is one pass in C whatever the number of values: a text is taken as machine words, and a
-value that stands in it has all of some word for itself. Only when such a word is met are the values
-it belongs to searched for.
+A value is also found in the forms in which programs write it: percent encoding, base64 (even as a
+part of something longer), JSON, repr, shell quotes. Of a value of several lines each line is found.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -40,7 +34,7 @@ class Masker:
     def __init__(self, values: Iterable[str]) -> None:
         self._forms = _forms_of(tuple(values))
         self._held = b""
-        self._covered = 0  # so many bytes of what is held are told already, by a mask
+        self._covered = 0  # this many of the held bytes are told already, by a mask
 
     def __repr__(self) -> str:
         """Tell nothing."""
@@ -48,8 +42,6 @@ class Masker:
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece; return what is certain by now."""
-        if not self._forms.longest:
-            return data
         data = self._held + data
         return self._advance(data, self._forms.open(data))
 
@@ -59,110 +51,71 @@ class Masker:
 
     def mask_text(self, text: str) -> str:
         """Return a whole text, masked."""
-        return _masked_text(self._forms, text)
+        data = text.encode("utf-8", "surrogatepass")
+        out, covered = self._forms.mask(data, len(data), 0)
+        return out.decode("utf-8", "surrogatepass") if covered else text
 
-    def mask_json(self, value: Json) -> Json:
+    def mask_json(self, value: Json, depth: int = DEPTH_MAX) -> Json:
         """Return a value whose texts and keys are masked; a number that is a value, too."""
-        return _masked_json(self._forms, value, DEPTH_MAX)
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if isinstance(value, dict | list) and depth == 0:
+            return MASK  # such a value is refused, so whatever it becomes is not kept
+        if isinstance(value, dict):
+            items = value.items()
+            return {self.mask_text(key): self.mask_json(item, depth - 1) for key, item in items}
+        if isinstance(value, list):
+            return [self.mask_json(item, depth - 1) for item in value]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return MASK if number and json.dumps(value).encode() in self._forms.all else value
 
     def _advance(self, data: bytes, end: int) -> bytes:
         """Return the bytes up to `end`, masked, and hold those after it."""
-        out, covered = _masked(self._forms, data, end, self._covered)
+        out, covered = self._forms.mask(data, end, self._covered)
         self._held, self._covered = data[end:], max(0, covered - end)
         return out
 
 
 class _Forms:
-    """The byte strings to be masked, and how to find them fast."""
+    """The byte strings to be masked."""
 
-    def __init__(self, forms: Iterable[bytes]) -> None:
-        self.sorted = sorted(forms)
-        self.longest = max(map(len, self.sorted), default=0)
-        self.heads = {form[:size] for form in self.sorted for size in (1, 2)}
-        long = [form for form in self.sorted if len(form) >= 7]
-        self.short = [form for form in self.sorted if len(form) < 7]
-        # Of 15 bytes in a row 8 are an aligned word, of 7 bytes 4 are.
-        self.word = 8 if all(len(form) >= 15 for form in long) else 4
-        self.by_word: dict[int, list[bytes]] = {}
-        for form in long:
-            for offset in range(self.word):
-                (word,) = _words(form[offset : offset + self.word], self.word)
-                self.by_word.setdefault(word, []).append(form)
-        self.words = frozenset(self.by_word)
-        self.all = frozenset(self.sorted)
+    def __init__(self, forms: set[bytes]) -> None:
+        self.all = forms
+        self._longest = max(map(len, forms), default=0)
+        self._heads = {form[:size] for form in forms for size in (1, 2)}
 
     def open(self, data: bytes) -> int:
         """Return the first position from which all the rest may be the beginning of a form."""
         size = len(data)
-        for start in range(max(0, size - self.longest + 1), size):
-            if data[start : start + 2] in self.heads:
+        for start in range(max(0, size - self._longest + 1), size):
+            if data[start : start + 2] in self._heads:
                 rest = data[start:]
-                index = bisect_left(self.sorted, rest)
-                if index < len(self.sorted) and self.sorted[index] == rest:
-                    index += 1  # complete, but perhaps the beginning of a longer one
-                if index < len(self.sorted) and self.sorted[index].startswith(rest):
+                if any(form.startswith(rest) and form != rest for form in self.all):
                     return start
         return size
 
-    def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Return where forms stand, sorted by their beginnings."""
-        likely = {form for form in self.short if form in data}
-        if self.words:
-            for word in self.words.intersection(_words(data, self.word)):
-                likely.update(self.by_word[word])
-        spans = []
-        for form in likely:
-            start = data.find(form)
-            while start >= 0:
-                spans.append((start, start + len(form)))
-                start = data.find(form, start + 1)
-        spans.sort()
-        return spans
+    def mask(self, data: bytes, end: int, covered: int) -> tuple[bytes, int]:
+        """Return data[:end] with masks, and up to where they reach; one already covers a part."""
+        spans = [span for form in self.all for span in _spans(form, data)]
+        if not spans and not covered:
+            return data[:end], 0
+        out = []
+        for start, stop in sorted(spans):
+            if start >= end:
+                break
+            if start >= covered:
+                out += [data[covered:start], MASK.encode()]
+            covered = max(covered, stop)
+        out.append(data[covered:end])
+        return b"".join(out), covered
 
 
-def _words(data: bytes, size: int) -> memoryview[int]:
-    """Return the data as numbers of this size, without what is left over at the end."""
-    view = memoryview(data)[: len(data) - len(data) % size]
-    return view.cast("Q") if size == 8 else view.cast("I")
-
-
-def _masked(forms: _Forms, data: bytes, end: int, covered: int) -> tuple[bytes, int]:
-    """Return data[:end] with masks, and up to where they reach; up to `covered` one has already."""
-    spans = forms.spans(data)
-    if not spans and not covered:
-        return data[:end], 0
-    mask = MASK.encode()
-    out = []
-    for start, stop in spans:
-        if start >= end:
-            break
-        if start >= covered:
-            out += [data[covered:start], mask]
-        covered = max(covered, stop)
-    out.append(data[covered:end])
-    return b"".join(out), covered
-
-
-def _masked_text(forms: _Forms, text: str) -> str:
-    data = text.encode("utf-8", "surrogatepass")
-    out, covered = _masked(forms, data, len(data), 0)
-    return out.decode("utf-8", "surrogatepass") if covered else text
-
-
-def _masked_json(forms: _Forms, value: Json, depth: int) -> Json:
-    if isinstance(value, str):
-        return _masked_text(forms, value)
-    if isinstance(value, dict):
-        if depth == 0:  # such a value is refused, so whatever it becomes is not kept
-            return MASK
-        return {
-            _masked_text(forms, key): _masked_json(forms, item, depth - 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked_json(forms, item, depth - 1) for item in value] if depth else MASK
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return MASK if number and json.dumps(value).encode() in forms.all else value
+def _spans(form: bytes, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where the form stands in the data."""
+    start = data.find(form)
+    while start >= 0:
+        yield start, start + len(form)
+        start = data.find(form, start + 1)
 
 
 @lru_cache(maxsize=4)
