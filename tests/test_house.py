@@ -63,7 +63,7 @@ ROOMS: dict[str, str] = {
 }
 PURE = tuple(f"ork/{room}/" for room in ("objects", "graph", "yaml", "definition", "differences"))
 # The rooms that hold implementations: elsewhere only their contract is known.
-SEAMS = {"backends": ("base",), "executors": ("base", "job")}
+SEAMS = {"backends": ("base",), "executors": ("base",)}
 CLI_FILES = ("session", "options")  # what every room of the command line may use
 
 # Library -> the only places that may import it.
@@ -325,7 +325,7 @@ def said(file, source):
         ("ork/runner/a.py", "from ork.cli.screen import line as show"),
         ("ork/__main__.py", "from ork.store import store"),
         (WORKER, "from ork.errors import OrkError"),
-        (WORKER, "from ork.executors import job"),
+        (WORKER, "from ork.executors import base"),
         (WORKER, "if TYPE_CHECKING:\n    pass\nelse:\n    from ork.objects import tree"),
         ("ork/worker/values.py", "from ork.objects.canonical import DEPTH_MAX"),
         ("ork/store/a.py", "import lmdb"),

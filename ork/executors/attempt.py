@@ -1,4 +1,4 @@
-"""A job on its way to its outcome: its clock, its log, how it is being stopped."""
+"""A job on its way to its outcome: its clock, its log, and why it is being stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
-from ork.executors.job import Job, Outcome
+from ork.executors.base import Job, Outcome
 from ork.executors.logfile import Log
 from ork.executors.mask import Masker
 from ork.executors.process_tree import Tree
@@ -19,26 +19,12 @@ FOREVER = float("inf")
 class Attempt:
     """One try at a job; changed only under the lock of its supervisor."""
 
-    __slots__ = (
-        "_masker",
-        "begun",
-        "deadline",
-        "error",
-        "future",
-        "job",
-        "kill_at",
-        "log",
-        "started",
-        "state",
-        "tree",
-    )
-
     def __init__(self, job: Job) -> None:
         self.job = job
         self.future: Future[Outcome] = Future()
         self.future.set_running_or_notify_cancel()
         self.tree: Tree | None = None
-        self.state: str | None = None  # once it is being stopped: how it will have ended, and why
+        self.state: str | None = None  # of an attempt that is being stopped: how it will end
         self.error: str | None = None
         self.kill_at = FOREVER
         self._masker = Masker(job.secrets) if job.secrets else None
@@ -46,7 +32,7 @@ class Attempt:
         self.begin()
 
     def begin(self) -> None:
-        """Let the clock of this attempt start now."""
+        """Start the clock of this attempt."""
         self.started = datetime.now(UTC)
         self.begun = time.monotonic()
         self.deadline = self.begun + self.job.timeout_s
@@ -62,8 +48,8 @@ class Attempt:
     ) -> Outcome:
         """Return the outcome; an attempt that is being stopped ends as told, whatever it says.
 
-        What is asked to end may well do so with exit code 0 and its work half done. Secrets are
-        masked first, then the error is cut, which could leave a part of one.
+        A task that is asked to end may well do so with exit code 0 and its work half done. Secrets
+        are masked before the error is cut, which could leave a part of one.
         """
         if self.state is not None:
             state, error, output = self.state, self.error, None

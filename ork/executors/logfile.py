@@ -1,8 +1,8 @@
-"""What an attempt prints: a pipe -> masked -> its log, of which head and tail are kept.
+"""The log of an attempt: what it prints comes through a pipe, is masked, and is kept head and tail.
 
 Printing goes through ork, so that no secret reaches the disk and no task fills it. The head of a
-log is on disk as soon as it was printed. What follows is kept in memory, its newest part alone,
-and written when the attempt ends, after a line that says what is missing between the two.
+log is on disk as soon as it was printed. Of what follows only the newest part is kept, in memory,
+and written when the attempt ends, after a line that says how much is missing between the two.
 """
 
 from __future__ import annotations
@@ -23,23 +23,11 @@ ANSWER = b"\nORK_OUTPUT:"
 
 
 class Log:
-    """The log of one attempt, and how it is filled.
+    """The log of one attempt, while it is written.
 
-    `answer` is a last line that begins with ORK_OUTPUT:, as printed: neither masked nor cut short
-    by what the log keeps.
+    `answer` is the last line that begins with ORK_OUTPUT:, as printed: not masked, and whole even
+    where the log drops a part of it.
     """
-
-    __slots__ = (
-        "_descriptor",
-        "_dropped",
-        "_full",
-        "_last",
-        "_masker",
-        "_path",
-        "_room",
-        "_tail",
-        "answer",
-    )
 
     def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
         self._path = path
@@ -47,7 +35,7 @@ class Log:
         self._descriptor = -1  # opened when something is printed
         self._room = HEAD_BYTES_MAX  # what the head can still take
         self._last = b"\n"  # the end of the head
-        self._full = False  # what comes now belongs to the tail
+        self._full = False  # the head; what comes now belongs to the tail
         self._tail = bytearray()
         self._dropped = 0  # between the two
         self.answer = Answer() if answers else None
@@ -80,7 +68,7 @@ class Log:
             data = data[end:]
         self._tail += data
         surplus = len(self._tail) - TAIL_BYTES_MAX - self._room
-        if surplus > TAIL_BYTES_MAX:  # not for each piece: the rest moves
+        if surplus > TAIL_BYTES_MAX:  # not for each piece, since the rest is moved
             self._dropped += surplus
             del self._tail[:surplus]
 
@@ -99,8 +87,8 @@ class Log:
             return tail
         begin = tail.find(b"\n", surplus, surplus + TAIL_BYTES_MAX // 16) + 1 or surplus
         new_line = b"" if self._last == b"\n" else b"\n"
-        words = b"[ork: %d bytes of this log were dropped here]\n" % (self._dropped + begin)
-        return new_line + words + tail[begin:]
+        told = b"[ork: %d bytes of this log were dropped here]\n" % (self._dropped + begin)
+        return new_line + told + tail[begin:]
 
     def _append(self, data: bytes) -> None:
         if not data:
@@ -123,18 +111,16 @@ class Log:
 class Answer:
     """Catches the last line that begins with ORK_OUTPUT: in a stream that comes in pieces."""
 
-    __slots__ = ("_before", "_open", "_pieces", "_size", "found")
-
     def __init__(self) -> None:
         self.found = False
-        self._before = ANSWER[:1]  # the end of what came: the text of a line may be in two pieces
+        self._before = ANSWER[:1]  # the end of what came: a mark may be in two pieces
         self._open = False  # the line goes on in the next piece
         self._pieces: list[bytes] = []
         self._size = 0
 
     @property
     def text(self) -> bytes | None:
-        """What follows the mark in that line, None without one; longer than allowed, it is cut."""
+        """The rest of that line, None without one; one byte above the limit, it is cut."""
         return b"".join(self._pieces).strip() if self.found else None
 
     def feed(self, data: bytes) -> None:

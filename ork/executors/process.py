@@ -13,13 +13,14 @@ import json
 import os
 import selectors
 import threading
+from functools import partial
 from queue import SimpleQueue
 
 from ork.definition.command import captured_line, captured_words
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
-from ork.executors.job import Job, Outcome
-from ork.executors.logfile import ANSWER_BYTES_MAX, REST_BYTES_MAX, create, pipe, read
+from ork.executors.base import Job, Outcome
+from ork.executors.logfile import ANSWER_BYTES_MAX, pipe, read
 from ork.executors.process_tree import Tree
 from ork.executors.supervisor import Supervisor, end_of
 from ork.files import NotRegular, open_file
@@ -38,15 +39,13 @@ class Process(Supervisor):
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots)
-        # The pipes of those that may still print. We hold both ends: the end of what is printed
-        # would wake us only to tell what the end of the process tells at the same moment.
-        self._printed: dict[Attempt, tuple[int, int]] = {}
+        self._printed: dict[Attempt, int] = {}  # the pipes of those that may still print
         self._to_start: SimpleQueue[Attempt | None] = SimpleQueue()
         self._starters: list[threading.Thread] = []
 
     def _begin(self, attempt: Attempt) -> None:
-        # The kernel holds back whoever starts a program until it has been loaded. Our caller has
-        # better things to do, and so has the thread that waits for the ends of others.
+        # Whoever starts a program waits until the kernel has loaded it. Done by our caller and by
+        # the thread that watches, this makes a run of 1,000 small tasks a third longer.
         if len(self._starters) < min(self.slots, STARTERS_MAX):
             starter = threading.Thread(target=self._start_all, name="ork-starter", daemon=True)
             self._starters.append(starter)
@@ -54,7 +53,7 @@ class Process(Supervisor):
         self._to_start.put(attempt)
 
     def _start_all(self) -> None:
-        """Start what is to be started, one program after the other."""
+        """Start one program after the other."""
         while (attempt := self._to_start.get()) is not None:
             try:
                 if attempt.state is None:
@@ -73,48 +72,36 @@ class Process(Supervisor):
             starter.join()
 
     def _start(self, attempt: Attempt) -> None:
-        job = attempt.job
-        create(job.log)
         ours, theirs = pipe()
         try:
-            tree = _tree(job, theirs, self._mark)
+            tree = _tree(attempt.job, theirs, self._mark)
         except BaseException:
             os.close(ours)
-            os.close(theirs)
-            _clean(job)
+            _clean(attempt.job)
             raise
-        self._printed[attempt] = ours, theirs
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(attempt))
+        finally:
+            os.close(theirs)
+        self._printed[attempt] = ours
+        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, attempt))
         with self._lock:  # from now on its end is noticed
             attempt.tree = tree
-            self._follow(tree, lambda: self._gone(attempt))
+            self._follow(tree, partial(self._gone, attempt))
 
     def _hear(self, attempt: Attempt) -> int:
         """Move what was printed to the log; return how much that was."""
-        ends = self._printed.get(attempt)
-        data = None if ends is None else read(ends[0])
+        printed = self._printed.get(attempt, -1)
+        data = read(printed) if printed >= 0 else None
         if data:
             attempt.log.write(data)
+        elif data is not None:
+            self._unwatch(printed)
         return len(data or b"")
 
-    def _ignore(self, attempt: Attempt) -> None:
-        ends = self._printed.pop(attempt, None)
-        if ends is not None:
-            self._selector.unregister(ends[0])
-            for end in ends:
-                os.close(end)
-
-    def _hear_out(self, attempt: Attempt) -> None:
-        """Complete the log of a task that has ended; who still prints is not waited for."""
-        moved = 0
-        while moved < REST_BYTES_MAX and (more := self._hear(attempt)):
-            moved += more
-        self._ignore(attempt)
-        attempt.log.close()
-
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
-        job = attempt.job
-        self._hear_out(attempt)
+        self._complete(attempt, partial(self._hear, attempt))
+        printed = self._printed.pop(attempt)
+        self._unwatch(printed)
+        os.close(printed)
         try:
             if status < 0:
                 return attempt.outcome("failed", end_of(status), signal=-status)
@@ -127,7 +114,7 @@ class Process(Supervisor):
                 return attempt.outcome("failed", f"no valid output: {error}", exit=0)
             return attempt.outcome("success", output=output, exit=0)
         finally:
-            _clean(job)
+            _clean(attempt.job)
 
 
 def _tree(job: Job, printed: int, mark: str) -> Tree:

@@ -1,6 +1,6 @@
-"""One thread that watches attempts: it starts them while slots are free and ends them in time.
+"""One thread watches attempts: it starts them while slots are free and ends them in time.
 
-It knows trees and deadlines; what an attempt is made of, the executors built on it say.
+It knows trees and deadlines. The executors built on it know how an attempt starts and what it says.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
+from socket import socket
 
 from ork.executors.attempt import FOREVER, Attempt
-from ork.executors.job import Job, Outcome
+from ork.executors.base import Job, Outcome
+from ork.executors.logfile import REST_BYTES_MAX, create
 from ork.executors.process_tree import Guard, Tree, hear_of_ends
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
@@ -47,7 +49,7 @@ class Supervisor:
             if self._thread is None:
                 try:
                     self._open()
-                except OSError as error:  # no descriptor left, say: perhaps the next one has luck
+                except OSError as error:  # no descriptor left, say: the next job may have luck
                     failure = attempt.outcome("failed", f"cannot start: {describe(error)}")
                     attempt.future.set_result(failure)
                     return attempt.future
@@ -84,13 +86,13 @@ class Supervisor:
 
     @property
     def _mark(self) -> str:
-        """Return what the cookies of all trees must contain."""
+        """Return the word that the cookies of all trees must contain."""
         return "" if self._guard is None else self._guard.mark
 
     # What an executor supplies.
 
     def _start(self, attempt: Attempt) -> None:
-        """Start the attempt and set its tree; an OSError or a ValueError makes it fail."""
+        """Start the attempt, whose log exists; an OSError or a ValueError makes it fail."""
         raise NotImplementedError
 
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
@@ -98,7 +100,7 @@ class Supervisor:
         raise NotImplementedError
 
     def _release(self) -> None:
-        """Give back what the executor keeps beside attempts; nothing runs any more."""
+        """Give back all that the executor keeps beside attempts; nothing runs any more."""
 
     # The life of an attempt; `_finish` is called exactly once for each.
 
@@ -111,6 +113,7 @@ class Supervisor:
         """Start an attempt; return its outcome if that was impossible."""
         attempt.begin()
         try:
+            create(attempt.job.log)
             self._start(attempt)
         except (OSError, ValueError) as error:  # a ValueError: what no program can be given
             return attempt.outcome("failed", f"cannot start: {describe(error)}")
@@ -175,9 +178,22 @@ class Supervisor:
 
     def _drop(self, tree: Tree) -> None:
         """Forget a tree that is gone."""
-        if tree.pidfd >= 0 and tree.pidfd in self._selector.get_map():
-            self._selector.unregister(tree.pidfd)
+        self._unwatch(tree.pidfd)
         tree.release()
+
+    def _unwatch(self, file: int | socket) -> None:
+        """Wait no longer for something to be read here, if anybody does."""
+        try:
+            self._selector.unregister(file)
+        except (KeyError, ValueError):  # a ValueError: it is closed, or never was open
+            pass
+
+    def _complete(self, attempt: Attempt, hear: Callable[[], int]) -> None:
+        """Complete the log of a task that has ended; who still prints is not waited for."""
+        moved = 0
+        while moved < REST_BYTES_MAX and (more := hear()):
+            moved += more
+        attempt.log.close()
 
     # The thread.
 
@@ -232,7 +248,7 @@ class Supervisor:
                     self._guard.dismiss()
 
     def _tick(self) -> None:
-        """Do what time asks for, and set when to look again."""
+        """Do all that is due, and set when to look again."""
         with self._lock:
             self._wake_at = FOREVER
             attempts = list(self._running)
@@ -243,7 +259,7 @@ class Supervisor:
             self._wake_at = min(self._wake_at, again)
 
     def _look(self, attempt: Attempt, now: float) -> float:
-        """Do what is due for one attempt; return when to look at it again."""
+        """Do all that is due for one attempt; return when to look at it again."""
         with self._lock:
             if attempt not in self._running:
                 return FOREVER
@@ -267,7 +283,7 @@ class Supervisor:
 
 
 def describe(error: OSError | ValueError) -> str:
-    """Return in words why something does not start."""
+    """Say in words why something does not start."""
     if isinstance(error, ValueError):
         return str(error)
     text = error.strerror or str(error)

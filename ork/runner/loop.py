@@ -16,8 +16,7 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
 from ork.errors import InvalidInput
-from ork.executors.base import Executor
-from ork.executors.job import Outcome
+from ork.executors.base import Executor, Outcome
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan

@@ -13,7 +13,7 @@ from pathlib import Path
 from ork.definition.bindings import split_param, split_ref
 from ork.definition.types import convert
 from ork.errors import Corrupt, StoreError
-from ork.executors.job import Job
+from ork.executors.base import Job
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, is_name

@@ -38,9 +38,7 @@ class Surroundings:
         self._ended_children = _ended_children()
 
     def enter(self, job: dict[str, Any]) -> None:
-        """Give a task its streams and its environment, and make its log, which ork fills."""
-        if job["create_log"]:
-            _create_log(job["log"])
+        """Give a task its streams and its environment."""
         os.dup2(self._nowhere, 0)
         os.dup2(self._printed, 1)
         os.dup2(self._printed, 2)
@@ -129,15 +127,6 @@ class Surroundings:
             self._ended_children = ended
             left = "children"
         return left
-
-
-def _create_log(path: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        os.close(os.open(path, flags, 0o600))
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, flags, 0o600))
 
 
 def _ended_children() -> Any:

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from ork.executors.base import Executor
-from ork.executors.job import Job, Outcome
+from ork.executors.base import Executor, Job, Outcome
 
 PROC = Path("/proc")
 
@@ -125,7 +124,7 @@ class Promises:
         raise NotImplementedError
 
     def logging(self, place: Place, file: Path) -> Job:
-        r"""Return a job that appends "+\n" to `file`, lasts a moment, and appends "-\n"."""
+        r"""Return a job that appends "+\n" to `file`, waits for a second one, and appends "-\n"."""
         raise NotImplementedError
 
     @pytest.fixture

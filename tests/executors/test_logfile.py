@@ -279,7 +279,7 @@ def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) 
         job = place.shell("yes 'a line that is written over and over' | head -c 200000000")
     code = f"""
 import re
-from ork.executors.job import Job
+from ork.executors.base import Job
 from ork.executors.local import Local
 executor = Local(1)
 job = Job(key="a", executor={job.executor!r}, file={job.file!r}, command={job.command!r},

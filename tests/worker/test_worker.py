@@ -537,10 +537,12 @@ def test_a_job_that_cannot_be_prepared_spoils_no_other(pool, place, survivor):
     first = place.python("def main():\n    return 'another'\n")
     assert output_of(pool, first, place) == "another"
     job = place.python(source, environment={"MINE": "1"})
-    Path(job.log).write_text("kept")
-    assert "File exists" in error_of(pool, job, place)
-    assert Path(job.log).read_text() == "kept"
-    assert output_of(pool, dataclasses.replace(job, log=job.log + "2"), place) == "1"
+    nowhere = dataclasses.replace(job, root=str(place.folder / "nowhere"))
+    assert "nowhere: No such file" in error_of(pool, nowhere, place)
+    Path(f"{job.log}2").write_text("kept")
+    assert "File exists" in error_of(pool, dataclasses.replace(job, log=f"{job.log}2"), place)
+    assert Path(f"{job.log}2").read_text() == "kept"
+    assert output_of(pool, dataclasses.replace(job, log=f"{job.log}3"), place) == "1"
 
 
 # Values.
