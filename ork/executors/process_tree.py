@@ -284,12 +284,15 @@ def _newest() -> int:
 def _environ(pid: int) -> bytes:
     """Return the environment that a process was given; nothing for a zombie.
 
-    It also seems to have none while it becomes another program, which is waited for.
+    It also seems to have none while it becomes another program, or a zombie: that is waited for.
     """
     end = time.monotonic() + EXEC_SECONDS_MAX
     while True:
-        with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:
-            found = file.read()
+        try:
+            with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:
+                found = file.read()
+        except ProcessLookupError:  # it is ending, or gone; `stat` tells
+            found = b""
         if found or _has_no_environ(pid) or time.monotonic() > end:
             return found
         time.sleep(0.0002)
