@@ -107,6 +107,7 @@ class Child:
             stderr=theirs,
             env={**environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"},
             cwd=folder,
+            process_group=0,  # a job of its own, as a shell would start it: it can be suspended
         )
         os.close(theirs)
 
@@ -142,6 +143,12 @@ class Child:
         """Take the terminal away, without a signal, and return the exit code."""
         os.close(self._ours)
         return self.process.wait()
+
+    def suspend(self) -> None:
+        """Do what Ctrl-Z does; return when it has stopped."""
+        self.process.send_signal(signal.SIGTSTP)
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from ork.backends.memory import Memory
 from ork.cli.runs.live import Board
 from ork.cli.screen.line import has_boxes, plain
-from ork.cli.screen.terminal import REST_OF_SCREEN, Region, text_of_line
+from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, text_of_line
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
@@ -170,6 +171,39 @@ def test_a_window_may_change_its_size(gated, show):
     go(gated)
     assert child.end() == 0
     assert child.window.cursor_shown
+
+
+def test_a_suspended_run_leaves_the_terminal_to_the_shell(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    child.suspend()
+    child.read_until(lambda seen: SHOW_CURSOR in seen)
+    assert child.window.cursor_shown
+    child.window.write("\r\n$ fg\r\n")
+    child.process.send_signal(signal.SIGCONT)
+    child.read_until(lambda seen: "gated#1 running" in seen.rpartition(SHOW_CURSOR)[2])
+    assert not child.window.cursor_shown
+    go(gated)
+    assert child.end() == 0
+    before, after = child.window.text.split("$ fg\n")
+    assert "gated#1 running" in before
+    assert after.startswith("● fetch")
+
+
+def test_a_narrower_window_shows_one_picture(gated, show):
+    child = show("run", "gated.yaml")
+    child.read_until(lambda seen: "at the gate" in seen)
+    child.resize(24, 30)
+    child.read_until(lambda seen: "waiting, 1 running" not in seen.rpartition("gated#1")[2])
+    up = re.findall(r"\x1b\[([0-9]+)A", child.seen)
+    assert up[0] == "2" and max(map(int, up)) > 2, "wrapped lines were left above the picture"
+    go(gated)
+    assert child.end() == 0
+
+
+def test_names_are_no_markup():
+    line = ["[bold]a[/]", ("[/b]:smile:", "dim")]
+    assert text_of_line(line, 80).plain == "[bold]a[/][/b]:smile:"
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
