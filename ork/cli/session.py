@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class World:
-    """What a command cannot know by itself. Tests give their own."""
+    """The world around a command: environment, clock, randomness. Tests give their own."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

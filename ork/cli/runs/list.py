@@ -1,4 +1,4 @@
-"""ork runs, ork outputs, and how a run and its tasks are shown"""
+"""ork runs and ork outputs; a run and its tasks as text"""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
 
 
 def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[Line]:
-    """Yield what became of one task: state, values, every attempt."""
+    """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
     yield _state_line(taskrun)

@@ -45,7 +45,7 @@ def live(session: Session, events: Iterator[Event], control: Control | None) -> 
 
 
 class Board:
-    """What the view shows; events come in from one thread, frames are asked for by another."""
+    """The state of the view; events come in from one thread, another one asks for frames."""
 
     def __init__(self, store: Store, control: Control | None, *, box: bool) -> None:
         self._store, self._control, self._box = store, control, box
@@ -81,16 +81,16 @@ class Board:
                         self._failed.append(event.task)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
-        """Return what to show in a window of this size: never more lines than it has."""
+        """Return the lines to show in a window of this size: never more than it has."""
         with self._lock:
             if not self._name:
-                return []
+                return [[("starting", "running"), f" {_elapsed(self._since)}"]]
             fits = self._rows and len(self._rows) < rows
             rest = self._graph(columns) if fits else self._busy(rows - 1, columns)
             return [self._head(), *rest]
 
     def last(self, rows: int, columns: int) -> list[Line]:
-        """Return what stays: the graph if it fits, else the tasks that failed."""
+        """Return the lines that stay: the graph if it fits, else the tasks that failed."""
         with self._lock:
             if self._rows and len(self._rows) < rows:
                 return self._graph(columns)
@@ -103,6 +103,7 @@ class Board:
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
+        self._since = time.monotonic()
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
@@ -139,7 +140,7 @@ class Board:
         ]
 
     def _busy(self, room: int, columns: int) -> list[Line]:
-        """Return what runs, then what ended last, the newest first."""
+        """Return the tasks that run, then those that ended last, the newest first."""
         if room < 1:
             return []
         running = list(self._running)
