@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ork.definition.types import show
 from ork.objects.canonical import Json
@@ -96,7 +96,7 @@ def whole(node: Node, what: str, problems: Problems, *, least: int) -> int | Non
 
 
 def choice(
-    node: Node, what: str, words: Collection[str], problems: Problems, other: Mapping[str, str]
+    node: Node, what: str, problems: Problems, *, words: Collection[str], other: Mapping[str, str]
 ) -> str | None:
     """Return one of these words."""
     value = text(node, what, problems)
@@ -131,7 +131,7 @@ def path(node: Node, what: str, problems: Problems) -> str | None:
 
 
 def path_error(value: str) -> tuple[str, str] | None:
-    """Return what is wrong with a path from a workflow file, and what to do, or None."""
+    """Return the mistake in a path of a workflow file, and how to mend it, or None."""
     relative = "write a path relative to the folder of the workflow file"
     if len(value) > PATH_LENGTH_MAX:
         return f"a path of more than {PATH_LENGTH_MAX} characters", relative
@@ -200,12 +200,13 @@ def environment(node: Node, what: str, problems: Problems) -> Env:
 def each(
     nodes: Mapping[str, Node],
     key: str,
-    read: Callable[[Node, str, Problems], Value | None],
+    read: Callable[..., Value | None],
     problems: Problems,
+    **options: Any,
 ) -> Value | None:
-    """Return what `read` makes of the value of one key, None when the key is not given."""
+    """Return the value of one key as `read` returns it, None when the key is not given."""
     node = nodes.get(key)
-    return None if node is None else read(node, key, problems)
+    return None if node is None else read(node, key, problems, **options)
 
 
 def _variable_value(node: Node, variable: str, problems: Problems) -> Json:

@@ -1,4 +1,4 @@
-"""Which modules a Python source text names, found by reading it, never by running it."""
+"""The modules that a Python source text imports, found by reading it, never by running it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One module that is named: `level` dots, then `name` (may be empty after dots).
+    """One imported module: `level` dots, then `name`, which may be empty after dots.
 
     `from a import b` names both a and a.b, since b may be a module or something inside of a.
     """
@@ -21,7 +21,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a text is not Python; line and column count from 1, 0 is the text as a whole."""
+    """The reason why a text is not Python; line and column count from 1, 0 means the whole text."""
 
     line: int
     column: int
@@ -30,7 +30,7 @@ class Unreadable:
 
 
 def read_imports(source: bytes, *, is_package: bool = False) -> tuple[Import, ...] | Unreadable:
-    """Return what a source text imports, wherever it does so, sorted.
+    """Return the modules that a source text imports anywhere, sorted.
 
     Understood: import statements, and `import_module` and `__import__` with a literal name. In a
     package's `__init__.py` also `__all__`, whose names `from package import *` imports.

@@ -1,7 +1,7 @@
-"""Which code files a task executes, by the words of its command and by what its imports name.
+"""The code files that a task executes: those that its command names, and those that it imports.
 
-The one rule for capturing code and for asking later which tasks a file belongs to. It knows a place
-only by what it is asked: the kind of a path, and the imports of a file.
+Deploy captures code by this rule, and history asks by it which tasks a file belongs to. The caller
+says what there is: the kind of a path, and the imports of a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Step: TypeAlias = Callable[[str, str], list[str] | None]
 
 
 def command_files(command: str | tuple[str, ...], kind: Kind) -> Iterator[str]:
-    """Yield the files that words of a command name; a word may be anything, and is mostly none."""
+    """Yield the words of a command that are files, as paths; most words are none."""
     for word in file_words(command):
         path = posixpath.normpath(word)
         absolute = path.startswith(("/", "../")) or "\0" in path

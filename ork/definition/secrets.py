@@ -1,4 +1,4 @@
-"""What is obviously a key in a text: so that none is kept for ever by mistake. Pure.
+"""Finds obvious keys and passwords in a text, so that none is kept for ever by mistake.
 
 Each rule has a word that all its finds contain, so most texts cost a few plain searches. Every
 pattern is bounded and tried only at that word: no text takes more than linear time.
@@ -24,7 +24,7 @@ _SCHEME_MAX = 20
 
 
 class Secret(NamedTuple):
-    """Something that looks like a key: where, and what, without telling it."""
+    """Something that looks like a key: its place and kind, without the key itself."""
 
     line: int  # both from 1
     column: int
@@ -79,7 +79,7 @@ _compiled = lru_cache(maxsize=None)(re.compile)  # when needed: most texts need 
 
 
 def find_secrets(text: str) -> list[Secret]:
-    """Return what is obviously a key, in the order of the text, up to FINDS_MAX of them.
+    """Return the obvious keys in a text, in its order, up to FINDS_MAX of them.
 
     Takes linear time. A find says what kind of key it is and shows its first characters, no more.
     """
@@ -97,7 +97,7 @@ def find_secrets(text: str) -> list[Secret]:
 def secret_problems(data: bytes, *, file: str) -> list[Problem]:
     """Return a complaint for each obvious key in a file; its source line hides the key.
 
-    What is no text has none. Bytes that are not UTF-8 are no hindrance.
+    A binary file has none. Bytes that are not UTF-8 do no harm.
     """
     if b"\0" in data[:BINARY_PROBE_BYTES]:
         return []

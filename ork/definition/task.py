@@ -6,8 +6,9 @@ other tasks declare.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ork.definition import fields
 from ork.definition.bindings import Params, Scope, read_inputs
@@ -62,7 +63,7 @@ class Draft:
 def read_draft(
     key: Node, node: Node, *, env: fields.Env, types: Declarations, problems: Problems
 ) -> Draft:
-    """Return what one task says by itself; `env` is what the whole workflow sets."""
+    """Return one task read by itself; `env` holds the variables of the whole workflow."""
     name = str(key.value)
     fields.name(key, "the name of a task", problems)
     if "output" in name.split(".")[1:]:
@@ -87,7 +88,7 @@ def read_draft(
 
 
 def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None:
-    """Fill in what the task needs, sorted: known names, each once, not its own."""
+    """Fill in the needs of a task, sorted: known names, each once, not its own."""
     node = draft.nodes.get("depends_on")
     if node is None:
         return
@@ -115,44 +116,31 @@ def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: 
     nodes = draft.nodes
     scope = Scope(draft.name, draft.needs, outputs, params, draft.input_type)
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
-    function = fields.each(nodes, "function", fields.dotted, problems)
-    command = nodes.get("command")
-    retries, failure = nodes.get("retries"), nodes.get("on_upstream_failure")
+
+    def given(key: str, read: Callable[..., Any], default: Any = None, **options: Any) -> Any:
+        found = fields.each(nodes, key, read, problems, **options)
+        return default if found is None else found
+
+    function = "main" if draft.executor == "python" else None
     return Task(
         executor=draft.executor or "",
-        file=fields.each(nodes, "file", fields.path, problems),
-        module=fields.each(nodes, "module", fields.dotted, problems),
-        command=None if command is None else fields.command(command, "command", problems),
-        function=function or ("main" if draft.executor == "python" else None),
+        file=given("file", fields.path),
+        module=given("module", fields.dotted),
+        command=given("command", fields.command),
+        function=given("function", fields.dotted, function),
         depends_on=draft.needs,
         input_type=draft.input_type,
         output_type=draft.output_type,
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
         env=draft.env,
-        timeout=_number(nodes, "timeout", TIMEOUT_S, problems, least=0, above=True),
-        retries=0 if retries is None else fields.whole(retries, "retries", problems, least=0) or 0,
-        retry_delay=_number(nodes, "retry_delay", 0, problems, least=0),
-        retry_backoff=_number(nodes, "retry_backoff", 1, problems, least=1),
-        on_upstream_failure="skip"
-        if failure is None
-        else fields.choice(failure, "on_upstream_failure", ("skip", "run"), problems, {}) or "",
+        timeout=given("timeout", fields.number, TIMEOUT_S, least=0, above=True),
+        retries=given("retries", fields.whole, 0, least=0),
+        retry_delay=given("retry_delay", fields.number, 0, least=0),
+        retry_backoff=given("retry_backoff", fields.number, 1, least=1),
+        on_upstream_failure=given(
+            "on_upstream_failure", fields.choice, "skip", words=("skip", "run"), other={}
+        ),
     )
-
-
-def _number(
-    nodes: Mapping[str, Node],
-    key: str,
-    default: int,
-    problems: Problems,
-    *,
-    least: float,
-    above: bool = False,
-) -> float:
-    node = nodes.get(key)
-    if node is None:
-        return default
-    found = fields.number(node, key, problems, least=least, above=above)
-    return default if found is None else found
 
 
 def _executor(draft: Draft, problems: Problems) -> str | None:
@@ -167,7 +155,7 @@ def _executor(draft: Draft, problems: Problems) -> str | None:
         return None
     if isinstance(node.value, str) and node.value in EXECUTOR_ALIASES:
         return EXECUTOR_ALIASES[node.value]
-    return fields.choice(node, "executor", tuple(CODE_KEYS), problems, _OTHER_EXECUTORS)
+    return fields.choice(node, "executor", problems, words=tuple(CODE_KEYS), other=_OTHER_EXECUTORS)
 
 
 def _check_code(draft: Draft, problems: Problems) -> None:

@@ -194,23 +194,25 @@ def _date(value: Json) -> str:
 
 
 def _notz(value: Json) -> str:
-    moment = _datetime(_str(value))
-    if moment.tzinfo is not None:
-        raise ValueError("it has an offset; a datetime_notz has none")
-    return moment.isoformat()
+    return _moment(
+        value, lambda offset: offset is None, "it has an offset; a datetime_notz has none"
+    )
 
 
 def _tz(value: Json) -> str:
-    moment = _datetime(_str(value))
-    if moment.tzinfo is None:
-        raise ValueError("the offset is missing, as in +01:00 or Z")
-    return moment.isoformat().replace("+00:00", "Z")
+    return _moment(
+        value, lambda offset: offset is not None, "the offset is missing, as in +01:00 or Z"
+    )
 
 
 def _utc(value: Json) -> str:
+    return _moment(value, lambda offset: offset == timedelta(0), "a datetime_utc ends in Z")
+
+
+def _moment(value: Json, fits: Callable[[timedelta | None], bool], wrong: str) -> str:
     moment = _datetime(_str(value))
-    if moment.utcoffset() != timedelta(0):
-        raise ValueError("a datetime_utc ends in Z")
+    if not fits(moment.utcoffset()):
+        raise ValueError(wrong)
     return moment.isoformat().replace("+00:00", "Z")
 
 

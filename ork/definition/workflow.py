@@ -1,4 +1,4 @@
-"""A workflow file -> a Definition: what it says, checked and in canonical form.
+"""Reads a workflow file into a Definition: its content, checked and in canonical form.
 
 Every complaint is collected before giving up, each with its position. Two texts that say the same
 (other key order, comments, quotes, anchors, defaults written out, JSON) give equal Definitions.
@@ -35,7 +35,7 @@ _OTHER_KEYS |= {"environment": "env", "files": "include"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What a workflow file says. `tasks` is sorted, canonical and complete in itself.
+    """The content of a workflow file. `tasks` is sorted, canonical and complete in itself.
 
     `settings` has only the keys that were given, of description, schedule, max_parallel, python.
     `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
@@ -129,9 +129,9 @@ class _Workflow:
         if wrong is not None:
             hint = 'as in `schedule: "0 2 * * *"` (minute hour day month weekday) or `@daily`'
             problems.at(self.nodes["schedule"], wrong, hint)
-        node = self.nodes.get("max_parallel")
-        if node is not None:
-            settings["max_parallel"] = fields.whole(node, "max_parallel", problems, least=1)
+        parallel = fields.each(self.nodes, "max_parallel", fields.whole, problems, least=1)
+        if parallel is not None:
+            settings["max_parallel"] = parallel
         return settings
 
     def _include(self) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ _ITEM = re.compile(r"(\*|[a-z]+|\d{1,3})(?:-([a-z]+|\d{1,3}))?(?:/(\d{1,3}))?", 
 
 
 def schedule_error(line: str) -> str | None:
-    """Return what is wrong with a schedule, in words, or None."""
+    """Return the first mistake in a schedule, in words, or None."""
     words = line.lower().split()
     if len(words) == 1 and words[0].startswith("@"):
         if words[0] in NICKNAMES:

@@ -1,4 +1,4 @@
-"""What differs between two definitions: tasks, edges, settings and code files.
+"""The difference between two definitions: tasks, edges, settings and code files.
 
 Compares values only and knows no store: the caller names what differs by oid, and says how a code
 file is read. Everything that leaves is sorted, and comparing the other way round gives the inverse.
@@ -7,6 +7,7 @@ file is read. Everything that leaves is sorted, and comparing the other way roun
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -59,7 +60,7 @@ def compare(
     read: Read,
     rename: bool = True,
 ) -> Diff:
-    """Return what differs, given name -> (old, new) of what may; None is an absent side.
+    """Return the difference, given name -> (old, new) of all that may differ; None is absent.
 
     With `rename`, what went away and came back under another name, equal or similar, is one change
     and not two. `read` is called only for text files whose bytes differ.
@@ -109,9 +110,15 @@ def summarize(diff: Diff, *, first: Diff | None = None) -> str:
 
 
 def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
-    yield from _task_clauses(diff)
-    yield from _setting_clauses(diff)
-    yield from _file_clauses(diff)
+    """Yield a verb and what it is done to, for each thing that differs."""
+    verbs = {"added": "add", "renamed": "rename", "changed": "change", "removed": "remove"}
+    for kind, verb in verbs.items():
+        yield from ((verb, _task(task)) for task in diff.tasks if task.kind == kind)
+    yield from (("change", f"params.{_field(param)}") for param in diff.params)
+    yield from (("change", _field(setting)) for setting in diff.settings)
+    verbs = {"changed": "edit", "added": "add", "renamed": "rename", "removed": "remove"}
+    for kind, verb in verbs.items():
+        yield from ((verb, _file(file)) for file in diff.files if file.kind == kind)
 
 
 def _sentence(clauses: list[tuple[str, str]]) -> str:
@@ -120,39 +127,21 @@ def _sentence(clauses: list[tuple[str, str]]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _task_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
-    verbs = {"added": "add", "renamed": "rename", "changed": "change", "removed": "remove"}
-    for kind, verb in verbs.items():
-        for task in (task for task in diff.tasks if task.kind == kind):
-            if kind == "renamed":
-                yield verb, f"{task.old_name} to {task.name}"
-            else:
-                yield verb, _changed_task(task) if kind == "changed" else task.name
-
-
-def _changed_task(task: TaskChange) -> str:
+def _task(task: TaskChange) -> str:
+    if task.kind == "renamed":
+        return f"{task.old_name} to {task.name}"
+    if task.kind != "changed":
+        return task.name
     if len(task.fields) == 1:
         return f"{task.name}.{_field(task.fields[0])}"
-    names = list(
-        dict.fromkeys(field.path.partition(".")[0].partition("[")[0] for field in task.fields)
-    )
+    names = list(dict.fromkeys(re.split(r"[.\[]", field.path)[0] for field in task.fields))
     rest = ["..."] if len(names) > SUMMARY_FIELDS_MAX else []
     return f"{task.name} ({', '.join(names[:SUMMARY_FIELDS_MAX] + rest)})"
 
 
-def _setting_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
-    for param in diff.params:
-        yield "change", f"params.{_field(param)}"
-    for setting in diff.settings:
-        yield "change", _field(setting)
-
-
-def _file_clauses(diff: Diff) -> Iterator[tuple[str, str]]:
-    verbs = {"changed": "edit", "added": "add", "renamed": "rename", "removed": "remove"}
-    for kind, verb in verbs.items():
-        for file in (file for file in diff.files if file.kind == kind):
-            path = _printable(file.path)
-            yield verb, f"{_printable(file.old_path or '')} to {path}" if file.old_path else path
+def _file(file: FileChange) -> str:
+    paths = (path for path in (file.old_path, file.path) if path)
+    return " to ".join(map(_printable, paths))
 
 
 def _field(change: FieldChange) -> str:

@@ -1,8 +1,8 @@
-"""What differs between the code files of two definitions."""
+"""The difference between the code files of two definitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ Read: TypeAlias = Callable[[Oid], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """One code file that differs; what an absent side would have is None.
+    """One code file that differs; the values of an absent side are None.
 
     `old_path` and `similarity` (percent; 100 for equal bytes) are those of a renamed file, else
     None. `hunks` is None unless asked for: see `with_hunks`.
@@ -49,8 +49,9 @@ def file_changes(
         before, after = old.get(old_paths.get(path, path)), new.get(path)
         if before == after and path not in old_paths:
             continue
+        both = "renamed" if path in old_paths else "changed"
         change = FileChange(
-            kind=_kind(before, after, path in old_paths),
+            kind="added" if before is None else "removed" if after is None else both,
             path=path,
             old_path=old_paths.get(path),
             old_blob=before.blob if before else None,
@@ -73,32 +74,21 @@ def renamed_files(
     """Return old path -> new path: equal bytes, like-named ones first; then similar ones."""
     gone = {path: old[path].blob for path in old.keys() - new.keys()}
     came = {path: new[path].blob for path in new.keys() - old.keys()}
-    pairs: dict[str, str] = {}
-    for key in (lambda path, blob: f"{blob} {path.rpartition('/')[2]}", lambda path, blob: blob):
-        pairs |= renames.pair_equal(
-            {path: key(path, blob).encode() for path, blob in _without(gone, pairs)},
-            {path: key(path, blob).encode() for path, blob in _without(came, pairs.values())},
-        )
-    olds, news = list(_without(gone, pairs)), list(_without(came, pairs.values()))
-    if not olds or not news or max(len(olds), len(news)) > FILES_MAX:
-        return pairs
-    return pairs | renames.pair_similar(
-        {path: _features(read(blob)) for path, blob in olds},
-        {path: _features(read(blob)) for path, blob in news},
+    return renames.pair(
+        gone,
+        came,
+        contents=[
+            lambda path, blob: f"{blob} {path.rpartition('/')[2]}".encode(),
+            lambda _, blob: blob.encode(),
+        ],
+        features=lambda blob: _features(read(blob)),
         percent_min=PERCENT_MIN,
+        similar_max=FILES_MAX,
     )
 
 
-def _kind(old: FileEntry | None, new: FileEntry | None, renamed: bool) -> str:
-    if old is None:
-        return "added"
-    if new is None:
-        return "removed"
-    return "renamed" if renamed else "changed"
-
-
 def _measured(change: FileChange, read: Read) -> FileChange:
-    """Return the change with what can be said only from the contents."""
+    """Return the change with its similarity and counts of lines, for which files are read."""
     if change.old_blob == change.new_blob:
         return replace(change, similarity=100 if change.old_path else None)
     similarity = None
@@ -127,8 +117,3 @@ def _features(data: bytes) -> dict[str, int]:
     text = lines.as_text(data) if len(data) <= FILE_BYTES_MAX else None
     stripped = (line.strip() for line in lines.split(text or ""))
     return {line: len(line) for line in stripped if line}
-
-
-def _without(blobs: Mapping[str, Oid], paths: Iterable[str]) -> Iterator[tuple[str, Oid]]:
-    taken = set(paths)
-    return ((path, blob) for path, blob in blobs.items() if path not in taken)

@@ -1,4 +1,4 @@
-"""Which tasks of the new definition can give other results than before, and why. Pure.
+"""The tasks of a new definition that can give other results than before, and why.
 
 A task can if it changed itself, if code that it executes changed, if a parameter that it takes
 changed, if another interpreter executes it, or if it comes after such a task. No other setting
@@ -40,7 +40,7 @@ class Impact:
 def impact(
     diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Collection[str]]
 ) -> Impact:
-    """Return what a diff can do to the results of `tasks`, those of the new definition.
+    """Return the tasks whose results a diff can change, of `tasks`, the new definition.
 
     `reach` names, for each task, those of the changed files that it executes in the new definition,
     or did in the old one; a task that is gone counts by its old name. A changed file that nobody

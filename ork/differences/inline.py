@@ -1,4 +1,4 @@
-"""What differs between two short texts, word by word, at a bounded cost.
+"""The difference between two short texts, word by word, at a bounded cost.
 
 A word is a run of letters, digits and underscores, or a run of blanks, or any other character. What
 both sides share between two changes counts as changed when it holds no word, such as a comma.

@@ -1,4 +1,4 @@
-"""What differs between two texts, line by line, at a bounded cost.
+"""The difference between two texts, line by line, at a bounded cost.
 
 Lines that occur once on both sides are matched first, then the gaps between them by a shortest edit
 script; where that would cost too much, by one that is not the shortest, and in the end by replacing
@@ -17,7 +17,7 @@ STEPS_MAX = 2_000_000  # of the search for the shortest edit script, per pair of
 EDITS_MAX = 256  # after which the search settles for the way that came furthest, and goes on there
 DEPTH_MAX = 32  # of gaps within gaps
 
-Run: TypeAlias = tuple[int, int, int]  # start in old, start in new, length
+Match: TypeAlias = tuple[int, int, int]  # start in old, start in new, length
 _Gap: TypeAlias = tuple[int, int, int, int]  # start and end in old, start and end in new
 
 
@@ -73,7 +73,7 @@ def hunks(old: str, new: str, *, context: int = CONTEXT_LINES) -> tuple[Hunk, ..
     return tuple(_hunk(before, after, gaps, context) for gaps in found)
 
 
-def matches(old: Sequence[str], new: Sequence[str]) -> list[Run]:
+def matches(old: Sequence[str], new: Sequence[str]) -> list[Match]:
     """Return the runs of equal items that both sides keep, in order, none touching the next."""
     # One order of the two sides for the search, so that ties fall the same way in both directions.
     if list(new) < list(old):
@@ -117,8 +117,8 @@ def _kept(old: Sequence[str], new: Sequence[str], wanted: Sequence[int]) -> dict
     return {j + n: i + n for i, j, length in matches(old, new) for n in range(length)}
 
 
-def _matches(old: Sequence[str], new: Sequence[str]) -> list[Run]:
-    runs: list[Run] = []
+def _matches(old: Sequence[str], new: Sequence[str]) -> list[Match]:
+    runs: list[Match] = []
     steps = STEPS_MAX
     todo: list[tuple[_Gap, int]] = [((0, len(old), 0, len(new)), 0)]
     while todo:
@@ -140,8 +140,8 @@ def _matches(old: Sequence[str], new: Sequence[str]) -> list[Run]:
     return _joined(sorted(runs))
 
 
-def _trim(old: Sequence[str], new: Sequence[str], gap: _Gap, runs: list[Run]) -> _Gap:
-    """Move what both ends have in common into the runs; return what is left between."""
+def _trim(old: Sequence[str], new: Sequence[str], gap: _Gap, runs: list[Match]) -> _Gap:
+    """Add the equal items at both ends to the runs; return the gap that is left between them."""
     i, i_end, j, j_end = gap
     start = (i, j)
     while i < i_end and j < j_end and old[i] == new[j]:
@@ -188,7 +188,7 @@ def _once(items: Sequence[str], start: int, end: int) -> dict[str, int]:
 
 def _short_edit(
     old: Sequence[str], new: Sequence[str], gap: _Gap, steps: int
-) -> tuple[list[Run], _Gap, int]:
+) -> tuple[list[Match], _Gap, int]:
     """Return runs kept by a short edit script (Myers 1986), the gap left, and the steps left.
 
     Diagonal k holds the places with i - j == k. After d edits `reach[k]` is how far into old one
@@ -221,8 +221,8 @@ def _short_edit(
     return runs, (i, i_end, j, j_end), steps
 
 
-def _walk_back(trace: list[list[int]], k: int, i: int, start: tuple[int, int]) -> list[Run]:
-    runs: list[Run] = []
+def _walk_back(trace: list[list[int]], k: int, i: int, start: tuple[int, int]) -> list[Match]:
+    runs: list[Match] = []
     for edits in range(len(trace), 0, -1):
         reach = dict(zip(range(1 - edits, edits, 2), trace[edits - 1], strict=True))
         down = k == -edits or (k != edits and reach[k - 1] < reach[k + 1])
@@ -236,8 +236,8 @@ def _walk_back(trace: list[list[int]], k: int, i: int, start: tuple[int, int]) -
     return runs
 
 
-def _joined(runs: list[Run]) -> list[Run]:
-    joined: list[Run] = []
+def _joined(runs: list[Match]) -> list[Match]:
+    joined: list[Match] = []
     for i, j, length in runs:
         if joined and (i, j) == (joined[-1][0] + joined[-1][2], joined[-1][1] + joined[-1][2]):
             joined[-1] = (joined[-1][0], joined[-1][1], joined[-1][2] + length)
@@ -246,7 +246,7 @@ def _joined(runs: list[Run]) -> list[Run]:
     return joined
 
 
-def _gaps(runs: list[Run], old_end: int, new_end: int) -> list[_Gap]:
+def _gaps(runs: list[Match], old_end: int, new_end: int) -> list[_Gap]:
     gaps: list[_Gap] = []
     i = j = 0
     for i_next, j_next, length in [*runs, (old_end, new_end, 0)]:

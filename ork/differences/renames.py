@@ -1,4 +1,4 @@
-"""Which of the things that went away are things that came, under another name.
+"""Pairs of names: things that went away, and came back under another name.
 
 Knows neither tasks nor files: names with a content, or with weighted features. The answer is one to
 one, depends only on the sets, and swapping old and new swaps it. Costs grow with the number of
@@ -7,15 +7,46 @@ names and features, not with the number of pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from operator import eq
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 PAIRS_PER_FEATURE_MAX = 2_500  # what more pairs share is too common to tell them apart
 PAIRS_MAX = 50_000
 
+T = TypeVar("T")
 Features: TypeAlias = Mapping[str, int]  # feature -> weight, the same wherever it occurs
+
+
+def pair(
+    gone: Mapping[str, T],
+    came: Mapping[str, T],
+    *,
+    contents: Iterable[Callable[[str, T], bytes]],
+    features: Callable[[T], Features],
+    percent_min: int,
+    similar_max: int | None = None,
+) -> dict[str, str]:
+    """Return old name -> new name: equal by the first of `contents`, by the next, then similar.
+
+    With more than `similar_max` names left on a side, similar ones are not looked for.
+    """
+    pairs: dict[str, str] = {}
+
+    def left() -> tuple[dict[str, T], dict[str, T]]:
+        taken = set(pairs.values())
+        olds = {name: thing for name, thing in gone.items() if name not in pairs}
+        return olds, {name: thing for name, thing in came.items() if name not in taken}
+
+    for content in contents:
+        sides = ({name: content(name, one) for name, one in side.items()} for side in left())
+        pairs |= pair_equal(*sides)
+    olds, news = left()
+    if not olds or not news or (similar_max and max(len(olds), len(news)) > similar_max):
+        return pairs
+    found = ({name: features(one) for name, one in side.items()} for side in (olds, news))
+    return pairs | pair_similar(*found, percent_min=percent_min)
 
 
 def pair_equal(olds: Mapping[str, bytes], news: Mapping[str, bytes]) -> dict[str, str]:
@@ -85,8 +116,6 @@ def _greedy(scored: Iterable[tuple[int, str, str]]) -> Iterable[tuple[str, str]]
 
 
 def _closeness(old: str, new: str) -> int:
-    return _common_start(old, new) + _common_start(old[::-1], new[::-1])
-
-
-def _common_start(old: str, new: str) -> int:
-    return sum(takewhile(bool, map(eq, old, new)))
+    """Return how many characters two names share at their beginnings and ends."""
+    sides = ((old, new), (old[::-1], new[::-1]))
+    return sum(sum(takewhile(bool, map(eq, *side))) for side in sides)

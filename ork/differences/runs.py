@@ -1,4 +1,4 @@
-"""Where two runs part: the first task, in the order in which tasks can run, and why. Pure.
+"""The task at which two runs part, the first in the order in which tasks can run, and why.
 
 What a task did in two runs is comparable where both have a result of it: it was executed, or an
 output of an earlier run stood in for it. What waits, was skipped or not selected says nothing.
@@ -54,7 +54,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What explains the difference of a task beside itself."""
+    """The rest of two runs, which may explain why a task differs."""
 
     tasks: Sequence[TaskDiff]  # all of them, in the order in which they can run
     needs: Needs
@@ -62,8 +62,8 @@ class Around:
 
 
 def judged(task: TaskDiff) -> TaskDiff:
-    """Return the task with what of it differs, and with its times where they differ notably."""
-    return replace(task, kinds=tuple(_kinds(task)), seconds=_seconds(task.old, task.new))
+    """Return the task with its `kinds` filled in, and its `seconds` where they differ notably."""
+    return replace(task, kinds=_kinds(task), seconds=_seconds(task.old, task.new))
 
 
 def first_difference(around: Around) -> Divergence | None:
@@ -75,7 +75,11 @@ def first_difference(around: Around) -> Divergence | None:
 def first_other_outcome(around: Around) -> Divergence | None:
     """Return the first task that ended in another way; if none did, that gave another output."""
     told = [(task, _telling(task)) for task in around.tasks]
-    failed = (task for task, kinds in told if {"state", "error"} & kinds or _came_to_fail(task))
+    failed = (
+        task
+        for task, kinds in told
+        if {"state", "error"} & kinds or (not task.old and task.new and task.new.state == "failed")
+    )
     other = (task for task, kinds in told if "output" in kinds)
     task = next(failed, None) or next(other, None)
     return _divergence(task, around) if task else None
@@ -88,11 +92,10 @@ def value_words(change: FieldChange) -> str:
     return f"{change.path} {words}" if change.path else words
 
 
-def _kinds(task: TaskDiff) -> Iterator[str]:
+def _kinds(task: TaskDiff) -> tuple[str, ...]:
     old, new = task.old, task.new
     if old is None or new is None:
-        yield "added" if old is None else "removed"
-        return
+        return ("added" if old is None else "removed",)
     differs = {
         "definition": task.definition,
         "code": task.code,
@@ -102,7 +105,7 @@ def _kinds(task: TaskDiff) -> Iterator[str]:
         "error": old.state == new.state == "failed" and old.reason != new.reason,
         "output": task.output,
     }
-    yield from (kind for kind in KINDS if differs.get(kind))
+    return tuple(kind for kind, found in differs.items() if found)
 
 
 def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
@@ -116,7 +119,10 @@ def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | 
 
 
 def _telling(task: TaskDiff) -> set[str]:
-    """Return what differs and can have made the runs part; of a stand-in only its output counts."""
+    """Return the kinds of difference that can have made the runs part.
+
+    Of a stand-in only its output counts.
+    """
     sides = [side for side in (task.old, task.new) if side is not None]
     if not all(map(_has_result, sides)):
         return set()
@@ -125,10 +131,6 @@ def _telling(task: TaskDiff) -> set[str]:
 
 def _stand_ins(task: TaskDiff) -> list[TaskRun]:
     return [side for side in (task.old, task.new) if side and side.state == "skipped"]
-
-
-def _came_to_fail(task: TaskDiff) -> bool:
-    return task.old is None and task.new is not None and task.new.state == "failed"
 
 
 def _divergence(task: TaskDiff, around: Around) -> Divergence:
@@ -176,7 +178,7 @@ def _ended(side: TaskRun) -> str:
 
 
 def _elsewhere(task: TaskDiff, around: Around) -> str:
-    """Return where to look for what the records of the task itself do not explain."""
+    """Return the next place to look, where the records of the task itself explain nothing."""
     above = ancestors(around.needs, [task.name])
     changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
     if changed:
@@ -209,12 +211,10 @@ def paired(
     old: Mapping[str, TaskRun], new: Mapping[str, TaskRun], renamed: Mapping[str, str]
 ) -> dict[str, tuple[str | None, TaskRun | None, TaskRun | None]]:
     """Return name -> (old name if another, old, new), where `renamed` maps new names to old."""
-    before = {renamed.get(name, name) for name in new}
-    found = {
+    found: dict[str, tuple[str | None, TaskRun | None, TaskRun | None]] = {
         name: (renamed.get(name), old.get(renamed.get(name, name)), side)
         for name, side in new.items()
     }
-    return {
-        **found,
-        **{name: (None, side, None) for name, side in old.items() if name not in before},
-    }
+    before = {renamed.get(name, name) for name in new}
+    gone = {name: (None, side, None) for name, side in old.items() if name not in before}
+    return {**found, **gone}

@@ -1,4 +1,4 @@
-"""What differs between the tasks of two definitions, and between the edges that join them.
+"""The difference between the tasks of two definitions, and between the edges that join them.
 
 A renamed task keeps its place in the tasks that depend on it: these do not count as changed for it.
 """
@@ -75,15 +75,11 @@ def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str,
     if not gone or not came:
         return {}
     movable = gone.keys() | came.keys()
-    pairs: dict[str, str] = {}
-    for hidden in (frozenset[str](), movable):
-        pairs |= renames.pair_equal(
-            {name: _content(task, hidden) for name, task in _without(gone, pairs)},
-            {name: _content(task, hidden) for name, task in _without(came, pairs.values())},
-        )
-    return pairs | renames.pair_similar(
-        {name: _features(task, movable) for name, task in _without(gone, pairs)},
-        {name: _features(task, movable) for name, task in _without(came, pairs.values())},
+    return renames.pair(
+        gone,
+        came,
+        contents=[lambda _, task: _content(task, ()), lambda _, task: _content(task, movable)],
+        features=lambda task: _features(task, movable),
         percent_min=PERCENT_MIN,
     )
 
@@ -195,7 +191,7 @@ def _refs(task: Task) -> dict[str, tuple[str, str]]:
 
 
 def _content(task: Task, hidden: Collection[str]) -> bytes:
-    """Return what makes a task equal to another one, whatever its hidden neighbours are called."""
+    """Return bytes that are equal for equal tasks, whatever their hidden neighbours are called."""
     payload = to_json(task)
     known: list[Json] = [name for name in task.depends_on if name not in hidden]
     payload["depends_on"] = [*known, len(task.depends_on)]
@@ -212,7 +208,7 @@ def _masked(task: Task, hidden: Collection[str]) -> dict[str, Json]:
 
 
 def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:
-    """Return what a task is made of, weighted by how much it says about which task it is."""
+    """Return the features of a task, each weighted by how well it tells tasks apart."""
     features = {f"executor {task.executor}": 2}
     for field, weight in (("file", 4), ("module", 6), ("function", 6)):
         if value := getattr(task, field):
@@ -239,11 +235,6 @@ def _text(value: Json) -> str:
 
 def _edges(tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
     return ((up, name) for name, task in tasks.items() for up in task.depends_on)
-
-
-def _without(tasks: Mapping[str, Task], names: Iterable[str]) -> Iterator[tuple[str, Task]]:
-    taken = set(names)
-    return ((name, task) for name, task in tasks.items() if name not in taken)
 
 
 _DEFAULT = Task(executor="")

@@ -1,4 +1,4 @@
-"""What differs between two JSON objects, field by field, as deep as it helps.
+"""The difference between two JSON objects, field by field, as deep as it helps.
 
 A path is written as a person would: `inputs.url.const`, `command[2]`; a key that is not a plain
 word is quoted, so every path means one place.
@@ -32,7 +32,7 @@ class FieldChange:
 def object_changes(
     old: Mapping[str, Json], new: Mapping[str, Json], *, path: str = ""
 ) -> Iterator[FieldChange]:
-    """Yield what differs between two objects, by key; a nested object by its own keys."""
+    """Yield the changes between two objects, by key; in a nested object by its own keys."""
     for key in sorted(old.keys() | new.keys()):
         place = _key_path(path, key)
         if key not in new:
@@ -44,7 +44,7 @@ def object_changes(
 
 
 def value_changes(old: Json, new: Json, *, path: str) -> Iterator[FieldChange]:
-    """Yield what differs between two values; two objects without a common key differ as a whole."""
+    """Yield the changes between two values; objects without a common key change as a whole."""
     if isinstance(old, dict) and isinstance(new, dict):
         if not old or not new or old.keys() & new.keys():
             yield from object_changes(old, new, path=path)

@@ -1,6 +1,6 @@
-"""Where the tasks of a graph stand when it is drawn as a picture: layers from left to right. Pure.
+"""The places of tasks in a picture of their graph: layers from left to right.
 
-The classic way: each task stands one layer after the last that it needs; an edge over several
+The usual way: each task stands one layer after the last that it needs; an edge over several
 layers gets a bend in each; then layers are put into an order in which few edges cross.
 """
 

@@ -1,4 +1,4 @@
-"""What may start next. Pure bookkeeping: it starts nothing and knows no clock and no store."""
+"""The tasks that may start next. Bookkeeping only: it starts nothing, knows no clock, no store."""
 
 from __future__ import annotations
 

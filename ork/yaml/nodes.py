@@ -1,4 +1,4 @@
-"""Parser events -> a tree of nodes with positions: strict, and the same with and without C.
+"""Turns parser events into a tree of nodes with positions, the same with and without C.
 
 Every meaning (types, keys, aliases, merges) is given here to plain parser events, so nothing in a
 text can run code, build a cycle or grow beyond a budget. Knows no workflows.

@@ -1,4 +1,4 @@
-"""Bytes -> YAML text -> parser events, by ruamel.yaml: its C parser where both read alike.
+"""Turns bytes into the events of a YAML parser: the C one of ruamel.yaml where both read alike.
 
 The only file that knows ruamel.yaml. Events have no meaning yet: `ork.yaml.nodes` gives it. What
 the Python parser accepts is what counts; the C one is ten times as fast, so it goes first, and what
@@ -79,7 +79,7 @@ def fast_events(text: str) -> Iterator[Any] | None:
 
 
 def parser_errors() -> tuple[type[Exception], ...]:
-    """Return what a parser raises for a text that it does not accept."""
+    """Return the errors that a parser raises for a text that it does not accept."""
     from ruamel.yaml.error import YAMLError
 
     return YAMLError, ValueError, OverflowError

@@ -1,4 +1,4 @@
-"""Which files a task executes, in a place that is nothing but a dictionary."""
+"""The files that a task executes, in a folder that is only a dictionary."""
 
 import posixpath
 

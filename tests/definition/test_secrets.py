@@ -1,4 +1,4 @@
-"""What is obviously a key is found where it stands, never told, and little else is found."""
+"""Obvious keys are found at their place and never shown; little else is found."""
 
 from __future__ import annotations
 

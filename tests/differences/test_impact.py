@@ -1,4 +1,4 @@
-"""Which tasks can give other results after a change: laws, and one test for each reason."""
+"""Tasks that can give other results after a change: laws, and one test for each reason."""
 
 from dataclasses import replace
 

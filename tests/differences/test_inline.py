@@ -1,4 +1,4 @@
-"""What differs within lines, word by word."""
+"""Differences within lines, word by word."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Where two runs part, and the words for it."""
+"""The task at which two runs part, and the words for it."""
 
 from datetime import timedelta
 
