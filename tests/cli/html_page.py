@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from ork.cli.report.page import environment
+
 VOID = {"meta", "br", "hr", "col"}
 TAGS = {
     "a",
@@ -81,6 +83,12 @@ ATTRIBUTES = {
     "y1",
     "y2",
 }
+
+
+def drawn_part(template, macro, *values):
+    """Return what one macro of a template makes of these values, as a piece of a page."""
+    module = environment().get_template(f"templates/{template}.html").module
+    return str(getattr(module, macro)(*values))
 
 
 class Page(HTMLParser):

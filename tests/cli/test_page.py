@@ -7,8 +7,8 @@ import pytest
 from jinja2 import UndefinedError
 
 import ork.cli.report
-from ork.cli.report.page import render, render_part
-from tests.cli.html_page import Page
+from ork.cli.report.page import render
+from tests.cli.html_page import Page, drawn_part
 from tests.cli.naughty import NAUGHTY
 
 ROOM = Path(ork.cli.report.__file__).parent
@@ -38,7 +38,7 @@ def test_the_style_sheet_loads_nothing():
 
 @pytest.mark.parametrize("name", NAUGHTY)
 def test_text_is_escaped_and_shows_what_is_hidden(name):
-    plain, naughty = (render_part("parts", "chip", text, text) for text in ("x", NAUGHTY[name]))
+    plain, naughty = (drawn_part("parts", "chip", text, text) for text in ("x", NAUGHTY[name]))
     assert len(re.findall('[<>"]', naughty)) == len(re.findall('[<>"]', plain))
     assert not re.search("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b\u202e\u2066\ufeff]", naughty)
 
@@ -49,7 +49,7 @@ def test_a_value_that_nobody_gave_is_an_error():
 
 
 def test_a_text_of_several_lines_keeps_them():
-    assert render_part("parts", "multiline", "a\n<b>\n\nc") == "a\n&lt;b&gt;\n\nc"
+    assert drawn_part("parts", "multiline", "a\n<b>\n\nc") == "a\n&lt;b&gt;\n\nc"
 
 
 def test_a_title_does_not_end_its_element():

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ork.cli.report.page import render_part
 from ork.cli.report.timeline import Bar, Lane, Scale, critical_path, lanes
 from ork.cli.report.timeline import timeline as placed
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Attempt, TaskRun
+from tests.cli.html_page import drawn_part
 from tests.cli.naughty import NAUGHTY
 from tests.scale import examples
 
@@ -21,7 +21,7 @@ BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 def timeline(found, path):
     """Return the lanes as a piece of a page."""
-    return render_part("timeline", "timeline", placed(found, path))
+    return drawn_part("timeline", "timeline", placed(found, path))
 
 
 def tried(*spans, state="success"):

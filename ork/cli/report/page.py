@@ -30,19 +30,13 @@ PIECES_AT_ONCE = 200  # of a page that is being written
 
 def render(template: str, **values: Any) -> Iterator[str]:
     """Yield the text of a page as it is drawn, since a report may be long."""
-    stream = _environment().get_template(f"templates/{template}.html").stream(**values)
+    stream = environment().get_template(f"templates/{template}.html").stream(**values)
     stream.enable_buffering(PIECES_AT_ONCE)
     return stream
 
 
-def render_part(template: str, macro: str, *values: Any) -> str:
-    """Return what one macro of a template makes of these values, as a piece of a page."""
-    module = _environment().get_template(f"templates/{template}.html").module
-    return str(getattr(module, macro)(*values))
-
-
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Return what all templates share. Only the SVG that ork draws itself is marked as safe."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
