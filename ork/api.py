@@ -26,7 +26,6 @@ import ork.runner.record
 import ork.runner.start
 import ork.store.contents
 import ork.store.operations
-import ork.store.resolve
 import ork.store.runs
 import ork.worktree.restore
 from ork.bisection import Judge, Question, Step
@@ -59,6 +58,7 @@ from ork.store.runs import RunEntry
 from ork.store.store import Stamp as Stamp
 from ork.store.store import Store as Store
 from ork.worktree.load import check as check
+from ork.worktree.lookup import look_up
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
 
@@ -115,7 +115,7 @@ def status(store: Store, folder: str | Path = ".") -> list[FileStatus]:
 
 def resolve(store: Store, revision: str) -> Resolved:
     """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
-    return ork.store.resolve.resolve(store, revision, now=_now())
+    return look_up(store, revision, now=_now())
 
 
 def log(
@@ -197,7 +197,11 @@ def runs(
 
     `containing` names a task or code file that they executed, "etl:load", `snapshot` a definition.
     """
-    executed = ork.store.runs.wanted(store, containing=containing, snapshot=snapshot, now=_now())
+    executed = ork.store.runs.wanted(
+        store,
+        containing=resolve(store, containing) if containing else None,
+        snapshot=resolve(store, snapshot) if snapshot else None,
+    )
     return ork.store.runs.runs(
         store, workflow, limit=limit, states=states, since=since, until=until, executed=executed
     )

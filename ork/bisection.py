@@ -28,7 +28,15 @@ from ork.runner.choices import settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
-from ork.store.resolve import Resolved, deploy_of, history, resolve, run_of_id
+from ork.store.resolve import (
+    Resolved,
+    ResolvedDeploy,
+    deploy_of,
+    history,
+    resolve,
+    run_of,
+    run_of_id,
+)
 from ork.store.runs import runs
 from ork.store.store import Store
 
@@ -213,8 +221,8 @@ class _Search:
             if end is None:
                 continue
             number = None
-            if end.run:
-                run = self.store.get(Run, end.run)
+            if oid := run_of(end):
+                run = self.store.get(Run, oid)
                 number = run.number
                 if self.question.judge is None and VERDICTS.get(run.state, verdict) != verdict:
                     raise UsageError(f"{self.workflow}#{number} is not {verdict}: {run.state}")
@@ -394,7 +402,7 @@ class _Search:
 
 
 def _down_to(
-    line: list[tuple[Oid, Deploy]], good: Resolved, bad: Resolved
+    line: list[tuple[Oid, Deploy]], good: ResolvedDeploy, bad: ResolvedDeploy
 ) -> list[tuple[Oid, Deploy]]:
     for index, (oid, _) in enumerate(line):
         if oid == good.oid:
@@ -409,4 +417,5 @@ def _down_to(
 
 def _like(store: Store, ends: list[Resolved | None]) -> Run | None:
     """Return the run whose parameters are taken: that of the bad end, else of the good one."""
-    return next((store.get(Run, end.run) for end in reversed(ends) if end and end.run), None)
+    oids = [run_of(end) for end in reversed(ends) if end]
+    return next((store.get(Run, oid) for oid in oids if oid), None)

@@ -14,11 +14,11 @@ from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import NotFound
-from ork.history.compare import as_revision
 from ork.objects.canonical import hash_bytes, unframe
 from ork.objects.kinds import Blob, encode_object
 from ork.store.contents import entries
-from ork.store.resolve import Resolved, resolve
+from ork.store.resolve import Resolved
+from ork.worktree.lookup import as_revision, look_up
 
 
 def rev_parse(
@@ -136,4 +136,4 @@ def ls_tree(
 
 
 def _resolve(session: Session, text: str) -> Resolved:
-    return resolve(session.store, as_revision(text), now=session.now())
+    return look_up(session.store, as_revision(text), now=session.now())

@@ -20,8 +20,9 @@ from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents
 from ork.store import revision as grammar
 from ork.store.contents import tasks_of
-from ork.store.resolve import Resolved, deploy_of, history, resolve
+from ork.store.resolve import ResolvedDeploy, deploy_of, history
 from ork.store.store import Store
+from ork.worktree.lookup import look_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +79,21 @@ def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> 
     """
     whole, name = grammar.split_part(revision)
     first, last = grammar.parse_range(whole) or ("", whole)
-    last = last or str(deploy_of(store, resolve(store, first, now=now)).workflow)
-    start = deploy_of(store, resolve(store, last, now=now))
+    last = last or deploy_of(store, look_up(store, first, now=now)).workflow
+    start = deploy_of(store, look_up(store, last, now=now))
     stop = _boundary(store, start, first, now) if first else None
-    found = resolve(store, f"{last}:{name}", now=now) if name is not None else None
-    if found and (found.source or found.kind == "blob"):
-        path = found.name and found.name.removeprefix("./")
-        return _of_lines(store, start, stop, path)
-    return _of_parts(store, start, stop, found.name if found else None, keys=keys)
+    if name is None:
+        return _of_parts(store, start, stop, None, keys=keys)
+    found = look_up(store, f"{last}:{name}", now=now)
+    if name == "" or found.kind == "blob":
+        return _of_lines(store, start, stop, name.removeprefix("./") or None)
+    return _of_parts(store, start, stop, name, keys=keys)
 
 
-def _boundary(store: Store, start: Resolved, first: str, now: datetime) -> Oid:
+def _boundary(store: Store, start: ResolvedDeploy, first: str, now: datetime) -> Oid:
     """Return the deploy at which to stop: one that the walk comes to."""
-    oid = deploy_of(store, resolve(store, first, now=now), start.workflow).oid
-    if all(oid != other for other, _ in history(store, str(start.workflow), start.oid)):
+    oid = deploy_of(store, look_up(store, first, now=now), start.workflow).oid
+    if all(oid != other for other, _ in history(store, start.workflow, start.oid)):
         raise UsageError(
             f"{first} is not in the history of {start.text}",
             hint="a range begins with the older deploy",
@@ -99,7 +101,7 @@ def _boundary(store: Store, start: Resolved, first: str, now: datetime) -> Oid:
     return oid
 
 
-def _of_lines(store: Store, start: Resolved, stop: Oid | None, path: str | None) -> Blame:
+def _of_lines(store: Store, start: ResolvedDeploy, stop: Oid | None, path: str | None) -> Blame:
     lines = Lines(store, store.get(Deploy, start.oid), path=path)
     _walk(store, start, stop, [lines])
     found = tuple(
@@ -115,7 +117,7 @@ def _of_lines(store: Store, start: Resolved, stop: Oid | None, path: str | None)
         for at in (lines.found[place],)
     )
     return Blame(
-        workflow=str(start.workflow),
+        workflow=start.workflow,
         deploy=start.oid,
         name=path or "",
         lines=found,
@@ -124,7 +126,7 @@ def _of_lines(store: Store, start: Resolved, stop: Oid | None, path: str | None)
 
 
 def _of_parts(
-    store: Store, start: Resolved, stop: Oid | None, name: str | None, *, keys: bool
+    store: Store, start: ResolvedDeploy, stop: Oid | None, name: str | None, *, keys: bool
 ) -> Blame:
     deploy = store.get(Deploy, start.oid)
     snapshot = store.snapshot(deploy.snapshot)
@@ -190,9 +192,9 @@ def _part(
     )
 
 
-def _walk(store: Store, start: Resolved, stop: Oid | None, opens: Sequence[Open]) -> None:
+def _walk(store: Store, start: ResolvedDeploy, stop: Oid | None, opens: Sequence[Open]) -> None:
     """Go back from deploy to deploy until everything is attributed."""
-    deploys = history(store, str(start.workflow), start.oid)
+    deploys = history(store, start.workflow, start.oid)
     oid, deploy = next(deploys)
     while opens := [one for one in opens if one.is_open()]:
         before = None if oid == stop else next(deploys, None)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ork.differences.definitions import Diff, compare
@@ -14,8 +13,9 @@ from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import build, changes
-from ork.store.resolve import Resolved, deploy_of, resolve, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
+from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
@@ -43,8 +43,8 @@ class Comparison:
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
     """Compare two revisions: deploys, snapshots, runs or `file:PATH`."""
-    before = resolve(store, old, now=now)
-    after = resolve(store, new, now=now)
+    before = look_up(store, old, now=now)
+    after = look_up(store, new, now=now)
     return compare_resolved(store, before, after, rename=rename)
 
 
@@ -53,7 +53,7 @@ def compare_resolved(
 ) -> Comparison:
     """Compare what two revisions resolved to."""
     sides = [
-        Side(text=r.text, workflow=r.workflow, deploy=r.deploy, snapshot=snapshot_of(store, r).oid)
+        Side(text=r.text, workflow=r.workflow, deploy=r.deploy, snapshot=snapshot_of(r))
         for r in (before, after)
     ]
     settings = [_settings(store, one) for one in (before, after)]
@@ -188,7 +188,7 @@ def _compare(
 
 
 def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
-    if found.loaded:
+    if isinstance(found, ResolvedFile):
         return found.loaded.definition.settings
     return store.get(Deploy, found.deploy).settings if found.deploy else None
 
@@ -214,9 +214,9 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     text = texts[0] if texts else "@"
     if between := parse_range(text):
         return as_revision(between[0] or "@"), as_revision(between[1] or "@")
-    found = resolve(store, text, now=now)
-    if found.loaded:
-        return str(found.workflow), text
+    found = look_up(store, text, now=now)
+    if isinstance(found, ResolvedFile):
+        return found.workflow, text
     deploy = store.get(Deploy, deploy_of(store, found).oid)
     path = store.project / str(deploy.source["path"])
     if not path.exists():
@@ -225,9 +225,3 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
             hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
         )
     return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
-
-
-def as_revision(text: str) -> str:
-    """Return `file:PATH` for the path of a workflow file, any other text as it is."""
-    is_file = text.endswith((".yaml", ".yml", ".json")) and ":" not in text
-    return f"file:{text}" if is_file and Path(text).exists() else text

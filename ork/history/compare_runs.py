@@ -27,7 +27,7 @@ from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, has_run, head
+from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
 from ork.store.runs import runs
 from ork.store.store import Store
 
@@ -73,7 +73,7 @@ class RunDiff:
 def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     """Compare two runs; a workflow or deploy stands for its newest run."""
     old, new = (_side(store, found) for found in (before, after))
-    ends = [_as_run(side) for side in (old, new)]
+    ends = [resolved_run(side.oid, side.run, side.name) for side in (old, new)]
     comparison = compare_resolved(store, *ends)
     params = tuple(object_changes(*(_object(store, side.run.params) for side in (old, new))))
     environment = environment_changes(store, old.run, new.run)
@@ -98,7 +98,7 @@ def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
 
     Return all that differs, and the part of it that concerns the tasks that failed in the new run.
     """
-    sides = [_as_run(RunSide(name="", oid=old.snapshot, run=run)) for run in (old, new)]
+    sides = [resolved_run(run.snapshot, run, "") for run in (old, new)]
     found = compare_resolved(store, *sides)
     blamed = failed_tasks(store, new) if found.diff else []
     return found.diff, narrow(store, found, blamed).diff if blamed else Diff()
@@ -161,25 +161,12 @@ def _was_left_out(store: Store, run: Run, name: str) -> bool:
 
 
 def _side(store: Store, found: Resolved) -> RunSide:
-    if found.name is not None or found.source:
+    if isinstance(found, ResolvedObject) and found.name is not None:
         raise NotFound(
             f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
         )
     oid, run = find_run(store, found)
     return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run)
-
-
-def _as_run(side: RunSide) -> Resolved:
-    run = side.run
-    return Resolved(
-        text=side.name,
-        oid=side.oid,
-        kind="run",
-        workflow=run.workflow,
-        deploy=run.deploy,
-        snapshot=run.snapshot,
-        run=side.oid,
-    )
 
 
 def _tasks(

@@ -20,8 +20,9 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, TreeMap, changes
 from ork.store import revision as grammar
-from ork.store.resolve import deploy_of, history, resolve
+from ork.store.resolve import deploy_of, history
 from ork.store.store import Store
+from ork.worktree.lookup import look_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +134,10 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
             hint=f"`ork blame {revision}:` tells of its lines",
         )
     try:
-        resolve(store, f"{last}:{name}", now=now)
+        look_up(store, f"{last}:{name}", now=now)
     except NotFound as error:
-        start = deploy_of(store, resolve(store, last, now=now))
-        back = _last_seen(store, str(start.workflow), start.oid, name.removeprefix("./"))
+        start = deploy_of(store, look_up(store, last, now=now))
+        back = _last_seen(store, start.workflow, start.oid, name.removeprefix("./"))
         if back is None:
             raise
         hint = f"it was there until {last}~{back}: `ork log {last}~{back}:{name}`"

@@ -14,8 +14,9 @@ from ork.objects import recognise
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy
 from ork.store import revision as grammar
-from ork.store.resolve import deploy_of, histories, history, resolve, workflows
+from ork.store.resolve import deploy_of, histories, history, workflows
 from ork.store.store import Store
+from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
@@ -139,13 +140,13 @@ def deploys_between(
 
     An end that is left out is the newest deploy of the same workflow, or the first of all.
     """
-    ends = [resolve(store, text, now=now) for text in (new, old) if text]
+    ends = [look_up(store, text, now=now) for text in (new, old) if text]
     # A snapshot that several workflows have had is meant as that of the workflow at the other end.
     workflow = next((end.workflow for end in ends if end.workflow), None)
     start = deploy_of(store, ends[-1], workflow) if old else None
-    newest = ends[0] if new else resolve(store, str(start.workflow) if start else "@", now=now)
+    newest = ends[0] if new else look_up(store, start.workflow if start else "@", now=now)
     end = deploy_of(store, newest, workflow)
-    newer = history(store, str(end.workflow), end.oid)
+    newer = history(store, end.workflow, end.oid)
     if start is None:
         yield from newer
         return
@@ -155,7 +156,7 @@ def deploys_between(
             break
         between.append((oid, deploy))
     else:
-        older = {oid for oid, _ in history(store, str(start.workflow), start.oid)}
+        older = {oid for oid, _ in history(store, start.workflow, start.oid)}
         between = [entry for entry in between if entry[0] not in older]
     yield from between
 
@@ -169,8 +170,8 @@ def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[O
     ends = grammar.parse_range(revision)
     if ends:
         return deploys_between(store, ends[0], ends[1], now=now)
-    start = deploy_of(store, resolve(store, revision, now=now))
-    return history(store, str(start.workflow), start.oid)
+    start = deploy_of(store, look_up(store, revision, now=now))
+    return history(store, start.workflow, start.oid)
 
 
 def _against_parent(store: Store, deploy: Deploy) -> Diff:

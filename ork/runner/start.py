@@ -14,7 +14,6 @@ from ork.errors import InvalidInput, UsageError
 from ork.executors.base import make
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
-from ork.history.compare import as_revision
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.runner import record
@@ -23,9 +22,10 @@ from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Target, Terms, target_of
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, of_file, resolve, run_of_id, snapshot_of
+from ork.store.resolve import Resolved, resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
+from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
 from ork.worktree.origin import author, host
 
 
@@ -85,25 +85,25 @@ def start(
     """
     options, caller = options or Options(), caller or Caller()
     if isinstance(what, str):
-        found = resolve(store, as_revision(what), now=caller.now)
+        found = look_up(store, as_revision(what), now=caller.now)
     else:
         store.hold(what.built.objects)
-        found = of_file(what, f"file:{what.path}")
+        found = resolved_file(what, f"file:{what.path}")
     recorded = _recorded_params(store, found)
     if with_code is not None:
-        if found.run is None:
+        if run_of(found) is None:
             words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
             raise UsageError(words)
-        found = resolve(store, as_revision(with_code), now=caller.now)
+        found = look_up(store, as_revision(with_code), now=caller.now)
     # What is wrong with the parameters is said before anything is deployed.
-    declared = store.snapshot(snapshot_of(store, found).oid).params
+    declared = store.snapshot(snapshot_of(found)).params
     params = settle_params(declared, options.given, recorded)
     if not allow_secret:
         _refuse_secrets(options.given)
     deployed = None
-    if found.loaded and no_deploy and not allow_secret:
+    if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
-    if found.loaded and not no_deploy:
+    if isinstance(found, ResolvedFile) and not no_deploy:
         failpoint("deploy.before")
         deployed = deploy_loaded(
             store, found.loaded, stamp=caller.signed(), message=message, allow_secret=allow_secret
@@ -235,6 +235,7 @@ def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]
 
 
 def _recorded_params(store: Store, found: Resolved) -> Mapping[str, Json]:
-    oid = store.get(Run, found.run).params if found.run else None
+    run_oid = run_of(found)
+    oid = store.get(Run, run_oid).params if run_oid else None
     value = store.value(oid) if oid else {}
     return value if isinstance(value, dict) else {}

@@ -10,8 +10,9 @@ from pathlib import Path
 from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
-from ork.store.resolve import Resolved, deploy_of, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
 from ork.store.store import Store
+from ork.worktree.lookup import ResolvedFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class Terms:
 
 def target_of(store: Store, found: Resolved) -> Target:
     """Return what to run for a deploy, snapshot or run that was resolved."""
-    snapshot = snapshot_of(store, found).oid
-    if found.loaded:
+    snapshot = snapshot_of(found)
+    if isinstance(found, ResolvedFile):
         definition = found.loaded.definition
         return Target(
             workflow=definition.name,
@@ -53,7 +54,8 @@ def target_of(store: Store, found: Resolved) -> Target:
             settings=definition.settings,
             root=found.loaded.root,
         )
-    run = store.get(Run, found.run) if found.run else None
+    run_oid = run_of(found)
+    run = store.get(Run, run_oid) if run_oid else None
     if run is not None and run.deploy is None:
         return _unattached(store, run)
     try:

@@ -10,7 +10,7 @@ from ork.graph import order as graph
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun, Tree, kind_of
 from ork.objects.snapshot import Contents, FileEntry, read_entry
-from ork.store.resolve import Resolved, run_of_id, snapshot_of
+from ork.store.resolve import Resolved, ResolvedObject, run_of, run_of_id, snapshot_of
 from ork.store.store import Store
 
 
@@ -59,14 +59,14 @@ def entries(store: Store, found: Resolved) -> list[Entry]:
         if value.children:
             return [Entry(kind="tree", oid=oid, name=f"{byte:02x}") for byte, oid in value.children]
         return [_entry(store, name, read_entry(entry)) for name, entry in value.entries]
-    snapshot = store.snapshot(snapshot_of(store, found).oid)
+    snapshot = store.snapshot(snapshot_of(found))
     parts: list[tuple[str, Oid | FileEntry]] = [*snapshot.tasks.items(), *snapshot.files.items()]
     return [_entry(store, name, entry) for name, entry in parts]
 
 
 def definition(store: Store, found: Resolved) -> Definition:
     """Return the whole definition of a deploy, run or snapshot."""
-    snapshot = store.snapshot(snapshot_of(store, found).oid)
+    snapshot = store.snapshot(snapshot_of(found))
     files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
     return Definition(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
 
@@ -105,8 +105,8 @@ def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
 
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     """Return the run that is meant: a run itself, or the newest one of a workflow's deploy."""
-    if found.run is not None:
-        return found.run, store.get(Run, found.run)
+    if run_oid := run_of(found):
+        return run_oid, store.get(Run, run_oid)
     if found.workflow is None:
         raise NotFound(f"{found.text} is a {found.kind}, not a run", hint="write NAME#NUMBER")
     of_any = found.text in (found.workflow, "@")
@@ -133,7 +133,7 @@ def _entry(store: Store, name: str, entry: Oid | FileEntry) -> Entry:
 
 def outputs(store: Store, found: Resolved) -> dict[str, Json]:
     """Return task name -> output of a run, or of its one task that is meant."""
-    if found.kind == "taskrun":
+    if isinstance(found, ResolvedObject) and found.kind == "taskrun":
         states = {str(found.name): store.get(TaskRun, found.oid)}
     else:
         _, run = find_run(store, found)

@@ -1,4 +1,4 @@
-"""A Revision -> the object that it means in this store."""
+"""What a revision means in this store: a deploy, a run, or another object. Opens no file."""
 
 from __future__ import annotations
 
@@ -6,70 +6,101 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, Snapshot, is_oid, kind_of
+from ork.objects.kinds import Deploy, Run, is_oid, kind_of
 from ork.store import revision as grammar
 from ork.store.revision import Revision
 from ork.store.store import Store
 from ork.store.text import text_of
 
-if TYPE_CHECKING:
-    from ork.worktree.load import Loaded
-
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """What a revision means: an object, and what led to it as far as it is known.
+class ResolvedDeploy:
+    """A deploy that a revision led to."""
 
-    `name` is the name of a task, the path of a code file, or None.
+    kind: ClassVar[str] = "deploy"
+    text: str
+    oid: Oid
+    workflow: str
+    snapshot: Oid
+
+    @property
+    def deploy(self) -> Oid:
+        """The same as `oid`."""
+        return self.oid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedRun:
+    """A run that a revision led to."""
+
+    kind: ClassVar[str] = "run"
+    text: str
+    oid: Oid
+    workflow: str
+    snapshot: Oid
+    deploy: Oid | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedObject:
+    """Any other object that a revision led to, and what it is a part of, if that is known.
+
+    Of REV:NAME, `name` is that of a task or the path of a code file; of `REV:`, the text of the
+    workflow file, it is "".
     """
 
     text: str
     oid: Oid
     kind: str
-    workflow: str | None = None
-    deploy: Oid | None = None
-    snapshot: Oid | None = None
-    run: Oid | None = None
     name: str | None = None
-    source: bool = False  # the text of the workflow file is meant: REV:
-    loaded: Loaded | None = None  # of a file that need not be deployed
+    of: Resolved | None = None
+
+    @property
+    def workflow(self) -> str | None:
+        """The workflow that it was found in."""
+        return self.of.workflow if self.of else None
+
+    @property
+    def deploy(self) -> Oid | None:
+        """The deploy that it was found in."""
+        return self.of.deploy if self.of else None
+
+    @property
+    def snapshot(self) -> Oid | None:
+        """The snapshot that it is, or was found in."""
+        if self.kind == "snapshot":
+            return self.oid
+        return self.of.snapshot if self.of else None
+
+
+Resolved: TypeAlias = ResolvedDeploy | ResolvedRun | ResolvedObject
 
 
 def resolve(store: Store, text: str, *, now: datetime) -> Resolved:
     """Return what a revision means; raise NotFound or Ambiguous, with the candidates."""
     parsed = grammar.parse(text)
+    if parsed.file is not None:
+        raise NotFound(f"{text} is a file on disk; a revision is wanted here")
     found = _start(store, parsed, now)
     for _ in range(parsed.back):
         found = _parent(store, found, text)
     if parsed.peel == "snapshot":
-        found = snapshot_of(store, found)
+        found = ResolvedObject(text=text, oid=snapshot_of(found), kind="snapshot", of=found)
     elif parsed.peel == "deploy":
         found = deploy_of(store, found)
     if parsed.path is not None:
-        found = _inside(store, found, parsed.path)
+        found = part_of(store, found, parsed.path)
     return replace(found, text=text)
 
 
-def of_file(loaded: Loaded, text: str) -> Resolved:
-    """Return what file:PATH means when the file has been loaded."""
-    return Resolved(
-        text=text,
-        oid=loaded.snapshot,
-        kind="snapshot",
-        loaded=loaded,
-        workflow=loaded.definition.name,
-        snapshot=loaded.snapshot,
-    )
-
-
-def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Resolved:
+def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> ResolvedDeploy:
     """Return the deploy that is meant: itself, a run's, or the newest one of a snapshot.
 
     Of a snapshot that several workflows have had: the newest one in the workflow that is given, or
@@ -110,16 +141,24 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
     return next(of_it, None)
 
 
-def snapshot_of(store: Store, found: Resolved) -> Resolved:
+def snapshot_of(found: Resolved) -> Oid:
     """Return the snapshot of a deploy, run or snapshot."""
     if found.snapshot is None or _is_part(found):
         raise NotFound(f"{found.text} is a {found.kind}; a workflow, deploy or run is wanted here")
-    return replace(found, oid=found.snapshot, kind="snapshot")
+    return found.snapshot
+
+
+def run_of(found: Resolved) -> Oid | None:
+    """Return the run that is meant, or in which the object was found."""
+    whole: Resolved | None = found
+    while isinstance(whole, ResolvedObject):
+        whole = whole.of
+    return whole.oid if isinstance(whole, ResolvedRun) else None
 
 
 def _is_part(found: Resolved) -> bool:
     """Say whether REV:NAME is meant: what is asked for the whole must not take a part of it."""
-    return found.name is not None or found.source
+    return isinstance(found, ResolvedObject) and found.name is not None
 
 
 def workflows(store: Store) -> list[str]:
@@ -190,10 +229,6 @@ def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:
 
 
 def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
-    if parsed.file is not None:
-        from ork.worktree.load import load
-
-        return of_file(load(store, Path(parsed.file)), parsed.text)
     if parsed.run is not None:
         return _run_by_id(store, parsed.run)
     name = str(parsed.name)
@@ -201,7 +236,7 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
         name = only_workflow(store)
     if parsed.number is not None:
         oid, run = run_of_number(store, name, parsed.number)
-        return _run(store, oid, run, parsed.text)
+        return resolved_run(oid, run, parsed.text)
     if parsed.tag is not None:
         tagged = store.ref(f"tags/{name}/{parsed.tag}")
         if tagged is None:
@@ -245,36 +280,23 @@ def _by_prefix(store: Store, name: str, text: str) -> Resolved:
     if isinstance(value, Deploy):
         return _deploy(store, oid, text)
     if isinstance(value, Run):
-        return _run(store, oid, value, text)
-    snapshot = oid if isinstance(value, Snapshot) else None
-    return Resolved(text=text, oid=oid, kind=kind_of(value), snapshot=snapshot)
+        return resolved_run(oid, value, text)
+    return ResolvedObject(text=text, oid=oid, kind=kind_of(value))
 
 
-def _deploy(store: Store, oid: Oid, text: str) -> Resolved:
+def _deploy(store: Store, oid: Oid, text: str) -> ResolvedDeploy:
     deploy = store.get(Deploy, oid)
-    return Resolved(
-        text=text,
-        oid=oid,
-        kind="deploy",
-        workflow=deploy.workflow,
-        deploy=oid,
-        snapshot=deploy.snapshot,
+    return ResolvedDeploy(text=text, oid=oid, workflow=deploy.workflow, snapshot=deploy.snapshot)
+
+
+def resolved_run(oid: Oid, run: Run, text: str) -> ResolvedRun:
+    """Return a run that has been read, as if a revision had led to it."""
+    return ResolvedRun(
+        text=text, oid=oid, workflow=run.workflow, snapshot=run.snapshot, deploy=run.deploy
     )
 
 
-def _run(store: Store, oid: Oid, run: Run, text: str) -> Resolved:
-    return Resolved(
-        text=text,
-        oid=oid,
-        kind="run",
-        workflow=run.workflow,
-        deploy=run.deploy,
-        snapshot=run.snapshot,
-        run=oid,
-    )
-
-
-def _run_by_id(store: Store, prefix: str) -> Resolved:
+def _run_by_id(store: Store, prefix: str) -> ResolvedRun:
     found = [
         (workflow, run_id, oid)
         for workflow in workflows_with_runs(store)
@@ -286,7 +308,7 @@ def _run_by_id(store: Store, prefix: str) -> Resolved:
         lines = [f"{run_id}  {workflow}" for workflow, run_id, _ in found[:10]]
         raise Ambiguous(f"{prefix} is the start of several run ids", candidates=lines)
     _, run_id, oid = found[0]
-    return _run(store, oid, store.get(Run, oid), f"run:{run_id}")
+    return resolved_run(oid, store.get(Run, oid), f"run:{run_id}")
 
 
 def workflows_with_runs(store: Store) -> list[str]:
@@ -306,15 +328,15 @@ def _runs_starting(store: Store, workflow: str, prefix: str) -> Iterator[tuple[s
         yield prefix + rest, oid
 
 
-def _parent(store: Store, found: Resolved, text: str) -> Resolved:
-    found = deploy_of(store, found)
-    parents = store.get(Deploy, found.oid).parents
+def _parent(store: Store, found: Resolved, text: str) -> ResolvedDeploy:
+    deploy = deploy_of(store, found)
+    parents = store.get(Deploy, deploy.oid).parents
     if not parents:
         raise NotFound(
             f"{text}: the history does not reach that far back",
-            hint=f"`ork log {found.workflow}` lists the deploys",
+            hint=f"`ork log {deploy.workflow}` lists the deploys",
         )
-    _of_workflow(store, parents[0], str(found.workflow))
+    _of_workflow(store, parents[0], deploy.workflow)
     return _deploy(store, parents[0], text)
 
 
@@ -345,43 +367,41 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     )
 
 
-def _inside(store: Store, found: Resolved, path: str) -> Resolved:
-    """Return the task, task run, code file or YAML text that REV:PATH means."""
-    if path == "":
-        return _source(store, found)
-    snapshot = store.snapshot(snapshot_of(store, found).oid)
-    task = snapshot.tasks.get(path)
-    if found.kind == "run" and found.run is not None and task is not None:
-        return _task_run(store, found, path)
-    if task is not None:
-        return replace(found, oid=task, kind="task", name=path)
-    if file := snapshot.files.get(path.removeprefix("./")):
-        return replace(found, oid=file.blob, kind="blob", name=path)
+def part_of(store: Store, found: Resolved, name: str) -> ResolvedObject:
+    """Return the task, task run, code file or text of the workflow file that REV:NAME means."""
+    if name == "":
+        return _text_of(store, found)
+    snapshot = store.snapshot(snapshot_of(found))
+    part = partial(ResolvedObject, text=found.text, name=name, of=found)
+    if task := snapshot.tasks.get(name):
+        if isinstance(found, ResolvedRun):
+            return part(oid=_task_run(store, found, name), kind="taskrun")
+        return part(oid=task, kind="task")
+    if file := snapshot.files.get(name.removeprefix("./")):
+        return part(oid=file.blob, kind="blob")
     from ork.store.suggestions import near
 
     names = [*snapshot.tasks, *snapshot.files]
-    raise NotFound(f"{found.text} has no task or code file {path!r}", hint=near(path, names))
+    raise NotFound(f"{found.text} has no task or code file {name!r}", hint=near(name, names))
 
 
-def _source(store: Store, found: Resolved) -> Resolved:
+def _text_of(store: Store, found: Resolved) -> ResolvedObject:
     """Return the text of a workflow file; of a large one, the tree of its chunks."""
-    if found.loaded:
-        return replace(found, source=True)
-    found = deploy_of(store, found)
-    source = store.get(Deploy, found.oid).source
+    deploy = deploy_of(store, found)
+    source = store.get(Deploy, deploy.oid).source
     kind = "blob" if "blob" in source else "tree"
-    return replace(found, oid=text_of(source), kind=kind, source=True)
+    return ResolvedObject(text=found.text, oid=text_of(source), kind=kind, name="", of=deploy)
 
 
-def _task_run(store: Store, found: Resolved, name: str) -> Resolved:
-    run = store.get(Run, Oid(str(found.run)))
+def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
+    run = store.get(Run, found.oid)
     oid = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
     if oid is None:  # it has ended, perhaps since it was read
         tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
         oid = store.named(tasks).get(name) if tasks else None
     if oid is None:
         raise NotFound(f"{found.text}: the task {name} has not started")
-    return replace(found, oid=oid, kind="taskrun", name=name)
+    return oid
 
 
 def _unknown(store: Store, name: str) -> NotFound:

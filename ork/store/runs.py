@@ -16,9 +16,10 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.snapshot import named_oid
 from ork.store.resolve import (
+    Resolved,
+    ResolvedObject,
     has_run,
     head,
-    resolve,
     run_of_id,
     snapshot_of,
     workflows_with_runs,
@@ -76,29 +77,29 @@ def runs(
 
 
 def wanted(
-    store: Store, *, containing: str | None = None, snapshot: str | None = None, now: datetime
+    store: Store, *, containing: Resolved | None = None, snapshot: Resolved | None = None
 ) -> Executed | None:
-    """Return what two texts ask for; None when neither is given, UsageError when both are.
+    """Return what runs must have executed; None when nothing is asked for, UsageError for both.
 
-    `containing` means a task, a code file or a snapshot: REV:NAME, REV:PATH, or the start of an
-    oid. `snapshot` means the snapshot of a deploy or run, too.
+    `containing` means a task, a code file or a snapshot, `snapshot` that of a deploy or run, too.
     """
     if containing and snapshot:
         raise UsageError("--containing and --snapshot exclude each other")
     if snapshot:
-        whole = snapshot_of(store, resolve(store, snapshot, now=now))
-        return Executed(kind="snapshot", oid=whole.oid)
-    if not containing:
-        return None
-    found = resolve(store, containing, now=now)
+        return Executed(kind="snapshot", oid=snapshot_of(snapshot))
+    return _executed(store, containing) if containing else None
+
+
+def _executed(store: Store, found: Resolved) -> Executed:
     if found.kind == "taskrun":
         return Executed(kind="task", oid=store.get(TaskRun, found.oid).task)
-    if found.kind in ("task", "blob") and not found.source:
+    is_text = isinstance(found, ResolvedObject) and found.name == ""
+    if found.kind in ("task", "blob") and not is_text:
         return Executed(kind=found.kind, oid=found.oid)
-    if found.snapshot and not found.source:
+    if found.snapshot and not is_text:
         return Executed(kind="snapshot", oid=found.snapshot)
     raise NotFound(
-        f"{containing} is no task, code file or snapshot, so no run executed it",
+        f"{found.text} is no task, code file or snapshot, so no run executed it",
         hint="write REV:TASK, REV:PATH/TO/FILE, or the start of an oid",
     )
 

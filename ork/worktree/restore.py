@@ -15,7 +15,7 @@ from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Task, TaskRun, encode_object
 from ork.objects.snapshot import Contents, FileEntry
-from ork.store.resolve import Resolved, deploy_of, resolve
+from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
 from ork.store.store import Store
 from ork.store.text import join_text, split_text
 from ork.worktree.load import load
@@ -72,7 +72,7 @@ def restore(
     present content is nowhere in the store, unless `force`, and with all places that are no good.
     """
     found = _resolve(store, revision, now)
-    if code and found.name is not None:
+    if code and _is_part(found):
         raise UsageError("--code restores all code files; leave it out, or name the whole deploy")
     oid = _deploy(store, found)
     deploy = store.get(Deploy, oid)
@@ -112,31 +112,30 @@ def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
 
 
 def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
-    found = resolve(store, revision, now=now)
-    if found.loaded:
+    if revision.startswith("file:"):
         raise UsageError(f"{revision} is a file on disk already", hint="name a deploy or a run")
-    return found
+    return resolve(store, revision, now=now)
+
+
+def _is_part(found: Resolved) -> bool:
+    """Say whether one task or code file is meant: REV:NAME."""
+    return isinstance(found, ResolvedObject) and bool(found.name)
 
 
 def _deploy(store: Store, found: Resolved) -> Oid:
-    whole = Resolved(
-        text=found.text,
-        oid=found.oid,
-        kind=found.kind,
-        workflow=found.workflow,
-        deploy=found.deploy,
-        snapshot=found.snapshot,
-    )
-    return deploy_of(store, whole).oid
+    if isinstance(found, ResolvedObject) and found.name is not None and found.of:
+        found = found.of
+    return deploy_of(store, found).oid
 
 
 def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> list[_Wanted]:
     snapshot = store.snapshot(deploy.snapshot)
-    if found.name is not None:
+    if isinstance(found, ResolvedObject) and found.name:
         path = found.name if found.kind == "blob" else _file_of_task(store, found, snapshot)
         path = path.removeprefix("./")
         return [_code_file(path, snapshot.files[path])]
-    if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not found.source:
+    is_text = isinstance(found, ResolvedObject) and found.name == ""
+    if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not is_text:
         raise NotFound(
             f"{found.text} is a {found.kind} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
@@ -154,7 +153,7 @@ def _code_file(path: str, entry: FileEntry) -> _Wanted:
     return _Wanted(path=path, executable=entry.executable, blob=entry.blob)
 
 
-def _file_of_task(store: Store, found: Resolved, snapshot: Contents) -> str:
+def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> str:
     oid = found.oid
     if found.kind == "taskrun":
         oid = store.get(TaskRun, oid).task

@@ -4,7 +4,7 @@ import pytest
 
 from ork.errors import NotFound, UsageError
 from ork.history import compare
-from ork.history.compare import as_revision, diff, ends
+from ork.history.compare import diff, ends
 from ork.objects.kinds import Deploy
 from ork.store.resolve import resolve
 from tests.stores import NOON, stamp
@@ -108,13 +108,6 @@ def test_a_file_that_is_gone_has_no_end(etl):
     (etl.project / "etl.yaml").unlink()
     with pytest.raises(NotFound, match="which is gone"):
         ends(etl, ["etl"], now=NOON)
-
-
-def test_the_path_of_a_workflow_file_is_a_revision(etl):
-    assert as_revision("etl.yaml") == "file:etl.yaml"
-    assert as_revision("none.yaml") == "none.yaml"
-    assert as_revision("etl:etl.yaml") == "etl:etl.yaml"
-    assert as_revision("run.sh") == "run.sh"
 
 
 def test_a_first_deploy_is_compared_with_nothing(etl):

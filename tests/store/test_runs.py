@@ -13,6 +13,7 @@ from ork.objects import snapshot
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Run, Task
 from ork.objects.snapshot import CodeFile
+from ork.store.resolve import resolve
 from ork.store.runs import Executed, id_time, runs, wanted
 from tests.scale import examples
 from tests.stores import ADA, NOON
@@ -172,7 +173,11 @@ def story(project, define, add):
 
 
 def asked(store, workflow=None, limit=None, **texts):
-    return names(runs(store, workflow, limit=limit, executed=wanted(store, now=NOON, **texts)))
+    return names(runs(store, workflow, limit=limit, executed=meant(store, **texts)))
+
+
+def meant(store, **texts):
+    return wanted(store, **{key: resolve(store, text, now=NOON) for key, text in texts.items()})
 
 
 def test_runs_of_a_snapshot(story):
@@ -183,7 +188,7 @@ def test_runs_of_a_snapshot(story):
 
 def test_runs_that_executed_a_task_under_any_name(story):
     every = ["etl#4", "etl#3", "etl#2", "other#1", "etl#1"]
-    task = wanted(story, containing="etl#3^{snapshot}:fetch", now=NOON)
+    task = meant(story, containing="etl#3^{snapshot}:fetch")
     assert task.kind == "task"
     for text in ("etl#1^{snapshot}:get", task.oid, task.oid[:12]):
         assert asked(story, containing=text) == every
@@ -198,7 +203,7 @@ def test_runs_that_executed_a_file(story):
 
 
 def test_runs_that_contain_a_snapshot_are_those_of_it(story):
-    snapshot_oid = wanted(story, snapshot="etl#2", now=NOON).oid
+    snapshot_oid = meant(story, snapshot="etl#2").oid
     assert asked(story, containing=snapshot_oid) == ["etl#2"]
     assert asked(story, containing="etl#2") == ["etl#2"]
 
@@ -206,7 +211,7 @@ def test_runs_that_contain_a_snapshot_are_those_of_it(story):
 def test_what_no_run_can_have_executed(story):
     with story.transaction() as tx:
         unused = tx.add(Blob(b"never captured"))
-        tree = story.get(snapshot.Snapshot, wanted(story, snapshot="etl#2", now=NOON).oid).tasks
+        tree = story.get(snapshot.Snapshot, meant(story, snapshot="etl#2").oid).tasks
     assert asked(story, containing=unused) == []
     with pytest.raises(NotFound, match="is no task, code file or snapshot"):
         asked(story, containing=tree)
@@ -217,7 +222,7 @@ def test_what_no_run_can_have_executed(story):
 
 
 def test_the_bounds_hold_for_what_was_executed_as_well(story):
-    executed = wanted(story, snapshot="etl#1", now=NOON)
+    executed = meant(story, snapshot="etl#1")
     found = runs(story, executed=executed, until=NOON + 4 * SECOND, states=("success",))
     assert names(found) == ["other#1", "etl#1"]
     assert names(runs(story, executed=executed, since=NOON + 2 * SECOND)) == ["etl#4", "other#1"]
@@ -228,7 +233,7 @@ def test_a_run_is_shown_as_it_is_now_and_not_as_it_was_pinned(story):
     run = story.get(Run, ended)
     with story.transaction() as tx:
         tx.move(f"runs/etl/{run.id}", old=ended, new=tx.add(replace(run, state="cancelled")))
-    executed = wanted(story, snapshot="etl#1", now=NOON)
+    executed = meant(story, snapshot="etl#1")
     assert next(runs(story, executed=executed)).run.state == "cancelled"
 
 
@@ -237,7 +242,7 @@ def test_equal_subtrees_of_large_snapshots_are_looked_at_once(project, define, a
     for number in range(1, 9):
         changed = {**tasks, "t77": f"echo changed {number}"}
         add("large", number, second=number, of=define(changed))
-    executed = wanted(project, containing="large#5^{snapshot}:t77", now=NOON)
+    executed = meant(project, containing="large#5^{snapshot}:t77")
     read = []
     original = type(project).tree
     monkeypatch.setattr(
@@ -248,6 +253,6 @@ def test_equal_subtrees_of_large_snapshots_are_looked_at_once(project, define, a
 
 
 def test_a_blob_is_not_taken_for_a_task(story):
-    task = wanted(story, containing="etl#1^{snapshot}:get", now=NOON)
+    task = meant(story, containing="etl#1^{snapshot}:get")
     assert names(runs(story, executed=Executed(kind="blob", oid=task.oid))) == []
     assert names(runs(story, executed=Executed(kind="task", oid=Oid("0" * 64)))) == []

@@ -11,8 +11,9 @@ import typer
 from ork.cli.options import Json
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.history.compare import Comparison, as_revision, compare_resolved, ends, impact_of, narrow
-from ork.store.resolve import Resolved, resolve
+from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
+from ork.store.resolve import Resolved
+from ork.worktree.lookup import as_revision, look_up
 
 if TYPE_CHECKING:
     from ork.cli.screen.line import Line
@@ -145,7 +146,7 @@ def _split_parts(
 def _ends(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
     store, now = session.store, session.now()
     old, new = ends(store, revisions, now=now)
-    return resolve(store, old, now=now), resolve(store, new, now=now)
+    return look_up(store, old, now=now), look_up(store, new, now=now)
 
 
 def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
@@ -158,9 +159,9 @@ def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved,
     store, now = session.store, session.now()
     workflow = as_revision(revisions[0]) if revisions else "@"
     if not is_name(workflow):
-        workflow = str(resolve(store, workflow, now=now).workflow)
+        workflow = str(look_up(store, workflow, now=now).workflow)
     old, new = last_failure(store, workflow)
-    return resolve(store, old, now=now), resolve(store, new, now=now)
+    return look_up(store, old, now=now), look_up(store, new, now=now)
 
 
 def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:

@@ -15,8 +15,8 @@ from ork.cli.report.workflow import workflow_page
 from ork.cli.screen.output import write_text
 from ork.cli.session import Session
 from ork.history.compare import ends
-from ork.store.resolve import resolve
 from ork.store.revision import parse_range
+from ork.worktree.lookup import look_up
 
 
 def report(
@@ -56,7 +56,7 @@ def _page(session: Session, subject: str) -> Iterator[str]:
     if parse_range(subject):
         old, new = ends(store, [subject], now=now)
         return change_page(store, old, new, now=now)
-    found = resolve(store, subject, now=now)
+    found = look_up(store, subject, now=now)
     if found.kind == "run":
         return run_page(store, found, now=now)
     return workflow_page(store, found, now=now)

@@ -15,16 +15,16 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, to_json, wrap_body
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
-from ork.history.compare import as_revision
 from ork.history.log import LogEntry, tally
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import Definition
-from ork.store.resolve import Resolved, resolve
+from ork.store.resolve import Resolved, ResolvedObject
 from ork.store.store import Store
 from ork.store.text import join_text
+from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 
 def show(
@@ -46,14 +46,14 @@ def show(
     """
     session: Session = ctx.obj
     store = session.store
-    found = resolve(store, as_revision(revision), now=session.now())
+    found = look_up(store, as_revision(revision), now=session.now())
     data = _bytes(store, found)
     if data is None:
         fields, lines = _fields_and_lines(session, store, found)
     else:
-        fields, lines = {"name": found.name, "text": data}, []
+        fields, lines = {"name": _name(found) or None, "text": data}, []
     if as_json:
-        head = {"kind": "text" if found.source else found.kind, "oid": found.oid}
+        head = {"kind": "text" if _name(found) == "" else found.kind, "oid": found.oid}
         session.print_json("show", {**head, **to_json(fields)})
     elif data is None:
         session.print(lines, page=True)
@@ -63,9 +63,9 @@ def show(
 
 def _bytes(store: Store, found: Resolved) -> bytes | None:
     """Return a blob or the YAML text, which are shown as they are; None of anything else."""
-    if found.source:
-        if found.loaded:
-            return found.loaded.text
+    if isinstance(found, ResolvedObject) and found.name == "":
+        if isinstance(found.of, ResolvedFile):
+            return found.of.loaded.text
         assert found.deploy is not None
         return join_text(store, store.get(Deploy, found.deploy).source)
     return store.blob(found.oid) if found.kind == "blob" else None
@@ -75,7 +75,7 @@ def _fields_and_lines(
     session: Session, store: Store, found: Resolved
 ) -> tuple[Any, Iterable[Line]]:
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
-    value = store.read(found.oid)
+    value, name = store.read(found.oid), _name(found)
     if isinstance(value, Deploy):
         entry, definition = _log_entry(store, found, value), contents.definition(store, found)
         fields: Any = {"entry": entry, "definition": definition}
@@ -88,13 +88,18 @@ def _fields_and_lines(
         return run, run_view(run, store, session)
     if isinstance(value, TaskRun):
         details = contents.task_details(store, value)
-        lines = taskrun_view(found.name or found.text, details, session)
-        return {"name": found.name, **to_json(details)}, lines
-    fields = {"name": found.name, "payload": value}
+        lines = taskrun_view(name or found.text, details, session)
+        return {"name": name, **to_json(details)}, lines
+    fields = {"name": name, "payload": value}
     if isinstance(value, Task):
-        return fields, _task(found.name, found.oid, value)
+        return fields, _task(name, found.oid, value)
     text = json.dumps(to_json(value), indent=2, ensure_ascii=False)
     return fields, ([line] for line in text.split("\n"))
+
+
+def _name(found: Resolved) -> str | None:
+    """Return the name behind the colon of a revision."""
+    return found.name if isinstance(found, ResolvedObject) else None
 
 
 def _log_entry(store: Store, found: Resolved, deploy: Deploy) -> LogEntry:

@@ -75,11 +75,10 @@ def command(
 
 def _graph(session: Session, revision: str) -> Graph:
     from ork.cli.pictures.graph import Graph
-    from ork.history.compare import as_revision
     from ork.objects.kinds import Run
     from ork.store.contents import definition, task_runs
-    from ork.store.resolve import resolve
     from ork.store.revision import parse_range
+    from ork.worktree.lookup import as_revision, look_up
 
     revision = as_revision(revision)
     store = _store(session, revision)
@@ -89,7 +88,7 @@ def _graph(session: Session, revision: str) -> Graph:
 
         old, new = ends(store, [revision], now=session.now())
         return change_of(store, diff(store, old, new, now=session.now())).graph
-    found = resolve(store, revision, now=session.now())
+    found = look_up(store, revision, now=session.now())
     tasks = definition(store, found).tasks
     needs = {name: task.depends_on for name, task in tasks.items()}
     if found.kind == "run":

@@ -16,8 +16,8 @@ from ork.differences.impact import Impact
 from ork.history.compare import Comparison, compare_resolved
 from ork.history.compare_runs import diff_runs
 from ork.history.log import LogEntry, log
-from ork.store.resolve import resolve
 from ork.store.store import Store
+from ork.worktree.lookup import look_up
 
 DEPLOYS_MAX = 100
 
@@ -32,7 +32,7 @@ class History:
 
 def change_page(store: Store, old: str, new: str, *, now: datetime) -> Iterator[str]:
     """Return the page of a change: what differs, the deploys between, how their runs went."""
-    before, after = (resolve(store, text, now=now) for text in (old, new))
+    before, after = (look_up(store, text, now=now) for text in (old, new))
     change = change_of(store, compare_resolved(store, before, after), hunks=True)
     are_runs = before.kind == after.kind == "run"
     return render(

@@ -20,7 +20,7 @@ from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy, Run, TaskRun
-from ork.store.contents import RunDetails, definition, find_run, run_details
+from ork.store.contents import RunDetails, find_run, run_details, tasks_of
 from ork.store.logs import path_of, pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
@@ -36,8 +36,7 @@ RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
 def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
     """Return the page of a run; of one that failed also what changed since the last good one."""
     oid, run = find_run(store, found)
-    found = Resolved(text=run.id, oid=oid, kind="run", workflow=run.workflow, snapshot=run.snapshot)
-    tasks = definition(store, found).tasks
+    tasks = tasks_of(store, store.snapshot(run.snapshot))
     details = run_details(store, oid, run)
     report = RunReport(
         details=details,

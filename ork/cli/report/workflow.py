@@ -8,7 +8,7 @@ from datetime import datetime
 from ork.cli.pictures.graph import Graph
 from ork.cli.report.page import render
 from ork.history.log import log
-from ork.store.contents import definition
+from ork.store.contents import tasks_of
 from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
@@ -19,10 +19,10 @@ RUNS_MAX = 50
 
 def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
     """Return the page of a workflow: its graph, its newest deploys and its newest runs."""
-    found = deploy_of(store, found)
-    name = str(found.workflow)
-    tasks = definition(store, found).tasks
-    entries = list(log(store, str(found.deploy), now=now, limit=DEPLOYS_MAX))
+    deploy = deploy_of(store, found)
+    name = deploy.workflow
+    tasks = tasks_of(store, store.snapshot(deploy.snapshot))
+    entries = list(log(store, deploy.oid, now=now, limit=DEPLOYS_MAX))
     newest = runs(store, name, limit=RUNS_MAX) if has_run(store, name) else ()
     return render(
         "workflow",

@@ -19,6 +19,7 @@ from ork.objects.kinds import RUN_STATES, Run, TaskRun
 
 if TYPE_CHECKING:
     from ork.store.contents import RunDetails, TaskDetails
+    from ork.store.resolve import Resolved
     from ork.store.runs import RunEntry
     from ork.store.store import Store
 
@@ -66,12 +67,17 @@ def runs(
     """
     from ork.store.revision import parse_moment
     from ork.store.runs import runs, wanted
+    from ork.worktree.lookup import look_up
 
     session: Session = ctx.obj
     for state in status or []:
         if state not in RUN_STATES:
             raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
     store, now = session.store, session.now()
+
+    def look(text: str | None) -> Resolved | None:
+        return look_up(store, text, now=now) if text else None
+
     found = runs(
         store,
         workflow,
@@ -79,7 +85,7 @@ def runs(
         states=tuple(status or ()),
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
-        executed=wanted(store, containing=containing, snapshot=snapshot, now=now),
+        executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
     )
     if as_json:
         session.print_json("runs", list(found))
@@ -119,7 +125,7 @@ def outputs(
     if as_json:
         session.print_json("outputs", values)
         return
-    value = values[str(found.name)] if found.kind == "taskrun" else values
+    value = next(iter(values.values())) if found.kind == "taskrun" else values
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()) + "\n")
 
 

@@ -12,11 +12,11 @@ from ork.cli.heads.deploy import deploy_line
 from ork.cli.runs.plain import exit_code, follow, stop_on_signals
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.history.compare import as_revision
 from ork.runner import record, start
 from ork.store.resolve import resolve
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
+from ork.worktree.lookup import as_revision
 
 
 def run(

@@ -1,0 +1,57 @@
+import os
+
+import pytest
+
+from ork.errors import InvalidInput, NotFound
+from ork.store.resolve import deploy_of
+from ork.worktree.lookup import as_revision, look_up
+from tests.store.test_resolve import NOW, etl, version
+
+__all__ = ["etl"]  # a fixture
+
+
+@pytest.fixture
+def look(etl, monkeypatch):
+    """Look up a text in the folder of the project."""
+    monkeypatch.chdir(etl.folder)
+    return lambda text: look_up(etl.store, text, now=NOW)
+
+
+def test_a_file_that_is_not_deployed(etl, look):
+    (etl.folder / "new.yaml").write_text(new := version(9).replace("etl", "new"))
+    found = look("file:new.yaml")
+    assert (found.kind, found.workflow, found.deploy) == ("snapshot", "new", None)
+    assert look("file:new.yaml:extract").kind == "task"
+    text = look("file:new.yaml:")
+    assert (text.name, text.oid, text.of.loaded.text) == ("", found.oid, new.encode())
+    assert look("file:new.yaml:run.sh").kind == "blob"
+    assert look(f"file:{etl.folder}/etl.yaml").oid == etl.snapshots[3]
+    with pytest.raises(NotFound, match="belongs to no deploy"):
+        deploy_of(etl.store, found)
+
+
+def test_a_file_that_is_wrong(etl, look):
+    (etl.folder / "bad.yaml").write_text("name: [")
+    os.mkfifo(etl.folder / "pipe.yaml")
+    for name in ("bad.yaml", "pipe.yaml", "."):
+        with pytest.raises(InvalidInput):
+            look(f"file:{name}")
+
+
+def test_a_file_that_is_not_there(look):
+    with pytest.raises(NotFound, match=r"no file none\.yaml"):
+        look("file:none.yaml")
+    with pytest.raises(NotFound, match="has no task or code file 'nothing'"):
+        look("file:etl.yaml:nothing")
+
+
+def test_anything_else_is_a_revision(look, etl):
+    assert look("etl~1") == etl.resolve("etl~1")
+    assert look("etl:") == etl.resolve("etl:")
+
+
+def test_the_path_of_a_workflow_file_stands_for_the_file(look):
+    assert as_revision("etl.yaml") == "file:etl.yaml"
+    assert as_revision("none.yaml") == "none.yaml"
+    assert as_revision("etl:etl.yaml") == "etl:etl.yaml"
+    assert as_revision("run.sh") == "run.sh"
