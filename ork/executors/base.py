@@ -1,4 +1,4 @@
-"""The second seam: where tasks run; a Job in, an Outcome out.
+"""The contract of all executors: a Job in, an Outcome out.
 
 An executor knows no store, no order and no other task. Jobs and outcomes are plain values that
 survive a trip to another machine.
@@ -17,7 +17,7 @@ from ork.objects.canonical import Json
 
 
 class Executor(Protocol):
-    """Where tasks run. Decides nothing: not the order, not whether."""
+    """Runs tasks. Decides nothing: not their order, not whether they run."""
 
     slots: int  # how many jobs may run at once; the caller never has more unfinished ones
 
@@ -68,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended. A task that fails is an Outcome, never an exception.
+    """The end of an attempt. A task that fails is an Outcome, never an exception.
 
     state: success, failed (raised, exited non-zero, was killed, timed out, gave no valid output)
     or cancelled (stopped because the run stops). `error` is for people: one line, then possibly a

@@ -2,9 +2,9 @@
 
 Modules below the root are compiled from the captured bytes alone, though they say that they lie
 below the root. A top-level name is looked for in the folder of the task's own file, then in the
-root, then where the interpreter finds its own. What lies below the root and was not captured is not
-importable. Each task folder has its own set of such modules, so `a/common.py` and `b/common.py`
-never meet.
+root, then among the interpreter's own modules. A file below the root that was not captured cannot
+be imported. Each task folder has its own set of modules, so `a/common.py` and `b/common.py` never
+meet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Loader(SourceFileLoader):
         self._captured = captured
 
     def get_data(self, path: str) -> bytes:
-        """Return the captured bytes of a file, or what lies on disk if it was not captured."""
+        """Return the captured bytes of a file, or those on disk if it was not captured."""
         with open(self._captured.bytes_of(os.fspath(path)), "rb") as file:
             return file.read()
 
@@ -98,12 +98,12 @@ class Captured:
             module = sys.modules.get(name)
             if module is None and self._origin_of(name) == absolute:
                 return importlib.import_module(name)
-            if getattr(module, "__file__", None) == absolute and module is not None:
+            if module is not None and getattr(module, "__file__", None) == absolute:
                 return module
         return self._load_alone(path, absolute)
 
     def bytes_of(self, path: str) -> str:
-        """Return where the bytes of a file are: below the code folder if it was captured."""
+        """Return the path to read a file from: below the code folder if it was captured."""
         if path.startswith(self._prefix) and path[len(self._prefix) :] in self._files:
             return f"{self._code}/{path[len(self._prefix) :]}"
         return path
@@ -172,7 +172,7 @@ class Captured:
         return spec
 
     def _places(self) -> list[str]:
-        """Return where top-level names are looked for, below the root."""
+        """Return the folders below the root in which top-level names are looked for."""
         places = [self._folder, ""] if self._folder else [""]
         for entry in sys.path:
             place = self._below_root(entry)
@@ -250,11 +250,7 @@ class Captured:
 
     def _take_out(self) -> dict[str, ModuleType]:
         """Take the captured modules out of sys.modules and put back what they hid."""
-        modules = {}
-        for name in self._loaded:
-            module = sys.modules.pop(name, None)
-            if module is not None:
-                modules[name] = module
+        modules = {name: sys.modules.pop(name) for name in self._loaded if name in sys.modules}
         self._loaded.clear()
         sys.modules.update(self._hidden)
         self._hidden.clear()

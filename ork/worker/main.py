@@ -5,10 +5,10 @@
 It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a time and answers
 with one line. When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole
 process group is killed. It knows nothing of ork but three files beside it: `captured.py` (imports),
-`surroundings.py` (what a task finds around it) and `values.py` (what goes in and out).
+`surroundings.py` (streams, environment, signals) and `values.py` (inputs and outputs as JSON).
 """
 
-# ruff: noqa: E402 (what is loaded, and from where, must be settled before the imports)
+# ruff: noqa: E402 (the modules loaded so far, and sys.path, are settled before the imports)
 from __future__ import annotations
 
 import sys
@@ -72,13 +72,14 @@ def _send(channel: int, answer: bytes) -> None:
 def _die_with(lifeline: int) -> None:
     """Let the process group be killed when the other end of the lifeline closes."""
     import fcntl
+    import select
 
     if hasattr(fcntl, "F_SETSIG"):
         # By the kernel: this needs no thread, and works while C code holds the interpreter.
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | fcntl.fcntl(lifeline, fcntl.F_GETFL))
-        if _closed(lifeline):
+        if select.select([lifeline], [], [], 0)[0]:  # closed before anybody listened
             os.killpg(0, signal.SIGKILL)
         return
     import threading
@@ -88,13 +89,6 @@ def _die_with(lifeline: int) -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _closed(lifeline: int) -> bool:
-    """Say whether it was closed before anybody listened."""
-    import select
-
-    return bool(select.select([lifeline], [], [], 0)[0])
 
 
 def _sibling(name: str) -> ModuleType:
@@ -114,7 +108,7 @@ if not TYPE_CHECKING:
 
 
 class Worker:
-    """What is kept between tasks: modules, libraries, and what the next one finds restored."""
+    """Runs tasks, one after the other; keeps modules and libraries for the next."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()

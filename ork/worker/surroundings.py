@@ -1,7 +1,7 @@
-"""What a task finds around it in a warm worker, and what is put back after it.
+"""The surroundings of a task in a warm worker, put in order before it and after it.
 
-Runs in the worker, on Python 3.9 or newer. A task may close, replace and change what it likes:
-streams, descriptors, environment, signals. The next task finds none of it.
+Runs in the worker, on Python 3.9 or newer. A task may close, replace and change whatever it likes:
+streams, descriptors, environment, signals. The next task notices nothing of that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Surroundings:
     """Streams, environment, limits and signals of the task that runs."""
 
     def __init__(self) -> None:
-        # Of the environment it was started with, only the cookie is to stay.
+        # Of the environment that the worker was started with, only the cookie is to stay.
         self._environment = {key: os.environ[key] for key in (COOKIE,) if key in os.environ}
         self._bytes: Any = None
         self._pid = os.getpid()
@@ -46,7 +46,7 @@ class Surroundings:
         self._set_environment(job["set"], job["unset"])
 
     def leave(self) -> str | None:
-        """Undo what the task did; say what it left behind: "children" (perhaps), "threads"."""
+        """Undo the changes of a task; say if it left "children" (perhaps) or "threads" behind."""
         signal.alarm(0)
         left = self._left() if self._silence() else "threads"  # or as bad
         os.umask(self._umask)
@@ -78,15 +78,10 @@ class Surroundings:
             except ValueError:  # detached
                 broken = True
             if broken:
-                stream = open(  # noqa: SIM115 (it stays open)
-                    number,
-                    "w" if number else "r",
-                    buffering=1,
-                    encoding="utf-8",
-                    errors="backslashreplace" if number else "surrogateescape",
-                    closefd=False,
+                mode, errors = ("w", "backslashreplace") if number else ("r", "surrogateescape")
+                stream = self.streams[number] = open(  # noqa: SIM115 (it stays open)
+                    number, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False
                 )
-                self.streams[number] = stream
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
@@ -100,7 +95,7 @@ class Surroundings:
             return False
 
     def _files(self) -> list[Any]:
-        """Return what our own descriptors are open on."""
+        """Return the files on which our own descriptors are open."""
         found = [os.fstat(descriptor) for descriptor in (self._printed, self._nowhere)]
         return [(status.st_dev, status.st_ino) for status in found]
 

@@ -1,7 +1,7 @@
-"""What crosses into and out of a Python function; runs in the worker, on Python 3.9 or newer.
+"""Values on their way into and out of a Python function; runs in the worker, Python 3.9 or newer.
 
-Inputs arrive as JSON and become dates where a type says so. What a function returns becomes JSON
-again, or an Unfit error that names the place.
+Inputs arrive as JSON and become dates where a type says so. A returned value becomes JSON again, or
+an Unfit error that names the place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """A value that is no output; `place` says where in it."""
+    """A value that cannot be an output; `places` says where in the output it stands."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -48,9 +48,8 @@ def from_json(value: Any, declared: Any) -> Any:
 
 
 def to_json(value: Any, depth: int = 1) -> Any:
-    """Return the JSON value of what a task returned; raise Unfit with the place otherwise."""
-    kind = type(value)
-    if value is None or kind is bool:
+    """Return the JSON of a value that a task returned; raise Unfit if it has none."""
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _text(str.__str__(value))

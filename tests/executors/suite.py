@@ -1,4 +1,4 @@
-"""What every executor promises. A subclass of `Promises` says how to make one and what it runs."""
+"""The promises of every executor. A subclass of `Promises` says how to make one and its jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task prints is in its log: whole, masked, bounded, before the outcome is told."""
+"""The log has all that a task prints: masked, bounded, before the outcome is told."""
 
 from __future__ import annotations
 
