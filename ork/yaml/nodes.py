@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput
@@ -34,6 +35,7 @@ Scalar: TypeAlias = bool | int | float | str | None
 Entries: TypeAlias = "dict[str, tuple[Node, Node]]"  # text of the key -> (key, value)
 
 
+@dataclass(slots=True, eq=False)
 class Node:
     """One value of the text and where it begins, both counted from 1.
 
@@ -41,11 +43,8 @@ class Node:
     of an alias is shared with its anchor, so nobody changes it.
     """
 
-    __slots__ = ("mark", "value")
-
-    def __init__(self, value: Scalar | list[Node] | Entries, mark: Any) -> None:
-        self.value = value
-        self.mark = mark  # the parser's, which counts from 0
+    value: Scalar | list[Node] | Entries
+    mark: Any  # the parser's, which counts from 0
 
     @property
     def line(self) -> int:
@@ -112,19 +111,17 @@ class _Start:
     line = column = 0
 
 
+@dataclass(slots=True, eq=False)
 class _Frame:
     """A list or mapping whose end has not come yet."""
 
-    __slots__ = ("anchor", "height", "items", "merge", "node", "pending", "started")
-
-    def __init__(self, node: Node, anchor: str | None, started: int) -> None:
-        self.node = node
-        self.anchor = anchor
-        self.started = started  # nodes counted when it began
-        self.height = 1
-        self.pending: Node | None = None  # a key that waits for its value
-        self.merge: Node | None = None  # the value of its `<<`
-        self.items = node.value
+    node: Node
+    items: Any  # the value of the node
+    anchor: str | None
+    started: int  # nodes counted when it began
+    height: int = 1
+    pending: Node | None = None  # a key that waits for its value
+    merge: Node | None = None  # the value of its `<<`
 
 
 class _MergeKey(Node):
@@ -143,7 +140,8 @@ class _Builder:
         self.expanded = 0  # nodes added by aliases
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
-        self.frame = _Frame(Node([], _Start), None, 0)
+        root: list[Node] = []
+        self.frame = _Frame(Node(root, _Start), root, None, 0)
         self.frames: list[_Frame] = []  # those around it
         self.last: Any = _Start  # the mark of the newest node
 
@@ -236,7 +234,8 @@ class _Builder:
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         self.frames.append(self.frame)
-        self.frame = _Frame(Node(value, self.last), event.anchor, self.written + self.expanded)
+        started = self.written + self.expanded
+        self.frame = _Frame(Node(value, self.last), value, event.anchor, started)
         self.written += 1
 
     def _close(self) -> Node:
@@ -290,7 +289,7 @@ class _Builder:
                 frame.merge = node
         elif key.value.__class__ is str:
             entry = (key, node)
-            first = items.setdefault(key.value, entry)  # type: ignore[union-attr]
+            first = items.setdefault(key.value, entry)
             if first is not entry:
                 self._duplicate(key, first[0])
 
@@ -309,7 +308,7 @@ class _Builder:
         self.problems.at(key, what, hint)
 
     def _merge(self, frame: _Frame, node: Node) -> None:
-        entries: Entries = frame.items  # type: ignore[assignment]
+        entries: Entries = frame.items
         for source in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(source.value, dict):
                 hint = "`<<: *name`, where &name is a mapping"
