@@ -47,7 +47,6 @@ class Job:
     `files` are the captured paths. `environment` is complete: nothing is inherited beside it.
     """
 
-    key: str  # names the attempt in the run: TASK or TASK.ATTEMPT; unique among running jobs
     executor: str  # python | process | library
     file: str | None = None
     module: str | None = None
@@ -55,7 +54,6 @@ class Job:
     function: str | None = None
     inputs: Json = None  # an object: field -> value, dates still as text
     input_type: Json = None
-    output_type: Json = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str

@@ -33,8 +33,6 @@ _first: set[int] = set()  # the first processes of all trees that were not seen 
 class Tree:
     """One started program and everything it starts."""
 
-    __slots__ = ("_begun", "_lock", "_pidfd", "_status", "_token", "pid")
-
     def __init__(
         self,
         words: Sequence[str],
@@ -49,10 +47,11 @@ class Tree:
 
         `mark` becomes a part of the cookie: the mark of the guard that watches over us.
         """
-        token = secrets.token_hex(12)
+        self.cookie = secrets.token_hex(
+            12
+        )  # all processes of the tree have it in their environment
         outer = os.environ.get(COOKIE)  # ork inside a task: the outer ork must find our children
-        cookie = ".".join(part for part in (outer, mark, token) if part)
-        self._token = token.encode()
+        cookie = ".".join(part for part in (outer, mark, self.cookie) if part)
         self._begun = time.monotonic()
         self._status: int | None = None
         self._lock = threading.Lock()
@@ -64,22 +63,12 @@ class Tree:
             pass_fds=pass_fds,
         )
         _first.add(self.pid)
-        self._pidfd = -1
+        self.pidfd = -1  # else a descriptor that is readable once the first process has ended
         if hasattr(os, "pidfd_open"):
             try:
-                self._pidfd = os.pidfd_open(self.pid)
+                self.pidfd = os.pidfd_open(self.pid)
             except OSError:  # an old kernel, or no descriptor left: the owner polls
                 pass
-
-    @property
-    def cookie(self) -> str:
-        """Return the random word that all processes of the tree carry in their environment."""
-        return self._token.decode()
-
-    @property
-    def pidfd(self) -> int:
-        """Return a descriptor that becomes readable when the first process ends, or -1."""
-        return self._pidfd
 
     def status(self) -> int | None:
         """Return how the first process ended: exit code, or minus the signal; None if it runs."""
@@ -145,9 +134,9 @@ class Tree:
 
     def release(self) -> None:
         """Give the descriptor back. Idempotent."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def _belongs(self, pid: int) -> bool:
         try:
@@ -155,7 +144,7 @@ class Tree:
             if pid != self.pid and session == self.pid:
                 return not _is_zombie(pid)
             # 0: the kernel's own, or begun outside of our container.
-            return session != 0 and self._token in _environ(pid)
+            return session != 0 and self.cookie.encode() in _environ(pid)
         except OSError:  # gone, or not ours
             return False
 
@@ -260,8 +249,8 @@ def _newer(first: int) -> Sequence[int]:
     """Return the processes that `first` may have started since a moment ago, and others.
 
     Numbers are given in rising order, to threads as well; after the largest they begin again from
-    below. When few were given since, they are told without a look at all that runs: a list of 1,000
-    tasks takes half the time. Most of these numbers are nobody's by now.
+    below. When few were given since, they are told without a look at all that runs, which every
+    task would pay for. Most of these numbers are nobody's by now.
     """
     newest = _newest()
     if first <= newest <= first + NEWER_MAX:

@@ -47,7 +47,6 @@ class Workplace:
     def job(self, name: str, task: Task, inputs: Json, attempt: int) -> Job:
         """Return the job of one attempt; raise NotReady when its environment cannot be made."""
         return Job(
-            key=f"{name}.{attempt}",
             executor=task.executor,
             file=task.file,
             module=task.module,
@@ -55,7 +54,6 @@ class Workplace:
             function=task.function,
             inputs=inputs,
             input_type=task.input_type,
-            output_type=task.output_type,
             environment=self._environment(name, task, attempt),
             secrets=self.secrets,
             root=self.root,

@@ -47,7 +47,6 @@ class Place:
         """Return a job of this place; all that is not given has a default."""
         self.count += 1
         given: dict[str, Any] = {
-            "key": f"task.{self.count}",
             "executor": "python",
             "environment": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
             "root": str(self.root),

@@ -282,7 +282,7 @@ import re
 from ork.executors.base import Job
 from ork.executors.local import Local
 executor = Local(1)
-job = Job(key="a", executor={job.executor!r}, file={job.file!r}, command={job.command!r},
+job = Job(executor={job.executor!r}, file={job.file!r}, command={job.command!r},
           files={job.files!r}, environment={dict(job.environment)!r}, root={job.root!r},
           code={job.code!r}, python={job.python!r}, timeout_s=300.0, log={job.log!r},
           secrets=({SECRET!r},))

@@ -278,7 +278,7 @@ def test_whatever_is_raised_is_a_failure_in_one_line_and_a_traceback(
     assert first == line
     assert trace.startswith("Traceback (most recent call last):\n")
     assert str(place.root / job.file) in trace
-    for path in ("ork/executors", "importlib"):
+    for path in ("ork/worker", "importlib"):
         assert path not in trace
     assert trace[:200] in Path(job.log).read_text()
     assert survivor() == before
@@ -508,7 +508,7 @@ def test_what_was_captured_is_found_where_a_task_adds_to_sys_path(pool, place):
 def test_neither_root_nor_folder_nor_cwd_is_on_sys_path(pool, place):
     path = output_of(pool, place.python("import sys\ndef main():\n    return sys.path\n"), place)
     assert not {"", ".", str(place.root), str(place.root / "tasks")} & set(path)
-    assert not [entry for entry in path if entry.endswith("executors")]
+    assert not [entry for entry in path if entry.endswith(("executors", "worker"))]
 
 
 def test_other_captured_code_means_other_modules(pool, place, tmp_path):
