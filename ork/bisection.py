@@ -1,4 +1,4 @@
-"""Bisect: which deploy made a workflow fail; recorded outcomes first, then runs of what is left.
+"""Find the deploy that broke a workflow: by recorded outcomes first, then by running the rest.
 
 A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it
 executed all tasks, with the parameters that a run made now would have or, where none of those
@@ -22,9 +22,9 @@ from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
 from ork.history.compare import compare_deploys
 from ork.history.compare_runs import last_good
 from ork.history.log import LogEntry, tally
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
-from ork.runner.choices import settle_params
+from ork.runner.choices import recorded_params, settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
@@ -266,13 +266,10 @@ class _Search:
 
     def testing(self, index: int) -> Testing:
         """Tell what is about to run."""
+        deploy, entry = self.line[index]
         good, bad = bracket(self.verdicts)
-        return Testing(
-            deploy=self.line[index][0],
-            entry=self.line[index][1],
-            between=bad - good - 1,
-            left=judgements_left(good, bad, self.verdicts),
-        )
+        left = judgements_left(good, bad, self.verdicts)
+        return Testing(deploy=deploy, entry=entry, between=bad - good - 1, left=left)
 
     def judge(self, index: int) -> Trial:
         """Judge one deploy, run if it must be; the verdict is that of all with its content."""
@@ -284,9 +281,9 @@ class _Search:
                 run = self._run(deploy)
             except (UsageError, InvalidInput, NotFound, Corrupt) as error:
                 reason = error.message
-        verdict = self._verdict(deploy, run) if run else SKIP
         if run:
             reason = run.reason or ""
+        verdict = self._verdict(deploy, run) if run else SKIP
         good, bad = bracket(self.verdicts)
         for other in range(good + 1, bad):
             if self.line[other][1].snapshot == entry.snapshot:
@@ -296,18 +293,14 @@ class _Search:
     def end(self) -> Bisected:
         """Return what was found."""
         good, bad = bracket(self.verdicts)
-        last_good, before = self.line[good]
-        suspects = tuple(
-            LogEntry(
-                oid=oid,
-                deploy=entry,
-                runs=tally(self.store, oid),
-                diff=compare_deploys(self.store, before, entry) if bad == good + 1 else None,
-            )
-            for oid, entry in self.line[good + 1 : bad + 1]
-        )
+        last, before = self.line[good]
+        suspects = []
+        for oid, entry in self.line[good + 1 : bad + 1]:
+            diff = compare_deploys(self.store, before, entry) if bad == good + 1 else None
+            runs = tally(self.store, oid)
+            suspects.append(LogEntry(oid=oid, deploy=entry, runs=runs, diff=diff))
         return Bisected(
-            workflow=self.workflow, good=last_good, suspects=suspects, trials=tuple(self.trials)
+            workflow=self.workflow, good=last, suspects=tuple(suspects), trials=tuple(self.trials)
         )
 
     def _note(
@@ -322,10 +315,9 @@ class _Search:
 
     def _run(self, deploy: Oid) -> Run:
         caller = replace(self.question.caller(), trigger="bisect")
-        what, code = (f"run:{self.like.id}", str(deploy)) if self.like else (str(deploy), None)
-        started = start(
-            self.store, what, options=self.question.options, caller=caller, with_code=code
-        )
+        what, code = (f"run:{self.like.id}", deploy) if self.like else (deploy, None)
+        options = self.question.options
+        started = start(self.store, what, options=options, caller=caller, with_code=code)
         *_, last = started.events
         assert isinstance(last, RunFinished)
         if last.run.state == "cancelled":
@@ -340,30 +332,26 @@ class _Search:
     def _recorded(self, snapshot: Oid) -> Run | None:
         """Return the newest run that counts, or None; looked up only once."""
         if snapshot not in self.known:
-            self.known[snapshot] = self._newest_run(snapshot)
+            self.known[snapshot] = next(self._counting(snapshot), None)
         return self.known[snapshot]
 
-    def _newest_run(self, snapshot: Oid) -> Run | None:
-        recorded = self.store.value(self.like.params) if self.like and self.like.params else {}
+    def _counting(self, snapshot: Oid) -> Iterator[Run]:
+        """Yield the runs of a snapshot that count, newest first."""
         declared = self.store.snapshot(snapshot).params
+        recorded = recorded_params(self.store, self.like)
         try:
-            params = settle_params(
-                declared,
-                self.question.options.given,
-                recorded if isinstance(recorded, dict) else {},
-            )
+            params = settle_params(declared, self.question.options.given, recorded)
         except UsageError:
-            return None
+            return
         for run_id, _ in self.store.refs(f"ran/{snapshot}/{self.workflow}/", newest_first=True):
             _, run = run_of_id(self.store, self.workflow, run_id)
-            if self._counts(run, params):
-                return run
-        return None
+            if run.state not in VERDICTS or run.base is not None:
+                continue
+            if recorded_params(self.store, run) == params and self._is_whole(run):
+                yield run
 
-    def _counts(self, run: Run, params: Mapping[str, Json]) -> bool:
-        used = self.store.value(run.params) if run.params else {}
-        if run.state not in VERDICTS or run.base is not None or used != params:
-            return False
+    def _is_whole(self, run: Run) -> bool:
+        """Say whether all tasks were executed, unless one failed."""
         done = task_runs(self.store, run).values()
         return run.state == "failed" or all(one.state == "success" for one in done)
 

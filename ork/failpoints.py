@@ -1,6 +1,9 @@
 """Named points of a run at which a test lets this process die, as kill -9 would.
 
-ORK_FAILPOINT=NAME kills it the first time the point is reached, NAME:3 the third time.
+ORK_FAILPOINT=NAME kills it the first time the point is reached, NAME:3 the third time. A name says
+what has just happened: `begin.locked` is when the run has an owner, but no pin yet; `save.after`,
+when outcomes are recorded and not yet told; `traces`, when the private code and the lock of a run
+that has ended are removed.
 """
 
 from __future__ import annotations
@@ -8,30 +11,17 @@ from __future__ import annotations
 import os
 import signal
 
-NAMES = (
-    "deploy.before",  # `ork run FILE`: the file is read, nothing is written
-    "deploy.after",
-    "begin.unlocked",
-    "begin.locked",  # the run has an owner, but no pin
-    "begin.pinned",
-    "resume.unlocked",
-    "resume.locked",
-    "resume.pinned",
-    "code.laid",
-    "task.chosen",  # its inputs are bound, it is not yet handed to the executor
-    "task.submitted",
-    "outcome.arrived",
-    "save.before",
-    "save.after",  # recorded, not yet told
-    "turn.told",
-    "end.before",
-    "end.written",
-    "settle.locked",
-    "settle.written",
-    "traces.before",  # of a run that has ended: its private code, its lock
-    "traces.code",
-    "traces.after",
-)
+POINTS = """
+deploy.before deploy.after
+begin.unlocked begin.locked begin.pinned
+resume.unlocked resume.locked resume.pinned
+code.laid task.chosen task.submitted outcome.arrived
+save.before save.after turn.told
+end.before end.written
+settle.locked settle.written
+traces.before traces.code traces.after
+"""
+NAMES = POINTS.split()
 
 _armed, _, _count = os.environ.get("ORK_FAILPOINT", "").partition(":")
 _left = int(_count or 1)

@@ -73,6 +73,12 @@ def settle_params(
     return values
 
 
+def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
+    """Return the parameters with which a run was made."""
+    value = store.value(run.params) if run and run.params else {}
+    return value if isinstance(value, dict) else {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The names of the tasks that the user selected; all tasks when it is empty."""

@@ -14,15 +14,22 @@ from ork.errors import InvalidInput, UsageError
 from ork.executors.base import make
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.runner import record
-from ork.runner.choices import Selection, chosen, settle_params, stand_ins, unchanged
+from ork.runner.choices import (
+    Selection,
+    chosen,
+    recorded_params,
+    settle_params,
+    stand_ins,
+    unchanged,
+)
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Target, Terms, target_of
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, resolve, run_of, run_of_id, snapshot_of
+from ork.store.resolve import resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
@@ -89,7 +96,7 @@ def start(
     else:
         store.hold(what.built.objects)
         found = resolved_file(what, f"file:{what.path}")
-    recorded = _recorded_params(store, found)
+    recorded = recorded_params(store, store.get(Run, run) if (run := run_of(found)) else None)
     if with_code is not None:
         if run_of(found) is None:
             words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
@@ -141,13 +148,12 @@ def retry(
         oid, before = run_of_id(store, before.workflow, before.id)
     if before.ended is None:
         raise record.in_another_process(before)
-    same = resolve(store, f"run:{before.id}", now=caller.now)
     if latest:
         target = target_of(store, resolve(store, before.workflow, now=caller.now))
         kept = unchanged(*_tasks(store, target.snapshot), task_runs(store, before), before)
         terms = Terms(base=before.id, before=kept)
     else:
-        target = target_of(store, same)
+        target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
         if before.state == "success" and not options.selection:
             raise UsageError(
                 f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
@@ -160,7 +166,7 @@ def retry(
         trigger="retry",
         timeout_s=options.timeout_s,
         fail_fast=options.fail_fast,
-        params=settle_params(declared, {}, _recorded_params(store, same)),
+        params=settle_params(declared, {}, recorded_params(store, before)),
     )
     return Started(_run(store, target, terms, options, caller))
 
@@ -232,10 +238,3 @@ def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
 def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:
     oids = dict(store.snapshot(snapshot).tasks)
     return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
-
-
-def _recorded_params(store: Store, found: Resolved) -> Mapping[str, Json]:
-    run_oid = run_of(found)
-    oid = store.get(Run, run_oid).params if run_oid else None
-    value = store.value(oid) if oid else {}
-    return value if isinstance(value, dict) else {}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from ork.graph import order as graph
 from ork.objects.canonical import Oid
@@ -22,6 +23,7 @@ POLL_SECONDS = 0.125
 SHARE_MAX = 0.1  # of the time that may go into polling: a run of 10,000 tasks is asked less often
 SETTLE_SECONDS = 1.0  # a dead owner is noticed after this
 OPEN = ("pending", "running")
+OfTask: TypeAlias = TaskStarted | TaskRetried | TaskFinished
 LATE = "the run took longer than"  # how the record says, in words only, that --timeout ended a run
 
 
@@ -78,32 +80,32 @@ def follow(
     and goes on through the attempts that follow. Nothing is asked of the process that owns the run.
     """
     watching = _Watch(store, run, clock)
-    logs: dict[tuple[str, int], Growing] = {}
-    events: list[Event] | None = None
+    logs: dict[str, tuple[int, Growing]] = {}  # task -> the attempt that runs, its log
+    events: list[OfTask] | None = None
     try:
         while True:
             began = time.monotonic()
-            news = [event for event in watching.poll() if _concerns(event, task, attempt)]
+            news = _concerning(watching.poll(), task, attempt)
             events = _newest(news) if events is None else news
             for event in events:
                 if isinstance(event, TaskStarted):
                     log = Growing(path_of(store, event.log), tail=tail)
-                    logs[event.task, event.attempt] = log
-                elif isinstance(event, (TaskRetried, TaskFinished)):
-                    had_log = any(name == event.task for name, _ in logs)
-                    yield from _end(event.task, logs)
-                    if isinstance(event, TaskFinished) and not had_log:
-                        yield from _without_log(event)
-            for (name, number), log in logs.items():
-                while data := log.read():
-                    yield Printed(task=name, attempt=number, data=data)
+                    logs[event.task] = event.attempt, log
+                elif event.task in logs:
+                    yield from _rest(event.task, *logs.pop(event.task))
+                elif isinstance(event, TaskFinished) and not event.taskrun.attempts:
+                    reason = event.taskrun.reason or event.taskrun.state
+                    yield NotStarted(task=event.task, reason=reason)
+            for name, (number, log) in logs.items():
+                yield from _printed(name, number, log)
             if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):
-                for name in [name for name, _ in logs]:
-                    yield from _end(name, logs)
+                while logs:
+                    name, (number, log) = logs.popitem()
+                    yield from _rest(name, number, log)
                 return
             _pause(time.monotonic() - began)
     finally:
-        for log in logs.values():
+        for _, log in logs.values():
             log.close()
 
 
@@ -206,41 +208,36 @@ def _finished(oid: Oid, run: Run, taskruns: Iterable[TaskRun]) -> RunFinished:
     return RunFinished(oid=oid, run=run, states=dict(sorted(counts.items())), timed_out=late)
 
 
-def _concerns(event: Event, task: str | None, attempt: int | None) -> bool:
-    if not isinstance(event, (TaskStarted, TaskRetried, TaskFinished)):
-        return False
-    if task is not None and event.task != task:
-        return False
-    return attempt is None or isinstance(event, TaskFinished) or event.attempt == attempt
-
-
-def _newest(events: list[Event]) -> list[Event]:
-    """Leave out the attempts that others have followed when we come to it."""
-    last = {event.task: n for n, event in enumerate(events) if isinstance(event, TaskStarted)}
+def _concerning(events: list[Event], task: str | None, attempt: int | None) -> list[OfTask]:
+    """Return the events of one task, or of one attempt at it; of all tasks where it is None."""
     return [
         event
-        for n, event in enumerate(events)
-        if not isinstance(event, (TaskStarted, TaskRetried)) or n >= last[event.task]
+        for event in events
+        if isinstance(event, (TaskStarted, TaskRetried, TaskFinished))
+        if task is None or event.task == task
+        if attempt is None or isinstance(event, TaskFinished) or event.attempt == attempt
     ]
 
 
-def _end(task: str, logs: dict[tuple[str, int], Growing]) -> Iterator[Printed]:
-    """Yield the rest of what a task printed, and forget its log."""
-    for key in [key for key in logs if key[0] == task]:
-        log = logs.pop(key)
-        while data := log.read():
-            yield Printed(task=key[0], attempt=key[1], data=data)
-        log.close()
-        yield Printed(task=key[0], attempt=key[1], data=b"", over=True)
+def _newest(events: list[OfTask]) -> list[OfTask]:
+    """Leave out the attempts that others have followed when we come to it."""
+    last = {event.task: n for n, event in enumerate(events) if isinstance(event, TaskStarted)}
+    return [e for n, e in enumerate(events) if isinstance(e, TaskFinished) or n >= last[e.task]]
 
 
-def _without_log(event: TaskFinished) -> Iterator[NotStarted]:
-    if not event.taskrun.attempts:
-        reason = event.taskrun.reason or event.taskrun.state
-        yield NotStarted(task=event.task, reason=reason)
+def _printed(task: str, attempt: int, log: Growing) -> Iterator[Printed]:
+    while data := log.read():
+        yield Printed(task=task, attempt=attempt, data=data)
 
 
-def _is_last(event: Event, task: str | None, attempt: int | None) -> bool:
+def _rest(task: str, attempt: int, log: Growing) -> Iterator[Printed]:
+    """Yield the rest of what an attempt printed."""
+    yield from _printed(task, attempt, log)
+    log.close()
+    yield Printed(task=task, attempt=attempt, data=b"", over=True)
+
+
+def _is_last(event: OfTask, task: str | None, attempt: int | None) -> bool:
     """Say whether nothing can follow: the one task has ended, or the one attempt at it."""
     if task is None:
         return False
