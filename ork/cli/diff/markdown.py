@@ -90,7 +90,7 @@ def fenced(lines: Iterable[str], language: str) -> Iterator[str]:
 
 
 class _Room:
-    """How much code may still be shown."""
+    """The characters of code that may still be shown."""
 
     def __init__(self, chars: int) -> None:
         self.chars = chars

@@ -40,7 +40,7 @@ LETTERS = {"added": "A", "removed": "D", "changed": "M", "renamed": "R"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _How:
-    """How a diff is to be drawn: see `diff_view`."""
+    """The options of `diff_view`."""
 
     width: int | None
     patch: bool

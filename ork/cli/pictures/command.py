@@ -1,4 +1,4 @@
-"""ork graph"""
+"""`ork graph`, in each of its formats."""
 
 from __future__ import annotations
 

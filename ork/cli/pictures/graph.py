@@ -19,7 +19,7 @@ OTHER_NODE = "-◌"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMark:
-    """How a task stands to a change.
+    """The place of a task in a change.
 
     `fields` are the fields of it that differ. `why` and `via` say why its result can differ, as
     `ork.differences.impact` does; None where it cannot.

@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """What one task did; `ready` is when all that it needs had ended."""
+    """The attempts of one task; `ready` is when all that it needs had ended."""
 
     name: str
     bars: tuple[Bar, ...]
@@ -71,7 +71,7 @@ class Timeline:
 
 
 class Scale:
-    """Seconds -> the share of the width, from 0 to 100; without the long gaps between bars."""
+    """Turns seconds into a share of the width, 0 to 100, without the long gaps between bars."""
 
     def __init__(self, bars: Iterable[Bar]) -> None:
         spans = _joined(sorted((bar.start, bar.end) for bar in bars))
