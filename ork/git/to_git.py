@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from ork.git.commit import ident, message_of, place_of, read_commit, seconds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.shapes import is_path
+from ork.objects.snapshot import FileEntry, changes
 from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
 from ork.store.text import join_text, text_of
@@ -30,6 +31,7 @@ _ABSENT = "0" * 40
 _BAD_REF = re.compile(
     r"[\ud800-\udfff\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[-/.]|^@$"
 )
+_Files = dict[str, tuple[str, Oid]]  # path -> mode and content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,13 +211,15 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
     """
     head(store, workflow)
     blobs: dict[Oid, int] = {}
-    before: dict[str, tuple[str, Oid]] = {}
+    before: _Files = {}
+    old = None
     for oid in [oid for oid, _ in history(store, workflow)][::-1]:
         deploy = store.get(Deploy, oid)
-        files = _files_of(store, deploy)
+        files = _files_of(store, deploy, old, before)
         order = sorted(files) if before else files
         fresh = {path: files[path] for path in order if before.get(path) != files[path]}
-        for _, blob in fresh.values():
+        for path, (_, blob) in fresh.items():
+            _check_path(deploy, path)
             if blob not in blobs:
                 blobs[blob] = len(blobs) + len(marks) + 1
                 text = blob == text_of(deploy.source)
@@ -232,21 +236,30 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
         for path, (mode, blob) in fresh.items():
             yield f"M {mode} :{blobs[blob]} {_quote(path)}\n".encode()
         yield b"\n"
-        before = files
+        old, before = deploy, files
 
 
-def _files_of(store: Store, deploy: Deploy) -> dict[str, tuple[str, Oid]]:
-    """Return path -> (mode, content) of a deploy's files as its commit has them."""
+def _files_of(store: Store, deploy: Deploy, old: Deploy | None, before: _Files) -> _Files:
+    """Return the files of a deploy as its commit has them, given those of the deploy before."""
     path = place_of(str(deploy.source["path"]))
     folder = path[: path.rfind("/") + 1]
-    files = {
-        folder + below: ("100755" if file.executable else "100644", file.blob)
-        for below, file in store.snapshot(deploy.snapshot).files.items()
-    }
+    captured = store.snapshot(deploy.snapshot).files
+    found: Iterable[tuple[str, FileEntry | None]]
+    if old is not None and place_of(str(old.source["path"])) == path:
+        differing = changes(store.snapshot(old.snapshot).files, captured)
+        found = ((below, file) for below, (_, file) in differing.items())
+        files = dict(before)
+    else:
+        found = captured.items()
+        files = {}
+    for below, file in found:
+        if file is None:
+            del files[folder + below]
+        else:
+            files[folder + below] = ("100755" if file.executable else "100644", file.blob)
     # The workflow file may be among the captured ones as well.
-    files[path] = (files[path][0] if path in files else "100644", text_of(deploy.source))
-    for one in files:
-        _check_path(deploy, one)
+    mode, _ = files.get(path, ("100644", None))
+    files[path] = (mode, text_of(deploy.source))
     return files
 
 
