@@ -1,1 +1,1 @@
-"""Where bytes live: two tables, objects and refs. Knows nothing of what the bytes mean."""
+"""Places where bytes live: two tables, objects and refs. Knows nothing of what the bytes mean."""

@@ -15,7 +15,7 @@ Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 
 
 class Backend(Protocol):
-    """Where bytes live. Safe to use from several threads and several processes at once."""
+    """A place where bytes live. Safe to use from several threads and several processes at once."""
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""

@@ -1,4 +1,4 @@
-"""What it takes for many processes and threads to share one LMDB file.
+"""One LMDB file, shared by many processes and threads.
 
 One open environment per folder and process, a gate that lets in one writer at a time, a look at the
 data file before LMDB is trusted with it, and LMDB's errors in words. Does not import LMDB.

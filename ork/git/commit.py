@@ -33,7 +33,7 @@ _TRAILER = re.compile(r"Ork-([A-Z][a-z]+): (.*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What a git commit says of itself. `trailers` are ork's own, if ork wrote it."""
+    """A git commit in the words of a deploy; `trailers` are ork's own, if ork wrote it."""
 
     author: str
     time: datetime
@@ -98,7 +98,7 @@ def message_of(oid: Oid, deploy: Deploy) -> bytes:
 
 
 def read_commit(data: bytes) -> Commit:
-    """Return what the bytes of a commit object say; whatever is wrong with them gives a value.
+    """Read the bytes of a commit object; whatever is wrong with them gives a value.
 
     A missing author is "unknown", a date that is none or beyond all calendars is the first of
     January 1970, bytes that are not of the encoding that the commit names are replaced.
@@ -194,9 +194,4 @@ def _whole(text: str) -> str:
 
 
 def _cut(message: str) -> str:
-    data = message.encode()
-    return (
-        message
-        if len(data) <= MESSAGE_BYTES_MAX
-        else data[:MESSAGE_BYTES_MAX].decode("utf-8", "ignore")
-    )
+    return message.encode()[:MESSAGE_BYTES_MAX].decode("utf-8", "ignore")

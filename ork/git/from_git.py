@@ -17,15 +17,7 @@ from ork.differences.definitions import summarize
 from ork.errors import InvalidInput, NotFound, Problem
 from ork.git.binary import Blobs, Git, blobs, find_repository
 from ork.git.commit import Commit, place_of, read_commit
-from ork.git.history import (
-    Names,
-    Step,
-    changes,
-    chosen,
-    first_parents,
-    follow,
-    is_shallow,
-)
+from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
 from ork.git.versions import Skipped, Version, Versions
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid, hash_bytes
@@ -51,7 +43,7 @@ class NewDeploy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedWorkflow:
-    """What an import added to one workflow, oldest first; nothing where it was up to date."""
+    """The deploys that an import added to one workflow, oldest first; none if it was up to date."""
 
     workflow: str
     path: str
@@ -62,7 +54,7 @@ class ImportedWorkflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import did. `commits` counts those of the history, by first parents."""
+    """The result of an import; `commits` counts those of the history, by first parents."""
 
     repository: str
     commit: str
@@ -74,7 +66,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Files of a git repository through their history: what there is to import."""
+    """The files of a git repository that are to be imported, and the commits to go through."""
 
     repository: Path
     git: Git
@@ -143,7 +135,7 @@ def import_source(
 
 
 class _Known:
-    """Which commits the workflows of a store have already."""
+    """Knows which commits the workflows of a store have already."""
 
     def __init__(self, store: Store, blobs: Blobs, numbers: Mapping[str, int]) -> None:
         self._store, self._blobs, self._numbers = store, blobs, numbers
@@ -221,7 +213,7 @@ class _Line:
 
 
 class _Lines:
-    """The deploys to be added, workflow by workflow, and all that they consist of."""
+    """The deploys to be added, workflow by workflow, with all their objects."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""What moves a name: deploy, rollback, tag, undo. Knows nothing of how a workflow is run."""
+"""Moves names: deploy, rollback, tag, undo. Knows nothing of how a workflow is run."""

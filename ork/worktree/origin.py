@@ -1,4 +1,4 @@
-"""What git knows of a workflow file: the author's name, the commit, whether the files differ.
+"""Git's word on a workflow file: the author's name, the commit, whether the files differ.
 
 Only git commands that read objects and configuration are used: none that run hooks, filters or
 transports, because the repository may be anybody's.

@@ -24,7 +24,7 @@ from ork.worktree.placing import Content, Found, Place, write_all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredFile:
-    """What became of one file: state is written or unchanged."""
+    """A file that was to be restored; its state is written or unchanged."""
 
     path: str
     state: str
@@ -32,7 +32,7 @@ class RestoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What a restore did, file by file, sorted by path.
+    """The result of a restore, file by file, sorted by path.
 
     `surplus` are code files that lie there now and that the restored definition did not have, yet
     would capture if it was deployed again. They are left alone.
@@ -43,15 +43,6 @@ class Restored:
     snapshot: Oid
     files: tuple[RestoredFile, ...]
     surplus: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """A file to be restored: the place below the root, and where its bytes are kept."""
-
-    path: str
-    executable: bool | None  # None: as it is, since a deploy does not keep it
-    blob: Oid | None  # None: the text of the workflow file
 
 
 def restore(
@@ -76,7 +67,7 @@ def restore(
         raise UsageError("--code restores all code files; leave it out, or name the whole deploy")
     oid = _deploy(store, found)
     deploy = store.get(Deploy, oid)
-    wanted = {one.path: one for one in _wanted(store, found, deploy, code=code)}
+    contents = _wanted(store, found, deploy, code=code)
     if to is None:
         folder, slash, _ = str(deploy.source["path"]).rpartition("/")
         place = Place(store.project, below=folder + slash, store=store.folder)
@@ -84,9 +75,8 @@ def restore(
         place = Place(to, store=store.folder)
     else:
         place = Place(to.absolute().parent, store=store.folder)
-        (one,) = wanted.values()
-        wanted = {to.name: one}
-    contents = {path: _content(store, deploy, one) for path, one in wanted.items()}
+        (one,) = contents.values()
+        contents = {to.name: one}
     there = place.look(contents, is_kept=lambda data: force or _is_kept(store, data))
     _refuse(store, place, there, deploy)
     write_all(place, {path: contents[path] for path in contents if not there[path].same}, there)
@@ -107,8 +97,8 @@ def restored_bytes(store: Store, revision: str, *, now: datetime) -> bytes:
     """Return what `restore` would write for a single file."""
     found = _resolve(store, revision, now)
     deploy = store.get(Deploy, _deploy(store, found))
-    (wanted,) = _wanted(store, found, deploy, code=False)
-    return _content(store, deploy, wanted).read()
+    (wanted,) = _wanted(store, found, deploy, code=False).values()
+    return wanted.read()
 
 
 def _resolve(store: Store, revision: str, now: datetime) -> Resolved:
@@ -128,12 +118,13 @@ def _deploy(store: Store, found: Resolved) -> Oid:
     return deploy_of(store, found).oid
 
 
-def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> list[_Wanted]:
+def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dict[str, Content]:
+    """Return the files to be restored, by their paths below the root."""
     snapshot = store.snapshot(deploy.snapshot)
     if isinstance(found, ResolvedObject) and found.name:
         path = found.name if found.kind == "blob" else _file_of_task(store, found, snapshot)
         path = path.removeprefix("./")
-        return [_code_file(path, snapshot.files[path])]
+        return {path: _code_file(store, snapshot.files[path])}
     is_text = isinstance(found, ResolvedObject) and found.name == ""
     if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not is_text:
         raise NotFound(
@@ -141,16 +132,15 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> lis
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
         )
     name = str(deploy.source["path"]).rpartition("/")[2]
-    files = {}
-    if code:
-        files = {path: _code_file(path, entry) for path, entry in snapshot.files.items()}
-    # A deploy whose code includes the workflow file itself has it once.
-    files[name] = _Wanted(path=name, executable=None, blob=None)
-    return list(files.values())
+    files = {path: _code_file(store, file) for path, file in snapshot.files.items() if code}
+    # A deploy whose code includes the workflow file itself has it once. Whether that can be
+    # executed is not kept, so it stays as it is.
+    files[name] = Content(read=lambda: join_text(store, deploy.source), executable=None)
+    return files
 
 
-def _code_file(path: str, entry: FileEntry) -> _Wanted:
-    return _Wanted(path=path, executable=entry.executable, blob=entry.blob)
+def _code_file(store: Store, file: FileEntry) -> Content:
+    return Content(read=lambda: store.blob(file.blob), executable=file.executable)
 
 
 def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> str:
@@ -179,13 +169,6 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     return tuple(
         os.path.relpath(loaded.root / one) for one in sorted(loaded.files) if one not in known
     )
-
-
-def _content(store: Store, deploy: Deploy, wanted: _Wanted) -> Content:
-    blob = wanted.blob
-    if blob is None:
-        return Content(read=lambda: join_text(store, deploy.source), executable=None)
-    return Content(read=lambda: store.blob(blob), executable=wanted.executable)
 
 
 def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy) -> None:
