@@ -1,4 +1,4 @@
-"""What is to run, and within which bounds."""
+"""The snapshot to run, the folder its tasks work in, and the terms of the run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Target:
 
     workflow: str
     snapshot: Oid
-    deploy: Oid | None
-    settings: Mapping[str, Json]
     root: Path
+    deploy: Oid | None = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Under which terms a run goes: bounds, parameters, and what is not to be run again."""
+    """The terms of a run: bounds, parameters, and the tasks that are not executed again."""
 
     trigger: str = "run"
     timeout_s: float | None = None  # of the whole run
@@ -46,14 +46,8 @@ def target_of(store: Store, found: Resolved) -> Target:
     """Return what to run for a deploy, snapshot or run that was resolved."""
     snapshot = snapshot_of(found)
     if isinstance(found, ResolvedFile):
-        definition = found.loaded.definition
-        return Target(
-            workflow=definition.name,
-            snapshot=snapshot,
-            deploy=None,
-            settings=definition.settings,
-            root=found.loaded.root,
-        )
+        loaded, its = found.loaded, found.loaded.definition
+        return Target(workflow=its.name, snapshot=snapshot, root=loaded.root, settings=its.settings)
     run_oid = run_of(found)
     run = store.get(Run, run_oid) if run_oid else None
     if run is not None and run.deploy is None:
@@ -63,17 +57,11 @@ def target_of(store: Store, found: Resolved) -> Target:
     except NotFound:
         if found.workflow is None:
             raise
-        return Target(
-            workflow=found.workflow,
-            snapshot=snapshot,
-            deploy=None,
-            settings={},
-            root=store.project.resolve(),
-        )
+        return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
     deploy = store.get(Deploy, oid)
     root = (store.project / str(deploy.source["path"])).parent.resolve()
     return Target(
-        workflow=deploy.workflow, snapshot=snapshot, deploy=oid, settings=deploy.settings, root=root
+        workflow=deploy.workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
     )
 
 
@@ -84,16 +72,11 @@ def place_of(store: Store, target: Target) -> Json:
 
 
 def _unattached(store: Store, run: Run) -> Target:
-    """Return where a run without a deploy ran."""
+    """Return the target of a run without a deploy, as its record tells."""
     oid = store.ref(f"unattached/{run.workflow}/{run.id}")
     place = store.value(oid) if oid else None
     if not isinstance(place, dict) or not isinstance(place.get("settings"), dict):
         place = {"root": ".", "settings": {}}
     settings: Mapping[str, Json] = place["settings"]  # type: ignore[assignment]
-    return Target(
-        workflow=run.workflow,
-        snapshot=run.snapshot,
-        deploy=None,
-        settings=settings,
-        root=(store.project / str(place["root"])).resolve(),
-    )
+    root = (store.project / str(place["root"])).resolve()
+    return Target(workflow=run.workflow, snapshot=run.snapshot, root=root, settings=settings)

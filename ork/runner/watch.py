@@ -168,7 +168,7 @@ class _Watch:
             if not over or attempt is not after.attempts[-1]:
                 error = attempt.error or attempt.state
                 yield TaskRetried(task=name, attempt=attempt.number, delay=0.0, error=error)
-        if after.state in ("running", "interrupted"):
+        if after.state == "running":
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:
             yield TaskFinished(task=name, taskrun=after)
