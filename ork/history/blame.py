@@ -1,4 +1,4 @@
-"""Which deploy last touched each task, field, or line: by first parents, through renames.
+"""The deploy that last touched each task, field, or line: by first parents, through renames.
 
 The walk goes from newest to oldest and ends when everything is attributed. Of a deploy that left
 alone what is asked for, only the deploy and its snapshot are read.
@@ -6,23 +6,30 @@ alone what is asked for, only the deploy and its snapshot are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from typing import Generic, TypeAlias, TypeVar
 
-from ork.differences.tasks import given_fields
-from ork.differences.values import leaves
-from ork.errors import UsageError
-from ork.history.attribution import Files, Lines, Open, Rename, Tasks, Touch, Values
+from ork.differences import lines
+from ork.differences.lines import carried
+from ork.differences.tasks import changed_paths, given_fields
+from ork.differences.values import leaves, same
+from ork.errors import InvalidInput, UsageError
+from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
-from ork.objects.snapshot import Contents
+from ork.objects.snapshot import Contents, FileEntry
 from ork.store import revision as grammar
 from ork.store.contents import tasks_of
 from ork.store.resolve import ResolvedDeploy, deploy_of, history
 from ork.store.store import Store
+from ork.store.text import join_text, text_of
 from ork.worktree.lookup import look_up
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +89,11 @@ def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> 
     last = last or deploy_of(store, look_up(store, first, now=now)).workflow
     start = deploy_of(store, look_up(store, last, now=now))
     stop = _boundary(store, start, first, now) if first else None
-    if name is None:
-        return _of_parts(store, start, stop, None, keys=keys)
-    found = look_up(store, f"{last}:{name}", now=now)
-    if name == "" or found.kind == "blob":
-        return _of_lines(store, start, stop, name.removeprefix("./") or None)
-    return _of_parts(store, start, stop, name, keys=keys)
+    if name is not None:
+        kind = look_up(store, f"{last}:{name}", now=now).kind
+        if name == "" or kind == "blob":
+            return _blame_lines(store, start, stop, name.removeprefix("./"))
+    return _blame_parts(store, start, stop, name, keys=keys)
 
 
 def _boundary(store: Store, start: ResolvedDeploy, first: str, now: datetime) -> Oid:
@@ -101,56 +107,40 @@ def _boundary(store: Store, start: ResolvedDeploy, first: str, now: datetime) ->
     return oid
 
 
-def _of_lines(store: Store, start: ResolvedDeploy, stop: Oid | None, path: str | None) -> Blame:
-    lines = Lines(store, store.get(Deploy, start.oid), path=path)
+def _blame_lines(store: Store, start: ResolvedDeploy, stop: Oid | None, path: str) -> Blame:
+    lines = _Lines(store, store.get(Deploy, start.oid), path)
     _walk(store, start, stop, [lines])
-    found = tuple(
-        BlamedLine(
-            number=place + 1,
-            text=text.removesuffix("\n"),
-            deploy=at.touch.deploy,
-            boundary=at.touch.boundary,
-            old_number=at.number,
-            path=at.path,
-        )
-        for place, text in enumerate(lines.text)
-        for at in (lines.found[place],)
-    )
+    found = tuple(lines.found[place] for place in sorted(lines.found))
+    deploys = _deploys(store, {line.deploy for line in found})
     return Blame(
-        workflow=start.workflow,
-        deploy=start.oid,
-        name=path or "",
-        lines=found,
-        deploys=_deploys(store, {line.deploy for line in found}),
+        workflow=start.workflow, deploy=start.oid, name=path, lines=found, deploys=deploys
     )
 
 
-def _of_parts(
+def _blame_parts(
     store: Store, start: ResolvedDeploy, stop: Oid | None, name: str | None, *, keys: bool
 ) -> Blame:
     deploy = store.get(Deploy, start.oid)
     snapshot = store.snapshot(deploy.snapshot)
-    chosen = _tasks(store, snapshot, name)
-    tasks = Tasks(store, chosen, by_field=keys or name is not None)
-    files = Files(store, snapshot.files if name is None else ())
+    one = name is not None
+    tasks = {name: store.get(Task, snapshot.tasks[name])} if name else tasks_of(store, snapshot)
+    # The paths of the fields of a task, and their values; "" is the whole of it.
+    fields = {n: given_fields(task) if keys or one else {"": None} for n, task in tasks.items()}
+    whole_files = {} if one else {path: {"": None} for path in snapshot.files}
     values = {
-        kind: Values(leaves_of, leaves_of(deploy) if keys and name is None else ())
+        kind: _Values(leaves_of, leaves_of(deploy) if keys and not one else {})
         for kind, leaves_of in (("setting", _settings), ("param", partial(_params, store)))
     }
-    _walk(store, start, stop, [tasks, files, *values.values()])
-    found: list[Part] = []
-    for task in chosen:
-        found += _parts_of_task(task, chosen[task], tasks)
+    of_tasks, of_files = _Tasks(store, fields), _Files(store, whole_files)
+    _walk(store, start, stop, [of_tasks, of_files, *values.values()])
+    found = of_tasks.parts("task", fields)
     for kind, these in values.items():
-        present = these.leaves(deploy)
         found += [
-            _part(kind, path, these.found[path], value=present[path])
-            for path in sorted(these.found)
+            Part(kind=kind, name=path, value=value, deploy=oid, boundary=boundary)
+            for path, value in sorted(these.values.items())
+            for oid, boundary in (these.found[path],)
         ]
-    found += [
-        _part("file", path, files.found[path], renamed=files.renames.get(path))
-        for path in sorted(files.found)
-    ]
+    found += of_files.parts("file", whole_files)
     oids = {oid for part in found for oid in (part.deploy, part.renamed_by) if oid}
     return Blame(
         workflow=deploy.workflow,
@@ -161,57 +151,19 @@ def _of_parts(
     )
 
 
-def _parts_of_task(name: str, task: Task, tasks: Tasks) -> list[Part]:
-    renamed = tasks.renames.get(name)
-    if not tasks.by_field:
-        return [_part("task", name, tasks.found[name, ""], renamed=renamed)]
-    return [
-        _part("task", name, tasks.found[name, path], renamed=renamed, field=path, value=value)
-        for path, value in given_fields(task).items()
-    ]
-
-
-def _part(
-    kind: str,
-    name: str,
-    touch: Touch,
-    *,
-    renamed: Rename | None = None,
-    field: str | None = None,
-    value: Json = None,
-) -> Part:
-    return Part(
-        kind=kind,
-        name=name,
-        field=field,
-        value=value,
-        deploy=touch.deploy,
-        boundary=touch.boundary,
-        old_name=renamed.old_name if renamed else None,
-        renamed_by=renamed.deploy if renamed else None,
-    )
-
-
-def _walk(store: Store, start: ResolvedDeploy, stop: Oid | None, opens: Sequence[Open]) -> None:
+def _walk(store: Store, start: ResolvedDeploy, stop: Oid | None, asked: Sequence[Asked]) -> None:
     """Go back from deploy to deploy until everything is attributed."""
     deploys = history(store, start.workflow, start.oid)
     oid, deploy = next(deploys)
-    while opens := [one for one in opens if one.is_open()]:
+    while asked := [one for one in asked if one.left]:
         before = None if oid == stop else next(deploys, None)
         if before is None:
-            for one in opens:
+            for one in asked:
                 one.end(oid, boundary=oid == stop)
             return
-        for one in opens:
+        for one in asked:
             one.step(oid, deploy, before[1])
         oid, deploy = before
-
-
-def _tasks(store: Store, snapshot: Contents, name: str | None) -> dict[str, Task]:
-    """Return the tasks, or the one of that name, in the order in which they can run."""
-    if name is not None:
-        return {name: store.get(Task, snapshot.tasks[name])}
-    return tasks_of(store, snapshot)
 
 
 def _settings(deploy: Deploy) -> dict[str, Json]:
@@ -219,9 +171,169 @@ def _settings(deploy: Deploy) -> dict[str, Json]:
 
 
 def _params(store: Store, deploy: Deploy) -> dict[str, Json]:
-    params = dict(store.snapshot(deploy.snapshot).params)
-    return {path: value for path, value in leaves(params) if path}  # type: ignore[arg-type]
+    params: dict[str, Json] = {**store.snapshot(deploy.snapshot).params}
+    return {path: value for path, value in leaves(params) if path}
 
 
 def _deploys(store: Store, oids: Iterable[Oid]) -> dict[Oid, Deploy]:
     return {oid: store.get(Deploy, oid) for oid in sorted(oids)}
+
+
+# What is asked about, on its way back through the history. Each takes `step` after step, from a
+# deploy to the one before it: what the older one does not have, the newer one has touched; the rest
+# is `left`. At its end the walk attributes what is left to the last deploy that it looked at.
+
+
+class _Named(ABC, Generic[T]):
+    """Tasks or code files, each with the paths of fields that are not attributed yet."""
+
+    def __init__(self, store: Store, fields: Mapping[str, Iterable[str]]) -> None:
+        self.store = store
+        self.left = {name: (name, set(paths)) for name, paths in fields.items()}  # by name here
+        self.found: dict[tuple[str, str], tuple[Oid, bool]] = {}
+        self.renames: dict[str, tuple[Oid, str]] = {}  # the newest: by which deploy, and from what
+
+    @abstractmethod
+    def steps(self, old: Contents, new: Contents) -> list[Step[T]]:
+        """Return those that differ between two definitions."""
+
+    @abstractmethod
+    def touched(self, step: Step[T], paths: set[str]) -> set[str]:
+        """Return which of the paths a step has changed."""
+
+    def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
+        if deploy.snapshot == before.snapshot:
+            return
+        moved = {}
+        old, new = self.store.snapshot(before.snapshot), self.store.snapshot(deploy.snapshot)
+        for step in self.steps(old, new):
+            name, paths = self.left.pop(step.name)
+            if step.is_renamed:
+                self.renames.setdefault(name, (oid, step.old_name))
+            touched = self.touched(step, paths)
+            self.found.update({(name, path): (oid, False) for path in touched})
+            if rest := paths - touched:
+                moved[step.old_name] = name, rest
+        self.left |= moved
+
+    def end(self, oid: Oid, *, boundary: bool) -> None:
+        for name, paths in self.left.values():
+            self.found.update({(name, path): (oid, boundary) for path in paths})
+
+    def parts(self, kind: str, fields: Mapping[str, Mapping[str, Json]]) -> list[Part]:
+        """Return them with their deploys, in this order."""
+        found = []
+        for name, values in fields.items():
+            renamed_by, old_name = self.renames.get(name, (None, None))
+            for path, value in values.items():
+                oid, boundary = self.found[name, path]
+                part = Part(kind=kind, name=name, field=path or None, value=value, deploy=oid)
+                found.append(
+                    replace(part, boundary=boundary, old_name=old_name, renamed_by=renamed_by)
+                )
+        return found
+
+
+class _Tasks(_Named[Task]):
+    def steps(self, old: Contents, new: Contents) -> list[Step[Task]]:
+        return task_steps(self.store, old.tasks, new.tasks, self.left)
+
+    def touched(self, step: Step[Task], paths: set[str]) -> set[str]:
+        if step.old is None or step.new is None:
+            return paths
+        if "" in paths:
+            return paths if is_changed(step) else set()
+        return set(changed_paths(step.old, step.new, paths))
+
+
+class _Files(_Named[FileEntry]):
+    def steps(self, old: Contents, new: Contents) -> list[Step[FileEntry]]:
+        return file_steps(self.store, old.files, new.files, self.left)
+
+    def touched(self, step: Step[FileEntry], paths: set[str]) -> set[str]:
+        return set() if step.old == step.new else paths
+
+
+class _Values:
+    """The settings or the parameters of a deploy, by their paths."""
+
+    def __init__(self, leaves: Callable[[Deploy], dict[str, Json]], values: dict[str, Json]) -> None:
+        self.leaves, self.values = leaves, values
+        self.left = set(values)
+        self.found: dict[str, tuple[Oid, bool]] = {}
+
+    def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
+        new, old = self.leaves(deploy), self.leaves(before)
+        touched = {path for path in self.left if path not in old or not same(old[path], new[path])}
+        self.found.update(dict.fromkeys(touched, (oid, False)))
+        self.left -= touched
+
+    def end(self, oid: Oid, *, boundary: bool) -> None:
+        self.found.update(dict.fromkeys(self.left, (oid, boundary)))
+
+
+class _Lines:
+    """The lines of a code file or, without a path, of the workflow file."""
+
+    def __init__(self, store: Store, start: Deploy, path: str) -> None:
+        self.store, self.path = store, path
+        self.blob = self._blob(start, path)
+        text = self._read(start)
+        if text is None:
+            raise InvalidInput(f"{path or start.source['path']} is binary: it has no lines")
+        self.text = self.lines = text  # where the walk began, and where it is
+        self.left = [(place, place) for place in range(len(text))]  # here, where it began
+        self.found: dict[int, BlamedLine] = {}
+
+    def step(self, oid: Oid, deploy: Deploy, before: Deploy) -> None:
+        path = self.path and self._path_before(deploy, before)
+        blob = self._blob(before, path)
+        touched: list[tuple[int, int]] = []
+        if blob != self.blob:
+            self.blob, here = blob, self.lines
+            self.lines = self._read(before) or []
+            self.left, touched = carried(self.lines, here, self.left)
+        self._keep(oid, deploy, touched, boundary=False)
+        self.path = path
+
+    def end(self, oid: Oid, *, boundary: bool) -> None:
+        self._keep(oid, self.store.get(Deploy, oid), self.left, boundary=boundary)
+
+    def _keep(
+        self, oid: Oid, deploy: Deploy, places: list[tuple[int, int]], *, boundary: bool
+    ) -> None:
+        path = self.path or str(deploy.source["path"])
+        for here, began in places:
+            self.found[began] = BlamedLine(
+                number=began + 1,
+                text=self.text[began].removesuffix("\n"),
+                deploy=oid,
+                boundary=boundary,
+                old_number=here + 1,
+                path=path,
+            )
+
+    def _path_before(self, deploy: Deploy, before: Deploy) -> str:
+        """Return the path of the file in the deploy before, or the same if it is not there."""
+        old, new = self.store.snapshot(before.snapshot), self.store.snapshot(deploy.snapshot)
+        if new.files == old.files or self.path in old.files:
+            return self.path
+        return file_steps(self.store, old.files, new.files, {self.path})[0].old_name
+
+    def _blob(self, deploy: Deploy, path: str) -> Oid | None:
+        """Return what holds the text in a deploy, None for nothing."""
+        if not path:
+            return text_of(deploy.source)
+        file = self.store.snapshot(deploy.snapshot).files.get(path)
+        return file.blob if file else None
+
+    def _read(self, deploy: Deploy) -> list[str] | None:
+        """Return the lines of the text that is at hand; none of bytes that are no text."""
+        if self.blob is None:
+            return []
+        data = self.store.blob(self.blob) if self.path else join_text(self.store, deploy.source)
+        text = lines.as_text(data)
+        return None if text is None else lines.split(text)
+
+
+Asked: TypeAlias = _Tasks | _Files | _Values | _Lines

@@ -15,7 +15,7 @@ from typing import Any
 from ork.definition.reach import command_files
 from ork.differences.definitions import Diff
 from ork.errors import NotFound, UsageError
-from ork.history.lineage import file_steps, task_steps
+from ork.history.lineage import file_steps, is_changed, task_steps
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, TreeMap, changes
@@ -75,18 +75,18 @@ class Parts:
         tasks = [
             step
             for step in task_steps(store, old.tasks, new.tasks, names)
-            if step.changed or step.name != step.old_name
+            if is_changed(step) or step.is_renamed
         ]
         files = file_steps(store, old.files, new.files, names)
         own = self._own_files(old, new, names)
         if self.follow:
             renamed = [(step.name, step.old_name) for step in tasks if step.old]
-            renamed += [(step.path, step.old_path) for step in files if step.old]
+            renamed += [(step.name, step.old_name) for step in files if step.old]
             gone = {name for name, old_name in renamed if name != old_name}
             self.names[deploy.workflow] = (names - gone) | {old_name for _, old_name in renamed}
         return _Touched(
             tasks=frozenset(name for step in tasks for name in (step.name, step.old_name)),
-            files=own.union(*((step.path, step.old_path) for step in files)),
+            files=own.union(*((step.name, step.old_name) for step in files)),
         )
 
     def _all(self, new: Contents, names: Set[str]) -> _Touched:
