@@ -112,9 +112,7 @@ def _blame_lines(store: Store, start: ResolvedDeploy, stop: Oid | None, path: st
     _walk(store, start, stop, [lines])
     found = tuple(lines.found[place] for place in sorted(lines.found))
     deploys = _deploys(store, {line.deploy for line in found})
-    return Blame(
-        workflow=start.workflow, deploy=start.oid, name=path, lines=found, deploys=deploys
-    )
+    return Blame(workflow=start.workflow, deploy=start.oid, name=path, lines=found, deploys=deploys)
 
 
 def _blame_parts(
@@ -257,7 +255,9 @@ class _Files(_Named[FileEntry]):
 class _Values:
     """The settings or the parameters of a deploy, by their paths."""
 
-    def __init__(self, leaves: Callable[[Deploy], dict[str, Json]], values: dict[str, Json]) -> None:
+    def __init__(
+        self, leaves: Callable[[Deploy], dict[str, Json]], values: dict[str, Json]
+    ) -> None:
         self.leaves, self.values = leaves, values
         self.left = set(values)
         self.found: dict[str, tuple[Oid, bool]] = {}

@@ -1,25 +1,30 @@
-"""Two revisions -> what differs. Reads only the subtrees that are not equal."""
+"""The difference of two revisions, and its impact. Reads only the subtrees that are not equal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from ork.differences.definitions import Diff, compare
+from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
-from ork.objects.snapshot import build, changes
+from ork.objects.snapshot import Contents, FileMap, build, changes
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 if TYPE_CHECKING:
+    from ork.definition.imports import Import
     from ork.differences.impact import Impact
     from ork.worktree.load import Loaded
+
+ImportsOf: TypeAlias = "Callable[[str, Oid], tuple[Import, ...]]"  # of a path and its blob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +48,7 @@ class Comparison:
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
     """Compare two revisions: deploys, snapshots, runs or `file:PATH`."""
-    before = look_up(store, old, now=now)
-    after = look_up(store, new, now=now)
+    before, after = (look_up(store, text, now=now) for text in (old, new))
     return compare_resolved(store, before, after, rename=rename)
 
 
@@ -72,13 +76,42 @@ def compare_with_loaded(store: Store, old: Deploy, loaded: Loaded) -> Diff:
 def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
     """Compare a deploy with its parent; None stands for nothing at all."""
     if old is None:
-        empty = _empty(store)
-        return _compare(store, empty, new.snapshot, ({}, new.settings))
+        empty = build({}, {})
+        store.hold(empty.objects)
+        return _compare(store, empty.oid, new.snapshot, ({}, new.settings))
     return _compare(store, old.snapshot, new.snapshot, (old.settings, new.settings))
 
 
+def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str, str]:
+    """Return the two revisions that `ork diff` means: two, A..B, or one against its file on disk.
+
+    The path of a workflow file stands for `file:PATH`; alone it is compared with its head.
+    """
+    from ork.store.revision import parse_range
+
+    texts = [as_revision(text) for text in revisions]
+    if len(texts) == 2:
+        return texts[0], texts[1]
+    if len(texts) > 2:
+        raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
+    text = texts[0] if texts else "@"
+    if between := parse_range(text):
+        return as_revision(between[0] or "@"), as_revision(between[1] or "@")
+    found = look_up(store, text, now=now)
+    if isinstance(found, ResolvedFile):
+        return found.workflow, text
+    deploy = store.get(Deploy, deploy_of(store, found).oid)
+    path = store.project / str(deploy.source["path"])
+    if not path.exists():
+        raise NotFound(
+            f"{deploy.workflow} came from {path}, which is gone",
+            hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
+        )
+    return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"
+
+
 def impact_of(store: Store, comparison: Comparison) -> Impact:
-    """Return which tasks of the new side can give other results, and which cannot.
+    """Tell the tasks of the new side that can give other results from those that cannot.
 
     Reads all its tasks; the code only when code files differ.
     """
@@ -98,7 +131,7 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
 
     diff = comparison.diff
     wanted = {name.removeprefix("./") for name in names}
-    entries = _entries_of_both(store, comparison, wanted)
+    entries = _tasks_of_both(store, comparison, wanted)
     renamed = [{task.name, task.old_name} for task in diff.tasks if task.old_name]
     tasks = wanted.intersection({name for name, _ in entries})
     tasks = tasks.union(*(pair for pair in renamed if pair & wanted))
@@ -119,7 +152,7 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
     return replace(comparison, diff=kept)
 
 
-def _entries_of_both(
+def _tasks_of_both(
     store: Store, comparison: Comparison, wanted: Collection[str]
 ) -> set[tuple[str, Oid]]:
     """Return name and oid of the tasks of both sides; raise NotFound unless all wanted are there.
@@ -152,15 +185,72 @@ def _tasks(store: Store, side: Side) -> dict[str, Task]:
 def _reach(
     store: Store, comparison: Comparison, tasks: Mapping[str, Task]
 ) -> Mapping[str, Collection[str]]:
-    """Return which tasks execute which of the changed files; `tasks` are those of the new side."""
+    """Return task -> the changed files that it executes; `tasks` are those of the new side."""
     files = comparison.diff.files
     if not files:
         return {}
-    from ork.history.reach import reach_of_both
-
     old, new = (store.snapshot(side.snapshot) for side in (comparison.old, comparison.new))
     paths = {path for file in files for path in (file.path, file.old_path) if path}
-    return reach_of_both(store, old, new, tasks=tasks, wanted=paths)
+    return reach_of_both(store, old, new, tasks, paths)
+
+
+def reach_of_both(
+    store: Store,
+    old: Contents,
+    new: Contents,
+    *,
+    tasks: Mapping[str, Task],
+    wanted: Collection[str],
+) -> dict[str, set[str]]:
+    """Return task -> the wanted files that it executes now or did before, by their stored code.
+
+    `tasks` are those of the new snapshot. A renamed task counts by its new name, one that is gone
+    by its old one; tasks that execute none of the files are absent.
+    """
+    gone: dict[str, Task] = {}
+    came: dict[str, Task] = {}
+    before = dict(tasks)
+    for name, (was, now) in changes(old.tasks, new.tasks).items():
+        if now is not None:
+            came[name] = before.pop(name)
+        if was is not None:
+            before[name] = gone[name] = store.get(Task, was)
+    names = renamed_tasks(gone, came)
+    imports_of = _parser(store)
+    found = _reach_in(new.files, tasks, wanted, imports_of)
+    for name, files in _reach_in(old.files, before, wanted, imports_of).items():
+        found.setdefault(names.get(name, name), set()).update(files)
+    return found
+
+
+def _reach_in(
+    captured: FileMap, tasks: Mapping[str, Task], wanted: Collection[str], imports_of: ImportsOf
+) -> dict[str, set[str]]:
+    """Return task -> the wanted files that it executes, among the code files of one snapshot."""
+    from ork.definition.reach import reach
+
+    files = dict(captured)
+    folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
+
+    def kind(path: str) -> str | None:
+        return "file" if path in files else "folder" if path in folders else None
+
+    def imports(path: str) -> tuple[Import, ...] | None:
+        return imports_of(path, files[path].blob) if path in files else None
+
+    return reach(tasks, wanted, imports=imports, kind=kind)
+
+
+def _parser(store: Store) -> ImportsOf:
+    """Return a function that reads the imports of a stored file: each content once."""
+    from ork.definition.imports import Unreadable, read_imports
+
+    @cache
+    def parse(blob: Oid, is_package: bool) -> tuple[Import, ...]:
+        named = read_imports(store.blob(blob), is_package=is_package)
+        return () if isinstance(named, Unreadable) else named
+
+    return lambda path, blob: parse(blob, path.rpartition("/")[2] == "__init__.py")
 
 
 def _compare(
@@ -176,14 +266,9 @@ def _compare(
         name: (store.get(Task, was) if was else None, store.get(Task, now) if now else None)
         for name, (was, now) in changes(before.tasks, after.tasks).items()
     }
-    files = changes(before.files, after.files)
+    files, params = changes(before.files, after.files), (before.params, after.params)
     return compare(
-        tasks=tasks,
-        files=files,
-        settings=settings,
-        read=store.blob,
-        rename=rename,
-        params=(before.params, after.params),
+        tasks=tasks, files=files, settings=settings, params=params, read=store.blob, rename=rename
     )
 
 
@@ -191,37 +276,3 @@ def _settings(store: Store, found: Resolved) -> Mapping[str, Json] | None:
     if isinstance(found, ResolvedFile):
         return found.loaded.definition.settings
     return store.get(Deploy, found.deploy).settings if found.deploy else None
-
-
-def _empty(store: Store) -> Oid:
-    built = build({}, {})
-    store.hold(built.objects)
-    return built.oid
-
-
-def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str, str]:
-    """Return the two revisions that `ork diff` means: two, A..B, or one against its file on disk.
-
-    The path of a workflow file stands for `file:PATH`; alone it is compared with its head.
-    """
-    from ork.store.revision import parse_range
-
-    texts = [as_revision(text) for text in revisions]
-    if len(texts) == 2:
-        return texts[0], texts[1]
-    if len(texts) > 2:
-        raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
-    text = texts[0] if texts else "@"
-    if between := parse_range(text):
-        return as_revision(between[0] or "@"), as_revision(between[1] or "@")
-    found = look_up(store, text, now=now)
-    if isinstance(found, ResolvedFile):
-        return found.workflow, text
-    deploy = store.get(Deploy, deploy_of(store, found).oid)
-    path = store.project / str(deploy.source["path"])
-    if not path.exists():
-        raise NotFound(
-            f"{deploy.workflow} came from {path}, which is gone",
-            hint=f"name two revisions, such as `ork diff {deploy.workflow}~1 {deploy.workflow}`",
-        )
-    return deploy.workflow if text == "@" else text, f"file:{os.path.relpath(path)}"

@@ -1,4 +1,4 @@
-"""Two runs -> what differs, layer by layer, and the first task at which they part.
+"""The difference of two runs, layer by layer, and the first task at which they part.
 
 Compares by oid first: values are read only where they differ.
 """
@@ -96,7 +96,7 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
 def definition_diff(store: Store, old: Run, new: Run) -> tuple[Diff, Diff]:
     """Compare what two runs executed, and the settings of their deploys.
 
-    Return all that differs, and the part of it that concerns the tasks that failed in the new run.
+    Return all that differs, and of that what concerns the tasks that failed in the new run.
     """
     sides = [resolved_run(run.snapshot, run, "") for run in (old, new)]
     found = compare_resolved(store, *sides)

@@ -33,9 +33,7 @@ class Step(Generic[T]):
         return self.old is not None and self.old_name != self.name
 
 
-def task_steps(
-    store: Store, old: OidMap, new: OidMap, wanted: Collection[str]
-) -> list[Step[Task]]:
+def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) -> list[Step[Task]]:
     """Return the wanted tasks that differ, renamed ones included.
 
     The old side calls its neighbours by their new names, so that their renames are no change of it.

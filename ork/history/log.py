@@ -1,4 +1,4 @@
-"""The history of workflows: log, with how the runs of each deploy went."""
+"""The log of workflows, newest deploy first, with how the runs of each deploy went."""
 
 from __future__ import annotations
 

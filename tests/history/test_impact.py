@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ork.errors import NotFound
-from ork.history.compare import Comparison, diff, impact_of, narrow
-from ork.history.reach import reach_of_both
+from ork.history.compare import Comparison, diff, impact_of, narrow, reach_of_both
 from ork.objects.kinds import Task
 from ork.store.resolve import resolve
 from ork.store.store import Store
@@ -168,7 +167,7 @@ def test_every_file_that_was_captured_for_a_task_is_reached_by_one(world: World)
     store = world.store
     snapshot = store.snapshot(resolve(store, "etl^{snapshot}", now=NOON).oid)
     tasks = {name: store.get(Task, oid) for name, oid in snapshot.tasks.items()}
-    found = reach_of_both(store, snapshot, snapshot, tasks=tasks, wanted=FILES)
+    found = reach_of_both(store, snapshot, snapshot, tasks, FILES)
     assert set().union(*found.values()) == FILES.keys() - {"sql/a.sql"}
 
 
