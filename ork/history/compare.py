@@ -195,12 +195,7 @@ def _reach(
 
 
 def reach_of_both(
-    store: Store,
-    old: Contents,
-    new: Contents,
-    *,
-    tasks: Mapping[str, Task],
-    wanted: Collection[str],
+    store: Store, old: Contents, new: Contents, tasks: Mapping[str, Task], wanted: Collection[str]
 ) -> dict[str, set[str]]:
     """Return task -> the wanted files that it executes now or did before, by their stored code.
 

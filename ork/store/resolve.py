@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain, islice
 from typing import ClassVar, TypeAlias
 
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
@@ -18,6 +19,7 @@ from ork.store.store import Store
 from ork.store.text import text_of
 
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+_CANDIDATES_MAX = 10  # that an error names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +134,8 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
     if snapshot is None:
         return None
     own = history(store, workflow) if workflow else ()
-    of_it = (
-        oid
-        for deploys in (own, histories(store, workflows(store)))
-        for oid, deploy in deploys
-        if deploy.snapshot == snapshot
-    )
-    return next(of_it, None)
+    deploys = chain(own, histories(store, workflows(store)))
+    return next((oid for oid, deploy in deploys if deploy.snapshot == snapshot), None)
 
 
 def snapshot_of(found: Resolved) -> Oid:
@@ -168,10 +165,9 @@ def workflows(store: Store) -> list[str]:
 
 def head(store: Store, workflow: str) -> Oid:
     """Return the newest deploy of a workflow; raise NotFound with names that are near."""
-    oid = store.ref(f"workflows/{workflow}")
-    if oid is None:
-        raise _unknown(store, workflow)
-    return oid
+    if oid := store.ref(f"workflows/{workflow}"):
+        return oid
+    raise _unknown(store, workflow)
 
 
 def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[tuple[Oid, Deploy]]:
@@ -298,14 +294,14 @@ def resolved_run(oid: Oid, run: Run, text: str) -> ResolvedRun:
 
 def _run_by_id(store: Store, prefix: str) -> ResolvedRun:
     found = [
-        (workflow, run_id, oid)
+        (workflow, prefix + rest, oid)
         for workflow in workflows_with_runs(store)
-        for run_id, oid in _runs_starting(store, workflow, prefix)
+        for rest, oid in islice(store.refs(f"runs/{workflow}/{prefix}"), _CANDIDATES_MAX)
     ]
     if not found:
         raise NotFound(f"no run has an id that starts with {prefix!r}")
     if len(found) > 1:
-        lines = [f"{run_id}  {workflow}" for workflow, run_id, _ in found[:10]]
+        lines = [f"{run_id}  {workflow}" for workflow, run_id, _ in found[:_CANDIDATES_MAX]]
         raise Ambiguous(f"{prefix} is the start of several run ids", candidates=lines)
     _, run_id, oid = found[0]
     return resolved_run(oid, store.get(Run, oid), f"run:{run_id}")
@@ -319,13 +315,6 @@ def workflows_with_runs(store: Store) -> list[str]:
 def has_run(store: Store, workflow: str) -> bool:
     """Say whether a workflow, deployed or not, has any runs."""
     return next(iter(store.refs(f"numbers/{workflow}/")), None) is not None
-
-
-def _runs_starting(store: Store, workflow: str, prefix: str) -> Iterator[tuple[str, Oid]]:
-    for index, (rest, oid) in enumerate(store.refs(f"runs/{workflow}/{prefix}")):
-        if index > 10:
-            return
-        yield prefix + rest, oid
 
 
 def _parent(store: Store, found: Resolved, text: str) -> ResolvedDeploy:
