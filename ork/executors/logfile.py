@@ -147,8 +147,15 @@ class Answer:
 def create(path: str) -> None:
     """Make the empty log of an attempt; an existing one is never overwritten."""
     place = Path(path)  # LOGS/WORKFLOW/RUN/NAME, of which a store may hold the first three
-    with open_folder(place.parents[2], place.parts[-3:-1], make=0o700) as at:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    try:
+        _create(place)
+    except FileNotFoundError:  # the first of its run
+        _create(place, make=0o700)
+
+
+def _create(place: Path, *, make: int | None = None) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    with open_folder(place.parents[2], place.parts[-3:-1], make=make) as at:
         os.close(os.open(place.name, flags, 0o600, dir_fd=at))
 
 
