@@ -52,7 +52,7 @@ from ork.runner.loop import Control as Control
 from ork.runner.start import Caller
 from ork.runner.start import Options as Options
 from ork.store import place
-from ork.store.contents import Definition, RunDetails
+from ork.store.contents import RunDetails, SnapshotDetails
 from ork.store.resolve import Resolved
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp as Stamp
@@ -207,12 +207,12 @@ def runs(
     )
 
 
-def show(store: Store, revision: str) -> Definition | RunDetails:
+def show(store: Store, revision: str) -> SnapshotDetails | RunDetails:
     """Return a whole definition, or for a run everything that became of it, values included."""
     found = resolve(store, revision)
     if found.kind == "run":
         return ork.store.contents.run_details(store, *ork.store.contents.find_run(store, found))
-    return ork.store.contents.definition(store, found)
+    return ork.store.contents.snapshot_details(store, found)
 
 
 def run(

@@ -1,1 +1,1 @@
-"""Looks back over deploys and runs. Changes nothing."""
+"""Looks back over deploys and runs: log, blame, comparisons. Changes nothing, draws nothing."""

@@ -39,7 +39,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What differs between two revisions, and which ones they were."""
+    """The difference of two revisions, and its two ends."""
 
     old: Side
     new: Side

@@ -1,4 +1,4 @@
-"""The deploys that changed some tasks or code files, and what each of them changed of these.
+"""Filters a history by tasks and code files: the deploys that changed them, and how.
 
 A task is changed when its definition differs, but for new names of its neighbours, or one of the
 code files that it names itself: its `file`, its module, words of its command. What these import in
@@ -27,14 +27,14 @@ from ork.worktree.lookup import look_up
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Touched:
-    """What of the wanted names one deploy changed; of a renamed one the old name as well."""
+    """The wanted names that one deploy changed; a renamed one has its old name here as well."""
 
     tasks: frozenset[str]
     files: frozenset[str]
 
 
 class Parts:
-    """Some tasks and code files on their way back through a history, with `follow` renames too."""
+    """Some tasks and code files on the way back through a history, with `follow` renames too."""
 
     def __init__(self, store: Store, names: Iterable[str], *, follow: bool) -> None:
         self.store = store
@@ -53,7 +53,7 @@ class Parts:
                 yield oid, deploy
 
     def only(self, oid: Oid, diff: Diff) -> Diff:
-        """Return what a diff of a deploy that was yielded says about the parts."""
+        """Return the part of a diff that is about them; the deploy must be one that was yielded."""
         tasks, files = self.touched[oid].tasks, self.touched[oid].files
         return replace(
             diff,
@@ -90,7 +90,7 @@ class Parts:
         )
 
     def _all(self, new: Contents, names: Set[str]) -> _Touched:
-        """Return what a first deploy has of these names, all of which is new."""
+        """Return all of these names that a first deploy has: they are new."""
         files = new.files
         tasks = self._tasks(new, names)
         own = [own_files(task, files) for task in tasks.values()]

@@ -27,7 +27,7 @@ LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How the runs of one deploy went: state -> count, and the number of the newest that ended."""
+    """The runs of one deploy: state -> count, and the number of the newest that has ended."""
 
     counts: Mapping[str, int]
     last: int | None = None

@@ -120,7 +120,7 @@ def named_oid(value: Json) -> Oid:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a snapshot holds: tasks and code files, read when they are asked for; parameters."""
+    """The tasks and code files of a snapshot, read when they are asked for, and its parameters."""
 
     oid: Oid
     tasks: OidMap

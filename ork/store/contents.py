@@ -1,4 +1,4 @@
-"""What an object consists of: the entries of a snapshot, the parts of a deploy or a run."""
+"""Snapshots, trees and runs, read whole: their entries, tasks, values and outcomes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class SnapshotDetails:
     """A snapshot, whole: its tasks in the order in which they can run, and its code files."""
 
     snapshot: Oid
@@ -35,7 +35,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDetails:
-    """What became of one task, with the values that it got and gave."""
+    """The outcome of one task in one run, with the values that it got and gave."""
 
     taskrun: TaskRun
     inputs: Json = None
@@ -64,15 +64,15 @@ def entries(store: Store, found: Resolved) -> list[Entry]:
     return [_entry(store, name, entry) for name, entry in parts]
 
 
-def definition(store: Store, found: Resolved) -> Definition:
-    """Return the whole definition of a deploy, run or snapshot."""
+def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
+    """Return the snapshot of a deploy or run, or a snapshot itself, whole."""
     snapshot = store.snapshot(snapshot_of(found))
     files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
-    return Definition(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
+    return SnapshotDetails(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
-    """Return a run with all its tasks; one that goes on lacks those that have not started."""
+    """Return a run with its tasks; tasks that have not started are absent."""
     states = task_runs(store, run)
     names = [n for n in tasks_of(store, store.snapshot(run.snapshot)) if n in states]
     tasks = {name: task_details(store, states[name]) for name in names}
@@ -81,9 +81,9 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
 
 
 def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
-    """Return task name -> TaskRun of a run, also of one that goes on; unstarted ones are absent.
+    """Return task name -> TaskRun of a run, also of one that goes on.
 
-    Of a run that has ended since it was read, they are those of its end.
+    Tasks that have not started are absent. If the run has ended since it was read, its end counts.
     """
     if run.tasks is None:
         started = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}

@@ -27,7 +27,7 @@ NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What one attempt printed; `path` is None where the store has no folder."""
+    """The log of one attempt; `path` is None where the store has no folder."""
 
     run: str
     task: str

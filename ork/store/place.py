@@ -1,4 +1,4 @@
-"""Where the store is on disk: finding it, making it, and whether it may be trusted.
+"""The folder of a store: finds it, makes it, and judges whether it may be trusted.
 
 .ork/config.json    {"backend":"lmdb","format":1}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
@@ -28,7 +28,7 @@ _CONFIG_BYTES_MAX = 65536
 
 
 class OnDisk(Protocol):
-    """How this module makes and opens a backend: its class, imported when it is needed."""
+    """A backend that lies in a folder: its class, imported when it is needed."""
 
     def create(self, folder: Path) -> None:
         """Make an empty one in a folder that does not exist yet."""

@@ -1,4 +1,7 @@
-"""What a revision means in this store: a deploy, a run, or another object. Opens no file."""
+"""Finds what a revision means in this store: a deploy, a run, or another object.
+
+Opens no workflow file: `ork.worktree.lookup` does, for whoever accepts file:PATH.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user types to mean a deploy, snapshot, task, code file or run: text -> Revision. Pure.
+"""The grammar of revisions: how a user names a deploy, snapshot, task, code file or run.
 
 etl  etl~3  etl^  etl@v1.4  etl@{2}  etl@{yesterday}  etl#57  run:ID  7f3a9c1  file:PATH  @
 REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B

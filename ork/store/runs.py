@@ -1,4 +1,4 @@
-"""The list of runs: newest first, of one workflow or all, by what they executed, when, and how.
+"""Lists runs, newest first: of one workflow or all, by snapshot, task or file, time and state.
 
 The ids of runs begin with the time and rise within a workflow, so a bound in time is a place to
 seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a snapshot.
@@ -37,7 +37,7 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """What runs must have executed: a snapshot, or a task or blob under whatever name or path."""
+    """The object that runs are searched for: a snapshot, or a task or blob under any name."""
 
     kind: str  # snapshot | task | blob
     oid: Oid
@@ -79,7 +79,7 @@ def runs(
 def wanted(
     store: Store, *, containing: Resolved | None = None, snapshot: Resolved | None = None
 ) -> Executed | None:
-    """Return what runs must have executed; None when nothing is asked for, UsageError for both.
+    """Return the object that runs are searched for, or None; raise UsageError when both are given.
 
     `containing` means a task, a code file or a snapshot, `snapshot` that of a deploy or run, too.
     """
@@ -105,7 +105,7 @@ def _executed(store: Store, found: Resolved) -> Executed:
 
 
 def id_time(moment: datetime, *, plus_ms: int = 0) -> str:
-    """Return the time as the id of a run begins with it: UTC, to the millisecond."""
+    """Return a time in the form in which run ids begin: UTC, to the millisecond."""
     try:
         utc = moment.astimezone(UTC) + timedelta(milliseconds=plus_ms)
     except OverflowError:  # at the very begin or end of the calendar, where nothing runs
@@ -128,7 +128,7 @@ def _merge(
 
 
 def _as_it_is(store: Store, name: str, run_id: str, oid: Oid | None) -> tuple[Oid, Run]:
-    """Return a run; without its oid, as when a pin led to it, the one that its ref names now."""
+    """Return a run; when only a pin led to it, without an oid, as its ref has it now."""
     return run_of_id(store, name, run_id) if oid is None else (oid, store.get(Run, oid))
 
 
@@ -145,7 +145,7 @@ def _places(store: Store, workflow: str | None, executed: Executed) -> Iterator[
 
 
 class _Contains:
-    """Which snapshots have a task or a code file; looks at equal subtrees once."""
+    """Searches snapshots for a task or a code file; looks at equal subtrees once."""
 
     def __init__(self, store: Store, executed: Executed) -> None:
         self.store, self.executed = store, executed

@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """Who moves a ref, when, and by which command: what an Operation and a Deploy record."""
+    """The author, time and command line that an Operation records; a Deploy has the first two."""
 
     time: datetime
     author: str

@@ -1,4 +1,4 @@
-"""What is said of a name that means nothing in this store, and what may have been meant instead."""
+"""The error for a name that means nothing in this store, with names that are like it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.store import contents
-from ork.store.contents import Definition
+from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject
 from ork.store.store import Store
 from ork.store.text import join_text
@@ -77,11 +77,11 @@ def _fields_and_lines(
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
     value, name = store.read(found.oid), _name(found)
     if isinstance(value, Deploy):
-        entry, definition = _log_entry(store, found, value), contents.definition(store, found)
+        entry, definition = _log_entry(store, found, value), contents.snapshot_details(store, found)
         fields: Any = {"entry": entry, "definition": definition}
         return fields, _deploy(entry, definition, store, session)
     if found.kind == "snapshot":
-        definition = contents.definition(store, found)
+        definition = contents.snapshot_details(store, found)
         return {"definition": definition}, _snapshot(definition, store, session)
     if isinstance(value, Run):
         run = contents.run_details(store, found.oid, value)
@@ -115,7 +115,7 @@ def _log_entry(store: Store, found: Resolved, deploy: Deploy) -> LogEntry:
 
 
 def _deploy(
-    entry: LogEntry, definition: Definition, store: Store, session: Session
+    entry: LogEntry, definition: SnapshotDetails, store: Store, session: Session
 ) -> Iterator[Line]:
     deploy = entry.deploy
     yield from deploy_header(entry, store, session)
@@ -134,13 +134,13 @@ def _deploy(
     yield from _definition(definition, store, session)
 
 
-def _snapshot(definition: Definition, store: Store, session: Session) -> Iterator[Line]:
+def _snapshot(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
     yield [("snapshot ", "label"), (shown_oid(definition.snapshot, store, session), "oid")]
     yield [""]
     yield from _definition(definition, store, session)
 
 
-def _definition(definition: Definition, store: Store, session: Session) -> Iterator[Line]:
+def _definition(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
     """Yield the tasks, in the order in which they can run, and the code files."""
     yield [(count(len(definition.tasks), "task"), "heading")]
     width = column(definition.tasks)

@@ -76,7 +76,7 @@ def command(
 def _graph(session: Session, revision: str) -> Graph:
     from ork.cli.pictures.graph import Graph
     from ork.objects.kinds import Run
-    from ork.store.contents import definition, task_runs
+    from ork.store.contents import snapshot_details, task_runs
     from ork.store.revision import parse_range
     from ork.worktree.lookup import as_revision, look_up
 
@@ -89,7 +89,7 @@ def _graph(session: Session, revision: str) -> Graph:
         old, new = ends(store, [revision], now=session.now())
         return change_of(store, diff(store, old, new, now=session.now())).graph
     found = look_up(store, revision, now=session.now())
-    tasks = definition(store, found).tasks
+    tasks = snapshot_details(store, found).tasks
     needs = {name: task.depends_on for name, task in tasks.items()}
     if found.kind == "run":
         run = store.get(Run, found.oid)
