@@ -57,7 +57,7 @@ Plumbing
   hash-object  plumbing:hash_object      Print the oid of a file's bytes; store nothing.
   ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
-# What changes the store, or might: not with --at-op. (`tag` decides by its arguments.)
+# Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
@@ -113,7 +113,7 @@ class Commands(TyperGroup):
 
 
 def find_command(name: str) -> Any:
-    """Import and return the function that a command is."""
+    """Import and return the function of a command."""
     module, _, attribute = COMMANDS[name][2].partition(":")
     return getattr(import_module(f"ork.cli.{module}"), attribute)
 
@@ -149,9 +149,7 @@ def options(
     at_op: Annotated[
         str | None,
         typer.Option(
-            "--at-op",
-            metavar="OP",
-            help="Read as after this operation, one of `ork ops`.",
+            "--at-op", metavar="OP", help="Read heads and tags as they were after this operation."
         ),
     ] = None,
     color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
@@ -203,7 +201,10 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None:
             return _cannot_write(error)
-        _print_bug()
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.write("error: this is a bug in ork; please report it with the lines above\n")
         return BUG_EXIT_CODE
     finally:
         session.close()
@@ -213,8 +214,8 @@ def entry() -> None:
     """Start ork from the shell."""
     import gc
 
-    # A command lives shortly and makes few cycles: looking for them only costs time. What lives
-    # long, a run, turns the collector on again.
+    # A command is short and makes few cycles, so looking for them only costs time. A run, which
+    # may be long, turns the collector on again.
     gc.disable()
     _open_standard_streams()
     if hasattr(sys.stdout, "reconfigure"):
@@ -224,12 +225,12 @@ def entry() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Let what was started with a closed stream (`>&-`) write to nowhere, not to our next file."""
+    """Open a stream that was closed when ork started (`>&-`), before a file takes its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
         if getattr(sys, name) is None:
             stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
@@ -248,12 +249,13 @@ def _cannot_write(error: OSError) -> int:
 
 
 def _usage(session: Session, error: Any) -> int:
+    """Print what is wrong with a command line, in ork's own form."""
     message = error.format_message()
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "ork"
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(message + "\n")
-        return 2
+        return UsageError.exit_code
     hint = f"`{path} --help` explains it"
     option = getattr(error, "option_name", None)
     if option in BEFORE_COMMAND and ctx and ctx.parent:
@@ -261,7 +263,7 @@ def _usage(session: Session, error: Any) -> int:
         value = "" if option in ("--no-pager", "--version") else " ..."
         hint = f"it stands before the command: `ork {option}{value} {ctx.info_name}`"
     _print_error(session, UsageError(message, hint=hint))
-    return 2
+    return UsageError.exit_code
 
 
 def _print_error(session: Session, error: OrkError) -> None:
@@ -281,10 +283,3 @@ def _print_error(session: Session, error: OrkError) -> None:
         sys.stderr.write(json_text("error", document, indent=None) + "\n")
         return
     session.say(*error_view(error))
-
-
-def _print_bug() -> None:
-    import traceback
-
-    traceback.print_exc()
-    sys.stderr.write("error: this is a bug in ork; please report it with the lines above\n")

@@ -19,18 +19,18 @@ def reference() -> str:
     assert isinstance(group, Commands)
     parts = [
         "# Command line\n\nMade from the help of the commands by `make docs`.\n",
-        _page(group, "ork", []),
+        _page(group, "ork", "##"),
     ]
     above = None
     for name, (section, _, _) in COMMANDS.items():
         if section != above:
             parts.append(f"## {section}\n")
         above = section
-        parts.append(_page(group.get_command(None, name), f"ork {name}", [name]))
+        parts.append(_page(group.get_command(None, name), f"ork {name}", "###"))
     return "\n".join(parts)
 
 
-def _page(command: Any, title: str, path: list[str]) -> str:
+def _page(command: Any, title: str, level: str) -> str:
     context = command.make_context(
         title,
         ["--help"],
@@ -39,7 +39,6 @@ def _page(command: Any, title: str, path: list[str]) -> str:
         terminal_width=WIDTH,
         max_content_width=WIDTH,
     )
-    level = "###" if path else "##"
     return f"{level} {title}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
