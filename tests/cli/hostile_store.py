@@ -1,12 +1,13 @@
 """A store with one text in every field that data can reach, written as another program would.
 
 The objects are made by hand, because the reader of workflow files refuses much of this. Names of
-tasks are honest unless others are given.
+tasks are honest unless others are given. A text of several parts, separated by CUT, is turned from
+version to version, so that each part comes first somewhere: where a view shows only a beginning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from ork.backends.memory import Memory
@@ -17,8 +18,16 @@ from ork.objects.snapshot import CodeFile, build
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START
 
+CUT = "\u2702"
 PATH_BYTES_MAX = 200
 LINE_CHARS_MAX = 20_000  # of a command: to split one into words takes its time
+
+
+def turned(text: str, version: int) -> str:
+    """Return the text with as many of its parts moved from its front to its end."""
+    parts = text.split(CUT)
+    at = version % len(parts)
+    return CUT.join(parts[at:] + parts[:at])
 
 
 def path_of(text: str) -> str:
@@ -27,10 +36,10 @@ def path_of(text: str) -> str:
     return part.encode()[:PATH_BYTES_MAX].decode("utf-8", "ignore").strip(".") or "x"
 
 
-def fill(store: Store, text: str, **names: str) -> None:
-    """Write the history of `etl`: four deploys, a tag, four runs, all full of the text.
+def fill(store: Store, text: str, **names: Collection[str]) -> None:
+    """Write the history of `etl`: four deploys, a tag, three runs, all full of the text.
 
-    `names` gives tasks other names than their own.
+    `names` gives tasks other names than their own, and a copy of the task to each.
     """
     deploys = _deploys(store, text, names)
     stamp = _stamp(text, 4)
@@ -43,10 +52,12 @@ def fill(store: Store, text: str, **names: str) -> None:
 
 
 def snapshot_objects(
-    text: str, version: int, names: Mapping[str, str]
+    text: str, version: int, names: Mapping[str, Collection[str]]
 ) -> tuple[Oid, dict[Oid, bytes]]:
     """Return a snapshot with the text in all its fields, and its objects."""
-    path, twist = f"src/{path_of(text)}", text * (1 if len(text) > 1000 else version)
+    path = f"src/{path_of(text)}"
+    text = turned(text, version)
+    twist = text * (1 if len(text) > 1000 else version)
     own = {
         "extract": Task(
             executor="python",
@@ -70,12 +81,13 @@ def snapshot_objects(
     }
     if version > 1:  # a rename, and a task that comes and one that goes
         own["renamed"] = own.pop("mod")
-    tasks = {names.get(name, name): task for name, task in own.items()}
+    tasks = {new: task for name, task in own.items() for new in names.get(name, (name,))}
     lines = text.replace("\0", "")  # with which a file would be binary
     body = f"{lines}\nline\n{lines} {version}\n"
     files = {
         path: CodeFile(data=body.encode()),
         f"{path}.sh": CodeFile(data=twist.encode(), executable=True),
+        f"turned/{path_of(text)}": CodeFile(data=lines.encode()),
         f"new{version}": CodeFile(data=lines.encode()),
     }
     value: dict[str, Json] = {"type": {text: "str"}, "required": False, "default": {text: twist}}
@@ -83,14 +95,15 @@ def snapshot_objects(
     return built.oid, dict(built.objects)
 
 
-def _deploys(store: Store, text: str, names: Mapping[str, str]) -> list[Oid]:
+def _deploys(store: Store, text: str, names: Mapping[str, Collection[str]]) -> list[Oid]:
     made: list[Oid] = []
     for index, action in enumerate(("deploy", "deploy", "rollback", "import")):
         version = 1 if action == "rollback" else index + 1
         snapshot, objects = snapshot_objects(text, version, names)
-        with store.transaction(_stamp(text, index)) as tx:
+        words = turned(text, version)
+        with store.transaction(_stamp(words, index)) as tx:
             tx.add_all(objects)
-            source = tx.add(Blob(f"{text}\n# {index}\n{text}".replace("\0", "").encode()))
+            source = tx.add(Blob(f"{words}\n# {index}\n{words}".replace("\0", "").encode()))
             made.append(
                 tx.add(
                     Deploy(
@@ -98,17 +111,17 @@ def _deploys(store: Store, text: str, names: Mapping[str, str]) -> list[Oid]:
                         snapshot=snapshot,
                         parents=tuple(made[-1:]),
                         time=at(index),
-                        author=text,
-                        message=text,
+                        author=words,
+                        message=words,
                         action=action,
                         settings={
-                            "description": text * version if len(text) < 1000 else text,
-                            "schedule": text,
-                            "python": text,
-                            text: {text: [text]},
+                            "description": words * version if len(words) < 1000 else words,
+                            "schedule": words,
+                            "python": words,
+                            words: {words: [words]},
                         },
                         source={"path": f"{path_of(text)}.yaml", "blob": source},
-                        origin={"commit": text, "dirty": True},
+                        origin={"commit": words, "dirty": True},
                         restores=made[0] if action == "rollback" else None,
                     )
                 )
@@ -118,9 +131,15 @@ def _deploys(store: Store, text: str, names: Mapping[str, str]) -> list[Oid]:
 
 
 def _run(
-    store: Store, text: str, number: int, deploy: Oid | None, state: str, names: Mapping[str, str]
+    store: Store,
+    text: str,
+    number: int,
+    deploy: Oid | None,
+    state: str,
+    names: Mapping[str, Collection[str]],
 ) -> None:
     oid, objects = snapshot_objects(text, number, names)
+    text = turned(text, number)
     run_id = f"20261101T12{number:02}00.000-00000{number}"
     with store.transaction() as tx:
         tx.add_all(objects)
