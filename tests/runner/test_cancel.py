@@ -14,6 +14,9 @@ pytestmark = pytest.mark.slow
 AWAY = "(setsid sleep 300 &); (setsid setsid sleep 300 &); sleep 300 &"
 
 
+ASKED = "until test -e .ork/locks/*.stop; do sleep 0.02; done"  # wait for `ork cancel`
+
+
 @pytest.fixture
 def long(project: Project) -> Project:
     """A workflow with a task that runs long, and a child of it in a session of its own."""
@@ -43,7 +46,7 @@ def test_a_run_is_cancelled_from_another_process(long: Project) -> None:
 
 def test_what_ends_by_itself_in_time_has_its_success(project: Project) -> None:
     project.workflow(
-        shell("quick", "touch here; sleep 0.5; echo 'ORK_OUTPUT:1'"),
+        shell("quick", f"touch here; {ASKED}; echo 'ORK_OUTPUT:1'"),
         shell("next", "true", ", depends_on: [quick]"),
     )
     child = project.start("run", "flow.yaml")
