@@ -6,7 +6,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -137,32 +137,29 @@ def _places(store: Store, workflow: str | None, executed: Executed) -> Iterator[
     if executed.kind == "snapshot":
         snapshots = iter([str(executed.oid)])
     else:
-        contains = _Contains(store, executed)
-        snapshots = (oid for oid in store.folders("ran/") if contains.snapshot(Oid(oid)))
+        has_it = _search(store, executed)
+        snapshots = (oid for oid in store.folders("ran/") if has_it(Oid(oid)))
     for oid in snapshots:
         for name in [workflow] if workflow else store.folders(f"ran/{oid}/"):
             yield name, f"ran/{oid}/{name}/"
 
 
-class _Contains:
-    """Searches snapshots for a task or a code file; looks at equal subtrees once."""
+def _search(store: Store, executed: Executed) -> Callable[[Oid], bool]:
+    """Return a function that says whether a snapshot has it; looks at equal subtrees once."""
+    known: dict[Oid, bool] = {}
 
-    def __init__(self, store: Store, executed: Executed) -> None:
-        self.store, self.executed = store, executed
-        self.known: dict[Oid, bool] = {}
-
-    def snapshot(self, oid: Oid) -> bool:
-        """Say whether this snapshot has it."""
-        found = self.store.snapshot(oid)
-        return self._tree((found.tasks if self.executed.kind == "task" else found.files).root, 0)
-
-    def _tree(self, oid: Oid, depth: int) -> bool:
-        if oid not in self.known:
-            tree = self.store.tree(oid)
-            if tree.children and tree.depth != depth:  # in a damaged store, which may be bottomless
+    def in_tree(oid: Oid, depth: int) -> bool:
+        if oid not in known:
+            tree = store.tree(oid)
+            if tree.children and tree.depth != depth:  # in a damaged store, perhaps bottomless
                 raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
-            wanted = self.executed.oid
-            self.known[oid] = any(named_oid(entry) == wanted for _, entry in tree.entries) or any(
-                self._tree(below, depth + 1) for _, below in tree.children
+            known[oid] = any(named_oid(entry) == executed.oid for _, entry in tree.entries) or any(
+                in_tree(below, depth + 1) for _, below in tree.children
             )
-        return self.known[oid]
+        return known[oid]
+
+    def in_snapshot(oid: Oid) -> bool:
+        found = store.snapshot(oid)
+        return in_tree((found.tasks if executed.kind == "task" else found.files).root, 0)
+
+    return in_snapshot

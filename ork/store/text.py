@@ -6,6 +6,7 @@ the blobs are listed in a tree: an edit changes the blobs it touches and the lis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from zlib import crc32
 
@@ -18,6 +19,8 @@ BLOB_BYTES_MAX = 65536
 CHUNK_BYTES_MIN = 4096
 CHUNK_BYTES_MAX = 16384
 CUT_MASK = 0x3F  # one line in 64
+# A line, which ends at a line feed only; of a longer one, a piece of the largest size.
+_PIECE = re.compile(rb"[^\n]{0,%d}\n|[^\n]{1,%d}" % (CHUNK_BYTES_MAX - 1, CHUNK_BYTES_MAX))
 
 
 def split_text(text: bytes) -> tuple[dict[str, Json], dict[Oid, bytes]]:
@@ -51,25 +54,12 @@ def text_of(source: Mapping[str, Json]) -> Oid:
 def _chunks(text: bytes) -> list[bytes]:
     chunks: list[bytes] = []
     start = end = 0
-    for line in text.splitlines(keepends=True) if b"\r" not in text else _lines(text):
-        for piece in (line,) if len(line) <= CHUNK_BYTES_MAX else _pieces(line):
-            if end - start + len(piece) > CHUNK_BYTES_MAX:
-                chunks.append(text[start:end])
-                start = end
-            end += len(piece)
-            size = end - start
-            if size >= CHUNK_BYTES_MIN and (crc32(piece) & CUT_MASK == 0):
-                chunks.append(text[start:end])
-                start = end
-    if end > start:
-        chunks.append(text[start:end])
-    return chunks
-
-
-def _pieces(line: bytes) -> list[bytes]:
-    return [line[at : at + CHUNK_BYTES_MAX] for at in range(0, len(line), CHUNK_BYTES_MAX)]
-
-
-def _lines(text: bytes) -> list[bytes]:
-    # bytes.splitlines also cuts at a lone carriage return, which is no line end here.
-    return [line + b"\n" for line in text.split(b"\n")[:-1]] + [text.split(b"\n")[-1]]
+    for piece in _PIECE.findall(text):
+        if end - start + len(piece) > CHUNK_BYTES_MAX:
+            chunks.append(text[start:end])
+            start = end
+        end += len(piece)
+        if end - start >= CHUNK_BYTES_MIN and crc32(piece) & CUT_MASK == 0:
+            chunks.append(text[start:end])
+            start = end
+    return [*chunks, text[start:]] if end > start else chunks
