@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
 import pytest
 
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Operation, Run, Task, TaskRun, encode_object
-from ork.objects.snapshot import CodeFile, build
+from ork.objects.snapshot import Built, CodeFile, build
 from ork.objects.tree import build as build_tree
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START, Ork
@@ -24,16 +25,22 @@ DEPLOYS = 100_000
 STEP = 1000  # deploys with the same content
 
 
+@cache
+def definition_of(version: int) -> Built:
+    """Return a definition with a task that changes with each version, and one that does not."""
+    code = CodeFile(data=f"def main():\n    return {version}\n".encode())
+    tasks = {
+        "same": Task(executor="process", command="true"),
+        "task": Task(executor="python", file="task.py", function="main", timeout=1 + version),
+    }
+    return build(tasks, {"task.py": code})
+
+
 def deploy_of(
     tx: Transaction, index: int, parent: Oid | None, *, workflow: str = "etl", step: int = 1
 ) -> Oid:
     """Write a deploy of a task that changes every `step` deploys, and return its oid."""
-    code = CodeFile(data=f"def main():\n    return {index // step}\n".encode())
-    tasks = {
-        "same": Task(executor="process", command="true"),
-        "task": Task(executor="python", file="task.py", function="main", timeout=1 + index // step),
-    }
-    built = build(tasks, {"task.py": code})
+    built = definition_of(index // step)
     tx.add_all(built.objects)
     source = tx.add(Blob(f"name: {workflow}\n# {index // step}\n".encode()))
     return tx.add(
