@@ -35,9 +35,10 @@ check: $(READY) ## Check format, lint, types, the rules of the house and all tes
 golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
 	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli
 
-docs: $(READY) ## Write docs/cli.md from the help of the commands
+docs: $(READY) ## Write docs/cli.md from the help of the commands, the tables of docs/format.md from the code
 	$(BIN)/python -m ork.cli.reference > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
+	$(BIN)/python docs/format_tables.py
 
 bench: $(READY) ## Measure ork: ratios within one run, with machine and seed
 	$(BIN)/python benchmarks/bench.py

@@ -16,6 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import deploying
+import growing
+import keeping
 import looking_back
 import running
 import starting
@@ -27,12 +29,22 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "start": ("Looking something up: a whole command", starting.rows),
     "deploy": ("Deploying a large file", deploying.rows),
     "store": ("Objects and trees", storing.rows),
+    "kinds": ("Objects of each kind", keeping.rows),
+    "size": ("How much the file of a store grows", growing.rows),
     "history": ("Looking back in a long history", looking_back.rows),
     "run": ("Running no-op tasks", running.rows),
 }
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
-LIBRARIES = ("ork-workflows", "typer", "lmdb", "blake3", "ruamel.yaml", "ruamel.yaml.clib")
+LIBRARIES = (
+    "ork-workflows",
+    "typer",
+    "msgspec",
+    "lmdb",
+    "blake3",
+    "ruamel.yaml",
+    "ruamel.yaml.clib",
+)
 
 
 def main() -> int:

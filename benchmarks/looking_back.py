@@ -23,8 +23,8 @@ from ork.store.store import Store
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 AT_MOST = 2.0
-LOG_MICROSECONDS = 10
-RUNS_MILLISECONDS = 1
+LOG_MICROSECONDS = 8
+RUNS_MILLISECONDS = 0.4
 VERSION = "ork --version (= 1)"
 GIT = {
     "git log -n 20": ("log", "-n", "20"),

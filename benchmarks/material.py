@@ -13,9 +13,10 @@ from pathlib import Path
 
 from measure import clean_environment
 
+from ork.history.log import Tally, tally_text
 from ork.objects import snapshot
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Attempt, Blob, Deploy, Run, Task, TaskRun
+from ork.objects.kinds import SECOND, Attempt, Blob, Deploy, Run, Source, Task, TaskRun
 from ork.objects.tree import build
 from ork.store import place
 from ork.store.store import Stamp, Store
@@ -141,7 +142,7 @@ def _deploy(
                 author=AUTHOR,
                 message=message,
                 settings={},
-                source={"path": "etl.yaml", "blob": tx.add(Blob(_text(tasks)))},
+                source=Source(path="etl.yaml", blob=tx.add(Blob(_text(tasks)))),
             )
         )
         tx.move("workflows/etl", old=head, new=oid)
@@ -151,9 +152,14 @@ def _deploy(
 def _run(store: Store, deploy: Oid, numbers: range) -> None:
     found = store.get(Deploy, deploy)
     with store.transaction() as tx:
-        attempt = Attempt(number=1, state="success", started=found.time, seconds=0.25, exit=0)
-        task_run = tx.add(TaskRun(task=found.snapshot, state="success", attempts=(attempt,)))
-        root, trees = build({f"task_{n:02d}": task_run for n in range(20)})
+        attempt = Attempt(
+            number=1, state="success", started=found.time, duration=SECOND // 4, exit=0
+        )
+        outcomes = {
+            name: TaskRun(task=oid, state="success", attempts=(attempt,))
+            for name, oid in store.snapshot(found.snapshot).tasks.items()
+        }
+        root, trees = build(outcomes, TaskRun)
         tx.add_all(trees)
         for index, number in enumerate(numbers):
             created = found.time + index * timedelta(minutes=30) / len(numbers)
@@ -172,15 +178,15 @@ def _run(store: Store, deploy: Oid, numbers: range) -> None:
                     environment=None,
                     created=created,
                     ended=created + timedelta(seconds=5),
-                    seconds=5.0,
+                    duration=5 * SECOND,
                     tasks=root,
                 )
             )
             tx.move(f"numbers/etl/{number:010d}", old=None, new=run)
             tx.move(f"runs/etl/{run_id}", old=None, new=run)
             tx.move(f"ran/{found.snapshot}/etl/{run_id}", old=None, new=run)
-        tally = tx.add_value({"counts": {"success": len(numbers)}, "last": numbers[-1]})
-        tx.move(f"tally/{deploy}", old=None, new=tally)
+        tally = Tally(counts={"success": len(numbers)}, last=numbers[-1])
+        tx.move(f"tally/{deploy}/{tally_text(tally)}", old=None, new=deploy)
 
 
 def git_history(folder: Path, commits: int) -> None:

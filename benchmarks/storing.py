@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import lmdb
+import msgspec
 from blake3 import blake3
 from material import AUTHOR, SEED, START, new_store
 from measure import Row, Times, interleaved, number, ratio, row, timed
 
 from ork.history import compare
 from ork.objects import snapshot, tree
-from ork.objects.canonical import Json, Oid, decode, encode, frame, hash_bytes, unframe
-from ork.objects.kinds import Blob, Deploy, Snapshot, Task
-from ork.objects.shapes import a_text, an_entry, pairs
+from ork.objects.canonical import Oid, encode, frame, hash_bytes, unframe
+from ork.objects.kinds import Blob, Deploy, Kind, Link, Snapshot, Source, Task
 from ork.store.store import Stamp, Store
 
 OBJECTS = 10_000
@@ -176,7 +176,7 @@ def _deploy(store: Store, tasks: dict[str, Task], parent: Oid | None) -> Oid:
                 author=AUTHOR,
                 message="",
                 settings={},
-                source={"path": "large.yaml", "blob": source},
+                source=Source(path="large.yaml", blob=source),
             )
         )
         tx.move("workflows/large", old=parent, new=oid)
@@ -189,20 +189,34 @@ def _flat_list(store: Store, deploy: Deploy) -> bytes:
     return frame("tree", encode({"entries": [[name, oid] for name, oid in entries.items()]}))
 
 
-def _checked(data: bytes) -> dict[str, Json]:
-    """Read a leaf of any length as ork reads one of at most 256 entries."""
+class FlatList(Kind, frozen=True, kw_only=True):
+    """A leaf of any length."""
+
+    entries: tuple[tuple[str, Link], ...]
+
+
+_DECODE = msgspec.json.Decoder(FlatList).decode
+_ENCODE = msgspec.json.Encoder(order="sorted").encode
+
+
+def _checked(data: bytes) -> dict[str, Oid]:
+    """Read a list of any length as ork reads a leaf of at most 64 entries."""
     hash_bytes(data)
     _, payload = unframe(data)
-    value = decode(payload)
-    assert isinstance(value, dict)
-    return dict(pairs(value["entries"], a_text, an_entry))
+    value = _DECODE(payload)
+    names, oids = zip(*value.entries, strict=True)
+    joined = "".join(oids)
+    assert list(names) == sorted(set(names))
+    assert bytes.fromhex(joined).hex() == joined
+    assert _ENCODE(value) == payload
+    return dict(value.entries)
 
 
-def _bare(data: bytes) -> dict[str, Json]:
+def _bare(data: bytes) -> dict[str, Oid]:
     return dict(json.loads(data[10:])["entries"])
 
 
-def _compared(lists: list[dict[str, Json]]) -> list[tuple[str, Json, Json]]:
+def _compared(lists: list[dict[str, Oid]]) -> list[tuple[str, Oid | None, Oid | None]]:
     old, new = lists
     return [
         (name, old.get(name), new.get(name))

@@ -21,6 +21,7 @@ import ork.heads.undo
 import ork.history.blame
 import ork.history.compare
 import ork.history.compare_runs
+import ork.history.details
 import ork.history.log
 import ork.runner.record
 import ork.runner.start
@@ -43,6 +44,7 @@ from ork.heads.undo import Undone
 from ork.history.blame import Blame
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
+from ork.history.details import RunDetails
 from ork.history.log import LogEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Operation, Run
@@ -52,7 +54,7 @@ from ork.runner.loop import Control as Control
 from ork.runner.start import Caller
 from ork.runner.start import Options as Options
 from ork.store import place
-from ork.store.contents import RunDetails, SnapshotDetails
+from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp as Stamp
@@ -211,7 +213,7 @@ def show(store: Store, revision: str) -> SnapshotDetails | RunDetails:
     """Return a whole definition, or for a run everything that became of it, values included."""
     found = resolve(store, revision)
     if found.kind == "run":
-        return ork.store.contents.run_details(store, *ork.store.contents.find_run(store, found))
+        return ork.history.details.run_details(store, *ork.store.contents.find_run(store, found))
     return ork.store.contents.snapshot_details(store, found)
 
 

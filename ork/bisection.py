@@ -15,7 +15,6 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
@@ -24,6 +23,7 @@ from ork.history.compare_runs import last_good
 from ork.history.log import LogEntry, tally
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
+from ork.objects.value import Value, field, replace
 from ork.runner.choices import recorded_params, settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
@@ -46,8 +46,7 @@ ENDS_IT = 128  # from here on, a command was killed, or says that nobody should 
 VERDICTS = {"success": GOOD, "failed": BAD}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Value, frozen=True, kw_only=True):
     """One deploy and the verdict on it. `run` is the number of the run that it rests on, if any.
 
     how: given (by the caller), recorded (an earlier run), ran (for this search).
@@ -61,8 +60,7 @@ class Trial:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Testing:
+class Testing(Value, frozen=True, kw_only=True):
     """A deploy is about to run; `between` are not judged, about `left` verdicts are missing."""
 
     deploy: Oid
@@ -71,8 +69,7 @@ class Testing:
     left: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bisected:
+class Bisected(Value, frozen=True, kw_only=True):
     """The end. One suspect: the first bad deploy, with its diff. Several: it is one of them.
 
     `good` is the last good deploy, and suspects are in the order of history.
@@ -88,8 +85,7 @@ Step: TypeAlias = Trial | Testing | Bisected
 Judge: TypeAlias = Callable[[Oid, Run], str]  # deploy, ended run -> good, bad or skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value, frozen=True, kw_only=True):
     """How deploys are judged: with which parameters and options they run, and by whom.
 
     `judge` is asked about every run, also about recorded ones; without it, success is good.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -12,11 +13,23 @@ from ork.backends.lmdb import Lmdb
 from ork.backends.memory import Memory
 from ork.heads.deploy import Deployed, deploy
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation, Run, Snapshot, TaskRun, Tree
+from ork.objects.kinds import (
+    TREES,
+    Blob,
+    Deploy,
+    Node,
+    Operation,
+    Run,
+    RunLeaf,
+    Snapshot,
+    Task,
+    TaskRun,
+)
 from ork.store import place
 from ork.store.store import Stamp, Store
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+Kinds: TypeAlias = type | tuple[type, ...] | None
 ADA = "Ada Lovelace <ada@example.org>"
 
 
@@ -71,7 +84,7 @@ def reachable(store: Store, *roots: Oid) -> set[Oid]:
     """Return every object that these need, all checked and of the kind that they should be."""
     fresh = Store(store.backend)  # holds nothing, has nothing cached
     seen: set[Oid] = set()
-    todo: list[tuple[type | None, str | None]] = [(None, oid) for oid in roots]
+    todo: list[tuple[Kinds, str | None]] = [(None, oid) for oid in roots]
     while todo:
         kind, name = todo.pop()
         if name is None or name in seen:
@@ -83,26 +96,28 @@ def reachable(store: Store, *roots: Oid) -> set[Oid]:
     return seen
 
 
-def _named(value: object) -> list[tuple[type | None, str | None]]:
+def _named(value: object) -> list[tuple[Kinds, str | None]]:
     if isinstance(value, Deploy):
-        source = value.source
         parents = [(Deploy, oid) for oid in (*value.parents, value.restores)]
-        text = source.get("blob") or source.get("chunks")
-        return [(Snapshot, value.snapshot), (None, str(text)), *parents]
+        return [(Snapshot, value.snapshot), (None, value.source.oid), *parents]
     if isinstance(value, Snapshot):
-        return [(Tree, value.tasks), (Tree, value.files)]
-    if isinstance(value, Tree):
-        entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
-        return [(None, str(oid)) for oid in entries] + [(Tree, oid) for _, oid in value.children]
+        return [(TREES, value.tasks), (TREES, value.files)]
+    if isinstance(value, Node):
+        return [(TREES, oid) for _, oid in value.children]
+    if isinstance(value, RunLeaf):
+        return [named for _, taskrun in value.entries for named in _named(taskrun)]
+    if isinstance(value, TREES):
+        return [(None, oid) for oid in value.links()]
     if isinstance(value, Run):
         return [
             (Snapshot, value.snapshot),
             (Deploy, value.deploy),
-            (Tree, value.tasks),
-            (None, value.environment),
+            (TREES, value.tasks),
+            (Blob, value.environment),
+            (Blob, value.params),
         ]
     if isinstance(value, TaskRun):
-        return [(None, value.task), (None, value.inputs), (None, value.output)]
+        return [(Task, value.task), *((None, oid) for oid in value.links())]
     if isinstance(value, Operation):
         return [(Operation, value.parent), *((None, new) for _, _, new in value.moves)]
     return []

@@ -11,7 +11,6 @@ import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from ork.bisection import BAD, GOOD, SKIP, Bisected, Question, Trial, bisect
 from ork.errors import NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.objects.value import replace
 from ork.runner import record
 from ork.store import place
 from ork.store.store import Store
@@ -73,7 +73,7 @@ def ran(store: Store, deploy: Oid, state: str) -> int:
     begun = record.begin(store, pin, {}, random="abcdef")
     tasks = store.snapshot(snapshot).tasks
     states = {name: TaskRun(task=oid, state=state) for name, oid in tasks.items()}
-    begun.end(replace(begun.run, state=state, ended=NOON, seconds=0.0), states, {})
+    begun.end(replace(begun.run, state=state, ended=NOON, duration=0), states, {})
     return begun.run.number
 
 

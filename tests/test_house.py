@@ -72,6 +72,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "ruamel": ("ork/yaml/reader.py",),
     "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
+    "msgspec": ("ork/objects/",),
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
     "jinja2": ("ork/cli/report/",),

@@ -21,6 +21,13 @@ class Backend(Protocol):
         """Return the stored bytes of an object, unchecked."""
         ...
 
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked.
+
+        All of them as at one moment, and quicker than by one `get` after another.
+        """
+        ...
+
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         """Yield every oid that starts with these hex digits, sorted."""
         ...
@@ -39,10 +46,12 @@ class Backend(Protocol):
         """
         ...
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False.
 
-        False means that some ref was not at its old value. Writing a present object is harmless.
+        False means that some ref was not at its old value. Writing a present object is harmless, as
+        is removing an absent one. What is removed, and not among the objects, only refs that this
+        write moves away may have needed.
         """
         ...
 

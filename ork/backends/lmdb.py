@@ -3,7 +3,7 @@
 Both tables share LMDB's main database, told apart by the first byte of a key. A named database
 would have to be opened by a write transaction, so that a stuck writer could stop even readers.
 
-    b"format"                      -> b"1"
+    b"format"                      -> b"2"
     b"o" + 32 bytes of the oid     -> the object
     b"r" + name in UTF-8           -> 32 bytes of the oid
 
@@ -32,7 +32,7 @@ READERS_MAX = 1024
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
-_MARK, _FORMAT = b"format", b"1"
+_MARK, _FORMAT = b"format", b"2"
 _OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
 
@@ -97,6 +97,10 @@ class Lmdb:
         """Return the stored bytes of an object, unchecked."""
         return self._get(_object_key(oid))
 
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked."""
+        return self._get_many({oid: _object_key(oid) for oid in oids})
+
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         """Yield every oid that starts with these hex digits, sorted."""
         if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
@@ -135,13 +139,14 @@ class Lmdb:
                 return
             start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; sorted, because neighbours share pages.
         items = sorted(zip(map(_object_key, objects), objects.values(), strict=True))
         steps = [(_ref_key(name), _raw(old), _raw(new)) for name, (old, new) in moves.items()]
+        doomed = sorted(map(_object_key, remove))
         with self._gate():
-            return self._commit(items, steps)
+            return self._commit(items, steps, doomed)
 
     def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
         """Delete objects, provided that the refs are still exactly `seen`; else return False."""
@@ -191,6 +196,12 @@ class Lmdb:
             return txn.get(key)
 
     @_explain
+    def _get_many(self, keys: dict[Oid, bytes]) -> dict[Oid, bytes]:
+        with self._begun() as txn:
+            found = {oid: txn.get(key) for oid, key in keys.items()}
+        return {oid: data for oid, data in found.items() if data is not None}
+
+    @_explain
     def _page_of_objects(self, start: bytes, end: bytes) -> list[bytes]:
         with self._begun() as txn, txn.cursor() as cursor:
             if not cursor.set_range(start):
@@ -216,10 +227,12 @@ class Lmdb:
             return list(takewhile(lambda item: item[0] < end, page))
 
     @_explain
-    def _commit(self, items: _Items, steps: _Steps) -> bool:
+    def _commit(self, items: _Items, steps: _Steps, doomed: list[bytes]) -> bool:
         with self._begun(write=True) as txn:
             if not self._unmoved(txn, steps):
                 return False
+            for key in doomed:
+                txn.delete(key)
             if items:
                 txn.cursor().putmulti(items, overwrite=False)
             for key, old, new in steps:

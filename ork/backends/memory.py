@@ -24,6 +24,13 @@ class Memory:
         """Return the stored bytes of an object, unchecked."""
         return self._objects.get(oid)
 
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked."""
+        wanted = list(oids)  # outside the lock: the caller's iterator may read this backend
+        with self._lock:
+            found = {oid: self._objects.get(oid) for oid in wanted}
+        return {oid: data for oid, data in found.items() if data is not None}
+
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         """Yield every oid that starts with these hex digits, sorted, as they are now."""
         with self._lock:
@@ -46,11 +53,13 @@ class Memory:
             ]
         return iter(sorted(found, reverse=newest_first))
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, or do nothing and return False."""
         with self._lock:
             if any(self._refs.get(name) != old for name, (old, _) in moves.items()):
                 return False
+            for oid in remove:
+                self._objects.pop(oid, None)
             for oid, data in objects.items():
                 self._objects.setdefault(oid, data)
             for name, (_, new) in moves.items():

@@ -1,17 +1,18 @@
 """The parameters of a workflow, and the inputs of a task: constants and references to either.
 
-Both are checked against the declared types.
+Both are checked against the declared types, in the file and when a task receives them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping
 
 from ork.definition import fields
 from ork.definition.declarations import Declarations
 from ork.definition.types import assignable, convert, describe, show
 from ork.objects.canonical import Json
+from ork.objects.kinds import Param, Task
+from ork.objects.value import Value, replace
 from ork.yaml.nodes import Node, plain
 from ork.yaml.problems import Problems
 
@@ -20,11 +21,10 @@ PARAM_KEYS = ("type", "default")
 _REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
 _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 
-Params = dict[str, dict[str, Json]]
+Params = dict[str, Param]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Value, frozen=True):
     """The names that the bindings of one task may use."""
 
     task: str
@@ -55,7 +55,7 @@ def split_param(ref: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def read_params(node: Node | None, types: Declarations, problems: Problems) -> Params:
-    """Return the declared parameters, sorted; each has "type", "required" and "default".
+    """Return the declared parameters, sorted.
 
     A parameter without a type takes any value; one without a default must be given to a run.
     """
@@ -73,22 +73,22 @@ def read_params(node: Node | None, types: Declarations, problems: Problems) -> P
     return found
 
 
-def _param(name: str, node: Node, types: Declarations, problems: Problems) -> dict[str, Json]:
+def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Param:
     if not isinstance(node.value, dict):
         # `day: date` is short for `day: {type: date}`.
-        return {"type": types.read(node), "required": True, "default": None}
+        return Param(type=types.read(node), required=True, default=None)
     title = f"the parameter `{name[:60]}`"
     nodes = fields.mapping(node, title, PARAM_KEYS, problems, {})
     declared = types.read(nodes["type"]) if "type" in nodes else None
     given = node.value.get("default")
     if given is None:
-        return {"type": declared, "required": True, "default": None}
+        return Param(type=declared, required=True, default=None)
     default = plain(given[1])
     if declared is not None:
         default, mismatches = convert(default, declared)
         for mismatch in mismatches:
             problems.at(given[1], f"the default of {title}: {mismatch}")
-    return {"type": declared, "required": False, "default": default}
+    return Param(type=declared, required=False, default=default)
 
 
 def read_inputs(
@@ -154,7 +154,7 @@ def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
     converted, mismatches = convert(value, wanted)
     for mismatch in mismatches:
         place = _below(node, mismatch.path)
-        where = dataclasses.replace(mismatch, path=(field, *mismatch.path))
+        where = replace(mismatch, path=(field, *mismatch.path))
         problems.at(place, str(where))
     return converted
 
@@ -198,7 +198,7 @@ def _check_param(
         problems.at(node, f"no parameter named `{name[:60]}`", hint)
         return
     title = f"the parameter `{name}`"
-    _check_path(node, title, scope.params[name]["type"], path, wanted, problems)
+    _check_path(node, title, scope.params[name].type, path, wanted, problems)
 
 
 def _check_path(
@@ -218,3 +218,43 @@ def _check_path(
     if kind is not None and wanted is not None and not assignable(kind, wanted):
         message = f"`{node.value}` is {describe(kind)[:80]}, but {describe(wanted)[:80]} is asked"
         problems.at(node, message, "change one of the two declared types")
+
+
+class NotReady(Exception):
+    """A task cannot start; the text says why. The task has failed, the run goes on."""
+
+
+def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the inputs of a task, from constants, outputs and parameters, as their types say."""
+    inputs: dict[str, Json] = {}
+    for field_name, binding in task.inputs.items():
+        if "const" in binding:
+            inputs[field_name] = binding["const"]
+        else:
+            inputs[field_name] = _follow(field_name, str(binding["ref"]), outputs, params)
+    converted = checked(inputs, task.input_type, "input")
+    return converted if isinstance(converted, dict) else {}
+
+
+def checked(value: Json, declared: Json, what: str) -> Json:
+    """Return a value converted to its declared type; raise NotReady naming field and types."""
+    if declared is None:
+        return value
+    converted, problems = convert(value, declared)
+    if problems:
+        raise NotReady("\n".join(f"{what} {problem}" for problem in problems))
+    return converted
+
+
+def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
+    param = split_param(ref)
+    source, path = param or split_ref(ref) or ("", ())
+    values = params if param else outputs
+    if source not in values:
+        raise NotReady(f"input {field}: {ref}: {source} gave no output")
+    value = values[source]
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            raise NotReady(f"input {field}: {ref}: there is no field {step!r}")
+        value = value[step]
+    return value

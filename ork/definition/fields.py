@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from ork.definition.types import show
-from ork.objects.canonical import Json
+from ork.objects.canonical import INTEGER_MAX, Json
 from ork.objects.kinds import is_name
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
@@ -86,13 +86,33 @@ def number(
     return int(value) if value == int(value) else value
 
 
+def scaled(
+    node: Node, what: str, problems: Problems, *, unit: int, least: float, above: bool = False
+) -> int | None:
+    """Return a number as the nearest whole count of small units, so many to one."""
+    value = number(node, what, problems, least=least, above=above)
+    if value is None:
+        return None
+    count, most = round(value * unit), INTEGER_MAX // unit
+    if value > most:
+        problems.at(node, f"{what} must be at most {most}, not {node.value}")
+        return None
+    if above and count == 0:
+        problems.at(node, f"{what} must be at least {1 / unit:f}, not {node.value}")
+        return None
+    return count
+
+
 def whole(node: Node, what: str, problems: Problems, *, least: int) -> int | None:
     """Return a whole number that is at least this."""
     value = number(node, what, problems, least=least)
-    if value is None or isinstance(value, int):
-        return value
-    problems.at(node, f"{what} must be a whole number, not {value}")
-    return None
+    if isinstance(value, float):
+        problems.at(node, f"{what} must be a whole number, not {value}")
+        return None
+    if value is not None and value > INTEGER_MAX:
+        problems.at(node, f"{what} must be at most {INTEGER_MAX}, not {node.value}")
+        return None
+    return value
 
 
 def choice(

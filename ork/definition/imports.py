@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from ork.objects.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Value, frozen=True):
     """One imported module: `level` dots, then `name`, which may be empty after dots.
 
     `from a import b` names both a and a.b, since b may be a module or something inside of a.
@@ -19,8 +19,7 @@ class Import:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Value, frozen=True):
     """The reason why a text is not Python; line and column count from 1, 0 means the whole text."""
 
     line: int

@@ -14,7 +14,7 @@ from ork.definition import fields
 from ork.definition.bindings import Params, Scope, read_inputs
 from ork.definition.declarations import Declarations
 from ork.objects.canonical import Json
-from ork.objects.kinds import Task
+from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
@@ -25,6 +25,13 @@ TASK_KEYS = tuple(_KEYS.split())
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
 TIMEOUT_S = 300
+# How a task is shown: what it executes, what it takes and gives, how it is run.
+_ORDER = (
+    *("executor", "file", "module", "command", "function", "shell", "depends_on", "when"),
+    *("input_type", "output_type", "inputs", "env", "timeout"),
+    *("retries", "retry_delay", "retry_backoff", "on_upstream_failure"),
+    *("fresh", "cache", "resources", "max_parallel", "runs_on"),
+)
 
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What other tools call these keys.
@@ -123,7 +130,7 @@ def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: 
 
     function = "main" if draft.executor == "python" else None
     return Task(
-        executor=draft.executor or "",
+        executor=draft.executor or "",  # type: ignore[arg-type]  # after a complaint
         file=given("file", fields.path),
         module=given("module", fields.dotted),
         command=given("command", fields.command),
@@ -132,15 +139,34 @@ def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: 
         input_type=draft.input_type,
         output_type=draft.output_type,
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
-        env=draft.env,
-        timeout=given("timeout", fields.number, TIMEOUT_S, least=0, above=True),
+        env=dict(draft.env),  # type: ignore[arg-type]
+        timeout=given(
+            "timeout", fields.scaled, TIMEOUT_S * SECOND, unit=SECOND, least=0, above=True
+        ),
         retries=given("retries", fields.whole, 0, least=0),
-        retry_delay=given("retry_delay", fields.number, 0, least=0),
-        retry_backoff=given("retry_backoff", fields.number, 1, least=1),
+        retry_delay=given("retry_delay", fields.scaled, 0, unit=SECOND, least=0),
+        retry_backoff=given(
+            "retry_backoff", fields.scaled, BACKOFF_UNIT, unit=BACKOFF_UNIT, least=1
+        ),
         on_upstream_failure=given(
             "on_upstream_failure", fields.choice, "skip", words=("skip", "run"), other={}
         ),
     )
+
+
+def as_written(task: Task) -> dict[str, Json]:
+    """Return the fields of a task in the order and the units of a workflow file: seconds."""
+    payload = to_json(task)
+    for key in ("timeout", "retry_delay"):
+        payload[key] = _number(payload[key], SECOND)
+    payload["retry_backoff"] = _number(payload["retry_backoff"], BACKOFF_UNIT)
+    return {key: payload[key] for key in _ORDER}
+
+
+def _number(count: int | None, unit: int) -> float | None:
+    if count is None:
+        return None
+    return count // unit if count % unit == 0 else count / unit
 
 
 def _executor(draft: Draft, problems: Problems) -> str | None:

@@ -11,11 +11,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from ork.objects.canonical import INTEGER_MAX, Json
-from ork.objects.shapes import SCALARS as SCALARS
+from ork.objects.kinds import SCALARS as SCALARS
+from ork.objects.value import Value
 
 TYPE_DEPTH_MAX = 32
 TYPE_NODES_MAX = 10_000
@@ -36,8 +36,7 @@ LEGACY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(Value, frozen=True):
     """One place where a value is not of its type; prints as `rows: expected int, got str "12"`."""
 
     path: tuple[str | int, ...]

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ork.differences.files import FileChange, Read, file_changes, hunks, renamed_files
 from ork.differences.tasks import EdgeChange, TaskChange, edge_changes, renamed_tasks, task_changes
 from ork.differences.values import FieldChange, object_changes
 from ork.objects.canonical import Json
-from ork.objects.kinds import Task
-from ork.objects.snapshot import FileEntry
+from ork.objects.kinds import FileEntry, Param, Task, to_json
+from ork.objects.value import Value, replace
 
 __all__ = [
     "Diff",
@@ -37,8 +36,7 @@ SUMMARY_VALUE_CHARS_MAX = 30
 SUMMARY_FIELDS_MAX = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diff:
+class Diff(Value, frozen=True, kw_only=True):
     """All that differs between two definitions; false when nothing does."""
 
     tasks: tuple[TaskChange, ...] = ()
@@ -49,6 +47,11 @@ class Diff:
 
     def __bool__(self) -> bool:
         return bool(self.tasks or self.edges or self.params or self.settings or self.files)
+
+
+def declared(params: Mapping[str, Param]) -> dict[str, Json]:
+    """Return the declarations of parameters as JSON, to compare them."""
+    return {name: to_json(param) for name, param in params.items()}
 
 
 def compare(

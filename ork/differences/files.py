@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ork.differences import lines, renames
 from ork.differences.lines import Hunk
 from ork.objects.canonical import Oid
-from ork.objects.snapshot import FileEntry
+from ork.objects.kinds import FileEntry
+from ork.objects.value import Value, replace
 
 PERCENT_MIN = 50  # of similarity, to call a file renamed
 FILES_MAX = 200  # added, or removed, beyond which only equal contents are followed
@@ -18,8 +18,7 @@ FILE_BYTES_MAX = 256 * 1024  # beyond which a file is followed only by equal con
 Read: TypeAlias = Callable[[Oid], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
+class FileChange(Value, frozen=True, kw_only=True):
     """One code file that differs; the values of an absent side are None.
 
     `old_path` and `similarity` (percent; 100 for equal bytes) are those of a renamed file, else

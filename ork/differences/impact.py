@@ -8,15 +8,14 @@ counts, and neither does a mere rename.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from ork.differences.definitions import Diff
 from ork.graph.order import order
 from ork.objects.kinds import Task
+from ork.objects.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Affected:
+class Affected(Value, frozen=True, kw_only=True):
     """A task of the new definition whose result can differ, and the nearest reason.
 
     `via` is sorted: for `code` the changed files, by their new paths; for `param` the parameters;
@@ -29,8 +28,7 @@ class Affected:
     via: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Impact:
+class Impact(Value, frozen=True, kw_only=True):
     """All tasks of the new definition, in two parts, each in the order in which they can run."""
 
     affected: tuple[Affected, ...] = ()

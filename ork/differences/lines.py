@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from ork.objects.value import Value
 
 CONTEXT_LINES = 3
 STEPS_MAX = 2_000_000  # of the search for the shortest edit script, per pair of texts
@@ -21,8 +22,7 @@ Match: TypeAlias = tuple[int, int, int]  # start in old, start in new, length
 _Gap: TypeAlias = tuple[int, int, int, int]  # start and end in old, start and end in new
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hunk:
+class Hunk(Value, frozen=True, kw_only=True):
     """One stretch of a unified diff; starts count from 1, and are one less where a side is empty.
 
     The first character of each line says what it is: " " on both sides, "-" old only, "+" new only,

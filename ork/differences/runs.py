@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from ork.differences.values import FieldChange
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
+from ork.objects.value import Value, replace
 
 NAMED_MAX = 3  # things that a sentence names; what follows is counted
 VALUES_MAX, VALUE_CHARS_MAX = 2, 30
@@ -22,8 +22,7 @@ KINDS = ("added", "removed", "definition", "code", "params", "inputs", "state", 
 OWN = {"definition", "code", "params"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDiff:
+class TaskDiff(Value, frozen=True, kw_only=True):
     """One task in two runs. `old` or `new` is None where that run's definition has no such task.
 
     `kinds` and `seconds` follow from the others: see `judged`.
@@ -43,8 +42,7 @@ class TaskDiff:
     seconds: tuple[float, float] | None = None  # of the last attempts, where notably different
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
+class Divergence(Value, frozen=True, kw_only=True):
     """A task at which two runs part: what differs there, and why, in words."""
 
     task: str
@@ -52,8 +50,7 @@ class Divergence:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class Around(Value, frozen=True, kw_only=True):
     """The rest of two runs, which may explain why a task differs."""
 
     tasks: Sequence[TaskDiff]  # all of them, in the order in which they can run

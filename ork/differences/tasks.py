@@ -6,13 +6,14 @@ A renamed task keeps its place in the tasks that depend on it: these do not coun
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
+from ork.definition.task import as_written
 from ork.differences import renames
 from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
 from ork.objects import canonical
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task, to_json
+from ork.objects.value import Value, replace
 
 PERCENT_MIN = 60  # of similarity, to call a task renamed
 WORDS_MAX = 200  # of a command, that count for its similarity
@@ -20,8 +21,7 @@ WORDS_MAX = 200  # of a command, that count for its similarity
 Names = Mapping[str, str]  # old name -> new name of the renamed tasks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskChange:
+class TaskChange(Value, frozen=True, kw_only=True):
     """One task that differs. Of an added or removed one, `fields` are those not at their default.
 
     `old_name` and `similarity` (percent; 100 says that nothing but the name changed) are those of
@@ -35,8 +35,7 @@ class TaskChange:
     fields: tuple[FieldChange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeChange:
+class EdgeChange(Value, frozen=True, kw_only=True):
     """One dependency that came or went. A removed one has the names of the old definition."""
 
     kind: str  # added | removed
@@ -136,7 +135,7 @@ def edge_changes(
 
 
 def _leaves(task: Task, names: Iterable[str]) -> dict[str, Json]:
-    payload = to_json(task) if names else {}
+    payload = as_written(task) if names else {}
     return {path: value for name in names for path, value in leaves(payload[name], path=name)}
 
 
@@ -154,7 +153,7 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
 
 def _payload(task: Task | None) -> dict[str, Json]:
     """Return the fields that are set, but for bindings and edges; of no task, the defaults."""
-    payload = to_json(task or Task(executor=""))
+    payload = as_written(task or _DEFAULT)
     for field in ("inputs", "depends_on") if task else ("inputs", "depends_on", "executor"):
         del payload[field]
     return {field: value for field, value in payload.items() if value is not None}
@@ -237,5 +236,5 @@ def _edges(tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
     return ((up, name) for name, task in tasks.items() for up in task.depends_on)
 
 
-_DEFAULT = Task(executor="")
-_NAMES = sorted(to_json(_DEFAULT))
+_DEFAULT = Task(executor="")  # type: ignore[arg-type]  # as no task has it
+_NAMES = sorted(as_written(_DEFAULT))

@@ -7,16 +7,15 @@ word is quoted, so every path means one place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from json import dumps
 
 from ork.differences import lines
 from ork.objects import canonical
 from ork.objects.canonical import Json
+from ork.objects.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldChange:
+class FieldChange(Value, frozen=True, kw_only=True):
     """One value that differs. `kind` tells an absent side, where the value is None, from null.
 
     Of a list whose elements moved, `removed` counts by the old list and `added` by the new one. In

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
-from ork.executors.base import Job, Outcome
+from ork.executors.base import Ending, Job, Outcome
 from ork.executors.logfile import Log
 from ork.executors.mask import Masker
 from ork.executors.process_tree import Tree
@@ -24,7 +24,7 @@ class Attempt:
         self.future: Future[Outcome] = Future()
         self.future.set_running_or_notify_cancel()
         self.tree: Tree | None = None
-        self.state: str | None = None  # of an attempt that is being stopped: how it will end
+        self.state: Ending | None = None  # of an attempt that is being stopped: how it will end
         self.error: str | None = None
         self.kill_at = FOREVER
         self._masker = Masker(job.secrets) if job.secrets else None
@@ -39,7 +39,7 @@ class Attempt:
 
     def outcome(
         self,
-        state: str,
+        state: Ending,
         error: str | None = None,
         *,
         output: Json = None,

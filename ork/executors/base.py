@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from ork.objects.canonical import Json
+from ork.objects.value import Value
 
 
 class Executor(Protocol):
@@ -60,12 +61,14 @@ class Job:
     code: str
     files: tuple[str, ...] = ()
     python: str  # path of the interpreter for python and library tasks
-    timeout_s: float
+    timeout_s: float  # infinite: none
     log: str  # path of the file that receives what the task prints; created by the executor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+Ending: TypeAlias = Literal["success", "failed", "cancelled"]
+
+
+class Outcome(Value, frozen=True, kw_only=True):
     """The end of an attempt. A task that fails is an Outcome, never an exception.
 
     state: success, failed (raised, exited non-zero, was killed, timed out, gave no valid output)
@@ -74,7 +77,7 @@ class Outcome:
     Neither has a secret of the job in it, nor has the log.
     """
 
-    state: str
+    state: Ending
     started: datetime  # UTC
     seconds: float  # by a monotonic clock
     exit: int | None = None

@@ -17,11 +17,12 @@ from contextlib import ExitStack
 from socket import socket
 
 from ork.executors.attempt import FOREVER, Attempt
-from ork.executors.base import Job, Outcome
+from ork.executors.base import Ending, Job, Outcome
 from ork.executors.logfile import REST_BYTES_MAX, create
 from ork.executors.process_tree import Guard, Tree, hear_of_ends
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
+SLEEP_SECONDS_MAX = 3600.0  # for a timeout of 25 days is more than the kernel takes at once
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
 
 
@@ -143,7 +144,7 @@ class Supervisor:
                 return
             attempt, outcome = follower, failure
 
-    def _end(self, attempt: Attempt, state: str, error: str, grace_s: float) -> None:
+    def _end(self, attempt: Attempt, state: Ending, error: str, grace_s: float) -> None:
         """Begin to stop an attempt; the first reason counts, and the shortest grace."""
         if attempt.state is None:
             attempt.state, attempt.error = state, error
@@ -227,8 +228,8 @@ class Supervisor:
     def _watch(self) -> None:
         try:
             while not (self._closed and not self._running):
-                timeout = self._wake_at - time.monotonic()
-                ready = self._selector.select(None if timeout == FOREVER else max(timeout, 0.0))
+                timeout = min(max(self._wake_at - time.monotonic(), 0.0), SLEEP_SECONDS_MAX)
+                ready = self._selector.select(timeout)
                 for key, _ in ready:
                     key.data()
                 if time.monotonic() >= self._wake_at:

@@ -12,11 +12,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from ork.errors import NotFound, StoreError
+from ork.objects.value import Value
 
 ERROR_CHARS_MAX = 500
 KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -53,8 +53,7 @@ _ENVIRON = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Git:
+class Git(Value, frozen=True):
     """One repository: the folder with its objects, and the folder with its files, if any."""
 
     folder: Path

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ork.objects.canonical import Oid
-from ork.objects.kinds import ZERO_TIME, Deploy, format_time, is_oid, parse_time
-from ork.objects.shapes import is_path
+from ork.objects.kinds import ZERO_TIME, Deploy, format_time, is_oid, is_path, parse_time
+from ork.objects.value import Value
 
 MESSAGE_BYTES_MAX = 64 * 1024
 # Times outside of these years leave the calendar in some time zone.
@@ -31,14 +30,13 @@ _WHEN = re.compile(r"(-?[0-9]{1,20})(?: [+-][0-9]+)?\s*")
 _TRAILER = re.compile(r"Ork-([A-Z][a-z]+): (.*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(Value, frozen=True, kw_only=True):
     """A git commit in the words of a deploy; `trailers` are ork's own, if ork wrote it."""
 
     author: str
     time: datetime
     message: str
-    trailers: Mapping[str, str] = field(default_factory=dict)
+    trailers: Mapping[str, str] = {}
 
     @property
     def deploy(self) -> Oid | None:
@@ -82,7 +80,7 @@ def message_of(oid: Oid, deploy: Deploy) -> bytes:
         "Snapshot": str(deploy.snapshot),
         "Deploy": str(oid),
         "Workflow": deploy.workflow,
-        "File": _line(str(deploy.source["path"])),
+        "File": _line(deploy.source.path),
         "Action": deploy.action,
     }
     if deploy.restores is not None:

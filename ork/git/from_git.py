@@ -21,7 +21,8 @@ from ork.git.history import Names, Step, changes, chosen, first_parents, follow,
 from ork.git.versions import Skipped, Version, Versions
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, encode_object
+from ork.objects.kinds import Deploy, Origin, encode_object
+from ork.objects.value import Value
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.store.text import split_text
@@ -31,8 +32,7 @@ BRANCHES_SHOWN_MAX = 10
 COMMIT_BYTES_MAX = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDeploy:
+class NewDeploy(Value, frozen=True, kw_only=True):
     """A deploy that an import added, and the commit that it came from."""
 
     commit: str
@@ -41,8 +41,7 @@ class NewDeploy:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedWorkflow:
+class ImportedWorkflow(Value, frozen=True, kw_only=True):
     """The deploys that an import added to one workflow, oldest first; none if it was up to date."""
 
     workflow: str
@@ -52,8 +51,7 @@ class ImportedWorkflow:
     added: tuple[NewDeploy, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class Imported(Value, frozen=True, kw_only=True):
     """The result of an import; `commits` counts those of the history, by first parents."""
 
     repository: str
@@ -64,8 +62,7 @@ class Imported:
     skipped: tuple[Skipped, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Value, frozen=True, kw_only=True):
     """The files of a git repository that are to be imported, and the commits to go through."""
 
     repository: Path
@@ -143,8 +140,8 @@ class _Known:
 
     def of_file(self, paths: set[str]) -> int:
         """Return the number of the newest commit that the workflows of a file have; -1 for none."""
-        heads = {name: self._store.get(Deploy, oid) for name, oid in self._store.refs("workflows/")}
-        found = [self._newest(name) for name, head in heads.items() if head.source["path"] in paths]
+        heads = self._store.get_all(Deploy, dict(self._store.refs("workflows/")))
+        found = [self._newest(name) for name, head in heads.items() if head.source.path in paths]
         return max((number for number in found if number is not None), default=-1)
 
     def of_workflow(self, name: str) -> int:
@@ -162,7 +159,7 @@ class _Known:
         )
         if newest := next(origins, None):
             raise InvalidInput(
-                f"{name} was imported up to commit {str(newest['commit'])[:12]}, which is not in "
+                f"{name} was imported up to commit {newest.commit[:12]}, which is not in "
                 "this history",
                 hint="was the history rewritten, or is another repository or --branch meant?",
             )
@@ -173,9 +170,9 @@ class _Known:
 
     def _newest(self, name: str) -> int | None:
         for oid, deploy in history(self._store, name):
-            origin = deploy.origin or {"commit": "", "dirty": True}
-            if not origin["dirty"] and str(origin["commit"]) in self._numbers:
-                return self._numbers[str(origin["commit"])]
+            origin = deploy.origin
+            if origin and not origin.dirty and origin.commit in self._numbers:
+                return self._numbers[origin.commit]
             if oid in self._of_deploys():
                 return self._of_deploys()[oid]
             if deploy.action == "import":
@@ -288,14 +285,14 @@ class _Lines:
 
     def _append(self, line: _Line, found: Version, commit: Commit) -> None:
         loaded = found.loaded
-        source, text = split_text(loaded.text)
+        path = _recorded(self._store, self._git, found.path)
+        if commit.file is not None and place_of(commit.file) == found.path:
+            path = commit.file
+        source, text = split_text(path, loaded.text)
         self._keep({**loaded.built.objects, **text})
         message = commit.message
         if not message.strip() and not commit.trailers:
             message = self._message(line, loaded)
-        path = _recorded(self._store, self._git, found.path)
-        if commit.file is not None and place_of(commit.file) == found.path:
-            path = commit.file
         deploy = Deploy(
             workflow=line.workflow,
             snapshot=loaded.snapshot,
@@ -303,9 +300,9 @@ class _Lines:
             time=commit.time,
             author=commit.author,
             message=message,
-            settings=loaded.definition.settings,
-            source={"path": path, **source},
-            origin={"commit": found.commit, "dirty": False},
+            settings=dict(loaded.definition.settings),
+            source=source,
+            origin=Origin(commit=found.commit, dirty=False),
             action="import",
         )
         data = encode_object(deploy)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import IO, TypeAlias
 
@@ -12,6 +11,7 @@ from ork.errors import NotFound
 from ork.git.binary import Git
 from ork.git.commit import place_of, read_commit
 from ork.git.tree import Change, Entry
+from ork.objects.value import Value
 from ork.yaml.problems import nearest
 
 CHUNK_BYTES = 1 << 16
@@ -21,12 +21,11 @@ _MAGIC = frozenset("*?[")
 Step: TypeAlias = "tuple[str, str | None]"  # a commit and its first parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class Names(Value, frozen=True, kw_only=True):
     """One file through the history: its name at first, and where it was given another one."""
 
     first: str
-    renames: dict[str, str] = field(default_factory=dict)  # commit -> the name from there on
+    renames: dict[str, str] = {}  # commit -> the name from there on
 
     @property
     def all(self) -> set[str]:

@@ -10,7 +10,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError
@@ -18,12 +17,12 @@ from ork.files import lock, open_folder, remove
 from ork.git.binary import Git, make_repository, repository_at
 from ork.git.commit import ident, message_of, place_of, read_commit, seconds
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, is_name
-from ork.objects.shapes import is_path
-from ork.objects.snapshot import FileEntry, changes
+from ork.objects.kinds import Deploy, FileEntry, is_name, is_path
+from ork.objects.snapshot import changes
+from ork.objects.value import Value
 from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
-from ork.store.text import join_text, text_of
+from ork.store.text import join_text
 
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
@@ -34,8 +33,7 @@ _BAD_REF = re.compile(
 _Files = dict[str, tuple[str, Oid]]  # path -> mode and content
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class Exported(Value, frozen=True, kw_only=True):
     """The result of an export: `commits` counts all of the branch, `added` those that are new.
 
     `left` are labels that were not exported: on no deploy of the history, or a tag of the
@@ -222,7 +220,7 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
             _check_path(deploy, path)
             if blob not in blobs:
                 blobs[blob] = len(blobs) + len(marks) + 1
-                text = blob == text_of(deploy.source)
+                text = blob == deploy.source.oid
                 data = join_text(store, deploy.source) if text else store.blob(blob)
                 yield _data(f"blob\nmark :{blobs[blob]}\n", data)
         marks[oid] = len(blobs) + len(marks) + 1
@@ -241,11 +239,11 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
 
 def _files_of(store: Store, deploy: Deploy, old: Deploy | None, before: _Files) -> _Files:
     """Return the files of a deploy as its commit has them, given those of the deploy before."""
-    path = place_of(str(deploy.source["path"]))
+    path = place_of(deploy.source.path)
     folder = path[: path.rfind("/") + 1]
     captured = store.snapshot(deploy.snapshot).files
     found: Iterable[tuple[str, FileEntry | None]]
-    if old is not None and place_of(str(old.source["path"])) == path:
+    if old is not None and place_of(old.source.path) == path:
         differing = changes(store.snapshot(old.snapshot).files, captured)
         found = ((below, file) for below, (_, file) in differing.items())
         files = dict(before)
@@ -259,7 +257,7 @@ def _files_of(store: Store, deploy: Deploy, old: Deploy | None, before: _Files) 
             files[folder + below] = ("100755" if file.executable else "100644", file.blob)
     # The workflow file may be among the captured ones as well.
     mode, _ = files.get(path, ("100644", None))
-    files[path] = (mode, text_of(deploy.source))
+    files[path] = (mode, deploy.source.oid)
     return files
 
 

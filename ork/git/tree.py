@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from ork.errors import InvalidInput
 from ork.git.binary import Blobs
-from ork.objects.shapes import is_path
+from ork.objects.kinds import is_path
 from ork.objects.snapshot import CodeFile
 from ork.worktree.folder import FILE_BYTES_MAX, is_folder, leads_out, too_large
 

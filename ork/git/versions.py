@@ -19,14 +19,14 @@ from ork.git.binary import Blobs
 from ork.git.history import Names
 from ork.git.tree import Change, Committed, CommittedFiles
 from ork.objects import snapshot
+from ork.objects.value import Value
 from ork.worktree.capture import capture
 from ork.worktree.load import TEXT_BYTES_MAX, Loaded, secrets_in
 
 REMEMBERED_MAX = 4096  # files whose imports, or secrets, are known from an earlier commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(Value, frozen=True, kw_only=True):
     """A version that was not imported, and all that is wrong with it."""
 
     commit: str
@@ -35,8 +35,7 @@ class Skipped:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Value, frozen=True, kw_only=True):
     """A workflow file as a commit has it."""
 
     commit: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
@@ -13,10 +12,11 @@ from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, InvalidInput, NotFound, OrkError
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Origin
+from ork.objects.value import Value
 from ork.store.store import Stamp, Store
-from ork.store.text import split_text, text_of
+from ork.store.text import split_text
 from ork.worktree.load import Loaded, load, secrets_in
 from ork.worktree.origin import origin_of
 
@@ -27,8 +27,7 @@ RACES_MAX = 1000  # lost one after the other: then nobody would get anywhere
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
+class Deployed(Value, frozen=True, kw_only=True):
     """The result of a deploy; `changed` is False when the head had this content already."""
 
     workflow: str
@@ -42,8 +41,7 @@ class Deployed:
     diff: Diff | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStatus:
+class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
     state: unchanged, modified, new (not deployed), missing (deployed, the file is gone), invalid.
@@ -145,7 +143,7 @@ def _deploy_on(
     if not message:
         tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
         message = summarize(diff) if diff else f"First deploy of {tasks}"
-    source, objects = split_text(loaded.text)
+    source, objects = split_text(relative(store, loaded.path), loaded.text)
     with store.transaction(stamp) as tx:
         tx.add_all(_fresh_text(store, old, objects))
         tx.add_all(_needed(store, old, loaded))
@@ -157,8 +155,8 @@ def _deploy_on(
                 time=stamp.time,
                 author=stamp.author,
                 message=message,
-                settings=definition.settings,
-                source={"path": relative(store, loaded.path), **source},
+                settings=dict(definition.settings),
+                source=source,
                 origin=_origin(loaded),
             )
         )
@@ -203,14 +201,14 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
     """Return the objects of the new text that are no part of the old one."""
     if old is None:
         return objects
-    kept = {old.source.get("blob")}
-    if "chunks" in old.source:
-        root = text_of(old.source)
+    kept = {old.source.blob}
+    if old.source.chunks:
+        root = old.source.oid
         kept.update(store.named(root).values(), tree.oids(store.tree, root))
     return {oid: data for oid, data in objects.items() if oid not in kept}
 
 
-def _origin(loaded: Loaded) -> dict[str, Json] | None:
+def _origin(loaded: Loaded) -> Origin | None:
     files = {path: file.data for path, file in loaded.files.items()}
     return origin_of(loaded.root, {loaded.path.name: loaded.text, **files})
 
@@ -241,11 +239,8 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
 
 
 def _known_files(store: Store) -> dict[str, str]:
-    heads = store.refs("workflows/")
-    return {
-        str(store.get(Deploy, oid).source["path"]): name.removeprefix("workflows/")
-        for name, oid in heads
-    }
+    heads = store.get_all(Deploy, dict(store.refs("workflows/")))
+    return {deploy.source.path: name for name, deploy in heads.items()}
 
 
 def _workflow_files(store: Store, folder: Path) -> Iterator[str]:

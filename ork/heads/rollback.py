@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from ork.definition.secrets import find_secrets
@@ -13,6 +12,7 @@ from ork.history.compare import compare_deploys
 from ork.history.log import tally
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
+from ork.objects.value import Value
 from ork.store.resolve import deploy_in, head, history
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
@@ -20,8 +20,7 @@ from ork.store.store import Stamp, Store
 SUBJECT_CHARS_MAX = 72  # of the message that a rollback quotes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolledBack:
+class RolledBack(Value, frozen=True, kw_only=True):
     """The result of a rollback; `changed` is False when the head had that content already.
 
     `restores` is the deploy whose content the head has now, `path` the workflow file it came from,
@@ -69,7 +68,7 @@ def rollback(
     before = store.get(Deploy, parent)
     target = _original(store, _target(store, workflow, revision, parent, now))
     old = store.get(Deploy, target)
-    path = str(old.source["path"])
+    path = old.source.path
     if before.has(old.snapshot, old.settings):
         return RolledBack(
             workflow=workflow,

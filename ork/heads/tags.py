@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from ork.errors import Ambiguous, InvalidInput, NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
+from ork.objects.value import Value
 from ork.store.resolve import deploy_in
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
 from ork.store.suggestions import near
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class Tag(Value, frozen=True, kw_only=True):
     """A label that somebody gave to a deploy."""
 
     workflow: str
@@ -25,8 +24,7 @@ class Tag:
     deploy: Deploy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tagged:
+class Tagged(Value, frozen=True, kw_only=True):
     """A tag that was given or removed, and the deploy that it was on before."""
 
     tag: Tag

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from operator import itemgetter
@@ -14,12 +13,12 @@ from ork.backends.base import Backend, Moves
 from ork.errors import Conflict, NotFound, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
+from ork.objects.value import Value
 from ork.store.operations import find_operation, operations
 from ork.store.store import RECORDED, Stamp, Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undone:
+class Undone(Value, frozen=True, kw_only=True):
     """The operation that was undone, and the moves that undid it."""
 
     oid: Oid
@@ -71,6 +70,7 @@ class _Past:
         self._refs = refs
         self._names = sorted(refs)
         self.get = backend.get
+        self.get_many = backend.get_many
         self.oids = backend.oids
         self.close = backend.close
 
@@ -97,7 +97,7 @@ class _Past:
         then = ((name, self._refs[name]) for name in names)
         return merge(then, now, key=itemgetter(0), reverse=newest_first)
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Refuse: the past is only read."""
         raise UsageError(
             "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"

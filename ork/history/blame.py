@@ -8,32 +8,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from ork.differences import lines
+from ork.differences.definitions import declared
 from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
 from ork.differences.values import leaves, same
 from ork.errors import InvalidInput, UsageError
 from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Task
-from ork.objects.snapshot import Contents, FileEntry
+from ork.objects.kinds import Deploy, FileEntry, Task
+from ork.objects.snapshot import Contents
+from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.contents import tasks_of
 from ork.store.resolve import ResolvedDeploy, deploy_of, history
 from ork.store.store import Store
-from ork.store.text import join_text, text_of
+from ork.store.text import join_text
 from ork.worktree.lookup import look_up
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value, frozen=True, kw_only=True):
     """A task, a code file, or one field of a definition, and the deploy that last touched it.
 
     `field` and `value` are those of a field, by its path in a diff. `old_name` is the name that it
@@ -51,8 +51,7 @@ class Part:
     renamed_by: Oid | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlamedLine:
+class BlamedLine(Value, frozen=True, kw_only=True):
     """One line of a text, and the deploy that last touched it.
 
     `old_number` and `path` are its number and its file in that deploy.
@@ -66,8 +65,7 @@ class BlamedLine:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blame:
+class Blame(Value, frozen=True, kw_only=True):
     """The parts of a definition, or the lines of one text; `deploys` are those that they name."""
 
     workflow: str
@@ -75,7 +73,7 @@ class Blame:
     name: str | None = None  # the task or code file asked for; "" is the text of the workflow file
     parts: tuple[Part, ...] = ()
     lines: tuple[BlamedLine, ...] = ()
-    deploys: Mapping[Oid, Deploy] = field(default_factory=dict)
+    deploys: Mapping[Oid, Deploy] = {}
 
 
 def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> Blame:
@@ -169,12 +167,12 @@ def _settings(deploy: Deploy) -> dict[str, Json]:
 
 
 def _params(store: Store, deploy: Deploy) -> dict[str, Json]:
-    params: dict[str, Json] = {**store.snapshot(deploy.snapshot).params}
+    params: dict[str, Json] = {**declared(store.snapshot(deploy.snapshot).params)}
     return {path: value for path, value in leaves(params) if path}
 
 
 def _deploys(store: Store, oids: Iterable[Oid]) -> dict[Oid, Deploy]:
-    return {oid: store.get(Deploy, oid) for oid in sorted(oids)}
+    return store.get_all(Deploy, {oid: oid for oid in sorted(oids)})
 
 
 # What is asked about, on its way back through the history. Each takes `step` after step, from a
@@ -280,7 +278,7 @@ class _Lines:
         self.blob = self._blob(start, path)
         text = self._read(start)
         if text is None:
-            raise InvalidInput(f"{path or start.source['path']} is binary: it has no lines")
+            raise InvalidInput(f"{path or start.source.path} is binary: it has no lines")
         self.text = self.lines = text  # where the walk began, and where it is
         self.left = [(place, place) for place in range(len(text))]  # here, where it began
         self.found: dict[int, BlamedLine] = {}
@@ -302,7 +300,7 @@ class _Lines:
     def _keep(
         self, oid: Oid, deploy: Deploy, places: list[tuple[int, int]], *, boundary: bool
     ) -> None:
-        path = self.path or str(deploy.source["path"])
+        path = self.path or deploy.source.path
         for here, began in places:
             self.found[began] = BlamedLine(
                 number=began + 1,
@@ -323,7 +321,7 @@ class _Lines:
     def _blob(self, deploy: Deploy, path: str) -> Oid | None:
         """Return what holds the text in a deploy, None for nothing."""
         if not path:
-            return text_of(deploy.source)
+            return deploy.source.oid
         file = self.store.snapshot(deploy.snapshot).files.get(path)
         return file.blob if file else None
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from ork.differences.definitions import Diff, compare
+from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, FileMap, build, changes
+from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 ImportsOf: TypeAlias = "Callable[[str, Oid], tuple[Import, ...]]"  # of a path and its blob
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(Value, frozen=True, kw_only=True):
     """One end of a comparison, for people and for JSON."""
 
     text: str
@@ -37,8 +36,7 @@ class Side:
     snapshot: Oid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Value, frozen=True, kw_only=True):
     """The difference of two revisions, and its two ends."""
 
     old: Side
@@ -101,7 +99,7 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
     if isinstance(found, ResolvedFile):
         return found.workflow, text
     deploy = store.get(Deploy, deploy_of(store, found).oid)
-    path = store.project / str(deploy.source["path"])
+    path = store.project / deploy.source.path
     if not path.exists():
         raise NotFound(
             f"{deploy.workflow} came from {path}, which is gone",
@@ -178,8 +176,7 @@ def _tasks_of_both(
 
 
 def _tasks(store: Store, side: Side) -> dict[str, Task]:
-    tasks = store.snapshot(side.snapshot).tasks
-    return {name: store.get(Task, oid) for name, oid in tasks.items()}
+    return store.get_all(Task, store.snapshot(side.snapshot).tasks)
 
 
 def _reach(
@@ -261,7 +258,8 @@ def _compare(
         name: (store.get(Task, was) if was else None, store.get(Task, now) if now else None)
         for name, (was, now) in changes(before.tasks, after.tasks).items()
     }
-    files, params = changes(before.files, after.files), (before.params, after.params)
+    files = changes(before.files, after.files)
+    params = (declared(before.params), declared(after.params))
     return compare(
         tasks=tasks, files=files, settings=settings, params=params, read=store.blob, rename=rename
     )

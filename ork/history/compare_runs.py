@@ -6,7 +6,6 @@ Compares by oid first: values are read only where they differ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import islice
 
 from ork.differences.definitions import Diff
@@ -24,16 +23,18 @@ from ork.differences.values import FieldChange, object_changes, value_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
+from ork.history.details import RunValues
+from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.kinds import Output, Run, Task, TaskRun
+from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
 from ork.store.runs import runs
 from ork.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSide:
+class RunSide(Value, frozen=True, kw_only=True):
     """One of the two runs."""
 
     name: str  # etl#57
@@ -41,8 +42,7 @@ class RunSide:
     run: Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDiff:
+class RunDiff(Value, frozen=True, kw_only=True):
     """All that differs between two runs; false when nothing does but times.
 
     `tasks` has those that differ, or took notably longer in one of the runs, in the order in which
@@ -156,8 +156,8 @@ def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | 
 
 
 def _was_left_out(store: Store, run: Run, name: str) -> bool:
-    oid = store.named(run.tasks).get(name) if run.tasks else None
-    return oid is not None and store.get(TaskRun, oid).state == "skipped"
+    found = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
+    return isinstance(found, TaskRun) and found.state == "skipped"
 
 
 def _side(store: Store, found: Resolved) -> RunSide:
@@ -175,10 +175,13 @@ def _tasks(
     """Return all tasks of both runs in the order in which they can run, and what each needs."""
     changes = {task.name: task for task in comparison.diff.tasks if task.kind != "removed"}
     renamed = {name: str(task.old_name) for name, task in changes.items() if task.old_name}
-    sides = paired(_states(store, old), _states(store, new), renamed)
+    states = _states(store, old), _states(store, new)
+    before, after = RunValues(store, old, states[0]), RunValues(store, new, states[1])
+    sides = paired(*states, renamed)
     code = _code(store, comparison)
     changed = {change.path.partition(".")[0] for change in params}
-    tasks = {name: store.get(Task, _newest(was, now).task) for name, (_, was, now) in sides.items()}
+    oids = {name: _newest(was, now).task for name, (_, was, now) in sides.items()}
+    tasks = store.get_all(Task, oids)
     needs = {name: task.depends_on for name, task in tasks.items()}
     found = []
     for name in graph.order(needs):
@@ -192,8 +195,8 @@ def _tasks(
                 definition=fields,
                 code=code.get(name, ()),
                 params=taken,
-                inputs=tuple(_values(store, was.inputs, now.inputs)),
-                output=tuple(_values(store, was.output, now.output)),
+                inputs=tuple(_inputs(before, old_name or name, after, name)),
+                output=tuple(_outputs(store, was.output, now.output)),
             )
         found.append(judged(task))
     return found, needs
@@ -221,12 +224,18 @@ def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
     return {task.name: task.via for task in affected if task.why == "code"}
 
 
-def _values(store: Store, old: Oid | None, new: Oid | None) -> Iterator[FieldChange]:
-    """Yield what differs between two values by path; nothing where one is not known."""
-    if old is None or new is None or old == new:
+def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:
+    """Yield what differs between the inputs of a task; nothing where one side has none."""
+    if old.origins(old_name) == new.origins(name):
         return iter(())
-    before, after = store.value(old), store.value(new)
-    return value_changes(before, after, path="")
+    was, now = old.inputs(old_name), new.inputs(name)
+    return iter(()) if was is None or now is None else value_changes(was, now, path="")
+
+
+def _outputs(store: Store, old: Output | None, new: Output | None) -> Iterator[FieldChange]:
+    if old is None or new is None or old.oid == new.oid:
+        return iter(())
+    return value_changes(store.output(old), store.output(new), path="")
 
 
 def _object(store: Store, oid: Oid | None) -> Mapping[str, Json]:

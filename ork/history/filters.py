@@ -8,7 +8,6 @@ turn is code of its own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Set
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,14 +18,14 @@ from ork.history.lineage import file_steps, is_changed, task_steps
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, TreeMap, changes
+from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, history
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Touched:
+class _Touched(Value, frozen=True, kw_only=True):
     """The wanted names that one deploy changed; a renamed one has its old name here as well."""
 
     tasks: frozenset[str]
@@ -105,9 +104,8 @@ class Parts:
         return frozenset(path for task in tasks for path in own_files(task, changed))
 
     def _tasks(self, snapshot: Contents, names: Collection[str]) -> dict[str, Task]:
-        return {
-            name: self.store.get(Task, oid) for name in names if (oid := snapshot.tasks.get(name))
-        }
+        oids = {name: oid for name in names if (oid := snapshot.tasks.get(name))}
+        return self.store.get_all(Task, oids)
 
 
 def own_files(task: Task, among: Collection[str]) -> set[str]:

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from ork.differences.files import renamed_files
 from ork.differences.tasks import changed_fields, renamed_tasks, with_new_names
-from ork.objects.kinds import Task
-from ork.objects.snapshot import FileEntry, FileMap, OidMap, changes
+from ork.objects.kinds import FileEntry, Task
+from ork.objects.snapshot import FileMap, OidMap, changes
 from ork.store.store import Store
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ def task_steps(store: Store, old: OidMap, new: OidMap, wanted: Collection[str]) 
     chosen = [name for name in found if name in wanted]
     if not chosen:
         return []
-    olds = {name: store.get(Task, was) for name, (was, _) in found.items() if was}
-    news = {name: store.get(Task, now) for name, (_, now) in found.items() if now}
+    olds = store.get_all(Task, {name: was for name, (was, _) in found.items() if was})
+    news = store.get_all(Task, {name: now for name, (_, now) in found.items() if now})
     names = renamed_tasks(olds, news)
     old_names = {after: before for before, after in names.items()}
     steps = []

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from ork.errors import NotFound, UsageError
-from ork.objects import recognise
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
+from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, histories, history, workflows
 from ork.store.store import Store
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all are read at once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Value, frozen=True, kw_only=True):
     """The runs of one deploy: state -> count, and the number of the newest that has ended."""
 
     counts: Mapping[str, int]
@@ -34,10 +32,10 @@ class Tally:
 
 
 _NO_RUNS = Tally(counts={})
+_TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(Value, frozen=True, kw_only=True):
     """One deploy in a log. `diff` is against its first parent, when it was asked for."""
 
     oid: Oid
@@ -94,19 +92,19 @@ def log(
             and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
         )
     limited = islice(deploys, limit)
-    tags, heads, tallies = _tags(store), dict[str, Oid | None](), None
+    tags, heads = _tags(store), dict[str, Oid | None]()
+    tallies: dict[Oid, Tally] | None = None
     for count, (oid, deploy) in enumerate(reversed(list(limited)) if reverse else limited):
         workflow = deploy.workflow
         if workflow not in heads:
             heads[workflow] = store.ref(f"workflows/{workflow}")
         if count == LOOK_UPS_MAX:
-            tallies = dict(store.refs("tally/"))
-        target = store.ref(f"tally/{oid}") if tallies is None else tallies.get(oid)
+            tallies = _tallies(store)
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
             oid=oid,
             deploy=deploy,
-            runs=_tally(store, target) if target else _NO_RUNS,
+            runs=tally(store, oid) if tallies is None else tallies.get(oid, _NO_RUNS),
             tags=tuple(tags[oid]) if oid in tags else (),
             head=heads[workflow] == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
@@ -115,22 +113,35 @@ def log(
 
 def tally(store: Store, deploy: Oid) -> Tally:
     """Return how the runs of a deploy went."""
-    target = store.ref(f"tally/{deploy}")
-    return _tally(store, target) if target else _NO_RUNS
+    return read_tally(name for name, _ in store.refs(f"tally/{deploy}/"))
 
 
-def _tally(store: Store, target: Oid) -> Tally:
-    if known := recognise.tally(store.raw(target)):
-        return Tally(counts=known[0], last=known[1])
-    value = store.value(target)
-    if not isinstance(value, dict) or not isinstance(value.get("counts"), dict):
-        return _NO_RUNS
-    counts: dict[str, Json] = value["counts"]  # type: ignore[assignment]
-    last = value.get("last")
-    return Tally(
-        counts={state: n for state, n in sorted(counts.items()) if isinstance(n, int)},
-        last=last if isinstance(last, int) else None,
-    )
+def _tallies(store: Store) -> dict[Oid, Tally]:
+    names = (name.partition("/") for name, _ in store.refs("tally/"))
+    found = groupby(names, key=lambda parts: parts[0])
+    return {Oid(deploy): read_tally(text for _, _, text in parts) for deploy, parts in found}
+
+
+def read_tally(texts: Iterable[str]) -> Tally:
+    """Return the tally that the last part of its ref says, as in `57:failed=1,success=3`.
+
+    It stands in the name of the ref, so that a log reads no object for it. When the first runs of a
+    deploy end at the same moment, each leaves a ref: together they are the tally.
+    """
+    counts: dict[str, int] = {}
+    last = None
+    for found in filter(None, map(_TALLY.fullmatch, texts)):
+        last = max(last or 0, int(found[1]))
+        for pair in found[2].split(","):
+            state, count = pair.split("=")
+            counts[state] = counts.get(state, 0) + int(count)
+    return Tally(counts=counts, last=last)
+
+
+def tally_text(tally: Tally) -> str:
+    """Return the last part of the ref of a tally."""
+    counts = ",".join(f"{state}={tally.counts[state]}" for state in sorted(tally.counts))
+    return f"{tally.last}:{counts}"
 
 
 def deploys_between(

@@ -45,7 +45,7 @@ def unframe(data: bytes) -> tuple[str, bytes]:
 
 def encode(value: Json) -> bytes:
     """Return the RFC 8785 bytes of a value; raise InvalidInput, with the place, outside it."""
-    if _is_plain(value, 1):
+    if is_plain(value, 1):
         # json's C encoder agrees with RFC 8785 where there are no floats and all keys are ASCII.
         try:
             return _DUMPS(value).encode("utf-8")
@@ -92,20 +92,20 @@ _DUMPS = json.JSONEncoder(
 _QUOTE = json.encoder.encode_basestring  # RFC 8785 section 3.2.2.2 and json escape alike
 
 
-def _is_plain(value: Json, depth: int) -> bool:
+def is_plain(value: Json, depth: int) -> bool:
     """Say whether the plain encoder may be used; False as well for what is outside the domain."""
     kind = type(value)
     if kind is list and depth <= DEPTH_MAX:
         for item in value:  # type: ignore[union-attr]  # noqa: SIM110
             # Most are texts; one call less for each of them counts.
-            if type(item) is not str and not _is_plain(item, depth + 1):
+            if type(item) is not str and not is_plain(item, depth + 1):
                 return False
         return True
     if kind is dict and depth <= DEPTH_MAX:
         for key, item in value.items():  # type: ignore[union-attr]
             if type(key) is not str or not key.isascii():
                 return False
-            if type(item) is not str and not _is_plain(item, depth + 1):
+            if type(item) is not str and not is_plain(item, depth + 1):
                 return False
         return True
     if kind is int:

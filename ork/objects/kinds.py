@@ -1,190 +1,419 @@
-"""The objects that a store keeps, as values, and their exact payloads (docs/format.md).
+"""The eight kinds of object that a store keeps (docs/format.md).
 
-Every value is frozen. `encode_object` gives the stored bytes, `decode_object` reads them back and
-refuses whatever does not have exactly the fields and shapes below. Names and times inside objects
-are data: nothing here trusts them.
+A kind is declared once: the annotations of its class are its format. Fields stand in the order of
+their names, as the canonical form has them. Whatever is read is encoded again and compared, so that
+there is one string of bytes for each value. What msgspec cannot say of a field, `__post_init__`
+checks, when a value is made and when it is read. Names and times inside objects are data: nothing
+here trusts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from ork.errors import Corrupt
-from ork.objects import canonical, recognise, taskrun_payload, tree_payload
-from ork.objects.canonical import Json, Oid
-from ork.objects.shapes import NAME_PATTERN as NAME_PATTERN
-from ork.objects.shapes import (
-    a_command,
-    a_count,
-    a_mapping,
-    a_move,
-    a_name,
-    a_source,
-    a_text,
-    a_type,
-    an_integer,
-    an_oid,
-    an_origin,
-    bindings,
-    environment,
-    list_of,
-    one_of,
-    optional,
-    parameters,
-    seconds,
-)
-from ork.objects.shapes import is_name as is_name
-from ork.objects.shapes import is_oid as is_oid
-from ork.objects.times import format_time as format_time
-from ork.objects.times import parse_time as parse_time
-from ork.objects.tree_payload import LEAF_ENTRIES_MAX as LEAF_ENTRIES_MAX
+import msgspec
+from msgspec import Meta
+
+from ork.errors import Corrupt, InvalidInput
+from ork.objects import canonical
+from ork.objects.canonical import INTEGER_MAX, Json, Oid
+from ork.objects.value import Value
 
 ZERO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = 1_000_000  # microseconds, in which every duration is kept
+BACKOFF_UNIT = 1000  # a retry_backoff of 1, which is kept in thousandths
+LEAF_ENTRIES_MAX = 64
+TREE_DEPTH_MAX = 63  # half bytes of a hash, counted from 0
+INLINE_OUTPUT_BYTES_MAX = 1024  # of the blob that it would be, header included
+SCALARS = ("str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz", "datetime_utc")
+# No two dots in a row: A..B is a range.
+NAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 RUN_STATES = ("pending", "running", "success", "failed", "cancelled", "interrupted")
-TASK_STATES = (*RUN_STATES, "skipped", "upstream_failed")
+TASK_STATES = (*RUN_STATES, "skipped", "upstream_failed", "reused")
+RunState: TypeAlias = Literal["pending", "running", "success", "failed", "cancelled", "interrupted"]
+TaskState: TypeAlias = Literal[
+    "pending",
+    "running",
+    "success",
+    "failed",
+    "cancelled",
+    "interrupted",
+    "skipped",
+    "upstream_failed",
+    "reused",
+]
+Place: TypeAlias = Literal["project", "checkout", "sealed"]
+
+# Its digits are checked for all oids of an object at once: a pattern for each would cost more than
+# everything else about a leaf.
+Link: TypeAlias = Annotated[Oid, Meta(min_length=64, max_length=64, title="oid")]
+Name: TypeAlias = Annotated[str, Meta(pattern=rf"\A{NAME_PATTERN.pattern}\Z", title="name")]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=INTEGER_MAX, title="count")]
+Integer: TypeAlias = Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX, title="integer")]
+Micros: TypeAlias = Annotated[int, Meta(ge=0, le=INTEGER_MAX, title="microseconds")]
+HalfByte: TypeAlias = Annotated[int, Meta(ge=0, le=15, title="half byte")]
+Type: TypeAlias = Annotated[Any, Meta(title="type")]
+Binding: TypeAlias = Annotated[dict[str, Any], Meta(title="binding")]
+Variable: TypeAlias = str | Annotated[dict[str, Any], Meta(title="variable")]
+Time: TypeAlias = Annotated[datetime, Meta(tz=True, title="time")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Kind(Value, frozen=True, kw_only=True):
+    """Base of the kinds."""
+
+    def links(self) -> Iterable[Oid | None]:
+        """Return the oids that the object names."""
+        return ()
+
+    def free(self) -> Iterable[Any]:
+        """Return its values that may be any JSON, for which msgspec has no canonical form."""
+        return ()
+
+
+class Cache(Value, frozen=True, kw_only=True):
+    """The wish that a task's result be used again, and what narrows or widens that."""
+
+    environment: tuple[str, ...] | None = None  # only these distributions count; null: all
+    max_age: Micros | None = None
+    salt: str | None = None
+
+
+class When(Value, frozen=True, kw_only=True):
+    """The condition under which a task runs: a reference has a certain value."""
+
+    is_: Any = msgspec.field(name="is", default=True)
+    ref: str
+
+
+class Task(Kind, frozen=True, kw_only=True):
     """One step in canonical form: every field explicit, aliases resolved, without its own name.
 
-    `command` is one line for /bin/sh, or a list of words for exec. `inputs` maps a field to
-    `{"const": value}` or `{"ref": "tasks.NAME.output..."}`; `env` maps a variable to its text or to
-    `{"secret": NAME}`. Times are in seconds.
+    `command` is one line for the shell, or a list of words for exec. `inputs` maps a field to a
+    binding: `{"const": value}`, `{"ref": "tasks.NAME.output..."}`, which may have an `else`,
+    `{"each": ...}` or `{"file": path}`; `env` maps a variable to its text, a binding, or
+    `{"secret": NAME}`.
     """
 
-    executor: str  # python | process | library
-    file: str | None = None
-    module: str | None = None
+    cache: Cache | None = None
     command: str | tuple[str, ...] | None = None
+    depends_on: tuple[Name, ...] = ()
+    env: dict[str, Variable] = {}
+    executor: Literal["python", "process", "library"]
+    file: str | None = None
+    fresh: bool = False
     function: str | None = None
-    depends_on: tuple[str, ...] = ()
-    input_type: Json = None
-    output_type: Json = None
-    inputs: Mapping[str, dict[str, Json]] = field(default_factory=dict)
-    env: Mapping[str, Json] = field(default_factory=dict)
-    timeout: float = 300
-    retries: int = 0
-    retry_delay: float = 0
-    retry_backoff: float = 1
-    on_upstream_failure: str = "skip"
+    input_type: Type | None = None
+    inputs: dict[str, Binding] = {}
+    max_parallel: Count | None = None
+    module: str | None = None
+    on_upstream_failure: Literal["skip", "run"] = "skip"
+    output_type: Type | None = None
+    resources: dict[Name, Count] = {}
+    retries: Count = 0
+    retry_backoff: Count = BACKOFF_UNIT
+    retry_delay: Micros = 0
+    runs_on: Name | None = None
+    shell: tuple[str, ...] | None = None
+    timeout: Micros | None = 300 * SECOND
+    when: When | None = None
+
+    def __post_init__(self) -> None:
+        for kind in (self.input_type, self.output_type):
+            if kind is not None:
+                _check_type(kind)
+        for binding in self.inputs.values():
+            _check_binding(binding)
+        for entry in self.env.values():
+            if not isinstance(entry, str) and entry.keys() != {"secret"}:
+                _check_binding(entry)
+            elif isinstance(entry, dict) and type(entry["secret"]) is not str:
+                raise ValueError("a secret has the name of a variable")
+
+    def free(self) -> Iterable[Any]:
+        condition = self.when.is_ if self.when else None
+        return (self.inputs, self.env, self.input_type, self.output_type, condition)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """A map from names to entries, or one level of a large one: see `ork.objects.tree`.
+class Param(Value, frozen=True, kw_only=True):
+    """A parameter of a workflow."""
 
-    A leaf has `entries` (name, then an oid or a JSON value), a node has `children` (the byte of the
-    hashed name, then the oid of the tree below) and the `depth` of that byte.
+    default: Any
+    required: bool
+    type: Type | None
+
+    def __post_init__(self) -> None:
+        if self.type is not None:
+            _check_type(self.type)
+
+
+class FileEntry(Value, frozen=True, kw_only=True):
+    """A code file in a tree."""
+
+    blob: Link
+    executable: bool
+
+
+class Log(Value, frozen=True, kw_only=True):
+    """Where an attempt's output lies: a path below the store's `logs/`, and the bytes in it."""
+
+    length: Count | None = None  # null: to the end of the file
+    offset: Count = 0
+    path: str
+
+
+class Attempt(Value, frozen=True, kw_only=True):
+    """One try of a task. `exit` is a process's exit code, `signal` the number that killed it."""
+
+    duration: Micros
+    environment: Link | None = None  # null: the one of the run
+    error: str | None = None
+    exit: Integer | None = None
+    host: str | None = None  # null: the one of the run
+    log: Log | None = None
+    number: Count
+    place: Place | None = None  # null: the one of the run
+    signal: Count | None = None
+    started: Time
+    state: TaskState
+    tainted: tuple[str, ...] = ()  # captured files that changed while it executed them
+
+    def __post_init__(self) -> None:
+        _to_utc(self, "started")
+
+    @property
+    def seconds(self) -> float:
+        """The duration in seconds."""
+        return self.duration / SECOND
+
+
+class Output(Value, frozen=True, kw_only=True):
+    """The value that a task gave: the oid of its canonical JSON as a blob.
+
+    A short value stands here as that text, and no blob is stored.
     """
 
-    entries: tuple[tuple[str, Json], ...] = ()
-    children: tuple[tuple[int, Oid], ...] = ()
-    depth: int = 0
+    oid: Link
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            data = canonical.frame("blob", self.text.encode())
+            if canonical.hash_bytes(data) != self.oid or len(data) > INLINE_OUTPUT_BYTES_MAX:
+                raise ValueError("the text of an output is short and has the hash of its oid")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The immutable definition: a tree of tasks, a tree of code files, parameters. Content only.
-
-    `params` maps a name to its type, whether a run must give a value, and the default otherwise.
-    """
-
-    tasks: Oid
-    files: Oid
-    task_count: int
-    params: Mapping[str, dict[str, Json]] = field(default_factory=dict)
+def output_of(value: Json) -> tuple[Output, dict[Oid, bytes]]:
+    """Return the output of a task as its record has it, and the blob of a large one."""
+    text = canonical.encode(value)
+    data = canonical.frame("blob", text)
+    oid = canonical.hash_bytes(data)
+    if len(data) <= INLINE_OUTPUT_BYTES_MAX:
+        return Output(oid=oid, text=text.decode()), {}
+    return Output(oid=oid), {oid: data}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deploy:
+class TaskRun(Kind, frozen=True, kw_only=True):
+    """The outcome of one task in one run."""
+
+    attempts: tuple[Attempt, ...] = ()
+    each: Link | None = None  # a blob: the lists that it was taken for
+    key: Link | None = None  # that decides about reuse
+    output: Output | None = None
+    reason: str | None = None
+    source: Link | None = None  # the taskrun whose output was used again
+    state: TaskState
+    task: Link
+
+    def links(self) -> Iterable[Oid | None]:
+        output = self.output.oid if self.output and self.output.text is None else None
+        places = (attempt.environment for attempt in self.attempts)
+        return (self.task, self.each, self.key, self.source, output, *places)
+
+
+class Leaf(Kind, frozen=True, kw_only=True, tag_field="of"):
+    """Base of the leaves: entries sorted by the bytes of their names."""
+
+    def __post_init__(self) -> None:
+        entries: tuple[tuple[str, Any], ...] = self.entries  # type: ignore[attr-defined]
+        names = [name for name, _ in entries]
+        if len(names) > LEAF_ENTRIES_MAX or names != sorted(set(names)):
+            raise ValueError(f"a leaf has at most {LEAF_ENTRIES_MAX} entries, sorted, each once")
+
+
+class OidLeaf(Leaf, frozen=True, kw_only=True, tag="oids"):
+    """A part of a map from names to objects."""
+
+    entries: tuple[tuple[str, Link], ...] = ()
+
+    def links(self) -> Iterable[Oid | None]:
+        return [oid for _, oid in self.entries]
+
+
+class FileLeaf(Leaf, frozen=True, kw_only=True, tag="files"):
+    """A part of a map from paths to code files."""
+
+    entries: tuple[tuple[str, FileEntry], ...] = ()
+
+    def links(self) -> Iterable[Oid | None]:
+        return [file.blob for _, file in self.entries]
+
+
+class RunLeaf(Leaf, frozen=True, kw_only=True, tag="taskruns"):
+    """A part of a map from names of tasks to their outcomes in one run."""
+
+    entries: tuple[tuple[str, TaskRun], ...] = ()
+
+    def links(self) -> Iterable[Oid | None]:
+        return [oid for _, taskrun in self.entries for oid in taskrun.links()]
+
+
+class Node(Kind, frozen=True, kw_only=True, tag_field="of", tag="trees"):
+    """One level of a large map: half bytes of the hashed names, and the trees below."""
+
+    children: Annotated[tuple[tuple[HalfByte, Link], ...], Meta(min_length=1)]
+    depth: Annotated[int, Meta(ge=0, le=TREE_DEPTH_MAX, title="count")]
+
+    def __post_init__(self) -> None:
+        numbers = [number for number, _ in self.children]
+        if numbers != sorted(set(numbers)):
+            raise ValueError("children are sorted, each once")
+
+    def links(self) -> Iterable[Oid | None]:
+        return [oid for _, oid in self.children]
+
+
+Tree: TypeAlias = OidLeaf | FileLeaf | RunLeaf | Node
+
+
+class Snapshot(Kind, frozen=True, kw_only=True):
+    """The immutable definition: a tree of tasks, a tree of code files, parameters. Content only."""
+
+    files: Link
+    params: dict[Name, Param] = {}
+    task_count: Count
+    tasks: Link
+
+    def links(self) -> Iterable[Oid | None]:
+        return (self.tasks, self.files)
+
+    def free(self) -> Iterable[Any]:
+        return [value for param in self.params.values() for value in (param.default, param.type)]
+
+
+class Source(Value, frozen=True, kw_only=True):
+    """The workflow file of a deploy: its path, and its text as one blob or as a tree of chunks."""
+
+    blob: Link | None = None
+    chunks: Link | None = None
+    path: str
+
+    def __post_init__(self) -> None:
+        if (self.blob is None) == (self.chunks is None):
+            raise ValueError("a source has either blob or chunks")
+
+    @property
+    def oid(self) -> Oid:
+        """The blob of the text, or the tree of its chunks."""
+        return self.blob or self.chunks  # type: ignore[return-value]
+
+
+class Origin(Value, frozen=True, kw_only=True):
+    """The git commit that a deploy came from; dirty when files differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+class Deploy(Kind, frozen=True, kw_only=True):
     """One entry of a workflow's history: what git calls a commit."""
 
-    workflow: str
-    snapshot: Oid
-    parents: tuple[Oid, ...]
-    time: datetime
+    action: Literal["deploy", "rollback", "import"] = "deploy"
     author: str
     message: str
-    settings: Mapping[str, Json]
-    source: Mapping[str, Json]  # {"path", "blob"}, or {"path", "chunks"}: store/text.py
-    origin: Mapping[str, Json] | None = None  # {"commit", "dirty"} of the git repository around it
-    action: str = "deploy"  # deploy | rollback | import
-    restores: Oid | None = None  # the deploy whose content a rollback brought back
+    origin: Origin | None = None
+    parents: tuple[Link, ...]
+    restores: Link | None = None  # the deploy whose content a rollback brought back
+    settings: dict[str, Any]
+    snapshot: Link
+    source: Source
+    time: Time
+    workflow: Name
+
+    def __post_init__(self) -> None:
+        _to_utc(self, "time")
+
+    def links(self) -> Iterable[Oid | None]:
+        return (self.snapshot, self.source.oid, self.restores, *self.parents)
+
+    def free(self) -> Iterable[Any]:
+        return (self.settings,)
 
     def has(self, snapshot: Oid, settings: Mapping[str, Json]) -> bool:
         """Say whether this is its content, so that to deploy it on top would change nothing."""
-        return self.snapshot == snapshot and dict(self.settings) == dict(settings)
+        return self.snapshot == snapshot and self.settings == dict(settings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Kind, frozen=True, kw_only=True):
     """One execution of a snapshot. While it goes on, `tasks` is None: see refs `active/ID/`."""
 
-    id: str
-    workflow: str
-    number: int
-    snapshot: Oid
-    deploy: Oid | None
-    state: str
-    trigger: str  # run | retry | bisect
+    attempt: Count = 1  # a retry goes on with the same run: this counts up
     author: str
+    base: Name | None = None  # the run whose outputs stand in for tasks that did not run
+    created: Time
+    deploy: Link | None
+    duration: Micros | None = None  # by a clock that never goes back
+    ended: Time | None = None
+    environment: Link | None  # a blob: JSON of Python version, platform, installed distributions
     host: str
-    params: Oid | None = None  # a blob: JSON object, parameter -> value
-    attempt: int = 1  # a retry goes on with the same run: this counts up, and
-    previous: Oid | None = None  # is the record as it was before
-    base: str | None = None  # the id of the run whose outputs stand in for tasks that did not run
-    environment: Oid | None  # a blob: JSON of Python version, platform, installed distributions
-    created: datetime
-    ended: datetime | None = None
-    seconds: float | None = None  # from a monotonic clock, so never negative
-    tasks: Oid | None = None  # tree: task name -> TaskRun
+    id: Name
+    number: Count
+    params: Link | None = None  # a blob: JSON object, parameter -> value
+    place: Place = "project"
+    previous: Link | None = None  # the record as it was before the retry
     reason: str | None = None  # why it did not succeed, in words
+    scheduled: Time | None = None  # the moment for which a schedule started it
+    selected: tuple[Name, ...] | None = None  # the tasks that were asked for; null: all
+    snapshot: Link
+    state: RunState
+    tasks: Link | None = None  # tree: task name -> its outcome
+    trigger: str  # run | retry | bisect
+    workflow: Name
+
+    def __post_init__(self) -> None:
+        _to_utc(self, "created", "ended", "scheduled")
+
+    def links(self) -> Iterable[Oid | None]:
+        records = (self.deploy, self.previous, self.tasks)
+        return (self.snapshot, self.environment, self.params, *records)
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration in seconds."""
+        return None if self.duration is None else self.duration / SECOND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One try of a task. `exit` is a process's exit code, `signal` the number that killed it."""
-
-    number: int
-    state: str
-    started: datetime
-    seconds: float
-    exit: int | None = None
-    signal: int | None = None
-    error: str | None = None
-    log: str | None = None  # path below the store's logs/
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRun:
-    """What became of one task in one run. `inputs` and `output` are blobs of canonical JSON."""
-
-    task: Oid
-    state: str
-    inputs: Oid | None = None
-    output: Oid | None = None
-    attempts: tuple[Attempt, ...] = ()
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Kind, frozen=True, kw_only=True):
     """One command that moved refs: the chain of these is the reflog and the undo log."""
 
-    parent: Oid | None
-    time: datetime
-    author: str
     argv: tuple[str, ...]
-    moves: tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
+    author: str
+    moves: tuple[tuple[str, Link | None, Link | None], ...]  # ref, old, new
+    parent: Link | None
+    time: Time
+
+    def __post_init__(self) -> None:
+        _to_utc(self, "time")
+
+    def links(self) -> Iterable[Oid | None]:
+        return (self.parent, *(oid for _, *ends in self.moves for oid in ends))
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Kind, frozen=True):
     """Raw bytes: a code file, the YAML text, an output."""
 
     data: bytes
@@ -192,37 +421,66 @@ class Blob:
 
 Object: TypeAlias = Task | Tree | Snapshot | Deploy | Run | TaskRun | Operation | Blob
 
+KINDS: dict[str, Any] = {
+    "task": Task,
+    "tree": Tree,
+    "snapshot": Snapshot,
+    "deploy": Deploy,
+    "run": Run,
+    "taskrun": TaskRun,
+    "operation": Operation,
+}
+TREES = (OidLeaf, FileLeaf, RunLeaf, Node)
+_KIND_OF = {cls: kind for kind, cls in KINDS.items() if kind != "tree"} | dict.fromkeys(
+    TREES, "tree"
+)
+_HEADERS = {cls: canonical.frame(kind, b"") for cls, kind in _KIND_OF.items()}
+_ENCODE = msgspec.json.Encoder(order="sorted").encode
+_DECODE = {kind: msgspec.json.Decoder(cls).decode for kind, cls in KINDS.items()}
+FREE_DEPTH = 4  # of a payload, at the deepest place where a free value begins
+
 
 def encode_object(value: Object) -> bytes:
-    """Return the stored bytes of an object, header included; their hash is its name."""
+    """Return the stored bytes of an object, header included; their hash is its name.
+
+    Raise InvalidInput, with the place, for a text or number that no object may hold.
+    """
     if isinstance(value, Blob):
         return canonical.frame("blob", value.data)
-    if isinstance(value, TaskRun):
+    if _is_plain(value):
         try:
-            return canonical.frame("taskrun", taskrun_payload.payload(value))
+            return _HEADERS[type(value)] + _ENCODE(value)
         except UnicodeEncodeError:
-            pass  # `encode` says where
-    kind = _KIND_OF[type(value)]
-    return canonical.frame(kind, canonical.encode(to_json(value)))
+            pass  # `canonical.encode` says where
+    return _HEADERS[type(value)] + canonical.encode(to_json(value))
 
 
 def decode_object(data: bytes) -> Object:
     """Return the object of stored bytes; raise Corrupt unless they are exactly of the format."""
-    known = _RECOGNISED.get(data[:8])
-    if known and (values := known[1](data)):
-        # `__init__` of a frozen dataclass would take as long as to recognise the bytes.
-        made: Any = object.__new__(known[0])
-        for put, value in zip(known[2], values, strict=True):
-            put(made, value)
-        return made  # type: ignore[no-any-return]
     kind, payload = canonical.unframe(data)
     if kind == "blob":
         return Blob(payload)
-    if kind == "tree" and (node := tree_payload.node(payload)):
-        return Tree(children=node[0], depth=node[1])
-    if kind not in _SHAPES:
+    if kind not in _DECODE:
         raise Corrupt(f"an object of an unknown kind, {kind!r}", hint="it needs a newer ork")
-    return _from_json(_SHAPES[kind][0], canonical.decode(payload), kind)  # type: ignore[no-any-return]
+    try:
+        value: Any = _DECODE[kind](payload)
+        if _is_plain(value):
+            same = _ENCODE(value) == payload
+        else:
+            # It may have numbers such as 1e20, which is written with all its digits.
+            value = msgspec.convert(canonical.decode(payload), KINDS[kind])
+            same = encode_object(value) == data
+        _check_oids(value.links())
+    except (ValueError, RecursionError, OverflowError, InvalidInput, Corrupt) as error:
+        raise Corrupt(f"not a {kind}: {error}") from None
+    if not same:
+        raise Corrupt(f"not a {kind}: its bytes are not the canonical form of its fields")
+    return value  # type: ignore[no-any-return]
+
+
+def _is_plain(value: Object) -> bool:
+    """Say whether msgspec writes this object as RFC 8785 does."""
+    return all(canonical.is_plain(part, FREE_DEPTH) for part in value.free())
 
 
 def kind_of(value: Object) -> str:
@@ -230,166 +488,87 @@ def kind_of(value: Object) -> str:
     return "blob" if isinstance(value, Blob) else _KIND_OF[type(value)]
 
 
-def to_json(value: Any) -> dict[str, Json]:
+def to_json(value: Any) -> Any:
     """Return the payload of an object as a JSON value, every field explicit."""
-    if isinstance(value, Tree):
-        if value.children:
-            nodes: list[Json] = [[byte, oid] for byte, oid in value.children]
-            return {"children": nodes, "depth": value.depth}
-        return {"entries": [[name, entry] for name, entry in value.entries]}
-    return {name: _plain(getattr(value, name)) for name in _FIELDS[type(value)]}
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return to_json(msgspec.to_builtins(value)) if isinstance(value, Value) else value
 
 
-def _plain(value: Any) -> Json:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Attempt):
-        return to_json(value)
-    return value  # type: ignore[no-any-return]
+def is_name(text: object) -> bool:
+    """Say whether this is a valid name of a workflow, task, tag or run."""
+    return isinstance(text, str) and NAME_PATTERN.fullmatch(text) is not None
 
 
-def _time(value: Any) -> datetime:
-    return parse_time(a_text(value))
+def is_oid(text: object) -> bool:
+    """Say whether this is a full oid."""
+    return isinstance(text, str) and _OID.fullmatch(text) is not None
 
 
-def _attempt(value: Any) -> Attempt:
-    return _from_json(Attempt, value, "attempt", _ATTEMPT)  # type: ignore[no-any-return]
+def is_path(text: str) -> bool:
+    """Say whether this is a path that stays below the folder that it is relative to, and names one.
+
+    With `/` between its parts, none of which is empty, `.` or `..`.
+    """
+    return "\0" not in text and {"", ".", ".."}.isdisjoint(text.split("/"))
 
 
-_ATTEMPT = {
-    "number": a_count,
-    "state": one_of(*TASK_STATES),
-    "started": _time,
-    "seconds": seconds,
-    "exit": optional(an_integer),
-    "signal": optional(a_count),
-    "error": optional(a_text),
-    "log": optional(a_text),
-}
-
-_SHAPES: dict[str, tuple[type, dict[str, Callable[[Any], Any]]]] = {
-    "task": (
-        Task,
-        {
-            "executor": one_of("python", "process", "library"),
-            "file": optional(a_text),
-            "module": optional(a_text),
-            "command": a_command,
-            "function": optional(a_text),
-            "depends_on": list_of(a_name),
-            "input_type": optional(a_type),
-            "output_type": optional(a_type),
-            "inputs": bindings,
-            "env": environment,
-            "timeout": seconds,
-            "retries": a_count,
-            "retry_delay": seconds,
-            "retry_backoff": seconds,
-            "on_upstream_failure": one_of("skip", "run"),
-        },
-    ),
-    "tree": (Tree, {}),
-    "snapshot": (
-        Snapshot,
-        {"tasks": an_oid, "files": an_oid, "task_count": a_count, "params": parameters},
-    ),
-    "deploy": (
-        Deploy,
-        {
-            "workflow": a_name,
-            "snapshot": an_oid,
-            "parents": list_of(an_oid),
-            "time": _time,
-            "author": a_text,
-            "message": a_text,
-            "settings": a_mapping,
-            "source": a_source,
-            "origin": optional(an_origin),
-            "action": one_of("deploy", "rollback", "import"),
-            "restores": optional(an_oid),
-        },
-    ),
-    "run": (
-        Run,
-        {
-            "id": a_name,
-            "workflow": a_name,
-            "number": a_count,
-            "snapshot": an_oid,
-            "deploy": optional(an_oid),
-            "state": one_of(*RUN_STATES),
-            "trigger": a_text,
-            "params": optional(an_oid),
-            "attempt": a_count,
-            "previous": optional(an_oid),
-            "base": optional(a_name),
-            "author": a_text,
-            "host": a_text,
-            "environment": optional(an_oid),
-            "created": _time,
-            "ended": optional(_time),
-            "seconds": optional(seconds),
-            "tasks": optional(an_oid),
-            "reason": optional(a_text),
-        },
-    ),
-    "taskrun": (
-        TaskRun,
-        {
-            "task": an_oid,
-            "state": one_of(*TASK_STATES),
-            "inputs": optional(an_oid),
-            "output": optional(an_oid),
-            "attempts": list_of(_attempt),
-            "reason": optional(a_text),
-        },
-    ),
-    "operation": (
-        Operation,
-        {
-            "parent": optional(an_oid),
-            "time": _time,
-            "author": a_text,
-            "argv": list_of(a_text),
-            "moves": list_of(a_move),
-        },
-    ),
-}
-_KIND_OF = {shape[0]: kind for kind, shape in _SHAPES.items()}
-_FIELDS = {Attempt: tuple(_ATTEMPT), **{cls: tuple(shape) for cls, shape in _SHAPES.values()}}
-# How the bytes begin -> the class, what may give its values sorted by field, and a setter for each.
-_RECOGNISED = {
-    start: (cls, reader, [vars(cls)[name].__set__ for name in sorted(cls.__slots__)])
-    for start, cls, reader in (
-        (b"ork1 dep", Deploy, recognise.deploy),
-        (b"ork1 sna", Snapshot, recognise.snapshot),
-        (b"ork1 tre", Tree, recognise.leaf),
-    )
-}
+def format_time(time: datetime) -> str:
+    """Return a time as objects write it: UTC, RFC 3339, six digits of a second or none."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _from_json(
-    cls: type, payload: Any, kind: str, shape: dict[str, Callable[[Any], Any]] | None = None
-) -> Any:
-    if kind == "tree":
-        try:
-            entries, children, depth = tree_payload.shape(payload)
-        except ValueError as error:
-            raise Corrupt(f"not a tree: {error}") from None
-        return Tree(entries=entries, children=children, depth=depth)
-    shape = shape or _SHAPES[kind][1]
-    if type(payload) is not dict or payload.keys() != shape.keys():
-        raise Corrupt(f"not a {kind}: its fields are not those of the format")
-    values = {}
-    for name, check in shape.items():
-        try:
-            values[name] = check(payload[name])
-        except ValueError as error:
-            raise Corrupt(f"not a {kind}: {name} {error}") from None
-    return cls(**values)
+def parse_time(text: str) -> datetime:
+    """Return the time of `format_time`; raise ValueError on any other form."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is not UTC or format_time(time) != text:
+        raise ValueError(f"not a time as ork writes it: {text!r}")
+    return time
+
+
+def micros(seconds: float) -> int:
+    """Return seconds as objects keep them."""
+    return round(seconds * SECOND)
+
+
+def _check_oids(oids: Iterable[str | None]) -> None:
+    joined = "".join(filter(None, oids))
+    try:
+        same = bytes.fromhex(joined).hex() == joined
+    except ValueError:
+        same = False
+    if not same:
+        raise ValueError("an oid has 64 digits, 0-9 and a-f")
+
+
+def _to_utc(value: Value, *names: str) -> None:
+    """Turn times of other zones into UTC; a stored one then has other bytes, and is refused."""
+    for name in names:
+        time = getattr(value, name)
+        if time is not None and time.tzinfo is not UTC:
+            msgspec.structs.force_setattr(value, name, time.astimezone(UTC))
+
+
+def _check_type(kind: Json) -> None:
+    """Check a type without aliases: a word, a list of one type, or field -> type."""
+    if isinstance(kind, dict):
+        for inner in kind.values():
+            _check_type(inner)
+    elif isinstance(kind, list) and len(kind) == 1:
+        _check_type(kind[0])
+    elif kind not in SCALARS:
+        raise ValueError(f"{kind!r} is not a type")
+
+
+_BINDINGS = ({"const"}, {"ref"}, {"ref", "else"}, {"each"}, {"file"})
+
+
+def _check_binding(binding: dict[str, Json]) -> None:
+    if binding.keys() not in _BINDINGS:
+        raise ValueError("a binding has const, ref, each or file, and a ref may have else")
+    if not all(type(binding[word]) is str for word in ("ref", "file") if word in binding):
+        raise ValueError("ref and file have a text")
+    if "each" in binding and not isinstance(binding["each"], str | list):
+        raise ValueError("each has a reference or a list")

@@ -1,31 +1,22 @@
 """The tasks and code files of a snapshot: read from its trees, or built from a definition.
 
-The only place that knows what a tree keeps under a name: the oid of an object, or of a code file a
-JSON object with its blob and whether it is executable.
+Both are mappings that read of their trees what they are asked for.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Blob, Snapshot, Task, encode_object
-from ork.objects.tree import Read
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, FileEntry, Param, Snapshot, Task, TaskRun, encode_object
+from ork.objects.tree import Entry, Read
+from ork.objects.value import Value
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """One code file of a snapshot."""
-
-    blob: Oid
-    executable: bool
+T = TypeVar("T", Oid, FileEntry)
 
 
 class TreeMap(Mapping[str, T]):
@@ -40,7 +31,7 @@ class TreeMap(Mapping[str, T]):
 
     @staticmethod
     @abstractmethod
-    def entry(name: str, value: Json) -> T:
+    def entry(name: str, value: Entry) -> T:
         """Return what a tree keeps under a name; raise Corrupt when it is something else."""
 
     def __getitem__(self, name: str) -> T:
@@ -77,22 +68,20 @@ class OidMap(TreeMap[Oid]):
     """Name -> oid: the tasks of a snapshot, the task runs of a run, the pieces of a long text."""
 
     @staticmethod
-    def entry(name: str, value: Json) -> Oid:
-        found = read_entry(value)
-        if isinstance(found, FileEntry):
-            raise Corrupt(f"there is a code file where {name!r} should be an object")
-        return found
+    def entry(name: str, value: Entry) -> Oid:
+        if not isinstance(value, str):
+            raise Corrupt(f"there is no object where {name!r} should be one")
+        return value
 
 
 class FileMap(TreeMap[FileEntry]):
     """Path -> code file."""
 
     @staticmethod
-    def entry(name: str, value: Json) -> FileEntry:
-        found = read_entry(value)
-        if not isinstance(found, FileEntry):
+    def entry(name: str, value: Entry) -> FileEntry:
+        if not isinstance(value, FileEntry):
             raise Corrupt(f"the snapshot has a file entry that is not one: {name!r}")
-        return found
+        return value
 
 
 def changes(old: TreeMap[T], new: TreeMap[T]) -> dict[str, tuple[T | None, T | None]]:
@@ -106,26 +95,19 @@ def changes(old: TreeMap[T], new: TreeMap[T]) -> dict[str, tuple[T | None, T | N
     }
 
 
-def read_entry(value: Json) -> Oid | FileEntry:
-    """Return what a tree keeps under a name: a code file, or the oid of another object."""
-    if isinstance(value, dict):
-        return FileEntry(blob=Oid(str(value["blob"])), executable=bool(value["executable"]))
-    return Oid(str(value))
+def named_oid(entry: Entry) -> Oid:
+    """Return the object that an entry of a snapshot names, be it a code file or another object."""
+    assert not isinstance(entry, TaskRun)
+    return entry.blob if isinstance(entry, FileEntry) else entry
 
 
-def named_oid(value: Json) -> Oid:
-    """Return the object that a tree keeps under a name, be it a code file or another object."""
-    return Oid(str(value["blob"] if isinstance(value, dict) else value))
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Value, frozen=True):
     """The tasks and code files of a snapshot, read when they are asked for, and its parameters."""
 
     oid: Oid
     tasks: OidMap
     files: FileMap
-    params: Mapping[str, dict[str, Json]]
+    params: Mapping[str, Param]
 
     @classmethod
     def of(cls, read: Read, oid: Oid, snapshot: Snapshot) -> Contents:
@@ -144,16 +126,14 @@ class Contents:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeFile:
+class CodeFile(Value, frozen=True, kw_only=True):
     """One captured file: its bytes, and whether its owner may execute it."""
 
     data: bytes
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class Built(Value, frozen=True, kw_only=True):
     """A snapshot that need not be stored: its oid and all objects it consists of."""
 
     oid: Oid
@@ -164,26 +144,26 @@ class Built:
 def build(
     tasks: Mapping[str, Task],
     files: Mapping[str, CodeFile],
-    params: Mapping[str, dict[str, Json]] | None = None,
+    params: Mapping[str, Param] | None = None,
 ) -> Built:
     """Return the snapshot of these tasks, code files and parameters."""
     objects: dict[Oid, bytes] = {}
-    task_entries: dict[str, Json] = {}
+    task_entries: dict[str, Oid] = {}
     for name, task in tasks.items():
         data = encode_object(task)
         oid = hash_bytes(data)
         objects[oid] = data
         task_entries[name] = oid
-    file_entries: dict[str, Json] = {}
+    file_entries: dict[str, FileEntry] = {}
     for path, file in files.items():
         data = encode_object(Blob(file.data))
         oid = hash_bytes(data)
         objects[oid] = data
-        file_entries[path] = {"blob": oid, "executable": file.executable}
+        file_entries[path] = FileEntry(blob=oid, executable=file.executable)
     task_root, task_trees = tree.build(task_entries)
-    file_root, file_trees = tree.build(file_entries)
+    file_root, file_trees = tree.build(file_entries, FileEntry)
     snapshot = Snapshot(
-        tasks=task_root, files=file_root, task_count=len(tasks), params=params or {}
+        tasks=task_root, files=file_root, task_count=len(tasks), params=dict(params or {})
     )
     data = encode_object(snapshot)
     oid = hash_bytes(data)

@@ -1,8 +1,8 @@
 """Maps from names to entries that share what did not change.
 
-A tree of at most 256 entries is one leaf. A larger one is a node that fans out by the first byte of
-BLAKE3(name), its parts by the second, and so on: the shape depends on the set alone, never on the
-order of edits. Two trees are compared by walking only where their oids differ.
+A map of at most 64 entries is one leaf. A larger one is a node that fans out by the first half byte
+of BLAKE3(name), its parts by the second, and so on: the shape depends on the set alone, never on
+the order of edits. Two maps are compared by descending only where their oids differ.
 """
 
 from __future__ import annotations
@@ -13,130 +13,139 @@ from typing import TypeAlias
 from blake3 import blake3
 
 from ork.errors import Corrupt
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import LEAF_ENTRIES_MAX, Tree, encode_object
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import (
+    LEAF_ENTRIES_MAX,
+    TREE_DEPTH_MAX,
+    FileEntry,
+    FileLeaf,
+    Node,
+    OidLeaf,
+    RunLeaf,
+    TaskRun,
+    Tree,
+    encode_object,
+)
 
+Entry: TypeAlias = Oid | FileEntry | TaskRun
 Read: TypeAlias = Callable[[Oid], Tree]
+_LEAVES = {str: OidLeaf, FileEntry: FileLeaf, TaskRun: RunLeaf}
+_Keyed: TypeAlias = tuple[str, str, Entry]  # the digits of the hashed name, the name, the entry
 
 
-def build(entries: Mapping[str, Json]) -> tuple[Oid, dict[Oid, bytes]]:
-    """Return the oid of the tree of these entries, and all its objects as stored bytes."""
+def build(entries: Mapping[str, Entry], kind: type = str) -> tuple[Oid, dict[Oid, bytes]]:
+    """Return the oid of the tree of these entries, and all its objects as stored bytes.
+
+    `kind` is the type of the entries: an oid (str), FileEntry or TaskRun.
+    """
     objects: dict[Oid, bytes] = {}
-    keyed = [(blake3(name.encode()).digest(), name, entry) for name, entry in entries.items()]
-    return _build(keyed, 0, objects), objects
+
+    def part(keyed: list[_Keyed], depth: int) -> Oid:
+        if len(keyed) <= LEAF_ENTRIES_MAX:
+            leaf = sorted(((name, entry) for _, name, entry in keyed), key=lambda pair: pair[0])
+            data = encode_object(_LEAVES[kind](entries=tuple(leaf)))
+        else:
+            groups: dict[int, list[_Keyed]] = {}
+            for item in keyed:
+                groups.setdefault(int(item[0][depth], 16), []).append(item)
+            below = tuple((digit, part(groups[digit], depth + 1)) for digit in sorted(groups))
+            data = encode_object(Node(children=below, depth=depth))
+        oid = hash_bytes(data)
+        objects[oid] = data
+        return oid
+
+    return part([(_digits(name), name, entry) for name, entry in entries.items()], 0), objects
 
 
-def lookup(read: Read, root: Oid, name: str) -> Json:
+def lookup(read: Read, root: Oid, name: str) -> Entry | None:
     """Return the entry of one name, or None."""
     try:
-        path = blake3(name.encode()).digest()
+        digits = _digits(name)
     except UnicodeEncodeError:  # of bytes that were typed and are no UTF-8: no tree has it
         return None
     tree = read(root)
-    for depth in range(len(path)):
-        if not tree.children:
-            return dict(tree.entries).get(name)
-        below = dict(_children(tree, depth)).get(path[depth])
+    for depth, digit in enumerate(digits):
+        if not isinstance(tree, Node):
+            found: dict[str, Entry] = dict(tree.entries)
+            return found.get(name)
+        below = dict(_children(tree, depth)).get(int(digit, 16))
         if below is None:
             return None
         tree = read(below)
     raise Corrupt("a tree deeper than the hash of a name")
 
 
-def entries(read: Read, root: Oid) -> dict[str, Json]:
+def entries(read: Read, root: Oid) -> dict[str, Entry]:
     """Return all entries, sorted by the UTF-8 bytes of their names."""
-    found = dict(_entries(read, root, 0))
-    return {name: found[name] for name in sorted(found, key=str.encode)}
+    return dict(sorted(_entries(read, root, 0)))
 
 
-def changes(read: Read, old: Oid, new: Oid) -> dict[str, tuple[Json, Json]]:
+def changes(read: Read, old: Oid, new: Oid) -> dict[str, tuple[Entry | None, Entry | None]]:
     """Return name -> (old entry, new entry) where they differ, None for absent; sorted by name."""
-    found = {name: (before, after) for name, before, after in _changes(read, old, new, 0)}
-    return {name: found[name] for name in sorted(found, key=str.encode)}
+    return {name: (before, after) for name, before, after in sorted(_changes(read, old, new, 0))}
 
 
-def oids(read: Read, root: Oid) -> Iterator[Oid]:
+def oids(read: Read, root: Oid, depth: int = 0) -> Iterator[Oid]:
     """Yield the oids of the tree objects themselves, root first; not of what the entries name."""
-    yield from _oids(read, root, 0)
+    yield root
+    tree = read(root)
+    if isinstance(tree, Node):
+        for _, below in _children(tree, depth):
+            yield from oids(read, below, depth + 1)
 
 
-def fresh(read: Read, old: Oid, new: Oid) -> Iterator[Oid]:
+def fresh(read: Read, old: Oid, new: Oid, depth: int = 0) -> Iterator[Oid]:
     """Yield the tree objects of `new` that are not at the same place in `old`."""
-    yield from _fresh(read, old, new, 0)
-
-
-def _build(keyed: list[tuple[bytes, str, Json]], depth: int, objects: dict[Oid, bytes]) -> Oid:
-    if len(keyed) <= LEAF_ENTRIES_MAX:
-        leaf = sorted(((name, entry) for _, name, entry in keyed), key=lambda e: e[0].encode())
-        data = encode_object(Tree(entries=tuple(leaf)))
-    else:
-        groups: dict[int, list[tuple[bytes, str, Json]]] = {}
-        for item in keyed:
-            groups.setdefault(item[0][depth], []).append(item)
-        children = tuple((b, _build(groups[b], depth + 1, objects)) for b in sorted(groups))
-        data = encode_object(Tree(children=children, depth=depth))
-    oid = hash_bytes(data)
-    objects[oid] = data
-    return oid
-
-
-def _fresh(read: Read, old: Oid, new: Oid, depth: int) -> Iterator[Oid]:
     if old == new:
         return
     before, after = read(old), read(new)
-    if not (before.children and after.children):
-        yield from _oids(read, new, depth)
+    if not (isinstance(before, Node) and isinstance(after, Node)):
+        yield from oids(read, new, depth)
         return
     yield new
     olds = dict(_children(before, depth))
-    for byte, below in _children(after, depth):
-        if olds.get(byte) == below:
-            continue
-        if byte in olds:
-            yield from _fresh(read, olds[byte], below, depth + 1)
+    for digit, below in _children(after, depth):
+        if digit in olds:
+            yield from fresh(read, olds[digit], below, depth + 1)
         else:
-            yield from _oids(read, below, depth + 1)
+            yield from oids(read, below, depth + 1)
 
 
-def _oids(read: Read, root: Oid, depth: int) -> Iterator[Oid]:
-    yield root
-    tree = read(root)
-    if tree.children:
-        for _, below in _children(tree, depth):
-            yield from _oids(read, below, depth + 1)
+def _digits(name: str) -> str:
+    return blake3(name.encode()).hexdigest()
 
 
-def _children(tree: Tree, depth: int) -> tuple[tuple[int, Oid], ...]:
+def _children(node: Node, depth: int) -> tuple[tuple[int, Oid], ...]:
     # The depth is checked on the way down, so a damaged or cyclic tree ends in an error.
-    if tree.depth != depth or depth > 31:
-        raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
-    return tree.children
+    if node.depth != depth or depth > TREE_DEPTH_MAX:
+        raise Corrupt(f"a tree node of depth {node.depth} at depth {depth}")
+    return node.children
 
 
-def _entries(read: Read, root: Oid, depth: int) -> Iterator[tuple[str, Json]]:
+def _entries(read: Read, root: Oid, depth: int) -> Iterator[tuple[str, Entry]]:
     tree = read(root)
-    if not tree.children:
+    if not isinstance(tree, Node):
         yield from tree.entries
         return
     for _, below in _children(tree, depth):
         yield from _entries(read, below, depth + 1)
 
 
-def _changes(read: Read, old: Oid, new: Oid, depth: int) -> Iterator[tuple[str, Json, Json]]:
+def _changes(
+    read: Read, old: Oid, new: Oid, depth: int
+) -> Iterator[tuple[str, Entry | None, Entry | None]]:
     if old == new:
         return
     before, after = read(old), read(new)
-    if before.children and after.children:
+    if isinstance(before, Node) and isinstance(after, Node):
         olds, news = dict(_children(before, depth)), dict(_children(after, depth))
-        for byte in sorted(olds.keys() | news.keys()):
-            if olds.get(byte) == news.get(byte):
-                continue
-            if byte in olds and byte in news:
-                yield from _changes(read, olds[byte], news[byte], depth + 1)
-            elif byte in olds:
-                yield from ((n, e, None) for n, e in _entries(read, olds[byte], depth + 1))
+        for digit in olds.keys() | news.keys():
+            if digit in olds and digit in news:
+                yield from _changes(read, olds[digit], news[digit], depth + 1)
+            elif digit in olds:
+                yield from ((n, e, None) for n, e in _entries(read, olds[digit], depth + 1))
             else:
-                yield from ((n, None, e) for n, e in _entries(read, news[byte], depth + 1))
+                yield from ((n, None, e) for n, e in _entries(read, news[digit], depth + 1))
         return
     was, now = dict(_entries(read, old, depth)), dict(_entries(read, new, depth))
     for name in was.keys() | now.keys():

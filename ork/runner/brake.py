@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ork.objects.kinds import TaskRun
+from ork.objects.kinds import RunState, TaskRun
 
 LINGER_SECONDS = 2.0  # after the user's first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed
@@ -58,7 +58,7 @@ def verdict(
     failure: str | None,
     *,
     timeout_s: float | None,
-) -> tuple[str, str | None]:
+) -> tuple[RunState, str | None]:
     """Return how a run ended, and why it did not succeed.
 
     `stopped` is the reason of a brake, `failure` what went wrong in ork itself.

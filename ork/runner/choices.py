@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from ork.errors import InvalidInput, NotFound, UsageError
 from ork.graph import order as graph
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.kinds import Param, Run, Task, TaskRun
+from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
 from ork.store.store import Store
 
@@ -35,7 +35,7 @@ def parse_given(texts: list[str]) -> dict[str, str]:
 
 
 def settle_params(
-    declared: Mapping[str, dict[str, Json]],
+    declared: Mapping[str, Param],
     given: Mapping[str, object],
     recorded: Mapping[str, Json],
 ) -> dict[str, Json]:
@@ -52,16 +52,16 @@ def settle_params(
     values: dict[str, Json] = {}
     for name, entry in declared.items():
         if name in given:
-            value = _parse(given[name], entry["type"])
+            value = _parse(given[name], entry.type)
         elif name in recorded:
             value = recorded[name]
-        elif entry["required"]:
+        elif entry.required:
             problems.append(f"the parameter {name} has no default: give it with -i {name}=VALUE")
             continue
         else:
-            value = entry["default"]
-        if entry["type"] is not None:
-            value, wrong = convert(value, entry["type"])
+            value = entry.default
+        if entry.type is not None:
+            value, wrong = convert(value, entry.type)
             problems += [f"the parameter {name}: {one}" for one in wrong]
         try:
             canonical.encode(value)
@@ -79,8 +79,7 @@ def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Value, frozen=True, kw_only=True):
     """The names of the tasks that the user selected; all tasks when it is empty."""
 
     only: tuple[str, ...] = ()
@@ -153,7 +152,6 @@ def unchanged(
                 task=old.task,
                 state="skipped",
                 output=old.output,
-                inputs=old.inputs,
                 reason=_output_of(base),
             )
     return states

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
+from ork.objects.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(Value, frozen=True, kw_only=True):
     """The pin is durable; nothing has run yet. `tasks` maps every task to those it depends on."""
 
     run: Run
@@ -19,8 +18,7 @@ class RunStarted:
     slots: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStarted:
+class TaskStarted(Value, frozen=True, kw_only=True):
     """An attempt was handed to the executor; `log` is the file that receives what it prints."""
 
     task: str
@@ -29,8 +27,7 @@ class TaskStarted:
     log: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRetried:
+class TaskRetried(Value, frozen=True, kw_only=True):
     """An attempt failed, which is recorded, and another follows after `delay` seconds."""
 
     task: str
@@ -39,8 +36,7 @@ class TaskRetried:
     delay: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFinished:
+class TaskFinished(Value, frozen=True, kw_only=True):
     """A task ended, which is recorded: success, failed, cancelled, or never started and why.
 
     `kept`: it ended in an earlier attempt at this run, which a retry goes on with.
@@ -51,8 +47,7 @@ class TaskFinished:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished:
+class RunFinished(Value, frozen=True, kw_only=True):
     """The run ended, which is recorded."""
 
     oid: Oid

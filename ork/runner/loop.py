@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
+from ork.definition.bindings import NotReady, bind, checked
 from ork.errors import InvalidInput
 from ork.executors.base import Executor, Outcome
 from ork.failpoints import failpoint
@@ -22,11 +23,23 @@ from ork.graph import order as graph
 from ork.graph.plan import Plan
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Attempt, Blob, Run, Task, TaskRun, encode_object
+from ork.objects.kinds import (
+    Attempt,
+    Blob,
+    Log,
+    Run,
+    Task,
+    TaskRun,
+    TaskState,
+    encode_object,
+    micros,
+    output_of,
+)
+from ork.objects.value import replace
 from ork.runner import owner, prepare, record
 from ork.runner.brake import NEVER, Brake, verdict
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
-from ork.runner.prepare import NotReady, Workplace
+from ork.runner.prepare import Workplace
 from ork.runner.target import Target, Terms, place_of
 from ork.store.store import Stamp, Store
 
@@ -74,7 +87,7 @@ class Loop:
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.executor, self.control = executor, control
         oids = prepare.task_oids(store, target.snapshot)
-        self.tasks = {name: store.get(Task, oid) for name, oid in oids.items()}
+        self.tasks = store.get_all(Task, oids)
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]
@@ -82,9 +95,8 @@ class Loop:
         self.plan = Plan(self.needs, anyway, set(self.before))
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
-        self.outputs = {n: store.value(t.output) for n, t in terms.before.items() if t.output}
+        self.outputs = {n: store.output(t.output) for n, t in terms.before.items() if t.output}
         self.inputs: dict[str, dict[str, Json]] = {}
-        self.bound: dict[str, bytes] = {}  # as blobs, until the task run that names them is written
         self.running: dict[str, int] = {}  # task -> attempt
         self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
@@ -167,15 +179,16 @@ class Loop:
         state, reason = verdict(
             self.states, self.brake.reason, self.failure, timeout_s=self.terms.timeout_s
         )
-        seconds = round(time.monotonic() - self.clock, 6)
         ended = replace(
-            self.record.run, state=state, reason=reason, seconds=seconds, ended=datetime.now(UTC)
+            self.record.run,
+            state=state,
+            reason=reason,
+            duration=micros(time.monotonic() - self.clock),
+            ended=datetime.now(UTC),
         )
-        for name in list(self.bound):
-            self._note(name, self.states[name])  # its outcome never came
         oid = self.record.end(ended, self.states, self.objects)
         self.owned = False
-        states = [taskrun.state for taskrun in self.states.values()]
+        states: list[str] = [taskrun.state for taskrun in self.states.values()]
         counts = {state: states.count(state) for state in sorted(set(states))}
         return RunFinished(
             oid=oid, run=self.record.run, states=counts, timed_out=self.brake.reason == "timeout"
@@ -209,20 +222,17 @@ class Loop:
 
     def _start(self, name: str) -> None:
         task, before = self.tasks[name], self.states[name]
-        attempt, kept = len(before.attempts) + 1, before.inputs
+        attempt = len(before.attempts) + 1
         try:
             if name not in self.inputs:
-                self.inputs[name] = prepare.bind(task, self.outputs, self.terms.params)
-                kept, self.bound[name] = _blob(canonical.encode(self.inputs[name]))
+                self.inputs[name] = bind(task, self.outputs, self.terms.params)
             job = self.workplace.job(name, task, self.inputs[name], attempt)
         except NotReady as error:
-            self._finish(name, replace(before, state="failed", inputs=kept, reason=str(error)))
+            self._finish(name, replace(before, state="failed", reason=str(error)))
             return
         self.running[name] = attempt
         self.tried[name] += 1
-        self.states[name] = TaskRun(
-            task=before.task, state="running", inputs=kept, attempts=before.attempts
-        )
+        self.states[name] = TaskRun(task=before.task, state="running", attempts=before.attempts)
         self.begun[name] = time.monotonic()
         failpoint("task.chosen")
         future = self.executor.submit(job)
@@ -282,11 +292,13 @@ class Loop:
         number = self.running.pop(name)
         self.begun.pop(name, None)
         task, before = self.tasks[name], self.states[name]
-        state, error, kept = outcome.state, outcome.error, None
+        state: TaskState = outcome.state
+        error, kept = outcome.error, None
         if state == "success":
             try:
-                output = prepare.checked(outcome.output, task.output_type, "output")
-                kept = self._keep(canonical.encode(output))
+                output = checked(outcome.output, task.output_type, "output")
+                kept, blob = output_of(output)
+                self.objects |= blob
                 self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
@@ -296,14 +308,13 @@ class Loop:
             started=outcome.started,
             error=error,
             exit=outcome.exit,
-            seconds=round(outcome.seconds, 6),
+            duration=micros(outcome.seconds),
             signal=outcome.signal,
-            log=self.workplace.log(name, number),
+            log=Log(path=self.workplace.log(name, number)),
         )
         after = TaskRun(
             task=before.task,
             state=state,
-            inputs=before.inputs,
             output=kept,
             attempts=(*before.attempts, attempt),
             reason=(error or "failed").partition("\n")[0] if state == "failed" else None,
@@ -325,7 +336,7 @@ class Loop:
             self.brake.pull("failure", time.monotonic())
         for doomed, upstream in self.plan.finish(name, ok=taskrun.state == "success"):
             stopped = taskrun.state == "cancelled"
-            state = "cancelled" if stopped else "upstream_failed"
+            state: TaskState = "cancelled" if stopped else "upstream_failed"
             reason = STOPPED if stopped else f"{upstream} did not succeed"
             lost = replace(self.states[doomed], state=state, reason=reason)
             self._note(doomed, lost)
@@ -333,8 +344,6 @@ class Loop:
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = self.unsaved[name] = taskrun
-        if taskrun.inputs and name in self.bound:
-            self.objects[taskrun.inputs] = self.bound.pop(name)
 
     def _keep(self, content: bytes) -> Oid:
         oid, data = _blob(content)

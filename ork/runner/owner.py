@@ -14,8 +14,7 @@ from pathlib import Path
 from ork import files
 from ork.errors import Corrupt, StoreError
 from ork.failpoints import failpoint
-from ork.objects.kinds import Run
-from ork.objects.shapes import is_name
+from ork.objects.kinds import Run, is_name
 from ork.store.store import Store
 
 

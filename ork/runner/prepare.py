@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import sys
@@ -10,24 +11,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.bindings import split_param, split_ref
-from ork.definition.types import convert
+from ork.definition.bindings import NotReady
 from ork.errors import Corrupt, StoreError
 from ork.executors.base import Job
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task, is_name
-from ork.objects.shapes import is_path
+from ork.objects.kinds import BACKOFF_UNIT, SECOND, Run, Task, is_name, is_path
 from ork.runner import owner
 from ork.store.store import Store
 from ork.worker import probe
 
 RETRY_DELAY_SECONDS_MAX = 3600.0
 PROBE_SECONDS_MAX = 20
-
-
-class NotReady(Exception):
-    """A task cannot start; the text says why. The task has failed, the run goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +55,7 @@ class Workplace:
             code=self.code,
             files=self.files,
             python=self.python,
-            timeout_s=task.timeout,
+            timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
             log=f"{self.logs}/{self.log(name, attempt)}",
         )
 
@@ -148,28 +143,6 @@ def task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:
     return dict(tasks)
 
 
-def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the inputs of a task, from constants, outputs and parameters, as their types say."""
-    inputs: dict[str, Json] = {}
-    for field_name, binding in task.inputs.items():
-        if "const" in binding:
-            inputs[field_name] = binding["const"]
-        else:
-            inputs[field_name] = _follow(field_name, str(binding["ref"]), outputs, params)
-    converted = checked(inputs, task.input_type, "input")
-    return converted if isinstance(converted, dict) else {}
-
-
-def checked(value: Json, declared: Json, what: str) -> Json:
-    """Return a value converted to its declared type; raise NotReady naming field and types."""
-    if declared is None:
-        return value
-    converted, problems = convert(value, declared)
-    if problems:
-        raise NotReady("\n".join(f"{what} {problem}" for problem in problems))
-    return converted
-
-
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
     """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
     chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
@@ -210,8 +183,12 @@ def delay(task: Task, failed: int) -> float:
 
     Without backoff the delay is the same each time, as written.
     """
-    seconds = min(task.retry_delay * task.retry_backoff ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
-    return random.uniform(0, seconds) if task.retry_backoff > 1 else seconds
+    seconds, factor = task.retry_delay / SECOND, task.retry_backoff / BACKOFF_UNIT
+    try:
+        seconds = min(seconds * factor ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
+    except OverflowError:
+        seconds = RETRY_DELAY_SECONDS_MAX if seconds else 0.0
+    return random.uniform(0, seconds) if factor > 1 else seconds
 
 
 def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
@@ -222,20 +199,6 @@ def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, .
     entries = [entry for task in tasks.values() for entry in task.env.values()]
     names = {str(entry["secret"]) for entry in entries if isinstance(entry, dict)}
     return tuple(sorted({base[name] for name in names if base.get(name)}))
-
-
-def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
-    param = split_param(ref)
-    source, path = param or split_ref(ref) or ("", ())
-    values = params if param else outputs
-    if source not in values:
-        raise NotReady(f"input {field}: {ref}: {source} gave no output")
-    value = values[source]
-    for step in path:
-        if not isinstance(value, dict) or step not in value:
-            raise NotReady(f"input {field}: {ref}: there is no field {step!r}")
-        value = value[step]
-    return value
 
 
 def _link_neighbours(real: Path, private: Path) -> None:

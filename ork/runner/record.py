@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
-from ork.history.log import tally
+from ork.history.log import Tally, read_tally, tally_text
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Run, TaskRun
+from ork.objects.kinds import Attempt, Log, Run, TaskRun, micros
+from ork.objects.value import replace
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
 from ork.store.logs import path_of
@@ -38,6 +39,7 @@ class Record:
     oid: Oid
     lock: int | None  # None in memory, where no other process could own it
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
+    own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
@@ -47,7 +49,9 @@ class Record:
             new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
+            tx.remove(self.own & {self.saved[name] for name in new if name in self.saved})
         self.saved.update(new)
+        self.own = self.own & {*self.saved.values()} | _own(new, changed)
         failpoint("save.after")
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
@@ -65,13 +69,14 @@ class Record:
             try:
                 with store.transaction() as tx:
                     tx.add_all(objects)
-                    root, trees = tree.build({name: tx.add(t) for name, t in states.items()})
+                    root, trees = tree.build(states, TaskRun)
                     tx.add_all(trees)
                     oid = tx.add(replace(run, tasks=root))
                     tx.move(f"runs/{run.workflow}/{run.id}", old=self.oid, new=oid)
                     tx.move(f"{active}/.run", old=store.ref(f"{active}/.run"), new=None)
                     for name, saved in self.saved.items():
                         tx.move(f"{active}/{name}", old=saved, new=None)
+                    tx.remove(self.own)  # they stand in the tree from now on
                     _count(tx, run)
             except Conflict:
                 # Only the tally is shared with other runs; anything else was really taken away.
@@ -147,7 +152,7 @@ def resume(
         trigger=pin.trigger,
         environment=pin.environment,
         ended=None,
-        seconds=None,
+        duration=None,
         tasks=None,
         reason=None,
         attempt=before.attempt + 1,
@@ -169,7 +174,7 @@ def resume(
         owner.release(store, run.id, lock)
         raise
     failpoint("resume.pinned")
-    return Record(store, run, oid, lock, kept)
+    return Record(store, run, oid, lock, kept, _own(kept, states))
 
 
 def in_another_process(run: Run) -> Conflict:
@@ -240,6 +245,7 @@ def _interrupt(record: Record, now: datetime) -> Run:
         before = started.get(name) or TaskRun(task=task, state="pending")
         states[name] = _as_left(store, run, name, before)
     record.saved = {n: oid for n, oid in store.refs(f"active/{run.id}/") if n != ".run"}
+    record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
@@ -248,7 +254,7 @@ def _interrupt(record: Record, now: datetime) -> Run:
         state="interrupted",
         ended=now,
         reason=KILLED + (f" while {', '.join(flight[:10])} ran" if flight else ""),
-        seconds=max(0.0, (last - run.created).total_seconds()),
+        duration=micros(max(0.0, (last - run.created).total_seconds())),
     )
     record.fold(ended, states, {})
     owner.remove_answers(store, run)
@@ -273,27 +279,35 @@ def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
         started=datetime.fromtimestamp(path.stat().st_mtime, UTC)
         if path and begun
         else run.created,
-        seconds=0,
+        duration=0,
         error=KILLED,
-        log=log if begun else None,
+        log=Log(path=log) if begun else None,
     )
     attempts = (*before.attempts, attempt)
     return replace(before, state="interrupted", attempts=attempts, reason=KILLED)
+
+
+def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:
+    """Return which of these objects only this run can have: their attempts name its logs."""
+    return {oid for name, oid in oids.items() if any(a.log for a in states[name].attempts)}
 
 
 def _count(tx: Transaction, run: Run) -> None:
     """Add a run that ended to the tally of its deploy."""
     if run.deploy is None:
         return
-    ref = f"tally/{run.deploy}"
-    was = tx.store.ref(ref)
-    before = tally(tx.store, run.deploy)
+    found = list(tx.store.refs(f"tally/{run.deploy}/"))
+    before = read_tally(text for text, _ in found)
     counts = Counter(before.counts)
     if run.previous is not None:  # it was counted when it ended the first time
         counts[tx.store.get(Run, run.previous).state] -= 1
     counts[run.state] += 1
-    newest = max(run.number, before.last or 0)
-    tx.move(ref, old=was, new=tx.add_value({"counts": {**+counts}, "last": newest}))
+    after = Tally(counts={**+counts}, last=max(run.number, before.last or 0))
+    if after != before:
+        folder = f"tally/{run.deploy}/"
+        for text, deploy in found:
+            tx.move(folder + text, old=deploy, new=None)
+        tx.move(folder + tally_text(after), old=None, new=run.deploy)
 
 
 def _run_id(created: datetime, last: str | None, random: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.value import Value, field, replace
 from ork.runner import record
 from ork.runner.choices import (
     Selection,
@@ -36,28 +36,25 @@ from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_fil
 from ork.worktree.origin import author, host
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Value, frozen=True):
     """A run that is about to happen: iterate `events` to make it so."""
 
     events: Iterator[Event]
     deployed: Deployed | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, frozen=True, kw_only=True):
     """How to run, for `start` and `retry` alike."""
 
     jobs: int | None = None  # tasks at once; the number of cores when None
     timeout_s: float | None = None
     fail_fast: bool = False
-    given: Mapping[str, object] = field(default_factory=dict)  # parameter -> value or its text
+    given: Mapping[str, object] = {}  # parameter -> value or its text
     selection: Selection = field(default_factory=Selection)
     base: str | None = None  # a run whose outputs stand in for what is not selected
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Value, frozen=True, kw_only=True):
     """Who runs, when, and in which world; everything has a default."""
 
     stamp: Stamp | None = None
@@ -237,4 +234,4 @@ def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
 
 def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:
     oids = dict(store.snapshot(snapshot).tasks)
-    return {name: store.get(Task, oid) for name, oid in oids.items()}, oids
+    return store.get_all(Task, oids), oids

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.objects.value import Value
 from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Value, frozen=True, kw_only=True):
     """A snapshot, where it came from, and the folder its tasks work in.
 
     `deploy` is None for a definition that no deploy has: the run is recorded as unattached.
@@ -26,18 +25,17 @@ class Target:
     snapshot: Oid
     root: Path
     deploy: Oid | None = None
-    settings: Mapping[str, Json] = field(default_factory=dict)
+    settings: Mapping[str, Json] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value, frozen=True, kw_only=True):
     """The terms of a run: bounds, parameters, and the tasks that are not executed again."""
 
     trigger: str = "run"
     timeout_s: float | None = None  # of the whole run
     fail_fast: bool = False  # stop at the first failure; else run all that does not depend on it
-    params: Mapping[str, Json] = field(default_factory=dict)
-    before: Mapping[str, TaskRun] = field(default_factory=dict)  # these tasks are not executed
+    params: Mapping[str, Json] = {}
+    before: Mapping[str, TaskRun] = {}  # these tasks are not executed
     base: str | None = None  # the id of the run that gave outputs in `before`
     resume: tuple[Oid, Run] | None = None  # go on with this run that has ended
 
@@ -59,7 +57,7 @@ def target_of(store: Store, found: Resolved) -> Target:
             raise
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
     deploy = store.get(Deploy, oid)
-    root = (store.project / str(deploy.source["path"])).parent.resolve()
+    root = (store.project / deploy.source.path).parent.resolve()
     return Target(
         workflow=deploy.workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
     )

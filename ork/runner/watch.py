@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from ork.errors import Corrupt
 from ork.graph import order as graph
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, Task, TaskRun
+from ork.objects.value import Value
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
@@ -27,8 +28,7 @@ OfTask: TypeAlias = TaskStarted | TaskRetried | TaskFinished
 LATE = "the run took longer than"  # how the record says, in words only, that --timeout ended a run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Printed:
+class Printed(Value, frozen=True, kw_only=True):
     """Some bytes that an attempt printed, whole lines or not; the last ones when `over`."""
 
     task: str
@@ -37,8 +37,7 @@ class Printed:
     over: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotStarted:
+class NotStarted(Value, frozen=True, kw_only=True):
     """A task ended without an attempt, so it has no log; `reason` says why."""
 
     task: str
@@ -126,8 +125,8 @@ class _Watch:
 
     def begin(self) -> RunStarted:
         """Return the event that every run begins with."""
-        tasks = self.store.snapshot(self.run.snapshot).tasks
-        needs = {name: self.store.get(Task, oid).depends_on for name, oid in tasks.items()}
+        tasks = self.store.get_all(Task, self.store.snapshot(self.run.snapshot).tasks)
+        needs = {name: task.depends_on for name, task in tasks.items()}
         order = graph.order(needs)
         return RunStarted(run=self.run, tasks={name: needs[name] for name in order}, slots=0)
 
@@ -138,10 +137,9 @@ class _Watch:
             settle(self.store, now=self.clock())
         self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
         changes = []
-        for name, oid in self._recorded():
-            if self._seen.get(name) != oid:
-                self._seen[name] = oid
-                before, after = self._states.get(name), self.store.get(TaskRun, oid)
+        for name, after in self._recorded():
+            before = self._states.get(name)
+            if before != after:
                 self._states[name] = after
                 new = after.attempts[len(before.attempts) if before else 0 :]
                 # In the order in which the attempts began; what has none comes last.
@@ -153,13 +151,23 @@ class _Watch:
             events.append(_finished(self.oid, self.run, self._states.values()))
         return events
 
-    def _recorded(self) -> Iterator[tuple[str, Oid]]:
+    def _recorded(self) -> Iterator[tuple[str, TaskRun]]:
+        """Yield the outcomes so far; of a run that goes on only those that are new."""
         if self.run.tasks is not None:
-            yield from self.store.named(self.run.tasks).items()
-        else:
-            for name, oid in self.store.refs(f"active/{self.run.id}/"):
-                if name != ".run":
-                    yield name, oid
+            yield from task_runs(self.store, self.run).items()
+            return
+        active = f"active/{self.run.id}/"
+        for name, oid in self.store.refs(active):
+            if name == ".run" or self._seen.get(name) == oid:
+                continue
+            try:
+                yield name, self.store.get(TaskRun, oid)
+            except Corrupt:
+                # A run takes away what it replaces; what is still named must be there.
+                if self.store.ref(active + name) == oid:
+                    raise
+            else:
+                self._seen[name] = oid
 
     def _news(self, name: str, new: tuple[Attempt, ...], after: TaskRun) -> Iterator[Event]:
         over = after.state not in OPEN

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from ork.errors import NotFound
+from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task, TaskRun, Tree, kind_of
-from ork.objects.snapshot import Contents, FileEntry, read_entry
+from ork.objects import tree
+from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.kinds import FileEntry, Node, Run, Task, TaskRun, encode_object, kind_of
+from ork.objects.snapshot import Contents
+from ork.objects.value import Value
 from ork.store.resolve import Resolved, ResolvedObject, run_of, run_of_id, snapshot_of
 from ork.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Value, frozen=True, kw_only=True):
     """One entry of a snapshot or tree."""
 
     kind: str  # task | blob | tree
@@ -24,8 +24,7 @@ class Entry:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotDetails:
+class SnapshotDetails(Value, frozen=True, kw_only=True):
     """A snapshot, whole: its tasks in the order in which they can run, and its code files."""
 
     snapshot: Oid
@@ -33,32 +32,13 @@ class SnapshotDetails:
     files: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDetails:
-    """The outcome of one task in one run, with the values that it got and gave."""
-
-    taskrun: TaskRun
-    inputs: Json = None
-    output: Json = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDetails:
-    """A run, whole; tasks in the order in which they can run."""
-
-    oid: Oid
-    run: Run
-    params: Json = None
-    tasks: Mapping[str, TaskDetails] = field(default_factory=dict)
-
-
 def entries(store: Store, found: Resolved) -> list[Entry]:
     """Return the tasks and code files of a snapshot, or the direct entries of a tree object."""
     if found.kind == "tree":
-        value = store.get(Tree, found.oid)
-        if value.children:
-            return [Entry(kind="tree", oid=oid, name=f"{byte:02x}") for byte, oid in value.children]
-        return [_entry(store, name, read_entry(entry)) for name, entry in value.entries]
+        value = store.tree(found.oid)
+        if isinstance(value, Node):
+            return [Entry(kind="tree", oid=oid, name=f"{digit:x}") for digit, oid in value.children]
+        return [_entry(store, name, entry) for name, entry in value.entries]
     snapshot = store.snapshot(snapshot_of(found))
     parts: list[tuple[str, Oid | FileEntry]] = [*snapshot.tasks.items(), *snapshot.files.items()]
     return [_entry(store, name, entry) for name, entry in parts]
@@ -71,36 +51,25 @@ def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
     return SnapshotDetails(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
 
 
-def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
-    """Return a run with its tasks; tasks that have not started are absent."""
-    states = task_runs(store, run)
-    names = [n for n in tasks_of(store, store.snapshot(run.snapshot)) if n in states]
-    tasks = {name: task_details(store, states[name]) for name in names}
-    params = store.value(run.params) if run.params else {}
-    return RunDetails(oid=oid, run=run, params=params, tasks=tasks)
-
-
 def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:
     """Return task name -> TaskRun of a run, also of one that goes on.
 
     Tasks that have not started are absent. If the run has ended since it was read, its end counts.
     """
-    if run.tasks is None:
-        started = {name: oid for name, oid in store.refs(f"active/{run.id}/") if name != ".run"}
-        if store.ref(f"active/{run.id}/.run") is not None:
-            return {name: store.get(TaskRun, oid) for name, oid in started.items()}
-        _, run = run_of_id(store, run.workflow, run.id)
-    ended = store.named(run.tasks) if run.tasks else {}
-    return {name: store.get(TaskRun, oid) for name, oid in ended.items()}
-
-
-def task_details(store: Store, taskrun: TaskRun) -> TaskDetails:
-    """Return a task run with its values."""
-    return TaskDetails(
-        taskrun=taskrun,
-        inputs=store.value(taskrun.inputs) if taskrun.inputs else None,
-        output=store.value(taskrun.output) if taskrun.output else None,
-    )
+    active = f"active/{run.id}/"
+    while run.tasks is None:
+        started = dict(store.refs(active))
+        if started.pop(".run", None) is None:
+            _, run = run_of_id(store, run.workflow, run.id)
+            break
+        try:
+            return store.get_all(TaskRun, started)
+        except Corrupt:
+            # A run that goes on takes away what it replaces; what is still named must be there.
+            if started.items() <= dict(store.refs(active)).items():
+                raise
+    ended = tree.entries(store.tree, run.tasks) if run.tasks else {}
+    return {name: taskrun for name, taskrun in ended.items() if isinstance(taskrun, TaskRun)}
 
 
 def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
@@ -120,12 +89,14 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
 
 def tasks_of(store: Store, snapshot: Contents) -> dict[str, Task]:
     """Return the tasks of a snapshot in the order in which they can run."""
-    tasks = {name: store.get(Task, oid) for name, oid in snapshot.tasks.items()}
+    tasks = store.get_all(Task, snapshot.tasks)
     order = graph.order({name: task.depends_on for name, task in tasks.items()})
     return {name: tasks[name] for name in order}
 
 
-def _entry(store: Store, name: str, entry: Oid | FileEntry) -> Entry:
+def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:
+    if isinstance(entry, TaskRun):
+        return Entry(kind="taskrun", oid=hash_bytes(encode_object(entry)), name=name)
     if isinstance(entry, FileEntry):
         return Entry(kind="blob", oid=entry.blob, name=name, executable=entry.executable)
     return Entry(kind=kind_of(store.read(entry)), oid=entry, name=name)
@@ -133,9 +104,8 @@ def _entry(store: Store, name: str, entry: Oid | FileEntry) -> Entry:
 
 def outputs(store: Store, found: Resolved) -> dict[str, Json]:
     """Return task name -> output of a run, or of its one task that is meant."""
+    _, run = find_run(store, found)
+    states = task_runs(store, run)
     if isinstance(found, ResolvedObject) and found.kind == "taskrun":
-        states = {str(found.name): store.get(TaskRun, found.oid)}
-    else:
-        _, run = find_run(store, found)
-        states = task_runs(store, run)
-    return {name: store.value(t.output) for name, t in states.items() if t.output is not None}
+        states = {str(found.name): states[str(found.name)]}
+    return {name: store.output(t.output) for name, t in states.items() if t.output is not None}

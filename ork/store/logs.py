@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from ork.errors import NotFound
 from ork.files import open_file, open_folder
-from ork.objects.kinds import Run
-from ork.objects.shapes import is_path
+from ork.objects.kinds import Run, is_path
+from ork.objects.value import Value
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import resolve
 from ork.store.store import Store
@@ -25,8 +24,7 @@ PIECE_BYTES = 1 << 16
 NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class Log(Value, frozen=True, kw_only=True):
     """The log of one attempt; `path` is None where the store has no folder."""
 
     run: str

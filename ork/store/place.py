@@ -1,6 +1,6 @@
 """The folder of a store: finds it, makes it, and judges whether it may be trusted.
 
-.ork/config.json    {"backend":"lmdb","format":1}: read before anything else
+.ork/config.json    {"backend":"lmdb","format":2}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
 .ork/db/            what the backend keeps
 .ork/logs/          plain files, so that `tail -f` works
@@ -21,7 +21,7 @@ from ork.errors import Corrupt, StoreError
 from ork.files import new_file, read_file, remove, sync_folder
 
 NAME = ".ork"
-FORMAT = 1
+FORMAT = 2
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
 DEFAULT = "lmdb"
 _CONFIG_BYTES_MAX = 65536
@@ -129,7 +129,14 @@ def _scheme(folder: Path) -> str:
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":1}') from None
+        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":2}') from None
+    if version == 1 and type(version) is int:
+        raise StoreError(
+            f"{folder} was made by ork 0.1: it has store format 1, this ork reads format {FORMAT}",
+            hint="to carry a history over, export it with ork 0.1 (`ork export git REPOSITORY"
+            " WORKFLOW`), move the store out of the way, and import it with this ork"
+            " (`ork import git REPOSITORY --path FILE`)",
+        )
     if version != FORMAT or type(version) is not int:
         raise StoreError(
             f"{folder} has store format {version!r}, and this ork reads format {FORMAT}",

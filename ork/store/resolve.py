@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice
 from typing import ClassVar, TypeAlias
 
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
-from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, is_oid, kind_of
+from ork.objects import tree
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Deploy, Run, TaskRun, encode_object, is_oid, kind_of
+from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.revision import Revision
 from ork.store.store import Store
-from ork.store.text import text_of
 
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 _CANDIDATES_MAX = 10  # that an error names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedDeploy:
+class ResolvedDeploy(Value, frozen=True, kw_only=True):
     """A deploy that a revision led to."""
 
     kind: ClassVar[str] = "deploy"
@@ -41,8 +40,7 @@ class ResolvedDeploy:
         return self.oid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedRun:
+class ResolvedRun(Value, frozen=True, kw_only=True):
     """A run that a revision led to."""
 
     kind: ClassVar[str] = "run"
@@ -53,8 +51,7 @@ class ResolvedRun:
     deploy: Oid | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedObject:
+class ResolvedObject(Value, frozen=True, kw_only=True):
     """Any other object that a revision led to, and what it is a part of, if that is known.
 
     Of REV:NAME, `name` is that of a task or the path of a code file; of `REV:`, the text of the
@@ -221,10 +218,16 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
 
 def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:
     """Return the run with this id as it is now."""
+    oid = run_ref(store, workflow, run_id)
+    return oid, store.get(Run, oid)
+
+
+def run_ref(store: Store, workflow: str, run_id: str) -> Oid:
+    """Return where the ref of a run is now."""
     oid = store.ref(f"runs/{workflow}/{run_id}")
     if oid is None:
         raise NotFound(f"no run {run_id} of {workflow}")
-    return oid, store.get(Run, oid)
+    return oid
 
 
 def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
@@ -381,8 +384,8 @@ def _text_of(store: Store, found: Resolved) -> ResolvedObject:
     """Return the text of a workflow file; of a large one, the tree of its chunks."""
     deploy = deploy_of(store, found)
     source = store.get(Deploy, deploy.oid).source
-    kind = "blob" if "blob" in source else "tree"
-    return ResolvedObject(text=found.text, oid=text_of(source), kind=kind, name="", of=deploy)
+    kind = "blob" if source.blob else "tree"
+    return ResolvedObject(text=found.text, oid=source.oid, kind=kind, name="", of=deploy)
 
 
 def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
@@ -390,7 +393,12 @@ def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
     oid = store.ref(f"active/{run.id}/{name}") if run.tasks is None else None
     if oid is None:  # it has ended, perhaps since it was read
         tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
-        oid = store.named(tasks).get(name) if tasks else None
+        taskrun = tree.lookup(store.tree, tasks, name) if tasks else None
+        if isinstance(taskrun, TaskRun):
+            # It stands in a leaf of the run, and can be read by a name of its own all the same.
+            data = encode_object(taskrun)
+            oid = hash_bytes(data)
+            store.hold({oid: data})
     if oid is None:
         raise NotFound(f"{found.text}: the task {name} has not started")
     return oid

@@ -7,16 +7,15 @@ REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from ork.errors import NotFound, UsageError
+from ork.objects.value import Value, replace
 
 STEPS_MAX = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
+class Revision(Value, frozen=True, kw_only=True):
     """A parsed revision. Exactly one of `name`, `run`, `number` and `file` says where it starts.
 
     `name` is a workflow or the start of an oid, "@" the only workflow there is. `tag` and `at` are

@@ -7,36 +7,35 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Run, TaskRun
-from ork.objects.snapshot import named_oid
+from ork.objects.kinds import Node, Run, TaskRun
+from ork.objects.value import Value
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     has_run,
     head,
-    run_of_id,
+    run_ref,
     snapshot_of,
     workflows_with_runs,
 )
 from ork.store.store import Store
 
+PAGE_RUNS = 32
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEntry:
+
+class RunEntry(Value, frozen=True, kw_only=True):
     """One run in a list of runs."""
 
     oid: Oid
     run: Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
+class Executed(Value, frozen=True, kw_only=True):
     """The object that runs are searched for: a snapshot, or a task or blob under any name."""
 
     kind: str  # snapshot | task | blob
@@ -67,13 +66,20 @@ def runs(
         places = [(name, f"runs/{name}/") for name in names]
     else:
         places = list(_places(store, workflow, executed))
-    found = (
-        RunEntry(oid=oid, run=run)
+    targets = (
+        run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, first)
-        for oid, run in [_as_it_is(store, name, run_id, None if executed else target)]
-        if not states or run.state in states
     )
-    yield from islice(found, limit)
+    entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
+    yield from islice((one for one in entries if not states or one.run.state in states), limit)
+
+
+def _entries(store: Store, targets: Iterator[Oid], count: int) -> Iterator[RunEntry]:
+    """Yield the runs of these oids, so many of them read together."""
+    while page := list(islice(targets, count)):
+        found = store.get_all(Run, {oid: oid for oid in page})
+        for oid in page:
+            yield RunEntry(oid=oid, run=found[oid])
 
 
 def wanted(
@@ -127,11 +133,6 @@ def _merge(
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 
-def _as_it_is(store: Store, name: str, run_id: str, oid: Oid | None) -> tuple[Oid, Run]:
-    """Return a run; when only a pin led to it, without an oid, as its ref has it now."""
-    return run_of_id(store, name, run_id) if oid is None else (oid, store.get(Run, oid))
-
-
 def _places(store: Store, workflow: str | None, executed: Executed) -> Iterator[tuple[str, str]]:
     """Yield (workflow, prefix of refs that end with the ids of its runs), a snapshot at a time."""
     if executed.kind == "snapshot":
@@ -151,11 +152,12 @@ def _search(store: Store, executed: Executed) -> Callable[[Oid], bool]:
     def in_tree(oid: Oid, depth: int) -> bool:
         if oid not in known:
             tree = store.tree(oid)
-            if tree.children and tree.depth != depth:  # in a damaged store, perhaps bottomless
-                raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
-            known[oid] = any(named_oid(entry) == executed.oid for _, entry in tree.entries) or any(
-                in_tree(below, depth + 1) for _, below in tree.children
-            )
+            if isinstance(tree, Node):
+                if tree.depth != depth:  # in a damaged store, perhaps bottomless
+                    raise Corrupt(f"a tree node of depth {tree.depth} at depth {depth}")
+                known[oid] = any(in_tree(below, depth + 1) for _, below in tree.children)
+            else:
+                known[oid] = executed.oid in tree.links()
         return known[oid]
 
     def in_snapshot(oid: Oid) -> bool:

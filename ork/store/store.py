@@ -1,7 +1,7 @@
 """Typed, checked objects and compare-and-set refs over a backend.
 
-`Store` encodes, hashes, checks the hash on every read, decodes and caches. It knows no workflow
-file and no command line. Refs (docs/format.md):
+`Store` encodes, hashes, compresses, checks the hash on every read, decodes and caches. It knows no
+workflow file and no command line. Refs (docs/format.md):
 
     workflows/NAME               -> Deploy     the head of a workflow
     tags/WORKFLOW/LABEL          -> Deploy
@@ -10,13 +10,14 @@ file and no command line. Refs (docs/format.md):
     ran/SNAPSHOT/WORKFLOW/RUN-ID -> Run        the pin of each run of a snapshot; never moves
     active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
-    tally/DEPLOY                 -> Blob       how the runs of a deploy went; can be rebuilt
+    tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,9 +29,11 @@ from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import (
+    TREES,
     Blob,
     Object,
     Operation,
+    Output,
     Snapshot,
     Tree,
     decode_object,
@@ -38,22 +41,65 @@ from ork.objects.kinds import (
     kind_of,
 )
 from ork.objects.snapshot import Contents, OidMap
+from ork.objects.value import Value
 
 CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
+PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
+# Smaller ones, deploys above all, are read one by one by every log: unpacking costs 3 us each.
+PACK_BYTES_MIN = 1024
+PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
+PACKED_PART_MAX = 0.75
 RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class Stamp(Value, frozen=True, kw_only=True):
     """The author, time and command line that an Operation records; a Deploy has the first two."""
 
     time: datetime
     author: str
     argv: tuple[str, ...] = ()
+
+
+def pack(data: bytes) -> bytes:
+    """Return the bytes of an object as a backend keeps them: compressed where that pays."""
+    if PACK_BYTES_MIN <= len(data) <= PACK_BYTES_MAX:
+        stream = zlib.compress(data, 1)
+        if len(stream) <= PACKED_PART_MAX * len(data):
+            return ZLIB + stream
+    return PLAIN + data
+
+
+def unpack(oid: Oid, stored: bytes) -> bytes:
+    """Return the bytes of an object as `pack` was given them; raise Corrupt when that fails."""
+    flag = stored[:1]
+    if flag == PLAIN:
+        return stored[1:]
+    if flag != ZLIB:
+        raise Corrupt(
+            f"object {oid} is damaged: nothing known is stored under it",
+            hint="or it is whole, and needs a newer ork",
+        )
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(stored[1:], PACK_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise Corrupt(f"object {oid} is damaged: it cannot be unpacked ({error})") from None
+    if len(data) > PACK_BYTES_MAX:
+        raise Corrupt(f"object {oid} is damaged: it unpacks to more than {PACK_BYTES_MAX} bytes")
+    if not stream.eof or stream.unused_data:
+        raise Corrupt(f"object {oid} is damaged: it is cut short, or something follows it")
+    return data
+
+
+def _of_kind(kind: type[T], oid: Oid, value: Object) -> T:
+    if not isinstance(value, kind):
+        raise Corrupt(f"object {oid} is a {kind_of(value)}, not a {kind.__name__.lower()}")
+    return value
 
 
 class Store:
@@ -71,15 +117,13 @@ class Store:
         return self.folder.parent if self.folder else Path.cwd()
 
     def raw(self, oid: Oid) -> bytes:
-        """Return the stored bytes of an object, checked against its name."""
-        try:
-            data = self.backend.get(oid)
-        except ValueError:  # of a tree: it may have a code file where a task should be
-            raise Corrupt(f"{oid[:100]!r} stands where the oid of an object should") from None
+        """Return the bytes of an object, checked against its name."""
+        return self._checked(oid, self.backend.get(oid))
+
+    def _checked(self, oid: Oid, stored: bytes | None) -> bytes:
+        data = self._held.get(oid) if stored is None else unpack(oid, stored)
         if data is None:
-            data = self._held.get(oid)
-            if data is None:
-                raise Corrupt(f"object {oid} is missing from the store")
+            raise Corrupt(f"object {oid} is missing from the store")
         if hash_bytes(data) != oid:
             raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
         return data
@@ -87,24 +131,38 @@ class Store:
     def read(self, oid: Oid, *, keep: bool = True) -> Object:
         """Return an object, checked and decoded; `keep` it at hand for the next time."""
         found = self._cache.get(oid)
-        if found is None:
-            found = decode_object(self.raw(oid))
-            if keep and not isinstance(found, Blob):
-                if len(self._cache) >= CACHE_OBJECTS_MAX:
-                    self._cache.clear()
-                self._cache[oid] = found
-        return found
+        return self._decoded(oid, self.backend.get(oid), keep) if found is None else found
+
+    def _decoded(self, oid: Oid, stored: bytes | None, keep: bool) -> Object:
+        value = decode_object(self._checked(oid, stored))
+        if keep and not isinstance(value, Blob):
+            if len(self._cache) >= CACHE_OBJECTS_MAX:
+                self._cache.clear()
+            self._cache[oid] = value
+        return value
 
     def get(self, kind: type[T], oid: Oid, *, keep: bool = True) -> T:
         """Return an object that must be of this class; raise Corrupt when it is another."""
-        found = self.read(oid, keep=keep)
-        if not isinstance(found, kind):
-            raise Corrupt(f"object {oid} is a {kind_of(found)}, not a {kind.__name__.lower()}")
+        return _of_kind(kind, oid, self.read(oid, keep=keep))
+
+    def get_all(self, kind: type[T], oids: Mapping[K, Oid]) -> dict[K, T]:
+        """Return what these oids name, under the same keys: objects of one class, read together."""
+        known = {oid: self._cache.get(oid) for oid in oids.values()}
+        stored = self.backend.get_many([oid for oid, value in known.items() if value is None])
+        found = {}
+        for key, oid in oids.items():
+            value = known[oid]
+            if value is None:
+                value = known[oid] = self._decoded(oid, stored.get(oid), keep=True)
+            found[key] = _of_kind(kind, oid, value)
         return found
 
     def tree(self, oid: Oid) -> Tree:
         """Return one tree object: the reader that `ork.objects.tree` asks for."""
-        return self.get(Tree, oid)
+        found = self.read(oid)
+        if not isinstance(found, TREES):
+            raise Corrupt(f"object {oid} is a {kind_of(found)}, not a tree")
+        return found
 
     def snapshot(self, oid: Oid) -> Contents:
         """Return the tasks, code files and parameters of a snapshot; its trees are read later."""
@@ -122,9 +180,23 @@ class Store:
         """Return the JSON value that a blob holds."""
         return canonical.decode(self.blob(oid))
 
+    def output(self, output: Output) -> Json:
+        """Return the value that a task gave."""
+        if output.text is not None:
+            return canonical.decode(output.text.encode())
+        return self.value(output.oid)
+
     def has(self, oid: Oid) -> bool:
         """Say whether the store, or what it holds for now, has this object."""
         return oid in self._held or self.backend.get(oid) is not None
+
+    def keeps(self, oid: Oid) -> bool:
+        """Say whether the store itself has this object, whole."""
+        stored = self.backend.get(oid)
+        try:
+            return stored is not None and bool(self._checked(oid, stored))
+        except Corrupt:
+            return False
 
     def hold(self, objects: Mapping[Oid, bytes]) -> None:
         """Make objects readable here without storing them: a file that is not deployed."""
@@ -202,6 +274,7 @@ class Transaction:
     stamp: Stamp | None = None
     objects: dict[Oid, bytes] = field(default_factory=dict)
     moves: dict[str, tuple[Oid | None, Oid | None]] = field(default_factory=dict)
+    removed: set[Oid] = field(default_factory=set)
 
     def add(self, value: Object) -> Oid:
         """Add an object and return its oid."""
@@ -222,6 +295,10 @@ class Transaction:
         """Move a ref, provided that it is at `old`; None is absent."""
         self.moves[ref] = (old, new)
 
+    def remove(self, oids: Iterable[Oid]) -> None:
+        """Remove objects that nothing but a ref moved here can have needed."""
+        self.removed.update(oids)
+
     def commit(self) -> None:
         """Write everything, durably; what `with` does at its end."""
         if not self.objects and not self.moves:
@@ -229,17 +306,21 @@ class Transaction:
         recorded = [
             (ref, *self.moves[ref]) for ref in sorted(self.moves) if ref.startswith(RECORDED)
         ]
+        packed = {oid: pack(data) for oid, data in self.objects.items()}
         while True:
-            objects, moves = self.objects, self.moves
+            objects, moves = packed, self.moves
             if recorded and self.stamp:
-                objects, moves = self._with_operation(tuple(recorded), self.stamp)
-            if self.store.backend.write(objects, moves):
+                objects, moves = self._with_operation(packed, tuple(recorded), self.stamp)
+            if self.store.backend.write(objects, moves, self.removed):
                 return
             self._check_moves()
             # Only the chain of operations has moved on: another workflow was deployed meanwhile.
 
     def _with_operation(
-        self, recorded: tuple[tuple[str, Oid | None, Oid | None], ...], stamp: Stamp
+        self,
+        packed: dict[Oid, bytes],
+        recorded: tuple[tuple[str, Oid | None, Oid | None], ...],
+        stamp: Stamp,
     ) -> tuple[dict[Oid, bytes], dict[str, tuple[Oid | None, Oid | None]]]:
         parent = self.store.ref("ops")
         data = encode_object(
@@ -248,7 +329,7 @@ class Transaction:
             )
         )
         oid = hash_bytes(data)
-        return {**self.objects, oid: data}, {**self.moves, "ops": (parent, oid)}
+        return {**packed, oid: pack(data)}, {**self.moves, "ops": (parent, oid)}
 
     def _check_moves(self) -> None:
         for ref, (old, _) in self.moves.items():

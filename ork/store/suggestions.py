@@ -48,7 +48,7 @@ def _file(store: Store, name: str) -> NotFound:
     of_it = [
         workflow
         for workflow, oid in islice(store.refs("workflows/"), _NEAR_MAX)
-        if store.project / str(store.get(Deploy, oid).source["path"]) == path.absolute()
+        if store.project / store.get(Deploy, oid).source.path == path.absolute()
     ]
     hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
     return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)

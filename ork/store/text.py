@@ -7,12 +7,11 @@ the blobs are listed in a tree: an edit changes the blobs it touches and the lis
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from zlib import crc32
 
 from ork.objects import tree
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Blob, encode_object
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, Source, encode_object
 from ork.store.store import Store
 
 BLOB_BYTES_MAX = 65536
@@ -23,32 +22,27 @@ CUT_MASK = 0x3F  # one line in 64
 _PIECE = re.compile(rb"[^\n]{0,%d}\n|[^\n]{1,%d}" % (CHUNK_BYTES_MAX - 1, CHUNK_BYTES_MAX))
 
 
-def split_text(text: bytes) -> tuple[dict[str, Json], dict[Oid, bytes]]:
-    """Return the `source` entries of a deploy for this text, and the objects that hold it."""
+def split_text(path: str, text: bytes) -> tuple[Source, dict[Oid, bytes]]:
+    """Return the source of a deploy for the text of this file, and the objects that hold it."""
     if len(text) <= BLOB_BYTES_MAX:
         data = encode_object(Blob(text))
-        return {"blob": hash_bytes(data)}, {hash_bytes(data): data}
+        return Source(path=path, blob=hash_bytes(data)), {hash_bytes(data): data}
     objects: dict[Oid, bytes] = {}
-    names: dict[str, Json] = {}
+    names: dict[str, Oid] = {}
     for index, chunk in enumerate(_chunks(text)):
         data = encode_object(Blob(chunk))
         oid = hash_bytes(data)
         objects[oid] = data
         names[f"{index:08d}"] = oid
     root, trees = tree.build(names)
-    return {"chunks": root}, objects | trees
+    return Source(path=path, chunks=root), objects | trees
 
 
-def join_text(store: Store, source: Mapping[str, Json]) -> bytes:
-    """Return the text that a deploy's `source` names."""
-    if "blob" in source:
-        return store.blob(text_of(source))
-    return b"".join(store.blob(oid) for oid in store.named(text_of(source)).values())
-
-
-def text_of(source: Mapping[str, Json]) -> Oid:
-    """Return the blob that a deploy's `source` names, or the tree of its pieces."""
-    return Oid(str(source.get("blob") or source["chunks"]))
+def join_text(store: Store, source: Source) -> bytes:
+    """Return the text that a deploy's source names."""
+    if source.blob is not None:
+        return store.blob(source.blob)
+    return b"".join(store.blob(oid) for oid in store.named(source.oid).values())
 
 
 def _chunks(text: bytes) -> list[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ork.definition.secrets import secret_problems
@@ -14,14 +13,14 @@ from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid
 from ork.objects.snapshot import Built, CodeFile
+from ork.objects.value import Value
 from ork.store.store import Store
 from ork.worktree.capture import capture
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Value, frozen=True, kw_only=True):
     """A workflow file as it is now: text, definition, and its snapshot with all objects."""
 
     path: Path

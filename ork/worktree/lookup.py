@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from ork.worktree.load import Loaded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedFile(ResolvedObject):
+class ResolvedFile(ResolvedObject, frozen=True, kw_only=True):
     """The snapshot of a workflow file that need not be deployed."""
 
     loaded: Loaded

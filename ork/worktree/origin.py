@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha1
 from pathlib import Path
 
-from ork.objects.canonical import Json
+from ork.objects.kinds import Origin
 
 GIT_SECONDS_MAX = 10
 
@@ -47,8 +47,8 @@ def host() -> str:
     return os.uname().nodename
 
 
-def origin_of(root: Path, files: Mapping[str, bytes]) -> dict[str, Json] | None:
-    """Return {"commit", "dirty"} when root lies in a git repository with a commit, else None.
+def origin_of(root: Path, files: Mapping[str, bytes]) -> Origin | None:
+    """Return the commit when root lies in a git repository with a commit, else None.
 
     `files` are the workflow file and the captured files, by path relative to root; dirty means that
     one of them is not in that commit with these bytes.
@@ -63,7 +63,7 @@ def origin_of(root: Path, files: Mapping[str, bytes]) -> dict[str, Json] | None:
         words, _, path = line.partition("\t")
         committed[path] = words.rpartition(" ")[2]
     dirty = any(committed.get(path) != _git_blob(data) for path, data in files.items())
-    return {"commit": commit, "dirty": dirty}
+    return Origin(commit=commit, dirty=dirty)
 
 
 def _git_blob(data: bytes) -> str:

@@ -11,27 +11,25 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ork.errors import Conflict, InvalidInput, StoreError
 from ork.files import NotRegular, new_file, open_file, open_folder, remove
-from ork.objects.shapes import is_path
+from ork.objects.kinds import is_path
+from ork.objects.value import Value
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
 OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is restored there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(Value, frozen=True, kw_only=True):
     """The content that a file is to have; `executable` None leaves that as it is."""
 
     read: Callable[[], bytes]
     executable: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Value, frozen=True, kw_only=True):
     """A place as it is now; `wrong` says why nothing can be written there.
 
     `same`: it holds the wanted content already. `kept`: what it holds may be replaced.

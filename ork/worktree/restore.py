@@ -7,14 +7,14 @@ What is to be written where is data of the store, so `placing` checks the places
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Task, TaskRun, encode_object
-from ork.objects.snapshot import Contents, FileEntry
+from ork.objects.kinds import Blob, Deploy, FileEntry, Task, TaskRun, encode_object
+from ork.objects.snapshot import Contents
+from ork.objects.value import Value
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
 from ork.store.store import Store
 from ork.store.text import join_text, split_text
@@ -22,16 +22,14 @@ from ork.worktree.load import load
 from ork.worktree.placing import Content, Found, Place, write_all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoredFile:
+class RestoredFile(Value, frozen=True, kw_only=True):
     """A file that was to be restored; its state is written or unchanged."""
 
     path: str
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
+class Restored(Value, frozen=True, kw_only=True):
     """The result of a restore, file by file, sorted by path.
 
     `surplus` are code files that lie there now and that the restored definition did not have, yet
@@ -69,7 +67,7 @@ def restore(
     deploy = store.get(Deploy, oid)
     contents = _wanted(store, found, deploy, code=code)
     if to is None:
-        folder, slash, _ = str(deploy.source["path"]).rpartition("/")
+        folder, slash, _ = deploy.source.path.rpartition("/")
         place = Place(store.project, below=folder + slash, store=store.folder)
     elif code or as_folder or to.is_dir():
         place = Place(to, store=store.folder)
@@ -131,7 +129,7 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dic
             f"{found.text} is a {found.kind} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
         )
-    name = str(deploy.source["path"]).rpartition("/")[2]
+    name = deploy.source.path.rpartition("/")[2]
     files = {path: _code_file(store, file) for path, file in snapshot.files.items() if code}
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
     # executed is not kept, so it stays as it is.
@@ -160,7 +158,7 @@ def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> st
 
 
 def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
-    path = store.project / str(deploy.source["path"])
+    path = store.project / deploy.source.path
     try:
         loaded = load(store, path)
     except OrkError:
@@ -187,7 +185,7 @@ def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy)
         if not one.kept
     ]
     if changed:
-        source = os.path.relpath(store.project / str(deploy.source["path"]))
+        source = os.path.relpath(store.project / deploy.source.path)
         raise InvalidInput(
             "nothing was written: that would lose changes",
             problems=changed,
@@ -198,8 +196,7 @@ def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy)
 
 def _is_kept(store: Store, data: bytes) -> bool:
     """Say whether the store has exactly these bytes: as a blob, or as a text in chunks."""
-    stored = encode_object(Blob(data))
-    if store.backend.get(hash_bytes(stored)) == stored:
+    if store.keeps(hash_bytes(encode_object(Blob(data)))):
         return True
-    _, objects = split_text(data)
-    return all(store.backend.get(oid) == bytes_ for oid, bytes_ in objects.items())
+    _, objects = split_text("", data)
+    return all(map(store.keeps, objects))

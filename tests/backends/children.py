@@ -119,6 +119,7 @@ def fork(folder: Path) -> None:
     if os.fork() == 0:
         uses = [
             lambda: backend.get(as_oid(1)),
+            lambda: backend.get_many([as_oid(1)]),
             lambda: backend.ref("head"),
             lambda: list(backend.refs()),
             lambda: list(backend.oids()),

@@ -48,6 +48,33 @@ def test_written_can_be_read(backend: Backend) -> None:
     assert backend.get(oid) == b"hello"
 
 
+def test_a_write_removes_what_it_names_together_with_its_moves(backend: Backend) -> None:
+    old, other = Oid("1" * 64), Oid("2" * 64)
+    assert backend.write({old: b"old", other: b"other"}, {})
+    assert backend.write({}, {"active/run": (None, old)})
+    new = Oid("b" * 64)
+    assert not backend.write({new: b"new"}, {"active/run": (other, new)}, [old])
+    assert backend.get(old) == b"old"
+    assert backend.write({new: b"new"}, {"active/run": (old, new)}, [old, Oid("c" * 64)])
+    assert (backend.get(old), backend.get(new)) == (None, b"new")
+    assert backend.get(other) == b"other"
+    assert backend.write({new: b"newer"}, {}, [new])
+    assert backend.get(new) == b"newer", "what is written in the same step stays"
+
+
+def test_many_objects_are_read_at_once(backend: Backend) -> None:
+    oids = fill(backend, *(b"%d" % number for number in range(300)), b"")
+    found = backend.get_many([*oids, B, *oids[:3], A])
+    assert found == {oid: backend.get(oid) for oid in oids}
+    assert backend.get_many([]) == {}
+    assert backend.get_many([A]) == {}
+
+
+def test_what_to_read_may_be_read_from_the_backend_itself(backend: Backend) -> None:
+    (oid,) = fill(backend, b"hello")
+    assert backend.get_many(backend.oids()) == {oid: b"hello"}
+
+
 def test_writing_twice_is_harmless(backend: Backend) -> None:
     (oid,) = fill(backend, b"hello")
     fill(backend, b"hello", b"other")

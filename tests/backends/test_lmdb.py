@@ -175,7 +175,7 @@ def test_a_stuck_writer_stops_no_reader(start: Start, backend: Lmdb, folder: Pat
 
 def test_a_forked_child_is_refused_and_its_parent_goes_on(start: Start) -> None:
     *child, parent = output(start("fork"))
-    assert child == ["StoreError: the store was opened before this process was forked"] * 7
+    assert child == ["StoreError: the store was opened before this process was forked"] * 8
     assert parent == "parent: 2"
 
 
@@ -305,7 +305,7 @@ def test_the_environment_does_not_choose_the_format(start: Start, folder: Path) 
 
 def test_the_other_format_is_refused(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path / "db"), lib_version=1) as env, env.begin(write=True) as txn:
-        txn.put(b"format", b"1")
+        txn.put(b"format", b"2")
     with pytest.raises(StoreError):
         Lmdb.open(tmp_path / "db")
 
@@ -314,6 +314,13 @@ def test_a_foreign_lmdb_file_is_refused(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path / "db"), lib_version=0) as env, env.begin(write=True) as txn:
         txn.put(b"key", b"value")
     with pytest.raises(StoreError, match="no store that this ork can read"):
+        Lmdb.open(tmp_path / "db")
+
+
+def test_keys_and_values_of_another_format_are_refused(tmp_path: Path) -> None:
+    with lmdb.open(str(tmp_path / "db"), lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(b"format", b"1")
+    with pytest.raises(StoreError, match=r"can read \(format b'1'\)"):
         Lmdb.open(tmp_path / "db")
 
 

@@ -115,7 +115,7 @@ def reworked(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
 def masked(ork: Ork) -> Callable[[str], str]:
     """Replace what two equal worlds do not have in common: durations, folders, what hashes them."""
     keys = {
-        "seconds": "SECONDS",
+        "duration": "MICROSECONDS",
         "started": "TIME",
         "ended": "TIME",
         "environment": "OID",

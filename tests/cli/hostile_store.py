@@ -13,7 +13,23 @@ from datetime import datetime, timedelta
 from ork.backends.memory import Memory
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Blob, Deploy, Run, Task, TaskRun, is_name
+from ork.objects.kinds import (
+    SECOND,
+    Attempt,
+    Blob,
+    Cache,
+    Deploy,
+    Log,
+    Origin,
+    Param,
+    Run,
+    Source,
+    Task,
+    TaskRun,
+    When,
+    is_name,
+    output_of,
+)
 from ork.objects.snapshot import CodeFile, build
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START
@@ -67,11 +83,14 @@ def snapshot_objects(
             output_type={text: ["int"]},
             inputs={text: {"const": {twist: [text]}}},
             env={text: twist, "KEY": {"secret": text}},
-            timeout=300 + version,
+            timeout=(300 + version) * SECOND,
+            cache=Cache(salt=text, environment=(text,)),
+            when=When(ref=text, is_={text: text}),
         ),
         "load": Task(
             executor="process",
             command=twist[:LINE_CHARS_MAX],
+            shell=("sh", text),
             depends_on=("extract",),
             inputs={"x": {"ref": text}},
         ),
@@ -90,8 +109,8 @@ def snapshot_objects(
         f"turned/{path_of(text)}": CodeFile(data=lines.encode()),
         f"new{version}": CodeFile(data=lines.encode()),
     }
-    value: dict[str, Json] = {"type": {text: "str"}, "required": False, "default": {text: twist}}
-    built = build(tasks, files, {"day": value})
+    param = Param(type={text: "str"}, required=False, default={text: twist})
+    built = build(tasks, files, {"day": param})
     return built.oid, dict(built.objects)
 
 
@@ -120,8 +139,8 @@ def _deploys(store: Store, text: str, names: Mapping[str, Collection[str]]) -> l
                             "python": words,
                             words: {words: [words]},
                         },
-                        source={"path": f"{path_of(text)}.yaml", "blob": source},
-                        origin={"commit": words, "dirty": True},
+                        source=Source(path=f"{path_of(text)}.yaml", blob=source),
+                        origin=Origin(commit=words, dirty=True),
                         restores=made[0] if action == "rollback" else None,
                     )
                 )
@@ -148,7 +167,8 @@ def _run(
             {
                 name: _task_run(tx, task, text, state, f"etl/{run_id}/{name}.1.log")
                 for name, task in tasks.items()
-            }
+            },
+            TaskRun,
         )
         tx.add_all(trees)
         pin = tx.add(
@@ -166,7 +186,7 @@ def _run(
                 params=tx.add_value({"day": {text: text}, text: text}),
                 environment=tx.add_value({"python": text, text: text, "distributions": [text]}),
                 ended=at(10 * number + 5),
-                seconds=5,
+                duration=5 * SECOND,
                 tasks=root,
                 reason=None if state == "success" else text,
             )
@@ -177,32 +197,26 @@ def _run(
             place: Json = {"root": text, "settings": {"description": text, text: text}}
             tx.move(f"unattached/etl/{run_id}", old=None, new=tx.add_value(place))
         else:
-            tally = tx.add_value({"counts": {state: 1}, "last": number})
-            tx.move(f"tally/{deploy}", old=None, new=tally)
+            tx.move(f"tally/{deploy}/{number}:{state}=1", old=None, new=deploy)
     _write_logs(store, run_id, tasks, text)
 
 
-def _task_run(tx: Transaction, task: Oid, text: str, state: str, log: str) -> Oid:
+def _task_run(tx: Transaction, task: Oid, text: str, state: str, log: str) -> TaskRun:
+    output, objects = output_of({text: [{text: text}]})
+    tx.add_all(objects)
     wrong = None if state == "success" else text
     attempt = Attempt(
         number=1,
         state=state,
         started=at(1),
-        seconds=1.5,
+        duration=1_500_000,
         exit=3 if wrong else None,
         error=wrong,
-        log=log,
+        host=text,
+        tainted=(text,),
+        log=Log(path=log),
     )
-    return tx.add(
-        TaskRun(
-            task=task,
-            state=state,
-            inputs=tx.add_value({text: {text: [text]}}),
-            reason=wrong,
-            output=tx.add_value({text: [{text: text}]}),
-            attempts=(attempt,),
-        )
-    )
+    return TaskRun(task=task, state=state, reason=wrong, output=output, attempts=(attempt,))
 
 
 def _write_logs(store: Store, run_id: str, tasks: Iterable[str], text: str) -> None:

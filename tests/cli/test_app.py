@@ -133,10 +133,19 @@ def test_another_store_can_be_chosen(etl, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("argv", [["log"], ["status"], ["runs", "--json"], ["deploy", "etl.yaml"]])
 def test_a_store_of_a_later_format_is_refused(history, argv):
-    history.write(".ork/config.json", '{"backend":"lmdb","format":2}')
+    history.write(".ork/config.json", '{"backend":"lmdb","format":3}')
     result = history(*argv)
     assert (result.code, result.out) == (4, "")
-    assert "format 2" in result.err
+    assert "format 3" in result.err
+
+
+@pytest.mark.parametrize("argv", [["log"], ["deploy", "etl.yaml"], ["undo"]])
+def test_a_store_of_ork_0_1_is_refused_with_the_way_on(history, argv):
+    history.write(".ork/config.json", '{"backend":"lmdb","format":1}')
+    result = history(*argv)
+    assert (result.code, result.out) == (4, "")
+    assert "made by ork 0.1" in result.err
+    assert "`ork export git REPOSITORY WORKFLOW`" in result.err
 
 
 def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):

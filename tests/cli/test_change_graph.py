@@ -3,7 +3,6 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from ork.differences.definitions import compare
 from ork.differences.impact import impact
 from ork.graph.order import find_cycle
 from ork.objects.kinds import Task
+from ork.objects.value import replace
 from tests.cli.naughty import NAUGHTY
 from tests.scale import examples
 

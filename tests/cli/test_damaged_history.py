@@ -7,16 +7,27 @@ or a lost object can leave are parents that are missing, of another kind, or of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
 import pytest
 
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Operation, Run, Task, TaskRun, encode_object
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import (
+    SECOND,
+    Blob,
+    Deploy,
+    FileEntry,
+    Operation,
+    Run,
+    Source,
+    Task,
+    TaskRun,
+    encode_object,
+)
 from ork.objects.snapshot import Built, CodeFile, build
 from ork.objects.tree import build as build_tree
+from ork.objects.value import replace
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START, Ork
 
@@ -31,7 +42,9 @@ def definition_of(version: int) -> Built:
     code = CodeFile(data=f"def main():\n    return {version}\n".encode())
     tasks = {
         "same": Task(executor="process", command="true"),
-        "task": Task(executor="python", file="task.py", function="main", timeout=1 + version),
+        "task": Task(
+            executor="python", file="task.py", function="main", timeout=(1 + version) * SECOND
+        ),
     }
     return build(tasks, {"task.py": code})
 
@@ -52,7 +65,7 @@ def deploy_of(
             author="Ada",
             settings={},
             message=f"number {index}",
-            source={"path": f"{workflow}.yaml", "blob": source},
+            source=Source(path=f"{workflow}.yaml", blob=source),
         )
     )
 
@@ -66,7 +79,7 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
     with store.transaction() as tx:
         snapshot = store.get(Deploy, deploy).snapshot
         task = hash_bytes(encode_object(Task(executor="process", command="true")))
-        root, trees = build_tree({"same": tx.add(TaskRun(task=task, state=state))})
+        root, trees = build_tree({"same": TaskRun(task=task, state=state)}, TaskRun)
         tx.add_all(trees)
         run_id = f"20261101T1{number:02}000.000-00000{number}"
         run = tx.add(
@@ -82,7 +95,7 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
                 host="lab",
                 environment=None,
                 created=START,
-                seconds=1,
+                duration=SECOND,
                 ended=START,
                 tasks=root,
             )
@@ -93,9 +106,7 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
             f"ran/{snapshot}/etl/{run_id}",
         ):
             tx.move(ref, old=None, new=run)
-        tx.move(
-            f"tally/{deploy}", old=None, new=tx.add_value({"counts": {state: 1}, "last": number})
-        )
+        tx.move(f"tally/{deploy}/{number}:{state}=1", old=None, new=deploy)
 
 
 def bad_parent(store: Store, kind: str) -> Oid:
@@ -261,15 +272,16 @@ def no_tasks(kind: str, tx: Transaction) -> Oid:
     whole = built.snapshot
     task = hash_bytes(encode_object(Task(executor="process", command="true")))
     blob = tx.add(Blob(b"1"))
-    entry: Json = {
-        "a file": {"blob": blob, "executable": True},
-        "a blob": blob,
-        "missing": NOWHERE,
-    }.get(kind, task)
+    entry = {"a blob": blob, "missing": NOWHERE}.get(kind, task)
     if kind == "a cycle":
         entry = tx.add(Task(executor="process", command="true", depends_on=("a",)))
-    files = {"a.py": blob if kind == "a task as a file" else {"blob": blob, "executable": False}}
-    (tasks, more), (code, others) = build_tree({"a": entry}), build_tree(files)
+    file = FileEntry(blob=blob, executable=kind == "a file")
+    of_tasks, of_files = build_tree({"a": entry}), build_tree({"a.py": file}, FileEntry)
+    if kind == "a file":
+        of_tasks = build_tree({"a": file}, FileEntry)
+    if kind == "a task as a file":
+        of_files = build_tree({"a.py": task})
+    (tasks, more), (code, others) = of_tasks, of_files
     tx.add_all({**more, **others})
     if kind == "a blob as tree":
         tasks = blob
@@ -298,7 +310,7 @@ def test_a_definition_that_is_none_is_one_clear_error(
                 author="Ada",
                 message="x",
                 settings={},
-                source={"path": "etl.yaml", "blob": source},
+                source=Source(path="etl.yaml", blob=source),
             )
         )
         tx.move("workflows/etl", old=None, new=head)

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ork.cli.diff.stat import stat_view
 from ork.cli.diff.text import diff_view, name_status_view
@@ -7,6 +6,7 @@ from ork.cli.screen.line import Line
 from ork.cli.screen.parts import clip, quoted
 from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
 from ork.differences.lines import Hunk
+from ork.objects.value import replace
 
 
 def changed(path: str, old: object, new: object) -> FieldChange:

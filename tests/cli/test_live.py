@@ -16,7 +16,7 @@ from ork.cli.runs.live import Board
 from ork.cli.screen.line import has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Attempt, Run, TaskRun
+from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
 from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
@@ -288,7 +288,7 @@ def board_of(size, *, box=True):
 
 
 def finished(name, state="success"):
-    attempt = Attempt(number=1, state=state, started=NOW, seconds=1.0)
+    attempt = Attempt(number=1, state=state, started=NOW, duration=SECOND)
     taskrun = TaskRun(task=OID, state=state, attempts=(attempt,), reason="for\ta\x1b reason\n" * 9)
     return TaskFinished(task=name, taskrun=taskrun)
 

@@ -1,13 +1,13 @@
 """ork ops, ork undo and ork --at-op"""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from ork.cli.app import WRITERS
 from ork.cli.screen.line import visible
 from ork.objects.kinds import Deploy
+from ork.objects.value import replace
 from ork.store.store import Stamp
 from tests.cli.naughty import NAUGHTY
 from tests.conftest import START

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ork.cli.report.timeline import Bar, Lane, Scale, critical_path, lanes
 from ork.cli.report.timeline import timeline as placed
 from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Attempt, TaskRun
+from ork.objects.kinds import Attempt, TaskRun, micros
 from tests.cli.html_page import drawn_part
 from tests.cli.naughty import NAUGHTY
 from tests.scale import examples
@@ -30,7 +30,7 @@ def tried(*spans, state="success"):
             number=n,
             state=state if n == len(spans) else "failed",
             started=BEGAN + timedelta(seconds=start),
-            seconds=end - start,
+            duration=micros(end - start),
         )
         for n, (start, end) in enumerate(spans, 1)
     )

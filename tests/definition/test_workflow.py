@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from ork.definition import workflow as syntax
+from ork.definition.task import as_written
 from ork.definition.workflow import Definition, parse, schedule_error
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
-from ork.objects.kinds import Task, encode_object
+from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, decode_object, encode_object
 from ork.yaml.problems import PROBLEMS_MAX
 
 FULL = """\
@@ -78,7 +79,7 @@ def test_the_example_of_the_format_is_read_as_it_says() -> None:
             executor="python",
             file="tasks/etl.py",
             function="extract",
-            timeout=600,
+            timeout=600 * SECOND,
             retries=2,
             input_type={"url": "str"},
             output_type={"path": "str", "rows": "int"},
@@ -99,8 +100,31 @@ def test_the_example_of_the_format_is_read_as_it_says() -> None:
 
 def test_defaults_are_those_of_the_format() -> None:
     found = task("")
-    assert (found.function, found.timeout, found.retries) == ("main", 300, 0)
-    assert (found.retry_delay, found.retry_backoff, found.on_upstream_failure) == (0, 1, "skip")
+    assert (found.function, found.timeout, found.retries) == ("main", 300 * SECOND, 0)
+    assert (found.retry_delay, found.retry_backoff) == (0, 1 * BACKOFF_UNIT)
+    assert found.on_upstream_failure == "skip"
+
+
+@pytest.mark.parametrize(
+    ("written", "microseconds"),
+    [
+        ("0.000001", 1),
+        ("0.5", 500_000),
+        ("1.5e2", 150_000_000),
+        ("9007199254", 9007199254 * SECOND),
+    ],
+)
+def test_seconds_are_kept_as_whole_microseconds(written: str, microseconds: int) -> None:
+    found = task(f"timeout: {written}, retry_delay: {written}")
+    assert (found.timeout, found.retry_delay) == (microseconds, microseconds)
+    assert as_written(found)["timeout"] == float(written)
+    assert decode_object(encode_object(found)) == found
+
+
+def test_a_backoff_is_kept_in_thousandths() -> None:
+    found = task("retry_backoff: 1.5")
+    assert found.retry_backoff == 1500
+    assert as_written(found)["retry_backoff"] == 1.5
 
 
 def test_null_is_as_good_as_not_given() -> None:
@@ -143,7 +167,8 @@ def test_ork_keys_are_understood() -> None:
     assert found.include == ("a.sql", "b/**")
     assert found.tasks["t"].file == "lib/x.so"
     assert found.tasks["t"].function is None
-    assert found.tasks["t"].retry_delay == 1.5
+    assert found.tasks["t"].retry_delay == 1.5 * SECOND
+    assert found.tasks["t"].retry_backoff == 2 * BACKOFF_UNIT
 
 
 def test_aliases_of_types_are_resolved() -> None:
@@ -222,6 +247,12 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("timeout: 0", "0}", "timeout must be more than 0, not 0", None),
         ("timeout: 10m", "10m}", 'timeout must be a number, not str "10m"', "as in `timeout: 600`"),
         ("timeout: true", "true}", "timeout must be a number, not bool true", "as in"),
+        ("timeout: 0.0000001", "0.0", "timeout must be at least 0.000001, not 1e-07", None),
+        ("timeout: 1e300", "1e3", "timeout must be at most 9007199254, not 1e+300", None),
+        ("timeout: .inf", ".inf", 'timeout must be a number, not str ".inf"', "as in"),
+        ("retry_delay: 1e300", "1e3", "retry_delay must be at most 9007199254,", None),
+        ("retry_backoff: 1e300", "1e3", "retry_backoff must be at most 9007199254740,", None),
+        ("retries: 1e300", "1e3", "retries must be at most 9007199254740991, not 1e+300", None),
         ("retries: -1", "-1}", "retries must be at least 0, not -1", None),
         ("retries: 1.5", "1.5}", "retries must be a whole number, not 1.5", None),
         ("retry_backoff: 0.5", "0.5}", "retry_backoff must be at least 1, not 0.5", None),

@@ -1,13 +1,12 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences.definitions import Diff, TaskChange, compare, hunks, summarize, with_hunks
 from ork.differences.values import FieldChange
-from ork.objects.kinds import Task, to_json
+from ork.objects.kinds import SECOND, Task, to_json
 from ork.objects.snapshot import FileEntry
+from ork.objects.value import replace
 
 EXTRACT = Task(
     executor="python",
@@ -43,7 +42,7 @@ def workflows(draw) -> dict[str, Task]:
             depends_on=tuple(sorted(upstream)),
             inputs={f"in_{up}": {"ref": f"tasks.{up}.output.x"} for up in upstream}
             | draw(st.sampled_from([{}, {"n": {"const": [1, 2]}}, {"n": {"const": [True]}}])),
-            timeout=draw(st.sampled_from([300, 5])),
+            timeout=draw(st.sampled_from([300, 5])) * SECOND,
         )
     return tasks
 
@@ -112,7 +111,7 @@ def test_renaming_alone_is_shown_as_renaming_alone(tasks, data):
 
 
 def test_a_changed_field_is_named_with_both_values():
-    diff = compare_tasks({"extract": EXTRACT}, {"extract": replace(EXTRACT, timeout=600)})
+    diff = compare_tasks({"extract": EXTRACT}, {"extract": replace(EXTRACT, timeout=600 * SECOND)})
     (change,) = diff.tasks
     assert (change.kind, change.name) == ("changed", "extract")
     assert change.fields == (FieldChange(kind="changed", path="timeout", old=300, new=600),)
@@ -137,7 +136,7 @@ def test_a_field_that_was_not_set_is_added():
 
 
 def test_an_added_task_lists_what_is_not_default():
-    task = replace(LOAD, timeout=5)
+    task = replace(LOAD, timeout=5 * SECOND)
     (change,) = compare_tasks({}, {"load": task}).tasks
     assert change.kind == "added"
     assert {f.path: f.new for f in change.fields} == {
@@ -227,7 +226,9 @@ def test_an_edge_follows_a_rename_and_only_new_ones_show():
 @pytest.mark.slow
 def test_ten_thousand_renamed_and_edited_tasks_are_found():
     old = {f"old_{n}": replace(EXTRACT, function=f"f{n}") for n in range(10_000)}
-    new = {f"new_{n}": replace(EXTRACT, function=f"f{n}", timeout=9) for n in range(10_000)}
+    new = {
+        f"new_{n}": replace(EXTRACT, function=f"f{n}", timeout=9 * SECOND) for n in range(10_000)
+    }
     pairs = {(t.kind, t.old_name, t.name) for t in compare_tasks(old, new).tasks}
     assert pairs == {("renamed", f"old_{n}", f"new_{n}") for n in range(10_000)}
 
@@ -329,8 +330,12 @@ def test_hunks_are_filled_in_for_short_changes_of_files_that_both_sides_have():
         ({}, {}, "No changes"),
         ({}, {"a": LOAD}, "Add a"),
         ({"a": LOAD}, {"b": LOAD}, "Rename a to b"),
-        ({"a": LOAD}, {"a": replace(LOAD, timeout=9)}, "Change a.timeout 300 -> 9"),
-        ({"a": LOAD}, {"a": replace(LOAD, timeout=9, file="x")}, "Change a (file, timeout)"),
+        ({"a": LOAD}, {"a": replace(LOAD, timeout=9 * SECOND)}, "Change a.timeout 300 -> 9"),
+        (
+            {"a": LOAD},
+            {"a": replace(LOAD, timeout=9 * SECOND, file="x")},
+            "Change a (file, timeout)",
+        ),
         ({"a": LOAD}, {"a": replace(LOAD, command="x" * 99)}, "Change a.command"),
         ({"a": LOAD}, {"a": EXTRACT}, "Change a (command, executor, file, ...)"),
     ],
@@ -346,7 +351,10 @@ def test_a_summary_does_not_quote_the_environment():
 
 def test_a_summary_joins_tasks_settings_and_files():
     diff = compare(
-        tasks={"report": (None, EXTRACT), "load": (LOAD, replace(LOAD, timeout=9, retries=1))},
+        tasks={
+            "report": (None, EXTRACT),
+            "load": (LOAD, replace(LOAD, timeout=9 * SECOND, retries=1)),
+        },
         files={"etl.py": (entry(b"a"), entry(b"b"))},
         settings=({}, {}),
         read=read_blob,

@@ -1,14 +1,13 @@
 """Tasks that can give other results after a change: laws, and one test for each reason."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.differences.definitions import Diff, FieldChange, FileChange
 from ork.differences.impact import Affected, Impact, code_of, impact
-from ork.objects.kinds import Task
+from ork.objects.kinds import SECOND, Task
+from ork.objects.value import replace
 from tests.differences.test_definitions import compare_tasks, renamed, workflows
 
 RUN = Task(executor="process", command="run")
@@ -87,7 +86,7 @@ def test_a_changed_task_affects_itself_and_what_comes_after_it():
         "report": replace(RUN, depends_on=("extract", "load")),
         "audit": RUN,
     }
-    new = {**old, "clean": replace(old["clean"], timeout=9)}
+    new = {**old, "clean": replace(old["clean"], timeout=9 * SECOND)}
     assert impact(compare_tasks(old, new), tasks=new, reach={}) == Impact(
         affected=(
             Affected(name="clean", why="changed"),
@@ -101,9 +100,9 @@ def test_a_changed_task_affects_itself_and_what_comes_after_it():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("timeout", 9),
+        ("timeout", 9 * SECOND),
         ("retries", 3),
-        ("retry_delay", 1.5),
+        ("retry_delay", 1_500_000),
         ("on_upstream_failure", "run"),
         ("env", {"A": "b"}),
         ("output_type", "str"),
@@ -124,7 +123,7 @@ def test_an_added_task_is_affected_and_whoever_lost_one_has_changed():
 
 
 def test_a_task_renamed_and_edited_is_affected():
-    new = {"b": replace(RUN, timeout=9)}
+    new = {"b": replace(RUN, timeout=9 * SECOND)}
     (found,) = impact(compare_tasks({"a": RUN}, new), tasks=new, reach={}).affected
     assert found == Affected(name="b", why="renamed")
 

@@ -18,7 +18,7 @@ from ork.differences.runs import (
 )
 from ork.differences.values import FieldChange
 from ork.objects.canonical import Oid
-from ork.objects.kinds import TASK_STATES, ZERO_TIME, Attempt, TaskRun
+from ork.objects.kinds import TASK_STATES, ZERO_TIME, Attempt, Output, TaskRun, micros
 
 A, B = Oid("a" * 64), Oid("b" * 64)
 ROWS = FieldChange(kind="changed", path="rows", old=3, new=4)
@@ -26,7 +26,9 @@ ROWS = FieldChange(kind="changed", path="rows", old=3, new=4)
 
 def side(state="success", *, seconds=1.0, attempts=1, output=None, reason=None):
     tries = tuple(
-        Attempt(number=n + 1, state=state, started=ZERO_TIME + timedelta(n), seconds=seconds)
+        Attempt(
+            number=n + 1, state=state, started=ZERO_TIME + timedelta(n), duration=micros(seconds)
+        )
         for n in range(attempts)
     )
     return TaskRun(task=A, state=state, attempts=tries, output=output, reason=reason)
@@ -35,7 +37,7 @@ def side(state="success", *, seconds=1.0, attempts=1, output=None, reason=None):
 FAILED = side("failed", reason="exited with code 7")
 WAITS = side("pending", attempts=0)
 SKIPPED = side("skipped", attempts=0, reason="not selected")
-GOOD = side(output=A)
+GOOD = side(output=Output(oid=A))
 
 
 def around(*tasks, needs=None, environment=()):
@@ -132,7 +134,7 @@ def test_what_one_run_did_not_execute_says_nothing(state):
 
 
 def test_an_output_that_stands_in_counts_only_where_it_differs():
-    stood_in = TaskRun(task=A, state="skipped", output=B, reason="output of etl#1")
+    stood_in = TaskRun(task=A, state="skipped", output=Output(oid=B), reason="output of etl#1")
     assert first(task(new=stood_in, code=("a.py",))) is None
     assert first(task(new=stood_in, output=(ROWS,))) == (
         "load - it was not run: output of etl#1; it gave another output: rows 3 -> 4"
@@ -182,7 +184,7 @@ SIDES = st.none() | st.builds(
     side,
     st.sampled_from(TASK_STATES),
     attempts=st.integers(0, 2),
-    output=st.sampled_from([None, A]),
+    output=st.sampled_from([None, GOOD.output]),
 )
 
 

@@ -1,14 +1,14 @@
 """The fields of tasks, and those that changed."""
 
 from ork.differences.tasks import changed_fields, changed_paths, given_fields
-from ork.objects.kinds import Task
+from ork.objects.kinds import SECOND, Task
 
 TASK = Task(
     executor="python",
     file="a.py",
     function="main",
     depends_on=("x", "y"),
-    timeout=600,
+    timeout=600 * SECOND,
     inputs={"url": {"const": {"host": "h", "port": 1}}, "rows": {"ref": "tasks.x.output.rows"}},
     env={"MODE": "fast", "KEY": {"secret": "API"}},
     output_type={"rows": "int", "at": ["date"]},
@@ -37,7 +37,7 @@ def test_fields_are_those_not_at_their_default_by_the_paths_of_a_diff():
 
 
 def test_fields_that_changed():
-    other = Task(executor="python", timeout=600, inputs={"url": {"const": {"host": "h"}}})
+    other = Task(executor="python", timeout=600 * SECOND, inputs={"url": {"const": {"host": "h"}}})
     paths = ["timeout", "inputs.url.const.host", "inputs.url.const.port", "inputs.rows.ref"]
     assert changed_fields(TASK, TASK) == changed_paths(TASK, TASK, paths) == []
     assert changed_paths(other, TASK, paths) == ["inputs.url.const.port", "inputs.rows.ref"]

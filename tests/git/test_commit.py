@@ -1,6 +1,5 @@
 """Deploys as the text of git commits, and back."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +16,8 @@ from ork.git.commit import (
     seconds,
 )
 from ork.objects.canonical import Oid
-from ork.objects.kinds import ZERO_TIME, Deploy
+from ork.objects.kinds import ZERO_TIME, Deploy, Source
+from ork.objects.value import replace
 
 OID = Oid("a" * 64)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -38,7 +38,7 @@ def deploy(author="Ada <ada@example.org>", time=ZERO_TIME, message="First", **fi
         author=author,
         message=message,
         settings={},
-        source={"path": "etl.yaml", "blob": OID},
+        source=Source(path="etl.yaml", blob=OID),
         **fields,
     )
 
@@ -67,7 +67,7 @@ def test_what_was_written_is_read_back(author, time, message):
 @settings(deadline=None)
 @given(path=TEXT.filter(bool))
 def test_the_path_of_the_file_is_read_back(path):
-    value = replace(deploy(), source={"path": path, "blob": OID})
+    value = replace(deploy(), source=Source(path=path, blob=OID))
     assert read_commit(commit(value)).file == path
 
 

@@ -14,7 +14,7 @@ from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
-from ork.objects.kinds import Operation
+from ork.objects.kinds import Operation, Origin
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.store.text import join_text
@@ -62,13 +62,13 @@ def test_each_commit_that_changes_the_definition_is_a_deploy(target, repo):
     done = load(target, repo)
     found = deploys(target)
     assert [one.message for one in found] == ["First\n\nWhy.", "Code", "Settings"]
-    assert [one.origin for one in found] == [{"commit": ids[n], "dirty": False} for n in (0, 1, 4)]
+    assert [one.origin for one in found] == [Origin(commit=ids[n], dirty=False) for n in (0, 1, 4)]
     assert {one.action for one in found} == {"import"}
     assert {one.author for one in found} == {"Grace <grace@example.org>"}
     assert found[0].time == datetime.fromtimestamp(1_700_000_060, UTC)
     assert found[-1].settings == {"schedule": "@daily"}
     assert join_text(target, found[0].source).decode() == FLOW
-    assert found[0].source["path"] == "etl.yaml"
+    assert found[0].source.path == "etl.yaml"
     assert [one.commit for one in done.workflows[0].added] == [ids[0], ids[1], ids[4]]
     assert (done.commit, done.commits, done.skipped) == (ids[4], 5, ())
     reachable(target, target.ref("workflows/etl"))
@@ -147,7 +147,7 @@ def test_renames_of_the_file_are_followed(target, repo):
     repo.commit("Move again")
     repo.commit("More", {"workflows/run.sh": "x"})
     load(target, repo, "workflows/pipeline.yaml")
-    assert [(one.message, one.source["path"]) for one in deploys(target)] == [
+    assert [(one.message, one.source.path) for one in deploys(target)] == [
         ("First", "etl.yaml"),
         ("More", "etl.yaml"),
         ("Move", "flows/pipeline.yaml"),
@@ -336,7 +336,7 @@ def test_a_path_that_never_was_is_told_with_near_ones(target, repo, path, hint):
 def test_a_folder_of_a_repository_can_be_named(target, repo):
     repo.commit("First", {"flows/etl.yaml": FLOW, "flows/run.sh": ""})
     load(target, repo.folder / "flows", "./etl.yaml")
-    assert deploys(target)[0].source["path"] == "flows/etl.yaml"
+    assert deploys(target)[0].source.path == "flows/etl.yaml"
     assert load(target, repo, str(repo.folder / "flows/etl.yaml")).workflows == ()
     with pytest.raises(NotFound, match="outside"):
         load(target, repo, "../etl.yaml")
@@ -345,7 +345,7 @@ def test_a_folder_of_a_repository_can_be_named(target, repo):
 def test_a_folder_whose_name_begins_with_dots_is_inside(target, repo):
     repo.commit("First", {"..flows/etl.yaml": FLOW, "..flows/run.sh": ""})
     load(target, repo, "..flows/etl.yaml")
-    assert deploys(target)[0].source["path"] == "..flows/etl.yaml"
+    assert deploys(target)[0].source.path == "..flows/etl.yaml"
 
 
 def test_in_a_repository_around_the_project_paths_are_relative_to_that(target, tmp_path):
@@ -355,7 +355,7 @@ def test_in_a_repository_around_the_project_paths_are_relative_to_that(target, t
     repo("add", "project/flows")
     repo("commit", "-qm", "First")
     load(target, repo, "project/flows/etl.yaml")
-    assert deploys(target)[0].source["path"] == "flows/etl.yaml"
+    assert deploys(target)[0].source.path == "flows/etl.yaml"
 
 
 def test_another_branch_or_commit_can_be_named(target, repo):
@@ -415,7 +415,7 @@ def test_bare_shallow_and_sha256_repositories(repo, tmp_path):
     commit = long.commit("First", {"etl.yaml": FLOW, "run.sh": ""})
     store = Store(Memory())
     load(store, long)
-    assert deploys(store)[0].origin == {"commit": commit, "dirty": False}
+    assert deploys(store)[0].origin == Origin(commit=commit, dirty=False)
     assert len(commit) == 64
 
 
@@ -701,7 +701,7 @@ def test_a_history_comes_back_as_it_was(steps, tmp_path_factory, monkeypatch):
         )
     out = folder / "exported"
     first = export_git(store, out, "etl")
-    newest = place_of(str(deploys(store)[-1].source["path"]))
+    newest = place_of(deploys(store)[-1].source.path)
     back = Store(Memory())
     import_git(back, out, newest, stamp=stamp())
     kept = ("snapshot", "settings", "author", "time", "message", "workflow")

@@ -97,7 +97,7 @@ def git(folder: Path, *words: str) -> list[str]:
 
 def path_of(store: Store, name: str) -> str:
     """Return where the workflow file is in the newest commit of an export."""
-    return place_of(str(line_of(store, name)[0].source["path"]))
+    return place_of(line_of(store, name)[0].source.path)
 
 
 def assert_exported(project: Project, out: Path, *, before: dict[str, int]) -> None:

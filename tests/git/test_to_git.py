@@ -9,7 +9,7 @@ import pytest
 
 from ork.errors import Ambiguous, Conflict, InvalidInput, NotFound, UsageError
 from ork.git.to_git import export_git, stream_git, the_workflow
-from ork.objects.kinds import Blob, Deploy
+from ork.objects.kinds import Blob, Deploy, Source
 from ork.objects.snapshot import CodeFile, build
 from ork.store.resolve import history
 from ork.store.store import Stamp
@@ -137,7 +137,7 @@ def test_a_folder_with_anything_in_it_is_refused(three, out):
 
 
 def test_a_failed_export_leaves_nothing(three, out, monkeypatch):
-    blob = next(history(three, "etl"))[1].source["blob"]
+    blob = next(history(three, "etl"))[1].source.blob
     three.backend.sweep([blob], dict(three.backend.refs()))
     three._cache.clear()
     with pytest.raises(Exception, match="missing"):
@@ -403,7 +403,7 @@ def put(store, files, path="etl.yaml", time=NOON, **fields):
                 parents=(old,) if old else (),
                 time=time,
                 settings={},
-                source={"path": path, "blob": text},
+                source=Source(path=path, blob=text),
                 **values,
             )
         )

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from ork.heads.rollback import rollback
-from ork.objects.canonical import encode
-from ork.objects.kinds import Blob, Deploy
+from ork.history.log import Tally, tally_text
+from ork.objects.kinds import Deploy
 from ork.store.store import Store
 from tests.stores import NOON, stamp
 
@@ -24,8 +24,8 @@ def version(number, name="etl", schedule="@daily"):
 def succeed(store, deploy, state="success"):
     """Count one run of a deploy that ended so."""
     with store.transaction() as tx:
-        data = encode({"counts": {state: 1}, "last": 1})
-        tx.move(f"tally/{deploy}", old=store.ref(f"tally/{deploy}"), new=tx.add(Blob(data)))
+        counted = tally_text(Tally(counts={state: 1}, last=1))
+        tx.move(f"tally/{deploy}/{counted}", old=None, new=deploy)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Undo, redo, and the store as it was at an operation."""
 
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -17,6 +16,7 @@ from ork.heads.undo import at_operation, undo
 from ork.history.log import log
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
+from ork.objects.value import replace
 from ork.store.operations import find_operation, operations
 from ork.store.resolve import history, resolve, workflows, workflows_with_runs
 from ork.store.store import RECORDED, Stamp, Store

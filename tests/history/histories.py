@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ork.objects import snapshot
-from ork.objects.kinds import Blob, Deploy, Task
+from ork.objects.kinds import SECOND, Blob, Deploy, Source, Task
 from ork.objects.snapshot import CodeFile
 from tests.stores import ADA, NOON, stamp
 
@@ -36,14 +36,15 @@ class History:
                     author=ADA,
                     message=str(number),
                     settings=settings or {},
-                    source={"path": "etl.yaml", "blob": source},
+                    source=Source(path="etl.yaml", blob=source),
                 )
             )
             tx.move("workflows/etl", old=head, new=oid)
         self.oids.append(oid)
 
 
-def task(command, *needs, **fields):
+def task(command, *needs, timeout=300, **fields):
+    fields["timeout"] = timeout * SECOND
     return Task(executor="process", command=command, depends_on=needs, **fields)
 
 

@@ -73,7 +73,7 @@ class Racer:
 
     def restore(self, word: str) -> int:
         """Write one version after the other to etl.yaml."""
-        deploys = [oid for oid, one in history(self.store, "etl") if one.source["path"] == FILE]
+        deploys = [oid for oid, one in history(self.store, "etl") if one.source.path == FILE]
         for oid in deploys[: int(word)]:
             restore(self.store, oid, now=datetime.now(UTC), code=True, force=True)
         return int(word)

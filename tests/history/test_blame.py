@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from ork.backends.memory import Memory
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
 from ork.history.blame import blame
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import SECOND, Deploy, Param
+from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History, reading, task
 from tests.stores import NOON, stamp
@@ -92,7 +92,7 @@ def test_a_task_is_followed_through_its_renames(etl):
 def test_a_rename_with_an_edit_is_a_touch_but_older_fields_keep_theirs(etl):
     before = task("fetch it well", timeout=60, env={"MODE": "fast"}, output_type={"rows": "int"})
     etl.deploy({"old": before})
-    etl.deploy({"new": replace(before, timeout=90)})
+    etl.deploy({"new": replace(before, timeout=90 * SECOND)})
     assert etl.parts() == {"new": 1}
     assert etl.parts("etl:new") == {
         "new.command": 0,
@@ -134,16 +134,18 @@ def test_a_rollback_touches_what_it_brings_back(etl):
 
 
 def test_fields_settings_and_parameters_with_keys(etl):
-    day = {"day": {"type": "date", "required": True, "default": None}}
-    etl.deploy({"a": task("1", timeout=5)}, settings={"schedule": "@daily"}, params=day)
+    day = Param(type="date", required=True, default=None)
+    etl.deploy({"a": task("1", timeout=5)}, settings={"schedule": "@daily"}, params={"day": day})
     etl.deploy(
-        {"a": task("2", timeout=5)}, settings={"schedule": "@daily", "max_parallel": 2}, params=day
+        {"a": task("2", timeout=5)},
+        settings={"schedule": "@daily", "max_parallel": 2},
+        params={"day": day},
     )
     etl.deploy(
         {"a": task("2", timeout=5, retries=1)},
         {"a.py": "1"},
         settings={"schedule": "@hourly", "max_parallel": 2},
-        params={"day": {**day["day"], "required": False}},
+        params={"day": replace(day, required=False)},
     )
     assert etl.parts(keys=True) == {
         "a.command": 1,

@@ -7,7 +7,6 @@ them; that is all that blame and log may say, however much they leave unread.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,7 +17,8 @@ from ork.backends.memory import Memory
 from ork.history.blame import blame
 from ork.history.compare import compare_deploys
 from ork.history.log import log
-from ork.objects.kinds import Deploy, Task, to_json
+from ork.objects.kinds import SECOND, Deploy, Task, to_json
+from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History, reading
 from tests.scale import examples
@@ -41,7 +41,7 @@ def made(dice):
 def edited(task, dice):
     act = dice.randrange(6)
     if act == 0:
-        return replace(task, timeout=dice.choice([60, 300, 600]))
+        return replace(task, timeout=dice.choice([60, 300, 600]) * SECOND)
     if act == 1:
         return replace(task, retries=dice.randrange(3), env={"MODE": dice.choice("xyz")})
     if act == 2:

@@ -1,7 +1,6 @@
 """Two runs -> what differs; the last failure, and what was good before it. All of real runs."""
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -9,8 +8,9 @@ import ork
 from ork.errors import NotFound
 from ork.history.compare_runs import diff_runs, environment_changes, last_failure, last_good
 from ork.objects import canonical
-from ork.objects.kinds import Run, TaskRun
+from ork.objects.kinds import Run
 from ork.objects.tree import entries
+from ork.objects.value import replace
 from ork.runner.choices import Selection
 from ork.runner.start import Options
 from ork.store.contents import task_runs
@@ -183,7 +183,7 @@ def test_a_run_that_goes_on_is_compared_as_far_as_it_is(flow):
     oid, _ = run_of_number(flow, "etl", 2)
     states = task_runs(flow, second)
     with flow.transaction() as tx:
-        pin = tx.add(replace(second, state="running", ended=None, seconds=None, tasks=None))
+        pin = tx.add(replace(second, state="running", ended=None, duration=None, tasks=None))
         failed = tx.add(replace(states["extract"], state="failed", output=None, reason="boom"))
         tx.move(f"runs/etl/{second.id}", old=oid, new=pin)
         tx.move(f"active/{second.id}/.run", old=None, new=pin)
@@ -321,7 +321,7 @@ def test_every_run_is_in_the_index_of_what_it_executed(flow):
         pin = flow.ref(f"ran/{found.snapshot}/{name}")
         assert flow.get(Run, pin).state == "running"
     assert len(list(flow.refs("ran/"))) == 2
-    loads = [flow.get(TaskRun, states["load"]).task for states in _trees(flow)]
+    loads = [states["load"].task for states in _trees(flow)]
     assert len(set(loads)) == 1
     found = ork.runs(flow, containing=loads[0][:12])
     assert [entry.run.number for entry in found] == [2, 1]

@@ -1,6 +1,5 @@
 """The log of one task or code file: which deploys changed it, and what of it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 from ork.backends.memory import Memory
 from ork.errors import NotFound, UsageError
 from ork.history.log import log
-from ork.objects.kinds import Task
+from ork.objects.kinds import SECOND, Task
+from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History, reading, task
 from tests.stores import NOON
@@ -34,11 +34,13 @@ def numbers(etl, revision="etl", **options):
 @pytest.fixture
 def renamed(etl):
     """Deploys of a task that is called fetch, then extract, and of its file, moved once."""
-    fetch = Task(executor="python", file="a.py", function="main", timeout=60)
+    fetch = Task(executor="python", file="a.py", function="main", timeout=60 * SECOND)
     etl.deploy({"fetch": fetch, "b": task("x", "fetch")}, {"a.py": LONG})
     etl.deploy({"fetch": fetch, "b": task("y", "fetch")}, {"a.py": LONG})
-    etl.deploy({"fetch": replace(fetch, timeout=90), "b": task("y", "fetch")}, {"a.py": LONG})
-    extract = replace(fetch, timeout=90)
+    etl.deploy(
+        {"fetch": replace(fetch, timeout=90 * SECOND), "b": task("y", "fetch")}, {"a.py": LONG}
+    )
+    extract = replace(fetch, timeout=90 * SECOND)
     etl.deploy({"extract": extract, "b": task("y", "extract")}, {"a.py": LONG})
     etl.deploy({"extract": extract, "b": task("y", "extract")}, {"a.py": LONG + "more\n"})
     moved = replace(extract, file="b.py")

@@ -325,7 +325,7 @@ class Machine(RuleBasedStateMachine):
         store, run = self.store, begun.run
         tasks = store.snapshot(run.snapshot).tasks
         states = {name: TaskRun(task=oid, state=state) for name, oid in tasks.items()}
-        ended = record.replace(run, state=state, ended=self.time, seconds=0.0)
+        ended = record.replace(run, state=state, ended=self.time, duration=0)
         begun.end(ended, states, {})
 
     def counted(self, oid: Oid, number: int, state: str) -> None:

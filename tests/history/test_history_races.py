@@ -110,10 +110,10 @@ class Busy(Memory):
         undo(self.store, stamp=stamp(9), now=NOON)
         self.step = step
 
-    def write(self, objects, moves):
+    def write(self, objects, moves, remove=()):
         if self.step == "undo":
             self.undo("redo")
-        return super().write(objects, moves)
+        return super().write(objects, moves, remove)
 
     def ref(self, name):
         found = super().ref(name)

@@ -12,7 +12,6 @@ import random
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,8 @@ from hypothesis import strategies as st
 from ork.backends.memory import Memory
 from ork.graph.order import order
 from ork.history.compare import diff, impact_of
-from ork.objects.kinds import Task
+from ork.objects.kinds import SECOND, Param, Task
+from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History
 from tests.history.test_blame_model import renamed
@@ -161,7 +161,7 @@ def values(tasks, code, params):
         given = {}
         for key, binding in task.inputs.items():
             _, _, param = binding.get("ref", "").partition("params.")
-            given[key] = binding["const"] if "const" in binding else params[param]["default"]
+            given[key] = binding["const"] if "const" in binding else params[param].default
         before = sorted(found[up] for up in task.depends_on)
         own = (task.function, words, read, sorted(given.items()), task.env)
         found[name] = repr((entries.get(task.file), own, before))
@@ -175,7 +175,7 @@ def begun(dice):
         tasks[name] = task_of(dice, tuple(needs))
     files = {path: module(path, dice) for path in (*ENTRIES, *SCRIPTS)}
     files |= {path: module(path, dice) for path in dice.sample(MODULES, dice.randrange(3, 10))}
-    params = {name: {"type": "int", "required": False, "default": 1} for name in ("p", "q")}
+    params = {name: Param(type="int", required=False, default=1) for name in ("p", "q")}
     return tasks, without_clashes(files), params
 
 
@@ -231,13 +231,12 @@ def changed(tasks, files, params, dice):
         if act == "need":
             tasks[name] = replace(tasks[name], depends_on=())
         if act == "setting":
-            tasks[name] = replace(tasks[name], timeout=dice.randrange(1, 9), env={"E": "1"})
+            tasks[name] = replace(
+                tasks[name], timeout=dice.randrange(1, 9) * SECOND, env={"E": "1"}
+            )
         if act == "param":
-            params[dice.choice("pq")] = {
-                "type": "int",
-                "required": False,
-                "default": dice.randrange(9),
-            }
+            default = dice.randrange(9)
+            params[dice.choice("pq")] = Param(type="int", required=False, default=default)
         if act == "add task" and free:
             tasks[free[0]] = task_of(dice, (name,) if dice.random() < 0.5 else ())
         modules = [path for path in files if path not in ENTRIES]

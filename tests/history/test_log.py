@@ -1,13 +1,14 @@
 """The log of deploys, and how their runs went."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ork.errors import NotFound, UsageError
-from ork.history.log import LOOK_UPS_MAX, deploys_between, log, tally
-from ork.objects.kinds import Deploy
+from ork.history.log import LOOK_UPS_MAX, Tally, deploys_between, log, tally
+from ork.objects.kinds import Deploy, Run
+from ork.objects.value import replace
+from ork.runner import record
 from tests.stores import NOON, stamp
 
 NOW = NOON + timedelta(days=30)
@@ -125,22 +126,69 @@ def test_how_the_runs_of_a_deploy_went(etl):
     head = etl.ref("workflows/etl")
     assert tally(etl, head).counts == {}
     with etl.transaction() as tx:
-        value = tx.add_value({"counts": {"success": 2, "failed": 1}, "last": 7})
-        tx.move(f"tally/{head}", old=None, new=value)
+        tx.move(f"tally/{head}/7:failed=1,success=2", old=None, new=head)
     assert tally(etl, head).counts == {"failed": 1, "success": 2}
     assert tally(etl, head).last == 7
     assert next(log(etl, "etl", now=NOW)).runs.last == 7
 
 
+def test_what_ended_at_the_same_moment_is_counted_together(etl):
+    head = etl.ref("workflows/etl")
+    with etl.transaction() as tx:
+        for text in ("9:success=1", "10:failed=1,success=2"):
+            tx.move(f"tally/{head}/{text}", old=None, new=head)
+    assert tally(etl, head) == Tally(counts={"failed": 1, "success": 3}, last=10)
+
+
+def test_two_runs_that_end_at_the_same_moment_are_both_counted(etl, monkeypatch):
+    head = etl.ref("workflows/etl")
+    pin = Run(
+        id="later",
+        workflow="etl",
+        number=1,
+        snapshot=etl.get(Deploy, head).snapshot,
+        deploy=head,
+        state="running",
+        trigger="run",
+        author="Ada",
+        host="lab",
+        environment=None,
+        created=NOW,
+    )
+    one, other, last = (record.begin(etl, pin, {}, random="0") for _ in range(3))
+    write = type(etl.backend).write
+
+    def end(begun, state):
+        begun.end(replace(begun.run, state=state, ended=NOW, duration=0), {}, {})
+
+    def other_first(self, objects, moves, remove=()):
+        monkeypatch.undo()
+        end(other, "failed")
+        return write(self, objects, moves, remove)
+
+    monkeypatch.setattr(type(etl.backend), "write", other_first)
+    end(one, "success")
+    assert tally(etl, head) == Tally(counts={"failed": 1, "success": 1}, last=2)
+    end(last, "success")
+    assert tally(etl, head) == Tally(counts={"failed": 1, "success": 2}, last=3)
+    assert len(list(etl.refs(f"tally/{head}/"))) == 1
+
+
 def test_a_tally_that_makes_no_sense_is_empty(etl):
     head = etl.ref("workflows/etl")
-    was = None
-    for value in ([], {}, {"counts": 3}, {"counts": None, "last": 1}):
+    for text in (
+        "",
+        "7",
+        "7:",
+        ":success=1",
+        "7:success",
+        "7:success=x",
+        "7:success=1,",
+        "x/7:a=1",
+    ):
         with etl.transaction() as tx:
-            new = tx.add_value(value)
-            tx.move(f"tally/{head}", old=was, new=new)
-        assert tally(etl, head).counts == {}
-        was = new
+            tx.move(f"tally/{head}/{text}", old=None, new=head)
+        assert tally(etl, head) == Tally(counts={})
 
 
 def test_far_back_the_tallies_are_the_same(project, keep):
@@ -152,8 +200,8 @@ def test_far_back_the_tallies_are_the_same(project, keep):
             oids.append(previous)
         tx.move("workflows/etl", old=first.deploy, new=previous)
         for number, oid in enumerate(oids[::3]):
-            value = tx.add_value({"counts": {"success": number + 1}, "last": number})
-            tx.move(f"tally/{oid}", old=None, new=value)
+            tx.move(f"tally/{oid}/{number}:success={number + 1}", old=None, new=oid)
+            tx.move(f"tally/{oid}/{number + 1}:failed=1", old=None, new=oid)
     found = list(log(project, "etl", now=NOW))
     assert [entry.runs for entry in found] == [tally(project, oid) for oid in reversed(oids)]
     assert [entry.head for entry in found] == [True] + [False] * (len(oids) - 1)

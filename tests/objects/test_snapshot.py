@@ -2,7 +2,6 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.errors import Corrupt
-from ork.objects import tree
 from ork.objects.kinds import LEAF_ENTRIES_MAX, Task
 from ork.objects.snapshot import CodeFile, FileEntry, FileMap, build, changes
 from ork.store.store import Store
@@ -43,7 +42,7 @@ def test_one_name_is_looked_up_without_reading_all():
     found, read = contents({f"task_{number}": task(number) for number in range(MANY)})
     assert read == []
     assert found.tasks["task_7"]
-    assert len(read) == 2
+    assert len(read) == 3
     assert len(found.tasks) == MANY
     assert len(read) > 20
 
@@ -76,7 +75,7 @@ def test_changes_skip_equal_subtrees():
     new = store.snapshot(built.oid)
     new.tasks.read = lambda oid: read.append(oid) or store.tree(oid)
     found = changes(old.tasks, new.tasks)
-    assert len(set(read)) == 4  # the root and one leaf of each
+    assert len(set(read)) == 6  # two nodes and one leaf of each
     assert found == {"task_7": (old.tasks["task_7"], new.tasks["task_7"])}
 
 
@@ -91,10 +90,9 @@ def test_a_snapshot_says_which_objects_it_adds():
 
 def test_a_code_file_among_tasks_or_a_task_among_files_is_damage():
     built = build({"load": task(1)}, {"a.py": CodeFile(data=b"a")})
-    root, objects = tree.build({"wrong": {"blob": built.oid, "executable": False}, "a": built.oid})
     store = Store(Memory())
-    store.hold(objects)
-    with pytest.raises(Corrupt, match="a code file where 'wrong' should be an object"):
-        list(store.named(root))
-    with pytest.raises(Corrupt, match="a file entry that is not one: 'a'"):
-        FileMap(store.tree, root)["a"]
+    store.hold(built.objects)
+    with pytest.raises(Corrupt, match=r"there is no object where 'a\.py' should be one"):
+        list(store.named(built.snapshot.files))
+    with pytest.raises(Corrupt, match="a file entry that is not one: 'load'"):
+        FileMap(store.tree, built.snapshot.tasks)["load"]

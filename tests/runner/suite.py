@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation, Run, Snapshot, TaskRun, Tree
+from ork.objects.kinds import (
+    Deploy,
+    FileLeaf,
+    Node,
+    OidLeaf,
+    Operation,
+    Run,
+    RunLeaf,
+    Snapshot,
+    TaskRun,
+)
 from ork.store import place
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
@@ -180,13 +190,18 @@ def check_index(store: Store) -> None:
 def named_in(value: object) -> Iterator[Oid] | Sequence[Oid]:
     """Return the oids that an object names."""
     if isinstance(value, Deploy):
-        text = value.source.get("blob") or value.source["chunks"]
-        return [value.snapshot, *value.parents, Oid(str(text))]
+        restored = [value.restores] if value.restores else []
+        return [value.snapshot, *value.parents, value.source.oid, *restored]
     if isinstance(value, Snapshot):
         return [value.tasks, value.files]
-    if isinstance(value, Tree):
-        entries = [e["blob"] if isinstance(e, dict) else e for _, e in value.entries]
-        return [*(Oid(str(oid)) for oid in entries), *(oid for _, oid in value.children)]
+    if isinstance(value, OidLeaf):
+        return [oid for _, oid in value.entries]
+    if isinstance(value, FileLeaf):
+        return [file.blob for _, file in value.entries]
+    if isinstance(value, RunLeaf):
+        return [oid for _, taskrun in value.entries for oid in named_in(taskrun)]
+    if isinstance(value, Node):
+        return [oid for _, oid in value.children]
     if isinstance(value, Run):
         named = (
             value.snapshot,
@@ -198,7 +213,9 @@ def named_in(value: object) -> Iterator[Oid] | Sequence[Oid]:
         )
         return [oid for oid in named if oid]
     if isinstance(value, TaskRun):
-        return [oid for oid in (value.task, value.inputs, value.output) if oid]
+        output = value.output.oid if value.output and value.output.text is None else None
+        places = [attempt.environment for attempt in value.attempts]
+        return [oid for oid in (value.task, value.each, value.source, output, *places) if oid]
     if isinstance(value, Operation):
         news = [new for _, _, new in value.moves]
         return [oid for oid in (value.parent, *news) if oid]

@@ -21,6 +21,7 @@ import pytest
 
 from ork.cli.app import main
 from ork.cli.session import World
+from ork.objects.kinds import SECOND
 from tests.conftest import Ork
 from tests.runner.suite import Project, check_whole, eventually, kill_marked, python, shell, told
 
@@ -212,6 +213,8 @@ def test_a_write_that_fails_once_leaves_no_hole(project: Project) -> None:
         from ork.runner import record
         save = record.Record.save
         def fails_once(self, changed, objects):
+            if not any(taskrun.state == "success" for taskrun in changed.values()):
+                return save(self, changed, objects)  # on a busy machine: that a task began
             record.Record.save = save
             raise StoreError("the disk is full or failing")
         record.Record.save = fails_once
@@ -396,7 +399,7 @@ def test_a_clock_that_jumps_back_and_forth_confuses_no_record(
     ids = [entry["run"]["id"] for entry in listed]
     assert ids == sorted(ids, reverse=True)
     for entry in listed:
-        assert 0.05 <= entry["run"]["seconds"] < 60
+        assert 0.05 * SECOND <= entry["run"]["duration"] < 60 * SECOND
     for number in range(1, 8):
         assert ork("show", f"flow#{number}").code == 0
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from ork.runner.owner import stops_asked
 from tests.runner.suite import Project, eventually, python, shell, told
 
 pytestmark = pytest.mark.slow
@@ -156,7 +157,10 @@ def test_cancel_returns_when_the_owner_dies_meanwhile(long: Project) -> None:
     )
     assert eventually((long.folder / "here").exists)
     waiting = long.start("cancel", "flow#1")
-    time.sleep(0.5)
+    run, store = long.run_of()[0], long.open()
+    assert eventually(lambda: stops_asked(store, run) == 1)
+    store.close()
+    time.sleep(0.2)
     assert waiting.poll() is None
     child.kill()
     child.communicate()

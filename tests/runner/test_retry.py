@@ -51,7 +51,7 @@ def test_attempts_and_logs_are_counted_on(failed: Ork) -> None:
     attempts = tasks(failed)["b"]["attempts"]
     assert [(a["number"], a["state"]) for a in attempts] == [(1, "failed"), (2, "success")]
     logs = failed.folder / ".ork" / "logs"
-    assert [(logs / a["log"]).read_text() for a in attempts] == ["b1\n", "b2\n"]
+    assert [(logs / a["log"]["path"]).read_text() for a in attempts] == ["b1\n", "b2\n"]
 
 
 def test_the_run_keeps_its_number_and_says_that_it_was_gone_on_with(failed: Ork) -> None:

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,18 @@ import pytest
 import ork as api
 from ork.backends.base import Moves
 from ork.backends.memory import Memory
+from ork.definition.workflow import parse
+from ork.history.details import RunDetails, run_details
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.objects.kinds import Deploy, Log, Run, TaskRun
+from ork.objects.value import replace
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.loop import Control
+from ork.runner.prepare import delay
 from ork.runner.start import Caller, Options, start
-from ork.store.contents import RunDetails, task_runs
+from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
-from ork.store.store import Store
+from ork.store.store import Store, unpack
 from ork.worktree.load import check
 
 
@@ -130,8 +133,8 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
 class Swept(Memory):
     """A backend whose garbage is collected after every write."""
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves) -> bool:
-        done = super().write(objects, moves)
+    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
+        done = super().write(objects, moves, remove)
         refs = dict(self.refs())
         waiting, reached = list(refs.values()), set()
         while waiting:
@@ -139,7 +142,9 @@ class Swept(Memory):
             data = self.get(oid)
             if oid not in reached and data is not None:
                 reached.add(oid)
-                waiting += [Oid(found) for found in re.findall(r"[0-9a-f]{64}", data.decode())]
+                waiting += [
+                    Oid(found) for found in re.findall(r"[0-9a-f]{64}", unpack(oid, data).decode())
+                ]
         self.sweep(set(self.oids()) - reached, refs)
         return done
 
@@ -173,11 +178,11 @@ def test_garbage_that_is_collected_beside_a_run_is_nothing_of_it(project: Projec
     store = Store(Swept())
     *_, last = start(store, str(path), options=Options(jobs=2)).events
     assert isinstance(last, RunFinished)
-    for name, taskrun in task_runs(store, last.run).items():
-        assert taskrun.inputs is not None
-        assert taskrun.output is not None
-        assert store.value(taskrun.inputs) == {"number": int(name[1])}
-        assert store.value(taskrun.output) == int(name[1])
+    tasks = run_details(store, last.oid, last.run).tasks
+    assert tasks.keys() == {f"t{n}" for n in range(len(functions))}
+    for name, details in tasks.items():
+        assert details.inputs == {"number": int(name[1])}
+        assert details.output == int(name[1])
 
 
 def test_a_file_that_was_read_before_is_run_as_it_was_read(project: Project) -> None:
@@ -251,7 +256,7 @@ def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
     taskrun = task_runs(project.store, run)["flaky"]
     assert [a.state for a in taskrun.attempts] == ["failed", "failed", "success"]
     logs = project.folder / ".ork" / "logs"
-    assert [(logs / str(a.log)).read_text() for a in taskrun.attempts] == [
+    assert [(logs / a.log.path).read_text() for a in taskrun.attempts] == [
         "try 1\n",
         "try 2\n",
         "try 3\n",
@@ -264,6 +269,41 @@ def test_a_retry_waits_for_its_delay(project: Project) -> None:
     _, run = run_of_number(project.store, "flow", 1)
     first, second = task_runs(project.store, run)["flaky"].attempts
     assert (second.started - first.started).total_seconds() >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "backoff", "failed", "waited"),
+    [
+        ("1.5", "1", 9, 1.5),
+        ("0.5", "1.5", 1, 0.5),
+        ("0.5", "1.5", 3, 1.125),
+        ("0.1", "2", 2000, 3600),
+        ("1", "9007199254740", 99, 3600),
+        ("0", "2", 2000, 0),
+    ],
+)
+def test_a_delay_grows_by_its_factor_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch, seconds: str, backoff: str, failed: int, waited: float
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    keys = f"retry_delay: {seconds}, retry_backoff: {backoff}"
+    text = f"name: n\ntasks: {{t: {{executor: process, command: x, {keys}}}}}"
+    task = parse(text.encode(), file="flow.yaml").tasks["t"]
+    assert delay(task, failed) == waited
+
+
+def test_a_timeout_of_a_part_of_a_second_is_told_in_seconds(project: Project) -> None:
+    project.workflow(shell("slow", "sleep 60", ", timeout: 0.25"))
+    assert project.run().run.state == "failed"
+    _, run = run_of_number(project.store, "flow", 1)
+    taskrun = task_runs(project.store, run)["slow"]
+    assert taskrun.reason == "timed out after 0.25 s"
+    assert 0.25 <= taskrun.attempts[0].seconds < 60
+
+
+def test_the_longest_timeout_there_is_lets_a_task_end(project: Project) -> None:
+    project.workflow(shell("one", "true", ", timeout: 9007199254"))
+    assert project.run().run.state == "success"
 
 
 def test_an_output_of_the_wrong_type_is_a_failure(project: Project) -> None:
@@ -620,4 +660,4 @@ def test_a_task_run_reads_back(project: Project) -> None:
     _, run = run_of_number(project.store, "flow", 1)
     taskrun = task_runs(project.store, run)["one"]
     assert isinstance(taskrun, TaskRun)
-    assert taskrun.attempts[0].log == f"flow/{run.id}/one.1.log"
+    assert taskrun.attempts[0].log == Log(path=f"flow/{run.id}/one.1.log")

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pytest
+from blake3 import blake3
 
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -58,7 +60,7 @@ def test_a_store_is_laid_out_as_documented(store: Path) -> None:
         "db",
         "logs",
     ]
-    assert json.loads((store / "config.json").read_bytes()) == {"format": 1, "backend": "lmdb"}
+    assert json.loads((store / "config.json").read_bytes()) == {"format": 2, "backend": "lmdb"}
 
 
 def test_git_never_sees_a_store(store: Path) -> None:
@@ -190,7 +192,7 @@ def test_the_way_up_ends_where_the_file_system_does(store: Path) -> None:
     assert found.stdout == b"None\n"
 
 
-@pytest.mark.parametrize("version", [2, 0, "1", 1.5, True, None])
+@pytest.mark.parametrize("version", [3, 0, "1", "2", 2.5, True, None])
 def test_another_format_is_refused_by_its_name(store: Path, version: object) -> None:
     (store / "config.json").write_text(json.dumps({"format": version, "backend": "lmdb"}))
     with pytest.raises(StoreError, match="store format") as error:
@@ -199,13 +201,30 @@ def test_another_format_is_refused_by_its_name(store: Path, version: object) -> 
     assert repr(version) in (error.value.hint or "")
 
 
+def test_a_store_of_ork_0_1_is_refused_before_it_is_touched(tmp_path: Path) -> None:
+    db = tmp_path / ".ork/db"
+    db.mkdir(parents=True, mode=0o700)
+    (tmp_path / ".ork").chmod(0o700)
+    (tmp_path / ".ork/config.json").write_text('{"backend":"lmdb","format":1}\n')
+    with lmdb.open(str(db), lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(b"format", b"1")
+        txn.put(b"o" + blake3(b"ork1 blob\n").digest(), b"ork1 blob\n")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in db.iterdir()}
+    with pytest.raises(StoreError, match=r"made by ork 0\.1") as error:
+        open_and_close(tmp_path / ".ork")
+    assert error.value.exit_code == 4
+    assert "ork export git" in (error.value.hint or "")
+    assert "ork import git" in (error.value.hint or "")
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in db.iterdir()}
+
+
 def test_an_unknown_backend_is_refused(store: Path) -> None:
-    (store / "config.json").write_text('{"format":1,"backend":"os:system"}')
+    (store / "config.json").write_text('{"format":2,"backend":"os:system"}')
     with pytest.raises(StoreError, match="backend 'os:system'"):
         open_and_close(store)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":1}', "\xff", "[" * 9999])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":2}', "\xff", "[" * 9999])
 def test_a_damaged_config_is_damage(store: Path, text: str) -> None:
     (store / "config.json").write_text(text, "latin-1")
     with pytest.raises(Corrupt, match="is damaged"):

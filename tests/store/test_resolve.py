@@ -1,6 +1,5 @@
 """Every form of a revision, and what is said when there is no such thing."""
 
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ from ork.errors import Ambiguous, Corrupt, NotFound, UsageError
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Run, TaskRun, encode_object
+from ork.objects.value import replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, run_of, snapshot_of
 from tests.stores import ADA, NOON, stamp
@@ -46,14 +46,14 @@ def add_run(store, number, deploy, *, ended=True):
     )
     with store.transaction() as tx:
         first = newest = tx.add(pin)
-        states = {name: tx.add(TaskRun(task=oid, state="success")) for name, oid in tasks.items()}
+        states = {name: TaskRun(task=oid, state="success") for name, oid in tasks.items()}
         if ended:
-            root, trees = tree.build(states)
+            root, trees = tree.build(states, TaskRun)
             tx.add_all(trees)
             newest = tx.add(replace(pin, tasks=root, state="success"))
         else:
             tx.move(f"active/{pin.id}/.run", old=None, new=first)
-            tx.move(f"active/{pin.id}/extract", old=None, new=states["extract"])
+            tx.move(f"active/{pin.id}/extract", old=None, new=tx.add(states["extract"]))
         tx.move(f"runs/etl/{pin.id}", old=None, new=newest)
         tx.move(f"numbers/etl/{number:010d}", old=None, new=first)
         tx.move(f"ran/{snapshot}/etl/{pin.id}", old=None, new=first)
@@ -204,9 +204,8 @@ def test_a_run_that_ends_while_it_is_looked_at(etl):
     run = etl.store.get(Run, going)
     tasks = etl.store.snapshot(run.snapshot).tasks
     with etl.store.transaction() as tx:
-        root, trees = tree.build(
-            {n: tx.add(TaskRun(task=t, state="failed")) for n, t in tasks.items()}
-        )
+        states = {n: TaskRun(task=t, state="failed") for n, t in tasks.items()}
+        root, trees = tree.build(states, TaskRun)
         tx.add_all(trees)
         ended = tx.add(replace(run, tasks=root, state="failed"))
         tx.move(f"runs/etl/{run.id}", old=going, new=ended)

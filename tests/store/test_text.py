@@ -13,21 +13,23 @@ from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text
 from tests.scale import examples
 
 KIB16, KIB64 = 16384, 65536
+PATH = "etl.yaml"
 
 
 def kept(text):
     """Return a store that holds a text, and the `source` that names it."""
     store = Store(Memory())
-    source, objects = split_text(text)
-    store.backend.write(objects, {})
+    source, objects = split_text(PATH, text)
+    with store.transaction() as tx:
+        tx.add_all(objects)
     return store, source
 
 
 def chunks(text):
     store, source = kept(text)
-    if "blob" in source:
-        return [store.blob(source["blob"])]
-    return [store.blob(oid) for oid in store.named(source["chunks"]).values()]
+    if source.blob:
+        return [store.blob(source.blob)]
+    return [store.blob(oid) for oid in store.named(source.chunks).values()]
 
 
 def by_the_rule(text):
@@ -64,14 +66,16 @@ def test_the_numbers_are_those_of_the_format():
 @pytest.mark.parametrize("size", [0, 1, 4096, KIB64 - 1, KIB64])
 def test_a_text_of_up_to_64_kib_is_one_blob(size):
     store, source = kept(b"x" * size)
-    assert source.keys() == {"blob"}
+    assert source.blob and not source.chunks
+    assert source.path == PATH
     assert join_text(store, source) == b"x" * size
 
 
 def test_a_longer_text_is_a_tree_of_chunks():
     store, source = kept(b"x" * (KIB64 + 1))
-    assert source.keys() == {"chunks"}
-    names = store.named(source["chunks"])
+    assert source.chunks and not source.blob
+    assert source.path == PATH
+    names = store.named(source.chunks)
     assert list(names) == [f"0000000{number}" for number in range(5)]
 
 
@@ -108,7 +112,7 @@ def test_one_edit_in_three_megabytes_adds_less_than_64_kib(edit):
     text = yaml(33_000)
     assert len(text) > 3_000_000
     numbers = random.Random(edit)
-    _, before = split_text(text)
+    _, before = split_text(PATH, text)
     for _ in range(10):
         at = text.index(b"\n", numbers.randrange(len(text) - 200)) + 1
         end = text.index(b"\n", at) + 1
@@ -119,7 +123,7 @@ def test_one_edit_in_three_megabytes_adds_less_than_64_kib(edit):
             "append": text + b"# the end\n",
             "prepend": b"# the begin\n" + text,
         }[edit]
-        _, after = split_text(new)
+        _, after = split_text(PATH, new)
         added = sum(len(data) for oid, data in after.items() if oid not in before)
         assert 0 < added < KIB64
 

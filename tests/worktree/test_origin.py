@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import Deploy, Origin
 from ork.worktree import origin
 from ork.worktree.origin import author, origin_of
 
@@ -45,7 +45,7 @@ def recorded(store, keep, text=TEXT, **options):
 def test_a_clean_commit_is_recorded(project, keep, git):
     git("add", "etl.yaml", "run.sh")
     git("commit", "-qm", "First")
-    assert recorded(project, keep) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    assert recorded(project, keep) == Origin(commit=git("rev-parse", "HEAD"), dirty=False)
 
 
 def test_a_repository_without_a_commit_is_no_origin(project, keep, git):
@@ -66,7 +66,7 @@ def test_files_that_are_not_committed_so_are_dirty(project, keep, git, change):
     if change == "code":
         (project.project / "run.sh").write_text("#!/bin/sh\n# more\n")
     text = TEXT + ("# more\n" if change == "workflow" else "")
-    assert recorded(project, keep, text) == {"commit": commit, "dirty": True}
+    assert recorded(project, keep, text) == Origin(commit=commit, dirty=True)
 
 
 def test_other_files_do_not_make_it_dirty(project, keep, git):
@@ -75,7 +75,7 @@ def test_other_files_do_not_make_it_dirty(project, keep, git):
     (project.project / "notes.txt").write_text("x")
     (project.project / "tracked.txt").write_text("x")
     git("add", "tracked.txt")
-    assert recorded(project, keep)["dirty"] is False
+    assert recorded(project, keep).dirty is False
 
 
 def test_a_workflow_in_a_folder_of_the_repository(project, keep, git):
@@ -85,7 +85,7 @@ def test_a_workflow_in_a_folder_of_the_repository(project, keep, git):
     git("add", "flows")
     git("commit", "-qm", "First")
     found = recorded(project, keep, path="flows/e\u0301 \u00e9\t.yaml")
-    assert found == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    assert found == Origin(commit=git("rev-parse", "HEAD"), dirty=False)
 
 
 def test_a_new_commit_of_the_same_content_is_no_deploy(project, keep, git):
@@ -120,7 +120,7 @@ def test_a_hostile_repository_runs_nothing(project, keep, git):
         git("config", key, f"{trap}")
     git("config", "core.hooksPath", str(project.project))
     (project.project / ".gitattributes").write_text("* filter=x\n")
-    assert recorded(project, keep)["dirty"] is False
+    assert recorded(project, keep).dirty is False
     author({}, project.project)
     assert not (project.project / "sprung").exists()
 

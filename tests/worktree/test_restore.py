@@ -3,7 +3,6 @@
 import os
 import resource
 import stat
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,8 @@ from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, StoreError, Us
 from ork.heads.deploy import deploy, status
 from ork.heads.rollback import rollback
 from ork.objects import tree
-from ork.objects.kinds import Blob, Deploy, Snapshot
+from ork.objects.kinds import Blob, Deploy, FileEntry, Snapshot, Source
+from ork.objects.value import replace
 from ork.store.store import Store
 from ork.worktree import placing
 from ork.worktree.restore import restore, restored_bytes
@@ -148,7 +148,7 @@ def test_what_has_no_file(etl):
         with pytest.raises(NotFound):
             etl.back(revision)
     blob = etl.store.ref("workflows/etl")
-    source = etl.store.get(Deploy, blob).source["blob"]
+    source = etl.store.get(Deploy, blob).source.blob
     for revision in (source, etl.store.get(Snapshot, etl.store.get(Deploy, blob).snapshot).tasks):
         with pytest.raises(NotFound):
             etl.back(str(revision))
@@ -302,10 +302,10 @@ def test_no_path_of_the_store_leads_anywhere_else(etl, tmp_path, path):
     snapshot = store.get(Snapshot, value.snapshot)
     with store.transaction() as tx:
         blob = tx.add(Blob(b"hostile"))
-        root, trees = tree.build({path: {"blob": blob, "executable": True}})
+        root, trees = tree.build({path: FileEntry(blob=blob, executable=True)}, FileEntry)
         tx.add_all(trees)
         code = tx.add(replace(value, snapshot=tx.add(replace(snapshot, files=root))))
-        text = tx.add(replace(value, source={"path": path, "blob": blob}))
+        text = tx.add(replace(value, source=Source(path=path, blob=blob)))
     for oid, options in (
         (code, {"code": True}),
         (text, {}),
@@ -331,8 +331,8 @@ def test_a_name_that_is_file_and_folder_at_once(etl):
     value = store.get(Deploy, etl.deploys[0])
     with store.transaction() as tx:
         blob = tx.add(Blob(b""))
-        entry = {"blob": blob, "executable": False}
-        root, trees = tree.build({"new": entry, "new/b": entry, "new/b/c": entry})
+        entry = FileEntry(blob=blob, executable=False)
+        root, trees = tree.build({"new": entry, "new/b": entry, "new/b/c": entry}, FileEntry)
         tx.add_all(trees)
         snapshot = replace(store.get(Snapshot, value.snapshot), files=root)
         oid = tx.add(replace(value, snapshot=tx.add(snapshot)))

@@ -68,7 +68,7 @@ def _version(file: str, name: str) -> str:
 def _structure(session: Session, path: str, old_file: str, new_file: str) -> Iterator[Line]:
     from ork.cli.diff.text import diff_view
     from ork.cli.diff.wording import replacement
-    from ork.differences.definitions import compare
+    from ork.differences.definitions import compare, declared
 
     old = _definition(old_file, f"{path} (old)")
     new = _definition(new_file, f"{path} (new)")
@@ -83,7 +83,7 @@ def _structure(session: Session, path: str, old_file: str, new_file: str) -> Ite
         files={},
         read=lambda _: b"",
         settings=(old.settings if old else {}, new.settings if new else {}),
-        params=(old.params if old else {}, new.params if new else {}),
+        params=(declared(old.params if old else {}), declared(new.params if new else {})),
     )
     if old and new and old.name != new.name:
         yield [("name", "heading"), "  ", *replacement("changed", old.name, new.name)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
@@ -24,6 +23,7 @@ from ork.history.compare_runs import (
     last_good,
 )
 from ork.objects.kinds import Run, TaskRun
+from ork.objects.value import replace
 from ork.store.resolve import Resolved
 from ork.store.store import Store
 

@@ -7,7 +7,6 @@ values are shortened to fit it; without, nothing is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ork.cli.diff.wording import (
@@ -29,6 +28,7 @@ from ork.cli.screen.line import Line
 from ork.cli.screen.parts import CLIP_MIN, clip, column, quoted
 from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
+from ork.objects.value import Value
 
 if TYPE_CHECKING:
     from ork.differences.inline import Piece
@@ -38,8 +38,7 @@ _MARKS = {"-": ("removed", "[-", "-]"), "+": ("added", "{+", "+}")}  # as git's 
 LETTERS = {"added": "A", "removed": "D", "changed": "M", "renamed": "R"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _How:
+class _How(Value, frozen=True, kw_only=True):
     """The options of `diff_view`."""
 
     width: int | None

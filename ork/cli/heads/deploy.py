@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem, UsageError
+from ork.objects.value import Value
 from ork.store import place
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Value, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it."""
 
     file: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from ork.cli.options import Json
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
+from ork.objects.value import Value
 from ork.store.resolve import Resolved
 from ork.worktree.lookup import as_revision, look_up
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "markdown", "html")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value, frozen=True, kw_only=True):
     """The form of a diff, and the tasks and code files of interest; no names are all of them."""
 
     names: tuple[str, ...] = ()

@@ -15,13 +15,15 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, to_json, wrap_body
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
+from ork.definition.task import as_written
+from ork.history.details import TaskDetails, run_details, task_details
 from ork.history.log import LogEntry, tally
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject
+from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
 from ork.store.text import join_text
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
@@ -84,17 +86,26 @@ def _fields_and_lines(
         definition = contents.snapshot_details(store, found)
         return {"definition": definition}, _snapshot(definition, store, session)
     if isinstance(value, Run):
-        run = contents.run_details(store, found.oid, value)
+        run = run_details(store, found.oid, value)
         return run, run_view(run, store, session)
     if isinstance(value, TaskRun):
-        details = contents.task_details(store, value)
+        details = _task_details(store, found, value)
         lines = taskrun_view(name or found.text, details, session)
         return {"name": name, **to_json(details)}, lines
-    fields = {"name": name, "payload": value}
+    payload = kinds.to_json(value)
+    fields = {"name": name, "payload": payload}
     if isinstance(value, Task):
         return fields, _task(name, found.oid, value)
-    text = json.dumps(to_json(value), indent=2, ensure_ascii=False)
+    text = json.dumps(payload, indent=2, ensure_ascii=False)
     return fields, ([line] for line in text.split("\n"))
+
+
+def _task_details(store: Store, found: Resolved, value: TaskRun) -> TaskDetails:
+    """Return a task run with its values; of one that was found by its oid, only what it has."""
+    run, name = run_of(found), _name(found)
+    if run and name:
+        return task_details(store, store.get(Run, run), name)
+    return TaskDetails(taskrun=value, output=store.output(value.output) if value.output else None)
 
 
 def _name(found: Resolved) -> str | None:
@@ -119,10 +130,10 @@ def _deploy(
 ) -> Iterator[Line]:
     deploy = entry.deploy
     yield from deploy_header(entry, store, session)
-    yield [("file     ", "label"), str(deploy.source["path"])]
+    yield [("file     ", "label"), deploy.source.path]
     if deploy.origin:
-        dirty = " with changes that are not committed" if deploy.origin["dirty"] else ""
-        yield [("git      ", "label"), str(deploy.origin["commit"]), dirty]
+        dirty = " with changes that are not committed" if deploy.origin.dirty else ""
+        yield [("git      ", "label"), deploy.origin.commit, dirty]
     yield [""]
     yield from wrap_body(deploy.message, "    ")
     if deploy.settings:
@@ -170,9 +181,9 @@ def _gist(task: Task) -> str:
 def _task(name: str | None, oid: Oid, task: Task) -> Iterator[Line]:
     """Yield a task, one field a line, as its canonical form has them."""
     yield [("task ", "label"), (oid, "oid"), "  ", (name or "", "name")]
-    for field, value in kinds.to_json(task).items():
+    for field, value in as_written(task).items():
         label = (f"{field:<20} ", "label")
-        if value in (None, [], {}):
+        if value in (None, [], {}) or value is False:
             continue
         if isinstance(value, str) and "\n" in value:
             yield [label]

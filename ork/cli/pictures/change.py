@@ -6,7 +6,6 @@ What was removed stands where it was, with the edges that it had; the rest as it
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
 from ork.graph.lanes import Row, draw
+from ork.objects.value import Value, replace
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
@@ -25,8 +25,7 @@ NODES = {"affected": "*●", "same": "o○"}  # with slashes and with lines; a s
 NAMES_MAX = 3  # of tasks, files or fields in one remark
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Value, frozen=True, kw_only=True):
     """A comparison with all that a picture or a page of it needs."""
 
     comparison: Comparison

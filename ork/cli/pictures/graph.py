@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR, SIGNS
 from ork.cli.screen import human
@@ -11,14 +10,14 @@ from ork.cli.screen.line import MARKS, Line, visible
 from ork.graph.lanes import Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
+from ork.objects.value import Value
 
 # What stands for a task in each state, with slashes and with lines.
 NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
 OTHER_NODE = "-◌"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskMark:
+class TaskMark(Value, frozen=True, kw_only=True):
     """The place of a task in a change.
 
     `fields` are the fields of it that differ. `why` and `via` say why its result can differ, as
@@ -32,8 +31,7 @@ class TaskMark:
     via: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Value, frozen=True, kw_only=True):
     """Tasks in the order in which they can run; of a run what became of each.
 
     `states` is None for a definition, `marks` for all but a change, where every task has one.
@@ -43,9 +41,9 @@ class Graph:
 
     title: str
     needs: Mapping[str, tuple[str, ...]]
-    states: Mapping[str, TaskRun] | None = field(default=None)
+    states: Mapping[str, TaskRun] | None = None
     marks: Mapping[str, TaskMark] | None = None
-    edge_marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    edge_marks: Mapping[tuple[str, str], str] = {}
     others: int = 0
 
     def state(self, name: str) -> str | None:

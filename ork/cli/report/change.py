@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -16,14 +15,14 @@ from ork.differences.impact import Impact
 from ork.history.compare import Comparison, compare_resolved
 from ork.history.compare_runs import diff_runs
 from ork.history.log import LogEntry, log
+from ork.objects.value import Value
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
 
 DEPLOYS_MAX = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Value, frozen=True, kw_only=True):
     """The deploys that the new side of a change has and the old one has not, and the old one."""
 
     entries: list[LogEntry]

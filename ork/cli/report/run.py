@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,9 +17,11 @@ from ork.cli.report.page import render
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
+from ork.history.details import RunDetails, run_details
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy, Run, TaskRun
-from ork.store.contents import RunDetails, find_run, run_details, tasks_of
+from ork.objects.value import Value
+from ork.store.contents import find_run, tasks_of
 from ork.store.logs import path_of, pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
@@ -50,8 +51,7 @@ def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
     return render("run", title=title, report=report, good=good, now=now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Value, frozen=True, kw_only=True):
     """A task that failed, and what tells why: neither says again what the one before has said."""
 
     name: str
@@ -61,8 +61,7 @@ class Failure:
     log: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunReport:
+class RunReport(Value, frozen=True, kw_only=True, dict=True):
     """All that the page tells of a run itself."""
 
     details: RunDetails
@@ -147,7 +146,7 @@ def _end_of_log(store: Store, taskrun: TaskRun) -> str:
     """Return the last lines of the last log of a task."""
     logs = [attempt.log for attempt in taskrun.attempts if attempt.log]
     data = b""
-    for piece in pieces(path_of(store, str(logs[-1])), tail=LOG_LINES) if logs else ():
+    for piece in pieces(path_of(store, logs[-1].path), tail=LOG_LINES) if logs else ():
         data = (data + piece)[-LOG_BYTES_MAX:]  # one line may be larger than memory
     return data.decode("utf-8", "replace").rstrip("\n")
 

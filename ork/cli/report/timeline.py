@@ -6,11 +6,11 @@ Where nothing ran for long - a retry on the next day - the time is cut out, and 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from ork.cli.screen import human
 from ork.objects.kinds import TaskRun
+from ork.objects.value import Value
 
 LANES_MAX = 300
 GAP_SHARE_MAX = 0.25  # of the busy time: a longer gap is cut, and drawn as
@@ -28,8 +28,7 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(Value, frozen=True, kw_only=True):
     """One attempt, in seconds since the run began."""
 
     start: float
@@ -38,8 +37,7 @@ class Bar:
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(Value, frozen=True, kw_only=True):
     """The attempts of one task; `ready` is when all that it needs had ended."""
 
     name: str
@@ -47,8 +45,7 @@ class Lane:
     ready: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value, frozen=True, kw_only=True):
     """A lane as it is drawn: places and widths are shares of the axis, from 0 to 100."""
 
     name: str
@@ -59,8 +56,7 @@ class Row:
     bars: tuple[tuple[float, float, str, str], ...]  # place, width, state, what it says
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class Timeline(Value, frozen=True, kw_only=True):
     """Rows under an axis with its ticks and with the places where time was cut out."""
 
     ticks: tuple[tuple[float, str], ...]

@@ -18,7 +18,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import RUN_STATES, Run, TaskRun
 
 if TYPE_CHECKING:
-    from ork.store.contents import RunDetails, TaskDetails
+    from ork.history.details import RunDetails, TaskDetails
     from ork.store.resolve import Resolved
     from ork.store.runs import RunEntry
     from ork.store.store import Store

@@ -175,7 +175,7 @@ def _counts(states: dict[str, int]) -> str:
 def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:
     log = taskrun.attempts[-1].log if taskrun.attempts else None
     data = b""
-    for piece in pieces(path_of(session.store, log) if log else None, tail=LOG_LINES_MAX):
+    for piece in pieces(path_of(session.store, log.path) if log else None, tail=LOG_LINES_MAX):
         data = (data + piece)[-LOG_BYTES_MAX:]
     if text := data.decode("utf-8", "backslashreplace").rstrip("\n"):
         lines: list[Line] = [[line] for line in text.split("\n")]

@@ -157,9 +157,12 @@ def _is_open(stream: TextIO) -> bool:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON: dataclasses by their fields, times as text, tuples as lists."""
+    """Return a value as JSON: records by their fields, times as text, tuples as lists."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if names := getattr(value, "__struct_fields__", None):
+        keys = value.__struct_encode_fields__
+        return {key: to_json(getattr(value, name)) for key, name in zip(keys, names, strict=True)}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

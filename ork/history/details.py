@@ -1,0 +1,138 @@
+"""A run with its values: its parameters, the inputs that each task got, the outputs that it gave.
+
+Inputs are not stored: the bindings of a task, the parameters and the outputs before it give them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import TypeAlias
+
+from ork.definition.bindings import NotReady, bind
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.value import Value
+from ork.store.contents import task_runs, tasks_of
+from ork.store.store import Store
+
+Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
+
+
+class TaskDetails(Value, frozen=True, kw_only=True):
+    """What became of one task, with the values that it got and gave."""
+
+    taskrun: TaskRun
+    inputs: Json = None
+    output: Json = None
+
+
+class RunDetails(Value, frozen=True, kw_only=True):
+    """A run, whole; tasks in the order in which they can run."""
+
+    oid: Oid
+    run: Run
+    params: Json = None
+    tasks: Mapping[str, TaskDetails] = {}
+
+
+def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
+    """Return a run with all its tasks; one that goes on lacks those that have not started."""
+    values = RunValues(store, run, task_runs(store, run))
+    tasks = {
+        name: values.details(name)
+        for name in tasks_of(store, store.snapshot(run.snapshot))
+        if name in values.states
+    }
+    return RunDetails(oid=oid, run=run, params=values.params, tasks=tasks)
+
+
+def task_details(store: Store, run: Run, name: str) -> TaskDetails:
+    """Return one task of a run that has started."""
+    return RunValues(store, run, task_runs(store, run)).details(name)
+
+
+class RunValues:
+    """The values of a run, each read when it is asked for."""
+
+    def __init__(self, store: Store, run: Run, states: Mapping[str, TaskRun]) -> None:
+        self.store, self.run, self.states = store, run, states
+        self.outputs = Outputs(store, states)
+
+    @cached_property
+    def params(self) -> dict[str, Json]:
+        """The parameters of the run."""
+        value = self.store.value(self.run.params) if self.run.params else {}
+        return value if isinstance(value, dict) else {}
+
+    @cached_property
+    def before(self) -> RunValues | None:
+        """The run as it was before it was retried."""
+        if self.run.previous is None:
+            return None
+        run = self.store.get(Run, self.run.previous)
+        return RunValues(self.store, run, task_runs(self.store, run))
+
+    def details(self, name: str) -> TaskDetails:
+        """Return one task with its values."""
+        return TaskDetails(
+            taskrun=self.states[name], inputs=self.inputs(name), output=self.outputs.get(name)
+        )
+
+    def inputs(self, name: str) -> Json:
+        """Return what a task received last; None when it has not started in this run."""
+        found = self._executed(name)
+        if found is None:
+            return None
+        task = found.store.get(Task, found.states[name].task)
+        with suppress(NotReady):
+            return bind(task, found.outputs, found.params)
+        return None
+
+    def origins(self, name: str) -> Origins | None:
+        """Return what decides about the inputs of a task, for which no value is read."""
+        found = self._executed(name)
+        if found is None:
+            return None
+        oid = found.states[name].task
+        needs = (found.states.get(up) for up in self.store.get(Task, oid).depends_on)
+        outputs = (one.output.oid if one and one.output else None for one in needs)
+        return oid, found.run.params, tuple(outputs)
+
+    def _executed(self, name: str) -> RunValues | None:
+        """Return the run as it was when it executed a task last; a stand-in was not executed.
+
+        A retry may run a task again and keep others, which had got what it gave before.
+        """
+        found, state = self, self.states.get(name)
+        if state is None or not (state.attempts or state.state == "running"):
+            return None
+        while state.state != "running" and found.before is not None:
+            earlier = found.before.states.get(name)
+            if earlier is None or earlier.attempts != state.attempts:
+                break
+            found, state = found.before, earlier
+        return found
+
+
+class Outputs(Mapping[str, Json]):
+    """Task -> the value that it gave in one run."""
+
+    def __init__(self, store: Store, states: Mapping[str, TaskRun]) -> None:
+        self.store, self.states = store, states
+        self._read: dict[str, Json] = {}
+
+    def __getitem__(self, name: str) -> Json:
+        if name not in self._read:
+            output = self.states[name].output
+            if output is None:
+                raise KeyError(name)
+            self._read[name] = self.store.output(output)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, taskrun in self.states.items() if taskrun.output)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,79 @@
+"""Outputs that just fit into the record of a run, and those that are one byte too long for it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ork import open as open_store
+from ork.objects.kinds import INLINE_OUTPUT_BYTES_MAX
+from ork.store.contents import task_runs
+from ork.store.resolve import run_of_number
+from tests.conftest import Ork
+
+FITS = INLINE_OUTPUT_BYTES_MAX - len('ork1 blob\n""')
+CODE = """\
+    import os
+    def give():
+        print("given", file=open("given", "a"))
+        return "x" * {length}
+    def take(text):
+        if not os.path.exists("fixed"):
+            raise ValueError("not yet")
+        return len(text)
+"""
+FLOW = """\
+    name: flow
+    tasks:
+      give: {executor: python, file: code.py, function: give, output_type: str}
+      take: {executor: python, file: code.py, function: take, depends_on: [give],
+             inputs: {text: {ref: tasks.give.output}}}
+"""
+
+
+def data(ork: Ork, *words: str) -> dict:
+    done = ork(*words, "--json")
+    assert done.code == 0, done
+    return json.loads(done.out)["data"]
+
+
+@pytest.mark.parametrize(("length", "inline"), [(FITS, True), (FITS + 1, False)])
+def test_an_output_is_found_again_whether_it_is_a_blob_or_not(
+    ork: Ork, length: int, inline: bool
+) -> None:
+    ork.write("code.py", CODE.format(length=length))
+    ork.write("flow.yaml", FLOW)
+    text = "x" * length
+
+    assert ork("run", "flow.yaml").code == 1
+    store = open_store(ork.folder)
+    output = task_runs(store, run_of_number(store, "flow", 1)[1])["give"].output
+    assert output is not None
+    assert store.output(output) == text
+    assert (output.text is not None) is inline
+    assert store.has(output.oid) is not inline
+    store.close()
+    assert data(ork, "outputs", "flow#1") == {"give": text}
+
+    ork.write("fixed", "")
+    assert ork("retry", "flow#1").code == 0
+    assert data(ork, "outputs", "flow#1") == {"give": text, "take": length}
+
+    assert ork("run", "flow", "--only", "take").code == 0
+    assert (ork.folder / "given").read_text() == "given\n", "its output stood in"
+    assert data(ork, "outputs", "flow#2") == {"give": text, "take": length}
+    for run in ("flow#1", "flow#2"):
+        assert data(ork, "outputs", f"{run}:give") == {"give": text}
+        shown = data(ork, "show", run)["tasks"]
+        assert shown["give"]["output"] == text
+        assert shown["take"]["inputs"] == {"text": text}
+    assert data(ork, "diff", "flow#1", "flow#2")["outcome"] is None
+
+    ork.write("code.py", CODE.format(length=length).replace("not yet", "never"))
+    (ork.folder / "fixed").unlink()
+    assert ork("run", "flow.yaml", "--from", "take", "--base", "flow#1").code == 1
+    ork.write("fixed", "")
+    assert ork("retry", "flow#3").code == 0
+    assert data(ork, "outputs", "flow#3") == {"give": text, "take": length}
+    assert (ork.folder / "given").read_text() == "given\n"
