@@ -55,6 +55,8 @@ class Job:
     function: str | None = None
     inputs: Json = None  # an object: field -> value, dates still as text
     input_type: Json = None
+    shell: tuple[str, ...] | None = None  # what a line of a process task is given to; None: /bin/sh
+    fresh: bool = False  # a process of its own, which no other attempt has used or will use
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str

@@ -138,6 +138,7 @@ class Loop:
             environment=environment,
             created=stamp.time,
             base=terms.base,
+            selected=terms.selected,
             params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
         )
         if terms.resume:

@@ -49,6 +49,8 @@ class Workplace:
             function=task.function,
             inputs=inputs,
             input_type=task.input_type,
+            shell=task.shell,
+            fresh=task.fresh,
             environment=self._environment(name, task, attempt),
             secrets=self.secrets,
             root=self.root,

@@ -214,7 +214,8 @@ def _selected(store: Store, target: Target, options: Options, caller: Caller) ->
         _, base = find_run(store, resolve(store, options.base, now=caller.now))
     selected = chosen(needs, options.selection)
     states, gave = stand_ins(store, needs, oids, selected, target.workflow, base)
-    return replace(terms, before=states, base=gave.id if gave else None)
+    base_id = gave.id if gave else None
+    return replace(terms, before=states, base=base_id, selected=tuple(sorted(selected)))
 
 
 def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
