@@ -7,12 +7,13 @@ says what there is: the kind of a path, and the imports of a file.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from ork.definition.command import file_words
 from ork.objects.kinds import Task
+from ork.objects.value import Value
 
 if TYPE_CHECKING:
     from ork.definition.imports import Import
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
 Imports: TypeAlias = "Callable[[str], Iterable[Import] | None]"  # None: the file cannot be had
 _Step: TypeAlias = Callable[[str, str], list[str] | None]
+
+
+class Reach(Value, frozen=True, kw_only=True):
+    """The captured files that a task executes.
+
+    Not complete where the code leaves open what it loads: such a task may execute any of them.
+    """
+
+    files: frozenset[str] = frozenset()
+    complete: bool = True
+
+    def joined(self, other: Reach) -> Reach:
+        """Return what either of two definitions of a task executes."""
+        return Reach(files=self.files | other.files, complete=self.complete and other.complete)
 
 
 def command_files(command: str | tuple[str, ...], kind: Kind) -> Iterator[str]:
@@ -31,27 +46,23 @@ def command_files(command: str | tuple[str, ...], kind: Kind) -> Iterator[str]:
             yield path
 
 
-def reach(
-    tasks: Mapping[str, Task], wanted: Collection[str], *, imports: Imports, kind: Kind
-) -> dict[str, set[str]]:
-    """Return task -> which of the wanted files it executes; tasks that execute none are absent."""
+def reach(tasks: Mapping[str, Task], *, imports: Imports, kind: Kind) -> dict[str, Reach]:
+    """Return for each task the files that it executes."""
     # Tasks mostly share what they import.
     step = cache(lambda path, first: _imported(path, first, imports, kind))
-    followed: dict[tuple[str, str], set[str]] = {}
-    found: dict[str, set[str]] = {}
+    followed: dict[tuple[str, str], list[str]] = {}
+    found: dict[str, Reach] = {}
     for name, task in tasks.items():
-        files = {task.file} if task.file else set()
+        files = {task.file} if task.file and kind(task.file) == "file" else set()
         if task.command is not None:
             files.update(command_files(task.command, kind))
         starts, first = _starts(task, kind)
         for start in starts:
             # Tasks often share their file, and differ in the function that they call.
             if (start, first) not in followed:
-                paths = _follow(start, first, step, set())
-                followed[start, first] = {path for path in paths if path in wanted}
-            files |= followed[start, first]
-        if files := {path for path in files if path in wanted}:
-            found[name] = files
+                followed[start, first] = _follow(start, first, step, set())
+            files.update(followed[start, first])
+        found[name] = Reach(files=frozenset(files))
     return found
 
 

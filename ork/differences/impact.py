@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from ork.definition.reach import Reach
 from ork.differences.definitions import Diff
 from ork.graph.order import order
 from ork.objects.kinds import Task
@@ -35,14 +36,12 @@ class Impact(Value, frozen=True, kw_only=True):
     unaffected: tuple[str, ...] = ()
 
 
-def impact(
-    diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Collection[str]]
-) -> Impact:
+def impact(diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Reach]) -> Impact:
     """Return the tasks whose results a diff can change, of `tasks`, the new definition.
 
-    `reach` names, for each task, those of the changed files that it executes in the new definition,
-    or did in the old one; a task that is gone counts by its old name. A changed file that nobody
-    reaches came in by `include`, so anybody may read it.
+    `reach` tells, for each task, the files that it executes in the new definition, or did in the
+    old one; a task that is gone counts by its old name. A changed file that nobody reaches came in
+    by `include`, so anybody may read it; and a task whose reach is not complete may execute any.
     """
     reasons = {task.name: task.kind for task in diff.tasks if task.fields or task.kind == "added"}
     code = code_of(diff, tasks=tasks, reach=reach)
@@ -67,22 +66,26 @@ def impact(
 
 
 def code_of(
-    diff: Diff, *, tasks: Collection[str], reach: Mapping[str, Collection[str]]
+    diff: Diff, *, tasks: Collection[str], reach: Mapping[str, Reach]
 ) -> dict[str, tuple[str, ...]]:
     """Return task -> the changed files that it executes, or that it may read as anybody may.
 
     By their new paths, sorted; tasks without any are absent.
     """
     names = {path: file.path for file in diff.files for path in (file.path, file.old_path) if path}
+    every = tuple(sorted(set(names.values())))
     reached = {
-        name: {names[path] for path in paths if path in names} for name, paths in reach.items()
+        name: {names[path] for path in names.keys() & one.files} for name, one in reach.items()
     }
-    anybody = set(names.values()).difference(*reached.values())
+    anybody = set(every).difference(*reached.values())
     shared = tuple(sorted(anybody))  # one for all: both may be many
-    found = {
-        name: tuple(sorted(reached[name] | anybody)) if name in reached else shared
-        for name in tasks
-    }
+    found = {}
+    for name in tasks:
+        if name in reach and not reach[name].complete:
+            found[name] = every
+        else:
+            own = reached.get(name)
+            found[name] = tuple(sorted(own | anybody)) if own else shared
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
-from ork.objects.snapshot import Contents, FileMap, build, changes
+from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 if TYPE_CHECKING:
-    from ork.definition.imports import Import
+    from ork.definition.reach import Reach
     from ork.differences.impact import Impact
     from ork.worktree.load import Loaded
-
-ImportsOf: TypeAlias = "Callable[[str, Oid], tuple[Import, ...]]"  # of a path and its blob
 
 
 class Side(Value, frozen=True, kw_only=True):
@@ -179,26 +176,24 @@ def _tasks(store: Store, side: Side) -> dict[str, Task]:
     return store.get_all(Task, store.snapshot(side.snapshot).tasks)
 
 
-def _reach(
-    store: Store, comparison: Comparison, tasks: Mapping[str, Task]
-) -> Mapping[str, Collection[str]]:
-    """Return task -> the changed files that it executes; `tasks` are those of the new side."""
-    files = comparison.diff.files
-    if not files:
+def _reach(store: Store, comparison: Comparison, tasks: Mapping[str, Task]) -> Mapping[str, Reach]:
+    """Return what each task executes, where code differs; `tasks` are those of the new side."""
+    if not comparison.diff.files:
         return {}
     old, new = (store.snapshot(side.snapshot) for side in (comparison.old, comparison.new))
-    paths = {path for file in files for path in (file.path, file.old_path) if path}
-    return reach_of_both(store, old, new, tasks, paths)
+    return reach_of_both(store, old, new, tasks)
 
 
 def reach_of_both(
-    store: Store, old: Contents, new: Contents, tasks: Mapping[str, Task], wanted: Collection[str]
-) -> dict[str, set[str]]:
-    """Return task -> the wanted files that it executes now or did before, by their stored code.
+    store: Store, old: Contents, new: Contents, tasks: Mapping[str, Task]
+) -> dict[str, Reach]:
+    """Return task -> the files that it executes now or did before, by their stored code.
 
     `tasks` are those of the new snapshot. A renamed task counts by its new name, one that is gone
-    by its old one; tasks that execute none of the files are absent.
+    by its old one.
     """
+    from ork.worktree.reached import reached
+
     gone: dict[str, Task] = {}
     came: dict[str, Task] = {}
     before = dict(tasks)
@@ -208,41 +203,11 @@ def reach_of_both(
         if was is not None:
             before[name] = gone[name] = store.get(Task, was)
     names = renamed_tasks(gone, came)
-    imports_of = _parser(store)
-    found = _reach_in(new.files, tasks, wanted, imports_of)
-    for name, files in _reach_in(old.files, before, wanted, imports_of).items():
-        found.setdefault(names.get(name, name), set()).update(files)
+    found = reached(store, new.files, tasks)
+    for name, one in reached(store, old.files, before).items():
+        name = names.get(name, name)
+        found[name] = found[name].joined(one) if name in found else one
     return found
-
-
-def _reach_in(
-    captured: FileMap, tasks: Mapping[str, Task], wanted: Collection[str], imports_of: ImportsOf
-) -> dict[str, set[str]]:
-    """Return task -> the wanted files that it executes, among the code files of one snapshot."""
-    from ork.definition.reach import reach
-
-    files = dict(captured)
-    folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
-
-    def kind(path: str) -> str | None:
-        return "file" if path in files else "folder" if path in folders else None
-
-    def imports(path: str) -> tuple[Import, ...] | None:
-        return imports_of(path, files[path].blob) if path in files else None
-
-    return reach(tasks, wanted, imports=imports, kind=kind)
-
-
-def _parser(store: Store) -> ImportsOf:
-    """Return a function that reads the imports of a stored file: each content once."""
-    from ork.definition.imports import Unreadable, read_imports
-
-    @cache
-    def parse(blob: Oid, is_package: bool) -> tuple[Import, ...]:
-        named = read_imports(store.blob(blob), is_package=is_package)
-        return () if isinstance(named, Unreadable) else named
-
-    return lambda path, blob: parse(blob, path.rpartition("/")[2] == "__init__.py")
 
 
 def _compare(

@@ -26,14 +26,14 @@ def kind(path: str) -> str | None:
     return "folder" if any(name.startswith(path + "/") for name in FILES) else None
 
 
-def reached(wanted=FILES, **tasks: Task) -> dict[str, list[str]]:
+def reached(**tasks: Task) -> dict[str, list[str]]:
     def imports(path: str):
         is_package = posixpath.basename(path) == "__init__.py"
         found = read_imports(FILES[path].encode(), is_package=is_package)
         return found if isinstance(found, tuple) else ()
 
-    found = reach(tasks, wanted, imports=imports, kind=kind)
-    return {name: sorted(paths) for name, paths in found.items()}
+    found = reach(tasks, imports=imports, kind=kind)
+    return {name: sorted(one.files) for name, one in found.items()}
 
 
 def test_a_python_task_executes_its_file_and_all_that_it_imports():
@@ -51,7 +51,7 @@ def test_a_python_task_executes_its_file_and_all_that_it_imports():
 
 def test_a_module_is_searched_from_the_root():
     there, nowhere = (Task(executor="python", module=name) for name in ("unused", "nowhere"))
-    assert reached(a=there, b=nowhere) == {"a": ["near.py", "unused.py"]}
+    assert reached(a=there, b=nowhere) == {"a": ["near.py", "unused.py"], "b": []}
 
 
 def test_a_process_executes_its_file_and_what_its_command_names():
@@ -59,15 +59,7 @@ def test_a_process_executes_its_file_and_what_its_command_names():
         a=Task(executor="process", file="run.sh"),
         b=Task(executor="process", command="sh ./run.sh ../run.sh | python3 unused.py > near.py"),
         c=Task(executor="process", command="true"),
-    ) == {"a": ["run.sh"], "b": ["run.sh", "unused.py"]}
-
-
-def test_only_what_is_asked_for_is_told():
-    tasks = {
-        "a": Task(executor="python", file="tasks/etl.py"),
-        "b": Task(executor="library", file="run.sh"),
-    }
-    assert reached({"lib/deep.py", "near.py"}, **tasks) == {"a": ["lib/deep.py"]}
+    ) == {"a": ["run.sh"], "b": ["run.sh", "unused.py"], "c": []}
 
 
 def test_a_file_that_is_no_python_imports_nothing():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ork.definition.reach import Reach
 from ork.differences.definitions import Diff, FieldChange, FileChange
 from ork.differences.impact import Affected, Impact, code_of, impact
 from ork.objects.kinds import SECOND, Task
@@ -17,7 +18,12 @@ RUN = Task(executor="process", command="run")
 
 PATHS = st.sampled_from(["a.py", "b.py", "c.sql"])
 FILES = st.lists(PATHS, unique=True).map(lambda paths: tuple(map(changed_file, sorted(paths))))
-REACH = st.dictionaries(st.sampled_from(["a", "b", "c", "e", "gone"]), st.sets(PATHS))
+REACHES = st.builds(
+    lambda files, complete: Reach(files=files, complete=complete),
+    st.frozensets(PATHS),
+    st.booleans(),
+)
+REACH = st.dictionaries(st.sampled_from(["a", "b", "c", "e", "gone"]), REACHES)
 
 
 @given(workflows(), workflows(), FILES, REACH, st.booleans())
@@ -131,16 +137,26 @@ def test_a_task_renamed_and_edited_is_affected():
 def test_code_affects_the_tasks_that_execute_it():
     tasks = {"a": RUN, "b": RUN, "c": replace(RUN, depends_on=("a",))}
     diff = Diff(files=(changed_file("x.py"), changed_file("y.py")))
-    found = impact(diff, tasks=tasks, reach={"a": {"y.py", "x.py"}, "c": {"z.py"}})
+    found = impact(diff, tasks=tasks, reach=executing(a={"y.py", "x.py"}, c={"z.py"}))
     assert found.affected == (
         Affected(name="a", why="code", via=("x.py", "y.py")),
         Affected(name="c", why="upstream", via=("a",)),
     )
 
 
+def test_a_task_that_may_execute_anything_is_affected_by_any_code():
+    diff = Diff(files=(changed_file("x.py"), changed_file("y.py")))
+    reach = executing(a={"x.py"}, c={"y.py"}) | {"b": Reach(complete=False)}
+    assert code_of(diff, tasks=["a", "b", "c"], reach=reach) == {
+        "a": ("x.py",),
+        "b": ("x.py", "y.py"),
+        "c": ("y.py",),
+    }
+
+
 def test_a_file_that_nobody_executes_may_be_read_by_anybody():
     diff = Diff(files=(changed_file("data.sql"), changed_file("x.py")))
-    found = impact(diff, tasks={"a": RUN, "b": RUN}, reach={"a": {"x.py"}})
+    found = impact(diff, tasks={"a": RUN, "b": RUN}, reach=executing(a={"x.py"}))
     assert found.affected == (
         Affected(name="a", why="code", via=("data.sql", "x.py")),
         Affected(name="b", why="code", via=("data.sql",)),
@@ -149,12 +165,12 @@ def test_a_file_that_nobody_executes_may_be_read_by_anybody():
 
 def test_a_file_that_only_a_removed_task_executed_is_nobody_elses():
     diff = Diff(files=(FileChange(kind="removed", path="x.py"),))
-    assert impact(diff, tasks={"a": RUN}, reach={"gone": {"x.py"}}).affected == ()
+    assert impact(diff, tasks={"a": RUN}, reach=executing(gone={"x.py"})).affected == ()
 
 
 def test_a_moved_file_counts_by_either_path_and_is_named_by_the_new_one():
     diff = Diff(files=(FileChange(kind="renamed", path="new.py", old_path="old.py"),))
-    reach = {"a": {"old.py"}, "b": {"new.py"}}
+    reach = executing(a={"old.py"}, b={"new.py"})
     assert code_of(diff, tasks=["a", "b", "c"], reach=reach) == {"a": ("new.py",), "b": ("new.py",)}
 
 
@@ -188,3 +204,7 @@ def test_other_settings_affect_nobody():
 
 def changed_file(path: str) -> FileChange:
     return FileChange(kind="changed", path=path, old_blob="1", new_blob="2")
+
+
+def executing(**files: set[str]) -> dict[str, Reach]:
+    return {name: Reach(files=frozenset(paths)) for name, paths in files.items()}
