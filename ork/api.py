@@ -99,14 +99,20 @@ def deploy(
     message: str | None = None,
     author: str | None = None,
     allow_secret: bool = False,
+    move: bool = False,
 ) -> Deployed:
-    """Deploy a workflow file; `changed` of the result is False when there was nothing to do.
+    """Deploy a workflow file; `changed` of the result is False when the head had its content.
 
-    Raises InvalidInput when it has what is obviously a key, unless `allow_secret`.
+    Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, and when the
+    workflow was deployed from another file, unless `move`.
     """
-    stamp = _stamp(author)
     return ork.heads.deploy.deploy(
-        store, Path(path), stamp=stamp, message=message, allow_secret=allow_secret
+        store,
+        Path(path),
+        stamp=_stamp(author),
+        message=message,
+        allow_secret=allow_secret,
+        move=move,
     )
 
 
@@ -228,6 +234,7 @@ def run(
     no_deploy: bool = False,
     with_code: str | None = None,
     allow_secret: bool = False,
+    move: bool = False,
 ) -> Iterator[Event]:
     """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
@@ -244,6 +251,7 @@ def run(
         no_deploy=no_deploy,
         with_code=with_code,
         allow_secret=allow_secret,
+        move=move,
     ).events
 
 

@@ -37,6 +37,9 @@ Until = Annotated[
 AllowSecret = Annotated[
     bool, typer.Option("--allow-secret", help="Keep what looks like a key or a password.")
 ]
+Move = Annotated[
+    bool, typer.Option("--move", help="The file takes the place of the one deployed before.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
 

@@ -203,10 +203,11 @@ class _Line:
     newest: Deploy | None
     added: list[NewDeploy] = field(default_factory=list)
 
-    def lacks(self, loaded: Loaded) -> bool:
-        """Say whether a version differs from the newest deploy."""
-        newest = self.newest
-        return newest is None or not newest.has(loaded.snapshot, loaded.definition.settings)
+    def lacks(self, found: Version) -> bool:
+        """Say whether a version differs from the newest deploy, or its file has another name."""
+        loaded, newest = found.loaded, self.newest
+        same = newest and newest.has(loaded.snapshot, loaded.definition.settings)
+        return not same or found.path != self.path
 
 
 class _Lines:
@@ -237,7 +238,7 @@ class _Lines:
         line = self._line(found)
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
-        elif number > line.after and line.lacks(found.loaded):
+        elif number > line.after and line.lacks(found):
             commit = read_commit(self._blobs.read(found.commit, COMMIT_BYTES_MAX) or b"")
             if self._may_be_kept(found, commit):
                 self._append(line, found, commit)

@@ -14,10 +14,10 @@ from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.store import Stamp, Store
 from ork.store.text import split_text
-from ork.worktree.load import Loaded, load, secrets_in
+from ork.worktree.load import Loaded, load, name_problem, secrets_in
 from ork.worktree.origin import origin_of
 
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -28,7 +28,11 @@ _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
 class Deployed(Value, frozen=True, kw_only=True):
-    """The result of a deploy; `changed` is False when the head had this content already."""
+    """The result of a deploy; `changed` is False when the head had this content already.
+
+    `moved` is the path that the workflow file had before, relative to the project, when it has
+    another one now: then there is a new entry, which has the same snapshot if nothing else changed.
+    """
 
     workflow: str
     deploy: Oid
@@ -39,12 +43,14 @@ class Deployed(Value, frozen=True, kw_only=True):
     task_count: int
     bytes_written: int
     diff: Diff | None = None
+    moved: str | None = None
 
 
 class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
-    state: unchanged, modified, new (not deployed), missing (deployed, the file is gone), invalid.
+    state: unchanged, modified, new (not deployed), moved (the file it was deployed from is gone),
+    duplicate (another file has this name), missing (deployed, the file is gone), invalid.
     """
 
     path: str
@@ -53,6 +59,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     deploy: Oid | None = None
     snapshot: Oid | None = None
     summary: str = ""
+    other: str | None = None  # the file that its workflow was deployed from, or has its name
 
 
 def deploy(
@@ -62,15 +69,19 @@ def deploy(
     stamp: Stamp,
     message: str | None = None,
     allow_secret: bool = False,
+    move: bool = False,
 ) -> Deployed:
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
-    Without a message one is made from the difference. Loses no race: when another deploy of the
-    workflow came first, this one becomes its child, or finds that nothing changed. Raises Conflict
-    only if that happens again and again.
+    Without a message one is made from the difference. Raises InvalidInput when the workflow was
+    deployed from another file, unless `move`, or that file is gone and nothing else changed. Loses
+    no race: when another deploy of the workflow came first, this one becomes its child, or finds
+    that nothing changed. Raises Conflict only if that happens again and again.
     """
     loaded = load(store, path)
-    return deploy_loaded(store, loaded, stamp=stamp, message=message, allow_secret=allow_secret)
+    return deploy_loaded(
+        store, loaded, stamp=stamp, message=message, allow_secret=allow_secret, move=move
+    )
 
 
 def deploy_loaded(
@@ -80,8 +91,9 @@ def deploy_loaded(
     stamp: Stamp,
     message: str | None = None,
     allow_secret: bool = False,
+    move: bool = False,
 ) -> Deployed:
-    """Deploy a file that `load` has read; see `refuse_secrets`."""
+    """Deploy a file that `load` has read; see `refuse_move` and `refuse_secrets`."""
     if message is not None:
         check_message(message)
     if not allow_secret:
@@ -89,8 +101,8 @@ def deploy_loaded(
     ref = f"workflows/{loaded.definition.name}"
     for _ in range(RACES_MAX):
         with suppress(Conflict):  # the head moved, and perhaps back again: look anew
-            return _deploy_on(store, loaded, store.ref(ref), stamp, message)
-    return _deploy_on(store, loaded, store.ref(ref), stamp, message)
+            return _deploy_on(store, loaded, store.ref(ref), stamp, message, move=move)
+    return _deploy_on(store, loaded, store.ref(ref), stamp, message, move=move)
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
@@ -98,8 +110,8 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 
     Content that the head has already is not refused: nothing would be written.
     """
-    parent = store.ref(f"workflows/{loaded.definition.name}")
-    if parent and store.get(Deploy, parent).has(loaded.snapshot, loaded.definition.settings):
+    old = _head(store, loaded)
+    if old and _has(old, loaded) and not _moved_from(store, old, loaded):
         return
     if problems := secrets_in(loaded):
         many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -108,14 +120,33 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
         raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
 
 
+def refuse_move(store: Store, loaded: Loaded) -> None:
+    """Raise InvalidInput when the head was deployed from another file than this one.
+
+    A file that only moved is not refused: the other is gone, and nothing differs but the path.
+    """
+    if old := _head(store, loaded):
+        _refuse_move(store, old, loaded)
+
+
 def status(store: Store, folder: Path) -> Iterator[FileStatus]:
     """Compare every workflow file of the project with its head, sorted by path.
 
     Looks at the files that deploys came from, and for files that are not deployed below `folder`.
     """
     known = _known_files(store)
+    files = {name: path for path, name in known.items()}  # and of those not deployed, the first
+    moved = set()
+    found = []
     for path in sorted({*known, *_workflow_files(store, folder)}):
-        yield _file_status(store, path, known.get(path))
+        one = _file_status(store, path, known.get(path))
+        other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
+        if other != path:
+            gone = other in known and other not in moved and not (store.project / other).exists()
+            one = replace(one, state="moved" if gone else "duplicate", other=other)
+            moved |= {other} if gone else set()
+        found.append(one)
+    yield from (one for one in found if one.path not in moved)
 
 
 def relative(store: Store, path: Path) -> str:
@@ -124,11 +155,20 @@ def relative(store: Store, path: Path) -> str:
 
 
 def _deploy_on(
-    store: Store, loaded: Loaded, parent: Oid | None, stamp: Stamp, message: str | None
+    store: Store,
+    loaded: Loaded,
+    parent: Oid | None,
+    stamp: Stamp,
+    message: str | None,
+    *,
+    move: bool,
 ) -> Deployed:
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
-    if parent and old and old.has(loaded.snapshot, loaded.definition.settings):
+    if old and not move:
+        _refuse_move(store, old, loaded)
+    moved = _moved_from(store, old, loaded) if old else None
+    if parent and old and _has(old, loaded) and not moved:
         return Deployed(
             workflow=definition.name,
             deploy=parent,
@@ -139,11 +179,14 @@ def _deploy_on(
             task_count=new.task_count,
             bytes_written=0,
         )
+    path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
         tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
         message = summarize(diff) if diff else f"First deploy of {tasks}"
-    source, objects = split_text(relative(store, loaded.path), loaded.text)
+        if moved:
+            message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
+    source, objects = split_text(path, loaded.text)
     with store.transaction(stamp) as tx:
         tx.add_all(_fresh_text(store, old, objects))
         tx.add_all(_needed(store, old, loaded))
@@ -167,12 +210,50 @@ def _deploy_on(
         deploy=oid,
         snapshot=loaded.snapshot,
         parent=parent,
-        changed=True,
+        changed=old is None or not _has(old, loaded),
         message=message,
         task_count=new.task_count,
         bytes_written=written,
         diff=diff,
+        moved=moved,
     )
+
+
+def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
+    before = _moved_from(store, old, loaded)
+    if before is None:
+        return
+    name, shown = loaded.definition.name, os.path.relpath(store.project / before)
+    if (store.project / before).exists():
+        message = f"the workflow {name} is deployed from {shown}"
+        hint = "give this one another name, or --move if this file takes the place of the other"
+    elif not _has(old, loaded):
+        message = f"{name} was deployed from {shown}, which is gone: this looks like a move"
+        hint = "--move goes on with its history in this file"
+    else:
+        return
+    problem = name_problem(loaded, message, hint)
+    raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
+
+
+def _head(store: Store, loaded: Loaded) -> Deploy | None:
+    oid = store.ref(f"workflows/{loaded.definition.name}")
+    return store.get(Deploy, oid) if oid else None
+
+
+def _has(old: Deploy, loaded: Loaded) -> bool:
+    return old.has(loaded.snapshot, loaded.definition.settings)
+
+
+def _moved_from(store: Store, old: Deploy, loaded: Loaded) -> str | None:
+    """Return the path that the workflow was deployed from, when that is another file."""
+    before = old.source.path
+    if before == relative(store, loaded.path):
+        return None
+    with suppress(OSError, ValueError):  # one file may have two spellings, where case is ignored
+        if (store.project / before).samefile(loaded.path):
+            return None
+    return before
 
 
 def check_message(message: str) -> None:

@@ -12,7 +12,7 @@ from ork.history.compare import compare_deploys
 from ork.history.log import tally
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.resolve import deploy_in, head, history
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
@@ -23,8 +23,8 @@ SUBJECT_CHARS_MAX = 72  # of the message that a rollback quotes
 class RolledBack(Value, frozen=True, kw_only=True):
     """The result of a rollback; `changed` is False when the head had that content already.
 
-    `restores` is the deploy whose content the head has now, `path` the workflow file it came from,
-    relative to the project. `summary` says in a line what changed.
+    `restores` is the deploy whose content the head has now, `path` the workflow file, relative to
+    the project. `summary` says in a line what changed.
     """
 
     workflow: str
@@ -68,7 +68,7 @@ def rollback(
     before = store.get(Deploy, parent)
     target = _original(store, _target(store, workflow, revision, parent, now))
     old = store.get(Deploy, target)
-    path = old.source.path
+    path = before.source.path  # where the file lies now
     if before.has(old.snapshot, old.settings):
         return RolledBack(
             workflow=workflow,
@@ -92,7 +92,7 @@ def rollback(
                 author=stamp.author,
                 message=message,
                 settings=old.settings,
-                source=old.source,
+                source=replace(old.source, path=path),
                 origin=None,
                 action="rollback",
                 restores=target,

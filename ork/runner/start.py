@@ -79,6 +79,7 @@ def start(
     no_deploy: bool = False,
     with_code: str | None = None,
     allow_secret: bool = False,
+    move: bool = False,
 ) -> Started:
     """Prepare a run of a workflow file or of any revision.
 
@@ -110,7 +111,12 @@ def start(
     if isinstance(found, ResolvedFile) and not no_deploy:
         failpoint("deploy.before")
         deployed = deploy_loaded(
-            store, found.loaded, stamp=caller.signed(), message=message, allow_secret=allow_secret
+            store,
+            found.loaded,
+            stamp=caller.signed(),
+            message=message,
+            allow_secret=allow_secret,
+            move=move,
         )
         failpoint("deploy.after")
         found = resolve(store, deployed.deploy, now=caller.now)

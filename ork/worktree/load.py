@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ork.definition.secrets import secret_problems
@@ -16,6 +16,7 @@ from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.store import Store
 from ork.worktree.capture import capture
+from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -61,6 +62,26 @@ def secrets_in(loaded: Loaded) -> list[Problem]:
     texts = {str(loaded.path): loaded.text}
     texts |= {str(loaded.path.parent / path): file.data for path, file in loaded.files.items()}
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
+
+
+def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:
+    """Return a complaint about the name that a workflow file gives."""
+    problems = Problems(str(loaded.path), loaded.definition.text)
+    problems.at(loaded.definition.places["name",], message, hint)
+    return problems.all[0]
+
+
+def same_names(files: Sequence[Loaded]) -> list[Problem]:
+    """Return a complaint for each of several files that has the name of another one."""
+    files = list({one.path.resolve(): one for one in files}.values())
+    found = []
+    for one in files:
+        name = one.definition.name
+        others = [str(b.path) for b in files if b is not one and b.definition.name == name]
+        if others:
+            message = f"{name} is the name of the workflow in {', '.join(others)} too"
+            found.append(name_problem(one, message, "give each workflow a name of its own"))
+    return found
 
 
 def read_text(path: Path) -> bytes:

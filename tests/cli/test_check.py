@@ -48,3 +48,16 @@ def test_no_code_of_the_workflow_runs(etl):
     etl("check", "etl.yaml")
     etl("deploy", "etl.yaml")
     assert not (etl.folder / "ran").exists()
+
+
+def test_two_files_with_one_name(ork, golden):
+    ork.write("one.yaml", "name: w\ntasks: {a: {executor: process, command: 'true'}}\n")
+    ork.write("two.yaml", "# of two\nname:   w\ntasks: {z: {executor: process, command: ls}}\n")
+    ork.write("three.yaml", "name: x\ntasks: {z: {executor: process, command: ls}}\n")
+    result = ork("check", "one.yaml", "two.yaml", "three.yaml", "one.yaml")
+    assert result.code == 1
+    golden("check/same_names.txt", result.out)
+    found = json.loads(ork("check", "one.yaml", "two.yaml", "--json").out)["data"]
+    places = [(p["file"], p["line"], p["column"]) for one in found for p in one["problems"]]
+    assert places == [("one.yaml", 1, 7), ("two.yaml", 2, 9)]
+    assert ork("check", "one.yaml", "./one.yaml").code == 0

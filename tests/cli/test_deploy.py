@@ -133,3 +133,72 @@ def test_an_author_of_the_environment_is_recorded(etl):
     etl.environ.update(ORK_AUTHOR_NAME="Grace Hopper", ORK_AUTHOR_EMAIL="grace@example.org")
     etl("deploy", "etl.yaml")
     assert "Grace Hopper <grace@example.org>" in etl("log").out
+
+
+OTHER = "name: etl\ntasks: {zzz: {executor: process, command: 'true'}}\n"
+
+
+def test_two_files_with_one_name_are_refused_before_anything_is_written(ork, golden):
+    ork.write("one.yaml", "name: w\ntasks: {a: {executor: process, command: 'true'}}\n")
+    ork.write(
+        "two.yaml", "# the same name\nname: w\ntasks: {z: {executor: process, command: ls}}\n"
+    )
+    result = ork("deploy", "one.yaml", "two.yaml")
+    assert (result.code, result.out) == (3, "")
+    golden("deploy/same_names.txt", result.err)
+    assert not (ork.folder / ".ork").exists()
+    assert ork("deploy", "one.yaml", "./one.yaml").code == 0
+
+
+def test_another_file_with_the_name_of_a_workflow_wants_move(etl, golden):
+    etl("deploy", "etl.yaml")
+    etl.write("other.yaml", OTHER)
+    result = etl("deploy", "other.yaml")
+    assert (result.code, result.out) == (3, "")
+    golden("deploy/other_file.txt", result.err)
+    refused = etl("run", "other.yaml")
+    assert (refused.code, refused.err) == (3, result.err)
+    assert "other.yaml" not in etl("log", "etl").out
+    assert etl("run", "other.yaml", "--no-deploy").code == 0
+    assert etl("run", "other.yaml", "--move").code == 0
+    assert "(moved from etl.yaml)" in etl("log", "etl").out
+    assert etl("deploy", "etl.yaml").code == 3
+
+
+def test_of_several_files_none_is_deployed_when_one_is_a_move(etl):
+    etl("deploy", "etl.yaml")
+    etl.write("other.yaml", OTHER)
+    etl.write("fresh.yaml", OTHER.replace("etl", "fresh"))
+    assert etl("deploy", "fresh.yaml", "other.yaml").code == 3
+    assert etl("log", "fresh").code == 3
+
+
+def test_a_file_that_was_only_renamed_is_no_new_version(etl, edit, golden):
+    etl("deploy", "etl.yaml", "-m", "First")
+    snapshot = etl("rev-parse", "etl^{snapshot}").out
+    (etl.folder / "etl.yaml").rename(etl.folder / "pipeline.yaml")
+    result = etl("status")
+    golden("deploy/renamed_status.txt", result.out + result.err)
+    result = etl("deploy", "pipeline.yaml")
+    golden("deploy/renamed.txt", result.out + result.err + etl("log").out)
+    assert etl("rev-parse", "etl^{snapshot}").out == snapshot
+    assert etl("status").out.split()[:2] == ["unchanged", "pipeline.yaml"]
+    edit("pipeline.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "pipeline.yaml").code == 0
+    assert etl("rollback", "etl").code == 3  # no good run yet
+    assert etl("rollback", "etl", "etl~2").code == 0
+    assert etl("restore", "etl").code == 0
+    assert not (etl.folder / "etl.yaml").exists()
+    assert etl("status").out.split()[:2] == ["unchanged", "pipeline.yaml"]
+
+
+def test_a_file_that_was_renamed_and_edited_looks_like_a_move(etl, edit, golden):
+    etl("deploy", "etl.yaml")
+    (etl.folder / "etl.yaml").rename(etl.folder / "pipeline.yaml")
+    edit("pipeline.yaml", "timeout: 300", "timeout: 600")
+    result = etl("deploy", "pipeline.yaml")
+    assert result.code == 3
+    golden("deploy/moved.txt", result.err)
+    golden("deploy/moved_status.txt", etl("status").out + etl("status").err)
+    assert etl("deploy", "pipeline.yaml", "--move").code == 0
+    assert etl("status").out.split()[:2] == ["unchanged", "pipeline.yaml"]

@@ -63,3 +63,15 @@ def test_a_file_that_was_renamed_to_another_workflow(history, edit):
     assert "new" in history("status").out
     history("deploy", "etl.yaml")
     assert history("status").out.split()[:3] == ["unchanged", "etl.yaml", "load"]
+
+
+def test_files_that_share_a_name(history, golden):
+    text = "name: {}\ntasks: {{a: {{executor: process, command: ls}}}}\n"
+    history.write("copy.yaml", text.format("etl"))
+    history.write("new1.yaml", text.format("fresh"))
+    history.write("new2.yaml", text.format("fresh"))
+    result = history("status")
+    golden("status/duplicates.txt", result.out + result.err)
+    (history.folder / "etl.yaml").unlink()
+    history.write("copy2.yaml", text.format("etl"))
+    golden("status/two_moved.txt", history("status").out)

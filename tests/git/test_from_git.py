@@ -151,8 +151,11 @@ def test_renames_of_the_file_are_followed(target, repo):
         ("First", "etl.yaml"),
         ("More", "etl.yaml"),
         ("Move", "flows/pipeline.yaml"),
+        ("Move again", "workflows/pipeline.yaml"),
         ("More", "workflows/pipeline.yaml"),
     ]
+    before, moved = list(deploys(target))[2:4]
+    assert moved.snapshot == before.snapshot
 
 
 def test_a_file_that_went_and_came_back_goes_on(target, repo):

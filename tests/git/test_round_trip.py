@@ -61,7 +61,13 @@ class Project:
         )
         text += f"schedule: '{self.schedules[name]}'\n" if self.schedules[name] else ""
         (place / f"{name}.yaml").write_text(PADDING + text)
-        deploy(self.store, place / f"{name}.yaml", stamp=self.stamp(), message=f"{self.hours}")
+        deploy(
+            self.store,
+            place / f"{name}.yaml",
+            stamp=self.stamp(),
+            message=f"{self.hours}",
+            move=True,
+        )
 
     def act(self) -> None:
         """Do one thing that users do."""

@@ -41,7 +41,7 @@ def main(project: Path, kind: str, name: str, who: str, times: str) -> None:
     for number in range(int(times)) if times != "forever" else itertools.count():
         file.write_text(FILE.format(name=name, who=who, number=number))
         stamp = Stamp(time=datetime.now(UTC), author=who, argv=("ork", "deploy"))
-        done = deploy(store, file, stamp=stamp, message=f"{who} {number}")
+        done = deploy(store, file, stamp=stamp, message=f"{who} {number}", move=True)
         assert done.changed
         print(done.deploy, flush=True)
     store.close()

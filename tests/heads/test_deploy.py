@@ -139,18 +139,77 @@ def test_the_definition_as_json_is_the_same(project, etl):
             },
         },
     }
-    assert not etl(json.dumps(document), path="etl.json").changed
+    assert not etl(json.dumps(document)).changed
     assert contents(project) == before
 
 
-def test_a_folder_that_was_moved_has_the_same_snapshot(project, etl):
-    before = contents(project)
+def test_a_folder_that_was_moved_has_the_same_snapshot_and_another_path(project, etl):
+    before, oid = head(project), project.ref("workflows/etl")
     moved = project.project / "moved"
     moved.mkdir()
     for name in ("etl.yaml", "tasks", "load.sh"):
         (project.project / name).rename(moved / name)
-    assert not deploy(project, moved / "etl.yaml", stamp=stamp(1)).changed
-    assert contents(project) == before
+    done = deploy(project, moved / "etl.yaml", stamp=stamp(1))
+    assert (done.changed, done.moved, done.snapshot) == (False, "etl.yaml", before.snapshot)
+    assert done.message == "Move etl.yaml to moved/etl.yaml"
+    assert (head(project).source.path, head(project).parents) == ("moved/etl.yaml", (oid,))
+    assert head(project).source.blob == before.source.blob
+    reachable(project, done.deploy)
+    kept = contents(project)
+    assert deploy(project, moved / "etl.yaml", stamp=stamp(2)).moved is None
+    assert contents(project) == kept
+
+
+def test_another_file_with_the_name_of_a_workflow_needs_to_be_a_move(project, etl):
+    before = contents(project)
+    copy = project.project / "copy.yaml"
+    for text in (ETL, ETL.replace("0 2", "0 3")):
+        copy.write_text(text)
+        with pytest.raises(InvalidInput) as error:
+            deploy(project, copy, stamp=stamp(1))
+        (problem,) = error.value.problems
+        assert (problem.line, problem.column, problem.source) == (1, 7, "name: etl")
+        assert "etl is deployed from" in problem.message
+        assert "--move" in problem.hint
+        assert contents(project) == before
+    done = deploy(project, copy, stamp=stamp(1), move=True)
+    assert (done.changed, done.moved) == (True, "etl.yaml")
+    assert done.message.endswith('"0 2 * * *" -> "0 3 * * *" (moved from etl.yaml)')
+    assert head(project).source.path == "copy.yaml"
+
+
+def test_a_file_that_moved_and_changed_needs_to_be_a_move(project, etl):
+    (project.project / "etl.yaml").rename(project.project / "new.yaml")
+    (project.project / "new.yaml").write_text(ETL.replace("0 2", "0 3"))
+    with pytest.raises(InvalidInput) as error:
+        deploy(project, project.project / "new.yaml", stamp=stamp(1))
+    assert "which is gone: this looks like a move" in error.value.problems[0].message
+    assert deploy(project, project.project / "new.yaml", stamp=stamp(1), move=True).changed
+
+
+def test_a_name_that_another_deploy_took_meanwhile_is_refused(overtaking):
+    store, path = overtaking
+    theirs, other = Store(store.backend), path.parent / "other.yaml"
+    other.write_text(large(3).replace("large", "etl"))
+    store.backend.others = [lambda: deploy(theirs, other, stamp=stamp(1))]
+    with pytest.raises(InvalidInput, match="nothing was deployed"):
+        deploy(store, path, stamp=stamp(2))
+
+
+def test_one_file_with_two_spellings_is_one_file(project, etl):
+    """As on a disk that does not tell upper case from lower."""
+    os.link(project.project / "etl.yaml", project.project / "ETL.yaml")
+    done = deploy(project, project.project / "ETL.yaml", stamp=stamp(1))
+    assert (done.changed, done.moved) == (False, None)
+
+
+def test_what_moves_is_searched_for_keys_although_its_definition_is_kept(project, etl):
+    (project.project / "etl.yaml").unlink()
+    text = "# AKIAIOSFODNN7REALKEY\n" + ETL
+    (project.project / "new.yaml").write_text(text)
+    with pytest.raises(InvalidInput, match="1 problem"):
+        deploy(project, project.project / "new.yaml", stamp=stamp(1))
+    assert head(project).source.path == "etl.yaml"
 
 
 def test_files_that_no_task_calls_do_not_count(project, etl):
@@ -294,9 +353,10 @@ def test_a_deploy_that_was_overtaken_becomes_the_child_of_the_other(overtaking):
     deploy(store, path, stamp=stamp())
     theirs = Store(store.backend)
     (path.parent / "other.yaml").write_text(large(3).replace("large", "etl"))
-    store.backend.others = [lambda: deploy(theirs, path.parent / "other.yaml", stamp=stamp(1))]
+    file = path.parent / "other.yaml"
+    store.backend.others = [lambda: deploy(theirs, file, stamp=stamp(1), move=True)]
     path.write_text(large(4).replace("large", "etl"))
-    done = deploy(store, path, stamp=stamp(2))
+    done = deploy(store, path, stamp=stamp(2), move=True)
     other = theirs.get(Deploy, done.parent)
     assert store.get(Deploy, done.deploy).parents == (done.parent,)
     assert other.time == stamp(1).time

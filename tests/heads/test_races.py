@@ -149,7 +149,7 @@ def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
     (folder / "after.yaml").write_text("name: etl\ntasks: {a: {executor: process, command: ls}}\n")
     with looking(folder) as store:
         assert (
-            deploy(store, folder / "after.yaml", stamp=stamp()).parent
+            deploy(store, folder / "after.yaml", stamp=stamp(), move=True).parent
             == deploys_of(store, "etl")[-2]
         )
 
@@ -161,7 +161,7 @@ def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
     for number in range(4):
         text = f"name: etl{number % 2}\ntasks: {{a: {{executor: process, command: echo {number}}}}}"
         (tmp_path / f"{number}.yaml").write_text(text)
-        command = [sys.executable, "-m", "ork", "deploy", f"{number}.yaml", "--json"]
+        command = [sys.executable, "-m", "ork", "deploy", f"{number}.yaml", "--json", "--move"]
         children.append(
             subprocess.Popen(
                 command,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import AllowSecret, Json
+from ork.cli.options import AllowSecret, Json, Move
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
@@ -25,6 +25,8 @@ STATE_STYLES = {
     "unchanged": "dim",
     "modified": "changed",
     "new": "added",
+    "moved": "changed",
+    "duplicate": "failed",
     "missing": "removed",
     "invalid": "failed",
 }
@@ -70,7 +72,7 @@ def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
 
     Reads the files and the code they call as a deploy would, but runs nothing and writes nothing.
     Every complaint has its file, line and column. What is obviously a key or a password is a
-    complaint too, because a deploy refuses it. Needs no store.
+    complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
 
     \b
     Exit codes: 0 all are good; 1 at least one is not.
@@ -80,7 +82,7 @@ def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
         ork check etl.yaml
     """
     session: Session = ctx.obj
-    results = [_check(path) for path in files]
+    results = _check(files)
     if as_json:
         session.print_json("check", results)
     else:
@@ -92,17 +94,26 @@ def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
 
 
-def _check(path: Path) -> Checked:
-    from ork.worktree.load import check, secrets_in
+def _check(files: Sequence[Path]) -> list[Checked]:
+    from ork.worktree.load import check, same_names, secrets_in
 
-    try:
-        loaded = check(path)
-    except InvalidInput as error:
-        problems = error.problems or (Problem(file=str(path), message=error.message),)
-        return Checked(file=str(path), problems=problems)
-    if secrets := secrets_in(loaded):
-        return Checked(file=str(path), problems=tuple(secrets))
-    return Checked(file=str(path), workflow=loaded.definition.name, snapshot=loaded.snapshot)
+    good, problems = {}, dict[Path, Sequence[Problem]]()
+    for path in files:
+        try:
+            good[path] = loaded = check(path)
+            problems[path] = secrets_in(loaded)
+        except InvalidInput as error:
+            problems[path] = error.problems or (Problem(file=str(path), message=error.message),)
+    for problem in same_names(list(good.values())):
+        problems[Path(problem.file)] = [problem, *problems[Path(problem.file)]]
+    return [
+        Checked(file=str(path), problems=tuple(problems[path]))
+        if problems[path]
+        else Checked(
+            file=str(path), workflow=good[path].definition.name, snapshot=good[path].snapshot
+        )
+        for path in files
+    ]
 
 
 def deploy(
@@ -112,6 +123,7 @@ def deploy(
         str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
     ] = None,
     allow_secret: AllowSecret = False,
+    move: Move = False,
     as_json: Json = False,
 ) -> None:
     """Keep the present version of a workflow.
@@ -121,22 +133,36 @@ def deploy(
     key order, quoting and defaults do not count. No code of the workflow is run or imported. What
     is obviously a key or a password is refused, because it would be kept for ever.
 
+    A workflow is one file. Another one with its name is refused, unless --move says that it takes
+    the place of the first; a file that was only renamed needs no --move.
+
     \b
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_loaded, refuse_secrets
-    from ork.worktree.load import check
+    from ork.heads.deploy import deploy_loaded, refuse_move, refuse_secrets
+    from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
     checked = [check(path) for path in files]  # all, before any is deployed or a store is made
+    if problems := same_names(checked):
+        raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store
     for loaded in checked:
         store.hold(loaded.built.objects)
+        if not move:
+            refuse_move(store, loaded)
         if not allow_secret:
             refuse_secrets(store, loaded, message)
     done = [
-        deploy_loaded(store, one, stamp=session.stamp(), message=message, allow_secret=allow_secret)
+        deploy_loaded(
+            store,
+            one,
+            stamp=session.stamp(),
+            message=message,
+            allow_secret=allow_secret,
+            move=move,
+        )
         for one in checked
     ]
     if as_json:
@@ -149,7 +175,7 @@ def deploy(
 def deploy_line(done: Deployed, store: Store) -> Line:
     """Return one line: the workflow, its snapshot, and what changed."""
     snapshot = (store.short(done.snapshot), "oid")
-    if not done.changed:
+    if not done.changed and not done.moved:
         return [(done.workflow, "name"), " is up to date at ", snapshot]
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
 
@@ -180,9 +206,15 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         session.print_json("status", found)
         return
     session.print(_status_lines(found, session.store))
-    modified = next((one for one in found if one.state == "modified"), None)
+    duplicate = next((one for one in found if one.state == "duplicate"), None)
+    modified = next((one for one in found if one.state in ("modified", "moved")), None)
     fresh = next((one for one in found if one.state == "new"), None)
-    if modified:
+    if duplicate:
+        session.say([("hint: ", "hint"), f"{duplicate.path} needs a name of its own"])
+    if modified and modified.state == "moved":
+        move = "--move " if modified.summary else ""
+        session.say([("next: ", "hint"), f"`ork deploy {move}{modified.path}` keeps its new path"])
+    elif modified:
         shown, kept = f"`ork diff {modified.workflow}`", f"`ork deploy {modified.path}`"
         session.say([("next: ", "hint"), f"{shown} shows what changed, {kept} keeps it"])
     elif fresh:
@@ -199,6 +231,8 @@ def _status_lines(found: Sequence[FileStatus], store: Store) -> Iterator[Line]:
             line += ["  ", (one.workflow, "name")]
         if one.snapshot and one.state == "unchanged":
             line += [" ", (store.short(one.snapshot), "oid")]
+        if one.other:
+            line += ["  ", "from " if one.state == "moved" else "as in ", one.other]
         if one.summary:
             line += ["  ", one.summary]
         yield line

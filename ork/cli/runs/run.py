@@ -49,6 +49,7 @@ def run(
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
     allow_secret: shared.AllowSecret = False,
+    move: shared.Move = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Run a workflow, and record exactly what ran.
@@ -92,10 +93,12 @@ def run(
             no_deploy=no_deploy,
             with_code=with_code,
             allow_secret=allow_secret,
+            move=move,
         )
         del source  # what was read may be large, and is in the store by now
-        if started.deployed and started.deployed.changed and not as_json:
-            session.say(deploy_line(started.deployed, store))
+        deployed = started.deployed
+        if deployed and (deployed.changed or deployed.moved) and not as_json:
+            session.say(deploy_line(deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
