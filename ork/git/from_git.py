@@ -22,10 +22,10 @@ from ork.git.versions import Skipped, Version, Versions
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Deploy, Origin, encode_object
+from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
-from ork.store.text import split_text
 from ork.worktree.load import Loaded
 
 BRANCHES_SHOWN_MAX = 10

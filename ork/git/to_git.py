@@ -20,9 +20,9 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, FileEntry, is_name, is_path
 from ork.objects.snapshot import changes
 from ork.objects.value import Value
+from ork.store.contents import join_text
 from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
-from ork.store.text import join_text
 
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves

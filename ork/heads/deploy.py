@@ -14,9 +14,9 @@ from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin
+from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.store import Stamp, Store
-from ork.store.text import split_text
 from ork.worktree.load import Loaded, load, name_problem, secrets_in
 from ork.worktree.origin import origin_of
 

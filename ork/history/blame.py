@@ -24,10 +24,9 @@ from ork.objects.kinds import Deploy, FileEntry, Task
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
-from ork.store.contents import tasks_of
+from ork.store.contents import join_text, tasks_of
 from ork.store.resolve import ResolvedDeploy, deploy_of, history
 from ork.store.store import Store
-from ork.store.text import join_text
 from ork.worktree.lookup import look_up
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Snapshots, trees and runs, read whole: their entries, tasks, values and outcomes."""
+"""Snapshots, trees, texts and runs, read whole: their entries, tasks, values and outcomes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import FileEntry, Node, Run, Task, TaskRun, encode_object, kind_of
+from ork.objects.kinds import FileEntry, Node, Run, Source, Task, TaskRun, encode_object, kind_of
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value
 from ork.store.resolve import Resolved, ResolvedObject, run_of, run_of_id, snapshot_of
@@ -49,6 +49,13 @@ def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
     snapshot = store.snapshot(snapshot_of(found))
     files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
     return SnapshotDetails(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
+
+
+def join_text(store: Store, source: Source) -> bytes:
+    """Return the text of a workflow file, which a deploy's source names."""
+    if source.blob is not None:
+        return store.blob(source.blob)
+    return b"".join(store.blob(oid) for oid in store.named(source.oid).values())
 
 
 def task_runs(store: Store, run: Run) -> dict[str, TaskRun]:

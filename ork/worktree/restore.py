@@ -14,10 +14,11 @@ from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, FileEntry, Task, TaskRun, encode_object
 from ork.objects.snapshot import Contents
+from ork.objects.text import split_text
 from ork.objects.value import Value
+from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
 from ork.store.store import Store
-from ork.store.text import join_text, split_text
 from ork.worktree.load import load
 from ork.worktree.placing import Content, Found, Place, write_all
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.git.from_git import import_git
+from ork.store.contents import join_text
 from ork.store.resolve import history
 from ork.store.store import Store
-from ork.store.text import join_text
 from tests.git.repositories import ENVIRON
 from tests.stores import ADA, stamp
 

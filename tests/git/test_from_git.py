@@ -15,9 +15,9 @@ from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
 from ork.objects.kinds import Operation, Origin
+from ork.store.contents import join_text
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
-from ork.store.text import join_text
 from ork.worktree.folder import FILE_BYTES_MAX
 from tests.git.repositories import ENVIRON, FLOW, Repository
 from tests.scale import examples

@@ -14,8 +14,8 @@ from ork.backends.memory import Memory
 from ork.errors import Conflict, InvalidInput, NotFound
 from ork.heads.deploy import deploy, status
 from ork.objects.kinds import Deploy, Operation
+from ork.store.contents import join_text
 from ork.store.store import Store
-from ork.store.text import join_text
 from ork.worktree.load import check, load, read_text
 from tests.scale import examples
 from tests.stores import ADA, NOON, contents, reachable, stamp

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ork.objects import canonical
 from ork.objects.kinds import Source, decode_object, encode_object, kind_of
-from ork.store.text import split_text
+from ork.objects.text import split_text
 from tests.scale import examples
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

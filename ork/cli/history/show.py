@@ -22,10 +22,9 @@ from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.store import contents
-from ork.store.contents import SnapshotDetails
+from ork.store.contents import SnapshotDetails, join_text
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
-from ork.store.text import join_text
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 

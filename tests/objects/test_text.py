@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
+from ork.objects.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, split_text
+from ork.store.contents import join_text
 from ork.store.store import Store
-from ork.store.text import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CUT_MASK, join_text, split_text
 from tests.scale import examples
 
 KIB16, KIB64 = 16384, 65536

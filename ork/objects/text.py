@@ -12,7 +12,6 @@ from zlib import crc32
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Source, encode_object
-from ork.store.store import Store
 
 BLOB_BYTES_MAX = 65536
 CHUNK_BYTES_MIN = 4096
@@ -36,13 +35,6 @@ def split_text(path: str, text: bytes) -> tuple[Source, dict[Oid, bytes]]:
         names[f"{index:08d}"] = oid
     root, trees = tree.build(names)
     return Source(path=path, chunks=root), objects | trees
-
-
-def join_text(store: Store, source: Source) -> bytes:
-    """Return the text that a deploy's source names."""
-    if source.blob is not None:
-        return store.blob(source.blob)
-    return b"".join(store.blob(oid) for oid in store.named(source.oid).values())
 
 
 def _chunks(text: bytes) -> list[bytes]:
