@@ -13,13 +13,13 @@ from pathlib import Path
 
 from measure import clean_environment
 
-from ork.history.log import Tally, tally_text
 from ork.objects import snapshot
 from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND, Attempt, Blob, Deploy, Run, Source, Task, TaskRun
 from ork.objects.tree import build
 from ork.store import place
 from ork.store.store import Stamp, Store
+from ork.store.verdict import Tally, tally_text
 
 SEED = 20261122
 START = datetime(2026, 1, 1, tzinfo=UTC)

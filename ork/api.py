@@ -308,7 +308,7 @@ def rollback(
     message: str | None = None,
     author: str | None = None,
 ) -> RolledBack:
-    """Deploy older content again; without a revision the newest that had a successful run."""
+    """Deploy older content again; without a revision the newest that had a good run."""
     stamp = _stamp(author, "rollback", workflow)
     return ork.heads.rollback.rollback(
         store, workflow, revision, message=message, now=_now(), stamp=stamp

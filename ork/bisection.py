@@ -1,9 +1,9 @@
 """Find the deploy that broke a workflow: by recorded outcomes first, then by running the rest.
 
-A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it
-executed all tasks, with the parameters that a run made now would have or, where none of those
-failed, with those of the newest failed run. What has no such run is run, each deploy with its own
-code.
+A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it is
+whole and untainted (see `ork.store.verdict`), with the parameters that a run made now would have
+or, where none of those failed, with those of the newest failed run. What has no such run is run,
+each deploy with its own code; if that one is tainted, once more.
 
 The line is halved as `git bisect` halves a history without branches: every verdict on the deploy in
 the middle halves what is left. One that cannot be judged is skipped, and the one nearest to it is
@@ -15,12 +15,13 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
 from ork.history.compare import compare_deploys
 from ork.history.compare_runs import last_good
-from ork.history.log import LogEntry, tally
+from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, field, replace
@@ -39,11 +40,11 @@ from ork.store.resolve import (
 )
 from ork.store.runs import runs
 from ork.store.store import Store
+from ork.store.verdict import taint_text, tainted, tally, verdict
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
 ENDS_IT = 128  # from here on, a command was killed, or says that nobody should go on
-VERDICTS = {"success": GOOD, "failed": BAD}
 
 
 class Trial(Value, frozen=True, kw_only=True):
@@ -213,18 +214,19 @@ class _Search:
 
     def given(self, ends: list[Resolved | None]) -> Iterator[Trial]:
         """Take the verdicts that were given with the question."""
-        for end, index, verdict in zip(ends, (0, len(self.line) - 1), (GOOD, BAD), strict=True):
+        for end, index, said in zip(ends, (0, len(self.line) - 1), (GOOD, BAD), strict=True):
             if end is None:
                 continue
             number = None
             if oid := run_of(end):
                 run = self.store.get(Run, oid)
                 number = run.number
-                if self.question.judge is None and VERDICTS.get(run.state, verdict) != verdict:
-                    raise UsageError(f"{self.workflow}#{number} is not {verdict}: {run.state}")
+                judged = None if self.question.judge else verdict(self.store, run)
+                if judged not in (None, said):
+                    raise UsageError(f"{self.workflow}#{number} is not {said}: {run.state}")
             # A verdict by hand is on this deploy alone; elsewhere its content may have run.
-            yield self._note(index, verdict, "given", number)
-            self.verdicts[index] = verdict
+            yield self._note(index, said, "given", number)
+            self.verdicts[index] = said
 
     def recorded(self) -> Iterator[Trial]:
         """Take the verdicts of recorded runs, newest first, until they show where good turns bad.
@@ -275,16 +277,19 @@ class _Search:
             how = "ran"
             try:
                 run = self._run(deploy)
+                if verdict(self.store, run) is None:  # somebody edits: that may be over by now
+                    run = self._run(deploy)
             except (UsageError, InvalidInput, NotFound, Corrupt) as error:
                 reason = error.message
         if run:
-            reason = run.reason or ""
-        verdict = self._verdict(deploy, run) if run else SKIP
+            changed = tainted(task_runs(self.store, run)).values()
+            reason = taint_text(sorted({*chain(*changed)})) if changed else run.reason or ""
+        found = self._verdict(deploy, run) if run else SKIP
         good, bad = bracket(self.verdicts)
         for other in range(good + 1, bad):
             if self.line[other][1].snapshot == entry.snapshot:
-                self.verdicts.setdefault(other, verdict)
-        return self._note(index, verdict, how, run.number if run else None, reason)
+                self.verdicts.setdefault(other, found)
+        return self._note(index, found, how, run.number if run else None, reason)
 
     def end(self) -> Bisected:
         """Return what was found."""
@@ -321,9 +326,10 @@ class _Search:
         return last.run
 
     def _verdict(self, deploy: Oid, run: Run) -> str:
-        if self.question.judge:
+        found = verdict(self.store, run)
+        if found is not None and self.question.judge:
             return self.question.judge(deploy, run)
-        return VERDICTS.get(run.state, SKIP)
+        return found or SKIP
 
     def _recorded(self, snapshot: Oid) -> Run | None:
         """Return the newest run that counts, or None; looked up only once."""
@@ -341,15 +347,8 @@ class _Search:
             return
         for run_id, _ in self.store.refs(f"ran/{snapshot}/{self.workflow}/", newest_first=True):
             _, run = run_of_id(self.store, self.workflow, run_id)
-            if run.state not in VERDICTS or run.base is not None:
-                continue
-            if recorded_params(self.store, run) == params and self._is_whole(run):
+            if recorded_params(self.store, run) == params and verdict(self.store, run):
                 yield run
-
-    def _is_whole(self, run: Run) -> bool:
-        """Say whether all tasks were executed, unless one failed."""
-        done = task_runs(self.store, run).values()
-        return run.state == "failed" or all(one.state == "success" for one in done)
 
     def _newest_failed(self) -> Run | None:
         """Return the newest failed run of these deploys, unless parameters have been given."""
@@ -357,7 +356,9 @@ class _Search:
             return None
         line = {entry.snapshot for _, entry in self.line}
         failed = (one.run for one in runs(self.store, self.workflow, states=("failed",)))
-        return next((run for run in failed if run.base is None and run.snapshot in line), None)
+        return next(
+            (run for run in failed if run.snapshot in line and verdict(self.store, run)), None
+        )
 
     def _check(self) -> None:
         """Raise NotFound unless good turns bad somewhere."""

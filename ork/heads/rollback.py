@@ -9,13 +9,13 @@ from ork.differences.definitions import Diff, summarize
 from ork.errors import InvalidInput, NotFound, UsageError
 from ork.heads.deploy import check_message
 from ork.history.compare import compare_deploys
-from ork.history.log import tally
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
 from ork.store.resolve import deploy_in, head, history
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
+from ork.store.verdict import tally
 
 SUBJECT_CHARS_MAX = 72  # of the message that a rollback quotes
 
@@ -50,9 +50,9 @@ def rollback(
 ) -> RolledBack:
     """Deploy older content again: its snapshot, settings and text, as the newest entry.
 
-    Without a revision that is the newest earlier deploy with other content and a successful run.
-    Writes nothing when the head has the content already; raises Conflict when the head moved
-    meanwhile.
+    Without a revision that is the newest earlier deploy with other content and a good run, whole
+    and untainted. Writes nothing when the head has the content already; raises Conflict when the
+    head moved meanwhile.
     """
     if not is_name(workflow):
         hint = "write `ork rollback etl etl~2`: the workflow, then the revision"
@@ -124,7 +124,7 @@ def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now:
     if not before.parents:
         raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")
     raise NotFound(
-        f"no earlier version of {workflow} has a successful run",
+        f"no earlier version of {workflow} has a good run",
         hint=f"name the one to go back to: `ork rollback {workflow} {workflow}~1`",
     )
 

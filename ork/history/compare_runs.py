@@ -24,7 +24,6 @@ from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues
-from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Output, Run, Task, TaskRun
 from ork.objects.value import Value, replace
@@ -32,6 +31,7 @@ from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
 from ork.store.runs import runs
 from ork.store.store import Store
+from ork.store.verdict import counts_as, verdict
 
 
 class RunSide(Value, frozen=True, kw_only=True):
@@ -120,44 +120,43 @@ def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, 
 
 
 def last_failure(store: Store, workflow: str) -> tuple[str, str]:
-    """Return the last good run before the newest failed one, and that: "etl#56", "etl#57"."""
+    """Return the last good run before the newest bad one, and that: "etl#56", "etl#57"."""
     if not has_run(store, workflow):
         head(store, workflow)
         raise NotFound(f"{workflow} has not run yet", hint=f"`ork run {workflow}` runs it")
-    failed = next(runs(store, workflow, states=("failed",), limit=1), None)
-    if failed is None:
-        raise NotFound(f"no run of {workflow} has failed", hint=f"`ork runs {workflow}` lists them")
-    name = f"{workflow}#{failed.run.number}"
-    good = last_good(store, failed.run)
+    failed = (entry.run for entry in runs(store, workflow, states=("failed",)))
+    bad = next((run for run in failed if verdict(store, run) == "bad"), None)
+    if bad is None:
+        raise _no_failure(store, workflow)
+    name = f"{workflow}#{bad.number}"
+    good = last_good(store, bad)
     if good is None:
         raise NotFound(
-            f"no run of {workflow} succeeded before {name}",
+            f"no good run of {workflow} before {name}",
             hint=f"`ork show {name}` shows what failed",
         )
     return f"{workflow}#{good.number}", name
 
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
-    """Return the newest run before this one that succeeded, of the newest so many.
-
-    One in which a task that failed now was left out, as with `--only`, is the second choice.
-    """
-    blamed = failed_tasks(store, failed)
-    partial = None
+    """Return the newest good run before this one, of the newest so many."""
     refs = store.refs(f"runs/{failed.workflow}/", newest_first=True, below=failed.id)
-    for _, oid in islice(refs, within):
-        run = store.get(Run, oid)
-        if run.state != "success":
-            continue
-        if not any(_was_left_out(store, run, name) for name in blamed):
-            return run
-        partial = partial or run
-    return partial
+    before = (store.get(Run, oid) for _, oid in islice(refs, within))
+    return next((run for run in before if verdict(store, run) == "good"), None)
 
 
-def _was_left_out(store: Store, run: Run, name: str) -> bool:
-    found = tree.lookup(store.tree, run.tasks, name) if run.tasks else None
-    return isinstance(found, TaskRun) and found.state == "skipped"
+def _no_failure(store: Store, workflow: str) -> NotFound:
+    """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
+    failed = next(runs(store, workflow, states=("failed",), limit=1), None)
+    if failed is None:
+        hint = f"`ork runs {workflow}` lists them"
+        return NotFound(f"no run of {workflow} has failed", hint=hint)
+    name = f"{workflow}#{failed.run.number}"
+    word = counts_as(failed.run, task_runs(store, failed.run))
+    return NotFound(
+        f"no run of {workflow} that was whole and untainted has failed; {name} is {word}",
+        hint=f"`ork diff OLD {name}` compares it with another run",
+    )
 
 
 def _side(store: Store, found: Resolved) -> RunSide:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, histories, history, workflows
 from ork.store.store import Store
+from ork.store.verdict import Tally, read_tally, tally
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
@@ -24,15 +25,7 @@ if TYPE_CHECKING:
 LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all are read at once
 
 
-class Tally(Value, frozen=True, kw_only=True):
-    """The runs of one deploy: state -> count, and the number of the newest that has ended."""
-
-    counts: Mapping[str, int]
-    last: int | None = None
-
-
 _NO_RUNS = Tally(counts={})
-_TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
 
 
 class LogEntry(Value, frozen=True, kw_only=True):
@@ -111,37 +104,10 @@ def log(
         )
 
 
-def tally(store: Store, deploy: Oid) -> Tally:
-    """Return how the runs of a deploy went."""
-    return read_tally(name for name, _ in store.refs(f"tally/{deploy}/"))
-
-
 def _tallies(store: Store) -> dict[Oid, Tally]:
     names = (name.partition("/") for name, _ in store.refs("tally/"))
     found = groupby(names, key=lambda parts: parts[0])
     return {Oid(deploy): read_tally(text for _, _, text in parts) for deploy, parts in found}
-
-
-def read_tally(texts: Iterable[str]) -> Tally:
-    """Return the tally that the last part of its ref says, as in `57:failed=1,success=3`.
-
-    It stands in the name of the ref, so that a log reads no object for it. When the first runs of a
-    deploy end at the same moment, each leaves a ref: together they are the tally.
-    """
-    counts: dict[str, int] = {}
-    last = None
-    for found in filter(None, map(_TALLY.fullmatch, texts)):
-        last = max(last or 0, int(found[1]))
-        for pair in found[2].split(","):
-            state, count = pair.split("=")
-            counts[state] = counts.get(state, 0) + int(count)
-    return Tally(counts=counts, last=last)
-
-
-def tally_text(tally: Tally) -> str:
-    """Return the last part of the ref of a tally."""
-    counts = ",".join(f"{state}={tally.counts[state]}" for state in sorted(tally.counts))
-    return f"{tally.last}:{counts}"
 
 
 def deploys_between(

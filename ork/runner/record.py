@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
-from ork.history.log import Tally, read_tally, tally_text
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Log, Run, TaskRun, micros
@@ -25,6 +24,7 @@ from ork.store.logs import path_of
 from ork.store.resolve import Resolved, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
+from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 
 POLL_SECONDS = 0.05
 KILLED = "ork was killed"
@@ -65,6 +65,7 @@ class Record:
     def fold(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Write the end of the run with all its task runs, in place of what said it goes on."""
         store, active = self.store, f"active/{run.id}"
+        counted = _counted(store, run, states)
         while True:
             try:
                 with store.transaction() as tx:
@@ -77,7 +78,7 @@ class Record:
                     for name, saved in self.saved.items():
                         tx.move(f"{active}/{name}", old=saved, new=None)
                     tx.remove(self.own)  # they stand in the tree from now on
-                    _count(tx, run)
+                    _count(tx, run, counted)
             except Conflict:
                 # Only the tally is shared with other runs; anything else was really taken away.
                 if store.ref(f"runs/{run.workflow}/{run.id}") != self.oid:
@@ -292,16 +293,23 @@ def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:
     return {oid for name, oid in oids.items() if any(a.log for a in states[name].attempts)}
 
 
-def _count(tx: Transaction, run: Run) -> None:
+def _counted(store: Store, run: Run, states: Mapping[str, TaskRun]) -> Counter[str]:
+    """Return what the end of a run adds to the tally; a retry takes away how it had ended."""
+    counts = Counter([counts_as(run, states)])
+    if run.previous is not None:
+        before = store.get(Run, run.previous)
+        counts.subtract([counts_as(before, task_runs(store, before))])
+    return counts
+
+
+def _count(tx: Transaction, run: Run, counted: Counter[str]) -> None:
     """Add a run that ended to the tally of its deploy."""
     if run.deploy is None:
         return
     found = list(tx.store.refs(f"tally/{run.deploy}/"))
     before = read_tally(text for text, _ in found)
     counts = Counter(before.counts)
-    if run.previous is not None:  # it was counted when it ended the first time
-        counts[tx.store.get(Run, run.previous).state] -= 1
-    counts[run.state] += 1
+    counts.update(counted)
     after = Tally(counts={**+counts}, last=max(run.number, before.last or 0))
     if after != before:
         folder = f"tally/{run.deploy}/"

@@ -246,6 +246,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
             hint = f"its tags: {', '.join(labels[:10])}" if labels else None
             raise NotFound(f"{name} has no tag {parsed.tag!r}", hint=hint)
         return _deploy(store, tagged, parsed.text)
+    if parsed.at == "good":
+        return _deploy(store, _good(store, name), parsed.text)
     if parsed.at is not None:
         return _deploy(store, _at(store, name, parsed.at, now), parsed.text)
     head_oid = store.ref(f"workflows/{name}")
@@ -359,6 +361,19 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     often = "once" if back == 1 else f"{at} times"
     raise NotFound(
         f"{workflow} has not moved {often}", hint=f"its oldest is {workflow}@{{{index}}}"
+    )
+
+
+def _good(store: Store, workflow: str) -> Oid:
+    """Return the newest deploy with a whole and untainted run that succeeded."""
+    from ork.store.verdict import tally
+
+    for oid, _ in history(store, workflow, head(store, workflow)):
+        if tally(store, oid).counts.get("success"):
+            return oid
+    raise NotFound(
+        f"no deploy of {workflow} has a good run",
+        hint=f"one that succeeded, whole and untainted: `ork log {workflow}` shows how runs went",
     )
 
 

@@ -1,7 +1,7 @@
 """The grammar of revisions: how a user names a deploy, snapshot, task, code file or run.
 
-etl  etl~3  etl^  etl@v1.4  etl@{2}  etl@{yesterday}  etl#57  run:ID  7f3a9c1  file:PATH  @
-REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
+etl  etl~3  etl^  etl@v1.4  etl@{2}  etl@{yesterday}  etl@{good}  etl#57  run:ID  7f3a9c1
+file:PATH  @  REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from ork.heads.rollback import rollback
-from ork.history.log import Tally, tally_text
 from ork.objects.kinds import Deploy
 from ork.store.store import Store
+from ork.store.verdict import Tally, tally_text
 from tests.stores import NOON, stamp
 
 NOW = NOON + timedelta(days=10)

@@ -83,7 +83,7 @@ def test_by_default_content_that_the_head_has_is_passed_over(etl):
 def test_without_a_good_run_a_revision_must_be_named(project, keep):
     for number in range(3):
         keep(version(number))
-    with pytest.raises(NotFound, match="no earlier version of etl has a successful run") as caught:
+    with pytest.raises(NotFound, match="no earlier version of etl has a good run") as caught:
         rollback(project, "etl", stamp=stamp(), now=NOW)
     assert "`ork rollback etl etl~1`" in caught.value.hint
 

@@ -33,7 +33,7 @@ from ork.heads.deploy import deploy
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
-from ork.history.log import log, tally
+from ork.history.log import log
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner import record
@@ -43,6 +43,7 @@ from ork.store.operations import find_operation, operations
 from ork.store.resolve import deploy_of, history, resolve, workflows
 from ork.store.runs import runs
 from ork.store.store import RECORDED, Stamp, Store
+from ork.store.verdict import tally
 from tests.scale import examples
 from tests.stores import ADA, NOON, contents, reachable
 

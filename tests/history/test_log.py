@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from ork.errors import NotFound, UsageError
-from ork.history.log import LOOK_UPS_MAX, Tally, deploys_between, log, tally
+from ork.history.log import LOOK_UPS_MAX, deploys_between, log
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import replace
 from ork.runner import record
+from ork.store.verdict import Tally, tally
 from tests.stores import NOON, stamp
 
 NOW = NOON + timedelta(days=30)

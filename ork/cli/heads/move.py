@@ -33,7 +33,7 @@ def rollback(
         str | None,
         typer.Argument(
             help="The version to go back to: etl~2, ~2, @v1.4, a run etl#56; when left out, the"
-            " newest deploy with other content and a successful run."
+            " newest deploy with other content and a good run."
         ),
     ] = None,
     message: Annotated[

@@ -17,9 +17,10 @@ from ork.errors import UsageError
 
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
-    from ork.history.log import LogEntry, Tally
+    from ork.history.log import LogEntry
     from ork.objects.canonical import Oid
     from ork.store.store import Store
+    from ork.store.verdict import Tally
 
 
 def log(

@@ -17,7 +17,7 @@ from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.definition.task import as_written
 from ork.history.details import TaskDetails, run_details, task_details
-from ork.history.log import LogEntry, tally
+from ork.history.log import LogEntry
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -25,6 +25,7 @@ from ork.store import contents
 from ork.store.contents import SnapshotDetails, join_text
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
+from ork.store.verdict import tally
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 

@@ -29,7 +29,7 @@ _LOOKS = {
     "dim": "time label dim pending skipped",
     "red": "removed failed",
     "green": "added success string",
-    "yellow": "oid changed cancelled interrupted upstream_failed",
+    "yellow": "oid changed cancelled interrupted upstream_failed tainted partial",
     "blue": "running key",
     "magenta": "renamed",
     "cyan": "author affected hunk",

@@ -1,0 +1,108 @@
+"""What runs say of what they executed: the verdict of one, and the tally of a deploy's.
+
+There is one definition of a good run, and whoever asks for one asks here: it succeeded, it is
+whole, and nothing changed under its tasks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, TaskRun
+from ork.objects.value import Value
+from ork.store.contents import task_runs
+from ork.store.store import Store
+
+Verdict: TypeAlias = Literal["good", "bad"]
+NAMES_MAX = 5  # of the files that a line names
+_VERDICTS: dict[str, Verdict] = {"success": "good", "failed": "bad"}
+_TALLY = re.compile(r"(\d+):([a-z]+=\d+(?:,[a-z]+=\d+)*)", re.ASCII)
+
+
+class Tally(Value, frozen=True, kw_only=True):
+    """The runs of one deploy: how they count -> how many, and the number of the newest that ended.
+
+    Those that say nothing of the deploy count as tainted or partial, not as what they ended with.
+    """
+
+    counts: Mapping[str, int]
+    last: int | None = None
+
+
+def verdict(store: Store, run: Run) -> Verdict | None:
+    """Return what a run says of its snapshot; None when it says nothing.
+
+    It speaks when it succeeded or failed, no task was left out by a selection, and no captured file
+    changed under the last attempt at a task.
+    """
+    if run.state not in _VERDICTS:
+        return None
+    states = task_runs(store, run)
+    return _VERDICTS[run.state] if _shortfall(run, states) is None else None
+
+
+def counts_as(run: Run, states: Mapping[str, TaskRun]) -> str:
+    """Return the word under which a run that ended is counted.
+
+    It is `success` exactly where the verdict is good, `failed` where it is bad; a run that has none
+    although it succeeded or failed is `tainted` or `partial`.
+    """
+    return (_shortfall(run, states) if run.state in _VERDICTS else None) or run.state
+
+
+def tainted(states: Mapping[str, TaskRun]) -> dict[str, tuple[str, ...]]:
+    """Return task -> the captured files that changed while its last attempt executed them."""
+    return {name: files for name, taskrun in states.items() if (files := taint(taskrun))}
+
+
+def taint(taskrun: TaskRun) -> tuple[str, ...]:
+    """Return the captured files that changed under the last attempt at a task."""
+    return taskrun.attempts[-1].tainted if taskrun.attempts else ()
+
+
+def taint_text(files: Iterable[str]) -> str:
+    """Return how a taint is told, in words."""
+    names = list(files)
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return f"tainted: {', '.join(names[:NAMES_MAX])}{more} changed while it ran"
+
+
+def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:
+    """Return why a run says nothing of its snapshot, in a word.
+
+    What --latest kept is not left out: the task, its code and its inputs were the same.
+    """
+    if tainted(states):
+        return "tainted"
+    left_out = any(taskrun.state == "skipped" for taskrun in states.values())
+    return "partial" if left_out and run.selected is not None else None
+
+
+def tally(store: Store, deploy: Oid) -> Tally:
+    """Return how the runs of a deploy went."""
+    return read_tally(name for name, _ in store.refs(f"tally/{deploy}/"))
+
+
+def read_tally(texts: Iterable[str]) -> Tally:
+    """Return the tally that the last part of its ref says, as in `57:failed=1,success=3`.
+
+    It stands in the name of the ref, so that a log reads no object for it. When the first runs of a
+    deploy end at the same moment, each leaves a ref: together they are the tally.
+    """
+    counts: dict[str, int] = {}
+    last = None
+    for found in filter(None, map(_TALLY.fullmatch, texts)):
+        last = max(last or 0, int(found[1]))
+        for pair in found[2].split(","):
+            state, count = pair.split("=")
+            counts[state] = counts.get(state, 0) + int(count)
+    return Tally(counts=counts, last=last)
+
+
+def tally_text(tally: Tally) -> str:
+    """Return the last part of the ref of a tally."""
+    counts = ",".join(f"{state}={tally.counts[state]}" for state in sorted(tally.counts))
+    return f"{tally.last}:{counts}"

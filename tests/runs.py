@@ -1,0 +1,75 @@
+"""Runs that nobody executed: begun and ended in the record, with the outcomes that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ork.backends.memory import Memory
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Attempt, Deploy, Run, RunState, TaskRun, TaskState, micros, output_of
+from ork.objects.value import replace
+from ork.runner import record
+from ork.store.resolve import run_of_number
+from ork.store.store import Store
+from tests.stores import ADA, NOON
+
+
+def outcome(
+    task: Oid, state: TaskState = "success", *, tainted: tuple[str, ...] = (), number: int = 1
+) -> TaskRun:
+    """Return what became of a task; it gave a number if it succeeded, and skipped it never ran."""
+    attempt = Attempt(
+        number=number, state=state, started=NOON, duration=micros(1), tainted=tainted, host="h"
+    )
+    return TaskRun(
+        task=task,
+        state=state,
+        output=output_of({"n": 1})[0] if state == "success" else None,
+        attempts=() if state in ("skipped", "upstream_failed") else (attempt,),
+    )
+
+
+def write_run(
+    store: Store,
+    deploy: Oid,
+    states: Mapping[str, TaskRun],
+    state: RunState = "success",
+    **fields: object,
+) -> Run:
+    """Write a run of a deploy that has ended, and return it."""
+    entry = store.get(Deploy, deploy)
+    pin = Run(
+        id="",
+        number=0,
+        workflow=entry.workflow,
+        snapshot=entry.snapshot,
+        deploy=deploy,
+        state="running",
+        trigger="run",
+        author=ADA,
+        host="h",
+        environment=None,
+        created=NOON,
+    )
+    begun = record.begin(store, replace(pin, **fields), {}, random="000000")
+    return _end(begun, states, state)
+
+
+def write_retry(
+    store: Store, workflow: str, number: int, states: Mapping[str, TaskRun], state: RunState
+) -> Run:
+    """Write that a run was gone on with, and ended with these states; return it."""
+    oid, before = run_of_number(store, workflow, number)
+    return _end(record.resume(store, oid, before, before, {}, {}), states, state)
+
+
+def in_memory() -> Store:
+    """Return an empty store that no other process can own anything in."""
+    return Store(Memory(), folder=None)
+
+
+def _end(begun: record.Record, states: Mapping[str, TaskRun], state: RunState) -> Run:
+    ended = replace(begun.run, state=state, ended=NOON + timedelta(seconds=1), duration=micros(1))
+    begun.end(ended, states, {})
+    return begun.run

@@ -1,0 +1,148 @@
+"""What a run says of its snapshot, and the tally that follows from it."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ork.errors import NotFound
+from ork.objects.kinds import Run
+from ork.objects.value import replace
+from ork.store.contents import task_runs
+from ork.store.resolve import resolve
+from ork.store.verdict import counts_as, taint_text, tainted, tally, verdict
+from tests.history.histories import History, task
+from tests.runs import in_memory, outcome, write_retry, write_run
+from tests.stores import NOON
+
+TASKS = {"a": task("a"), "b": task("b", "a")}
+
+
+@pytest.fixture
+def etl():
+    """A history of one deploy with two tasks."""
+    history = History(in_memory())
+    history.deploy(TASKS)
+    return history
+
+
+def states_of(etl, *states, tainted=()):
+    """Return outcomes of a and b; the files changed under every attempt of those in `tainted`."""
+    oids = etl.store.snapshot(resolve(etl.store, "etl", now=NOON).snapshot).tasks
+    return {
+        name: outcome(oids[name], state, tainted=("x.py",) if name in tainted else ())
+        for name, state in zip("ab", states, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "tasks", "selected", "said"),
+    [
+        ("success", ("success", "success"), None, "good"),
+        ("success", ("success", "success"), ("a", "b"), "good"),
+        ("success", ("success", "skipped"), ("a",), None),
+        ("success", ("skipped", "success"), None, "good"),  # what --latest kept
+        ("failed", ("success", "failed"), None, "bad"),
+        ("failed", ("failed", "upstream_failed"), None, "bad"),
+        ("failed", ("failed", "skipped"), ("a",), None),
+        ("cancelled", ("success", "cancelled"), None, None),
+        ("interrupted", ("success", "interrupted"), None, None),
+    ],
+)
+def test_only_a_whole_run_has_a_verdict(etl, state, tasks, selected, said):
+    run = write_run(etl.store, etl.oids[0], states_of(etl, *tasks), state, selected=selected)
+    assert verdict(etl.store, run) == said
+
+
+@pytest.mark.parametrize(("state", "last"), [("success", "success"), ("failed", "failed")])
+@pytest.mark.parametrize("changed", ["a", "b"])
+def test_a_tainted_run_says_nothing(etl, state, last, changed):
+    states = states_of(etl, "success", last, tainted=changed)
+    run = write_run(etl.store, etl.oids[0], states, state)
+    assert verdict(etl.store, run) is None
+    assert counts_as(run, states) == "tainted"
+    assert tainted(states) == {changed: ("x.py",)}
+
+
+def test_an_attempt_that_was_tainted_and_tried_again_is_forgotten(etl):
+    states = states_of(etl, "success", "success")
+    first = outcome(states["b"].task, "failed", tainted=("x.py",)).attempts[0]
+    again = outcome(states["b"].task, number=2)
+    states["b"] = replace(again, attempts=(first, *again.attempts))
+    run = write_run(etl.store, etl.oids[0], states)
+    assert verdict(etl.store, run) == "good"
+
+
+def test_a_run_that_goes_on_has_no_verdict(etl):
+    run = write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+    going = Run(
+        **{name: getattr(run, name) for name in run.__struct_fields__} | {"state": "running"}
+    )
+    assert verdict(etl.store, going) is None
+
+
+def test_a_taint_is_told_by_the_names_of_the_files():
+    assert taint_text(["load.py"]) == "tainted: load.py changed while it ran"
+    many = taint_text(f"{number}.py" for number in range(9))
+    assert many == "tainted: 0.py, 1.py, 2.py, 3.py, 4.py and 4 more changed while it ran"
+
+
+# -- the tally, and what it is asked for
+
+RUNS = st.tuples(
+    st.sampled_from(["success", "failed", "cancelled", "interrupted"]),
+    st.sampled_from([None, ("a",), ("a", "b")]),
+    st.sampled_from(["", "a", "b"]),
+    st.sampled_from(["success", "failed", "skipped", "upstream_failed", "cancelled"]),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["deploy", "run", "retry"]), RUNS), max_size=12))
+@settings(max_examples=60)
+def test_a_tally_equals_a_recount_by_verdicts(steps):
+    etl = History(in_memory())
+    etl.deploy(TASKS)
+    ended = 0
+    for step, (state, selected, changed, last) in steps:
+        states = states_of(etl, "success", last, tainted=changed)
+        if step == "deploy":
+            etl.deploy({**TASKS, "b": task(f"b{len(etl.oids)}", "a")})
+        elif step == "run" or ended == 0:
+            write_run(etl.store, etl.oids[-1], states, state, selected=selected)
+            ended += 1
+        else:
+            write_retry(etl.store, "etl", 1 + len(changed) % ended, states, state)
+    said, words = Counter(), Counter()
+    runs = [etl.store.get(Run, oid) for _, oid in etl.store.refs("runs/etl/")]
+    for run in runs:
+        said[run.deploy, verdict(etl.store, run)] += 1
+        words[run.deploy, counts_as(run, task_runs(etl.store, run))] += 1
+    for deploy in etl.oids:
+        found = tally(etl.store, deploy).counts
+        assert found == {word: count for (of, word), count in words.items() if of == deploy}
+        assert found.get("success", 0) == said[deploy, "good"]
+        assert found.get("failed", 0) == said[deploy, "bad"]
+    good = [oid for oid in etl.oids if said[oid, "good"]]
+    if good:
+        assert resolve(etl.store, "etl@{good}", now=NOON).oid == good[-1]
+    else:
+        with pytest.raises(NotFound, match="no deploy of etl has a good run"):
+            resolve(etl.store, "etl@{good}", now=NOON)
+
+
+def test_good_is_a_revision_like_any_other(etl):
+    write_run(etl.store, etl.oids[0], states_of(etl, "success", "success"))
+    etl.deploy({**TASKS, "c": task("c")})
+    write_run(etl.store, etl.oids[1], states_of(etl, "success", "skipped"), selected=("a",))
+    etl.deploy({**TASKS, "d": task("d")})
+    at = {
+        text: resolve(etl.store, text, now=NOON) for text in ("etl@{good}", "@@{good}", "@{good}")
+    }
+    assert {found.oid for found in at.values()} == {etl.oids[0]}
+    write_run(etl.store, etl.oids[1], states_of(etl, "success", "success"))
+    assert resolve(etl.store, "etl@{good}", now=NOON).oid == etl.oids[1]
+    assert resolve(etl.store, "etl@{good}~1", now=NOON).oid == etl.oids[0]
+    assert resolve(etl.store, "etl@{good}:c", now=NOON).kind == "task"
+    with pytest.raises(NotFound, match="no workflow or object named 'other'"):
+        resolve(etl.store, "other@{good}", now=NOON)
