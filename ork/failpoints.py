@@ -2,8 +2,8 @@
 
 ORK_FAILPOINT=NAME kills it the first time the point is reached, NAME:3 the third time. A name says
 what has just happened: `begin.locked` is when the run has an owner, but no pin yet; `save.after`,
-when outcomes are recorded and not yet told; `traces`, when the private code and the lock of a run
-that has ended are removed.
+when outcomes are recorded and not yet told; `traces`, when the checkout and the lock of a run that
+has ended are removed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ POINTS = """
 deploy.before deploy.after
 begin.unlocked begin.locked begin.pinned
 resume.unlocked resume.locked resume.pinned
-code.laid task.chosen task.submitted outcome.arrived
+place.ready task.chosen task.submitted outcome.arrived
 save.before save.after turn.told
 end.before end.written
 settle.locked settle.written
-traces.before traces.code traces.after
+traces.before traces.checkout traces.stop traces.after
 """
 NAMES = POINTS.split()
 

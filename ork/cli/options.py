@@ -27,6 +27,10 @@ FailFast = Annotated[
     bool,
     typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or run the rest."),
 ]
+Checkout = Annotated[
+    bool,
+    typer.Option("--checkout", help="Run in a checkout, also when the project's folder would do."),
+]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Run only this task.")]
 From = Annotated[
     list[str] | None, typer.Option("--from", help="Run this task and what depends on it.")
@@ -49,6 +53,7 @@ def options_of(
     jobs: int | None,
     timeout: float | None,
     fail_fast: bool,
+    checkout: bool = False,
     inputs: list[str] | None = None,
     only: list[str] | None = None,
     start: list[str] | None = None,
@@ -68,6 +73,7 @@ def options_of(
         jobs=jobs,
         timeout_s=timeout,
         fail_fast=fail_fast,
+        checkout=checkout,
         base=base,
         given=parse_given(inputs or []),
         selection=selection,

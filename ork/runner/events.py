@@ -11,11 +11,22 @@ from ork.objects.value import Value
 
 
 class RunStarted(Value, frozen=True, kw_only=True):
-    """The pin is durable; nothing has run yet. `tasks` maps every task to those it depends on."""
+    """The pin is durable; nothing has run yet. `tasks` maps every task to those it depends on.
+
+    `folder` is the checkout in which tasks execute, None when that is the project's folder.
+    """
 
     run: Run
     tasks: dict[str, tuple[str, ...]]
     slots: int
+    folder: str | None = None
+
+
+class CheckedOut(Value, frozen=True, kw_only=True):
+    """The project was edited while the run went on: tasks start in a checkout from now on."""
+
+    folder: str
+    changed: tuple[str, ...]  # the captured files that are not as they were, sorted
 
 
 class TaskStarted(Value, frozen=True, kw_only=True):
@@ -54,6 +65,7 @@ class RunFinished(Value, frozen=True, kw_only=True):
     run: Run
     states: dict[str, int]  # state -> number of tasks
     timed_out: bool = False
+    folder: str | None = None  # the checkout, when tasks have left files in it
 
 
-Event: TypeAlias = RunStarted | TaskStarted | TaskRetried | TaskFinished | RunFinished
+Event: TypeAlias = RunStarted | CheckedOut | TaskStarted | TaskRetried | TaskFinished | RunFinished

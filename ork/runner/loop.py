@@ -7,6 +7,7 @@ the more outcomes one flush serves.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
 from ork.definition.bindings import NotReady, bind, checked
-from ork.errors import InvalidInput
+from ork.errors import Corrupt, InvalidInput
 from ork.executors.base import Executor, Outcome
 from ork.failpoints import failpoint
 from ork.graph import order as graph
@@ -24,6 +25,8 @@ from ork.graph.plan import Plan
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import (
+    BACKOFF_UNIT,
+    SECOND,
     Attempt,
     Blob,
     Log,
@@ -32,20 +35,30 @@ from ork.objects.kinds import (
     TaskRun,
     TaskState,
     encode_object,
+    is_name,
     micros,
     output_of,
 )
 from ork.objects.value import replace
-from ork.runner import owner, prepare, record
+from ork.runner import owner, record
 from ork.runner.brake import NEVER, Brake, verdict
-from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
-from ork.runner.prepare import Workplace
+from ork.runner.events import (
+    CheckedOut,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskRetried,
+    TaskStarted,
+)
 from ork.runner.target import Target, Terms, place_of
+from ork.runner.workplace import Workplace, describe
 from ork.store.store import Stamp, Store
 
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
+RETRY_DELAY_SECONDS_MAX = 3600.0
 STOPPED = "the run was stopped"
 
 
@@ -72,7 +85,6 @@ class Control:
 class Loop:
     """The state of one run in this process."""
 
-    workplace: Workplace
     record: record.Record
 
     def __init__(
@@ -86,8 +98,9 @@ class Loop:
     ) -> None:
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
         self.executor, self.control = executor, control
-        oids = prepare.task_oids(store, target.snapshot)
+        oids = _task_oids(store, target.snapshot)
         self.tasks = store.get_all(Task, oids)
+        self.workplace = Workplace(store, target, self.tasks, self.environ, checkout=terms.checkout)
         needs = {name: task.depends_on for name, task in self.tasks.items()}
         self.needs = {name: needs[name] for name in graph.order(needs)}
         anyway = [name for name, task in self.tasks.items() if task.on_upstream_failure == "run"]
@@ -118,10 +131,9 @@ class Loop:
         self.slots = max(1, min(executor.slots, bound))  # settings are data: 0 would wait for ever
 
     def begin(self, stamp: Stamp, host: str, token: str) -> Iterator[Event]:
-        """Make the pin durable, then prepare the code."""
+        """Make the pin durable, then the place."""
         target, terms = self.target, self.terms
-        python = prepare.interpreter(target.settings, target.root, self.environ)
-        environment = self._keep(prepare.describe(python))
+        environment = self._keep(describe(self.workplace.python))
         self.clock = time.monotonic()
         if terms.timeout_s is not None:
             self.brake.end_at = self.clock + terms.timeout_s
@@ -140,6 +152,7 @@ class Loop:
             base=terms.base,
             selected=terms.selected,
             params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
+            place=self.workplace.kind,
         )
         if terms.resume:
             self.record = record.resume(self.store, *terms.resume, pin, self.objects, self.states)
@@ -149,11 +162,15 @@ class Loop:
             self.record = record.begin(self.store, pin, objects, random=token, place=place)
         self.objects, self.owned = {}, True
         run = self.record.run
-        self.workplace = prepare.set_up(
-            self.store, run, target.root, python=python, tasks=self.tasks, base=self.environ
+        self.workplace.belong_to(run)
+        failpoint("place.ready")
+        folder = self.workplace.checkout
+        yield RunStarted(
+            run=run,
+            tasks=self.needs,
+            slots=self.slots,
+            folder=str(folder) if folder else None,
         )
-        failpoint("code.laid")
-        yield RunStarted(run=run, tasks=self.needs, slots=self.slots)
         for name, taskrun in self.before.items():
             yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
 
@@ -191,8 +208,13 @@ class Loop:
         self.owned = False
         states: list[str] = [taskrun.state for taskrun in self.states.values()]
         counts = {state: states.count(state) for state in sorted(set(states))}
+        left = self.record.checkout
         return RunFinished(
-            oid=oid, run=self.record.run, states=counts, timed_out=self.brake.reason == "timeout"
+            oid=oid,
+            run=self.record.run,
+            states=counts,
+            timed_out=self.brake.reason == "timeout",
+            folder=str(left) if left else None,
         )
 
     def abandon(self) -> None:
@@ -203,23 +225,33 @@ class Loop:
             return
         self.brake.pull("user", NEVER)
         self.objects = {**self.sent, **self.objects}  # that write may have been what failed
-        while not self.control.inbox.empty():
-            if isinstance(message := self.control.inbox.get(), tuple):
-                self._outcome(*message)
+        messages = [self.control.inbox.get() for _ in range(self.control.inbox.qsize())]
+        self._take([message for message in messages if isinstance(message, tuple)])
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running") and not self.failure:
                 self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
         self.end()
 
     def _start_ready(self) -> None:
-        now = time.monotonic()
-        while self.delayed and self.delayed[0][0] <= now and len(self.running) < self.slots:
-            self._start(heappop(self.delayed)[1])
-        while len(self.running) < self.slots and not self.brake.reason:
-            name = self.plan.next()
-            if name is None:
-                return
+        sure = False
+        while len(self.running) < self.slots and (name := self._next()) is not None:
+            if not sure:
+                self._renew_place()
+                sure = True
             self._start(name)
+
+    def _next(self) -> str | None:
+        """Return a task that is to start now."""
+        if self.delayed and self.delayed[0][0] <= time.monotonic():
+            return heappop(self.delayed)[1]
+        return None if self.brake.reason else self.plan.next()
+
+    def _renew_place(self) -> None:
+        """Let what starts from now on find the code of the snapshot."""
+        self.workplace.look()
+        if changed := self.workplace.renew():
+            folder = str(self.workplace.checkout)
+            self.events.append(CheckedOut(folder=folder, changed=tuple(changed)))
 
     def _start(self, name: str) -> None:
         task, before = self.tasks[name], self.states[name]
@@ -227,7 +259,7 @@ class Loop:
         try:
             if name not in self.inputs:
                 self.inputs[name] = bind(task, self.outputs, self.terms.params)
-            job = self.workplace.job(name, task, self.inputs[name], attempt)
+            job = self.workplace.enter(name, task, self.inputs[name], attempt)
         except NotReady as error:
             self._finish(name, replace(before, state="failed", reason=str(error)))
             return
@@ -246,15 +278,17 @@ class Loop:
         """Wait for outcomes or a reason to stop, if there is anything to wait for."""
         if self.running or self.delayed or self.busy:
             message = self._wait()
+            outcomes = []
             while True:
                 if isinstance(message, Future):
                     self._saved(message)
                 elif message is not None:
-                    self._outcome(*message)
+                    outcomes.append(message)
                 try:
                     message = self.control.inbox.get_nowait()
                 except Empty:
                     break
+            self._take(outcomes)
         self._look_around()
 
     def _wait(self) -> tuple[str, Outcome] | Future[None] | None:
@@ -288,6 +322,13 @@ class Loop:
                 self._finish(name, replace(self.states[name], state="cancelled", reason=STOPPED))
             names = []
 
+    def _take(self, outcomes: list[tuple[str, Outcome]]) -> None:
+        """Take what has ended, once it is known what was touched meanwhile."""
+        if outcomes:
+            self.workplace.look()
+        for name, outcome in outcomes:
+            self._outcome(name, outcome)
+
     def _outcome(self, name: str, outcome: Outcome) -> None:
         failpoint("outcome.arrived")
         number = self.running.pop(name)
@@ -303,8 +344,11 @@ class Loop:
                 self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
+        place, touched = self.workplace.leave(name)
         attempt = Attempt(
             number=number,
+            place=None if place == self.record.run.place else place,
+            tainted=self._executed(name, touched) if touched else (),
             state=state,
             started=outcome.started,
             error=error,
@@ -321,7 +365,7 @@ class Loop:
             reason=(error or "failed").partition("\n")[0] if state == "failed" else None,
         )
         if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
-            delay = prepare.delay(task, self.tried[name])
+            delay = retry_delay(task, self.tried[name])
             heappush(self.delayed, (time.monotonic() + delay, name))
             self._note(name, replace(after, state="pending"))
             self.events.append(
@@ -342,6 +386,17 @@ class Loop:
             lost = replace(self.states[doomed], state=state, reason=reason)
             self._note(doomed, lost)
             self.events.append(TaskFinished(task=doomed, taskrun=lost))
+
+    def _executed(self, name: str, touched: set[str]) -> tuple[str, ...]:
+        """Return which of the files that were touched an attempt may have executed, sorted."""
+        from ork.worktree.reached import reached  # reads Python: not for each run
+
+        captured = self.store.snapshot(self.target.snapshot).files
+        reach = reached(self.store, captured, self.tasks)
+        if not reach[name].complete:
+            return tuple(sorted(touched))
+        anybody = touched.difference(*(its.files for its in reach.values()))
+        return tuple(sorted(touched & reach[name].files | anybody))
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = self.unsaved[name] = taskrun
@@ -382,3 +437,25 @@ def _blob(content: bytes) -> tuple[Oid, bytes]:
     """Return the oid and the stored bytes of the blob with this content."""
     data = encode_object(Blob(content))
     return hash_bytes(data), data
+
+
+def retry_delay(task: Task, failed: int) -> float:
+    """Return the seconds before the next attempt: exponential, capped, with full jitter.
+
+    Without backoff the delay is the same each time, as written.
+    """
+    seconds, factor = task.retry_delay / SECOND, task.retry_backoff / BACKOFF_UNIT
+    try:
+        seconds = min(seconds * factor ** (failed - 1), RETRY_DELAY_SECONDS_MAX)
+    except OverflowError:
+        seconds = RETRY_DELAY_SECONDS_MAX if seconds else 0.0
+    return random.uniform(0, seconds) if factor > 1 else seconds
+
+
+def _task_oids(store: Store, snapshot: Oid) -> dict[str, Oid]:
+    """Return name -> task of a snapshot; raise Corrupt if a name is none, since logs have it."""
+    tasks = store.snapshot(snapshot).tasks
+    for name in tasks:
+        if not is_name(name):
+            raise Corrupt(f"the snapshot has a task with a name that is none: {name[:100]!r}")
+    return dict(tasks)

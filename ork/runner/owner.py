@@ -1,21 +1,24 @@
 """The owner of a run: the process that executes it and holds the lock on `.ork/locks/RUN-ID`.
 
 The kernel gives the lock back however that process ends. Beside it lies what others ask of the
-owner (`RUN-ID.stop`, a byte for each request); `.ork/code/RUN-ID` is the code that the run
-executes.
+owner (`RUN-ID.stop`, a byte for each request).
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ork import files
-from ork.errors import Corrupt, StoreError
+from ork.errors import Ambiguous, Corrupt, NotFound, StoreError
 from ork.failpoints import failpoint
 from ork.objects.kinds import Run, is_name
+from ork.store.contents import find_run
+from ork.store.resolve import resolve
 from ork.store.store import Store
+from ork.worktree.place import tidy
 
 
 def take_lock(store: Store, run_id: str) -> int | None:
@@ -60,25 +63,26 @@ def stops_asked(store: Store, run: Run) -> int:
         return 0
 
 
-def code_folder(store: Store, run_id: str) -> Path:
-    """Return the private folder of a run for the captured files."""
-    return _own_path(store, "code", run_id)
+def release(store: Store, run_id: str, lock: int | None, run: Run | None = None) -> Path | None:
+    """Remove what only a living run needs, its lock file as the last, and let go of the lock.
 
-
-def release(store: Store, run_id: str, lock: int | None) -> None:
-    """Remove what only a living run needs, its lock file as the last, and let go of the lock."""
+    Of a run that has ended, the checkout goes as well; if tasks have left files there it is kept,
+    and returned.
+    """
+    failpoint("traces.before")
+    checkout = tidy(store, run) if run else None
     if lock is not None:
-        failpoint("traces.before")
+        failpoint("traces.checkout")
         remove_remains(store, run_id)
-        failpoint("traces.code")
+        failpoint("traces.stop")
         _remove(store, "locks", run_id)
         failpoint("traces.after")
         os.close(lock)
+    return checkout
 
 
 def remove_remains(store: Store, run_id: str) -> None:
     """Remove what an earlier owner of the run, which was killed, may have left."""
-    _remove(store, "code", code_folder(store, run_id).name)
     _remove(store, "locks", _stop_path(store, run_id).name)
 
 
@@ -108,7 +112,12 @@ def sweep(store: Store) -> None:
             continue  # not a lock of ork
         if store.ref(f"active/{run_id}/.run") is not None:
             continue  # it goes on, or `settle` has to end it first
-        release(store, run_id, take_lock(store, run_id))
+        if (lock := take_lock(store, run_id)) is None:
+            continue
+        run = None
+        with suppress(NotFound, Ambiguous):
+            run = find_run(store, resolve(store, f"run:{run_id}", now=datetime.now(UTC)))[1]
+        release(store, run_id, lock, run)
 
 
 def _remove(store: Store, folder: str, name: str) -> None:

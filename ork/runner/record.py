@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
@@ -40,6 +41,7 @@ class Record:
     lock: int | None  # None in memory, where no other process could own it
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
     own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
+    checkout: Path | None = None  # when it has ended: where tasks have left files
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
@@ -89,7 +91,7 @@ class Record:
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
-        owner.release(self.store, self.run.id, self.lock)
+        self.checkout = owner.release(self.store, self.run.id, self.lock, self.run)
 
 
 def begin(
@@ -160,6 +162,7 @@ def resume(
         previous=old,
         author=pin.author,
         host=pin.host,
+        place=pin.place,
     )
     try:
         with store.transaction() as tx:

@@ -49,6 +49,7 @@ class Options(Value, frozen=True, kw_only=True):
     jobs: int | None = None  # tasks at once; the number of cores when None
     timeout_s: float | None = None
     fail_fast: bool = False
+    checkout: bool = False  # execute in a checkout even where the project's folder would do
     given: Mapping[str, object] = {}  # parameter -> value or its text
     selection: Selection = field(default_factory=Selection)
     base: str | None = None  # a run whose outputs stand in for what is not selected
@@ -169,6 +170,7 @@ def retry(
         trigger="retry",
         timeout_s=options.timeout_s,
         fail_fast=options.fail_fast,
+        checkout=options.checkout,
         params=settle_params(declared, {}, recorded_params(store, before)),
     )
     return Started(_run(store, target, terms, options, caller))
@@ -210,7 +212,12 @@ def _refuse_secrets(given: Mapping[str, object]) -> None:
 
 
 def _selected(store: Store, target: Target, options: Options, caller: Caller) -> Terms:
-    terms = Terms(trigger=caller.trigger, timeout_s=options.timeout_s, fail_fast=options.fail_fast)
+    terms = Terms(
+        trigger=caller.trigger,
+        timeout_s=options.timeout_s,
+        fail_fast=options.fail_fast,
+        checkout=options.checkout,
+    )
     if not options.selection:
         return terms
     tasks, oids = _tasks(store, target.snapshot)

@@ -34,6 +34,7 @@ class Terms(Value, frozen=True, kw_only=True):
     trigger: str = "run"
     timeout_s: float | None = None  # of the whole run
     fail_fast: bool = False  # stop at the first failure; else run all that does not depend on it
+    checkout: bool = False  # do not execute in the project's folder
     params: Mapping[str, Json] = {}
     before: Mapping[str, TaskRun] = {}  # these tasks are not executed
     base: str | None = None  # the id of the run that gave outputs in `before`

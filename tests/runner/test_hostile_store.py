@@ -31,12 +31,11 @@ def add_ref(ork, name):
 
 
 @pytest.mark.parametrize("command", [("log",), ("runs",), ("run", "w"), ("retry", "w#1")])
-def test_code_that_is_a_link_to_the_readers_folders_is_refused(sent, command):
+def test_checkouts_that_are_a_link_to_the_readers_folders_are_refused(sent, command):
     add_ref(sent, "active/Documents/.run")
-    shutil.rmtree(sent.folder / ".ork/code", ignore_errors=True)
-    (sent.folder / ".ork/code").symlink_to("..")
+    (sent.folder / ".ork/work").symlink_to("..")
     result = sent(*command)
-    assert (result.code, "code is a link" in result.err) == (4, True)
+    assert (result.code, "work is a link" in result.err) == (4, True)
 
 
 @pytest.mark.parametrize("name", ["Documents", "..", ".", "a b"])

@@ -24,8 +24,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Log, Run, TaskRun
 from ork.objects.value import replace
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
-from ork.runner.loop import Control
-from ork.runner.prepare import delay
+from ork.runner.loop import Control, retry_delay
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
@@ -289,7 +288,7 @@ def test_a_delay_grows_by_its_factor_up_to_a_bound(
     keys = f"retry_delay: {seconds}, retry_backoff: {backoff}"
     text = f"name: n\ntasks: {{t: {{executor: process, command: x, {keys}}}}}"
     task = parse(text.encode(), file="flow.yaml").tasks["t"]
-    assert delay(task, failed) == waited
+    assert retry_delay(task, failed) == waited
 
 
 def test_a_timeout_of_a_part_of_a_second_is_told_in_seconds(project: Project) -> None:
@@ -498,7 +497,8 @@ def test_a_bound_of_nothing_in_a_store_does_not_make_a_run_wait_for_ever(project
 def test_nothing_private_is_left_after_a_run(project: Project) -> None:
     project.workflow(shell("one", "true"))
     project.run()
-    assert list((project.folder / ".ork" / "code").iterdir()) == []
+    assert not (project.folder / ".ork" / "work").exists()
+    assert list((project.folder / ".ork" / "locks").iterdir()) == []
     assert list((project.folder / ".ork" / "locks").iterdir()) == []
     assert list(project.store.refs("active/")) == []
 

@@ -22,7 +22,15 @@ from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
 from ork.objects.kinds import TaskRun
-from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.events import (
+    CheckedOut,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskRetried,
+    TaskStarted,
+)
 from ork.runner.loop import Control
 from ork.store.logs import last_line, path_of
 from ork.store.store import Store
@@ -51,6 +59,7 @@ class Board:
         self._store, self._control, self._box = store, control, box
         self._lock = Lock()
         self._name = ""
+        self._folder: str | None = None  # the checkout in which tasks start
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
@@ -66,6 +75,8 @@ class Board:
             match event:
                 case RunStarted():
                     self._begin(event)
+                case CheckedOut():
+                    self._folder = event.folder
                 case TaskStarted():
                     self._move(event.task, "running")
                     self._running[event.task] = _Attempt(event, self._store)
@@ -103,6 +114,7 @@ class Board:
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
+        self._folder = event.folder
         self._since = time.monotonic()
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
@@ -128,7 +140,8 @@ class Board:
             counts[word.lower()] += self._counts[state]
         states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
         style = "warning" if stops else "running"
-        rest = f" {_elapsed(self._since)}{again}: {states}"
+        where = f" in {human.path(self._folder)}" if self._folder else ""
+        rest = f"{where} {_elapsed(self._since)}{again}: {states}"
         return [(self._name, "name"), " ", (doing, style), rest]
 
     def _graph(self, columns: int) -> list[Line]:

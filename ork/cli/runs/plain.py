@@ -17,7 +17,15 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, to_json, unread_is_no_error
 from ork.cli.session import Session
 from ork.objects.kinds import TaskRun
-from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.events import (
+    CheckedOut,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+    TaskRetried,
+    TaskStarted,
+)
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
 from ork.store.logs import path_of, pieces
@@ -102,6 +110,9 @@ def summary(session: Session, finished: RunFinished) -> None:
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
+        if finished.folder:
+            session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
+    with unread_is_no_error():
         if run.state == "failed":
             from ork.cli.diff.runs import since_good
 
@@ -118,7 +129,10 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
         case RunStarted(run=run, tasks=tasks):
             name, oid = f"{run.workflow}#{run.number}", run.snapshot[:12]
             size = human.count(len(tasks), "task")
-            return [time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}"]
+            where = f", in {human.path(event.folder)}" if event.folder else ""
+            return [time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}{where}"]
+        case CheckedOut():
+            return [time, "  ", *checked_out(event)]
         case TaskStarted():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return [time, ("  start   ", "running"), event.task, attempt]
@@ -131,6 +145,13 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
         case TaskFinished():
             return [time, *task_line(event.task, event.taskrun, width)]
     return None
+
+
+def checked_out(event: CheckedOut) -> Line:
+    """Return the words for a run that cannot go on in the project's folder."""
+    first, *others = event.changed
+    more = f" and {human.count(len(others), 'other file')}" if others else ""
+    return [f"{first}{more} changed: tasks start in {human.path(event.folder)} from now on"]
 
 
 def _is_live(environ: Mapping[str, str]) -> bool:

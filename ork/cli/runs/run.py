@@ -35,6 +35,7 @@ def run(
     ] = None,
     timeout: shared.Timeout = None,
     fail_fast: shared.FailFast = False,
+    checkout: shared.Checkout = False,
     at: Annotated[
         str | None, typer.Option("--at", help="Run this revision; as `ork run REVISION`.")
     ] = None,
@@ -59,6 +60,9 @@ def run(
     with its parameters. What is to run is recorded before the first task starts, every outcome
     before it is shown.
 
+    Tasks run in the project's folder as long as every captured file there is as recorded; else, and
+    with --checkout, in a checkout: those files as recorded, and links to everything else.
+
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
     \b
@@ -77,6 +81,7 @@ def run(
         jobs=jobs,
         timeout=timeout,
         fail_fast=fail_fast,
+        checkout=checkout,
         inputs=inputs,
         only=only,
         start=start_at,
@@ -114,6 +119,7 @@ def retry(
     ] = False,
     timeout: shared.Timeout = None,
     fail_fast: shared.FailFast = False,
+    checkout: shared.Checkout = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Go on with a run that failed or was stopped.
@@ -133,7 +139,12 @@ def retry(
     """
     session: Session = ctx.obj
     options = shared.options_of(
-        jobs=jobs, timeout=timeout, fail_fast=fail_fast, only=only, start=start_at
+        jobs=jobs,
+        timeout=timeout,
+        fail_fast=fail_fast,
+        checkout=checkout,
+        only=only,
+        start=start_at,
     )
     with stop_on_signals() as control:
         started = start.retry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 _UNITS = (
@@ -50,3 +51,9 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def path(folder: str) -> str:
+    """Return a path as one would type it here: relative when it lies below."""
+    relative = os.path.relpath(folder)
+    return folder if relative.startswith("..") else relative

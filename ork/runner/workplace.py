@@ -1,0 +1,221 @@
+"""Where the tasks of one run work: their place, environment, interpreter and logs."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from ork.definition.bindings import NotReady
+from ork.errors import StoreError
+from ork.executors.base import Job
+from ork.objects import canonical, kinds
+from ork.objects.canonical import Json
+from ork.objects.kinds import SECOND, Deploy, Run, Task
+from ork.runner.target import Target
+from ork.store.store import Store
+from ork.worker import probe
+from ork.worktree.place import Checkout, Place, Project
+
+PROBE_SECONDS_MAX = 20
+
+
+class Workplace:
+    """All that the jobs of one run share.
+
+    Tasks begin in the project's folder if that is the snapshot. When it is not any more, those that
+    are still to start go to a checkout, which they do not leave again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        target: Target,
+        tasks: Mapping[str, Task],
+        environ: Mapping[str, str],
+        *,
+        checkout: bool = False,
+    ) -> None:
+        """Look at the project's folder; with `checkout` it is not used in any case."""
+        self._store, self._target = store, target
+        self._captured = dict(store.snapshot(target.snapshot).files)
+        self._other_code = _other_code(store, target)
+        self._root = target.root if target.root.is_dir() else None
+        self._places: list[Place] = []  # the newest is the one where attempts start
+        self._entered: dict[str, tuple[Place, int]] = {}  # a running task: its place, since when
+        self._base = {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        self._secrets = _secrets(tasks, environ)
+        self.python = interpreter(target.settings, target.root, environ)
+        if self._root and not checkout:
+            project = Project(self._root, self._captured)
+            others = any((self._root / path).exists() for path in self._other_code)
+            if not others and not project.wrong():
+                project.forget_byte_code()
+                self._places.append(project)
+
+    @property
+    def kind(self) -> kinds.Place:
+        """The kind of place in which the next attempt executes."""
+        return self._places[-1].kind if self._places else "checkout"
+
+    @property
+    def checkout(self) -> Path | None:
+        """The folder of the checkout, once there is one."""
+        return self._places[-1].folder if self._places and self.kind == "checkout" else None
+
+    def belong_to(self, run: Run) -> None:
+        """Take the names that the record has given to the run, and make a checkout if need be."""
+        self._run = run
+        self._logs = str((self._store.folder or Path.cwd()) / "logs")
+        self._extra = {
+            "ORK_RUN_ID": run.id,
+            "ORK_WORKFLOW_NAME": run.workflow,
+            "ORK_SNAPSHOT": run.snapshot,
+        }
+        if not self._places:
+            self._check_out()
+
+    def look(self) -> None:
+        """Find the captured files that were touched, in each place where attempts may execute."""
+        for place in self._places:
+            place.look()
+
+    def renew(self) -> list[str]:
+        """Make sure of the place before attempts start, as of the last look.
+
+        Return the files because of which it is a checkout from now on.
+        """
+        place = self._places[-1]
+        try:
+            wrong = place.renew()
+        except OSError as error:
+            raise _unusable(error) from None
+        if not wrong:
+            return []
+        if place.kind == "checkout":
+            raise StoreError(f"the checkout of the run has other files than it should: {wrong[0]}")
+        self._check_out()
+        return wrong
+
+    def enter(self, name: str, task: Task, inputs: Json, attempt: int) -> Job:
+        """Return the job of an attempt, which starts now; raise NotReady when it cannot be made."""
+        place = self._places[-1]
+        job = Job(
+            executor=task.executor,
+            file=task.file,
+            module=task.module,
+            command=task.command,
+            function=task.function,
+            inputs=inputs,
+            input_type=task.input_type,
+            shell=task.shell,
+            fresh=task.fresh,
+            environment=self._environment(name, task, attempt),
+            secrets=self._secrets,
+            root=str(place.folder),
+            code=str(place.folder),
+            files=tuple(self._captured),
+            python=self.python,
+            timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
+            log=f"{self._logs}/{self.log(name, attempt)}",
+        )
+        self._entered[name] = (place, place.looks)
+        return job
+
+    def leave(self, name: str) -> tuple[kinds.Place, set[str]]:
+        """Return where the attempt of a task executed, and the files that were touched since."""
+        place, since = self._entered.pop(name)
+        return place.kind, place.touched_since(since)
+
+    def log(self, name: str, attempt: int) -> str:
+        """Return the path of an attempt's log as the record has it."""
+        return f"{self._run.workflow}/{self._run.id}/{name}.{attempt}.log"
+
+    def _check_out(self) -> None:
+        try:
+            checkout = Checkout(
+                self._store,
+                self._run.id,
+                self._captured,
+                root=self._root,
+                other_code=self._other_code,
+            )
+            checkout.renew()
+        except OSError as error:
+            raise _unusable(error) from None
+        self._places.append(checkout)
+
+    def _environment(self, name: str, task: Task, attempt: int) -> dict[str, str]:
+        """Return the whole environment of an attempt: ork's own, the task's, secrets, ORK_*."""
+        environ = dict(self._base)
+        for variable, entry in task.env.items():
+            if isinstance(entry, dict):
+                secret = str(entry["secret"])
+                if secret not in self._base:
+                    raise NotReady(f"the secret {secret} is not set in the environment of ork")
+                environ[variable] = self._base[secret]
+            else:
+                environ[variable] = str(entry)
+        own = {"ORK_TASK_NAME": name, "ORK_ATTEMPT": str(attempt)}
+        return {**environ, **self._extra, "PWD": str(self._places[-1].folder), **own}
+
+
+def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
+    """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
+    chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
+    if chosen:
+        if "/" in chosen:
+            return str(root / Path(chosen).expanduser())
+        return shutil.which(chosen, path=environ.get("PATH")) or chosen
+    beside = root / ".venv" / "bin" / "python"
+    return str(beside) if beside.exists() else sys.executable
+
+
+@lru_cache(maxsize=8)
+def describe(python: str) -> bytes:
+    """Return canonical JSON about an interpreter: version, platform, installed distributions.
+
+    Of one that does not start only its path is known.
+    """
+    if python == sys.executable:
+        return canonical.encode(probe.describe())
+    import json
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [python, "-B", str(probe.__file__)],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS_MAX,
+            cwd="/",
+        )
+        return canonical.encode(json.loads(done.stdout))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return canonical.encode({"executable": python})
+
+
+def _other_code(store: Store, target: Target) -> set[str]:
+    """Return the paths of code that only the workflow's newest version has."""
+    head = store.ref(f"workflows/{target.workflow}")
+    if head is None:
+        return set()
+    newest = store.get(Deploy, head).snapshot
+    return set(store.snapshot(newest).files) - set(store.snapshot(target.snapshot).files)
+
+
+def _unusable(error: OSError) -> StoreError:
+    return StoreError(f"the checkout of the run cannot be made: {error}")
+
+
+def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all secrets that any of the tasks has.
+
+    Each task inherits ork's environment, so it may show a secret that only another one asks for.
+    """
+    entries = [entry for task in tasks.values() for entry in task.env.values()]
+    names = {str(entry["secret"]) for entry in entries if isinstance(entry, dict)}
+    return tuple(sorted({base[name] for name in names if base.get(name)}))
