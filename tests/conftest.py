@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
 import signal
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +29,37 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
 
+# Whoever forbids byte code (images of containers do) would wait for each file to be compiled again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def holds_temporary_folders(folder: str) -> bool:
+    """Return whether a folder may be written, has room for all tests and lets programs start."""
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return False
+    room = about.f_bavail * about.f_frsize
+    return os.access(folder, os.W_OK) and not about.f_flag & os.ST_NOEXEC and room >= 2 << 30
+
+
+# A store waits for the disk at each write, for nothing in a test: in memory nothing is waited for.
+if "TMPDIR" not in os.environ and holds_temporary_folders("/dev/shm"):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
 pytest_plugins = ["tests.stores"]
 # By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
 settings.register_profile("ork", deadline=None, derandomize=not LONG, print_blob=True)
 settings.load_profile("ork")
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage never look again at what stays: all modules and all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,12 +89,7 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        help_names = {"help_option_names": ["-h", "--help"]}
-        single.command(cmd_name, context_settings=help_names)(find_command(cmd_name))
-        return typer.main.get_command(single)
+        return _built(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
@@ -116,6 +112,15 @@ def find_command(name: str) -> Any:
     """Import and return the function of a command."""
     module, _, attribute = COMMANDS[name][2].partition(":")
     return getattr(import_module(f"ork.cli.{module}"), attribute)
+
+
+@cache
+def _built(name: str) -> Any:
+    """Return a command as it is parsed, read from its function once in a process."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    help_names = {"help_option_names": ["-h", "--help"]}
+    single.command(name, context_settings=help_names)(find_command(name))
+    return typer.main.get_command(single)
 
 
 app = typer.Typer(
@@ -176,12 +181,17 @@ def options(
     session.store_path = store.absolute() if store else None
 
 
+@cache
+def _program() -> Any:
+    """Return the whole command line as it is parsed, built once in a process."""
+    return typer.main.get_command(app)
+
+
 def main(argv: Sequence[str], *, world: World | None = None) -> int:
     """Run one command line and return its exit code."""
     session = Session(world or World(), tuple(argv))
     try:
-        command = typer.main.get_command(app)
-        result = command.main(list(argv), prog_name="ork", obj=session, standalone_mode=False)
+        result = _program().main(list(argv), prog_name="ork", obj=session, standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except OrkError as error:
