@@ -19,6 +19,7 @@ from ork.store.contents import task_runs
 from ork.store.logs import Growing, path_of
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
+from ork.worktree.place import checkout_of
 
 POLL_SECONDS = 0.125
 SHARE_MAX = 0.1  # of the time that may go into polling: a run of 10,000 tasks is asked less often
@@ -128,7 +129,13 @@ class _Watch:
         tasks = self.store.get_all(Task, self.store.snapshot(self.run.snapshot).tasks)
         needs = {name: task.depends_on for name, task in tasks.items()}
         order = graph.order(needs)
-        return RunStarted(run=self.run, tasks={name: needs[name] for name in order}, slots=0)
+        folder = checkout_of(self.store, self.run)
+        return RunStarted(
+            run=self.run,
+            tasks={name: needs[name] for name in order},
+            slots=0,
+            folder=str(folder) if folder else None,
+        )
 
     def poll(self) -> list[Event]:
         """Return what has happened since the last time; RunFinished comes last, and once."""

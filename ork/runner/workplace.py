@@ -199,9 +199,12 @@ def describe(python: str) -> bytes:
 
 
 def _other_code(store: Store, target: Target) -> set[str]:
-    """Return the paths of code that only the workflow's newest version has."""
+    """Return the paths of code that only the workflow's newest version has.
+
+    None for what was never deployed, since that is read from the disk.
+    """
     head = store.ref(f"workflows/{target.workflow}")
-    if head is None:
+    if head is None or target.deploy is None:
         return set()
     newest = store.get(Deploy, head).snapshot
     return set(store.snapshot(newest).files) - set(store.snapshot(target.snapshot).files)

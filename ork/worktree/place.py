@@ -155,7 +155,7 @@ class Checkout(Place):
         for path in captured:
             if not is_path(path):
                 raise Corrupt(f"the snapshot has a file entry that is not one: {path!r}")
-        self._top = store.folder or Path(tempfile.gettempdir())
+        self._top = _top(store)
         self._parts = _parts(store, run_id)
         super().__init__(self._top.joinpath(*self._parts), captured)
         self._store, self._root = store, root
@@ -209,20 +209,20 @@ class Checkout(Place):
             self._linked[folder] = changed
 
 
-def tidy(store: Store, run: Run) -> Path | None:
-    """Remove the checkout of a run that has ended, unless tasks have left files there.
+def checkout_of(store: Store, run: Run) -> Path | None:
+    """Return where the checkout of a run lies, None when it has none."""
+    folder = _top(store).joinpath(*_parts(store, run.id))
+    return folder if folder.is_dir() and not folder.is_symlink() else None
 
-    Return where it lies if it is kept.
-    """
-    top = store.folder or Path(tempfile.gettempdir())
-    parts = _parts(store, run.id)
-    folder = top.joinpath(*parts)
-    if not folder.is_dir():
-        return None
-    if _left(folder, store.snapshot(run.snapshot).files):
+
+def tidy(store: Store, run: Run) -> Path | None:
+    """Remove the checkout of a run that has ended; return it if tasks have left files there."""
+    folder = checkout_of(store, run)
+    if folder is None or _left(folder, store.snapshot(run.snapshot).files):
         return folder
-    with suppress(OSError), files.open_folder(top, parts[:-1]) as at:
-        files.remove(parts[-1], at=at)
+    *above, name = _parts(store, run.id)
+    with suppress(OSError), files.open_folder(_top(store), above) as at:
+        files.remove(name, at=at)
     return None
 
 
@@ -254,6 +254,10 @@ def _left(folder: Path, captured: Collection[str]) -> bool:
             if os.path.relpath(path, folder) not in captured and not os.path.islink(path):
                 return True
     return False
+
+
+def _top(store: Store) -> Path:
+    return store.folder or Path(tempfile.gettempdir())
 
 
 def _parts(store: Store, run_id: str) -> list[str]:
