@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class Place(ABC):
         if touch is None or bool(touch.mode & stat.S_IXUSR) != entry.executable:
             return False
         try:
-            data = files.read_file(name, FILE_BYTES_MAX, follow=True)
+            data = files.read_file(name, min(touch.size, FILE_BYTES_MAX), follow=True)
         except OSError:
             return False
         if time.time_ns() - max(touch.modified_ns, touch.changed_ns) < YOUNG_NS:
@@ -169,8 +170,8 @@ class Checkout(Place):
         for folder in self._folders:
             with self._open(folder, make=True):
                 pass
-        for path in self.wrong():
-            self._write(path)
+        for folder, paths in groupby(self.wrong(), key=lambda path: path.rpartition("/")[0]):
+            self._write(folder, [*paths])
         if self._root is not None:
             for folder in self._folders:
                 self._link(self._root / folder, folder)
@@ -180,15 +181,19 @@ class Checkout(Place):
         parts = [*self._parts, *filter(None, folder.split("/"))]
         return files.open_folder(self._top, parts, make=0o700 if make else None)
 
-    def _write(self, path: str) -> None:
-        folder, _, name = path.rpartition("/")
-        entry = self.captured[path]
+    def _write(self, folder: str, paths: list[str]) -> None:
+        """Write captured files of one folder; nobody else can write there before they are seen."""
+        blobs = self._store.get_all(Blob, {path: self.captured[path].blob for path in paths})
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self._open(folder) as at:
-            files.remove(name, at=at)
-            mode = 0o500 if entry.executable else 0o400
-            with open(os.open(name, flags, mode, dir_fd=at), "wb") as file:
-                file.write(self._store.blob(entry.blob))
+            for path in paths:
+                name = path.rpartition("/")[2]
+                files.remove(name, at=at)
+                mode = 0o500 if self.captured[path].executable else 0o400
+                with open(os.open(name, flags, mode, dir_fd=at), "wb") as file:
+                    file.write(blobs[path].data)
+                self._seen[path] = _touch(self._paths[path])
+                self._unsure.discard(path)
 
     def _link(self, real: Path, folder: str) -> None:
         """Link to what lies in a folder of the project, but for what the checkout has itself."""
