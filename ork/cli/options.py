@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from ork.runner.start import Caller, Options
 
 Jobs = Annotated[
-    int | None, typer.Option("-j", "--jobs", min=1, help="Tasks at once; cores when left out.")
+    int | None,
+    typer.Option("-j", "--jobs", min=1, help="Tasks at once; else the cores, at least 4."),
 ]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("-i", "--input", help="A parameter: NAME=VALUE or NAME=@FILE.", metavar="INPUT"),
+    typer.Option(
+        "-i",
+        "--input",
+        help="A parameter: NAME=VALUE or NAME=@FILE; @@ is @.",
+        metavar="INPUT",
+    ),
 ]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", help="Seconds for the whole run.", min=0)

@@ -1,16 +1,18 @@
-"""The parameters of a workflow, and the inputs of a task: constants and references to either.
+"""The parameters of a workflow, and what a task gets: its inputs and its variables.
 
-Both are checked against the declared types, in the file and when a task receives them.
+Either is a constant, or a reference to a parameter or to the output of a task. All are checked
+against the declared types, in the file and when a task receives them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import TypeAlias
 
 from ork.definition import fields
 from ork.definition.declarations import Declarations
 from ork.definition.types import assignable, convert, describe, show
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, encode
 from ork.objects.kinds import Param, Task
 from ork.objects.value import Value, replace
 from ork.yaml.nodes import Node, plain
@@ -21,13 +23,21 @@ PARAM_KEYS = ("type", "default")
 _REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
 _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 
+_ENV_FORM = "as in `env: {MODE: fast, DAY: {ref: params.day}, TOKEN: {secret: API_TOKEN}}`"
+# The variables that ork itself gives to a task.
+_OWN = """ORK_RUN_ID ORK_WORKFLOW_NAME ORK_SNAPSHOT ORK_TASK_NAME ORK_ATTEMPT
+    ORK_UPSTREAM_JSON ORK_INPUT_JSON ORK_INPUT_FILE ORK_OUTPUT_FILE ORK_COOKIE"""
+_OWN_VARIABLES = frozenset(_OWN.split())
+INPUT_PREFIX = "ORK_IN_"  # of the variables that hold the inputs of a process task
+
 Params = dict[str, Param]
+Env: TypeAlias = "dict[str, Json]"  # variable -> its text, a binding, or {"secret": NAME}
 
 
 class Scope(Value, frozen=True):
     """The names that the bindings of one task may use."""
 
-    task: str
+    task: str  # "" for what the workflow gives to all of its tasks
     needs: Collection[str]  # its depends_on
     outputs: Mapping[str, Json]  # every task of the file -> its declared output type, or None
     params: Params
@@ -138,12 +148,17 @@ def _binding(
     ((word, (_, value)),) = entries.items()
     if word == "const":
         return {"const": _constant(field, value, wanted, problems)}
-    ref = value.value
+    return _reference(value, wanted, scope, problems)
+
+
+def _reference(
+    node: Node, wanted: Json, scope: Scope, problems: Problems
+) -> dict[str, Json] | None:
+    ref = node.value
     if not isinstance(ref, str) or (split_ref(ref) or split_param(ref)) is None:
-        message = f"not a reference: {show(plain(value))}"
-        problems.at(value, message, _REF_FORM)
+        problems.at(node, f"not a reference: {show(plain(node))}", _REF_FORM)
         return None
-    _check_ref(value, ref, wanted, scope, problems)
+    _check_ref(node, ref, wanted, scope, problems)
     return {"ref": ref}
 
 
@@ -177,9 +192,12 @@ def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Probl
     split = split_ref(ref)
     assert split is not None
     task, path = split
+    if not scope.task:
+        hint = f"a task that depends on `{task[:60]}` can have an `env` of its own"
+        problems.at(node, "env of the whole workflow can refer to parameters only", hint)
+        return
     if task not in scope.outputs:
-        hint = problems.near(task, scope.outputs)
-        problems.at(node, f"no task named `{task[:60]}`", hint)
+        problems.at(node, f"no task named `{task[:60]}`", problems.near(task, scope.outputs))
         return
     if task == scope.task:
         problems.at(node, "a task cannot use its own output")
@@ -220,6 +238,84 @@ def _check_path(
         problems.at(node, message, "change one of the two declared types")
 
 
+def read_env(node: Node | None, scope: Scope, problems: Problems) -> Env:
+    """Return variables, sorted: each a text, `{"ref": ...}`, `{"secret": NAME}`, or no text.
+
+    A constant that is not null stands as the text that it is.
+    """
+    if node is None:
+        return {}
+    if not isinstance(node.value, dict):
+        problems.at(node, f"env must be a mapping, not {show(plain(node))}", _ENV_FORM)
+        return {}
+    found: Env = {}
+    for variable, (key, value) in sorted(node.value.items()):
+        if not fields.is_variable(variable):
+            hint = "letters, digits and `_`, the first not a digit"
+            problems.at(key, f"{fields.short(variable)} is not a name of a variable", hint)
+        elif given_by_ork(variable):
+            message = f"ork itself gives the variable {variable[:60]} to each task"
+            problems.at(key, message, "choose another name")
+        entry = _variable(variable, value, scope, problems)
+        if entry is not None:
+            found[variable] = entry
+    return found
+
+
+def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Json:
+    entries = node.value
+    if isinstance(entries, dict) and len(entries) == 1:
+        ((word, (_, value)),) = entries.items()
+        if word == "ref":
+            return _reference(value, None, scope, problems)
+        if word == "const":
+            text = as_variable(plain(value))
+            return {"const": None} if text is None else _no_nul(variable, value, text, problems)
+        if word == "secret" and isinstance(value.value, str) and fields.is_variable(value.value):
+            return {"secret": value.value}
+        if word == "secret":
+            message = "a secret names one variable of ork's own environment"
+            hint = "letters, digits and `_`, as in {secret: API_TOKEN}"
+            problems.at(value, message, hint)
+            return None
+    if isinstance(entries, str):
+        return _no_nul(variable, node, entries, problems)
+    form = "quote it"
+    if entries is None:
+        form = 'quote it: `""` is the empty text; {const: null} takes the variable away'
+    elif isinstance(entries, (list, dict)):
+        form = "a text, {const: VALUE}, {ref: params.NAME}, {ref: tasks.NAME.output} or "
+        form += "{secret: NAME}"
+    problems.at(node, f"env: {variable[:60]} must be a text, not {show(plain(node))}", form)
+    return None
+
+
+def _no_nul(variable: str, node: Node, text: str, problems: Problems) -> str | None:
+    if "\0" in text:
+        message = f"env: {variable[:60]} contains the character NUL, which no variable can hold"
+        problems.at(node, message)
+        return None
+    return text
+
+
+def given_by_ork(variable: str) -> bool:
+    """Say whether ork itself gives this variable to a task."""
+    return variable in _OWN_VARIABLES or variable.startswith(INPUT_PREFIX)
+
+
+def secrets_of(task: Task) -> list[str]:
+    """Return the names of the secrets that a task asks for."""
+    entries = (entry for entry in task.env.values() if isinstance(entry, dict))
+    return [str(entry["secret"]) for entry in entries if "secret" in entry]
+
+
+def refs_of(task: Task) -> Iterator[str]:
+    """Yield what the inputs and the variables of a task refer to."""
+    for binding in (*task.inputs.values(), *task.env.values()):
+        if isinstance(binding, dict) and isinstance(ref := binding.get("ref"), str):
+            yield ref
+
+
 class NotReady(Exception):
     """A task cannot start; the text says why. The task has failed, the run goes on."""
 
@@ -231,9 +327,41 @@ def bind(task: Task, outputs: Mapping[str, Json], params: Mapping[str, Json]) ->
         if "const" in binding:
             inputs[field_name] = binding["const"]
         else:
-            inputs[field_name] = _follow(field_name, str(binding["ref"]), outputs, params)
+            inputs[field_name] = _follow(
+                f"input {field_name}", str(binding["ref"]), outputs, params
+            )
     converted = checked(inputs, task.input_type, "input")
     return converted if isinstance(converted, dict) else {}
+
+
+def as_variable(value: Json) -> str | None:
+    """Return a value as the text of a variable: a text as it is, JSON of others, None of null."""
+    if value is None or isinstance(value, str):
+        return value
+    return encode(value).decode()
+
+
+def variables(
+    task: Task,
+    outputs: Mapping[str, Json],
+    params: Mapping[str, Json],
+    environ: Mapping[str, str],
+) -> dict[str, str | None]:
+    """Return the variables of a task, secrets from `environ`; None takes an inherited one away."""
+    found: dict[str, str | None] = {}
+    for variable, entry in task.env.items():
+        if isinstance(entry, str):
+            found[variable] = entry
+        elif "secret" in entry:
+            found[variable] = environ[str(entry["secret"])]
+        else:
+            title = f"env {variable}"
+            ref = entry.get("ref")
+            value = None if ref is None else _follow(title, str(ref), outputs, params)
+            text = found[variable] = as_variable(value)
+            if text is not None and "\0" in text:
+                raise NotReady(f"{title}: the value has the character NUL")
+    return found
 
 
 def checked(value: Json, declared: Json, what: str) -> Json:
@@ -246,15 +374,15 @@ def checked(value: Json, declared: Json, what: str) -> Json:
     return converted
 
 
-def _follow(field: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
+def _follow(what: str, ref: str, outputs: Mapping[str, Json], params: Mapping[str, Json]) -> Json:
     param = split_param(ref)
     source, path = param or split_ref(ref) or ("", ())
     values = params if param else outputs
     if source not in values:
-        raise NotReady(f"input {field}: {ref}: {source} gave no output")
+        raise NotReady(f"{what}: {ref}: {source} gave no output")
     value = values[source]
     for step in path:
         if not isinstance(value, dict) or step not in value:
-            raise NotReady(f"input {field}: {ref}: there is no field {step!r}")
+            raise NotReady(f"{what}: {ref}: there is no field {step!r}")
         value = value[step]
     return value

@@ -5,20 +5,23 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from ork.definition.types import show
-from ork.objects.canonical import INTEGER_MAX, Json
+from ork.objects.canonical import INTEGER_MAX
 from ork.objects.kinds import is_name
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
 PATH_LENGTH_MAX = 1024
+WORD_BYTES_MAX = 128 * 1024 - 1  # of a command; Linux starts no program with a longer one
 NAME_HINT = "a name has letters, digits, `_`, `.`, `-`; at most 128, the first a letter or digit"
 Value = TypeVar("Value")
-Env: TypeAlias = "dict[str, Json]"
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
+_UNITS = (86_400, 3600, 60, 1)  # seconds of a day, an hour, a minute, a second
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -66,7 +69,7 @@ def name(node: Node, what: str, problems: Problems) -> str | None:
     value = text(node, what, problems)
     if value is None or is_name(value):
         return value
-    problems.at(node, f"{what} cannot be {_short(value)}", NAME_HINT)
+    problems.at(node, f"{what} cannot be {short(value)}", NAME_HINT)
     return None
 
 
@@ -76,8 +79,7 @@ def number(
     """Return a number that is at least (or above) this; whole ones as int."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        hint = f"as in `{what}: 600`" if what == "timeout" else None
-        problems.at(node, f"{what} must be a number, not {show(value)}", hint)
+        problems.at(node, f"{what} must be a number, not {show(value)}")
         return None
     if value < least or (above and value == least):
         bound = f"more than {least:g}" if above else f"at least {least:g}"
@@ -103,6 +105,24 @@ def scaled(
     return count
 
 
+def duration(
+    node: Node, what: str, problems: Problems, *, unit: int, least: float, above: bool = False
+) -> int | None:
+    """Return seconds, or a text such as `5m` or `1h30m`, as a whole count of small units."""
+    value = node.value
+    if not isinstance(value, str):
+        return scaled(node, what, problems, unit=unit, least=least, above=above)
+    match = _DURATION.fullmatch(value) if value else None
+    if match is None:
+        hint = "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
+        hint += "; `none` is no limit" if what == "timeout" else ""
+        problems.at(node, f"{what} cannot be {short(value)}", hint)
+        return None
+    parts = zip(match.groups("0"), _UNITS, strict=True)
+    node = Node(sum(float(count) * seconds for count, seconds in parts), node.mark)
+    return scaled(node, what, problems, unit=unit, least=least, above=above)
+
+
 def whole(node: Node, what: str, problems: Problems, *, least: int) -> int | None:
     """Return a whole number that is at least this."""
     value = number(node, what, problems, least=least)
@@ -115,6 +135,14 @@ def whole(node: Node, what: str, problems: Problems, *, least: int) -> int | Non
     return value
 
 
+def flag(node: Node, what: str, problems: Problems) -> bool | None:
+    """Return true or false."""
+    if isinstance(node.value, bool):
+        return node.value
+    problems.at(node, f"{what} must be true or false, not {show(node.value)}")
+    return None
+
+
 def choice(
     node: Node, what: str, problems: Problems, *, words: Collection[str], other: Mapping[str, str]
 ) -> str | None:
@@ -125,7 +153,7 @@ def choice(
     near = other.get(value)
     hint = f"did you mean `{near}`?" if near else problems.near(value, words)
     listed = ", ".join(words)
-    problems.at(node, f"{what} must be one of {listed}, not {_short(value)}", hint)
+    problems.at(node, f"{what} must be one of {listed}, not {short(value)}", hint)
     return None
 
 
@@ -160,15 +188,15 @@ def path_error(value: str) -> tuple[str, str] | None:
     if "\\" in value:
         return "a path with a backslash", "write `/` between folders"
     if value.startswith("/"):
-        return f"the path {_short(value)} is absolute", relative
+        return f"the path {short(value)} is absolute", relative
     if value.startswith("~") or "://" in value:
-        return f"{_short(value)} is not a path below the workflow file", relative
-    short = posixpath.normpath(value)
-    if short == ".." or short.startswith("../"):
+        return f"{short(value)} is not a path below the workflow file", relative
+    shortest = posixpath.normpath(value)
+    if shortest == ".." or shortest.startswith("../"):
         hint = "code must lie in the folder of the workflow file or below"
-        return f"the path {_short(value)} leaves the folder of the workflow file", hint
-    if short == "." or value.endswith(("/", "/.")):
-        return f"the path {_short(value)} names a folder, not a file", "name one file"
+        return f"the path {short(value)} leaves the folder of the workflow file", hint
+    if shortest == "." or value.endswith(("/", "/.")):
+        return f"the path {short(value)} names a folder, not a file", "name one file"
     return None
 
 
@@ -180,41 +208,55 @@ def dotted(node: Node, what: str, problems: Problems) -> str | None:
     hint = "dotted names, as in `tasks.etl`" if what == "module" else "a Python name"
     if what == "module" and ("/" in value or value.endswith(".py")):
         hint = "a path belongs in `file:`"
-    problems.at(node, f"{what} cannot be {_short(value)}", hint)
+    problems.at(node, f"{what} cannot be {short(value)}", hint)
     return None
 
 
 def command(node: Node, what: str, problems: Problems) -> str | tuple[str, ...] | None:
-    """Return a line for /bin/sh, or the words of a command as a tuple."""
+    """Return a line for a shell, or the words of a command as a tuple."""
+    if isinstance(node.value, list):
+        return _words(node, what, problems)
+    line = text(node, what, problems)
+    if line is not None:
+        _check_length(node, line, problems)
+    return line
+
+
+def shell(node: Node, what: str, problems: Problems) -> tuple[str, ...] | None:
+    """Return the words that start a shell; the line of a command is the last word after them."""
     if not isinstance(node.value, list):
-        return text(node, what, problems)
-    words = [_word(below, problems) for below in node.value]
+        message = f"{what} must be a list of words, not {show(node.value)}"
+        problems.at(node, message, "as in `shell: [bash, -euo, pipefail, -c]`")
+        return None
+    words = _words(node, what, problems)
+    program, *options = words or ("",)
+    known = posixpath.basename(program) in _SHELLS
+    if known and not any(word.startswith("-") and word.endswith("c") for word in options):
+        message = f"{what}: without `-c`, {program} takes a line for the name of a file"
+        problems.at(node, message, "as in `shell: [bash, -euo, pipefail, -c]`")
+    return words
+
+
+def shell_of(line: str) -> tuple[str, ...]:
+    """Return what a line is given to where no shell is chosen: several stop where one fails."""
+    several = "\n" in line.strip()
+    return ("/bin/sh", "-e", "-c") if several else ("/bin/sh", "-c")
+
+
+def _words(node: Node, what: str, problems: Problems) -> tuple[str, ...] | None:
+    assert isinstance(node.value, list)
+    words = [_word(below, what, problems) for below in node.value]
     if not words:
         problems.at(node, f"{what} is empty")
     elif words[0] is not None and not words[0].strip():
-        problems.at(node.value[0], "the first word of a command is a program")
+        problems.at(node.value[0], f"the first word of a {what} is a program")
     found = tuple(word for word in words if word is not None)
     return found if found and len(found) == len(words) else None
 
 
-def environment(node: Node, what: str, problems: Problems) -> Env:
-    """Return variables: each a text, or `{"secret": NAME}`."""
-    if not isinstance(node.value, dict):
-        problems.at(
-            node,
-            f"{what} must be a mapping, not {show(node.value)}",
-            "as in `env: {MODE: fast, TOKEN: {secret: API_TOKEN}}`",
-        )
-        return {}
-    found: Env = {}
-    for variable, (key, value) in node.value.items():
-        if not _VARIABLE.fullmatch(variable):
-            hint = "letters, digits and `_`, the first not a digit"
-            problems.at(key, f"{_short(variable)} is not a name of a variable", hint)
-        entry = _variable_value(value, variable, problems)
-        if entry is not None:
-            found[variable] = entry
-    return found
+def is_variable(name: str) -> bool:
+    """Say whether an environment variable can have this name in a shell."""
+    return _VARIABLE.fullmatch(name) is not None
 
 
 def each(
@@ -229,35 +271,22 @@ def each(
     return None if node is None else read(node, key, problems, **options)
 
 
-def _variable_value(node: Node, variable: str, problems: Problems) -> Json:
+def _word(node: Node, what: str, problems: Problems) -> str | None:
     value = node.value
     if isinstance(value, str) and "\0" not in value:
+        _check_length(node, value, problems)
         return value
-    if isinstance(value, dict) and value.keys() == {"secret"}:
-        secret = value["secret"][1]
-        if isinstance(secret.value, str) and _VARIABLE.fullmatch(secret.value):
-            return {"secret": secret.value}
-        problems.at(
-            secret,
-            "a secret names one variable of ork's own environment",
-            "letters, digits and `_`, as in {secret: API_TOKEN}",
-        )
-        return None
-    scalar = not isinstance(value, (list, dict, str))
-    hint = 'quote it: `""` is the empty text' if value is None else "quote it"
-    hint = hint if scalar else "a text, or {secret: NAME}"
-    problems.at(node, f"env: {variable} must be a text, not {show(value)}", hint)
-    return None
-
-
-def _word(node: Node, problems: Problems) -> str | None:
-    value = node.value
-    if isinstance(value, str) and "\0" not in value:
-        return value
-    message = f"a word of a command must be a text, not {show(value)}"
+    message = f"a word of a {what} must be a text, not {show(value)}"
     problems.at(node, message, None if isinstance(value, (list, dict)) else "quote it")
     return None
 
 
-def _short(value: str) -> str:
+def _check_length(node: Node, word: str, problems: Problems) -> None:
+    if len(word.encode("utf-8", "surrogatepass")) > WORD_BYTES_MAX:
+        message = "no command of more than 128 KiB can be started"
+        problems.at(node, message, "put it into a script of its own: `file: script.sh`")
+
+
+def short(value: str) -> str:
+    """Return a text as a complaint quotes it."""
     return repr(value if len(value) <= 60 else value[:57] + "...")

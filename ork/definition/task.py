@@ -7,24 +7,26 @@ other tasks declare.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ork.definition import fields
-from ork.definition.bindings import Params, Scope, read_inputs
+from ork.definition.bindings import Env, Params, Scope, read_env, read_inputs
 from ork.definition.declarations import Declarations
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
+from ork.objects.value import Value
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
-_KEYS = """executor file module command function timeout retries retry_delay retry_backoff
-    depends_on input_type output_type inputs env on_upstream_failure"""
+_KEYS = """executor file module command shell function timeout retries retry_delay retry_backoff
+    fresh depends_on input_type output_type inputs env on_upstream_failure"""
 TASK_KEYS = tuple(_KEYS.split())
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
 TIMEOUT_S = 300
+NO_TIMEOUT = "none"
 # How a task is shown: what it executes, what it takes and gives, how it is run.
 _ORDER = (
     *("executor", "file", "module", "command", "function", "shell", "depends_on", "when"),
@@ -45,6 +47,8 @@ _OTHER_KEYS = {
     "path": "file",
     "entrypoint": "function",
     "environment": "env",
+    "interpreter": "shell",
+    **dict.fromkeys(("isolated", "new_process"), "fresh"),
 }
 
 
@@ -56,7 +60,6 @@ class Draft:
     key: Node
     nodes: dict[str, Node]
     executor: str | None = None
-    env: fields.Env = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     input_type: Json = None
     output_type: Json = None
@@ -67,10 +70,8 @@ class Draft:
         return f"the task `{self.name[:60]}`"
 
 
-def read_draft(
-    key: Node, node: Node, *, env: fields.Env, types: Declarations, problems: Problems
-) -> Draft:
-    """Return one task read by itself; `env` holds the variables of the whole workflow."""
+def read_draft(key: Node, node: Node, *, types: Declarations, problems: Problems) -> Draft:
+    """Return one task read by itself."""
     name = str(key.value)
     fields.name(key, "the name of a task", problems)
     if "output" in name.split(".")[1:]:
@@ -81,8 +82,6 @@ def read_draft(
     if isinstance(node.value, dict):
         draft.executor = _executor(draft, problems)
         _check_code(draft, problems)
-    own = fields.each(draft.nodes, "env", fields.environment, problems)
-    draft.env = dict(sorted({**env, **own}.items())) if own else env
     if "input_type" in draft.nodes:
         at = draft.nodes["input_type"]
         draft.input_type = types.read(at)
@@ -118,10 +117,19 @@ def read_needs(draft: Draft, names: Collection[str], problems: Problems) -> None
     draft.needs = tuple(sorted(found))
 
 
-def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: Problems) -> Task:
-    """Return the task; `outputs` has the declared output type, or None, of every task."""
+class Shared(Value, frozen=True, kw_only=True):
+    """What the tasks of a workflow have in common."""
+
+    outputs: Mapping[str, Json]  # of every task its declared output type, or None
+    params: Params
+    env: Env
+    shell: tuple[str, ...] | None
+
+
+def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
+    """Return the task."""
     nodes = draft.nodes
-    scope = Scope(draft.name, draft.needs, outputs, params, draft.input_type)
+    scope = Scope(draft.name, draft.needs, shared.outputs, shared.params, draft.input_type)
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
 
     def given(key: str, read: Callable[..., Any], default: Any = None, **options: Any) -> Any:
@@ -129,22 +137,30 @@ def finish(draft: Draft, outputs: Mapping[str, Json], params: Params, problems: 
         return default if found is None else found
 
     function = "main" if draft.executor == "python" else None
+    command = given("command", fields.command)
+    shell = given("shell", fields.shell, shared.shell) if isinstance(command, str) else None
+    own = read_env(nodes.get("env"), scope, problems)
+    unlimited = "timeout" in nodes and nodes["timeout"].value == NO_TIMEOUT
     return Task(
         executor=draft.executor or "",  # type: ignore[arg-type]  # after a complaint
         file=given("file", fields.path),
         module=given("module", fields.dotted),
-        command=given("command", fields.command),
+        command=command,
+        shell=None if shell is None or shell == fields.shell_of(command) else shell,
         function=given("function", fields.dotted, function),
         depends_on=draft.needs,
         input_type=draft.input_type,
         output_type=draft.output_type,
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
-        env=dict(draft.env),  # type: ignore[arg-type]
-        timeout=given(
-            "timeout", fields.scaled, TIMEOUT_S * SECOND, unit=SECOND, least=0, above=True
+        env=dict(sorted({**shared.env, **own}.items())) if own else shared.env,  # type: ignore[arg-type]
+        timeout=None
+        if unlimited
+        else given(
+            "timeout", fields.duration, TIMEOUT_S * SECOND, unit=SECOND, least=0, above=True
         ),
+        fresh=given("fresh", fields.flag, False),
         retries=given("retries", fields.whole, 0, least=0),
-        retry_delay=given("retry_delay", fields.scaled, 0, unit=SECOND, least=0),
+        retry_delay=given("retry_delay", fields.duration, 0, unit=SECOND, least=0),
         retry_backoff=given(
             "retry_backoff", fields.scaled, BACKOFF_UNIT, unit=BACKOFF_UNIT, least=1
         ),
@@ -159,6 +175,8 @@ def as_written(task: Task) -> dict[str, Json]:
     payload = to_json(task)
     for key in ("timeout", "retry_delay"):
         payload[key] = _number(payload[key], SECOND)
+    if task.timeout is None:
+        payload["timeout"] = NO_TIMEOUT
     payload["retry_backoff"] = _number(payload["retry_backoff"], BACKOFF_UNIT)
     return {key: payload[key] for key in _ORDER}
 
@@ -202,3 +220,10 @@ def _check_code(draft: Draft, problems: Problems) -> None:
         if key in draft.nodes and key not in known:
             message = f"`{key}` has no meaning in a {draft.executor} task"
             problems.at(draft.nodes[key], message, has)
+    line = draft.nodes.get("command")
+    if "shell" in draft.nodes and (line is None or isinstance(line.value, list)):
+        hint = "a shell is given a `command` that is one text"
+        problems.at(draft.nodes["shell"], "`shell` has no meaning here", hint)
+    if "fresh" in draft.nodes and draft.executor == "process":
+        hint = "each attempt of a process task has a process of its own"
+        problems.at(draft.nodes["fresh"], "`fresh` has no meaning in a process task", hint)

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ork.definition import fields
-from ork.definition.bindings import Params, read_params
+from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
-from ork.definition.task import Draft, finish, read_draft, read_needs
+from ork.definition.task import Draft, Shared, finish, read_draft, read_needs
 from ork.graph.order import find_cycle
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
@@ -26,7 +26,7 @@ from ork.yaml.problems import Problems
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
-_KEYS = "name description schedule types tasks include env max_parallel python params"
+_KEYS = "name description schedule types tasks include env max_parallel python shell params"
 WORKFLOW_KEYS = tuple(_KEYS.split())
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
@@ -99,8 +99,7 @@ class _Workflow:
         name = fields.each(self.nodes, "name", fields.name, problems)
         settings = self._settings()
         include = self._include()
-        env = fields.each(self.nodes, "env", fields.environment, problems) or {}
-        params, tasks = self._tasks(env)
+        params, tasks = self._tasks()
         problems.check()
         assert name is not None
         return Definition(
@@ -147,7 +146,7 @@ class _Workflow:
                 self.places["include", glob] = below
         return tuple(sorted(found))
 
-    def _tasks(self, env: fields.Env) -> tuple[Params, dict[str, Task]]:
+    def _tasks(self) -> tuple[Params, dict[str, Task]]:
         problems = self.problems
         nodes = self.nodes.get("types")
         aliases = nodes.value if nodes is not None else {}
@@ -157,6 +156,8 @@ class _Workflow:
             aliases = {}
         types = Declarations(aliases, problems)
         params = read_params(self.nodes.get("params"), types, problems)
+        env = read_env(self.nodes.get("env"), Scope("", (), {}, params, None), problems)
+        shell = fields.each(self.nodes, "shell", fields.shell, problems)
         node = self.nodes.get("tasks")
         if node is None:
             return params, {}
@@ -167,17 +168,18 @@ class _Workflow:
         self._check_sizes(node, len(node.value), env)
         drafts = {}
         for name, (key, value) in node.value.items():
-            draft = read_draft(key, value, env=env, types=types, problems=problems)
+            draft = read_draft(key, value, types=types, problems=problems)
             self.places["tasks", name] = key
             for word, below in draft.nodes.items():
                 self.places["tasks", name, word] = below
             drafts[name] = draft
         self._check_graph(drafts)
         outputs = {name: draft.output_type for name, draft in drafts.items()}
-        tasks = {name: finish(drafts[name], outputs, params, problems) for name in sorted(drafts)}
+        shared = Shared(outputs=outputs, params=params, env=env, shell=shell)
+        tasks = {name: finish(drafts[name], shared, problems) for name in sorted(drafts)}
         return params, tasks
 
-    def _check_sizes(self, node: Node, count: int, env: fields.Env) -> None:
+    def _check_sizes(self, node: Node, count: int, env: Env) -> None:
         if count > TASKS_MAX:
             hint = "split the workflow"
             message = f"{count} tasks; a workflow has at most {TASKS_MAX}"

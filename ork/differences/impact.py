@@ -90,9 +90,8 @@ def code_of(
 
 
 def params_of(task: Task) -> set[str]:
-    """Return the parameters that the inputs of a task refer to."""
-    from ork.definition.bindings import split_param
+    """Return the parameters that the inputs and the variables of a task refer to."""
+    from ork.definition.bindings import refs_of, split_param
 
-    refs = (binding.get("ref") for binding in task.inputs.values())
-    split = (split_param(ref) for ref in refs if isinstance(ref, str))
+    split = (split_param(ref) for ref in refs_of(task))
     return {found[0] for found in split if found}

@@ -7,6 +7,7 @@ and written when the attempt ends, after a line that says how much is missing be
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -19,14 +20,14 @@ LOG_BYTES_MAX = HEAD_BYTES_MAX + TAIL_BYTES_MAX  # without the line that tells w
 READ_BYTES = 64 * 1024  # as much as a pipe holds; for more, each read needs fresh memory
 REST_BYTES_MAX = 1024 * 1024  # as much as a pipe can hold
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
-ANSWER = b"\nORK_OUTPUT:"
+MARK = b"ORK_OUTPUT:"
 
 
 class Log:
     """The log of one attempt, while it is written.
 
-    `answer` is the last line that begins with ORK_OUTPUT:, as printed: not masked, and whole even
-    where the log drops a part of it.
+    `answer` is what was printed behind the last ORK_OUTPUT:, not masked, and whole even where the
+    log drops a part of it.
     """
 
     def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
@@ -109,39 +110,65 @@ class Log:
 
 
 class Answer:
-    """Catches the last line that begins with ORK_OUTPUT: in a stream that comes in pieces."""
+    """Catches the last answer in a stream that comes in pieces: what follows ORK_OUTPUT: in a line.
+
+    A line that begins so always answers, right or wrong. Behind something else, such as a text that
+    was printed without its newline, only valid JSON up to the end of the line is an answer.
+    """
 
     def __init__(self) -> None:
-        self.found = False
-        self._before = ANSWER[:1]  # the end of what came: a mark may be in two pieces
-        self._open = False  # the line goes on in the next piece
+        self._answer: bytes | None = None
+        self._before = b"\n"  # the end of what came: a mark may be in two pieces
+        self._open = False  # the line has a mark, and goes on in the next piece
+        self._begins = False  # with that mark
         self._pieces: list[bytes] = []
         self._size = 0
 
     @property
     def text(self) -> bytes | None:
-        """The rest of that line, None without one; one byte above the limit, it is cut."""
-        return b"".join(self._pieces).strip() if self.found else None
+        """The answer, None without one; one byte above the limit, it is cut."""
+        if self._open:
+            self._take()
+        return self._answer
 
     def feed(self, data: bytes) -> None:
         """Take the next piece."""
-        joined = self._before + data
-        start = joined.rfind(ANSWER)
-        if start >= 0:
-            self._pieces, self._size = [], 0
-            self.found = self._open = True
-            self._add(joined[start + len(ANSWER) :])
-        elif self._open:
-            self._add(data)
-        self._before = joined[1 - len(ANSWER) :]
+        at = len(self._before) if self._open else 0
+        data = self._before + data
+        while self._open or (mark := data.find(MARK, at)) >= 0:
+            if not self._open:
+                at = mark + len(MARK)
+                self._open, self._begins = True, data[mark - 1 : mark] == b"\n"
+            end = data.find(b"\n", at)
+            self._add(data[at:] if end < 0 else data[at:end])
+            if end < 0:
+                break
+            self._take()
+            at = end
+        self._before = data[-len(MARK) :]
 
     def _add(self, data: bytes) -> None:
-        end = data.find(b"\n")
-        if end >= 0:
-            data, self._open = data[:end], False
         room = ANSWER_BYTES_MAX + 1 - self._size
         self._pieces.append(data[:room])
         self._size += len(self._pieces[-1])
+
+    def _take(self) -> None:
+        """Take the line with a mark as the answer, if it is one."""
+        text = b"".join(self._pieces)
+        self._open, self._pieces, self._size = False, [], 0
+        valid = (part for part in (text, text.rpartition(MARK)[2]) if _is_answer(part))
+        answer = next(valid, text if self._begins else None)
+        if answer is not None:
+            self._answer = answer.strip()
+
+
+def _is_answer(text: bytes) -> bool:
+    """Say whether this is JSON, or so large that whoever reads the answer complains of that."""
+    try:
+        json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return len(text) > ANSWER_BYTES_MAX
+    return True
 
 
 def create(path: str) -> None:

@@ -1,9 +1,11 @@
 """Process tasks: a shell line, a list of words or a file; any program, one session each.
 
-The program gets its inputs as JSON in ORK_INPUT_JSON, or, when they are too large for an
-environment, in the file named by ORK_INPUT_FILE. Its output is what it wrote to the file named by
-ORK_OUTPUT_FILE, else the JSON of the last printed line that begins with ORK_OUTPUT:, else nothing.
-It ends when its first process ends: what it left running in the background is then killed.
+What is executed is what the workflow says, word for word, in the folder of the place. The program
+gets its inputs as JSON in ORK_INPUT_JSON, or, when they are too large for an environment, in the
+file named by ORK_INPUT_FILE; each that is a text, a number or a boolean also as ORK_IN_NAME. Its
+output is what it wrote to the file named by ORK_OUTPUT_FILE, else the last answer that it printed
+behind ORK_OUTPUT:, else nothing. It ends when its first process ends: what it left running in the
+background is then killed.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import threading
 from functools import partial
 from queue import SimpleQueue
 
-from ork.definition.command import captured_line, captured_words
+from ork.definition.bindings import INPUT_PREFIX, as_variable
+from ork.definition.fields import is_variable, shell_of
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
 from ork.executors.base import Job, Outcome
@@ -29,6 +32,7 @@ from ork.objects.canonical import Json, encode
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
 OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX
 SHOWN_CHARACTERS = 200
+FIRST_LINE_BYTES = 256  # as much of it as Linux reads
 STARTERS_MAX = 4  # threads; more of them only wait for each other
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
@@ -120,7 +124,7 @@ class Process(Supervisor):
 def _tree(job: Job, printed: int, mark: str) -> Tree:
     """Start the program of the job; raise OSError when that is impossible."""
     words = _words(job)
-    environment = {**job.environment, "ORK_OUTPUT_FILE": _output_file(job)}
+    environment = {**job.environment, **_inputs(job), "ORK_OUTPUT_FILE": _output_file(job)}
     text = json.dumps({} if job.inputs is None else job.inputs)
     if len(text) <= INPUT_BYTES_MAX:
         environment["ORK_INPUT_JSON"] = text
@@ -130,9 +134,9 @@ def _tree(job: Job, printed: int, mark: str) -> Tree:
     try:
         return Tree(words, environment=environment, cwd=job.root, output=printed, mark=mark)
     except OSError as error:
-        if error.errno == errno.ENOEXEC:
-            reason = "not a program; its first line must be like `#!/bin/sh`"
-            raise OSError(errno.ENOEXEC, reason, job.file or words[0]) from None
+        program = os.path.join(job.root, words[0])
+        if reason := _cannot_start(error, program):
+            raise OSError(error.errno, reason, job.file or words[0]) from None
         raise
     except ValueError as error:  # a NUL byte, which no program can be given
         raise OSError(errno.EINVAL, str(error)) from None
@@ -141,15 +145,43 @@ def _tree(job: Job, printed: int, mark: str) -> Tree:
 def _words(job: Job) -> list[str]:
     """Return what to execute; raise OSError when that is clearly impossible."""
     if job.command is None:
-        file = job.file or ""
-        path = f"{job.code}/{file}"
+        path = f"{job.root}/{job.file}"
         if os.path.exists(path) and not os.access(path, os.X_OK):
-            raise PermissionError(errno.EACCES, f"not executable; run `chmod +x {file}`", file)
+            reason = f"not executable; run `chmod +x {job.file}`"
+            raise PermissionError(errno.EACCES, reason, job.file)
         return [path]
-    files = frozenset(job.files)
     if isinstance(job.command, str):
-        return ["/bin/sh", "-c", captured_line(job.command, files, job.code)]
-    return captured_words(job.command, files, job.code)
+        return [*(job.shell or shell_of(job.command)), job.command]
+    return list(job.command)
+
+
+def _inputs(job: Job) -> dict[str, str]:
+    """Return the inputs that a variable can hold."""
+    found = {}
+    for name, value in (job.inputs if isinstance(job.inputs, dict) else {}).items():
+        if is_variable(name) and not isinstance(value, list | dict):
+            text = as_variable(value)
+            if text is not None and len(text) <= INPUT_BYTES_MAX and "\0" not in text:
+                found[INPUT_PREFIX + name] = text
+    return found
+
+
+def _cannot_start(error: OSError, program: str) -> str | None:
+    """Say why a program that is there cannot be started, or None."""
+    if error.errno == errno.ENOEXEC:
+        return "not a program; its first line must be like `#!/bin/sh`"
+    if error.errno == errno.E2BIG:
+        return "its inputs and environment are more than the system lets a program be given"
+    try:
+        with open_file(program, follow=True) as file:
+            first = file.readline(FIRST_LINE_BYTES).rstrip(b"\n")
+    except OSError:
+        return None
+    if error.errno != errno.ENOENT or not first.startswith(b"#!"):
+        return None
+    if first.endswith(b"\r"):
+        return "its first line ends with a carriage return: save it with Unix line ends"
+    return f"its first line names a program that is not there: {first.decode(errors='replace')}"
 
 
 def _output_file(job: Job) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from ork.definition.bindings import secrets_of
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError
 from ork.graph import order as graph
@@ -18,11 +19,15 @@ from ork.store.contents import task_runs
 from ork.store.store import Store
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+SHOWN = 5  # names in a complaint
 NOT_SELECTED = "not selected"
 
 
 def parse_given(texts: list[str]) -> dict[str, str]:
-    """Return name -> text of `NAME=VALUE` arguments; `NAME=@FILE` stands for the file's text."""
+    """Return name -> text of `NAME=VALUE` arguments.
+
+    `NAME=@FILE` stands for the file's text, `NAME=@@TEXT` for the text `@TEXT`.
+    """
     given: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -30,7 +35,9 @@ def parse_given(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"-i {text}: write -i NAME=VALUE or -i NAME=@FILE")
         if name in given:
             raise UsageError(f"-i {name} is given twice")
-        given[name] = _read(value[1:]) if value.startswith("@") else value
+        if value.startswith("@"):
+            value = value[1:] if value.startswith("@@") else _read(value[1:])
+        given[name] = value
     return given
 
 
@@ -71,6 +78,26 @@ def settle_params(
     if problems:
         raise UsageError("\n".join(problems))
     return values
+
+
+def require_secrets(
+    tasks: Mapping[str, Task], before: Mapping[str, TaskRun], environ: Mapping[str, str]
+) -> None:
+    """Raise UsageError naming every secret that a task asks for and nobody has set.
+
+    Only tasks that will be executed count: those in `before` are not, unless they are pending.
+    """
+    missing: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        if name not in before or before[name].state == "pending":
+            for secret in secrets_of(task):
+                if secret not in environ:
+                    missing.setdefault(secret, []).append(name)
+    if missing:
+        names = sorted(missing)
+        lines = [f"the secret {name} is not set: {_wanted_by(missing[name])}" for name in names]
+        set_them = " ".join(f"{name}=..." for name in names[:SHOWN])
+        raise UsageError("\n".join(lines), hint=f"export them in the shell: `export {set_them}`")
 
 
 def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
@@ -169,6 +196,12 @@ def _parse(value: object, declared: Json) -> Json:
         return value  # a text where no type says otherwise; with a type the check complains
 
 
+def _wanted_by(names: list[str]) -> str:
+    shown = ", ".join(sorted(set(names))[:SHOWN])
+    more = f" and {len(set(names)) - SHOWN} more" if len(set(names)) > SHOWN else ""
+    return f"{shown}{more} want{'s' if len(set(names)) == 1 else ''} it"
+
+
 def _near(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
@@ -182,7 +215,8 @@ def _read(path: str) -> str:
             raise UsageError(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB")
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
+        hint = f"`@@{path}` is the text `@{path}`, not a file"
+        raise UsageError(f"cannot read {path}: {error}", hint=hint) from None
 
 
 def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Run:

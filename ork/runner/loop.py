@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
-from ork.definition.bindings import NotReady, bind, checked
+from ork.definition.bindings import NotReady, bind, checked, variables
 from ork.errors import Corrupt, InvalidInput
 from ork.executors.base import Executor, Outcome
 from ork.failpoints import failpoint
@@ -259,7 +259,14 @@ class Loop:
         try:
             if name not in self.inputs:
                 self.inputs[name] = bind(task, self.outputs, self.terms.params)
-            job = self.workplace.enter(name, task, self.inputs[name], attempt)
+            job = self.workplace.enter(
+                name,
+                task,
+                attempt,
+                inputs=self.inputs[name],
+                variables=variables(task, self.outputs, self.terms.params, self.environ),
+                upstream={up: _how(self.states[up]) for up in task.depends_on},
+            )
         except NotReady as error:
             self._finish(name, replace(before, state="failed", reason=str(error)))
             return
@@ -431,6 +438,11 @@ class Loop:
         written.result()  # raises what went wrong
         self.told += self.writing
         self.writing = []
+
+
+def _how(taskrun: TaskRun) -> TaskState:
+    """Return how a task ended, for those that need it: one whose output is there succeeded."""
+    return taskrun.state if taskrun.output is None else "success"
 
 
 def _blob(content: bytes) -> tuple[Oid, bytes]:

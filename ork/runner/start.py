@@ -21,6 +21,7 @@ from ork.runner.choices import (
     Selection,
     chosen,
     recorded_params,
+    require_secrets,
     settle_params,
     stand_ins,
     unchanged,
@@ -35,6 +36,8 @@ from ork.worktree.load import Loaded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
 from ork.worktree.origin import author, host
 
+JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
+
 
 class Started(Value, frozen=True):
     """A run that is about to happen: iterate `events` to make it so."""
@@ -46,7 +49,7 @@ class Started(Value, frozen=True):
 class Options(Value, frozen=True, kw_only=True):
     """How to run, for `start` and `retry` alike."""
 
-    jobs: int | None = None  # tasks at once; the number of cores when None
+    jobs: int | None = None  # tasks at once; None: the number of cores, at least 4
     timeout_s: float | None = None
     fail_fast: bool = False
     checkout: bool = False  # execute in a checkout even where the project's folder would do
@@ -101,11 +104,14 @@ def start(
             words = f"{found.text} is not a run: --with-code takes a run's inputs, as in etl#57"
             raise UsageError(words)
         found = look_up(store, as_revision(with_code), now=caller.now)
-    # What is wrong with the parameters is said before anything is deployed.
+    # What is wrong with parameters, selection and secrets is said before anything is deployed.
     declared = store.snapshot(snapshot_of(found)).params
     params = settle_params(declared, options.given, recorded)
     if not allow_secret:
         _refuse_secrets(options.given)
+    target = target_of(store, found)
+    terms = replace(_selected(store, target, options, caller), params=params)
+    require_secrets(_tasks(store, target.snapshot)[0], terms.before, caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
@@ -120,9 +126,7 @@ def start(
             move=move,
         )
         failpoint("deploy.after")
-        found = resolve(store, deployed.deploy, now=caller.now)
-    target = target_of(store, found)
-    terms = replace(_selected(store, target, options, caller), params=params)
+        target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
     return Started(_run(store, target, terms, options, caller), deployed)
 
 
@@ -173,6 +177,7 @@ def retry(
         checkout=options.checkout,
         params=settle_params(declared, {}, recorded_params(store, before)),
     )
+    require_secrets(_tasks(store, target.snapshot)[0], terms.before, caller.environ)
     return Started(_run(store, target, terms, options, caller))
 
 
@@ -186,7 +191,7 @@ def _run(
     cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. No child is
     left.
     """
-    executor = make("local", options.jobs or os.cpu_count() or 1)
+    executor = make("local", options.jobs or max(JOBS, os.cpu_count() or 1))
     loop = Loop(store, target, terms, executor, caller.environ, caller.control or Control())
     try:
         token = caller.token or f"{random.getrandbits(24):06x}"

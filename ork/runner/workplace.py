@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.bindings import NotReady
+from ork.definition.bindings import given_by_ork, secrets_of
 from ork.errors import StoreError
 from ork.executors.base import Job
 from ork.objects import canonical, kinds
@@ -46,7 +47,8 @@ class Workplace:
         self._root = target.root if target.root.is_dir() else None
         self._places: list[Place] = []  # the newest is the one where attempts start
         self._entered: dict[str, tuple[Place, int]] = {}  # a running task: its place, since when
-        self._base = {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        self._base = {name: text for name, text in environ.items() if not given_by_ork(name)}
+        self._base["PYTHONDONTWRITEBYTECODE"] = "1"
         self._secrets = _secrets(tasks, environ)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
@@ -100,8 +102,21 @@ class Workplace:
         self._check_out()
         return wrong
 
-    def enter(self, name: str, task: Task, inputs: Json, attempt: int) -> Job:
-        """Return the job of an attempt, which starts now; raise NotReady when it cannot be made."""
+    def enter(
+        self,
+        name: str,
+        task: Task,
+        attempt: int,
+        *,
+        inputs: Json,
+        variables: Mapping[str, str | None],
+        upstream: Mapping[str, str],
+    ) -> Job:
+        """Return the job of an attempt, which starts now.
+
+        `variables` replace those of ork, or take them away; `upstream` tells how each task that
+        this one needs has ended.
+        """
         place = self._places[-1]
         job = Job(
             executor=task.executor,
@@ -113,7 +128,13 @@ class Workplace:
             input_type=task.input_type,
             shell=task.shell,
             fresh=task.fresh,
-            environment=self._environment(name, task, attempt),
+            environment={
+                **self._environment(variables),
+                "PWD": str(place.folder),
+                "ORK_TASK_NAME": name,
+                "ORK_ATTEMPT": str(attempt),
+                "ORK_UPSTREAM_JSON": json.dumps(upstream),
+            },
             secrets=self._secrets,
             root=str(place.folder),
             code=str(place.folder),
@@ -148,19 +169,9 @@ class Workplace:
             raise _unusable(error) from None
         self._places.append(checkout)
 
-    def _environment(self, name: str, task: Task, attempt: int) -> dict[str, str]:
-        """Return the whole environment of an attempt: ork's own, the task's, secrets, ORK_*."""
-        environ = dict(self._base)
-        for variable, entry in task.env.items():
-            if isinstance(entry, dict):
-                secret = str(entry["secret"])
-                if secret not in self._base:
-                    raise NotReady(f"the secret {secret} is not set in the environment of ork")
-                environ[variable] = self._base[secret]
-            else:
-                environ[variable] = str(entry)
-        own = {"ORK_TASK_NAME": name, "ORK_ATTEMPT": str(attempt)}
-        return {**environ, **self._extra, "PWD": str(self._places[-1].folder), **own}
+    def _environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+        environ = {**self._base, **variables, **self._extra}
+        return {variable: text for variable, text in environ.items() if text is not None}
 
 
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
@@ -182,7 +193,6 @@ def describe(python: str) -> bytes:
     """
     if python == sys.executable:
         return canonical.encode(probe.describe())
-    import json
     import subprocess
 
     try:
@@ -219,6 +229,5 @@ def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, .
 
     Each task inherits ork's environment, so it may show a secret that only another one asks for.
     """
-    entries = [entry for task in tasks.values() for entry in task.env.values()]
-    names = {str(entry["secret"]) for entry in entries if isinstance(entry, dict)}
+    names = {name for task in tasks.values() for name in secrets_of(task)}
     return tuple(sorted({base[name] for name in names if base.get(name)}))

@@ -157,6 +157,114 @@ def test_env_of_the_workflow_is_below_env_of_the_task() -> None:
     assert task("", head=head).env["B"] == "top"
 
 
+def test_a_variable_is_a_text_or_refers_to_what_inputs_refer_to() -> None:
+    head = "params: {day: date, n: {type: int, default: 1}}\nenv: {N: {ref: params.n}}\n"
+    found = task(
+        "env: {A: {const: a}, B: {const: 1.0}, C: {const: [1, {x: true}]}, D: {const: null},"
+        " E: {ref: params.day}, F: {secret: KEY}}",
+        head=head,
+    )
+    assert found.env == {
+        "A": "a",
+        "B": "1",
+        "C": '[1,{"x":true}]',
+        "D": {"const": None},
+        "E": {"ref": "params.day"},
+        "F": {"secret": "KEY"},
+        "N": {"ref": "params.n"},
+    }
+    assert list(found.env) == sorted(found.env)
+    assert task("env: {A: {const: a}}") == task("env: {A: a}")
+
+
+def test_a_variable_takes_an_output_only_of_a_task_that_it_depends_on() -> None:
+    text = (
+        "name: n\n{head}tasks:\n"
+        "  up: {{executor: process, command: a, output_type: {{rows: int}}}}\n"
+        "  t: {{executor: process, command: a, {body}}}\n"
+    )
+    env = "env: {ROWS: {ref: tasks.up.output.rows}}"
+    found = read(text.format(head="", body=f"{env}, depends_on: [up]")).tasks["t"]
+    assert found.env == {"ROWS": {"ref": "tasks.up.output.rows"}}
+    problem = one(text.format(head="", body=env))
+    assert problem.message == "`up` is not in depends_on of `t`"
+    problem = one(text.format(head="", body=f"{env.replace('rows', 'row')}, depends_on: [up]"))
+    assert problem.hint == "did you mean `rows`?"
+    problem = one(text.format(head=f"{env}\n", body="depends_on: [up]"))
+    assert (problem.line, problem.message) == (
+        2,
+        "env of the whole workflow can refer to parameters only",
+    )
+
+
+def test_a_shell_is_kept_where_it_is_not_the_usual_one() -> None:
+    head = "shell: [bash, -euo, pipefail, -c]\n"
+    bash = ("bash", "-euo", "pipefail", "-c")
+
+    def shell(body: str, head: str = head) -> tuple[str, ...] | None:
+        return read(f"name: n\n{head}tasks: {{t: {{executor: process, {body}}}}}").tasks["t"].shell
+
+    assert shell("command: a | b") == bash
+    assert shell("command: a, shell: [zsh, -c]") == ("zsh", "-c")
+    assert shell("command: [a, b]") is None
+    assert shell("file: a.sh") is None
+    assert task("", head=head).shell is None
+    assert shell("command: a, shell: [/bin/sh, -c]") is None
+    assert shell('command: "a\\nb", shell: [/bin/sh, -e, -c]') is None
+    assert shell('command: "a\\nb", shell: [/bin/sh, -c]') == ("/bin/sh", "-c")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("bash", 'shell must be a list of words, not str "bash"'),
+        ("[]", "shell is empty"),
+        ("[bash, -e]", "shell: without `-c`, bash takes a line for the name of a file"),
+        ("[1]", "a word of a shell must be a text, not int 1"),
+    ],
+)
+def test_a_wrong_shell_is_named(words: str, message: str) -> None:
+    assert task_problem("", head=f"shell: {words}\n").message == message
+
+
+def test_no_command_is_longer_than_a_system_starts() -> None:
+    text = "name: n\ntasks: {t: {executor: process, command: %s}}"
+    assert read(text % ("x" * (128 * 1024 - 1))).tasks["t"].command
+    for command in ("x" * (128 * 1024), "[echo, " + "é" * (64 * 1024) + "]"):
+        assert one(text % command).message == "no command of more than 128 KiB can be started"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("30s", 30),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("2d", 172_800),
+        ("1d1h1m1s", 90_061),
+        ("0.5s", 0.5),
+        ("90", 90),
+    ],
+)
+def test_a_duration_is_seconds_or_a_text(written: str, seconds: float) -> None:
+    found = task(f"timeout: {written}, retry_delay: {written}")
+    assert (found.timeout, found.retry_delay) == (seconds * SECOND, seconds * SECOND)
+
+
+def test_no_timeout_is_said_and_shown() -> None:
+    found = task("timeout: none")
+    assert found.timeout is None
+    assert as_written(found)["timeout"] == "none"
+    assert task("timeout: null").timeout == 300 * SECOND
+
+
+def test_fresh_is_of_tasks_that_share_a_process() -> None:
+    assert task("fresh: true").fresh
+    assert task("fresh: false") == task("")
+    text = "name: n\ntasks: {t: {executor: process, command: a, fresh: true}}"
+    assert one(text).message == "`fresh` has no meaning in a process task"
+
+
 def test_ork_keys_are_understood() -> None:
     found = read(
         "name: n\nmax_parallel: 4\npython: .venv/bin/python\ninclude: [./b/**, a.sql, a.sql]\n"
@@ -245,11 +353,16 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
     ("body", "at", "message", "hint"),
     [
         ("timeout: 0", "0}", "timeout must be more than 0, not 0", None),
-        ("timeout: 10m", "10m}", 'timeout must be a number, not str "10m"', "as in `timeout: 600`"),
-        ("timeout: true", "true}", "timeout must be a number, not bool true", "as in"),
+        ("timeout: 10x", "10x}", "timeout cannot be '10x'", "as in `30s`, `5m`"),
+        ("timeout: 5m1h", "5m1h}", "timeout cannot be '5m1h'", "as in `30s`, `5m`"),
+        ("timeout: 0s", "0s}", "timeout must be more than 0, not 0", None),
+        ("timeout: '600'", "'600'}", "timeout cannot be '600'", "or a number of seconds"),
+        ("timeout: None", "None}", "timeout cannot be 'None'", "`none`"),
+        ("retry_delay: none", "none}", "retry_delay cannot be 'none'", "as in `30s`"),
+        ("timeout: true", "true}", "timeout must be a number, not bool true", None),
         ("timeout: 0.0000001", "0.0", "timeout must be at least 0.000001, not 1e-07", None),
         ("timeout: 1e300", "1e3", "timeout must be at most 9007199254, not 1e+300", None),
-        ("timeout: .inf", ".inf", 'timeout must be a number, not str ".inf"', "as in"),
+        ("timeout: .inf", ".inf", "timeout cannot be '.inf'", "`none`"),
         ("retry_delay: 1e300", "1e3", "retry_delay must be at most 9007199254,", None),
         ("retry_backoff: 1e300", "1e3", "retry_backoff must be at most 9007199254740,", None),
         ("retries: 1e300", "1e3", "retries must be at most 9007199254740991, not 1e+300", None),
@@ -292,7 +405,17 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("env: {A: {secrets: X}}", "{secrets: X}", "env: A must be a text", "{secret: NAME}"),
         ("env: {A-B: x}", "A-B: x}}", "'A-B' is not a name of a variable", "letters"),
         ("env: {'': x}", "'': x}}", "'' is not a name of a variable", "letters"),
-        ('env: {A: "a\\0b"}', '"a\\0b"}}', "env: A must be a text", "a text, or"),
+        ('env: {A: "a\\0b"}', '"a\\0b"}}', "env: A contains the character NUL", None),
+        ("env: {A: 1}", "1}}", "env: A must be a text, not int 1", "quote it"),
+        ("env: {A: [1]}", "[1]}}", "env: A must be a text", "{ref: params.NAME}"),
+        ("env: {A: {ref: params.p}}", "params.p}}", "no parameter named `p`", "declare it"),
+        ("env: {A: {ref: tasks.u.output}}", "tasks.u", "no task named `u`", None),
+        ("env: {A: {ref: x}}", "x}}", "not a reference", "as in `tasks.NAME.output`"),
+        ("env: {ORK_RUN_ID: x}", "ORK_RUN_ID", "ork itself gives the variable", "another name"),
+        ("env: {ORK_IN_day: x}", "ORK_IN_day", "ork itself gives the variable", "another name"),
+        ("fresh: 1", "1}", "fresh must be true or false, not int 1", None),
+        ("freshh: true", "freshh", "unknown key `freshh`", "did you mean `fresh`?"),
+        ("shell: [sh, -c]", "[sh", "`shell` has no meaning here", "a `command`"),
         ("env: [A]", "[A]}", "env must be a mapping", "as in"),
     ],
 )

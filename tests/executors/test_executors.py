@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,10 @@ def test_output_file_wins_over_printed_output_and_is_removed(executor, place):
         ("echo ORK_OUTPUT:1; echo ORK_OUTPUT:2; echo more; echo words >&2", 2),
         ("printf ORK_OUTPUT:3", 3),
         ("echo; printf 'ORK_OUTPUT: {\"a\": null} \\r\\n'", {"a": None}),
-        ("echo said: ORK_OUTPUT:4", None),
+        ("echo said: ORK_OUTPUT:4", 4),
+        ("printf 'progress 50%%ORK_OUTPUT:{\"a\": 7}\\n'", {"a": 7}),
+        ("printf 'ORK_OUTPUT:1ORK_OUTPUT:8\\n'", 8),
+        ("set -x; echo ORK_OUTPUT:9; echo 'say ORK_OUTPUT:{}, please'", 9),
         (": > $ORK_OUTPUT_FILE; echo ORK_OUTPUT:5", 5),
         ("head -c 3000000 /dev/zero; echo; echo ORK_OUTPUT:6; head -c 3000000 /dev/zero", 6),
     ],
@@ -237,18 +241,80 @@ def test_file_without_permission_says_what_to_do(executor, place):
     assert outcome.error == "cannot start: load.sh: not executable; run `chmod +x load.sh`"
 
 
-def test_the_captured_file_is_executed_and_not_the_edited_one(executor, place):
-    place.write("bin/load.sh", "#!/bin/sh\necho ORK_OUTPUT:1\n", mode=0o755)
-    place.write("bin/load.sh", "#!/bin/sh\necho ORK_OUTPUT:2\n", mode=0o755, capture=False)
-    for job in (
-        place.job(executor="process", file="bin/load.sh"),
-        place.shell("bin/load.sh"),
-        place.shell("true && ./bin/load.sh"),
-        place.shell(("sh", "bin/load.sh")),
-    ):
-        assert run(executor, job).output == 1
-    (place.root / "bin" / "load.sh").unlink()
-    assert run(executor, place.shell("sh bin/load.sh")).output == 1
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (
+            b"#!/bin/sh\r\n",
+            "its first line ends with a carriage return: save it with Unix line ends",
+        ),
+        (b"#!/no/such/sh\n", "its first line names a program that is not there: #!/no/such/sh"),
+    ],
+)
+def test_a_script_that_is_there_and_does_not_start_says_why(executor, place, first, reason):
+    place.write("bin/hi", first + b"echo hi\n", mode=0o755)
+    outcome = run(executor, place.job(executor="process", file="bin/hi"))
+    assert outcome.error == f"cannot start: bin/hi: {reason}"
+    outcome = run(executor, place.shell(("bin/hi", "x")))
+    assert outcome.error == f"cannot start: bin/hi: {reason}"
+
+
+def test_a_command_is_executed_as_it_is_written_where_its_files_lie(executor, place):
+    for name in ("done", "feat.csv", "out.txt"):
+        place.write(name, "old\n")
+    line = "for i in 1; do echo new > out.txt; sed -i s/old/new/ feat.csv; echo $0; done"
+    job = place.shell(line)
+    assert run(executor, job).state == "success"
+    assert Path(job.log).read_text() == "/bin/sh\n"
+    assert [(place.root / name).read_text() for name in ("done", "feat.csv", "out.txt")] == [
+        "old\n",
+        "new\n",
+        "new\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "shell", "state"),
+    [
+        ("false; echo on", None, "success"),
+        ("false\necho on\n", None, "failed"),
+        ("\n\nfalse; true\n\n", None, "success"),  # one line, and nothing around it
+        ("false | true", None, "success"),
+        ("false | true", ("bash", "-euo", "pipefail", "-c"), "failed"),
+        ("import sys\nsys.exit('no' not in 'none')", (sys.executable, "-c"), "success"),
+    ],
+)
+def test_which_shell_takes_the_lines_of_a_command(executor, place, command, shell, state):
+    assert run(executor, place.shell(command, shell=shell)).state == state
+
+
+def test_inputs_that_a_variable_can_hold_are_variables(executor, place):
+    inputs = {
+        "day": "2026-11-01",
+        "two": "a\nb",
+        "n": 3,
+        "half": 0.5,
+        "whole": 1.0,
+        "yes": True,
+        "none": None,
+        "list": [1],
+        "not-a-name": 1,
+        "nul": "a\0b",
+        "long": "x" * 200_000,
+    }
+    environment = {"PATH": "/usr/bin:/bin", "ORK_IN_n": "of an outer run"}
+    job = place.shell(("env", "-0"), inputs=inputs, environment=environment)
+    assert run(executor, job).state == "success"
+    words = Path(job.log).read_text().split("\0")
+    given = dict(word.split("=", 1) for word in words if word.startswith("ORK_IN_"))
+    assert given == {
+        "ORK_IN_day": "2026-11-01",
+        "ORK_IN_two": "a\nb",
+        "ORK_IN_n": "3",
+        "ORK_IN_half": "0.5",
+        "ORK_IN_whole": "1",
+        "ORK_IN_yes": "true",
+    }
 
 
 def test_a_background_child_that_holds_the_log_does_not_delay_the_end(executor, place):

@@ -19,10 +19,12 @@ import ork as api
 from ork.backends.base import Moves
 from ork.backends.memory import Memory
 from ork.definition.workflow import parse
+from ork.errors import UsageError
 from ork.history.details import RunDetails, run_details
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Log, Run, TaskRun
 from ork.objects.value import replace
+from ork.runner.choices import Selection
 from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.loop import Control, retry_delay
 from ork.runner.start import Caller, Options, start
@@ -332,12 +334,111 @@ def test_a_missing_field_of_an_undeclared_output_is_a_failure(project: Project) 
     assert "no field 'n'" in str(task_runs(project.store, run)["two"].reason)
 
 
-def test_a_missing_secret_fails_only_its_task(project: Project) -> None:
+def test_secrets_that_are_not_set_are_all_named_before_anything_is_recorded(
+    project: Project,
+) -> None:
+    secret = ", env: {TOKEN: {secret: NOT_SET_A}, KEY: {secret: NOT_SET_B}}"
     project.workflow(
-        shell("one", "true", ", env: {TOKEN: {secret: NOT_SET_ANYWHERE}}") + shell("two", "true")
+        shell("one", "true", secret)
+        + shell("two", "true", ", env: {TOKEN: {secret: NOT_SET_A}}")
+        + shell("three", "true", ", depends_on: [two]")
+    )
+    with pytest.raises(UsageError) as caught:
+        project.run()
+    assert caught.value.message.splitlines() == [
+        "the secret NOT_SET_A is not set: one, two want it",
+        "the secret NOT_SET_B is not set: one wants it",
+    ]
+    assert caught.value.hint == "export them in the shell: `export NOT_SET_A=... NOT_SET_B=...`"
+    assert list(project.store.refs("")) == []
+
+
+def test_only_secrets_of_tasks_that_are_executed_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.workflow(
+        shell("one", "true", ", env: {TOKEN: {secret: SET_FOR_ONE}}")
+        + shell("two", "test -e ready", ", depends_on: [one]")
+    )
+    monkeypatch.setenv("SET_FOR_ONE", "")
+    project.run()
+    assert project.states() == {"one": "success", "two": "failed"}
+    monkeypatch.delenv("SET_FOR_ONE")
+    project.write("ready", "")
+    *_, last = api.retry(project.store, "flow#1")
+    assert isinstance(last, RunFinished) and last.run.state == "success"
+    with pytest.raises(UsageError, match="SET_FOR_ONE"):
+        project.run("flow")
+
+
+def test_variables_come_from_parameters_and_outputs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIDDEN", "inherited")
+    monkeypatch.setenv("GONE", "inherited")
+    env = (
+        "{DAY: {ref: params.day}, ROWS: {ref: tasks.up.output.rows}, ALL: {ref: tasks.up.output},"
+        " NONE: {ref: tasks.up.output.no}, HIDDEN: {ref: tasks.up.output.no}, GONE: {const: null}}"
+    )
+    project.write(
+        "show.py",
+        """
+        import os
+        def main():
+            names = "DAY", "ROWS", "ALL", "NONE", "HIDDEN", "GONE", "TOP"
+            return {name: os.environ[name] for name in names if name in os.environ}
+    """,
+    )
+    project.workflow(
+        """
+        up: {executor: process, command: "echo 'ORK_OUTPUT:{\\"rows\\": 3, \\"no\\": null}'"}
+        down: {executor: python, file: show.py, depends_on: [up], env: ENV}
+        """.replace("ENV", env),
+        head="params: {day: {type: date, default: 2026-11-01}}\nenv: {TOP: {ref: params.day}}\n",
+    )
+    assert project.run().run.state == "success"
+    assert project.output("down") == {
+        "DAY": "2026-11-01",
+        "ROWS": "3",
+        "ALL": '{"no":null,"rows":3}',
+        "TOP": "2026-11-01",
+    }
+
+
+def test_a_variable_that_has_no_value_yet_fails_its_task(project: Project) -> None:
+    project.workflow(
+        shell("up", "true")
+        + shell("gone", "true", ", depends_on: [up], env: {A: {ref: tasks.up.output.rows}}")
+        + shell("nul", "true", ", env: {A: {ref: params.text}}"),
+        head='params: {text: {type: str, default: "a\\0b"}}\n',
     )
     project.run()
-    assert project.states() == {"one": "failed", "two": "success"}
+    assert project.states() == {"up": "success", "gone": "failed", "nul": "failed"}
+    found = task_runs(project.store, run_of_number(project.store, "flow", 1)[1])
+    reasons = {name: found[name].reason for name in ("gone", "nul")}
+    assert reasons == {
+        "gone": "env A: tasks.up.output.rows: there is no field 'rows'",
+        "nul": "env A: the value has the character NUL",
+    }
+
+
+def test_a_task_is_told_how_what_it_needs_has_ended(project: Project) -> None:
+    project.workflow(
+        shell("good", "echo ORK_OUTPUT:1")
+        + shell("bad", "exit 3")
+        + shell("lost", "true", ", depends_on: [bad]")
+        + shell(
+            "report",
+            'echo "ORK_OUTPUT:$ORK_UPSTREAM_JSON"',
+            ", depends_on: [good, bad, lost], on_upstream_failure: run",
+        )
+        + shell("again", 'echo "ORK_OUTPUT:$ORK_UPSTREAM_JSON"', ", depends_on: [good]")
+    )
+    project.run()
+    ended = {"good": "success", "bad": "failed", "lost": "upstream_failed"}
+    assert project.output("report") == ended
+    project.run("flow", options=Options(selection=Selection(only=("again",))))
+    assert project.output("again", 2) == {"good": "success"}  # its output stands in
 
 
 def test_secrets_and_variables_reach_the_task_and_the_secret_is_not_stored(
