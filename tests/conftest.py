@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from ork.store import place
+from ork.store.store import Store
 from tests.scale import LONG
 
 if TYPE_CHECKING:
@@ -134,6 +136,21 @@ def ork(
     yield Ork(folder, capsys)
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def opened(ork: Ork) -> Iterator[Callable[[], Store]]:
+    """Open the store of the world as a library would."""
+    stores = []
+
+    def opening() -> Store:
+        folder = ork.folder / ".ork"
+        stores.append(Store(place.open_backend(folder, environ=ork.environ), folder=folder))
+        return stores[-1]
+
+    yield opening
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
 from ork.backends.memory import Memory
+from ork.objects import tree
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Deploy, Run, RunState, TaskRun, TaskState, micros, output_of
 from ork.objects.value import replace
 from ork.runner import record
+from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
+from ork.store.verdict import counts_as, tally, tally_text
 from tests.stores import ADA, NOON
 
 
@@ -62,6 +66,30 @@ def write_retry(
     """Write that a run was gone on with, and ended with these states; return it."""
     oid, before = run_of_number(store, workflow, number)
     return _end(record.resume(store, oid, before, before, {}, {}), states, state)
+
+
+def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) -> None:
+    """Say that files changed under the last attempts of these tasks: taint(..., a=("x.py",))."""
+    old, run = run_of_number(store, workflow, number)
+    states = task_runs(store, run)
+    for name, files in changed.items():
+        *before, last = states[name].attempts
+        states[name] = replace(states[name], attempts=(*before, replace(last, tainted=files)))
+    root, trees = tree.build(states, TaskRun)
+    with store.transaction() as tx:
+        tx.add_all(trees)
+        new = tx.add(replace(run, tasks=root))
+        tx.move(f"runs/{workflow}/{run.id}", old=old, new=new)
+        if run.deploy:
+            counted = tally(store, run.deploy)
+            counts = Counter(counted.counts)
+            counts.subtract([counts_as(run, task_runs(store, run))])
+            counts.update([counts_as(run, states)])
+            folder = f"tally/{run.deploy}/"
+            for text, oid in store.refs(folder):
+                tx.move(folder + text, old=oid, new=None)
+            after = tally_text(replace(counted, counts={**+counts}))
+            tx.move(folder + after, old=None, new=run.deploy)
 
 
 def in_memory() -> Store:

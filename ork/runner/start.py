@@ -14,11 +14,12 @@ from ork.executors.base import make
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.kinds import Run, Task
 from ork.objects.value import Value, field, replace
 from ork.runner import record
 from ork.runner.choices import (
     Selection,
+    again,
     chosen,
     recorded_params,
     require_secrets,
@@ -40,10 +41,14 @@ JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
 
 
 class Started(Value, frozen=True):
-    """A run that is about to happen: iterate `events` to make it so."""
+    """A run that is about to happen: iterate `events` to make it so.
+
+    `beside` is the run that succeeded, if a retry of it begins a new one.
+    """
 
     events: Iterator[Event]
     deployed: Deployed | None = None
+    beside: Run | None = None
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -140,8 +145,9 @@ def retry(
 ) -> Started:
     """Prepare to go on with a run: recorded successes are kept, everything else runs again.
 
-    The run keeps its snapshot and its number. A selection is run again even where it succeeded.
-    With `latest` a new run of the newest definition begins, which keeps what is unchanged.
+    The run keeps its snapshot and its number. A selection is run again even where it succeeded, and
+    so is what was tainted; of a run that succeeded, in a new run. With `latest` a new run of the
+    newest definition begins, which keeps what is unchanged.
     Raises Conflict when another process goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
@@ -157,17 +163,13 @@ def retry(
     if before.ended is None:
         raise record.in_another_process(before)
     if latest:
-        target = target_of(store, resolve(store, before.workflow, now=caller.now))
-        kept = unchanged(*_tasks(store, target.snapshot), task_runs(store, before), before)
+        newest = resolve(store, before.workflow, now=caller.now)
+        target = target_of(store, newest)
+        kept = unchanged(store, before, newest, options.selection, now=caller.now)
         terms = Terms(base=before.id, before=kept)
     else:
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
-        if before.state == "success" and not options.selection:
-            raise UsageError(
-                f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
-                hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
-            )
-        terms = Terms(resume=(oid, before), before=_kept(store, before, options.selection))
+        terms = _go_on(store, oid, before, target, options.selection)
     declared = store.snapshot(target.snapshot).params
     terms = replace(
         terms,
@@ -178,7 +180,8 @@ def retry(
         params=settle_params(declared, {}, recorded_params(store, before)),
     )
     require_secrets(_tasks(store, target.snapshot)[0], terms.before, caller.environ)
-    return Started(_run(store, target, terms, options, caller))
+    beside = before if before.state == "success" and not latest else None
+    return Started(_run(store, target, terms, options, caller), beside=beside)
 
 
 def _run(
@@ -236,19 +239,29 @@ def _selected(store: Store, target: Target, options: Options, caller: Caller) ->
     return replace(terms, before=states, base=base_id, selected=tuple(sorted(selected)))
 
 
-def _kept(store: Store, run: Run, selection: Selection) -> dict[str, TaskRun]:
-    """Return the task runs that a retry starts from; those that run again are pending."""
-    again: set[str] = set()
-    if selection:
-        tasks, _ = _tasks(store, run.snapshot)
-        again = chosen({name: task.depends_on for name, task in tasks.items()}, selection)
-    kept = {}
-    for name, taskrun in task_runs(store, run).items():
-        done = bool(selection) or taskrun.state in ("success", "skipped")
-        if not done or name in again:
-            taskrun = replace(taskrun, state="pending", output=None, reason=None)
-        kept[name] = taskrun
-    return kept
+def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selection) -> Terms:
+    """Return the terms on which a run is retried: as itself or, if it succeeded, as a new one.
+
+    A record of success is never taken back.
+    """
+    names = again(store, before, selection)
+    if before.state != "success":
+        kept = {
+            name: replace(one, state="pending", output=None, reason=None) if name in names else one
+            for name, one in task_runs(store, before).items()
+        }
+        return Terms(resume=(oid, before), before=kept)
+    if not names:
+        raise UsageError(
+            f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
+            hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
+        )
+    tasks, oids = _tasks(store, target.snapshot)
+    needs = {name: task.depends_on for name, task in tasks.items()}
+    states, _ = stand_ins(store, needs, oids, names, before.workflow, before)
+    part = selection or before.selected is not None
+    selected = tuple(sorted(names)) if part else None
+    return Terms(base=before.id, before=states, selected=selected)
 
 
 def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:

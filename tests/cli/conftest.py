@@ -10,13 +10,12 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, encode_object
-from ork.store import place
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store
 from tests.conftest import START, Ork
@@ -174,21 +173,6 @@ def broken(ork: Ork) -> Ork:
     """The world with a workflow file that has three errors."""
     ork.write("broken.yaml", BROKEN)
     return ork
-
-
-@pytest.fixture
-def opened(ork: Ork) -> Iterator[Callable[[], Store]]:
-    """Open the store of the world as a library would."""
-    stores = []
-
-    def opening() -> Store:
-        folder = ork.folder / ".ork"
-        stores.append(Store(place.open_backend(folder, environ=ork.environ), folder=folder))
-        return stores[-1]
-
-    yield opening
-    for store in stores:
-        store.close()
 
 
 @pytest.fixture

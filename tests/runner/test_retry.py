@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Ork
 from tests.runner.suite import Project, eventually, shell
+from tests.runs import taint
 
 FLOW = """\
     name: flow
@@ -150,6 +151,140 @@ def test_latest_is_a_new_run_of_the_newest_definition_that_keeps_what_is_unchang
         "aside": "skipped",
     }
     assert second["a"]["reason"] == "output of flow#1"
+
+
+CALLS = """\
+    name: flow
+    tasks:
+      a: {executor: python, file: a.py}
+      b: {executor: python, file: b.py, depends_on: [a], inputs: {n: {ref: tasks.a.output}}}
+      c: {executor: python, file: c.py}
+      last: {executor: process, command: ./last.sh, depends_on: [b, c]}
+"""
+
+
+@pytest.fixture
+def calls(ork: Ork) -> Ork:
+    """A world with a run whose last task failed; a imports shared, and b what it imports."""
+    ork.write("flow.yaml", CALLS)
+    ork.write("a.py", "import shared\ndef main():\n    return shared.number()\n")
+    ork.write("b.py", "import deep.inner\ndef main(n):\n    return n + deep.inner.MORE\n")
+    ork.write("c.py", "def main():\n    return 7\n")
+    ork.write("shared.py", "def number():\n    return 1\n")
+    ork.write("deep/inner.py", "MORE = 1\n")
+    ork.write("last.sh", "#!/bin/sh\nexit 1\n", executable=True)
+    assert ork("run", "flow.yaml").code == 1
+    return ork
+
+
+def kept(ork: Ork, run: str) -> list[str]:
+    return [name for name, task in tasks(ork, run).items() if task["state"] == "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "same"),
+    [
+        ("shared.py", "1", "2", ["c"]),
+        ("deep/inner.py", "1", "2", ["a", "c"]),
+        ("c.py", "7", "8", ["a", "b"]),
+        ("flow.yaml", "file: c.py", "file: c.py, retries: 1", ["a", "b"]),
+        ("flow.yaml", "name: flow", "name: flow\npython: python3", []),
+    ],
+)
+def test_latest_runs_again_what_reaches_code_that_changed(
+    calls: Ork, edit: Callable[[str, str, str], None], path, old, new, same
+) -> None:
+    edit(path, old, new)
+    edit("last.sh", "exit 1", "exit 0")
+    calls("deploy", "flow.yaml")
+    assert calls("retry", "flow#1", "--latest").code == 0
+    assert kept(calls, "flow#2") == same
+
+
+def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str], None]) -> None:
+    edit("last.sh", "exit 1", "exit 2")
+    calls("deploy", "flow.yaml")
+    assert calls("retry", "flow#1", "--latest").code == 1
+    edit("last.sh", "exit 2", "exit 0")
+    calls("deploy", "flow.yaml")
+    assert calls("retry", "flow#2", "--latest").code == 0
+    assert kept(calls, "flow#3") == ["a", "b", "c"]
+    assert "[1 succeeded]" in calls("log", "flow", "-n", "1", "--oneline").out
+
+
+def test_latest_runs_again_what_had_received_something_else(
+    calls: Ork, edit: Callable[[str, str, str], None]
+) -> None:
+    assert calls("retry", "flow#1", "--only", "a").code == 1
+    assert calls("retry", "flow#1", "--latest").code == 1
+    assert kept(calls, "flow#2") == ["a", "b", "c"], "a gave the same as before"
+    calls.write("a.py", "import shared, random\ndef main():\n    return random.random()\n")
+    calls("run", "flow.yaml")
+    assert calls("retry", "flow#3", "--only", "a").code == 1
+    assert calls("retry", "flow#3", "--latest").code == 1
+    assert kept(calls, "flow#4") == ["a", "c"]
+
+
+def test_latest_runs_again_what_is_selected_and_what_follows(calls: Ork) -> None:
+    assert calls("retry", "flow#1", "--latest", "--only", "a").code == 1
+    assert kept(calls, "flow#2") == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("latest", "run", "executed"),
+    [([], "flow#1", (2, 2, 1, 2)), (["--latest"], "flow#2", (1, 1, 0, 1))],
+)
+def test_what_is_tainted_is_never_kept_nor_what_follows_it(
+    calls: Ork, opened, latest, run, executed
+) -> None:
+    taint(opened(), "flow", 1, a=("shared.py",))
+    assert calls("retry", "flow#1", *latest).code == 1
+    attempts = {name: task["attempts"] for name, task in tasks(calls, run).items()}
+    assert tuple(len(attempts[name]) for name in ("a", "b", "c", "last")) == executed
+    assert not any(tried[-1]["tainted"] for tried in attempts.values() if tried)
+
+
+@pytest.fixture
+def good(calls: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+    """The world of `calls` where the second run succeeds."""
+    edit("last.sh", "exit 1", "test ! -e broken")
+    assert calls("run", "flow.yaml").code == 0
+    return calls
+
+
+def test_a_retry_of_a_good_run_is_a_new_run_and_leaves_it_as_it_is(good: Ork) -> None:
+    before = good("show", "flow#2", "--json").out
+    good.write("broken", "")
+    result = good("retry", "flow#2", "--from", "b")
+    assert result.code == 1
+    assert "note: flow#2 succeeded and stays: a new run begins\n" in result.err
+    assert good("show", "flow#2", "--json").out == before
+    assert {name: task["state"] for name, task in tasks(good, "flow#3").items()} == {
+        "a": "skipped",
+        "b": "success",
+        "c": "skipped",
+        "last": "failed",
+    }
+    assert tasks(good, "flow#3")["a"]["reason"] == "output of flow#2"
+    assert "[1 succeeded, 1 partial]" in good("log", "flow", "-n", "1", "--oneline").out
+
+
+def test_a_success_that_was_tainted_is_made_good_in_a_new_run(good: Ork, opened) -> None:
+    taint(opened(), "flow", 2, b=("b.py",))
+    assert "[1 tainted]" in good("log", "flow", "-n", "1", "--oneline").out
+    assert good("retry", "flow#2").code == 0
+    assert kept(good, "flow#3") == ["a", "c"]
+    assert "[1 succeeded, 1 tainted]" in good("log", "flow", "-n", "1", "--oneline").out
+    assert good("retry", "flow#3").code == 2
+
+
+def test_a_tainted_output_never_stands_in(good: Ork, opened) -> None:
+    taint(opened(), "flow", 2, b=("b.py",))
+    result = good("run", "flow", "--only", "last", "--base", "flow#2")
+    assert (result.code, result.out) == (2, "")
+    assert "flow#2 has no untainted output of b" in result.err
+    assert good("run", "flow", "--only", "last").code == 0
+    assert tasks(good, "flow#3")["b"]["reason"] == "output of flow#1"
 
 
 def test_what_succeeded_is_not_retried_and_the_error_says_what_to_do(failed: Ork) -> None:

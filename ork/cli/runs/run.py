@@ -126,8 +126,10 @@ def retry(
 
     The run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
     task whose outcome was not recorded, because ork was killed, runs again: at least once.
-    --from and --only run tasks again although they succeeded. With --latest a new run begins, of
-    the newest definition, which keeps the outputs of tasks that are unchanged.
+    --from and --only run tasks again although they succeeded; a run that succeeded stays as it is,
+    and a new one begins with its outputs. What is tainted always runs again, and what follows it.
+    With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
+    the same, as are the code that they execute and what they receive.
 
     \b
     Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
@@ -154,6 +156,9 @@ def retry(
             latest=latest,
             caller=shared.caller_of(session, control),
         )
+        if (good := started.beside) and not as_json:
+            name = f"{good.workflow}#{good.number}"
+            session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
         last = follow(session, started.events, control=control, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
