@@ -1,26 +1,30 @@
-"""The code files that a task executes: those that its command names, and those that it imports.
+"""The code that a task executes: what its command, scripts and modules name, and these in turn.
 
 Deploy captures code by this rule, and history asks by it which tasks a file belongs to. The caller
-says what there is: the kind of a path, and the imports of a file.
+says what there is: the kind of a path, and the bytes of a file.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
-from ork.definition.command import file_words
+from ork.code.programs import language_of
+from ork.code.python import Unreadable, read_inline, read_python
+from ork.code.shell import read_shell, read_words
+from ork.code.use import OWN, WORK, ZERO, Code, Use
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 
-if TYPE_CHECKING:
-    from ork.definition.imports import Import
-
 Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
-Imports: TypeAlias = "Callable[[str], Iterable[Import] | None]"  # None: the file cannot be had
-_Step: TypeAlias = Callable[[str, str], list[str] | None]
+Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
+Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
+
+SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
+_NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
+_ENVIRONMENT = "pyvenv.cfg"
 
 
 class Reach(Value, frozen=True, kw_only=True):
@@ -37,46 +41,71 @@ class Reach(Value, frozen=True, kw_only=True):
         return Reach(files=self.files | other.files, complete=self.complete and other.complete)
 
 
-def command_files(command: str | tuple[str, ...], kind: Kind) -> Iterator[str]:
-    """Yield the words of a command that are files, as paths; most words are none."""
-    for word in file_words(command):
-        path = posixpath.normpath(word)
-        absolute = path.startswith(("/", "../")) or "\0" in path
-        if not absolute and kind(path) == "file":
-            yield path
+class Named(NamedTuple):
+    """Why a file is executed: its role, and the file that names it, "" for the task itself."""
+
+    role: str
+    by: str
 
 
-def reach(tasks: Mapping[str, Task], *, imports: Imports, kind: Kind) -> dict[str, Reach]:
+class Open(NamedTuple):
+    """A use that the text leaves open: in a file, or "" for the command of the task."""
+
+    by: str
+    use: Use
+
+
+class Trail(NamedTuple):
+    """All that one task executes, as far as reading tells."""
+
+    files: dict[str, Named]
+    open: tuple[Open, ...]
+    writes: frozenset[str]
+
+
+def read_code(data: bytes, language: str) -> Code | Unreadable:
+    """Return what a file executes: shell, python, or package for an `__init__.py`."""
+    if language == "shell":
+        return read_shell(data.decode("utf-8", "replace"))
+    return read_python(data, is_package=language == "package")
+
+
+def reach(
+    tasks: Mapping[str, Task], *, read: Read, kind: Kind, parse: Parse = read_code
+) -> dict[str, Reach]:
     """Return for each task the files that it executes."""
-    # Tasks mostly share what they import.
-    step = cache(lambda path, first: _imported(path, first, imports, kind))
-    followed: dict[tuple[str, str], list[str]] = {}
-    found: dict[str, Reach] = {}
-    for name, task in tasks.items():
-        files = {task.file} if task.file and kind(task.file) == "file" else set()
-        if task.command is not None:
-            files.update(command_files(task.command, kind))
-        starts, first = _starts(task, kind)
-        for start in starts:
-            # Tasks often share their file, and differ in the function that they call.
-            if (start, first) not in followed:
-                followed[start, first] = _follow(start, first, step, set())
-            files.update(followed[start, first])
-        found[name] = Reach(files=frozenset(files))
-    return found
+    return {
+        name: Reach(
+            files=frozenset(path for path in trail.files if kind(path) == "file"),
+            complete=not trail.open,
+        )
+        for name, trail in trails(tasks, read, kind, parse).items()
+    }
 
 
-def follow(
-    path: str, first: str, *, imports: Imports, kind: Kind, seen: set[tuple[str, str]]
-) -> list[str]:
-    """Return a file and every file that it imports, transitively, as far as they can be had.
+def trails(
+    tasks: Mapping[str, Task], read: Read, kind: Kind, parse: Parse = read_code
+) -> dict[str, Trail]:
+    """Return for each task what it executes and why; `read` is asked for each file of code once.
 
-    `seen` holds what was followed before, which is left out, and takes what is followed now.
+    What one of the commands writes is data, even where another one executes it.
     """
-    return _follow(path, first, lambda path, first: _imported(path, first, imports, kind), seen)
+    walk = _Walk(read, kind, parse)
+    found = {name: walk.task(task) for name, task in tasks.items()}
+    written = frozenset(path for trail in found.values() for path in trail.writes)
+    if written.isdisjoint(path for trail in found.values() for path in trail.files):
+        return found
+    walk = _Walk(read, kind, parse, written)
+    return {name: walk.task(task) for name, task in tasks.items()}
 
 
-def find_module(module: str, folders: list[str], kind: Kind) -> tuple[list[str], bool]:
+def own_files(task: Task, kind: Kind) -> list[str]:
+    """Return the files that a task names itself: its file, its module, those of its command."""
+    walk = _Walk(lambda path: None, kind, read_code)
+    return list(walk.task(task).files)
+
+
+def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[str], bool]:
     """Return the files that importing a module executes, and whether the last part is there.
 
     As Python searches: in the first folder with a package or a module of that name, else in all
@@ -101,51 +130,297 @@ def find_module(module: str, folders: list[str], kind: Kind) -> tuple[list[str],
     return found, True
 
 
-def _starts(task: Task, kind: Kind) -> tuple[list[str], str]:
-    """Return the Python files that a task names, and the folder in which it imports from first."""
-    if task.module is not None:
-        return find_module(task.module, [""], kind)[0], ""
-    if task.executor == "python" and task.file is not None:
-        return [task.file], posixpath.dirname(task.file)
-    return [], ""
+class _Node(NamedTuple):
+    """A file in the circumstances in which it is executed.
+
+    `zero` is the script that was started, of which this may be a part; `search` are the folders
+    where Python searches before its own, `added` those that the code adds, `path` PYTHONPATH.
+    """
+
+    file: str
+    language: str  # shell | python | other
+    folder: str | None = ""
+    zero: str = ""
+    search: tuple[str, ...] = ()
+    added: frozenset[str] = frozenset()
+    path: tuple[str, ...] = ()
 
 
-def _follow(path: str, first: str, step: _Step, seen: set[tuple[str, str]]) -> list[str]:
-    found: list[str] = []
-    todo = [path]
-    while todo:
-        path = todo.pop()
-        if (path, first) in seen:
-            continue
-        files = step(path, first)
-        if files is not None:
-            seen.add((path, first))
-            found.append(path)
-            todo += files
-    return found
+class _Step(NamedTuple):
+    """What one node executes directly."""
+
+    files: tuple[tuple[str, str], ...] = ()  # path and role
+    nodes: tuple[_Node, ...] = ()
+    open: tuple[Open, ...] = ()
+    writes: frozenset[str] = frozenset()
 
 
-def _imported(path: str, first: str, imports: Imports, kind: Kind) -> list[str] | None:
-    """Return the files below the root that a file's imports execute; None if it cannot be had."""
-    named = imports(path)
-    if named is None:
-        return None
-    return [file for one in named for file in _named(one, path, first, kind)]
+@dataclass(slots=True)
+class _Found:
+    """What one text executes directly, while it is gathered: in order, each thing once."""
+
+    by: str
+    files: dict[tuple[str, str], None] = field(default_factory=dict)
+    nodes: dict[_Node, None] = field(default_factory=dict)
+    open: dict[Open, None] = field(default_factory=dict)
+    writes: set[str] = field(default_factory=set)
+
+    def leave_open(self, use: Use) -> None:
+        self.open[Open(self.by, use)] = None
+
+    def add(self, step: _Step) -> None:
+        self.files |= dict.fromkeys(step.files)
+        self.nodes |= dict.fromkeys(step.nodes)
+        self.open |= dict.fromkeys(step.open)
+        self.writes |= step.writes
+
+    def step(self, writes: frozenset[str]) -> _Step:
+        return _Step(tuple(self.files), tuple(self.nodes), tuple(self.open), writes | self.writes)
 
 
-def _named(named: Import, path: str, first: str, kind: Kind) -> Iterator[str]:
-    """Yield the files that one import in a file executes, as far as they lie below the root."""
-    if named.level == 0:
-        yield from find_module(named.name, list(dict.fromkeys((first, ""))), kind)[0]
-        return
-    folder = posixpath.dirname(path)
-    for _ in range(named.level - 1):
-        if not folder:
+class _Walk:
+    """Follows code from file to file; tasks mostly share what they execute."""
+
+    def __init__(
+        self, read: Read, kind: Kind, parse: Parse, written: frozenset[str] = frozenset()
+    ) -> None:
+        self.read, self.kind, self.parse = read, kind, parse
+        self.written = written
+        self.steps: dict[_Node, _Step] = {}
+        self.known: dict[_Step, Trail] = {}
+
+    def task(self, task: Task) -> Trail:
+        """Return all that a task executes."""
+        first = self._first(task)
+        if first not in self.known:
+            self.known[first] = self._follow(first)
+        return self.known[first]
+
+    def _follow(self, first: _Step) -> Trail:
+        files: dict[str, Named] = {}
+        opened: dict[Open, None] = {}
+        writes: set[str] = set()
+        seen: set[_Node] = set()
+        todo = [(first, "")]
+        while todo:
+            step, by = todo.pop()
+            for path, role in step.files:
+                files.setdefault(path, Named(role, by))
+            opened |= dict.fromkeys(step.open)
+            writes |= step.writes
+            for node in reversed(step.nodes):
+                if node not in seen:
+                    seen.add(node)
+                    todo.append((self._step(node), node.file))
+        return Trail(files, tuple(opened), frozenset(writes))
+
+    def _first(self, task: Task) -> _Step:
+        """Return what a task itself names."""
+        python_path, opened = self._python_path(task)
+        node = _Node("", "shell", zero=_NO_SCRIPT, path=python_path)
+        if task.executor == "process":
+            if task.command is None:
+                use = Use("program", paths=frozenset((f"{WORK}/{task.file}",)))
+                found = self._uses(Code((use,)), node)
+                return found._replace(
+                    files=((task.file or "", "file"),), open=(*opened, *found.open)
+                )
+            known = {name: value for name, value in task.env.items() if isinstance(value, str)}
+            if isinstance(task.command, tuple):
+                code = read_words(task.command, known)
+            elif task.shell is None:
+                code = read_shell(task.command, known)
+            else:
+                code = read_words((*task.shell, task.command), known)
+            found = self._uses(code, node)
+            return found._replace(open=(*opened, *found.open))
+        if task.module is not None:
+            paths = find_module(task.module, ["", *python_path], self.kind)[0]
+            search: tuple[str, ...] = ("", *python_path)
+            role = "module"
+        else:
+            paths = [task.file] if task.file else []
+            search = (posixpath.dirname(task.file or ""), "", *python_path)
+            role = "file"
+        files = tuple((path, role) for path in paths)
+        if task.executor == "library":
+            return _Step(files)
+        nodes = (_Node(path, "python", "", path, search, path=python_path) for path in paths)
+        return _Step(files, tuple(nodes), opened)
+
+    def _python_path(self, task: Task) -> tuple[tuple[str, ...], tuple[Open, ...]]:
+        value = task.env.get("PYTHONPATH", "")
+        if not isinstance(value, str):
+            return (), (Open("", Use("unclear", text="PYTHONPATH")),)
+        entries = (posixpath.normpath(entry) for entry in value.split(":") if entry)
+        inside = (_plain(entry) for entry in entries)
+        return tuple(entry for entry in inside if entry is not None), ()
+
+    def _step(self, node: _Node) -> _Step:
+        """Return what a file executes."""
+        if node not in self.steps:
+            self.steps[node] = self._read_step(node)
+        return self.steps[node]
+
+    def _read_step(self, node: _Node) -> _Step:
+        data = self.read(node.file)
+        if data is None or node.language == "closed":
+            return _Step()
+        language = node.language or language_of(data)
+        if language == "closed":
+            return _Step()
+        if language == "other":
+            # What it loads by rules of its own is not followed.
+            return _Step(open=(Open(node.file, Use("unclear")),))
+        if language == "python":
+            if not node.search:
+                node = node._replace(search=(posixpath.dirname(node.file), *node.path))
+            language = "package" if node.file.endswith("/__init__.py") else "python"
+        code = self.parse(data, language)
+        if isinstance(code, Unreadable):
+            return _Step(open=(Open(node.file, Use("unclear", line=code.line)),))
+        return self._uses(code, node)
+
+    def _uses(self, code: Code, node: _Node) -> _Step:
+        """Return what the uses of a text come to where it is executed."""
+        found = _Found(node.file)
+        self._search_more(code, node, found)
+        for use in code.uses:
+            if use.role == "code":
+                self._inline(use, node, found)
+            elif use.role == "imported" and not use.paths:
+                self._import(use.text, node, found)
+            elif use.role == "module" and not use.paths:
+                self._module(use, node, found)
+            elif use.role == "unclear" or None in use.paths:
+                found.leave_open(use)
+            for path in sorted(path for path in use.paths if path is not None):
+                self._file(use, path, node, found)
+        places = (self._place(path, node) for path in code.writes)
+        return found.step(frozenset(path for path in places if path))
+
+    def _search_more(self, code: Code, node: _Node, found: _Found) -> None:
+        """Follow the program anew, if this file of it adds folders to sys.path."""
+        places = (self._place(path, node) for path in code.search)
+        added = node.added.union(place for place in places if place is not None)
+        if added == node.added:
             return
-        folder = posixpath.dirname(folder)
-    yield from _packages(folder, kind)
-    if named.name:
-        yield from find_module(named.name, [folder], kind)[0]
+        if node.zero and len(added) <= SEARCHED_MAX:
+            found.nodes[node._replace(file=node.zero, added=added)] = None
+        else:
+            found.leave_open(Use("unclear", text="sys.path"))
+
+    def _file(self, use: Use, path: str, node: _Node, found: _Found) -> None:
+        """Take one file that is executed, if it lies below the root."""
+        place = self._place(path, node)
+        if place is None:
+            if path.startswith(WORK) and node.folder is None:
+                found.leave_open(use)
+            return
+        kind = self.kind(place)
+        if kind == "folder" and use.language == "python":
+            place = f"{place}/__main__.py"
+            kind = self.kind(place)
+        if kind != "file" or place in self.written or self._is_foreign(place):
+            # It may come into being while the workflow runs, and execute anything.
+            if not use.is_optional:
+                found.leave_open(use)
+            return
+        found.files[place, use.role] = None
+        if use.role == "imported":
+            found.nodes[node._replace(file=place)] = None
+            return
+        search = self._search(use, node)
+        for folder in self._folders(use, node):
+            if use.role == "sourced":
+                found.nodes[node._replace(file=place, folder=folder)] = None
+            else:
+                found.nodes[_Node(place, use.language, folder, place, path=search)] = None
+
+    def _folders(self, use: Use, node: _Node) -> list[str | None]:
+        """Return the working directories in which a use may start."""
+        places = {None if one is None else self._place(one, node) for one in use.folders}
+        return sorted(places, key=lambda place: (place is None, place or ""))
+
+    def _search(self, use: Use, node: _Node) -> tuple[str, ...]:
+        found = (self._place(one, node) for one in sorted(path for path in use.search if path))
+        return tuple(dict.fromkeys([*(one for one in found if one is not None), *node.path]))
+
+    def _module(self, use: Use, node: _Node, found: _Found) -> None:
+        """Take what `python -m` executes."""
+        path = self._search(use, node)
+        for folder in self._folders(use, node):
+            search = (*(() if folder is None else (folder,)), *path)
+            files, whole = find_module(use.text, search, self.kind)
+            if whole and files and files[-1].endswith("/__init__.py"):
+                main = f"{posixpath.dirname(files[-1])}/__main__.py"
+                files += [main] if self.kind(main) == "file" else []
+            for one in files:
+                found.files[one, "module"] = None
+                found.nodes[_Node(one, "python", folder, one, search, path=path)] = None
+
+    def _inline(self, use: Use, node: _Node, found: _Found) -> None:
+        """Take what Python code in a shell text executes."""
+        code = read_inline(use.text)
+        if isinstance(code, Unreadable):
+            found.leave_open(use)
+            return
+        placed = [one._replace(line=use.line, column=use.column) for one in code.uses]
+        path = self._search(use, node)
+        for folder in self._folders(use, node):
+            search = (*(() if folder is None else (folder,)), *path)
+            inside = _Node(node.file, "python", folder, "", search, path=path)
+            added = (self._place(one, inside) for one in code.search)
+            inside = inside._replace(added=frozenset(one for one in added if one is not None))
+            found.add(self._uses(Code(tuple(placed), code.writes), inside))
+
+    def _import(self, module: str, node: _Node, found: _Found) -> None:
+        """Take the files that one import executes, as far as they lie below the root."""
+        name = module.lstrip(".")
+        if level := len(module) - len(name):
+            folder = posixpath.dirname(node.file)
+            for _ in range(level - 1):
+                if not folder:
+                    return
+                folder = posixpath.dirname(folder)
+            files = list(_packages(folder, self.kind))
+            files += find_module(name, [folder], self.kind)[0] if name else []
+        else:
+            search = list(dict.fromkeys(node.search))
+            files = find_module(name, search, self.kind)[0]
+            if node.added:
+                # What comes first depends on how and when a folder is added.
+                added = sorted(node.added)
+                for order in ([*added, *search], [*search, *added]):
+                    files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
+        for path in files:
+            found.files[path, "imported"] = None
+            found.nodes[node._replace(file=path)] = None
+
+    def _place(self, path: str, node: _Node) -> str | None:
+        """Return a path as the root sees it; None when it lies outside or is not known."""
+        for begin, place in ((OWN, node.file), (ZERO, node.zero), (WORK, node.folder)):
+            if path.startswith(begin):
+                if place is None:
+                    return None
+                path = posixpath.join(place, path[len(begin) + 1 :]) if path != begin else place
+                break
+        return _plain(posixpath.normpath(path))
+
+    def _is_foreign(self, path: str) -> bool:
+        """Say whether a file belongs to an environment of Python or to installed packages."""
+        folders = path.split("/")[:-1]
+        if "node_modules" in folders:
+            return True
+        above = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
+        return any(self.kind(f"{folder}/{_ENVIRONMENT}") == "file" for folder in above)
+
+
+def _plain(path: str) -> str | None:
+    """Return a path in its shortest form, "" for the root; None for one outside."""
+    if path.startswith(("/", "../")) or path == ".." or "\0" in path:
+        return None
+    return "" if path == "." else path
 
 
 def _packages(folder: str, kind: Kind) -> Iterator[str]:

@@ -1,18 +1,18 @@
 """The code that a Definition calls: read from the files below its root, never executed.
 
-A python task takes its file and, transitively, every module below the root that imports name; a
-process task its file and the words of its command that are files; `include` adds the rest.
+What is code is told by its role: what `definition.reach` finds that the tasks execute. `include`
+adds the rest; everything else is data.
 """
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from ork.definition.imports import Import, Unreadable, read_imports
-from ork.definition.reach import command_files, find_module, follow
+from ork.code.python import Unreadable
+from ork.code.use import Code
+from ork.definition.reach import Open, Trail, find_module, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -24,48 +24,71 @@ from ork.yaml.problems import Problems, nearest
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
 
-ReadImports: TypeAlias = Callable[..., tuple[Import, ...] | Unreadable]
+Parse: TypeAlias = "Callable[[bytes, str], Code | Unreadable]"
+
+
+class Reason(NamedTuple):
+    """Why a file is captured: the task that executes it, its role there, and the file that names it.
+
+    The role is `include` for a file that a pattern means: then `task` is empty, `by` the pattern.
+    """
+
+    task: str
+    role: str
+    by: str = ""
+
+
+class Captured(NamedTuple):
+    """The code of a Definition: its files, why each is among them, and what is not known."""
+
+    files: Mapping[str, CodeFile]
+    reasons: Mapping[str, tuple[Reason, ...]]
+    unknown: tuple[Problem, ...]  # where a person could name the code
+    silent: tuple[Problem, ...]  # where nobody can
 
 
 def capture(
-    definition: Definition, root: Path | Files, *, file: str, read: ReadImports = read_imports
-) -> dict[str, CodeFile]:
-    """Return the files that a Definition needs, sorted by path; raise InvalidInput with all errors.
+    definition: Definition, root: Path | Files, *, file: str, parse: Parse = read_code
+) -> Captured:
+    """Return the code that a Definition needs, sorted by path; raise InvalidInput with all errors.
 
-    `root` is the folder of the workflow file, `file` what the complaints call that file. Nothing is
-    imported or run, and no link out of the root is followed. `read` may remember what it has read.
+    `root` is the folder that all paths are relative to, `file` what the complaints call the
+    workflow file. Nothing is imported or run, and no link out of the root is followed. `parse` may
+    remember what it has read.
     """
-    taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, read)
-    for name, task in definition.tasks.items():
-        taking.task(name, task)
+    taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, parse)
+    found = taking.tasks()
     for pattern in definition.include:
         taking.include(pattern)
     taking.problems.check()
-    return dict(sorted(taking.files.items()))
+    reasons = {path: tuple(taking.reasons[path]) for path in sorted(taking.reasons)}
+    unknown, silent = taking.open(found)
+    return Captured({path: taking.files[path] for path in reasons}, reasons, unknown, silent)
 
 
 class _Capture:
-    def __init__(self, definition: Definition, root: Files, file: str, read: ReadImports) -> None:
-        self.read = read
-        self.places = definition.places
+    def __init__(self, definition: Definition, root: Files, file: str, parse: Parse) -> None:
+        self.definition = definition
+        self.parse = parse
         self.root = root
         self.problems = Problems(file, definition.text)
-        self.beside = Path(file).parent  # for the names of other files in complaints
+        self.file = file
         self.files: dict[str, CodeFile] = {}
+        self.refused: set[str] = set()
+        self.reasons: dict[str, list[Reason]] = {}
         self.bytes = 0
-        self.imports: dict[str, tuple[Import, ...] | Unreadable] = {}
-        self.followed: set[tuple[str, str]] = set()  # a path, and the folder that is searched first
 
-    def task(self, name: str, task: Task) -> None:
-        """Take what one task executes."""
-        at = ("tasks", name, "file")
-        if task.module is not None:
-            self._module(task.module, ("tasks", name, "module"))
-        elif task.file is not None and self._named(task.file, at) and task.executor == "python":
-            self._follow(task.file, posixpath.dirname(task.file), at)
-            self._must_be_python(task.file)
-        for path in command_files(task.command, self.root.kind) if task.command else ():
-            self._take(path, ("tasks", name, "command"))
+    def tasks(self) -> dict[str, Trail]:
+        """Take what all tasks execute."""
+        found = trails(self.definition.tasks, self._read, self.root.kind, self.parse)
+        for name, trail in found.items():
+            task = self.definition.tasks[name]
+            key = "module" if task.module else "file" if task.file else "command"
+            self._check_named(name, task)
+            for path, (role, by) in trail.files.items():
+                if self._take(path, ("tasks", name, key)):
+                    self.reasons.setdefault(path, []).append(Reason(name, role, by))
+        return found
 
     def include(self, pattern: str) -> None:
         """Take the files that a pattern of `include` means."""
@@ -79,52 +102,103 @@ class _Capture:
             hint = "the pattern is relative to the folder of the workflow file"
             self._say(at, f"include: no file matches {pattern}", hint)
         for path in paths:
-            self._take(path, at)
+            if self._take(path, at):
+                self.reasons.setdefault(path, []).append(Reason("", "include", pattern))
 
-    def _named(self, path: str, at: tuple[str, ...]) -> bool:
-        """Take a file that the workflow names; complain when it is not there."""
-        if self.root.kind(path) is None and not self.root.is_link(path):
-            folder, name = posixpath.split(path)
-            near = nearest(name, self.root.names(folder))
-            hint = f"did you mean {posixpath.join(folder, near)}?" if near else None
-            hint = hint or "paths are relative to the folder of the workflow file"
-            self._say(at, f"no such file: {path}", hint)
-            return False
-        return self._take(path, at)
+    def open(self, found: Mapping[str, Trail]) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+        """Return what is not known, once for each place: what a person can name, and the rest."""
+        unknown: dict[Problem, None] = {}
+        silent: dict[Problem, None] = {}
+        for name, trail in found.items():
+            for one in trail.open:
+                kept = unknown if one.use.is_unclear else silent
+                kept[self._not_known(name, one)] = None
+        return tuple(unknown), tuple(silent)
+
+    def _not_known(self, name: str, one: Open) -> Problem:
+        use = one.use
+        said = f": {use.text}" if use.text else ""
+        message = f"{_UNKNOWN.get(use.role, 'what this executes')} is not known{said}"
+        if use.role == "unclear":
+            message = f"what this executes is not known{said}"
+        hint = "if it is code of this project, name it: `include: [...]`"
+        if one.by:
+            file, source = str(self.beside(one.by)), self.files[one.by].data
+            problems = Problems(file, source.decode("utf-8", "replace"))
+            line, column = use.line, use.column
+        else:
+            problems = Problems(self.file, self.definition.text)
+            key = "command" if ("tasks", name, "command") in self.definition.places else "file"
+            place = self.definition.places.get(("tasks", name, key))
+            line, column = (place.line, place.column) if place else (0, 0)
+        return problems.problem(line, column, message, hint)
+
+    def beside(self, path: str) -> Path:
+        """Return what complaints call a file."""
+        return Path(self.file).parent / self.definition.root / path
+
+    def _read(self, path: str) -> bytes | None:
+        """Return the bytes of a file; None where it cannot be had, which `_take` tells."""
+        try:
+            return self._load(path).data
+        except InvalidInput:
+            return None
+
+    def _check_named(self, name: str, task: Task) -> None:
+        """Complain of a file or module that a task names and that is not there."""
+        if task.module is not None:
+            at = ("tasks", name, "module")
+            paths, complete = find_module(task.module, [""], self.root.kind)
+            if not complete or not paths:
+                hint = f"it is looked for as {task.module.replace('.', '/')}.py below the root"
+                self._say(at, f"no module named {task.module}", hint)
+            else:
+                self._must_be_python(paths[-1])
+        elif task.file is not None:
+            at = ("tasks", name, "file")
+            if self.root.kind(task.file) is None and not self.root.is_link(task.file):
+                folder, _, wanted = task.file.rpartition("/")
+                near = nearest(wanted, self.root.names(folder))
+                hint = f"did you mean {folder and folder + '/'}{near}?" if near else None
+                hint = hint or "paths are relative to the folder of the workflow file"
+                self.refused.add(task.file)
+                self._say(at, f"no such file: {task.file}", hint)
+            elif task.executor == "python":
+                self._must_be_python(task.file)
 
     def _take(self, path: str, at: tuple[str, ...]) -> bool:
-        if path in self.files:
-            return True
+        """Take a file; complain, once, where it is named if it cannot be had."""
+        if path in self.refused:
+            return False
         try:
-            found = self.root.read(path)
+            self._load(path)
         except InvalidInput as error:
+            self.refused.add(path)
             self._say(at, error.message, error.hint)
             return False
+        return True
+
+    def _load(self, path: str) -> CodeFile:
+        if path in self.files:
+            return self.files[path]
+        found = self.root.read(path)
         self.bytes += len(found.data)
         if len(self.files) >= FILES_MAX or self.bytes > CAPTURE_BYTES_MAX:
             limit = f"{FILES_MAX} files or {CAPTURE_BYTES_MAX // 1024**2} MiB"
-            self._say(at, f"the code of this workflow is more than {limit}", "include less")
+            message = f"the code of this workflow is more than {limit}"
+            self.problems.add(0, 0, message, "include less")
             self.problems.check()
         self.files[path] = found
-        return True
-
-    def _module(self, module: str, at: tuple[str, ...]) -> None:
-        paths, complete = find_module(module, [""], self.root.kind)
-        if not complete or not paths:
-            hint = f"it is looked for as {module.replace('.', '/')}.py beside the workflow file"
-            self._say(at, f"no module named {module}", hint)
-            return
-        for path in paths:
-            if self._take(path, at):
-                self._follow(path, "", at)
-        self._must_be_python(paths[-1])
+        return found
 
     def _must_be_python(self, path: str) -> None:
-        found = self.imports.get(path)
+        file = self.files.get(path)
+        language = "package" if path.endswith("/__init__.py") else "python"
+        found = self.parse(file.data, language) if file else None
         if isinstance(found, Unreadable):
             self.problems.keep(
                 Problem(
-                    file=str(self.beside / path),
+                    file=str(self.beside(path)),
                     line=found.line,
                     column=found.column,
                     message=f"not valid Python: {found.message}",
@@ -132,28 +206,16 @@ class _Capture:
                 )
             )
 
-    def _follow(self, path: str, first: str, at: tuple[str, ...]) -> None:
-        """Take every module that a file names, and those that they name."""
-        follow(
-            path,
-            first,
-            imports=lambda path: self._imports(path, at),
-            kind=self.root.kind,
-            seen=self.followed,
-        )
-
-    def _imports(self, path: str, at: tuple[str, ...]) -> tuple[Import, ...] | None:
-        """Take a file and return what it imports; None when it cannot be taken."""
-        if not self._take(path, at):
-            return None
-        found = self.imports.get(path)
-        if found is None:
-            is_package = posixpath.basename(path) == "__init__.py"
-            found = self.read(self.files[path].data, is_package=is_package)
-            self.imports[path] = found
-        return () if isinstance(found, Unreadable) else found
-
     def _say(self, at: tuple[str, ...], message: str, hint: str | None) -> None:
-        place = self.places.get(at)
+        place = self.definition.places.get(at)
         line, column = (place.line, place.column) if place else (0, 0)
         self.problems.add(line, column, message, hint)
+
+
+_UNKNOWN = {
+    "program": "which program this starts",
+    "script": "which script this executes",
+    "sourced": "which file this sources",
+    "module": "where modules are searched",
+    "imported": "which module this imports",
+}

@@ -33,9 +33,13 @@ class Problems:
         """Keep one complaint; `line` and `column` count from 1, 0 is the file as a whole."""
         self.count += 1
         if len(self._found) < PROBLEMS_MAX:
-            message, hint = _printable(message), hint and _printable(hint)
-            problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
-            self._found.add(replace(problem, source=self._source(line)))
+            self._found.add(self.problem(line, column, message, hint))
+
+    def problem(self, line: int, column: int, message: str, hint: str | None = None) -> Problem:
+        """Return a complaint about this text, without keeping it."""
+        message, hint = _printable(message), hint and _printable(hint)
+        problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
+        return replace(problem, source=self._source(line))
 
     def at(self, node: Node, message: str, hint: str | None = None) -> None:
         """Keep one complaint about a node."""

@@ -1,0 +1,180 @@
+"""Programs that execute what their arguments name: interpreters, and those that start another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+
+class Interpreter(NamedTuple):
+    """How one interpreter is told what to execute.
+
+    Of its options, those in `files` take a script, those in `code` a text, those in `words`
+    something else; letters in `glued` take what follows in the same word.
+    """
+
+    language: str
+    files: str = ""
+    code: str = ""
+    words: str = ""
+    glued: str = ""
+    module: str = ""
+    positional: bool = True  # the first argument that is no option is the script
+    defaults: tuple[str, ...] = ()  # the scripts that it takes when none is named
+    after: str = ""  # an argument that may come before the script, as `run` in `deno run`
+
+
+class Prefix(NamedTuple):
+    """How a program that starts another one takes it: after options, and `skipped` arguments."""
+
+    words: str = ""  # its options that take a word
+    skipped: int = 0
+    after: str = ""  # the argument that must come first, as `run` in `uv run`
+
+
+_SHELL = Interpreter("shell", code="-c", words="-o +o -O +O --rcfile --init-file")
+_PYTHON = Interpreter("python", code="-c", words="-W -X --check-hash-based-pycs", module="-m")
+_RUNNER = Interpreter("python", words="--master --name --nproc_per_node --nnodes", after="run")
+_AWK = Interpreter("closed", files="-f --file -E --exec", words="-v -F -e -i -l", positional=False)
+_JS = Interpreter("other", files="-r --require --import", code="-e -p --eval --print", after="run")
+_MAKE = Interpreter(
+    "other",
+    files="-f --file --makefile",
+    words="-C -I -j -l -o -W --directory",
+    positional=False,
+    defaults=("GNUmakefile", "makefile", "Makefile"),
+)
+INTERPRETERS: dict[str, Interpreter] = {
+    **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "ash"), _SHELL),
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _AWK),
+    **dict.fromkeys(("make", "gmake"), _MAKE),
+    **dict.fromkeys(("node", "nodejs", "tsx", "ts-node", "bun", "deno"), _JS),
+    **dict.fromkeys(("python", "pypy", "ipython"), _PYTHON),
+    **dict.fromkeys(("spark-submit", "torchrun", "streamlit", "coverage"), _RUNNER),
+    "Rscript": Interpreter("other", code="-e"),
+    "R": Interpreter("other", files="-f --file", code="-e", positional=False),
+    "ruby": Interpreter("other", code="-e", words="-I -r -C", glued="i0F"),
+    "perl": Interpreter("other", code="-e -E", words="-I", glued="iMm0FlDCx"),
+    "php": Interpreter("other", files="-f --file", code="-r", words="-d -c"),
+    "lua": Interpreter("other", code="-e", words="-l"),
+    "luajit": Interpreter("other", code="-e", words="-l"),
+    "julia": Interpreter("other", code="-e -E --eval", words="-p -t -L -J --threads"),
+    "sed": Interpreter("closed", files="-f --file", code="-e", words="-l", positional=False),
+    "jq": Interpreter("closed", files="-f --from-file", positional=False),
+    "psql": Interpreter(
+        "other", files="-f --file", words="-c -d -h -p -U -v -o -L -F -P -R", positional=False
+    ),
+    "java": Interpreter("other", files="-jar", words="-cp -classpath", positional=False),
+    "octave": Interpreter("other", code="--eval"),
+    "gnuplot": Interpreter("other", code="-e"),
+    "tclsh": Interpreter("other"),
+}
+_PLAIN = Prefix()
+PREFIXES: dict[str, Prefix] = {
+    **dict.fromkeys(
+        ("nohup", "setsid", "builtin", "time", "unbuffer", "doas", "catchsegv"), _PLAIN
+    ),
+    "env": Prefix("-u -C --unset --chdir"),
+    "exec": Prefix("-a"),
+    "command": _PLAIN,
+    "nice": Prefix("-n --adjustment"),
+    "ionice": Prefix("-c -n -p"),
+    "stdbuf": Prefix("-i -o -e"),
+    "timeout": Prefix("-s -k --signal --kill-after", skipped=1),
+    "flock": Prefix("-w -E --timeout", skipped=1),
+    "xargs": Prefix("-n -P -I -L -s -d -a -E --max-args --max-procs --replace --delimiter"),
+    "parallel": Prefix("-j -n -N --jobs --joblog"),
+    "sudo": Prefix("-u -g -C -h -p -r -t -D"),
+    "strace": Prefix("-o -e -p -s"),
+    "uv": Prefix("--with --python -p --env-file --extra --group --directory", after="run"),
+    "poetry": Prefix(after="run"),
+    "pipenv": Prefix(after="run"),
+    "pdm": Prefix(after="run"),
+    "pixi": Prefix("-e --environment", after="run"),
+    "hatch": Prefix(after="run"),
+    "conda": Prefix("-n -p --name --prefix", after="run"),
+    "micromamba": Prefix("-n -p --name --prefix", after="run"),
+    "npx": Prefix("-p --package"),
+}
+# Modules that execute the script which comes after them: `python -m pdb train.py`.
+_RUNNERS = "pdb cProfile profile trace coverage torch.distributed.run torch.distributed.launch"
+RUNNERS = frozenset(f"{_RUNNERS} scalene memory_profiler kernprof viztracer debugpy".split(" "))
+# Programs, and modules, that load code of a project by rules of their own.
+_LOADERS = "pytest tox nox dbt snakemake ninja npm yarn pnpm cargo go gradle mvn jupyter papermill"
+LOADERS = frozenset(f"{_LOADERS} airflow gunicorn uvicorn flask django-admin just R".split(" "))
+_VERSION = re.compile(r"(?<=[a-zA-Z])-?\d+(?:\.\d+)*$")
+
+
+def interpreter_named(path: str) -> Interpreter | None:
+    """Return the interpreter that a program is, by its name: /usr/bin/python3.12, bash, gawk."""
+    name = path.rpartition("/")[2]
+    return INTERPRETERS.get(name) or INTERPRETERS.get(_VERSION.sub("", name))
+
+
+def language_of(data: bytes) -> str:
+    """Return the language of a program, as its first line tells; "other" for a compiled one."""
+    if not data.startswith(b"#!"):
+        # What the system refuses to execute, a shell reads.
+        return "other" if b"\0" in data[:8192] else "shell"
+    words = data[2:512].partition(b"\n")[0].decode("utf-8", "replace").split()
+    if words and words[0].endswith("/env"):
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    found = interpreter_named(words[0]) if words else None
+    return found.language if found else "other"
+
+
+class Argument(NamedTuple):
+    """What an argument is to an interpreter: the number of its word, and its part of that."""
+
+    what: str  # file | code | module | script
+    word: int
+    start: int = 0  # where in this word it begins: after the letters of options
+
+
+def arguments(spec: Interpreter, words: Sequence[str | None]) -> Iterator[Argument]:
+    """Yield what an interpreter executes, of its words; the first is its name.
+
+    A word that is None could be anything but an option. What comes after the script is its own.
+    """
+    options = {
+        **dict.fromkeys(spec.words.split(), ""),
+        **dict.fromkeys(spec.files.split(), "file"),
+        **dict.fromkeys(spec.code.split(), "code"),
+        **dict.fromkeys(spec.module.split(), "module"),
+    }
+    at, line, skipped = 1, False, False
+    while at < len(words):
+        word = words[at]
+        if word is not None and word != "-" and word[:1] in ("-", "+") and word != "--":
+            name, equals, _ = word.partition("=")
+            found = options.get(name if equals and word.startswith("--") else word)
+            start = len(name) + 1 if equals and word.startswith("--") else 0
+            if found is None and not word.startswith("--"):
+                for n, letter in enumerate(word[1:], 1):
+                    found = options.get(word[0] + letter)
+                    if found is not None or letter in spec.glued:
+                        start = n + 1 if n + 1 < len(word) else 0
+                        break
+                if found == "code" and spec.language == "shell":
+                    start = 0  # the letters after it are options as well
+            if found == "code" and spec.language == "shell":
+                line = True  # that comes after all options
+            elif found is not None:
+                index = at if start else at + 1
+                if found and index < len(words):
+                    yield Argument(found, index, start)
+                if found in ("code", "module") and spec.language != "closed":
+                    return
+                at = index
+        elif word and word == spec.after and not skipped:
+            skipped = True
+        else:
+            at += word == "--"
+            break
+        at += 1
+    if at < len(words) and words[at] != "-":
+        if line:
+            yield Argument("code", at)
+        elif spec.positional:
+            yield Argument("script", at)

@@ -1,0 +1,299 @@
+"""What a Python source text executes, found by reading it, never by running it.
+
+Understood are import statements, the calls that import or run a file by a literal name, additions
+to sys.path that follow from the literal or from `__file__`, and commands that are given to
+subprocess or os as literals. A call with a name that is computed is told as not known.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+
+from ork.code.shell import read_shell, read_words
+from ork.code.use import OWN, UNKNOWN, WORK, Code, Use, above, joined
+from ork.objects.value import Value
+
+_SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
+_EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
+_IMPORTING = frozenset(("import_module", "__import__", "run_module"))
+_LOADING = {"run_path": 0, "spec_from_file_location": 1, "SourceFileLoader": 1, "load_source": 1}
+_STARTING = {
+    "subprocess": frozenset(
+        ("run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput")
+    ),
+    "os": frozenset(("system", "popen")),
+    "asyncio": frozenset(("create_subprocess_shell", "create_subprocess_exec")),
+}
+
+
+class Unreadable(Value, frozen=True):
+    """The reason why a text is not Python; line and column count from 1, 0 means the whole text."""
+
+    line: int
+    column: int
+    message: str
+    source: str | None = None
+
+
+def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable:
+    """Return what a source text imports, runs and starts.
+
+    A module is named with as many dots before it as its import has: `.name`, `..name`, `.`. From
+    `from a import b` come both a and a.b, since b may be a module or something inside of a. In a
+    package's `__init__.py` also `__all__` counts, whose names `from package import *` imports.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Invalid escapes and the like are for whoever runs the code.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+        reading = _Reading(tree, is_package)
+        uses = sorted(set(reading.uses()), key=lambda use: (use.role, use.text, use.line))
+    except SyntaxError as error:
+        message = error.msg.split(" (<unknown>")[0]
+        text = None if error.text is None else error.text.rstrip("\r\n")
+        return Unreadable(error.lineno or 0, error.offset or 0, message, text)
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        return Unreadable(0, 0, reason)
+    return Code(tuple(uses), frozenset(reading.writes), frozenset(reading.search))
+
+
+def read_inline(text: str) -> Code | Unreadable:
+    """Return what Python code in a shell line executes; what the shell expands is left open."""
+    found = read_python(text.encode("utf-8", "replace"))
+    if isinstance(found, Unreadable) and "$" in text:
+        return read_python(_EXPANSION.sub("0", text).encode("utf-8", "replace"))
+    return found
+
+
+class _Reading:
+    def __init__(self, tree: ast.AST, is_package: bool) -> None:
+        self.nodes = list(ast.walk(tree))
+        self.is_package = is_package
+        self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
+        self.search: set[str] = set()
+        self.writes: set[str] = set()
+
+    def uses(self) -> Iterator[Use]:
+        self._find_names()
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                yield from (Use("imported", text=alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                yield Use("imported", text=module)
+                between = "." if node.module else ""
+                for alias in node.names:
+                    if alias.name != "*":
+                        yield Use("imported", text=module + between + alias.name)
+            elif isinstance(node, ast.Call):
+                yield from self._call(node)
+            elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                yield from self._assignment(node)
+
+    def _find_names(self) -> None:
+        """Note the names that are assigned once, and so mean one thing."""
+        stores: Counter[str] = Counter()
+        for node in self.nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                stores[node.id] += 1
+            elif isinstance(node, ast.arg):
+                stores[node.arg] += 2  # anything that a caller gives
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self.names[node.targets[0].id] = node.value
+        self.names = {name: value for name, value in self.names.items() if stores[name] == 1}
+
+    def _call(self, call: ast.Call) -> Iterator[Use]:
+        called, owner = _called(call)
+        if called in _IMPORTING:
+            yield self._import(call)
+        elif called in _LOADING:
+            path = self._path(_argument(call, _LOADING[called], "path_name", "location", "path"))
+            yield _placed(call, Use("imported", "python", frozenset((path,))))
+        elif called == "exec" and owner == "":
+            yield from self._exec(call)
+        elif owner == "sys.path" and called in ("insert", "append", "extend"):
+            yield from self._added(call, call.args[-1:])
+        elif called == "addsitedir" and owner == "site":
+            yield from self._added(call, call.args)
+        elif _is_start(owner, called):
+            yield from self._start(call)
+
+    def _import(self, call: ast.Call) -> Use:
+        name = _argument(call, 0, "name", "mod_name")
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            parts = name.value.lstrip(".").split(".")
+            if all(part.isidentifier() for part in parts):
+                return Use("imported", text=name.value)
+        return _placed(call, Use("imported", paths=UNKNOWN))
+
+    def _exec(self, call: ast.Call) -> Iterator[Use]:
+        """Yield the file whose text is executed: exec(open(PATH).read())."""
+        code = call.args[0] if call.args else None
+        if isinstance(code, ast.Constant):
+            return
+        while isinstance(code, ast.Call):
+            called, _ = _called(code)
+            if called == "open" and code.args:
+                path = self._path(code.args[0])
+                yield _placed(call, Use("imported", "python", frozenset((path,))))
+                return
+            if called == "read_text" and isinstance(code.func, ast.Attribute):
+                path = self._path(code.func.value)
+                yield _placed(call, Use("imported", "python", frozenset((path,))))
+                return
+            if called == "compile" and code.args:
+                code = code.args[0]
+            elif isinstance(code.func, ast.Attribute):
+                code = code.func.value
+            else:
+                break
+        yield _placed(call, Use("imported", "python", UNKNOWN))
+
+    def _added(self, node: ast.AST, values: list[ast.expr]) -> Iterator[Use]:
+        """Yield a use where it is not known what is added to sys.path."""
+        for value in values:
+            if isinstance(value, (ast.List, ast.Tuple)):
+                yield from self._added(node, value.elts)
+            elif isinstance(value, ast.Starred) and _dotted(value.value) == "sys.path":
+                pass
+            elif (path := self._path(value)) is None:
+                yield _placed(node, Use("module", "python", UNKNOWN))
+            else:
+                self.search.add(path)
+
+    def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> Iterator[Use]:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if self.is_package and isinstance(target, ast.Name) and target.id == "__all__":
+                yield from (Use("imported", text=f".{name}") for name in _strings(node.value))
+            whole = target.value if isinstance(target, ast.Subscript) else target
+            if _dotted(whole) == "sys.path" and node.value is not None:
+                yield from self._added(node, [node.value])
+
+    def _start(self, call: ast.Call) -> Iterator[Use]:
+        """Yield what a command executes that is started from Python."""
+        command = _argument(call, 0, "args", "cmd", "command")
+        elsewhere = next((one.value for one in call.keywords if one.arg == "cwd"), None)
+        folder = WORK if elsewhere is None else self._path(elsewhere)
+        if folder is not None:
+            folder = joined(WORK, folder)
+        if isinstance(command, (ast.List, ast.Tuple)):
+            code = read_words([self._word(word) for word in command.elts], folder=folder)
+        elif (line := self._word(command)) is not None:
+            code = read_shell(line, folder=folder)
+        else:
+            code = Code((Use("unclear"),))
+        self.writes.update(code.writes)
+        for use in code.uses:
+            # Nobody can say more about a command that a program makes.
+            yield _placed(call, Use("unclear") if use.is_unclear else use)
+
+    def _word(self, node: ast.expr | None) -> str | None:
+        if _dotted(node) == "sys.executable":
+            return "python"
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        path = self._path(node)
+        return None if path is None or path.startswith("\0") else path
+
+    def _path(self, node: ast.expr | None, depth: int = 0) -> str | None:
+        """Return the path that an expression gives, or None when it takes more than reading."""
+        if node is None or depth > 20:
+            return None
+        again = depth + 1
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if isinstance(node, ast.Name):
+            if node.id == "__file__":
+                return OWN
+            return self._path(self.names.get(node.id), again)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            return _below(self._path(node.left, again), self._path(node.right, again))
+        if isinstance(node, ast.Attribute) and node.attr == "parent":
+            return above(self._path(node.value, again))
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
+            number = node.slice.value if isinstance(node.slice, ast.Constant) else None
+            if node.value.attr == "parents" and isinstance(number, int) and 0 <= number < 20:
+                path = self._path(node.value.value, again)
+                for _ in range(number + 1):
+                    path = above(path)
+                return path
+        return self._called_path(node, again) if isinstance(node, ast.Call) else None
+
+    def _called_path(self, call: ast.Call, depth: int) -> str | None:
+        called, _ = _called(call)
+        first = call.args[0] if call.args else None
+        if called in ("Path", "PurePath", "join", "joinpath"):
+            parts = [self._path(argument, depth) for argument in call.args]
+            if called == "joinpath" and isinstance(call.func, ast.Attribute):
+                parts.insert(0, self._path(call.func.value, depth))
+            path: str | None = WORK
+            for part in parts:
+                path = _below(path, part)
+            return path
+        if called in ("str", "abspath", "realpath", "normpath", "fspath"):
+            return self._path(first, depth)
+        if called == "dirname":
+            return above(self._path(first, depth))
+        if called in ("getcwd", "cwd"):
+            return WORK
+        if called in ("resolve", "absolute", "as_posix") and isinstance(call.func, ast.Attribute):
+            return self._path(call.func.value, depth)
+        return None
+
+
+def _below(folder: str | None, path: str | None) -> str | None:
+    return None if folder is None else joined(folder, path)
+
+
+def _placed(node: ast.AST, use: Use) -> Use:
+    """Return a use with the place and the text of a node."""
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+    text = use.text or ast.unparse(node)[:_SOURCE_CHARACTERS]
+    return use._replace(line=line, column=column, text=text)
+
+
+def _called(call: ast.Call) -> tuple[str, str]:
+    """Return the name of what is called, and the dotted name before it."""
+    name = _dotted(call.func) or ""
+    if not name and isinstance(call.func, ast.Attribute):
+        return call.func.attr, "?"
+    owner, _, called = name.rpartition(".")
+    return called, owner
+
+
+def _dotted(node: ast.AST | None) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def _is_start(owner: str, called: str) -> bool:
+    if owner == "os" and called.startswith(("exec", "spawn", "posix_spawn")):
+        return True
+    return called in _STARTING.get(owner, ())
+
+
+def _argument(call: ast.Call, index: int, *names: str) -> ast.expr | None:
+    for keyword in call.keywords:
+        if keyword.arg in names:
+            return keyword.value
+    return call.args[index] if len(call.args) > index else None
+
+
+def _strings(node: ast.expr | None) -> Iterator[str]:
+    """Yield the identifiers among the strings of a list."""
+    if isinstance(node, (ast.List, ast.Tuple)):
+        for element in node.elts:
+            name = element.value if isinstance(element, ast.Constant) else None
+            if isinstance(name, str) and name.isidentifier():
+                yield name

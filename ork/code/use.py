@@ -1,0 +1,62 @@
+"""One thing that a text executes, and where the text says so."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+# What a word can be: each text that is possible, and None for any other.
+Values: TypeAlias = frozenset[str | None]
+
+# Beginnings of paths that only the reader of the text knows. What comes after is joined to it, as
+# in OWN + "/../lib.sh", a neighbour of the file that is read.
+OWN = "\0own"  # the file that is read, as BASH_SOURCE and __file__ tell
+ZERO = "\0zero"  # the script that was started, as $0 tells
+WORK = "\0work"  # the working directory in which that was started
+
+UNKNOWN: Values = frozenset((None,))
+HERE: Values = frozenset((WORK,))
+
+
+class Use(NamedTuple):
+    """A file, a module or a piece of code that a text executes.
+
+    `paths` are the possible ones, absolute or with one of the beginnings above; `folders` the
+    working directories in which it may start. The place counts from 1.
+    """
+
+    role: str  # program | script | sourced | module | code | imported | unclear
+    language: str = ""  # shell | python | closed (loads nothing) | other; "": its first line tells
+    paths: Values = frozenset()
+    text: str = ""  # the module or the code; else the words as they are written
+    line: int = 1
+    column: int = 1
+    folders: Values = HERE
+    search: Values = frozenset()  # folders in which Python searches as well
+    is_optional: bool = False  # no wonder if there is no such file
+
+    @property
+    def is_unclear(self) -> bool:
+        """Say whether it is not known what is executed, so that a person could say it."""
+        return None in self.paths and self.role != "unclear"
+
+
+class Code(NamedTuple):
+    """What a text executes, the files that it writes, and where Python then searches as well."""
+
+    uses: tuple[Use, ...] = ()
+    writes: frozenset[str] = frozenset()
+    search: frozenset[str] = frozenset()
+
+
+def joined(folder: str | None, path: str | None) -> str | None:
+    """Return a path as it is seen from a folder."""
+    if path is None or path.startswith(("/", "\0")):
+        return path
+    return None if folder is None else f"{folder}/{path}"
+
+
+def above(path: str | None) -> str | None:
+    """Return the folder of a path."""
+    if path is None or (not path.startswith("\0") and "/" not in path):
+        return path and "."
+    return f"{path}/.."
