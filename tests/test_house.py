@@ -34,11 +34,12 @@ ROOMS: dict[str, str] = {
     "objects": "errors files",
     "graph": "errors files",
     "yaml": "errors files objects",
-    "definition": "errors files objects graph yaml",
-    "differences": "errors files objects graph definition",
+    "code": "objects",
+    "definition": "errors files objects graph yaml code",
+    "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
     "store": "errors files failpoints objects graph backends",
-    "worktree": "errors files failpoints objects graph yaml definition store",
+    "worktree": "errors files failpoints objects graph yaml code definition store",
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
@@ -61,7 +62,9 @@ ROOMS: dict[str, str] = {
     "cli/history": "report diff pictures screen runs",
     "cli/runs": "heads diff pictures screen",
 }
-PURE = tuple(f"ork/{room}/" for room in ("objects", "graph", "yaml", "definition", "differences"))
+PURE = tuple(
+    f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")
+)
 # The rooms that hold implementations: elsewhere only their contract is known.
 SEAMS = {"backends": ("base",), "executors": ("base",)}
 CLI_FILES = ("session", "options")  # what every room of the command line may use

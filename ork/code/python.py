@@ -14,8 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ork.code.shell import read_shell, read_words
-from ork.code.use import OWN, UNKNOWN, WORK, Code, Use, above, joined
-from ork.objects.value import Value
+from ork.code.use import OWN, UNKNOWN, WORK, Code, Unreadable, Use, above, joined
 
 _SOURCE_CHARACTERS = 60  # of a call that a complaint quotes
 _EXPANSION = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|\w+)")
@@ -28,15 +27,6 @@ _STARTING = {
     "os": frozenset(("system", "popen")),
     "asyncio": frozenset(("create_subprocess_shell", "create_subprocess_exec")),
 }
-
-
-class Unreadable(Value, frozen=True):
-    """The reason why a text is not Python; line and column count from 1, 0 means the whole text."""
-
-    line: int
-    column: int
-    message: str
-    source: str | None = None
 
 
 def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable:
@@ -113,8 +103,7 @@ class _Reading:
         if called in _IMPORTING:
             yield self._import(call)
         elif called in _LOADING:
-            path = self._path(_argument(call, _LOADING[called], "path_name", "location", "path"))
-            yield _placed(call, Use("imported", "python", frozenset((path,))))
+            yield self._file(call, _argument(call, _LOADING[called], "path_name", "location"))
         elif called == "exec" and owner == "":
             yield from self._exec(call)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
@@ -140,12 +129,10 @@ class _Reading:
         while isinstance(code, ast.Call):
             called, _ = _called(code)
             if called == "open" and code.args:
-                path = self._path(code.args[0])
-                yield _placed(call, Use("imported", "python", frozenset((path,))))
+                yield self._file(call, code.args[0])
                 return
             if called == "read_text" and isinstance(code.func, ast.Attribute):
-                path = self._path(code.func.value)
-                yield _placed(call, Use("imported", "python", frozenset((path,))))
+                yield self._file(call, code.func.value)
                 return
             if called == "compile" and code.args:
                 code = code.args[0]
@@ -154,6 +141,10 @@ class _Reading:
             else:
                 break
         yield _placed(call, Use("imported", "python", UNKNOWN))
+
+    def _file(self, call: ast.Call, node: ast.expr | None) -> Use:
+        path = joined(WORK, self._path(node))
+        return _placed(call, Use("imported", "python", frozenset((path,))))
 
     def _added(self, node: ast.AST, values: list[ast.expr]) -> Iterator[Use]:
         """Yield a use where it is not known what is added to sys.path."""
@@ -165,7 +156,7 @@ class _Reading:
             elif (path := self._path(value)) is None:
                 yield _placed(node, Use("module", "python", UNKNOWN))
             else:
-                self.search.add(path)
+                self.search.add(joined(WORK, path) or WORK)
 
     def _assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> Iterator[Use]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]

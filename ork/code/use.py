@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ork.objects.value import Value
+
 # What a word can be: each text that is possible, and None for any other.
 Values: TypeAlias = frozenset[str | None]
 
@@ -46,6 +48,15 @@ class Code(NamedTuple):
     uses: tuple[Use, ...] = ()
     writes: frozenset[str] = frozenset()
     search: frozenset[str] = frozenset()
+
+
+class Unreadable(Value, frozen=True):
+    """The reason why a text is not Python; line and column count from 1, 0 means the whole text."""
+
+    line: int
+    column: int
+    message: str
+    source: str | None = None
 
 
 def joined(folder: str | None, path: str | None) -> str | None:

@@ -178,6 +178,19 @@ def path(node: Node, what: str, problems: Problems) -> str | None:
     return posixpath.normpath(value)
 
 
+def root(node: Node, what: str, problems: Problems) -> str | None:
+    """Return a path that leads upwards only; None as well for the folder of the file itself."""
+    value = text(node, what, problems)
+    if value is None:
+        return None
+    short = posixpath.normpath(value)
+    if value.startswith("/") or {*short.split("/")} - {".", ".."}:
+        hint = "as in `root: ..`: the folder above that of the workflow file"
+        problems.at(node, f"{what} leads upwards, and no other way", hint)
+        return None
+    return None if short == "." else short
+
+
 def path_error(value: str) -> tuple[str, str] | None:
     """Return the mistake in a path of a workflow file, and how to mend it, or None."""
     relative = "write a path relative to the folder of the workflow file"

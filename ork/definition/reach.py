@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import language_of
-from ork.code.python import Unreadable, read_inline, read_python
 from ork.code.shell import read_shell, read_words
-from ork.code.use import OWN, WORK, ZERO, Code, Use
+from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 
@@ -67,6 +66,8 @@ def read_code(data: bytes, language: str) -> Code | Unreadable:
     """Return what a file executes: shell, python, or package for an `__init__.py`."""
     if language == "shell":
         return read_shell(data.decode("utf-8", "replace"))
+    from ork.code.python import read_python  # much to load, and not needed for shell alone
+
     return read_python(data, is_package=language == "package")
 
 
@@ -100,7 +101,7 @@ def trails(
 
 
 def own_files(task: Task, kind: Kind) -> list[str]:
-    """Return the files that a task names itself: its file, its module, those of its command."""
+    """Return the files that a task names itself: its file, or those of its command."""
     walk = _Walk(lambda path: None, kind, read_code)
     return list(walk.task(task).files)
 
@@ -361,6 +362,8 @@ class _Walk:
 
     def _inline(self, use: Use, node: _Node, found: _Found) -> None:
         """Take what Python code in a shell text executes."""
+        from ork.code.python import read_inline
+
         code = read_inline(use.text)
         if isinstance(code, Unreadable):
             found.leave_open(use)
@@ -394,6 +397,9 @@ class _Walk:
                 for order in ([*added, *search], [*search, *added]):
                     files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
         for path in files:
+            if path in self.written:
+                found.leave_open(Use("unclear", text=module))
+                continue
             found.files[path, "imported"] = None
             found.nodes[node._replace(file=path)] = None
 

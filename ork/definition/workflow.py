@@ -26,7 +26,7 @@ from ork.yaml.problems import Problems
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
-_KEYS = "name description schedule types tasks include env max_parallel python shell params"
+_KEYS = "name description schedule types tasks include env max_parallel python root shell params"
 WORKFLOW_KEYS = tuple(_KEYS.split())
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
@@ -37,7 +37,8 @@ _OTHER_KEYS |= {"environment": "env", "files": "include"}
 class Definition:
     """The content of a workflow file. `tasks` is sorted, canonical and complete in itself.
 
-    `settings` has only the keys that were given, of description, schedule, max_parallel, python.
+    `settings` has only the keys that were given, of description, schedule, max_parallel,
+    python, root.
     `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
     KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them. Neither these nor the text are
     part of equality.
@@ -124,6 +125,9 @@ class _Workflow:
             text = fields.each(self.nodes, key, fields.text, problems)
             if text is not None:
                 settings[key] = text
+        root = fields.each(self.nodes, "root", fields.root, problems)
+        if root is not None:
+            settings["root"] = root
         wrong = schedule_error(str(settings["schedule"])) if "schedule" in settings else None
         if wrong is not None:
             hint = 'as in `schedule: "0 2 * * *"` (minute hour day month weekday) or `@daily`'

@@ -6,12 +6,13 @@ that the last capture looked at; then the file is loaded from that commit's tree
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.imports import read_imports
+from ork.definition.reach import read_code
 from ork.definition.secrets import secret_problems
 from ork.definition.workflow import Definition, parse
 from ork.errors import InvalidInput, Problem
@@ -61,7 +62,7 @@ class Versions:
         self._blobs = blobs
         self._files = [_File(n, one, one.first) for n, one in enumerate(names)]
         self._after = after  # of each file: the number of the last commit that is not wanted
-        self._read = lru_cache(REMEMBERED_MAX)(read_imports)
+        self._parse = lru_cache(REMEMBERED_MAX)(read_code)
         self._clean = lru_cache(REMEMBERED_MAX)(lambda data: not secret_problems(data, file=""))
 
     def of(self, number: int, commit: str, changes: list[Change]) -> Iterator[Version | Skipped]:
@@ -94,7 +95,8 @@ class Versions:
     def _load(self, file: _File) -> Loaded | None:
         """Return the version of the commit that the tree has come to; None where there is none."""
         path = file.path
-        file.seen = CommittedFiles(self._tree, path.rpartition("/")[0], self._blobs)
+        folder = path.rpartition("/")[0]
+        file.seen = CommittedFiles(self._tree, folder, self._blobs)
         file.seen.look_at(path)
         entry = self._tree.find(path)
         if entry is None:
@@ -109,9 +111,17 @@ class Versions:
         if file.parsed is None or file.parsed[:2] != (path, entry.blob):
             file.parsed = path, entry.blob, parse(text, file=path)
         definition = file.parsed[2]
-        files = capture(definition, file.seen, file=path, read=self._read)
-        built = snapshot.build(definition.tasks, files, definition.params)
-        return Loaded(path=Path(path), text=text, definition=definition, built=built, files=files)
+        if (up := str(definition.settings.get("root", "."))) != ".":
+            root = posixpath.normpath(posixpath.join(folder, up))
+            if root.startswith(".."):
+                raise InvalidInput("its root lies outside of the repository")
+            file.seen = CommittedFiles(self._tree, "" if root == "." else root, self._blobs)
+            file.seen.look_at(path)
+        captured = capture(definition, file.seen, file=path, parse=self._parse)
+        built = snapshot.build(definition.tasks, captured.files, definition.params)
+        return Loaded(
+            path=Path(path), text=text, definition=definition, built=built, captured=captured
+        )
 
 
 def _reason(error: InvalidInput) -> str:

@@ -1,8 +1,8 @@
 """Filters a history by tasks and code files: the deploys that changed them, and how.
 
 A task is changed when its definition differs, but for new names of its neighbours, or one of the
-code files that it names itself: its `file`, its module, words of its command. What these import in
-turn is code of its own.
+code files that it names itself: its `file`, its module, the programs and scripts of its command.
+What these execute in turn is code of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Set
 from datetime import datetime
 from typing import Any
 
-from ork.definition.reach import command_files
 from ork.differences.definitions import Diff
 from ork.errors import NotFound, UsageError
 from ork.history.lineage import file_steps, is_changed, task_steps
@@ -109,13 +108,13 @@ class Parts:
 
 
 def own_files(task: Task, among: Collection[str]) -> set[str]:
-    """Return which of these files a task names itself; not what they import."""
-    found = {task.file} if task.file else set()
+    """Return which of these files a task names itself; not what they execute in turn."""
+    from ork.definition import reach
+
     if task.module:
         base = task.module.replace(".", "/")
-        found |= {f"{base}.py", f"{base}/__init__.py"}
-    if task.command is not None:
-        found.update(command_files(task.command, lambda path: "file" if path in among else None))
+        return {f"{base}.py", f"{base}/__init__.py"}.intersection(among)
+    found = reach.own_files(task, lambda path: "file" if path in among else None)
     return {path for path in found if path in among}
 
 

@@ -12,6 +12,7 @@ from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
 from ork.store.store import Store
+from ork.worktree.folder import root_of
 from ork.worktree.lookup import ResolvedFile
 
 
@@ -59,7 +60,7 @@ def target_of(store: Store, found: Resolved) -> Target:
             raise
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
     deploy = store.get(Deploy, oid)
-    root = (store.project / deploy.source.path).parent.resolve()
+    root = root_of(store.project / deploy.source.path, deploy.settings)
     return Target(
         workflow=deploy.workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
     )

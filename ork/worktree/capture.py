@@ -6,12 +6,12 @@ adds the rest; everything else is data.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from ork.code.python import Unreadable
-from ork.code.use import Code
+from ork.code.use import Code, Unreadable
 from ork.definition.reach import Open, Trail, find_module, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
@@ -28,7 +28,7 @@ Parse: TypeAlias = "Callable[[bytes, str], Code | Unreadable]"
 
 
 class Reason(NamedTuple):
-    """Why a file is captured: the task that executes it, its role there, and the file that names it.
+    """Why a file is captured: the task that executes it, in which role, and the file that names it.
 
     The role is `include` for a file that a pattern means: then `task` is empty, `by` the pattern.
     """
@@ -66,6 +66,12 @@ def capture(
     return Captured({path: taking.files[path] for path in reasons}, reasons, unknown, silent)
 
 
+def shown_root(file: str, definition: Definition) -> Path:
+    """Return what complaints call the root, of a workflow file that they call so."""
+    up = str(definition.settings.get("root", "."))
+    return Path(os.path.normpath(Path(file).parent / up))
+
+
 class _Capture:
     def __init__(self, definition: Definition, root: Files, file: str, parse: Parse) -> None:
         self.definition = definition
@@ -77,6 +83,7 @@ class _Capture:
         self.refused: set[str] = set()
         self.reasons: dict[str, list[Reason]] = {}
         self.bytes = 0
+        self.is_full = False
 
     def tasks(self) -> dict[str, Trail]:
         """Take what all tasks execute."""
@@ -135,7 +142,7 @@ class _Capture:
 
     def beside(self, path: str) -> Path:
         """Return what complaints call a file."""
-        return Path(self.file).parent / self.definition.root / path
+        return shown_root(self.file, self.definition) / path
 
     def _read(self, path: str) -> bytes | None:
         """Return the bytes of a file; None where it cannot be had, which `_take` tells."""
@@ -150,7 +157,8 @@ class _Capture:
             at = ("tasks", name, "module")
             paths, complete = find_module(task.module, [""], self.root.kind)
             if not complete or not paths:
-                hint = f"it is looked for as {task.module.replace('.', '/')}.py below the root"
+                path = f"{task.module.replace('.', '/')}.py"
+                hint = f"it is looked for as {path} beside the workflow file"
                 self._say(at, f"no module named {task.module}", hint)
             else:
                 self._must_be_python(paths[-1])
@@ -159,8 +167,9 @@ class _Capture:
             if self.root.kind(task.file) is None and not self.root.is_link(task.file):
                 folder, _, wanted = task.file.rpartition("/")
                 near = nearest(wanted, self.root.names(folder))
-                hint = f"did you mean {folder and folder + '/'}{near}?" if near else None
-                hint = hint or "paths are relative to the folder of the workflow file"
+                hint = "paths are relative to the folder of the workflow file"
+                if near:
+                    hint = f"did you mean {folder and folder + '/'}{near}?"
                 self.refused.add(task.file)
                 self._say(at, f"no such file: {task.file}", hint)
             elif task.executor == "python":
@@ -175,19 +184,26 @@ class _Capture:
         except InvalidInput as error:
             self.refused.add(path)
             self._say(at, error.message, error.hint)
+            if self.is_full:
+                self.problems.check()
             return False
         return True
 
     def _load(self, path: str) -> CodeFile:
         if path in self.files:
             return self.files[path]
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            hint = "rename it; names of code are UTF-8, so that they mean the same everywhere"
+            raise InvalidInput(f"the name of {path} is not UTF-8", hint=hint) from None
         found = self.root.read(path)
         self.bytes += len(found.data)
         if len(self.files) >= FILES_MAX or self.bytes > CAPTURE_BYTES_MAX:
             limit = f"{FILES_MAX} files or {CAPTURE_BYTES_MAX // 1024**2} MiB"
-            message = f"the code of this workflow is more than {limit}"
-            self.problems.add(0, 0, message, "include less")
-            self.problems.check()
+            self.is_full = True
+            hint = "include less"
+            raise InvalidInput(f"the code of this workflow is more than {limit}", hint=hint)
         self.files[path] = found
         return found
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ork.errors import InvalidInput
 from ork.files import NotRegular, open_file, open_folder
+from ork.objects.canonical import Json
 from ork.objects.snapshot import CodeFile
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -38,7 +40,7 @@ class Files(Protocol):
 
 
 class Root:
-    """The folder of a workflow file on disk; see `Files`."""
+    """The root of a workflow file on disk; see `Files`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = os.path.realpath(folder)
@@ -94,6 +96,11 @@ class Root:
 
     def _is_inside(self, real: str) -> bool:
         return real == self.folder or real.startswith(self.folder.rstrip("/") + "/")
+
+
+def root_of(file: Path, settings: Mapping[str, Json]) -> Path:
+    """Return the root of a workflow file: its folder, or what `root:` names above that."""
+    return (file.resolve().parent / str(settings.get("root", "."))).resolve()
 
 
 def leads_out(path: str) -> InvalidInput:

@@ -15,7 +15,8 @@ from ork.objects.canonical import Oid
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.store import Store
-from ork.worktree.capture import capture
+from ork.worktree.capture import Captured, capture, shown_root
+from ork.worktree.folder import root_of
 from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
@@ -28,12 +29,17 @@ class Loaded(Value, frozen=True, kw_only=True):
     text: bytes
     definition: Definition
     built: Built
-    files: Mapping[str, CodeFile]
+    captured: Captured
+
+    @property
+    def files(self) -> Mapping[str, CodeFile]:
+        """The captured files, by path."""
+        return self.captured.files
 
     @property
     def root(self) -> Path:
-        """The folder of the file: paths in it are relative to this, and tasks run here."""
-        return self.path.resolve().parent
+        """The folder that paths are relative to, and where tasks run."""
+        return root_of(self.path, self.definition.settings)
 
     @property
     def snapshot(self) -> Oid:
@@ -52,15 +58,16 @@ def check(path: Path) -> Loaded:
     """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it."""
     text = read_text(path)
     definition = parse(text, file=str(path))
-    files = capture(definition, path.resolve().parent, file=str(path))
-    built = snapshot.build(definition.tasks, files, definition.params)
-    return Loaded(path=path, text=text, definition=definition, built=built, files=files)
+    captured = capture(definition, root_of(path, definition.settings), file=str(path))
+    built = snapshot.build(definition.tasks, captured.files, definition.params)
+    return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
 
 
 def secrets_in(loaded: Loaded) -> list[Problem]:
     """Return a complaint for each obvious key in a workflow file and in the code it calls."""
     texts = {str(loaded.path): loaded.text}
-    texts |= {str(loaded.path.parent / path): file.data for path, file in loaded.files.items()}
+    beside = shown_root(str(loaded.path), loaded.definition)
+    texts |= {str(beside / path): file.data for path, file in loaded.files.items()}
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
 
 

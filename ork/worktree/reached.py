@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
-from ork.definition.imports import Import, Unreadable, read_imports
-from ork.definition.reach import Reach, reach
+from ork.definition.reach import Reach, reach, read_code
 from ork.objects.kinds import Task
 from ork.objects.snapshot import FileMap
 from ork.store.store import Store
+
+REMEMBERED_MAX = 1024  # files whose code is known from another snapshot
+
+_read_code = lru_cache(REMEMBERED_MAX)(read_code)
 
 
 def reached(store: Store, captured: FileMap, tasks: Mapping[str, Task]) -> dict[str, Reach]:
@@ -19,11 +23,7 @@ def reached(store: Store, captured: FileMap, tasks: Mapping[str, Task]) -> dict[
     def kind(path: str) -> str | None:
         return "file" if path in files else "folder" if path in folders else None
 
-    def imports(path: str) -> tuple[Import, ...] | None:
-        if path not in files:
-            return None
-        is_package = path.rpartition("/")[2] == "__init__.py"
-        named = read_imports(store.blob(files[path].blob), is_package=is_package)
-        return () if isinstance(named, Unreadable) else named
+    def read(path: str) -> bytes | None:
+        return store.blob(files[path].blob) if path in files else None
 
-    return reach(tasks, imports=imports, kind=kind)
+    return reach(tasks, read=read, kind=kind, parse=_read_code)

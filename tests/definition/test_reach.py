@@ -1,9 +1,6 @@
 """The files that a task executes, in a folder that is only a dictionary."""
 
-import posixpath
-
-from ork.definition.imports import read_imports
-from ork.definition.reach import command_files, reach
+from ork.definition.reach import own_files, reach
 from ork.objects.kinds import Task
 
 FILES = {
@@ -26,13 +23,12 @@ def kind(path: str) -> str | None:
     return "folder" if any(name.startswith(path + "/") for name in FILES) else None
 
 
-def reached(**tasks: Task) -> dict[str, list[str]]:
-    def imports(path: str):
-        is_package = posixpath.basename(path) == "__init__.py"
-        found = read_imports(FILES[path].encode(), is_package=is_package)
-        return found if isinstance(found, tuple) else ()
+def read(path: str) -> bytes | None:
+    return FILES[path].encode() if path in FILES else None
 
-    found = reach(tasks, imports=imports, kind=kind)
+
+def reached(**tasks: Task) -> dict[str, list[str]]:
+    found = reach(tasks, read=read, kind=kind)
     return {name: sorted(one.files) for name, one in found.items()}
 
 
@@ -66,11 +62,10 @@ def test_a_file_that_is_no_python_imports_nothing():
     assert reached(a=Task(executor="python", file="broken.py")) == {"a": ["broken.py"]}
 
 
-def test_words_that_cannot_be_paths_are_none():
-    assert list(command_files(("run.sh", "a\0b", "/run.sh", "tasks/../run.sh"), kind)) == [
-        "run.sh",
-        "run.sh",
-    ]
+def test_what_a_task_names_itself_is_told_without_reading():
+    task = Task(executor="process", command=("sh", "run.sh", "near.py"))
+    assert own_files(task, kind) == ["run.sh"]
+    assert own_files(Task(executor="python", file="tasks/etl.py"), kind) == ["tasks/etl.py"]
 
 
 def test_absolute_paths_which_a_foreign_store_may_hold_come_to_an_end(monkeypatch):

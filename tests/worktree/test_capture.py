@@ -14,7 +14,7 @@ from ork.objects.snapshot import CodeFile
 from ork.worktree import capture as capture_module
 from ork.worktree import folder as root_module
 from ork.worktree import globs
-from ork.worktree.capture import capture
+from ork.worktree.capture import Captured, Reason, capture
 
 
 def write(folder: Path, path: str, text: str | bytes = "") -> Path:
@@ -31,10 +31,14 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def take(root: Path, *tasks: str, head: str = "") -> dict[str, CodeFile]:
+def captured(root: Path, *tasks: str, head: str = "") -> Captured:
     lines = "".join(f"  t{number}: {{{task}}}\n" for number, task in enumerate(tasks))
     definition = parse(f"name: n\n{head}tasks:\n{lines}".encode(), file="w/etl.yaml")
     return capture(definition, root, file="w/etl.yaml")
+
+
+def take(root: Path, *tasks: str, head: str = "") -> dict[str, CodeFile]:
+    return dict(captured(root, *tasks, head=head).files)
 
 
 def paths(root: Path, *tasks: str, head: str = "") -> list[str]:
@@ -212,20 +216,136 @@ def test_a_process_task_takes_its_file(root: Path) -> None:
     assert found == {"bin/load": CodeFile(data=b"\x7fELF\0\xff", executable=True)}
 
 
-def test_words_of_a_command_that_are_files_are_taken(root: Path) -> None:
-    for path in ("load.sh", "conf/a.ini", "my file.txt", "out.txt", "conf/rel.py"):
+def test_of_a_command_its_programs_and_scripts_are_taken_and_no_data(root: Path) -> None:
+    for path in ("load.sh", "conf/a.ini", "my file.py", "out.txt", "conf/rel.py", "done", "build"):
         write(root, path)
-    line = "cd conf && ../load.sh a.ini 'rel.py' missing > ../out.txt; cat ''my\\ file.txt"
-    assert paths(root, f'executor: shell, command: "{line}"'.replace("\\", "\\\\")) == [
-        "conf/a.ini",
+    line = (
+        "cd conf && ../load.sh a.ini; python 'rel.py' missing > ../out.txt; python ../my\\ file.py"
+    )
+    assert paths(root, f'executor: shell, command: "{line.replace(chr(92), chr(92) * 2)}"') == [
         "conf/rel.py",
         "load.sh",
-        "my file.txt",
+        "my file.py",
     ]
     assert paths(root, "executor: shell, command: [./load.sh, conf/../out.txt, conf, -v]") == [
-        "load.sh",
-        "out.txt",
+        "load.sh"
     ]
+    loop = "for i in 1 2; do echo $i; done; docker build ."
+    assert paths(root, f"executor: shell, command: '{loop}'") == []
+
+
+def test_scripts_are_read_for_what_they_source_run_and_import(root: Path) -> None:
+    write(root, "run.sh", 'here=$(cd "$(dirname "$0")" && pwd)\n. "$here/lib/a.sh"\npython tool.py')
+    write(root, "lib/a.sh", '. "$(dirname "${BASH_SOURCE[0]}")/b.sh"\n./bin/c')
+    write(root, "lib/b.sh")
+    write(root, "bin/c", "#!/usr/bin/env python3\nimport near, far")
+    write(root, "bin/near.py")
+    write(root, "far.py")
+    write(root, "tool.py", "import helper")
+    write(root, "helper.py")
+    assert paths(root, "executor: process, file: run.sh") == [
+        "bin/c",
+        "bin/near.py",
+        "helper.py",
+        "lib/a.sh",
+        "lib/b.sh",
+        "run.sh",
+        "tool.py",
+    ]
+
+
+def test_every_file_has_its_reasons(root: Path) -> None:
+    write(root, "run.sh", ". ./lib.sh")
+    write(root, "lib.sh")
+    found = captured(
+        root,
+        "executor: process, command: sh run.sh",
+        "executor: process, command: . ./lib.sh",
+        head="include: ['*.sh']\n",
+    )
+    assert found.reasons == {
+        "lib.sh": (
+            Reason("t0", "sourced", "run.sh"),
+            Reason("t1", "sourced"),
+            Reason("", "include", "*.sh"),
+        ),
+        "run.sh": (Reason("t0", "script"), Reason("", "include", "*.sh")),
+    }
+
+
+def test_what_is_not_known_is_told_once_with_its_place(root: Path) -> None:
+    write(root, "run.sh", 'echo begin\n  . "$LIB/a.sh"\n')
+    write(root, "etl.py", "from importlib import import_module\nx = import_module(name)\n")
+    found = captured(
+        root,
+        "executor: process, command: ./run.sh",
+        "executor: process, command: ./run.sh again",
+        "executor: python, file: etl.py",
+        "executor: process, command: $TOOL x",
+    )
+    told = [(p.file, p.line, p.column, p.source) for p in found.unknown]
+    assert told == [
+        ("w/run.sh", 2, 5, '  . "$LIB/a.sh"'),
+        ("w/etl.py", 2, 5, "x = import_module(name)"),
+        ("w/etl.yaml", 6, 36, "  t3: {executor: process, command: $TOOL x}"),
+    ]
+    assert all(p.hint and "include:" in p.hint for p in found.unknown)
+
+
+def test_what_a_command_of_the_workflow_writes_is_data(root: Path) -> None:
+    for path in ("gen.sh", "made.py", "use.py", "copy.sh"):
+        write(root, path)
+    write(root, "use.py", "import made")
+    tasks = (
+        "executor: process, command: 'echo echo > gen.sh; cp gen.sh copy.sh'",
+        "executor: process, command: 'sh gen.sh; ./copy.sh'",
+        "executor: process, command: python x.py >> made.py",
+        "executor: python, file: use.py",
+    )
+    assert paths(root, *tasks) == ["use.py"]
+    assert paths(root, *tasks, head="include: [gen.sh]\n") == ["gen.sh", "use.py"]
+
+
+def test_an_environment_of_python_below_the_root_is_none_of_its_code(root: Path) -> None:
+    write(root, ".venv/pyvenv.cfg")
+    write(root, ".venv/bin/tool", "#!/bin/sh")
+    write(root, "x.py")
+    command = "executor: process, command: '.venv/bin/tool a; .venv/bin/python x.py'"
+    assert paths(root, command) == ["x.py"]
+
+
+def test_literal_pythonpath_entries_are_searched(root: Path) -> None:
+    write(root, "tasks/etl.py", "import a")
+    write(root, "src/a.py")
+    assert paths(root, PYTHON + ", env: {PYTHONPATH: 'src:/opt'}") == ["src/a.py", "tasks/etl.py"]
+    assert paths(root, "executor: process, command: PYTHONPATH=src python tasks/etl.py") == [
+        "src/a.py",
+        "tasks/etl.py",
+    ]
+
+
+def test_folders_that_code_adds_to_its_search_are_searched(root: Path) -> None:
+    write(root, "tasks/etl.py", "import setup\nimport a")
+    write(root, "tasks/setup.py", "sys.path.insert(0, str(Path(__file__).parents[1] / 'lib'))")
+    write(root, "lib/a.py", "import b")
+    write(root, "lib/b.py")
+    assert paths(root, "executor: process, command: python tasks/etl.py") == [
+        "lib/a.py",
+        "lib/b.py",
+        "tasks/etl.py",
+        "tasks/setup.py",
+    ]
+
+
+def test_a_name_that_is_not_utf8_is_refused_where_it_is_included(root: Path) -> None:
+    (root / "a.txt").touch()
+    try:
+        os.close(os.open(os.fsencode(root) + b"/bad\xff.txt", os.O_CREAT))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    found = problem(root, "executor: shell, command: x", head="include: ['*.txt']\n")
+    assert found.message == "the name of bad\\udcff.txt is not UTF-8"
+    assert (found.line, found.column) == (2, 11)
 
 
 def test_words_that_lead_out_are_simply_no_files(root: Path) -> None:

@@ -1,0 +1,170 @@
+"""The modules that a source text names."""
+
+from __future__ import annotations
+
+import pytest
+
+from ork.code.python import read_inline, read_python
+from ork.code.use import OWN, WORK, Code, Unreadable, Use
+
+
+def code(source: str, *, is_package: bool = False) -> Code:
+    found = read_python(source.encode(), is_package=is_package)
+    assert not isinstance(found, Unreadable)
+    return found
+
+
+def names(source: str, *, is_package: bool = False) -> list[str]:
+    uses = code(source, is_package=is_package).uses
+    return [use.text for use in uses if use.role == "imported" and not use.paths]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a", ["a"]),
+        ("import a.b as c, d", ["a.b", "d"]),
+        ("from a import b", ["a", "a.b"]),
+        ("from a.b import (c as d, e)", ["a.b", "a.b.c", "a.b.e"]),
+        ("from a import *", ["a"]),
+        ("from . import x", [".", ".x"]),
+        ("from ..a import x", ["..a", "..a.x"]),
+        ("from .. import *", [".."]),
+        ("def f():\n  try:\n    import a\n  except ImportError:\n    import b", ["a", "b"]),
+        ("if x:\n  import a\nelse:\n  class C:\n    from b import c", ["a", "b", "b.c"]),
+        ("import importlib\nimportlib.import_module('a.b')", ["a.b", "importlib"]),
+        ("import_module(name='a')", ["a"]),
+        ("import_module('.x', package=__package__)", [".x"]),
+        ("__import__('a')", ["a"]),
+        ("import_module(x)\n__import__(f'{x}')\nimport_module('not a name')\n__import__()", []),
+        ("'import a'  # import b", []),
+        ("", []),
+    ],
+)
+def test_imports_are_found_wherever_they_stand(source: str, expected: list[str]) -> None:
+    assert sorted(names(source)) == sorted(expected)
+
+
+def test_a_package_names_what_a_star_import_takes() -> None:
+    assert names("__all__ = ['a', 'b']\n__all__ += ('c',)", is_package=True) == [".a", ".b", ".c"]
+    assert names("__all__ = ['a']") == []
+
+
+def test_an_encoding_line_is_obeyed() -> None:
+    found = read_python("# coding: latin-1\nimport é".encode("latin-1"))
+    assert found == Code((Use("imported", text="é"),))
+
+
+def test_nothing_is_executed() -> None:
+    assert names("raise SystemExit(1)\nimport a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (b"import a\ndef f(:\n", 2),
+        (b"x = '", 1),
+        (b"a\0b", 0),
+        (b"\xff\xfe", 0),
+        (b"# coding: nothing-known\n", 0),
+        (b"x = " + b"(" * 5000, 1),
+        (b"x" + b".y" * 100_000, 0),
+        (b"-" * 100_000 + b"1", 0),
+    ],
+)
+def test_what_is_no_python_is_a_result(source: bytes, line: int) -> None:
+    found = read_python(source)
+    assert isinstance(found, Unreadable)
+    assert found.message
+    assert found.line in (line, 0, 1)
+
+
+def test_a_warning_about_the_source_is_not_ours() -> None:
+    assert names("import a\nx = '\\d'\nassert (1, 'x')\n") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import_module(name)", 1),
+        ("x = 1\n__import__('a' + x)", 2),
+        ("import runpy\n\nrunpy.run_path(sys.argv[1])", 3),
+        ("exec(open(path).read())", 1),
+        ("exec(text)", 1),
+        ("spec_from_file_location('a', f'{x}.py')", 1),
+        ("sys.path.insert(0, os.environ['LIB'])", 1),
+        ("sys.path += [x]", 1),
+        ("def f(name):\n    return import_module(name)", 2),
+    ],
+)
+def test_a_name_that_is_computed_is_not_known(source: str, line: int) -> None:
+    (found,) = [use for use in code(source).uses if use.is_unclear]
+    assert found.line == line and found.text
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("runpy.run_path('a/b.py')", "a/b.py"),
+        ("exec(open('b.py').read())", "b.py"),
+        ("exec(compile(open('b.py').read(), 'b.py', 'exec'))", "b.py"),
+        ("exec((Path(__file__).parent / 'b.py').read_text())", f"{OWN}/../b.py"),
+        ("HERE = Path(__file__).resolve().parent\nrun_path(str(HERE / 'b.py'))", f"{OWN}/../b.py"),
+        ("spec_from_file_location('b', os.path.join(os.getcwd(), 'b.py'))", f"{WORK}/b.py"),
+    ],
+)
+def test_a_file_that_is_run_by_a_literal_path_is_found(source: str, path: str) -> None:
+    (found,) = [use for use in code(source).uses if use.paths]
+    assert found.paths <= {path, f"{WORK}/{path}"}
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("sys.path.insert(0, 'lib')", f"{WORK}/lib"),
+        ("sys.path.append(str(Path(__file__).parent / 'lib'))", f"{OWN}/../lib"),
+        ("sys.path.append(os.path.dirname(os.path.abspath(__file__)))", f"{OWN}/.."),
+        ("sys.path.append(os.path.join(os.path.dirname(__file__), '..'))", f"{OWN}/../.."),
+        ("sys.path.insert(0, str(Path(__file__).parents[1]))", f"{OWN}/../.."),
+        ("sys.path[:0] = ['lib']", f"{WORK}/lib"),
+        ("sys.path = ['lib', *sys.path]", f"{WORK}/lib"),
+        ("site.addsitedir('lib')", f"{WORK}/lib"),
+    ],
+)
+def test_folders_that_are_added_to_the_search_are_found(source: str, folder: str) -> None:
+    found = code(source)
+    assert found.search == {folder} and not any(use.is_unclear for use in found.uses)
+
+
+def test_a_name_that_means_two_things_is_not_followed() -> None:
+    assert code("lib = 'a'\nlib = 'b'\nsys.path.append(lib)").search == frozenset()
+    assert code("lib = 'a'\ndef f(lib):\n    sys.path.append(lib)").search == frozenset()
+
+
+def test_commands_that_python_starts_are_read() -> None:
+    source = """
+subprocess.run(["sh", "./a.sh", day], check=True)
+os.system("./b.sh > out")
+subprocess.check_call([sys.executable, "c.py"])
+subprocess.run(["git", "commit", message])
+subprocess.run(["./d.sh"], cwd="sub")
+"""
+    found = code(source)
+    paths = {path for use in found.uses for path in use.paths}
+    assert paths == {f"{WORK}/{name}" for name in ("./a.sh", "./b.sh", "c.py", "sub/./d.sh")}
+    assert found.writes == {f"{WORK}/out"}
+    assert not any(use.role == "unclear" for use in found.uses)
+
+
+@pytest.mark.parametrize(
+    "source", ["os.system(line)", "subprocess.run([tool, 'x'])", "subprocess.run(['sh', script])"]
+)
+def test_a_command_that_is_computed_is_left_open_without_a_word(source: str) -> None:
+    (found,) = code(source).uses
+    assert found.role == "unclear" and not found.is_unclear
+
+
+def test_what_the_shell_expands_in_code_is_left_open() -> None:
+    found = read_inline("import m; m.f($DAY, '${X:-1}')")
+    assert isinstance(found, Code) and [use.text for use in found.uses] == ["m"]
+    assert isinstance(read_inline("import ("), Unreadable)
