@@ -63,7 +63,8 @@ class Place(ABC):
         """Find the files that were touched since the last look."""
         self.looks += 1
         for path in self._young - self._unsure:
-            if not self._holds(path):
+            before = self._seen[path]
+            if not self._holds(path) or self._seen[path] != before:
                 self._note(path)
         for path, before in self._seen.items():
             if _touch(self._paths[path]) != before:
