@@ -7,6 +7,7 @@ has not begun, or somebody tidied up.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from ork.store.resolve import resolve
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
+ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
+_BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
 NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 
@@ -160,7 +163,10 @@ def tail_start(file: int, lines: int) -> int:
 
 
 def last_line(path: Path | None) -> str:
-    """Return the last line of a log that is not blank, as far as its end shows it."""
+    """Return the last line of a log that shows something, as far as its end has it.
+
+    What a task answers is no such line.
+    """
     if path is None:
         return ""
     try:
@@ -169,6 +175,11 @@ def last_line(path: Path | None) -> str:
             data = os.pread(file.fileno(), 4096, max(0, size - 4096))
     except OSError:
         return ""
-    line = data.rstrip().rpartition(b"\n")[2]
-    # A progress bar returns to the start of its line: what it says now is the last part.
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+    lines = reversed(data.decode("utf-8", "replace").split("\n"))
+    parts = (last_part(line.partition(ANSWER)[0]) for line in lines)
+    return next(filter(None, parts), "")
+
+
+def last_part(line: str) -> str:
+    """Return what is left of a line that went back to its start, as progress bars do."""
+    return next((part for part in reversed(line.split("\r")) if not _BLANK.fullmatch(part)), "")

@@ -13,7 +13,7 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.cli.runs.live import Board
-from ork.cli.screen.line import has_boxes, plain
+from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
@@ -370,3 +370,13 @@ def test_time_counts_from_the_start_of_the_run():
     board._since -= 100  # so long took what came before
     board.note(started(3, created=datetime.now(UTC)))
     assert re.match(r"w#1 running [0-9]\.", plain(board.frame(5, 80)[0]))
+
+
+def test_what_a_task_prints_has_its_colours_where_there_are_any():
+    line = [("\x1b[1;31mab\x1b[0mc\x1b[2Jd", PRINTED)]
+    segments = cut(line, 40, color=True)
+    assert [segment.text for segment in segments] == ["", "ab", "c^[[2Jd"]
+    assert segments[1].style.bold
+    assert segments[1].style.color.name == "color(1)"
+    assert "".join(segment.text for segment in cut(line, 4, color=True)) == "abc^"
+    assert text_cut(line, 40) == "^[[1;31mab^[[0mc^[[2Jd"

@@ -227,6 +227,20 @@ def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
     assert terminal("--color=never", "logs", "-f", "etl").endswith("load    | last\n")
 
 
+def test_colours_of_tasks_show_on_a_terminal_and_on_request(ran, terminal):
+    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
+    log.chmod(0o600)
+    log.write_bytes(b"\x1b[1;31mred\n\x1b[2Jplain\n 10%\r\x1b[32m100%\r\n")
+    shown = "\x1b[1;31mred\x1b[0m\n^[[2Jplain\n\x1b[32m100%\x1b[0m\n"
+    assert terminal("logs", "etl:load") == shown
+    assert terminal("logs", "-f", "etl:load") == shown
+    assert terminal("logs", "etl:load", NO_COLOR="1") == "^[[1;31mred\n^[[2Jplain\n^[[32m100%\n"
+    assert ran("logs", "etl:load").out == log.read_bytes().decode()
+    assert "\x1b" not in ran("logs", "-f", "etl").out
+    assert "\x1b[1;31mred\x1b[0m\n" in ran("--color=always", "logs", "-f", "etl").out
+    assert "10%^M^[[32m100%" in ran("logs", "-f", "etl").out  # whole where it is not drawn
+
+
 def test_a_line_is_whole_before_it_is_shown():
     lines = Lines()
     assert lines.add(b"on") == []
@@ -243,6 +257,10 @@ def test_the_last_line_that_is_not_blank(tmp_path):
     for data, line in [
         (b"a\nb\n\n", "b"),
         (b"10%\r20%\r", "20%"),
+        (b"10%\r\x1b[1m20%\r\x1b[0m\n\n", "\x1b[1m20%"),
+        (b'rows\nORK_OUTPUT:{"rows": 3}\n', "rows"),
+        (b"ORK_OUTPUT:1", ""),
+        (b"90 %ORK_OUTPUT:1", "90 %"),
         (b"x\xff", "x\ufffd"),
         (b"a" * 9999, "a" * 4096),
     ]:

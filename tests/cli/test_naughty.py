@@ -75,6 +75,7 @@ TEXTS = {
 }
 # Those that go together in one text, which costs one pass of all commands instead of three.
 TEXTS["mixed"] = CUT.join(TEXTS[name] for name in ("controls", "lines", "markup"))
+SHOW_LOGS = ("logs", "watch", "run", "retry")
 OUTPUT_CHARS_MAX = 35_000  # however many marks a text has, which has more than that
 
 Case = tuple[list[str], int]
@@ -310,8 +311,13 @@ def cases() -> list[Case]:
     return [case for table in (READING, WRITING) for forms in table.values() for case in forms]
 
 
-def unpainted(text: str, *, live: bool = False) -> str:
-    """Return a text without the sequences that are ork's own."""
+def unpainted(text: str, *, live: bool = False, logs: bool = False) -> str:
+    """Return a text without the sequences that are ork's own, of logs also without colours.
+
+    A log that changes the colour has to end the line with ork's own.
+    """
+    if logs:
+        text = re.sub("\x1b\\[[0-9;]*m(?=[^\n]*\x1b\\[0m)", "", text)
     own = {f"\x1b[{code}m" for code in CODES.values()} | {"\x1b[0m"}
     if live:
         own |= {CUT_LINES, WRAP_LINES, HIDE_CURSOR, SHOW_CURSOR, REST_OF_LINE, REST_OF_SCREEN, "\r"}
@@ -364,7 +370,7 @@ def forges(line: str, text: str) -> bool:
 
 def complaint(line: str, result: Result, code: int, *, live: bool = False) -> str | None:
     """Say what is wrong with the output of a command line."""
-    both = unpainted(result.out + result.err, live=live)
+    both = unpainted(result.out + result.err, live=live, logs=line.split()[0] in SHOW_LOGS)
     if result.code != code:
         return f"{line}: exit code {result.code}, not {code}: {result.err[:3000]}"
     if not harmless(both):

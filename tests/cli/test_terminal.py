@@ -1,12 +1,13 @@
 """Names, texts and messages are data: none can paint, hide, reorder, or crash the terminal."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.screen.line import json_text, plain, styled, visible
+from ork.cli.screen.line import PRINTED, json_text, plain, styled, visible
 from tests.cli.naughty import harmless
 
 NAUGHTY = [
@@ -74,7 +75,7 @@ def test_json_holds_every_text_exactly(value):
     assert json.loads(document)["data"] == value
 
 
-MARKS = "\u0301" * 100_000
+MARKS = "\u0301" * 50_000  # a command may have 128 KiB
 TEXT = "\x1b[31mred\x07 \u202eevil\u202c \r\x9b1m\nnext a" + MARKS
 ESCAPED = json.dumps(TEXT)
 MESSAGE = TEXT[:30_000]  # of at most 64 KiB
@@ -193,3 +194,28 @@ def test_even_raw_bytes_are_harmless_on_a_terminal(ork, terminal):
 def test_a_live_run_shows_no_raw_names(ork, terminal):
     ork.write("t.yaml", 'name: t\ntasks: {a: {executor: process, command: ["\\e[31mx"]}}\n')
     assert "\x1b[31mx" not in terminal("--color", "never", "run", "t.yaml")
+
+
+TASK_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@given(
+    st.lists(
+        st.sampled_from([*NAUGHTY, "\x1b[1;31m", "\x1b[0m", "\x1b[38;5;9m", "\x1b[8", "\u0301" * 3])
+        | st.text(st.characters())
+    ).map("".join)
+)
+def test_what_a_task_printed_keeps_its_colours_and_nothing_else(text):
+    shown = styled([(text, PRINTED), "rest"]).removesuffix("rest")
+    assert harmless(TASK_COLOR.sub("", shown))
+    assert "\n" not in shown
+    assert shown.endswith("\x1b[0m") or not TASK_COLOR.search(shown)
+    assert plain([(text, PRINTED)]) == visible(text)
+
+
+def test_colours_of_a_task_end_with_its_text():
+    assert styled([("\x1b[1;31mred", PRINTED), "x"]) == "\x1b[1;31mred\x1b[0mx"
+    assert styled([("\x1b[2J\x1b[?25l\x1b]0;t\x07\x9b1m", PRINTED)]).count("\x1b") == 0
+    assert styled([("plain", PRINTED)]) == "plain"
+    piled = "e" + "\u0301\u0301\u0301\x1b[31m" * 50
+    assert styled([(piled, PRINTED)]) == visible(piled)

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, Line, has_boxes
+from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
 from ork.cli.screen.parts import clip, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
@@ -175,9 +175,10 @@ class Board:
         lanes = lanes or [(node_mark(state, box=self._box), state), " "]
         room = max(min(self._width, columns // 2) - length(lanes), 8)
         shown = clip(name, room)
-        took, number, text = "", 0, self._waiting.get(name, "")
+        took, number, text, style = "", 0, self._waiting.get(name, ""), "dim"
         if attempt := self._running.get(name):
             took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
+            style = PRINTED
         elif ended := self._ended.get(name):
             took = human.duration(ended.attempts[-1].seconds) if ended.attempts else ""
             number = len(ended.attempts)
@@ -188,7 +189,7 @@ class Board:
             (f"{MARKS[state]:<8}", state),
             f" {took:>7}",
             (f"  attempt {number}" if number > 1 else "", "dim"),
-            (f"  {text}" if text else "", "dim"),
+            (f"  {text}" if text else "", style),
         ]
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.screen.line import PRINTED
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.store.logs import Log, find, pieces
+from ork.store.logs import Log, find, last_part, pieces
 from ork.store.logs import logs as logs_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def logs(
 ) -> None:
     """Print what the tasks of a run wrote.
 
-    One task's log comes as it is, byte for byte; several follow each other, each under its name.
+    One task's log comes as it is, byte for byte; several follow each other, each under its name. On
+    a terminal it has the colours that the task gave it, and of a progress bar its last state.
 
     With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
     waits for a task that has not started. The lines of several tasks then come as they are printed,
@@ -69,7 +71,7 @@ def logs(
             session.print([[(f"==> {log.task} (attempt {log.attempt}) <==", "heading")]])
         data = pieces(log.path, tail=tail)
         if sys.stdout.isatty():
-            session.print([line] for line in whole_lines(data))
+            session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
             continue
         last = b"\n"
         for piece in data:
@@ -102,7 +104,8 @@ def _follow(
         for part, line in _lines(session, name, printed):
             width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
             before = [] if task else [(f"{part.task:<{width}} | ", "label")]
-            session.print([[*before, line]])
+            text = last_part(line) if sys.stdout.isatty() else line
+            session.print([[*before, (text, PRINTED)]])
             sys.stdout.flush()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, to_json, unread_is_no_error
+from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
@@ -28,7 +28,7 @@ from ork.runner.events import (
 )
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
-from ork.store.logs import path_of, pieces
+from ork.store.logs import last_part, path_of, pieces
 
 FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10
@@ -199,5 +199,5 @@ def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:
     for piece in pieces(path_of(session.store, log.path) if log else None, tail=LOG_LINES_MAX):
         data = (data + piece)[-LOG_BYTES_MAX:]
     if text := data.decode("utf-8", "backslashreplace").rstrip("\n"):
-        lines: list[Line] = [[line] for line in text.split("\n")]
+        lines: list[Line] = [[(last_part(line), PRINTED)] for line in text.split("\n")]
         session.say([(f"--- the end of the log of {task}", "dim")], *lines, [("---", "dim")])

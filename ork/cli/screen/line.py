@@ -63,6 +63,9 @@ MARKS = {
 _MARKS_MAX = 4  # on one letter; more only serve to paint over the lines above and below
 _PERHAPS_MARKS = f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}"
 
+PRINTED = "printed"  # the style of what a task printed: its own colours, and nothing else of it
+_COLOR = r"(\x1b\[[0-9;]{0,32}m)"
+
 UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -86,13 +89,25 @@ def plain(line: Line) -> str:
 
 def styled(line: Line) -> str:
     """Return a line painted for a terminal."""
-    return "".join(visible(p) if isinstance(p, str) else paint(visible(p[0]), p[1]) for p in line)
+    return "".join(visible(p) if isinstance(p, str) else paint(*p) for p in line)
 
 
 def paint(text: str, style: str) -> str:
-    """Return the text in a style; an unknown style is plain."""
-    code = CODES.get(style)
+    """Return the text, made visible, in a style; an unknown style is plain."""
+    if style == PRINTED and len(parts := colors(text)) > 1:
+        return "".join(parts) + "\x1b[0m"
+    code, text = CODES.get(style), visible(text)
     return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
+
+
+def colors(text: str) -> list[str]:
+    """Return what a task printed in parts: text made visible, a change of colour, text..."""
+    parts = re.split(_COLOR, text)
+    words = "".join(parts[::2])
+    if re.sub(_PERHAPS_MARKS, _count_marks, words) != words:  # piled up, with colours between
+        return [visible(text)]
+    parts[::2] = map(visible, parts[::2])
+    return parts
 
 
 def texts_of(lines: Iterable[Line], *, color: bool) -> Iterator[str]:

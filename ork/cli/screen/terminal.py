@@ -10,16 +10,17 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, TextIO, cast
 
+from rich.ansi import AnsiDecoder
 from rich.console import Console, ConsoleDimensions, ConsoleRenderable
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType, Segment, SegmentLines
 from rich.theme import Theme
 
-from ork.cli.screen.line import STYLES, Line, visible
+from ork.cli.screen.line import PRINTED, STYLES, Line, colors, visible
 
 FRAMES_PER_SECOND = 8
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -84,7 +85,8 @@ class Region(Live):
         self.console.size = ConsoleDimensions(max(1, columns - 1), rows)
         # One row stays free: when a whole window is cleared, some terminals keep a copy of it.
         lines = self.frame(max(1, rows - 1), columns)[:rows]
-        self._lines = [cut(line, columns - 1) for line in lines]
+        color = self.console.color_system is not None
+        self._lines = [cut(line, columns - 1, color=color) for line in lines]
         return SegmentLines(self._lines, new_lines=True)
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
@@ -140,13 +142,26 @@ class _Terminal(io.TextIOBase):
             return not self._gone  # it does not control us, so nobody is in its foreground
 
 
-def cut(line: Line, columns: int) -> list[Segment]:
+def cut(line: Line, columns: int, *, color: bool = False) -> list[Segment]:
     """Return a line that fits so many columns; tabs, which move the cursor, become spaces.
 
     Segments, not Text: a frame of forty lines takes a quarter of the time, eight times a second.
     """
-    segments = []
+    segments: list[Segment] = []
     for piece in line:
         text, style = (piece, "") if isinstance(piece, str) else piece
-        segments.append(Segment(visible(text).replace("\t", " "), _STYLES.get(style)))
+        if color and style == PRINTED:
+            segments += _colored(text)
+        else:
+            segments.append(Segment(visible(text).replace("\t", " "), _STYLES.get(style)))
     return Segment.adjust_line_length(segments, max(0, columns), pad=False)
+
+
+def _colored(text: str) -> Iterator[Segment]:
+    decoder = AnsiDecoder()
+    decoder.style = _STYLES["dim"]
+    for number, part in enumerate(colors(text)):
+        if number % 2:
+            decoder.decode_line(part)
+        else:
+            yield Segment(part.replace("\t", " "), decoder.style)
