@@ -5,7 +5,8 @@ A renamed task keeps its place in the tasks that depend on it: these do not coun
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from ork.definition.task import as_written
 from ork.differences import renames
@@ -85,13 +86,10 @@ def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str,
 
 def with_new_names(task: Task, names: Names) -> Task:
     """Return a task as it would be if only its neighbours had their new names."""
-    moved: dict[str, dict[str, Json]] = {
-        key: {"ref": f"tasks.{names[name]}{rest}"}
-        for key, (name, rest) in _refs(task).items()
-        if name in names
-    }
     depends_on = tuple(sorted(names.get(name, name) for name in task.depends_on))
-    return replace(task, inputs={**task.inputs, **moved}, depends_on=depends_on)
+    return replace(
+        task, **_bindings(task, lambda name: names.get(name, name)), depends_on=depends_on
+    )
 
 
 def task_changes(
@@ -142,10 +140,11 @@ def _leaves(task: Task, names: Iterable[str]) -> dict[str, Json]:
 def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldChange]:
     before, after = _payload(old), _payload(new)
     was, now = _bindings(old), _bindings(new)
-    for key in _same_refs(old, new, names):
-        del was[key], now[key]
+    for field, key in _same_refs(old, new, names):
+        del was[field][key], now[field][key]
     yield from object_changes(before, after)
-    yield from object_changes(was, now, path="inputs")
+    for field in _BOUND:
+        yield from object_changes(was[field], now[field], path=field)
     yield from set_changes(
         old.depends_on if old else (), new.depends_on if new else (), path="depends_on", names=names
     )
@@ -154,17 +153,27 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
 def _payload(task: Task | None) -> dict[str, Json]:
     """Return the fields that are set, but for bindings and edges; of no task, the defaults."""
     payload = as_written(task or _DEFAULT)
-    for field in ("inputs", "depends_on") if task else ("inputs", "depends_on", "executor"):
+    for field in (*_BOUND, "depends_on", *(() if task else ("executor",))):
         del payload[field]
     return {field: value for field, value in payload.items() if value is not None}
 
 
-def _bindings(task: Task | None) -> dict[str, Json]:
-    return dict(task.inputs) if task else {}
+def _bindings(task: Task | None, called: Callable[[str], str] = str) -> dict[str, dict[str, Json]]:
+    """Return the inputs and the variables of a task, with what its neighbours are called."""
+    bindings: dict[str, dict[str, Json]] = {
+        field: dict(getattr(task, field, {})) for field in _BOUND
+    }
+    for (field, key), (name, rest) in (_refs(task) if task else {}).items():
+        bindings[field][key] = {"ref": f"tasks.{called(name)}{rest}"}
+    return bindings
 
 
-def _same_refs(old: Task | None, new: Task | None, names: Names) -> list[str]:
-    """Return the inputs that name the same output of a renamed task on both sides."""
+def _hiding(hidden: Collection[str]) -> Callable[[str], str]:
+    return lambda name: "?" if name in hidden else name
+
+
+def _same_refs(old: Task | None, new: Task | None, names: Names) -> list[_Bound]:
+    """Return the bindings that name the same output of a renamed task on both sides."""
     if old is None or new is None or not names:
         return []
     before, after = _refs(old), _refs(new)
@@ -172,12 +181,13 @@ def _same_refs(old: Task | None, new: Task | None, names: Names) -> list[str]:
     return [key for key, ref in moved.items() if after.get(key) == ref]
 
 
-def _refs(task: Task) -> dict[str, tuple[str, str]]:
-    """Return input -> the task that its ref names, and the rest from `.output` on."""
+def _refs(task: Task) -> dict[_Bound, tuple[str, str]]:
+    """Return binding -> the task that its ref names, and the rest from `.output` on."""
     known = frozenset(task.depends_on)
-    found: dict[str, tuple[str, str]] = {}
-    for key, binding in task.inputs.items():
-        ref = binding.get("ref")
+    found: dict[_Bound, tuple[str, str]] = {}
+    bound = ((field, key, one) for field in _BOUND for key, one in getattr(task, field).items())
+    for field, key, binding in bound:
+        ref = binding.get("ref") if isinstance(binding, dict) else None
         if not isinstance(ref, str) or not ref.startswith("tasks."):
             continue
         # Names may hold dots, so the name ends where it is one of the task's own dependencies.
@@ -185,7 +195,7 @@ def _refs(task: Task) -> dict[str, tuple[str, str]]:
         while end > 0 and ref[len("tasks.") : end] not in known:
             end = ref.find(".output", end + 1)
         if end > 0:
-            found[key] = (ref[len("tasks.") : end], ref[end:])
+            found[field, key] = (ref[len("tasks.") : end], ref[end:])
     return found
 
 
@@ -194,16 +204,8 @@ def _content(task: Task, hidden: Collection[str]) -> bytes:
     payload = to_json(task)
     known: list[Json] = [name for name in task.depends_on if name not in hidden]
     payload["depends_on"] = [*known, len(task.depends_on)]
-    payload["inputs"] = _masked(task, hidden)
+    payload |= _bindings(task, _hiding(hidden))
     return canonical.encode(payload)
-
-
-def _masked(task: Task, hidden: Collection[str]) -> dict[str, Json]:
-    bindings = _bindings(task)
-    for key, (name, rest) in _refs(task).items():
-        if name in hidden:
-            bindings[key] = {"ref": f"tasks.?{rest}"}
-    return bindings
 
 
 def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:
@@ -215,9 +217,8 @@ def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:
     line = task.command if isinstance(task.command, str) else " ".join(task.command or ())
     features |= {f"word {word}": 3 for word in line.split()[:WORDS_MAX]}
     features |= {f"after {name}": 1 for name in task.depends_on if name not in hidden}
-    bindings = _masked(task, hidden)
-    features |= {f"input {key} {_text(value)}": 2 for key, value in bindings.items()}
-    features |= {f"env {key} {_text(value)}": 2 for key, value in task.env.items()}
+    for bound, bindings in _bindings(task, _hiding(hidden)).items():
+        features |= {f"{bound} {key} {_text(value)}": 2 for key, value in bindings.items()}
     for field in ("input_type", "output_type"):
         value = getattr(task, field)
         parts = value if isinstance(value, dict) else {} if value is None else {"": value}
@@ -236,5 +237,7 @@ def _edges(tasks: Mapping[str, Task]) -> Iterator[tuple[str, str]]:
     return ((up, name) for name, task in tasks.items() for up in task.depends_on)
 
 
+_BOUND = ("inputs", "env")  # the fields of a task that have bindings
+_Bound: TypeAlias = tuple[str, str]  # one of them, and a key in it
 _DEFAULT = Task(executor="")  # type: ignore[arg-type]  # as no task has it
 _NAMES = sorted(as_written(_DEFAULT))

@@ -42,6 +42,7 @@ def workflows(draw) -> dict[str, Task]:
             depends_on=tuple(sorted(upstream)),
             inputs={f"in_{up}": {"ref": f"tasks.{up}.output.x"} for up in upstream}
             | draw(st.sampled_from([{}, {"n": {"const": [1, 2]}}, {"n": {"const": [True]}}])),
+            env={"MODE": "fast"} | {f"IN_{up}": {"ref": f"tasks.{up}.output"} for up in upstream},
             timeout=draw(st.sampled_from([300, 5])) * SECOND,
         )
     return tasks
@@ -430,12 +431,14 @@ def joined(name: str) -> dict[str, Task]:
 
 
 def renamed(task: Task, names: dict[str, str]) -> Task:
-    inputs = dict(task.inputs)
+    inputs, env = dict(task.inputs), dict(task.env)
     for up in task.depends_on:
         if f"in_{up}" in inputs:
             inputs[f"in_{up}"] = {"ref": f"tasks.{names.get(up, up)}.output.x"}
+        if f"IN_{up}" in env:
+            env[f"IN_{up}"] = {"ref": f"tasks.{names.get(up, up)}.output"}
     upstream = tuple(sorted(names.get(up, up) for up in task.depends_on))
-    return replace(task, depends_on=upstream, inputs=inputs)
+    return replace(task, depends_on=upstream, inputs=inputs, env=env)
 
 
 def edges(tasks: dict[str, Task]) -> set[tuple[str, str]]:

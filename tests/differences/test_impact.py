@@ -176,7 +176,9 @@ def test_a_moved_file_counts_by_either_path_and_is_named_by_the_new_one():
 
 def test_a_parameter_affects_the_tasks_that_take_it():
     day = replace(RUN, inputs={"day": {"ref": "params.day"}, "n": {"ref": "params.n.rows"}})
+    env = {"DAY": {"ref": "params.day"}, "TEXT": "params.n", "NONE": {"const": None}}
     tasks = {"a": day, "b": replace(RUN, inputs={"x": {"const": "params.day"}})}
+    tasks["c"] = replace(RUN, env=env)
     diff = Diff(
         params=(
             FieldChange(kind="changed", path="day.default", old="1", new="2"),
@@ -185,7 +187,10 @@ def test_a_parameter_affects_the_tasks_that_take_it():
         )
     )
     found = impact(diff, tasks=tasks, reach={})
-    assert found.affected == (Affected(name="a", why="param", via=("day", "n")),)
+    assert found.affected == (
+        Affected(name="a", why="param", via=("day", "n")),
+        Affected(name="c", why="param", via=("day",)),
+    )
 
 
 def test_another_interpreter_affects_what_it_executes():
