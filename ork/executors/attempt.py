@@ -26,6 +26,7 @@ class Attempt:
         self.tree: Tree | None = None
         self.state: Ending | None = None  # of an attempt that is being stopped: how it will end
         self.error: str | None = None
+        self.late = ""  # what is to be said if it times out now
         self.kill_at = FOREVER
         self._masker = Masker(job.secrets) if job.secrets else None
         self.log = Log(job.log, self._masker, answers=job.executor == "process")

@@ -43,9 +43,8 @@ class Executor(Protocol):
 class Job:
     """One attempt at one task.
 
-    Code is read below `code`, a private folder with the captured files of the snapshot at their
-    paths relative to the root; `root` is the working directory, and what `__file__` points into.
-    `files` are the captured paths. `environment` is complete: nothing is inherited beside it.
+    `root` is the folder of the place: the working directory, in which `files`, the captured ones,
+    lie at their own paths. `environment` is complete: nothing is inherited beside it.
     """
 
     executor: str  # python | process | library
@@ -60,7 +59,6 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
-    code: str
     files: tuple[str, ...] = ()
     python: str  # path of the interpreter for python and library tasks
     timeout_s: float  # infinite: none

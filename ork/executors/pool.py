@@ -1,10 +1,11 @@
 """Python and library tasks: warm workers, each a process that holds one task at a time.
 
-A worker is started when a job finds none free, under the job's interpreter, and serves further
-jobs of that interpreter; so a module is imported once per worker. It runs `ork/worker/main.py`,
-which needs nothing of ork. Jobs and answers cross a socket as lines of JSON. A worker that dies, is
-stopped, or leaves processes or threads behind takes nobody with it: it is killed with all it
-started, and the next job gets a new one.
+A worker is started when a job finds none free, and serves further jobs of the same place under the
+same interpreter; so what others have written is imported once per worker. It runs
+`ork/worker/main.py`, which needs nothing of ork. Jobs and answers cross a socket as lines of JSON.
+A worker in which something waits for the end of the process, or in which a task has failed, answers
+and ends; the attempt ends with it. One that dies, is stopped, or leaves processes behind takes
+nobody with it: it is killed with all it started, and the next job gets a new one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from ork.objects.canonical import Json
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
 TOO_LARGE = f"the output is larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
+# Read once by every program when it starts: by Python, by the loader, by libraries.
+READ_AT_START = ("PYTHON", "LD_", "DYLD_", "LANG", "LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_")
+RETURNED = ": the function had returned, its threads had not ended"
+FAILED = ": the function had failed ({}), its threads had not ended"
 WORKER = str(Path(__file__).parent.parent / "worker" / "main.py")
 
 
@@ -41,9 +46,9 @@ class _Worker:
             # Nobody writes to this pipe: when its only writer is gone, ork has died.
             life_theirs, life_ours = os.pipe()
             self.tree = Tree(
-                [job.python, "-E", WORKER, str(theirs.fileno()), str(life_theirs)],
+                [job.python, WORKER, str(theirs.fileno()), str(life_theirs)],
                 environment=job.environment,
-                cwd=None,
+                cwd=job.root,
                 output=print_theirs,
                 pass_fds=(theirs.fileno(), life_theirs),
                 mark=mark,
@@ -59,9 +64,10 @@ class _Worker:
         self.lifeline = life_ours
         self.printed = print_ours
         self.dead = False
-        self.python = job.python
+        self.kind = _kind(job)
+        self.answer: dict[str, Json] | None = None  # of a worker that is ending
         self.environment: Mapping[str, str] = {}
-        self.code: tuple[str, str, tuple[str, ...]] | None = None
+        self.code: tuple[str, tuple[str, ...]] | None = None
         self.task: tuple[Json, ...] | None = None
         self.received = bytearray()
         self.attempt: Attempt | None = None
@@ -82,7 +88,7 @@ class Pool(Supervisor):
 
     def _start(self, attempt: Attempt) -> None:
         while True:
-            worker = idle = self._take(attempt.job.python)
+            worker = idle = self._take(attempt.job)
             if worker is None:
                 worker = self._hire(attempt)
             else:
@@ -101,14 +107,20 @@ class Pool(Supervisor):
                 self._dismiss(worker)
 
     def _ended(self, attempt: Attempt, status: int) -> Outcome:
+        answer = None
         for worker in list(self._workers):
             if worker.tree is attempt.tree:
                 self._complete(attempt, partial(self._hear, worker))
                 self._remove(worker)
+                answer = worker.answer
         attempt.log.close()
+        if answer is not None and (status == 0 or "error" in answer):
+            return _outcome(attempt, answer)
+        when = "before answering" if answer is None else "after the function had returned"
         if status < 0:
-            return attempt.outcome("failed", end_of(status), signal=-status)
-        return attempt.outcome("failed", f"{end_of(status)} before answering", exit=status)
+            after = f" {when}" if answer else ""
+            return attempt.outcome("failed", f"{end_of(status)}{after}", signal=-status)
+        return attempt.outcome("failed", f"{end_of(status)} {when}", exit=status)
 
     def _release(self) -> None:
         for worker in list(self._workers):
@@ -116,11 +128,12 @@ class Pool(Supervisor):
 
     # Workers come,
 
-    def _take(self, python: str) -> _Worker | None:
-        """Return a free worker of this interpreter; else make room for a new one."""
+    def _take(self, job: Job) -> _Worker | None:
+        """Return a free worker for the job; else make room for a new one."""
+        kind = _kind(job)
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):
-                if self._idle[index].python == python:
+                if self._idle[index].kind == kind and not job.fresh:
                     return self._idle.pop(index)
             full = len(self._workers) >= self.slots
             surplus = self._idle[0] if full and self._idle else None
@@ -133,6 +146,8 @@ class Pool(Supervisor):
         try:
             worker = _Worker(attempt.job, self._mark)
         except OSError as error:
+            if error.filename == attempt.job.root:
+                raise
             message = f"the Python interpreter {python} does not start: {error.strerror}"
             raise OSError(error.errno, message) from None
         with self._lock:
@@ -214,8 +229,10 @@ class Pool(Supervisor):
             worker.received += data
             if worker.attempt is None:
                 self._dismiss(worker)  # nobody asked
+            elif worker.answer is not None:
+                worker.received.clear()  # nor now
             elif len(worker.received) > FRAME_BYTES_MAX:
-                self._answered(worker, {"error": TOO_LARGE, "left": "threads"})
+                self._answered(worker, {"error": TOO_LARGE, "then": "kill"})
             elif data.endswith(b"\n"):
                 self._answered(worker, _answer(worker.received))
                 return
@@ -231,7 +248,13 @@ class Pool(Supervisor):
         attempt = worker.attempt
         if attempt is None or attempt not in self._running:
             return
-        keep = not (answer["left"] and (answer["left"] == "threads" or worker.tree.left_over()))
+        then = answer["then"]
+        if then == "end":
+            worker.answer = answer
+            error = answer.get("error")
+            attempt.late = FAILED.format(str(error).partition("\n")[0]) if error else RETURNED
+            return
+        keep = then == "wait" or (then == "look" and not worker.tree.left_over())
         self._complete(attempt, partial(self._hear, worker))
         with self._lock:
             keep = keep and attempt.state is None
@@ -241,12 +264,23 @@ class Pool(Supervisor):
                 self._idle.append(worker)
         if not keep:
             self._dismiss(worker)
-        error = answer.get("error")
-        if error is None:
-            outcome = attempt.outcome("success", output=answer.get("output"))
-        else:
-            outcome = attempt.outcome("failed", str(error))
-        self._finish(attempt, outcome)
+        self._finish(attempt, _outcome(attempt, answer))
+
+
+def _kind(job: Job) -> tuple[object, ...]:
+    """Return what all jobs of one worker have in common."""
+    environment = job.environment.items()
+    read = sorted(item for item in environment if item[0].startswith(READ_AT_START))
+    return job.python, job.root, read
+
+
+def _outcome(attempt: Attempt, answer: dict[str, Json]) -> Outcome:
+    if "error" not in answer:
+        return attempt.outcome("success", output=answer.get("output"))
+    exit = answer.get("exit")
+    return attempt.outcome(
+        "failed", str(answer["error"]), exit=exit if isinstance(exit, int) else None
+    )
 
 
 def _close(*descriptors: int) -> None:
@@ -260,7 +294,7 @@ def _frame(job: Job, worker: _Worker) -> bytes:
 
     That saves a seventh of a run of 1,000 small tasks with 40 variables in their environment.
     """
-    code = (job.root, job.code, job.files)
+    code = (job.root, job.files)
     task = (job.executor, job.file, job.module, job.function, job.input_type)
     environment, before = job.environment, worker.environment
     worker.environment = environment
@@ -273,6 +307,8 @@ def _frame(job: Job, worker: _Worker) -> bytes:
         worker.task = frame["task"] = task
     if code != worker.code:
         worker.code = frame["code"] = code
+    if job.fresh:
+        frame["fresh"] = True
     return json.dumps(frame).encode() + b"\n"
 
 
@@ -281,7 +317,7 @@ def _answer(line: bytearray) -> dict[str, Json]:
         answer = json.loads(line.decode())
     except (ValueError, RecursionError):
         answer = None
-    if isinstance(answer, dict) and "left" in answer:
+    if isinstance(answer, dict) and "then" in answer:
         return answer
     # The task has written to descriptors that it did not open.
-    return {"error": "the task wrote into the channel of its worker", "left": "threads"}
+    return {"error": "the task wrote into the channel of its worker", "then": "kill"}

@@ -265,7 +265,7 @@ class Supervisor:
             if attempt not in self._running:
                 return FOREVER
             if attempt.state is None and now >= attempt.deadline:
-                words = f"timed out after {attempt.job.timeout_s:g} s"
+                words = f"timed out after {attempt.job.timeout_s:g} s{attempt.late}"
                 self._end(attempt, "failed", words, TIMEOUT_GRACE_S)
         tree = attempt.tree
         if tree is None:  # about to start, in another thread

@@ -48,7 +48,8 @@ class Workplace:
         self._places: list[Place] = []  # the newest is the one where attempts start
         self._entered: dict[str, tuple[Place, int]] = {}  # a running task: its place, since when
         self._base = {name: text for name, text in environ.items() if not given_by_ork(name)}
-        self._base["PYTHONDONTWRITEBYTECODE"] = "1"
+        # A worker knows ours from that of the user, who wants none of what is installed either.
+        self._base.setdefault("PYTHONDONTWRITEBYTECODE", "ork")
         self._secrets = _secrets(tasks, environ)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
@@ -137,7 +138,6 @@ class Workplace:
             },
             secrets=self._secrets,
             root=str(place.folder),
-            code=str(place.folder),
             files=tuple(self._captured),
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,

@@ -1,11 +1,15 @@
 """The program inside a warm worker: the standard library only, any Python from 3.9 on.
 
-    python -E main.py CHANNEL LIFELINE
+    python main.py CHANNEL LIFELINE
 
 It reads jobs from the descriptor CHANNEL, one line of JSON each, runs one at a time and answers
-with one line. When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole
-process group is killed. It knows nothing of ork but three files beside it: `captured.py` (imports),
-`surroundings.py` (streams, environment, signals) and `values.py` (inputs and outputs as JSON).
+with one line, whose "then" says what becomes of it: it will "wait" for the next job, "look" (it
+will wait, but may have left children behind), "end" (it ends by itself, as any Python process
+does, and with it the attempt), or it is to be killed ("kill"), since it is no longer what it was.
+When the other end of the pipe LIFELINE closes, ork has died, and the worker's whole process group
+is killed. It knows nothing of ork but the files beside it: `modules.py` (imports),
+`interpreter.py` (what is put back), `surroundings.py` (streams, environment, children) and
+`values.py` (inputs and outputs as JSON).
 """
 
 # ruff: noqa: E402 (the modules loaded so far, and sys.path, are settled before the imports)
@@ -14,40 +18,49 @@ from __future__ import annotations
 import sys
 
 STARTUP = frozenset(sys.modules)  # before ours: what every script finds loaded
-if __name__ == "__main__":
+if __name__ == "__main__" and __file__.startswith(f"{sys.path[0]}/"):
     del sys.path[0]  # the folder of this file
 
+import gc
 import importlib.util
+import io
 import json
 import os
 import signal
 import traceback
+from _contextvars import Context
+from collections.abc import Coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, NoReturn
+    from typing import Any
 
-    from ork.worker import captured, surroundings, values
+    from ork.worker import interpreter, modules, surroundings, values
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 READ_BYTES = 64 * 1024  # for more, each read would have to be given fresh memory by the kernel
 ERROR_CHARACTERS_MAX = 1_000_000  # ork keeps less, but must see whole what it masks
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
+TRACE, PROFILE = sys.gettrace(), sys.getprofile()
+ANSWER = "ORK_OUTPUT:"
+WRITTEN = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
 class Refused(Exception):
     """A job that cannot be run as it is; the text says why."""
 
 
-def main() -> NoReturn:
-    """Serve jobs until the channel ends."""
+def main() -> None:
+    """Serve jobs until the channel ends, or a job needs the end of the process."""
     channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
     sys.argv[:] = [""]
     for descriptor in (channel, lifeline):
         os.set_inheritable(descriptor, False)
     _die_with(lifeline)
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") == "ork":  # meant for the captured files
+        sys.dont_write_bytecode = False
     worker = Worker()
     received = bytearray()
     while True:
@@ -56,11 +69,11 @@ def main() -> NoReturn:
             os._exit(0)
         received += data
         if data.endswith(b"\n"):
-            answer = worker.run(json.loads(received.decode()))
+            then, answer = worker.run(json.loads(received.decode()))
             received.clear()
-            if os.getpid() != worker.pid:
-                os._exit(0)  # a child that the task has forked came back from its function
             _send(channel, answer)
+            if then == "end":
+                return
 
 
 def _send(channel: int, answer: bytes) -> None:
@@ -102,52 +115,59 @@ def _sibling(name: str) -> ModuleType:
 
 
 if not TYPE_CHECKING:
-    captured = _sibling("captured")
+    interpreter = _sibling("interpreter")
+    modules = _sibling("modules")
     surroundings = _sibling("surroundings")
     values = _sibling("values")
 
 
 class Worker:
-    """Runs tasks, one after the other; keeps modules and libraries for the next."""
+    """Runs tasks, one after the other; keeps what they have imported of others for the next."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self._captured: captured.Captured | None = None
-        self._root = self._code = "/"
+        self._pid = os.getpid()
+        self._root = "/"
         self._task: Any = None  # kind, file, module, function, input type
-        self._libraries: dict[str, Any] = {}
         self._surroundings = surroundings.Surroundings()
+        self._interpreter = interpreter.Interpreter()
+        self._modules = modules.Modules(STARTUP, self._interpreter.around_import)
+        gc.freeze()  # what is here to stay costs no look after each attempt
 
-    def run(self, job: dict[str, Any]) -> bytes:
-        """Run one job; return the answer as a line."""
+    def run(self, job: dict[str, Any]) -> tuple[str, bytes]:
+        """Run one job; return what becomes of the worker, and the answer as a line."""
         output = b"null"
-        error = None
+        problem = None
         ready = False
         try:
             self._prepare(job)
             ready = True
-            output = _encoded(values.to_json(self._call(job)))
-        except BaseException as problem:  # whatever a task raises is how it ended, no more
-            _flush(self._surroundings.streams)
-            error = _words(problem)
-        _flush(self._surroundings.streams)
-        left = self._surroundings.leave()
+            output = _encoded(Context().run(self._call, job))
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                problem = _exit_of(end)
+        except BaseException as error:  # whatever a task raises is how it ended, no more
+            self._surroundings.flush()
+            problem = {"error": _words(error)}
+        self._surroundings.flush()
+        if os.getpid() != self._pid:
+            os._exit(0)  # a child that the task has forked came back from its function
         if not ready:
-            left = "threads"  # or as bad: it may lack what ork believes it to have by now
-        if error is None:
-            return b'{"left":%s,"output":%s}\n' % (_dumps(left).encode(), output)
-        return json.dumps({"left": left, "error": error}).encode() + b"\n"
+            then = "kill"  # it may lack what ork believes it to have by now
+        elif problem or job.get("fresh") or self._task[0] == "library" or self._has_deferred():
+            then = "end"
+        else:
+            then = self._clean_up()
+        if problem is None:
+            return then, b'{"then":"%s","output":%s}\n' % (then.encode(), output)
+        return then, json.dumps({"then": then, **problem}).encode() + b"\n"
 
     def _prepare(self, job: dict[str, Any]) -> None:
         """Give the task its log, its environment, its code and its folder."""
         try:
             self._surroundings.enter(job)
             if "code" in job:
-                self._root, self._code, files = job["code"]
-                self._libraries.clear()
-                if self._captured is not None:
-                    self._captured.remove()
-                self._captured = captured.Captured(self._root, self._code, files, STARTUP)
+                self._root, files = job["code"]
+                self._modules.settle(self._root, files)
             self._task = job.get("task", self._task)
             os.chdir(self._root)
         except OSError as problem:
@@ -155,36 +175,72 @@ class Worker:
         except ValueError as problem:
             raise Refused(f"cannot start: {problem}") from None
 
+    def _has_deferred(self) -> bool:
+        """Say whether the task has left what a Python process does at its end."""
+        processes = sys.modules.get("multiprocessing.process")
+        return (
+            self._interpreter.has_handlers()
+            or self._has_threads()
+            or bool(processes and processes.active_children())
+        )
+
+    def _has_threads(self) -> bool:
+        """Say whether threads of the task still run; those of libraries may, as daemons."""
+        threading = sys.modules.get("threading")
+        if threading is None or threading.active_count() == 1:
+            return False
+        main = threading.main_thread()
+        if any(thread is not main and not thread.daemon for thread in threading.enumerate()):
+            return True
+        return any(
+            self._modules.is_own(frame.f_code.co_filename)
+            for number, innermost in sys._current_frames().items()
+            for frame, _ in traceback.walk_stack(innermost)
+            if number != main.ident
+        )
+
+    def _clean_up(self) -> str:
+        """Make the worker what it was before the task; return what becomes of it."""
+        grown, clean = self._modules.leave()
+        clean = self._interpreter.put_back() and clean
+        gc.collect()
+        for held in gc.get_objects():
+            if issubclass(type(held), WRITTEN):
+                _flush(held)
+        if grown:
+            gc.freeze()
+        if self._interpreter.has_finalizers():
+            return "end"
+        children = self._surroundings.has_children()
+        if not self._surroundings.leave() or not clean:
+            return "kill"
+        return "look" if children else "wait"
+
     def _call(self, job: dict[str, Any]) -> Any:
         kind, file, where, function, input_type = self._task
         if kind == "library":
             return self._call_library(file, job["inputs"])
-        finder = self._captured
-        assert finder is not None
         if file is not None:
             where = file
-            finder.enter(file.rpartition("/")[0])
-            module = finder.load_file(file)
+            self._modules.enter(file.rpartition("/")[0])
+            module = self._modules.load_file(file)
         else:
-            finder.enter("")
+            self._modules.enter("")
             module = importlib.import_module(where)
         inputs = values.from_json(job["inputs"] or {}, input_type)
-        return _called(_function(module, function or "main", where), inputs)
+        return values.to_json(_called(_function(module, function or "main", where), inputs))
 
     def _call_library(self, file: str, inputs: Any) -> Any:
         import ctypes
 
-        library = self._libraries.get(file)
-        if library is None:
-            try:
-                library = ctypes.CDLL(os.path.join(self._code, file))
-                library.ork_task_run.restype = ctypes.c_void_p
-                library.ork_task_run.argtypes = [ctypes.c_char_p]
-                library.ork_task_free.restype = None
-                library.ork_task_free.argtypes = [ctypes.c_void_p]
-            except (OSError, AttributeError) as problem:
-                raise Refused(f"{file} is no task library: {problem}") from None
-            self._libraries[file] = library
+        try:
+            library = ctypes.CDLL(os.path.join(self._root, file))
+            library.ork_task_run.restype = ctypes.c_void_p
+            library.ork_task_run.argtypes = [ctypes.c_char_p]
+            library.ork_task_free.restype = None
+            library.ork_task_free.argtypes = [ctypes.c_void_p]
+        except (OSError, AttributeError) as problem:
+            raise Refused(f"{file} is no task library: {problem}") from None
         pointer = library.ork_task_run(json.dumps(inputs or {}).encode())
         text = ctypes.string_at(pointer) if pointer else None
         if pointer:
@@ -193,7 +249,8 @@ class Worker:
         if text is None:
             raise Refused(f"{file}: ork_task_run returned NULL")
         try:
-            return json.loads(text.decode("utf-8"))
+            answer = text.decode("utf-8").strip()
+            return json.loads(answer[len(ANSWER) :] if answer.startswith(ANSWER) else answer)
         except ValueError as problem:
             raise Refused(f"{file}: ork_task_run returned no JSON: {problem}") from None
 
@@ -217,7 +274,7 @@ def _function(module: ModuleType, name: str, where: str) -> Any:
 
 def _called(function: Any, inputs: dict[str, Any]) -> Any:
     try:
-        return function(**inputs)
+        returned = function(**inputs)
     except TypeError as problem:
         trace = problem.__traceback__
         if trace is not None and trace.tb_next is None:  # the call itself, not something in it
@@ -225,8 +282,13 @@ def _called(function: Any, inputs: dict[str, Any]) -> Any:
             raise Refused(f"the function does not take ({names}): {problem}") from None
         raise
     finally:
-        sys.settrace(None)
-        sys.setprofile(None)
+        sys.settrace(TRACE)
+        sys.setprofile(PROFILE)
+    if isinstance(returned, Coroutine):
+        import asyncio
+
+        return asyncio.run(returned)
+    return returned
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
@@ -240,13 +302,23 @@ def _encoded(value: Any) -> bytes:
     return encoded
 
 
-def _flush(streams: list[Any]) -> None:
-    """Let all that was printed so far be in the log."""
-    for stream in (sys.stdout, sys.stderr, *streams[1:]):
-        try:
-            stream.flush()
-        except BaseException:  # whatever a task has put there
-            pass
+def _flush(file: Any) -> None:
+    try:
+        file.flush()
+    except Exception:  # it is closed, or its disk is full
+        pass
+
+
+def _exit_of(end: SystemExit) -> dict[str, Any]:
+    """Return how the task failed that has ended itself, in its own words where it has some."""
+    if isinstance(end.code, int):
+        return {"error": f"exited with code {int(end.code)}", "exit": end.code & 0xFF}
+    words = str(end.code).encode("utf-8", "backslashreplace")
+    try:
+        os.write(2, words + b"\n")
+    except OSError:
+        pass
+    return {"error": words[:ERROR_CHARACTERS_MAX].decode("utf-8", "replace")}
 
 
 def _words(problem: BaseException) -> str:

@@ -19,27 +19,23 @@ PROC = Path("/proc")
 
 
 class Place:
-    """A project folder, the captured code beside it, and the logs of what is run there."""
+    """A project folder, which of its files were captured, and the logs of what is run there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "root"
-        self.code = folder / "code"
         self.files: list[str] = []
         self.count = 0
         self.root.mkdir()
-        self.code.mkdir()
 
     def write(
         self, path: str, text: str | bytes, *, mode: int = 0o644, capture: bool = True
     ) -> None:
-        """Put a file into the project and, unless told not to, into the captured code."""
-        data = textwrap.dedent(text).encode() if isinstance(text, str) else text
-        for base in (self.root, self.code) if capture else (self.root,):
-            file = base / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-            file.chmod(mode)
+        """Put a file into the project; it is captured unless told otherwise."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(textwrap.dedent(text).encode() if isinstance(text, str) else text)
+        file.chmod(mode)
         if capture and path not in self.files:
             self.files.append(path)
 
@@ -50,7 +46,6 @@ class Place:
             "executor": "python",
             "environment": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
             "root": str(self.root),
-            "code": str(self.code),
             "files": tuple(self.files),
             "python": sys.executable,
             "timeout_s": 60.0,

@@ -317,6 +317,16 @@ def test_inputs_that_a_variable_can_hold_are_variables(executor, place):
     }
 
 
+def test_words_of_a_command_and_its_path_are_what_they_say(executor, place):
+    place.write("bin/load.sh", '#!/bin/sh\necho ORK_OUTPUT:\\"$0\\"\n', mode=0o755)
+    for job, shown in (
+        (place.job(executor="process", file="bin/load.sh"), f"{place.root}/bin/load.sh"),
+        (place.shell("true && ./bin/load.sh"), "./bin/load.sh"),
+        (place.shell(("sh", "bin/load.sh")), "bin/load.sh"),
+    ):
+        assert run(executor, job).output == shown
+
+
 def test_a_background_child_that_holds_the_log_does_not_delay_the_end(executor, place):
     job = place.shell("sleep 300 & echo $! > pid; echo ORK_OUTPUT:1")
     assert run(executor, job).output == 1
@@ -343,8 +353,12 @@ def library(place):
             printf("from C\\n");
             if (strstr(json, "crash")) *(volatile int *)0 = 1;
             if (strstr(json, "null")) return 0;
+            static int count;
             char *answer = malloc(strlen(json) + 32);
-            sprintf(answer, strstr(json, "bad") ? "{%s" : "{\\"got\\": %s}", json);
+            if (strstr(json, "count")) sprintf(answer, "{\\"count\\": %d}", ++count);
+            else if (strstr(json, "bad")) sprintf(answer, "{%s", json);
+            else sprintf(answer, "%s{\\"got\\": %s}",
+                         strstr(json, "prefix") ? "ORK_OUTPUT: " : "", json);
             return answer;
         }
         void ork_task_free(char *answer) { free(answer); }
@@ -372,6 +386,15 @@ def test_a_crash_in_a_library_fails_only_that_attempt(executor, library):
     assert crashed.result(timeout=60).error == "killed by signal 11 (SIGSEGV)"
     assert fine.result(timeout=60).state == "success"
     assert run(executor, library(x="z")).output == {"got": {"x": "z"}}
+
+
+def test_a_library_may_answer_as_a_program_does(executor, library):
+    assert run(executor, library(x="prefix")).output == {"got": {"x": "prefix"}}
+
+
+def test_a_library_begins_anew_for_each_attempt(executor, library):
+    jobs = [library(x="count") for _ in range(3)]
+    assert [run(executor, job).output["count"] for job in jobs] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("word", "words"), [("null", "returned NULL"), ("bad", "no JSON")])

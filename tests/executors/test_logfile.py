@@ -293,7 +293,7 @@ from ork.executors.local import Local
 executor = Local(1)
 job = Job(executor={job.executor!r}, file={job.file!r}, command={job.command!r},
           files={job.files!r}, environment={dict(job.environment)!r}, root={job.root!r},
-          code={job.code!r}, python={job.python!r}, timeout_s=300.0, log={job.log!r},
+          python={job.python!r}, timeout_s=300.0, log={job.log!r},
           secrets=({SECRET!r},))
 assert executor.submit(job).result().state == "success"
 executor.close()

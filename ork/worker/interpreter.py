@@ -1,0 +1,339 @@
+"""What the interpreter of a worker holds beside modules, put back between attempts.
+
+Runs in the worker, on Python 3.9 or newer. A setting is looked at only where its module is loaded.
+What a module of somebody else changes while it is imported stays with it, since it is imported but
+once; all else that an attempt has changed is put back.
+"""
+
+from __future__ import annotations
+
+import _locale
+import atexit
+import gc
+import os
+import signal
+import sys
+import weakref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+ABSENT: Any = object()
+HANDLER_OF = sys.modules["_signal"].getsignal  # beneath the enumerations, which take their time
+SIGNALS = sorted(set(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP})
+TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+
+
+class Setting:
+    """Something that a module holds: read as a value, and written."""
+
+    def __init__(self, module: str, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]):
+        self.module = module
+        self.read = read
+        self.write = write
+
+    def merged(self, kept: Any, before: Any, after: Any) -> Any:
+        """Return what is kept once an import has changed `before` to `after`."""
+        return after
+
+
+class Sequence(Setting):
+    """A list; what an import adds to it is kept."""
+
+    def __init__(self, module: str, name: str):
+        super().__init__(
+            module,
+            lambda owner: tuple(getattr(owner, name)),
+            lambda owner, value: setattr(owner, name, list(value)),
+        )
+
+    def merged(self, kept: Any, before: Any, after: Any) -> Any:
+        """Return the list with what came, at the end where it came."""
+        came = [item for item in after if item not in before]
+        return (*kept, *came) if after[: len(before)] == before else (*came, *kept)
+
+
+class Mapping(Setting):
+    """Names and their values; those that an import changes are kept."""
+
+    def merged(self, kept: Any, before: Any, after: Any) -> Any:
+        """Return the names with those that came or changed."""
+        changed = {name: value for name, value in after.items() if before.get(name) != value}
+        return {**kept, **changed}
+
+
+class Attributes(Setting):
+    """Plain attributes; those that an import changes are kept."""
+
+    def __init__(self, module: str, *names: str):
+        def read(owner: Any) -> Any:
+            return [getattr(owner, name, ABSENT) for name in names]
+
+        def write(owner: Any, values: Any) -> None:
+            for name, value in zip(names, values):  # noqa: B905 (strict came with 3.10)
+                if value is not ABSENT:
+                    setattr(owner, name, value)
+                elif hasattr(owner, name):
+                    delattr(owner, name)
+
+        super().__init__(module, read, write)
+
+    def merged(self, kept: Any, before: Any, after: Any) -> Any:
+        """Return the values with those that changed."""
+        return [k if a is b else a for k, b, a in zip(kept, before, after)]  # noqa: B905
+
+
+def _pair(module: str, get: str, put: str) -> Setting:
+    def read(owner: Any) -> Any:
+        return getattr(owner, get)() if hasattr(owner, get) else ABSENT
+
+    return Setting(module, read, lambda owner, value: getattr(owner, put)(value))
+
+
+def _read_umask(_: Any) -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _write_handlers(_: Any, handlers: tuple[Any, ...]) -> None:
+    for number, handler in zip(SIGNALS, handlers):  # noqa: B905 (strict came with 3.10)
+        if HANDLER_OF(number) is not handler:
+            signal.signal(number, handler)
+
+
+def _read_limits(owner: Any) -> dict[int, Any]:
+    numbers = {getattr(owner, name) for name in dir(owner) if name.startswith("RLIMIT_")}
+    return {number: owner.getrlimit(number) for number in numbers}
+
+
+def _write_limits(owner: Any, limits: dict[int, Any]) -> None:
+    for number, limit in limits.items():
+        if owner.getrlimit(number) != limit:
+            owner.setrlimit(number, limit)
+
+
+def _read_collector(_: Any) -> Any:
+    return gc.isenabled(), gc.get_threshold(), gc.get_debug(), tuple(gc.callbacks)
+
+
+def _write_collector(_: Any, value: Any) -> None:
+    enabled, threshold, debug, gc.callbacks[:] = value
+    gc.set_threshold(*threshold)
+    gc.set_debug(debug)
+    (gc.enable if enabled else gc.disable)()
+
+
+def _write_names(held: dict[Any, Any], names: dict[Any, Any]) -> None:
+    held.update(names)
+    for name in held.keys() - names.keys():
+        del held[name]
+
+
+def _write_default_context(owner: Any, value: Any) -> None:
+    context = owner.Context(*value)
+    for name in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps"):
+        setattr(owner.DefaultContext, name, getattr(context, name))
+
+
+def _read_loggers(owner: Any) -> dict[str, Any]:
+    """Return the state of each logger; the name of the root is empty."""
+    loggers = {"": owner.root, **owner.root.manager.loggerDict}
+    return {
+        name: (
+            logger.level,
+            tuple(logger.handlers),
+            tuple(logger.filters),
+            logger.propagate,
+            logger.disabled,
+        )
+        for name, logger in loggers.items()
+        if hasattr(logger, "handlers")  # no place holder
+    }
+
+
+def _write_loggers(owner: Any, kept: dict[str, Any]) -> None:
+    for name, now in _read_loggers(owner).items():
+        then = kept.get(name, (owner.NOTSET, (), (), True, False))
+        if now == then:
+            continue
+        logger = owner.getLogger(name) if name else owner.root
+        level, handlers, filters, logger.propagate, logger.disabled = then
+        for handler in set(now[1]) - set(handlers):
+            handler.flush()
+            handler.close()
+        logger.handlers[:], logger.filters[:] = handlers, filters
+        logger.setLevel(level)
+
+
+SETTINGS = (
+    Mapping(
+        "builtins", lambda owner: dict(vars(owner)), lambda o, names: _write_names(vars(o), names)
+    ),
+    _pair("sys", "gettrace", "settrace"),
+    _pair("sys", "getprofile", "setprofile"),
+    Sequence("sys", "path"),
+    Sequence("sys", "meta_path"),
+    Sequence("sys", "path_hooks"),
+    Sequence("sys", "argv"),
+    Attributes(
+        "sys",
+        "excepthook",
+        "unraisablehook",
+        "displayhook",
+        "breakpointhook",
+        "tracebacklimit",
+        "dont_write_bytecode",
+        "pycache_prefix",
+    ),
+    _pair("sys", "getrecursionlimit", "setrecursionlimit"),
+    _pair("sys", "getswitchinterval", "setswitchinterval"),
+    _pair("sys", "getdlopenflags", "setdlopenflags"),
+    _pair("sys", "get_int_max_str_digits", "set_int_max_str_digits"),
+    Attributes("os", "environ"),
+    Setting("os", _read_umask, lambda _, mask: os.umask(mask)),
+    Setting(
+        "os",
+        lambda _: os.getpriority(os.PRIO_PROCESS, 0),
+        lambda _, value: os.setpriority(os.PRIO_PROCESS, 0, value),
+    ),
+    Setting(
+        "os",
+        lambda _: os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ABSENT,
+        lambda _, value: os.sched_setaffinity(0, value),
+    ),
+    Setting("_signal", lambda _: tuple(map(HANDLER_OF, SIGNALS)), _write_handlers),
+    Setting(
+        "_signal",
+        lambda _: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda _, value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
+    ),
+    Setting("resource", _read_limits, _write_limits),
+    Setting("gc", _read_collector, _write_collector),
+    Setting(
+        "_locale",
+        lambda _: _locale.setlocale(_locale.LC_ALL),
+        lambda _, value: _locale.setlocale(_locale.LC_ALL, value),
+    ),
+    Sequence("warnings", "filters"),
+    Attributes("warnings", "showwarning", "_showwarnmsg_impl", "formatwarning"),
+    Mapping("logging", _read_loggers, _write_loggers),
+    Setting(
+        "logging",
+        lambda owner: owner.root.manager.disable,
+        lambda owner, value: owner.disable(value),
+    ),
+    Mapping(
+        "logging",
+        lambda owner: dict(owner._levelToName),
+        lambda owner, names: _write_names(owner._levelToName, names),
+    ),
+    Mapping(
+        "logging",
+        lambda owner: dict(owner._nameToLevel),
+        lambda owner, names: _write_names(owner._nameToLevel, names),
+    ),
+    Attributes("logging", "raiseExceptions", "lastResort"),
+    _pair("logging", "getLogRecordFactory", "setLogRecordFactory"),
+    _pair("logging", "getLoggerClass", "setLoggerClass"),
+    Setting(
+        "decimal",
+        lambda owner: owner.DefaultContext.__reduce__()[1],
+        _write_default_context,
+    ),
+    _pair("socket", "getdefaulttimeout", "setdefaulttimeout"),
+    _pair("threading", "stack_size", "stack_size"),
+    Attributes("threading", "excepthook", "_trace_hook", "_profile_hook"),
+    Attributes("asyncio.events", "_event_loop_policy"),
+)
+BY_MODULE: dict[str, list[Setting]] = {}
+for _setting in SETTINGS:
+    BY_MODULE.setdefault(_setting.module, []).append(_setting)
+
+
+class Interpreter:
+    """What is kept of each setting, and how much waits for the end of the process."""
+
+    def __init__(self) -> None:
+        weakref.finalize(lambda: None, int)  # the first one leaves a handler, for all that follow
+        self._kept = self._read()
+        # From now on it is looked at only once somebody has imported it: it takes its time.
+        sys.modules.pop("resource", None)
+        self._handlers, self._finalizers = _handlers(), _finalizers()
+
+    def around_import(self, execute: Callable[[], None]) -> None:
+        """Execute a module of somebody else; what it changes stays."""
+        before, handlers, finalizers = self._read(), _handlers(), _finalizers()
+        try:
+            execute()
+        finally:
+            for setting, value in self._read().items():
+                if setting not in self._kept:
+                    self._kept[setting] = value
+                elif setting in before and before[setting] != value:
+                    kept = self._kept[setting]
+                    self._kept[setting] = setting.merged(kept, before[setting], value)
+            self._handlers += _handlers() - handlers
+            self._finalizers += _finalizers() - finalizers
+
+    def has_handlers(self) -> bool:
+        """Say whether a handler of the attempt waits for the end of the process."""
+        return _handlers() > self._handlers
+
+    def has_finalizers(self) -> bool:
+        """Say whether something of the attempt is to be finalized when the process ends."""
+        more = _finalizers() > self._finalizers
+        self._finalizers = _finalizers()
+        return more
+
+    def put_back(self) -> bool:
+        """Put back what the attempt has changed; say whether that was possible."""
+        for timer in TIMERS:
+            signal.setitimer(timer, 0)
+        signal.set_wakeup_fd(-1)
+        try:
+            for setting, value in self._read().items():
+                kept = self._kept.setdefault(setting, value)
+                if value != kept:
+                    setting.write(sys.modules[setting.module], kept)
+            _begin_anew()
+        except Exception:  # a limit that was lowered for good; a handler that fails
+            return False
+        return True
+
+    def _read(self) -> dict[Setting, Any]:
+        found = {}
+        for name, settings in BY_MODULE.items():
+            module = sys.modules.get(name)
+            if module is not None and not getattr(module.__spec__, "_initializing", False):
+                for setting in settings:
+                    found[setting] = setting.read(module)
+        return found
+
+
+def _handlers() -> int:
+    return int(getattr(atexit, "_ncallbacks", int)())
+
+
+def _finalizers() -> int:
+    return len(getattr(weakref.finalize, "_registry", ()))
+
+
+def _begin_anew() -> None:
+    """Let each module be as new that is so for every process."""
+    modules = sys.modules
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+    if "faulthandler" in modules:
+        modules["faulthandler"].cancel_dump_traceback_later()
+    if "warnings" in modules:
+        warnings = modules["warnings"]
+        filters = list(warnings.filters)
+        warnings.resetwarnings()  # and so each warning is shown again where it is shown once
+        warnings.filters[:] = filters
+        warnings.onceregistry.clear()
+    for name in ("random", "numpy.random"):
+        if name in modules:
+            modules[name].seed()

@@ -1,0 +1,251 @@
+"""The project's own modules in a worker: found where they lie, executed anew for each attempt.
+
+Runs in the worker, on Python 3.9 or newer. Python itself finds and loads them: `sys.path` begins
+with the folder of the task's file and the root. Only two things differ. What Python has compiled of
+the project is kept here, in memory and told by its source, never in a `__pycache__`; and a file
+below the root that was not captured is not executed. Modules of everybody else are imported once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from _thread import get_ident
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, SourceFileLoader
+from types import FunctionType, ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence, Set
+    from types import CodeType
+    from typing import Any
+
+INSTALLED = ("/site-packages/", "/dist-packages/")
+
+
+class Modules:
+    """The modules of the attempt that runs, and those that stay for the next."""
+
+    def __init__(self, startup: Set[str], around_import: Callable[[Callable[[], None]], None]):
+        self._startup = startup  # modules that stay what they are, as in any Python script
+        self._around_import = around_import  # told of each import of what is not the project's
+        self._thread = get_ident()
+        self._importing = False
+        self._codes: dict[str, tuple[bytes, CodeType]] = {}
+        self._prefixes: tuple[str, ...] = ()  # of all paths below the root
+        self._files: frozenset[str] = frozenset()
+        self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
+        self._staying: dict[str, ModuleType] = dict(sys.modules)
+        self._get_code = SourceFileLoader.get_code
+        self._exec_module = SourceFileLoader.exec_module
+        self._create_module = ExtensionFileLoader.create_module
+
+        def get_code(loader: Any, fullname: str) -> CodeType | None:
+            return self._code_of(loader, fullname)
+
+        def exec_module(loader: Any, module: ModuleType) -> None:
+            self._execute(loader, module)
+
+        def create_module(loader: Any, spec: Any) -> ModuleType:
+            self._check(spec.name, loader.path)
+            return self._create_module(loader, spec)
+
+        for kind, changed in (
+            (SourceFileLoader, get_code),
+            (SourceFileLoader, exec_module),
+            (ExtensionFileLoader, create_module),
+        ):
+            setattr(kind, changed.__name__, changed)
+
+    def settle(self, root: str, files: Sequence[str]) -> None:
+        """Say where the project lies, and which of its files were captured."""
+        roots = dict.fromkeys((root.rstrip("/"), os.path.realpath(root).rstrip("/")))
+        self._root = root.rstrip("/") or "/"
+        self._prefixes = tuple(f"{path}/" for path in roots)
+        self._files = frozenset(files)
+        self._top.clear()
+        own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
+        # An interpreter may lie below the root; more often the root lies below its /usr.
+        folders = {f"{path}/" for path in own} - {*self._prefixes}
+        self._interpreter = tuple(path for path in folders if path.startswith(self._prefixes))
+
+    def enter(self, folder: str) -> None:
+        """Let imports look into `folder` (below the root, "" for the root) and the root first."""
+        places = (folder, "") if folder else ("",)
+        sys.path[:0] = [os.path.join(self._root, place).rstrip("/") or "/" for place in places]
+        # An empty one: what children of multiprocessing import to begin with is nothing of ours.
+        sys.modules["__main__"] = ModuleType("__main__")
+        for place in places:
+            for name in self._names(place) & sys.modules.keys() - self._startup:
+                for hidden in [n for n in sys.modules if n == name or n.startswith(f"{name}.")]:
+                    del sys.modules[hidden]
+
+    def load_file(self, path: str) -> ModuleType:
+        """Import a captured file: by its name where an `import` would find it, else by its path."""
+        absolute = os.path.join(self._root, path)
+        name = self._name_of(path)
+        spec = _spec_of(name) if name is not None else None
+        if name is None or spec is None or spec.origin != absolute:
+            # No dot, which would mean a package; and one name for each path.
+            name = "ork_task:" + path.replace("%", "%25").replace(".", "%2E")
+            loader = SourceFileLoader(name, absolute)
+            spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)
+        elif "." in name or name in sys.modules:
+            return importlib.import_module(name)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def leave(self) -> tuple[bool, bool]:
+        """Take the project's modules out; say if others came in, and if all is as it should be."""
+        came, gone = self._sort()
+        clean = not any(_is_extension(module) or _holds(came, module) for module in gone.values())
+        for name, module in gone.items():
+            del sys.modules[name]
+            parent, _, tail = name.rpartition(".")
+            if getattr(sys.modules.get(parent), "__dict__", {}).get(tail) is module:
+                delattr(sys.modules[parent], tail)
+        self._staying.update(came)
+        if len(sys.modules) != len(self._staying):  # hidden or removed by the attempt
+            sys.modules.update(self._staying)
+        return bool(came), clean
+
+    def is_own(self, path: str) -> bool:
+        """Say whether a file is one of the project's own."""
+        return self._below_root(path) is not None
+
+    # How they are executed.
+
+    def _code_of(self, loader: Any, name: str) -> CodeType | None:
+        path = loader.path
+        if self._check(name, path) is None:
+            return self._get_code(loader, name)
+        source = loader.get_data(path)
+        if type(loader) is not SourceFileLoader:  # it may compile in its own way
+            return loader.source_to_code(source, path)  # type: ignore[no-any-return]
+        known = self._codes.get(path)
+        if known is None or known[0] != source:
+            known = self._codes[path] = (source, loader.source_to_code(source, path))
+        return known[1]
+
+    def _execute(self, loader: Any, module: ModuleType) -> None:
+        ours = get_ident() == self._thread and not self._importing
+        if not ours or self.is_own(loader.path):
+            self._exec_module(loader, module)
+            return
+        self._importing = True
+        try:
+            self._around_import(lambda: self._exec_module(loader, module))
+        finally:
+            self._importing = False
+
+    def _check(self, name: str, path: str) -> str | None:
+        """Return the path below the root, None outside; raise if it was not captured."""
+        below = self._below_root(path)
+        if below is not None and below not in self._files:
+            # Without its name, for else `from package import name` says something else.
+            message = f"No module named {name!r}: {below} was not captured"
+            raise ModuleNotFoundError(f"{message}; add it to `include:`", path=path)
+        return below
+
+    def _below_root(self, path: str) -> str | None:
+        if path.startswith("<"):  # not a file
+            return None
+        if not path.startswith("/") or "/." in path or "//" in path:
+            path = os.path.abspath(path)
+        if not path.startswith(self._prefixes) or path.startswith(self._interpreter):
+            return None
+        below = next(path[len(p) :] for p in self._prefixes if path.startswith(p))
+        return None if any(part in f"/{below}" for part in INSTALLED) else below
+
+    # Which they are.
+
+    def _names(self, place: str) -> set[str]:
+        """Return the top-level names that the captured files have in a folder below the root."""
+        if place not in self._top:
+            start = f"{place}/" if place else ""
+            names = self._top[place] = set()
+            for path in self._files:
+                if path.startswith(start):
+                    first, _, rest = path[len(start) :].partition("/")
+                    stem, _, suffix = first.partition(".")
+                    if rest == "__init__.py" or (not rest and f".{suffix}" in SUFFIXES):
+                        names.add(stem)
+        return self._top[place]
+
+    def _name_of(self, path: str) -> str | None:
+        """Return the name by which others import this file, if there is one."""
+        parts = path.split("/")
+        stem, dot, suffix = parts.pop().rpartition(".")
+        if dot + suffix != ".py":
+            return None
+        folder = "/".join(parts)
+        if folder and f"{folder}/__init__.py" in self._files:
+            parts += [stem] if stem != "__init__" else []
+        else:
+            parts = [stem]
+        return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+
+    def _sort(self) -> tuple[dict[str, ModuleType], dict[str, ModuleType]]:
+        """Return the modules that the attempt brought: those that stay, and those that go."""
+        staying = self._staying
+        new = {n: m for n, m in sys.modules.items() if staying.get(n) is not m and n != "__main__"}
+        came: dict[str, ModuleType] = {}
+        unknown = []
+        gone = {}
+        for name, module in new.items():
+            origin = _origin(module)
+            if name in staying or (origin is not None and self.is_own(origin)):
+                gone[name] = module
+            elif origin is not None:
+                came[name] = module
+            else:
+                unknown.append(name)
+        for name in unknown:  # namespaces, and what was made by hand
+            top = name.partition(".")[0]
+            start = f"{name}."
+            inside = any(other.startswith(start) for other in came)
+            (came if inside or top in came or top in staying else gone)[name] = new[name]
+        return came, gone
+
+
+SUFFIXES = (".py", *EXTENSION_SUFFIXES)
+
+
+def _spec_of(name: str) -> Any:
+    """Return where an import would find the module, None if nowhere."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _origin(module: Any) -> str | None:
+    """Return the file of a module, "<built-in>" or the like; None if it came from nowhere."""
+    try:
+        spec = module.__spec__
+        if spec.origin and not spec.has_location:
+            return f"<{spec.origin}>"
+        found = spec.origin or module.__file__
+    except Exception:  # whatever a task has put there
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _is_extension(module: ModuleType) -> bool:
+    """Say whether a module is machine code, which does not begin anew."""
+    return (_origin(module) or "").endswith(tuple(EXTENSION_SUFFIXES))
+
+
+def _holds(staying: dict[str, ModuleType], gone: ModuleType) -> bool:
+    """Say whether a module that stays has imported one that goes, or a part of it."""
+    name = getattr(gone, "__name__", "")
+    return any(
+        value is gone or (type(value) in (FunctionType, type) and value.__module__ == name)
+        for module in staying.values()
+        for value in list(getattr(module, "__dict__", {}).values())
+    )
