@@ -98,7 +98,7 @@ def _read_umask(_: Any) -> int:
     return mask
 
 
-def _write_handlers(_: Any, handlers: tuple[Any, ...]) -> None:
+def _write_reactions(_: Any, handlers: tuple[Any, ...]) -> None:
     for number, handler in zip(SIGNALS, handlers):  # noqa: B905 (strict came with 3.10)
         if HANDLER_OF(number) is not handler:
             signal.signal(number, handler)
@@ -204,7 +204,7 @@ SETTINGS = (
         lambda _: os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ABSENT,
         lambda _, value: os.sched_setaffinity(0, value),
     ),
-    Setting("_signal", lambda _: tuple(map(HANDLER_OF, SIGNALS)), _write_handlers),
+    Setting("_signal", lambda _: tuple(map(HANDLER_OF, SIGNALS)), _write_reactions),
     Setting(
         "_signal",
         lambda _: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
@@ -261,11 +261,11 @@ class Interpreter:
         self._kept = self._read()
         # From now on it is looked at only once somebody has imported it: it takes its time.
         sys.modules.pop("resource", None)
-        self._handlers, self._finalizers = _handlers(), _finalizers()
+        self._exits, self._finalizers = _exits(), _finalizers()
 
     def around_import(self, execute: Callable[[], None]) -> None:
         """Execute a module of somebody else; what it changes stays."""
-        before, handlers, finalizers = self._read(), _handlers(), _finalizers()
+        before, exits, finalizers = self._read(), _exits(), _finalizers()
         try:
             execute()
         finally:
@@ -275,33 +275,29 @@ class Interpreter:
                 elif setting in before and before[setting] != value:
                     kept = self._kept[setting]
                     self._kept[setting] = setting.merged(kept, before[setting], value)
-            self._handlers += _handlers() - handlers
+            self._exits += _exits() - exits
             self._finalizers += _finalizers() - finalizers
 
-    def has_handlers(self) -> bool:
-        """Say whether a handler of the attempt waits for the end of the process."""
-        return _handlers() > self._handlers
+    def waits_for_exit(self) -> bool:
+        """Say whether a function of the attempt waits for the end of the process."""
+        return _exits() > self._exits
 
-    def has_finalizers(self) -> bool:
+    def waits_to_finalize(self) -> bool:
         """Say whether something of the attempt is to be finalized when the process ends."""
         more = _finalizers() > self._finalizers
         self._finalizers = _finalizers()
         return more
 
-    def put_back(self) -> bool:
-        """Put back what the attempt has changed; say whether that was possible."""
+    def put_back(self) -> None:
+        """Put back what the attempt has changed; raise whatever is raised where that fails."""
         for timer in TIMERS:
             signal.setitimer(timer, 0)
         signal.set_wakeup_fd(-1)
-        try:
-            for setting, value in self._read().items():
-                kept = self._kept.setdefault(setting, value)
-                if value != kept:
-                    setting.write(sys.modules[setting.module], kept)
-            _begin_anew()
-        except Exception:  # a limit that was lowered for good; a handler that fails
-            return False
-        return True
+        for setting, value in self._read().items():
+            kept = self._kept.setdefault(setting, value)
+            if value != kept:
+                setting.write(sys.modules[setting.module], kept)
+        _begin_anew()
 
     def _read(self) -> dict[Setting, Any]:
         found = {}
@@ -313,11 +309,13 @@ class Interpreter:
         return found
 
 
-def _handlers() -> int:
+def _exits() -> int:
+    """Return how many functions are to be called when the process ends."""
     return int(getattr(atexit, "_ncallbacks", int)())
 
 
 def _finalizers() -> int:
+    """Return how many objects are to be finalized when the process ends, or before."""
     return len(getattr(weakref.finalize, "_registry", ()))
 
 

@@ -146,9 +146,9 @@ class Worker:
             if end.code not in (None, 0):
                 problem = _exit_of(end)
         except BaseException as error:  # whatever a task raises is how it ended, no more
-            self._surroundings.flush()
+            _flush(*self._surroundings.printed_to())
             problem = {"error": _words(error)}
-        self._surroundings.flush()
+        _flush(*self._surroundings.printed_to())
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the task has forked came back from its function
         if not ready:
@@ -179,7 +179,7 @@ class Worker:
         """Say whether the task has left what a Python process does at its end."""
         processes = sys.modules.get("multiprocessing.process")
         return (
-            self._interpreter.has_handlers()
+            self._interpreter.waits_for_exit()
             or self._has_threads()
             or bool(processes and processes.active_children())
         )
@@ -201,15 +201,16 @@ class Worker:
 
     def _clean_up(self) -> str:
         """Make the worker what it was before the task; return what becomes of it."""
-        grown, clean = self._modules.leave()
-        clean = self._interpreter.put_back() and clean
+        try:
+            grown, clean = self._modules.leave()
+            self._interpreter.put_back()
+        except Exception:  # a limit that was lowered for good, a log handler that fails to close
+            return "kill"
         gc.collect()
-        for held in gc.get_objects():
-            if issubclass(type(held), WRITTEN):
-                _flush(held)
+        _flush(*(held for held in gc.get_objects() if issubclass(type(held), WRITTEN)))
         if grown:
             gc.freeze()
-        if self._interpreter.has_finalizers():
+        if self._interpreter.waits_to_finalize():
             return "end"
         children = self._surroundings.has_children()
         if not self._surroundings.leave() or not clean:
@@ -302,11 +303,12 @@ def _encoded(value: Any) -> bytes:
     return encoded
 
 
-def _flush(file: Any) -> None:
-    try:
-        file.flush()
-    except Exception:  # it is closed, or its disk is full
-        pass
+def _flush(*files: Any) -> None:
+    for file in files:
+        try:
+            file.flush()
+        except BaseException:  # it is closed, its disk is full, it is not even a file
+            pass
 
 
 def _exit_of(end: SystemExit) -> dict[str, Any]:

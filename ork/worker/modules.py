@@ -231,7 +231,7 @@ def _origin(module: Any) -> str | None:
         if spec.origin and not spec.has_location:
             return f"<{spec.origin}>"
         found = spec.origin or module.__file__
-    except Exception:  # whatever a task has put there
+    except AttributeError:
         return None
     return found if isinstance(found, str) else None
 

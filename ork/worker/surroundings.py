@@ -53,13 +53,9 @@ class Surroundings:
         except OSError:
             return False
 
-    def flush(self) -> None:
-        """Let all that was printed so far be in the log."""
-        for stream in (sys.stdout, sys.stderr, *self._streams[1:]):
-            try:
-                stream.flush()
-            except BaseException:  # whatever a task has put there
-                pass
+    def printed_to(self) -> list[Any]:
+        """Return the streams that the task may have printed to."""
+        return [sys.stdout, sys.stderr, *self._streams[1:]]
 
     def has_children(self) -> bool:
         """Say whether the task has perhaps left children behind; it reaps those that have ended."""
