@@ -205,7 +205,7 @@ def test_one_file_with_two_spellings_is_one_file(project, etl):
 
 def test_what_moves_is_searched_for_keys_although_its_definition_is_kept(project, etl):
     (project.project / "etl.yaml").unlink()
-    text = "# AKIAIOSFODNN7REALKEY\n" + ETL
+    text = "# AKIA" + "IOSFODNN7REALKEY\n" + ETL  # apart: this file has no key
     (project.project / "new.yaml").write_text(text)
     with pytest.raises(InvalidInput, match="1 problem"):
         deploy(project, project.project / "new.yaml", stamp=stamp(1))
