@@ -213,7 +213,7 @@ def _task_run(tx: Transaction, task: Oid, text: str, state: str, log: str) -> Ta
         exit=3 if wrong else None,
         error=wrong,
         host=text,
-        tainted=(text,),
+        tainted=(text,) if state == "interrupted" else (),  # the others are to have a verdict
         log=Log(path=log),
     )
     return TaskRun(task=task, state=state, reason=wrong, output=output, attempts=(attempt,))
