@@ -223,8 +223,8 @@ def _count_marks(found: re.Match[str]) -> str:
     from itertools import groupby
     from unicodedata import category
 
-    text = ""
-    for is_mark, run in groupby(found[0], lambda letter: category(letter) in ("Mn", "Me")):
+    text, marks = "", {letter for letter in set(found[0]) if category(letter) in ("Mn", "Me")}
+    for is_mark, run in groupby(found[0], marks.__contains__):
         letters = "".join(run)
         too_many = is_mark and len(letters) > _MARKS_MAX
         text += f"<{len(letters)} combining marks>" if too_many else letters
