@@ -21,7 +21,7 @@ from hypothesis import settings
 
 from ork.store import place
 from ork.store.store import Store
-from tests.scale import LONG
+from tests.scale import LONG, examples
 
 if TYPE_CHECKING:
     from ork.cli.session import World
@@ -52,7 +52,9 @@ if "TMPDIR" not in os.environ and holds_temporary_folders("/dev/shm"):
 
 pytest_plugins = ["tests.stores"]
 # By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
-settings.register_profile("ork", deadline=None, derandomize=not LONG, print_blob=True)
+settings.register_profile(
+    "ork", deadline=None, derandomize=not LONG, print_blob=True, max_examples=examples(100)
+)
 settings.load_profile("ork")
 GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)

@@ -30,10 +30,11 @@ from ork.objects.tree import build as build_tree
 from ork.objects.value import replace
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START, Ork
+from tests.scale import size
 
 NOWHERE = Oid("0" * 64)
-DEPLOYS = 100_000
-STEP = 1000  # deploys with the same content
+DEPLOYS = size(100_000, by_day=2000)  # in either case more than calls may be nested
+STEP = DEPLOYS // 100  # deploys with the same content
 
 
 @cache

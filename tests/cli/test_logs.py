@@ -196,11 +196,11 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
     log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
     log.chmod(0o600)
     with log.open("wb") as file:
-        file.truncate(300 << 20)
+        file.truncate(60 << 20)
         file.seek(0, 2)
         file.write(b"\nend\n")
     limit = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (200 << 20,) * 2); "
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (40 << 20,) * 2); "
         "from ork.cli.app import entry; entry()"
     )
     child = subprocess.Popen(
@@ -215,7 +215,7 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
     child.stdout.close()
     assert child.wait() == 0
     assert b"end" in end
-    assert size > (300 << 20) or options == ("--tail", "1")
+    assert size > (60 << 20) or options == ("--tail", "1")
 
 
 def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):

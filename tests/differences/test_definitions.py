@@ -7,6 +7,7 @@ from ork.differences.values import FieldChange
 from ork.objects.kinds import SECOND, Task, to_json
 from ork.objects.snapshot import FileEntry
 from ork.objects.value import replace
+from tests.scale import size
 
 EXTRACT = Task(
     executor="python",
@@ -225,13 +226,12 @@ def test_an_edge_follows_a_rename_and_only_new_ones_show():
 
 
 @pytest.mark.slow
-def test_ten_thousand_renamed_and_edited_tasks_are_found():
-    old = {f"old_{n}": replace(EXTRACT, function=f"f{n}") for n in range(10_000)}
-    new = {
-        f"new_{n}": replace(EXTRACT, function=f"f{n}", timeout=9 * SECOND) for n in range(10_000)
-    }
+def test_thousands_of_renamed_and_edited_tasks_are_found():
+    count = size(10_000, by_day=2000)
+    old = {f"old_{n}": replace(EXTRACT, function=f"f{n}") for n in range(count)}
+    new = {f"new_{n}": replace(EXTRACT, function=f"f{n}", timeout=9 * SECOND) for n in range(count)}
     pairs = {(t.kind, t.old_name, t.name) for t in compare_tasks(old, new).tasks}
-    assert pairs == {("renamed", f"old_{n}", f"new_{n}") for n in range(10_000)}
+    assert pairs == {("renamed", f"old_{n}", f"new_{n}") for n in range(count)}
 
 
 # -- settings and files

@@ -47,6 +47,7 @@ from ork.objects.kinds import (
     to_json,
 )
 from ork.objects.value import replace
+from tests.scale import examples
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.from_regex(kinds.NAME_PATTERN, fullmatch=True)
@@ -271,7 +272,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(data=st.data())
 def test_encode_and_decode_are_inverse(kind, data):
     value = data.draw(KINDS[kind])
@@ -282,7 +283,7 @@ def test_encode_and_decode_are_inverse(kind, data):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "blob"])
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(data=st.data())
 def test_the_payload_is_plain_rfc8785_with_every_field_explicit(kind, data):
     value = data.draw(KINDS[kind])
@@ -313,7 +314,7 @@ def test_a_missing_or_unknown_field_is_corrupt(kind):
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(data=st.data())
 def test_whatever_a_field_holds_the_object_is_read_back_exactly_or_is_corrupt(kind, data):
     payload = to_json(EXAMPLES[kind])
@@ -497,7 +498,7 @@ def test_an_unknown_kind_is_refused_and_asks_for_a_newer_ork():
     assert caught.value.hint == "it needs a newer ork"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.sampled_from(sorted(KINDS)), st.binary(max_size=60))
 def test_arbitrary_payloads_are_read_back_exactly_or_corrupt(kind, payload):
     stored = frame(kind, payload)

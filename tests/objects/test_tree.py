@@ -21,6 +21,7 @@ from ork.objects.kinds import (
     decode_object,
     encode_object,
 )
+from tests.scale import examples
 
 ABSENT = "f" * 64
 
@@ -67,7 +68,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 maps = st.dictionaries(names, st.integers(0, 3).map(oid), max_size=12)
 # A base on one side of a boundary and edits that may carry it across.
 sizes = st.sampled_from([0, 1, 50, 63, 64, 65, 70, 600, 1100])
-SLOW = settings(deadline=None, max_examples=40)
+SLOW = settings(deadline=None, max_examples=examples(40))
 
 
 def difference(old, new):
