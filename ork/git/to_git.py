@@ -23,6 +23,7 @@ from ork.objects.value import Value
 from ork.store.contents import join_text
 from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
+from ork.worktree.folder import root_below
 
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
@@ -240,10 +241,10 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
 def _files_of(store: Store, deploy: Deploy, old: Deploy | None, before: _Files) -> _Files:
     """Return the files of a deploy as its commit has them, given those of the deploy before."""
     path = place_of(deploy.source.path)
-    folder = path[: path.rfind("/") + 1]
+    folder = root_below(path, deploy.settings)
     captured = store.snapshot(deploy.snapshot).files
     found: Iterable[tuple[str, FileEntry | None]]
-    if old is not None and place_of(old.source.path) == path:
+    if old is not None and _stays(old, deploy):
         differing = changes(store.snapshot(old.snapshot).files, captured)
         found = ((below, file) for below, (_, file) in differing.items())
         files = dict(before)
@@ -259,6 +260,12 @@ def _files_of(store: Store, deploy: Deploy, old: Deploy | None, before: _Files) 
     mode, _ = files.get(path, ("100644", None))
     files[path] = (mode, deploy.source.oid)
     return files
+
+
+def _stays(old: Deploy, new: Deploy) -> bool:
+    """Say whether the workflow file and its root lie where they did."""
+    before, after = place_of(old.source.path), place_of(new.source.path)
+    return before == after and old.settings.get("root") == new.settings.get("root")
 
 
 def _check_path(deploy: Deploy, path: str) -> None:

@@ -6,7 +6,6 @@ that the last capture looked at; then the file is loaded from that commit's tree
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from ork.git.tree import Change, Committed, CommittedFiles
 from ork.objects import snapshot
 from ork.objects.value import Value
 from ork.worktree.capture import capture
+from ork.worktree.folder import root_below
 from ork.worktree.load import TEXT_BYTES_MAX, Loaded, secrets_in
 
 REMEMBERED_MAX = 4096  # files whose imports, or secrets, are known from an earlier commit
@@ -95,8 +95,7 @@ class Versions:
     def _load(self, file: _File) -> Loaded | None:
         """Return the version of the commit that the tree has come to; None where there is none."""
         path = file.path
-        folder = path.rpartition("/")[0]
-        file.seen = CommittedFiles(self._tree, folder, self._blobs)
+        file.seen = CommittedFiles(self._tree, path.rpartition("/")[0], self._blobs)
         file.seen.look_at(path)
         entry = self._tree.find(path)
         if entry is None:
@@ -111,11 +110,11 @@ class Versions:
         if file.parsed is None or file.parsed[:2] != (path, entry.blob):
             file.parsed = path, entry.blob, parse(text, file=path)
         definition = file.parsed[2]
-        if (up := str(definition.settings.get("root", "."))) != ".":
-            root = posixpath.normpath(posixpath.join(folder, up))
-            if root.startswith(".."):
+        if "root" in definition.settings:
+            root = root_below(path, definition.settings)
+            if root.startswith("../"):
                 raise InvalidInput("its root lies outside of the repository")
-            file.seen = CommittedFiles(self._tree, "" if root == "." else root, self._blobs)
+            file.seen = CommittedFiles(self._tree, root, self._blobs)
             file.seen.look_at(path)
         captured = capture(definition, file.seen, file=path, parse=self._parse)
         built = snapshot.build(definition.tasks, captured.files, definition.params)

@@ -17,7 +17,7 @@ from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.store import Stamp, Store
-from ork.worktree.load import Loaded, load, name_problem, secrets_in
+from ork.worktree.load import Loaded, load, name_problem, refuse_root, secrets_in
 from ork.worktree.origin import origin_of
 
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -163,6 +163,7 @@ def _deploy_on(
     *,
     move: bool,
 ) -> Deployed:
+    refuse_root(store, loaded)
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
@@ -291,7 +292,8 @@ def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> 
 
 def _origin(loaded: Loaded) -> Origin | None:
     files = {path: file.data for path, file in loaded.files.items()}
-    return origin_of(loaded.root, {loaded.path.name: loaded.text, **files})
+    own = os.path.relpath(loaded.path.resolve(), loaded.root)
+    return origin_of(loaded.root, {own: loaded.text, **files})
 
 
 def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from ork.code.use import Code, Unreadable
+from ork.code.use import Code, Unreadable, Use
 from ork.definition.reach import Open, Trail, find_module, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
@@ -118,16 +118,29 @@ class _Capture:
         silent: dict[Problem, None] = {}
         for name, trail in found.items():
             for one in trail.open:
-                kept = unknown if one.use.is_unclear else silent
+                asked = one.use.is_unclear and not self._is_answered(one.use)
+                kept = unknown if asked else silent
                 kept[self._not_known(name, one)] = None
         return tuple(unknown), tuple(silent)
 
+    def _is_answered(self, use: Use) -> bool:
+        """Say whether `include` names code that this may execute."""
+        included = (
+            path
+            for path, reasons in self.reasons.items()
+            if all(reason.role == "include" for reason in reasons)
+        )
+        if use.role in ("imported", "module"):
+            return any(path.endswith(".py") for path in included)
+        return any(
+            self.files[path].executable or os.path.splitext(path)[1] in _SHELL for path in included
+        )
+
     def _not_known(self, name: str, one: Open) -> Problem:
         use = one.use
+        what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
         said = f": {use.text}" if use.text else ""
-        message = f"{_UNKNOWN.get(use.role, 'what this executes')} is not known{said}"
-        if use.role == "unclear":
-            message = f"what this executes is not known{said}"
+        message = f"it is not known {what or 'what this executes'}{said}"
         hint = "if it is code of this project, name it: `include: [...]`"
         if one.by:
             file, source = str(self.beside(one.by)), self.files[one.by].data
@@ -228,6 +241,7 @@ class _Capture:
         self.problems.add(line, column, message, hint)
 
 
+_SHELL = ("", ".sh", ".bash", ".zsh", ".ksh")
 _UNKNOWN = {
     "program": "which program this starts",
     "script": "which script this executes",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +102,12 @@ class Root:
 def root_of(file: Path, settings: Mapping[str, Json]) -> Path:
     """Return the root of a workflow file: its folder, or what `root:` names above that."""
     return (file.resolve().parent / str(settings.get("root", "."))).resolve()
+
+
+def root_below(path: str, settings: Mapping[str, Json]) -> str:
+    """Return the root of a workflow file from where its path begins, with a slash; "" for there."""
+    up = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(settings.get("root", "."))))
+    return "" if up == "." else f"{up}/"
 
 
 def leads_out(path: str) -> InvalidInput:

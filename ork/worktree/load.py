@@ -50,6 +50,7 @@ class Loaded(Value, frozen=True, kw_only=True):
 def load(store: Store, path: Path) -> Loaded:
     """Read, check and capture a workflow file; the store can then read its objects."""
     loaded = check(path)
+    refuse_root(store, loaded)
     store.hold(loaded.built.objects)
     return loaded
 
@@ -61,6 +62,17 @@ def check(path: Path) -> Loaded:
     captured = capture(definition, root_of(path, definition.settings), file=str(path))
     built = snapshot.build(definition.tasks, captured.files, definition.params)
     return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
+
+
+def refuse_root(store: Store, loaded: Loaded) -> None:
+    """Raise InvalidInput when a workflow file of the project has a root outside of it."""
+    project = store.project.resolve()
+    if not loaded.path.resolve().is_relative_to(project) or loaded.root.is_relative_to(project):
+        return
+    problems = Problems(str(loaded.path), loaded.definition.text)
+    hint = f"the root lies in the project, which is the folder {store.project}"
+    problems.at(loaded.definition.places["root",], "root leads out of the project", hint)
+    problems.check()
 
 
 def secrets_in(loaded: Loaded) -> list[Problem]:

@@ -19,6 +19,7 @@ from ork.objects.value import Value
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
 from ork.store.store import Store
+from ork.worktree.folder import root_below
 from ork.worktree.load import load
 from ork.worktree.placing import Content, Found, Place, write_all
 
@@ -68,8 +69,8 @@ def restore(
     deploy = store.get(Deploy, oid)
     contents = _wanted(store, found, deploy, code=code)
     if to is None:
-        folder, slash, _ = deploy.source.path.rpartition("/")
-        place = Place(store.project, below=folder + slash, store=store.folder)
+        root = root_below(deploy.source.path, deploy.settings)
+        place = Place(store.project, below=root, store=store.folder)
     elif code or as_folder or to.is_dir():
         place = Place(to, store=store.folder)
     else:
@@ -130,7 +131,7 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dic
             f"{found.text} is a {found.kind} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
         )
-    name = deploy.source.path.rpartition("/")[2]
+    name = deploy.source.path.removeprefix(root_below(deploy.source.path, deploy.settings))
     files = {path: _code_file(store, file) for path, file in snapshot.files.items() if code}
     # A deploy whose code includes the workflow file itself has it once. Whether that can be
     # executed is not kept, so it stays as it is.

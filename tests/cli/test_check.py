@@ -1,6 +1,9 @@
 """ork check"""
 
 import json
+import os
+
+import pytest
 
 
 def test_a_good_file_needs_no_store(etl):
@@ -61,3 +64,68 @@ def test_two_files_with_one_name(ork, golden):
     places = [(p["file"], p["line"], p["column"]) for one in found for p in one["problems"]]
     assert places == [("one.yaml", 1, 7), ("two.yaml", 2, 9)]
     assert ork("check", "one.yaml", "./one.yaml").code == 0
+
+
+CODE = """\
+name: w
+include: ["sql/*.sql"]
+tasks:
+  load: {executor: process, command: "./load.sh data.csv > out.csv"}
+  again: {executor: process, command: "./load.sh", depends_on: [load]}
+  train: {executor: python, file: train.py}
+  plot: {executor: process, command: "Rscript plot.R"}
+"""
+
+
+def with_code(ork):
+    ork.write("w.yaml", CODE)
+    ork.write("load.sh", '#!/bin/sh\n. ./lib.sh\n. "$HOME_OF_LIBS/more.sh"\n', executable=True)
+    ork.write("lib.sh", "")
+    ork.write("train.py", "import importlib\nimport model\nimportlib.import_module(NAME)\n")
+    ork.write("model.py", "")
+    ork.write("plot.R", "")
+    ork.write("sql/a.sql", "")
+    ork.write("data.csv", "")
+
+
+def test_what_is_captured_and_why(ork, golden):
+    with_code(ork)
+    result = ork("check", "w.yaml", "--files")
+    assert result.code == 0
+    golden("check/files.txt", result.out)
+    golden("check/files.json", ork("check", "w.yaml", "--files", "--json").out)
+
+
+def test_what_cannot_be_known_is_a_warning(ork, golden):
+    with_code(ork)
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n")
+    golden("check/warnings.txt", result.err)
+    found = json.loads(ork("check", "w.yaml", "--json").out)["data"][0]
+    assert [(one["file"], one["line"]) for one in found["warnings"]] == [
+        ("load.sh", 3),
+        ("train.py", 3),
+    ]
+
+
+def test_whoever_includes_code_that_it_may_be_is_not_warned_any_more(ork):
+    with_code(ork)
+    ork.write("libs/more.sh", "")
+    ork.write("libs/other.py", "")
+    for pattern, warned in (("sql/*.sql", 2), ("libs/*.sh", 1), ("libs/*", 0)):
+        ork.write("w.yaml", CODE.replace("sql/*.sql", pattern))
+        assert ork("check", "w.yaml").err.count("warning: ") == warned
+
+
+def test_a_name_that_is_not_utf8_is_a_complaint(ork, golden):
+    ork.write(
+        "b.yaml", 'name: b\ninclude: ["*.txt"]\ntasks: {a: {executor: process, command: x}}\n'
+    )
+    try:
+        os.close(os.open(os.fsencode(ork.folder) + b"/bad\xffname.txt", os.O_CREAT))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    result = ork("check", "b.yaml")
+    assert result.code == 1
+    golden("check/not_utf8.txt", result.out)
+    assert ork("run", "b.yaml").code == 3

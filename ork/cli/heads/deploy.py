@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace as edited
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +20,19 @@ from ork.store import place
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
     from ork.store.store import Store
+    from ork.worktree.capture import Captured
+    from ork.worktree.load import Loaded
 
 Files = Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")]
+TASKS_SHOWN = 5
+BY = {
+    "program": "started by",
+    "script": "executed by",
+    "module": "executed by",
+    "sourced": "sourced by",
+    "imported": "imported by",
+    "include": "include:",
+}
 STATE_STYLES = {
     "unchanged": "dim",
     "modified": "changed",
@@ -58,21 +70,50 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
+class CheckedFile(Value, frozen=True, kw_only=True):
+    """One captured file, and one of the reasons why it is: its role, for which tasks.
+
+    `by` is the file that names it, or the pattern of `include`; None for the tasks themselves.
+    """
+
+    path: str
+    role: str  # file | module | program | script | sourced | imported | include
+    by: str | None = None
+    tasks: tuple[str, ...] = ()
+
+
 class Checked(Value, frozen=True, kw_only=True):
-    """One file: the snapshot that a deploy would make of it, or all that is wrong with it."""
+    """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
+
+    `warnings` tell where it cannot be known what is executed, `files` with --files what is
+    captured, and `open` then the places of which nobody could know more.
+    """
 
     file: str
     workflow: str | None = None
     snapshot: str | None = None
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    files: tuple[CheckedFile, ...] | None = None
+    open: tuple[Problem, ...] | None = None
 
 
-def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
+def check(
+    ctx: typer.Context,
+    files: Files,
+    show_files: Annotated[
+        bool, typer.Option("--files", help="List what is captured as code, and why.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say all that is wrong in workflow files.
 
     Reads the files and the code they call as a deploy would, but runs nothing and writes nothing.
     Every complaint has its file, line and column. What is obviously a key or a password is a
     complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
+
+    Where the code leaves open what it executes - it sources a path with a variable, or imports a
+    name that it computes - a warning says so, until `include` names code that it may be.
 
     \b
     Exit codes: 0 all are good; 1 at least one is not.
@@ -82,22 +123,25 @@ def check(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
         ork check etl.yaml
     """
     session: Session = ctx.obj
-    results = _check(files)
+    results = _check(files, show_files=show_files)
     if as_json:
         session.print_json("check", results)
     else:
         for one in results:
             if one.snapshot:
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
+                session.print(_captured_lines(one))
+                warnings = (edited(w, message=f"warning: {w.message}") for w in one.warnings)
+                session.say(*problems_view(tuple(warnings)))
             else:
                 session.print(problems_view(one.problems))
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
 
 
-def _check(files: Sequence[Path]) -> list[Checked]:
+def _check(files: Sequence[Path], *, show_files: bool) -> list[Checked]:
     from ork.worktree.load import check, same_names, secrets_in
 
-    good, problems = {}, dict[Path, Sequence[Problem]]()
+    good, problems = dict[Path, "Loaded"](), dict[Path, Sequence[Problem]]()
     for path in files:
         try:
             good[path] = loaded = check(path)
@@ -109,11 +153,49 @@ def _check(files: Sequence[Path]) -> list[Checked]:
     return [
         Checked(file=str(path), problems=tuple(problems[path]))
         if problems[path]
-        else Checked(
-            file=str(path), workflow=good[path].definition.name, snapshot=good[path].snapshot
-        )
+        else _good(str(path), good[path], show_files=show_files)
         for path in files
     ]
+
+
+def _good(file: str, loaded: Loaded, *, show_files: bool) -> Checked:
+    captured = loaded.captured
+    return Checked(
+        file=file,
+        workflow=loaded.definition.name,
+        snapshot=loaded.snapshot,
+        warnings=captured.unknown,
+        files=tuple(_captured(captured)) if show_files else None,
+        open=captured.silent if show_files else None,
+    )
+
+
+def _captured(captured: Captured) -> Iterator[CheckedFile]:
+    """Yield the captured files; one that has several reasons comes as often."""
+    for path, reasons in captured.reasons.items():
+        tasks: dict[tuple[str, str], list[str]] = {}
+        for task, role, by in reasons:
+            tasks.setdefault((role, by), []).extend([task] if task else [])
+        for (role, by), names in tasks.items():
+            yield CheckedFile(path=path, role=role, by=by or None, tasks=tuple(names))
+
+
+def _captured_lines(one: Checked) -> Iterator[Line]:
+    from ork.cli.diff.wording import listed
+
+    width = max((len(file.path) for file in one.files or ()), default=0)
+    before = None
+    for file in one.files or ():
+        shown = file.path if file.path != before else ""
+        line: Line = ["  ", (f"{shown:<{width}}", "file"), "  "]
+        if file.by:
+            yield [*line, f"{BY[file.role]} ", (file.by, "file")]
+        else:
+            yield [*line, f"{file.role} of ", *listed(file.tasks, TASKS_SHOWN)]
+        before = file.path
+    for problem in one.open or ():
+        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        yield ["  ", (place, "file"), f": {problem.message}"]
 
 
 def deploy(
