@@ -101,8 +101,9 @@ def require_secrets(
     if missing:
         names = sorted(missing)
         lines = [f"the secret {name} is not set: {_wanted_by(missing[name])}" for name in names]
+        message = "\n".join(line.replace("\n", "\\n") for line in lines)  # a name begins no line
         set_them = " ".join(f"{name}=..." for name in names[:SHOWN])
-        raise UsageError("\n".join(lines), hint=f"export them in the shell: `export {set_them}`")
+        raise UsageError(message, hint=f"export them in the shell: `export {set_them}`")
 
 
 def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
