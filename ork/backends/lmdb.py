@@ -21,9 +21,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import lmdb
 
-from ork.backends import shared
+from ork.backends import lmdb_file
 from ork.backends.base import Moves
-from ork.backends.shared import WAIT_S, Gate
+from ork.backends.lmdb_file import WAIT_S, Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 
@@ -49,7 +49,7 @@ def _explain(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **options)
         except lmdb.Error as error:
-            raise shared.explanation(error) from error
+            raise lmdb_file.explanation(error) from error
 
     return explained
 
@@ -88,7 +88,7 @@ class Lmdb:
 
     def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
         self._readonly = readonly
-        self._environment = shared.join(
+        self._environment = lmdb_file.join(
             folder, self.refuse, lambda: _opened(folder, readonly, map_bytes, wait_s)
         )
         self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.engine.begin
@@ -158,7 +158,7 @@ class Lmdb:
     def close(self) -> None:
         """Release everything. Idempotent."""
         self.refuse()
-        shared.leave(self._environment, self.refuse)
+        lmdb_file.leave(self._environment, self.refuse)
 
     def refuse(self) -> None:
         """Make every later use of this handle raise StoreError."""
@@ -166,7 +166,7 @@ class Lmdb:
 
     def _refusal(self, **_options: object) -> NoReturn:
         if self._environment.forked:
-            raise shared.forked()
+            raise lmdb_file.forked()
         raise StoreError("the store is closed")
 
     def _gate(self) -> Gate:
@@ -270,7 +270,7 @@ def _opened(
     """Open what all handles of this process are going to share."""
     gate = None if readonly else Gate(folder / "gate", wait_s=wait_s)
     try:
-        if not shared.is_complete(folder / "data.mdb"):
+        if not lmdb_file.is_complete(folder / "data.mdb"):
             _verify(folder, gate)
         env = _unlocked(folder, map_bytes) if readonly else _mapped(folder, map_bytes)
         try:
@@ -333,7 +333,7 @@ def _verify(folder: Path, gate: Gate | None) -> None:
         except VerifyError as error:
             problems = [str(error)]
     if problems:
-        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=shared.DAMAGE_HINT)
+        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
 
 
 def _object_key(oid: Oid) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ork.backends.lmdb import READERS_MAX, Lmdb
-from ork.backends.shared import Gate
+from ork.backends.lmdb_file import Gate
 from ork.errors import OrkError
 from ork.objects.canonical import Oid, hash_bytes
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from ork.backends import shared
+from ork.backends import lmdb_file
 from ork.backends.lmdb import PAGE_REFS, Lmdb
-from ork.backends.shared import Gate
+from ork.backends.lmdb_file import Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid, hash_bytes
 from tests.backends.children import as_number, as_oid, batch
@@ -300,7 +300,7 @@ def test_the_environment_does_not_choose_the_format(start: Start, folder: Path) 
         path.unlink()
     folder.rmdir()
     assert output(start("create", LMDB_DEFAULT_LIB_VERSION="1")) == []
-    assert shared.is_complete(folder / "data.mdb")
+    assert lmdb_file.is_complete(folder / "data.mdb")
 
 
 def test_the_other_format_is_refused(tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_a_healthy_file_that_lacks_unused_pages_opens(folder: Path) -> None:
                     chance.shuffle(keys)
                     while len(keys) > 500:
                         txn.delete(keys.pop())
-            if not shared.is_complete(folder / "data.mdb"):
+            if not lmdb_file.is_complete(folder / "data.mdb"):
                 break
         else:
             pytest.skip("no such file came about")
