@@ -296,8 +296,9 @@ def cancel(store: Store, what: str, *, now: bool = False) -> Run:
 
 
 def outputs(store: Store, what: str) -> dict[str, Json]:
-    """Return the outputs of a run: task name -> value, of all tasks that gave one."""
-    return ork.store.contents.outputs(store, resolve(store, what))
+    """Return the outputs of a run, or of RUN:TASK: task name -> value, of those that gave one."""
+    run, task = ork.store.contents.run_and_task(store, what, now=_now())
+    return ork.store.contents.outputs(store, run, task)
 
 
 def rollback(

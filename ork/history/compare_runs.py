@@ -31,15 +31,16 @@ from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
 from ork.store.runs import runs
 from ork.store.store import Store
-from ork.store.verdict import counts_as, verdict
+from ork.store.verdict import counts_as, tainted, verdict
 
 
 class RunSide(Value, frozen=True, kw_only=True):
-    """One of the two runs."""
+    """One of the two runs; `tainted` are its tasks under which captured files changed."""
 
     name: str  # etl#57
     oid: Oid
     run: Run
+    tainted: Mapping[str, tuple[str, ...]] = {}
 
 
 class RunDiff(Value, frozen=True, kw_only=True):
@@ -165,7 +166,8 @@ def _side(store: Store, found: Resolved) -> RunSide:
             f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
         )
     oid, run = find_run(store, found)
-    return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run)
+    name = f"{run.workflow}#{run.number}"
+    return RunSide(name=name, oid=oid, run=run, tainted=tainted(task_runs(store, run)))
 
 
 def _tasks(

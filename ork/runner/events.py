@@ -66,6 +66,7 @@ class RunFinished(Value, frozen=True, kw_only=True):
     states: dict[str, int]  # state -> number of tasks
     timed_out: bool = False
     folder: str | None = None  # the checkout, when tasks have left files in it
+    tainted: dict[str, tuple[str, ...]] = {}  # task -> files that changed under its last attempt
 
 
 Event: TypeAlias = RunStarted | CheckedOut | TaskStarted | TaskRetried | TaskFinished | RunFinished

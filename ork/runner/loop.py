@@ -54,6 +54,7 @@ from ork.runner.events import (
 from ork.runner.target import Target, Terms, place_of
 from ork.runner.workplace import Workplace, describe
 from ork.store.store import Stamp, Store
+from ork.store.verdict import tainted
 
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
@@ -215,6 +216,7 @@ class Loop:
             states=counts,
             timed_out=self.brake.reason == "timeout",
             folder=str(left) if left else None,
+            tainted=tainted(self.states),
         )
 
     def abandon(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from ork.store.contents import task_runs
 from ork.store.logs import Growing, path_of
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
+from ork.store.verdict import tainted
 from ork.worktree.place import checkout_of
 
 POLL_SECONDS = 0.125
@@ -62,7 +63,7 @@ def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[
 
 def finished(store: Store, oid: Oid, run: Run) -> RunFinished:
     """Return the last event of a run that has ended."""
-    return _finished(oid, run, task_runs(store, run).values())
+    return _finished(store, oid, run, task_runs(store, run))
 
 
 def follow(
@@ -155,7 +156,7 @@ class _Watch:
         changes.sort(key=lambda change: change[:2])
         events = [e for _, name, new, after in changes for e in self._news(name, new, after)]
         if self.run.ended is not None:
-            events.append(_finished(self.oid, self.run, self._states.values()))
+            events.append(_finished(self.store, self.oid, self.run, self._states))
         return events
 
     def _recorded(self) -> Iterator[tuple[str, TaskRun]]:
@@ -217,10 +218,21 @@ def _pause(spent_s: float) -> None:
     time.sleep(max(POLL_SECONDS, spent_s / SHARE_MAX))
 
 
-def _finished(oid: Oid, run: Run, taskruns: Iterable[TaskRun]) -> RunFinished:
-    counts = Counter(taskrun.state for taskrun in taskruns)
-    late = run.state == "failed" and (run.reason or "").startswith(LATE)
-    return RunFinished(oid=oid, run=run, states=dict(sorted(counts.items())), timed_out=late)
+def _finished(store: Store, oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunFinished:
+    counts = Counter(taskrun.state for taskrun in states.values())
+    return RunFinished(
+        oid=oid,
+        run=run,
+        states=dict(sorted(counts.items())),
+        timed_out=run.state == "failed" and (run.reason or "").startswith(LATE),
+        folder=_checkout(store, run),
+        tainted=tainted(states),
+    )
+
+
+def _checkout(store: Store, run: Run) -> str | None:
+    folder = checkout_of(store, run) if store.folder else None
+    return str(folder) if folder else None
 
 
 def _concerning(events: list[Event], task: str | None, attempt: int | None) -> list[OfTask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
@@ -11,7 +12,8 @@ from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import FileEntry, Node, Run, Source, Task, TaskRun, encode_object, kind_of
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, ResolvedObject, run_of, run_of_id, snapshot_of
+from ork.store import revision as grammar
+from ork.store.resolve import Resolved, resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Store
 
 
@@ -94,6 +96,22 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 
+def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
+    """Return the run and the task that RUN or RUN:TASK names; the task need not have started.
+
+    WORKFLOW:TASK is that task of the newest run.
+    """
+    name, task = grammar.split_part(text)
+    _, run = find_run(store, resolve(store, name, now=now))
+    if not task:
+        return run, None
+    tasks = store.snapshot(run.snapshot).tasks
+    if task not in tasks:
+        known = ", ".join(sorted(tasks)[:10])
+        raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
+    return run, task
+
+
 def tasks_of(store: Store, snapshot: Contents) -> dict[str, Task]:
     """Return the tasks of a snapshot in the order in which they can run."""
     tasks = store.get_all(Task, snapshot.tasks)
@@ -109,10 +127,8 @@ def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:
     return Entry(kind=kind_of(store.read(entry)), oid=entry, name=name)
 
 
-def outputs(store: Store, found: Resolved) -> dict[str, Json]:
-    """Return task name -> output of a run, or of its one task that is meant."""
-    _, run = find_run(store, found)
+def outputs(store: Store, run: Run, task: str | None = None) -> dict[str, Json]:
+    """Return task name -> output of a run, or of its one task."""
     states = task_runs(store, run)
-    if isinstance(found, ResolvedObject) and found.kind == "taskrun":
-        states = {str(found.name): states[str(found.name)]}
-    return {name: store.output(t.output) for name, t in states.items() if t.output is not None}
+    names = states if task is None else states.keys() & {task}
+    return {name: store.output(t.output) for name in names if (t := states[name]).output}

@@ -15,10 +15,9 @@ from typing import BinaryIO
 
 from ork.errors import NotFound
 from ork.files import open_file, open_folder
-from ork.objects.kinds import Run, is_path
+from ork.objects.kinds import is_path
 from ork.objects.value import Value
-from ork.store.contents import find_run, task_runs
-from ork.store.resolve import resolve
+from ork.store.contents import run_and_task, task_runs
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
@@ -40,7 +39,7 @@ def logs(
     store: Store, text: str, *, now: datetime, failed: bool = False, attempt: int | None = None
 ) -> list[Log]:
     """Return the logs of RUN or RUN:TASK, in the order in which the tasks started."""
-    run, task = find(store, text, now=now)
+    run, task = run_and_task(store, text, now=now)
     states = task_runs(store, run)
     found = []
     for one, taskrun in states.items():
@@ -67,20 +66,6 @@ def logs(
         )
         for _, one, number in sorted(found)
     ]
-
-
-def find(store: Store, text: str, *, now: datetime) -> tuple[Run, str | None]:
-    """Return the run and the task that RUN or RUN:TASK names; the task need not have started."""
-    scheme = "run:" if text.startswith("run:") else ""
-    name, _, task = text.removeprefix(scheme).partition(":")
-    _, run = find_run(store, resolve(store, scheme + name, now=now))
-    if not task:
-        return run, None
-    tasks = store.snapshot(run.snapshot).tasks
-    if task not in tasks:
-        known = ", ".join(sorted(tasks)[:10])
-        raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
-    return run, task
 
 
 def path_of(store: Store, log: str) -> Path | None:

@@ -29,10 +29,14 @@ PAGE_RUNS = 32
 
 
 class RunEntry(Value, frozen=True, kw_only=True):
-    """One run in a list of runs."""
+    """One run in a list of runs.
+
+    `tainted` are the captured files that changed under its tasks, where that was asked for.
+    """
 
     oid: Oid
     run: Run
+    tainted: tuple[str, ...] = ()
 
 
 class Executed(Value, frozen=True, kw_only=True):

@@ -7,13 +7,15 @@ whole, and nothing changed under its tasks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
+from ork.store.runs import RunEntry
 from ork.store.store import Store
 
 Verdict: TypeAlias = Literal["good", "bad"]
@@ -61,6 +63,13 @@ def tainted(states: Mapping[str, TaskRun]) -> dict[str, tuple[str, ...]]:
 def taint(taskrun: TaskRun) -> tuple[str, ...]:
     """Return the captured files that changed under the last attempt at a task."""
     return taskrun.attempts[-1].tainted if taskrun.attempts else ()
+
+
+def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
+    """Tell of listed runs which captured files changed under their tasks. Lazy."""
+    for entry in entries:
+        changed = tainted(task_runs(store, entry.run)).values()
+        yield replace(entry, tainted=tuple(sorted({*chain(*changed)})))
 
 
 def taint_text(files: Iterable[str]) -> str:

@@ -114,7 +114,7 @@ def test_nothing_failed_or_nothing_was_good_before(etl, edit):
     assert "`ork run etl` runs it" in result.err
     edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
     etl("run", "etl.yaml")
-    assert "no run of etl succeeded before etl#1" in etl("diff", "--last", "etl").err
+    assert "no good run of etl before etl#1" in etl("diff", "--last", "etl").err
 
 
 def test_the_summary_of_a_failure_tells_what_changed(history, edit, golden):

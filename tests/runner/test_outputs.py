@@ -77,3 +77,20 @@ def test_an_output_is_found_again_whether_it_is_a_blob_or_not(
     assert ork("retry", "flow#3").code == 0
     assert data(ork, "outputs", "flow#3") == {"give": text, "take": length}
     assert (ork.folder / "given").read_text() == "given\n"
+
+
+def test_a_task_of_a_workflow_is_that_task_of_its_newest_run(ork: Ork) -> None:
+    ork.write("flow.yaml", FLOW)
+    ork.write("code.py", CODE.format(length=3))
+    ork.write("fixed", "")
+    ork("run", "flow.yaml")
+    ork.write("code.py", CODE.format(length=5))
+    ork("run", "flow.yaml")
+    for revision, length in (("flow", 5), ("@", 5), ("flow~1", 3), ("flow#1", 3)):
+        assert ork("outputs", f"{revision}:take").out == f"{length}\n"
+        assert data(ork, "outputs", f"{revision}:take") == {"take": length}
+    moment = "flow@{2026-11-01T23:00}"
+    assert ork("outputs", f"{moment}:take").out == "5\n"
+    missing = ork("outputs", "flow:code.py")
+    assert (missing.code, missing.out) == (3, "")
+    assert "flow#2 has no task 'code.py'" in missing.err

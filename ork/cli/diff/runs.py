@@ -102,6 +102,10 @@ def _changes(store: Store, good: Run, failed: Run) -> str:
 
 
 def _answer(diff: RunDiff) -> Iterator[Line]:
+    for side in (diff.old, diff.new):
+        if side.tainted:
+            how = human.how_tainted(side.name, side.tainted)
+            yield [(f"{side.name} is tainted: ", "warning"), how]
     if diff.first:
         yield _divergence("first difference", diff.first)
     else:

@@ -17,6 +17,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import visible
 from ork.cli.screen.parts import clip
 from ork.objects.canonical import Json
+from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -61,6 +62,7 @@ def environment() -> Environment:
         "nearest": nearest,
         "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
         "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
+        "taint_text": taint_text,
         "svg": lambda graph: "\n".join(svg(graph)),
     }
     found.filters |= {

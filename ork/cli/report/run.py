@@ -15,6 +15,7 @@ from ork.cli.pictures.graph import Graph
 from ork.cli.report.change import history_of
 from ork.cli.report.page import render
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
+from ork.cli.screen import human
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
@@ -25,6 +26,7 @@ from ork.store.contents import find_run, tasks_of
 from ork.store.logs import path_of, pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
+from ork.store.verdict import tainted
 
 VALUES_MAX = 300  # of the tasks whose inputs and outputs are shown
 GIST_CHARS_MAX = 80
@@ -74,6 +76,13 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     def taskruns(self) -> dict[str, TaskRun]:
         """What became of each task that has got anywhere."""
         return {name: task.taskrun for name, task in self.details.tasks.items()}
+
+    @property
+    def tainted(self) -> str:
+        """What is to be said where captured files changed under tasks."""
+        changed = tainted(self.taskruns)
+        run = self.details.run
+        return human.how_tainted(f"{run.workflow}#{run.number}", changed) if changed else ""
 
     @property
     def states(self) -> list[tuple[str, int]]:

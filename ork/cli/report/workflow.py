@@ -12,6 +12,7 @@ from ork.store.contents import tasks_of
 from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
+from ork.store.verdict import with_taint
 
 DEPLOYS_MAX = 100
 RUNS_MAX = 50
@@ -30,7 +31,7 @@ def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[s
         about=entries[0].deploy.settings.get("description"),
         graph=Graph(title=name, needs={name: task.depends_on for name, task in tasks.items()}),
         entries=entries,
-        runs=[entry.run for entry in newest],
+        runs=list(with_taint(store, newest)),
         deploys_max=DEPLOYS_MAX,
         runs_max=RUNS_MAX,
         now=now,

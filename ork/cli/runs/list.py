@@ -16,6 +16,7 @@ from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
 from ork.objects.kinds import RUN_STATES, Run, TaskRun
+from ork.store.verdict import taint, taint_text, tainted
 
 if TYPE_CHECKING:
     from ork.history.details import RunDetails, TaskDetails
@@ -67,6 +68,7 @@ def runs(
     """
     from ork.store.revision import parse_moment
     from ork.store.runs import runs, wanted
+    from ork.store.verdict import with_taint
     from ork.worktree.lookup import look_up
 
     session: Session = ctx.obj
@@ -87,6 +89,7 @@ def runs(
         until=parse_moment(until, now, end_of_day=True) if until else None,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
     )
+    found = with_taint(store, found)
     if as_json:
         session.print_json("runs", list(found))
         return
@@ -114,18 +117,22 @@ def outputs(
     Example:
         ork outputs etl#1:extract
     """
-    from ork.store.contents import outputs
-    from ork.store.resolve import resolve
+    from ork.store.contents import outputs, run_and_task, task_runs
 
     session: Session = ctx.obj
-    found = resolve(session.store, revision, now=session.now())
-    values = outputs(session.store, found)
-    if found.kind == "taskrun" and not values:
-        raise NotFound(f"{revision} gave no output", hint=f"`ork show {revision}` says why")
+    store = session.store
+    run, task = run_and_task(store, revision, now=session.now())
+    values = outputs(store, run, task)
+    if task and not values:
+        name = f"{run.workflow}#{run.number}:{task}"
+        raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
+    for name, changed in tainted(task_runs(store, run)).items():
+        if name in values:
+            session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
     if as_json:
         session.print_json("outputs", values)
         return
-    value = next(iter(values.values())) if found.kind == "taskrun" else values
+    value = values[task] if task else values
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()) + "\n")
 
 
@@ -137,6 +144,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         time = human.ago(run.created, now) if session.width else human.date(run.created, now)
         name = f"{run.workflow}#{run.number}"
         rest = "" if run.deploy else "  unattached"
+        rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         if run.reason:
             rest += f"  {run.reason}"
         yield [
@@ -153,10 +161,17 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
 
 def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
+    from ork.worktree.place import checkout_of
+
     run, now = details.run, session.now()
     short = store.short if session.width else str
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
     yield _state_line(run)
+    if changed := tainted({name: task.taskrun for name, task in details.tasks.items()}):
+        yield [
+            ("tainted  ", "label"),
+            (human.how_tainted(f"{run.workflow}#{run.number}", changed), "warning"),
+        ]
     yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
     deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"
     yield [("deploy   ", "label"), deploy]
@@ -165,6 +180,11 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
         yield [("params   ", "label"), _json(details.params)]
     took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
+    if folder := checkout_of(store, run):
+        where = "in" if run.ended is None else "its files are in"
+        yield [("place    ", "label"), f"{where} {human.path(str(folder))}"]
+    elif run.place != "project":
+        yield [("place    ", "label"), f"a {run.place}, which is gone"]
     yield [""]
     width = min(max((len(name) for name in details.tasks), default=0), 32)
     for name, task in details.tasks.items():
@@ -181,6 +201,8 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     ]
     if len(taskrun.attempts) > 1:
         line.append((f"  attempt {len(taskrun.attempts)}", "dim"))
+    if changed := taint(taskrun):
+        line += ["  ", (taint_text(changed), "warning")]
     if taskrun.reason and taskrun.state != "success":
         line += ["  ", taskrun.reason]
     elif value is not None:
@@ -201,7 +223,15 @@ def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[
         yield [""]
         date, took = human.date(attempt.started, session.now()), human.duration(attempt.seconds)
         state = (attempt.state, attempt.state)
-        yield [("attempt  ", "label"), f"{attempt.number}, ", state, f", {date}, took {took}"]
+        where = f", in a {attempt.place}" if attempt.place else ""
+        yield [
+            ("attempt  ", "label"),
+            f"{attempt.number}, ",
+            state,
+            f", {date}, took {took}{where}",
+        ]
+        if attempt.tainted:
+            yield ["    ", (taint_text(attempt.tainted), "warning")]
         for line in (attempt.error or "").rstrip("\n").split("\n") if attempt.error else ():
             yield ["    ", line]
 

@@ -34,6 +34,7 @@ from ork.runner.events import (
 from ork.runner.loop import Control
 from ork.store.logs import last_line, path_of
 from ork.store.store import Store
+from ork.store.verdict import taint, taint_text
 
 TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
@@ -183,6 +184,8 @@ class Board:
             took = human.duration(ended.attempts[-1].seconds) if ended.attempts else ""
             number = len(ended.attempts)
             text = ended.reason or "" if state != "success" else ""
+            if changed := taint(ended):
+                text, style = "; ".join(filter(None, (taint_text(changed), text))), "warning"
         return [
             *lanes,
             f"{shown}{' ' * (room - cell_len(shown))}  ",

@@ -13,7 +13,8 @@ import typer
 from ork.cli.screen.line import PRINTED
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.store.logs import Log, find, last_part, pieces
+from ork.store.contents import run_and_task
+from ork.store.logs import Log, last_part, pieces
 from ork.store.logs import logs as logs_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _follow(
     from ork.runner.watch import follow
 
     store = session.store
-    run, task = find(store, revision, now=session.now())
+    run, task = run_and_task(store, revision, now=session.now())
     printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
     name = f"{run.workflow}#{run.number}"
     if as_json:

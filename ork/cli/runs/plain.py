@@ -110,6 +110,8 @@ def summary(session: Session, finished: RunFinished) -> None:
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
+        if finished.tainted:
+            session.say([("tainted: ", "warning"), human.how_tainted(name, finished.tainted)])
         if finished.folder:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
     with unread_is_no_error():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 
 _UNITS = (
@@ -57,3 +58,11 @@ def path(folder: str) -> str:
     """Return a path as one would type it here: relative when it lies below."""
     relative = os.path.relpath(folder)
     return folder if relative.startswith("..") else relative
+
+
+def how_tainted(run: str, changed: Mapping[str, object]) -> str:
+    """Return which tasks of a run are tainted, and what that means; `changed` has their names."""
+    first, *others = changed
+    more = f" and {count(len(others), 'other task')}" if others else ""
+    again = f"`ork retry {run}` runs {'these' if others else 'it'} again"
+    return f"{first}{more} ran while its code changed, so the run proves nothing: {again}"
