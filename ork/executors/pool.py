@@ -116,11 +116,12 @@ class Pool(Supervisor):
         attempt.log.close()
         if answer is not None and (status == 0 or "error" in answer):
             return _outcome(attempt, answer)
-        when = "before answering" if answer is None else "after the function had returned"
-        if status < 0:
-            after = f" {when}" if answer else ""
-            return attempt.outcome("failed", f"{end_of(status)}{after}", signal=-status)
-        return attempt.outcome("failed", f"{end_of(status)} {when}", exit=status)
+        words, exit = end_of(status), status if status > 0 else None
+        if answer is not None:
+            words += ", after the function had returned"
+        elif status >= 0:
+            words, exit = f"{words} before answering", status
+        return attempt.outcome("failed", words, exit=exit, signal=-status if status < 0 else None)
 
     def _release(self) -> None:
         for worker in list(self._workers):

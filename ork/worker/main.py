@@ -206,8 +206,9 @@ class Worker:
             self._interpreter.put_back()
         except Exception:  # a limit that was lowered for good, a log handler that fails to close
             return "kill"
-        gc.collect()
+        # Before they are collected, which closes a file beneath its buffer.
         _flush(*(held for held in gc.get_objects() if issubclass(type(held), WRITTEN)))
+        gc.collect()
         if grown:
             gc.freeze()
         if self._interpreter.waits_to_finalize():
