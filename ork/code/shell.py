@@ -20,6 +20,7 @@ from ork.code.programs import LOADERS, PREFIXES, RUNNERS, Interpreter, arguments
 from ork.code.use import HERE, OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
 
 POSSIBLE_MAX = 32  # texts that a word may have; with more it can be anything
+PATH_MAX = 4096  # characters
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
 TURNS_MAX = 3  # of a loop, and of all loops together, before its state can be anything
 ALL_TURNS_MAX = 100
@@ -28,6 +29,12 @@ TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is lon
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|(?![&]>)[;&|()\n]")
 _REDIRECTION = re.compile(r"(\d*|\{\w+\})(<<<|<<-?|<&|<>|&>>?|>>|>\||>&|<(?!\()|>(?!\())")
+_SPECIAL = frozenset(";&|()\n<>{0123456789")  # what begins an operator or a redirection
+_SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
+_ONE_COMMAND = re.compile(r"[\w./:,@%+-]+(?: +[\w./:,@%+-]+)*")
+_RESERVED = frozenset(
+    "if then elif else fi for while until do done case esac select function time".split(" ")
+)
 _LITERAL = re.compile(r"""[^\s;&|()<>'"\\$`]+""")
 _PARAMETER = re.compile(r"[A-Za-z_]\w*|[0-9@*#?$!-]")
 _BRACED = re.compile(r"(BASH_SOURCE(?:\[0\])?|[A-Za-z_]\w*|[0-9@*#?$!-])(.*)", re.DOTALL)
@@ -120,6 +127,9 @@ def read_shell(
     """
     reader = _Reader(text[:TEXT_MAX])
     state = _begin(variables, folder)
+    if _ONE_COMMAND.fullmatch(text) and text.partition(" ")[0] not in _RESERVED:
+        reader.run(_Command([_simple(match) for match in _SIMPLE.finditer(text)]), state)
+        return reader.code()
     reader.read(state)
     if len(text) > TEXT_MAX:
         reader.say("unclear", 0)
@@ -200,7 +210,8 @@ class _Reader:
                 if closing:
                     raise _Broken
                 return ran
-            if operator := self.operator():
+            special = self.text[self.at] in _SPECIAL
+            if special and (operator := self.operator()):
                 if operator == "(" and self.is_function(command):
                     command, begin = self.function(command, state, frames), True
                     continue
@@ -226,7 +237,7 @@ class _Reader:
                     self.branch(frames, state, "case")
                     self.pattern(state, frames)
                 continue
-            if self.redirection(command, state):
+            if special and self.redirection(command, state):
                 begin = False
                 continue
             word = self.word(state)
@@ -524,6 +535,9 @@ class _Reader:
     def word(self, state: _State) -> Word:
         """Read one word."""
         start = self.at
+        if match := _SIMPLE.match(self.text, start):
+            self.at = match.end()
+            return _simple(match)
         parts: list[Values] = []
         texts: list[str] = []
         is_plain, name = True, ""
@@ -697,7 +711,7 @@ class _Reader:
     def say(self, role: str, at: int, **about: Any) -> None:
         """Note a use, at a place of this text."""
         line, column = self.place(at)
-        use = Use(role, line=line, column=column)._replace(**about)
+        use = Use(role, line=line, column=column, **about)
         if self.in_function:
             self.late.append(len(self.uses))
         self.uses.append(use)
@@ -706,6 +720,8 @@ class _Reader:
         """Return line and column of a place, in the outermost text."""
         if self.outer is not None:
             return self.outer.place(self.origin)
+        if at == 0:
+            return 1, 1
         if self._lines is None:
             self._lines = [0, *(m.end() for m in re.finditer("\n", self.text))]
         line = bisect_right(self._lines, at)
@@ -737,6 +753,8 @@ class _Reader:
 
     def program(self, word: Word, state: _State) -> str | None:
         """Note a program that is named by its path; return its name if it is known."""
+        if word.is_plain and "/" not in word.text:
+            return word.text
         names = sorted(name for name in word.values if name)
         paths = {name for name in names if "/" in name or name.startswith("\0")}
         if paths or not names:
@@ -913,6 +931,10 @@ def _after_prefix(base: str, words: list[Word], command: _Command) -> list[Word]
     return words[at:]
 
 
+def _simple(match: re.Match[str]) -> Word:
+    return Word(frozenset((match.group(),)), match.group(), match.start(), True)
+
+
 def _literal(part: str, *, is_first: bool) -> Values:
     """Return what an unquoted piece of a word can be."""
     if is_first and part.startswith("~") and part[1:2] in ("", "/"):
@@ -939,7 +961,7 @@ def _one_text(parts: tuple[str | None, ...]) -> str | None:
         if part is None or (part.startswith("\0") and text and not text.endswith(":")):
             return None
         text += part
-    return text
+    return text if len(text) <= PATH_MAX else None
 
 
 def _answer(ran: list[list[Values]], state: _State) -> Values:

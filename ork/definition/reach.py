@@ -147,6 +147,17 @@ class _Node(NamedTuple):
     path: tuple[str, ...] = ()
 
 
+class _Begin(NamedTuple):
+    """What a task itself names: its file, its module, or what its command comes to."""
+
+    executor: str
+    file: str | None
+    module: str | None
+    code: Code | None
+    path: tuple[str, ...]  # PYTHONPATH
+    open: tuple[Open, ...]
+
+
 class _Step(NamedTuple):
     """What one node executes directly."""
 
@@ -188,14 +199,15 @@ class _Walk:
         self.read, self.kind, self.parse = read, kind, parse
         self.written = written
         self.steps: dict[_Node, _Step] = {}
-        self.known: dict[_Step, Trail] = {}
+        self.begun: dict[_Begin, Trail] = {}
 
     def task(self, task: Task) -> Trail:
         """Return all that a task executes."""
-        first = self._first(task)
-        if first not in self.known:
-            self.known[first] = self._follow(first)
-        return self.known[first]
+        known = self.begun.get(begin := self._begin(task))
+        if known is None:
+            # Tasks that name the same do the same, whatever else their commands say.
+            known = self.begun[begin] = self._follow(self._first(begin))
+        return known
 
     def _follow(self, first: _Step) -> Trail:
         files: dict[str, Named] = {}
@@ -215,42 +227,44 @@ class _Walk:
                     todo.append((self._step(node), node.file))
         return Trail(files, tuple(opened), frozenset(writes))
 
-    def _first(self, task: Task) -> _Step:
+    def _begin(self, task: Task) -> _Begin:
         """Return what a task itself names."""
-        python_path, opened = self._python_path(task)
-        node = _Node("", "shell", zero=_NO_SCRIPT, path=python_path)
-        if task.executor == "process":
-            if task.command is None:
-                use = Use("program", paths=frozenset((f"{WORK}/{task.file}",)))
-                found = self._uses(Code((use,)), node)
-                return found._replace(
-                    files=((task.file or "", "file"),), open=(*opened, *found.open)
-                )
-            known = {name: value for name, value in task.env.items() if isinstance(value, str)}
-            if isinstance(task.command, tuple):
-                code = read_words(task.command, known)
-            elif task.shell is None:
-                code = read_shell(task.command, known)
-            else:
-                code = read_words((*task.shell, task.command), known)
-            found = self._uses(code, node)
-            return found._replace(open=(*opened, *found.open))
-        if task.module is not None:
-            paths = find_module(task.module, ["", *python_path], self.kind)[0]
-            search: tuple[str, ...] = ("", *python_path)
-            role = "module"
+        path, opened = self._python_path(task)
+        if task.command is None:
+            return _Begin(task.executor, task.file, task.module, None, path, opened)
+        known = {name: value for name, value in task.env.items() if isinstance(value, str)}
+        if isinstance(task.command, tuple):
+            code = read_words(task.command, known)
+        elif task.shell is None:
+            code = read_shell(task.command, known)
         else:
+            code = read_words((*task.shell, task.command), known)
+        return _Begin(task.executor, None, None, code, path, opened)
+
+    def _first(self, task: _Begin) -> _Step:
+        """Return the files that a task itself names, as the root has them."""
+        if task.executor == "process":
+            node = _Node("", "shell", zero=_NO_SCRIPT, path=task.path)
+            use = Use("program", paths=frozenset((f"{WORK}/{task.file}",)))
+            found = self._uses(task.code or Code((use,)), node)
+            files = found.files if task.file is None else ((task.file, "file"),)
+            return found._replace(files=files, open=(*task.open, *found.open))
+        if task.module is not None:
+            role, search = "module", ("", *task.path)
+            paths = find_module(task.module, search, self.kind)[0]
+        else:
+            role, search = "file", (posixpath.dirname(task.file or ""), "", *task.path)
             paths = [task.file] if task.file else []
-            search = (posixpath.dirname(task.file or ""), "", *python_path)
-            role = "file"
         files = tuple((path, role) for path in paths)
         if task.executor == "library":
             return _Step(files)
-        nodes = (_Node(path, "python", "", path, search, path=python_path) for path in paths)
-        return _Step(files, tuple(nodes), opened)
+        nodes = (_Node(path, "python", "", path, search, path=task.path) for path in paths)
+        return _Step(files, tuple(nodes), task.open)
 
     def _python_path(self, task: Task) -> tuple[tuple[str, ...], tuple[Open, ...]]:
         value = task.env.get("PYTHONPATH", "")
+        if value == "":
+            return (), ()
         if not isinstance(value, str):
             return (), (Open("", Use("unclear", text="PYTHONPATH")),)
         entries = (posixpath.normpath(entry) for entry in value.split(":") if entry)

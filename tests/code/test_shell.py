@@ -1,0 +1,285 @@
+"""What a shell text executes, by role; and what it leaves open."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ork.code.shell import read_shell, read_words
+from ork.code.use import OWN, WORK, ZERO, Code
+
+SIGNS = {f"{WORK}/./": "", f"{WORK}/": "", WORK: ".", f"{OWN}/..": "<own>", f"{ZERO}/..": "<zero>"}
+
+
+def shown(path: str | None) -> str:
+    for begin, sign in SIGNS.items():
+        if path is not None and path.startswith(begin):
+            return sign + path[len(begin) :]
+    return "?" if path is None else path
+
+
+def executed(code: Code) -> list[str]:
+    """Return `role path` for each use, in order; the paths that are possible between bars."""
+    return [
+        f"{use.role} {'|'.join(sorted(map(shown, use.paths))) or use.text}" for use in code.uses
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "uses"),
+    [
+        # the program is the first word of a simple command, if it has a slash
+        ("./load.sh a b", ["program load.sh"]),
+        ("load.sh; build; done.sh", []),
+        ("sub/x && ./y|./z;(./u) & ./v", [f"program {x}" for x in ("sub/x", "y", "z", "u", "v")]),
+        ("A=1 B='x y' ./x", ["program x"]),
+        ("'./my file.sh' \"b\"", ["program my file.sh"]),
+        ("./my\\ file.sh", ["program my file.sh"]),
+        ("/usr/bin/tool x.sh", ["program /usr/bin/tool"]),
+        # redirections, comments and data are none
+        ("< in ./x > out 2>&1 3>log >> more &> all", ["program x"]),
+        ("cat data.csv | sort -k 2 # ./x", []),
+        ("echo ./a.sh; tar cf ./out.tar ./b.sh; rm ./c.sh; cp ./d.sh e", []),
+        ("sed -i s/one/two/ b.sh; docker build .; sqlite3 app.db", []),
+        ("cat <<END\n./x\nEND\n./y", ["program y"]),
+        ("cat <<-'A' <<B\n./x\n\tA\n./z\nB\n./y", ["program y"]),
+        ("cat <<END; ./y\n$(./x) `./z`\nEND", ["program x", "program z", "program y"]),
+        # reserved words
+        ("if ./a; then ./b; elif ./c; then ./d; else ./e; fi", [f"program {x}" for x in "abcde"]),
+        ("while ./a; do ./b; done; until ./c; do ./d; done", [f"program {x}" for x in "abcd"]),
+        ("for i in ./x ./y; do ./a $i; done", ["program a"]),
+        ("for done in 1 2; do echo $done; done", []),
+        (
+            "case $x in ./a|./b) ./c;; (./d) ./e;; *) ./f; esac; ./g",
+            [f"program {x}" for x in "cefg"],
+        ),
+        ("! ./a && { ./b; } && time -p ./c", ["program a", "program b", "program c"]),
+        ("[[ $a == ./x && ( ! -e ./y ) ]] && ./z", ["program z"]),
+        ("((x++)); a=$((1 + 2)); ./z", ["program z"]),
+        ("f() { ./a; }; g () ( ./b ); function h { ./c; }", [f"program {x}" for x in "abc"]),
+        ('a=(1 ./x "./y"); ./z', ["program z"]),
+        # substitutions
+        ("x=$(./a $(./b)) `./c`", ["program b", "program a", "program c", "program ?"]),
+        ('echo "$(./a "x y") \\$(./no) ${X:-$(./b)}"', ["program a", "program b"]),
+        ("diff <(./a) <(./b)", ["program a", "program b"]),
+        # programs that start others
+        ("exec ./a", ["program a"]),
+        ("nohup nice -n 5 timeout -k 1 10 env -u X A=1 ./a x", ["program a"]),
+        ("xargs -n 1 ./a < list", ["program a"]),
+        ("command -v ./a; command ./b; sudo -u me ./c", ["program b", "program c"]),
+        ("uv run python x.py; poetry run ./a", ["script x.py", "program a"]),
+        ("find . -name '*.x' -exec sh ./a {} \\;", ["script a"]),
+        ("trap './a' EXIT; eval './b x'", ["program a", "program b"]),
+        # interpreters
+        ("python train.py feat.csv model.bin", ["script train.py"]),
+        ("python3.12 -u -W error -X dev a/b.py x.py", ["script a/b.py"]),
+        (".venv/bin/python x.py", ["program .venv/bin/python", "script x.py"]),
+        (
+            "python -m pkg.mod x.py; python -um pdb x.py",
+            ["module pkg.mod", "module pdb", "script x.py"],
+        ),
+        ("python -c 'import a' x.py", ["code import a"]),
+        ("python - < x.py; python < y.py; python -", ["script x.py", "script y.py"]),
+        ("python - x <<'END'\nimport a\nEND", ["code import a\n"]),
+        (
+            "sh x.sh; bash -eu -o pipefail y.sh a.sh; . ./z",
+            ["script x.sh", "script y.sh", "sourced z"],
+        ),
+        ("bash -euo pipefail -c './a; ./b' ./no", ["program a", "program b"]),
+        ('sh -c "cd sub && ./a $X"', ["program sub/./a"]),
+        (
+            "sh < x.sh; bash -s a.sh < y.sh; sh <<END\n./a\nEND",
+            ["script x.sh", "script y.sh", "program a"],
+        ),
+        ("awk -F , -f x.awk data.csv; awk '{print}' y.awk", ["script x.awk"]),
+        ("sed -n -f x.sed data; sed -f y.sed -e p z", ["script x.sed", "script y.sed"]),
+        ("perl -ne 'print' x.txt; perl -w s.pl y.txt", ["script s.pl"]),
+        ("Rscript --vanilla a.R data.csv; Rscript -e 'x' b.R", ["script a.R"]),
+        (
+            "node a.js; deno run a.ts; ruby -w a.rb; php a.php; julia -t 4 a.jl",
+            [f"script a.{x}" for x in ("js", "ts", "rb", "php", "jl")],
+        ),
+        ("make -f x.mk all", ["script x.mk"]),
+        ("psql -f q.sql -c x db; java -cp lib -jar a.jar b.jar", ["script q.sql", "script a.jar"]),
+        # what is sourced
+        (". lib/a.sh; source b.sh", ["sourced lib/a.sh", "sourced b.sh"]),
+        ('. "$(dirname "$0")/a.sh"', ["sourced <zero>/a.sh"]),
+        ('. "${0%/*}/a.sh"; . `dirname $0`/b.sh', ["sourced <zero>/a.sh", "sourced <zero>/b.sh"]),
+        ('source "$(dirname "${BASH_SOURCE[0]}")/a.sh"', ["sourced <own>/a.sh"]),
+        ('source "${BASH_SOURCE%/*}/../a.sh"', ["sourced <own>/../a.sh"]),
+        ('H=$(cd "$(dirname "$0")" && pwd); . "$H/a.sh"', ["sourced <zero>/a.sh"]),
+        ('H="$(dirname "$(readlink -f "$0")")"\n"$H"/a', ["program <zero>/a"]),
+        (
+            'H=$(cd -- "$(dirname -- "$0")/.." >/dev/null 2>&1; pwd -P); . $H/a',
+            ["sourced <zero>/../a"],
+        ),
+        ("LIB=lib; export D=$LIB/d; . $LIB/a; $D/b", ["sourced lib/a", "program lib/d/b"]),
+        ('cd "$(dirname "$0")"; ./a', ["program <zero>/./a"]),
+        ('. "$PWD/a"; . "$(pwd)/b"', ["sourced a", "sourced b"]),
+        ("for f in a b; do . ./$f.sh; done", ["sourced a.sh|b.sh"]),
+        # folders
+        ("cd sub && python x.py; ./y", ["script sub/x.py", "program sub/./y"]),
+        ("(cd sub; ./a); ./b", ["program sub/./a", "program b"]),
+        ("cd a; cd ../b; ./c", ["program a/../b/./c"]),
+        ("cd sub || exit 1; ./a", ["program sub/./a"]),
+        ("if x; then cd a; else cd b; fi; ./c", ["program a/./c|b/./c"]),
+        ("if x; then cd a; fi; ./c", ["program a/./c|c"]),
+        ("case $x in a) cd a;; esac; ./c", ["program a/./c|c"]),
+        ("run() { ./c; }; cd a; run", ["program a/./c|c"]),
+        ("move() { cd a; }; move; ./c", ["program a/./c|c"]),
+        ("cd /tmp; ./c", ["program /tmp/./c"]),
+        # what is not known
+        ('$TOOL x; ./$x; "$@"', ["program ?", "program ?", "program ?"]),
+        (". $LIB/a.sh; sh $1; . ./*.sh", ["sourced ?", "script ?", "sourced ?"]),
+        ("cd $X; ./a; sh b", ["program ?", "script ?"]),
+        ("cd -; ./a", ["program ?"]),
+        ("cd; ./a", ["program /~/./a"]),
+        ("X=a; X=$Y; . $X/b", ["sourced ?"]),
+        ("f() { X=b; }; X=a; f; . $X/b", ["sourced ?|a/b"]),
+        ("if x; then X=b; fi; . ./$X", ["sourced ?|b"]),
+        ("X=a; for i in 1 2; do . ./$X; X=b; done", ["sourced a", "sourced a|b"]),
+        ('read X; . "$X"; ${PY:-python3} x.py', ["sourced ?", "script x.py"]),
+        ("cat x | sh; eval $LINE; pytest tests", ["unclear sh", "unclear $LINE", "unclear pytest"]),
+        ("", []),
+    ],
+)
+def test_what_a_line_executes(line: str, uses: list[str]) -> None:
+    assert executed(read_shell(line)) == uses
+
+
+def test_the_way_of_each_use_tells_where_it_starts() -> None:
+    (use,) = read_shell("echo\n  (cd a; sh b.sh)").uses
+    assert (use.line, use.column, use.folders) == (2, 13, {f"{WORK}/a"})
+
+
+def test_pythonpath_is_told_with_the_use() -> None:
+    for line in (
+        "PYTHONPATH=src:/opt python -m a",
+        "export PYTHONPATH=src; python -m a",
+        'env PYTHONPATH="$PWD/src:$PYTHONPATH" python -m a',
+        "PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH} python -m a",
+    ):
+        (use,) = read_shell(line).uses
+        assert use.search - {"/opt"} == {f"{WORK}/src"}
+    (use,) = read_shell("python -m a", {"PYTHONPATH": "src"}).uses
+    assert use.search == {f"{WORK}/src"}
+
+
+@pytest.mark.parametrize(
+    ("line", "writes"),
+    [
+        ("x > a; y >> sub/b 2> c >| d &> e; z >&2 2>&1", "a sub/b c d e"),
+        ("cd sub; x > a", "sub/a"),
+        ("x | tee -a a b > c", "a b c"),
+        ("cp x y; mv z bin/; cc -o prog x.c; curl -o a.sh url", "y y/x bin/ bin/z prog a.sh"),
+        ("x > $Y < in", ""),
+    ],
+)
+def test_what_a_line_writes(line: str, writes: str) -> None:
+    assert set(map(shown, read_shell(line).writes)) == set(writes.split())
+
+
+def test_of_a_list_the_first_word_is_the_program() -> None:
+    assert executed(read_words(("./a b.sh", ">", "x"))) == ["program a b.sh"]
+    assert executed(read_words(("python", "a.py", "b.py"))) == ["script a.py"]
+    assert executed(read_words(("sh", "-ec", "./a > out; ./b"))) == ["program a", "program b"]
+    assert executed(read_words(("cd", "a"))) == executed(read_words((".", "a"))) == []
+    assert executed(read_words((None, "a"))) == ["program ?"]
+
+
+@pytest.mark.parametrize("line", ["echo 'x", 'echo "x', "x $(", "x `y", "a )", "x ${y", "x >"])
+def test_a_line_that_no_shell_reads_is_left_open(line: str) -> None:
+    found = read_shell(f"./a\n{line}").uses
+    assert found[0].role == "program" and found[-1].role == "unclear"
+
+
+@given(st.text(alphabet="ab ./'\"\\$`>&|;#\n()<-{}*=!", max_size=60))
+def test_any_text_comes_to_an_end(line: str) -> None:
+    read_shell(line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 1_000_000,
+        "$(" * 100_000,
+        "(" * 100_000,
+        "`" * 20_001,
+        "${a:-" * 50_000,
+        "x;" * 20_000,
+        "for i in a; do " * 5_000,
+        "for i in a; do x=$x$i; " * 30 + "done;" * 30,
+        "a=b$a$a;" * 4_000,
+        "cat <<E\n" * 20_000,
+        "if x; then " * 4_000 + "fi;" * 4_000,
+        "sh -c '" * 4_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_hostile_text_costs_little(text: str) -> None:
+    read_shell(text)
+
+
+# -- beside what a shell does
+
+PIECES = (
+    "{} a",
+    "cd sub; {}; cd ..",
+    "(cd sub && {})",
+    "X={}; $X",
+    "if true; then {}; else {}; fi",
+    "for i in 1 2; do {}; done",
+    "case a in a) {};; *) {};; esac",
+    "f() {{ {}; }}; f",
+    "echo $({})",
+    "sh -c '{}'",
+    "true && {} || {}",
+    "cat <<E\n$({})\nE",
+    ". {}",
+    'H=$(cd "$(dirname "$0")" && pwd); $H/{}',
+    "{{ {}; }} > out",
+    "timeout 9 {}",
+    "echo ./sub/b ./c > data # {}",
+)
+SCRIPTS = ("./a", "./sub/b", "./c", "./sub/d")
+
+
+def made(dice: random.Random) -> str:
+    lines = []
+    for _ in range(dice.randrange(1, 5)):
+        piece = dice.choice(PIECES)
+        lines.append(piece.format(*[dice.choice(SCRIPTS) for _ in range(piece.count("{}"))]))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_a_shell_executes_is_among_what_is_told(tmp_path: Path, seed: int) -> None:
+    """Each script tells of itself when it is executed, be it started or sourced."""
+    text = made(random.Random(seed))
+    (tmp_path / "sub").mkdir()
+    for script in SCRIPTS:
+        for folder in ("", "sub/"):
+            path = tmp_path / folder / script
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_text(f"echo {shlex.quote(str(path.resolve()))} >> {tmp_path}/seen\n")
+            path.chmod(0o700)
+    (tmp_path / "main.sh").write_text(text)
+    subprocess.run(["sh", "./main.sh"], cwd=tmp_path, capture_output=True, timeout=20)
+    seen = tmp_path / "seen"
+    ran = set(seen.read_text().split()) if seen.exists() else set()
+    code = read_shell(text)
+    assert not any(use.is_unclear for use in code.uses)
+    told = set()
+    for use in code.uses:
+        for path in filter(None, use.paths):
+            for begin, place in ((WORK, "."), (ZERO, "main.sh"), (OWN, "main.sh")):
+                path = path.replace(begin, place)
+            told.add(str((tmp_path / path.replace("main.sh/..", ".")).resolve()))
+    assert ran <= told, text
