@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 LONG = os.environ.get("ORK_TESTS") == "long"
@@ -23,3 +24,9 @@ def size(whole: int, *, by_day: int) -> int:
 def sampled(cases: Sequence[Case], *, one_in: int = 3) -> list[Case]:
     """Return the cases of a matrix that are tried; by day every third, always the same ones."""
     return list(cases if LONG else cases[::one_in])
+
+
+def bundled(cases: Iterable[Case], *, size: int) -> list[tuple[Case, ...]]:
+    """Return cases that are tried together: by day so many, in `make test-long` each alone."""
+    waiting = iter(cases)
+    return list(iter(lambda: tuple(islice(waiting, 1 if LONG else size)), ()))

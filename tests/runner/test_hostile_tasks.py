@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.runner.suite import Project, python, shell
+from tests.scale import bundled
 
 pytestmark = pytest.mark.slow
 
@@ -84,39 +85,47 @@ def noise():
 """
 
 
-def written(project: Project, body: str, more: str = "") -> None:
-    """Write a workflow with a hostile task and others around it, some in the same worker."""
-    project.write("code.py", f"{HEAD}def main():\n    {body}\n")
+def written(project: Project, *hostile: str) -> None:
+    """Write a workflow with hostile tasks and others around them, some in the same worker."""
     project.write("fine.py", FINE)
     neighbours = [python(name, "fine", file="fine.py") for name in NEIGHBOURS[:3]]
-    project.workflow(python("bad", more=more), *neighbours, shell("sh", "echo fine"))
+    project.workflow(*hostile, *neighbours, shell("sh", "echo fine"))
 
 
-def around(project: Project) -> None:
-    """Check that the other tasks are as if the hostile one had not been there."""
+def around(project: Project, code: int) -> None:
+    """Check that the run ended as its tasks did, and the others as if no hostile had been there."""
+    run, _ = project.run_of()
     states = project.states()
+    assert run.state == ("success" if set(states.values()) == {"success"} else "failed")
+    assert code == (0 if run.state == "success" else 1)
     assert {states[name] for name in NEIGHBOURS} == {"success"}, states
     for name in NEIGHBOURS:
         assert project.log(name) == b"fine\n"
 
 
-@pytest.mark.parametrize("name", PYTHON)
-def test_a_hostile_python_task_hurts_nobody_else(project: Project, name: str) -> None:
-    body, state, reason, log = PYTHON[name]
-    written(project, body, ", timeout: 2" if name == "stops itself" else "")
+@pytest.mark.parametrize("names", bundled(PYTHON, size=9), ids=" and ".join)
+def test_hostile_python_tasks_hurt_nobody_else(project: Project, names: tuple[str, ...]) -> None:
+    tasks = {f"bad{number}": name for number, name in enumerate(names)}
+    for task, name in tasks.items():
+        project.write(f"{task}.py", f"{HEAD}def main():\n    {PYTHON[name][0]}\n")
+    more = {"stops itself": ", timeout: 2"}
+    written(
+        project,
+        *(python(task, more=more.get(name, ""), file=f"{task}.py") for task, name in tasks.items()),
+    )
     done = project.ork("run", "flow.yaml", "-j", "1", code=None)
-    run, states = project.run_of()
-    bad = states["bad"]
-    assert state in (None, bad.state), bad
-    assert reason in str(bad.reason or "")
-    assert done.returncode == (0 if bad.state == "success" else 1), done
+    _, states = project.run_of()
+    for task, name in tasks.items():
+        _, state, reason, log = PYTHON[name]
+        bad = states[task]
+        assert state in (None, bad.state), (name, bad)
+        assert reason in str(bad.reason or ""), (name, bad)
+        assert log.encode() in project.log(task), name
+        assert len(str(bad.reason)) < 30_000, name
     assert "Traceback" not in done.stdout
     assert "\x1b" not in done.stderr and "\u202e" not in done.stderr
     assert "bug in ork" not in done.stderr
-    assert log.encode() in project.log("bad")
-    assert len(str(bad.reason)) < 30_000
-    assert run.state == bad.state
-    around(project)
+    around(project, done.returncode)
 
 
 SHELL = {
@@ -141,22 +150,23 @@ SHELL = {
 }
 
 
-@pytest.mark.parametrize("name", SHELL)
-def test_a_hostile_shell_task_hurts_nobody_else(project: Project, name: str) -> None:
-    body, state, reason = SHELL[name]
-    project.write("fine.py", FINE)
-    project.workflow(
-        shell("bad", body, ", timeout: 1" if name == "no end" else ""),
-        *(python(n, "fine", file="fine.py") for n in NEIGHBOURS[:3]),
-        shell("sh", "echo fine"),
+@pytest.mark.parametrize("names", bundled(SHELL, size=9), ids=" and ".join)
+def test_hostile_shell_tasks_hurt_nobody_else(project: Project, names: tuple[str, ...]) -> None:
+    tasks = {f"bad{number}": name for number, name in enumerate(names)}
+    more = {"no end": ", timeout: 1"}
+    written(
+        project,
+        *(shell(task, SHELL[name][0], more.get(name, "")) for task, name in tasks.items()),
     )
     done = project.ork("run", "flow.yaml", "-j", "2", code=None)
-    bad = project.run_of()[1]["bad"]
-    assert state in (None, bad.state), bad
-    assert reason in str(bad.reason or "")
-    assert done.returncode == (0 if bad.state == "success" else 1), done
     assert "bug in ork" not in done.stderr
-    around(project)
+    _, states = project.run_of()
+    for task, name in tasks.items():
+        _, state, reason = SHELL[name]
+        bad = states[task]
+        assert state in (None, bad.state), (name, bad)
+        assert reason in str(bad.reason or ""), (name, bad)
+    around(project, done.returncode)
 
 
 def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
