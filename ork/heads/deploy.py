@@ -16,6 +16,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
+from ork.store.resolve import head
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded, load, name_problem, refuse_root, secrets_in
 from ork.worktree.origin import origin_of
@@ -147,6 +148,11 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
             moved |= {other} if gone else set()
         found.append(one)
     yield from (one for one in found if one.path not in moved)
+
+
+def head_status(store: Store, workflow: str) -> FileStatus:
+    """Compare the head of a workflow with the file that it came from."""
+    return _file_status(store, store.get(Deploy, head(store, workflow)).source.path, workflow)
 
 
 def relative(store: Store, path: Path) -> str:
@@ -311,11 +317,11 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     oid = store.ref(f"workflows/{name}")
     if oid is None:
         return FileStatus(path=path, workflow=name, state="new", snapshot=loaded.snapshot)
-    head = store.get(Deploy, oid)
-    if head.has(loaded.snapshot, loaded.definition.settings):
+    deployed = store.get(Deploy, oid)
+    if deployed.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
     else:
-        state, summary = "modified", summarize(compare_with_loaded(store, head, loaded))
+        state, summary = "modified", summarize(compare_with_loaded(store, deployed, loaded))
     return FileStatus(
         path=path, workflow=name, state=state, deploy=oid, snapshot=loaded.snapshot, summary=summary
     )
@@ -339,6 +345,6 @@ def _workflow_files(store: Store, folder: Path) -> Iterator[str]:
             if count > STATUS_FILES_MAX:
                 return
             with path.open("rb") as file:
-                head = file.read(1 << 20)
-            if head.startswith(b"tasks:") or b"\ntasks:" in head:
+                start = file.read(1 << 20)
+            if start.startswith(b"tasks:") or b"\ntasks:" in start:
                 yield relative(store, path)

@@ -153,7 +153,7 @@ def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):
     from ork.errors import Conflict
     from ork.heads import deploy as deploying
 
-    def lose(*_args):
+    def lose(*_args, **_options):
         raise Conflict("workflows/etl was moved by somebody else; nothing was written")
 
     monkeypatch.setattr(deploying, "_deploy_on", lose)

@@ -72,3 +72,31 @@ def test_what_cannot_be_run(etl, broken):
     assert result.code == 3
     assert "etl:extract is a task" in result.err
     assert etl("run", "etl", "-j", "0").code == 2
+
+
+def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
+    etl("deploy", "etl.yaml")
+    assert "note" not in etl("run", "etl").err
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    note = "note: etl.yaml differs from etl, which runs: `ork run etl.yaml` runs the file\n"
+    for name in ("etl", "@"):
+        result = etl("run", name)
+        assert result.code == 0
+        assert result.err.startswith(note)
+    assert "note" not in etl("run", "etl@{0}").err
+    edit("etl.yaml", "timeout: 600", "timeout: 300")
+    edit("tasks/etl.py", "extracting", "fetching")
+    assert etl("run", "etl").err.startswith(note)
+    edit("etl.yaml", "name: etl", "name: other")
+    assert "note" not in etl("run", "etl").err
+    (etl.folder / "etl.yaml").unlink()
+    assert "note" not in etl("run", "etl").err
+
+
+def test_a_failure_offers_a_retry(etl, edit):
+    edit("load.sh", "echo", "false; echo")
+    edit("load.sh", "echo 'ORK", "exit 1 #")
+    result = etl("run", "etl.yaml")
+    assert result.code == 1
+    assert "next: `ork logs etl#1:load`, `ork show etl#1` or `ork retry etl#1`\n" in result.err
+    assert "retry" not in etl("run", "etl.yaml", "--only", "extract").err

@@ -120,8 +120,9 @@ def summary(session: Session, finished: RunFinished) -> None:
 
             if line := since_good(session.store, run):
                 session.say(line)
-        also = f"`ork logs {name}:{next(iter(failed))}` or " if failed else ""
-        session.say([("next: ", "hint"), f"{also}`ork show {name}`"])
+        ways = [f"`ork logs {name}:{next(iter(failed))}`"] if failed else []
+        ways += [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
+        session.say([("next: ", "hint"), human.either(ways)])
 
 
 def event_line(event: Event, width: int, now: datetime) -> Line | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,13 @@ import typer
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line
 from ork.cli.runs.plain import exit_code, follow, stop_on_signals
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
+from ork.heads.deploy import head_status
 from ork.runner import record, start
-from ork.store.resolve import resolve
+from ork.store.resolve import resolve, workflows
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision
@@ -77,6 +81,9 @@ def run(
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what)
     store, source = _opened(session, what)
+    names = workflows(store)
+    if not as_json and (source in names or (source == "@" and len(names) == 1)):
+        session.say(*_edited(store, names[0] if source == "@" else str(source)))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -203,3 +210,12 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
         return session.new_store, what
     loaded = check(Path(what.removeprefix("file:")))
     return session.new_store, loaded
+
+
+def _edited(store: Store, workflow: str) -> Iterator[Line]:
+    """Yield a note when the file of a workflow differs from the head, which is what runs."""
+    one = head_status(store, workflow)
+    path = human.path(str(store.project / one.path))
+    if one.workflow == workflow and one.state == "modified":
+        words = f"{path} differs from {workflow}, which runs: `ork run {path}` runs the file"
+        yield [("note: ", "warning"), words]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 _UNITS = (
@@ -66,3 +66,9 @@ def how_tainted(run: str, changed: Mapping[str, object]) -> str:
     more = f" and {count(len(others), 'other task')}" if others else ""
     again = f"`ork retry {run}` runs {'these' if others else 'it'} again"
     return f"{first}{more} ran while its code changed, so the run proves nothing: {again}"
+
+
+def either(ways: Sequence[str]) -> str:
+    """Return some alternatives in words: "a, b or c"."""
+    *most, last = ways
+    return f"{', '.join(most)} or {last}" if most else last
