@@ -63,6 +63,7 @@ from ork.worktree.load import check as check
 from ork.worktree.lookup import look_up
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
+from ork.zone import now_here
 
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
@@ -86,7 +87,7 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
     if at_op is None:
         return store
     try:
-        return ork.heads.undo.at_operation(store, at_op, now=_now())
+        return ork.heads.undo.at_operation(store, at_op, now=now_here())
     except OrkError:
         store.close()
         raise
@@ -123,7 +124,7 @@ def status(store: Store, folder: str | Path = ".") -> list[FileStatus]:
 
 def resolve(store: Store, revision: str) -> Resolved:
     """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
-    return look_up(store, revision, now=_now())
+    return look_up(store, revision, now=now_here())
 
 
 def log(
@@ -147,7 +148,7 @@ def log(
     return ork.history.log.log(
         store,
         revision,
-        now=_now(),
+        now=now_here(),
         limit=limit,
         since=since,
         until=until,
@@ -165,7 +166,7 @@ def blame(store: Store, revision: str, *, keys: bool = False) -> Blame:
 
     Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
     """
-    return ork.history.blame.blame(store, revision, now=_now(), keys=keys)
+    return ork.history.blame.blame(store, revision, now=now_here(), keys=keys)
 
 
 def diff(
@@ -175,7 +176,7 @@ def diff(
 
     With `tasks`, names of tasks or paths of code files, only what concerns these.
     """
-    found = ork.history.compare.diff(store, old, new, now=_now(), rename=rename)
+    found = ork.history.compare.diff(store, old, new, now=now_here(), rename=rename)
     return ork.history.compare.narrow(store, found, tasks) if tasks else found
 
 
@@ -297,7 +298,7 @@ def cancel(store: Store, what: str, *, now: bool = False) -> Run:
 
 def outputs(store: Store, what: str) -> dict[str, Json]:
     """Return the outputs of a run, or of RUN:TASK: task name -> value, of those that gave one."""
-    run, task = ork.store.contents.run_and_task(store, what, now=_now())
+    run, task = ork.store.contents.run_and_task(store, what, now=now_here())
     return ork.store.contents.outputs(store, run, task)
 
 
@@ -312,7 +313,7 @@ def rollback(
     """Deploy older content again; without a revision the newest that had a good run."""
     stamp = _stamp(author, "rollback", workflow)
     return ork.heads.rollback.rollback(
-        store, workflow, revision, message=message, now=_now(), stamp=stamp
+        store, workflow, revision, message=message, now=now_here(), stamp=stamp
     )
 
 
@@ -330,7 +331,7 @@ def restore(
     """
     folder = Path(to) if to else None
     return ork.worktree.restore.restore(
-        store, revision, now=_now(), code=code, force=force, to=folder
+        store, revision, now=now_here(), code=code, force=force, to=folder
     )
 
 
@@ -344,7 +345,7 @@ def tag(
 ) -> Tagged:
     """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
     stamp = _stamp(author, "tag", name)
-    return ork.heads.tags.tag(store, name, revision, now=_now(), force=force, stamp=stamp)
+    return ork.heads.tags.tag(store, name, revision, now=now_here(), force=force, stamp=stamp)
 
 
 def untag(store: Store, name: str, *, author: str | None = None) -> Tagged:
@@ -365,7 +366,7 @@ def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid,
 def undo(store: Store, operation: str | None = None, *, author: str | None = None) -> Undone:
     """Move the refs of an operation, of the newest if none is named, back to where they were."""
     stamp = _stamp(author, "undo", *([operation] if operation else []))
-    return ork.heads.undo.undo(store, operation, stamp=stamp, now=_now())
+    return ork.heads.undo.undo(store, operation, stamp=stamp, now=now_here())
 
 
 def export_git(
@@ -402,14 +403,10 @@ def import_git(
     return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
 
 
-def _now() -> datetime:
-    return datetime.now().astimezone()
-
-
 def _stamp(author: str | None, *words: str) -> Stamp:
     author = author or author_of(os.environ, Path.cwd())
-    return Stamp(time=_now(), author=author, argv=("python", *words))
+    return Stamp(time=now_here(), author=author, argv=("python", *words))
 
 
 def _caller(author: str | None, control: Control | None) -> Caller:
-    return Caller(stamp=_stamp(author), now=_now(), control=control)
+    return Caller(stamp=_stamp(author), now=now_here(), control=control)

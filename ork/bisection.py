@@ -21,7 +21,7 @@ from typing import TypeAlias
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
 from ork.history.compare import compare_deploys
 from ork.history.compare_runs import last_good
-from ork.history.log import LogEntry
+from ork.history.log import LogEntry, entry_of
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
 from ork.objects.value import Value, field, replace
@@ -40,7 +40,7 @@ from ork.store.resolve import (
 )
 from ork.store.runs import runs
 from ork.store.store import Store
-from ork.store.verdict import taint_text, tainted, tally, verdict
+from ork.store.verdict import taint_text, tainted, verdict
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
@@ -298,8 +298,7 @@ class _Search:
         suspects = []
         for oid, entry in self.line[good + 1 : bad + 1]:
             diff = compare_deploys(self.store, before, entry) if bad == good + 1 else None
-            runs = tally(self.store, oid)
-            suspects.append(LogEntry(oid=oid, deploy=entry, runs=runs, diff=diff))
+            suspects.append(entry_of(self.store, oid, entry, diff=diff))
         return Bisected(
             workflow=self.workflow, good=last, suspects=tuple(suspects), trials=tuple(self.trials)
         )

@@ -30,6 +30,7 @@ ROOMS: dict[str, str] = {
     "errors": "",
     "failpoints": "",
     "files": "",
+    "zone": "",
     "worker": "",
     "objects": "errors files",
     "graph": "errors files",
@@ -50,7 +51,7 @@ ROOMS: dict[str, str] = {
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git executors runner bisection",
+    " heads git executors runner bisection zone",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

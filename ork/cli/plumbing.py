@@ -44,7 +44,11 @@ def rev_parse(
         ]
         session.print_json("rev-parse", rows)
     else:
-        oids = [session.store.short(one.oid) if short else one.oid for one in found]
+        # The outcome of a task stands in its run; only a whole oid is looked for there.
+        oids = [
+            session.store.short(one.oid) if short and one.kind != "taskrun" else one.oid
+            for one in found
+        ]
         session.print([[(oid, "oid")] for oid in oids])
 
 

@@ -19,6 +19,7 @@ from ork.cli.screen.line import (
     unread_is_no_error,
 )
 from ork.errors import Corrupt, NotFound, StoreError
+from ork.zone import LOCAL
 
 if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
@@ -64,7 +65,7 @@ class Session:
 
     def now(self) -> datetime:
         """Return the present moment in the user's time zone."""
-        return self.world.clock().astimezone()
+        return self.world.clock().astimezone(LOCAL)
 
     def author(self) -> str:
         """Return who is to be recorded."""

@@ -104,6 +104,19 @@ def log(
         )
 
 
+def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None) -> LogEntry:
+    """Return one deploy as a log has it."""
+    workflow = deploy.workflow
+    return LogEntry(
+        oid=oid,
+        deploy=deploy,
+        runs=tally(store, oid),
+        tags=tuple(label for label, tagged in store.refs(f"tags/{workflow}/") if tagged == oid),
+        head=store.ref(f"workflows/{workflow}") == oid,
+        diff=diff,
+    )
+
+
 def _tallies(store: Store) -> dict[Oid, Tally]:
     names = (name.partition("/") for name, _ in store.refs("tally/"))
     found = groupby(names, key=lambda parts: parts[0])

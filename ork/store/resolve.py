@@ -275,7 +275,7 @@ def _by_prefix(store: Store, name: str, text: str) -> Resolved:
     if not _HEX.fullmatch(name):
         raise _unknown(store, name)
     if is_oid(name) and not store.has(Oid(name)):
-        raise NotFound(f"no object {name}")
+        return _in_a_run(store, Oid(name), text)
     try:
         oid = Oid(name) if is_oid(name) else store.find(name)
     except NotFound:
@@ -286,6 +286,24 @@ def _by_prefix(store: Store, name: str, text: str) -> Resolved:
     if isinstance(value, Run):
         return resolved_run(oid, value, text)
     return ResolvedObject(text=text, oid=oid, kind=kind_of(value))
+
+
+def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
+    """Return the outcome of a task with this oid, which stands in a leaf of its run.
+
+    `rev-parse` and `ls-tree` print such oids. Looks through all runs, newest first: nobody types 64
+    digits by chance.
+    """
+    for workflow in workflows_with_runs(store):
+        for _, run_oid in store.refs(f"runs/{workflow}/", newest_first=True):
+            run = store.get(Run, run_oid, keep=False)
+            for name, taskrun in tree.entries(store.tree, run.tasks).items() if run.tasks else ():
+                data = encode_object(taskrun) if isinstance(taskrun, TaskRun) else b""
+                if hash_bytes(data) == oid:
+                    store.hold({oid: data})
+                    of = resolved_run(run_oid, run, text)
+                    return ResolvedObject(text=text, oid=oid, kind="taskrun", name=name, of=of)
+    raise NotFound(f"no object {oid}")
 
 
 def _deploy(store: Store, oid: Oid, text: str) -> ResolvedDeploy:

@@ -7,7 +7,7 @@ file:PATH  @  REV:task  REV:path/to/file.py  REV:  REV^{snapshot}  A..B
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from ork.errors import NotFound, UsageError
 from ork.objects.value import Value, replace
@@ -100,7 +100,8 @@ def in_workflow(workflow: str, text: str) -> str:
 def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
     """Return the moment that "yesterday", "2 hours ago", "2026-11-01" or an ISO time means.
 
-    A date alone is the begin of that day, or its end. `now` gives the time zone.
+    A date alone is the begin of that day, or its end. `now` gives the time zone, by whose clocks
+    days and weeks are counted: two hours ago is 120 minutes, a day ago the same time of the day.
     """
     words = text.strip().lower()
     if words == "now":
@@ -111,7 +112,10 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
         if words == "yesterday":
             return now - timedelta(days=1)
         if ago := _AGO.fullmatch(words):
-            return now - int(ago[1]) * timedelta(**{ago[2] + "s": 1})
+            past = int(ago[1]) * timedelta(**{ago[2] + "s": 1})
+            if ago[2] in ("day", "week"):
+                return now - past
+            return (now.astimezone(UTC) - past).astimezone(now.tzinfo)
         if len(words) == 10:
             day = date.fromisoformat(words) + timedelta(days=end_of_day)
             return datetime.combine(day, time(), now.tzinfo)

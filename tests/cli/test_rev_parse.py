@@ -1,5 +1,7 @@
 """ork rev-parse"""
 
+import json
+
 
 def test_revisions_become_oids(history, golden):
     result = history(
@@ -36,3 +38,17 @@ def test_without_a_revision(history):
     result = history("rev-parse")
     assert result.code == 2
     assert "REVISION" in result.err
+
+
+def test_the_oid_of_an_outcome_is_accepted_back(ran):
+    for revision in ("etl#1:load", "etl#2:load", "etl#2:extract"):
+        oid = ran("rev-parse", revision).out.strip()
+        assert ran("rev-parse", oid).out.strip() == oid
+        assert ran("rev-parse", "--short", revision).out.strip() == oid
+        assert ran("show", oid).out == ran("show", revision).out
+        assert ran("cat-object", oid).out == ran("cat-object", revision).out
+        run = json.loads(ran("show", revision[:5], "--json").out)["data"]["run"]
+        assert oid in ran("ls-tree", run["tasks"]).out
+    unknown = ran("show", "0" * 64)
+    assert (unknown.code, unknown.out) == (3, "")
+    assert "no object 0000" in unknown.err

@@ -115,3 +115,15 @@ def test_damage_is_noticed(history, damage):
     result = history("show", "etl:load.sh")
     assert (result.code, result.out) == (4, "")
     assert "is damaged: its bytes do not match its name" in result.err
+
+
+def test_a_deploy_heads_with_all_its_names_as_in_the_log(history, tag):
+    tag("etl", "prod", "etl")
+    tag("etl", "v1", "etl")
+    first, *_ = history("show", "etl").out.splitlines()
+    assert first == history("log", "etl", "-n", "1").out.splitlines()[0]
+    assert first.endswith(" (etl, @prod, @v1)")
+    shown = json.loads(history("show", "etl", "--json").out)["data"]["entry"]
+    (entry,) = json.loads(history("log", "etl", "-n", "1", "--json").out)["data"]
+    assert shown == entry
+    assert shown["tags"] == ["prod", "v1"]

@@ -17,7 +17,7 @@ from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.definition.task import as_written
 from ork.history.details import TaskDetails, run_details, task_details
-from ork.history.log import LogEntry
+from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -25,7 +25,6 @@ from ork.store import contents
 from ork.store.contents import SnapshotDetails, join_text
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
-from ork.store.verdict import tally
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 
@@ -79,7 +78,8 @@ def _fields_and_lines(
     """Return the fields that the JSON of an object has, and its lines, made from the same."""
     value, name = store.read(found.oid), _name(found)
     if isinstance(value, Deploy):
-        entry, definition = _log_entry(store, found, value), contents.snapshot_details(store, found)
+        entry = entry_of(store, found.oid, value)
+        definition = contents.snapshot_details(store, found)
         fields: Any = {"entry": entry, "definition": definition}
         return fields, _deploy(entry, definition, store, session)
     if found.kind == "snapshot":
@@ -111,18 +111,6 @@ def _task_details(store: Store, found: Resolved, value: TaskRun) -> TaskDetails:
 def _name(found: Resolved) -> str | None:
     """Return the name behind the colon of a revision."""
     return found.name if isinstance(found, ResolvedObject) else None
-
-
-def _log_entry(store: Store, found: Resolved, deploy: Deploy) -> LogEntry:
-    tags = tuple(
-        name.partition("/")[2]
-        for name, oid in store.refs(f"tags/{deploy.workflow}/")
-        if oid == found.oid
-    )
-    is_head = store.ref(f"workflows/{deploy.workflow}") == found.oid
-    return LogEntry(
-        oid=found.oid, deploy=deploy, runs=tally(store, found.oid), tags=tags, head=is_head
-    )
 
 
 def _deploy(

@@ -1,0 +1,43 @@
+"""The zone of this machine, in which dates are read and shown: by the rules of the day meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+
+
+class Local(tzinfo):
+    """The zone of this machine. Its offset depends on the day: summer time is not today's."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        if moment is None:
+            return None
+        return _known(moment.replace(tzinfo=None)).utcoffset()
+
+    def dst(self, moment: datetime | None) -> timedelta | None:
+        return None
+
+    def tzname(self, moment: datetime | None) -> str | None:
+        return None if moment is None else _known(moment.replace(tzinfo=None)).tzname()
+
+    def fromutc(self, moment: datetime) -> datetime:
+        there = _known(moment.replace(tzinfo=UTC))
+        local = there.replace(tzinfo=self)
+        # What the clocks show twice a year means the second time if it is not the first.
+        same = local.utcoffset() == there.utcoffset()
+        return local if same else local.replace(fold=1)
+
+
+LOCAL = Local()
+
+
+def now_here() -> datetime:
+    """Return the present moment in the zone of this machine."""
+    return datetime.now(LOCAL)
+
+
+def _known(moment: datetime) -> datetime:
+    """Return a moment with its offset; at the ends of the calendar, where none is known, UTC's."""
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError, OSError):
+        return moment.replace(tzinfo=UTC)
