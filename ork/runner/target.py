@@ -60,7 +60,11 @@ def target_of(store: Store, found: Resolved) -> Target:
             raise
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
     deploy = store.get(Deploy, oid)
-    root = root_of(store.project / deploy.source.path, deploy.settings)
+    head = store.ref(f"workflows/{deploy.workflow}")
+    newest = store.get(Deploy, head) if head else deploy
+    # A file that moved since took its folder, and the data there, along.
+    there = newest if newest.source.path != deploy.source.path else deploy
+    root = root_of(store.project / there.source.path, there.settings)
     return Target(
         workflow=deploy.workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
     )

@@ -92,7 +92,8 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     edit("etl.yaml", "timeout: 300", "timeout: 900")
     assert "note" not in etl("run", "etl").err
     (etl.folder / "etl.yaml").unlink()
-    assert "note" not in etl("run", "etl").err
+    gone = "note: etl.yaml is gone: if it has moved, `ork deploy FILE` tells where it is now\n"
+    assert etl("run", "etl").err.startswith(gone)
 
 
 def test_a_failure_offers_a_retry(etl, edit):
@@ -102,3 +103,17 @@ def test_a_failure_offers_a_retry(etl, edit):
     assert result.code == 1
     assert "next: `ork logs etl#1:load`, `ork show etl#1` or `ork retry etl#1`\n" in result.err
     assert "retry" not in etl("run", "etl.yaml", "--only", "extract").err
+
+
+def test_a_version_of_before_a_move_finds_its_data_where_the_file_lies_now(ork):
+    text = "name: t\ntasks: {a: {executor: process, command: cat data/in.txt}}\n"
+    ork.write("old/t.yaml", text)
+    ork.write("old/data/in.txt", "rows")
+    assert ork("run", "old/t.yaml").code == 0
+    (ork.folder / "old").rename(ork.folder / "new")
+    ork.write("new/t.yaml", text + "max_parallel: 2\n")
+    assert ork("run", "new/t.yaml", "--move").code == 0
+    for version in ("t~1", "t#1"):
+        assert ork("run", version).code == 0
+        assert ork("logs", "t:a").out == "rows"
+    assert not (ork.folder / "old").exists()

@@ -75,3 +75,12 @@ def test_files_that_share_a_name(history, golden):
     (history.folder / "etl.yaml").unlink()
     history.write("copy2.yaml", text.format("etl"))
     golden("status/two_moved.txt", history("status").out)
+
+
+def test_paths_are_as_one_would_type_them_here(history, edit, monkeypatch):
+    edit("etl.yaml", "600", "900")
+    monkeypatch.chdir(history.folder / "tasks")
+    result = history("status")
+    assert result.out.split()[:2] == ["modified", "../etl.yaml"]
+    assert "`ork deploy ../etl.yaml`" in result.err
+    assert json.loads(history("status", "--json").out)["data"][0]["path"] == "etl.yaml"

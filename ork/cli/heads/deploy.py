@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace as edited
 from pathlib import Path
@@ -14,7 +15,7 @@ from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem, UsageError
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.store import place
 
 if TYPE_CHECKING:
@@ -287,6 +288,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         session.print_json("status", found)
         return
+    found = [_seen_from_here(session.store, one) for one in found]
     session.print(_status_lines(found, session.store))
     duplicate = next((one for one in found if one.state == "duplicate"), None)
     modified = next((one for one in found if one.state in ("modified", "moved")), None)
@@ -303,6 +305,12 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
     elif not found:
         session.say(["no workflow files here"])
+
+
+def _seen_from_here(store: Store, one: FileStatus) -> FileStatus:
+    """Return a status with its paths as one would type them in the working directory."""
+    path, other = (p and os.path.relpath(store.project / p) for p in (one.path, one.other))
+    return replace(one, path=path, other=other)
 
 
 def _status_lines(found: Sequence[FileStatus], store: Store) -> Iterator[Line]:

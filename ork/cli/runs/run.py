@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ import typer
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line
 from ork.cli.runs.plain import exit_code, follow, stop_on_signals
-from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -215,7 +215,9 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
 def _edited(store: Store, workflow: str) -> Iterator[Line]:
     """Yield a note when the file of a workflow differs from the head, which is what runs."""
     one = head_status(store, workflow)
-    path = human.path(str(store.project / one.path))
-    if one.workflow == workflow and one.state == "modified":
-        words = f"{path} differs from {workflow}, which runs: `ork run {path}` runs the file"
-        yield [("note: ", "warning"), words]
+    path = os.path.relpath(store.project / one.path)
+    note: tuple[str, str] = ("note: ", "warning")
+    if one.state == "missing":
+        yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
+    elif one.state == "modified" and one.workflow == workflow:
+        yield [note, f"{path} differs from {workflow}, which runs: `ork run {path}` runs the file"]
