@@ -262,6 +262,8 @@ class Interpreter:
         # From now on it is looked at only once somebody has imported it: it takes its time.
         sys.modules.pop("resource", None)
         self._exits, self._finalizers = _exits(), _finalizers()
+        self._register = atexit.register
+        atexit.register = self._registered  # type: ignore[assignment]
 
     def around_import(self, execute: Callable[[], None]) -> None:
         """Execute a module of somebody else; what it changes stays."""
@@ -298,6 +300,12 @@ class Interpreter:
             if value != kept:
                 setting.write(sys.modules[setting.module], kept)
         _begin_anew()
+
+    def _registered(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Register a function for the end, which is not waited for if it only ends a daemon."""
+        if getattr(getattr(function, "__self__", None), "daemon", False) is True:
+            self._exits += 1  # a progress bar's monitor, say
+        return self._register(function, *args, **kwargs)
 
     def _read(self) -> dict[Setting, Any]:
         found = {}

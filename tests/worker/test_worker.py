@@ -91,6 +91,16 @@ KEEPS_THE_WORKER = {
         def main():
             threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
         """,
+    "has a monitor that is ended when the process ends": """
+        import atexit, threading
+        class Monitor(threading.Thread):
+            def end(self):
+                pass
+        def main():
+            monitor = Monitor(target=threading.Event().wait, daemon=True)
+            atexit.register(monitor.end)
+            monitor.start()
+        """,
     "waits for its child": """
         import subprocess
         def main():
