@@ -295,9 +295,10 @@ class Interpreter:
         for timer in TIMERS:
             signal.setitimer(timer, 0)
         signal.set_wakeup_fd(-1)
-        for setting, value in self._read().items():
-            kept = self._kept.setdefault(setting, value)
-            if value != kept:
+        found = self._read()
+        for setting in found if found != self._kept else ():
+            kept = self._kept.setdefault(setting, found[setting])
+            if found[setting] != kept:
                 setting.write(sys.modules[setting.module], kept)
         _begin_anew()
 

@@ -13,7 +13,12 @@ import importlib.util
 import os
 import sys
 from _thread import get_ident
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ExtensionFileLoader,
+    FrozenImporter,
+    SourceFileLoader,
+)
 from types import FunctionType, ModuleType
 
 TYPE_CHECKING = False
@@ -36,6 +41,7 @@ class Modules:
         self._codes: dict[str, tuple[bytes, CodeType]] = {}
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
         self._files: frozenset[str] = frozenset()
+        self._first: list[str] = []  # where imports look first
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
         self._staying: dict[str, ModuleType] = dict(sys.modules)
         self._get_code = SourceFileLoader.get_code
@@ -74,11 +80,12 @@ class Modules:
     def enter(self, folder: str) -> None:
         """Let imports look into `folder` (below the root, "" for the root) and the root first."""
         places = (folder, "") if folder else ("",)
-        sys.path[:0] = [os.path.join(self._root, place).rstrip("/") or "/" for place in places]
+        self._first = [os.path.join(self._root, place).rstrip("/") or "/" for place in places]
+        sys.path[:0] = self._first
         # An empty one: what children of multiprocessing import to begin with is nothing of ours.
         sys.modules["__main__"] = ModuleType("__main__")
         for place in places:
-            for name in self._names(place) & sys.modules.keys() - self._startup:
+            for name in [name for name in self._names(place) if name in sys.modules]:
                 for hidden in [n for n in sys.modules if n == name or n.startswith(f"{name}.")]:
                     del sys.modules[hidden]
 
@@ -86,22 +93,24 @@ class Modules:
         """Import a captured file: by its name where an `import` would find it, else by its path."""
         absolute = os.path.join(self._root, path)
         name = self._name_of(path)
-        spec = _spec_of(name) if name is not None else None
-        if name is None or spec is None or spec.origin != absolute:
+        if name is not None and "." in name:
+            spec = _spec_of(name)
+            if spec is not None and spec.origin == absolute:
+                return importlib.import_module(name)
+        if name is None or "." in name or name in sys.modules or _is_within(name):
             # No dot, which would mean a package; and one name for each path.
             name = "ork_task:" + path.replace("%", "%25").replace(".", "%2E")
-            loader = SourceFileLoader(name, absolute)
-            spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)
-        elif "." in name or name in sys.modules:
-            return importlib.import_module(name)
+        loader = SourceFileLoader(name, absolute)
+        spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)
         assert spec is not None
-        assert spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
         return module
 
     def leave(self) -> tuple[bool, bool]:
         """Take the project's modules out; say if others came in, and if all is as it should be."""
+        if sys.path[: len(self._first)] == self._first:
+            del sys.path[: len(self._first)]
         came, gone = self._sort()
         clean = not any(_is_extension(module) or _holds(came, module) for module in gone.values())
         for name, module in gone.items():
@@ -175,6 +184,7 @@ class Modules:
                     stem, _, suffix = first.partition(".")
                     if rest == "__init__.py" or (not rest and f".{suffix}" in SUFFIXES):
                         names.add(stem)
+            names -= self._startup
         return self._top[place]
 
     def _name_of(self, path: str) -> str | None:
@@ -186,6 +196,8 @@ class Modules:
         folder = "/".join(parts)
         if folder and f"{folder}/__init__.py" in self._files:
             parts += [stem] if stem != "__init__" else []
+        elif f"{path[:-3]}/__init__.py" in self._files:  # a package goes before a file
+            return None
         else:
             parts = [stem]
         return ".".join(parts) if all(part.isidentifier() for part in parts) else None
@@ -214,6 +226,11 @@ class Modules:
 
 
 SUFFIXES = (".py", *EXTENSION_SUFFIXES)
+
+
+def _is_within(name: str) -> bool:
+    """Say whether a module is a part of the interpreter, which goes before all files."""
+    return name in sys.builtin_module_names or FrozenImporter.find_spec(name) is not None
 
 
 def _spec_of(name: str) -> Any:
