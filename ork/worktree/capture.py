@@ -82,6 +82,7 @@ class _Capture:
         self.files: dict[str, CodeFile] = {}
         self.refused: set[str] = set()
         self.reasons: dict[str, list[Reason]] = {}
+        self.parsed: set[str] = set()
         self.bytes = 0
         self.is_full = False
 
@@ -221,6 +222,9 @@ class _Capture:
         return found
 
     def _must_be_python(self, path: str) -> None:
+        if path in self.parsed:  # for another task
+            return
+        self.parsed.add(path)
         file = self.files.get(path)
         language = "package" if path.endswith("/__init__.py") else "python"
         found = self.parse(file.data, language) if file else None
