@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from ork.objects.value import replace
+from ork.runner.events import RunFinished
+from ork.store.resolve import run_of_number
 from tests.conftest import Ork
+from tests.runs import taint
 
 FLOW = """\
     name: flow
@@ -244,3 +248,94 @@ def test_the_same_from_python(line) -> None:
     *_, end = library.bisect(store, "flow", good="flow~3", bad="flow", judge=lambda _, run: "good")
     assert [entry.deploy.message for entry in end.suspects] == ["Step 4"]
     store.close()
+
+
+CODE = {
+    "flow.yaml": """\
+        name: flow
+        include: [sql/*.sql]
+        tasks:
+          read: {executor: python, file: read.py}
+          tell: {executor: process, command: ./tell.sh, depends_on: [read]}
+          late: {executor: python, file: late.py, depends_on: [tell]}
+        """,
+    "read.py": """\
+        from pathlib import Path
+        def main():
+            assert "good" in Path("sql/rows.sql").read_text()
+        """,
+    "sql/rows.sql": "select good\n",
+    "tell.sh": "#!/bin/sh\n. lib/words.sh\ntest $WORD = good\n",
+    "lib/words.sh": "WORD=good\n",
+    "late.py": """\
+        def main():
+            from pkg.deep import word
+            assert word() == "good"
+        """,
+    "pkg/deep.py": "from pkg import base\ndef word():\n    return base.WORD\n",
+    "pkg/base.py": "WORD = 'good'\n",
+}
+
+
+@pytest.mark.parametrize("path", ["sql/rows.sql", "lib/words.sh", "pkg/base.py"])
+def test_the_deploy_is_found_that_broke_what_a_task_only_reads_sources_or_imports(
+    ork: Ork, path
+) -> None:
+    # What lies on disk is the newest version, which is bad.
+    for name, text in CODE.items():
+        ork.write(name, text, executable=name == "tell.sh")
+    for step in range(1, 6):
+        words = ork.folder / "lib" / "words.sh"
+        words.write_text(f"{words.read_text()}# {step}\n")
+        if step == 3:
+            code = ork.folder / path
+            code.write_text(code.read_text().replace("good", "bad"))
+        assert ork("deploy", "flow.yaml", "-m", f"Step {step}").code == 0
+    done = ork("bisect", "flow", "--good", "flow~4", "--bad", "flow", "--json")
+    assert done.code == 0, done.err
+    assert found(done)[0] == "Step 3"
+    runs = json.loads(ork("runs", "flow", "--json").out)["data"]
+    assert {one["run"]["place"] for one in runs} == {"checkout"}
+    assert not any(one["tainted"] for one in runs)
+    assert ork("run", "flow.yaml").code == 1
+    assert ork("run", "flow@{good}").code == 0
+
+
+def test_a_run_that_was_tainted_is_made_again_once_and_then_skipped(
+    ork: Ork, monkeypatch: pytest.MonkeyPatch, opened
+) -> None:
+    from ork import bisection
+
+    for step in range(1, 4):
+        command = f"test {step} -lt 3"
+        ork.write(
+            "flow.yaml",
+            f"name: flow\ntasks: {{a: {{executor: process, command: {command}}}}}\n",
+        )
+        ork("deploy", "flow.yaml", "-m", f"Step {step}")
+    start, store, disturbed = bisection.start, opened(), []
+
+    def edited_meanwhile(*args, **options):
+        """Run, and then say that a file changed under the run."""
+        begun = start(*args, **options)
+
+        def events():
+            yield from begun.events
+            disturbed.append(len(disturbed) + 1)
+            if len(disturbed) <= often:
+                taint(store, "flow", disturbed[-1], a=("a.sh",))
+                last = run_of_number(store, "flow", disturbed[-1])
+                yield RunFinished(oid=last[0], run=last[1], states={})
+
+        return replace(begun, events=events())
+
+    monkeypatch.setattr(bisection, "start", edited_meanwhile)
+    often = 2
+    skipped = ork("bisect", "flow", "--good", "flow~2", "--bad", "flow")
+    assert skipped.code == 1
+    assert "skip" in skipped.err
+    assert "tainted: a.sh changed while it ran" in skipped.err
+    often = 3
+    done = ork("bisect", "flow", "--good", "flow~2", "--bad", "flow", "--json")
+    assert found(done)[0] == "Step 3"
+    assert disturbed == [1, 2, 3, 4]
