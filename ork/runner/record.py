@@ -6,6 +6,7 @@ and that nobody owns was killed: `settle` says so in its record.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -209,12 +210,16 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
         lock = owner.take_lock(store, run_id)
         if lock is None:
             continue
-        failpoint("settle.locked")
-        oid, run = run_of_id(store, run.workflow, run_id)
-        record = Record(store, run, oid, lock)
-        if run.ended is None:
-            settled.append(_interrupt(record, now))
-        failpoint("settle.written")
+        try:
+            failpoint("settle.locked")
+            oid, run = run_of_id(store, run.workflow, run_id)
+            record = Record(store, run, oid, lock)
+            if run.ended is None:
+                settled.append(_interrupt(record, now))
+            failpoint("settle.written")
+        except BaseException:
+            os.close(lock)  # else the run would seem to have an owner as long as we live
+            raise
         record.release()
     return settled
 

@@ -7,12 +7,15 @@ import json
 import os
 import signal
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import ork
 from ork import failpoints
+from ork.runner import record
+from tests.conftest import START
 from tests.runner.suite import (
     Project,
     check_index,
@@ -170,6 +173,19 @@ def test_a_command_that_is_killed_while_it_settles_leaves_it_to_the_next(
 
 
 @pytest.mark.slow
+def test_a_process_that_could_not_settle_a_run_does_not_own_it(
+    flow: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash(flow, "run", "flow.yaml", at="task.submitted")
+    with closing(flow.open()) as store:
+        with monkeypatch.context() as patched, pytest.raises(ValueError):
+            patched.setattr(record, "_interrupt", lambda *_: int("the disk is full"))
+            record.settle(store, now=START)
+        (settled,) = record.settle(store, now=START)
+    assert settled.state == "interrupted"
+
+
+@pytest.mark.slow
 def test_traces_that_a_killed_command_left_are_removed_by_the_next_run(flow: Project) -> None:
     flow.write("done", "")  # else the tasks would leave it in the checkout
     crash(flow, "run", "flow.yaml", "--checkout", at="traces.before")
@@ -320,11 +336,8 @@ def test_without_what_is_kept_successes_are_repeated(flow: Project) -> None:
     acknowledged = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:4")
     done = executed(flow, check(flow, acknowledged))
     patch = """\
-        from ork.objects.value import replace
-        from ork.runner import start as api
-        api._kept = lambda store, run, selection: {
-            name: replace(t, state="pending", output=None)
-            for name, t in api.task_runs(store, run).items()}
+        from ork.runner import start
+        start.again = lambda store, run, selection: set(start.task_runs(store, run))
     """
     flow.ork("retry", "flow#1", patch=patch)
     assert done
