@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import secrets
@@ -14,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ork.cli.app import main
+from ork.cli.session import World
 from ork.objects.canonical import Oid
 from ork.objects.kinds import (
     Deploy,
@@ -83,12 +87,35 @@ class Project:
         )
 
     def ork(self, *argv: str, code: int | None = 0, **options: Any) -> Any:
-        """Run a command to its end; its exit code must be as expected, unless that is None."""
-        child = self.start(*argv, **options)
-        out, err = child.communicate(timeout=120)
-        done = subprocess.CompletedProcess(argv, child.returncode, out, err)
+        """Run a command to its end; its exit code must be as expected, unless that is None.
+
+        Those that make a store or only look have no process of their own, unless they are to be
+        hurt: they would wait for Python to start and for nothing else.
+        """
+        if argv[0] in ("init", "log", "logs", "outputs", "runs", "show") and not options:
+            done = self._here(argv)
+        else:
+            child = self.start(*argv, **options)
+            out, err = child.communicate(timeout=120)
+            done = subprocess.CompletedProcess(argv, child.returncode, out, err)
         assert code is None or done.returncode == code, f"{argv}: {done}"
         return done
+
+    def _here(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in this process."""
+        with (
+            io.TextIOWrapper(io.BytesIO(), "utf-8") as out,
+            io.TextIOWrapper(io.BytesIO(), "utf-8") as err,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            contextlib.chdir(self.folder),
+        ):
+            code = main(argv, world=World(environ=self.environ))
+            texts = []
+            for stream in (out, err):
+                stream.flush()
+                texts.append(stream.buffer.getvalue().decode())
+        return subprocess.CompletedProcess(argv, code, *texts)
 
     def open(self) -> Store:
         """Open the store as it is now, with nothing cached; the caller closes it."""
