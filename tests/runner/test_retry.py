@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.conftest import Ork
 from tests.runner.suite import Project, eventually, shell
 from tests.runs import taint
+from tests.scale import examples
 
 FLOW = """\
     name: flow
@@ -199,6 +201,65 @@ def test_latest_runs_again_what_reaches_code_that_changed(
     calls("deploy", "flow.yaml")
     assert calls("retry", "flow#1", "--latest").code == 0
     assert kept(calls, "flow#2") == same
+
+
+def test_latest_keeps_nothing_of_a_task_whose_code_leaves_open_what_it_loads(
+    calls: Ork, edit: Callable[[str, str, str], None]
+) -> None:
+    lines = ["import importlib", "def main():", "    name = 'sha' + 'red'"]
+    calls.write("c.py", "\n".join([*lines, "    return importlib.import_module(name).number()\n"]))
+    assert calls("run", "flow.yaml").code == 1
+    edit("deep/inner.py", "1", "2")
+    calls("deploy", "flow.yaml")
+    assert calls("retry", "flow#2", "--latest").code == 1
+    assert kept(calls, "flow#3") == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(examples(20)))
+def test_what_latest_keeps_is_what_a_whole_run_would_give(ork: Ork, seed: int) -> None:
+    chance = random.Random(seed)
+
+    def some(names: list[str]) -> list[str]:
+        return chance.sample(names, k=chance.randint(0, min(len(names), 2)))
+
+    parts, steps = [[f"{kind}{number}" for number in range(5)] for kind in "mt"]
+    sources = {name: some(parts[:number]) for number, name in enumerate(parts)}
+    needs = {name: some(steps[:number]) for number, name in enumerate(steps)}
+    called = {name: chance.choice(parts) for name in steps}
+    versions = dict.fromkeys((*parts, *steps, "day"), 1)
+
+    def deploy() -> None:
+        """Write all as their versions say: scripts that source each other, tasks that call them."""
+        for name, others in sources.items():
+            value = " + ".join([str(versions[name]), *(f"$V_{other}" for other in others)])
+            lines = [f". ./{other}.sh\n" for other in others]
+            ork.write(f"{name}.sh", "".join([*lines, f"V_{name}=$(({value}))\n"]))
+        flow = {}
+        for name in steps:
+            answer = f'echo "ORK_OUTPUT:[$V_{called[name]}, $ORK_INPUT_JSON]"'
+            inputs = {up: {"ref": f"tasks.{up}.output"} for up in needs[name]}
+            flow[name] = {
+                "executor": "process",
+                "command": f". ./{called[name]}.sh; {answer}",
+                "depends_on": needs[name],
+                "timeout": versions[name],
+                "inputs": {"day": {"ref": "params.day"}, **inputs},
+            }
+        flow["last"] = {"executor": "process", "command": "test -e fixed", "depends_on": steps}
+        params = {"day": {"default": versions["day"]}}
+        ork.write("flow.yaml", json.dumps({"name": "flow", "params": params, "tasks": flow}))
+        assert ork("deploy", "flow.yaml").code == 0
+
+    versions |= dict.fromkeys(steps, 300)
+    deploy()
+    assert ork("run", "flow").code == 1
+    for name in chance.sample([*versions], k=2):
+        versions[name] += 1
+    deploy()
+    ork.write("fixed", "")
+    assert ork("retry", "flow#1", "--latest").code == 0
+    assert ork("run", "flow", "-i", "day=1").code == 0
+    assert ork("outputs", "flow#2").out == ork("outputs", "flow#3").out
 
 
 def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str], None]) -> None:
