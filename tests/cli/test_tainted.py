@@ -102,3 +102,16 @@ def test_a_run_in_a_checkout_says_where_its_files_are(ork):
     assert "place" not in ork("show", "flow#2:none").out
     ork("run", "flow.yaml")
     assert "place" not in ork("show", "flow#3").out
+
+
+def test_pictures_say_so(tainted):
+    first, second = tainted("graph", "flow#1").out.splitlines()
+    assert second.endswith(CHANGED)
+    assert "tainted" not in first
+    tasks = data(tainted, "graph", "flow#1")["tasks"]
+    assert [task["tainted"] for task in tasks] == [[], ["load.py"]]
+    assert "tainted" not in data(tainted, "graph", "flow")["tasks"][0]
+    for form in ("mermaid", "dot", "svg"):
+        shown = tainted("graph", "flow#1", "--format", form).out.replace("<!", "")
+        assert "!" in shown.replace("#33;", "!")
+        assert "!" not in tainted("graph", "flow", "--format", form).out.replace("<!", "")

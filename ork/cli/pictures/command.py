@@ -34,9 +34,10 @@ def command(
 ) -> None:
     """Draw which task needs which.
 
-    What a task needs stands above it. Of a run, each task shows what became of it. Of a change,
-    A..B, each shows whether it was added (+), removed (-), changed (~) or renamed (>), or can give
-    another result because of what changed before it (● or *); what cannot is ○ or o.
+    What a task needs stands above it. Of a run, each task shows what became of it; pictures mark
+    one whose code changed while it ran with !. Of a change, A..B, each shows whether it was added
+    (+), removed (-), changed (~) or renamed (>), or can give another result because of what changed
+    before it (● or *); what cannot is ○ or o.
 
     \b
     Example:

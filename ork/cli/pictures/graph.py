@@ -11,6 +11,7 @@ from ork.graph.lanes import Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
 from ork.objects.value import Value
+from ork.store.verdict import taint, taint_text
 
 # What stands for a task in each state, with slashes and with lines.
 NODES = {"success": "*●", "failed": "x✗", "running": "@◉", "pending": "o○"}
@@ -57,12 +58,18 @@ class Graph(Value, frozen=True, kw_only=True):
         return self.marks[name].kind if self.marks is not None else self.state(name)
 
     def label(self, name: str) -> str:
-        """Return the name of a task, after the sign of its change if it has one."""
+        """Return the name of a task, after its sign if it has one."""
         return f"{self.sign(name)} {name}" if self.sign(name) else name
 
     def sign(self, name: str) -> str:
-        """Return the sign of what was done to a task: + - ~ > or nothing."""
+        """Return the sign of what was done to a task: + - ~ > or nothing; of a tainted one !."""
+        if self.taint(name):
+            return "!"
         return "" if self.marks is None else SIGNS.get(self.marks[name].kind, "")
+
+    def taint(self, name: str) -> tuple[str, ...]:
+        """Return the captured files that changed under a task while it ran."""
+        return taint(self.states[name]) if self.states and name in self.states else ()
 
     @property
     def edges(self) -> Iterator[tuple[str, str]]:
@@ -121,6 +128,8 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
             line.append(f" {human.duration(attempts[-1].seconds):>7}")
         if len(attempts) > 1:
             line.append((f"  attempt {len(attempts)}", "dim"))
+        if changed := graph.taint(row.name):
+            line.append((f"  {taint_text(changed)}", "warning"))
         yield line
 
 
@@ -185,6 +194,8 @@ def as_json(graph: Graph) -> dict[str, Json]:
 
 def _task_json(graph: Graph, name: str) -> dict[str, Json]:
     task: dict[str, Json] = {"name": name, "state": graph.state(name)}
+    if graph.states is not None:
+        task["tainted"] = list(graph.taint(name))
     if graph.marks is not None:
         mark = graph.marks[name]
         task |= {
