@@ -32,9 +32,8 @@ _REDIRECTION = re.compile(r"(\d*|\{\w+\})(<<<|<<-?|<&|<>|&>>?|>>|>\||>&|<(?!\()|
 _SPECIAL = frozenset(";&|()\n<>{0123456789")  # what begins an operator or a redirection
 _SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
 _ONE_COMMAND = re.compile(r"[\w./:,@%+-]+(?: +[\w./:,@%+-]+)*")
-_RESERVED = frozenset(
-    "if then elif else fi for while until do done case esac select function time".split(" ")
-)
+_WORDS = "if then elif else fi for while until do done case esac select function time"
+_RESERVED = frozenset(_WORDS.split(" "))
 _LITERAL = re.compile(r"""[^\s;&|()<>'"\\$`]+""")
 _PARAMETER = re.compile(r"[A-Za-z_]\w*|[0-9@*#?$!-]")
 _BRACED = re.compile(r"(BASH_SOURCE(?:\[0\])?|[A-Za-z_]\w*|[0-9@*#?$!-])(.*)", re.DOTALL)
@@ -839,7 +838,7 @@ class _Reader:
             return
         if spec.positional and command.stdin is not None:
             about = self.about(command.stdin.values, command.stdin, state)
-            self.say("script", command.stdin.start, **about, **same)
+            self.say("script", command.stdin.start, is_input=True, **about, **same)
         elif spec.positional and command.given is not None and spec.language == "shell":
             self.line(command.given.text, command.given, state)
         elif spec.positional and command.given is not None and spec.language == "python":

@@ -35,6 +35,7 @@ class Use(NamedTuple):
     folders: Values = HERE
     search: Values = frozenset()  # folders in which Python searches as well
     is_optional: bool = False  # no wonder if there is no such file
+    is_input: bool = False  # is read from standard input, so that it has no folder of its own
 
     @property
     def is_unclear(self) -> bool:

@@ -349,6 +349,10 @@ class _Walk:
         for folder in self._folders(use, node):
             if use.role == "sourced":
                 found.nodes[node._replace(file=place, folder=folder)] = None
+            elif use.is_input and use.language == "python":
+                first = () if folder is None else (folder,)
+                begin = _Node(place, "python", folder, place, (*first, *search), path=search)
+                found.nodes[begin] = None
             else:
                 found.nodes[_Node(place, use.language, folder, place, path=search)] = None
 

@@ -1,0 +1,134 @@
+"""Two workflows that share code above their folders: `root: ..`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.conftest import Ork
+from tests.git.repositories import ENVIRON
+
+FLOW = """\
+name: {name}
+root: ..
+tasks:
+  load: {{executor: process, command: "sh lib/load.sh; pwd"}}
+  use: {{executor: python, file: flows/use.py}}
+"""
+
+
+@pytest.fixture
+def shared(ork: Ork) -> Ork:
+    ork.write("lib/load.sh", ". lib/words.sh; echo $WORD\n")
+    ork.write("lib/words.sh", "WORD=one\n")
+    ork.write("lib/common.py", "WORD = 'one'\n")
+    ork.write("flows/use.py", "from lib.common import WORD\ndef main(): return WORD\n")
+    for name in ("a", "b"):
+        ork.write(f"flows/{name}.yaml", FLOW.format(name=name))
+    assert ork("init").code == 0
+    return ork
+
+
+def both(ork: Ork, command: str, *more: str) -> list[str]:
+    paths = [f"flows/{name}.yaml" for name in ("a", "b")]
+    result = ork(command, *[p.removeprefix("") for p in paths], *more)
+    assert result.code == 0, result.err
+    return result.out.splitlines()
+
+
+def test_two_workflows_share_the_code_above_them(shared: Ork) -> None:
+    both(shared, "deploy")
+    for name in ("a", "b"):
+        assert shared("run", name).code == 0
+        log = shared("logs", f"{name}:load").out
+        assert log == f"one\n{shared.folder}\n"
+    captured = ["flows/use.py", "lib/common.py", "lib/load.sh", "lib/words.sh"]
+    found = json.loads(shared("check", "flows/a.yaml", "--files", "--json").out)
+    assert [file["path"] for file in found["data"][0]["files"]] == captured
+    assert shared("show", "b:lib/words.sh").out == "WORD=one\n"
+    assert "flows/a.yaml  a" in shared("status").out
+    shared.write("lib/words.sh", "WORD=two\n")
+    assert shared("status").out.count("modified") == 2
+
+
+def test_a_revision_of_the_past_runs_with_its_shared_code(shared: Ork) -> None:
+    both(shared, "deploy")
+    shared.write("lib/words.sh", "WORD=two\n")
+    shared.write("lib/common.py", "WORD = 'two'\n")
+    both(shared, "deploy")
+    assert shared("run", "a~1").code == 0
+    assert shared("logs", "a:load").out.startswith("one\n")
+    out = json.loads(shared("outputs", "a", "--json").out)
+    assert out["data"]["use"] == "one"
+
+
+def test_files_come_back_to_where_they_were(shared: Ork) -> None:
+    both(shared, "deploy")
+    paths = ("flows/a.yaml", "flows/use.py", "lib/words.sh")
+    before = {path: (shared.folder / path).read_text() for path in paths}
+    for path in paths:
+        (shared.folder / path).unlink()
+    assert shared("restore", "a", "--code").code == 0
+    assert {path: (shared.folder / path).read_text() for path in paths} == before
+    result = shared("restore", "a", "--code", "-o", "copy/")
+    assert result.code == 0
+    assert (shared.folder / "copy/flows/a.yaml").exists()
+    assert (shared.folder / "copy/lib/words.sh").exists()
+
+
+def test_a_history_goes_to_git_and_back(shared: Ork, monkeypatch: pytest.MonkeyPatch) -> None:
+    both(shared, "deploy")
+    shared.write("lib/words.sh", "WORD=two\n")
+    both(shared, "deploy")
+    result = shared("export", "git", "repo", "a")
+    assert result.code == 0, result.err
+    words = ["git", "-C", str(shared.folder / "repo"), "ls-tree", "-r", "--name-only", "main"]
+    listed = subprocess.run(words, capture_output=True, text=True, env=ENVIRON)
+    assert listed.stdout.split() == [
+        "flows/a.yaml",
+        "flows/use.py",
+        "lib/common.py",
+        "lib/load.sh",
+        "lib/words.sh",
+    ]
+    ours = shared("rev-parse", "a^{snapshot}", "a~1^{snapshot}").out
+    (shared.folder / "other").mkdir()
+    monkeypatch.chdir(shared.folder / "other")
+    shared("init")
+    result = shared("import", "git", "../repo", "--path", "flows/a.yaml")
+    assert result.code == 0, result.err
+    theirs = shared("rev-parse", "a^{snapshot}", "a~1^{snapshot}").out
+    assert theirs == ours != ""
+
+
+@pytest.mark.parametrize("root", ["lib", "/tmp", "../lib", "''", "[a]", "'~'"])
+def test_a_root_leads_upwards_only(ork: Ork, root: str) -> None:
+    ork.write("w.yaml", f"name: w\nroot: {root}\ntasks: {{a: {{executor: process, command: x}}}}\n")
+    result = ork("check", "w.yaml")
+    assert result.code == 1 and result.out.startswith("w.yaml:2:7: root ")
+
+
+def test_the_folder_itself_is_no_setting(ork: Ork) -> None:
+    ork.write("w.yaml", "name: w\nroot: .\ntasks: {a: {executor: process, command: x}}\n")
+    ork("deploy", "w.yaml")
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: x}}\n")
+    assert "up to date" in ork("deploy", "w.yaml").out
+
+
+def test_a_root_outside_of_the_project_is_refused(ork: Ork) -> None:
+    ork.write("w.yaml", "name: w\nroot: ..\ntasks: {a: {executor: process, command: 'true'}}\n")
+    ork("init")
+    for words in (("deploy", "w.yaml"), ("run", "w.yaml"), ("diff", "w.yaml", "w.yaml")):
+        result = ork(*words)
+        assert result.code == 3
+        assert "w.yaml:2:7: root leads out of the project" in result.err
+
+
+def test_complaints_call_files_as_the_root_lies(shared: Ork) -> None:
+    shared.write("flows/use.py", "def main(:\n")
+    result = shared("check", "flows/a.yaml")
+    assert result.out.startswith("flows/use.py:1:")
+    shared.write("flows/use.py", "import importlib\nimportlib.import_module(NAME)\n")
+    assert "flows/use.py:2:1" in shared("check", "flows/a.yaml").err

@@ -1,0 +1,153 @@
+"""What is captured, beside what really executes: every file of code tells of itself when it does.
+
+Random projects of scripts that source, start and import each other in all ways that are understood,
+read each other as data, and now and then execute what only a run can know.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ork.definition.reach import reach
+from ork.definition.workflow import parse
+from ork.worktree.capture import capture
+from ork.worktree.folder import Root
+from tests.scale import examples
+
+STARTED = ("run0.sh", "sub/run1.sh", "sub/deep/run2.sh", "bin/tool")
+SOURCED = ("lib/l0.sh", "lib/l1.sh", "lib/more/l2.sh", "l3.sh")
+SCRIPTS = ("tools/p0.py", "tools/p1.py", "p2.py")
+MODULES = ("tools/m0.py", "tools/pkg/__init__.py", "tools/pkg/n.py", "tools/extra/e.py", "src/s.py")
+ORDER = STARTED + SOURCED + SCRIPTS + MODULES  # each executes only what comes after it
+
+START = (
+    "bash {path}",
+    "./{path}",
+    "(cd {folder} && bash ./{name})",
+    "timeout 20 bash -eu {path}",
+    "X={path}; ./$X",
+    "bash -c 'echo; ./{path}'",
+    "echo $(bash {path}) > made.txt",
+    "if true; then ./{path}; fi",
+    "run() {{ ./{path}; }}; run",
+)
+SOURCE = (
+    ". ./{path}",
+    "source {path}",
+    '. "$(dirname "${{BASH_SOURCE[0]}}")/{beside}"',
+    'HERE=$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)\n. "$HERE/{beside}"',
+    "LIB=./{folder}; . $LIB/{name}",
+    "for f in {name}; do . ./{folder}/$f; done",
+)
+PYTHON = (
+    "python {path}",
+    "PYTHONPATH=src python -B {path}",
+    "python - < {path}",
+    "(cd {folder} && python {name})",
+)
+IMPORT = (
+    "import m0",
+    "import pkg",
+    "from pkg import n",
+    "import pkg.n as other",
+    "import s",
+    "from importlib import import_module\nimport_module('pkg.n')",
+    "here = os.path.dirname(__file__)\nsys.path.insert(0, os.path.join(here, 'extra'))\nimport e",
+    "from pathlib import Path\nsys.path.append(str(Path('tools/extra')))\nimport e",
+    "import runpy\nrunpy.run_path('tools/pkg/n.py')",
+)
+DATA = ("cat {path} data.csv > copy.txt", "grep -c x {path} || true", "sort < {path} > sorted.txt")
+OPEN = (
+    "NAME=$(cat name.txt); . ./lib/$NAME",
+    "cat name.txt | while read x; do . lib/$x; done",
+)
+OPEN_PYTHON = ("__import__(open('name.txt').read().strip().replace('open.sh', 'm0'))",)
+
+
+def shell_lines(path: str, dice: random.Random) -> list[str]:
+    lines = [f'echo "{path}" >> "$SEEN"']
+    for _ in range(dice.randrange(1, 4)):
+        target = dice.choice(ORDER[ORDER.index(path) + 1 :])
+        folder, _, name = target.rpartition("/")
+        forms = PYTHON if target in SCRIPTS else SOURCE if target in SOURCED else START
+        if target in MODULES or dice.random() < 0.2:
+            forms = DATA
+        if dice.random() < 0.04:
+            forms = OPEN
+        beside = os.path.relpath(target, os.path.dirname(path) or ".")
+        form = dice.choice(forms)
+        lines.append(form.format(path=target, folder=folder or ".", name=name, beside=beside))
+    return lines
+
+
+def python_lines(path: str, dice: random.Random) -> list[str]:
+    lines = ["import os, sys", f"open(os.environ['SEEN'], 'a').write('{path}\\n')"]
+    for _ in range(dice.randrange(1, 3) if path in SCRIPTS else 0):
+        form = dice.choice(OPEN_PYTHON if dice.random() < 0.04 else IMPORT)
+        inner = form.replace("\n", "\n    ")
+        lines.append(f"try:\n    {inner}\nexcept (ImportError, NameError, OSError):\n    pass")
+    return lines
+
+
+def made(folder: Path, dice: random.Random) -> str:
+    """Write a project; return the command of its task."""
+    for path in ORDER:
+        lines = python_lines(path, dice) if path.endswith(".py") else shell_lines(path, dice)
+        first = "#!/usr/bin/env bash\n" if path in STARTED else ""
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(first + "\n".join(lines) + "\n")
+        target.chmod(0o755)
+    (folder / "lib/open.sh").write_text('echo "lib/open.sh" >> "$SEEN"\n')
+    (folder / "data.csv").write_text("x\n")
+    (folder / "name.txt").write_text("open.sh\n")
+    return dice.choice(["bash run0.sh", "./run0.sh", "./bin/tool; python tools/p0.py"])
+
+
+def executed(folder: Path, command: str) -> set[str]:
+    seen = folder.parent / "seen"
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "SEEN": str(seen)}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    words = ["sh", "-c", command]
+    nothing = subprocess.DEVNULL
+    subprocess.run(
+        words, cwd=folder, env=environ, stdin=nothing, capture_output=True, check=False, timeout=10
+    )
+    return set(seen.read_text().split()) if seen.exists() else set()
+
+
+def differing(seed: int) -> tuple[set[str], set[str]]:
+    """Return what executed and was not captured, and the other way round."""
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top, "project")
+        folder.mkdir()
+        command = made(folder, dice)
+        text = f"name: w\ntasks: {{a: {{executor: process, command: '{command}'}}}}\n"
+        definition = parse(text.encode(), file="w.yaml")
+        found = capture(definition, folder, file="w.yaml")
+        root = Root(folder)
+        reached = reach(definition.tasks, read=lambda path: root.read(path).data, kind=root.kind)
+        assert reached["a"].files == set(found.files)
+        assert reached["a"].complete == (not found.unknown and not found.silent)
+        ran = executed(folder, command)
+    captured = set(found.files)
+    return (ran - captured if reached["a"].complete else set()), captured - ran
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=examples(25))
+@given(seed=st.integers(0, 10**9))
+def test_what_executes_is_captured_or_known_to_be_open(seed: int) -> None:
+    missed, idle = differing(seed)
+    assert missed == set()
+    assert idle == set()
