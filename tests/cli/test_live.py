@@ -20,6 +20,7 @@ from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
 from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
+from tests.scale import sampled
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OID = Oid("0" * 64)
@@ -100,7 +101,7 @@ def test_of_a_failure_the_end_of_the_log_and_the_next_command_follow(ork, show):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (6, 30), (2, 10), (1, 4)])
+@pytest.mark.parametrize(("rows", "columns"), sampled([(24, 80), (6, 30), (2, 10), (1, 4)]))
 def test_a_graph_that_does_not_fit_leaves_nothing_but_failures(ork, show, rows, columns):
     gate = "while ! test -e go; do sleep 0.05; done"
     parts = "".join(

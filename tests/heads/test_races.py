@@ -20,6 +20,7 @@ from ork.store.operations import operations
 from ork.store.resolve import history, workflows
 from ork.store.store import RECORDED, Store
 from tests.heads.conftest import version
+from tests.scale import sampled
 from tests.stores import NOON, contents, reachable, stamp
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +122,7 @@ def test_without_compare_and_set_the_same_deployers_lose_deploys(folder):
         assert set(deploys_of(store, "etl")) < set(chain.from_iterable(reported))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", sampled(range(4)))
 def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
     numbers = random.Random(seed)
     told = {"etl": [], "other": []}

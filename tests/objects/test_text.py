@@ -114,7 +114,7 @@ def test_one_edit_in_three_megabytes_adds_less_than_64_kib(edit):
     assert len(text) > 3_000_000
     numbers = random.Random(edit)
     _, before = split_text(PATH, text)
-    for _ in range(10):
+    for _ in range(examples(10)):
         at = text.index(b"\n", numbers.randrange(len(text) - 200)) + 1
         end = text.index(b"\n", at) + 1
         new = {
