@@ -18,8 +18,10 @@ from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.resolve import head
 from ork.store.store import Stamp, Store
-from ork.worktree.load import Loaded, load, name_problem, refuse_root, secrets_in
+from ork.worktree.folder import root_of
+from ork.worktree.load import Loaded, load, name_problem, read_text, refuse_root, secrets_in
 from ork.worktree.origin import origin_of
+from ork.worktree.place import Project
 
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
@@ -151,8 +153,21 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
 
 
 def head_status(store: Store, workflow: str) -> FileStatus:
-    """Compare the head of a workflow with the file that it came from."""
-    return _file_status(store, store.get(Deploy, head(store, workflow)).source.path, workflow)
+    """Compare the head of a workflow with the file that it came from.
+
+    Nothing is parsed when the file and the code of the head are byte for byte what they were.
+    """
+    oid = head(store, workflow)
+    deploy = store.get(Deploy, oid)
+    path, snapshot = deploy.source.path, deploy.snapshot
+    with suppress(OrkError):
+        text, _ = split_text(path, read_text(store.project / path))
+        root = root_of(store.project / path, deploy.settings)
+        if text == deploy.source and not Project(root, store.snapshot(snapshot).files).wrong():
+            return FileStatus(
+                path=path, workflow=workflow, state="unchanged", deploy=oid, snapshot=snapshot
+            )
+    return _file_status(store, path, workflow)
 
 
 def relative(store: Store, path: Path) -> str:
