@@ -27,12 +27,16 @@ NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 
 class Log(Value, frozen=True, kw_only=True):
-    """The log of one attempt; `path` is None where the store has no folder."""
+    """The log of one attempt; `path` is None where the store has no folder.
+
+    `tainted` are the captured files that changed under the attempt.
+    """
 
     run: str
     task: str
     attempt: int
     path: Path | None
+    tainted: tuple[str, ...] = ()
 
 
 def logs(
@@ -51,7 +55,7 @@ def logs(
             taskrun.state in ("running", "interrupted") and number == len(taskrun.attempts) + 1
         ):
             began = attempts[-1].started if attempts else now
-            found.append((began, one, number))
+            found.append((began, one, number, attempts[-1].tainted if attempts else ()))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")
     if task and not found and not failed:
@@ -63,8 +67,9 @@ def logs(
             task=one,
             attempt=number,
             path=path_of(store, f"{run.workflow}/{run.id}/{one}.{number}.log"),
+            tainted=changed,
         )
-        for _, one, number in sorted(found)
+        for _, one, number, changed in sorted(found)
     ]
 
 

@@ -288,8 +288,8 @@ def board_of(size, *, box=True):
     return board
 
 
-def finished(name, state="success"):
-    attempt = Attempt(number=1, state=state, started=NOW, duration=SECOND)
+def finished(name, state="success", tainted=()):
+    attempt = Attempt(number=1, state=state, started=NOW, duration=SECOND, tainted=tainted)
     taskrun = TaskRun(task=OID, state=state, attempts=(attempt,), reason="for\ta\x1b reason\n" * 9)
     return TaskFinished(task=name, taskrun=taskrun)
 
@@ -308,6 +308,15 @@ def test_no_frame_is_taller_than_the_window(size, rows):
         if number in (0, 1, size // 2, size - 1):
             assert 1 <= len(board.frame(rows, 40)) <= rows
             assert len(board.last(rows, 40)) <= rows
+
+
+def test_a_task_under_which_code_changed_says_so():
+    board = board_of(2)
+    board.note(finished("task_0", tainted=("load.py",)))
+    board.note(finished("task_1", "failed", tainted=("load.py",)))
+    one, other = (plain(line) for line in board.last(10, 120))
+    assert one.endswith("  tainted: load.py changed while it ran")
+    assert "  tainted: load.py changed while it ran; for" in other
 
 
 def test_counts_add_up_and_are_said_once_per_word():

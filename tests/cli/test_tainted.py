@@ -52,6 +52,12 @@ def test_lists_say_so(tainted):
     assert '<span class="chip interrupted">tainted</span>' in page
 
 
+def test_the_heads_of_its_logs_say_so(tainted):
+    heads = [line for line in tainted("logs", "flow#1").out.splitlines() if "==>" in line]
+    assert heads == ["==> first (attempt 1) <==", f"==> second (attempt 1), {CHANGED} <=="]
+    assert [log["tainted"] for log in data(tainted, "logs", "flow#1")] == [[], ["load.py"]]
+
+
 def test_its_outputs_come_with_a_warning(tainted):
     found = tainted("outputs", "flow#1")
     assert json.loads(found.out) == {"first": 1, "second": 2}

@@ -16,6 +16,7 @@ from ork.errors import UsageError
 from ork.store.contents import run_and_task
 from ork.store.logs import Log, last_part, pieces
 from ork.store.logs import logs as logs_of
+from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed
@@ -69,7 +70,8 @@ def logs(
     one = ":" in revision.removeprefix("run:")
     for log in found:
         if not one:
-            session.print([[(f"==> {log.task} (attempt {log.attempt}) <==", "heading")]])
+            taint = f", {taint_text(log.tainted)}" if log.tainted else ""
+            session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
         data = pieces(log.path, tail=tail)
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
@@ -151,6 +153,8 @@ def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     for log in logs:
         yield f'{between}    {{\n      "run": {json.dumps(log.run)},\n'
         yield f'      "task": {json.dumps(log.task)},\n      "attempt": {log.attempt},\n'
+        changed = json.dumps(log.tainted, indent=2).replace("\n", "\n      ")
+        yield f'      "tainted": {changed},\n'
         yield '      "data": "'
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for piece in pieces(log.path, tail=tail):
