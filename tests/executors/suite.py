@@ -177,7 +177,10 @@ class Promises:
         assert run(executor, self.answering(place, "next")).state == "success"
 
     @pytest.mark.slow
-    def test_timeout_kills_what_ignores_sigterm(self, executor: Executor, place: Place) -> None:
+    def test_timeout_kills_what_ignores_sigterm(
+        self, executor: Executor, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ork.executors.supervisor.TIMEOUT_GRACE_S", 0.2)
         file = place.folder / "pid"
         outcome = run(executor, self.lasting(place, file, stubborn=True, timeout_s=1.0))
         assert (outcome.state, outcome.signal) == ("failed", 9)

@@ -37,6 +37,8 @@ from ork.store.store import Store
 
 SECONDS_MAX = 30  # nothing here takes a second on an idle machine
 MAIN = "import sys\nfrom ork.cli.app import entry\n{patch}\nentry()\n"
+# For a run whose tasks will not end by themselves when the user asks it to stop.
+IMPATIENT = "from ork.runner import brake; brake.LINGER_SECONDS = 0.0"
 
 
 class Project:

@@ -23,7 +23,17 @@ from ork.cli.app import main
 from ork.cli.session import World
 from ork.objects.kinds import SECOND
 from tests.conftest import Ork
-from tests.runner.suite import Project, check_whole, eventually, kill_marked, python, shell, told
+from tests.runner.suite import (
+    IMPATIENT,
+    MAIN,
+    Project,
+    check_whole,
+    eventually,
+    kill_marked,
+    python,
+    shell,
+    told,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -296,7 +306,9 @@ def test_streams_that_are_closed_or_full_do_not_stop_the_run(
     store.close()
 
 
-def start_on_terminal(project: Project, *argv: str) -> tuple[subprocess.Popen[bytes], int]:
+def start_on_terminal(
+    project: Project, *argv: str, patch: str = ""
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start ork as the leader of a session with a terminal of its own; return our end of it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, 0x5414, b"\x18\x00\x50\x00\x00\x00\x00\x00")  # TIOCSWINSZ: 24 x 80
@@ -306,7 +318,7 @@ def start_on_terminal(project: Project, *argv: str) -> tuple[subprocess.Popen[by
         fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
 
     child = subprocess.Popen(
-        [sys.executable, "-m", "ork", *argv],
+        [sys.executable, "-c", MAIN.format(patch=patch), *argv],
         cwd=project.folder,
         env={**project.environ, "TERM": "xterm"},
         stdin=theirs,
@@ -322,7 +334,7 @@ def test_a_terminal_that_goes_away_stops_the_run_and_it_is_recorded(project: Pro
     project.workflow(
         shell("long", "touch here; sleep 300"), shell("next", "true", ", depends_on: [long]")
     )
-    child, ours = start_on_terminal(project, "run", "flow.yaml")
+    child, ours = start_on_terminal(project, "run", "flow.yaml", patch=IMPATIENT)
     assert eventually((project.folder / "here").exists)
     os.close(ours)  # the kernel sends SIGHUP; writing to the terminal fails from here on
     child.wait(timeout=60)
@@ -367,7 +379,7 @@ def test_a_signal_stops_the_run_with_an_honest_record(
     project: Project, number: int, code: int
 ) -> None:
     project.workflow(shell("long", "touch here; (setsid sleep 300 &); sleep 300"))
-    child = project.start("run", "flow.yaml")
+    child = project.start("run", "flow.yaml", patch=IMPATIENT)
     assert eventually((project.folder / "here").exists)
     child.send_signal(number)
     child.communicate(timeout=60)

@@ -32,6 +32,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
 from ork.store.store import Store, unpack
 from ork.worktree.load import check
+from tests.runner.suite import IMPATIENT, MAIN
 
 
 class Project:
@@ -658,11 +659,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project) -> None:
     project.workflow(shell("quick", "true") + shell("long", "touch here; sleep 60"))
     child = start_child(project)
+    assert child.stdout is not None
+    assert "TaskFinished quick\n" in child.stdout  # read as far as that line
     wait_for((project.folder / "here").exists)
-    time.sleep(0.3)  # longer than QUIET_SECONDS: that it runs is recorded by then
     child.send_signal(signal.SIGKILL)
     child.wait()
-    child.stdout.close()  # type: ignore[union-attr]
+    child.stdout.close()
     listed = subprocess.run(
         [sys.executable, "-m", "ork", "runs"],
         cwd=project.folder,
@@ -679,7 +681,6 @@ def test_a_raw_answer_does_not_outlive_a_killed_ork(project: Project) -> None:
     project.workflow(shell("one", 'echo 1 > "$ORK_OUTPUT_FILE"; touch here; sleep 60'))
     child = start_child(project)
     wait_for((project.folder / "here").exists)
-    time.sleep(0.3)
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()  # type: ignore[union-attr]
@@ -720,18 +721,19 @@ def children_with(cookie: str) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: int) -> None:
-    project.write("code.py", "import time\ndef main():\n    time.sleep(60)\n")
-    project.workflow(shell("sh", "touch here; (setsid sleep 60 &) ; sleep 60") + python("py"))
+    project.write(
+        "code.py", "import time\ndef main():\n    open('py', 'w').close()\n    time.sleep(60)\n"
+    )
+    project.workflow(shell("sh", "(setsid sleep 60 &) ; touch here; sleep 60") + python("py"))
     environ = {**os.environ, "TEST_COOKIE": f"cookie-{os.getpid()}-{presses}"}
     child = subprocess.Popen(
-        [sys.executable, "-m", "ork", "run", "flow.yaml"],
+        [sys.executable, "-c", MAIN.format(patch=IMPATIENT), "run", "flow.yaml", "-j", "2"],
         env=environ,
         cwd=project.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    wait_for((project.folder / "here").exists)
-    time.sleep(0.3)
+    wait_for(lambda: all((project.folder / name).exists() for name in ("here", "py")))
     for _ in range(presses):
         child.send_signal(signal.SIGINT)
         time.sleep(0.1)
