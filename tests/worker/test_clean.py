@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import py_compile
 import random
@@ -439,3 +440,18 @@ def test_children_of_multiprocessing_import_the_project(pool, place, method):
                 return [pool.map(square, [1, 2, 3]), pool.map(twice, [1])]
         """
     assert output_of(pool, place.python(source), place) == [[1, 4, 9], [2]]
+
+
+def test_machine_code_of_the_project_is_loaded_into_one_attempt_only(pool, place):
+    """It keeps what it holds when it is imported again."""
+    origin = getattr(importlib.util.find_spec("_queue"), "origin", None)
+    if not origin or not Path(origin).exists():
+        pytest.skip("there is no extension module to copy")
+    place.write(Path(origin).name, Path(origin).read_bytes())
+    source = "import _queue, os\ndef main():\n    return [os.getpid(), _queue.__file__]\n"
+    jobs = [place.python(source) for _ in range(2)]
+    (pid, file), (other, _) = (output_of(pool, job, place) for job in jobs)
+    assert file == str(place.root / Path(origin).name)
+    assert pid != other
+    job = dataclasses.replace(jobs[0], files=(jobs[0].file,), log=f"{jobs[0].log}2")
+    assert "was not captured; add it to `include:`" in run(pool, job).error
