@@ -290,11 +290,14 @@ class Interpreter:
         self._finalizers = _finalizers()
         return more
 
-    def put_back(self) -> None:
-        """Put back what the attempt has changed; raise whatever is raised where that fails."""
+    def disarm(self) -> None:
+        """Let no signal come that the attempt has asked for."""
         for timer in TIMERS:
             signal.setitimer(timer, 0)
         signal.set_wakeup_fd(-1)
+
+    def put_back(self) -> None:
+        """Put back what the attempt has changed; raise whatever is raised where that fails."""
         found = self._read()
         for setting in found if found != self._kept else ():
             kept = self._kept.setdefault(setting, found[setting])

@@ -153,7 +153,7 @@ class Worker:
             os._exit(0)  # a child that the task has forked came back from its function
         if not ready:
             then = "kill"  # it may lack what ork believes it to have by now
-        elif problem or job.get("fresh") or self._task[0] == "library" or self._has_deferred():
+        elif problem or job.get("fresh") or self._task[0] == "library":
             then = "end"
         else:
             then = self._clean_up()
@@ -202,6 +202,9 @@ class Worker:
     def _clean_up(self) -> str:
         """Make the worker what it was before the task; return what becomes of it."""
         try:
+            if self._has_deferred():
+                return "end"
+            self._interpreter.disarm()
             grown, clean = self._modules.leave()
             self._interpreter.put_back()
         except Exception:  # a limit that was lowered for good, a log handler that fails to close

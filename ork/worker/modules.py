@@ -18,6 +18,7 @@ from importlib.machinery import (
     ExtensionFileLoader,
     FrozenImporter,
     SourceFileLoader,
+    SourcelessFileLoader,
 )
 from types import FunctionType, ModuleType
 
@@ -45,6 +46,7 @@ class Modules:
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
         self._staying: dict[str, ModuleType] = dict(sys.modules)
         self._get_code = SourceFileLoader.get_code
+        self._get_bytes = SourcelessFileLoader.get_code
         self._exec_module = SourceFileLoader.exec_module
         self._create_module = ExtensionFileLoader.create_module
 
@@ -54,16 +56,21 @@ class Modules:
         def exec_module(loader: Any, module: ModuleType) -> None:
             self._execute(loader, module)
 
+        def get_bytes(loader: Any, fullname: str) -> CodeType | None:
+            self._check(fullname, loader.path)
+            return self._get_bytes(loader, fullname)
+
         def create_module(loader: Any, spec: Any) -> ModuleType:
             self._check(spec.name, loader.path)
             return self._create_module(loader, spec)
 
-        for kind, changed in (
-            (SourceFileLoader, get_code),
-            (SourceFileLoader, exec_module),
-            (ExtensionFileLoader, create_module),
+        for kind, name, changed in (
+            (SourceFileLoader, "get_code", get_code),
+            (SourceFileLoader, "exec_module", exec_module),
+            (SourcelessFileLoader, "get_code", get_bytes),
+            (ExtensionFileLoader, "create_module", create_module),
         ):
-            setattr(kind, changed.__name__, changed)
+            setattr(kind, name, changed)
 
     def settle(self, root: str, files: Sequence[str]) -> None:
         """Say where the project lies, and which of its files were captured."""
@@ -205,7 +212,8 @@ class Modules:
     def _sort(self) -> tuple[dict[str, ModuleType], dict[str, ModuleType]]:
         """Return the modules that the attempt brought: those that stay, and those that go."""
         staying = self._staying
-        new = {n: m for n, m in sys.modules.items() if staying.get(n) is not m and n != "__main__"}
+        sys.modules["__main__"] = staying["__main__"]
+        new = {n: m for n, m in sys.modules.items() if n not in staying or staying[n] is not m}
         came: dict[str, ModuleType] = {}
         unknown = []
         gone = {}

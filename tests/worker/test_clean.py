@@ -409,6 +409,17 @@ def test_stale_byte_code_never_executes(pool, place):
     assert values == [2, 3]
 
 
+def test_byte_code_without_its_source_is_a_file_like_others(pool, place):
+    place.write("dep.py", "VALUE = 1\n", capture=False)
+    compiled = py_compile.compile(str(place.root / "dep.py"), str(place.root / "dep.pyc"))
+    (place.root / "dep.py").unlink()
+    job = place.python("import dep\ndef main():\n    return dep.VALUE\n")
+    assert "dep.pyc was not captured" in run(pool, job).error
+    place.write("dep.pyc", Path(compiled).read_bytes())
+    job = dataclasses.replace(job, files=tuple(place.files), log=f"{job.log}2")
+    assert output_of(pool, job, place) == 1
+
+
 def test_byte_code_is_written_beside_what_is_installed_only(pool, place):
     installed(place, "others.py", "VALUE = 1\n")
     place.write("near.py", "")
