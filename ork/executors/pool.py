@@ -67,7 +67,7 @@ class _Worker:
         self.kind = _kind(job)
         self.answer: dict[str, Json] | None = None  # of a worker that is ending
         self.environment: Mapping[str, str] = {}
-        self.code: tuple[str, tuple[str, ...]] | None = None
+        self.code: tuple[object, ...] | None = None
         self.task: tuple[Json, ...] | None = None
         self.received = bytearray()
         self.attempt: Attempt | None = None
@@ -295,7 +295,7 @@ def _frame(job: Job, worker: _Worker) -> bytes:
 
     That saves a seventh of a run of 1,000 small tasks with 40 variables in their environment.
     """
-    code = (job.root, job.files)
+    code = (job.root, job.files, job.project)
     task = (job.executor, job.file, job.module, job.function, job.input_type)
     environment, before = job.environment, worker.environment
     worker.environment = environment
