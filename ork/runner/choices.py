@@ -215,7 +215,8 @@ def _read(path: str) -> str:
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         hint = f"`@@{path}` is the text `@{path}`, not a file"
-        raise UsageError(f"cannot read {path}: {error}", hint=hint) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
 def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Run:

@@ -695,6 +695,11 @@ def test_a_definition_is_plain_data() -> None:
         "@annually",
         "@midnight",
         "0 9 * * monday",
+        "0 0 29 2 *",
+        "0 0 31 2,3 *",
+        "0 0 31 2 mon",
+        "0 0 31 september-october *",
+        "5/20 * * * *",
     ],
 )
 def test_these_are_schedules(line: str) -> None:
@@ -722,6 +727,13 @@ def test_these_are_schedules(line: str) -> None:
         ("* * L * *", "cannot read 'l'"),
         ("1.5 * * * *", "cannot read"),
         ("* jan * * *", "'jan'"),
+        ("0 0 * * sunshine", "day of week: cannot read 'sunshine'"),
+        ("0 0 * mayor *", "month: cannot read 'mayor'"),
+        ("*/90 * * * *", "minute: a step of 90 is not within 1-59"),
+        ("0 */24 * * *", "hour: a step of 24 is not within 1-23"),
+        ("0 0 31 2 *", "it never comes: no month that is meant has a day 31"),
+        ("0 0 31 feb,apr-apr *", "it never comes"),
+        ("0 0 30/1 2 *", "it never comes"),
     ],
 )
 def test_these_are_none(line: str, message: str) -> None:
