@@ -758,7 +758,10 @@ class _Reader:
         paths = {name for name in names if "/" in name or name.startswith("\0")}
         if paths or not names:
             values = frozenset(paths) or UNKNOWN
-            self.say("program", word.start, **self.about(values, word, state))
+            # An interpreter may lie where it wants: what it is given is what counts.
+            known = bool(names) and interpreter_named(names[0]) is not None
+            about = self.about(values, word, state)
+            self.say("program", word.start, is_optional=known, **about)
         return names[0] if names else None
 
     def about(self, values: Values, word: Word, state: _State) -> dict[str, Any]:

@@ -106,6 +106,15 @@ def own_files(task: Task, kind: Kind) -> list[str]:
     return list(walk.task(task).files)
 
 
+def python_path(task: Task) -> tuple[str, ...]:
+    """Return the folders below the root that PYTHONPATH names in the environment of a task."""
+    value = task.env.get("PYTHONPATH")
+    if not isinstance(value, str):
+        return ()
+    found = (_plain(posixpath.normpath(entry)) for entry in value.split(":") if entry)
+    return tuple(entry for entry in found if entry is not None)
+
+
 def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[str], bool]:
     """Return the files that importing a module executes, and whether the last part is there.
 
@@ -229,7 +238,10 @@ class _Walk:
 
     def _begin(self, task: Task) -> _Begin:
         """Return what a task itself names."""
-        path, opened = self._python_path(task)
+        path = python_path(task)
+        opened: tuple[Open, ...] = ()
+        if not isinstance(task.env.get("PYTHONPATH", ""), str):
+            opened = (Open("", Use("unclear", text="PYTHONPATH")),)
         if task.command is None:
             return _Begin(task.executor, task.file, task.module, None, path, opened)
         known = {name: value for name, value in task.env.items() if isinstance(value, str)}
@@ -260,16 +272,6 @@ class _Walk:
             return _Step(files)
         nodes = (_Node(path, "python", "", path, search, path=task.path) for path in paths)
         return _Step(files, tuple(nodes), task.open)
-
-    def _python_path(self, task: Task) -> tuple[tuple[str, ...], tuple[Open, ...]]:
-        value = task.env.get("PYTHONPATH", "")
-        if value == "":
-            return (), ()
-        if not isinstance(value, str):
-            return (), (Open("", Use("unclear", text="PYTHONPATH")),)
-        entries = (posixpath.normpath(entry) for entry in value.split(":") if entry)
-        inside = (_plain(entry) for entry in entries)
-        return tuple(entry for entry in inside if entry is not None), ()
 
     def _step(self, node: _Node) -> _Step:
         """Return what a file executes."""

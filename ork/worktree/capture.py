@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from ork.code.use import Code, Unreadable, Use
-from ork.definition.reach import Open, Trail, find_module, read_code, trails
+from ork.definition.reach import Open, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -169,7 +169,7 @@ class _Capture:
         """Complain of a file or module that a task names and that is not there."""
         if task.module is not None:
             at = ("tasks", name, "module")
-            paths, complete = find_module(task.module, [""], self.root.kind)
+            paths, complete = find_module(task.module, ["", *python_path(task)], self.root.kind)
             if not complete or not paths:
                 path = f"{task.module.replace('.', '/')}.py"
                 hint = f"it is looked for as {path} beside the workflow file"
