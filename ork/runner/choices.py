@@ -234,7 +234,7 @@ def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Ru
             return run
     raise UsageError(
         f"no run of {workflow} has the outputs of {', '.join(sorted(wanted))}",
-        hint="run these first: `--until` runs what a task needs",
+        hint="run these first: `--until` runs what a task needs; tainted outputs do not count",
     )
 
 
