@@ -92,9 +92,16 @@ def read_words(
 ) -> Code:
     """Return what a command executes that is given in words, without a shell; None is any word."""
     reader = _Reader("")
-    command = Command(words=[Word(frozenset((word,)), word or "", 0) for word in words])
+    command = Command([_whole(word) for word in words])
     reader.run(command, _begin(variables, folder), by_shell=False)
     return reader.code()
+
+
+def _whole(word: str | None) -> Word:
+    """Return a word that no shell has to read."""
+    match = _ASSIGNMENT.match(word or "")
+    value = word if word is None or match is None else word[match.end() :]
+    return Word(frozenset((value,)), word or "", 0, False, match.group(1) if match else "")
 
 
 def _begin(variables: Mapping[str, str] | None, folder: str | None) -> State:
