@@ -41,6 +41,8 @@ class Modules:
         self._importing = False
         self._codes: dict[str, tuple[bytes, CodeType]] = {}
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
+        self._project: str | None = None  # the same of where its files come from
+        self._interpreter: tuple[str, ...] = ()  # of what lies below them and is not the project's
         self._files: frozenset[str] = frozenset()
         self._first: list[str] = []  # where imports look first
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
