@@ -8,6 +8,7 @@ import pytest
 
 from ork.cli.runs.logs import Lines, whole_lines
 from ork.store.logs import last_line, pieces
+from tests.scale import size
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -193,14 +194,16 @@ def test_the_tail_is_that_of_all_lines(tmp_path, monkeypatch, text, lines, piece
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json",), ("--tail", "1"), ("-f",)])
 def test_a_log_larger_than_memory_is_printed(ran, options):
+    megabytes = size(300, by_day=60)
     log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
     log.chmod(0o600)
     with log.open("wb") as file:
-        file.truncate(60 << 20)
+        file.truncate(megabytes << 20)
         file.seek(0, 2)
         file.write(b"\nend\n")
     limit = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (40 << 20,) * 2); "
+        "import resource, sys; "
+        f"resource.setrlimit(resource.RLIMIT_DATA, ({megabytes * 2 // 3} << 20,) * 2); "
         "from ork.cli.app import entry; entry()"
     )
     child = subprocess.Popen(
@@ -209,13 +212,13 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
         cwd=ran.folder,
         stdout=subprocess.PIPE,
     )
-    size, end = 0, b""
+    count, end = 0, b""
     while part := child.stdout.read(1 << 20):
-        size, end = size + len(part), part[-20:]
+        count, end = count + len(part), part[-20:]
     child.stdout.close()
     assert child.wait() == 0
     assert b"end" in end
-    assert size > (60 << 20) or options == ("--tail", "1")
+    assert count > (megabytes << 20) or options == ("--tail", "1")
 
 
 def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
