@@ -21,6 +21,8 @@ Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link l
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
 Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
 
+NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
+FOLDERS_MAX = 64  # that lie in one another
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENT = "pyvenv.cfg"
@@ -230,6 +232,9 @@ class _Walk:
                 files.setdefault(path, Named(role, by))
             opened |= dict.fromkeys(step.open)
             writes |= step.writes
+            if len(seen) > NODES_MAX:
+                opened[Open("", Use("unclear"))] = None
+                break
             for node in reversed(step.nodes):
                 if node not in seen:
                     seen.add(node)
@@ -361,6 +366,8 @@ class _Walk:
     def _folders(self, use: Use, node: _Node) -> list[str | None]:
         """Return the working directories in which a use may start."""
         places = {None if one is None else self._place(one, node) for one in use.folders}
+        # A script that enters a folder and starts itself would go on for ever.
+        places = {p if p is None or p.count("/") < FOLDERS_MAX else None for p in places}
         return sorted(places, key=lambda place: (place is None, place or ""))
 
     def _search(self, use: Use, node: _Node) -> tuple[str, ...]:

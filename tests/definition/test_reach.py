@@ -1,5 +1,6 @@
 """The files that a task executes, in a folder that is only a dictionary."""
 
+from ork.definition import reach as reach_module
 from ork.definition.reach import Reach, own_files, reach
 from ork.objects.kinds import Task
 
@@ -129,9 +130,20 @@ def test_what_is_not_followed_leaves_the_reach_open(monkeypatch):
 def test_scripts_that_source_each_other_in_a_circle_come_to_an_end(monkeypatch):
     monkeypatch.setitem(FILES, "x.sh", "cd deeper; . ./y.sh; sh x.sh")
     monkeypatch.setitem(FILES, "y.sh", ". ./x.sh; . x.sh")
+    monkeypatch.setitem(FILES, "deep.sh", 'cd a; sh "$(dirname "$0")/deep.sh"')
+    deep = reach_of(Task(executor="process", command="sh deep.sh"))
+    assert deep.files == {"deep.sh"}
     monkeypatch.setitem(FILES, "z.py", "sys.path.append('lib')\nimport z")
     assert reach_of(Task(executor="process", command=". ./x.sh; . ./y.sh")).files == {
         "x.sh",
         "y.sh",
     }
     assert reach_of(Task(executor="process", command="python z.py")).files == {"z.py"}
+
+
+def test_a_walk_that_would_not_end_is_left_open(monkeypatch):
+    monkeypatch.setattr(reach_module, "NODES_MAX", 10)
+    for number in range(30):
+        monkeypatch.setitem(FILES, f"s{number}.sh", f". ./s{number + 1}.sh")
+    found = reach_of(Task(executor="process", command="sh s0.sh"))
+    assert not found.complete and len(found.files) < 30
