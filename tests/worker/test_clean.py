@@ -117,8 +117,8 @@ def warn():
     warnings.warn("x")
 """
 FORGETFUL = """
-import asyncio, builtins, decimal, gc, io, locale, logging, os, random, resource, signal, socket, sys
-import threading, time, warnings
+import asyncio, builtins, decimal, gc, io, locale, logging, os, random, resource, signal, socket
+import sys, threading, time, warnings
 import near, others
 module = sys.modules[__name__]
 SEEN = []
