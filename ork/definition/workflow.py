@@ -26,6 +26,8 @@ from ork.yaml.problems import Problems
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
+RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
+
 _KEYS = "name description schedule types tasks include env max_parallel python root shell params"
 WORKFLOW_KEYS = tuple(_KEYS.split())
 # What other tools call these keys.
@@ -98,6 +100,9 @@ class _Workflow:
         for key, node in self.nodes.items():
             self.places[key,] = node
         name = fields.each(self.nodes, "name", fields.name, problems)
+        if name in RESERVED:
+            hint = f"choose another one: `{name}:...` would not be this workflow"
+            problems.at(self.nodes["name"], f"a workflow cannot be named `{name}`", hint)
         settings = self._settings()
         include = self._include()
         params, tasks = self._tasks()

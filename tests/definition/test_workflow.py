@@ -197,6 +197,14 @@ def test_a_variable_takes_an_output_only_of_a_task_that_it_depends_on() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["run", "file"])
+def test_a_workflow_is_not_named_as_a_revision_begins(name: str) -> None:
+    found = one(f"name: {name}\ntasks: {{t: {{executor: process, command: a}}}}")
+    assert (found.line, found.column) == (1, 7)
+    assert found.message == f"a workflow cannot be named `{name}`"
+    assert read(f"name: {name}s\ntasks: {{{name}: {{executor: process, command: a}}}}").name
+
+
 def test_a_shell_is_kept_where_it_is_not_the_usual_one() -> None:
     head = "shell: [bash, -euo, pipefail, -c]\n"
     bash = ("bash", "-euo", "pipefail", "-c")
