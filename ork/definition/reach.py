@@ -17,7 +17,8 @@ from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 
-Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
+# file, folder, outside (a link leads out), data (excluded, there or not), or None
+Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
 Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
 
@@ -128,12 +129,15 @@ def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[s
     for number, part in enumerate(parts):
         bases = [posixpath.join(folder, part) for folder in folders]
         for base in bases:
-            if _is_file(f"{base}/__init__.py", kind):
-                found.append(f"{base}/__init__.py")
+            package, module = f"{base}/__init__.py", f"{base}.py"
+            # What is data may be there or not when it is imported.
+            found += [path for path in (package, module) if kind(path) == "data"]
+            if _is_file(package, kind):
+                found.append(package)
                 folders = [base]
                 break
-            if _is_file(f"{base}.py", kind):
-                found.append(f"{base}.py")
+            if _is_file(module, kind):
+                found.append(module)
                 return found, number + 1 == len(parts)
         else:
             folders = [base for base in bases if kind(base) == "folder"]
@@ -272,6 +276,7 @@ class _Walk:
         else:
             role, search = "file", (posixpath.dirname(task.file or ""), "", *task.path)
             paths = [task.file] if task.file else []
+        paths = [path for path in paths if self.kind(path) != "data"]
         files = tuple((path, role) for path in paths)
         if task.executor == "library":
             return _Step(files)
@@ -345,7 +350,7 @@ class _Walk:
             kind = self.kind(place)
         if kind != "file" or place in self.written or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
-            if not use.is_optional:
+            if not use.is_optional or kind == "data":
                 found.leave_open(use)
             return
         found.files[place, use.role] = None
@@ -388,9 +393,9 @@ class _Walk:
             if whole and files and files[-1].endswith("/__init__.py"):
                 main = f"{posixpath.dirname(files[-1])}/__main__.py"
                 files += [main] if self.kind(main) == "file" else []
+            begin = _Node("", "python", folder, "", search, path=path)
             for one in files:
-                found.files[one, "module"] = None
-                found.nodes[_Node(one, "python", folder, one, search, path=path)] = None
+                self._take(use.text, one, "module", begin._replace(file=one, zero=one), found)
 
     def _inline(self, use: Use, node: _Node, found: _Found) -> None:
         """Take what Python code in a shell text executes."""
@@ -431,11 +436,15 @@ class _Walk:
                 for order in ([*added, *search], [*search, *added]):
                     files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
         for path in files:
-            if path in self.written:
-                found.leave_open(Use("unclear", text=module))
-                continue
-            found.files[path, "imported"] = None
-            found.nodes[node._replace(file=path)] = None
+            self._take(module, path, "imported", node._replace(file=path), found)
+
+    def _take(self, module: str, path: str, role: str, node: _Node, found: _Found) -> None:
+        """Take a file that is imported, unless it is data: who knows what that executes."""
+        if path in self.written or self.kind(path) == "data":
+            found.leave_open(Use("unclear", text=module))
+            return
+        found.files[path, role] = None
+        found.nodes[node] = None
 
     def _place(self, path: str, node: _Node) -> str | None:
         """Return a path as the root sees it; None when it lies outside or is not known."""

@@ -3,7 +3,8 @@
 Runs in the worker, on Python 3.9 or newer. Python itself finds and loads them: `sys.path` begins
 with the folder of the task's file and the root. Only two things differ. What Python has compiled of
 the project is kept here, in memory and told by its source, never in a `__pycache__`; and a file
-below the root that was not captured is not executed. Modules of everybody else are imported once.
+below the root that was not captured is not executed, unless the workflow says that it is data.
+Modules of everybody else are imported once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import time
 from _thread import get_ident
@@ -48,6 +50,7 @@ class Modules:
         self._project: str | None = None  # the same of where its files come from
         self._interpreter: tuple[str, ...] = ()  # of what lies below them and is not the project's
         self._files: frozenset[str] = frozenset()
+        self._data = re.compile("")  # of paths that are imported without being captured
         self._first: list[str] = []  # where imports look first
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
         self._staying: dict[str, ModuleType] = dict(sys.modules)
@@ -78,13 +81,17 @@ class Modules:
         ):
             setattr(kind, name, changed)
 
-    def settle(self, root: str, files: Sequence[str], project: str | None) -> None:
-        """Say where the project lies, which of its files were captured, and where it comes from."""
+    def settle(self, root: str, files: Sequence[str], project: str | None, data: str) -> None:
+        """Say where the project lies, which of its files were captured, and where it comes from.
+
+        `data` is a regular expression of files that may be imported as well.
+        """
         spellings = dict.fromkeys((root.rstrip("/"), os.path.realpath(root).rstrip("/")))
         self._root = root.rstrip("/") or "/"
         self._prefixes = tuple(f"{path}/" for path in spellings)
         self._project = f"{project}/" if project else None
         self._files = frozenset(files)
+        self._data = re.compile(data)
         self._top.clear()
         self._below.clear()
         own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
@@ -184,7 +191,7 @@ class Modules:
     def _check(self, name: str, path: str) -> str | None:
         """Return the path below the root, None outside; raise if it was not captured."""
         below = self._below_root(path)
-        if below is not None and below not in self._files:
+        if not (below is None or below in self._files or self._data.fullmatch(below)):
             # Without its name, for else `from package import name` says something else.
             message = f"No module named {name!r}: {below} was not captured"
             raise ModuleNotFoundError(f"{message}; add it to `include:`", path=path)
