@@ -43,7 +43,10 @@ class Modules:
         self._around_import = around_import  # told of each import of what is not the project's
         self._thread = get_ident()
         self._importing = False
-        self._codes: dict[str, tuple[Any, CodeType]] = {}
+        self._codes: dict[str, tuple[Any, Any]] = {}  # path -> version of the file, and its code
+        self._blanks: dict[tuple[str, str], dict[str, Any]] = {}
+        self._grown = False  # whether there is more than before that stays
+        self._machine_code = False  # whether some of the project was loaded
         self._executed: dict[str, ModuleType] = {}  # of the project, in this attempt
         self._below: dict[str, str | None] = {}  # path -> the same below the root
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
@@ -70,7 +73,8 @@ class Modules:
             return self._get_bytes(loader, fullname)
 
         def create_module(loader: Any, spec: Any) -> ModuleType:
-            self._check(spec.name, loader.path)
+            if self._check(spec.name, loader.path) is not None:
+                self._machine_code = True
             return self._create_module(loader, spec)
 
         for kind, name, changed in (
@@ -123,15 +127,13 @@ class Modules:
         if name is None or "." in name or name in sys.modules or _is_within(name):
             # No dot, which would mean a package; and one name for each path.
             name = "ork_task:" + path.replace("%", "%25").replace(".", "%2E")
-        loader = SourceFileLoader(name, absolute)
-        spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)
-        assert spec is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        loader.exec_module(module)
+        module = sys.modules[name] = ModuleType(name)
+        vars(module).update(self._blank(name, absolute))
+        module.__loader__.exec_module(module)  # type: ignore[union-attr]
         return module
 
     def leave(self) -> tuple[bool, bool]:
-        """Take the project's modules out; say if others came in, and if all is as it should be."""
+        """Take the project's modules out; say if more stays than before, and if all is well."""
         if sys.path[: len(self._first)] == self._first:
             del sys.path[: len(self._first)]
         sys.modules["__main__"] = self._staying["__main__"]
@@ -145,7 +147,8 @@ class Modules:
             for name in more:
                 del sys.modules[name]
             gone.update(more)
-        clean = not any(_is_extension(module) or _holds(came, module) for module in gone.values())
+        # Machine code of the project does not begin anew.
+        clean = not self._machine_code and not any(_holds(came, one) for one in gone.values())
         for name, module in gone.items():
             parent, _, tail = name.rpartition(".")
             if getattr(sys.modules.get(parent), "__dict__", {}).get(tail) is module:
@@ -153,7 +156,8 @@ class Modules:
         self._staying.update(came)
         if len(sys.modules) != len(self._staying):  # hidden or removed by the attempt
             sys.modules.update(self._staying)
-        return bool(came), clean
+        grown, self._grown = self._grown or bool(came), False
+        return grown, clean
 
     def is_own(self, path: str) -> bool:
         """Say whether a file is one of the project's own."""
@@ -161,18 +165,35 @@ class Modules:
 
     # How they are executed.
 
+    def _blank(self, name: str, path: str) -> dict[str, Any]:
+        """Return what an import gives a module before it is executed."""
+        if (name, path) not in self._blanks:
+            loader = SourceFileLoader(name, path)
+            spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+            assert spec is not None
+            blank = vars(importlib.util.module_from_spec(spec))
+            if "__path__" in blank:  # a list, which an attempt may change
+                return blank
+            self._blanks[name, path] = blank
+        return self._blanks[name, path]
+
     def _code_of(self, loader: Any, name: str) -> CodeType | None:
         path = loader.path
         if self._check(name, path) is None:
             return self._get_code(loader, name)
         if type(loader) is not SourceFileLoader:  # it may compile in its own way
             return loader.source_to_code(loader.get_data(path), path)  # type: ignore[no-any-return]
-        version = _version(path)
-        known = self._codes.get(path)
-        if known is None or version is None or known[0] != version:
+        code: CodeType
+        status = os.stat(path)
+        changed = status.st_ctime_ns
+        version = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed
+        known, code = self._codes.get(path, (None, None))
+        if known != version:
+            self._grown = True
             code = loader.source_to_code(loader.get_data(path), path)
-            known = self._codes[path] = (version, code)
-        return known[1]
+            if time.time_ns() - changed > SOON_NS:  # else the next change may have the same time
+                self._codes[path] = version, code
+        return code
 
     def _execute(self, loader: Any, module: ModuleType) -> None:
         ours = get_ident() == self._thread and not self._importing
@@ -304,19 +325,6 @@ def _origin(module: Any) -> str | None:
     except AttributeError:
         return None
     return found if isinstance(found, str) else None
-
-
-def _version(path: str) -> tuple[int, ...] | None:
-    """Return what changes with each change of a file; None if the last one was just now."""
-    status = os.stat(path)
-    if time.time_ns() - status.st_ctime_ns < SOON_NS:  # the next could have the same time
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _is_extension(module: ModuleType) -> bool:
-    """Say whether a module is machine code, which does not begin anew."""
-    return (_origin(module) or "").endswith(tuple(EXTENSION_SUFFIXES))
 
 
 def _holds(staying: dict[str, ModuleType], gone: ModuleType) -> bool:
