@@ -162,17 +162,6 @@ class _Node(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-class _Begin(NamedTuple):
-    """What a task itself names: its file, its module, or what its command comes to."""
-
-    executor: str
-    file: str | None
-    module: str | None
-    code: Code | None
-    path: tuple[str, ...]  # PYTHONPATH
-    open: tuple[Open, ...]
-
-
 class _Step(NamedTuple):
     """What one node executes directly."""
 
@@ -214,15 +203,15 @@ class _Walk:
         self.read, self.kind, self.parse = read, kind, parse
         self.written = written
         self.steps: dict[_Node, _Step] = {}
-        self.begun: dict[_Begin, Trail] = {}
+        self.begun: dict[_Step, Trail] = {}
 
     def task(self, task: Task) -> Trail:
         """Return all that a task executes."""
-        known = self.begun.get(begin := self._begin(task))
-        if known is None:
+        first = self._first(task)
+        if first not in self.begun:
             # Tasks that name the same do the same, whatever else their commands say.
-            known = self.begun[begin] = self._follow(self._first(begin))
-        return known
+            self.begun[first] = self._follow(first)
+        return self.begun[first]
 
     def _follow(self, first: _Step) -> Trail:
         files: dict[str, Named] = {}
@@ -245,43 +234,30 @@ class _Walk:
                     todo.append((self._step(node), node.file))
         return Trail(files, tuple(opened), frozenset(writes))
 
-    def _begin(self, task: Task) -> _Begin:
-        """Return what a task itself names."""
-        path = python_path(task)
-        opened: tuple[Open, ...] = ()
-        if not isinstance(task.env.get("PYTHONPATH", ""), str):
-            opened = (Open("", Use("unclear", text="PYTHONPATH")),)
-        if task.command is None:
-            return _Begin(task.executor, task.file, task.module, None, path, opened)
-        known = {name: value for name, value in task.env.items() if isinstance(value, str)}
-        if isinstance(task.command, tuple):
-            code = read_words(task.command, known)
-        elif task.shell is None:
-            code = read_shell(task.command, known)
-        else:
-            code = read_words((*task.shell, task.command), known)
-        return _Begin(task.executor, None, None, code, path, opened)
-
-    def _first(self, task: _Begin) -> _Step:
+    def _first(self, task: Task) -> _Step:
         """Return the files that a task itself names, as the root has them."""
+        path = python_path(task)
         if task.executor == "process":
-            node = _Node("", "shell", zero=_NO_SCRIPT, path=task.path)
-            use = Use("program", paths=frozenset((f"{WORK}/{task.file}",)))
-            found = self._uses(task.code or Code((use,)), node)
-            files = found.files if task.file is None else ((task.file, "file"),)
-            return found._replace(files=files, open=(*task.open, *found.open))
-        if task.module is not None:
-            role, search = "module", ("", *task.path)
-            paths = find_module(task.module, search, self.kind)[0]
+            code = _code_of(task)
+            step = self._uses(code, _Node("", "shell", zero=_NO_SCRIPT, path=path))
+            if task.file is not None:
+                step = step._replace(files=((task.file, "file"),))
         else:
-            role, search = "file", (posixpath.dirname(task.file or ""), "", *task.path)
-            paths = [task.file] if task.file else []
-        paths = [path for path in paths if self.kind(path) != "data"]
-        files = tuple((path, role) for path in paths)
-        if task.executor == "library":
-            return _Step(files)
-        nodes = (_Node(path, "python", "", path, search, path=task.path) for path in paths)
-        return _Step(files, tuple(nodes), task.open)
+            role, folder = "module", ""
+            search: tuple[str, ...] = ("", *path)
+            if task.module is not None:
+                paths = find_module(task.module, search, self.kind)[0]
+            else:
+                role, folder = "file", posixpath.dirname(task.file or "")
+                paths = [task.file] if task.file else []
+            paths = [one for one in paths if self.kind(one) != "data"]
+            begin = _Node("", "python", "", "", tuple(dict.fromkeys((folder, *search))), path=path)
+            nodes = tuple(begin._replace(file=one, zero=one) for one in paths)
+            files = tuple((one, role) for one in paths)
+            step = _Step(files, nodes if task.executor == "python" else ())
+        if not isinstance(task.env.get("PYTHONPATH", ""), str):
+            step = step._replace(open=(Open("", Use("unclear", text="PYTHONPATH")), *step.open))
+        return step
 
     def _step(self, node: _Node) -> _Step:
         """Return what a file executes."""
@@ -463,6 +439,18 @@ class _Walk:
             return True
         above = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
         return any(self.kind(f"{folder}/{_ENVIRONMENT}") == "file" for folder in above)
+
+
+def _code_of(task: Task) -> Code:
+    """Return what a process task itself executes."""
+    if task.command is None:
+        return Code((Use("program", paths=frozenset((f"{WORK}/{task.file}",))),))
+    known = {name: value for name, value in task.env.items() if isinstance(value, str)}
+    if isinstance(task.command, tuple):
+        return read_words(task.command, known)
+    if task.shell is None:
+        return read_shell(task.command, known)
+    return read_words((*task.shell, task.command), known)
 
 
 def _plain(path: str) -> str | None:
