@@ -84,8 +84,8 @@ def _pair(module: str, get: str, put: str) -> Setting:
     return Setting(module, methodcaller(get), lambda owner, value: getattr(owner, put)(value))
 
 
-def _write_limit(owner: Any, value: Any) -> None:
-    owner.tracebacklimit = value
+def _write_length(owner: Any, value: Any) -> None:
+    owner.tracebacklimit = value  # of tracebacks
     if value is ABSENT:
         del owner.tracebacklimit
 
@@ -109,8 +109,7 @@ def _read_limits(owner: Any) -> dict[int, Any]:
 
 def _write_limits(owner: Any, limits: dict[int, Any]) -> None:
     for number, limit in limits.items():
-        if owner.getrlimit(number) != limit:
-            owner.setrlimit(number, limit)
+        owner.setrlimit(number, limit)
 
 
 def _read_collector(_: Any) -> Any:
@@ -124,10 +123,14 @@ def _write_collector(_: Any, value: Any) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-def _write_names(held: dict[Any, Any], names: dict[Any, Any]) -> None:
-    held.update(names)
-    for name in held.keys() - names.keys():
-        del held[name]
+def _table(module: str, find: Callable[[Any], dict[Any, Any]]) -> Setting:
+    def write(owner: Any, names: dict[Any, Any]) -> None:
+        held = find(owner)
+        held.update(names)
+        for name in held.keys() - names.keys():
+            del held[name]
+
+    return Mapping(module, lambda owner: dict(find(owner)), write)
 
 
 def _write_default_context(owner: Any, value: Any) -> None:
@@ -167,9 +170,7 @@ def _write_loggers(owner: Any, kept: dict[str, Any]) -> None:
 
 
 SETTINGS = (
-    Mapping(
-        "builtins", lambda owner: dict(vars(owner)), lambda o, names: _write_names(vars(o), names)
-    ),
+    _table("builtins", vars),
     _pair("sys", "gettrace", "settrace"),
     _pair("sys", "getprofile", "setprofile"),
     Sequence("sys", "path"),
@@ -185,7 +186,7 @@ SETTINGS = (
         "dont_write_bytecode",
         "pycache_prefix",
     ),
-    Setting("sys", lambda owner: vars(owner).get("tracebacklimit", ABSENT), _write_limit),
+    Setting("sys", lambda owner: vars(owner).get("tracebacklimit", ABSENT), _write_length),
     _pair("sys", "getrecursionlimit", "setrecursionlimit"),
     _pair("sys", "getswitchinterval", "setswitchinterval"),
     _pair("sys", "getdlopenflags", "setdlopenflags"),
@@ -223,16 +224,8 @@ SETTINGS = (
         lambda owner: owner.root.manager.disable,
         lambda owner, value: owner.disable(value),
     ),
-    Mapping(
-        "logging",
-        lambda owner: dict(owner._levelToName),
-        lambda owner, names: _write_names(owner._levelToName, names),
-    ),
-    Mapping(
-        "logging",
-        lambda owner: dict(owner._nameToLevel),
-        lambda owner, names: _write_names(owner._nameToLevel, names),
-    ),
+    _table("logging", attrgetter("_levelToName")),
+    _table("logging", attrgetter("_nameToLevel")),
     Attributes("logging", "raiseExceptions", "lastResort"),
     _pair("logging", "getLogRecordFactory", "setLogRecordFactory"),
     _pair("logging", "getLoggerClass", "setLoggerClass"),

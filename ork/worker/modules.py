@@ -2,9 +2,9 @@
 
 Runs in the worker, on Python 3.9 or newer. Python itself finds and loads them: `sys.path` begins
 with the folder of the task's file and the root. Only two things differ. What Python has compiled of
-the project is kept here, in memory and told by its source, never in a `__pycache__`; and a file
-below the root that was not captured is not executed, unless the workflow says that it is data.
-Modules of everybody else are imported once.
+the project is kept here, in memory, for as long as its file is the same; and a file below the root
+that was not captured is not executed, unless the workflow says that it is data. Modules of
+everybody else are imported once.
 """
 
 from __future__ import annotations

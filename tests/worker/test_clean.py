@@ -230,6 +230,24 @@ atexit.register(print, "the end")
     assert first == second == third
 
 
+def test_a_module_of_the_project_may_have_the_name_of_one_that_is_looked_at(pool, place):
+    installed(place, "others.py", "VALUE = 1\n")
+    names = ("decimal", "logging", "socket")
+    for name in names:
+        place.write(f"a/{name}.py", "VALUE = 1\n")
+    sources = {
+        "a": "return [decimal.VALUE, logging.VALUE, socket.VALUE, others.VALUE]",
+        "b": "return [str(decimal.Decimal(1) / 4), logging.raiseExceptions, socket.AF_INET > 0]",
+    }
+    for folder, line in sources.items():
+        source = f"import {', '.join(names)}, others\ndef main():\n    {line}\n"
+        place.write(f"{folder}/task.py", source)
+    environment = {"PYTHONPATH": str(place.folder / "site-packages")}
+    jobs = [place.job(file=f"{folder}/task.py", environment=environment) for folder in "abab"]
+    ones, real = [1, 1, 1, 1], ["0.25", True, True]
+    assert [output_of(pool, job, place) for job in jobs] == [ones, real, ones, real]
+
+
 def test_a_module_that_has_imported_one_of_the_project_does_not_stay(pool, place):
     """Its `json` is that of the folder of the first task, not of the second."""
     installed(place, "others.py", "import json\nWHERE = json.WHERE\n")
