@@ -3,8 +3,6 @@
 `main` is the only place that turns an error into words and an exit code.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
@@ -222,11 +220,6 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
 
 def entry() -> None:
     """Start ork from the shell."""
-    import gc
-
-    # A command is short and makes few cycles, so looking for them only costs time. A run, which
-    # may be long, turns the collector on again.
-    gc.disable()
     _open_standard_streams()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

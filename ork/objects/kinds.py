@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -436,7 +437,6 @@ _KIND_OF = {cls: kind for kind, cls in KINDS.items() if kind != "tree"} | dict.f
 )
 _HEADERS = {cls: canonical.frame(kind, b"") for cls, kind in _KIND_OF.items()}
 _ENCODE = msgspec.json.Encoder(order="sorted").encode
-_DECODE = {kind: msgspec.json.Decoder(cls).decode for kind, cls in KINDS.items()}
 FREE_DEPTH = 4  # of a payload, at the deepest place where a free value begins
 
 
@@ -455,15 +455,21 @@ def encode_object(value: Object) -> bytes:
     return _HEADERS[type(value)] + canonical.encode(to_json(value))
 
 
+@cache
+def _decoder(kind: str) -> Any:
+    """Return what reads a kind of objects, which costs much to make and is not always needed."""
+    return msgspec.json.Decoder(KINDS[kind]).decode
+
+
 def decode_object(data: bytes) -> Object:
     """Return the object of stored bytes; raise Corrupt unless they are exactly of the format."""
     kind, payload = canonical.unframe(data)
     if kind == "blob":
         return Blob(payload)
-    if kind not in _DECODE:
+    if kind not in KINDS:
         raise Corrupt(f"an object of an unknown kind, {kind!r}", hint="it needs a newer ork")
     try:
-        value: Any = _DECODE[kind](payload)
+        value: Any = _decoder(kind)(payload)
         if _is_plain(value):
             same = _ENCODE(value) == payload
         else:

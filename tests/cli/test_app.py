@@ -36,6 +36,55 @@ def test_the_list_of_commands_is_shown_without_importing_any():
         assert loaded.isdisjoint({*heavy, *(f"ork.cli.{room}" for room in rooms)})
 
 
+SLOW = {"asyncio", "ssl", "http", "email", "multiprocessing", "concurrent", "ruamel", "jinja2"}
+SLOW |= {"rich", "tomllib", "logging", "xml", "sqlite3"}  # Typer itself imports more
+ROOMS = {"ork.runner", "ork.executors", "ork.heads", "ork.worker", "ork.git"}
+WITHOUT = {
+    "log": {*SLOW, *ROOMS, "ork.differences", "ork.definition", "ork.yaml", "ork.code"},
+    "runs": {*SLOW, *ROOMS, "ork.differences", "ork.definition", "ork.yaml", "ork.code"},
+    "show etl": {*SLOW, *ROOMS, "ork.differences", "ork.code"},
+    "show etl#1": {*SLOW, *ROOMS, "ork.differences", "ork.code"},
+    "diff etl~1 etl": {*SLOW, *ROOMS},
+    "status": {*SLOW - {"ruamel"}, "ork.runner", "ork.executors", "ork.worker", "ork.git"},
+    "deploy etl.yaml": {*SLOW - {"ruamel"}, "ork.runner", "ork.executors", "ork.git"},
+    "run etl.yaml": {*SLOW - {"ruamel", "logging", "concurrent"}, "ork.git"},
+}
+
+
+def test_a_command_imports_nothing_that_it_does_not_use(ork):
+    text = "name: etl\ntasks:\n  a: {executor: process, command: 'true'}\n"
+    ork.write("etl.yaml", text)
+    assert ork("run", "etl.yaml").code == 0
+    ork.write("etl.yaml", text + "  b: {executor: process, command: 'true'}\n")
+    assert ork("deploy", "etl.yaml").code == 0
+    for command, without in WITHOUT.items():
+        script = (
+            "import sys\nfrom ork.cli.app import main\ncode = main(sys.argv[1:])\n"
+            "assert code == 0\nprint()\nprint(*sys.modules)"
+        )
+        words = [sys.executable, "-c", script, *command.split()]
+        shown = subprocess.run(words, check=True, capture_output=True, text=True, cwd=ork.folder)
+        loaded = shown.stdout.splitlines()[-1].split()
+        assert {name for name in loaded if _or_above(name) & without} == set(), command
+
+
+def test_cycles_are_not_looked_for_while_modules_are_imported():
+    script = (
+        "import gc, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        assert not gc.isenabled() or name.startswith('ork.__main__'), name\n"
+        "gc.enable()\nimport ork\nsys.meta_path.insert(0, Finder())\nimport ork.__main__\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def _or_above(name: str) -> set[str]:
+    """Return the name of a module, and of the packages that it lies in."""
+    parts = name.split(".")
+    return {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+
+
 def test_no_arguments_show_the_help(ork):
     result = ork()
     assert result.code == 2

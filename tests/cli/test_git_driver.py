@@ -110,7 +110,7 @@ def test_the_hook_for_pre_commit_runs(ork):
 
 def test_the_entry_of_the_hook_is_a_command_that_is_installed():
     words = (ROOT / "pyproject.toml").read_text()
-    assert 'ork = "ork.cli.app:entry"' in words
+    assert 'ork = "ork.__main__:entry"' in words
     assert (
         subprocess.run(
             [sys.executable, "-m", "ork", "check", "-h"], check=True, capture_output=True, cwd=ROOT

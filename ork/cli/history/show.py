@@ -1,7 +1,5 @@
 """ork show: any object, as people read it, as JSON, or byte for byte"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
