@@ -179,9 +179,9 @@ class Commands(ABC):
             for word in given:
                 if word.name:
                     self.set(word.name, word.values, command)
-        elif name in ("read", "unset", "getopts", "mapfile"):
+        elif name in ("read", "unset", "getopts", "mapfile", "readarray", "let", "printf"):
             for word in given:
-                self.set(word.text, UNKNOWN, command)
+                self.set(word.name or word.text.strip("+-"), UNKNOWN, command)
         else:
             return False
         return True

@@ -24,18 +24,22 @@ TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is lon
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|(?![&]>)[;&|()\n]")
 _REDIRECTION = re.compile(r"(\d*|\{\w+\})(<<<|<<-?|<&|<>|&>>?|>>|>\||>&|<(?!\()|>(?!\())")
-_PIECE = re.compile(r"""[^\s;&|()<>'"\\$`]+""")
-_QUOTED = {
+_SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
+_PLAIN = {  # what goes on to the end of a word, of a quote, of ${...}, of a here-document
+    " ": re.compile(r"""[^\s;&|()<>'"\\$`]+"""),
     '"': re.compile(r'[^"\\$`]+'),
     "}": re.compile(r"""[^}"'\\$`]+"""),
     "": re.compile(r"[^\\$`]+"),
 }
-_BACKQUOTED = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
+_EXPANDED = frozenset("'\"\\$`<>")
+_BACKQUOTED = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)'")
-_ESCAPED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ESCAPED = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 _PARAMETER = re.compile(r"BASH_SOURCE\[0\]|[A-Za-z_]\w*|[0-9@*#?$!-]")
 _CHOICE = re.compile(r":?[-=+?]")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^]\s]*\]|\+)?=")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_PARENTHESES = re.compile(r"\([ \t]*\)")
 _FUNCTION = re.compile(r"[ \t]*\)")
 _IN = re.compile(r"in\b")
 _ESAC = re.compile(r"esac\b")
@@ -82,6 +86,14 @@ def _whole(word: str | None) -> Word:
     match = _ASSIGNMENT.match(word or "")
     value = word if word is None or match is None else word[match.end() :]
     return Word(frozenset((value,)), word or "", 0, False, match.group(1) if match else "")
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    """Return where a pattern that must be there ends."""
+    match = pattern.match(text, start)
+    if match is None:
+        raise _Broken
+    return match.end()
 
 
 class _Reader(Commands):
@@ -192,17 +204,19 @@ class _Reader(Commands):
             self.blank()
             self.word()
             self.blank()
-            self.function("()")
+            if match := _PARENTHESES.match(self.text, self.at):
+                self.at = match.end()
+            self.function()
         else:
             return False
         return True
 
     def begins_function(self, command: Command) -> bool:
-        """Read `name ()`, of which the parenthesis is read, or the rest of `name=(...)`."""
+        """Read `name ()`, of which one parenthesis is read, or the rest of `name=(...)`."""
         words = command.words
-        if len(words) == 1 and words[0].is_plain and _FUNCTION.match(self.text, self.at):
-            self.at = self.text.index(")", self.at)
-            self.function(")")
+        if len(words) == 1 and words[0].is_plain and (end := _FUNCTION.match(self.text, self.at)):
+            self.at = end.end()
+            self.function()
             return True
         self.skip_to(")")
         if words:
@@ -211,10 +225,8 @@ class _Reader(Commands):
             command.assigned[next(reversed(command.assigned))] = UNKNOWN
         return False
 
-    def function(self, parentheses: str) -> None:
+    def function(self) -> None:
         """Begin the body of a function."""
-        if self.text.startswith(parentheses, self.at):
-            self.at += len(parentheses)
         self.lines()
         self.open("function")
         opening = self.text[self.at : self.at + 1]
@@ -226,17 +238,23 @@ class _Reader(Commands):
             raise _Broken
 
     def parenthesis(self) -> None:
-        """Read what stands in parentheses; (( arithmetic )) is skipped."""
+        """Read what stands in parentheses, of which the first is read."""
         if self.text.startswith("(", self.at):
             self.skip_arithmetic()
         else:
             self.inside()
 
     def skip_arithmetic(self) -> None:
-        end = self.text.find("))", self.at)
-        if end < 0:
+        """Skip (( arithmetic )): it can set variables, and execute what stands in $( )."""
+        start, self.at = self.at, self.text.find("))", self.at) + 2
+        if self.at < start:
             raise _Broken
-        self.at = end + 2
+        skipped = self.text[start : self.at]
+        if "$(" in skipped.replace("$((", "") or "`" in skipped:
+            self.say("unclear", start)
+        if "=" in skipped or "++" in skipped or "--" in skipped:
+            for name in _NAME.findall(skipped):
+                self.set(name, UNKNOWN, Command())
 
     def loop_words(self, command: Command) -> None:
         """Read NAME in WORDS, after `for`."""
@@ -406,88 +424,73 @@ class _Reader(Commands):
         self.skips[line_end] = following
         body = self.text[start:end]
         if not quoted and ("$(" in body or "`" in body):
-            self.within(body, start, lambda: self.quoted(""))
+            self.within(body, start, lambda: self.pieces(""))
         return Word(frozenset((body,)), body, start)
 
     def word(self) -> Word:
         """Read one word."""
-        text, start = self.text, self.at
-        parts: list[Values] = []
-        texts: list[str] = []
-        is_plain, name = True, ""
-        if match := _ASSIGNMENT.match(text, start):
+        start, name = self.at, ""
+        if match := _SIMPLE.match(self.text, start):
+            self.at = match.end()
+            return Word(frozenset((match.group(),)), match.group(), start, True)
+        before: list[Values] = []
+        if match := _ASSIGNMENT.match(self.text, start):
             name, self.at = match.group(1), match.end()
-            texts.append(match.group())
-            parts += [UNKNOWN] if match.group(2) else []
-        while self.at < len(text):
-            letter = text[self.at]
-            if match := _PIECE.match(text, self.at):
-                part, self.at = match.group(), match.end()
-                values = literal(part, is_first=not parts)
-            elif letter in "'\"\\$`":
-                is_plain = False
-                values, part = self.unquoted(letter)
-            elif text.startswith(("<(", ">("), self.at):
-                begin, self.at = self.at, self.at + 2
-                self.inside()
-                is_plain, values, part = False, UNKNOWN, text[begin : self.at]
-            else:
-                break
-            parts.append(values)
-            texts.append(part)
+            before += [UNKNOWN] if match.group(2) else []
+        begin = self.at
+        values, text = self.pieces(" ")
         if self.at == start:
             # An operator out of its place.
             raise _Broken
-        return Word(together(parts), "".join(texts), start, is_plain, name)
+        is_plain = not name and text == self.text[start : self.at] and not set(text) & _EXPANDED
+        return Word(
+            together([*before, values]), self.text[start:begin] + text, start, is_plain, name
+        )
 
-    def unquoted(self, letter: str) -> tuple[Values, str]:
-        """Read a quote or what is expanded, and return what it can be, and its text."""
-        text, start = self.text, self.at
-        if text.startswith(("$'", '$"'), start):
-            self.at = start = start + 1
-            letter = text[start]
-        if letter == '"':
-            self.at += 1
-            return self.quoted('"')
-        if letter == "'":
-            pattern = _ESCAPED if text[start - 1 : start] == "$" else _SINGLE
-            match = pattern.match(text, start)
-            if match is None:
-                raise _Broken
-            self.at = match.end()
-            part = match.group(1)
-            return (UNKNOWN if pattern is _ESCAPED and "\\" in part else frozenset((part,))), part
-        if letter == "\\":
-            self.at += 2
-            part = text[start + 1 : start + 2].strip("\n")
-            return frozenset((part,)), part
-        return self.expansion()
+    def pieces(self, end: str) -> tuple[Values, str]:
+        """Read up to a quote or brace; with " " to the end of a word, with "" to that of the text.
 
-    def quoted(self, end: str) -> tuple[Values, str]:
-        """Read up to a closing quote or brace; without one, to the end of a here-document."""
+        Return what this can be, and its text without quotes.
+        """
         parts: list[Values] = []
         texts: list[str] = []
         text = self.text
         while self.at < len(text):
-            letter = text[self.at]
-            if match := _QUOTED[end].match(text, self.at):
+            start, letter = self.at, text[self.at]
+            if match := _PLAIN[end].match(text, start):
                 part, self.at = match.group(), match.end()
-                values: Values = frozenset((part,))
-            elif letter == end:
+                values = literal(part, is_first=not parts) if end == " " else frozenset((part,))
+            elif letter == end != " ":
                 self.at += 1
                 return together(parts), "".join(texts)
             elif letter == "\\":
-                escaped = text[self.at + 1 : self.at + 2]
-                part = "" if escaped == "\n" else escaped if escaped in '$`"\\' else "\\" + escaped
                 self.at += 2
+                part = text[start + 1 : self.at].strip("\n")
+                if end in ('"', "") and part not in ("", *'$`"\\'):
+                    part = "\\" + part
                 values = frozenset((part,))
-            elif letter in "'\"":
-                values, part = self.unquoted(letter)
-            else:
+            elif letter == '"':
+                self.at += 1
+                values, part = self.pieces('"')
+            elif match := _SINGLE.match(text, start):
+                part, self.at = match.group(1), match.end()
+                values = frozenset((part,))
+            elif text.startswith("$'", start) and end == " ":
+                self.at, values = _end(_ESCAPED, text, start), UNKNOWN
+                part = text[start : self.at]
+            elif letter in "$`":
                 values, part = self.expansion()
+            elif end == " " and text.startswith(("<(", ">("), start):
+                self.at += 2
+                self.inside()
+                values, part = UNKNOWN, text[start : self.at]
+            elif end == " " and letter != "'":
+                return together(parts), "".join(texts)
+            else:
+                raise _Broken
             parts.append(values)
             texts.append(part)
-        if end:
+        if end.strip():
             raise _Broken
         return together(parts), "".join(texts)
 
@@ -496,11 +499,8 @@ class _Reader(Commands):
         text, start = self.text, self.at
         values: Values = UNKNOWN
         if text[start] == "`":
-            match = _BACKQUOTED.match(text, start)
-            if match is None:
-                raise _Broken
-            self.at = match.end()
-            inner = re.sub(r"\\([`\\$])", r"\1", match.group(1))
+            self.at = _end(_BACKQUOTED, text, start)
+            inner = re.sub(r"\\([`\\$])", r"\1", text[start + 1 : self.at - 1])
             values = self.within(inner, start, lambda: self.inside(""))
         elif text.startswith("$((", start):
             self.skip_arithmetic()
@@ -515,7 +515,9 @@ class _Reader(Commands):
             values = self.value(match.group())
         else:
             self.at += 1
-            return frozenset(("$",)), "$"
+            # Of $"..." the quotes come next.
+            part = "" if text.startswith('$"', start) else "$"
+            return frozenset((part,)), part
         return values, text[start : self.at]
 
     def braced(self) -> Values:
@@ -524,7 +526,7 @@ class _Reader(Commands):
         name = match.group() if match else ""
         self.at += len(name)
         with self.deeper():
-            rest, text = self.quoted("}")
+            rest, text = self.pieces("}")
         values = self.value(name)
         if text in ("", "%/*"):
             return frozenset(map(above, values)) if text else values
