@@ -66,10 +66,20 @@ def taint(taskrun: TaskRun) -> tuple[str, ...]:
 
 
 def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
-    """Tell of listed runs which captured files changed under their tasks. Lazy."""
+    """Tell of listed runs which captured files changed under their tasks. Lazy.
+
+    The tasks of a run with a verdict are only read where its deploy has counted a tainted one.
+    """
+    counted: dict[Oid, bool] = {}
     for entry in entries:
-        changed = tainted(task_runs(store, entry.run)).values()
-        yield replace(entry, tainted=tuple(sorted({*chain(*changed)})))
+        run = entry.run
+        if run.deploy is not None and run.deploy not in counted:
+            counted[run.deploy] = "tainted" in tally(store, run.deploy).counts
+        if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
+            yield entry
+        else:
+            changed = tainted(task_runs(store, run)).values()
+            yield replace(entry, tainted=tuple(sorted({*chain(*changed)})))
 
 
 def taint_text(files: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """ork log, and how other commands show a deploy"""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
@@ -108,7 +110,7 @@ def log(
 
 
 def _entries(
-    entries: Iterable["LogEntry"], store: "Store", session: Session, *, patch: bool, oneline: bool
+    entries: Iterable[LogEntry], store: Store, session: Session, *, patch: bool, oneline: bool
 ) -> Iterator[Line]:
     now = session.now()
     for index, entry in enumerate(entries):
@@ -127,7 +129,7 @@ def _entries(
                 yield ["  ", *line]
 
 
-def deploy_header(entry: "LogEntry", store: "Store", session: Session) -> Iterator[Line]:
+def deploy_header(entry: LogEntry, store: Store, session: Session) -> Iterator[Line]:
     """Yield the head of the long form: hashes, author, date, how the runs went."""
     now, deploy = session.now(), entry.deploy
     snapshot = (shown_oid(deploy.snapshot, store, session), "oid")
@@ -145,7 +147,7 @@ def deploy_header(entry: "LogEntry", store: "Store", session: Session) -> Iterat
         yield [("runs     ", "label"), *_counts(entry.runs), newest]
 
 
-def deploy_line(entry: "LogEntry", store: "Store", session: Session, now: datetime) -> Line:
+def deploy_line(entry: LogEntry, store: Store, session: Session, now: datetime) -> Line:
     """Return a deploy in one line: snapshot, time, message, names, runs."""
     deploy = entry.deploy
     time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
@@ -160,12 +162,12 @@ def deploy_line(entry: "LogEntry", store: "Store", session: Session, now: dateti
     ]
 
 
-def shown_oid(oid: "Oid", store: "Store", session: Session) -> str:
+def shown_oid(oid: Oid, store: Store, session: Session) -> str:
     """Return an oid: short on a terminal, else whole."""
     return store.short(oid) if session.width else oid
 
 
-def _change(diff: "Diff", store: "Store", width: int | None, *, patch: bool) -> Iterator[Line]:
+def _change(diff: Diff, store: Store, width: int | None, *, patch: bool) -> Iterator[Line]:
     from ork.cli.diff.stat import stat_view
     from ork.cli.diff.text import diff_view
     from ork.differences.definitions import with_hunks
@@ -175,7 +177,7 @@ def _change(diff: "Diff", store: "Store", width: int | None, *, patch: bool) -> 
     return stat_view(diff, width=width)
 
 
-def _names(entry: "LogEntry") -> Line:
+def _names(entry: LogEntry) -> Line:
     """Return the names of a deploy in brackets: the workflow at its head, and the tags."""
     names = [(entry.deploy.workflow, "head")] if entry.head else []
     names += [(f"@{tag}", "tag") for tag in entry.tags]
@@ -185,7 +187,7 @@ def _names(entry: "LogEntry") -> Line:
     return [*line, ")"] if line else []
 
 
-def _counts(runs: "Tally") -> Line:
+def _counts(runs: Tally) -> Line:
     line: Line = []
     for state, number in sorted(runs.counts.items(), key=lambda item: item[0] != "success"):
         if line:

@@ -1,5 +1,7 @@
 """ork runs and ork outputs; a run and its tasks as text"""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -77,7 +79,7 @@ def runs(
             raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
     store, now = session.store, session.now()
 
-    def look(text: str | None) -> "Resolved | None":
+    def look(text: str | None) -> Resolved | None:
         return look_up(store, text, now=now) if text else None
 
     found = runs(
@@ -136,7 +138,7 @@ def outputs(
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()) + "\n")
 
 
-def runs_view(entries: Iterable["RunEntry"], store: "Store", session: Session) -> Iterator[Line]:
+def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot, name, state, time, duration, reason."""
     now = session.now()
     for entry in entries:
@@ -159,7 +161,7 @@ def runs_view(entries: Iterable["RunEntry"], store: "Store", session: Session) -
         ]
 
 
-def run_view(details: "RunDetails", store: "Store", session: Session) -> Iterator[Line]:
+def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
     from ork.worktree.place import checkout_of
 
@@ -222,7 +224,7 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     return line
 
 
-def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterator[Line]:
+def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
