@@ -34,7 +34,7 @@ START = (
     "./{path}",
     "(cd {folder} && bash ./{name})",
     "timeout 20 bash -eu {path}",
-    "X={path}; ./$X",
+    "X{n}={path}; ./$X{n}",
     "bash -c 'echo; ./{path}'",
     "echo $(bash {path}) > made.txt",
     "if true; then ./{path}; fi",
@@ -44,9 +44,9 @@ SOURCE = (
     ". ./{path}",
     "source {path}",
     '. "$(dirname "${{BASH_SOURCE[0]}}")/{beside}"',
-    'HERE=$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)\n. "$HERE/{beside}"',
-    "LIB=./{folder}; . $LIB/{name}",
-    "for f in {name}; do . ./{folder}/$f; done",
+    'HERE{n}=$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)\n. "$HERE{n}/{beside}"',
+    "LIB{n}=./{folder}; . $LIB{n}/{name}",
+    "for f{n} in {name}; do . ./{folder}/$f{n}; done",
 )
 PYTHON = (
     "python {path}",
@@ -87,7 +87,8 @@ def shell_lines(path: str, dice: random.Random) -> list[str]:
             forms = OPEN
         beside = os.path.relpath(target, os.path.dirname(path) or ".")
         form = dice.choice(forms)
-        lines.append(form.format(path=target, folder=folder or ".", name=name, beside=beside))
+        about = {"folder": folder or ".", "name": name, "beside": beside, "n": len(lines)}
+        lines.append(form.format(path=target, **about))
     return lines
 
 
