@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from ork import open as open_store
 from ork.cli.runs.logs import Lines, whole_lines
+from ork.objects import kinds
 from ork.store.logs import last_line, pieces
 
 
@@ -165,16 +167,45 @@ def test_a_run_that_has_ended_is_followed_at_once(ran):
     assert ran("logs", "-f", "etl#2", "--failed").code == 2
 
 
-def test_only_the_last_lines(ran):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes(b"".join(b"line %d\n" % n for n in range(50_000)) + b"end")
+@pytest.fixture
+def project(ork):
+    """The store of a project."""
+    assert ork("init").code == 0
+    store = open_store(ork.folder)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def printing(ork):
+    """Return a function: run etl, whose one slot has a task before and one after what is printed."""
+
+    def run(data):
+        ork.write(
+            "etl.yaml",
+            "name: etl\nmax_parallel: 1\ntasks:\n"
+            "  before: {executor: process, command: echo before}\n"
+            "  load: {executor: process, command: cat data, depends_on: [before]}\n"
+            "  after: {executor: process, command: echo after, depends_on: [load]}\n",
+        )
+        (ork.folder / "data").write_bytes(data)
+        assert ork("run", "etl.yaml").code == 0
+        return ork
+
+    return run
+
+
+def test_only_the_last_lines(printing):
+    data = b"".join(b"line %d\n" % n for n in range(50_000)) + b"end"
+    ran = printing(data)
     assert ran("logs", "etl:load", "--tail", "3").out == "line 49998\nline 49999\nend"
     assert ran("logs", "-f", "etl:load", "--tail", "1").out == "end"
     assert ran("logs", "etl:load", "--tail", "0").out == ""
-    assert ran("logs", "etl:load", "--tail", "60000").out == log.read_text()
+    assert ran("logs", "etl:load", "--tail", "60000").out == data.decode()
     data = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
     assert [entry["data"] for entry in data] == ["line 49999\nend"]
+    (log,) = ran.folder.glob(".ork/logs/etl/*/*.log")
+    assert log.read_bytes() == b"before\n" + data + b"after\n"
     log.unlink()
     assert ran("logs", "etl:load").out == ""
 
@@ -182,23 +213,26 @@ def test_only_the_last_lines(ran):
 @pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\na\n", b"ab\n\nc\n\n"])
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 9])
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])
-def test_the_tail_is_that_of_all_lines(tmp_path, monkeypatch, text, lines, piece_bytes):
+def test_the_tail_is_that_of_all_lines(project, monkeypatch, text, lines, piece_bytes):
     monkeypatch.setattr("ork.store.logs.PIECE_BYTES", piece_bytes)
-    path = tmp_path / "log"
-    path.write_bytes(text)
+    log = written(project, text, before=b"a\nb", after=b"\nc")
     expected = text.splitlines(keepends=True)
-    assert b"".join(pieces(path, tail=lines)) == b"".join(expected[max(0, len(expected) - lines) :])
+    found = b"".join(pieces(project, log, tail=lines))
+    assert found == b"".join(expected[max(0, len(expected) - lines) :])
+
+
+def written(store, text, *, before=b"", after=b""):
+    """Return the log with this text; others lie before it and after it."""
+    path = store.folder / "logs" / "w" / "r" / "1.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(before + text + after)
+    return kinds.Log(path="w/r/1.log", offset=len(before), length=len(text))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json",), ("--tail", "1"), ("-f",)])
-def test_a_log_larger_than_memory_is_printed(ran, options):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    with log.open("wb") as file:
-        file.truncate(60 << 20)
-        file.seek(0, 2)
-        file.write(b"\nend\n")
+def test_a_log_larger_than_memory_is_printed(printing, options):
+    ran = printing(bytes(60 << 20) + b"\nend\n")
     limit = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (40 << 20,) * 2); "
         "from ork.cli.app import entry; entry()"
@@ -218,24 +252,23 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
     assert size > (60 << 20) or options == ("--tail", "1")
 
 
-def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes("a\x1b[2Jb\u202e\nlast".encode())
+def test_on_a_terminal_nothing_moves_the_cursor(printing, terminal):
+    printing("a\x1b[2Jb\u202e\nlast".encode())
     assert terminal("logs", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
     assert terminal("logs", "-f", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
-    assert terminal("--color=never", "logs", "-f", "etl").endswith("load    | last\n")
+    assert terminal("--color=never", "logs", "-f", "etl").endswith(
+        "load   | last\nafter  | after\n"
+    )
 
 
-def test_colours_of_tasks_show_on_a_terminal_and_on_request(ran, terminal):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes(b"\x1b[1;31mred\n\x1b[2Jplain\n 10%\r\x1b[32m100%\r\n")
+def test_colours_of_tasks_show_on_a_terminal_and_on_request(printing, terminal):
+    data = b"\x1b[1;31mred\n\x1b[2Jplain\n 10%\r\x1b[32m100%\r\n"
+    ran = printing(data)
     shown = "\x1b[1;31mred\x1b[0m\n^[[2Jplain\n\x1b[32m100%\x1b[0m\n"
     assert terminal("logs", "etl:load") == shown
     assert terminal("logs", "-f", "etl:load") == shown
     assert terminal("logs", "etl:load", NO_COLOR="1") == "^[[1;31mred\n^[[2Jplain\n^[[32m100%\n"
-    assert ran("logs", "etl:load").out == log.read_bytes().decode()
+    assert ran("logs", "etl:load").out == data.decode()
     assert "\x1b" not in ran("logs", "-f", "etl").out
     assert "\x1b[1;31mred\x1b[0m\n" in ran("--color=always", "logs", "-f", "etl").out
     assert "10%^M^[[32m100%" in ran("logs", "-f", "etl").out  # whole where it is not drawn
@@ -251,9 +284,8 @@ def test_a_line_is_whole_before_it_is_shown():
     assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
 
 
-def test_the_last_line_that_is_not_blank(tmp_path):
-    log = tmp_path / "log"
-    assert last_line(log) == last_line(None) == ""
+def test_the_last_line_that_is_not_blank(project):
+    assert last_line(project, kinds.Log(path="w/r/1.log")) == ""
     for data, line in [
         (b"a\nb\n\n", "b"),
         (b"10%\r20%\r", "20%"),
@@ -264,5 +296,5 @@ def test_the_last_line_that_is_not_blank(tmp_path):
         (b"x\xff", "x\ufffd"),
         (b"a" * 9999, "a" * 4096),
     ]:
-        log.write_bytes(data)
-        assert last_line(log) == line
+        log = written(project, data, before=b"before")
+        assert last_line(project, log) == line

@@ -6,15 +6,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from selectors import DefaultSelector
 from typing import Any
 
 import pytest
 
-from ork.executors.base import Executor, Job
+from ork.executors.base import Job
 from ork.executors.local import Local
-from ork.executors.pool import Pool
-from ork.executors.process import Process
-from tests.executors.suite import Place, Promises, run
+from tests.executors.suite import Place, Promises, Served, run
 
 
 class PythonJobs:
@@ -76,24 +75,12 @@ class ProcessJobs:
         return place.shell(f"echo + >> '{file}'; {wait}; echo - >> '{file}'")
 
 
-class TestPool(PythonJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Pool(slots)
-
-
-class TestProcess(ProcessJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Process(slots)
-
-
 class TestLocalWithPython(PythonJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Local(slots)
+    make = Local
 
 
 class TestLocalWithProcesses(ProcessJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Local(slots)
+    make = Local
 
 
 @pytest.fixture
@@ -103,21 +90,21 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(name="executor")
 def local_executor():
-    executor = Local(2)
+    executor = Served(2)
     yield executor
     executor.close()
 
 
 def test_a_run_of_shell_tasks_starts_no_worker(executor, place):
     run(executor, place.shell("true"))
-    assert list(executor._executors) == ["process"]
+    assert not executor.executor._idle
 
 
 def test_a_closed_executor_takes_no_job(place):
-    for executor in (Local(1), Pool(1), Process(1)):
-        executor.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            executor.submit(place.shell("true"))
+    executor = Local(1, DefaultSelector())
+    executor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        executor.start("a", place.shell("true"))
 
 
 # Process tasks.

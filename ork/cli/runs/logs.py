@@ -20,6 +20,7 @@ from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed
+    from ork.store.store import Store
 
 NAME_COLUMNS_MAX = 32
 LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
@@ -65,14 +66,14 @@ def logs(
         return
     found = logs_of(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
     if as_json:
-        sys.stdout.writelines(json_parts(found, tail))
+        sys.stdout.writelines(json_parts(session.store, found, tail))
         return
     one = ":" in revision.removeprefix("run:")
     for log in found:
         if not one:
             taint = f", {taint_text(log.tainted)}" if log.tainted else ""
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
-        data = pieces(log.path, tail=tail)
+        data = pieces(session.store, log.log, tail=tail)
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
             continue
@@ -146,7 +147,7 @@ def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
     yield from lines.add(b"", over=True)
 
 
-def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
+def json_parts(store: Store, logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
     yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
     between = "\n"
@@ -157,7 +158,7 @@ def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
         yield f'      "tainted": {changed},\n'
         yield '      "data": "'
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for piece in pieces(log.path, tail=tail):
+        for piece in pieces(store, log.log, tail=tail):
             yield json.dumps(decoder.decode(piece))[1:-1]
         yield json.dumps(decoder.decode(b"", True))[1:-1] + '"\n    }'
         between = ",\n"
