@@ -206,7 +206,7 @@ def found_in(data: bytes) -> list[str]:
 def found_below(folder: Path) -> dict[str, list[str]]:
     """Return which canaries are in which files; the lock of LMDB is not to be opened."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock.mdb"]
-    assert len(files) > len(CANARIES)
+    assert any(path.suffix == ".log" and path.stat().st_size for path in files)
     found = {str(path.relative_to(folder)): found_in(path.read_bytes()) for path in files}
     return {name: canaries for name, canaries in found.items() if canaries}
 

@@ -272,25 +272,31 @@ def _interrupt(record: Record, now: datetime) -> Run:
 
 
 def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun) -> TaskRun:
-    """Return a task run as the death of ork left it; an attempt that was in flight becomes part.
+    """Return a task run as the death of ork left it; attempts of unknown outcome become part.
 
-    That it has begun need not be recorded. Of its end only the last sign of life is known, the
-    newest change of its log.
+    That they have begun need not be recorded. Of the end only the last sign of life is known, the
+    newest change of the log.
     """
-    number = len(before.attempts) + 1
-    begun = beginnings.now().get((name, number))
-    if before.state != "running" and not (before.state == "pending" and begun):
+    if before.state not in ("pending", "running"):
         return before
-    attempt = Attempt(
-        number=number,
-        state="interrupted",
-        started=begun.started if begun else run.created,
-        duration=micros(beginnings.lasted(name, number)),
-        error=KILLED,
-        log=beginnings.log(name, number),
-    )
-    attempts = (*before.attempts, attempt)
-    return replace(before, state="interrupted", attempts=attempts, reason=KILLED)
+    attempts = list(before.attempts)
+    while (begun := beginnings.now().get((name, len(attempts) + 1))) or (
+        before.state == "running" and len(attempts) == len(before.attempts)
+    ):
+        number = len(attempts) + 1
+        attempts.append(
+            Attempt(
+                number=number,
+                state="interrupted",
+                started=begun.started if begun else run.created,
+                duration=micros(beginnings.lasted(name, number)),
+                error=KILLED,
+                log=beginnings.log(name, number),
+            )
+        )
+    if len(attempts) == len(before.attempts):
+        return before
+    return replace(before, state="interrupted", attempts=tuple(attempts), reason=KILLED)
 
 
 def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:

@@ -13,7 +13,7 @@ from ork.errors import Corrupt
 from ork.graph import order as graph
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, Task, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
@@ -196,7 +196,7 @@ class _Watch:
             return
         self._told.add((name, number))
         if attempt is not None:
-            began, log = attempt.started, attempt.log
+            began, log = attempt.started, attempt.log and replace(attempt.log, length=None)
         else:
             begun = self.beginnings.now().get((name, number))
             began, log = (begun.started, begun.log) if begun else (self.clock(), None)

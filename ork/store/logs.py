@@ -216,7 +216,7 @@ class Slots:
             raise self._unusable(error) from None
 
     def take(self, task: str, attempt: int) -> tuple[str, kinds.Log]:
-        """Give a slot to an attempt that begins now; return the file, and where its log is there."""
+        """Give a slot to an attempt that begins now; return the file, and its log there."""
         slot = self._free.pop() if self._free else self._new()
         path = f"{self._folder}/{slot}.log"
         log = kinds.Log(path=path, offset=_size(self._top / path))
@@ -279,11 +279,10 @@ class Beginnings:
 
     def lasted(self, task: str, attempt: int) -> float:
         """Return the seconds from the begin of an attempt to the last sign of life in its log."""
-        log, path = self.log(task, attempt), None
-        if log and log.length and self._last[log.path] == (task, attempt):
-            path = path_of(self._store, log.path)
-        if path is None:
-            return 0.0
+        log = self.log(task, attempt)
+        path = path_of(self._store, log.path) if log and log.length else None
+        if path is None or not path.exists() or self._found[task, attempt].log.length is not None:
+            return 0.0  # nothing was printed, or something by another
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
 

@@ -178,7 +178,7 @@ def project(ork):
 
 @pytest.fixture
 def printing(ork):
-    """Return a function: run etl, whose one slot has a task before and one after what is printed."""
+    """Return a function: run etl, in which `load` prints this; others print before and after."""
 
     def run(data):
         ork.write(
@@ -202,8 +202,8 @@ def test_only_the_last_lines(printing):
     assert ran("logs", "-f", "etl:load", "--tail", "1").out == "end"
     assert ran("logs", "etl:load", "--tail", "0").out == ""
     assert ran("logs", "etl:load", "--tail", "60000").out == data.decode()
-    data = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
-    assert [entry["data"] for entry in data] == ["line 49999\nend"]
+    entries = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
+    assert [entry["data"] for entry in entries] == ["line 49999\nend"]
     (log,) = ran.folder.glob(".ork/logs/etl/*/*.log")
     assert log.read_bytes() == b"before\n" + data + b"after\n"
     log.unlink()
