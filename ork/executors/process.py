@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from contextlib import suppress
 
 from ork.definition.bindings import INPUT_PREFIX, as_variable
 from ork.definition.fields import is_variable, shell_of
@@ -21,7 +22,7 @@ from ork.executors.attempt import Attempt
 from ork.executors.base import Job, Outcome
 from ork.executors.child import Child, end_of
 from ork.executors.logfile import ANSWER_BYTES_MAX
-from ork.files import NotRegular, open_file
+from ork.files import NotRegular, open_file, remove
 from ork.objects.canonical import Json, encode
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
@@ -38,15 +39,17 @@ class Program(Child):
     def __init__(self, attempt: Attempt, mark: str) -> None:
         job = attempt.job
         words = _words(job)
+        beside = f"{job.log}.{os.urandom(6).hex()}"  # the next attempt has the same log
+        self._input, self._output = f"{beside}.input", f"{beside}.output"
         try:
-            super().__init__(words, environment=_environment(job), cwd=job.root, mark=mark)
+            super().__init__(words, environment=self._environment(job), cwd=job.root, mark=mark)
         except OSError as error:
-            _clean(job)
+            self._clean()
             if reason := _cannot_start(error, os.path.join(job.root, words[0])):
                 raise OSError(error.errno, reason, job.file or words[0]) from None
             raise
         except BaseException:
-            _clean(job)
+            self._clean()
             raise
 
     def outcome(self, attempt: Attempt, status: int) -> Outcome:
@@ -58,24 +61,31 @@ class Program(Child):
                 hint = f" ({HINTS[status]})" if status in HINTS else ""
                 return attempt.outcome("failed", end_of(status) + hint, exit=status)
             try:
-                output = _output(attempt)
+                output = _answer(attempt, self._output)
             except (OSError, ValueError, InvalidInput) as error:
                 return attempt.outcome("failed", f"no valid output: {error}", exit=0)
             return attempt.outcome("success", output=output, exit=0)
         finally:
-            _clean(attempt.job)
+            self._clean()
 
+    def _environment(self, job: Job) -> dict[str, str]:
+        """Return the environment of the program, with its inputs; large ones are in a file."""
+        environment = {**job.environment, **_inputs(job), "ORK_OUTPUT_FILE": self._output}
+        text = json.dumps({} if job.inputs is None else job.inputs)
+        if len(text) <= INPUT_BYTES_MAX:
+            environment["ORK_INPUT_JSON"] = text
+        else:
+            environment["ORK_INPUT_FILE"] = self._input
+            with open(
+                os.open(self._input, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w"
+            ) as file:
+                file.write(text)
+        return environment
 
-def _environment(job: Job) -> dict[str, str]:
-    """Return the environment of the program, with its inputs; large ones are in a file."""
-    environment = {**job.environment, **_inputs(job), "ORK_OUTPUT_FILE": _output_file(job)}
-    text = json.dumps({} if job.inputs is None else job.inputs)
-    if len(text) <= INPUT_BYTES_MAX:
-        environment["ORK_INPUT_JSON"] = text
-    else:
-        environment["ORK_INPUT_FILE"] = _input_file(job)
-        _write_private(_input_file(job), text.encode())
-    return environment
+    def _clean(self) -> None:
+        for path in (self._input, self._output):
+            with suppress(OSError):
+                remove(path)
 
 
 def _words(job: Job) -> list[str]:
@@ -120,31 +130,10 @@ def _cannot_start(error: OSError, program: str) -> str | None:
     return f"its first line names a program that is not there: {first.decode(errors='replace')}"
 
 
-def _output_file(job: Job) -> str:
-    return f"{job.log}.output"
-
-
-def _input_file(job: Job) -> str:
-    return f"{job.log}.input"
-
-
-def _write_private(path: str, data: bytes) -> None:
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(data)
-
-
-def _clean(job: Job) -> None:
-    for path in (_output_file(job), _input_file(job)):
-        try:
-            os.unlink(path)
-        except OSError:  # most tasks need neither
-            pass
-
-
-def _output(attempt: Attempt) -> Json:
+def _answer(attempt: Attempt, file: str) -> Json:
     """Return what the program answered; raise ValueError with what is wrong with it."""
     answer = attempt.log.answer
-    text = _from_file(_output_file(attempt.job)) or (answer.text if answer else None)
+    text = _from_file(file) or (answer.text if answer else None)
     if text is None:
         return None
     if len(text) > OUTPUT_BYTES_MAX:
