@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import re
+import shutil
 import signal
 import sys
 import textwrap
@@ -88,8 +88,7 @@ class Ork:
             "ORK_AUTHOR_EMAIL": "ada@example.org",
         }
         self._capture = capture
-        self._seconds = itertools.count()
-        self._tokens = itertools.count(1)
+        self._seconds = self._tokens = 0
 
     def __call__(self, *argv: str) -> Result:
         from ork.cli.app import main
@@ -105,9 +104,28 @@ class Ork:
 
         return World(
             environ=self.environ,
-            clock=lambda: START + timedelta(seconds=next(self._seconds)),
-            token=lambda: f"{next(self._tokens):06x}",
+            clock=self._clock,
+            token=self._token,
         )
+
+    def keep(self, folder: Path) -> Callable[[Ork], None]:
+        """Keep this world in a folder; return what makes a fresh one of another test like it."""
+        uses = self._seconds, self._tokens
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+
+        def repeat(other: Ork) -> None:
+            shutil.copytree(folder, other.folder, symlinks=True, dirs_exist_ok=True)
+            other._seconds, other._tokens = uses
+
+        return repeat
+
+    def _clock(self) -> datetime:
+        self._seconds += 1
+        return START + timedelta(seconds=self._seconds - 1)
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"{self._tokens:06x}"
 
     def write(self, path: str, text: str, *, executable: bool = False) -> Path:
         """Write a file below the folder, the text without its common indentation."""

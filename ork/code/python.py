@@ -37,11 +37,7 @@ def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable
     package's `__init__.py` also `__all__` counts, whose names `from package import *` imports.
     """
     try:
-        with warnings.catch_warnings():
-            # Invalid escapes and the like are for whoever runs the code.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-        reading = _Reading(tree, is_package)
+        reading = _Reading(parse(source), is_package)
         uses = sorted(set(reading.uses()), key=lambda use: (use.role, use.text, use.line))
     except SyntaxError as error:
         message = error.msg.split(" (<unknown>")[0]
@@ -51,6 +47,14 @@ def read_python(source: bytes, *, is_package: bool = False) -> Code | Unreadable
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         return Unreadable(0, 0, reason)
     return Code(tuple(uses), frozenset(reading.writes), frozenset(reading.search))
+
+
+def parse(source: bytes) -> ast.Module:
+    """Return the tree of a source text; raise what `ast.parse` raises, and warn of nothing."""
+    with warnings.catch_warnings():
+        # Invalid escapes and the like are for whoever runs the code.
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
 
 
 def read_inline(text: str) -> Code | Unreadable:

@@ -12,15 +12,23 @@ import posixpath
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
 
-from ork.code.programs import LOADERS, PREFIXES, RUNNERS, Interpreter, arguments, interpreter_named
-from ork.code.use import HERE, OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, above, joined
+from ork.code.commands import Commands
+from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Values, above
+from ork.code.words import (
+    HOME,
+    POSSIBLE_MAX,
+    SIMPLE,
+    Command,
+    State,
+    Word,
+    answer,
+    literal,
+    simple,
+    together,
+)
 
-POSSIBLE_MAX = 32  # texts that a word may have; with more it can be anything
-PATH_MAX = 4096  # characters
 DEPTH_MAX = 40  # of substitutions, subshells and lines within lines
 TURNS_MAX = 3  # of a loop, and of all loops together, before its state can be anything
 ALL_TURNS_MAX = 100
@@ -30,7 +38,6 @@ _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|(?![&]>)[;&|()\n]")
 _REDIRECTION = re.compile(r"(\d*|\{\w+\})(<<<|<<-?|<&|<>|&>>?|>>|>\||>&|<(?!\()|>(?!\())")
 _SPECIAL = frozenset(";&|()\n<>{0123456789")  # what begins an operator or a redirection
-_SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
 _ONE_COMMAND = re.compile(r"[\w./:,@%+-]+(?: +[\w./:,@%+-]+)*")
 _WORDS = "if then elif else fi for while until do done case esac select function time"
 _RESERVED = frozenset(_WORDS.split(" "))
@@ -40,52 +47,7 @@ _BRACED = re.compile(r"(BASH_SOURCE(?:\[0\])?|[A-Za-z_]\w*|[0-9@*#?$!-])(.*)", r
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=")
 _TIME = re.compile(r"(?:[ \t]+-p\b)?")
 _NAME = re.compile(r"[A-Za-z_][\w.:-]*\Z")
-_GLOB = frozenset("*?[")
 _CLOSING = {"fi": "if", "done": "do", "esac": "case", "}": "{"}
-_DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
-_HOME = "/~"  # somebody's own folder, which is none of the project
-
-
-class Word(NamedTuple):
-    """One word of a command: what it can be, and its source text."""
-
-    values: Values
-    text: str  # with its quotes gone and what the shell expands as it is written
-    start: int
-    is_plain: bool = False  # no quotes and nothing to expand
-    name: str = ""  # of NAME=VALUE, whose value alone the values are
-
-    @property
-    def only(self) -> str | None:
-        """The one text that the word can be, None when that is not known."""
-        return next(iter(self.values)) if len(self.values) == 1 else None
-
-
-@dataclass(slots=True)
-class _State:
-    """Where the shell may be, and what its variables may hold."""
-
-    folders: Values = HERE
-    variables: dict[str, Values] = field(default_factory=dict)
-
-    def copy(self) -> _State:
-        return _State(self.folders, dict(self.variables))
-
-    def take(self, other: _State) -> None:
-        """Become what may be either of the two."""
-        self.folders |= other.folders
-        for name in self.variables.keys() | other.variables.keys():
-            both = self.variables.get(name, UNKNOWN) | other.variables.get(name, UNKNOWN)
-            self.variables[name] = both
-
-    def beyond(self, other: _State) -> list[str]:
-        """Return the variables that may hold what they cannot in the other state."""
-        both = other.variables.items()
-        return [name for name, values in both if not self.variables.get(name, UNKNOWN) <= values]
-
-    def is_within(self, other: _State) -> bool:
-        """Say whether nothing is possible here that is not there; new variables do not count."""
-        return self.folders <= other.folders and not self.beyond(other)
 
 
 @dataclass(slots=True)
@@ -93,24 +55,11 @@ class _Frame:
     """A compound command that is open: if, do, case, { or a function."""
 
     kind: str
-    before: _State
-    ends: list[_State] = field(default_factory=list)  # of the branches so far
+    before: State
+    ends: list[State] = field(default_factory=list)  # of the branches so far
     is_whole: bool = False  # one of its branches is always taken
     start: int = 0  # where a loop is read again from
     turns: int = 0
-
-
-@dataclass(slots=True)
-class _Command:
-    """A simple command while it is read."""
-
-    words: list[Word] = field(default_factory=list)
-    assigned: dict[str, Values] = field(default_factory=dict)
-    stdin: Word | None = None  # the file that it reads
-    given: Word | None = None  # the text that it reads: a here-document
-    piped: bool = False
-    otherwise: bool = False  # runs only if what is before it fails
-    has_redirection: bool = False
 
 
 class _Broken(Exception):
@@ -127,7 +76,7 @@ def read_shell(
     reader = _Reader(text[:TEXT_MAX])
     state = _begin(variables, folder)
     if _ONE_COMMAND.fullmatch(text) and text.partition(" ")[0] not in _RESERVED:
-        reader.run(_Command([_simple(match) for match in _SIMPLE.finditer(text)]), state)
+        reader.run(Command([simple(match) for match in SIMPLE.finditer(text)]), state)
         return reader.code()
     reader.read(state)
     if len(text) > TEXT_MAX:
@@ -143,47 +92,38 @@ def read_words(
 ) -> Code:
     """Return what a command executes that is given in words, without a shell; None is any word."""
     reader = _Reader("")
-    command = _Command(words=[Word(frozenset((word,)), word or "", 0) for word in words])
+    command = Command([_whole(word) for word in words])
     reader.run(command, _begin(variables, folder), by_shell=False)
     return reader.code()
 
 
-def _begin(variables: Mapping[str, str] | None, folder: str | None) -> _State:
+def _whole(word: str | None) -> Word:
+    """Return a word that no shell has to read."""
+    match = _ASSIGNMENT.match(word or "")
+    value = word if word is None or match is None else word[match.end() :]
+    return Word(frozenset((value,)), word or "", 0, False, match.group(1) if match else "")
+
+
+def _begin(variables: Mapping[str, str] | None, folder: str | None) -> State:
     known: dict[str, Values] = {
         name: frozenset((value,)) for name, value in (variables or {}).items()
     }
-    return _State(frozenset((folder,)), known)
+    return State(frozenset((folder,)), known)
 
 
-class _Reader:
+class _Reader(Commands):
     def __init__(self, text: str, *, outer: _Reader | None = None, origin: int = 0) -> None:
+        super().__init__(outer)
         self.text = text
         self.at = 0
         self.outer = outer
         self.origin = origin  # where the outer text has this one
         self.depth: int = outer.depth + 1 if outer else 0
-        self.uses: list[Use] = outer.uses if outer else []
-        self.writes: set[str] = outer.writes if outer else set()
-        self.seen: set[str | None] = outer.seen if outer else set()  # folders that were entered
         self.skips: dict[int, int] = {}  # where a line ends -> where its here-documents end
-        self.in_function: int = outer.in_function if outer else 0
-        self.late: list[int] = outer.late if outer else []  # uses that functions make
         self.turns: list[int] = outer.turns if outer else [0]  # of all loops, read again
-        self.poisoned: set[str] = outer.poisoned if outer else set()  # set by functions
         self._lines: list[int] | None = None
 
-    def code(self) -> Code:
-        """Return all that was found, each thing once."""
-        seen = frozenset(self.seen)
-        for n in self.late:
-            # A function may be called wherever the shell goes.
-            use = self.uses[n]
-            loose = {path[len(WORK) + 1 :] for path in use.paths if path and path.startswith(WORK)}
-            paths = use.paths | {joined(folder, path) for folder in seen for path in loose}
-            self.uses[n] = use._replace(paths=paths, folders=use.folders | seen)
-        return Code(tuple(dict.fromkeys(self.uses)), frozenset(self.writes))
-
-    def read(self, state: _State) -> list[list[Values]]:
+    def read(self, state: State) -> list[list[Values]]:
         """Read the whole text; return the words of its simple commands."""
         try:
             if self.depth > DEPTH_MAX:
@@ -197,11 +137,11 @@ class _Reader:
 
     # -- commands
 
-    def commands(self, state: _State, closing: str) -> list[list[Values]]:
+    def commands(self, state: State, closing: str) -> list[list[Values]]:
         """Read commands until the closing parenthesis, or to the end of the text."""
         ran: list[list[Values]] = []
         frames: list[_Frame] = []
-        command, begin = _Command(), True  # begin: where a reserved word is one
+        command, begin = Command(), True  # begin: where a reserved word is one
         while True:
             self.blank()
             if self.at >= len(self.text):
@@ -227,7 +167,7 @@ class _Reader:
                 self.finish(command, state, ran)
                 if operator == ")" and closing and not in_case:
                     return ran
-                command, begin = _Command(), True
+                command, begin = Command(), True
                 command.piped = operator in ("|", "|&")
                 command.otherwise = operator == "||"
                 if operator == "\n":
@@ -250,7 +190,7 @@ class _Reader:
             else:
                 command.words.append(word)
 
-    def finish(self, command: _Command, state: _State, ran: list[list[Values]]) -> None:
+    def finish(self, command: Command, state: State, ran: list[list[Values]]) -> None:
         """Run a simple command as far as the text tells."""
         if not command.words:
             for name, values in command.assigned.items():
@@ -260,7 +200,7 @@ class _Reader:
         ran.append([word.values for word in command.words])
         self.run(command, state)
 
-    def reserved(self, text: str, state: _State, frames: list[_Frame], command: _Command) -> bool:
+    def reserved(self, text: str, state: State, frames: list[_Frame], command: Command) -> bool:
         """Take a reserved word where a command begins; say whether it is one."""
         if text in ("then", "do", "!"):
             return True
@@ -302,14 +242,14 @@ class _Reader:
             return False
         return True
 
-    def branch(self, frames: list[_Frame], state: _State, kind: str) -> None:
+    def branch(self, frames: list[_Frame], state: State, kind: str) -> None:
         """End one branch of a compound command, and go back to before it."""
         if frames and frames[-1].kind == kind:
             frames[-1].ends.append(state.copy())
             before = frames[-1].before.copy()
             state.folders, state.variables = before.folders, before.variables
 
-    def close(self, frames: list[_Frame], state: _State, kind: str) -> None:
+    def close(self, frames: list[_Frame], state: State, kind: str) -> None:
         """End a compound command: what is possible after any of its branches is so now."""
         frame = frames.pop()
         if frame.kind == "do" and not state.is_within(frame.before):
@@ -325,7 +265,7 @@ class _Reader:
         if not frame.is_whole:
             state.take(frame.before)
 
-    def turn(self, frame: _Frame, frames: list[_Frame], state: _State) -> None:
+    def turn(self, frame: _Frame, frames: list[_Frame], state: State) -> None:
         """Read a loop again, since its next turn begins where this one has ended."""
         before = state.copy()
         state.take(frame.before)
@@ -342,7 +282,7 @@ class _Reader:
         self.at = frame.start
         frames.append(_Frame("do", state.copy(), start=frame.start, turns=frame.turns + 1))
 
-    def is_function(self, command: _Command) -> bool:
+    def is_function(self, command: Command) -> bool:
         words = command.words
         return (
             len(words) == 1
@@ -351,14 +291,14 @@ class _Reader:
             and re.compile(r"[ \t]*\)").match(self.text, self.at) is not None
         )
 
-    def function(self, command: _Command, state: _State, frames: list[_Frame]) -> _Command:
+    def function(self, command: Command, state: State, frames: list[_Frame]) -> Command:
         """Begin a function: its name and the opening parenthesis are read."""
         self.at = self.text.index(")", self.at) + 1
         self.lines()
         self.begin_function(state, frames)
-        return _Command()
+        return Command()
 
-    def begin_function(self, state: _State, frames: list[_Frame]) -> None:
+    def begin_function(self, state: State, frames: list[_Frame]) -> None:
         self.in_function += 1
         frame = _Frame("function", state.copy())
         if self.text.startswith("{", self.at):
@@ -371,7 +311,7 @@ class _Reader:
         else:
             raise _Broken
 
-    def end_function(self, frame: _Frame, state: _State) -> None:
+    def end_function(self, frame: _Frame, state: State) -> None:
         self.in_function -= 1
         before = frame.before.variables
         self.poisoned.update(
@@ -380,7 +320,7 @@ class _Reader:
         # It may have been called by now, or not.
         state.take(frame.before)
 
-    def subshell(self, state: _State) -> None:
+    def subshell(self, state: State) -> None:
         """Read what stands in parentheses; (( arithmetic )) is skipped."""
         if self.text.startswith("(", self.at):
             end = self.text.find("))", self.at)
@@ -390,7 +330,7 @@ class _Reader:
             return
         self.inside(state.copy())
 
-    def inside(self, state: _State) -> list[list[Values]]:
+    def inside(self, state: State) -> list[list[Values]]:
         """Read commands up to a parenthesis that closes them."""
         self.depth += 1
         if self.depth > DEPTH_MAX:
@@ -399,7 +339,7 @@ class _Reader:
         self.depth -= 1
         return ran
 
-    def loop_words(self, state: _State) -> None:
+    def loop_words(self, state: State) -> None:
         """Read NAME in WORDS, after `for`."""
         self.blank()
         if self.text.startswith("((", self.at):
@@ -419,7 +359,7 @@ class _Reader:
                 values |= self.word(state).values
         self.set(name, values if len(values) <= POSSIBLE_MAX else UNKNOWN, state)
 
-    def pattern(self, state: _State, frames: list[_Frame]) -> None:
+    def pattern(self, state: State, frames: list[_Frame]) -> None:
         """Read the patterns of the next branch of `case`, or its end."""
         self.lines()
         if re.compile(r"esac\b").match(self.text, self.at):
@@ -432,11 +372,11 @@ class _Reader:
             if not operator and self.word(state).text == "*" and frames:
                 frames[-1].is_whole = True
 
-    def skip_to(self, end: str, state: _State) -> None:
+    def skip_to(self, end: str, state: State) -> None:
         """Skip the words of a `[[ ... ]]`, in which operators are others."""
         while self.at < len(self.text):
             self.lines()
-            if self.operator() or self.redirection(_Command(), state):
+            if self.operator() or self.redirection(Command(), state):
                 continue
             if self.at >= len(self.text) or self.word(state).text == end:
                 return
@@ -448,8 +388,8 @@ class _Reader:
             self.lines()
             operator = self.operator()
             depth += (operator == "(") - (operator == ")")
-            if not operator and not self.redirection(_Command(), _State()):
-                self.word(_State())
+            if not operator and not self.redirection(Command(), State()):
+                self.word(State())
 
     # -- tokens
 
@@ -478,7 +418,7 @@ class _Reader:
         self.at = match.end()
         return match.group()
 
-    def redirection(self, command: _Command, state: _State) -> bool:
+    def redirection(self, command: Command, state: State) -> bool:
         """Take a redirection with its word, if there is one."""
         match = _REDIRECTION.match(self.text, self.at)
         if match is None:
@@ -503,16 +443,11 @@ class _Reader:
             self.write(word, state)
         return True
 
-    def write(self, word: Word, state: _State) -> None:
-        """Note that a file is written."""
-        paths = {joined(folder, value) for folder in state.folders for value in word.values}
-        self.writes.update(path for path in paths if path is not None)
-
-    def here_document(self, state: _State, *, strip: bool) -> Word:
+    def here_document(self, state: State, *, strip: bool) -> Word:
         """Take the delimiter, and return the text below the line."""
         begin = self.at
         quoted = self.text.startswith(("'", '"', "\\"), self.at)
-        delimiter = self.word(_State()).text
+        delimiter = self.word(State()).text
         line_end = self.text.find("\n", self.at)
         start = self.skips.get(line_end, line_end + 1)
         if line_end < 0:
@@ -531,12 +466,12 @@ class _Reader:
             _Reader(body, outer=self, origin=start).quoted(state, "")
         return Word(frozenset((body,)), body, start)
 
-    def word(self, state: _State) -> Word:
+    def word(self, state: State) -> Word:
         """Read one word."""
         start = self.at
-        if match := _SIMPLE.match(self.text, start):
+        if match := SIMPLE.match(self.text, start):
             self.at = match.end()
-            return _simple(match)
+            return simple(match)
         parts: list[Values] = []
         texts: list[str] = []
         is_plain, name = True, ""
@@ -550,7 +485,7 @@ class _Reader:
             if match := _LITERAL.match(text, self.at):
                 part = match.group()
                 self.at = match.end()
-                values = _literal(part, is_first=not parts)
+                values = literal(part, is_first=not parts)
             elif letter == "'":
                 end = text.find("'", self.at + 1)
                 if end < 0:
@@ -580,9 +515,9 @@ class _Reader:
         if self.at == start:
             # An operator out of its place.
             raise _Broken
-        return Word(_together(parts), "".join(texts), start, is_plain, name)
+        return Word(together(parts), "".join(texts), start, is_plain, name)
 
-    def quoted(self, state: _State, end: str) -> tuple[Values, str]:
+    def quoted(self, state: State, end: str) -> tuple[Values, str]:
         """Read up to the closing double quote; without one, to the end of a here-document."""
         parts: list[Values] = []
         texts: list[str] = []
@@ -595,7 +530,7 @@ class _Reader:
                 values: Values = frozenset((part,))
             elif letter == end:
                 self.at += 1
-                return _together(parts), "".join(texts)
+                return together(parts), "".join(texts)
             elif letter == "\\":
                 escaped = text[self.at + 1 : self.at + 2]
                 part = "" if escaped == "\n" else escaped if escaped in '$`"\\' else "\\" + escaped
@@ -607,9 +542,9 @@ class _Reader:
             texts.append(part)
         if end:
             raise _Broken
-        return _together(parts), "".join(texts)
+        return together(parts), "".join(texts)
 
-    def expansion(self, state: _State, *, in_quotes: bool) -> tuple[Values, str]:
+    def expansion(self, state: State, *, in_quotes: bool) -> tuple[Values, str]:
         """Read what begins with $ or a backquote; return what it can be, and its text."""
         text, start = self.text, self.at
         values: Values = UNKNOWN
@@ -620,7 +555,7 @@ class _Reader:
             self.at = match.end()
             inner = re.sub(r"\\([`\\$])", r"\1", match.group(1))
             below = state.copy()
-            values = _answer(_Reader(inner, outer=self, origin=start).read(below), below)
+            values = answer(_Reader(inner, outer=self, origin=start).read(below), below)
         elif text.startswith("$((", start):
             end = text.find("))", start)
             if end < 0:
@@ -629,7 +564,7 @@ class _Reader:
         elif text.startswith("$(", start):
             self.at += 2
             below = state.copy()
-            values = _answer(self.inside(below), below)
+            values = answer(self.inside(below), below)
         elif text.startswith("${", start):
             values = self.braced(state)
         elif text.startswith(("$'", '$"'), start) and not in_quotes:
@@ -643,7 +578,7 @@ class _Reader:
             return frozenset(("$",)), "$"
         return values, text[start : self.at]
 
-    def one_quoted(self, state: _State) -> tuple[Values, str]:
+    def one_quoted(self, state: State) -> tuple[Values, str]:
         if self.text[self.at] == '"':
             self.at += 1
             return self.quoted(state, '"')
@@ -654,7 +589,7 @@ class _Reader:
         part = match.group(1)
         return (UNKNOWN if "\\" in part else frozenset((part,))), part
 
-    def braced(self, state: _State) -> Values:
+    def braced(self, state: State) -> Values:
         """Read ${...}."""
         start = self.at + 2
         depth, at = 1, start
@@ -686,7 +621,7 @@ class _Reader:
             return frozenset(("",)) | (chosen.quoted(state, "")[0] if any(values) else frozenset())
         return values if rest.startswith((":-", "-", ":?", "?", ":=", "=")) else UNKNOWN
 
-    def value(self, name: str, state: _State) -> Values:
+    def value(self, name: str, state: State) -> Values:
         """Return what a variable may hold."""
         if name == "0":
             return frozenset((ZERO,))
@@ -697,23 +632,11 @@ class _Reader:
         if name == "PYTHONPATH" and name not in state.variables:
             return frozenset(("",))  # what comes from outside has no code of the project
         if name == "HOME":
-            return frozenset((_HOME,))
+            return frozenset((HOME,))
         values = state.variables.get(name, UNKNOWN)
         return values | UNKNOWN if name in self.poisoned else values
 
-    # -- what a command does
-
-    def set(self, name: str, values: Values, state: _State, *, sure: bool = True) -> None:
-        before = state.variables.get(name, UNKNOWN)
-        state.variables[name] = values if sure else values | before
-
-    def say(self, role: str, at: int, **about: Any) -> None:
-        """Note a use, at a place of this text."""
-        line, column = self.place(at)
-        use = Use(role, line=line, column=column, **about)
-        if self.in_function:
-            self.late.append(len(self.uses))
-        self.uses.append(use)
+    # -- what Commands asks for
 
     def place(self, at: int) -> tuple[int, int]:
         """Return line and column of a place, in the outermost text."""
@@ -726,256 +649,9 @@ class _Reader:
         line = bisect_right(self._lines, at)
         return line, at - self._lines[line - 1] + 1
 
-    def run(self, command: _Command, state: _State, *, by_shell: bool = True) -> None:
-        """Note what a simple command executes, enters, sets and writes."""
-        words = command.words
-        while words:
-            name = self.program(words[0], state)
-            if name is None:
-                return
-            base = name.rpartition("/")[2]
-            if by_shell and self.builtin(name, words, command, state):
-                return
-            if base not in PREFIXES:
-                break
-            words = _after_prefix(base, words, command)
-            by_shell = by_shell and base in ("command", "builtin", "time", "exec")
-        if not words:
-            return
-        self.written(base, words, state)
-        if base in LOADERS:
-            self.say("unclear", words[0].start, text=words[0].text)
-        if spec := interpreter_named(base):
-            self.interpret(spec, words, command, state)
-        elif base == "find":
-            self.found(words, command, state)
-
-    def program(self, word: Word, state: _State) -> str | None:
-        """Note a program that is named by its path; return its name if it is known."""
-        if word.is_plain and "/" not in word.text:
-            return word.text
-        names = sorted(name for name in word.values if name)
-        paths = {name for name in names if "/" in name or name.startswith("\0")}
-        if paths or not names:
-            values = frozenset(paths) or UNKNOWN
-            self.say("program", word.start, **self.about(values, word, state))
-        return names[0] if names else None
-
-    def about(self, values: Values, word: Word, state: _State) -> dict[str, Any]:
-        """Return what a use of a path says of itself."""
-        paths = frozenset(joined(folder, value) for folder in state.folders for value in values)
-        return {"paths": paths, "text": word.text, "folders": state.folders}
-
-    def builtin(self, name: str, words: list[Word], command: _Command, state: _State) -> bool:
-        """Do what a command of the shell itself does; say whether it is one."""
-        given = [word for word in words[1:] if word.text[:1] != "-" or len(word.text) == 1]
-        if name in ("cd", "pushd"):
-            values = given[0].values if given else frozenset((_HOME,))
-            values = UNKNOWN if "-" in values else values
-            new = frozenset(joined(folder, v) for folder in state.folders for v in values)
-            state.folders = new | state.folders if command.otherwise else new
-            self.seen.update(new)
-        elif name == "popd":
-            state.folders = frozenset(self.seen) | HERE
-        elif name in (".", "source") and given:
-            about = self.about(given[0].values, given[0], state)
-            self.say("sourced", given[0].start, language="shell", **about)
-        elif name in ("eval", "trap"):
-            lines = given[:1] if name == "trap" else given
-            if any(None in word.values and not word.text for word in lines):
-                self.say("unclear", words[0].start)
-            text = " ".join(word.text for word in lines)
-            if name == "eval" and any(None in word.values for word in lines):
-                self.say("unclear", words[0].start, text=text)
-            elif lines:
-                self.line(text, lines[0], state, keep=name == "eval")
-        elif name in _DECLARING:
-            for word in given:
-                if word.name:
-                    self.set(word.name, word.values, state, sure=not command.otherwise)
-        elif name in ("read", "unset", "getopts", "mapfile"):
-            for word in given:
-                self.set(word.text, UNKNOWN, state)
-        else:
-            return False
-        return True
-
-    def line(self, text: str, word: Word, state: _State, *, keep: bool = False) -> None:
+    def line(self, text: str, word: Word, state: State, *, keep: bool = False) -> None:
         """Read a line that a shell is given as one word."""
         try:
             _Reader(text, outer=self, origin=word.start).read(state if keep else state.copy())
         except _Broken:
             pass  # it has been told; what stands around it goes on
-
-    def interpret(
-        self, spec: Interpreter, words: list[Word], command: _Command, state: _State
-    ) -> None:
-        """Note what an interpreter executes."""
-        texts = [word.text if word.name else word.only for word in words]
-        search = self.search(command, state) if spec.language == "python" else frozenset()
-        same: dict[str, Any] = {"language": spec.language, "search": search}
-        reads_input = spec.language == "shell" and "-s" in texts
-        found = [] if reads_input else list(arguments(spec, texts))
-        for what, index, start in found:
-            word = words[index]
-            values = frozenset(value and value[start:] for value in word.values)
-            if what == "module":
-                name = word.text[start:]
-                about: dict[str, Any] = {"text": name, "folders": state.folders}
-                paths = UNKNOWN if None in values else frozenset()
-                self.say("module", word.start, paths=paths, **about, **same)
-                if name in LOADERS:
-                    self.say("unclear", word.start, text=name)
-                if name in RUNNERS:
-                    self.runner(words[index + 1 :], same, state)
-            elif what != "code":
-                self.say("script", word.start, **self.about(values, word, state), **same)
-            elif spec.language == "shell":
-                self.line(word.text[start:], word, state)
-            elif spec.language == "python":
-                self.code_given(word._replace(text=word.text[start:]), same, state)
-        if found:
-            return
-        if spec.positional and command.stdin is not None:
-            about = self.about(command.stdin.values, command.stdin, state)
-            self.say("script", command.stdin.start, is_input=True, **about, **same)
-        elif spec.positional and command.given is not None and spec.language == "shell":
-            self.line(command.given.text, command.given, state)
-        elif spec.positional and command.given is not None and spec.language == "python":
-            self.code_given(command.given, same, state)
-        elif spec.positional and command.piped:
-            self.say("unclear", words[0].start, text=words[0].text)
-        folders = state.folders
-        if "-C" in texts[:-1] and spec.defaults:
-            there = words[texts.index("-C") + 1].values
-            folders = frozenset(joined(folder, v) for folder in folders for v in there)
-        for default in spec.defaults:
-            paths = frozenset(joined(folder, default) for folder in folders)
-            about = {"paths": paths, "text": default, "folders": folders, "is_optional": True}
-            self.say("script", words[0].start, **about, **same)
-
-    def runner(self, words: list[Word], same: dict[str, Any], state: _State) -> None:
-        """Note the script that a module executes: `python -m pdb train.py`."""
-        for word in words:
-            if word.text.endswith(".py"):
-                self.say("script", word.start, **self.about(word.values, word, state), **same)
-                return
-
-    def code_given(self, word: Word, same: dict[str, Any], state: _State) -> None:
-        """Note Python code that stands in the text itself."""
-        about = {"text": word.text, "folders": state.folders}
-        self.say("code", word.start, **about, **same)
-
-    def search(self, command: _Command, state: _State) -> Values:
-        """Return the folders that PYTHONPATH names."""
-        values = command.assigned.get("PYTHONPATH") or state.variables.get("PYTHONPATH")
-        entries = {entry for v in values or () for entry in ((v,) if v is None else v.split(":"))}
-        return frozenset(
-            joined(folder, entry) for entry in entries if entry != "" for folder in state.folders
-        )
-
-    def found(self, words: list[Word], command: _Command, state: _State) -> None:
-        """Note what `find -exec` executes."""
-        texts = [word.only for word in words]
-        for at, text in enumerate(texts):
-            if text in ("-exec", "-execdir", "-ok", "-okdir"):
-                rest = words[at + 1 :]
-                ends = (n for n, word in enumerate(rest) if word.text in (";", "+"))
-                below = rest[: next(ends, len(rest))]
-                self.run(replace(command, words=below), state.copy(), by_shell=False)
-
-    def written(self, base: str, words: list[Word], state: _State) -> None:
-        """Note the files that arguments tell to write."""
-        plain = [word for word in words[1:] if not word.text.startswith("-")]
-        targets = [
-            word for before, word in pairwise(words) if before.text in ("-o", "-O", "--output")
-        ]
-        if base == "tee":
-            targets += plain
-        elif base in ("cp", "mv", "ln", "install") and len(plain) > 1:
-            targets.append(plain[-1])
-            for word in plain[:-1]:
-                name = word.text.rpartition("/")[2]
-                below = frozenset(v and f"{v.rstrip('/')}/{name}" for v in plain[-1].values)
-                targets.append(word._replace(values=below))
-        for word in targets:
-            self.write(word, state)
-
-
-def _after_prefix(base: str, words: list[Word], command: _Command) -> list[Word]:
-    """Return the command that a program is given, which starts it; nothing if there is none."""
-    spec = PREFIXES[base]
-    with_word, skipped = spec.words.split(), spec.skipped
-    at = 1
-    if spec.after:
-        if len(words) < 2 or words[1].text != spec.after:
-            return []
-        at = 2
-    while at < len(words):
-        word = words[at]
-        if base == "command" and word.text in ("-v", "-V"):
-            return []
-        if word.text == "--":
-            at += 1
-        elif word.text.startswith("-"):
-            at += 1 + (word.text in with_word)
-        elif word.name and base in ("env", "sudo", "exec"):
-            command.assigned[word.name] = word.values
-            at += 1
-        elif skipped:
-            skipped -= 1
-            at += 1
-        else:
-            break
-    return words[at:]
-
-
-def _simple(match: re.Match[str]) -> Word:
-    return Word(frozenset((match.group(),)), match.group(), match.start(), True)
-
-
-def _literal(part: str, *, is_first: bool) -> Values:
-    """Return what an unquoted piece of a word can be."""
-    if is_first and part.startswith("~") and part[1:2] in ("", "/"):
-        return frozenset((_HOME + part[1:],))
-    if part == "[" or (_GLOB.isdisjoint(part) and not ("{" in part and "," in part)):
-        return frozenset((part,))
-    return UNKNOWN
-
-
-def _together(parts: Sequence[Values]) -> Values:
-    """Return what a word of several parts can be."""
-    number = 1
-    for values in parts:
-        number *= len(values)
-    if number > POSSIBLE_MAX:
-        return UNKNOWN
-    return frozenset(map(_one_text, product(*parts)))
-
-
-def _one_text(parts: tuple[str | None, ...]) -> str | None:
-    text = ""
-    for part in parts:
-        # A path that has a beginning cannot go on after something else, but in a list of paths.
-        if part is None or (part.startswith("\0") and text and not text.endswith(":")):
-            return None
-        text += part
-    return text if len(text) <= PATH_MAX else None
-
-
-def _answer(ran: list[list[Values]], state: _State) -> Values:
-    """Return what the output of these commands can be; most commands are not known."""
-    if not ran:
-        return UNKNOWN
-    name, *rest = ran[-1]
-    if name == frozenset(("pwd",)):
-        return state.folders
-    if len(ran) > 1 or not rest:
-        return UNKNOWN
-    if name == frozenset(("dirname",)):
-        return frozenset(map(above, rest[-1]))
-    if name in (frozenset(("realpath",)), frozenset(("readlink",))):
-        return rest[-1]
-    if name == frozenset(("echo",)) and len(rest) == 1:
-        return rest[0]
-    return UNKNOWN

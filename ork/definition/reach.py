@@ -21,6 +21,8 @@ Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link l
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
 Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
 
+NODES_MAX = 100_000  # files of one task, in all circumstances in which it executes them
+FOLDERS_MAX = 64  # that lie in one another
 SEARCHED_MAX = 16  # folders that the code of one program adds to sys.path
 _NO_SCRIPT = "/sh"  # what $0 is in a line that no file holds: a program outside of the root
 _ENVIRONMENT = "pyvenv.cfg"
@@ -104,6 +106,15 @@ def own_files(task: Task, kind: Kind) -> list[str]:
     """Return the files that a task names itself: its file, or those of its command."""
     walk = _Walk(lambda path: None, kind, read_code)
     return list(walk.task(task).files)
+
+
+def python_path(task: Task) -> tuple[str, ...]:
+    """Return the folders below the root that PYTHONPATH names in the environment of a task."""
+    value = task.env.get("PYTHONPATH")
+    if not isinstance(value, str):
+        return ()
+    found = (_plain(posixpath.normpath(entry)) for entry in value.split(":") if entry)
+    return tuple(entry for entry in found if entry is not None)
 
 
 def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[str], bool]:
@@ -221,6 +232,9 @@ class _Walk:
                 files.setdefault(path, Named(role, by))
             opened |= dict.fromkeys(step.open)
             writes |= step.writes
+            if len(seen) > NODES_MAX:
+                opened[Open("", Use("unclear"))] = None
+                break
             for node in reversed(step.nodes):
                 if node not in seen:
                     seen.add(node)
@@ -229,7 +243,10 @@ class _Walk:
 
     def _begin(self, task: Task) -> _Begin:
         """Return what a task itself names."""
-        path, opened = self._python_path(task)
+        path = python_path(task)
+        opened: tuple[Open, ...] = ()
+        if not isinstance(task.env.get("PYTHONPATH", ""), str):
+            opened = (Open("", Use("unclear", text="PYTHONPATH")),)
         if task.command is None:
             return _Begin(task.executor, task.file, task.module, None, path, opened)
         known = {name: value for name, value in task.env.items() if isinstance(value, str)}
@@ -260,16 +277,6 @@ class _Walk:
             return _Step(files)
         nodes = (_Node(path, "python", "", path, search, path=task.path) for path in paths)
         return _Step(files, tuple(nodes), task.open)
-
-    def _python_path(self, task: Task) -> tuple[tuple[str, ...], tuple[Open, ...]]:
-        value = task.env.get("PYTHONPATH", "")
-        if value == "":
-            return (), ()
-        if not isinstance(value, str):
-            return (), (Open("", Use("unclear", text="PYTHONPATH")),)
-        entries = (posixpath.normpath(entry) for entry in value.split(":") if entry)
-        inside = (_plain(entry) for entry in entries)
-        return tuple(entry for entry in inside if entry is not None), ()
 
     def _step(self, node: _Node) -> _Step:
         """Return what a file executes."""
@@ -359,6 +366,8 @@ class _Walk:
     def _folders(self, use: Use, node: _Node) -> list[str | None]:
         """Return the working directories in which a use may start."""
         places = {None if one is None else self._place(one, node) for one in use.folders}
+        # A script that enters a folder and starts itself would go on for ever.
+        places = {p if p is None or p.count("/") < FOLDERS_MAX else None for p in places}
         return sorted(places, key=lambda place: (place is None, place or ""))
 
     def _search(self, use: Use, node: _Node) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ from ork.yaml.problems import Problems
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
+RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
+
 _KEYS = "name description schedule types tasks include env max_parallel python root shell params"
 WORKFLOW_KEYS = tuple(_KEYS.split())
 # What other tools call these keys.
@@ -98,6 +100,9 @@ class _Workflow:
         for key, node in self.nodes.items():
             self.places[key,] = node
         name = fields.each(self.nodes, "name", fields.name, problems)
+        if name in RESERVED:
+            hint = f"choose another one: `{name}:...` would not be this workflow"
+            problems.at(self.nodes["name"], f"a workflow cannot be named `{name}`", hint)
         settings = self._settings()
         include = self._include()
         params, tasks = self._tasks()
@@ -216,9 +221,11 @@ def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:
 
 NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
-_DAYS = "sun mon tue wed thu fri sat"
-# name, least, most, words for the numbers from `least`
+_MONTHS = """january february march april may june july august september october november
+    december"""
+_DAYS = "sunday monday tuesday wednesday thursday friday saturday"
+_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# name, least, most, words for the numbers from `least`, of which three letters are enough
 _FIELDS = (
     ("minute", 0, 59, ""),
     ("hour", 0, 23, ""),
@@ -238,38 +245,51 @@ def schedule_error(line: str) -> str | None:
         return f"unknown schedule {words[0][:40]!r}; there are {', '.join(NICKNAMES)}"
     if len(words) != len(_FIELDS):
         return f"a schedule has five fields, this has {len(words)}"
+    found: dict[str, set[int]] = {}
     for word, (name, least, most, names) in zip(words, _FIELDS, strict=True):
+        numbers: set[int] = set()
         for item in word.split(","):
-            wrong = _item_error(item, least, most, names)
-            if wrong is not None:
-                return f"{name}: {wrong}"
+            try:
+                numbers.update(_numbers(item, least, most, names.split()))
+            except ValueError as error:
+                return f"{name}: {error}"
+        found[name] = numbers
+    first = min(found["day of month"])
+    if words[4] == "*" and all(first > _MONTH_DAYS[month - 1] for month in found["month"]):
+        return f"it never comes: no month that is meant has a day {first}"
     return None
 
 
-def _item_error(item: str, least: int, most: int, names: str) -> str | None:
+def _numbers(item: str, least: int, most: int, names: list[str]) -> range:
+    """Return the numbers that a part of a field means; raise ValueError with what is wrong."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        return f"cannot read {item[:40]!r}"
+        raise ValueError(f"cannot read {item[:40]!r}")
     first, last, step = match.groups()
-    if step is not None and int(step) == 0:
-        return "a step of 0"
+    if step is not None and not 0 < int(step) <= most - least:
+        raise ValueError(f"a step of {step} is not within 1-{most - least}")
     if first == "*":
-        return None if last is None else f"cannot read {item[:40]!r}"
-    numbers = []
-    for word in (first, last):
-        if word is None:
-            continue
-        if word[:3] in names.split():
-            number = names.split().index(word[:3]) + least
-            if word is last and number == 0:
-                number = 7  # a range may end with Sunday
-        elif word.isdigit():
-            number = int(word)
-        else:
-            return f"cannot read {word[:40]!r}"
+        if last is not None:
+            raise ValueError(f"cannot read {item[:40]!r}")
+        return range(least, most + 1, int(step or 1))
+    begin = _number(first, least, names)
+    end = begin if last is None else _number(last, least, names)
+    if last is not None and last.isalpha() and end == 0:
+        end = 7  # a range may end with Sunday
+    for number in (begin, end):
         if not least <= number <= most:
-            return f"{number} is not within {least}-{most}"
-        numbers.append(number)
-    if len(numbers) == 2 and numbers[0] > numbers[1]:
-        return f"the range {item[:40]!r} runs backwards"
-    return None
+            raise ValueError(f"{number} is not within {least}-{most}")
+    if begin > end:
+        raise ValueError(f"the range {item[:40]!r} runs backwards")
+    if last is None and step is not None:
+        end = most
+    return range(begin, end + 1, int(step or 1))
+
+
+def _number(word: str, least: int, names: list[str]) -> int:
+    if word.isdigit():
+        return int(word)
+    for number, name in enumerate(names, least):
+        if word in (name, name[:3]):
+            return number
+    raise ValueError(f"cannot read {word[:40]!r}")

@@ -53,7 +53,8 @@ class Job:
     """One attempt at one task.
 
     `root` is the folder of the place: the working directory, in which `files`, the captured ones,
-    lie at their own paths. `environment` is complete: nothing is inherited beside it.
+    lie at their own paths; `project` is the folder that they come from, if that is another one and
+    there. `environment` is complete: nothing is inherited beside it.
     """
 
     executor: str  # python | process | library
@@ -68,6 +69,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
+    project: str | None = None
     files: tuple[str, ...] = ()
     python: str  # path of the interpreter for python and library tasks
     timeout_s: float  # infinite: none

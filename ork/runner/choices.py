@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,14 +11,11 @@ from ork.definition.bindings import secrets_of
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError
 from ork.graph import order as graph
-from ork.history.compare import compare_resolved, impact_of
-from ork.history.details import RunValues
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Param, Run, Task, TaskRun
-from ork.objects.value import Value, replace
-from ork.store.contents import task_runs, tasks_of
-from ork.store.resolve import Resolved, resolve
+from ork.objects.value import Value
+from ork.store.contents import task_runs
 from ork.store.store import Store
 from ork.store.verdict import taint, tainted
 
@@ -158,69 +154,33 @@ def stand_ins(
     wanted = {up for name in selected for up in needs[name]} - selected
     found = _base(store, workflow, wanted, base) if wanted or base else None
     outputs = _done(store, found) if found else {}
-    states = {}
-    for name in needs.keys() - selected:
-        states[name] = TaskRun(task=oids[name], state="skipped", reason=NOT_SELECTED)
-        before = outputs.get(name)
-        if found and before:
-            states[name] = replace(states[name], output=before.output, reason=_output_of(found))
+    states = {
+        name: stand_in(oids[name], outputs.get(name), found) for name in needs.keys() - selected
+    }
     return states, found if outputs else None
 
 
-def again(store: Store, run: Run, selection: Selection) -> set[str]:
+def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:
+    """Return the outcome of a task that is not executed, with what it gave in a run, if at all."""
+    if before is None or run is None:
+        return TaskRun(task=task, state="skipped", reason=NOT_SELECTED)
+    reason = f"output of {run.workflow}#{run.number}"
+    return TaskRun(task=task, state="skipped", output=before.output, reason=reason)
+
+
+def again(
+    store: Store, run: Run, needs: Mapping[str, tuple[str, ...]], selection: Selection
+) -> set[str]:
     """Return the tasks that a retry of a run executes again.
 
     Those that are selected or, without a selection, that did not succeed; and always what was
     tainted, with all that depends on it.
     """
-    tasks = store.get_all(Task, store.snapshot(run.snapshot).tasks)
-    needs = {name: task.depends_on for name, task in tasks.items()}
     states = task_runs(store, run)
     undone = {name for name, t in states.items() if t.state not in ("success", "skipped")}
     names = chosen(needs, selection) if selection else undone
     changed = tainted(states)
     return {*names, *changed, *graph.descendants(needs, changed)}
-
-
-def unchanged(
-    store: Store, base: Run, new: Resolved, selection: Selection, *, now: datetime
-) -> dict[str, TaskRun]:
-    """Return stand-ins for the tasks of a new definition that would only give again what they gave.
-
-    The task, the code that it executes and its interpreter are as they were, it succeeded
-    untainted, and what it received then is what it would receive now. What is selected, or depends
-    on a task that is executed again, is executed again.
-    """
-    comparison = compare_resolved(store, resolve(store, f"run:{base.id}", now=now), new)
-    tasks = tasks_of(store, store.snapshot(comparison.new.snapshot))
-    needs = {name: task.depends_on for name, task in tasks.items()}
-    selected = chosen(needs, selection) if selection else set()
-    alike = set(impact_of(store, comparison).unaffected) - selected
-    before = task_runs(store, base)
-    values = RunValues(store, base, before)
-    states: dict[str, TaskRun] = {}
-    for name in tasks:
-        old = before.get(name)
-        if name not in alike or old is None or old.output is None or taint(old):
-            continue
-        if old.state == "skipped" and base.selected is not None:
-            continue  # what stood in for it may have come from another definition
-        if all(up in states for up in needs[name]) and _received_that(values, name, needs[name]):
-            reason = _output_of(base)
-            states[name] = TaskRun(task=old.task, state="skipped", output=old.output, reason=reason)
-    return states
-
-
-def _received_that(values: RunValues, name: str, needs: tuple[str, ...]) -> bool:
-    """Say whether a task received the outputs that the run has of what it needs.
-
-    It did not where a part of the run was executed again later.
-    """
-    origins = values.origins(name)
-    if origins is None:  # it stood in there itself, as what it needs did
-        return not any(values.states[up].attempts for up in needs)
-    outputs = (values.states[up].output for up in needs)
-    return origins[2] == tuple(output.oid if output else None for output in outputs)
 
 
 def _parse(value: object, declared: Json) -> Json:
@@ -255,7 +215,8 @@ def _read(path: str) -> str:
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         hint = f"`@@{path}` is the text `@{path}`, not a file"
-        raise UsageError(f"cannot read {path}: {error}", hint=hint) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
 def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Run:
@@ -273,14 +234,10 @@ def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Ru
             return run
     raise UsageError(
         f"no run of {workflow} has the outputs of {', '.join(sorted(wanted))}",
-        hint="run these first: `--until` runs what a task needs",
+        hint="run these first: `--until` runs what a task needs; tainted outputs do not count",
     )
 
 
 def _done(store: Store, run: Run) -> dict[str, TaskRun]:
     """Return the tasks whose outputs can stand in for them elsewhere."""
     return {n: t for n, t in task_runs(store, run).items() if t.output is not None and not taint(t)}
-
-
-def _output_of(run: Run) -> str:
-    return f"output of {run.workflow}#{run.number}"

@@ -12,6 +12,7 @@ from ork.definition.secrets import find_secrets
 from ork.errors import InvalidInput, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
+from ork.history.results import still_valid
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, Task
 from ork.objects.value import Value, field, replace
@@ -23,8 +24,8 @@ from ork.runner.choices import (
     recorded_params,
     require_secrets,
     settle_params,
+    stand_in,
     stand_ins,
-    unchanged,
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
@@ -115,7 +116,7 @@ def start(
         _refuse_secrets(options.given)
     target = target_of(store, found)
     terms = replace(_selected(store, target, options, caller), params=params)
-    require_secrets(_tasks(store, target.snapshot)[0], terms.before, caller.environ)
+    require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
@@ -164,7 +165,9 @@ def retry(
     if latest:
         newest = resolve(store, before.workflow, now=caller.now)
         target = target_of(store, newest)
-        kept = unchanged(store, before, newest, options.selection, now=caller.now)
+        names = chosen(_needs(store, target), options.selection) if options.selection else ()
+        same = still_valid(store, before, newest, again=names, now=caller.now)
+        kept = {name: stand_in(one.task, one, before) for name, one in same.items()}
         terms = Terms(base=before.id, before=kept)
     else:
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
@@ -178,7 +181,7 @@ def retry(
         checkout=options.checkout,
         params=settle_params(declared, {}, recorded_params(store, before)),
     )
-    require_secrets(_tasks(store, target.snapshot)[0], terms.before, caller.environ)
+    require_secrets(_tasks(store, target), terms.before, caller.environ)
     beside = before if before.state == "success" and not latest else None
     return Started(_run(store, target, terms, options, caller), beside=beside)
 
@@ -227,8 +230,7 @@ def _selected(store: Store, target: Target, options: Options, caller: Caller) ->
     )
     if not options.selection:
         return terms
-    tasks, oids = _tasks(store, target.snapshot)
-    needs = {name: task.depends_on for name, task in tasks.items()}
+    needs, oids = _needs(store, target), store.snapshot(target.snapshot).tasks
     base = None
     if options.base:
         _, base = find_run(store, resolve(store, options.base, now=caller.now))
@@ -243,7 +245,8 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
 
     A record of success is never taken back.
     """
-    names = again(store, before, selection)
+    needs = _needs(store, target)
+    names = again(store, before, needs, selection)
     if before.state != "success":
         kept = {
             name: replace(one, state="pending", output=None, reason=None) if name in names else one
@@ -255,14 +258,16 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
             f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
             hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
         )
-    tasks, oids = _tasks(store, target.snapshot)
-    needs = {name: task.depends_on for name, task in tasks.items()}
+    oids = store.snapshot(target.snapshot).tasks
     states, _ = stand_ins(store, needs, oids, names, before.workflow, before)
     part = selection or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, selected=selected)
 
 
-def _tasks(store: Store, snapshot: Oid) -> tuple[dict[str, Task], dict[str, Oid]]:
-    oids = dict(store.snapshot(snapshot).tasks)
-    return store.get_all(Task, oids), oids
+def _needs(store: Store, target: Target) -> dict[str, tuple[str, ...]]:
+    return {name: task.depends_on for name, task in _tasks(store, target).items()}
+
+
+def _tasks(store: Store, target: Target) -> dict[str, Task]:
+    return store.get_all(Task, store.snapshot(target.snapshot).tasks)

@@ -142,6 +142,7 @@ class Workplace:
             },
             secrets=self._secrets,
             root=str(place.folder),
+            project=str(self._root) if self._root and place.kind == "checkout" else None,
             files=tuple(self._captured),
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,

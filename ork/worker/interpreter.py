@@ -343,7 +343,6 @@ def _begin_anew() -> None:
         filters = list(warnings.filters)
         warnings.resetwarnings()  # and so each warning is shown again where it is shown once
         warnings.filters[:] = filters
-        warnings.onceregistry.clear()
     for name in ("random", "numpy.random"):
         if name in modules:
             modules[name].seed()

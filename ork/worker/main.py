@@ -59,8 +59,6 @@ def main() -> None:
     for descriptor in (channel, lifeline):
         os.set_inheritable(descriptor, False)
     _die_with(lifeline)
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") == "ork":  # meant for the captured files
-        sys.dont_write_bytecode = False
     worker = Worker()
     received = bytearray()
     while True:
@@ -114,6 +112,8 @@ def _sibling(name: str) -> ModuleType:
     return module
 
 
+if os.environ.get("PYTHONDONTWRITEBYTECODE") == "ork":  # meant for the captured files
+    sys.dont_write_bytecode = False
 if not TYPE_CHECKING:
     interpreter = _sibling("interpreter")
     modules = _sibling("modules")
@@ -166,8 +166,8 @@ class Worker:
         try:
             self._surroundings.enter(job)
             if "code" in job:
-                self._root, files = job["code"]
-                self._modules.settle(self._root, files)
+                self._root, files, project = job["code"]
+                self._modules.settle(self._root, files, project)
             self._task = job.get("task", self._task)
             os.chdir(self._root)
         except OSError as problem:

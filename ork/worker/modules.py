@@ -41,6 +41,8 @@ class Modules:
         self._importing = False
         self._codes: dict[str, tuple[bytes, CodeType]] = {}
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
+        self._project: str | None = None  # the same of where its files come from
+        self._interpreter: tuple[str, ...] = ()  # of what lies below them and is not the project's
         self._files: frozenset[str] = frozenset()
         self._first: list[str] = []  # where imports look first
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
@@ -72,23 +74,25 @@ class Modules:
         ):
             setattr(kind, name, changed)
 
-    def settle(self, root: str, files: Sequence[str]) -> None:
-        """Say where the project lies, and which of its files were captured."""
-        roots = dict.fromkeys((root.rstrip("/"), os.path.realpath(root).rstrip("/")))
+    def settle(self, root: str, files: Sequence[str], project: str | None) -> None:
+        """Say where the project lies, which of its files were captured, and where it comes from."""
+        spellings = dict.fromkeys((root.rstrip("/"), os.path.realpath(root).rstrip("/")))
         self._root = root.rstrip("/") or "/"
-        self._prefixes = tuple(f"{path}/" for path in roots)
+        self._prefixes = tuple(f"{path}/" for path in spellings)
+        self._project = f"{project}/" if project else None
         self._files = frozenset(files)
         self._top.clear()
         own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
         # An interpreter may lie below the root; more often the root lies below its /usr.
-        folders = {f"{path}/" for path in own} - {*self._prefixes}
-        self._interpreter = tuple(path for path in folders if path.startswith(self._prefixes))
+        roots = (*self._prefixes, *([self._project] if self._project else []))
+        folders = {f"{path}/" for path in own}.difference(roots)
+        self._interpreter = tuple(path for path in folders if path.startswith(roots))
 
     def enter(self, folder: str) -> None:
         """Let imports look into `folder` (below the root, "" for the root) and the root first."""
         places = (folder, "") if folder else ("",)
         self._first = [os.path.join(self._root, place).rstrip("/") or "/" for place in places]
-        sys.path[:0] = self._first
+        sys.path[:] = [*self._first, *map(self._in_place, sys.path)]
         # An empty one: what children of multiprocessing import to begin with is nothing of ours.
         sys.modules["__main__"] = ModuleType("__main__")
         for place in places:
@@ -166,7 +170,19 @@ class Modules:
             # Without its name, for else `from package import name` says something else.
             message = f"No module named {name!r}: {below} was not captured"
             raise ModuleNotFoundError(f"{message}; add it to `include:`", path=path)
+        if below is None and self._in_place(path) != path:
+            message = f"No module named {name!r}: {path} is not of the snapshot that runs"
+            raise ModuleNotFoundError(message, path=path)
         return below
+
+    def _in_place(self, entry: str) -> str:
+        """Return a path of the project as it is here: what is installed may point to the former."""
+        whole = f"{entry}/"
+        if self._project is None or not whole.startswith(self._project):
+            return entry
+        if whole.startswith(self._interpreter) or any(part in whole for part in INSTALLED):
+            return entry
+        return os.path.join(self._root, entry[len(self._project) :])
 
     def _below_root(self, path: str) -> str | None:
         if path.startswith("<"):  # not a file

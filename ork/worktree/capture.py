@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from ork.code.use import Code, Unreadable, Use
-from ork.definition.reach import Open, Trail, find_module, read_code, trails
+from ork.code.use import Code, Unreadable
+from ork.definition.reach import Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -114,49 +114,40 @@ class _Capture:
                 self.reasons.setdefault(path, []).append(Reason("", "include", pattern))
 
     def open(self, found: Mapping[str, Trail]) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-        """Return what is not known, once for each place: what a person can name, and the rest."""
-        unknown: dict[Problem, None] = {}
-        silent: dict[Problem, None] = {}
-        for name, trail in found.items():
-            for one in trail.open:
-                asked = one.use.is_unclear and not self._is_answered(one.use)
-                kept = unknown if asked else silent
-                kept[self._not_known(name, one)] = None
-        return tuple(unknown), tuple(silent)
+        """Return what is not known, once for each place: what a person can name, and the rest.
 
-    def _is_answered(self, use: Use) -> bool:
-        """Say whether `include` names code that this may execute."""
-        included = (
-            path
-            for path, reasons in self.reasons.items()
-            if all(reason.role == "include" for reason in reasons)
-        )
-        if use.role in ("imported", "module"):
-            return any(path.endswith(".py") for path in included)
-        return any(
+        Whoever includes code that it may be has been told.
+        """
+        included = [
+            path for path, reasons in self.reasons.items() if not any(r.task for r in reasons)
+        ]
+        has_python = any(path.endswith(".py") for path in included)
+        has_shell = any(
             self.files[path].executable or os.path.splitext(path)[1] in _SHELL for path in included
         )
+        texts = {"": Problems(self.file, self.definition.text)}
+        told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
+        for name, trail in found.items():
+            for by, use in trail.open:
+                named = has_python if use.role in ("imported", "module") else has_shell
+                if by not in texts:
+                    text = self.files[by].data.decode("utf-8", "replace")
+                    texts[by] = Problems(str(shown_root(self.file, self.definition) / by), text)
+                line, column = (use.line, use.column) if by else self._place_of(name)
+                what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
+                said = f": {use.text}" if use.text else ""
+                message = f"it is not known {what or 'what this executes'}{said}"
+                hint = "if it is code of this project, name it: `include: [...]`"
+                problem = texts[by].problem(line, column, message, hint)
+                told[use.is_unclear and not named][problem] = None
+        return tuple(told[True]), tuple(told[False])
 
-    def _not_known(self, name: str, one: Open) -> Problem:
-        use = one.use
-        what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
-        said = f": {use.text}" if use.text else ""
-        message = f"it is not known {what or 'what this executes'}{said}"
-        hint = "if it is code of this project, name it: `include: [...]`"
-        if one.by:
-            file, source = str(self.beside(one.by)), self.files[one.by].data
-            problems = Problems(file, source.decode("utf-8", "replace"))
-            line, column = use.line, use.column
-        else:
-            problems = Problems(self.file, self.definition.text)
-            key = "command" if ("tasks", name, "command") in self.definition.places else "file"
-            place = self.definition.places.get(("tasks", name, key))
-            line, column = (place.line, place.column) if place else (0, 0)
-        return problems.problem(line, column, message, hint)
-
-    def beside(self, path: str) -> Path:
-        """Return what complaints call a file."""
-        return shown_root(self.file, self.definition) / path
+    def _place_of(self, name: str) -> tuple[int, int]:
+        """Return where a task says what it executes."""
+        places = self.definition.places
+        keys = (("tasks", name, key) for key in ("command", "file", "module"))
+        place = next((places[key] for key in keys if key in places), None)
+        return (place.line, place.column) if place else (0, 0)
 
     def _read(self, path: str) -> bytes | None:
         """Return the bytes of a file; None where it cannot be had, which `_take` tells."""
@@ -169,7 +160,7 @@ class _Capture:
         """Complain of a file or module that a task names and that is not there."""
         if task.module is not None:
             at = ("tasks", name, "module")
-            paths, complete = find_module(task.module, [""], self.root.kind)
+            paths, complete = find_module(task.module, ["", *python_path(task)], self.root.kind)
             if not complete or not paths:
                 path = f"{task.module.replace('.', '/')}.py"
                 hint = f"it is looked for as {path} beside the workflow file"
@@ -231,7 +222,7 @@ class _Capture:
         if isinstance(found, Unreadable):
             self.problems.keep(
                 Problem(
-                    file=str(self.beside(path)),
+                    file=str(shown_root(self.file, self.definition) / path),
                     line=found.line,
                     column=found.column,
                     message=f"not valid Python: {found.message}",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ork.definition.secrets import secret_problems
+from ork.definition.signature import check_functions
 from ork.definition.workflow import Definition, parse
 from ork.errors import InvalidInput, NotFound, Problem
 from ork.files import NotRegular, read_file
@@ -60,6 +61,10 @@ def check(path: Path) -> Loaded:
     text = read_text(path)
     definition = parse(text, file=str(path))
     captured = capture(definition, root_of(path, definition.settings), file=str(path))
+    problems = Problems(str(path), definition.text)
+    sources = {path: file.data for path, file in captured.files.items()}
+    check_functions(definition, sources, problems)
+    problems.check()
     built = snapshot.build(definition.tasks, captured.files, definition.params)
     return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
 

@@ -17,6 +17,7 @@ from ork.errors import InvalidInput
 from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.yaml.problems import Problems
 from ork.yaml.reader import (
+    ALIAS_HINT,
     COLON,
     complain,
     event_kinds,
@@ -256,7 +257,8 @@ class _Builder:
         if found is None:
             inside = name in self.anchors
             what = f"the alias *{name} stands inside of what it names" if inside else ""
-            self._stop(event, what or f"no anchor &{name} before this alias")
+            hint = None if inside else ALIAS_HINT
+            self._stop(event, what or f"no anchor &{name} before this alias", hint)
         assert found is not None
         target, size, height = found
         self.expanded += size

@@ -39,7 +39,7 @@ class Problems:
         """Return a complaint about this text, without keeping it."""
         message, hint = _printable(message), hint and _printable(hint)
         problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
-        return replace(problem, source=self._source(line))
+        return replace(problem, source=self.source(line))
 
     def at(self, node: Node, message: str, hint: str | None = None) -> None:
         """Keep one complaint about a node."""
@@ -83,7 +83,8 @@ class Problems:
             many = f"more than {PROBLEMS_MAX} problems, the first"
         raise InvalidInput(f"{self.file}: {many}", problems=found)
 
-    def _source(self, line: int) -> str | None:
+    def source(self, line: int) -> str | None:
+        """Return a line of the text, as far as a complaint shows it; None when it has no such."""
         if self._lines is None:
             self._lines = _LINE_END.split(self._text) if self._text else []
         if not 1 <= line <= len(self._lines):

@@ -20,6 +20,7 @@ SLOW_TEXT_MAX = 4 * 1024 * 1024
 SLOW_LINE_MAX = 256 * 1024
 # Stands for a colon within a word, as in {url: http://x}, which this C parser takes for an error.
 COLON = "\ue000"
+ALIAS_HINT = 'a text that begins with `*` needs quotes, as in `schedule: "*/5 * * * *"`'
 
 
 def decode(data: bytes, problems: Problems) -> str:
@@ -111,12 +112,22 @@ def complain(error: BaseException, problems: Problems) -> None:
     what = what or context or "a number or an escape is out of range"
     what = " ".join(what.replace("('", "'").replace("',)", "'").split())
     hint = next((hint for sign, hint in _HINTS if sign in what), None)
+    if "'\\t'" in what and (problems.source(line) or "")[: column - 1].strip():
+        hint = "write spaces instead of this tab"
+    for number in (line, line - 1):  # a word that such a character joins can go on to the next line
+        if match := _NO_SPACE.search(problems.source(number) or ""):
+            line, column = number, match.start(1) + 1
+            what = f"U+{ord(match[1]):04X} looks like a space and is none"
+            hint = "write a space instead"
+            break
     problems.add(line, column, f"not valid YAML: {what}", hint)
     problems.check()
 
 
 _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Where YAML wants a space, or is indented.
+_NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
@@ -127,6 +138,7 @@ _HINTS = (
     ("mapping values are not allowed", "a text that contains `: ` needs quotes"),
     ("expected <block end>", "check the indentation of this line and of the one above"),
     ("could not find expected ':'", "is there a `:` and a space after the key?"),
+    ("scanning an alias", ALIAS_HINT),
     ("cannot start any token", "a text that begins with this character needs quotes"),
     ("found unexpected end of stream", "is a quote or a bracket left open?"),
 )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pytest
 
@@ -64,31 +65,76 @@ REWORKED = """\
 """
 
 
+Steps: TypeAlias = Callable[[], object]
+Worlds: TypeAlias = dict[str, Callable[[Ork], None]]
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Worlds:
+    """The worlds that were built so far, by the names of their fixtures."""
+    return {}
+
+
 @pytest.fixture
-def history(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+def once(
+    ork: Ork, worlds: Worlds, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Steps], None]:
+    """Build a world as its fixture does, or copy it as it was built for an earlier test."""
+
+    def build(name: str, steps: Steps) -> None:
+        if name in worlds:
+            worlds[name](ork)
+        else:
+            steps()
+            worlds[name] = ork.keep(tmp_path_factory.mktemp(name))
+
+    return build
+
+
+@pytest.fixture
+def history(
+    etl: Ork, edit: Callable[[str, str, str], None], once: Callable[[str, Steps], None]
+) -> Ork:
     """The world with three deploys of etl: First, a longer timeout, other code and schedule."""
+    once("history", lambda: _deploy_thrice(etl, edit))
+    return etl
+
+
+def _deploy_thrice(etl: Ork, edit: Callable[[str, str, str], None]) -> None:
     assert etl("deploy", "etl.yaml", "-m", "First").code == 0
     edit("etl.yaml", "timeout: 300", "timeout: 600")
     assert etl("deploy", "etl.yaml", "-m", "Wait longer\n\nThe source is slow at night.").code == 0
     edit("etl.yaml", "0 2 * * *", "@daily")
     edit("tasks/etl.py", "3", "4")
     assert etl("deploy", "etl.yaml").code == 0
-    return etl
 
 
 @pytest.fixture
-def ran(history: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+def ran(
+    history: Ork, edit: Callable[[str, str, str], None], once: Callable[[str, Steps], None]
+) -> Ork:
     """The world of `history` with two runs: one success, and one that failed."""
+    once("ran", lambda: _run_twice(history, edit))
+    return history
+
+
+def _run_twice(history: Ork, edit: Callable[[str, str, str], None]) -> None:
     assert history("run", "etl").code == 0
     edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
     assert history("deploy", "etl.yaml", "-m", "Break it").code == 0
     assert history("run", "etl").code == 1
-    return history
 
 
 @pytest.fixture
-def reworked(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
+def reworked(
+    etl: Ork, edit: Callable[[str, str, str], None], once: Callable[[str, Steps], None]
+) -> Ork:
     """The world with two deploys of etl that differ in every way, each with a run; #2 failed."""
+    once("reworked", lambda: _rework(etl, edit))
+    return etl
+
+
+def _rework(etl: Ork, edit: Callable[[str, str, str], None]) -> None:
     etl.write("etl.yaml", REWORKED)
     assert etl("deploy", "etl.yaml", "-m", "First").code == 0
     assert etl("run", "etl").code == 0
@@ -107,7 +153,6 @@ def reworked(etl: Ork, edit: Callable[[str, str, str], None]) -> Ork:
     message = "Check rows before loading\n\nThe source sends empty files on Sundays."
     assert etl("deploy", "etl.yaml", "-m", message).code == 0
     assert etl("run", "etl").code == 1
-    return etl
 
 
 @pytest.fixture

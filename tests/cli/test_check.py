@@ -81,7 +81,10 @@ def with_code(ork):
     ork.write("w.yaml", CODE)
     ork.write("load.sh", '#!/bin/sh\n. ./lib.sh\n. "$HOME_OF_LIBS/more.sh"\n', executable=True)
     ork.write("lib.sh", "")
-    ork.write("train.py", "import importlib\nimport model\nimportlib.import_module(NAME)\n")
+    ork.write(
+        "train.py",
+        "import importlib\nimport model\nimportlib.import_module(NAME)\ndef main(): ...\n",
+    )
     ork.write("model.py", "")
     ork.write("plot.R", "")
     ork.write("sql/a.sql", "")

@@ -106,6 +106,11 @@ def test_colours_are_on_a_terminal_only(ran, terminal):
 # -- the last failure
 
 
+def test_the_summary_of_a_part_that_failed_names_both_runs(ran):
+    assert "`ork diff --last etl`" in ran("run", "etl").err
+    assert "`ork diff etl#1 etl#4`" in ran("run", "etl", "--only", "load", "--base", "etl#1").err
+
+
 def test_nothing_failed_or_nothing_was_good_before(etl, edit):
     etl("deploy", "etl.yaml")
     result = etl("diff", "--last")

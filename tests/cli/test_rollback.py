@@ -71,3 +71,22 @@ def test_a_rollback_and_a_restore_leave_nothing_changed(ran):
     assert ran("restore", "etl", "--code").code == 0
     assert ran("status").out.startswith("unchanged")
     assert ran("run", "etl").code == 0
+
+
+def test_a_run_of_a_part_does_not_make_a_deploy_one_to_go_back_to(history, edit):
+    assert history("run", "etl~2").code == 0
+    assert history("run", "etl~1", "--only", "extract").code == 0
+    edit("load.sh", "echo 'ORK_OUTPUT", "exit 7 #")
+    assert history("run", "etl.yaml").code == 1
+    log = history("log", "etl", "--oneline").out.splitlines()
+    assert [line.partition("  [")[2] for line in log] == [
+        "1 failed]",
+        "",
+        "1 partial]",
+        "1 succeeded]",
+    ]
+    assert history("rollback", "etl").code == 0
+    first = history("rev-parse", "etl~4").out
+    (shown,) = [line for line in history("show", "etl").out.splitlines() if "restores" in line]
+    assert shown.split()[1] == first.strip()
+    assert history("rev-parse", "etl@{good}").out == first

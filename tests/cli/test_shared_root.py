@@ -130,5 +130,7 @@ def test_complaints_call_files_as_the_root_lies(shared: Ork) -> None:
     shared.write("flows/use.py", "def main(:\n")
     result = shared("check", "flows/a.yaml")
     assert result.out.startswith("flows/use.py:1:")
-    shared.write("flows/use.py", "import importlib\nimportlib.import_module(NAME)\n")
+    shared.write(
+        "flows/use.py", "import importlib\nimportlib.import_module(NAME)\ndef main(): ...\n"
+    )
     assert "flows/use.py:2:1" in shared("check", "flows/a.yaml").err

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ork.cli.screen.line import PRINTED, json_text, plain, styled, visible
 from tests.cli.naughty import harmless
+from tests.scale import size
 
 NAUGHTY = [
     "\x1b[31mred",
@@ -75,7 +76,7 @@ def test_json_holds_every_text_exactly(value):
     assert json.loads(document)["data"] == value
 
 
-MARKS = "\u0301" * 20_000  # a command may have 128 KiB
+MARKS = "\u0301" * size(50_000, by_day=20_000)  # a command may have 128 KiB
 TEXT = "\x1b[31mred\x07 \u202eevil\u202c \r\x9b1m\nnext a" + MARKS
 ESCAPED = json.dumps(TEXT)
 MESSAGE = TEXT[:30_000]  # of at most 64 KiB

@@ -1,6 +1,7 @@
 """The files that a task executes, in a folder that is only a dictionary."""
 
-from ork.definition.reach import own_files, reach
+from ork.definition import reach as reach_module
+from ork.definition.reach import Reach, own_files, reach
 from ork.objects.kinds import Task
 
 FILES = {
@@ -74,3 +75,75 @@ def test_absolute_paths_which_a_foreign_store_may_hold_come_to_an_end(monkeypatc
     monkeypatch.setitem(FILES, "../x.py", "from ... import y")
     for path in ("/a.py", "../x.py"):
         assert path in reached(a=Task(executor="python", file=path))["a"]
+
+
+def reach_of(task: Task):
+    return reach({"a": task}, read=read, kind=kind)["a"]
+
+
+def test_the_line_is_read_as_its_shell_reads_it():
+    line = "./run.sh x"
+    for shell in (
+        ("bash", "-euo", "pipefail", "-c"),
+        ("/bin/sh", "-ec"),
+        ("env", "A=1", "zsh", "-c"),
+    ):
+        task = Task(executor="process", command=line, shell=shell)
+        assert reach_of(task).files == {"run.sh"}
+    code = Task(executor="process", command="import unused", shell=("python", "-c"))
+    assert reach_of(code).files == {"unused.py", "near.py"}
+    other = Task(executor="process", command=line, shell=("perl", "-e"))
+    assert reach_of(other).files == frozenset()
+
+
+def test_literal_variables_of_a_task_are_known_in_its_line():
+    task = Task(executor="process", command="sh $SCRIPT", env={"SCRIPT": "run.sh"})
+    assert reach_of(task) == Reach(files=frozenset({"run.sh"}))
+    secret = Task(executor="process", command="sh $SCRIPT", env={"SCRIPT": {"secret": "X"}})
+    assert not reach_of(secret).complete
+
+
+def test_what_is_not_followed_leaves_the_reach_open(monkeypatch):
+    monkeypatch.setitem(FILES, "plot.R", "source('x.R')")
+    monkeypatch.setitem(FILES, "tool", "\x7fELF\0")
+    monkeypatch.setitem(FILES, "sum.awk", "{ print }")
+    monkeypatch.setitem(FILES, "late.py", "import importlib\nimportlib.import_module(name)")
+    for command in (
+        "Rscript plot.R",
+        "./tool",
+        "python late.py",
+        "sh nowhere.sh",
+        "pytest",
+        ". $X",
+    ):
+        assert not reach_of(Task(executor="process", command=command)).complete
+    for command in (
+        "awk -f sum.awk",
+        "cat $X",
+        "sh run.sh",
+        "python near.py",
+        "python -m json.tool",
+    ):
+        assert reach_of(Task(executor="process", command=command)).complete
+
+
+def test_scripts_that_source_each_other_in_a_circle_come_to_an_end(monkeypatch):
+    monkeypatch.setitem(FILES, "x.sh", "cd deeper; . ./y.sh; sh x.sh")
+    monkeypatch.setitem(FILES, "y.sh", ". ./x.sh; . x.sh")
+    monkeypatch.setitem(FILES, "deep.sh", 'cd a; sh "$(dirname "$0")/deep.sh"')
+    deep = reach_of(Task(executor="process", command="sh deep.sh"))
+    assert deep.files == {"deep.sh"}
+    monkeypatch.setitem(FILES, "z.py", "sys.path.append('lib')\nimport z")
+    assert reach_of(Task(executor="process", command=". ./x.sh; . ./y.sh")).files == {
+        "x.sh",
+        "y.sh",
+    }
+    assert reach_of(Task(executor="process", command="python z.py")).files == {"z.py"}
+
+
+def test_a_walk_that_would_not_end_is_left_open(monkeypatch):
+    monkeypatch.setattr(reach_module, "NODES_MAX", 10)
+    for number in range(30):
+        monkeypatch.setitem(FILES, f"s{number}.sh", f". ./s{number + 1}.sh")
+    found = reach_of(Task(executor="process", command="sh s0.sh"))
+    assert not found.complete and len(found.files) < 30

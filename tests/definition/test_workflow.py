@@ -197,6 +197,14 @@ def test_a_variable_takes_an_output_only_of_a_task_that_it_depends_on() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["run", "file"])
+def test_a_workflow_is_not_named_as_a_revision_begins(name: str) -> None:
+    found = one(f"name: {name}\ntasks: {{t: {{executor: process, command: a}}}}")
+    assert (found.line, found.column) == (1, 7)
+    assert found.message == f"a workflow cannot be named `{name}`"
+    assert read(f"name: {name}s\ntasks: {{{name}: {{executor: process, command: a}}}}").name
+
+
 def test_a_shell_is_kept_where_it_is_not_the_usual_one() -> None:
     head = "shell: [bash, -euo, pipefail, -c]\n"
     bash = ("bash", "-euo", "pipefail", "-c")
@@ -695,6 +703,11 @@ def test_a_definition_is_plain_data() -> None:
         "@annually",
         "@midnight",
         "0 9 * * monday",
+        "0 0 29 2 *",
+        "0 0 31 2,3 *",
+        "0 0 31 2 mon",
+        "0 0 31 september-october *",
+        "5/20 * * * *",
     ],
 )
 def test_these_are_schedules(line: str) -> None:
@@ -722,6 +735,13 @@ def test_these_are_schedules(line: str) -> None:
         ("* * L * *", "cannot read 'l'"),
         ("1.5 * * * *", "cannot read"),
         ("* jan * * *", "'jan'"),
+        ("0 0 * * sunshine", "day of week: cannot read 'sunshine'"),
+        ("0 0 * mayor *", "month: cannot read 'mayor'"),
+        ("*/90 * * * *", "minute: a step of 90 is not within 1-59"),
+        ("0 */24 * * *", "hour: a step of 24 is not within 1-23"),
+        ("0 0 31 2 *", "it never comes: no month that is meant has a day 31"),
+        ("0 0 31 feb,apr-apr *", "it never comes"),
+        ("0 0 30/1 2 *", "it never comes"),
     ],
 )
 def test_these_are_none(line: str, message: str) -> None:

@@ -79,7 +79,7 @@ def test_what_is_imported_is_what_a_deploy_of_the_checkout_gives(target, repo):
         "First",
         {
             "flows/etl.yaml": PY + "include: ['sql/**']\n",
-            "flows/tasks/a.py": "import lib.b\n",
+            "flows/tasks/a.py": "import lib.b\ndef main(): pass\n",
             "flows/lib/__init__.py": "",
             "flows/lib/b.py": "from . import c\nimport os, gone\n",
             "flows/lib/c.py": "",

@@ -224,7 +224,9 @@ def test_files_that_no_task_calls_do_not_count(project, etl):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda folder: (folder / "tasks/etl.py").write_text("from tasks import parts\n"),
+        lambda folder: (folder / "tasks/etl.py").write_text(
+            "from tasks import parts\ndef main(): pass\n"
+        ),
         lambda folder: (folder / "tasks/parts.py").write_text("x = 2\n"),
         lambda folder: (folder / "load.sh").write_text("#!/bin/sh\n\n"),
         lambda folder: (folder / "load.sh").chmod(0o755),

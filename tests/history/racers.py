@@ -68,7 +68,7 @@ class Racer:
         for _ in range(int(word)):
             stamp = self.stamp()
             (folder / "etl.yaml").write_text(FLOW.format(" ".join(stamp.argv)))
-            assert deploy(self.store, folder / "etl.yaml", stamp=stamp).changed
+            assert deploy(self.store, folder / "etl.yaml", stamp=stamp, move=True).changed
         return int(word)
 
     def restore(self, word: str) -> int:
@@ -81,7 +81,7 @@ class Racer:
     def redeploy(self, word: str) -> int:
         """Deploy the etl.yaml that others write, whatever it is at the moment."""
         return sum(
-            deploy(self.store, self.store.project / FILE, stamp=self.stamp()).changed
+            deploy(self.store, self.store.project / FILE, stamp=self.stamp(), move=True).changed
             for _ in range(int(word))
         )
 

@@ -28,6 +28,7 @@ from tests.history.histories import History
 from tests.history.test_blame_model import renamed
 from tests.scale import examples
 from tests.stores import NOON
+from tests.worktree import test_capture_truth as truth
 
 ENTRIES = ("t1.py", "t2.py", "pkg/t3.py", "lib/sub/t4.py")
 MODULES = (
@@ -281,3 +282,53 @@ def unsound(seed):
 @given(seed=st.integers(0, 10**9))
 def test_a_task_that_gives_something_else_is_affected(seed):
     assert unsound(seed) == []
+
+
+# -- scripts that source and start each other, and imports that only a run can know
+
+
+def contradicted(seed):
+    """Return the tasks that executed a changed file though it cannot concern them."""
+    dice = random.Random(seed)
+    texts = {path: truth.text_of(path, dice) for path in truth.ORDER}
+    texts["lib/open.sh"] = truth.HIDDEN
+    changed = set(dice.sample(truth.ORDER, dice.randrange(1, 3)))
+    edited = {path: truth.text_of(path, dice) + "#\n" for path in sorted(changed)}
+    if dice.random() < 0.5:
+        changed.add("lib/open.sh")
+        edited["lib/open.sh"] = truth.HIDDEN + "#\n"
+    tasks = {
+        name: Task(executor="process", command=dice.choice(truth.COMMANDS + OTHER_COMMANDS))
+        for name in "abc"
+    }
+    # This one executes every file, so that none belongs to anybody.
+    lines = (f"{'python' if path.endswith('.py') else 'bash'} {path}" for path in truth.ORDER)
+    everything = Task(executor="process", command="\n".join(["bash lib/open.sh", *lines]))
+    history = History(Store(Memory()))
+    executed = dict.fromkeys(tasks, frozenset())
+    for code in (texts, {**texts, **edited}):
+        with tempfile.TemporaryDirectory() as top:
+            folder = Path(top, "project")
+            truth.write(folder, code)
+            for name, task in tasks.items():
+                executed[name] |= truth.executed(folder, task.command)
+        history.deploy({**tasks, "all": everything}, code)
+    found = impact_of(history.store, diff(history.store, *history.oids, now=NOON))
+    return [name for name in found.unaffected if executed[name] & changed]
+
+
+OTHER_COMMANDS = (
+    "bash sub/run1.sh",
+    ". ./lib/l0.sh",
+    "python p2.py",
+    "cd tools && python -m pkg",
+    "PYTHONPATH=tools:src python -c 'import m0, s'",
+    "cat run0.sh",
+)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=examples(20))
+@given(seed=st.integers(0, 10**9))
+def test_a_task_that_executes_a_changed_file_is_affected(seed):
+    assert contradicted(seed) == []

@@ -35,11 +35,13 @@ from ork.store.contents import task_runs
 from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
+from tests.scale import LONG
 
 SECONDS_MAX = 30  # nothing here takes a second on an idle machine
 MAIN = "import sys\nfrom ork.cli.app import entry\n{patch}\nentry()\n"
-# For a run whose tasks will not end by themselves when the user asks it to stop.
-IMPATIENT = "from ork.runner import brake; brake.LINGER_SECONDS = 0.0"
+# For runs whose tasks will not end by themselves when the user asks them to stop, or not at all.
+IMPATIENT = "" if LONG else "from ork.runner import brake; brake.LINGER_SECONDS = 0.0"
+FIERCE = "" if LONG else f"{IMPATIENT}; brake.GRACE_SECONDS = 0.2"
 
 
 class Project:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ork.runner.owner import stops_asked
-from tests.runner.suite import IMPATIENT, Project, eventually, python, shell, told
+from tests.runner.suite import FIERCE, IMPATIENT, Project, eventually, python, shell, told
 
 pytestmark = pytest.mark.slow
 
@@ -85,8 +85,7 @@ def test_a_task_that_ignores_term_is_killed(project: Project) -> None:
     )
     deaf = "trap '' TERM; touch sh; while :; do sleep 0.1; done"
     project.workflow(python("py"), shell("sh", deaf))
-    patch = f"{IMPATIENT}; brake.GRACE_SECONDS = 0.2"
-    child = project.start("run", "flow.yaml", "-j", "2", patch=patch)
+    child = project.start("run", "flow.yaml", "-j", "2", patch=FIERCE)
     assert eventually(lambda: (project.folder / "py").exists() and (project.folder / "sh").exists())
     project.ork("cancel", "flow#1")
     child.communicate(timeout=60)

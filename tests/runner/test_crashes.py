@@ -337,7 +337,7 @@ def test_without_what_is_kept_successes_are_repeated(flow: Project) -> None:
     done = executed(flow, check(flow, acknowledged))
     patch = """\
         from ork.runner import start
-        start.again = lambda store, run, selection: set(start.task_runs(store, run))
+        start.again = lambda store, run, *_: set(start.task_runs(store, run))
     """
     flow.ork("retry", "flow#1", patch=patch)
     assert done

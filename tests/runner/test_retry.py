@@ -286,6 +286,17 @@ def test_latest_runs_again_what_had_received_something_else(
     assert kept(calls, "flow#4") == ["a", "c"]
 
 
+def test_latest_keeps_nothing_that_stood_in_for_what_was_not_selected(
+    calls: Ork, edit: Callable[[str, str, str], None]
+) -> None:
+    edit("shared.py", "1", "2")
+    calls("deploy", "flow.yaml")
+    assert calls("run", "flow", "--only", "last").code == 1
+    assert tasks(calls, "flow#2")["a"]["reason"] == "output of flow#1"
+    assert calls("retry", "flow#2", "--latest").code == 1
+    assert kept(calls, "flow#3") == [], "what stood in was made by the code of flow#1"
+
+
 def test_latest_runs_again_what_is_selected_and_what_follows(calls: Ork) -> None:
     assert calls("retry", "flow#1", "--latest", "--only", "a").code == 1
     assert kept(calls, "flow#2") == ["c"]

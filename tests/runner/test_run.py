@@ -375,6 +375,7 @@ def test_variables_come_from_parameters_and_outputs(
 ) -> None:
     monkeypatch.setenv("HIDDEN", "inherited")
     monkeypatch.setenv("GONE", "inherited")
+    monkeypatch.setenv("ORK_IN_day", "of the task in which this ork runs")
     env = (
         "{DAY: {ref: params.day}, ROWS: {ref: tasks.up.output.rows}, ALL: {ref: tasks.up.output},"
         " NONE: {ref: tasks.up.output.no}, HIDDEN: {ref: tasks.up.output.no}, GONE: {const: null}}"
@@ -384,7 +385,7 @@ def test_variables_come_from_parameters_and_outputs(
         """
         import os
         def main():
-            names = "DAY", "ROWS", "ALL", "NONE", "HIDDEN", "GONE", "TOP"
+            names = "DAY", "ROWS", "ALL", "NONE", "HIDDEN", "GONE", "TOP", "ORK_IN_day"
             return {name: os.environ[name] for name in names if name in os.environ}
     """,
     )

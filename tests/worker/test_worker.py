@@ -551,6 +551,29 @@ def test_what_is_installed_below_the_root_need_not_be_captured(pool, place, fold
     assert output_of(pool, job, place) == 1
 
 
+def test_what_is_installed_and_points_to_the_project_finds_the_place(pool, place):
+    """As an editable installation does; only the place has the bytes of the snapshot."""
+    project = place.folder / "project"
+    for folder in ("src", ".venv/site-packages"):
+        (project / folder).mkdir(parents=True)
+    (project / "src" / "mine.py").write_text("WHERE = 'project'\n")
+    (project / ".venv" / "site-packages" / "theirs.py").write_text("WHERE = 'installed'\n")
+    place.write("src/mine.py", "WHERE = 'place'\n")
+    environment = {"PYTHONPATH": f"{project}/src:{project}/.venv/site-packages"}
+    source = "import mine, theirs\ndef main():\n    return [mine.WHERE, theirs.WHERE]\n"
+    for _ in range(2):
+        job = place.python(source, environment=environment, project=str(project))
+        assert output_of(pool, job, place) == ["place", "installed"]
+    source = f"""
+        from importlib import util
+        def main():
+            spec = util.spec_from_file_location("mine", "{project}/src/mine.py")
+            spec.loader.exec_module(util.module_from_spec(spec))
+        """
+    error = error_of(pool, place.python(source, project=str(project)), place)
+    assert f"{project}/src/mine.py is not of the snapshot that runs" in error
+
+
 def test_what_was_captured_is_found_where_a_task_adds_to_sys_path(pool, place):
     place.write("lib/other.py", "x = 1\n")
     source = "import sys\ndef main():\n    sys.path.insert(0, 'lib')\n    import other\n"

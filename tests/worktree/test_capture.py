@@ -324,6 +324,19 @@ def test_literal_pythonpath_entries_are_searched(root: Path) -> None:
     ]
 
 
+def test_a_module_may_lie_where_pythonpath_leads(root: Path) -> None:
+    write(root, "src/pkg/etl.py", "import pkg.near")
+    write(root, "src/pkg/near.py")
+    task = "executor: python, module: pkg.etl, env: {PYTHONPATH: ./src}"
+    assert paths(root, task) == ["src/pkg/etl.py", "src/pkg/near.py"]
+
+
+def test_an_interpreter_of_the_project_leaves_nothing_open(root: Path) -> None:
+    write(root, "x.py")
+    found = captured(root, "executor: process, command: .venv/bin/python x.py")
+    assert (list(found.files), found.unknown, found.silent) == (["x.py"], (), ())
+
+
 def test_folders_that_code_adds_to_its_search_are_searched(root: Path) -> None:
     write(root, "tasks/etl.py", "import setup\nimport a")
     write(root, "tasks/setup.py", "sys.path.insert(0, str(Path(__file__).parents[1] / 'lib'))")

@@ -388,3 +388,25 @@ def test_the_c_parser_never_changes_a_result_of_noise(
 ) -> None:
     with_c, without = both("a: " + "".join(pieces), monkeypatch)
     assert with_c == without
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message", "hint"),
+    [
+        ("a: *\n", (1, 5), "scanning an alias", "needs quotes"),
+        ("a: */5 * * * *\n", (1, 4), "no anchor &/5", "needs quotes"),
+        ("a: * * * * *\n", (1, 5), "scanning an alias", "needs quotes"),
+        ("a: &x [*x]\n", (1, 8), "stands inside", None),
+        ("a: x\t\nb: 1\n", (1, 5), "'\\t'", "write spaces instead of this tab"),
+        ("a:\n\tb: 1\n", (2, 1), "'\\t'", "indented with spaces"),
+        ("a:\u00a0x\nb: 1\n", (1, 3), "U+00A0 looks like a space", "write a space"),
+        ('t: "5\u00a0x"\na: b: c\n', (2, 5), "mapping values", "needs quotes"),
+    ],
+)
+def test_what_looks_right_and_is_not_is_told(
+    text: str, place: tuple[int, int], message: str, hint: str | None
+) -> None:
+    (found,) = complaints(text)
+    assert (found.line, found.column) == place
+    assert message in found.message
+    assert hint is None or hint in (found.hint or "")

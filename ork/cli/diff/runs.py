@@ -26,6 +26,7 @@ from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import replace
 from ork.store.resolve import Resolved
 from ork.store.store import Store
+from ork.store.verdict import verdict
 
 PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
@@ -80,7 +81,8 @@ def _since_good(store: Store, failed: Run) -> Line | None:
     name = f"{failed.workflow}#{good.number}"
     newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
     ends = f"{name} {failed.workflow}#{failed.number}"
-    command = f"--last {failed.workflow}" if newest == failed.id else ends
+    is_last = newest == failed.id and verdict(store, failed) == "bad"
+    command = f"--last {failed.workflow}" if is_last else ends
     return [
         ("since ", "hint"),
         (name, "name"),

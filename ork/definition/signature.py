@@ -1,0 +1,165 @@
+"""Whether the function of a python task is in its file, and takes what the task gives it.
+
+Read from the source, never by running it. Nothing is said where reading does not decide: names that
+come from `from x import *`, `__getattr__`, `exec` or `globals()`, functions that are decorated,
+defined twice or imported.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from ork.code.python import parse
+from ork.definition.workflow import Definition
+from ork.objects.kinds import Task
+from ork.yaml.nodes import Node
+from ork.yaml.problems import Problems
+
+SHOWN = 10  # names in a complaint
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+class Module(NamedTuple):
+    """What a source text defines, as far as that shows."""
+
+    names: frozenset[str]
+    functions: Mapping[str, _Function]  # those whose arguments are what a call has to give
+    complete: bool  # it defines no other names
+
+
+def check_functions(
+    definition: Definition, sources: Mapping[str, bytes], problems: Problems
+) -> None:
+    """Complain of functions that are not there and of arguments that cannot fit.
+
+    `sources` has the captured files.
+    """
+    modules: dict[str, Module | None] = {}
+    for name, task in definition.tasks.items():
+        path = _path(task, sources)
+        if path is None or task.function is None:
+            continue
+        if path not in modules:
+            modules[path] = read_module(sources[path])
+        if module := modules[path]:
+            places = {
+                key: definition.places["tasks", name, key]
+                for key in ("inputs", "function", "module", "file")
+                if ("tasks", name, key) in definition.places
+            }
+            _check(task, path, module, places, problems)
+
+
+def read_module(source: bytes) -> Module | None:
+    """Return what a Python source defines; None when it cannot be read."""
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    bound: Counter[str] = Counter()
+    functions: dict[str, _Function] = {}
+    complete = True
+    for node in _outside_of_functions(tree):
+        if isinstance(node, _SCOPES) and not isinstance(node, ast.Lambda):
+            bound[node.name] += 1
+            if not isinstance(node, ast.ClassDef) and not node.decorator_list:
+                functions[node.name] = node
+        elif isinstance(node, ast.alias):
+            bound[node.asname or node.name.partition(".")[0]] += 1
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound[node.id] += 1
+        elif name := getattr(node, "name", None) or getattr(node, "rest", None):
+            bound[name] += 1  # of `except`, or of a pattern
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            bound.update(node.names)
+        elif _sets_names(node):
+            complete = False
+    once = {name: function for name, function in functions.items() if bound[name] == 1}
+    return Module(frozenset(bound), once, complete and not {"*", "__getattr__"} & bound.keys())
+
+
+def _outside_of_functions(tree: ast.Module) -> Iterator[ast.AST]:
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        if not isinstance(node, _SCOPES):
+            todo += ast.iter_child_nodes(node)
+
+
+def _sets_names(node: ast.AST) -> bool:
+    """Say whether this may give the module names that do not show."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("modules", "__dict__")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        called = node.func.id
+        return called in ("exec", "globals") or (called in ("vars", "locals") and not node.args)
+    return False
+
+
+def _path(task: Task, sources: Mapping[str, bytes]) -> str | None:
+    """Return the file with the function of a task, if it is captured."""
+    if task.executor != "python":
+        return None
+    base = (task.module or "").replace(".", "/")
+    paths = [task.file] if task.file else [f"{base}/__init__.py", f"{base}.py"]
+    return next((path for path in paths if path in sources), None)
+
+
+def _check(
+    task: Task, path: str, module: Module, places: Mapping[str, Node], problems: Problems
+) -> None:
+    name = task.function or ""
+    at = places.get("function") or places.get("module") or places["file"]
+    if name not in module.names:
+        if module.complete:
+            own = sorted(name for name in module.functions if not name.startswith("_"))
+            shown = ", ".join(own[:SHOWN]) + (", ..." if len(own) > SHOWN else "")
+            defines = f"it defines {shown}" if own else "it defines none"
+            hint = problems.near(name, own)
+            if hint is None and "function" not in places:
+                hint = "`function:` names the one to call; without it that is `main`"
+            problems.at(at, f"{path} has no function `{name[:60]}`; {defines}", hint)
+    elif function := module.functions.get(name):
+        _check_arguments(task, f"`{name}` in {path}", function.args, at, places, problems)
+
+
+def _check_arguments(
+    task: Task,
+    title: str,
+    takes: ast.arguments,
+    at: Node,
+    places: Mapping[str, Node],
+    problems: Problems,
+) -> None:
+    given = places.get("inputs")
+    keys = given.value if given is not None and isinstance(given.value, dict) else {}
+    positional = [*takes.posonlyargs, *takes.args]
+    with_default = positional[len(positional) - len(takes.defaults) :]
+    with_default += [
+        one
+        for one, default in zip(takes.kwonlyargs, takes.kw_defaults, strict=True)
+        if default is not None
+    ]
+    for one in takes.posonlyargs:
+        if one not in with_default:
+            message = f"{title} takes `{one.arg}` by position only; inputs are given by name"
+            problems.at(at, message, "remove the `/` from its arguments")
+    named = [*takes.args, *takes.kwonlyargs]
+    names = [one.arg for one in named]
+    for name in task.inputs if takes.kwarg is None else ():
+        if name not in names:
+            hint = problems.near(name, names)
+            hint = hint or (f"it takes {', '.join(names[:SHOWN])}" if names else "it takes none")
+            node = keys[name][0] if name in keys else given or at
+            problems.at(node, f"{title} does not take the input `{name[:60]}`", hint)
+    for one in named:
+        if one not in with_default and one.arg not in task.inputs:
+            hint = f"as in `inputs: {{{one.arg}: {{const: VALUE}}}}`, or give it a default"
+            problems.at(given or at, f"{title} needs `{one.arg}`, which no input gives", hint)
