@@ -54,7 +54,8 @@ class Job:
 
     `root` is the folder of the place: the working directory, in which `files`, the captured ones,
     lie at their own paths; `project` is the folder that they come from, if that is another one and
-    there. `environment` is complete: nothing is inherited beside it.
+    there. `environment` is what differs from `base`, None for what is taken away; nothing is
+    inherited beside them.
     """
 
     executor: str  # python | process | library
@@ -66,7 +67,8 @@ class Job:
     input_type: Json = None
     shell: tuple[str, ...] | None = None  # what a line of a process task is given to; None: /bin/sh
     fresh: bool = False  # a process of its own, which no other attempt has used or will use
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # what all jobs of a run have
+    environment: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
     project: str | None = None

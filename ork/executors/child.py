@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ork.executors.attempt import Attempt
-from ork.executors.base import Outcome
+from ork.executors.base import Job, Outcome
 from ork.executors.logfile import REST_BYTES_MAX, pipe, read
-from ork.executors.process_tree import Tree
+from ork.executors.process_tree import COOKIE, Tree
 
 
 class Child:
@@ -19,7 +20,7 @@ class Child:
         self,
         words: Sequence[str],
         *,
-        environment: Mapping[str, str],
+        environment: Mapping[bytes, bytes],
         cwd: str,
         mark: str,
         pass_fds: Sequence[int] = (),
@@ -74,6 +75,22 @@ class Child:
         if self.printed >= 0:
             os.close(self.printed)
             self.printed = -1
+
+
+def environment_of(job: Job) -> dict[bytes, bytes]:
+    """Return the whole environment of a job."""
+    environment = _encoded(job.base).copy()
+    for name, text in job.environment.items():
+        if text is None:
+            environment.pop(os.fsencode(name), None)
+        else:
+            environment[os.fsencode(name)] = os.fsencode(text)
+    return environment
+
+
+@lru_cache(maxsize=2)
+def _encoded(base: tuple[tuple[str, str], ...]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(text) for name, text in base if name != COOKIE}
 
 
 def end_of(status: int) -> str:

@@ -20,7 +20,7 @@ from ork.definition.fields import is_variable, shell_of
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
 from ork.executors.base import Job, Outcome
-from ork.executors.child import Child, end_of
+from ork.executors.child import Child, end_of, environment_of
 from ork.executors.logfile import ANSWER_BYTES_MAX
 from ork.files import NotRegular, open_file, remove
 from ork.objects.canonical import Json, encode
@@ -68,14 +68,16 @@ class Program(Child):
         finally:
             self._clean()
 
-    def _environment(self, job: Job) -> dict[str, str]:
+    def _environment(self, job: Job) -> dict[bytes, bytes]:
         """Return the environment of the program, with its inputs; large ones are in a file."""
-        environment = {**job.environment, **_inputs(job), "ORK_OUTPUT_FILE": self._output}
+        environment = environment_of(job)
+        environment |= _inputs(job)
+        environment[b"ORK_OUTPUT_FILE"] = os.fsencode(self._output)
         text = json.dumps({} if job.inputs is None else job.inputs)
         if len(text) <= INPUT_BYTES_MAX:
-            environment["ORK_INPUT_JSON"] = text
+            environment[b"ORK_INPUT_JSON"] = text.encode()
         else:
-            environment["ORK_INPUT_FILE"] = self._input
+            environment[b"ORK_INPUT_FILE"] = os.fsencode(self._input)
             with open(
                 os.open(self._input, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w"
             ) as file:
@@ -101,14 +103,14 @@ def _words(job: Job) -> list[str]:
     return list(job.command)
 
 
-def _inputs(job: Job) -> dict[str, str]:
+def _inputs(job: Job) -> dict[bytes, bytes]:
     """Return the inputs that a variable can hold."""
     found = {}
     for name, value in (job.inputs if isinstance(job.inputs, dict) else {}).items():
         if is_variable(name) and not isinstance(value, list | dict):
             text = as_variable(value)
             if text is not None and len(text) <= INPUT_BYTES_MAX and "\0" not in text:
-                found[INPUT_PREFIX + name] = text
+                found[os.fsencode(INPUT_PREFIX + name)] = os.fsencode(text)
     return found
 
 

@@ -37,7 +37,7 @@ class Tree:
         self,
         words: Sequence[str],
         *,
-        environment: Mapping[str, str],
+        environment: Mapping[bytes, bytes],
         cwd: str | None,
         output: int,
         pass_fds: Sequence[int] = (),
@@ -54,7 +54,7 @@ class Tree:
         self._status: int | None = None
         self.pid = spawn(
             words,
-            environment={**environment, COOKIE: cookie},
+            environment={**environment, COOKIE.encode(): cookie.encode()},
             cwd=cwd,
             output=output,
             pass_fds=pass_fds,
@@ -156,7 +156,7 @@ class Tree:
 def spawn(
     words: Sequence[str],
     *,
-    environment: Mapping[str, str],
+    environment: Mapping[bytes, bytes],
     cwd: str | None,
     output: int,
     pass_fds: Sequence[int] = (),

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from ork.executors.attempt import Attempt
 from ork.executors.base import Job, Outcome
-from ork.executors.child import Child, end_of
+from ork.executors.child import Child, end_of, environment_of
 from ork.executors.logfile import READ_BYTES
 from ork.objects.canonical import Json
 
@@ -45,7 +45,7 @@ class Worker(Child):
             lifeline, self._lifeline = os.pipe()
             super().__init__(
                 [job.python, WORKER, str(theirs.fileno()), str(lifeline)],
-                environment=job.environment,
+                environment=environment_of(job),
                 cwd=job.root,
                 mark=mark,
                 pass_fds=(theirs.fileno(), lifeline),
@@ -68,7 +68,9 @@ class Worker(Child):
         self.unsent = memoryview(b"")
         self.silent = False  # it has closed its end of the socket
         self._answer: Answer | None = None  # of one that is ending
-        self._environment: Mapping[str, str] = {}
+        self._base: dict[str, str] = {}
+        self._base_of: tuple[tuple[str, str], ...] | None = None
+        self._own: Mapping[str, str | None] = {}
         self._code: tuple[object, ...] | None = None
         self._task: tuple[Json, ...] | None = None
 
@@ -139,19 +141,10 @@ class Worker(Child):
         _close(self._lifeline)
 
     def _frame(self, job: Job) -> bytes:
-        """Return the job as one line of JSON, without what the worker has from the job before.
-
-        That saves a seventh of a run of 1,000 small tasks with 40 variables in their environment.
-        """
+        """Return the job as one line of JSON, without what the worker has from the job before."""
         code = (job.root, job.files, job.project)
         task = (job.executor, job.file, job.module, job.function, job.input_type)
-        environment, before = job.environment, self._environment
-        self._environment = environment
-        frame: dict[str, object] = {
-            "inputs": job.inputs,
-            "set": {key: value for key, value in environment.items() if before.get(key) != value},
-            "unset": [key for key in before if key not in environment],
-        }
+        frame = {"inputs": job.inputs, **self._changes(job)}
         if task != self._task:
             self._task = frame["task"] = task
         if code != self._code:
@@ -160,12 +153,25 @@ class Worker(Child):
             frame["fresh"] = True
         return json.dumps(frame).encode() + b"\n"
 
+    def _changes(self, job: Job) -> dict[str, object]:
+        """Return the variables that differ from those of the job before."""
+        base, own, names = self._base, job.environment, {*self._own, *job.environment}
+        if job.base != self._base_of:
+            base = dict(job.base)
+            names |= {*self._base, *base}
+        before = {name: self._own.get(name, self._base.get(name)) for name in names}
+        now = {name: own.get(name, base.get(name)) for name in names}
+        self._base, self._base_of, self._own = base, job.base, own
+        return {
+            "set": {name: text for name, text in now.items() if text not in (None, before[name])},
+            "unset": [name for name in names if now[name] is None and before[name] is not None],
+        }
+
 
 def kind_of(job: Job) -> tuple[object, ...]:
     """Return what all jobs of one worker have in common."""
-    environment = job.environment.items()
-    read = sorted(item for item in environment if item[0].startswith(READ_AT_START))
-    return job.python, job.root, read
+    own = sorted(item for item in job.environment.items() if item[0].startswith(READ_AT_START))
+    return job.python, job.root, job.base, own
 
 
 def outcome_of(attempt: Attempt, answer: Answer) -> Outcome:

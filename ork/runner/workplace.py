@@ -44,14 +44,15 @@ class Workplace:
         """Look at the project's folder; with `checkout` it is not used in any case."""
         self._store, self._target = store, target
         self._captured = dict(store.snapshot(target.snapshot).files)
+        self._paths = tuple(self._captured)
         self._other_code = _other_code(store, target)
         self._root = target.root if target.root.is_dir() else None
         self._places: list[Place] = []  # the newest is the one where attempts start
         # A running task: its place, since when, and its log.
         self._entered: dict[str, tuple[Place, int, Log]] = {}
-        self._base = {name: text for name, text in environ.items() if not given_by_ork(name)}
         # A worker knows ours from that of the user, who wants none of what is installed either.
-        self._base.setdefault("PYTHONDONTWRITEBYTECODE", "ork")
+        base = {"PYTHONDONTWRITEBYTECODE": "ork", **environ}
+        self._base = tuple(item for item in base.items() if not given_by_ork(item[0]))
         self._secrets = _secrets(tasks, environ)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
@@ -133,8 +134,10 @@ class Workplace:
             input_type=task.input_type,
             shell=task.shell,
             fresh=task.fresh,
+            base=self._base,
             environment={
-                **self._environment(variables),
+                **variables,
+                **self._extra,
                 "PWD": str(place.folder),
                 "ORK_TASK_NAME": name,
                 "ORK_ATTEMPT": str(attempt),
@@ -143,7 +146,7 @@ class Workplace:
             secrets=self._secrets,
             root=str(place.folder),
             project=str(self._root) if self._root and place.kind == "checkout" else None,
-            files=tuple(self._captured),
+            files=self._paths,
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
             log=path,
@@ -176,10 +179,6 @@ class Workplace:
         except OSError as error:
             raise _unusable(error) from None
         self._places.append(checkout)
-
-    def _environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
-        environ = {**self._base, **variables, **self._extra}
-        return {variable: text for variable, text in environ.items() if text is not None}
 
 
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -203,7 +204,7 @@ class Slots:
 
     def __init__(self, store: Store, run: Run) -> None:
         """Make the folder of the run; a retry goes on in its files."""
-        self._top = (store.folder or Path.cwd()) / "logs"
+        self._top = str((store.folder or Path.cwd()) / "logs")
         self._folder = f"{run.workflow}/{run.id}"
         self._free: list[str] = []
         self._count = 0
@@ -219,17 +220,18 @@ class Slots:
         """Give a slot to an attempt that begins now; return the file, and its log there."""
         slot = self._free.pop() if self._free else self._new()
         path = f"{self._folder}/{slot}.log"
-        log = kinds.Log(path=path, offset=_size(self._top / path))
-        micros = (datetime.now(UTC) - EPOCH) // timedelta(microseconds=1)
+        file = f"{self._top}/{path}"
+        log = kinds.Log(path=path, offset=_size(file))
+        micros = time.time_ns() // 1000
         try:
             os.write(self._begun, f"{micros} {slot} {log.offset} {attempt} {task}\n".encode())
         except OSError as error:
             raise self._unusable(error) from None
-        return str(self._top / path), log
+        return file, log
 
     def give_back(self, log: kinds.Log, length: int) -> kinds.Log:
         """Take back the slot of an attempt that has ended; return its log, to the length."""
-        self._free.append(Path(log.path).stem)
+        self._free.append(log.path.rpartition("/")[2].removesuffix(".log"))
         return replace(log, length=length)
 
     def close(self) -> None:
@@ -243,7 +245,7 @@ class Slots:
         return str(self._count)
 
     def _unusable(self, error: OSError) -> StoreError:
-        folder = self._top / self._folder
+        folder = f"{self._top}/{self._folder}"
         return StoreError(f"the logs of the run cannot be written: {folder}: {error.strerror}")
 
 
@@ -306,7 +308,7 @@ def _after(path: Path, position: int) -> bytes:
         return file.read()
 
 
-def _size(path: Path) -> int:
+def _size(path: str | Path) -> int:
     try:
         return os.stat(path, follow_symlinks=False).st_size
     except OSError:

@@ -40,7 +40,7 @@ def start(tmp_path):
 
     def start(line: str) -> Tree:
         log = os.open(tmp_path / f"log{len(trees)}", os.O_CREAT | os.O_WRONLY)
-        environment = {"PATH": "/usr/bin:/bin"}
+        environment = {b"PATH": b"/usr/bin:/bin"}
         words = ["/bin/sh", "-c", line]
         trees.append(Tree(words, environment=environment, cwd=str(tmp_path), output=log))
         os.close(log)
@@ -240,7 +240,7 @@ def test_after_the_largest_process_number_all_are_looked_at(start):
 
 # Programs.
 
-ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+ENVIRONMENT = {b"PATH": b"/usr/bin:/bin"}
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def run_program(tmp_path: Path) -> Callable[..., tuple[int, str]]:
 
 def test_it_runs_in_its_folder_with_its_environment_and_no_input(run_program, tmp_path):
     line = 'pwd; cat; echo "$A"; echo error >&2; exit 3'
-    status, text = run_program("/bin/sh", "-c", line, environment={"A": "ä b=c\nd"})
+    status, text = run_program("/bin/sh", "-c", line, environment={b"A": "ä b=c\nd".encode()})
     assert (status, text) == (3, f"{tmp_path}\nä b=c\nd\nerror\n")
 
 
@@ -318,10 +318,10 @@ def test_programs_are_looked_for_in_their_own_path(run_program, tmp_path, monkey
         (tmp_path / folder / "tool").write_text(f"#!/bin/sh\necho {folder}\n")
         (tmp_path / folder / "tool").chmod(mode)
     path = f"{tmp_path}/none:{tmp_path}/plain:first:{tmp_path}/second"
-    assert run_program("tool", environment={"PATH": path}) == (0, "first\n")
+    assert run_program("tool", environment={b"PATH": path.encode()}) == (0, "first\n")
     assert run_program("second/tool") == (0, "second\n")
     with pytest.raises(PermissionError, match="'tool'"):
-        run_program("tool", environment={"PATH": f"{tmp_path}/plain"})
+        run_program("tool", environment={b"PATH": f"{tmp_path}/plain".encode()})
     with pytest.raises(FileNotFoundError, match="'tool'"):
         run_program("tool", cwd=str(tmp_path / "first"))
 
@@ -345,9 +345,9 @@ def test_what_no_program_can_be_given_is_refused(run_program, tmp_path):
     with pytest.raises(ValueError, match="null byte"):
         run_program("/bin/echo", "a\0b")
     with pytest.raises(ValueError, match="null byte"):
-        run_program("/bin/true", environment={"A": "\0"})
+        run_program("/bin/true", environment={b"A": b"\0"})
     with pytest.raises(ValueError, match="illegal environment variable name"):
-        run_program("/bin/true", environment={"A=B": "c"})
+        run_program("/bin/true", environment={b"A=B": b"c"})
     with pytest.raises(OSError, match="too long"):
         run_program("/bin/true", "x" * 5_000_000)
 
@@ -369,7 +369,7 @@ assert os.dup(output) == 1  # nothing else was left open
         [sys.executable, "-c", script],
         check=True,
         cwd=tmp_path,
-        env={**ENVIRONMENT, "PYTHONPATH": str(root)},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root)},
     )
     assert (tmp_path / "printed").read_text() == "out\nerror\n"
 
