@@ -124,8 +124,6 @@ class Loop:
         self.written: Future[None] | None = None  # the batch that is being written
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
-        self.asked = 0  # how often `ork cancel` has asked for a stop
-        self.look_at = 0.0  # when that is looked for
         self.owned = False
         self.failure: str | None = None  # what went wrong here, not in a task
         limit = target.settings.get("max_parallel")
@@ -308,10 +306,11 @@ class Loop:
 
     def _wait_until(self) -> float:
         """Return when something is due, whatever happens until then."""
+        now = time.monotonic()
         retry_at = self.delayed[0][0] if self.delayed else NEVER
-        until = min(retry_at, self.brake.look_at, self.executor.step_at, self.look_at)
+        until = min(retry_at, self.brake.look_at, self.executor.step_at, now + LOOK_SECONDS)
         if self.begun:
-            until = min(until, time.monotonic() + QUIET_SECONDS)
+            until = min(until, now + QUIET_SECONDS)
         if self.unsaved and not self.written:
             until = min(until, self.write_at)
         return until
@@ -323,11 +322,8 @@ class Loop:
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
-        now = time.monotonic()
-        if now >= self.look_at:
-            self.look_at = now + LOOK_SECONDS
-            self.asked = owner.stops_asked(self.store, self.record.run)
-        grace = self.brake.look(now, max(self.control.stops, self.asked))
+        asked = max(self.control.stops, owner.stops_asked(self.store, self.record.run))
+        grace = self.brake.look(time.monotonic(), asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:

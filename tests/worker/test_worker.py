@@ -322,7 +322,7 @@ def test_a_task_that_exits_otherwise_fails_with_its_words(pool, place, end, erro
     job = place.python(f"import sys\ndef main():\n    sys.exit({end})\n")
     outcome = run(pool, job)
     assert (outcome.state, outcome.error, outcome.exit) == ("failed", error, exit)
-    assert outcome.printed == len(log)
+    assert outcome.printed == len(log.encode())
     assert not log or Path(job.log).read_text() == log
 
 
