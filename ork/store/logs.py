@@ -49,9 +49,18 @@ class Log(Value, frozen=True, kw_only=True):
 
 
 def logs(
-    store: Store, text: str, *, now: datetime, failed: bool = False, attempt: int | None = None
+    store: Store,
+    text: str,
+    *,
+    now: datetime,
+    failed: bool = False,
+    attempt: int | None = None,
+    every: bool = False,
 ) -> list[Log]:
-    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started."""
+    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started.
+
+    Of each task that of its last attempt or of a certain one, or with `every` those of all.
+    """
     run, task = run_and_task(store, text, now=now)
     states = task_runs(store, run)
     beginnings = Beginnings(store, run)
@@ -61,10 +70,13 @@ def logs(
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = len(taskrun.attempts) + 1
-        if attempts:
-            last = attempts[-1]
-            found.append((last.started, one, last.number, last.log, last.tainted))
-        elif taskrun.state in ("running", "interrupted") and attempt in (None, number):
+        for a in attempts if every else attempts[-1:]:
+            found.append((a.started, one, a.number, a.log, a.tainted))
+        if (
+            not attempts
+            and taskrun.state in ("running", "interrupted")
+            and attempt in (None, number)
+        ):
             found.append((now, one, number, beginnings.log(one, number), ()))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")

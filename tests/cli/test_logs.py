@@ -210,6 +210,30 @@ def test_only_the_last_lines(printing):
     assert ran("logs", "etl:load").out == ""
 
 
+def test_each_attempt_can_be_exported_to_a_file(ork):
+    ork.write(
+        "etl.yaml",
+        """\
+        name: etl
+        tasks:
+          flaky: {executor: process, command: 'echo try $ORK_ATTEMPT; exit 1', retries: 1}
+          silent: {executor: process, command: 'true'}
+        """,
+    )
+    ork("run", "etl.yaml")
+    for _ in range(2):
+        result = ork("logs", "etl", "--export", "out/logs")
+        assert (result.code, result.out, result.err) == (0, "", "3 logs in out/logs\n")
+    files = {path.name: path.read_text() for path in (ork.folder / "out" / "logs").iterdir()}
+    assert files == {"flaky.1.log": "try 1\n", "flaky.2.log": "try 2\n", "silent.1.log": ""}
+    ork("logs", "etl:flaky", "--attempt", "1", "--export", "one")
+    assert [path.name for path in (ork.folder / "one").iterdir()] == ["flaky.1.log"]
+    ork.write("file", "")
+    result = ork("logs", "etl", "--export", "file/logs")
+    assert (result.code, result.err) == (2, "error: --export file/logs: Not a directory\n")
+    assert ork("logs", "etl", "--export", "x", "-f").code == 2
+
+
 @pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\na\n", b"ab\n\nc\n\n"])
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 9])
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])

@@ -6,13 +6,17 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.screen import human
 from ork.cli.screen.line import PRINTED
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import Corrupt, UsageError
+from ork.files import replace_file
+from ork.objects.kinds import is_name
 from ork.store.contents import run_and_task
 from ork.store.logs import Log, last_part, pieces
 from ork.store.logs import logs as logs_of
@@ -41,6 +45,10 @@ def logs(
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="Only so many lines at the end of each log.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a file for each attempt instead of printing."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what the tasks of a run wrote.
@@ -52,6 +60,8 @@ def logs(
     waits for a task that has not started. The lines of several tasks then come as they are printed,
     each with the name of its task before it.
 
+    With --export each attempt, not only the last, becomes a file DIR/TASK.ATTEMPT.log.
+
     \b
     Example:
         ork logs etl#57:extract
@@ -61,10 +71,22 @@ def logs(
         raise UsageError(
             "--failed: who fails is known when the run has ended", hint="leave out -f or --failed"
         )
+    if export and (follow or as_json):
+        raise UsageError("--export writes files: it goes with neither -f nor --json")
     if follow:
         _follow(session, revision, attempt=attempt, tail=tail, as_json=as_json)
         return
-    found = logs_of(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
+    found = logs_of(
+        session.store,
+        revision,
+        now=session.now(),
+        failed=failed,
+        attempt=attempt,
+        every=export is not None,
+    )
+    if export:
+        _export(session, found, export, tail)
+        return
     if as_json:
         sys.stdout.writelines(json_parts(session.store, found, tail))
         return
@@ -83,6 +105,19 @@ def logs(
             last = piece[-1:]
         if not one and last != b"\n":
             session.print([[""]])
+
+
+def _export(session: Session, found: list[Log], folder: Path, tail: int | None) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in found:
+            if not is_name(log.task):
+                raise Corrupt(f"{log.run} has a task with a name that is none: {log.task!r}")
+            path = folder / f"{log.task}.{log.attempt}.log"
+            replace_file(path, pieces(session.store, log.log, tail=tail))
+    except OSError as error:
+        raise UsageError(f"--export {folder}: {error.strerror}") from None
+    session.say([f"{human.count(len(found), 'log')} in {human.path(str(folder))}"])
 
 
 def _follow(
