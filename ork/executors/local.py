@@ -49,7 +49,8 @@ class Local:
             start = self._start_program if job.executor == "process" else self._start_worker
             child = start(attempt, self._guard.mark)
         except (OSError, ValueError) as error:  # a ValueError: what no program can be given
-            self._finish(attempt, attempt.outcome("failed", f"cannot start: {describe(error)}"))
+            failure = attempt.outcome("failed", f"cannot start: {describe(error)}")
+            self._ended.append((name, failure))
             self.step_at = 0.0
         else:
             told = child.tree.pidfd >= 0
@@ -104,7 +105,6 @@ class Local:
         if self._idle and workers >= self.slots:
             self._dismiss(self._idle[0])
         worker = self._follow(Worker(job, kind, mark), attempt)
-        self._selector.register(worker.socket, EVENT_READ, partial(self._talk, worker))
         with suppress(OSError):  # its end is noticed and told elsewhere
             self._tell(worker, job)
         return worker
@@ -114,11 +114,19 @@ class Local:
 
     def _follow(self, child: AnyChild, attempt: Attempt) -> AnyChild:
         """Hear from now on what the child prints, and when it has ended."""
-        child.attempt = attempt
         self._children[child] = None
-        self._selector.register(child.printed, EVENT_READ, partial(self._hear, child))
-        if child.tree.pidfd >= 0:
-            self._selector.register(child.tree.pidfd, EVENT_READ, partial(self._left, child))
+        calls = {child.printed: partial(self._hear, child)}
+        calls[child.tree.pidfd] = partial(self._left, child)
+        if isinstance(child, Worker):
+            calls[child.socket.fileno()] = partial(self._talk, child)
+        try:
+            for file, call in calls.items():
+                if file >= 0:
+                    self._selector.register(file, EVENT_READ, call)
+        except BaseException:
+            self._dismiss(child)
+            raise
+        child.attempt = attempt
         return child
 
     # and go.
@@ -170,7 +178,8 @@ class Local:
         if attempt is not None:
             status = child.tree.status()
             # None: stuck in the kernel, where not even SIGKILL ends it. It is as good as gone.
-            self._finish(attempt, child.outcome(attempt, -9 if status is None else status))
+            outcome = child.outcome(attempt, -9 if status is None else status)
+            self._ended.append((attempt.name, outcome))
 
     def _dismiss(self, child: Child) -> None:
         """Kill a child and all it started."""
@@ -192,9 +201,6 @@ class Local:
         except (KeyError, ValueError):  # a ValueError: there is no such file
             pass
 
-    def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        self._ended.append((attempt.name, outcome))
-
     # What they print, and what workers say.
 
     def _hear(self, child: Child) -> None:
@@ -209,7 +215,7 @@ class Local:
         if worker.unsent:
             with suppress(OSError):
                 worker.send()
-            if not worker.unsent:
+            if not worker.unsent and not worker.silent:
                 self._selector.modify(worker.socket, EVENT_READ, partial(self._talk, worker))
         answer = worker.read()
         if worker.silent:
@@ -223,10 +229,10 @@ class Local:
             self._answered(worker, attempt, answer)
 
     def _answered(self, worker: Worker, attempt: Attempt, answer: Answer) -> None:
-        if answer["then"] == "end":
+        then = answer["then"]
+        if then == "end":
             worker.ending(attempt, answer)
             return
-        then = answer["then"]
         keep = then == "wait" or (then == "look" and not worker.tree.left_over())
         worker.complete()
         worker.attempt = None
@@ -234,7 +240,7 @@ class Local:
             self._idle.append(worker)
         else:
             self._dismiss(worker)
-        self._finish(attempt, outcome_of(attempt, answer))
+        self._ended.append((attempt.name, outcome_of(attempt, answer)))
 
     def _tell(self, worker: Worker, job: Job) -> None:
         """Send a job to a worker; what it does not take at once is sent when it can."""

@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from selectors import DefaultSelector
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ork.executors.local import Local
 from ork.worker import values
 from tests.executors.suite import Place, Served, alive, eventually, read_pid, run
 
@@ -804,3 +806,50 @@ def test_each_interpreter_has_its_own_workers(place):
             assert [worker.tree.pid for worker in pool.executor._children] == [outcome.output]
     finally:
         pool.close()
+
+
+# What a worker is sent, and prints, at its own pace.
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("exec sleep 300", "timed out after 0.5 s"),
+        ("sleep 0.1; exit 3", "exited with code 3 before answering"),
+        ("exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; sleep 0.1; exit 3", "exited with code 3"),
+    ],
+    ids=["never", "and ends", "and hangs up"],
+)
+def test_an_interpreter_that_reads_none_of_a_large_job_stops_nobody(place, line, error):
+    pool = Served(2)
+    try:
+        place.write("python", f"#!/bin/bash\n{line}\n", mode=0o755)
+        source = "def main(text):\n    return len(text)\n"
+        given = {"inputs": {"text": "x" * 3_000_000}}
+        job = place.python(source, **given)
+        deaf = dataclasses.replace(job, python=str(place.root / "python"), timeout_s=0.5)
+        future = pool.submit(deaf)
+        assert run(pool, job).output == 3_000_000
+        assert error in future.result(timeout=60).error
+    finally:
+        pool.close()
+
+
+def test_what_an_idle_worker_prints_is_nobodys(place):
+    with DefaultSelector() as selector:
+        executor = Local(1, selector)
+        try:
+            for number in range(2):
+                job = place.python("def main():\n    print('mine')\n")
+                executor.start("a", job)
+                while not (ended := executor.step()):
+                    for key, _ in selector.select(60):
+                        key.data()
+                assert ended[0][1].state == "success"
+                assert Path(job.log).read_text() == "mine\n"
+                (worker,) = executor._children
+                pipe = os.fstat(worker.printed).st_ino
+                files = Path(f"/proc/{worker.tree.pid}/fd").iterdir()
+                next(f for f in files if f.stat().st_ino == pipe).write_text(f"late {number}\n")
+        finally:
+            executor.close()
