@@ -30,7 +30,7 @@ PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
-_BEGUN = re.compile(rb"(\d{1,18}) (\d{1,9}) (\d{1,18}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
+_BEGUN = re.compile(rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
 LAST_BYTES = 4096  # of a log, in which its last line is looked for
 NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 

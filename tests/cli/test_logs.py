@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ork import open as open_store
 from ork.cli.runs.logs import Lines, whole_lines
 from ork.objects import kinds
-from ork.store.logs import last_line, pieces
+from ork.store.logs import Beginnings, Growing, Slots, last_line, pieces
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -324,3 +326,49 @@ def test_the_last_line_that_is_not_blank(project):
     ]:
         log = written(project, data, before=b"before")
         assert last_line(project, log) == line
+
+
+# -- slots
+
+
+def test_a_log_that_is_read_while_it_grows_ends_where_another_begins(project):
+    run = SimpleNamespace(workflow="w", id="r")
+    slots, beginnings = Slots(project, run), Beginnings(project, run)
+    reading = Growing(project, lambda: beginnings.log("a", 1))
+    assert reading.read() == b""
+    file, log = slots.take("a", 1)
+    assert reading.read() == b""
+    Path(file).write_text("one")
+    assert reading.read() == b"one"
+    assert beginnings.log("a", 1) == kinds.Log(path="w/r/1.log", offset=0, length=3)
+    assert slots.give_back(log, 3).length == 3
+    assert slots.take("b", 1) == (file, kinds.Log(path="w/r/1.log", offset=3))
+    with open(file, "a") as more:
+        more.write("two")
+    assert reading.read() == b""
+    assert beginnings.log("b", 1) == kinds.Log(path="w/r/1.log", offset=3, length=3)
+    assert slots.take("c", 1)[1].path == "w/r/2.log"
+    reading.close()
+    slots.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1 2", "x\n", f"{'9' * 99} 1 0 1 a\n", "1 1 -1 1 a\n", "\0\n"]
+)
+def test_what_is_no_beginning_is_left_out(project, text):
+    run = SimpleNamespace(workflow="w", id="r")
+    slots = Slots(project, run)
+    slots.take("a", 1)
+    path = project.folder / "logs" / "w" / "r" / "begun"
+    path.write_text(f"{path.read_text()}{text}")
+    assert list(Beginnings(project, run).now()) == [("a", 1)]
+    slots.close()
+
+
+def test_a_run_has_as_many_files_as_slots(ork):
+    tasks = "".join(f"  t{n}: {{executor: process, command: echo {n}}}\n" for n in range(12))
+    ork.write("etl.yaml", f"name: etl\ntasks:\n{tasks}")
+    assert ork("run", "etl.yaml", "-j", "2").code == 0
+    files = sorted(path.name for path in ork.folder.glob(".ork/logs/etl/*/*"))
+    assert files == ["1.log", "2.log", "begun"]
+    assert [ork("logs", f"etl:t{n}").out for n in range(12)] == [f"{n}\n" for n in range(12)]
