@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from ork.code.programs import LOADERS, PREFIXES, RUNNERS, Interpreter, arguments, interpreter_named
-from ork.code.use import HERE, UNKNOWN, WORK, Code, Use, Values, joined
-from ork.code.words import HOME, Command, State, Word
+from ork.code.use import OWN, UNKNOWN, WORK, ZERO, Code, Use, Values, joined
+from ork.code.words import HOME, PATH_MAX, POSSIBLE_MAX, Command, Word
 
 _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 
@@ -17,57 +19,114 @@ _DECLARING = frozenset(("export", "readonly", "local", "declare", "typeset"))
 class Commands(ABC):
     """Gathers what commands do; where these come from and what lines within them say is not its.
 
-    What is gathered is shared with the reader of an outer text.
+    A variable that is set more than once, or not surely, is not known, nor is the folder after a
+    `cd` of that kind.
     """
 
-    def __init__(self, outer: Commands | None) -> None:
-        self.uses: list[Use] = outer.uses if outer else []
-        self.writes: set[str] = outer.writes if outer else set()
-        self.seen: set[str | None] = outer.seen if outer else set()  # folders that were entered
-        self.in_function: int = outer.in_function if outer else 0
-        self.late: list[int] = outer.late if outer else []  # uses that functions make
-        self.poisoned: set[str] = outer.poisoned if outer else set()  # set by functions
+    def __init__(
+        self, variables: Mapping[str, str], folder: str | None, changing: Iterable[str]
+    ) -> None:
+        self.uses: list[Use] = []
+        self.writes: set[str] = set()
+        self.folders: Values = frozenset((folder,))  # where the shell may be
+        self.maybe: Values = frozenset()  # where else it may be at the end of `a && cd b`
+        self.variables: dict[str, Values] = {n: frozenset((v,)) for n, v in variables.items()}
+        self.sets = Counter(self.variables.keys())
+        self.changing = set(changing)  # variables
+        self.branches: list[tuple[str, int]] = []  # that are open: kind, and number of uses before
+        self.late: list[int] = []  # the uses of functions
 
     @abstractmethod
     def place(self, at: int) -> tuple[int, int]:
-        """Return line and column of a place, in the outermost text."""
+        """Return line and column of a place, in the whole text."""
 
     @abstractmethod
-    def line(self, text: str, word: Word, state: State, *, keep: bool = False) -> None:
-        """Read a line that a shell is given as one word; with `keep` what it does stays done."""
+    def line(self, word: Word, kind: str = "shell") -> None:
+        """Read a line that is given as one word: to another shell, or to this one for some time."""
 
     def code(self) -> Code:
         """Return all that was found, each thing once."""
-        seen = frozenset(self.seen)
-        for n in self.late:
-            # A function may be called wherever the shell goes.
-            use = self.uses[n]
-            loose = {path[len(WORK) + 1 :] for path in use.paths if path and path.startswith(WORK)}
-            paths = use.paths | {joined(folder, path) for folder in seen for path in loose}
-            self.uses[n] = use._replace(paths=paths, folders=use.folders | seen)
         return Code(tuple(dict.fromkeys(self.uses)), frozenset(self.writes))
 
     def say(self, role: str, at: int, **about: Any) -> None:
         """Note a use, at a place of this text."""
         line, column = self.place(at)
-        use = Use(role, line=line, column=column, **about)
-        if self.in_function:
-            self.late.append(len(self.uses))
-        self.uses.append(use)
+        self.uses.append(Use(role, line=line, column=column, **about))
 
-    def set(self, name: str, values: Values, state: State, *, sure: bool = True) -> None:
-        before = state.variables.get(name, UNKNOWN)
-        state.variables[name] = values if sure else values | before
+    # -- what the shell goes through
 
-    def run(self, command: Command, state: State, *, by_shell: bool = True) -> None:
+    def open(self, kind: str) -> None:
+        """Begin a branch, a loop or a function."""
+        self.branches.append((kind, len(self.uses)))
+
+    def close(self) -> bool:
+        """End it; say whether there was one."""
+        if not self.branches:
+            return False
+        kind, first = self.branches.pop()
+        if kind in ("function", "trap"):
+            self.late.extend(range(first, len(self.uses)))
+        return True
+
+    def end_list(self) -> None:
+        """End a list of commands, such as `a && cd b`."""
+        self.folders |= self.maybe
+        self.maybe = frozenset()
+
+    def enter(self, values: Values, command: Command) -> None:
+        """Enter a folder."""
+        new = {joined(folder, value) for folder in self.folders for value in values}
+        new = {None if path and len(path) > PATH_MAX else path for path in new}
+        self.lose(self.late)
+        self.late.clear()
+        if self.branches:
+            # What stands before it in a loop may come after it.
+            kind, first = self.branches[0]
+            self.lose(range(first, len(self.uses)))
+            self.branches[0] = kind, len(self.uses)
+        elif command.before == "&&":
+            self.maybe |= self.folders
+        sure = not self.branches and command.before != "||" and not command.is_apart
+        self.folders = frozenset(new) if sure and len(new) <= POSSIBLE_MAX else UNKNOWN | new
+
+    def lose(self, numbers: Iterable[int]) -> None:
+        """Note that these uses may start in other folders as well."""
+        for number in numbers:
+            use = self.uses[number]
+            moves = any(path is not None and path.startswith(WORK) for path in use.paths)
+            paths = use.paths | UNKNOWN if moves else use.paths
+            self.uses[number] = use._replace(paths=paths, folders=use.folders | UNKNOWN)
+
+    def set(self, name: str, values: Values, command: Command) -> None:
+        """Set a variable."""
+        self.sets[name] += 1
+        sure = not self.branches and command.before not in ("&&", "||") and not command.is_apart
+        if self.sets[name] > 1 or not sure:
+            self.changing.add(name)
+        self.variables[name] = values
+
+    def value(self, name: str) -> Values:
+        """Return what a variable may hold."""
+        known = {"0": frozenset((ZERO,)), "PWD": self.folders, "HOME": frozenset((HOME,))}
+        if name in known:
+            return known[name]
+        if name.startswith("BASH_SOURCE"):
+            return frozenset((OWN,))
+        # What comes from outside has no code of the project.
+        unset = frozenset(("",)) if name == "PYTHONPATH" else UNKNOWN
+        return self.variables.get(name, unset) | (UNKNOWN if name in self.changing else frozenset())
+
+    # -- what commands do
+
+    def run(self, command: Command, *, by_shell: bool = True) -> None:
         """Note what a simple command executes, enters, sets and writes."""
         words = command.words
         while words:
-            name = self.program(words[0], state)
+            name = self.program(words[0])
             if name is None:
                 return
             base = name.rpartition("/")[2]
-            if by_shell and self.builtin(name, words, command, state):
+            if by_shell and self.builtin(name, words, command):
                 return
             if base not in PREFIXES:
                 break
@@ -75,135 +134,117 @@ class Commands(ABC):
             by_shell = by_shell and base in ("command", "builtin", "time", "exec")
         if not words:
             return
-        self.written(base, words, state)
+        self.written(base, words)
         if base in LOADERS:
             self.say("unclear", words[0].start, text=words[0].text)
         if spec := interpreter_named(base):
-            self.interpret(spec, words, command, state)
+            self.interpret(spec, words, command)
         elif base == "find":
-            self.found(words, command, state)
+            self.found(words, command)
 
-    def program(self, word: Word, state: State) -> str | None:
+    def program(self, word: Word) -> str | None:
         """Note a program that is named by its path; return its name if it is known."""
         if word.is_plain and "/" not in word.text:
             return word.text
         names = sorted(name for name in word.values if name)
         paths = {name for name in names if "/" in name or name.startswith("\0")}
         if paths or not names:
-            values = frozenset(paths) or UNKNOWN
             # An interpreter may lie where it wants: what it is given is what counts.
             known = bool(names) and interpreter_named(names[0]) is not None
-            about = self.about(values, word, state)
-            self.say("program", word.start, is_optional=known, **about)
+            word = word._replace(values=(word.values & UNKNOWN) | paths or UNKNOWN)
+            self.file("program", word, is_optional=known)
         return names[0] if names else None
 
-    def about(self, values: Values, word: Word, state: State) -> dict[str, Any]:
-        """Return what a use of a path says of itself."""
-        paths = frozenset(joined(folder, value) for folder in state.folders for value in values)
-        return {"paths": paths, "text": word.text, "folders": state.folders}
+    def file(self, role: str, word: Word, **about: Any) -> None:
+        """Note a file that is executed."""
+        paths = frozenset(joined(folder, v) for folder in self.folders for v in word.values)
+        self.say(role, word.start, paths=paths, text=word.text, folders=self.folders, **about)
 
-    def builtin(self, name: str, words: list[Word], command: Command, state: State) -> bool:
+    def builtin(self, name: str, words: list[Word], command: Command) -> bool:
         """Do what a command of the shell itself does; say whether it is one."""
         given = [word for word in words[1:] if word.text[:1] != "-" or len(word.text) == 1]
         if name in ("cd", "pushd"):
             values = given[0].values if given else frozenset((HOME,))
-            values = UNKNOWN if "-" in values else values
-            new = frozenset(joined(folder, v) for folder in state.folders for v in values)
-            state.folders = new | state.folders if command.otherwise else new
-            self.seen.update(new)
+            self.enter(UNKNOWN if "-" in values else values, command)
         elif name == "popd":
-            state.folders = frozenset(self.seen) | HERE
+            self.enter(UNKNOWN, command)
         elif name in (".", "source") and given:
-            about = self.about(given[0].values, given[0], state)
-            self.say("sourced", given[0].start, language="shell", **about)
-        elif name in ("eval", "trap"):
+            self.file("sourced", given[0], language="shell")
+        elif name == "eval" and any(None in word.values for word in given):
+            self.say("unclear", words[0].start, text=" ".join(word.text for word in given))
+        elif name in ("eval", "trap") and given:
             lines = given[:1] if name == "trap" else given
-            if any(None in word.values and not word.text for word in lines):
-                self.say("unclear", words[0].start)
-            text = " ".join(word.text for word in lines)
-            if name == "eval" and any(None in word.values for word in lines):
-                self.say("unclear", words[0].start, text=text)
-            elif lines:
-                self.line(text, lines[0], state, keep=name == "eval")
+            self.line(given[0]._replace(text=" ".join(word.text for word in lines)), name)
         elif name in _DECLARING:
             for word in given:
                 if word.name:
-                    self.set(word.name, word.values, state, sure=not command.otherwise)
+                    self.set(word.name, word.values, command)
         elif name in ("read", "unset", "getopts", "mapfile"):
             for word in given:
-                self.set(word.text, UNKNOWN, state)
+                self.set(word.text, UNKNOWN, command)
         else:
             return False
         return True
 
-    def interpret(
-        self, spec: Interpreter, words: list[Word], command: Command, state: State
-    ) -> None:
+    def interpret(self, spec: Interpreter, words: list[Word], command: Command) -> None:
         """Note what an interpreter executes."""
         texts = [word.text if word.name else word.only for word in words]
-        search = self.search(command, state) if spec.language == "python" else frozenset()
-        same: dict[str, Any] = {"language": spec.language, "search": search}
+        about: dict[str, Any] = {"language": spec.language}
+        if spec.language == "python":
+            about["search"] = self.search(command)
         reads_input = spec.language == "shell" and "-s" in texts
         found = [] if reads_input else list(arguments(spec, texts))
         for what, index, start in found:
-            word = words[index]
-            values = frozenset(value and value[start:] for value in word.values)
+            word = words[index].after(start)
             if what == "module":
-                name = word.text[start:]
-                about: dict[str, Any] = {"text": name, "folders": state.folders}
-                paths = UNKNOWN if None in values else frozenset()
-                self.say("module", word.start, paths=paths, **about, **same)
-                if name in LOADERS:
-                    self.say("unclear", word.start, text=name)
-                if name in RUNNERS:
-                    self.runner(words[index + 1 :], same, state)
-            elif what != "code":
-                self.say("script", word.start, **self.about(values, word, state), **same)
-            elif spec.language == "shell":
-                self.line(word.text[start:], word, state)
-            elif spec.language == "python":
-                self.code_given(word._replace(text=word.text[start:]), same, state)
-        if found:
-            return
-        if spec.positional and command.stdin is not None:
-            about = self.about(command.stdin.values, command.stdin, state)
-            self.say("script", command.stdin.start, is_input=True, **about, **same)
-        elif spec.positional and command.given is not None and spec.language == "shell":
-            self.line(command.given.text, command.given, state)
-        elif spec.positional and command.given is not None and spec.language == "python":
-            self.code_given(command.given, same, state)
-        elif spec.positional and command.piped:
-            self.say("unclear", words[0].start, text=words[0].text)
-        folders = state.folders
-        if "-C" in texts[:-1] and spec.defaults:
-            there = words[texts.index("-C") + 1].values
-            folders = frozenset(joined(folder, v) for folder in folders for v in there)
-        for default in spec.defaults:
-            paths = frozenset(joined(folder, default) for folder in folders)
-            about = {"paths": paths, "text": default, "folders": folders, "is_optional": True}
-            self.say("script", words[0].start, **about, **same)
+                self.module(word, words[index + 1 :], about)
+            elif what == "code":
+                self.code_given(word, about)
+            else:
+                self.file("script", word, **about)
+        if not found and spec.positional:
+            if command.stdin is not None:
+                self.file("script", command.stdin, is_input=True, **about)
+            elif command.given is not None:
+                self.code_given(command.given, about)
+            elif command.before in ("|", "|&"):
+                self.say("unclear", words[0].start, text=words[0].text)
+        if not found:
+            for default in spec.defaults:
+                values: Values = frozenset((default,))
+                if "-C" in texts[:-1]:
+                    there = words[texts.index("-C") + 1].values
+                    values = frozenset(folder and f"{folder}/{default}" for folder in there)
+                word = Word(values, default, words[0].start)
+                self.file("script", word, is_optional=True, **about)
 
-    def runner(self, words: list[Word], same: dict[str, Any], state: State) -> None:
-        """Note the script that a module executes: `python -m pdb train.py`."""
-        for word in words:
-            if word.text.endswith(".py"):
-                self.say("script", word.start, **self.about(word.values, word, state), **same)
-                return
+    def module(self, word: Word, following: list[Word], about: dict[str, Any]) -> None:
+        """Note what `python -m` executes, and with `python -m pdb train.py` the script."""
+        paths = UNKNOWN if None in word.values else frozenset()
+        self.say("module", word.start, paths=paths, text=word.text, folders=self.folders, **about)
+        if word.text in LOADERS:
+            self.say("unclear", word.start, text=word.text)
+        if word.text in RUNNERS:
+            scripts = [one for one in following if one.text.endswith(".py")]
+            for script in scripts[:1]:
+                self.file("script", script, **about)
 
-    def code_given(self, word: Word, same: dict[str, Any], state: State) -> None:
-        """Note Python code that stands in the text itself."""
-        about = {"text": word.text, "folders": state.folders}
-        self.say("code", word.start, **about, **same)
+    def code_given(self, word: Word, about: dict[str, Any]) -> None:
+        """Note code that stands in the text itself."""
+        if about["language"] == "shell":
+            self.line(word)
+        elif about["language"] == "python":
+            self.say("code", word.start, text=word.text, folders=self.folders, **about)
 
-    def search(self, command: Command, state: State) -> Values:
+    def search(self, command: Command) -> Values:
         """Return the folders that PYTHONPATH names."""
-        values = command.assigned.get("PYTHONPATH") or state.variables.get("PYTHONPATH")
-        entries = {entry for v in values or () for entry in ((v,) if v is None else v.split(":"))}
+        values = command.assigned.get("PYTHONPATH") or self.value("PYTHONPATH")
+        entries = {entry for v in values for entry in ((v,) if v is None else v.split(":"))}
         return frozenset(
-            joined(folder, entry) for entry in entries if entry != "" for folder in state.folders
+            joined(folder, entry) for entry in entries if entry != "" for folder in self.folders
         )
 
-    def found(self, words: list[Word], command: Command, state: State) -> None:
+    def found(self, words: list[Word], command: Command) -> None:
         """Note what `find -exec` executes."""
         texts = [word.only for word in words]
         for at, text in enumerate(texts):
@@ -211,9 +252,9 @@ class Commands(ABC):
                 rest = words[at + 1 :]
                 ends = (n for n, word in enumerate(rest) if word.text in (";", "+"))
                 below = rest[: next(ends, len(rest))]
-                self.run(replace(command, words=below), state.copy(), by_shell=False)
+                self.run(replace(command, words=below), by_shell=False)
 
-    def written(self, base: str, words: list[Word], state: State) -> None:
+    def written(self, base: str, words: list[Word]) -> None:
         """Note the files that arguments tell to write."""
         plain = [word for word in words[1:] if not word.text.startswith("-")]
         targets = [
@@ -228,11 +269,11 @@ class Commands(ABC):
                 below = frozenset(v and f"{v.rstrip('/')}/{name}" for v in plain[-1].values)
                 targets.append(word._replace(values=below))
         for word in targets:
-            self.write(word, state)
+            self.write(word)
 
-    def write(self, word: Word, state: State) -> None:
+    def write(self, word: Word) -> None:
         """Note that a file is written."""
-        paths = {joined(folder, value) for folder in state.folders for value in word.values}
+        paths = {joined(folder, value) for folder in self.folders for value in word.values}
         self.writes.update(path for path in paths if path is not None)
 
 

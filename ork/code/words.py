@@ -1,20 +1,18 @@
-"""Words of commands: what they can be, and what a shell that meets them may know."""
+"""Words of commands, and what they can be."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
-from ork.code.use import HERE, UNKNOWN, Values, above
+from ork.code.use import UNKNOWN, Values
 
 POSSIBLE_MAX = 32  # texts that a word may have; with more it can be anything
 PATH_MAX = 4096  # characters
 HOME = "/~"  # somebody's own folder, which is none of the project
 
-SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
 _GLOB = frozenset("*?[")
 
 
@@ -32,49 +30,22 @@ class Word(NamedTuple):
         """The one text that the word can be, None when that is not known."""
         return next(iter(self.values)) if len(self.values) == 1 else None
 
-
-@dataclass(slots=True)
-class State:
-    """Where the shell may be, and what its variables may hold."""
-
-    folders: Values = HERE
-    variables: dict[str, Values] = field(default_factory=dict)
-
-    def copy(self) -> State:
-        return State(self.folders, dict(self.variables))
-
-    def take(self, other: State) -> None:
-        """Become what may be either of the two."""
-        self.folders |= other.folders
-        for name in self.variables.keys() | other.variables.keys():
-            both = self.variables.get(name, UNKNOWN) | other.variables.get(name, UNKNOWN)
-            self.variables[name] = both
-
-    def beyond(self, other: State) -> list[str]:
-        """Return the variables that may hold what they cannot in the other state."""
-        both = other.variables.items()
-        return [name for name, values in both if not self.variables.get(name, UNKNOWN) <= values]
-
-    def is_within(self, other: State) -> bool:
-        """Say whether nothing is possible here that is not there; new variables do not count."""
-        return self.folders <= other.folders and not self.beyond(other)
+    def after(self, length: int) -> Word:
+        """Return the word without its first characters."""
+        values = frozenset(value and value[length:] for value in self.values)
+        return self._replace(values=values, text=self.text[length:])
 
 
 @dataclass(slots=True)
 class Command:
     """A simple command while it is read."""
 
+    before: str = ""  # the operator between the last command and this one
     words: list[Word] = field(default_factory=list)
     assigned: dict[str, Values] = field(default_factory=dict)
     stdin: Word | None = None  # the file that it reads
     given: Word | None = None  # the text that it reads: a here-document
-    piped: bool = False
-    otherwise: bool = False  # runs only if what is before it fails
-    has_redirection: bool = False
-
-
-def simple(match: re.Match[str]) -> Word:
-    return Word(frozenset((match.group(),)), match.group(), match.start(), True)
+    is_apart: bool = False  # in a shell of its own, for a pipe or in the background
 
 
 def literal(part: str, *, is_first: bool) -> Values:
@@ -104,21 +75,3 @@ def _one_text(parts: tuple[str | None, ...]) -> str | None:
             return None
         text += part
     return text if len(text) <= PATH_MAX else None
-
-
-def answer(ran: list[list[Values]], state: State) -> Values:
-    """Return what the output of these commands can be; most commands are not known."""
-    if not ran:
-        return UNKNOWN
-    name, *rest = ran[-1]
-    if name == frozenset(("pwd",)):
-        return state.folders
-    if len(ran) > 1 or not rest:
-        return UNKNOWN
-    if name == frozenset(("dirname",)):
-        return frozenset(map(above, rest[-1]))
-    if name in (frozenset(("realpath",)), frozenset(("readlink",))):
-        return rest[-1]
-    if name == frozenset(("echo",)) and len(rest) == 1:
-        return rest[0]
-    return UNKNOWN

@@ -352,7 +352,7 @@ class _Walk:
         if use.role == "imported":
             found.nodes[node._replace(file=place)] = None
             return
-        search = self._search(use, node)
+        search = self._search(use, node, found)
         for folder in self._folders(use, node):
             if use.role == "sourced":
                 found.nodes[node._replace(file=place, folder=folder)] = None
@@ -370,14 +370,19 @@ class _Walk:
         places = {p if p is None or p.count("/") < FOLDERS_MAX else None for p in places}
         return sorted(places, key=lambda place: (place is None, place or ""))
 
-    def _search(self, use: Use, node: _Node) -> tuple[str, ...]:
-        found = (self._place(one, node) for one in sorted(path for path in use.search if path))
-        return tuple(dict.fromkeys([*(one for one in found if one is not None), *node.path]))
+    def _search(self, use: Use, node: _Node, found: _Found) -> tuple[str, ...]:
+        """Return the folders below the root in which Python searches beside its own."""
+        if None in use.search:
+            found.leave_open(use._replace(role="unclear"))
+        places = (self._place(one, node) for one in sorted(path for path in use.search if path))
+        return tuple(dict.fromkeys([*(one for one in places if one is not None), *node.path]))
 
     def _module(self, use: Use, node: _Node, found: _Found) -> None:
         """Take what `python -m` executes."""
-        path = self._search(use, node)
+        path = self._search(use, node, found)
         for folder in self._folders(use, node):
+            if folder is None:
+                found.leave_open(use)
             search = (*(() if folder is None else (folder,)), *path)
             files, whole = find_module(use.text, search, self.kind)
             if whole and files and files[-1].endswith("/__init__.py"):
@@ -396,8 +401,10 @@ class _Walk:
             found.leave_open(use)
             return
         placed = [one._replace(line=use.line, column=use.column) for one in code.uses]
-        path = self._search(use, node)
+        path = self._search(use, node, found)
         for folder in self._folders(use, node):
+            if folder is None:
+                found.leave_open(use)
             search = (*(() if folder is None else (folder,)), *path)
             inside = _Node(node.file, "python", folder, "", search, path=path)
             added = (self._place(one, inside) for one in code.search)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 from ork.code.python import parse
 from ork.definition.workflow import Definition
@@ -18,7 +19,9 @@ from ork.objects.kinds import Task
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
+Place: TypeAlias = Callable[..., Any]  # keys -> the value of the first that a task has, or None
 SHOWN = 10  # names in a complaint
+_NAMED = ("function", "module", "file")  # where a task says what it calls, the first that it has
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -47,12 +50,7 @@ def check_functions(
         if path not in modules:
             modules[path] = read_module(sources[path])
         if module := modules[path]:
-            places = {
-                key: definition.places["tasks", name, key]
-                for key in ("inputs", "function", "module", "file")
-                if ("tasks", name, key) in definition.places
-            }
-            _check(task, path, module, places, problems)
+            _check(task, path, module, partial(_place, definition, name), problems)
 
 
 def read_module(source: bytes) -> Module | None:
@@ -112,34 +110,34 @@ def _path(task: Task, sources: Mapping[str, bytes]) -> str | None:
     return next((path for path in paths if path in sources), None)
 
 
-def _check(
-    task: Task, path: str, module: Module, places: Mapping[str, Node], problems: Problems
-) -> None:
+def _place(definition: Definition, task: str, *keys: str) -> Node | None:
+    """Return the value of the first of these keys that a task has."""
+    places = (definition.places.get(("tasks", task, key)) for key in keys)
+    return next(filter(None, places), None)
+
+
+def _check(task: Task, path: str, module: Module, place: Place, problems: Problems) -> None:
     name = task.function or ""
-    at = places.get("function") or places.get("module") or places["file"]
     if name not in module.names:
         if module.complete:
             own = sorted(name for name in module.functions if not name.startswith("_"))
             shown = ", ".join(own[:SHOWN]) + (", ..." if len(own) > SHOWN else "")
             defines = f"it defines {shown}" if own else "it defines none"
             hint = problems.near(name, own)
-            if hint is None and "function" not in places:
+            if hint is None and place("function") is None:
                 hint = "`function:` names the one to call; without it that is `main`"
-            problems.at(at, f"{path} has no function `{name[:60]}`; {defines}", hint)
+            problems.at(place(*_NAMED), f"{path} has no function `{name[:60]}`; {defines}", hint)
     elif function := module.functions.get(name):
-        _check_arguments(task, f"`{name}` in {path}", function.args, at, places, problems)
+        _check_arguments(task, f"`{name}` in {path}", function.args, place, problems)
 
 
 def _check_arguments(
     task: Task,
     title: str,
     takes: ast.arguments,
-    at: Node,
-    places: Mapping[str, Node],
+    place: Place,
     problems: Problems,
 ) -> None:
-    given = places.get("inputs")
-    keys = given.value if given is not None and isinstance(given.value, dict) else {}
     positional = [*takes.posonlyargs, *takes.args]
     with_default = positional[len(positional) - len(takes.defaults) :]
     with_default += [
@@ -150,16 +148,18 @@ def _check_arguments(
     for one in takes.posonlyargs:
         if one not in with_default:
             message = f"{title} takes `{one.arg}` by position only; inputs are given by name"
-            problems.at(at, message, "remove the `/` from its arguments")
+            problems.at(place(*_NAMED), message, "remove the `/` from its arguments")
     named = [*takes.args, *takes.kwonlyargs]
     names = [one.arg for one in named]
     for name in task.inputs if takes.kwarg is None else ():
         if name not in names:
             hint = problems.near(name, names)
             hint = hint or (f"it takes {', '.join(names[:SHOWN])}" if names else "it takes none")
-            node = keys[name][0] if name in keys else given or at
-            problems.at(node, f"{title} does not take the input `{name[:60]}`", hint)
+            inputs: Any = place("inputs").value  # as there is one of them
+            problems.at(inputs[name][0], f"{title} does not take the input `{name[:60]}`", hint)
     for one in named:
         if one not in with_default and one.arg not in task.inputs:
             hint = f"as in `inputs: {{{one.arg}: {{const: VALUE}}}}`, or give it a default"
-            problems.at(given or at, f"{title} needs `{one.arg}`, which no input gives", hint)
+            problems.at(
+                place("inputs", *_NAMED), f"{title} needs `{one.arg}`, which no input gives", hint
+            )

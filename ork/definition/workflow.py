@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
@@ -23,6 +24,7 @@ from ork.yaml import nodes, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
+READER = 1  # raise it when a text can come to mean something else, or be wrong, as it was not
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
@@ -65,6 +67,26 @@ def parse(text: bytes, *, file: str) -> Definition:
         problems = Problems(file, content)
         reader.check_characters(content, problems)
         return _Workflow(nodes.read(content, problems), content, problems).definition()
+
+
+class LatePlaces(Mapping[tuple[str, ...], Node]):
+    """The places of a text that was found good before: it is read when the first is asked for."""
+
+    def __init__(self, text: bytes, *, file: str) -> None:
+        self._text, self._file = text, file
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, ...], Node]:
+        return parse(self._text, file=self._file).places
+
+    def __getitem__(self, place: tuple[str, ...]) -> Node:
+        return self._places[place]
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @contextmanager

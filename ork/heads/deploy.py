@@ -17,9 +17,17 @@ from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.resolve import head
-from ork.store.store import Stamp, Store
+from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
-from ork.worktree.load import Loaded, load, name_problem, read_text, refuse_root, secrets_in
+from ork.worktree.load import (
+    Loaded,
+    load,
+    name_problem,
+    read_ref,
+    read_text,
+    refuse_root,
+    secrets_in,
+)
 from ork.worktree.origin import origin_of
 from ork.worktree.place import Project
 
@@ -226,6 +234,7 @@ def _deploy_on(
             )
         )
         tx.move(f"workflows/{definition.name}", old=parent, new=oid)
+        _note_reading(store, tx, loaded, oid)
         written = sum(map(len, tx.objects.values()))
     return Deployed(
         workflow=definition.name,
@@ -239,6 +248,16 @@ def _deploy_on(
         diff=diff,
         moved=moved,
     )
+
+
+def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
+    """Note that the store has what this text says; of each workflow one text is known."""
+    folder = f"read/{loaded.definition.name}/"
+    for name, oid in store.refs(folder):
+        tx.move(folder + name, old=oid, new=None)
+    if not loaded.definition.include:  # which a snapshot does not keep
+        ref = read_ref(loaded.definition.name, loaded.text)
+        tx.move(ref, old=store.ref(ref), new=deploy)
 
 
 def _refuse_move(store: Store, old: Deploy, loaded: Loaded) -> None:
@@ -297,7 +316,7 @@ def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes
     if old is None:
         return dict(objects)
     added = store.snapshot(loaded.snapshot).added_to(store.snapshot(old.snapshot))
-    return {oid: objects[oid] for oid in added}
+    return {oid: objects[oid] if oid in objects else store.raw(oid) for oid in added}
 
 
 def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> dict[Oid, bytes]:

@@ -145,28 +145,35 @@ def build(
     tasks: Mapping[str, Task],
     files: Mapping[str, CodeFile],
     params: Mapping[str, Param] | None = None,
+    *,
+    kept: Snapshot | None = None,
 ) -> Built:
-    """Return the snapshot of these tasks, code files and parameters."""
+    """Return the snapshot of these tasks, code files and parameters.
+
+    `kept` is one that is stored and has the same tasks: their objects are not made anew.
+    """
     objects: dict[Oid, bytes] = {}
-    task_entries: dict[str, Oid] = {}
-    for name, task in tasks.items():
-        data = encode_object(task)
-        oid = hash_bytes(data)
-        objects[oid] = data
-        task_entries[name] = oid
+    if kept is None:
+        task_entries: dict[str, Oid] = {}
+        for name, task in tasks.items():
+            data = encode_object(task)
+            oid = hash_bytes(data)
+            objects[oid] = data
+            task_entries[name] = oid
+        task_root, task_trees = tree.build(task_entries)
+        objects |= task_trees
+    else:
+        task_root = kept.tasks
     file_entries: dict[str, FileEntry] = {}
     for path, file in files.items():
         data = encode_object(Blob(file.data))
         oid = hash_bytes(data)
         objects[oid] = data
         file_entries[path] = FileEntry(blob=oid, executable=file.executable)
-    task_root, task_trees = tree.build(task_entries)
     file_root, file_trees = tree.build(file_entries, FileEntry)
     snapshot = Snapshot(
         tasks=task_root, files=file_root, task_count=len(tasks), params=dict(params or {})
     )
     data = encode_object(snapshot)
     oid = hash_bytes(data)
-    return Built(
-        oid=oid, snapshot=snapshot, objects={**objects, **task_trees, **file_trees, oid: data}
-    )
+    return Built(oid=oid, snapshot=snapshot, objects={**objects, **file_trees, oid: data})

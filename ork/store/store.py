@@ -11,6 +11,7 @@ workflow file and no command line. Refs (docs/format.md):
     active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
+    read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
 """
 

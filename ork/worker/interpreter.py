@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import weakref
+from operator import attrgetter, methodcaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,31 +66,28 @@ class Mapping(Setting):
 
 
 class Attributes(Setting):
-    """Plain attributes; those that an import changes are kept."""
+    """Plain attributes, two or more; those that an import changes are kept."""
 
     def __init__(self, module: str, *names: str):
-        def read(owner: Any) -> Any:
-            return [getattr(owner, name, ABSENT) for name in names]
-
         def write(owner: Any, values: Any) -> None:
             for name, value in zip(names, values):  # noqa: B905 (strict came with 3.10)
-                if value is not ABSENT:
-                    setattr(owner, name, value)
-                elif hasattr(owner, name):
-                    delattr(owner, name)
+                setattr(owner, name, value)
 
-        super().__init__(module, read, write)
+        super().__init__(module, attrgetter(*names), write)
 
     def merged(self, kept: Any, before: Any, after: Any) -> Any:
         """Return the values with those that changed."""
-        return [k if a is b else a for k, b, a in zip(kept, before, after)]  # noqa: B905
+        return tuple(k if a is b else a for k, b, a in zip(kept, before, after))  # noqa: B905
 
 
 def _pair(module: str, get: str, put: str) -> Setting:
-    def read(owner: Any) -> Any:
-        return getattr(owner, get)() if hasattr(owner, get) else ABSENT
+    return Setting(module, methodcaller(get), lambda owner, value: getattr(owner, put)(value))
 
-    return Setting(module, read, lambda owner, value: getattr(owner, put)(value))
+
+def _write_limit(owner: Any, value: Any) -> None:
+    owner.tracebacklimit = value
+    if value is ABSENT:
+        del owner.tracebacklimit
 
 
 def _read_umask(_: Any) -> int:
@@ -184,15 +182,15 @@ SETTINGS = (
         "unraisablehook",
         "displayhook",
         "breakpointhook",
-        "tracebacklimit",
         "dont_write_bytecode",
         "pycache_prefix",
     ),
+    Setting("sys", lambda owner: vars(owner).get("tracebacklimit", ABSENT), _write_limit),
     _pair("sys", "getrecursionlimit", "setrecursionlimit"),
     _pair("sys", "getswitchinterval", "setswitchinterval"),
     _pair("sys", "getdlopenflags", "setdlopenflags"),
     _pair("sys", "get_int_max_str_digits", "set_int_max_str_digits"),
-    Attributes("os", "environ"),
+    Attributes("os", "environ", "environb"),
     Setting("os", _read_umask, lambda _, mask: os.umask(mask)),
     Setting(
         "os",
@@ -201,13 +199,13 @@ SETTINGS = (
     ),
     Setting(
         "os",
-        lambda _: os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ABSENT,
+        lambda owner: owner.sched_getaffinity(0),
         lambda _, value: os.sched_setaffinity(0, value),
     ),
     Setting("_signal", lambda _: tuple(map(HANDLER_OF, SIGNALS)), _write_reactions),
     Setting(
         "_signal",
-        lambda _: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda owner: owner.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda _, value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
     ),
     Setting("resource", _read_limits, _write_limits),
@@ -246,11 +244,12 @@ SETTINGS = (
     _pair("socket", "getdefaulttimeout", "setdefaulttimeout"),
     _pair("threading", "stack_size", "stack_size"),
     Attributes("threading", "excepthook", "_trace_hook", "_profile_hook"),
-    Attributes("asyncio.events", "_event_loop_policy"),
+    Setting(
+        "asyncio.events",
+        attrgetter("_event_loop_policy"),
+        lambda owner, value: setattr(owner, "_event_loop_policy", value),
+    ),
 )
-BY_MODULE: dict[str, list[Setting]] = {}
-for _setting in SETTINGS:
-    BY_MODULE.setdefault(_setting.module, []).append(_setting)
 
 
 class Interpreter:
@@ -258,20 +257,21 @@ class Interpreter:
 
     def __init__(self) -> None:
         weakref.finalize(lambda: None, int)  # the first one leaves a handler, for all that follow
-        self._kept = self._read()
+        self._kept = _read()
         # From now on it is looked at only once somebody has imported it: it takes its time.
         sys.modules.pop("resource", None)
+        self._watched: list[tuple[Setting, Any]] = []
         self._exits, self._finalizers = _exits(), _finalizers()
         self._register = atexit.register
         atexit.register = self._registered  # type: ignore[assignment]
 
     def around_import(self, execute: Callable[[], None]) -> None:
         """Execute a module of somebody else; what it changes stays."""
-        before, exits, finalizers = self._read(), _exits(), _finalizers()
+        before, exits, finalizers = _read(), _exits(), _finalizers()
         try:
             execute()
         finally:
-            for setting, value in self._read().items():
+            for setting, value in _read().items():
                 if setting not in self._kept:
                     self._kept[setting] = value
                 elif setting in before and before[setting] != value:
@@ -296,13 +296,18 @@ class Interpreter:
             signal.setitimer(timer, 0)
         signal.set_wakeup_fd(-1)
 
-    def put_back(self) -> None:
-        """Put back what the attempt has changed; raise whatever is raised where that fails."""
-        found = self._read()
-        for setting in found if found != self._kept else ():
-            kept = self._kept.setdefault(setting, found[setting])
-            if found[setting] != kept:
-                setting.write(sys.modules[setting.module], kept)
+    def put_back(self, *, grown: bool) -> None:
+        """Put back what the attempt has changed; raise whatever is raised where that fails.
+
+        Which modules are loaded is only asked if some have `grown` to stay.
+        """
+        if grown or not self._watched:
+            found = _read()
+            self._kept = {**found, **self._kept}
+            self._watched = [(setting, sys.modules[setting.module]) for setting in found]
+        for setting, owner in self._watched:
+            if setting.read(owner) != self._kept[setting]:
+                setting.write(owner, self._kept[setting])
         _begin_anew()
 
     def _registered(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -311,14 +316,17 @@ class Interpreter:
             self._exits += 1  # a progress bar's monitor, say
         return self._register(function, *args, **kwargs)
 
-    def _read(self) -> dict[Setting, Any]:
-        found = {}
-        for name, settings in BY_MODULE.items():
-            module = sys.modules.get(name)
-            if module is not None and not getattr(module.__spec__, "_initializing", False):
-                for setting in settings:
-                    found[setting] = setting.read(module)
-        return found
+
+def _read() -> dict[Setting, Any]:
+    found = {}
+    for setting in SETTINGS:
+        try:
+            owner = sys.modules.get(setting.module)
+            if owner is not None and not getattr(owner.__spec__, "_initializing", False):
+                found[setting] = setting.read(owner)
+        except AttributeError:  # another Python, or a module of the project with this name
+            pass
+    return found
 
 
 def _exits() -> int:

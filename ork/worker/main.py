@@ -205,8 +205,9 @@ class Worker:
             if self._has_deferred():
                 return "end"
             self._interpreter.disarm()
+            children = self._surroundings.has_children()  # while SIGCHLD is what the task made it
             grown, clean = self._modules.leave()
-            self._interpreter.put_back()
+            self._interpreter.put_back(grown=grown)
         except Exception:  # a limit that was lowered for good, a log handler that fails to close
             return "kill"
         # Before they are collected, which closes a file beneath its buffer.
@@ -216,7 +217,6 @@ class Worker:
             gc.freeze()
         if self._interpreter.waits_to_finalize():
             return "end"
-        children = self._surroundings.has_children()
         if not self._surroundings.leave() or not clean:
             return "kill"
         return "look" if children else "wait"

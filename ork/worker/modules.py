@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import time
 from _thread import get_ident
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+SOON_NS = 1_000_000_000
 INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
@@ -39,7 +41,9 @@ class Modules:
         self._around_import = around_import  # told of each import of what is not the project's
         self._thread = get_ident()
         self._importing = False
-        self._codes: dict[str, tuple[bytes, CodeType]] = {}
+        self._codes: dict[str, tuple[Any, CodeType]] = {}
+        self._executed: dict[str, ModuleType] = {}  # of the project, in this attempt
+        self._below: dict[str, str | None] = {}  # path -> the same below the root
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
         self._project: str | None = None  # the same of where its files come from
         self._interpreter: tuple[str, ...] = ()  # of what lies below them and is not the project's
@@ -82,6 +86,7 @@ class Modules:
         self._project = f"{project}/" if project else None
         self._files = frozenset(files)
         self._top.clear()
+        self._below.clear()
         own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
         # An interpreter may lie below the root; more often the root lies below its /usr.
         roots = (*self._prefixes, *([self._project] if self._project else []))
@@ -91,7 +96,7 @@ class Modules:
     def enter(self, folder: str) -> None:
         """Let imports look into `folder` (below the root, "" for the root) and the root first."""
         places = (folder, "") if folder else ("",)
-        self._first = [os.path.join(self._root, place).rstrip("/") or "/" for place in places]
+        self._first = [(self._prefixes[0] + place).rstrip("/") or "/" for place in places]
         sys.path[:] = [*self._first, *map(self._in_place, sys.path)]
         # An empty one: what children of multiprocessing import to begin with is nothing of ours.
         sys.modules["__main__"] = ModuleType("__main__")
@@ -102,7 +107,7 @@ class Modules:
 
     def load_file(self, path: str) -> ModuleType:
         """Import a captured file: by its name where an `import` would find it, else by its path."""
-        absolute = os.path.join(self._root, path)
+        absolute = self._prefixes[0] + path
         name = self._name_of(path)
         if name is not None and "." in name:
             spec = _spec_of(name)
@@ -122,10 +127,19 @@ class Modules:
         """Take the project's modules out; say if others came in, and if all is as it should be."""
         if sys.path[: len(self._first)] == self._first:
             del sys.path[: len(self._first)]
-        came, gone = self._sort()
+        sys.modules["__main__"] = self._staying["__main__"]
+        gone = {name: m for name, m in self._executed.items() if sys.modules.get(name) is m}
+        self._executed.clear()
+        for name in gone:
+            del sys.modules[name]
+        came: dict[str, ModuleType] = {}
+        if sys.modules != self._staying:
+            came, more = self._sort()
+            for name in more:
+                del sys.modules[name]
+            gone.update(more)
         clean = not any(_is_extension(module) or _holds(came, module) for module in gone.values())
         for name, module in gone.items():
-            del sys.modules[name]
             parent, _, tail = name.rpartition(".")
             if getattr(sys.modules.get(parent), "__dict__", {}).get(tail) is module:
                 delattr(sys.modules[parent], tail)
@@ -144,17 +158,21 @@ class Modules:
         path = loader.path
         if self._check(name, path) is None:
             return self._get_code(loader, name)
-        source = loader.get_data(path)
         if type(loader) is not SourceFileLoader:  # it may compile in its own way
-            return loader.source_to_code(source, path)  # type: ignore[no-any-return]
+            return loader.source_to_code(loader.get_data(path), path)  # type: ignore[no-any-return]
+        version = _version(path)
         known = self._codes.get(path)
-        if known is None or known[0] != source:
-            known = self._codes[path] = (source, loader.source_to_code(source, path))
+        if known is None or version is None or known[0] != version:
+            code = loader.source_to_code(loader.get_data(path), path)
+            known = self._codes[path] = (version, code)
         return known[1]
 
     def _execute(self, loader: Any, module: ModuleType) -> None:
         ours = get_ident() == self._thread and not self._importing
-        if not ours or self.is_own(loader.path):
+        own = self.is_own(loader.path)
+        if own:
+            self._executed[module.__name__] = module
+        if own or not ours:
             self._exec_module(loader, module)
             return
         self._importing = True
@@ -177,17 +195,22 @@ class Modules:
 
     def _in_place(self, entry: str) -> str:
         """Return a path of the project as it is here: what is installed may point to the former."""
-        whole = f"{entry}/"
-        if self._project is None or not whole.startswith(self._project):
+        if self._project is None or not f"{entry}/".startswith(self._project):
             return entry
+        whole = f"{entry}/"
         if whole.startswith(self._interpreter) or any(part in whole for part in INSTALLED):
             return entry
         return os.path.join(self._root, entry[len(self._project) :])
 
     def _below_root(self, path: str) -> str | None:
-        if path.startswith("<"):  # not a file
-            return None
-        if not path.startswith("/") or "/." in path or "//" in path:
+        if not path.startswith(("/", "<")):
+            path = os.path.abspath(path)
+        if path not in self._below:
+            self._below[path] = self._find_below_root(path)
+        return self._below[path]
+
+    def _find_below_root(self, path: str) -> str | None:
+        if "/." in path or "//" in path:
             path = os.path.abspath(path)
         if not path.startswith(self._prefixes) or path.startswith(self._interpreter):
             return None
@@ -228,7 +251,6 @@ class Modules:
     def _sort(self) -> tuple[dict[str, ModuleType], dict[str, ModuleType]]:
         """Return the modules that the attempt brought: those that stay, and those that go."""
         staying = self._staying
-        sys.modules["__main__"] = staying["__main__"]
         new = {n: m for n, m in sys.modules.items() if n not in staying or staying[n] is not m}
         came: dict[str, ModuleType] = {}
         unknown = []
@@ -275,6 +297,14 @@ def _origin(module: Any) -> str | None:
     except AttributeError:
         return None
     return found if isinstance(found, str) else None
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    """Return what changes with each change of a file; None if the last one was just now."""
+    status = os.stat(path)
+    if time.time_ns() - status.st_ctime_ns < SOON_NS:  # the next could have the same time
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _is_extension(module: ModuleType) -> bool:

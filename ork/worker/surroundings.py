@@ -11,12 +11,15 @@ import resource
 import signal
 import sys
 import time
+from operator import attrgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 COOKIE = "ORK_COOKIE"
+HOW = attrgetter("closed", "encoding", "errors", "line_buffering", "write_through")
+HANDLER_OF = sys.modules["_signal"].getsignal  # beneath the enumerations, which take their time
 
 
 class Surroundings:
@@ -59,7 +62,7 @@ class Surroundings:
 
     def has_children(self) -> bool:
         """Say whether the task has perhaps left children behind; it reaps those that have ended."""
-        left = signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL  # nobody keeps count then
+        left = HANDLER_OF(signal.SIGCHLD) != signal.SIG_DFL  # nobody keeps count then
         try:
             while os.waitpid(-1, os.WNOHANG)[0] != 0:
                 pass
@@ -82,7 +85,8 @@ class Surroundings:
             self._environment.pop(name, None)
             os.environ.pop(name, None)
         self._environment.update(changed)
-        os.environ.update(changed)
+        for name, value in changed.items():
+            os.environ[name] = value
         self._bytes = dict(getattr(os.environ, "_data", None) or {}) or None
 
     def _renew_streams(self) -> None:
@@ -105,8 +109,7 @@ class Surroundings:
 
 def _is_as_opened(stream: Any, errors: str) -> bool:
     try:
-        how = (stream.encoding, stream.errors, stream.line_buffering, stream.write_through)
-        return not stream.closed and how == ("utf-8", errors, True, False)
+        return bool(HOW(stream) == (False, "utf-8", errors, True, False))
     except (AttributeError, ValueError):  # there is none yet; it is detached
         return False
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import check_functions
-from ork.definition.workflow import Definition, parse
-from ork.errors import InvalidInput, NotFound, Problem
+from ork.definition.workflow import READER, Definition, LatePlaces, parse
+from ork.errors import Corrupt, InvalidInput, NotFound, Problem
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Deploy, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
+from ork.yaml import reader
 from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
+# Where a name is mostly written. It is a guess, which the hash of the text then proves.
+_NAME = re.compile(
+    rb"""(?:^|[{,])[ "']*name["']?: *["']?([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})""", re.M
+)
 
 
 class Loaded(Value, frozen=True, kw_only=True):
@@ -50,23 +57,61 @@ class Loaded(Value, frozen=True, kw_only=True):
 
 def load(store: Store, path: Path) -> Loaded:
     """Read, check and capture a workflow file; the store can then read its objects."""
-    loaded = check(path)
+    loaded = check(path, store)
     refuse_root(store, loaded)
     store.hold(loaded.built.objects)
     return loaded
 
 
-def check(path: Path) -> Loaded:
-    """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it."""
+def check(path: Path, store: Store | None = None) -> Loaded:
+    """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it.
+
+    What the newest deploy of a workflow was read from is not read again: the store has what it
+    says. Captured code is looked at all the same.
+    """
     text = read_text(path)
-    definition = parse(text, file=str(path))
+    known = _known(store, text, str(path)) if store else None
+    definition, kept = known or (parse(text, file=str(path)), None)
     captured = capture(definition, root_of(path, definition.settings), file=str(path))
     problems = Problems(str(path), definition.text)
     sources = {path: file.data for path, file in captured.files.items()}
     check_functions(definition, sources, problems)
     problems.check()
-    built = snapshot.build(definition.tasks, captured.files, definition.params)
+    built = snapshot.build(definition.tasks, captured.files, definition.params, kept=kept)
     return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
+
+
+def read_ref(workflow: str, text: bytes) -> str:
+    """Return the ref to the deploy that has what this text says, as this reader reads it."""
+    return f"read/{workflow}/{READER}/{hash_bytes(text)}"
+
+
+def _known(store: Store, text: bytes, file: str) -> tuple[Definition, Snapshot] | None:
+    """Return what a text says that this reader has read before, and the snapshot with its tasks.
+
+    None when the text has to be read, as one with `include`, which no snapshot keeps.
+    """
+    if (guess := _NAME.search(text)) is None:
+        return None
+    oid = store.ref(read_ref(guess[1].decode(), text))
+    if oid is None:
+        return None
+    try:
+        deploy = store.get(Deploy, oid)
+        kept = store.get(Snapshot, deploy.snapshot)
+        tasks = store.get_all(Task, store.named(kept.tasks))
+    except Corrupt:
+        return None
+    definition = Definition(
+        name=deploy.workflow,
+        tasks=tasks,
+        params=kept.params,
+        settings=deploy.settings,
+        include=(),
+        places=LatePlaces(text, file=file),
+        text=reader.decode(text, Problems(file)),
+    )
+    return definition, kept
 
 
 def refuse_root(store: Store, loaded: Loaded) -> None:

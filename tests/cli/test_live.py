@@ -17,7 +17,7 @@ from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
-from ork.runner.events import RunStarted, TaskFinished, TaskRetried, TaskStarted
+from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
 from tests.scale import sampled
@@ -390,3 +390,12 @@ def test_what_a_task_prints_has_its_colours_where_there_are_any():
     assert segments[1].style.color.name == "color(1)"
     assert "".join(segment.text for segment in cut(line, 4, color=True)) == "abc^"
     assert text_cut(line, 40) == "^[[1;31mab^[[0mc^[[2Jd"
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_that_the_project_was_left_stays_in_the_last_picture(size):
+    board = board_of(size)
+    board.note(CheckedOut(folder=".ork/work/x", changed=("load.sh", "b.sh")))
+    left = "load.sh and 1 other file changed: tasks start in .ork/work/x from now on"
+    assert plain(board.last(24, 80)[-1]) == left
+    assert " in .ork/work/x " in plain(board.frame(24, 80)[0])

@@ -115,6 +115,9 @@ def test_what_is_not_followed_leaves_the_reach_open(monkeypatch):
         "sh nowhere.sh",
         "pytest",
         ". $X",
+        "cd $X; python -m near",
+        "cd $X; python -c 'import near'",
+        "PYTHONPATH=$X python near.py",
     ):
         assert not reach_of(Task(executor="process", command=command)).complete
     for command in (

@@ -746,3 +746,7 @@ def test_these_are_schedules(line: str) -> None:
 )
 def test_these_are_none(line: str, message: str) -> None:
     assert message in (schedule_error(line) or "")
+
+
+def test_every_field_of_a_task_is_shown_and_compared() -> None:
+    assert sorted(as_written(Task(executor="python"))) == sorted(Task.__struct_fields__)

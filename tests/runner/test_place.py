@@ -65,6 +65,7 @@ def test_a_script_that_an_earlier_task_changed_is_executed_as_captured(ork: Ork)
     assert (found["a"]["place"], found["b"]["place"]) == (None, "checkout")
     assert found["a"]["tainted"] == found["b"]["tainted"] == []
     assert "b.sh changed: tasks start in .ork/work/" in result.err
+    assert "place    the project's folder, then a checkout for b\n" in ork("show", "w#1").out
 
 
 def test_what_changes_under_an_attempt_that_executes_it_taints_it(ork: Ork) -> None:
@@ -133,6 +134,7 @@ def test_files_that_a_run_writes_in_its_checkout_are_kept_and_told(ork: Ork) -> 
     result = ork("run", "w.yaml", "--checkout")
     [folder] = checkouts(ork)
     assert f"files that its tasks wrote are in .ork/work/{folder.name}" in result.err
+    assert f"place    a checkout: .ork/work/{folder.name} has its files" in ork("show", "w#1").out
     assert (folder / "out.csv").read_text() == "new\n"
     assert not (ork.folder / "out.csv").exists()
     # What is data of the project is written there, by its link.

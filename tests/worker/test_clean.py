@@ -409,6 +409,26 @@ def test_stale_byte_code_never_executes(pool, place):
     assert values == [2, 3]
 
 
+def test_another_file_in_the_place_of_one_that_was_compiled_is_executed(pool, place):
+    """One of the same size and age; to the worker both are old, so that it looks no closer."""
+    place.write("dep.py", "VALUE = 1\n")
+    source = """
+        import time
+        time.time_ns = lambda: 2**62
+        import dep
+        def main():
+            return dep.VALUE
+        """
+    first, second, third = (place.python(source) for _ in range(3))
+    assert [output_of(pool, job, place) for job in (first, second)] == [1, 1]
+    status = (place.root / "dep.py").stat()
+    other = place.root / "other.py"
+    other.write_text("VALUE = 2\n")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(place.root / "dep.py")
+    assert output_of(pool, third, place) == 2
+
+
 def test_byte_code_without_its_source_is_a_file_like_others(pool, place):
     place.write("dep.py", "VALUE = 1\n", capture=False)
     compiled = py_compile.compile(str(place.root / "dep.py"), str(place.root / "dep.pyc"))

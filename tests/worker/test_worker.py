@@ -171,6 +171,24 @@ COSTS_THE_WORKER = {
             while not os.path.exists(file) or not os.path.getsize(file):
                 time.sleep(0.01)
         """,
+    "leaves a daemon while nobody counts its children": """
+        import os, signal, time
+        def main(file):
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    with open(file, "w") as out:
+                        out.write(f"{os.getpid()}\\n")
+                    time.sleep(300)
+                os._exit(0)
+            while not os.path.exists(file) or not os.path.getsize(file):
+                time.sleep(0.01)
+            try:
+                os.wait()
+            except ChildProcessError:
+                pass
+        """,
 }
 
 

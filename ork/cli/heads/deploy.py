@@ -227,7 +227,8 @@ def deploy(
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
-    checked = [check(path) for path in files]  # all, before any is deployed or a store is made
+    known = session.store if session.has_store() else None
+    checked = [check(path, known) for path in files]  # all, before any is deployed or a store made
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store

@@ -15,6 +15,7 @@ from threading import Lock
 from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
+from ork.cli.runs.plain import checked_out
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
 from ork.cli.screen.parts import clip, length
@@ -61,6 +62,7 @@ class Board:
         self._lock = Lock()
         self._name = ""
         self._folder: str | None = None  # the checkout in which tasks start
+        self._left: list[Line] = []  # why they start there and not in the project's folder
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
@@ -78,6 +80,7 @@ class Board:
                     self._begin(event)
                 case CheckedOut():
                     self._folder = event.folder
+                    self._left = [checked_out(event)]
                 case TaskStarted():
                     self._move(event.task, "running")
                     self._running[event.task] = _Attempt(event, self._store)
@@ -104,13 +107,13 @@ class Board:
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed."""
         with self._lock:
-            if self._rows and len(self._rows) < rows:
-                return self._graph(columns)
+            if self._rows and len(self._rows) + len(self._left) < rows:
+                return self._graph(columns) + self._left
             room = max(1, rows - 2)
             lines = [self._task([], name, columns) for name in self._failed[:room]]
             if len(self._failed) > room:
                 lines.append([f"and {len(self._failed) - room} more that failed"])
-            return lines[:rows]
+            return (lines + self._left)[:rows]
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run

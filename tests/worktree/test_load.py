@@ -1,0 +1,197 @@
+"""A text that was deployed is not read again, and nobody can tell but by the clock."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ork.definition.workflow import LatePlaces
+from ork.errors import InvalidInput
+from ork.heads.deploy import deploy
+from ork.heads.undo import undo
+from ork.objects.kinds import Deploy, Snapshot
+from ork.store.store import Store
+from ork.worktree import load
+from ork.worktree.load import check, secrets_in
+from tests.stores import NOON, stamp
+
+EXAMPLES = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "examples").glob("*/*.yaml"))
+    if path.stem != "library"  # which has to be compiled
+]
+ETL = """\
+name: etl
+description: "Fetch & load: \\u00e9"
+schedule: "0 2 * * *"
+max_parallel: 2
+types:
+  Table: {path: str, rows: int, when: datetime_utc}
+params:
+  day: {type: date, default: 2026-01-01}
+  limit: {type: float, default: 1e3}
+  plain: {}
+env: {MODE: fast, PASSWORD: {secret: PASSWORD}}
+tasks:
+  extract: &extract
+    executor: python
+    file: tasks/etl.py
+    function: extract
+    retry_delay: 1.5
+    retry_backoff: 1.25
+    timeout: none
+    output_type: types.Table
+    inputs: {day: {ref: params.day}, rows: {const: [1.0, 1e0, -0.0, 1e20, .5, null, {a: "1"}]}}
+  again: {<<: *extract, timeout: 1h30m}
+  load:
+    executor: shell
+    command: ./load.sh
+    depends_on: [extract]
+    env: {DAY: {ref: params.day}, ROWS: {ref: tasks.extract.output.rows}}
+"""
+
+
+@pytest.fixture
+def etl(project: Store) -> Path:
+    """The file of a workflow with its code, not deployed."""
+    (project.project / "tasks").mkdir()
+    (project.project / "tasks/etl.py").write_text("def extract(day, rows): ...\n")
+    (project.project / "load.sh").write_text("#!/bin/sh\n. ./$WHERE\n")
+    (project.project / "load.sh").chmod(0o755)
+    file = project.project / "etl.yaml"
+    file.write_text(ETL)
+    return file
+
+
+def known(store: Store, file: Path) -> bool:
+    """Say whether the text is not read."""
+    return isinstance(check(file, store).definition.places, LatePlaces)
+
+
+def compare(store: Store, file: Path) -> None:
+    late, early = check(file, store), check(file)
+    assert isinstance(late.definition.places, LatePlaces)
+    assert late.definition == early.definition
+    assert list(late.definition.tasks) == list(early.definition.tasks)
+    assert late.definition.text == early.definition.text
+    assert (late.snapshot, late.built.snapshot) == (early.snapshot, early.built.snapshot)
+    assert (late.captured, late.root, late.text) == (early.captured, early.root, early.text)
+    assert secrets_in(late) == secrets_in(early)
+    assert list(late.definition.places) == list(early.definition.places)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_the_store_says_what_the_text_of_an_example_says(project: Store, example: Path) -> None:
+    folder = project.project / "example"
+    shutil.copytree(example.parent, folder)
+    file = folder / example.name
+    deploy(project, file, stamp=stamp())
+    if b"\ninclude:" in file.read_bytes():
+        assert not known(project, file)
+    else:
+        compare(project, file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ETL,
+        ETL.replace("\n", "\r\n"),
+        ETL.replace("name: etl", '"name":   "etl"  # quoted'),
+        '{"tasks": {"a": {"executor": "process", "command": "true"}}, "name": "etl"}',
+        "tasks:\n  name: {executor: process, command: sleep 1}\nname: tasks\n",
+        "name: etl\nroot: .\npython: python3\ntasks: {a: {executor: process, command: [ls, -l]}}",
+    ],
+)
+def test_the_store_says_what_a_text_says(project: Store, etl: Path, text: str) -> None:
+    etl.write_text(text, newline="")
+    deploy(project, etl, stamp=stamp())
+    if known(project, etl):
+        compare(project, etl)
+    else:
+        assert text.startswith("tasks:")  # whose first `name` is another one: it is read
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("tasks/etl.py", "def main(): ...\n"),
+        ("tasks/etl.py", "def extract(day): ...\n"),
+        ("tasks/etl.py", "def extract(day, rows, more): ...\n"),
+        ("tasks/etl.py", "def extract(\n"),
+        ("tasks/etl.py", None),
+        ("load.sh", "#!/bin/sh\n. ../outside.sh\n"),
+    ],
+)
+def test_code_is_complained_of_in_the_same_words(
+    project: Store, etl: Path, path: str, code: str | None
+) -> None:
+    deploy(project, etl, stamp=stamp())
+    (etl.parent / path).unlink()
+    if code is not None:
+        (etl.parent / path).write_text(code)
+    told = []
+    for store in (project, None):
+        try:
+            told.append(check(etl, store).captured)
+        except InvalidInput as error:
+            told.append((error.message, error.problems))
+    assert told[0] == told[1]
+
+
+def test_other_code_is_another_snapshot_of_a_text_that_is_known(project: Store, etl: Path) -> None:
+    first = deploy(project, etl, stamp=stamp())
+    (etl.parent / "tasks/etl.py").write_text("def extract(day, rows): return 1\n")
+    assert known(project, etl)
+    second = deploy(project, etl, stamp=stamp(1))
+    assert second.changed and second.snapshot != first.snapshot
+    assert [change.path for change in second.diff.files] == ["tasks/etl.py"]
+    compare(project, etl)
+
+
+def test_a_text_that_was_undone_is_deployed_whole(project: Store, etl: Path) -> None:
+    deploy(project, etl, stamp=stamp())
+    etl.write_text(ETL.replace("./load.sh", "./load.sh twice"))
+    second = deploy(project, etl, stamp=stamp(1))
+    undo(project, "@", stamp=stamp(2), now=NOON)
+    assert known(project, etl)
+    third = deploy(Store(project.backend, folder=project.folder), etl, stamp=stamp(3))
+    assert third.changed and third.snapshot == second.snapshot
+    assert third.bytes_written > 1000
+
+
+@pytest.mark.parametrize("edit", [" ", "# other\n", "\n"])
+def test_another_text_is_read(project: Store, etl: Path, edit: str) -> None:
+    deploy(project, etl, stamp=stamp())
+    assert known(project, etl)
+    etl.write_text(ETL + edit)
+    assert not known(project, etl)
+
+
+def test_what_another_reader_has_read_is_read(
+    project: Store, etl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(project, etl, stamp=stamp())
+    monkeypatch.setattr(load, "READER", load.READER + 1)
+    assert not known(project, etl)
+    (etl.parent / "tasks/etl.py").write_text("def extract(day, rows): return 1\n")
+    deploy(project, etl, stamp=stamp(1))
+    assert known(project, etl)
+    assert len(list(project.refs("read/"))) == 1
+
+
+def test_a_text_with_include_is_read(project: Store, etl: Path) -> None:
+    etl.write_text(ETL + "include: [tasks/*]\n")
+    deploy(project, etl, stamp=stamp())
+    assert not known(project, etl)
+    assert list(project.refs("read/")) == []
+
+
+def test_what_the_store_has_lost_is_read(project: Store, etl: Path) -> None:
+    done = deploy(project, etl, stamp=stamp())
+    snapshot = project.get(Snapshot, done.snapshot)
+    for oid in (project.named(snapshot.tasks)["load"], snapshot.tasks, done.snapshot):
+        store = Store(project.backend, folder=project.folder)
+        assert store.backend.sweep([oid], dict(store.backend.refs()))
+        assert not known(store, etl)
+        assert store.get(Deploy, done.deploy).snapshot == check(etl, store).snapshot
