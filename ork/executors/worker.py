@@ -61,16 +61,16 @@ class Worker(Child):
             raise
         finally:
             theirs.close()
-            _close(lifeline)
+            if lifeline >= 0:
+                os.close(lifeline)
         self.socket.setblocking(False)
         self.kind = kind
         self.received = bytearray()
         self.unsent = memoryview(b"")
         self.silent = False  # it has closed its end of the socket
         self._answer: Answer | None = None  # of one that is ending
-        self._base: dict[str, str] = {}
-        self._base_of: tuple[tuple[str, str], ...] | None = None
-        self._own: Mapping[str, str | None] = {}
+        self._base = dict(job.base)
+        self._environment: Mapping[str, str | None] = {}
         self._code: tuple[object, ...] | None = None
         self._task: tuple[Json, ...] | None = None
 
@@ -138,7 +138,8 @@ class Worker(Child):
 
     def _hang_up(self) -> None:
         self.socket.close()
-        _close(self._lifeline)
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
 
     def _frame(self, job: Job) -> bytes:
         """Return the job as one line of JSON, without what the worker has from the job before."""
@@ -154,17 +155,16 @@ class Worker(Child):
         return json.dumps(frame).encode() + b"\n"
 
     def _changes(self, job: Job) -> dict[str, object]:
-        """Return the variables that differ from those of the job before."""
-        base, own, names = self._base, job.environment, {*self._own, *job.environment}
-        if job.base != self._base_of:
-            base = dict(job.base)
-            names |= {*self._base, *base}
-        before = {name: self._own.get(name, self._base.get(name)) for name in names}
-        now = {name: own.get(name, base.get(name)) for name in names}
-        self._base, self._base_of, self._own = base, job.base, own
+        """Return the variables that differ from those of the job before, if there was one."""
+        own, before = job.environment, self._environment
+        names = {*before, *own} if self._task else {*self._base, *own}
+        known = self._base if self._task else {}
+        old = {name: before.get(name, known.get(name)) for name in names}
+        new = {name: own.get(name, self._base.get(name)) for name in names}
+        self._environment = own
         return {
-            "set": {name: text for name, text in now.items() if text not in (None, before[name])},
-            "unset": [name for name in names if now[name] is None and before[name] is not None],
+            "set": {name: text for name, text in new.items() if text not in (None, old[name])},
+            "unset": [name for name in names if new[name] is None and old[name] is not None],
         }
 
 
@@ -182,12 +182,6 @@ def outcome_of(attempt: Attempt, answer: Answer) -> Outcome:
     return attempt.outcome(
         "failed", str(answer["error"]), exit=exit if isinstance(exit, int) else None
     )
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        if descriptor >= 0:
-            os.close(descriptor)
 
 
 def _answer(line: str) -> Answer:
