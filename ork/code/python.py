@@ -70,11 +70,15 @@ class _Reading:
         self.nodes = list(ast.walk(tree))
         self.is_package = is_package
         self.names: dict[str, ast.expr] = {}  # -> what they are, if that is one thing
+        self.imported: dict[str, str] = {}  # name -> what `import` has bound to it
         self.search: set[str] = set()
         self.writes: set[str] = set()
 
     def uses(self) -> Iterator[Use]:
         self._find_names()
+        # Functions that are called here, or by another name that is known.
+        followed = {id(node.func) for node in self.nodes if isinstance(node, ast.Call)}
+        followed.update(map(id, self.names.values()))
         for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (Use("imported", text=alias.name) for alias in node.names)
@@ -89,6 +93,8 @@ class _Reading:
                 yield from self._call(node)
             elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
                 yield from self._assignment(node)
+            elif id(node) not in followed and self._is_importing(node):
+                yield _placed(node, Use("imported", paths=UNKNOWN))
 
     def _find_names(self) -> None:
         """Note the names that are assigned once, and so mean one thing."""
@@ -100,15 +106,41 @@ class _Reading:
                 stores[node.arg] += 2  # anything that a caller gives
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self.names[node.targets[0].id] = node.value
+            elif isinstance(node, ast.Import):
+                self.imported.update((one.asname, one.name) for one in node.names if one.asname)
+            elif isinstance(node, ast.ImportFrom):
+                for one in node.names:
+                    self.imported[one.asname or one.name] = f"{node.module}.{one.name}"
         self.names = {name: value for name, value in self.names.items() if stores[name] == 1}
 
+    def _function(self, node: ast.expr, depth: int = 0) -> tuple[str, str]:
+        """Return the name of what is called, and the dotted name before it."""
+        name = _dotted(node) or ""
+        if not name and isinstance(node, ast.Attribute):
+            return node.attr, "?"
+        first, dot, rest = name.partition(".")
+        value = self.names.get(first)
+        if first in self.imported:
+            name = f"{self.imported[first]}{dot}{rest}"
+        elif not dot and isinstance(value, (ast.Name, ast.Attribute)) and depth < 20:
+            return self._function(value, depth + 1)
+        owner, _, called = name.rpartition(".")
+        return called, owner
+
+    def _is_importing(self, node: ast.AST) -> bool:
+        """Say whether this hands a function that imports to somebody else."""
+        if not (isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)):
+            return False
+        name = node.attr if isinstance(node, ast.Attribute) else self._function(node)[0]
+        return name in _IMPORTING
+
     def _call(self, call: ast.Call) -> Iterator[Use]:
-        called, owner = _called(call)
+        called, owner = self._function(call.func)
         if called in _IMPORTING:
             yield self._import(call)
         elif called in _LOADING:
             yield self._file(call, _argument(call, _LOADING[called], "path_name", "location"))
-        elif called == "exec" and owner == "":
+        elif called == "exec" and owner in ("", "builtins"):
             yield from self._exec(call)
         elif owner == "sys.path" and called in ("insert", "append", "extend"):
             yield from self._added(call, call.args[-1:])
@@ -131,7 +163,7 @@ class _Reading:
         if isinstance(code, ast.Constant):
             return
         while isinstance(code, ast.Call):
-            called, _ = _called(code)
+            called, _ = self._function(code.func)
             if called == "open" and code.args:
                 yield self._file(call, code.args[0])
                 return
@@ -222,7 +254,7 @@ class _Reading:
         return self._called_path(node, again) if isinstance(node, ast.Call) else None
 
     def _called_path(self, call: ast.Call, depth: int) -> str | None:
-        called, _ = _called(call)
+        called, _ = self._function(call.func)
         first = call.args[0] if call.args else None
         if called in ("Path", "PurePath", "join", "joinpath"):
             parts = [self._path(argument, depth) for argument in call.args]
@@ -252,15 +284,6 @@ def _placed(node: ast.AST, use: Use) -> Use:
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
     text = use.text or ast.unparse(node)[:_SOURCE_CHARACTERS]
     return use._replace(line=line, column=column, text=text)
-
-
-def _called(call: ast.Call) -> tuple[str, str]:
-    """Return the name of what is called, and the dotted name before it."""
-    name = _dotted(call.func) or ""
-    if not name and isinstance(call.func, ast.Attribute):
-        return call.func.attr, "?"
-    owner, _, called = name.rpartition(".")
-    return called, owner
 
 
 def _dotted(node: ast.AST | None) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import language_of
@@ -17,7 +16,8 @@ from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.kinds import Task
 from ork.objects.value import Value
 
-Kind: TypeAlias = Callable[[str], str | None]  # file, folder, outside (a link leads out), or None
+# file, folder, outside (a link leads out), data (excluded, there or not), or None
+Kind: TypeAlias = Callable[[str], str | None]
 Read: TypeAlias = Callable[[str], bytes | None]  # None: the file cannot be had
 Parse: TypeAlias = Callable[[bytes, str], "Code | Unreadable"]  # shell, python or package
 
@@ -128,12 +128,15 @@ def find_module(module: str, folders: Iterable[str], kind: Kind) -> tuple[list[s
     for number, part in enumerate(parts):
         bases = [posixpath.join(folder, part) for folder in folders]
         for base in bases:
-            if _is_file(f"{base}/__init__.py", kind):
-                found.append(f"{base}/__init__.py")
+            package, module = f"{base}/__init__.py", f"{base}.py"
+            # What is data may be there or not when it is imported.
+            found += [path for path in (package, module) if kind(path) == "data"]
+            if _is_file(package, kind):
+                found.append(package)
                 folders = [base]
                 break
-            if _is_file(f"{base}.py", kind):
-                found.append(f"{base}.py")
+            if _is_file(module, kind):
+                found.append(module)
                 return found, number + 1 == len(parts)
         else:
             folders = [base for base in bases if kind(base) == "folder"]
@@ -158,47 +161,22 @@ class _Node(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-class _Begin(NamedTuple):
-    """What a task itself names: its file, its module, or what its command comes to."""
+class _File(NamedTuple):
+    """A file that a text executes, and its role."""
 
-    executor: str
-    file: str | None
-    module: str | None
-    code: Code | None
-    path: tuple[str, ...]  # PYTHONPATH
-    open: tuple[Open, ...]
+    path: str
+    role: str
 
 
-class _Step(NamedTuple):
-    """What one node executes directly."""
+class _Written(NamedTuple):
+    """A file that a text writes."""
 
-    files: tuple[tuple[str, str], ...] = ()  # path and role
-    nodes: tuple[_Node, ...] = ()
-    open: tuple[Open, ...] = ()
-    writes: frozenset[str] = frozenset()
+    path: str
 
 
-@dataclass(slots=True)
-class _Found:
-    """What one text executes directly, while it is gathered: in order, each thing once."""
-
-    by: str
-    files: dict[tuple[str, str], None] = field(default_factory=dict)
-    nodes: dict[_Node, None] = field(default_factory=dict)
-    open: dict[Open, None] = field(default_factory=dict)
-    writes: set[str] = field(default_factory=set)
-
-    def leave_open(self, use: Use) -> None:
-        self.open[Open(self.by, use)] = None
-
-    def add(self, step: _Step) -> None:
-        self.files |= dict.fromkeys(step.files)
-        self.nodes |= dict.fromkeys(step.nodes)
-        self.open |= dict.fromkeys(step.open)
-        self.writes |= step.writes
-
-    def step(self, writes: frozenset[str]) -> _Step:
-        return _Step(tuple(self.files), tuple(self.nodes), tuple(self.open), writes | self.writes)
+# One thing that a text executes directly, leaves open or writes.
+_Item: TypeAlias = "_File | _Node | Open | _Written"
+_Step: TypeAlias = tuple[_Item, ...]
 
 
 class _Walk:
@@ -210,15 +188,15 @@ class _Walk:
         self.read, self.kind, self.parse = read, kind, parse
         self.written = written
         self.steps: dict[_Node, _Step] = {}
-        self.begun: dict[_Begin, Trail] = {}
+        self.begun: dict[_Step, Trail] = {}
 
     def task(self, task: Task) -> Trail:
         """Return all that a task executes."""
-        known = self.begun.get(begin := self._begin(task))
-        if known is None:
+        first = tuple(dict.fromkeys(self._first(task)))
+        if first not in self.begun:
             # Tasks that name the same do the same, whatever else their commands say.
-            known = self.begun[begin] = self._follow(self._first(begin))
-        return known
+            self.begun[first] = self._follow(first)
+        return self.begun[first]
 
     def _follow(self, first: _Step) -> Trail:
         files: dict[str, Named] = {}
@@ -228,116 +206,109 @@ class _Walk:
         todo = [(first, "")]
         while todo:
             step, by = todo.pop()
-            for path, role in step.files:
-                files.setdefault(path, Named(role, by))
-            opened |= dict.fromkeys(step.open)
-            writes |= step.writes
             if len(seen) > NODES_MAX:
                 opened[Open("", Use("unclear"))] = None
                 break
-            for node in reversed(step.nodes):
-                if node not in seen:
-                    seen.add(node)
-                    todo.append((self._step(node), node.file))
+            nodes = []
+            for item in step:
+                if isinstance(item, _File):
+                    files.setdefault(item.path, Named(item.role, by))
+                elif isinstance(item, Open):
+                    opened[item] = None
+                elif isinstance(item, _Written):
+                    writes.add(item.path)
+                elif item not in seen:
+                    seen.add(item)
+                    nodes.append((self._step(item), item.file))
+            todo += reversed(nodes)
         return Trail(files, tuple(opened), frozenset(writes))
 
-    def _begin(self, task: Task) -> _Begin:
-        """Return what a task itself names."""
+    def _first(self, task: Task) -> Iterator[_Item]:
+        """Yield what a task itself names, as the root has it."""
         path = python_path(task)
-        opened: tuple[Open, ...] = ()
         if not isinstance(task.env.get("PYTHONPATH", ""), str):
-            opened = (Open("", Use("unclear", text="PYTHONPATH")),)
-        if task.command is None:
-            return _Begin(task.executor, task.file, task.module, None, path, opened)
-        known = {name: value for name, value in task.env.items() if isinstance(value, str)}
-        if isinstance(task.command, tuple):
-            code = read_words(task.command, known)
-        elif task.shell is None:
-            code = read_shell(task.command, known)
-        else:
-            code = read_words((*task.shell, task.command), known)
-        return _Begin(task.executor, None, None, code, path, opened)
-
-    def _first(self, task: _Begin) -> _Step:
-        """Return the files that a task itself names, as the root has them."""
+            yield Open("", Use("unclear", text="PYTHONPATH"))
         if task.executor == "process":
-            node = _Node("", "shell", zero=_NO_SCRIPT, path=task.path)
-            use = Use("program", paths=frozenset((f"{WORK}/{task.file}",)))
-            found = self._uses(task.code or Code((use,)), node)
-            files = found.files if task.file is None else ((task.file, "file"),)
-            return found._replace(files=files, open=(*task.open, *found.open))
+            if task.file is not None:
+                yield _File(task.file, "file")
+            yield from self._uses(_code_of(task), _Node("", "shell", zero=_NO_SCRIPT, path=path))
+            return
+        role, search = "module", ("", *path)
         if task.module is not None:
-            role, search = "module", ("", *task.path)
             paths = find_module(task.module, search, self.kind)[0]
         else:
-            role, search = "file", (posixpath.dirname(task.file or ""), "", *task.path)
-            paths = [task.file] if task.file else []
-        files = tuple((path, role) for path in paths)
-        if task.executor == "library":
-            return _Step(files)
-        nodes = (_Node(path, "python", "", path, search, path=task.path) for path in paths)
-        return _Step(files, tuple(nodes), task.open)
+            role, paths = "file", [task.file] if task.file else []
+            search = (posixpath.dirname(task.file or ""), *search)
+        for one in paths:
+            if self.kind(one) != "data":
+                yield _File(one, role)
+                if task.executor == "python":
+                    yield _Node(one, "python", "", one, search, path=path)
 
     def _step(self, node: _Node) -> _Step:
         """Return what a file executes."""
         if node not in self.steps:
-            self.steps[node] = self._read_step(node)
+            self.steps[node] = tuple(dict.fromkeys(self._executed(node)))
         return self.steps[node]
 
-    def _read_step(self, node: _Node) -> _Step:
+    def _executed(self, node: _Node) -> Iterator[_Item]:
         data = self.read(node.file)
-        if data is None or node.language == "closed":
-            return _Step()
-        language = node.language or language_of(data)
-        if language == "closed":
-            return _Step()
+        language = node.language or (language_of(data) if data is not None else "")
+        if data is None or language == "closed":
+            return
         if language == "other":
             # What it loads by rules of its own is not followed.
-            return _Step(open=(Open(node.file, Use("unclear")),))
+            yield Open(node.file, Use("unclear"))
+            return
         if language == "python":
             if not node.search:
                 node = node._replace(search=(posixpath.dirname(node.file), *node.path))
             language = "package" if node.file.endswith("/__init__.py") else "python"
         code = self.parse(data, language)
         if isinstance(code, Unreadable):
-            return _Step(open=(Open(node.file, Use("unclear", line=code.line)),))
-        return self._uses(code, node)
+            yield Open(node.file, Use("unclear", line=code.line))
+        else:
+            yield from self._uses(code, node)
 
-    def _uses(self, code: Code, node: _Node) -> _Step:
-        """Return what the uses of a text come to where it is executed."""
-        found = _Found(node.file)
-        self._search_more(code, node, found)
+    def _uses(self, code: Code, node: _Node) -> Iterator[_Item]:
+        """Yield what the uses of a text come to where it is executed."""
+        yield from self._search_more(code, node)
         for use in code.uses:
+            in_folder = use.role in ("code", "module")
+            if None in use.search or (in_folder and None in self._folders(use, node)):
+                # Python may find anything there.
+                yield Open(node.file, use)
             if use.role == "code":
-                self._inline(use, node, found)
+                yield from self._inline(use, node)
             elif use.role == "imported" and not use.paths:
-                self._import(use.text, node, found)
+                yield from self._import(use.text, node)
             elif use.role == "module" and not use.paths:
-                self._module(use, node, found)
+                yield from self._module(use, node)
             elif use.role == "unclear" or None in use.paths:
-                found.leave_open(use)
+                yield Open(node.file, use)
             for path in sorted(path for path in use.paths if path is not None):
-                self._file(use, path, node, found)
-        places = (self._place(path, node) for path in code.writes)
-        return found.step(frozenset(path for path in places if path))
+                yield from self._file(use, path, node)
+        for path in sorted(code.writes):
+            if place := self._place(path, node):
+                yield _Written(place)
 
-    def _search_more(self, code: Code, node: _Node, found: _Found) -> None:
+    def _search_more(self, code: Code, node: _Node) -> Iterator[_Item]:
         """Follow the program anew, if this file of it adds folders to sys.path."""
         places = (self._place(path, node) for path in code.search)
         added = node.added.union(place for place in places if place is not None)
         if added == node.added:
             return
         if node.zero and len(added) <= SEARCHED_MAX:
-            found.nodes[node._replace(file=node.zero, added=added)] = None
+            yield node._replace(file=node.zero, added=added)
         else:
-            found.leave_open(Use("unclear", text="sys.path"))
+            yield Open(node.file, Use("unclear", text="sys.path"))
 
-    def _file(self, use: Use, path: str, node: _Node, found: _Found) -> None:
-        """Take one file that is executed, if it lies below the root."""
+    def _file(self, use: Use, path: str, node: _Node) -> Iterator[_Item]:
+        """Yield one file that is executed, if it lies below the root."""
         place = self._place(path, node)
         if place is None:
             if path.startswith(WORK) and node.folder is None:
-                found.leave_open(use)
+                yield Open(node.file, use)
             return
         kind = self.kind(place)
         if kind == "folder" and use.language == "python":
@@ -345,23 +316,22 @@ class _Walk:
             kind = self.kind(place)
         if kind != "file" or place in self.written or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
-            if not use.is_optional:
-                found.leave_open(use)
+            if not use.is_optional or kind == "data":
+                yield Open(node.file, use)
             return
-        found.files[place, use.role] = None
+        yield _File(place, use.role)
         if use.role == "imported":
-            found.nodes[node._replace(file=place)] = None
+            yield node._replace(file=place)
             return
-        search = self._search(use, node, found)
+        search = self._search(use, node)
         for folder in self._folders(use, node):
             if use.role == "sourced":
-                found.nodes[node._replace(file=place, folder=folder)] = None
+                yield node._replace(file=place, folder=folder)
             elif use.is_input and use.language == "python":
                 first = () if folder is None else (folder,)
-                begin = _Node(place, "python", folder, place, (*first, *search), path=search)
-                found.nodes[begin] = None
+                yield _Node(place, "python", folder, place, (*first, *search), path=search)
             else:
-                found.nodes[_Node(place, use.language, folder, place, path=search)] = None
+                yield _Node(place, use.language, folder, place, path=search)
 
     def _folders(self, use: Use, node: _Node) -> list[str | None]:
         """Return the working directories in which a use may start."""
@@ -370,49 +340,44 @@ class _Walk:
         places = {p if p is None or p.count("/") < FOLDERS_MAX else None for p in places}
         return sorted(places, key=lambda place: (place is None, place or ""))
 
-    def _search(self, use: Use, node: _Node, found: _Found) -> tuple[str, ...]:
+    def _search(self, use: Use, node: _Node) -> tuple[str, ...]:
         """Return the folders below the root in which Python searches beside its own."""
-        if None in use.search:
-            found.leave_open(use._replace(role="unclear"))
         places = (self._place(one, node) for one in sorted(path for path in use.search if path))
         return tuple(dict.fromkeys([*(one for one in places if one is not None), *node.path]))
 
-    def _module(self, use: Use, node: _Node, found: _Found) -> None:
-        """Take what `python -m` executes."""
-        path = self._search(use, node, found)
+    def _begun(self, use: Use, node: _Node) -> Iterator[_Node]:
+        """Yield Python as it begins without a file, in each folder where it may."""
+        path = self._search(use, node)
         for folder in self._folders(use, node):
-            if folder is None:
-                found.leave_open(use)
             search = (*(() if folder is None else (folder,)), *path)
-            files, whole = find_module(use.text, search, self.kind)
+            yield _Node(node.file, "python", folder, "", search, path=path)
+
+    def _module(self, use: Use, node: _Node) -> Iterator[_Item]:
+        """Yield what `python -m` executes."""
+        for begin in self._begun(use, node):
+            files, whole = find_module(use.text, begin.search, self.kind)
             if whole and files and files[-1].endswith("/__init__.py"):
                 main = f"{posixpath.dirname(files[-1])}/__main__.py"
                 files += [main] if self.kind(main) == "file" else []
             for one in files:
-                found.files[one, "module"] = None
-                found.nodes[_Node(one, "python", folder, one, search, path=path)] = None
+                yield from self._take("module", begin._replace(file=one, zero=one), node, use.text)
 
-    def _inline(self, use: Use, node: _Node, found: _Found) -> None:
-        """Take what Python code in a shell text executes."""
+    def _inline(self, use: Use, node: _Node) -> Iterator[_Item]:
+        """Yield what Python code in a shell text executes."""
         from ork.code.python import read_inline
 
         code = read_inline(use.text)
         if isinstance(code, Unreadable):
-            found.leave_open(use)
+            yield Open(node.file, use)
             return
         placed = [one._replace(line=use.line, column=use.column) for one in code.uses]
-        path = self._search(use, node, found)
-        for folder in self._folders(use, node):
-            if folder is None:
-                found.leave_open(use)
-            search = (*(() if folder is None else (folder,)), *path)
-            inside = _Node(node.file, "python", folder, "", search, path=path)
-            added = (self._place(one, inside) for one in code.search)
-            inside = inside._replace(added=frozenset(one for one in added if one is not None))
-            found.add(self._uses(Code(tuple(placed), code.writes), inside))
+        for begin in self._begun(use, node):
+            added = (self._place(one, begin) for one in code.search)
+            inside = begin._replace(added=frozenset(one for one in added if one is not None))
+            yield from self._uses(Code(tuple(placed), code.writes), inside)
 
-    def _import(self, module: str, node: _Node, found: _Found) -> None:
-        """Take the files that one import executes, as far as they lie below the root."""
+    def _import(self, module: str, node: _Node) -> Iterator[_Item]:
+        """Yield the files that one import executes, as far as they lie below the root."""
         name = module.lstrip(".")
         if level := len(module) - len(name):
             folder = posixpath.dirname(node.file)
@@ -431,11 +396,15 @@ class _Walk:
                 for order in ([*added, *search], [*search, *added]):
                     files += find_module(name, list(dict.fromkeys(order)), self.kind)[0]
         for path in files:
-            if path in self.written:
-                found.leave_open(Use("unclear", text=module))
-                continue
-            found.files[path, "imported"] = None
-            found.nodes[node._replace(file=path)] = None
+            yield from self._take("imported", node._replace(file=path), node, module)
+
+    def _take(self, role: str, found: _Node, by: _Node, module: str) -> Iterator[_Item]:
+        """Yield a file that is imported, unless it is data: who knows what that executes."""
+        if found.file in self.written or self.kind(found.file) == "data":
+            yield Open(by.file, Use("unclear", text=module))
+            return
+        yield _File(found.file, role)
+        yield found
 
     def _place(self, path: str, node: _Node) -> str | None:
         """Return a path as the root sees it; None when it lies outside or is not known."""
@@ -454,6 +423,18 @@ class _Walk:
             return True
         above = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
         return any(self.kind(f"{folder}/{_ENVIRONMENT}") == "file" for folder in above)
+
+
+def _code_of(task: Task) -> Code:
+    """Return what a process task itself executes."""
+    if task.command is None:
+        return Code((Use("program", paths=frozenset((f"{WORK}/{task.file}",))),))
+    known = {name: value for name, value in task.env.items() if isinstance(value, str)}
+    if isinstance(task.command, tuple):
+        return read_words(task.command, known)
+    if task.shell is None:
+        return read_shell(task.command, known)
+    return read_words((*task.shell, task.command), known)
 
 
 def _plain(path: str) -> str | None:

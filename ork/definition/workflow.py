@@ -30,8 +30,8 @@ ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each tas
 
 RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
 
-_KEYS = "name description schedule types tasks include env max_parallel python root shell params"
-WORKFLOW_KEYS = tuple(_KEYS.split())
+_KEYS = "name description schedule types tasks include exclude env max_parallel python root shell"
+WORKFLOW_KEYS = (*_KEYS.split(), "params")
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
@@ -42,10 +42,10 @@ class Definition:
     """The content of a workflow file. `tasks` is sorted, canonical and complete in itself.
 
     `settings` has only the keys that were given, of description, schedule, max_parallel,
-    python, root.
+    python, root, exclude.
     `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
-    KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them. Neither these nor the text are
-    part of equality.
+    KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them, as with `exclude`. Neither these
+    nor the text are part of equality.
     """
 
     name: str
@@ -126,7 +126,7 @@ class _Workflow:
             hint = f"choose another one: `{name}:...` would not be this workflow"
             problems.at(self.nodes["name"], f"a workflow cannot be named `{name}`", hint)
         settings = self._settings()
-        include = self._include()
+        include = self._globs("include", "sql/*.sql")
         params, tasks = self._tasks()
         problems.check()
         assert name is not None
@@ -162,19 +162,22 @@ class _Workflow:
         parallel = fields.each(self.nodes, "max_parallel", fields.whole, problems, least=1)
         if parallel is not None:
             settings["max_parallel"] = parallel
+        exclude = self._globs("exclude", "gen/params.sh")
+        if exclude:
+            settings["exclude"] = list(exclude)
         return settings
 
-    def _include(self) -> tuple[str, ...]:
-        node = self.nodes.get("include")
+    def _globs(self, key: str, example: str) -> tuple[str, ...]:
+        node = self.nodes.get(key)
         if node is None:
             return ()
         found = set()
-        hint = "as in `include: [sql/*.sql]`"
-        for below in fields.sequence(node, "include", hint, self.problems):
-            glob = fields.path(below, "include", self.problems)
+        hint = f"as in `{key}: [{example}]`"
+        for below in fields.sequence(node, key, hint, self.problems):
+            glob = fields.path(below, key, self.problems)
             if glob is not None:
                 found.add(glob)
-                self.places["include", glob] = below
+                self.places[key, glob] = below
         return tuple(sorted(found))
 
     def _tasks(self) -> tuple[Params, dict[str, Task]]:

@@ -73,6 +73,7 @@ class Job:
     root: str
     project: str | None = None
     files: tuple[str, ...] = ()
+    data: str = ""  # a regular expression of files that may be imported without being captured
     python: str  # path of the interpreter for python and library tasks
     timeout_s: float  # infinite: none
     log: str  # path of the file to which all is appended that the task prints

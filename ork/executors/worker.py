@@ -143,7 +143,7 @@ class Worker(Child):
 
     def _frame(self, job: Job) -> bytes:
         """Return the job as one line of JSON, without what the worker has from the job before."""
-        code = (job.root, job.files, job.project)
+        code = (job.root, job.files, job.project, job.data)
         task = (job.executor, job.file, job.module, job.function, job.input_type)
         frame = {"inputs": job.inputs, **self._changes(job)}
         if task != self._task:

@@ -16,6 +16,7 @@ from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
+from ork.worktree.globs import excluded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Comparison(Value, frozen=True, kw_only=True):
     old: Side
     new: Side
     diff: Diff
+    exclude: tuple[str, ...] = ()  # patterns of what is data to either
 
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
@@ -59,7 +61,8 @@ def compare_resolved(
     # A bare snapshot has no settings, which is no difference: they are not part of a definition.
     old, new = ({} if None in settings else one or {} for one in settings)
     found = _compare(store, sides[0].snapshot, sides[1].snapshot, (old, new), rename=rename)
-    return Comparison(old=sides[0], new=sides[1], diff=found)
+    exclude = sorted({*excluded(old), *excluded(new)})
+    return Comparison(old=sides[0], new=sides[1], diff=found, exclude=tuple(exclude))
 
 
 def compare_with_loaded(store: Store, old: Deploy, loaded: Loaded) -> Diff:
@@ -181,11 +184,11 @@ def _reach(store: Store, comparison: Comparison, tasks: Mapping[str, Task]) -> M
     if not comparison.diff.files:
         return {}
     old, new = (store.snapshot(side.snapshot) for side in (comparison.old, comparison.new))
-    return reach_of_both(store, old, new, tasks)
+    return reach_of_both(store, old, new, tasks, comparison.exclude)
 
 
 def reach_of_both(
-    store: Store, old: Contents, new: Contents, tasks: Mapping[str, Task]
+    store: Store, old: Contents, new: Contents, tasks: Mapping[str, Task], exclude: Collection[str]
 ) -> dict[str, Reach]:
     """Return task -> the files that it executes now or did before, by their stored code.
 
@@ -203,8 +206,8 @@ def reach_of_both(
         if was is not None:
             before[name] = gone[name] = store.get(Task, was)
     names = renamed_tasks(gone, came)
-    found = reached(store, new.files, tasks)
-    for name, one in reached(store, old.files, before).items():
+    found = reached(store, new.files, tasks, exclude)
+    for name, one in reached(store, old.files, before, exclude).items():
         name = names.get(name, name)
         found[name] = found[name].joined(one) if name in found else one
     return found

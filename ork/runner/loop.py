@@ -404,10 +404,11 @@ class Loop:
 
     def _executed(self, name: str, touched: set[str]) -> tuple[str, ...]:
         """Return which of the files that were touched an attempt may have executed, sorted."""
+        from ork.worktree.globs import excluded
         from ork.worktree.reached import reached  # reads Python: not for each run
 
         captured = self.store.snapshot(self.target.snapshot).files
-        reach = reached(self.store, captured, self.tasks)
+        reach = reached(self.store, captured, self.tasks, excluded(self.target.settings))
         if not reach[name].complete:
             return tuple(sorted(touched))
         anybody = touched.difference(*(its.files for its in reach.values()))

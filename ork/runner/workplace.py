@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from ork.runner.target import Target
 from ork.store.logs import Slots
 from ork.store.store import Store
 from ork.worker import probe
+from ork.worktree.globs import excluded, expression
 from ork.worktree.place import Checkout, Place, Project
 
 PROBE_SECONDS_MAX = 20
@@ -45,7 +47,8 @@ class Workplace:
         self._store, self._target = store, target
         self._captured = dict(store.snapshot(target.snapshot).files)
         self._paths = tuple(self._captured)
-        self._other_code = _other_code(store, target)
+        self._data = expression(excluded(target.settings))
+        self._other_code = _other_code(store, target, self._data)
         self._root = target.root if target.root.is_dir() else None
         self._places: list[Place] = []  # the newest is the one where attempts start
         # A running task: its place, since when, and its log.
@@ -147,6 +150,7 @@ class Workplace:
             root=str(place.folder),
             project=str(self._root) if self._root and place.kind == "checkout" else None,
             files=self._paths,
+            data=self._data,
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
             log=path,
@@ -215,8 +219,8 @@ def describe(python: str) -> bytes:
         return canonical.encode({"executable": python})
 
 
-def _other_code(store: Store, target: Target) -> set[str]:
-    """Return the paths of code that only the workflow's newest version has.
+def _other_code(store: Store, target: Target, data: str) -> set[str]:
+    """Return the paths of code that only the workflow's newest version has, and that is no data.
 
     None for what was never deployed, since that is read from the disk.
     """
@@ -224,7 +228,8 @@ def _other_code(store: Store, target: Target) -> set[str]:
     if head is None or target.deploy is None:
         return set()
     newest = store.get(Deploy, head).snapshot
-    return set(store.snapshot(newest).files) - set(store.snapshot(target.snapshot).files)
+    others = set(store.snapshot(newest).files) - set(store.snapshot(target.snapshot).files)
+    return {path for path in others if not re.fullmatch(data, path)}
 
 
 def _unusable(error: OSError) -> StoreError:

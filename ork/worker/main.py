@@ -166,8 +166,8 @@ class Worker:
         try:
             self._surroundings.enter(job)
             if "code" in job:
-                self._root, files, project = job["code"]
-                self._modules.settle(self._root, files, project)
+                self._root, files, project, data = job["code"]
+                self._modules.settle(self._root, files, project, data)
             self._task = job.get("task", self._task)
             os.chdir(self._root)
         except OSError as problem:

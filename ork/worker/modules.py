@@ -3,7 +3,8 @@
 Runs in the worker, on Python 3.9 or newer. Python itself finds and loads them: `sys.path` begins
 with the folder of the task's file and the root. Only two things differ. What Python has compiled of
 the project is kept here, in memory and told by its source, never in a `__pycache__`; and a file
-below the root that was not captured is not executed. Modules of everybody else are imported once.
+below the root that was not captured is not executed, unless the workflow says that it is data.
+Modules of everybody else are imported once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import time
 from _thread import get_ident
@@ -41,13 +43,17 @@ class Modules:
         self._around_import = around_import  # told of each import of what is not the project's
         self._thread = get_ident()
         self._importing = False
-        self._codes: dict[str, tuple[Any, CodeType]] = {}
+        self._codes: dict[str, tuple[Any, Any]] = {}  # path -> version of the file, and its code
+        self._blanks: dict[tuple[str, str], dict[str, Any]] = {}
+        self._grown = False  # whether there is more than before that stays
+        self._machine_code = False  # whether some of the project was loaded
         self._executed: dict[str, ModuleType] = {}  # of the project, in this attempt
         self._below: dict[str, str | None] = {}  # path -> the same below the root
         self._prefixes: tuple[str, ...] = ()  # of all paths below the root
         self._project: str | None = None  # the same of where its files come from
         self._interpreter: tuple[str, ...] = ()  # of what lies below them and is not the project's
         self._files: frozenset[str] = frozenset()
+        self._data = re.compile("")  # of paths that are imported without being captured
         self._first: list[str] = []  # where imports look first
         self._top: dict[str, set[str]] = {}  # folder -> the names that it has for an import
         self._staying: dict[str, ModuleType] = dict(sys.modules)
@@ -67,7 +73,8 @@ class Modules:
             return self._get_bytes(loader, fullname)
 
         def create_module(loader: Any, spec: Any) -> ModuleType:
-            self._check(spec.name, loader.path)
+            if self._check(spec.name, loader.path) is not None:
+                self._machine_code = True
             return self._create_module(loader, spec)
 
         for kind, name, changed in (
@@ -78,13 +85,17 @@ class Modules:
         ):
             setattr(kind, name, changed)
 
-    def settle(self, root: str, files: Sequence[str], project: str | None) -> None:
-        """Say where the project lies, which of its files were captured, and where it comes from."""
+    def settle(self, root: str, files: Sequence[str], project: str | None, data: str) -> None:
+        """Say where the project lies, which of its files were captured, and where it comes from.
+
+        `data` is a regular expression of files that may be imported as well.
+        """
         spellings = dict.fromkeys((root.rstrip("/"), os.path.realpath(root).rstrip("/")))
         self._root = root.rstrip("/") or "/"
         self._prefixes = tuple(f"{path}/" for path in spellings)
         self._project = f"{project}/" if project else None
         self._files = frozenset(files)
+        self._data = re.compile(data)
         self._top.clear()
         self._below.clear()
         own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
@@ -116,15 +127,13 @@ class Modules:
         if name is None or "." in name or name in sys.modules or _is_within(name):
             # No dot, which would mean a package; and one name for each path.
             name = "ork_task:" + path.replace("%", "%25").replace(".", "%2E")
-        loader = SourceFileLoader(name, absolute)
-        spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)
-        assert spec is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        loader.exec_module(module)
+        module = sys.modules[name] = ModuleType(name)
+        vars(module).update(self._blank(name, absolute))
+        module.__loader__.exec_module(module)  # type: ignore[union-attr]
         return module
 
     def leave(self) -> tuple[bool, bool]:
-        """Take the project's modules out; say if others came in, and if all is as it should be."""
+        """Take the project's modules out; say if more stays than before, and if all is well."""
         if sys.path[: len(self._first)] == self._first:
             del sys.path[: len(self._first)]
         sys.modules["__main__"] = self._staying["__main__"]
@@ -138,7 +147,8 @@ class Modules:
             for name in more:
                 del sys.modules[name]
             gone.update(more)
-        clean = not any(_is_extension(module) or _holds(came, module) for module in gone.values())
+        # Machine code of the project does not begin anew.
+        clean = not self._machine_code and not any(_holds(came, one) for one in gone.values())
         for name, module in gone.items():
             parent, _, tail = name.rpartition(".")
             if getattr(sys.modules.get(parent), "__dict__", {}).get(tail) is module:
@@ -146,7 +156,8 @@ class Modules:
         self._staying.update(came)
         if len(sys.modules) != len(self._staying):  # hidden or removed by the attempt
             sys.modules.update(self._staying)
-        return bool(came), clean
+        grown, self._grown = self._grown or bool(came), False
+        return grown, clean
 
     def is_own(self, path: str) -> bool:
         """Say whether a file is one of the project's own."""
@@ -154,18 +165,35 @@ class Modules:
 
     # How they are executed.
 
+    def _blank(self, name: str, path: str) -> dict[str, Any]:
+        """Return what an import gives a module before it is executed."""
+        if (name, path) not in self._blanks:
+            loader = SourceFileLoader(name, path)
+            spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+            assert spec is not None
+            blank = vars(importlib.util.module_from_spec(spec))
+            if "__path__" in blank:  # a list, which an attempt may change
+                return blank
+            self._blanks[name, path] = blank
+        return self._blanks[name, path]
+
     def _code_of(self, loader: Any, name: str) -> CodeType | None:
         path = loader.path
         if self._check(name, path) is None:
             return self._get_code(loader, name)
         if type(loader) is not SourceFileLoader:  # it may compile in its own way
             return loader.source_to_code(loader.get_data(path), path)  # type: ignore[no-any-return]
-        version = _version(path)
-        known = self._codes.get(path)
-        if known is None or version is None or known[0] != version:
+        code: CodeType
+        status = os.stat(path)
+        changed = status.st_ctime_ns
+        version = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed
+        known, code = self._codes.get(path, (None, None))
+        if known != version:
+            self._grown = True
             code = loader.source_to_code(loader.get_data(path), path)
-            known = self._codes[path] = (version, code)
-        return known[1]
+            if time.time_ns() - changed > SOON_NS:  # else the next change may have the same time
+                self._codes[path] = version, code
+        return code
 
     def _execute(self, loader: Any, module: ModuleType) -> None:
         ours = get_ident() == self._thread and not self._importing
@@ -184,7 +212,7 @@ class Modules:
     def _check(self, name: str, path: str) -> str | None:
         """Return the path below the root, None outside; raise if it was not captured."""
         below = self._below_root(path)
-        if below is not None and below not in self._files:
+        if not (below is None or below in self._files or self._data.fullmatch(below)):
             # Without its name, for else `from package import name` says something else.
             message = f"No module named {name!r}: {below} was not captured"
             raise ModuleNotFoundError(f"{message}; add it to `include:`", path=path)
@@ -297,19 +325,6 @@ def _origin(module: Any) -> str | None:
     except AttributeError:
         return None
     return found if isinstance(found, str) else None
-
-
-def _version(path: str) -> tuple[int, ...] | None:
-    """Return what changes with each change of a file; None if the last one was just now."""
-    status = os.stat(path)
-    if time.time_ns() - status.st_ctime_ns < SOON_NS:  # the next could have the same time
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _is_extension(module: ModuleType) -> bool:
-    """Say whether a module is machine code, which does not begin anew."""
-    return (_origin(module) or "").endswith(tuple(EXTENSION_SUFFIXES))
 
 
 def _holds(staying: dict[str, ModuleType], gone: ModuleType) -> bool:

@@ -62,7 +62,7 @@ class Surroundings:
 
     def has_children(self) -> bool:
         """Say whether the task has perhaps left children behind; it reaps those that have ended."""
-        left = HANDLER_OF(signal.SIGCHLD) != signal.SIG_DFL  # nobody keeps count then
+        left: bool = HANDLER_OF(signal.SIGCHLD) != signal.SIG_DFL  # nobody keeps count then
         try:
             while os.waitpid(-1, os.WNOHANG)[0] != 0:
                 pass

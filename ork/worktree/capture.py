@@ -1,7 +1,7 @@
 """The code that a Definition calls: read from the files below its root, never executed.
 
 What is code is told by its role: what `definition.reach` finds that the tasks execute. `include`
-adds the rest; everything else is data.
+adds the rest; everything else is data, and so is what `exclude` means, whoever executes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
 from ork.worktree.folder import Files, Root
-from ork.worktree.globs import matching
+from ork.worktree.globs import excluded, excluding, matching
 from ork.yaml.problems import Problems, nearest
 
 FILES_MAX = 50_000
@@ -77,6 +77,7 @@ class _Capture:
         self.definition = definition
         self.parse = parse
         self.root = root
+        self.kind = excluding(root.kind, excluded(definition.settings))
         self.problems = Problems(file, definition.text)
         self.file = file
         self.files: dict[str, CodeFile] = {}
@@ -88,7 +89,7 @@ class _Capture:
 
     def tasks(self) -> dict[str, Trail]:
         """Take what all tasks execute."""
-        found = trails(self.definition.tasks, self._read, self.root.kind, self.parse)
+        found = trails(self.definition.tasks, self._read, self.kind, self.parse)
         for name, trail in found.items():
             task = self.definition.tasks[name]
             key = "module" if task.module else "file" if task.file else "command"
@@ -102,7 +103,7 @@ class _Capture:
         """Take the files that a pattern of `include` means."""
         at = ("include", pattern)
         try:
-            paths = matching(self.root, pattern)
+            paths = [p for p in matching(self.root, pattern) if self.kind(p) != "data"]
         except InvalidInput as error:
             self._say(at, error.message, error.hint)
             return
@@ -160,8 +161,11 @@ class _Capture:
         """Complain of a file or module that a task names and that is not there."""
         if task.module is not None:
             at = ("tasks", name, "module")
-            paths, complete = find_module(task.module, ["", *python_path(task)], self.root.kind)
-            if not complete or not paths:
+            paths, complete = find_module(task.module, ["", *python_path(task)], self.kind)
+            data = [path for path in paths if self.kind(path) == "data"]
+            if data:
+                self._say_data(at, data[-1])
+            elif not complete or not paths:
                 path = f"{task.module.replace('.', '/')}.py"
                 hint = f"it is looked for as {path} beside the workflow file"
                 self._say(at, f"no module named {task.module}", hint)
@@ -169,7 +173,9 @@ class _Capture:
                 self._must_be_python(paths[-1])
         elif task.file is not None:
             at = ("tasks", name, "file")
-            if self.root.kind(task.file) is None and not self.root.is_link(task.file):
+            if self.kind(task.file) == "data":
+                self._say_data(at, task.file)
+            elif self.root.kind(task.file) is None and not self.root.is_link(task.file):
                 folder, _, wanted = task.file.rpartition("/")
                 near = nearest(wanted, self.root.names(folder))
                 hint = "paths are relative to the folder of the workflow file"
@@ -229,6 +235,13 @@ class _Capture:
                     source=found.source,
                 )
             )
+
+    def _say_data(self, at: tuple[str, ...], path: str) -> None:
+        self.refused.add(path)
+        hint = "take it out of `exclude`, or execute it by a `command`"
+        self._say(
+            at, f"{path} is what this task executes, but `exclude` says that it is data", hint
+        )
 
     def _say(self, at: tuple[str, ...], message: str, hint: str | None) -> None:
         place = self.definition.places.get(at)

@@ -1,16 +1,19 @@
-"""The files below a root that a pattern of `include:` means."""
+"""The files below a root that a pattern of `include:` or `exclude:` means."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable, Iterable, Mapping
 
 from ork.errors import InvalidInput
+from ork.objects.canonical import Json
 from ork.worktree.folder import Files
 
 VISITS_MAX = 200_000  # names looked at for one pattern
 _NEVER = frozenset((".ork", ".git", "__pycache__"))
 _MAGIC = frozenset("*?[")
+_TOKEN = re.compile(r"\*+|\[!?[^]]+\]|.", re.DOTALL)
 
 
 def matching(root: Files, pattern: str) -> tuple[str, ...]:
@@ -25,6 +28,67 @@ def matching(root: Files, pattern: str) -> tuple[str, ...]:
         if part != "**" or parts[-1:] != ["**"]:
             parts.append(part)
     return tuple(sorted(_Search(root, pattern, parts).run()))
+
+
+def excluded(settings: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the patterns of `exclude:`, which are a setting of the workflow."""
+    found = settings.get("exclude")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def expression(patterns: Iterable[str]) -> str:
+    """Return a regular expression of the paths that patterns of `exclude:` mean.
+
+    A pattern means the same as in `include:`, and with a folder all that is below it.
+    """
+    return "|".join(f"{_translated(pattern.split('/'))}(?:/.*)?" for pattern in patterns)
+
+
+def excluding(
+    kind: Callable[[str], str | None], patterns: Iterable[str]
+) -> Callable[[str], str | None]:
+    """Return what tells the kind of a path: "data" for what is excluded, be it there or not."""
+    split = [pattern.split("/") for pattern in patterns]
+    if not split:
+        return kind
+    data = re.compile(expression("/".join(parts) for parts in split))
+    # Folders of data may come into being while the workflow runs.
+    starts = [parts[:end] for parts in split for end in range(1, len(parts))]
+    folders = re.compile("|".join(map(_translated, starts)))
+
+    def told(path: str) -> str | None:
+        found = kind(path)
+        if found != "folder" and data.fullmatch(path):
+            return "data"
+        return found or ("folder" if folders.fullmatch(path) else None)
+
+    return told
+
+
+def _translated(parts: list[str]) -> str:
+    """Return the regular expression of a pattern."""
+    names = "".join(r"(?:[^/]+/)*" if part == "**" else _name(part) + "/" for part in parts)
+    return f"{names}[^/]+" if parts[-1] == "**" else names[:-1]
+
+
+def _name(part: str) -> str:
+    """Return the regular expression of one name in a pattern."""
+    return _TOKEN.sub(lambda match: _letters(match.group()), part)
+
+
+def _letters(token: str) -> str:
+    if token[0] == "*":
+        return "[^/]*"
+    if token == "?":
+        return "[^/]"
+    if len(token) < 3:
+        return re.escape(token)
+    negated = "^/" if token[1] == "!" else ""
+    letters = re.escape(token[2:-1] if negated else token[1:-1]).replace(r"\-", "-")
+    try:
+        return re.compile(f"[{negated}{letters}]").pattern
+    except re.error:  # a range that goes backwards
+        return re.escape(token)
 
 
 class _Search:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ork.definition.reach import Reach, reach, read_code
 from ork.objects.kinds import Task
 from ork.objects.snapshot import FileMap
 from ork.store.store import Store
+from ork.worktree.globs import excluding
 
 REMEMBERED_MAX = 1024  # files whose code is known from another snapshot
 
 _read_code = lru_cache(REMEMBERED_MAX)(read_code)
 
 
-def reached(store: Store, captured: FileMap, tasks: Mapping[str, Task]) -> dict[str, Reach]:
-    """Return for each task which files of a snapshot it executes."""
+def reached(
+    store: Store, captured: FileMap, tasks: Mapping[str, Task], exclude: Iterable[str]
+) -> dict[str, Reach]:
+    """Return for each task which files of a snapshot it executes.
+
+    `exclude` are the patterns of what is data to its workflow.
+    """
     files = dict(captured)
     folders = {path[:end] for path in files for end, letter in enumerate(path) if letter == "/"}
 
@@ -26,4 +32,4 @@ def reached(store: Store, captured: FileMap, tasks: Mapping[str, Task]) -> dict[
     def read(path: str) -> bytes | None:
         return store.blob(files[path].blob) if path in files else None
 
-    return reach(tasks, read=read, kind=kind, parse=_read_code)
+    return reach(tasks, read=read, kind=excluding(kind, exclude), parse=_read_code)

@@ -207,3 +207,20 @@ def test_what_cannot_be_compared(history):
     assert result.code == 3
     assert "which is gone" in result.err
     assert "hint: name two revisions" in result.err
+
+
+def test_a_task_that_imports_what_is_excluded_may_be_affected_by_any_code(ork):
+    ork.write("use.py", "from gen import names\n\ndef main():\n    return names.main()\n")
+    text = """\
+name: w
+exclude: [gen]
+tasks:
+  use: {executor: python, file: use.py}
+  other: {executor: process, command: sh x.sh}
+"""
+    ork.write("w.yaml", text)
+    for number in (1, 2):
+        ork.write("x.sh", f"echo {number}\n")
+        assert ork("deploy", "w.yaml").code == 0
+    impact = json.loads(ork("diff", "w~1", "w", "--json").out)["data"]["impact"]
+    assert impact["unaffected"] == []

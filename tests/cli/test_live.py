@@ -397,5 +397,6 @@ def test_that_the_project_was_left_stays_in_the_last_picture(size):
     board = board_of(size)
     board.note(CheckedOut(folder=".ork/work/x", changed=("load.sh", "b.sh")))
     left = "load.sh and 1 other file changed: tasks start in .ork/work/x from now on"
-    assert plain(board.last(24, 80)[-1]) == left
+    hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
+    assert list(map(plain, board.last(24, 80)[-2:])) == [left, hint]
     assert " in .ork/work/x " in plain(board.frame(24, 80)[0])

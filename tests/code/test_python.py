@@ -95,6 +95,12 @@ def test_a_warning_about_the_source_is_not_ours() -> None:
         ("sys.path.insert(0, os.environ['LIB'])", 1),
         ("sys.path += [x]", 1),
         ("def f(name):\n    return import_module(name)", 2),
+        ("from importlib import import_module as load\nload(x)", 2),
+        ("import importlib\nload = importlib.import_module\nload(x)", 3),
+        ("load = __import__\nagain = load\nagain(x)", 3),
+        ("mods = list(map(__import__, names))", 1),
+        ("from runpy import run_path as run\nrun(x)", 2),
+        ("from sys import path as places\nplaces.append(x)", 2),
     ],
 )
 def test_a_name_that_is_computed_is_not_known(source: str, line: int) -> None:
@@ -148,10 +154,14 @@ os.system("./b.sh > out")
 subprocess.check_call([sys.executable, "c.py"])
 subprocess.run(["git", "commit", message])
 subprocess.run(["./d.sh"], cwd="sub")
+from subprocess import run as start
+start(["./e.sh"])
 """
     found = code(source)
     paths = {path for use in found.uses for path in use.paths}
-    assert paths == {f"{WORK}/{name}" for name in ("./a.sh", "./b.sh", "c.py", "sub/./d.sh")}
+    assert paths == {
+        f"{WORK}/{name}" for name in ("./a.sh", "./b.sh", "c.py", "sub/./d.sh", "./e.sh")
+    }
     assert found.writes == {f"{WORK}/out"}
     assert not any(use.role == "unclear" for use in found.uses)
 

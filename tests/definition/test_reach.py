@@ -3,6 +3,7 @@
 from ork.definition import reach as reach_module
 from ork.definition.reach import Reach, own_files, reach
 from ork.objects.kinds import Task
+from ork.worktree.globs import excluding
 
 FILES = {
     "tasks/etl.py": "import near, lib.deep\nfrom pkg import *",
@@ -150,3 +151,19 @@ def test_a_walk_that_would_not_end_is_left_open(monkeypatch):
         monkeypatch.setitem(FILES, f"s{number}.sh", f". ./s{number + 1}.sh")
     found = reach_of(Task(executor="process", command="sh s0.sh"))
     assert not found.complete and len(found.files) < 30
+
+
+def test_what_is_data_leaves_whoever_executes_it_open(monkeypatch):
+    monkeypatch.setitem(FILES, "gen/use.py", "import near, gen.names")
+    monkeypatch.setitem(FILES, "use.py", "from gen import names")
+    known = excluding(kind, ["gen/names.py", "gen/*.sh"])
+
+    def of(command: str) -> Reach:
+        task = Task(executor="process", command=command)
+        return reach({"a": task}, read=read, kind=known)["a"]
+
+    # Whether it is there or not: another task writes it.
+    for command in ("sh gen/new.sh", "sh run.sh; . ./gen/a.sh", "python use.py", "python -m use"):
+        assert not of(command).complete
+    assert of("python use.py").files == {"use.py"}
+    assert of("cat gen/a.sh; sh run.sh") == Reach(files=frozenset({"run.sh"}))

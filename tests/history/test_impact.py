@@ -167,7 +167,7 @@ def test_every_file_that_was_captured_for_a_task_is_reached_by_one(world: World)
     store = world.store
     snapshot = store.snapshot(resolve(store, "etl^{snapshot}", now=NOON).oid)
     tasks = {name: store.get(Task, oid) for name, oid in snapshot.tasks.items()}
-    found = reach_of_both(store, snapshot, snapshot, tasks)
+    found = reach_of_both(store, snapshot, snapshot, tasks, ())
     assert set().union(*(one.files for one in found.values())) == FILES.keys() - {"sql/a.sql"}
 
 

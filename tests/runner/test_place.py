@@ -65,6 +65,7 @@ def test_a_script_that_an_earlier_task_changed_is_executed_as_captured(ork: Ork)
     assert (found["a"]["place"], found["b"]["place"]) == (None, "checkout")
     assert found["a"]["tainted"] == found["b"]["tainted"] == []
     assert "b.sh changed: tasks start in .ork/work/" in result.err
+    assert "hint: `exclude: [b.sh]` says that it is data, if a task writes it\n" in result.err
     assert "place    the project's folder, then a checkout for b\n" in ork("show", "w#1").out
 
 
@@ -243,3 +244,54 @@ def test_no_byte_code_is_written_beside_captured_files(
     )
     assert ork("run", "w.yaml").code == 0
     assert list(ork.folder.rglob("__pycache__")) == []
+
+
+def test_what_is_excluded_is_data_though_tasks_execute_it(ork: Ork) -> None:
+    ork.write("make.py", GENERATE)
+    ork.write("use.py", "from gen import names\n\ndef main():\n    return names.NAME\n")
+    ork.write("w.yaml", GENERATED)
+    for number in (1, 2):
+        result = ork("run", "w.yaml")
+        assert result.code == 0, result.err
+        record = json.loads(ork("show", f"w#{number}", "--json").out)["data"]
+        assert record["run"]["place"] == "project"
+        outputs = {task: record["tasks"][task]["output"] for task in ("shell", "python")}
+        assert outputs == {"shell": number, "python": number}
+    checked = ork("check", "w.yaml", "--files")
+    assert checked.err == ""
+    assert checked.out.splitlines()[1:] == [
+        "  make.py  script of make",
+        "  use.py   file of python",
+        "  use.py:1: it is not known what this executes: gen",
+        "  use.py:1: it is not known what this executes: gen.names",
+        "  w.yaml:8: it is not known what this executes: ./gen/params.sh",
+    ]
+    assert "2 succeeded" in ork("log", "w").out
+    assert ork("run", "w.yaml", "--checkout").code == 0
+    # That a newer version takes it for code is nothing to this one.
+    ork.write("w.yaml", GENERATED.replace("exclude: [gen]", "include: [gen/*]"))
+    assert ork("deploy", "w.yaml").code == 0
+    assert ork("run", "w~1").code == 0
+    assert json.loads(ork("show", "w#4", "--json").out)["data"]["run"]["place"] == "project"
+
+
+GENERATE = """\
+import pathlib
+folder = pathlib.Path("gen")
+folder.mkdir(exist_ok=True)
+number = int((folder / "count").read_text()) + 1 if (folder / "count").exists() else 1
+(folder / "count").write_text(str(number))
+(folder / "params.sh").write_text(f"NUMBER={number}\\n")
+(folder / "names.py").write_text(f"NAME = {number}\\n")
+"""
+GENERATED = """\
+name: w
+exclude: [gen]
+tasks:
+  make: {executor: process, command: python make.py}
+  shell:
+    executor: process
+    depends_on: [make]
+    command: ". ./gen/params.sh; echo ORK_OUTPUT:$NUMBER"
+  python: {executor: python, file: use.py, depends_on: [make]}
+"""

@@ -306,6 +306,31 @@ def test_what_a_command_of_the_workflow_writes_is_data(root: Path) -> None:
     assert paths(root, *tasks, head="include: [gen.sh]\n") == ["gen.sh", "use.py"]
 
 
+def test_what_is_excluded_is_never_captured(root: Path) -> None:
+    for path in ("gen/a.sh", "gen/names.py", "x/gen/b.sh", "run.sh"):
+        write(root, path)
+    write(root, "use.py", "from gen import names")
+    tasks = (
+        "executor: process, command: '. gen/a.sh; sh run.sh'",
+        "executor: python, file: use.py",
+    )
+    assert paths(root, *tasks) == ["gen/a.sh", "gen/names.py", "run.sh", "use.py"]
+    names = ["gen/a.sh", "gen/names.py", "nothing", "gen/[z-a]"]
+    for patterns in (["gen"], ["gen/**"], ["**/gen/*"], ["g?n/[a-n]*"], ["gen/[!b]*"], names):
+        found = captured(root, *tasks, head=f"exclude: {patterns}\n")
+        assert list(found.files) == ["run.sh", "use.py"]
+        assert found.unknown == () and found.silent != ()
+    head = "include: ['**/*.sh']\nexclude: [gen]\n"
+    assert paths(root, *tasks, head=head) == ["run.sh", "use.py", "x/gen/b.sh"]
+
+
+def test_what_a_task_itself_is_cannot_be_data(root: Path) -> None:
+    write(root, "tasks/etl.py")
+    message = "tasks/etl.py is what this task executes, but `exclude` says that it is data"
+    for task in (PYTHON, "executor: python, module: tasks.etl"):
+        assert problem(root, task, head="exclude: [tasks]\n").message == message
+
+
 def test_an_environment_of_python_below_the_root_is_none_of_its_code(root: Path) -> None:
     write(root, ".venv/pyvenv.cfg")
     write(root, ".venv/bin/tool", "#!/bin/sh")

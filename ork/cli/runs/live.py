@@ -80,7 +80,7 @@ class Board:
                     self._begin(event)
                 case CheckedOut():
                     self._folder = event.folder
-                    self._left = [checked_out(event)]
+                    self._left = checked_out(event)
                 case TaskStarted():
                     self._move(event.task, "running")
                     self._running[event.task] = _Attempt(event, self._store)

@@ -135,7 +135,7 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
             where = f", in {human.path(event.folder)}" if event.folder else ""
             return [time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}{where}"]
         case CheckedOut():
-            return [time, "  ", *checked_out(event)]
+            return [time, "  ", *checked_out(event)[0]]
         case TaskStarted():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return [time, ("  start   ", "running"), event.task, attempt]
@@ -150,11 +150,13 @@ def event_line(event: Event, width: int, now: datetime) -> Line | None:
     return None
 
 
-def checked_out(event: CheckedOut) -> Line:
-    """Return the words for a run that cannot go on in the project's folder."""
+def checked_out(event: CheckedOut) -> list[Line]:
+    """Return the words for a run that cannot go on in the project's folder, and what to do."""
     first, *others = event.changed
     more = f" and {human.count(len(others), 'other file')}" if others else ""
-    return [f"{first}{more} changed: tasks start in {human.path(event.folder)} from now on"]
+    words = f"{first}{more} changed: tasks start in {human.path(event.folder)} from now on"
+    hint = f"`exclude: [{first}]` says that it is data, if a task writes it"
+    return [[words], [("hint: ", "hint"), hint]]
 
 
 def _is_live(environ: Mapping[str, str]) -> bool:
@@ -183,6 +185,8 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
         line = event_line(event, width, now)
         if line:
             lines.append(line)
+        if isinstance(event, CheckedOut):
+            lines.append(checked_out(event)[1])
         if lines and not control.more:
             session.say(*lines)
             lines = []
