@@ -178,11 +178,9 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
     width = 0
     lines: list[Line] = []
     for event in events:
-        if not lines:
-            now = session.now()
         if isinstance(event, RunStarted):
             width = min(max(map(len, event.tasks), default=0), 32)
-        line = event_line(event, width, now)
+        line = event_line(event, width, session.now())
         if line:
             lines.append(line)
         if isinstance(event, CheckedOut):
