@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from ork.executors.base import Ending, Job, Outcome
 from ork.executors.logfile import Log
 from ork.executors.mask import Masker
-from ork.executors.process_tree import Tree
 from ork.objects.canonical import Json
 
 ERROR_CHARACTERS_MAX = 20_000
@@ -17,26 +15,19 @@ FOREVER = float("inf")
 
 
 class Attempt:
-    """One try at a job; changed only under the lock of its supervisor."""
+    """One try at a job, known to whoever started it by a name."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.future: Future[Outcome] = Future()
-        self.future.set_running_or_notify_cancel()
-        self.tree: Tree | None = None
+    def __init__(self, name: str, job: Job) -> None:
+        self.name, self.job = name, job
         self.state: Ending | None = None  # of an attempt that is being stopped: how it will end
         self.error: str | None = None
         self.late = ""  # what is to be said if it times out now
         self.kill_at = FOREVER
         self._masker = Masker(job.secrets) if job.secrets else None
         self.log = Log(job.log, self._masker, answers=job.executor == "process")
-        self.begin()
-
-    def begin(self) -> None:
-        """Start the clock of this attempt."""
         self.started = datetime.now(UTC)
         self.begun = time.monotonic()
-        self.deadline = self.begun + self.job.timeout_s
+        self.deadline = self.begun + job.timeout_s
 
     def outcome(
         self,
@@ -66,6 +57,7 @@ class Attempt:
             signal=signal,
             error=error,
             output=output,
+            printed=self.log.written,
         )
 
     def masked(self, text: str) -> str:

@@ -2,15 +2,19 @@
 
 An executor knows no store, no order and no other task. Jobs and outcomes are plain values that
 survive a trip to another machine.
+
+It has no thread of its own that anybody could notice: whoever starts jobs waits with a selector, in
+which the executor has registered what it wants to hear of, each with a function to be called then.
+An executor whose work cannot be waited for in this way registers a pipe to which it writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
+from selectors import BaseSelector
 from typing import Literal, Protocol, TypeAlias
 
 from ork.objects.canonical import Json
@@ -21,21 +25,26 @@ class Executor(Protocol):
     """Runs tasks. Decides nothing: not their order, not whether they run."""
 
     slots: int  # how many jobs may run at once; the caller never has more unfinished ones
+    step_at: float  # when `step` is to be called at the latest, by the monotonic clock
 
-    def submit(self, job: Job) -> Future[Outcome]:
-        """Start a job. The future ends with an Outcome, whatever the task does."""
+    def start(self, name: str, job: Job) -> None:
+        """Start a job. It ends with an Outcome, whatever the task does."""
+        ...
+
+    def step(self) -> list[tuple[str, Outcome]]:
+        """Do what is due by now; return what has ended, by the names given to `start`."""
         ...
 
     def stop(self, *, grace_s: float) -> None:
         """Ask every running job to end, kill what still lives after the grace.
 
-        Returns at once; each future then ends with state "cancelled" (or with what it reached in
+        Returns at once; each job then ends with state "cancelled" (or with what it reached in
         time). May be called again with a shorter grace.
         """
         ...
 
     def close(self) -> None:
-        """Kill what still runs and leave no process behind. Idempotent."""
+        """Kill what still runs and leave no process behind; `step` tells of it. Idempotent."""
         ...
 
 
@@ -45,7 +54,8 @@ class Job:
 
     `root` is the folder of the place: the working directory, in which `files`, the captured ones,
     lie at their own paths; `project` is the folder that they come from, if that is another one and
-    there. `environment` is complete: nothing is inherited beside it.
+    there. `environment` is what differs from `base`, None for what is taken away; nothing is
+    inherited beside them.
     """
 
     executor: str  # python | process | library
@@ -57,7 +67,8 @@ class Job:
     input_type: Json = None
     shell: tuple[str, ...] | None = None  # what a line of a process task is given to; None: /bin/sh
     fresh: bool = False  # a process of its own, which no other attempt has used or will use
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # what all jobs of a run have
+    environment: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
     project: str | None = None
@@ -65,7 +76,7 @@ class Job:
     data: str = ""  # a regular expression of files that may be imported without being captured
     python: str  # path of the interpreter for python and library tasks
     timeout_s: float  # infinite: none
-    log: str  # path of the file that receives what the task prints; created by the executor
+    log: str  # path of the file to which all is appended that the task prints
 
 
 Ending: TypeAlias = Literal["success", "failed", "cancelled"]
@@ -87,12 +98,13 @@ class Outcome(Value, frozen=True, kw_only=True):
     signal: int | None = None
     error: str | None = None
     output: Json = None
+    printed: int = 0  # bytes that were appended to the log
 
 
 EXECUTORS = {"local": "ork.executors.local:Local"}
 
 
-def make(name: str, slots: int) -> Executor:
+def make(name: str, slots: int, selector: BaseSelector) -> Executor:
     """Return a new executor by its name; its module is imported now, not before."""
     module, _, attribute = EXECUTORS[name].partition(":")
-    return getattr(import_module(module), attribute)(slots)  # type: ignore[no-any-return]
+    return getattr(import_module(module), attribute)(slots, selector)  # type: ignore[no-any-return]

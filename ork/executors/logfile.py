@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 from ork.executors.mask import Masker
-from ork.files import open_folder
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
@@ -24,13 +22,14 @@ MARK = b"ORK_OUTPUT:"
 
 
 class Log:
-    """The log of one attempt, while it is written.
+    """The log of one attempt, while it is written: appended to a file that others have used.
 
     `answer` is what was printed behind the last ORK_OUTPUT:, not masked, and whole even where the
     log drops a part of it.
     """
 
     def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
+        self.written = 0  # bytes that are in the file
         self._path = path
         self._masker = masker
         self._descriptor = -1  # opened when something is printed
@@ -102,7 +101,9 @@ class Log:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._descriptor = os.open(self._path, flags, 0o600)
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                count = os.write(self._descriptor, view)
+                self.written += count
+                view = view[count:]
         except OSError:
             self._full = True  # perhaps there is room when the attempt ends
             self._room, self._last = 0, b""
@@ -169,21 +170,6 @@ def _is_answer(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return len(text) > ANSWER_BYTES_MAX
     return True
-
-
-def create(path: str) -> None:
-    """Make the empty log of an attempt; an existing one is never overwritten."""
-    place = Path(path)  # LOGS/WORKFLOW/RUN/NAME, of which a store may hold the first three
-    try:
-        _create(place)
-    except FileNotFoundError:  # the first of its run
-        _create(place, make=0o700)
-
-
-def _create(place: Path, *, make: int | None = None) -> None:
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    with open_folder(place.parents[2], place.parts[-3:-1], make=make) as at:
-        os.close(os.open(place.name, flags, 0o600, dir_fd=at))
 
 
 def pipe() -> tuple[int, int]:

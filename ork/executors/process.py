@@ -13,99 +13,47 @@ from __future__ import annotations
 import errno
 import json
 import os
-import selectors
-import threading
-from functools import partial
-from queue import SimpleQueue
+from contextlib import suppress
 
 from ork.definition.bindings import INPUT_PREFIX, as_variable
 from ork.definition.fields import is_variable, shell_of
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
 from ork.executors.base import Job, Outcome
-from ork.executors.logfile import ANSWER_BYTES_MAX, pipe, read
-from ork.executors.process_tree import Tree
-from ork.executors.supervisor import Supervisor, end_of
-from ork.files import NotRegular, open_file
+from ork.executors.child import Child, end_of, environment_of
+from ork.executors.logfile import ANSWER_BYTES_MAX
+from ork.files import NotRegular, open_file, remove
 from ork.objects.canonical import Json, encode
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
 OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX
 SHOWN_CHARACTERS = 200
 FIRST_LINE_BYTES = 256  # as much of it as Linux reads
-STARTERS_MAX = 4  # threads; more of them only wait for each other
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
 
 
-class Process(Supervisor):
-    """Run each job as an operating system process of its own."""
+class Program(Child):
+    """The process of one attempt."""
 
-    def __init__(self, slots: int) -> None:
-        super().__init__(slots)
-        self._printed: dict[Attempt, int] = {}  # the pipes of those that may still print
-        self._to_start: SimpleQueue[Attempt | None] = SimpleQueue()
-        self._starters: list[threading.Thread] = []
-
-    def _begin(self, attempt: Attempt) -> None:
-        # Whoever starts a program waits until the kernel has loaded it. Done by our caller and by
-        # the thread that watches, this makes a run of 1,000 small tasks a third longer.
-        if len(self._starters) < min(self.slots, STARTERS_MAX):
-            starter = threading.Thread(target=self._start_all, name="ork-starter", daemon=True)
-            self._starters.append(starter)
-            starter.start()
-        self._to_start.put(attempt)
-
-    def _start_all(self) -> None:
-        """Start one program after the other."""
-        while (attempt := self._to_start.get()) is not None:
-            try:
-                if attempt.state is None:
-                    super()._begin(attempt)
-                else:
-                    self._finish(attempt, attempt.outcome("cancelled"))
-            except BaseException:  # a defect of ours: nobody may wait for ever
-                self._starters.remove(threading.current_thread())
-                self._finish(attempt, attempt.outcome("failed", "cannot start: a defect of ork"))
-                raise
-
-    def _release(self) -> None:
-        for _ in self._starters:
-            self._to_start.put(None)
-        for starter in self._starters:
-            starter.join()
-
-    def _start(self, attempt: Attempt) -> None:
-        ours, theirs = pipe()
+    def __init__(self, attempt: Attempt, mark: str) -> None:
+        job = attempt.job
+        words = _words(job)
+        beside = f"{job.log}.{os.urandom(6).hex()}"  # the next attempt has the same log
+        self._input, self._output = f"{beside}.input", f"{beside}.output"
         try:
-            tree = _tree(attempt.job, theirs, self._mark)
-        except BaseException:
-            os.close(ours)
-            _clean(attempt.job)
+            super().__init__(words, environment=self._environment(job), cwd=job.root, mark=mark)
+        except OSError as error:
+            self._clean()
+            if reason := _cannot_start(error, os.path.join(job.root, words[0])):
+                raise OSError(error.errno, reason, job.file or words[0]) from None
             raise
-        finally:
-            os.close(theirs)
-        self._printed[attempt] = ours
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, attempt))
-        with self._lock:  # from now on its end is noticed
-            attempt.tree = tree
-            self._follow(tree, partial(self._gone, attempt))
+        except BaseException:
+            self._clean()
+            raise
 
-    def _hear(self, attempt: Attempt) -> int:
-        """Move what was printed to the log; return how much that was."""
-        printed = self._printed.get(attempt, -1)
-        data = read(printed) if printed >= 0 else None
-        if data:
-            attempt.log.write(data)
-        elif data is not None:
-            self._unwatch(printed)
-        return len(data or b"")
-
-    def _ended(self, attempt: Attempt, status: int) -> Outcome:
-        self._complete(attempt, partial(self._hear, attempt))
-        printed = self._printed.pop(attempt)
-        self._unwatch(printed)
-        os.close(printed)
+    def outcome(self, attempt: Attempt, status: int) -> Outcome:
+        """Return the outcome of the attempt, whose process has ended."""
         try:
             if status < 0:
                 return attempt.outcome("failed", end_of(status), signal=-status)
@@ -113,33 +61,33 @@ class Process(Supervisor):
                 hint = f" ({HINTS[status]})" if status in HINTS else ""
                 return attempt.outcome("failed", end_of(status) + hint, exit=status)
             try:
-                output = _output(attempt)
+                output = _answer(attempt, self._output)
             except (OSError, ValueError, InvalidInput) as error:
                 return attempt.outcome("failed", f"no valid output: {error}", exit=0)
             return attempt.outcome("success", output=output, exit=0)
         finally:
-            _clean(attempt.job)
+            self._clean()
 
+    def _environment(self, job: Job) -> dict[bytes, bytes]:
+        """Return the environment of the program, with its inputs; large ones are in a file."""
+        environment = environment_of(job)
+        environment |= _inputs(job)
+        environment[b"ORK_OUTPUT_FILE"] = os.fsencode(self._output)
+        text = json.dumps({} if job.inputs is None else job.inputs)
+        if len(text) <= INPUT_BYTES_MAX:
+            environment[b"ORK_INPUT_JSON"] = text.encode()
+        else:
+            environment[b"ORK_INPUT_FILE"] = os.fsencode(self._input)
+            with open(
+                os.open(self._input, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w"
+            ) as file:
+                file.write(text)
+        return environment
 
-def _tree(job: Job, printed: int, mark: str) -> Tree:
-    """Start the program of the job; raise OSError when that is impossible."""
-    words = _words(job)
-    environment = {**job.environment, **_inputs(job), "ORK_OUTPUT_FILE": _output_file(job)}
-    text = json.dumps({} if job.inputs is None else job.inputs)
-    if len(text) <= INPUT_BYTES_MAX:
-        environment["ORK_INPUT_JSON"] = text
-    else:
-        environment["ORK_INPUT_FILE"] = _input_file(job)
-        _write_private(_input_file(job), text.encode())
-    try:
-        return Tree(words, environment=environment, cwd=job.root, output=printed, mark=mark)
-    except OSError as error:
-        program = os.path.join(job.root, words[0])
-        if reason := _cannot_start(error, program):
-            raise OSError(error.errno, reason, job.file or words[0]) from None
-        raise
-    except ValueError as error:  # a NUL byte, which no program can be given
-        raise OSError(errno.EINVAL, str(error)) from None
+    def _clean(self) -> None:
+        for path in (self._input, self._output):
+            with suppress(OSError):
+                remove(path)
 
 
 def _words(job: Job) -> list[str]:
@@ -155,14 +103,14 @@ def _words(job: Job) -> list[str]:
     return list(job.command)
 
 
-def _inputs(job: Job) -> dict[str, str]:
+def _inputs(job: Job) -> dict[bytes, bytes]:
     """Return the inputs that a variable can hold."""
     found = {}
     for name, value in (job.inputs if isinstance(job.inputs, dict) else {}).items():
         if is_variable(name) and not isinstance(value, list | dict):
             text = as_variable(value)
             if text is not None and len(text) <= INPUT_BYTES_MAX and "\0" not in text:
-                found[INPUT_PREFIX + name] = text
+                found[os.fsencode(INPUT_PREFIX + name)] = os.fsencode(text)
     return found
 
 
@@ -184,31 +132,10 @@ def _cannot_start(error: OSError, program: str) -> str | None:
     return f"its first line names a program that is not there: {first.decode(errors='replace')}"
 
 
-def _output_file(job: Job) -> str:
-    return f"{job.log}.output"
-
-
-def _input_file(job: Job) -> str:
-    return f"{job.log}.input"
-
-
-def _write_private(path: str, data: bytes) -> None:
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(data)
-
-
-def _clean(job: Job) -> None:
-    for path in (_output_file(job), _input_file(job)):
-        try:
-            os.unlink(path)
-        except OSError:  # most tasks need neither
-            pass
-
-
-def _output(attempt: Attempt) -> Json:
+def _answer(attempt: Attempt, file: str) -> Json:
     """Return what the program answered; raise ValueError with what is wrong with it."""
     answer = attempt.log.answer
-    text = _from_file(_output_file(attempt.job)) or (answer.text if answer else None)
+    text = _from_file(file) or (answer.text if answer else None)
     if text is None:
         return None
     if len(text) > OUTPUT_BYTES_MAX:

@@ -37,7 +37,7 @@ class Tree:
         self,
         words: Sequence[str],
         *,
-        environment: Mapping[str, str],
+        environment: Mapping[bytes, bytes],
         cwd: str | None,
         output: int,
         pass_fds: Sequence[int] = (),
@@ -47,17 +47,14 @@ class Tree:
 
         `mark` becomes a part of the cookie: the mark of the guard that watches over us.
         """
-        self.cookie = secrets.token_hex(
-            12
-        )  # all processes of the tree have it in their environment
+        self.cookie = secrets.token_hex(12)  # which the whole tree has in its environment
         outer = os.environ.get(COOKIE)  # ork inside a task: the outer ork must find our children
         cookie = ".".join(part for part in (outer, mark, self.cookie) if part)
         self._begun = time.monotonic()
         self._status: int | None = None
-        self._lock = threading.Lock()
         self.pid = spawn(
             words,
-            environment={**environment, COOKIE: cookie},
+            environment={**environment, COOKIE.encode(): cookie.encode()},
             cwd=cwd,
             output=output,
             pass_fds=pass_fds,
@@ -72,17 +69,16 @@ class Tree:
 
     def status(self) -> int | None:
         """Return how the first process ended: exit code, or minus the signal; None if it runs."""
-        with self._lock:  # of two who ask at once, only one is told by the kernel
-            if self._status is None:
-                try:
-                    pid, status = os.waitpid(self.pid, os.WNOHANG)
-                except ChildProcessError:
-                    self._status = LOST
-                else:
-                    self._status = os.waitstatus_to_exitcode(status) if pid else None
-                if self._status is not None:
-                    _first.discard(self.pid)
-            return self._status
+        if self._status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._status = LOST
+            else:
+                self._status = os.waitstatus_to_exitcode(status) if pid else None
+            if self._status is not None:
+                _first.discard(self.pid)
+        return self._status
 
     def members(self) -> list[int]:
         """Return the living processes of the tree, the first one included."""
@@ -160,7 +156,7 @@ class Tree:
 def spawn(
     words: Sequence[str],
     *,
-    environment: Mapping[str, str],
+    environment: Mapping[bytes, bytes],
     cwd: str | None,
     output: int,
     pass_fds: Sequence[int] = (),

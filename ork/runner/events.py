@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Run, TaskRun
+from ork.objects.kinds import Log, Run, TaskRun
 from ork.objects.value import Value
 
 
@@ -30,12 +30,12 @@ class CheckedOut(Value, frozen=True, kw_only=True):
 
 
 class TaskStarted(Value, frozen=True, kw_only=True):
-    """An attempt was handed to the executor; `log` is the file that receives what it prints."""
+    """An attempt was handed to the executor; `log` is where it prints to, if that is known."""
 
     task: str
     attempt: int
     time: datetime
-    log: str
+    log: Log | None
 
 
 class TaskRetried(Value, frozen=True, kw_only=True):

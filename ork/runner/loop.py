@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
+from selectors import EVENT_READ, DefaultSelector
+from socket import socketpair
 
 from ork.definition.bindings import NotReady, bind, checked, variables
 from ork.errors import Corrupt, InvalidInput
-from ork.executors.base import Executor, Outcome
+from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
@@ -29,7 +31,6 @@ from ork.objects.kinds import (
     SECOND,
     Attempt,
     Blob,
-    Log,
     Run,
     Task,
     TaskRun,
@@ -70,17 +71,14 @@ class Control:
     `more` tells who takes the events that the next one is there already: showing may wait for it.
     """
 
-    # An outcome of a task, a batch that was written, or a reason to look around.
-    inbox: SimpleQueue[tuple[str, Outcome] | Future[None] | None] = field(
-        default_factory=SimpleQueue
-    )
     stops: int = 0
     more: bool = False
+    wake: Callable[[], None] = field(default=lambda: None, repr=False)  # the loop, if it waits
 
     def stop(self) -> None:
         """Start nothing more; asked again, kill what runs."""
         self.stops += 1
-        self.inbox.put(None)
+        self.wake()
 
 
 class Loop:
@@ -93,12 +91,13 @@ class Loop:
         store: Store,
         target: Target,
         terms: Terms,
-        executor: Executor,
         environ: Mapping[str, str],
         control: Control,
+        *,
+        slots: int,
     ) -> None:
         self.store, self.target, self.terms, self.environ = store, target, terms, dict(environ)
-        self.executor, self.control = executor, control
+        self.control = control
         oids = _task_oids(store, target.snapshot)
         self.tasks = store.get_all(Task, oids)
         self.workplace = Workplace(store, target, self.tasks, self.environ, checkout=terms.checkout)
@@ -122,14 +121,20 @@ class Loop:
         self.writing: list[Event] = []  # those of the batch that is being written
         self.told: list[Event] = []  # those that may be told now
         self.writer = ThreadPoolExecutor(1, "ork-writer")
-        self.busy = False  # a batch is being written
+        self.written: Future[None] | None = None  # the batch that is being written
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
         self.owned = False
         self.failure: str | None = None  # what went wrong here, not in a task
         limit = target.settings.get("max_parallel")
-        bound = limit if isinstance(limit, int) else executor.slots
-        self.slots = max(1, min(executor.slots, bound))  # settings are data: 0 would wait for ever
+        # Settings are data: with 0 a run would wait for ever.
+        self.slots = max(1, min(slots, limit) if isinstance(limit, int) else slots)
+        self.selector = DefaultSelector()
+        self.executor = make("local", self.slots, self.selector)
+        self.bell, self.button = socketpair()  # which wakes the loop
+        self.button.setblocking(False)
+        self.selector.register(self.bell, EVENT_READ, lambda: self.bell.recv(4096))
+        self.control.wake = self._wake
 
     def begin(self, stamp: Stamp, host: str, token: str) -> Iterator[Event]:
         """Make the pin durable, then the place."""
@@ -177,7 +182,7 @@ class Loop:
 
     def turn(self) -> Iterator[Event]:
         """Start what may start, wait for something to happen, record it, tell of it."""
-        self._collect()
+        self._wait()
         self._start_ready()
         self._save()
         told, self.told = self.told, []
@@ -189,7 +194,7 @@ class Loop:
     @property
     def done(self) -> bool:
         """Say whether every task has ended, is durable and told of."""
-        return self.plan.done and not (self.busy or self.events or self.told)
+        return self.plan.done and not (self.written or self.events or self.told)
 
     def end(self) -> RunFinished:
         """Make the end of the run durable."""
@@ -221,14 +226,21 @@ class Loop:
 
     def abandon(self) -> None:
         """Leave no child and no run without an end, whatever happened."""
-        self.executor.close()
-        self.writer.shutdown()
-        if not self.owned:
-            return
+        try:
+            self.executor.close()
+            self.writer.shutdown()
+            if self.owned:
+                self._cut_short()
+        finally:
+            self.control.wake = lambda: None
+            for thing in (self.selector, self.bell, self.button, self.workplace):
+                thing.close()
+
+    def _cut_short(self) -> None:
+        """Record the end of a run that was not brought to one."""
         self.brake.pull("user", NEVER)
         self.objects = {**self.sent, **self.objects}  # that write may have been what failed
-        messages = [self.control.inbox.get() for _ in range(self.control.inbox.qsize())]
-        self._take([message for message in messages if isinstance(message, tuple)])
+        self._take(self.executor.step())
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running") and not self.failure:
                 self.states[name] = replace(taskrun, state="cancelled", reason=STOPPED)
@@ -277,42 +289,36 @@ class Loop:
         self.states[name] = TaskRun(task=before.task, state="running", attempts=before.attempts)
         self.begun[name] = time.monotonic()
         failpoint("task.chosen")
-        future = self.executor.submit(job)
+        self.executor.start(name, job)
         failpoint("task.submitted")
-        future.add_done_callback(lambda done: self.control.inbox.put((name, done.result())))
-        log = self.workplace.log(name, attempt)
+        log = self.workplace.log(name)
         self.events.append(TaskStarted(task=name, attempt=attempt, time=datetime.now(UTC), log=log))
 
-    def _collect(self) -> None:
-        """Wait for outcomes or a reason to stop, if there is anything to wait for."""
-        if self.running or self.delayed or self.busy:
-            message = self._wait()
-            outcomes = []
-            while True:
-                if isinstance(message, Future):
-                    self._saved(message)
-                elif message is not None:
-                    outcomes.append(message)
-                try:
-                    message = self.control.inbox.get_nowait()
-                except Empty:
-                    break
-            self._take(outcomes)
+    def _wait(self) -> None:
+        """Wait until something happens, or is due; take what has ended."""
+        if self.running or self.delayed or self.written:
+            for key, _ in self.selector.select(max(0.0, self._wait_until() - time.monotonic())):
+                key.data()
+            self._take(self.executor.step())
+            if self.written and self.written.done():
+                self._saved(self.written)
         self._look_around()
 
-    def _wait(self) -> tuple[str, Outcome] | Future[None] | None:
-        """Return the next message, or None when it is time to look around."""
+    def _wait_until(self) -> float:
+        """Return when something is due, whatever happens until then."""
         now = time.monotonic()
         retry_at = self.delayed[0][0] if self.delayed else NEVER
-        until = min(retry_at, self.brake.look_at, now + LOOK_SECONDS)
+        until = min(retry_at, self.brake.look_at, self.executor.step_at, now + LOOK_SECONDS)
         if self.begun:
             until = min(until, now + QUIET_SECONDS)
-        if self.unsaved and not self.busy:
+        if self.unsaved and not self.written:
             until = min(until, self.write_at)
-        try:
-            return self.control.inbox.get(timeout=max(0.0, until - now))
-        except Empty:
-            return None
+        return until
+
+    def _wake(self) -> None:
+        """Let the loop look around; called from other threads and by signals."""
+        with suppress(OSError):  # it knows already, or waits no more
+            self.button.send(b"!")
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
@@ -353,7 +359,7 @@ class Loop:
                 self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
-        place, touched = self.workplace.leave(name)
+        place, touched, log = self.workplace.leave(name, outcome.printed)
         attempt = Attempt(
             number=number,
             place=None if place == self.record.run.place else place,
@@ -364,7 +370,7 @@ class Loop:
             exit=outcome.exit,
             duration=micros(outcome.seconds),
             signal=outcome.signal,
-            log=Log(path=self.workplace.log(name, number)),
+            log=log,
         )
         after = TaskRun(
             task=before.task,
@@ -419,7 +425,7 @@ class Loop:
     def _save(self) -> None:
         """Hand what has happened to the writer, if it is free; tell what needs no writing."""
         now = time.monotonic()
-        if self.busy or (now < self.write_at and self.running):
+        if self.written or (now < self.write_at and self.running):
             return
         late = now - QUIET_SECONDS
         for name in [name for name, since in self.begun.items() if since <= late]:
@@ -429,14 +435,13 @@ class Loop:
             self.told += self.events
             self.events = []
             return
-        self.busy = True
         self.writing, self.events = self.events, []
-        written = self.writer.submit(self.record.save, self.unsaved, self.objects)
-        written.add_done_callback(self.control.inbox.put)
+        self.written = self.writer.submit(self.record.save, self.unsaved, self.objects)
+        self.written.add_done_callback(lambda _: self._wake())
         self.unsaved, self.objects, self.sent = {}, {}, self.objects
 
     def _saved(self, written: Future[None]) -> None:
-        self.busy = False
+        self.written = None
         self.write_at = time.monotonic() + GROUP_SECONDS
         written.result()  # raises what went wrong
         self.told += self.writing

@@ -94,7 +94,7 @@ def remove_answers(store: Store, run: Run) -> None:
             files.open_folder(store.folder, ["logs", run.workflow, run.id]) as at,
         ):
             for name in os.listdir(at):
-                if name.endswith((".log.input", ".log.output")):
+                if name.endswith((".input", ".output")):
                     files.remove(name, at=at)
 
 

@@ -18,11 +18,11 @@ from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Log, Run, TaskRun, micros
+from ork.objects.kinds import Attempt, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
-from ork.store.logs import path_of
+from ork.store.logs import Beginnings
 from ork.store.resolve import Resolved, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
@@ -249,10 +249,11 @@ def _interrupt(record: Record, now: datetime) -> Run:
     """Write the end of a run whose owner was killed."""
     store, run = record.store, record.run
     started = task_runs(store, run)
+    beginnings = Beginnings(store, run)
     states = {}
     for name, task in store.snapshot(run.snapshot).tasks.items():
         before = started.get(name) or TaskRun(task=task, state="pending")
-        states[name] = _as_left(store, run, name, before)
+        states[name] = _as_left(beginnings, run, name, before)
     record.saved = {n: oid for n, oid in store.refs(f"active/{run.id}/") if n != ".run"}
     record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
@@ -270,30 +271,32 @@ def _interrupt(record: Record, now: datetime) -> Run:
     return ended
 
 
-def _as_left(store: Store, run: Run, name: str, before: TaskRun) -> TaskRun:
-    """Return a task run as the death of ork left it; an attempt that was in flight becomes part.
+def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun) -> TaskRun:
+    """Return a task run as the death of ork left it; attempts of unknown outcome become part.
 
-    That it began need not be recorded: then its log tells. The next attempt gets another number and
-    another log. Of its times only the last sign of life is known, the newest change of the log.
+    That they have begun need not be recorded. Of the end only the last sign of life is known, the
+    newest change of the log.
     """
-    number = len(before.attempts) + 1
-    log = f"{run.workflow}/{run.id}/{name}.{number}.log"
-    path = path_of(store, log)
-    begun = path is not None and path.exists()
-    if before.state != "running" and not (before.state == "pending" and begun):
+    if before.state not in ("pending", "running"):
         return before
-    attempt = Attempt(
-        number=number,
-        state="interrupted",
-        started=datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        if path and begun
-        else run.created,
-        duration=0,
-        error=KILLED,
-        log=Log(path=log) if begun else None,
-    )
-    attempts = (*before.attempts, attempt)
-    return replace(before, state="interrupted", attempts=attempts, reason=KILLED)
+    attempts = list(before.attempts)
+    while (begun := beginnings.now().get((name, len(attempts) + 1))) or (
+        before.state == "running" and len(attempts) == len(before.attempts)
+    ):
+        number = len(attempts) + 1
+        attempts.append(
+            Attempt(
+                number=number,
+                state="interrupted",
+                started=begun.started if begun else run.created,
+                duration=micros(beginnings.lasted(name, number)),
+                error=KILLED,
+                log=beginnings.log(name, number),
+            )
+        )
+    if len(attempts) == len(before.attempts):
+        return before
+    return replace(before, state="interrupted", attempts=tuple(attempts), reason=KILLED)
 
 
 def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.errors import InvalidInput, UsageError
-from ork.executors.base import make
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.history.results import still_valid
@@ -197,8 +196,8 @@ def _run(
     cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. No child is
     left.
     """
-    executor = make("local", options.jobs or max(JOBS, os.cpu_count() or 1))
-    loop = Loop(store, target, terms, executor, caller.environ, caller.control or Control())
+    slots = options.jobs or max(JOBS, os.cpu_count() or 1)
+    loop = Loop(store, target, terms, caller.environ, caller.control or Control(), slots=slots)
     try:
         token = caller.token or f"{random.getrandbits(24):06x}"
         yield from loop.begin(caller.signed(), host(), token)

@@ -6,17 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 
 from ork.errors import Corrupt
 from ork.graph import order as graph
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, Task, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
-from ork.store.logs import Growing, path_of
+from ork.store.logs import Beginnings, Growing
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
 from ork.store.verdict import tainted
@@ -90,8 +91,8 @@ def follow(
             events = _newest(news) if events is None else news
             for event in events:
                 if isinstance(event, TaskStarted):
-                    log = Growing(path_of(store, event.log), tail=tail)
-                    logs[event.task] = event.attempt, log
+                    now = partial(watching.beginnings.log, event.task, event.attempt)
+                    logs[event.task] = event.attempt, Growing(store, now, tail=tail)
                 elif event.task in logs:
                     yield from _rest(event.task, *logs.pop(event.task))
                 elif isinstance(event, TaskFinished) and not event.taskrun.attempts:
@@ -124,6 +125,7 @@ class _Watch:
         self._states: dict[str, TaskRun] = {}
         self._told: set[tuple[str, int]] = set()  # attempts whose start was told
         self._settled_at = time.monotonic()
+        self.beginnings = Beginnings(store, run)
 
     def begin(self) -> RunStarted:
         """Return the event that every run begins with."""
@@ -193,24 +195,12 @@ class _Watch:
         if (name, number) in self._told:
             return
         self._told.add((name, number))
-        log = f"{self.run.workflow}/{self.run.id}/{name}.{number}.log"
-        began = attempt.started if attempt else self._log_began(log)
+        if attempt is not None:
+            began, log = attempt.started, attempt.log and replace(attempt.log, length=None)
+        else:
+            begun = self.beginnings.now().get((name, number))
+            began, log = (begun.started, begun.log) if begun else (self.clock(), None)
         yield TaskStarted(task=name, attempt=number, time=began, log=log)
-
-    def _log_began(self, log: str) -> datetime:
-        """Return about when an attempt that runs began: its log is not older than that.
-
-        The file system keeps no time of birth that could be asked for; until somebody reads the
-        log, the time of the last access is the same.
-        """
-        path = path_of(self.store, log)
-        try:
-            status = path.stat() if path else None
-        except OSError:
-            status = None
-        if status is None:
-            return self.clock()
-        return datetime.fromtimestamp(min(status.st_atime, status.st_mtime), UTC)
 
 
 def _pause(spent_s: float) -> None:

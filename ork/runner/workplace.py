@@ -16,8 +16,9 @@ from ork.errors import StoreError
 from ork.executors.base import Job
 from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
-from ork.objects.kinds import SECOND, Deploy, Run, Task
+from ork.objects.kinds import SECOND, Deploy, Log, Run, Task
 from ork.runner.target import Target
+from ork.store.logs import Slots
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
@@ -45,14 +46,16 @@ class Workplace:
         """Look at the project's folder; with `checkout` it is not used in any case."""
         self._store, self._target = store, target
         self._captured = dict(store.snapshot(target.snapshot).files)
+        self._paths = tuple(self._captured)
         self._data = expression(excluded(target.settings))
         self._other_code = _other_code(store, target, self._data)
         self._root = target.root if target.root.is_dir() else None
         self._places: list[Place] = []  # the newest is the one where attempts start
-        self._entered: dict[str, tuple[Place, int]] = {}  # a running task: its place, since when
-        self._base = {name: text for name, text in environ.items() if not given_by_ork(name)}
+        # A running task: its place, since when, and its log.
+        self._entered: dict[str, tuple[Place, int, Log]] = {}
         # A worker knows ours from that of the user, who wants none of what is installed either.
-        self._base.setdefault("PYTHONDONTWRITEBYTECODE", "ork")
+        base = {"PYTHONDONTWRITEBYTECODE": "ork", **environ}
+        self._base = tuple(item for item in base.items() if not given_by_ork(item[0]))
         self._secrets = _secrets(tasks, environ)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
@@ -75,7 +78,7 @@ class Workplace:
     def belong_to(self, run: Run) -> None:
         """Take the names that the record has given to the run, and make a checkout if need be."""
         self._run = run
-        self._logs = str((self._store.folder or Path.cwd()) / "logs")
+        self._slots = Slots(self._store, run)
         self._extra = {
             "ORK_RUN_ID": run.id,
             "ORK_WORKFLOW_NAME": run.workflow,
@@ -122,7 +125,9 @@ class Workplace:
         this one needs has ended.
         """
         place = self._places[-1]
-        job = Job(
+        path, log = self._slots.take(name, attempt)
+        self._entered[name] = place, place.looks, log
+        return Job(
             executor=task.executor,
             file=task.file,
             module=task.module,
@@ -132,8 +137,10 @@ class Workplace:
             input_type=task.input_type,
             shell=task.shell,
             fresh=task.fresh,
+            base=self._base,
             environment={
-                **self._environment(variables),
+                **variables,
+                **self._extra,
                 "PWD": str(place.folder),
                 "ORK_TASK_NAME": name,
                 "ORK_ATTEMPT": str(attempt),
@@ -142,23 +149,26 @@ class Workplace:
             secrets=self._secrets,
             root=str(place.folder),
             project=str(self._root) if self._root and place.kind == "checkout" else None,
-            files=tuple(self._captured),
+            files=self._paths,
             data=self._data,
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
-            log=f"{self._logs}/{self.log(name, attempt)}",
+            log=path,
         )
-        self._entered[name] = (place, place.looks)
-        return job
 
-    def leave(self, name: str) -> tuple[kinds.Place, set[str]]:
-        """Return where the attempt of a task executed, and the files that were touched since."""
-        place, since = self._entered.pop(name)
-        return place.kind, place.touched_since(since)
+    def log(self, name: str) -> Log:
+        """Return where the attempt that runs prints to."""
+        return self._entered[name][2]
 
-    def log(self, name: str, attempt: int) -> str:
-        """Return the path of an attempt's log as the record has it."""
-        return f"{self._run.workflow}/{self._run.id}/{name}.{attempt}.log"
+    def leave(self, name: str, printed: int) -> tuple[kinds.Place, set[str], Log]:
+        """Return where the attempt of a task executed, the files touched since, and its log."""
+        place, since, log = self._entered.pop(name)
+        return place.kind, place.touched_since(since), self._slots.give_back(log, printed)
+
+    def close(self) -> None:
+        """Let go of what is open; nothing runs any more. Idempotent."""
+        if hasattr(self, "_slots"):
+            self._slots.close()
 
     def _check_out(self) -> None:
         try:
@@ -173,10 +183,6 @@ class Workplace:
         except OSError as error:
             raise _unusable(error) from None
         self._places.append(checkout)
-
-    def _environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
-        environ = {**self._base, **variables, **self._extra}
-        return {variable: text for variable, text in environ.items() if text is not None}
 
 
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:

@@ -1,4 +1,8 @@
-"""The logs of a run: plain files below `.ork/logs/`, one per attempt. Read in pieces, never whole.
+"""What the attempts of a run print: plain files below `.ork/logs/`, written and read in pieces.
+
+A run has as many files as slots, `logs/WORKFLOW/RUN/SLOT.log`: what runs in a slot, one attempt
+after the other, is appended to its file. Beside them lies `begun`, with a line for each attempt
+that is about to start: so it is known of each that it has begun, and where its log begins.
 
 A log may be larger than memory, may be growing while it is read, and may not be there: its attempt
 has not begun, or somebody tidied up.
@@ -8,26 +12,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from ork.errors import NotFound
-from ork.files import open_file, open_folder
-from ork.objects.kinds import is_path
-from ork.objects.value import Value
+from ork import files
+from ork.errors import NotFound, StoreError
+from ork.objects import kinds
+from ork.objects.kinds import Run, is_path
+from ork.objects.value import Value, replace
 from ork.store.contents import run_and_task, task_runs
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
+_BEGUN = re.compile(rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
+LAST_BYTES = 4096  # of a log, in which its last line is looked for
 NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
 
 class Log(Value, frozen=True, kw_only=True):
-    """The log of one attempt; `path` is None where the store has no folder.
+    """The log of one attempt; `log` is where it lies, as long as it is now.
 
     `tainted` are the captured files that changed under the attempt.
     """
@@ -35,41 +44,50 @@ class Log(Value, frozen=True, kw_only=True):
     run: str
     task: str
     attempt: int
-    path: Path | None
+    log: kinds.Log | None
     tainted: tuple[str, ...] = ()
 
 
 def logs(
-    store: Store, text: str, *, now: datetime, failed: bool = False, attempt: int | None = None
+    store: Store,
+    text: str,
+    *,
+    now: datetime,
+    failed: bool = False,
+    attempt: int | None = None,
+    every: bool = False,
 ) -> list[Log]:
-    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started."""
+    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started.
+
+    Of each task that of its last attempt or of a certain one, or with `every` those of all.
+    """
     run, task = run_and_task(store, text, now=now)
     states = task_runs(store, run)
+    beginnings = Beginnings(store, run)
     found = []
     for one, taskrun in states.items():
         if (task and one != task) or (failed and taskrun.state != "failed"):
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
-        number = attempts[-1].number if attempts else attempt or len(taskrun.attempts) + 1
-        if attempts or (
-            taskrun.state in ("running", "interrupted") and number == len(taskrun.attempts) + 1
+        number = len(taskrun.attempts) + 1
+        for a in attempts if every else attempts[-1:]:
+            found.append((a.started, one, a.number, a.log, a.tainted))
+        if (
+            not attempts
+            and taskrun.state in ("running", "interrupted")
+            and attempt in (None, number)
         ):
-            began = attempts[-1].started if attempts else now
-            found.append((began, one, number, attempts[-1].tainted if attempts else ()))
+            found.append((now, one, number, beginnings.log(one, number), ()))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")
     if task and not found and not failed:
         state = f"it is {states[task].state}" if task in states else "it has not started"
         raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
+    name = f"{run.workflow}#{run.number}"
+    found.sort(key=lambda entry: entry[:3])
     return [
-        Log(
-            run=f"{run.workflow}#{run.number}",
-            task=one,
-            attempt=number,
-            path=path_of(store, f"{run.workflow}/{run.id}/{one}.{number}.log"),
-            tainted=changed,
-        )
-        for _, one, number, changed in sorted(found)
+        Log(run=name, task=one, attempt=number, log=log, tainted=changed)
+        for _, one, number, log, changed in found
     ]
 
 
@@ -85,9 +103,9 @@ def path_of(store: Store, log: str) -> Path | None:
     return store.folder / "logs" / log
 
 
-def pieces(path: Path | None, *, tail: int | None = None) -> Iterator[bytes]:
+def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:
     """Yield what a log holds now, piece by piece; with `tail` only its last lines."""
-    growing = Growing(path, tail=tail)
+    growing = Growing(store, lambda: log, tail=tail)
     while piece := growing.read():
         yield piece
     growing.close()
@@ -96,50 +114,60 @@ def pieces(path: Path | None, *, tail: int | None = None) -> Iterator[bytes]:
 class Growing:
     """A log that is read while it is written; it may come into being later."""
 
-    def __init__(self, path: Path | None, *, tail: int | None = None) -> None:
-        self._path, self._tail = path, tail
+    def __init__(
+        self, store: Store, now: Callable[[], kinds.Log | None], *, tail: int | None = None
+    ) -> None:
+        """`now` returns the log as long as it is at that moment."""
+        self._store, self._now, self._tail = store, now, tail
         self._file: BinaryIO | None = None
+        self._at = 0
 
     def read(self) -> bytes:
         """Return the next piece of what is there; nothing when all of it was read."""
-        if self._file is None and not self._open():
+        log = self._now()
+        if log is None or (self._file is None and not self._open(log)):
             return b""
         assert self._file is not None
-        return os.read(self._file.fileno(), PIECE_BYTES)
+        room = PIECE_BYTES if log.length is None else log.offset + log.length - self._at
+        piece = os.pread(self._file.fileno(), max(0, min(room, PIECE_BYTES)), self._at)
+        self._at += len(piece)
+        return piece
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
         if self._file is not None:
             self._file.close()
-        self._file = self._path = None
+        self._file, self._now = None, lambda: None
 
-    def _open(self) -> bool:
-        if self._path is None:
+    def _open(self, log: kinds.Log) -> bool:
+        path = path_of(self._store, log.path)
+        if path is None:
             return False
         try:
-            self._file = _opened(self._path)
+            self._file = _opened(path)
         except FileNotFoundError:
             return False
+        self._at = log.offset
         if self._tail is not None:
-            file = self._file.fileno()
-            os.lseek(file, tail_start(file, self._tail), os.SEEK_SET)
+            self._at = tail_start(self._file.fileno(), self._tail, log)
         return True
 
 
 def _opened(path: Path) -> BinaryIO:
     """Open `logs/WORKFLOW/RUN/LOG`, of which only the part above `logs` may be a link."""
-    with open_folder(path.parents[2], path.parts[-3:-1]) as at:
-        return open_file(path.name, at=at)
+    with files.open_folder(path.parents[2], path.parts[-3:-1]) as at:
+        return files.open_file(path.name, at=at)
 
 
-def tail_start(file: int, lines: int) -> int:
-    """Return where the last `lines` lines of a file begin; only these are read to find out."""
-    end = os.fstat(file).st_size
-    if lines == 0 or end == 0:
+def tail_start(file: int, lines: int, log: kinds.Log) -> int:
+    """Return where the last `lines` lines of a log begin; only these are read to find out."""
+    size = os.fstat(file).st_size
+    end = size if log.length is None else min(size, log.offset + log.length)
+    if lines == 0 or end <= log.offset:
         return end
     wanted = lines + (os.pread(file, 1, end - 1) == b"\n")
-    while end > 0:
-        start = max(0, end - PIECE_BYTES)
+    while end > log.offset:
+        start = max(log.offset, end - PIECE_BYTES)
         piece = os.pread(file, end - start, start)
         found = piece.count(b"\n")
         if found >= wanted:
@@ -149,20 +177,21 @@ def tail_start(file: int, lines: int) -> int:
             return start + at + 1
         wanted -= found
         end = start
-    return 0
+    return log.offset
 
 
-def last_line(path: Path | None) -> str:
+def last_line(store: Store, log: kinds.Log) -> str:
     """Return the last line of a log that shows something, as far as its end has it.
 
     What a task answers is no such line.
     """
+    path = path_of(store, log.path)
     if path is None:
         return ""
     try:
         with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            data = os.pread(file.fileno(), 4096, max(0, size - 4096))
+            begin = max(log.offset, os.fstat(file.fileno()).st_size - LAST_BYTES)
+            data = os.pread(file.fileno(), LAST_BYTES, begin)
     except OSError:
         return ""
     lines = reversed(data.decode("utf-8", "replace").split("\n"))
@@ -173,3 +202,126 @@ def last_line(path: Path | None) -> str:
 def last_part(line: str) -> str:
     """Return what is left of a line that went back to its start, as progress bars do."""
     return next((part for part in reversed(line.split("\r")) if not _BLANK.fullmatch(part)), "")
+
+
+class Begun(Value, frozen=True, kw_only=True):
+    """That an attempt has begun; the length of its log is None until another follows it there."""
+
+    started: datetime
+    log: kinds.Log
+
+
+class Slots:
+    """The logs of a run that goes on, to which its owner lets attempts print."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        """Make the folder of the run; a retry goes on in its files."""
+        self._top = str((store.folder or Path.cwd()) / "logs")
+        self._folder = f"{run.workflow}/{run.id}"
+        self._free: list[str] = []
+        self._count = 0
+        try:
+            parts = self._folder.split("/")
+            with files.open_folder(self._top, parts, make=0o700) as at:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._begun = os.open("begun", flags, 0o600, dir_fd=at)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def take(self, task: str, attempt: int) -> tuple[str, kinds.Log]:
+        """Give a slot to an attempt that begins now; return the file, and its log there."""
+        slot = self._free.pop() if self._free else self._new()
+        path = f"{self._folder}/{slot}.log"
+        file = f"{self._top}/{path}"
+        log = kinds.Log(path=path, offset=_size(file))
+        micros = time.time_ns() // 1000
+        try:
+            os.write(self._begun, f"{micros} {slot} {log.offset} {attempt} {task}\n".encode())
+        except OSError as error:
+            raise self._unusable(error) from None
+        return file, log
+
+    def give_back(self, log: kinds.Log, length: int) -> kinds.Log:
+        """Take back the slot of an attempt that has ended; return its log, to the length."""
+        self._free.append(log.path.rpartition("/")[2].removesuffix(".log"))
+        return replace(log, length=length)
+
+    def close(self) -> None:
+        """Let go of what is open. Idempotent."""
+        if self._begun >= 0:
+            os.close(self._begun)
+            self._begun = -1
+
+    def _new(self) -> str:
+        self._count += 1
+        return str(self._count)
+
+    def _unusable(self, error: OSError) -> StoreError:
+        folder = f"{self._top}/{self._folder}"
+        return StoreError(f"the logs of the run cannot be written: {folder}: {error.strerror}")
+
+
+class Beginnings:
+    """Which attempts at the tasks of a run have begun, as its owner notes it."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self._folder = store, f"{run.workflow}/{run.id}"
+        self._read = 0
+        self._found: dict[tuple[str, int], Begun] = {}
+        self._last: dict[str, tuple[str, int]] = {}  # the last one of each file
+
+    def now(self) -> Mapping[tuple[str, int], Begun]:
+        """Return those that have begun by now, by task and number."""
+        path = path_of(self._store, f"{self._folder}/begun")
+        try:
+            data = _after(path, self._read) if path else b""
+        except OSError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for micros, slot, offset, attempt, task in _BEGUN.findall(whole):
+            key = task.decode(), int(attempt)
+            log = kinds.Log(path=f"{self._folder}/{int(slot)}.log", offset=int(offset))
+            if before := self._last.get(log.path):
+                begun = self._found[before]
+                ended = replace(begun.log, length=max(0, log.offset - begun.log.offset))
+                self._found[before] = replace(begun, log=ended)
+            self._last[log.path] = key
+            started = EPOCH + timedelta(microseconds=int(micros))
+            self._found[key] = Begun(started=started, log=log)
+        return self._found
+
+    def lasted(self, task: str, attempt: int) -> float:
+        """Return the seconds from the begin of an attempt to the last sign of life in its log."""
+        log = self.log(task, attempt)
+        path = path_of(self._store, log.path) if log and log.length else None
+        if path is None or not path.exists() or self._found[task, attempt].log.length is not None:
+            return 0.0  # nothing was printed, or something by another
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
+
+    def log(self, task: str, attempt: int) -> kinds.Log | None:
+        """Return the log of an attempt as long as it is now; None if it has not begun."""
+        begun = self._found.get((task, attempt)) or self.now().get((task, attempt))
+        if begun is None:
+            return None
+        if begun.log.length is not None:
+            return begun.log
+        path = path_of(self._store, begun.log.path)
+        size = _size(path) if path else 0
+        # Asked only now: what another attempt has printed there was noted before it was printed.
+        log = self.now()[task, attempt].log
+        return log if log.length is not None else replace(log, length=max(0, size - log.offset))
+
+
+def _after(path: Path, position: int) -> bytes:
+    with _opened(path) as file:
+        file.seek(position)
+        return file.read()
+
+
+def _size(path: str | Path) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except OSError:
+        return 0

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ork import open as open_store
 from ork.cli.runs.logs import Lines, whole_lines
-from ork.store.logs import last_line, pieces
-from tests.scale import size
+from ork.objects import kinds
+from ork.store.logs import Beginnings, Growing, Slots, last_line, pieces
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -166,41 +169,97 @@ def test_a_run_that_has_ended_is_followed_at_once(ran):
     assert ran("logs", "-f", "etl#2", "--failed").code == 2
 
 
-def test_only_the_last_lines(ran):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes(b"".join(b"line %d\n" % n for n in range(50_000)) + b"end")
+@pytest.fixture
+def project(ork):
+    """The store of a project."""
+    assert ork("init").code == 0
+    store = open_store(ork.folder)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def printing(ork):
+    """Return a function: run etl, in which `load` prints this; others print before and after."""
+
+    def run(data):
+        ork.write(
+            "etl.yaml",
+            "name: etl\nmax_parallel: 1\ntasks:\n"
+            "  before: {executor: process, command: echo before}\n"
+            "  load: {executor: process, command: cat data, depends_on: [before]}\n"
+            "  after: {executor: process, command: echo after, depends_on: [load]}\n",
+        )
+        (ork.folder / "data").write_bytes(data)
+        assert ork("run", "etl.yaml").code == 0
+        return ork
+
+    return run
+
+
+def test_only_the_last_lines(printing):
+    data = b"".join(b"line %d\n" % n for n in range(50_000)) + b"end"
+    ran = printing(data)
     assert ran("logs", "etl:load", "--tail", "3").out == "line 49998\nline 49999\nend"
     assert ran("logs", "-f", "etl:load", "--tail", "1").out == "end"
     assert ran("logs", "etl:load", "--tail", "0").out == ""
-    assert ran("logs", "etl:load", "--tail", "60000").out == log.read_text()
-    data = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
-    assert [entry["data"] for entry in data] == ["line 49999\nend"]
+    assert ran("logs", "etl:load", "--tail", "60000").out == data.decode()
+    entries = json.loads(ran("logs", "etl:load", "--tail", "2", "--json").out)["data"]
+    assert [entry["data"] for entry in entries] == ["line 49999\nend"]
+    (log,) = ran.folder.glob(".ork/logs/etl/*/*.log")
+    assert log.read_bytes() == b"before\n" + data + b"after\n"
     log.unlink()
     assert ran("logs", "etl:load").out == ""
+
+
+def test_each_attempt_can_be_exported_to_a_file(ork):
+    ork.write(
+        "etl.yaml",
+        """\
+        name: etl
+        tasks:
+          flaky: {executor: process, command: 'echo try $ORK_ATTEMPT; exit 1', retries: 1}
+          silent: {executor: process, command: 'true'}
+        """,
+    )
+    ork("run", "etl.yaml")
+    for _ in range(2):
+        result = ork("logs", "etl", "--export", "out/logs")
+        assert (result.code, result.out, result.err) == (0, "", "3 logs in out/logs\n")
+    files = {path.name: path.read_text() for path in (ork.folder / "out" / "logs").iterdir()}
+    assert files == {"flaky.1.log": "try 1\n", "flaky.2.log": "try 2\n", "silent.1.log": ""}
+    ork("logs", "etl:flaky", "--attempt", "1", "--export", "one")
+    assert [path.name for path in (ork.folder / "one").iterdir()] == ["flaky.1.log"]
+    ork.write("file", "")
+    result = ork("logs", "etl", "--export", "file/logs")
+    assert (result.code, result.err) == (2, "error: --export file/logs: Not a directory\n")
+    assert ork("logs", "etl", "--export", "x", "-f").code == 2
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\na\n", b"ab\n\nc\n\n"])
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 9])
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])
-def test_the_tail_is_that_of_all_lines(tmp_path, monkeypatch, text, lines, piece_bytes):
+def test_the_tail_is_that_of_all_lines(project, monkeypatch, text, lines, piece_bytes):
     monkeypatch.setattr("ork.store.logs.PIECE_BYTES", piece_bytes)
-    path = tmp_path / "log"
-    path.write_bytes(text)
+    log = written(project, text, before=b"a\nb", after=b"\nc")
     expected = text.splitlines(keepends=True)
-    assert b"".join(pieces(path, tail=lines)) == b"".join(expected[max(0, len(expected) - lines) :])
+    found = b"".join(pieces(project, log, tail=lines))
+    assert found == b"".join(expected[max(0, len(expected) - lines) :])
+
+
+def written(store, text, *, before=b"", after=b""):
+    """Return the log with this text; others lie before it and after it."""
+    path = store.folder / "logs" / "w" / "r" / "1.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(before + text + after)
+    return kinds.Log(path="w/r/1.log", offset=len(before), length=len(text))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json",), ("--tail", "1"), ("-f",)])
-def test_a_log_larger_than_memory_is_printed(ran, options):
-    megabytes = size(300, by_day=60)
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    with log.open("wb") as file:
-        file.truncate(megabytes << 20)
-        file.seek(0, 2)
-        file.write(b"\nend\n")
+def test_a_log_larger_than_memory_is_printed(printing, options):
+    megabytes = 60  # a log has no more than 64
+    ran = printing(bytes(megabytes << 20) + b"\nend\n")
     limit = (
         "import resource, sys; "
         f"resource.setrlimit(resource.RLIMIT_DATA, ({megabytes * 2 // 3} << 20,) * 2); "
@@ -221,24 +280,23 @@ def test_a_log_larger_than_memory_is_printed(ran, options):
     assert count > (megabytes << 20) or options == ("--tail", "1")
 
 
-def test_on_a_terminal_nothing_moves_the_cursor(ran, terminal):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes("a\x1b[2Jb\u202e\nlast".encode())
+def test_on_a_terminal_nothing_moves_the_cursor(printing, terminal):
+    printing("a\x1b[2Jb\u202e\nlast".encode())
     assert terminal("logs", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
     assert terminal("logs", "-f", "etl:load") == "a^[[2Jb<U+202E>\nlast\n"
-    assert terminal("--color=never", "logs", "-f", "etl").endswith("load    | last\n")
+    assert terminal("--color=never", "logs", "-f", "etl").endswith(
+        "load   | last\nafter  | after\n"
+    )
 
 
-def test_colours_of_tasks_show_on_a_terminal_and_on_request(ran, terminal):
-    log = sorted((ran.folder / ".ork" / "logs" / "etl").glob("*/load.1.log"))[-1]
-    log.chmod(0o600)
-    log.write_bytes(b"\x1b[1;31mred\n\x1b[2Jplain\n 10%\r\x1b[32m100%\r\n")
+def test_colours_of_tasks_show_on_a_terminal_and_on_request(printing, terminal):
+    data = b"\x1b[1;31mred\n\x1b[2Jplain\n 10%\r\x1b[32m100%\r\n"
+    ran = printing(data)
     shown = "\x1b[1;31mred\x1b[0m\n^[[2Jplain\n\x1b[32m100%\x1b[0m\n"
     assert terminal("logs", "etl:load") == shown
     assert terminal("logs", "-f", "etl:load") == shown
     assert terminal("logs", "etl:load", NO_COLOR="1") == "^[[1;31mred\n^[[2Jplain\n^[[32m100%\n"
-    assert ran("logs", "etl:load").out == log.read_bytes().decode()
+    assert ran("logs", "etl:load").out == data.decode()
     assert "\x1b" not in ran("logs", "-f", "etl").out
     assert "\x1b[1;31mred\x1b[0m\n" in ran("--color=always", "logs", "-f", "etl").out
     assert "10%^M^[[32m100%" in ran("logs", "-f", "etl").out  # whole where it is not drawn
@@ -254,9 +312,8 @@ def test_a_line_is_whole_before_it_is_shown():
     assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
 
 
-def test_the_last_line_that_is_not_blank(tmp_path):
-    log = tmp_path / "log"
-    assert last_line(log) == last_line(None) == ""
+def test_the_last_line_that_is_not_blank(project):
+    assert last_line(project, kinds.Log(path="w/r/1.log")) == ""
     for data, line in [
         (b"a\nb\n\n", "b"),
         (b"10%\r20%\r", "20%"),
@@ -267,5 +324,51 @@ def test_the_last_line_that_is_not_blank(tmp_path):
         (b"x\xff", "x\ufffd"),
         (b"a" * 9999, "a" * 4096),
     ]:
-        log.write_bytes(data)
-        assert last_line(log) == line
+        log = written(project, data, before=b"before")
+        assert last_line(project, log) == line
+
+
+# -- slots
+
+
+def test_a_log_that_is_read_while_it_grows_ends_where_another_begins(project):
+    run = SimpleNamespace(workflow="w", id="r")
+    slots, beginnings = Slots(project, run), Beginnings(project, run)
+    reading = Growing(project, lambda: beginnings.log("a", 1))
+    assert reading.read() == b""
+    file, log = slots.take("a", 1)
+    assert reading.read() == b""
+    Path(file).write_text("one")
+    assert reading.read() == b"one"
+    assert beginnings.log("a", 1) == kinds.Log(path="w/r/1.log", offset=0, length=3)
+    assert slots.give_back(log, 3).length == 3
+    assert slots.take("b", 1) == (file, kinds.Log(path="w/r/1.log", offset=3))
+    with open(file, "a") as more:
+        more.write("two")
+    assert reading.read() == b""
+    assert beginnings.log("b", 1) == kinds.Log(path="w/r/1.log", offset=3, length=3)
+    assert slots.take("c", 1)[1].path == "w/r/2.log"
+    reading.close()
+    slots.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1 2", "x\n", f"{'9' * 99} 1 0 1 a\n", "1 1 -1 1 a\n", "\0\n"]
+)
+def test_what_is_no_beginning_is_left_out(project, text):
+    run = SimpleNamespace(workflow="w", id="r")
+    slots = Slots(project, run)
+    slots.take("a", 1)
+    path = project.folder / "logs" / "w" / "r" / "begun"
+    path.write_text(f"{path.read_text()}{text}")
+    assert list(Beginnings(project, run).now()) == [("a", 1)]
+    slots.close()
+
+
+def test_a_run_has_as_many_files_as_slots(ork):
+    tasks = "".join(f"  t{n}: {{executor: process, command: echo {n}}}\n" for n in range(12))
+    ork.write("etl.yaml", f"name: etl\ntasks:\n{tasks}")
+    assert ork("run", "etl.yaml", "-j", "2").code == 0
+    files = sorted(path.name for path in ork.folder.glob(".ork/logs/etl/*/*"))
+    assert files == ["1.log", "2.log", "begun"]
+    assert [ork("logs", f"etl:t{n}").out for n in range(12)] == [f"{n}\n" for n in range(12)]

@@ -6,16 +6,24 @@ import pickle
 import sys
 import textwrap
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from itertools import count
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
+from socket import socketpair
+from threading import Thread
+from typing import Any, TypeAlias
 
 import pytest
 
 from ork.executors.base import Executor, Job, Outcome
+from ork.executors.local import Local
 
 PROC = Path("/proc")
+Make: TypeAlias = Callable[[int, BaseSelector], Executor]
 
 
 class Place:
@@ -27,6 +35,7 @@ class Place:
         self.files: list[str] = []
         self.count = 0
         self.root.mkdir()
+        (folder / "logs").mkdir()
 
     def write(
         self, path: str, text: str | bytes, *, mode: int = 0o644, capture: bool = True
@@ -64,7 +73,70 @@ class Place:
         return self.job(executor="process", command=command, **fields)
 
 
-def run(executor: Executor, job: Job) -> Outcome:
+class Served:
+    """An executor with a thread that waits for it, so that a test may do other things meanwhile."""
+
+    def __init__(self, slots: int, make: Make = Local) -> None:
+        self.slots = slots
+        self._selector = DefaultSelector()
+        self.executor = make(slots, self._selector)
+        self._ours, self._alarm = socketpair()
+        self._selector.register(self._ours, EVENT_READ, lambda: self._ours.recv(4096))
+        self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._waiting: deque[tuple[Future[Outcome], Job]] = deque()
+        self._running: dict[str, Future[Outcome]] = {}
+        self._names = map(str, count())
+        self._closed = False
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start a job, as soon as there is a slot."""
+        future: Future[Outcome] = Future()
+        self._call(lambda: self._waiting.append((future, job)))
+        return future
+
+    def stop(self, *, grace_s: float) -> None:
+        self._call(lambda: self.executor.stop(grace_s=grace_s))
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._call(self._close)
+            self._thread.join(timeout=60)
+            assert len(self._selector.get_map()) == 1, "it waits for something"
+            for thing in (self._selector, self._ours, self._alarm):
+                thing.close()
+        self.executor.close()
+
+    def _close(self) -> None:
+        self.executor.close()
+        self._closed = True
+        while self._waiting:
+            self._waiting.popleft()[0].cancel()
+
+    def _call(self, function: Callable[[], object]) -> None:
+        done: Future[object] = Future()
+        self._calls.put(lambda: done.set_result(function()))
+        self._alarm.send(b"!")
+        done.result(timeout=60)
+
+    def _serve(self) -> None:
+        while not self._closed:
+            wait_s = min(max(0.0, self.executor.step_at - time.monotonic()), 60.0)
+            for key, _ in self._selector.select(wait_s):
+                key.data()
+            while not self._calls.empty():
+                self._calls.get()()
+            for name, outcome in self.executor.step():
+                self._running.pop(name).set_result(outcome)
+            while self._waiting and len(self._running) < self.slots:
+                future, job = self._waiting.popleft()
+                name = next(self._names)
+                self._running[name] = future
+                self.executor.start(name, job)
+
+
+def run(executor: Served, job: Job) -> Outcome:
     """Return the outcome of one job."""
     return executor.submit(job).result(timeout=60)
 
@@ -97,9 +169,7 @@ def read_pid(file: Path) -> int:
 class Promises:
     """The promises. `make` and the jobs below are what an implementation supplies."""
 
-    def make(self, slots: int) -> Executor:
-        """Return a new executor."""
-        raise NotImplementedError
+    make: Make
 
     def answering(self, place: Place, value: str) -> Job:
         """Return a job that prints a line and whose output is {"value": value}."""
@@ -126,46 +196,49 @@ class Promises:
         return Place(tmp_path)
 
     @pytest.fixture
-    def executor(self) -> Iterator[Executor]:
-        executor = self.make(2)
+    def executor(self) -> Iterator[Served]:
+        executor = Served(2, type(self).make)
         yield executor
         executor.close()
 
-    def test_output_comes_back(self, executor: Executor, place: Place) -> None:
+    def test_output_comes_back(self, executor: Served, place: Place) -> None:
         outcome = run(executor, self.answering(place, "é"))
         assert (outcome.state, outcome.output, outcome.error) == ("success", {"value": "é"}, None)
         assert outcome.seconds >= 0
         assert outcome.started.utcoffset() is not None
 
-    def test_what_is_printed_is_in_a_private_log(self, executor: Executor, place: Place) -> None:
+    def test_what_is_printed_is_in_a_private_log(self, executor: Served, place: Place) -> None:
         job = self.answering(place, "x")
         run(executor, job)
         assert b"printed\n" in Path(job.log).read_bytes()
         assert Path(job.log).stat().st_mode & 0o777 == 0o600
 
-    def test_a_log_is_never_overwritten(self, executor: Executor, place: Place) -> None:
+    def test_a_log_is_appended_to(self, executor: Served, place: Place) -> None:
+        job = self.answering(place, "x")
+        Path(job.log).parent.mkdir(exist_ok=True)
+        Path(job.log).write_text("older\n")
+        sizes = [6]
         for _ in range(2):
-            job = self.answering(place, "x")
-            Path(job.log).parent.mkdir(exist_ok=True)
-            Path(job.log).write_text("older\n")
-            outcome = run(executor, job)
-            assert outcome.state == "failed"
-            assert "File exists" in str(outcome.error)
-            assert Path(job.log).read_text() == "older\n"
-            assert run(executor, self.answering(place, "y")).state == "success"
+            sizes.append(sizes[-1] + run(executor, job).printed)
+        text = Path(job.log).read_text()
+        assert [len(text.encode()[:size]) for size in sizes] == sizes
+        first, second = text[sizes[0] : sizes[1]], text[sizes[1] : sizes[2]]
+        assert text.startswith("older\n")
+        assert "printed\n" in first
+        assert first == second
 
-    def test_failure_is_an_outcome(self, executor: Executor, place: Place) -> None:
+    def test_failure_is_an_outcome(self, executor: Served, place: Place) -> None:
         outcome = run(executor, self.failing(place))
         assert outcome.state == "failed"
         assert outcome.error
         assert run(executor, self.answering(place, "next")).output == {"value": "next"}
 
-    def test_binary_output_survives(self, executor: Executor, place: Place) -> None:
+    def test_binary_output_survives(self, executor: Served, place: Place) -> None:
         job = self.binary(place)
         assert run(executor, job).state == "success"
         assert b"\xff\xfe\x00" in Path(job.log).read_bytes()
 
-    def test_timeout_ends_exactly_that_one(self, executor: Executor, place: Place) -> None:
+    def test_timeout_ends_exactly_that_one(self, executor: Served, place: Place) -> None:
         late, good = place.folder / "late", place.folder / "good"
         slow = executor.submit(self.lasting(place, late, timeout_s=1.5))
         other = executor.submit(self.lasting(place, good))
@@ -178,16 +251,16 @@ class Promises:
 
     @pytest.mark.slow
     def test_timeout_kills_what_ignores_sigterm(
-        self, executor: Executor, place: Place, monkeypatch: pytest.MonkeyPatch
+        self, executor: Served, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ork.executors.supervisor.TIMEOUT_GRACE_S", 0.2)
+        monkeypatch.setattr("ork.executors.local.TIMEOUT_GRACE_S", 0.2)
         file = place.folder / "pid"
         outcome = run(executor, self.lasting(place, file, stubborn=True, timeout_s=1.0))
         assert (outcome.state, outcome.signal) == ("failed", 9)
         assert not alive(read_pid(file))
 
     def test_slots_are_respected(self, place: Place) -> None:
-        executor = self.make(2)
+        executor = Served(2, type(self).make)
         file = place.folder / "list"
         try:
             done = wait([executor.submit(self.logging(place, file)) for _ in range(5)], timeout=60)
@@ -200,7 +273,7 @@ class Promises:
             most = max(most, running)
         assert (most, running, executor.slots) == (2, 0, 2)
 
-    def test_stop_ends_running_jobs_as_cancelled(self, executor: Executor, place: Place) -> None:
+    def test_stop_ends_running_jobs_as_cancelled(self, executor: Served, place: Place) -> None:
         files = [place.folder / "1", place.folder / "2"]
         futures = [executor.submit(self.lasting(place, file)) for file in files]
         pids = [read_pid(file) for file in files]
@@ -208,7 +281,7 @@ class Promises:
         assert [future.result(timeout=20).state for future in futures] == ["cancelled"] * 2
         assert not any(alive(pid) for pid in pids)
 
-    def test_second_stop_shortens_the_grace(self, executor: Executor, place: Place) -> None:
+    def test_second_stop_shortens_the_grace(self, executor: Served, place: Place) -> None:
         file = place.folder / "pid"
         future = executor.submit(self.lasting(place, file, stubborn=True))
         pid = read_pid(file)
@@ -219,7 +292,7 @@ class Promises:
         assert not alive(pid)
 
     def test_close_leaves_no_child(self, place: Place) -> None:
-        executor = self.make(2)
+        executor = Served(2, type(self).make)
         run(executor, self.answering(place, "warm"))
         file = place.folder / "pid"
         future = executor.submit(self.lasting(place, file, stubborn=True))
@@ -231,12 +304,12 @@ class Promises:
         assert living_children() == []
 
     def test_unused_executor_can_be_closed(self) -> None:
-        executor = self.make(1)
+        executor = Served(1, type(self).make)
         executor.stop(grace_s=0)
         executor.close()
         executor.close()
 
-    def test_missing_root_is_an_outcome(self, executor: Executor, place: Place) -> None:
+    def test_missing_root_is_an_outcome(self, executor: Served, place: Place) -> None:
         from dataclasses import replace
 
         job = replace(self.answering(place, "x"), root=str(place.folder / "nowhere"))
@@ -244,7 +317,7 @@ class Promises:
         assert outcome.state == "failed"
         assert "nowhere" in str(outcome.error)
 
-    def test_job_and_outcome_survive_pickling(self, executor: Executor, place: Place) -> None:
+    def test_job_and_outcome_survive_pickling(self, executor: Served, place: Place) -> None:
         job = self.answering(place, "x")
         assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301
         outcome = run(executor, pickle.loads(pickle.dumps(job)))  # noqa: S301

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
+from socket import socketpair
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from ork.executors.base import Executor, Job
+from ork.executors.base import Job, Outcome
 from ork.executors.local import Local
-from ork.executors.pool import Pool
-from ork.executors.process import Process
-from tests.executors.suite import Place, Promises, run
+from tests.executors.suite import Place, Promises, Served, run
 
 
 class PythonJobs:
@@ -76,24 +79,68 @@ class ProcessJobs:
         return place.shell(f"echo + >> '{file}'; {wait}; echo - >> '{file}'")
 
 
-class TestPool(PythonJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Pool(slots)
-
-
-class TestProcess(ProcessJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Process(slots)
-
-
 class TestLocalWithPython(PythonJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Local(slots)
+    make = Local
 
 
 class TestLocalWithProcesses(ProcessJobs, Promises):
-    def make(self, slots: int) -> Executor:
-        return Local(slots)
+    make = Local
+
+
+class Threaded:
+    """An executor whose jobs run where no selector can see them: in a thread each.
+
+    All that it needs of the contract is a pipe to which it writes when something has happened.
+    """
+
+    def __init__(self, slots: int, selector: BaseSelector) -> None:
+        self.slots = slots
+        self.step_at = float("inf")
+        self._selector = selector
+        self._ours, self._theirs = socketpair()
+        selector.register(self._ours, EVENT_READ, lambda: self._ours.recv(4096))
+        self._ended: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
+        self._running: dict[str, tuple[Served, Thread]] = {}
+
+    def start(self, name: str, job: Job) -> None:
+        served = Served(1)
+        outcome = served.submit(job)
+        thread = Thread(target=self._run, args=(name, outcome))
+        self._running[name] = served, thread
+        thread.start()
+
+    def step(self) -> list[tuple[str, Outcome]]:
+        ended = [self._ended.get() for _ in range(self._ended.qsize())]
+        for name, _ in ended:
+            served, thread = self._running.pop(name)
+            thread.join()
+            served.close()
+        return ended
+
+    def stop(self, *, grace_s: float) -> None:
+        for served, _ in self._running.values():
+            served.stop(grace_s=grace_s)
+
+    def close(self) -> None:
+        for served, thread in self._running.values():
+            served.close()
+            thread.join()
+        if self._ours.fileno() >= 0:
+            self._selector.unregister(self._ours)
+            self._ours.close()
+            self._theirs.close()
+
+    def _run(self, name: str, outcome: Future[Outcome]) -> None:
+        self._ended.put((name, outcome.result()))
+        self._theirs.send(b"!")
+
+
+class TestThreadedWithPython(PythonJobs, Promises):
+    make = Threaded
+
+
+class TestThreadedWithProcesses(ProcessJobs, Promises):
+    make = Threaded
 
 
 @pytest.fixture
@@ -103,21 +150,21 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(name="executor")
 def local_executor():
-    executor = Local(2)
+    executor = Served(2)
     yield executor
     executor.close()
 
 
 def test_a_run_of_shell_tasks_starts_no_worker(executor, place):
     run(executor, place.shell("true"))
-    assert list(executor._executors) == ["process"]
+    assert not executor.executor._idle
 
 
 def test_a_closed_executor_takes_no_job(place):
-    for executor in (Local(1), Pool(1), Process(1)):
-        executor.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            executor.submit(place.shell("true"))
+    executor = Local(1, DefaultSelector())
+    executor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        executor.start("a", place.shell("true"))
 
 
 # Process tasks.

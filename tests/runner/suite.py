@@ -32,6 +32,7 @@ from ork.objects.kinds import (
 )
 from ork.store import place
 from ork.store.contents import task_runs
+from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from tests.scale import LONG
@@ -147,9 +148,12 @@ class Project:
         return target.read_text().split() if target.exists() else []
 
     def log(self, task: str, attempt: int = 1, number: int = 1) -> bytes:
-        run, _ = self.run_of(number)
-        logs = self.folder / ".ork" / "logs" / "flow" / run.id
-        return (logs / f"{task}.{attempt}.log").read_bytes()
+        store = self.open()
+        try:
+            _, run = run_of_number(store, "flow", number)
+            return b"".join(pieces(store, task_runs(store, run)[task].attempts[attempt - 1].log))
+        finally:
+            store.close()
 
     def survivors(self) -> list[int]:
         """Return the living processes that come from this project."""

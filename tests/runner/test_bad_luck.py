@@ -437,9 +437,9 @@ def test_a_clock_that_jumps_during_a_run_changes_no_duration_and_no_timeout(
             @classmethod
             def now(cls, tz=None):
                 return datetime.datetime.fromtimestamp(time.time(), tz)
-        from ork.executors import supervisor
+        from ork.executors import attempt
         from ork.runner import loop
-        supervisor.datetime = loop.datetime = Jumping
+        attempt.datetime = loop.datetime = Jumping
     """,
     )
     run, states = project.run_of()

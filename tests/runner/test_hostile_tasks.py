@@ -148,7 +148,7 @@ SHELL = {
     "a folder": ("mkdir $ORK_OUTPUT_FILE", "failed", ""),
     "a link": ("ln -s /etc/hostname $ORK_OUTPUT_FILE", "failed", ""),
     "its folder is gone": ("mkdir x; cd x; rmdir ../x", "success", ""),
-    "its log is gone": ("rm -rf .ork/logs/flow/*/bad*; echo x", None, ""),
+    "its log is gone": ("rm -rf .ork/logs/flow/*/*.log; echo x", None, ""),
     "no end": ("sleep 300", "failed", "timed out after 1 s"),
     "no command": ("no_such_command_at_all", "failed", "command not found"),
     "a large code": ("exit 300", "failed", "exited with code 44"),

@@ -53,8 +53,8 @@ def test_attempts_and_logs_are_counted_on(failed: Ork) -> None:
     failed("retry", "flow#1")
     attempts = tasks(failed)["b"]["attempts"]
     assert [(a["number"], a["state"]) for a in attempts] == [(1, "failed"), (2, "success")]
-    logs = failed.folder / ".ork" / "logs"
-    assert [(logs / a["log"]["path"]).read_text() for a in attempts] == ["b1\n", "b2\n"]
+    printed = [failed("logs", "flow#1:b", "--attempt", str(n)).out for n in (1, 2)]
+    assert printed == ["b1\n", "b2\n"]
 
 
 def test_the_run_keeps_its_number_and_says_that_it_was_gone_on_with(failed: Ork) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ork.executors.pool import Pool
-from tests.executors.suite import Place, alive, read_pid, run
+from tests.executors.suite import Place, Served, alive, read_pid, run
 from tests.worker.test_worker import error_of, installed, output_of
 
 
@@ -23,7 +22,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def pool():
-    pool = Pool(1)
+    pool = Served(1)
     yield pool
     pool.close()
 
@@ -150,7 +149,7 @@ def test_whatever_an_attempt_changes_the_next_one_finds_as_it_was(place):
     def job(function):
         return place.job(file="task.py", function=function, environment=environment)
 
-    fresh, warm, wrong = Pool(1), Pool(1), {}
+    fresh, warm, wrong = Served(1), Served(1), {}
     try:
         # In the fresh one every look comes first, in the warm one after its change.
         clean = [output_of(fresh, job(f"look_{n}"), place) for n in range(len(CHANGES))]
@@ -185,7 +184,7 @@ def test_a_warm_worker_gives_what_a_fresh_process_gives(place, seed):
         functions.append(f"step_{number}")
     place.write("task.py", text)
     environment = {"PYTHONPATH": str(place.folder / "site-packages"), "TZ": "Europe/Berlin"}
-    pool = Pool(1)
+    pool = Served(1)
     try:
         for function in functions:
             job = place.job(file="task.py", function=function, environment=environment)

@@ -6,18 +6,20 @@ import dataclasses
 import datetime
 import os
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from selectors import DefaultSelector
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.executors.pool import Pool
+from ork.executors.local import Local
 from ork.worker import values
-from tests.executors.suite import Place, alive, eventually, read_pid, run
+from tests.executors.suite import Place, Served, alive, eventually, read_pid, run
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def pool():
-    pool = Pool(1)
+    pool = Served(1)
     yield pool
     pool.close()
 
@@ -232,7 +234,7 @@ def test_a_worker_that_dies_fails_only_that_attempt(pool, place, survivor, state
 def test_a_worker_that_dies_between_tasks_costs_no_task(pool, survivor):
     before = survivor()
     os.kill(before, 9)
-    assert eventually(lambda: not pool._workers)
+    assert eventually(lambda: not pool.executor._children)
     assert survivor() != before
 
 
@@ -258,8 +260,8 @@ def test_everything_dies_with_ork(place, holder):
     script = place.folder / "script.py"
     script.write_text(
         "import pickle, sys, time\n"
-        "from ork.executors.local import Local\n"
-        "Local(1).submit(pickle.load(sys.stdin.buffer))\n"
+        "from tests.executors.suite import Served\n"
+        "Served(1).submit(pickle.load(sys.stdin.buffer))\n"
         "time.sleep(300)\n"
     )
     repository = str(Path(__file__).parents[2])
@@ -341,7 +343,8 @@ def test_a_task_that_exits_otherwise_fails_with_its_words(pool, place, end, erro
     job = place.python(f"import sys\ndef main():\n    sys.exit({end})\n")
     outcome = run(pool, job)
     assert (outcome.state, outcome.error, outcome.exit) == ("failed", error, exit)
-    assert Path(job.log).read_text() == log
+    assert outcome.printed == len(log.encode())
+    assert not log or Path(job.log).read_text() == log
 
 
 @pytest.mark.parametrize("wrapper", ["def main(): return work()", "main = work"])
@@ -405,7 +408,7 @@ def test_an_interpreter_that_ends_at_once_is_told_whenever_it_does(place):
     bad.chmod(0o755)
     for _ in range(20):
         job = place.python("def main():\n    pass\n", python=str(bad))
-        pool = Pool(2)
+        pool = Served(2)
         try:
             assert run(pool, job).error == "exited with code 3 before answering"
         finally:
@@ -642,10 +645,7 @@ def test_a_job_that_cannot_be_prepared_spoils_no_other(pool, place, survivor):
     job = place.python(source, environment={"MINE": "1"})
     nowhere = dataclasses.replace(job, root=str(place.folder / "nowhere"))
     assert "nowhere: No such file" in error_of(pool, nowhere, place)
-    Path(f"{job.log}2").write_text("kept")
-    assert "File exists" in error_of(pool, dataclasses.replace(job, log=f"{job.log}2"), place)
-    assert Path(f"{job.log}2").read_text() == "kept"
-    assert output_of(pool, dataclasses.replace(job, log=f"{job.log}3"), place) == "1"
+    assert output_of(pool, job, place) == "1"
 
 
 # Values.
@@ -816,12 +816,66 @@ def test_worker_runs_under_other_interpreters(pool, place, python):
 
 
 def test_each_interpreter_has_its_own_workers(place):
-    pool = Pool(1)
+    pool = Served(1)
     try:
         for python in (sys.executable, f"{Path(sys.executable).parent}/./python", sys.executable):
             job = place.python("import os\ndef main():\n    return os.getpid()\n", python=python)
             outcome = run(pool, job)
             assert outcome.state == "success"
-            assert [worker.tree.pid for worker in pool._workers] == [outcome.output]
+            assert [worker.tree.pid for worker in pool.executor._children] == [outcome.output]
     finally:
         pool.close()
+
+
+# What a worker is sent, and prints, at its own pace.
+
+
+HALF_CLOSED = """
+import socket, sys, time
+socket.socket(fileno=int(sys.argv[1])).shutdown(socket.SHUT_WR)
+time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("exec sleep 300", "timed out after 0.5 s"),
+        ("sleep 0.1; exit 3", "exited with code 3 before answering"),
+        (f"{sys.executable} -c {shlex.quote(HALF_CLOSED)} $2; exit 3", "exited with code 3"),
+    ],
+    ids=["never", "and ends", "and hangs up"],
+)
+def test_an_interpreter_that_reads_none_of_a_large_job_stops_nobody(place, line, error):
+    pool = Served(2)
+    try:
+        place.write("python", f"#!/bin/bash\n{line}\n", mode=0o755)
+        source = "def main(text):\n    return len(text)\n"
+        given = {"inputs": {"text": "x" * 3_000_000}}
+        job = place.python(source, **given)
+        deaf = dataclasses.replace(job, python=str(place.root / "python"), timeout_s=0.5)
+        future = pool.submit(deaf)
+        assert run(pool, job).output == 3_000_000
+        assert error in future.result(timeout=60).error
+    finally:
+        pool.close()
+
+
+def test_what_an_idle_worker_prints_is_nobodys(place):
+    with DefaultSelector() as selector:
+        executor = Local(1, selector)
+        try:
+            for number in range(2):
+                job = place.python("def main():\n    print('mine')\n")
+                executor.start("a", job)
+                while not (ended := executor.step()):
+                    for key, _ in selector.select(60):
+                        key.data()
+                assert ended[0][1].state == "success"
+                assert Path(job.log).read_text() == "mine\n"
+                (worker,) = executor._children
+                pipe = os.fstat(worker.printed).st_ino
+                files = Path(f"/proc/{worker.tree.pid}/fd").iterdir()
+                next(f for f in files if f.stat().st_ino == pipe).write_text(f"late {number}\n")
+        finally:
+            executor.close()

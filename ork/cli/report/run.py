@@ -23,7 +23,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import find_run, tasks_of
-from ork.store.logs import path_of, pieces
+from ork.store.logs import pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
 from ork.store.verdict import tainted
@@ -155,7 +155,7 @@ def _end_of_log(store: Store, taskrun: TaskRun) -> str:
     """Return the last lines of the last log of a task."""
     logs = [attempt.log for attempt in taskrun.attempts if attempt.log]
     data = b""
-    for piece in pieces(path_of(store, logs[-1].path), tail=LOG_LINES) if logs else ():
+    for piece in pieces(store, logs[-1], tail=LOG_LINES) if logs else ():
         data = (data + piece)[-LOG_BYTES_MAX:]  # one line may be larger than memory
     return data.decode("utf-8", "replace").rstrip("\n")
 

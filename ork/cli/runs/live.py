@@ -206,19 +206,20 @@ class _Attempt:
         age = (datetime.now(UTC) - event.time).total_seconds()
         self.since = time.monotonic() - max(0.0, age)
         self.number = event.attempt
-        self._log = path_of(store, event.log)
+        self._store, self._log = store, event.log
+        self._path = path_of(store, event.log.path) if event.log else None
         self._size = -1
         self._line = ""
 
     def line(self) -> str:
         """Return the last line of the log; the file is read only when it has grown."""
         try:
-            size = self._log.stat().st_size if self._log else 0
+            size = self._path.stat().st_size if self._path else 0
         except OSError:
             size = 0
-        if size != self._size:
+        if self._log and size != self._size:
             self._size = size
-            self._line = last_line(self._log)
+            self._line = last_line(self._store, self._log)
         return self._line
 
 

@@ -6,13 +6,17 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.screen import human
 from ork.cli.screen.line import PRINTED
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import Corrupt, UsageError
+from ork.files import replace_file
+from ork.objects.kinds import is_name
 from ork.store.contents import run_and_task
 from ork.store.logs import Log, last_part, pieces
 from ork.store.logs import logs as logs_of
@@ -20,6 +24,7 @@ from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
     from ork.runner.watch import NotStarted, Printed
+    from ork.store.store import Store
 
 NAME_COLUMNS_MAX = 32
 LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
@@ -40,6 +45,10 @@ def logs(
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="Only so many lines at the end of each log.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a file for each attempt instead of printing."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what the tasks of a run wrote.
@@ -51,6 +60,8 @@ def logs(
     waits for a task that has not started. The lines of several tasks then come as they are printed,
     each with the name of its task before it.
 
+    With --export each attempt, not only the last, becomes a file DIR/TASK.ATTEMPT.log.
+
     \b
     Example:
         ork logs etl#57:extract
@@ -60,19 +71,31 @@ def logs(
         raise UsageError(
             "--failed: who fails is known when the run has ended", hint="leave out -f or --failed"
         )
+    if export and (follow or as_json):
+        raise UsageError("--export writes files: it goes with neither -f nor --json")
     if follow:
         _follow(session, revision, attempt=attempt, tail=tail, as_json=as_json)
         return
-    found = logs_of(session.store, revision, now=session.now(), failed=failed, attempt=attempt)
+    found = logs_of(
+        session.store,
+        revision,
+        now=session.now(),
+        failed=failed,
+        attempt=attempt,
+        every=export is not None,
+    )
+    if export:
+        _export(session, found, export, tail)
+        return
     if as_json:
-        sys.stdout.writelines(json_parts(found, tail))
+        sys.stdout.writelines(json_parts(session.store, found, tail))
         return
     one = ":" in revision.removeprefix("run:")
     for log in found:
         if not one:
             taint = f", {taint_text(log.tainted)}" if log.tainted else ""
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
-        data = pieces(log.path, tail=tail)
+        data = pieces(session.store, log.log, tail=tail)
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
             continue
@@ -82,6 +105,19 @@ def logs(
             last = piece[-1:]
         if not one and last != b"\n":
             session.print([[""]])
+
+
+def _export(session: Session, found: list[Log], folder: Path, tail: int | None) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in found:
+            if not is_name(log.task):
+                raise Corrupt(f"{log.run} has a task with a name that is none: {log.task!r}")
+            path = folder / f"{log.task}.{log.attempt}.log"
+            replace_file(path, pieces(session.store, log.log, tail=tail))
+    except OSError as error:
+        raise UsageError(f"--export {folder}: {error.strerror}") from None
+    session.say([f"{human.count(len(found), 'log')} in {human.path(str(folder))}"])
 
 
 def _follow(
@@ -146,7 +182,7 @@ def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
     yield from lines.add(b"", over=True)
 
 
-def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
+def json_parts(store: Store, logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
     yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
     between = "\n"
@@ -157,7 +193,7 @@ def json_parts(logs: Iterable[Log], tail: int | None) -> Iterator[str]:
         yield f'      "tainted": {changed},\n'
         yield '      "data": "'
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for piece in pieces(log.path, tail=tail):
+        for piece in pieces(store, log.log, tail=tail):
             yield json.dumps(decoder.decode(piece))[1:-1]
         yield json.dumps(decoder.decode(b"", True))[1:-1] + '"\n    }'
         between = ",\n"

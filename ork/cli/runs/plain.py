@@ -28,7 +28,7 @@ from ork.runner.events import (
 )
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
-from ork.store.logs import last_part, path_of, pieces
+from ork.store.logs import last_part, pieces
 
 FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10
@@ -203,7 +203,7 @@ def _counts(states: dict[str, int]) -> str:
 def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:
     log = taskrun.attempts[-1].log if taskrun.attempts else None
     data = b""
-    for piece in pieces(path_of(session.store, log.path) if log else None, tail=LOG_LINES_MAX):
+    for piece in pieces(session.store, log, tail=LOG_LINES_MAX):
         data = (data + piece)[-LOG_BYTES_MAX:]
     if text := data.decode("utf-8", "backslashreplace").rstrip("\n"):
         lines: list[Line] = [[(last_part(line), PRINTED)] for line in text.split("\n")]
