@@ -1,13 +1,15 @@
 """Tasks on this machine: programs and warm workers, heard and ended in time by whoever calls.
 
 Nothing here waits. What happens to children is heard through the selector of the caller; what is
-due by the clock is done in `step`.
+due by the clock is done in `step`. Only to start a program takes long, since the kernel has to load
+it: a few threads do that and nothing else.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
@@ -20,6 +22,7 @@ from ork.executors.process_tree import Guard, hear_of_ends
 from ork.executors.worker import Answer, Worker, kind_of, outcome_of
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
+STARTERS_MAX = 4  # threads; more of them only wait for each other
 POLL_S = 0.01  # how often a tree is looked at where nothing tells of its end
 AnyChild = TypeVar("AnyChild", bound=Child)
 
@@ -34,6 +37,9 @@ class Local:
         self._children: dict[Child, None] = {}  # all that live
         self._idle: list[Worker] = []
         self._ended: list[tuple[str, Outcome]] = []
+        self._starting: dict[Future[Child], Attempt] = {}
+        self._starters: ThreadPoolExecutor | None = None
+        self._alarm = (-1, -1)  # written to when a program has been started
         self._guard: Guard | None = None
         self._closed = False
 
@@ -46,15 +52,12 @@ class Local:
             if self._guard is None:
                 hear_of_ends()
                 self._guard = Guard()
-            start = self._start_program if job.executor == "process" else self._start_worker
-            child = start(attempt, self._guard.mark)
-        except (OSError, ValueError) as error:  # a ValueError: what no program can be given
-            failure = attempt.outcome("failed", f"cannot start: {describe(error)}")
-            self._ended.append((name, failure))
-            self.step_at = 0.0
-        else:
-            told = child.tree.pidfd >= 0
-            self.step_at = min(self.step_at, attempt.deadline if told else attempt.begun + POLL_S)
+            if job.executor == "process":
+                self._start_program(attempt, self._guard.mark)
+            else:
+                self._watch_over(self._start_worker(attempt, self._guard.mark), attempt)
+        except (OSError, ValueError) as error:
+            self._failed(attempt, error)
 
     def step(self) -> list[tuple[str, Outcome]]:
         """Do what is due by now; return what has ended."""
@@ -70,12 +73,21 @@ class Local:
         for child in self._children:
             if child.attempt is not None:
                 self._end(child, child.attempt, "cancelled", "stopped", grace_s)
+        for attempt in self._starting.values():
+            self._end(None, attempt, "cancelled", "stopped", grace_s)
         self.step_at = 0.0
 
     def close(self) -> None:
         """Kill what still runs and leave no process behind. Idempotent."""
         self._closed = True
         self.stop(grace_s=0.0)
+        if self._starters is not None:
+            self._starters.shutdown()
+            self._started()
+            self._starters = None
+            self._unwatch(self._alarm[0])
+            for file in self._alarm:
+                os.close(file)
         for child in [*self._children]:
             self._gone(child)
         if self._guard is not None:
@@ -83,10 +95,46 @@ class Local:
 
     # Children come,
 
-    def _start_program(self, attempt: Attempt, mark: str) -> Child:
+    def _start_program(self, attempt: Attempt, mark: str) -> None:
         from ork.executors.process import Program  # not for each run
 
-        return self._follow(Program(attempt, mark), attempt)
+        if self._starters is None:
+            self._alarm = os.pipe()
+            for file in self._alarm:
+                os.set_blocking(file, False)
+            self._selector.register(self._alarm[0], EVENT_READ, self._started)
+            threads = min(self.slots, STARTERS_MAX)
+            self._starters = ThreadPoolExecutor(threads, "ork-starter")
+        starting: Future[Child] = self._starters.submit(Program, attempt, mark)
+        self._starting[starting] = attempt
+        starting.add_done_callback(lambda _: os.write(self._alarm[1], b"!"))
+
+    def _started(self) -> None:
+        """Take the programs that have been started, or could not be."""
+        with suppress(BlockingIOError):
+            os.read(self._alarm[0], 4096)
+        for starting in [starting for starting in self._starting if starting.done()]:
+            attempt = self._starting.pop(starting)
+            try:
+                child = self._follow(starting.result(), attempt)
+            except (OSError, ValueError) as error:
+                self._failed(attempt, error)
+                continue
+            self._watch_over(child, attempt)
+            if attempt.state is not None:  # stopped while it was started
+                child.tree.terminate()
+                self.step_at = 0.0
+
+    def _failed(self, attempt: Attempt, error: OSError | ValueError) -> None:
+        """Tell that an attempt could not start; a ValueError is what no program can be given."""
+        failure = attempt.outcome("failed", f"cannot start: {describe(error)}")
+        self._ended.append((attempt.name, failure))
+        self.step_at = 0.0
+
+    def _watch_over(self, child: Child, attempt: Attempt) -> None:
+        """See to it that the child is looked at when the attempt has taken too long."""
+        told = child.tree.pidfd >= 0
+        self.step_at = min(self.step_at, attempt.deadline if told else attempt.begun + POLL_S)
 
     def _start_worker(self, attempt: Attempt, mark: str) -> Child:
         job = attempt.job
@@ -156,12 +204,12 @@ class Local:
         return FOREVER
 
     def _end(
-        self, child: Child, attempt: Attempt, state: Ending, error: str, grace_s: float
+        self, child: Child | None, attempt: Attempt, state: Ending, error: str, grace_s: float
     ) -> None:
         """Begin to stop an attempt; the first reason counts, and the shortest grace."""
         if attempt.state is None:
             attempt.state, attempt.error = state, error
-            if grace_s > 0:
+            if grace_s > 0 and child is not None:
                 child.tree.terminate()
         attempt.kill_at = min(attempt.kill_at, time.monotonic() + grace_s)
 

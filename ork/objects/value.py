@@ -21,3 +21,13 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def replace(value: Changed, **changes: Any) -> Changed:
     """Return the same value with some fields changed."""
     return msgspec.structs.replace(value, **changes)
+
+
+def as_line(value: Any) -> bytes:
+    """Return values as a line of JSON, for another process of the same ork."""
+    return msgspec.json.encode(value) + b"\n"
+
+
+def of_line(line: bytes, kind: Any) -> Any:
+    """Return the values of `as_line`, of this type."""
+    return msgspec.json.decode(line, type=kind)

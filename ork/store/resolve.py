@@ -22,6 +22,7 @@ from ork.store.revision import Revision
 from ork.store.store import Store
 
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
 _CANDIDATES_MAX = 10  # that an error names
 
 
@@ -291,11 +292,12 @@ def _by_prefix(store: Store, name: str, text: str) -> Resolved:
 def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
     """Return the outcome of a task with this oid, which stands in a leaf of its run.
 
-    `rev-parse` and `ls-tree` print such oids. Looks through all runs, newest first: nobody types 64
-    digits by chance.
+    `rev-parse` and `ls-tree` print such oids. Only the newest runs of each workflow are looked
+    through: they have to be read for it, and what is not there may be nowhere.
     """
     for workflow in workflows_with_runs(store):
-        for _, run_oid in store.refs(f"runs/{workflow}/", newest_first=True):
+        newest = store.refs(f"runs/{workflow}/", newest_first=True)
+        for _, run_oid in islice(newest, RUNS_SEARCHED_MAX):
             run = store.get(Run, run_oid, keep=False)
             for name, taskrun in tree.entries(store.tree, run.tasks).items() if run.tasks else ():
                 data = encode_object(taskrun) if isinstance(taskrun, TaskRun) else b""
@@ -303,7 +305,11 @@ def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
                     store.hold({oid: data})
                     of = resolved_run(run_oid, run, text)
                     return ResolvedObject(text=text, oid=oid, kind="taskrun", name=name, of=of)
-    raise NotFound(f"no object {oid}")
+    raise NotFound(
+        f"no object {oid}",
+        hint=f"the outcome of a task in an older run than the newest {RUNS_SEARCHED_MAX} has a "
+        "name of its own: NAME#NUMBER:TASK",
+    )
 
 
 def _deploy(store: Store, oid: Oid, text: str) -> ResolvedDeploy:

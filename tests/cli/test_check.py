@@ -2,8 +2,14 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+import ork.cli.heads.deploy as heads
 
 
 def test_a_good_file_needs_no_store(etl):
@@ -132,3 +138,66 @@ def test_a_name_that_is_not_utf8_is_a_complaint(ork, golden):
     assert result.code == 1
     golden("check/not_utf8.txt", result.out)
     assert ork("run", "b.yaml").code == 3
+
+
+@pytest.fixture
+def in_parallel(ork, monkeypatch):
+    """Ten files, each third wrong or odd, checked in one process and then in several."""
+    for number in range(10):
+        body = "executor: process, command: ls" if number % 3 else "executor: proces"
+        name = f"w{number}" if number != 8 else "w7"
+        ork.write(f"{number}.yaml", f"name: {name}\ntasks: {{a: {{{body}}}}}\n")
+    files = [f"{number}.yaml" for number in range(10)]
+
+    def check(*words):
+        alone = ork("check", *files, *words)
+        monkeypatch.setattr(heads, "PARALLEL_FILES_MIN", 2)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+        found = ork("check", *files, *words)
+        assert (found.code, found.out, found.err) == (alone.code, alone.out, alone.err)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, 0)
+        return found
+
+    return check
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("--files",)])
+def test_many_files_are_checked_at_once_and_told_in_their_order(in_parallel, words):
+    assert "w1" in in_parallel(*words).out
+
+
+@pytest.mark.parametrize("file", ["0.yaml", "4.yaml", "9.yaml"])
+def test_what_stops_a_check_stops_it_on_all_cores(ork, in_parallel, file):
+    (ork.folder / file).unlink()
+    result = in_parallel()
+    assert (result.code, result.out) == (3, "")
+    assert f"no file {file}" in result.err
+
+
+def test_a_child_that_is_killed_is_no_loss(in_parallel, monkeypatch):
+    here, look = os.getpid(), heads._checked
+
+    def killed(path, **options):
+        if path.name == "4.yaml" and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return look(path, **options)
+
+    monkeypatch.setattr(heads, "_checked", killed)
+    in_parallel()
+
+
+def test_ctrl_c_ends_all_that_check(ork):
+    names = [f"{number}.yaml" for number in range(200)]
+    tasks = "".join(f"  t{n}: {{executor: process, command: ls}}\n" for n in range(40))
+    for name in names:
+        ork.write(name, f"name: w{name}\ntasks:\n{tasks}")
+    words = [sys.executable, "-m", "ork", "check", *names]
+    with subprocess.Popen(words, stdout=-1, stderr=-1, start_new_session=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate()  # ends when nobody holds the pipes any more
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err

@@ -100,14 +100,14 @@ def test_a_run_in_a_checkout_says_where_its_files_are(ork):
     ork("run", "flow.yaml", "--checkout")
     (run,) = data(ork, "runs")
     where = f".ork/work/{run['run']['id']}"
-    assert f"place    its files are in {where}\n" in ork("show", "flow#1").out
+    assert f"place    a checkout: {where} has its files\n" in ork("show", "flow#1").out
     assert (ork.folder / where / "made").read_text() == "1\n"
     ork.write("flow.yaml", "name: flow\ntasks: {none: {executor: process, command: 'true'}}\n")
     ork("run", "flow.yaml", "--checkout")
-    assert "place    a checkout, which is gone\n" in ork("show", "flow#2").out
+    assert "place    a checkout\n" in ork("show", "flow#2").out
     assert "place" not in ork("show", "flow#2:none").out
     ork("run", "flow.yaml")
-    assert "place" not in ork("show", "flow#3").out
+    assert "place    the project's folder\n" in ork("show", "flow#3").out
 
 
 def test_pictures_say_so(tainted):

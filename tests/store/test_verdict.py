@@ -7,15 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ork.errors import NotFound
-from ork.objects.kinds import Run
+from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Run, encode_object
 from ork.objects.value import replace
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve
-from ork.store.verdict import counts_as, taint_text, tainted, tally, verdict
+from ork.store.runs import runs
+from ork.store.verdict import counts_as, taint_text, tainted, tally, verdict, with_taint
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_retry, write_run
 from tests.stores import NOON
 
+_ENDS = ("success", "failed")
 TASKS = {"a": task("a"), "b": task("b", "a")}
 
 
@@ -80,6 +83,32 @@ def test_a_run_that_goes_on_has_no_verdict(etl):
         **{name: getattr(run, name) for name in run.__struct_fields__} | {"state": "running"}
     )
     assert verdict(etl.store, going) is None
+
+
+def test_the_tasks_of_listed_runs_are_read_only_where_a_tainted_one_was_counted(etl, monkeypatch):
+    read = []
+
+    def counted(store, run):
+        read.append(run.state)
+        return task_runs(store, run)
+
+    monkeypatch.setattr("ork.store.verdict.task_runs", counted)
+    for state in ("success", "failed", "cancelled"):
+        write_run(etl.store, etl.oids[0], states_of(etl, "success", state), state)
+    assert not any(entry.tainted for entry in with_taint(etl.store, runs(etl.store)))
+    assert read == ["cancelled"]
+    write_run(etl.store, etl.oids[0], states_of(etl, "success", "success", tainted="b"))
+    found = [entry.tainted for entry in with_taint(etl.store, runs(etl.store))]
+    assert found == [("x.py",), (), (), ()]
+
+
+def test_only_the_newest_runs_are_searched_for_the_oid_of_an_outcome(etl, monkeypatch):
+    monkeypatch.setattr("ork.store.resolve.RUNS_SEARCHED_MAX", 1)
+    old, new = (write_run(etl.store, etl.oids[0], states_of(etl, state, state)) for state in _ENDS)
+    oids = [hash_bytes(encode_object(task_runs(etl.store, run)["a"])) for run in (old, new)]
+    assert resolve(etl.store, oids[1], now=NOON).kind == "taskrun"
+    with pytest.raises(NotFound, match="no object"):
+        resolve(etl.store, oids[0], now=NOON)
 
 
 def test_a_taint_is_told_by_the_names_of_the_files():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace as edited
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeAlias
 
 import typer
 
@@ -15,17 +18,17 @@ from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem, UsageError
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, as_line, of_line, replace
 from ork.store import place
 
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
     from ork.store.store import Store
     from ork.worktree.capture import Captured
-    from ork.worktree.load import Loaded
 
 Files = Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")]
 TASKS_SHOWN = 5
+PARALLEL_FILES_MIN = 100  # of fewer, starting processes costs more than it gains
 BY = {
     "program": "started by",
     "script": "executed by",
@@ -99,6 +102,9 @@ class Checked(Value, frozen=True, kw_only=True):
     open: tuple[Problem, ...] | None = None
 
 
+Looked: TypeAlias = tuple[str | None, Checked]
+
+
 def check(
     ctx: typer.Context,
     files: Files,
@@ -140,30 +146,72 @@ def check(
 
 
 def _check(files: Sequence[Path], *, show_files: bool) -> list[Checked]:
-    from ork.worktree.load import check, same_names, secrets_in
+    from ork.worktree.load import check, same_names
 
-    good, problems = dict[Path, "Loaded"](), dict[Path, Sequence[Problem]]()
-    for path in files:
-        try:
-            good[path] = loaded = check(path)
-            problems[path] = secrets_in(loaded)
-        except InvalidInput as error:
-            problems[path] = error.problems or (Problem(file=str(path), message=error.message),)
-    for problem in same_names(list(good.values())):
-        problems[Path(problem.file)] = [problem, *problems[Path(problem.file)]]
-    return [
-        Checked(file=str(path), problems=tuple(problems[path]))
-        if problems[path]
-        else _good(str(path), good[path], show_files=show_files)
-        for path in files
-    ]
+    paths = list(dict.fromkeys(files))
+    looked = _each(partial(_checked, show_files=show_files), paths)
+    names, found = zip(*looked, strict=True)
+    checked = dict(zip(paths, found, strict=True))
+    many = {name for name, count in Counter(names).items() if name and count > 1}
+    doubled = [path for path, name in zip(paths, names, strict=True) if name in many]
+    for problem in same_names([check(path) for path in doubled]):
+        path = Path(problem.file)
+        problems = (problem, *checked[path].problems)
+        checked[path] = Checked(file=str(path), problems=problems)
+    return [checked[path] for path in files]
 
 
-def _good(file: str, loaded: Loaded, *, show_files: bool) -> Checked:
+def _each(look: Callable[[Path], Looked], files: Sequence[Path]) -> Iterator[Looked]:
+    """Look at files, in their order; at many of them on all cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if cores == 1 or len(files) < PARALLEL_FILES_MIN:
+        yield from map(look, files)
+        return
+    children = [_child(look, files[first::cores]) for first in range(cores)]
+    try:
+        for number, path in enumerate(files):
+            line = children[number % cores][1].readline()
+            # What ended the child ends us, in our own words.
+            found = of_line(line, Looked) if line.endswith(b"\n") else look(path)
+            yield found
+    finally:
+        for pid, answers in children:
+            answers.close()
+            os.kill(pid, signal.SIGKILL)  # where we gave up; else it has ended, or is about to
+            os.waitpid(pid, 0)
+
+
+def _child(look: Callable[[Path], Looked], files: Sequence[Path]) -> tuple[int, BinaryIO]:
+    """Return a process that looks at files, and what reads its answers."""
+    reading, writing = os.pipe()
+    if pid := os.fork():
+        os.close(writing)
+        return pid, os.fdopen(reading, "rb")
+    try:
+        os.close(reading)
+        with os.fdopen(writing, "wb") as answers:
+            for path in files:
+                answers.write(as_line(look(path)))
+    finally:
+        os._exit(0)
+
+
+def _checked(path: Path, *, show_files: bool) -> Looked:
+    """Return the name in a file that can be read, and all that is to be said of it."""
+    from ork.worktree.load import check, secrets_in
+
+    try:
+        loaded = check(path)
+    except InvalidInput as error:
+        problems = error.problems or (Problem(file=str(path), message=error.message),)
+        return None, Checked(file=str(path), problems=tuple(problems))
+    name = loaded.definition.name
+    if secrets := secrets_in(loaded):
+        return name, Checked(file=str(path), problems=tuple(secrets))
     captured = loaded.captured
-    return Checked(
-        file=file,
-        workflow=loaded.definition.name,
+    return name, Checked(
+        file=str(path),
+        workflow=name,
         snapshot=loaded.snapshot,
         warnings=captured.unknown,
         files=tuple(_captured(captured)) if show_files else None,
