@@ -725,10 +725,11 @@ def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: 
     )
     project.workflow(shell("sh", "(setsid sleep 60 &) ; touch here; sleep 60") + python("py"))
     environ = {**os.environ, "TEST_COOKIE": f"cookie-{os.getpid()}-{presses}"}
+    main = MAIN.format(
+        patch=IMPATIENT if presses == 1 else ""
+    )  # asked twice, it is quick by itself
     child = subprocess.Popen(
-        # Asked twice, it has to be quick by itself.
-        [sys.executable, "-c", MAIN.format(patch=IMPATIENT if presses == 1 else "")]
-        + ["run", "flow.yaml", "-j", "2"],
+        [sys.executable, "-c", main, "run", "flow.yaml", "-j", "2"],
         env=environ,
         cwd=project.folder,
         stdout=subprocess.PIPE,
