@@ -81,17 +81,13 @@ class Local:
         """Kill what still runs and leave no process behind. Idempotent."""
         self._closed = True
         self.stop(grace_s=0.0)
-        if self._starters is not None:
-            self._starters.shutdown()
-            self._started()
-            self._starters = None
-            self._unwatch(self._alarm[0])
-            for file in self._alarm:
-                os.close(file)
-        for child in [*self._children]:
-            self._gone(child)
-        if self._guard is not None:
-            self._guard.dismiss()
+        try:
+            self._end_starting()
+        finally:
+            for child in [*self._children]:
+                self._gone(child)
+            if self._guard is not None:
+                self._guard.dismiss()
 
     # Children come,
 
@@ -124,6 +120,19 @@ class Local:
             if attempt.state is not None:  # stopped while it was started
                 child.tree.terminate()
                 self.step_at = 0.0
+
+    def _end_starting(self) -> None:
+        """Wait for the threads that start programs, and do without them."""
+        if self._starters is None:
+            return
+        self._starters.shutdown()
+        self._starters = None
+        try:
+            self._started()
+        finally:
+            self._unwatch(self._alarm[0])
+            for file in self._alarm:
+                os.close(file)
 
     def _failed(self, attempt: Attempt, error: OSError | ValueError) -> None:
         """Tell that an attempt could not start; a ValueError is what no program can be given."""

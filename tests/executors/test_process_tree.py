@@ -144,9 +144,9 @@ def test_a_defect_of_ours_is_raised_and_leaves_nothing(place, monkeypatch):
     with DefaultSelector() as selector:
         executor = Local(1, selector)
         monkeypatch.setattr(process_tree, "spawn", lambda *words, **given: {}["defect"])
+        executor.start("a", place.shell("true"))
         with pytest.raises(KeyError):
-            executor.start("a", place.shell("true"))
-        executor.close()
+            executor.close()
         assert executor.step() == []
         assert not selector.get_map()
     assert set(os.listdir("/proc/self/fd")) == before
