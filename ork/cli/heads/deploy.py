@@ -184,10 +184,15 @@ def _each(look: Callable[[Path], Looked], files: Sequence[Path]) -> Iterator[Loo
 def _child(look: Callable[[Path], Looked], files: Sequence[Path]) -> tuple[int, BinaryIO]:
     """Return a process that looks at files, and what reads its answers."""
     reading, writing = os.pipe()
+    # Ctrl-C in the middle of a fork would be a traceback; the child is to end without a word.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if pid := os.fork():
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(writing)
         return pid, os.fdopen(reading, "rb")
     try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(reading)
         with os.fdopen(writing, "wb") as answers:
             for path in files:
