@@ -20,6 +20,7 @@ COOKIE = "ORK_COOKIE"
 KILL_SECONDS_MAX = 5.0  # a process in an uninterruptible system call outlives even SIGKILL
 LOST = 255  # how a process ended that somebody else has reaped: nobody can say it was a success
 EXEC_SECONDS_MAX = 1.0  # many times what an exec or an exit takes, even on a busy machine
+EMPTY_SECONDS = 0.05  # an environment that has nothing in it for so long is empty
 YOUNG_SECONDS_MAX = 1.0  # too short a time for process numbers to go once around
 PROC = "/proc"
 # Both end with the newest number; the second exists everywhere, but a container may see the host's.
@@ -271,22 +272,24 @@ def _environ(pid: int) -> bytes:
 
     It also seems to have none while it becomes another program, or a zombie: that is waited for.
     """
-    end = time.monotonic() + EXEC_SECONDS_MAX
+    begun = time.monotonic()
     while True:
         try:
             with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:
                 found = file.read()
         except ProcessLookupError:  # it is ending, or gone; `stat` tells
             found = b""
-        if found or _has_no_environ(pid) or time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if found or waited > EXEC_SECONDS_MAX or _has_no_environ(pid, waited):
             return found
         time.sleep(0.0002)
 
 
-def _has_no_environ(pid: int) -> bool:
+def _has_no_environ(pid: int, waited_s: float) -> bool:
     fields = _stat(pid)
     start, stop = int(fields[47]), int(fields[48])  # where it lies; 0 in the middle of an exec
-    return fields[0] in DEAD or start == stop != 0
+    # The kernel makes them equal for a moment, before it writes what lies between.
+    return fields[0] in DEAD or (start == stop != 0 and waited_s > EMPTY_SECONDS)
 
 
 def _is_zombie(pid: int) -> bool:
