@@ -395,8 +395,8 @@ def test_what_a_task_prints_has_its_colours_where_there_are_any():
 @pytest.mark.parametrize("size", [3, 1000])
 def test_that_the_project_was_left_stays_in_the_last_picture(size):
     board = board_of(size)
-    board.note(CheckedOut(folder=".ork/work/x", changed=("load.sh", "b.sh")))
-    left = "load.sh and 1 other file changed: tasks start in .ork/work/x from now on"
+    board.note(CheckedOut(folder="a/checkout", changed=("load.sh", "b.sh")))
+    left = "load.sh and 1 other file changed: tasks start in a/checkout from now on"
     hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
     assert list(map(plain, board.last(24, 80)[-2:])) == [left, hint]
-    assert " in .ork/work/x " in plain(board.frame(24, 80)[0])
+    assert " in a/checkout " in plain(board.frame(24, 80)[0])
