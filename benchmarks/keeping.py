@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import lmdb
-from blake3 import blake3
 from material import AUTHOR, SEED, START, new_store
 from measure import Row, Times, interleaved, number, ratio, timed
+from raw import Raw
 
 from ork.objects.canonical import Oid
 from ork.objects.kinds import (
@@ -58,8 +57,8 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
 def _rows(what: str, bench: _Bench, repeats: int) -> Iterator[Row]:
     count = len(bench.objects)
     times = interleaved({"encode": bench.encode, "decode": bench.decode}, repeats)
-    times |= interleaved({"raw put": bench.raw_put, "put": bench.put}, repeats)
-    times |= interleaved({"raw get": bench.raw_get, "get": bench.get}, repeats)
+    times |= interleaved({"raw put": bench.raw.put, "put": bench.put}, repeats)
+    times |= interleaved({"raw get": bench.raw.get, "get": bench.get}, repeats)
     each = {name: statistics.median(found) / count * 1e6 for name, found in times.items()}
     size = sum(map(len, bench.encoded)) // count
     yield Row(
@@ -82,7 +81,7 @@ def _speed(what: str, times: Times, ours: str, each: float, least: float | None)
 
 
 class _Bench:
-    """Objects of one kind, a store, and an LMDB environment for the same bytes."""
+    """Objects of one kind, a store, and the bytes that it keeps of them kept directly."""
 
     def __init__(self, folder: Path, objects: list[Object]) -> None:
         self.folder = folder
@@ -90,13 +89,12 @@ class _Bench:
         self.encoded = [encode_object(value) for value in objects]
         self.count = 0
         self.oids: list[Oid] = []
-        self.keys: list[bytes] = []
         self.store = self._store()
-        self.env = self._environment()
+        self.raw = Raw(folder, self.encoded)
 
     def close(self) -> None:
         self.store.close()
-        self.env.close()
+        self.raw.close()
 
     def encode(self) -> float:
         return timed(lambda: [encode_object(value) for value in self.objects])
@@ -114,45 +112,13 @@ class _Bench:
 
         return timed(put)
 
-    def raw_put(self) -> float:
-        self.env.close()
-        self.env = env = self._environment()
-
-        def put() -> None:
-            keys = []
-            with env.begin(write=True) as txn:
-                for data in self.encoded:
-                    key = blake3(data).digest()
-                    txn.put(key, data)
-                    keys.append(key)
-            self.keys = keys
-
-        return timed(put)
-
     def get(self) -> float:
         store = Store(self.store.backend, folder=self.store.folder)  # nothing is cached
         return timed(lambda: [store.read(oid, keep=False) for oid in self.oids])
 
-    def raw_get(self) -> float:
-        env = self.env
-
-        def get() -> None:
-            for key in self.keys:
-                with env.begin() as txn:
-                    data = txn.get(key)
-                assert data is not None and blake3(data).digest() == key
-
-        return timed(get)
-
     def _store(self) -> Store:
         self.count += 1
         return new_store(self.folder / f"store-{self.count}")
-
-    def _environment(self) -> lmdb.Environment:
-        self.count += 1
-        path = self.folder / f"raw-{self.count}"
-        path.mkdir(parents=True)
-        return lmdb.open(str(path), map_size=64 << 30, max_readers=1024)
 
 
 # -- one object of each kind, as a workflow of some size has it

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-import lmdb
 import msgspec
-from blake3 import blake3
 from material import AUTHOR, SEED, START, new_store
 from measure import Row, Times, interleaved, number, ratio, row, timed
+from raw import Raw
 
 from ork.history import compare
 from ork.objects import snapshot, tree
@@ -37,10 +35,10 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
 def _objects(folder: Path, count: int, repeats: int) -> Iterator[Row]:
     dice = random.Random(SEED)
     payloads = [dice.randbytes(OBJECT_BYTES) for _ in range(count)]
-    data = [b"ork1 blob\n" + payload for payload in payloads]
-    bench = _Objects(folder, payloads, data)
-    times = interleaved({"raw put": bench.raw_put, "put": bench.put}, repeats)
-    times |= interleaved({"raw get": bench.raw_get, "get": bench.get}, repeats)
+    bench = _Objects(folder, payloads)
+    raw = Raw(folder, [b"ork1 blob\n" + payload for payload in payloads])
+    times = interleaved({"raw put": raw.put, "put": bench.put}, repeats)
+    times |= interleaved({"raw get": raw.get, "get": bench.get}, repeats)
     yield row(f"raw lmdb + blake3, put {count:,} objects in one write (= 1)", times, "raw put")
     yield _speed("ork: put, as part of the raw speed", times, "put", "raw put")
     yield row(f"raw lmdb + blake3, get and check {count:,}, one read each (= 1)", times, "raw get")
@@ -59,17 +57,14 @@ def _speed(what: str, times: Times, ours: str, theirs: str) -> Row:
 
 
 class _Objects:
-    """The same bytes, put into and got from a store and an LMDB environment of the same options."""
+    """Blobs, put into and got from a store."""
 
-    def __init__(self, folder: Path, payloads: list[bytes], data: list[bytes]) -> None:
+    def __init__(self, folder: Path, payloads: list[bytes]) -> None:
         self.folder = folder
         self.payloads = payloads
-        self.data = data
         self.count = 0
         self.store = self._store()
-        self.env = self._environment()
         self.oids: list[Oid] = []
-        self.keys: list[bytes] = []
 
     def put(self) -> float:
         self.store.close()
@@ -81,45 +76,13 @@ class _Objects:
 
         return timed(put)
 
-    def raw_put(self) -> float:
-        self.env.close()
-        self.env = env = self._environment()
-
-        def put() -> None:
-            keys = []
-            with env.begin(write=True) as txn:
-                for data in self.data:
-                    key = blake3(data).digest()
-                    txn.put(key, data)
-                    keys.append(key)
-            self.keys = keys
-
-        return timed(put)
-
     def get(self) -> float:
         raw = self.store.raw
         return timed(lambda: [raw(oid) for oid in self.oids])
 
-    def raw_get(self) -> float:
-        env = self.env
-
-        def get() -> None:
-            for key in self.keys:
-                with env.begin() as txn:
-                    data = txn.get(key)
-                assert data is not None and blake3(data).digest() == key
-
-        return timed(get)
-
     def _store(self) -> Store:
         self.count += 1
         return new_store(self.folder / f"objects-{self.count}")
-
-    def _environment(self) -> lmdb.Environment:
-        self.count += 1
-        path = self.folder / f"raw-{self.count}"
-        os.mkdir(path)
-        return lmdb.open(str(path), map_size=64 << 30, max_readers=1024)
 
 
 def _diff(folder: Path, count: int, repeats: int) -> Iterator[Row]:

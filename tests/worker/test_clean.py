@@ -11,21 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.executors.suite import Place, Served, alive, read_pid, run
+from tests.executors.suite import Served, alive, read_pid, run
 from tests.worker.test_worker import error_of, installed, output_of
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-@pytest.fixture
-def pool():
-    pool = Served(1)
-    yield pool
-    pool.close()
-
 
 # What is put back: a change, and what the next attempt sees of it.
 

@@ -19,19 +19,7 @@ from hypothesis import strategies as st
 
 from ork.executors.local import Local
 from ork.worker import values
-from tests.executors.suite import Place, Served, alive, eventually, read_pid, run
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-@pytest.fixture
-def pool():
-    pool = Served(1)
-    yield pool
-    pool.close()
+from tests.executors.suite import Served, alive, eventually, read_pid, run
 
 
 @pytest.fixture
