@@ -17,6 +17,7 @@ from ork.cli.screen.line import PRINTED, has_boxes, plain
 from ork.cli.screen.terminal import REST_OF_SCREEN, SHOW_CURSOR, Region, cut
 from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND, Attempt, Run, TaskRun
+from ork.objects.value import replace
 from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
@@ -400,3 +401,9 @@ def test_that_the_project_was_left_stays_in_the_last_picture(size):
     hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
     assert list(map(plain, board.last(24, 80)[-2:])) == [left, hint]
     assert " in a/checkout " in plain(board.frame(24, 80)[0])
+
+
+def test_that_a_run_was_in_a_checkout_stays_in_the_last_picture():
+    board = Board(Store(Memory()), None, box=True)
+    board.note(replace(started(3), folder="a/checkout"))
+    assert plain(board.last(24, 80)[-1]).startswith("its tasks executed in a checkout")

@@ -62,7 +62,7 @@ class Board:
         self._lock = Lock()
         self._name = ""
         self._folder: str | None = None  # the checkout in which tasks start
-        self._left: list[Line] = []  # why they start there and not in the project's folder
+        self._left: list[Line] = []  # what stays to be said of it
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
@@ -119,6 +119,8 @@ class Board:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
         self._folder = event.folder
+        if event.folder:
+            self._left = [["its tasks executed in a checkout, not in the project's folder"]]
         self._since = time.monotonic()
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
