@@ -61,8 +61,7 @@ class Workplace:
         if self._root and not checkout:
             project = Project(self._root, self._captured)
             others = any((self._root / path).exists() for path in self._other_code)
-            if not others and not project.wrong():
-                project.forget_byte_code()
+            if not others and not project.renew():
                 self._places.append(project)
 
     @property

@@ -105,15 +105,20 @@ class Place(ABC):
 
 
 class Project(Place):
-    """The project's own folder. Nothing is written to it; it is fit or it is not."""
+    """The project's own folder. Of what people write nothing is changed: it is fit or it is not."""
 
     kind = "project"
 
     def renew(self) -> list[str]:
-        """Return the files that have not the bytes of the snapshot."""
-        return self.wrong()
+        """Return the files that are wrong; if none is, no stale byte code stands for one either."""
+        if not self._unsure:
+            return []
+        wrong = self.wrong()
+        if not wrong:
+            self._forget_byte_code()
+        return wrong
 
-    def forget_byte_code(self) -> None:
+    def _forget_byte_code(self) -> None:
         """Remove compiled files that may be older than the captured files that they stand for.
 
         Python takes one for fresh if its source had the same size in the same second.

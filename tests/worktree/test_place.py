@@ -22,7 +22,7 @@ def project(folder: Path, *paths: str) -> Project:
         blob = hash_bytes(encode_object(Blob(data)))
         captured[path] = FileEntry(blob=blob, executable=os.access(folder / path, os.X_OK))
     made = Project(folder, captured)
-    assert made.wrong() == []
+    assert made.renew() == []
     return made
 
 
@@ -106,7 +106,7 @@ def test_only_doubtful_byte_code_of_captured_files_is_removed(tmp_path: Path) ->
         (cache / f"{name}.{ends}").write_bytes(b"")
     later = os.stat(tmp_path / "fresh.py").st_mtime + 5
     os.utime(cache / f"fresh.{ends}", (later, later))
-    project(tmp_path, "old.py", "fresh.py").forget_byte_code()
+    project(tmp_path, "old.py", "fresh.py")
     assert sorted(path.name for path in cache.iterdir()) == [f"fresh.{ends}", f"other.{ends}"]
 
 
@@ -117,5 +117,19 @@ def test_byte_code_behind_a_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "old.py").write_text("")
     (tmp_path / "root" / place.BYTE_CODE).symlink_to(elsewhere)
-    project(tmp_path / "root", "old.py").forget_byte_code()
+    project(tmp_path / "root", "old.py")
     assert list(elsewhere.iterdir())
+
+
+def test_byte_code_of_an_edit_that_was_taken_back_is_removed(tmp_path: Path) -> None:
+    source = tmp_path / "lib.py"
+    source.write_text("one")
+    there = project(tmp_path, "lib.py")
+    source.write_text("two")
+    compiled = tmp_path / place.BYTE_CODE / f"lib.{sys.implementation.cache_tag}.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"")
+    source.write_text("one")
+    there.look()
+    assert there.renew() == []
+    assert not compiled.exists()
