@@ -69,7 +69,7 @@ def follow(
 
     `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
     """
-    if not gc.isenabled():  # see `app.entry`: a run may last, and tasks may make it large
+    if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
         gc.freeze()  # objects that exist by now stay, so they need not be looked at
         gc.enable()
     try:
@@ -125,29 +125,30 @@ def summary(session: Session, finished: RunFinished) -> None:
         session.say([("next: ", "hint"), human.either(ways)])
 
 
-def event_line(event: Event, width: int, now: datetime) -> Line | None:
-    """Return the line that tells of an event, or None when it needs none."""
+def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
+    """Return the lines that tell of an event: one, or none, or a second one with a hint."""
     time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
     match event:
         case RunStarted(run=run, tasks=tasks):
             name, oid = f"{run.workflow}#{run.number}", run.snapshot[:12]
             size = human.count(len(tasks), "task")
             where = f", in {human.path(event.folder)}" if event.folder else ""
-            return [time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}{where}"]
+            return [[time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}{where}"]]
         case CheckedOut():
-            return [time, "  ", *checked_out(event)[0]]
+            words, hint = checked_out(event)
+            return [[time, "  ", *words], hint]
         case TaskStarted():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            return [time, ("  start   ", "running"), event.task, attempt]
+            return [[time, ("  start   ", "running"), event.task, attempt]]
         case TaskRetried():
             error = event.error.partition("\n")[0]
             again = f"again in {human.duration(event.delay)}" if event.delay else "trying again"
-            return [time, ("  retry   ", "cancelled"), event.task, f"  {error}, {again}"]
+            return [[time, ("  retry   ", "cancelled"), event.task, f"  {error}, {again}"]]
         case TaskFinished(kept=True):
-            return [time, ("  kept    ", "skipped"), event.task]
+            return [[time, ("  kept    ", "skipped"), event.task]]
         case TaskFinished():
-            return [time, *task_line(event.task, event.taskrun, width)]
-    return None
+            return [[time, *task_line(event.task, event.taskrun, width)]]
+    return []
 
 
 def checked_out(event: CheckedOut) -> list[Line]:
@@ -180,11 +181,7 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
     for event in events:
         if isinstance(event, RunStarted):
             width = min(max(map(len, event.tasks), default=0), 32)
-        line = event_line(event, width, session.now())
-        if line:
-            lines.append(line)
-        if isinstance(event, CheckedOut):
-            lines.append(checked_out(event)[1])
+        lines += event_lines(event, width, session.now())
         if lines and not control.more:
             session.say(*lines)
             lines = []
