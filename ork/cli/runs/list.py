@@ -182,25 +182,25 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
         yield [("params   ", "label"), _json(details.params)]
     took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
-    yield [("place    ", "label"), _where(details, checkout_of(store, run))]
+    yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
     yield [""]
     width = min(max((len(name) for name in details.tasks), default=0), 32)
     for name, task in details.tasks.items():
         yield task_line(name, task.taskrun, width, value=task.output)
 
 
-def _where(details: RunDetails, checkout: Path | None) -> str:
+def _where(details: RunDetails, checkout: Path | None) -> Iterator[str | tuple[str, str]]:
     """Say where the tasks of a run executed, and where files that they wrote in a checkout are."""
+    from ork.cli.diff.wording import listed
+
     run = details.run
-    where = "the project's folder" if run.place == "project" else f"a {run.place}"
+    yield "the project's folder" if run.place == "project" else f"a {run.place}"
     last = {name: task.taskrun.attempts[-1:] for name, task in details.tasks.items()}
     if others := [name for name, attempts in last.items() if attempts and attempts[0].place]:
-        shown = ", ".join(others[:PLACES_SHOWN])
-        more = f" and {len(others) - PLACES_SHOWN} more" if len(others) > PLACES_SHOWN else ""
-        where += f", then a checkout for {shown}{more}"
-    if checkout is None:
-        return where
-    return f"{where}: {human.path(str(checkout))}" + (" has its files" if run.ended else "")
+        yield ", then a checkout for "
+        yield from listed(others, PLACES_SHOWN)
+    if checkout is not None:
+        yield f": {human.path(str(checkout))}" + (" has its files" if run.ended else "")
 
 
 def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) -> Line:
