@@ -22,7 +22,7 @@ Inputs = Annotated[
     typer.Option(
         "-i",
         "--input",
-        help="A parameter: NAME=VALUE or NAME=@FILE; @@ is @.",
+        help="A parameter: NAME=VALUE or NAME=@FILE; write @@ for @ itself.",
         metavar="INPUT",
     ),
 ]
