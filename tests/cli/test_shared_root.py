@@ -31,15 +31,13 @@ def shared(ork: Ork) -> Ork:
     return ork
 
 
-def both(ork: Ork, command: str, *more: str) -> list[str]:
-    paths = [f"flows/{name}.yaml" for name in ("a", "b")]
-    result = ork(command, *[p.removeprefix("") for p in paths], *more)
+def deploy_both(ork: Ork) -> None:
+    result = ork("deploy", "flows/a.yaml", "flows/b.yaml")
     assert result.code == 0, result.err
-    return result.out.splitlines()
 
 
 def test_two_workflows_share_the_code_above_them(shared: Ork) -> None:
-    both(shared, "deploy")
+    deploy_both(shared)
     for name in ("a", "b"):
         assert shared("run", name).code == 0
         log = shared("logs", f"{name}:load").out
@@ -54,10 +52,10 @@ def test_two_workflows_share_the_code_above_them(shared: Ork) -> None:
 
 
 def test_a_revision_of_the_past_runs_with_its_shared_code(shared: Ork) -> None:
-    both(shared, "deploy")
+    deploy_both(shared)
     shared.write("lib/words.sh", "WORD=two\n")
     shared.write("lib/common.py", "WORD = 'two'\n")
-    both(shared, "deploy")
+    deploy_both(shared)
     assert shared("run", "a~1").code == 0
     assert shared("logs", "a:load").out.startswith("one\n")
     out = json.loads(shared("outputs", "a", "--json").out)
@@ -65,7 +63,7 @@ def test_a_revision_of_the_past_runs_with_its_shared_code(shared: Ork) -> None:
 
 
 def test_files_come_back_to_where_they_were(shared: Ork) -> None:
-    both(shared, "deploy")
+    deploy_both(shared)
     paths = ("flows/a.yaml", "flows/use.py", "lib/words.sh")
     before = {path: (shared.folder / path).read_text() for path in paths}
     for path in paths:
@@ -79,9 +77,9 @@ def test_files_come_back_to_where_they_were(shared: Ork) -> None:
 
 
 def test_a_history_goes_to_git_and_back(shared: Ork, monkeypatch: pytest.MonkeyPatch) -> None:
-    both(shared, "deploy")
+    deploy_both(shared)
     shared.write("lib/words.sh", "WORD=two\n")
-    both(shared, "deploy")
+    deploy_both(shared)
     result = shared("export", "git", "repo", "a")
     assert result.code == 0, result.err
     words = ["git", "-C", str(shared.folder / "repo"), "ls-tree", "-r", "--name-only", "main"]

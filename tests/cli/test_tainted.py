@@ -12,7 +12,7 @@ PROVES_NOTHING = "ran while its code changed, so the run proves nothing: `ork re
 
 @pytest.fixture
 def tainted(ork, opened):
-    """A world with a run of two tasks; the last two files changed under the second one."""
+    """A world with a run of two tasks; a file changed under the second one."""
     ork.write(
         "flow.yaml",
         """\
