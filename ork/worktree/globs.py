@@ -13,7 +13,7 @@ from ork.worktree.folder import Files
 VISITS_MAX = 200_000  # names looked at for one pattern
 _NEVER = frozenset((".ork", ".git", "__pycache__"))
 _MAGIC = frozenset("*?[")
-_TOKEN = re.compile(r"\*+|\[!?[^]]+\]|.", re.DOTALL)
+_TOKEN = re.compile(r"\*+|\[!?+(?:\][^]]*|[^]]+)\]|.", re.DOTALL)  # `]` may come first in [...]
 
 
 def matching(root: Files, pattern: str) -> tuple[str, ...]:

@@ -316,7 +316,8 @@ def test_what_is_excluded_is_never_captured(root: Path) -> None:
     )
     assert paths(root, *tasks) == ["gen/a.sh", "gen/names.py", "run.sh", "use.py"]
     names = ["gen/a.sh", "gen/names.py", "nothing", "gen/[z-a]"]
-    for patterns in (["gen"], ["gen/**"], ["**/gen/*"], ["g?n/[a-n]*"], ["gen/[!b]*"], names):
+    letters = (["g?n/[a-n]*"], ["gen/[!b]*"], ["gen/[]an]*"], ["gen/[!]b]*"])
+    for patterns in (["gen"], ["gen/**"], ["**/gen/*"], *letters, names):
         found = captured(root, *tasks, head=f"exclude: {patterns}\n")
         assert list(found.files) == ["run.sh", "use.py"]
         assert found.unknown == () and found.silent != ()
