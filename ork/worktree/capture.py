@@ -7,12 +7,12 @@ adds the rest; everything else is data, and so is what `exclude` means, whoever 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from ork.code.use import Code, Unreadable
-from ork.definition.reach import Trail, find_module, python_path, read_code, trails
+from ork.code.use import Unreadable
+from ork.definition.reach import Parse, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -23,8 +23,6 @@ from ork.yaml.problems import Problems, nearest
 
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
-
-Parse: TypeAlias = "Callable[[bytes, str], Code | Unreadable]"
 
 
 class Reason(NamedTuple):

@@ -135,9 +135,9 @@ def secrets_in(loaded: Loaded) -> list[Problem]:
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:
     """Return a complaint about the name that a workflow file gives."""
+    at = loaded.definition.places["name",]
     problems = Problems(str(loaded.path), loaded.definition.text)
-    problems.at(loaded.definition.places["name",], message, hint)
-    return problems.all[0]
+    return problems.problem(at.line, at.column, message, hint)
 
 
 def same_names(files: Sequence[Loaded]) -> list[Problem]:

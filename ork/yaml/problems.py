@@ -57,11 +57,6 @@ class Problems:
         self._found.clear()
 
     @property
-    def all(self) -> list[Problem]:
-        """Return every complaint that was kept, by position."""
-        return sorted(self._found, key=_position)
-
-    @property
     def full(self) -> bool:
         """Say whether further complaints would only be counted."""
         return len(self._found) >= PROBLEMS_MAX
@@ -77,7 +72,7 @@ class Problems:
         """Raise InvalidInput with everything kept; do nothing when there is nothing."""
         if not self._found:
             return
-        found = self.all
+        found = sorted(self._found, key=_position)
         many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         if self.full and self.count > len(found):
             many = f"more than {PROBLEMS_MAX} problems, the first"
