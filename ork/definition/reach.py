@@ -7,7 +7,7 @@ says what there is: the kind of a path, and the bytes of a file.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from ork.code.programs import language_of
@@ -106,6 +106,13 @@ def own_files(task: Task, kind: Kind) -> list[str]:
     """Return the files that a task names itself: its file, or those of its command."""
     walk = _Walk(lambda path: None, kind, read_code)
     return list(walk.task(task).files)
+
+
+def code_file(task: Task, among: Collection[str]) -> str | None:
+    """Return the file or the module that a task names if it is one of these; a package first."""
+    base = (task.module or "").replace(".", "/")
+    paths = [task.file] if task.file else [f"{base}/__init__.py", f"{base}.py"]
+    return next((path for path in paths if path in among), None)
 
 
 def python_path(task: Task) -> tuple[str, ...]:

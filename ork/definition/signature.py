@@ -14,12 +14,13 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ork.code.python import parse
+from ork.definition.reach import code_file
 from ork.definition.workflow import Definition
 from ork.objects.kinds import Task
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
-Place: TypeAlias = Callable[..., Any]  # keys -> the value of the first that a task has, or None
+_Where: TypeAlias = Callable[..., Any]  # keys -> the value of the first that a task has, or None
 SHOWN = 10  # names in a complaint
 _NAMED = ("function", "module", "file")  # where a task says what it calls, the first that it has
 
@@ -44,7 +45,7 @@ def check_functions(
     """
     modules: dict[str, Module | None] = {}
     for name, task in definition.tasks.items():
-        path = _path(task, sources)
+        path = code_file(task, sources) if task.executor == "python" else None
         if path is None or task.function is None:
             continue
         if path not in modules:
@@ -101,22 +102,13 @@ def _sets_names(node: ast.AST) -> bool:
     return False
 
 
-def _path(task: Task, sources: Mapping[str, bytes]) -> str | None:
-    """Return the file with the function of a task, if it is captured."""
-    if task.executor != "python":
-        return None
-    base = (task.module or "").replace(".", "/")
-    paths = [task.file] if task.file else [f"{base}/__init__.py", f"{base}.py"]
-    return next((path for path in paths if path in sources), None)
-
-
 def _place(definition: Definition, task: str, *keys: str) -> Node | None:
     """Return the value of the first of these keys that a task has."""
     places = (definition.places.get(("tasks", task, key)) for key in keys)
     return next(filter(None, places), None)
 
 
-def _check(task: Task, path: str, module: Module, place: Place, problems: Problems) -> None:
+def _check(task: Task, path: str, module: Module, place: _Where, problems: Problems) -> None:
     name = task.function or ""
     if name not in module.names:
         if module.complete:
@@ -135,7 +127,7 @@ def _check_arguments(
     task: Task,
     title: str,
     takes: ast.arguments,
-    place: Place,
+    place: _Where,
     problems: Problems,
 ) -> None:
     positional = [*takes.posonlyargs, *takes.args]

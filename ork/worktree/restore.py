@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from ork.definition.reach import code_file
 from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, FileEntry, Task, TaskRun, encode_object
@@ -148,11 +149,8 @@ def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> st
     if found.kind == "taskrun":
         oid = store.get(TaskRun, oid).task
     task = store.get(Task, oid)
-    module = (task.module or "").replace(".", "/")
-    names = [task.file] if task.file else [f"{module}.py", f"{module}/__init__.py"]
-    for name in names:
-        if name in snapshot.files:
-            return name
+    if path := code_file(task, snapshot.files):
+        return path
     raise NotFound(
         f"the task {found.name} has no code file of its own",
         hint="write REV:PATH for one code file, --code for all",
