@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
@@ -34,20 +34,10 @@ SCALARS = ("str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz"
 NAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _OID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
-RUN_STATES = ("pending", "running", "success", "failed", "cancelled", "interrupted")
-TASK_STATES = (*RUN_STATES, "skipped", "upstream_failed", "reused")
 RunState: TypeAlias = Literal["pending", "running", "success", "failed", "cancelled", "interrupted"]
-TaskState: TypeAlias = Literal[
-    "pending",
-    "running",
-    "success",
-    "failed",
-    "cancelled",
-    "interrupted",
-    "skipped",
-    "upstream_failed",
-    "reused",
-]
+TaskState: TypeAlias = Literal[RunState, "skipped", "upstream_failed", "reused"]
+RUN_STATES: tuple[str, ...] = get_args(RunState)
+TASK_STATES: tuple[str, ...] = get_args(TaskState)
 Place: TypeAlias = Literal["project", "checkout", "sealed"]
 
 # Its digits are checked for all oids of an object at once: a pattern for each would cost more than
