@@ -166,7 +166,7 @@ def _settings(deploy: Deploy) -> dict[str, Json]:
 
 
 def _params(store: Store, deploy: Deploy) -> dict[str, Json]:
-    params: dict[str, Json] = {**declared(store.snapshot(deploy.snapshot).params)}
+    params = declared(store.snapshot(deploy.snapshot).params)
     return {path: value for path, value in leaves(params) if path}
 
 
