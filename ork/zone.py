@@ -1,4 +1,4 @@
-"""The zone of this machine, in which dates are read and shown: by the rules of the day meant."""
+"""The zone of this machine, in which dates are read and shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 
 class Local(tzinfo):
-    """The zone of this machine. Its offset depends on the day: summer time is not today's."""
+    """The zone of this machine. A day in July has summer time, also when it is winter now."""
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         if moment is None:

@@ -1,7 +1,8 @@
 """Frozen values: the base of every record of ork, stored or not.
 
-A subclass says `frozen=True, kw_only=True`, which msgspec does not inherit for who checks types.
-It costs a fortieth of a frozen dataclass to define, and msgspec reads and writes it in C.
+A subclass says `frozen=True, kw_only=True` again: msgspec does not hand on the second, and type
+checkers do not see the first. To define one takes a fortieth of the time of a frozen dataclass, and
+msgspec reads and writes it in C.
 """
 
 from __future__ import annotations
