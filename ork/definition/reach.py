@@ -330,13 +330,14 @@ class _Walk:
         if use.role == "imported":
             yield node._replace(file=place)
             return
+        if use.is_input and use.language == "python":
+            for begin in self._begun(use, node):
+                yield begin._replace(file=place, zero=place)
+            return
         search = self._search(use, node)
         for folder in self._folders(use, node):
             if use.role == "sourced":
                 yield node._replace(file=place, folder=folder)
-            elif use.is_input and use.language == "python":
-                first = () if folder is None else (folder,)
-                yield _Node(place, "python", folder, place, (*first, *search), path=search)
             else:
                 yield _Node(place, use.language, folder, place, path=search)
 
