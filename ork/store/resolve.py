@@ -300,9 +300,8 @@ def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
         for _, run_oid in islice(newest, RUNS_SEARCHED_MAX):
             run = store.get(Run, run_oid, keep=False)
             for name, taskrun in tree.entries(store.tree, run.tasks).items() if run.tasks else ():
-                data = encode_object(taskrun) if isinstance(taskrun, TaskRun) else b""
-                if hash_bytes(data) == oid:
-                    store.hold({oid: data})
+                if isinstance(taskrun, TaskRun) and hash_bytes(encode_object(taskrun)) == oid:
+                    _hold(store, taskrun)
                     of = resolved_run(run_oid, run, text)
                     return ResolvedObject(text=text, oid=oid, kind="taskrun", name=name, of=of)
     raise NotFound(
@@ -434,12 +433,17 @@ def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
         tasks = run.tasks or run_of_id(store, run.workflow, run.id)[1].tasks
         taskrun = tree.lookup(store.tree, tasks, name) if tasks else None
         if isinstance(taskrun, TaskRun):
-            # It stands in a leaf of the run, and can be read by a name of its own all the same.
-            data = encode_object(taskrun)
-            oid = hash_bytes(data)
-            store.hold({oid: data})
+            oid = _hold(store, taskrun)
     if oid is None:
         raise NotFound(f"{found.text}: the task {name} has not started")
+    return oid
+
+
+def _hold(store: Store, taskrun: TaskRun) -> Oid:
+    """Make an outcome that stands in a leaf of its run readable by an oid of its own."""
+    data = encode_object(taskrun)
+    oid = hash_bytes(data)
+    store.hold({oid: data})
     return oid
 
 
