@@ -15,7 +15,6 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
@@ -28,7 +27,6 @@ from ork.objects.value import Value, field, replace
 from ork.runner.choices import recorded_params, settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
-from ork.store.contents import task_runs
 from ork.store.resolve import (
     Resolved,
     ResolvedDeploy,
@@ -40,7 +38,7 @@ from ork.store.resolve import (
 )
 from ork.store.runs import runs
 from ork.store.store import Store
-from ork.store.verdict import taint_text, tainted, verdict
+from ork.store.verdict import changed_files, taint_text, verdict
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 CANNOT_JUDGE = 125  # the exit code by which a command says so, as for `git bisect run`
@@ -282,8 +280,8 @@ class _Search:
             except (UsageError, InvalidInput, NotFound, Corrupt) as error:
                 reason = error.message
         if run:
-            changed = tainted(task_runs(self.store, run)).values()
-            reason = taint_text(sorted({*chain(*changed)})) if changed else run.reason or ""
+            changed = changed_files(self.store, run)
+            reason = taint_text(changed) if changed else run.reason or ""
         found = self._verdict(deploy, run) if run else SKIP
         good, bad = bracket(self.verdicts)
         for other in range(good + 1, bad):

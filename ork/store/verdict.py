@@ -65,6 +65,11 @@ def taint(taskrun: TaskRun) -> tuple[str, ...]:
     return taskrun.attempts[-1].tainted if taskrun.attempts else ()
 
 
+def changed_files(store: Store, run: Run) -> tuple[str, ...]:
+    """Return the captured files that changed under any task of a run, sorted."""
+    return tuple(sorted({*chain(*tainted(task_runs(store, run)).values())}))
+
+
 def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
     """Tell of listed runs which captured files changed under their tasks. Lazy.
 
@@ -78,8 +83,7 @@ def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
         if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
             yield entry
         else:
-            changed = tainted(task_runs(store, run)).values()
-            yield replace(entry, tainted=tuple(sorted({*chain(*changed)})))
+            yield replace(entry, tainted=changed_files(store, run))
 
 
 def taint_text(files: Iterable[str]) -> str:
