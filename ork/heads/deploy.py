@@ -109,6 +109,7 @@ def deploy_loaded(
         check_message(message)
     if not allow_secret:
         refuse_secrets(store, loaded, message)
+    refuse_root(store, loaded)
     ref = f"workflows/{loaded.definition.name}"
     for _ in range(RACES_MAX):
         with suppress(Conflict):  # the head moved, and perhaps back again: look anew
@@ -192,7 +193,6 @@ def _deploy_on(
     *,
     move: bool,
 ) -> Deployed:
-    refuse_root(store, loaded)
     definition, new = loaded.definition, loaded.built.snapshot
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
