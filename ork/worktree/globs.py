@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import Json
@@ -13,6 +14,7 @@ from ork.worktree.folder import Files
 VISITS_MAX = 200_000  # names looked at for one pattern
 _NEVER = frozenset((".ork", ".git", "__pycache__"))
 _MAGIC = frozenset("*?[")
+_ANY = r"(?!\.)[^/]+"  # a name that `**` goes through
 _TOKEN = re.compile(r"\*+|\[!?+(?:\][^]]*|[^]]+)\]|.", re.DOTALL)  # `]` may come first in [...]
 
 
@@ -39,9 +41,11 @@ def excluded(settings: Mapping[str, Json]) -> tuple[str, ...]:
 def expression(patterns: Iterable[str]) -> str:
     """Return a regular expression of the paths that patterns of `exclude:` mean.
 
-    A pattern means the same as in `include:`, and with a folder all that is below it.
+    A pattern means the same as in `include:`, and with a folder all that is below it. However it is
+    written, a match takes little time: anybody's patterns are tried on anybody's names.
     """
-    return "|".join(f"{_translated(pattern.split('/'))}(?:/.*)?" for pattern in patterns)
+    groups = count()
+    return "|".join(f"{_translated(pattern.split('/'), groups)}(?:/.*)?" for pattern in patterns)
 
 
 def excluding(
@@ -54,7 +58,8 @@ def excluding(
     data = re.compile(expression("/".join(parts) for parts in split))
     # Folders of data may come into being while the workflow runs.
     starts = [parts[:end] for parts in split for end in range(1, len(parts))]
-    folders = re.compile("|".join(map(_translated, starts)))
+    groups = count()
+    folders = re.compile("|".join(_translated(parts, groups) for parts in starts))
 
     def told(path: str) -> str | None:
         found = kind(path)
@@ -65,20 +70,50 @@ def excluding(
     return told
 
 
-def _translated(parts: list[str]) -> str:
-    """Return the regular expression of a pattern."""
-    names = "".join(r"(?:[^/]+/)*" if part == "**" else _name(part) + "/" for part in parts)
-    return f"{names}[^/]+" if parts[-1] == "**" else names[:-1]
+def _translated(parts: list[str], groups: Iterator[int]) -> str:
+    """Return the regular expression of a pattern; `groups` number what is taken only once."""
+    *before, last = [*_split(parts, "**")]
+    text = "".join(f"{_name(part, groups)}/" for part in before[0]) if before else ""
+    for run in before[1:]:
+        names = "".join(f"{_name(part, groups)}/" for part in run)
+        text += _once(f"(?:{_ANY}/)*?{names}", groups)
+    if before:
+        text += f"(?:{_ANY}/)*"
+    return text + ("/".join(_name(part, groups) for part in last) or _ANY)
 
 
-def _name(part: str) -> str:
+def _name(part: str, groups: Iterator[int]) -> str:
     """Return the regular expression of one name in a pattern."""
-    return _TOKEN.sub(lambda match: _letters(match.group()), part)
+    tokens = [match.group() for match in _TOKEN.finditer(part)]
+    stars = ["*" if token[0] == "*" else token for token in tokens]
+    first, *rest = ["".join(map(_letters, piece)) for piece in _split(stars, "*")]
+    text = first if part.startswith(".") else r"(?!\.)" + first
+    for piece in rest[:-1]:
+        text += _once(f"[^/]*?{piece}", groups)
+    return f"{text}[^/]*{rest[-1]}" if rest else text
+
+
+def _once(text: str, groups: Iterator[int]) -> str:
+    """Return an expression of which the first match is taken, without going back for another.
+
+    The shortest way to a piece of a pattern leaves the most for the pieces that follow. Python has
+    such groups itself from 3.11 on, and tasks may have an older one.
+    """
+    name = f"g{next(groups)}"
+    return f"(?=(?P<{name}>{text}))(?P={name})"
+
+
+def _split(items: list[str], separator: str) -> Iterator[list[str]]:
+    """Yield what stands between the separators of a list."""
+    rest = items
+    while separator in rest:
+        at = rest.index(separator)
+        yield rest[:at]
+        rest = rest[at + 1 :]
+    yield rest
 
 
 def _letters(token: str) -> str:
-    if token[0] == "*":
-        return "[^/]*"
     if token == "?":
         return "[^/]"
     if len(token) < 3:
