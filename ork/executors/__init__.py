@@ -1,0 +1,1 @@
+"""Runs tasks: a Job in, an Outcome out. Knows no store, no order and no other task."""

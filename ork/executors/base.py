@@ -79,6 +79,9 @@ class Job:
     log: str  # path of the file to which all is appended that the task prints
 
 
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024  # as JSON
+TOO_LARGE = f"larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
+
 Ending: TypeAlias = Literal["success", "failed", "cancelled"]
 
 

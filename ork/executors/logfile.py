@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 
+from ork.executors.base import OUTPUT_BYTES_MAX
 from ork.executors.mask import Masker
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
@@ -17,7 +18,6 @@ TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt print
 LOG_BYTES_MAX = HEAD_BYTES_MAX + TAIL_BYTES_MAX  # without the line that tells what was dropped
 READ_BYTES = 64 * 1024  # as much as a pipe holds; for more, each read needs fresh memory
 REST_BYTES_MAX = 1024 * 1024  # as much as a pipe can hold
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
 MARK = b"ORK_OUTPUT:"
 
 
@@ -149,7 +149,7 @@ class Answer:
         self._before = data[-len(MARK) :]
 
     def _add(self, data: bytes) -> None:
-        room = ANSWER_BYTES_MAX + 1 - self._size
+        room = OUTPUT_BYTES_MAX + 1 - self._size
         self._pieces.append(data[:room])
         self._size += len(self._pieces[-1])
 
@@ -168,7 +168,7 @@ def _is_answer(text: bytes) -> bool:
     try:
         json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
-        return len(text) > ANSWER_BYTES_MAX
+        return len(text) > OUTPUT_BYTES_MAX
     return True
 
 

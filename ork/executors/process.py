@@ -19,14 +19,12 @@ from ork.definition.bindings import INPUT_PREFIX, as_variable
 from ork.definition.fields import is_variable, shell_of
 from ork.errors import InvalidInput
 from ork.executors.attempt import Attempt
-from ork.executors.base import Job, Outcome
+from ork.executors.base import OUTPUT_BYTES_MAX, TOO_LARGE, Job, Outcome
 from ork.executors.child import Child, end_of, environment_of
-from ork.executors.logfile import ANSWER_BYTES_MAX
 from ork.files import NotRegular, open_file, remove
 from ork.objects.canonical import Json, encode
 
 INPUT_BYTES_MAX = 100_000  # in the environment; Linux allows 128 KiB for one variable
-OUTPUT_BYTES_MAX = ANSWER_BYTES_MAX
 SHOWN_CHARACTERS = 200
 FIRST_LINE_BYTES = 256  # as much of it as Linux reads
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
@@ -139,7 +137,7 @@ def _answer(attempt: Attempt, file: str) -> Json:
     if text is None:
         return None
     if len(text) > OUTPUT_BYTES_MAX:
-        raise ValueError(f"larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path")
+        raise ValueError(TOO_LARGE)
     try:
         value: Json = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ork.executors.attempt import Attempt
-from ork.executors.base import Job, Outcome
+from ork.executors.base import OUTPUT_BYTES_MAX, TOO_LARGE, Job, Outcome
 from ork.executors.child import Child, end_of, environment_of
 from ork.executors.logfile import READ_BYTES
 from ork.objects.canonical import Json
 
-OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 FRAME_BYTES_MAX = OUTPUT_BYTES_MAX + 1024 * 1024
-TOO_LARGE = f"the output is larger than {OUTPUT_BYTES_MAX >> 20} MiB; write a file, return its path"
 # Read once by every program when it starts: by Python, by the loader, by libraries.
 READ_AT_START = ("PYTHON", "LD_", "DYLD_", "LANG", "LC_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_")
 RETURNED = ": the function had returned, its threads had not ended"
@@ -102,7 +100,7 @@ class Worker(Child):
             if self._answer is not None:
                 self.received.clear()  # it has answered
             elif len(self.received) > FRAME_BYTES_MAX:
-                return {"error": TOO_LARGE, "then": "kill"}
+                return {"error": f"the output is {TOO_LARGE}", "then": "kill"}
             elif data.endswith(b"\n"):
                 line = self.received.decode("utf-8", "replace")
                 self.received.clear()
