@@ -75,7 +75,7 @@ def release(store: Store, run_id: str, lock: int | None, run: Run | None = None)
         failpoint("traces.checkout")
         remove_remains(store, run_id)
         failpoint("traces.stop")
-        _remove(store, "locks", run_id)
+        _remove(store, run_id)
         failpoint("traces.after")
         os.close(lock)
     return checkout
@@ -83,7 +83,7 @@ def release(store: Store, run_id: str, lock: int | None, run: Run | None = None)
 
 def remove_remains(store: Store, run_id: str) -> None:
     """Remove what an earlier owner of the run, which was killed, may have left."""
-    _remove(store, "locks", _stop_path(store, run_id).name)
+    _remove(store, _stop_path(store, run_id).name)
 
 
 def remove_answers(store: Store, run: Run) -> None:
@@ -120,22 +120,18 @@ def sweep(store: Store) -> None:
         release(store, run_id, lock, run)
 
 
-def _remove(store: Store, folder: str, name: str) -> None:
+def _remove(store: Store, name: str) -> None:
     if store.folder is not None:
         # Best effort: what stays, `sweep` meets again.
-        with suppress(OSError), files.open_folder(store.folder, [folder]) as at:
+        with suppress(OSError), files.open_folder(store.folder, ["locks"]) as at:
             files.remove(name, at=at)
 
 
 def _lock_path(store: Store, run_id: str) -> Path:
-    return _own_path(store, "locks", run_id)
-
-
-def _own_path(store: Store, folder: str, run_id: str) -> Path:
-    """Return a path of one run; the id may come from a store that somebody else has written."""
+    """Return the lock file of a run, whose id may come from a store that others have written."""
     if not is_name(run_id):
         raise Corrupt(f"{run_id!r} is not the id of a run")
-    return (store.folder or Path.cwd()) / folder / run_id
+    return (store.folder or Path.cwd()) / "locks" / run_id
 
 
 def _stop_path(store: Store, run_id: str) -> Path:
