@@ -9,6 +9,7 @@ from ork.objects.kinds import RunState, TaskRun
 LINGER_SECONDS = 2.0  # after the user's first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed
 NEVER = float("inf")
+LATE = "the run took longer than"  # a record tells in words only that a timeout ended the run
 
 
 class Brake:
@@ -17,9 +18,9 @@ class Brake:
     Once `reason` is set nothing more is started: "user", "timeout" or "failure".
     """
 
-    def __init__(self, end_at: float = NEVER) -> None:
+    def __init__(self) -> None:
         self.reason: str | None = None
-        self.end_at = end_at  # when the run has taken too long
+        self.end_at = NEVER  # when the run has taken too long
         self.ask_at = NEVER  # when running tasks are asked to end
         self._asked = 0
 
@@ -68,7 +69,7 @@ def verdict(
     if stopped == "user":
         return "cancelled", "stopped by the user"
     if stopped == "timeout":
-        return "failed", f"the run took longer than {timeout_s:g} s"
+        return "failed", f"{LATE} {timeout_s:g} s"
     if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
         first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return "failed", f"{first}: {states[first].reason}{more}"

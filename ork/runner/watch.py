@@ -14,6 +14,7 @@ from ork.graph import order as graph
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, Task, TaskRun
 from ork.objects.value import Value, replace
+from ork.runner.brake import LATE
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import task_runs
@@ -28,7 +29,6 @@ SHARE_MAX = 0.1  # of the time that may go into polling: a run of 10,000 tasks i
 SETTLE_SECONDS = 1.0  # a dead owner is noticed after this
 OPEN = ("pending", "running")
 OfTask: TypeAlias = TaskStarted | TaskRetried | TaskFinished
-LATE = "the run took longer than"  # how the record says, in words only, that --timeout ended a run
 
 
 class Printed(Value, frozen=True, kw_only=True):
@@ -132,12 +132,11 @@ class _Watch:
         tasks = self.store.get_all(Task, self.store.snapshot(self.run.snapshot).tasks)
         needs = {name: task.depends_on for name, task in tasks.items()}
         order = graph.order(needs)
-        folder = checkout_of(self.store, self.run)
         return RunStarted(
             run=self.run,
             tasks={name: needs[name] for name in order},
             slots=0,
-            folder=str(folder) if folder else None,
+            folder=_checkout(self.store, self.run),
         )
 
     def poll(self) -> list[Event]:
