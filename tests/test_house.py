@@ -365,7 +365,7 @@ def test_an_import_that_points_the_wrong_way_is_told(file, line):
         ),
         (WORKER, "import json, os, importlib.util"),
         (WORKER, "if TYPE_CHECKING:\n    from ork.objects import canonical"),
-        (WORKER, "from ork.worker import captured"),
+        (WORKER, "from ork.worker import modules"),
     ],
 )
 def test_an_import_that_points_the_right_way_passes(file, line):
@@ -376,7 +376,7 @@ def test_an_import_that_points_the_right_way_passes(file, line):
     ("file", "line", "instead"),
     [
         ("ork/objects/a.py", "eval('1')", "ast or json"),
-        ("ork/executors/pool.py", "exec('1')", "ast or json"),
+        ("ork/executors/worker.py", "exec('1')", "ast or json"),
         ("ork/store/a.py", "print(1)", "a view"),
         ("ork/executors/process.py", "subprocess.run('ls', shell=True)", "list of words"),
         ("ork/executors/process.py", "os.system('ls')", "list of words"),

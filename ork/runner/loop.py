@@ -14,9 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from heapq import heappop, heappush
 from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
+from typing import TYPE_CHECKING
 
 from ork.definition.bindings import NotReady, bind, checked, variables
 from ork.errors import Corrupt, InvalidInput
@@ -56,6 +58,9 @@ from ork.runner.target import Target, Terms, place_of
 from ork.runner.workplace import Workplace, describe
 from ork.store.store import Stamp, Store
 from ork.store.verdict import tainted
+
+if TYPE_CHECKING:
+    from ork.definition.reach import Reach
 
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
@@ -404,15 +409,19 @@ class Loop:
 
     def _executed(self, name: str, touched: set[str]) -> tuple[str, ...]:
         """Return which of the files that were touched an attempt may have executed, sorted."""
+        if not self._reach[name].complete:
+            return tuple(sorted(touched))
+        anybody = touched.difference(*(its.files for its in self._reach.values()))
+        return tuple(sorted(touched & self._reach[name].files | anybody))
+
+    @cached_property
+    def _reach(self) -> dict[str, Reach]:
+        """What each task executes; the code is read for it, so only when a file was touched."""
         from ork.worktree.globs import excluded
-        from ork.worktree.reached import reached  # reads Python: not for each run
+        from ork.worktree.reached import reached
 
         captured = self.store.snapshot(self.target.snapshot).files
-        reach = reached(self.store, captured, self.tasks, excluded(self.target.settings))
-        if not reach[name].complete:
-            return tuple(sorted(touched))
-        anybody = touched.difference(*(its.files for its in reach.values()))
-        return tuple(sorted(touched & reach[name].files | anybody))
+        return reached(self.store, captured, self.tasks, excluded(self.target.settings))
 
     def _note(self, name: str, taskrun: TaskRun) -> None:
         self.states[name] = self.unsaved[name] = taskrun
