@@ -17,7 +17,7 @@ from ork.objects import snapshot
 from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND, Attempt, Blob, Deploy, Run, Source, Task, TaskRun
 from ork.objects.tree import build
-from ork.store import place
+from ork.store import location
 from ork.store.store import Stamp, Store
 from ork.store.verdict import Tally, tally_text
 
@@ -90,8 +90,8 @@ def new_store(project: Path) -> Store:
     """Return an empty store in a new project folder."""
     project.mkdir(parents=True, exist_ok=True)
     folder = project / ".ork"
-    place.create(folder)
-    return Store(place.open_backend(folder, environ={}), folder=folder)
+    location.create(folder)
+    return Store(location.open_backend(folder, environ={}), folder=folder)
 
 
 def long_history(project: Path, deploys: int, runs: int, *, each: int = 2) -> Store:

@@ -53,7 +53,7 @@ from ork.runner.events import Event
 from ork.runner.loop import Control as Control
 from ork.runner.start import Caller
 from ork.runner.start import Options as Options
-from ork.store import place
+from ork.store import location
 from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved
 from ork.store.runs import RunEntry
@@ -77,13 +77,13 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
     `at_op` its heads and tags are those right after that operation, and it can only be read.
     """
     start_at = Path(path).resolve()
-    folder = place.find(start_at, environ=os.environ)
+    folder = location.find(start_at, environ=os.environ)
     if folder is None:
         if not create:
             raise NotFound(f"no ork store in {start_at} or above", hint="pass create=True")
         folder = start_at / ".ork"
-        place.create(folder)
-    store = Store(place.open_backend(folder, environ=os.environ), folder=folder.resolve())
+        location.create(folder)
+    store = Store(location.open_backend(folder, environ=os.environ), folder=folder.resolve())
     if at_op is None:
         return store
     try:

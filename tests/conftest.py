@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from ork.store import place
+from ork.store import location
 from ork.store.store import Store
 from tests.scale import LONG, examples
 
@@ -165,7 +165,7 @@ def opened(ork: Ork) -> Iterator[Callable[[], Store]]:
 
     def opening() -> Store:
         folder = ork.folder / ".ork"
-        stores.append(Store(place.open_backend(folder, environ=ork.environ), folder=folder))
+        stores.append(Store(location.open_backend(folder, environ=ork.environ), folder=folder))
         return stores[-1]
 
     yield opening

@@ -25,7 +25,7 @@ from ork.objects.kinds import (
     Task,
     TaskRun,
 )
-from ork.store import place
+from ork.store import location
 from ork.store.store import Stamp, Store
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -55,8 +55,8 @@ def project(tmp_path: Path) -> Iterator[Store]:
     """A store of a project in an empty folder, `store.project`."""
     folder = tmp_path / "project"
     folder.mkdir()
-    place.create(folder / ".ork")
-    opened = Store(place.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
+    location.create(folder / ".ork")
+    opened = Store(location.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
     yield opened
     opened.close()
 

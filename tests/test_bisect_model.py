@@ -24,7 +24,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import replace
 from ork.runner import record
-from ork.store import place
+from ork.store import location
 from ork.store.store import Store
 from tests.history.histories import History, task
 from tests.scale import examples
@@ -37,9 +37,9 @@ STATES = {GOOD: "success", BAD: "failed"}
 def on_disk() -> Iterator[Store]:
     """Yield an empty store of a project."""
     with tempfile.TemporaryDirectory() as folder:
-        place.create(Path(folder, ".ork"))
+        location.create(Path(folder, ".ork"))
         store = Store(
-            place.open_backend(Path(folder, ".ork"), environ={}), folder=Path(folder, ".ork")
+            location.open_backend(Path(folder, ".ork"), environ={}), folder=Path(folder, ".ork")
         )
         yield store
         store.close()

@@ -14,7 +14,7 @@ from ork import errors
 from ork.cli import app
 from ork.cli.reference import reference
 from ork.objects.kinds import Run
-from ork.store import place
+from ork.store import location
 from ork.store.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +87,7 @@ def world(etl, edit):
 def with_gap_before(number, etl):
     """Take the numbers before this one, as if the runs had been."""
     folder = etl.folder / ".ork"
-    store = Store(place.open_backend(folder, environ={}), folder=folder)
+    store = Store(location.open_backend(folder, environ={}), folder=folder)
     pin = store.ref("numbers/etl/0000000001")
     assert store.get(Run, pin).number == 1
     with store.transaction() as tx:

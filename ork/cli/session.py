@@ -58,9 +58,9 @@ class Session:
 
     def has_store(self) -> bool:
         """Say whether there is a store already."""
-        from ork.store import place
+        from ork.store import location
 
-        folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
+        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
         return folder is not None and folder.exists()
 
     def now(self) -> datetime:
@@ -132,10 +132,10 @@ class Session:
     def _open(self, *, create: bool) -> Store:
         if self._store is not None:
             return self._store
-        from ork.store import place
+        from ork.store import location
         from ork.store.store import Store
 
-        folder = self.store_path or place.find(Path.cwd(), environ=self.world.environ)
+        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
         if folder is None or not folder.exists():
             if not create and folder is not None:
                 raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
@@ -145,8 +145,8 @@ class Session:
                     hint="`ork deploy FILE` makes one, so does `ork init`",
                 )
             folder = folder or _project_root() / ".ork"
-            place.create(folder)
-        backend = place.open_backend(folder, environ=self.world.environ)
+            location.create(folder)
+        backend = location.open_backend(folder, environ=self.world.environ)
         self._store = Store(backend, folder=folder.resolve())
         self._settle(self._store)
         if self.at_op is not None:

@@ -53,7 +53,7 @@ class Brake:
         return None
 
 
-def verdict(
+def end_state(
     states: Mapping[str, TaskRun],
     stopped: str | None,
     failure: str | None,

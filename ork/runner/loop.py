@@ -44,7 +44,7 @@ from ork.objects.kinds import (
 )
 from ork.objects.value import replace
 from ork.runner import owner, record
-from ork.runner.brake import NEVER, Brake, verdict
+from ork.runner.brake import NEVER, Brake, end_state
 from ork.runner.events import (
     CheckedOut,
     Event,
@@ -205,7 +205,7 @@ class Loop:
         """Make the end of the run durable."""
         self.executor.close()
         self.writer.shutdown()
-        state, reason = verdict(
+        state, reason = end_state(
             self.states, self.brake.reason, self.failure, timeout_s=self.terms.timeout_s
         )
         ended = replace(

@@ -1,7 +1,7 @@
 """Writing a workflow file and its code back to disk, as a deploy keeps them.
 
 Nothing is lost: a file is replaced only if its present bytes are in the store already, or by force.
-What is to be written where is data of the store, so `placing` checks the places.
+What is to be written where is data of the store, so `destination` checks the places.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ork.objects.value import Value
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
 from ork.store.store import Store
+from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import root_below
 from ork.worktree.load import load
-from ork.worktree.placing import Content, Found, Place, write_all
 
 
 class RestoredFile(Value, frozen=True, kw_only=True):
@@ -71,18 +71,22 @@ def restore(
     contents = _wanted(store, found, deploy, code=code)
     if to is None:
         root = root_below(deploy.source.path, deploy.settings)
-        place = Place(store.project, below=root, store=store.folder)
+        destination = Destination(store.project, below=root, store=store.folder)
     elif code or as_folder or to.is_dir():
-        place = Place(to, store=store.folder)
+        destination = Destination(to, store=store.folder)
     else:
-        place = Place(to.absolute().parent, store=store.folder)
+        destination = Destination(to.absolute().parent, store=store.folder)
         (one,) = contents.values()
         contents = {to.name: one}
-    there = place.look(contents, is_kept=lambda data: force or _is_kept(store, data))
-    _refuse(store, place, there, deploy)
-    write_all(place, {path: contents[path] for path in contents if not there[path].same}, there)
+    there = destination.look(contents, is_kept=lambda data: force or _is_kept(store, data))
+    _refuse(store, destination, there, deploy)
+    write_all(
+        destination, {path: contents[path] for path in contents if not there[path].same}, there
+    )
     files = tuple(
-        RestoredFile(path=place.shown(path), state="unchanged" if there[path].same else "written")
+        RestoredFile(
+            path=destination.shown(path), state="unchanged" if there[path].same else "written"
+        )
         for path in sorted(contents)
     )
     return Restored(
@@ -169,9 +173,11 @@ def _surplus(store: Store, deploy: Deploy) -> tuple[str, ...]:
     )
 
 
-def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy) -> None:
+def _refuse(
+    store: Store, destination: Destination, there: dict[str, Found], deploy: Deploy
+) -> None:
     bad = [
-        Problem(file=place.shown(path), message=one.wrong)
+        Problem(file=destination.shown(path), message=one.wrong)
         for path, one in sorted(there.items())
         if one.wrong
     ]
@@ -180,7 +186,7 @@ def _refuse(store: Store, place: Place, there: dict[str, Found], deploy: Deploy)
             "nothing was written", problems=bad, hint="-o DIR/ writes to another folder"
         )
     changed = [
-        Problem(file=place.shown(path), message="has changes that no deploy keeps")
+        Problem(file=destination.shown(path), message="has changes that no deploy keeps")
         for path, one in sorted(there.items())
         if not one.kept
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ork.backends.lmdb import Lmdb
 from ork.heads.deploy import deploy
-from ork.store import place
+from ork.store import location
 from ork.store.store import Stamp, Store
 
 FILE = """\
@@ -30,8 +30,8 @@ class Unchecked(Lmdb):
 
 def main(project: Path, kind: str, name: str, who: str, times: str) -> None:
     """Deploy version after version of a workflow; print each deploy once it is done."""
-    place.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"{__name__}:{kind}")
-    store = Store(place.open_backend(project / ".ork", environ={}), folder=project / ".ork")
+    location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"{__name__}:{kind}")
+    store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     folder = project / who
     folder.mkdir(exist_ok=True)
     (folder / "run.sh").write_text(f"#!/bin/sh\necho {who}\n")

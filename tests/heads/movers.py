@@ -14,7 +14,7 @@ from ork.errors import Conflict, NotFound
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag, untag
 from ork.heads.undo import undo
-from ork.store import place
+from ork.store import location
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 
@@ -36,10 +36,10 @@ def move(store: Store, act: str, stamp: Stamp, deploys: list[str], numbers: rand
 
 def main(project: Path, kind: str, who: str, times: str) -> None:
     """Move this and that; print the number of each act that moved something, once it is done."""
-    place.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(
+    location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(
         kind, f"tests.heads.deployers:{kind}"
     )
-    store = Store(place.open_backend(project / ".ork", environ={}), folder=project / ".ork")
+    store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     numbers = random.Random(who)
     deploys = [oid for oid, _ in history(store, "etl")]
     print("ready", flush=True)

@@ -15,7 +15,7 @@ import pytest
 from ork.heads.deploy import deploy
 from ork.heads.undo import at_operation
 from ork.objects.kinds import Deploy
-from ork.store import place
+from ork.store import location
 from ork.store.operations import operations
 from ork.store.resolve import history, workflows
 from ork.store.store import RECORDED, Store
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path):
     """The folder of a project with an empty store."""
-    place.create(tmp_path / ".ork")
+    location.create(tmp_path / ".ork")
     return tmp_path
 
 
 @contextmanager
 def looking(folder):
     """Open the store of a project, as the next process would."""
-    store = Store(place.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
+    store = Store(location.open_backend(folder / ".ork", environ={}), folder=folder / ".ork")
     yield store
     store.close()
 

@@ -20,7 +20,7 @@ from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
 from ork.heads.undo import undo
-from ork.store import place
+from ork.store import location
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.worktree.restore import restore
@@ -94,7 +94,7 @@ class Racer:
 def main(project: Path, act: str, who: str) -> None:
     """Answer line by line."""
     os.chdir(project)
-    store = Store(place.open_backend(project / ".ork", environ={}), folder=project / ".ork")
+    store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     do: Callable[[str], int] = getattr(Racer(store, who), act)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -37,7 +37,7 @@ from ork.history.log import log
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner import record
-from ork.store import place
+from ork.store import location
 from ork.store.contents import find_run
 from ork.store.operations import find_operation, operations
 from ork.store.resolve import deploy_of, history, resolve, workflows
@@ -92,8 +92,8 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        place.create(self.folder / ".ork")
-        backend = place.open_backend(self.folder / ".ork", environ={})
+        location.create(self.folder / ".ork")
+        backend = location.open_backend(self.folder / ".ork", environ={})
         self.store = Store(backend, folder=self.folder / ".ork")
         (self.folder / "run.sh").write_text("#!/bin/sh\n")
         self.time, self.count, self.exports = NOON, 0, 0

@@ -30,7 +30,7 @@ from ork.objects.kinds import (
     Snapshot,
     TaskRun,
 )
-from ork.store import place
+from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
@@ -63,7 +63,7 @@ class Project:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
             "ORK_AUTHOR_NAME": "Ada",
-            "PYTHONPATH": str(Path(place.__file__).parents[2]),
+            "PYTHONPATH": str(Path(location.__file__).parents[2]),
         }
 
     def write(self, path: str, text: str, *, executable: bool = False) -> Path:
@@ -125,7 +125,7 @@ class Project:
     def open(self) -> Store:
         """Open the store as it is now, with nothing cached; the caller closes it."""
         folder = self.folder / ".ork"
-        return Store(place.open_backend(folder, environ={}), folder=folder)
+        return Store(location.open_backend(folder, environ={}), folder=folder)
 
     def run_of(self, number: int = 1) -> tuple[Run, dict[str, TaskRun]]:
         """Return a run as it is recorded, and its task runs."""

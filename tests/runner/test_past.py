@@ -132,10 +132,10 @@ def test_at_names_what_to_run_alone(ork: Ork) -> None:
 @pytest.mark.parametrize("damaged", ["tasks/words.py", "say.sh", "liblib.so"])
 def test_code_is_verified_before_it_runs(past: Ork, damaged: str) -> None:
     from ork.objects.canonical import Oid
-    from ork.store import place
+    from ork.store import location
 
     oid = past("rev-parse", f"flow~1:{damaged}").out.strip()
-    backend = place.open_backend(past.folder / ".ork", environ={})
+    backend = location.open_backend(past.folder / ".ork", environ={})
     data = bytearray(backend.get(Oid(oid)) or b"")
     data[-1] ^= 1
     assert backend.sweep([Oid(oid)], dict(backend.refs()))

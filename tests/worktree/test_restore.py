@@ -16,7 +16,7 @@ from ork.objects import tree
 from ork.objects.kinds import Blob, Deploy, FileEntry, Snapshot, Source
 from ork.objects.value import replace
 from ork.store.store import Store
-from ork.worktree import placing
+from ork.worktree import destination
 from ork.worktree.restore import restore, restored_bytes
 from tests.store.test_resolve import add_run
 from tests.stores import NOON, contents, stamp
@@ -370,13 +370,13 @@ def test_when_the_last_of_several_is_damaged_none_is_written(etl):
 
 
 def test_a_file_that_changes_while_it_is_restored_is_left_alone(etl, monkeypatch):
-    stage = placing._stage
+    stage = destination._stage
 
     def slowly(at, name, content, found):
         stage(at, name, content, found)
         (etl.folder / "flows/load.sh").write_text("#!/bin/sh\n# saved just now\n")
 
-    monkeypatch.setattr(placing, "_stage", slowly)
+    monkeypatch.setattr(destination, "_stage", slowly)
     with pytest.raises(Conflict, match=r"flows/load.sh changed meanwhile; nothing was written"):
         etl.back(code=True)
     now = files(etl.folder)

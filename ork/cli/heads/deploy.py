@@ -19,7 +19,7 @@ from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem, UsageError
 from ork.objects.value import Value, as_line, of_line, replace
-from ork.store import place
+from ork.store import location
 
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
@@ -67,8 +67,8 @@ def init(
     store = session.store_path or folder.resolve() / ".ork"
     existed = store.exists()
     if not existed:
-        place.create(store)
-    place.open_backend(store, environ=session.world.environ).close()
+        location.create(store)
+    location.open_backend(store, environ=session.world.environ).close()
     verb = "There is a store already in" if existed else "Made an empty store in"
     session.print([[f"{verb} {store}"]])
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])

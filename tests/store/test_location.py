@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
-from ork.store import place
+from ork.store import location
 
 ROOT = Path(__file__).parents[2]
 A = Oid("a" * 64)
@@ -20,7 +20,7 @@ A = Oid("a" * 64)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    place.create(tmp_path / ".ork")
+    location.create(tmp_path / ".ork")
     return tmp_path / ".ork"
 
 
@@ -32,7 +32,7 @@ def foreign(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def open_and_close(folder: Path, **environ: str) -> None:
-    place.open_backend(folder, environ=environ).close()
+    location.open_backend(folder, environ=environ).close()
 
 
 def configure(home: Path, text: str) -> None:
@@ -45,10 +45,10 @@ def modes(folder: Path) -> set[tuple[bool, int]]:
 
 
 def test_a_new_store_can_be_used(store: Path) -> None:
-    backend = place.open_backend(store, environ={})
+    backend = location.open_backend(store, environ={})
     assert backend.write({A: b"data"}, {"head": (None, A)})
     backend.close()
-    backend = place.open_backend(store, environ={})
+    backend = location.open_backend(store, environ={})
     assert backend.ref("head") == A
     backend.close()
 
@@ -78,7 +78,7 @@ def test_nothing_unfinished_stays_behind(store: Path) -> None:
 def test_only_the_owner_has_access_whatever_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        place.create(tmp_path / ".ork")
+        location.create(tmp_path / ".ork")
         open_and_close(tmp_path / ".ork")
     finally:
         os.umask(before)
@@ -86,9 +86,9 @@ def test_only_the_owner_has_access_whatever_the_umask(tmp_path: Path, mask: int)
 
 
 def test_making_a_store_again_keeps_the_first(store: Path) -> None:
-    backend = place.open_backend(store, environ={})
+    backend = location.open_backend(store, environ={})
     backend.write({}, {"head": (None, A)})
-    place.create(store)
+    location.create(store)
     assert backend.ref("head") == A
     backend.close()
     assert [path.name for path in store.parent.iterdir()] == [".ork"]
@@ -96,9 +96,9 @@ def test_making_a_store_again_keeps_the_first(store: Path) -> None:
 
 def test_of_two_processes_one_makes_the_store_and_both_use_it(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ork.store import place\n"
+        "import sys; from pathlib import Path; from ork.store import location\n"
         "folder = Path(sys.argv[1]); print(flush=True); sys.stdin.readline()\n"
-        "place.create(folder); backend = place.open_backend(folder, environ={})\n"
+        "location.create(folder); backend = location.open_backend(folder, environ={})\n"
         "assert backend.write({}, {sys.argv[2]: (None, 'a' * 64)}); backend.close()\n"
     )
     racers = [
@@ -119,7 +119,7 @@ def test_of_two_processes_one_makes_the_store_and_both_use_it(tmp_path: Path) ->
     for racer in racers:
         racer.communicate(timeout=60)
         assert racer.returncode == 0
-    backend = place.open_backend(tmp_path / ".ork", environ={})
+    backend = location.open_backend(tmp_path / ".ork", environ={})
     assert [name for name, _ in backend.refs("racer/")] == [f"racer/{n}" for n in range(4)]
     backend.close()
     assert [path.name for path in tmp_path.iterdir()] == [".ork"]
@@ -129,52 +129,52 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     (tmp_path / ".ork").mkdir()
     (tmp_path / ".ork/mine").write_text("precious")
     with pytest.raises(StoreError, match="no store can be made"):
-        place.create(tmp_path / ".ork")
+        location.create(tmp_path / ".ork")
     assert [path.name for path in tmp_path.rglob("*")] == [".ork", "mine"]
 
 
 def test_a_store_in_no_folder_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
-        place.create(tmp_path / "absent" / ".ork")
+        location.create(tmp_path / "absent" / ".ork")
 
 
 def test_a_store_is_found_here_and_from_below(store: Path) -> None:
     below = store.parent / "a/b"
     below.mkdir(parents=True)
-    assert place.find(store.parent, environ={}) == store
-    assert place.find(below, environ={}) == store
+    assert location.find(store.parent, environ={}) == store
+    assert location.find(below, environ={}) == store
 
 
 def test_the_nearest_store_is_found(store: Path) -> None:
     inner = store.parent / "inner"
     inner.mkdir()
-    place.create(inner / ".ork")
-    assert place.find(inner, environ={}) == inner / ".ork"
+    location.create(inner / ".ork")
+    assert location.find(inner, environ={}) == inner / ".ork"
 
 
 def test_a_file_of_that_name_is_no_store(store: Path) -> None:
     inner = store.parent / "inner"
     inner.mkdir()
     (inner / ".ork").write_text("")
-    assert place.find(inner, environ={}) == store
+    assert location.find(inner, environ={}) == store
 
 
 def test_where_there_is_none_none_is_found(tmp_path: Path) -> None:
-    assert place.find(tmp_path, environ={}) is None
-    assert place.find(tmp_path / "absent", environ={}) is None
+    assert location.find(tmp_path, environ={}) is None
+    assert location.find(tmp_path / "absent", environ={}) is None
 
 
 def test_ork_dir_decides_and_need_not_exist(store: Path, tmp_path: Path) -> None:
-    assert place.find(tmp_path, environ={"ORK_DIR": "/else/where"}) == Path("/else/where")
-    assert place.find(tmp_path, environ={"ORK_DIR": "other"}) == tmp_path / "other"
-    assert place.find(tmp_path, environ={"ORK_DIR": ""}) == store
+    assert location.find(tmp_path, environ={"ORK_DIR": "/else/where"}) == Path("/else/where")
+    assert location.find(tmp_path, environ={"ORK_DIR": "other"}) == tmp_path / "other"
+    assert location.find(tmp_path, environ={"ORK_DIR": ""}) == store
 
 
 def test_the_way_up_ends_where_the_file_system_does(store: Path) -> None:
     (store.parent / "disk").mkdir()
     code = (
-        "from pathlib import Path; from ork.store import place\n"
-        "import os; print(place.find(Path(os.environ['DISK']), environ={}))"
+        "from pathlib import Path; from ork.store import location\n"
+        "import os; print(location.find(Path(os.environ['DISK']), environ={}))"
     )
     script = 'mount -t tmpfs none "$DISK" && exec "$PYTHON" -c "$CODE"'
     environ = {**os.environ, "DISK": str(store.parent / "disk"), "PYTHON": sys.executable}
@@ -338,7 +338,7 @@ def test_a_store_behind_a_link_of_ones_own_is_opened(store: Path) -> None:
     project = store.parent / "project"
     project.mkdir()
     (project / ".ork").symlink_to(store)
-    found = place.find(project, environ={})
+    found = location.find(project, environ={})
     assert found == project / ".ork"
     open_and_close(found)
 

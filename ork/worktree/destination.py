@@ -42,7 +42,7 @@ class Found(Value, frozen=True, kw_only=True):
     wrong: str = ""
 
 
-class Place:
+class Destination:
     """A folder that files are written to, and nowhere else. Paths are relative to it, with `/`."""
 
     def __init__(self, folder: Path, *, below: str = "", store: Path | None = None) -> None:
@@ -116,7 +116,9 @@ class Place:
         return file.data == content.read() and content.executable in (None, file.executable)
 
 
-def write_all(place: Place, contents: Mapping[str, Content], found: Mapping[str, Found]) -> None:
+def write_all(
+    destination: Destination, contents: Mapping[str, Content], found: Mapping[str, Found]
+) -> None:
     """Write these files: all or, when one cannot be written, none. Permissions stay.
 
     Raise Conflict where a file is no longer as it was found.
@@ -127,25 +129,25 @@ def write_all(place: Place, contents: Mapping[str, Content], found: Mapping[str,
     path = "."
     try:
         for path, content in contents.items():
-            with place.opened(path, made=made) as (at, _):
+            with destination.opened(path, made=made) as (at, _):
                 _stage(at, beside[path], content, found[path])
         for path in contents:
-            _check_still(place, path, found[path])
+            _check_still(destination, path, found[path])
         for path in contents:
-            with place.opened(path) as (at, name):
+            with destination.opened(path) as (at, name):
                 os.rename(beside[path], name, src_dir_fd=at, dst_dir_fd=at)
         for path in {path.rpartition("/")[0]: path for path in contents}.values():
-            with place.opened(path) as (at, _):
+            with destination.opened(path) as (at, _):
                 os.fsync(at)
     except BaseException as error:
         for staged, name in beside.items():
-            with suppress(OSError), place.opened(staged) as (at, _):
+            with suppress(OSError), destination.opened(staged) as (at, _):
                 remove(name, at=at)
         for folder in reversed(made):
             with suppress(OSError):
-                os.rmdir(place.folder / folder)
+                os.rmdir(destination.folder / folder)
         if isinstance(error, OSError):
-            raise StoreError(f"cannot write {place.shown(path)}: {error.strerror}") from None
+            raise StoreError(f"cannot write {destination.shown(path)}: {error.strerror}") from None
         raise
 
 
@@ -175,13 +177,13 @@ def _stage(at: int, name: str, content: Content, found: Found) -> None:
         os.fchmod(file.fileno(), mode & 0o777)
 
 
-def _check_still(place: Place, path: str, found: Found) -> None:
+def _check_still(destination: Destination, path: str, found: Found) -> None:
     mark = None
-    with suppress(FileNotFoundError), place.opened(path) as (at, name):
+    with suppress(FileNotFoundError), destination.opened(path) as (at, name):
         mark = _mark(os.stat(name, dir_fd=at, follow_symlinks=False))
     if mark != found.mark:
         raise Conflict(
-            f"{place.shown(path)} changed meanwhile; nothing was written",
+            f"{destination.shown(path)} changed meanwhile; nothing was written",
             hint="run the command again",
         )
 
