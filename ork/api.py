@@ -83,7 +83,7 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
             raise NotFound(f"no ork store in {start_at} or above", hint="pass create=True")
         folder = start_at / ".ork"
         location.create(folder)
-    store = Store(location.open_backend(folder, environ=os.environ), folder=folder.resolve())
+    store = location.open_store(folder, environ=os.environ)
     if at_op is None:
         return store
     try:

@@ -67,7 +67,7 @@ PURE = tuple(
     f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")
 )
 # The rooms that hold implementations: elsewhere only their contract is known.
-SEAMS = {"backends": ("base",), "executors": ("base",)}
+SEAMS = {"backends": ("base", "anchor"), "executors": ("base",)}
 CLI_FILES = ("session", "options")  # what every room of the command line may use
 
 # Library -> the only places that may import it.

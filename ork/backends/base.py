@@ -6,12 +6,18 @@ A backend does not hash, decode, retry or cache. Absent is None, never an except
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
-from ork.objects.canonical import Oid
+from ork.errors import Corrupt
+from ork.objects.canonical import Oid, hash_bytes
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 """Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""
+
+SEAL_BYTES = 8
+_TARGET_BYTES = 32
+_REF = b"ork ref\n"  # so that no seal of a ref is one of anything else
 
 
 class Backend(Protocol):
@@ -59,6 +65,37 @@ class Backend(Protocol):
         """Delete objects, provided that the refs are still exactly `seen`; else return False."""
         ...
 
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        ...
+
+    def frozen(self) -> AbstractContextManager[Backend]:
+        """Give, for a `with` block in one thread, what there is at this moment, to be read only.
+
+        Others may write meanwhile; what they write is not seen.
+        """
+        ...
+
     def close(self) -> None:
         """Release everything. Idempotent."""
         ...
+
+
+def seal(data: bytes) -> bytes:
+    """Return the few bytes that are kept beside what has no hash for a name, to prove it whole."""
+    return bytes.fromhex(hash_bytes(data)[: 2 * SEAL_BYTES])
+
+
+def sealed(name: bytes, oid: Oid) -> bytes:
+    """Return what a disk keeps for a ref: the target, and the seal over it and the name."""
+    target = bytes.fromhex(oid)
+    return target + seal(_REF + name + target)
+
+
+def unsealed(name: bytes, value: bytes) -> Oid:
+    """Return the target of a ref that is kept so; raise Corrupt when name or value is damaged."""
+    target = value[:-SEAL_BYTES]
+    if len(target) != _TARGET_BYTES or value[_TARGET_BYTES:] != seal(_REF + name + target):
+        shown = name.decode("utf-8", "backslashreplace")
+        raise Corrupt(f"the ref {shown!r} is damaged: its seal does not match", hint="`ork fsck`")
+    return Oid(target.hex())

@@ -3,9 +3,9 @@
 Both tables share LMDB's main database, told apart by the first byte of a key. A named database
 would have to be opened by a write transaction, so that a stuck writer could stop even readers.
 
-    b"format"                      -> b"2"
+    b"format"                      -> b"3"
     b"o" + 32 bytes of the oid     -> the object
-    b"r" + name in UTF-8           -> 32 bytes of the oid
+    b"r" + name in UTF-8           -> 32 bytes of the oid, 8 of the seal over name and oid
 
 Refs come last, so whatever follows b"r" is one.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from copy import copy
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -22,7 +23,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import lmdb
 
 from ork.backends import lmdb_file
-from ork.backends.base import Moves
+from ork.backends.base import Moves, sealed, unsealed
 from ork.backends.lmdb_file import WAIT_S, Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -32,7 +33,7 @@ READERS_MAX = 1024
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
-_MARK, _FORMAT = b"format", b"2"
+_MARK, _FORMAT = b"format", b"3"
 _OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
 
@@ -117,9 +118,7 @@ class Lmdb:
 
     def ref(self, name: str) -> Oid | None:
         """Return the target of one ref."""
-        key = _ref_key(name)
-        target = self._get(key)
-        return None if target is None else _target(key, target)
+        return self._ref(_ref_key(name))
 
     def refs(
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
@@ -134,7 +133,7 @@ class Lmdb:
             # Page by page, so that no read transaction outlives a slow consumer.
             page = self._page_of_refs(start, wanted, end, newest_first, count)
             for key, target in page:
-                yield _name(key), _target(key, target)
+                yield _name(key), unsealed(key[1:], target)
             if len(page) < count:
                 return
             start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
@@ -143,7 +142,7 @@ class Lmdb:
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; sorted, because neighbours share pages.
         items = sorted(zip(map(_object_key, objects), objects.values(), strict=True))
-        steps = [(_ref_key(name), _raw(old), _raw(new)) for name, (old, new) in moves.items()]
+        steps = [_step(_ref_key(name), old, new) for name, (old, new) in moves.items()]
         doomed = sorted(map(_object_key, remove))
         with self._gate():
             return self._commit(items, steps, doomed)
@@ -151,9 +150,26 @@ class Lmdb:
     def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
         """Delete objects, provided that the refs are still exactly `seen`; else return False."""
         doomed = sorted(_object_key(oid) for oid in oids)
-        expected = sorted((_ref_key(name), bytes.fromhex(oid)) for name, oid in seen.items())
+        expected = sorted(
+            (_ref_key(name), sealed(_ref_key(name)[1:], oid)) for name, oid in seen.items()
+        )
         with self._gate():
             return self._delete(doomed, expected)
+
+    @_explain
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        with self._begun() as txn:
+            return txn.id()
+
+    @contextmanager
+    def frozen(self) -> Iterator[Lmdb]:
+        """Give a handle whose reads all are of this moment; it cannot write."""
+        with self._begun() as txn:
+            still = copy(self)
+            still._readonly = True
+            still._begin = lambda **_: nullcontext(txn)  # type: ignore[assignment]
+            yield still
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -196,6 +212,15 @@ class Lmdb:
             return txn.get(key)
 
     @_explain
+    def _ref(self, key: bytes) -> Oid | None:
+        with self._begun() as txn:
+            if (value := txn.get(key)) is not None:
+                return unsealed(key[1:], value)
+            with txn.cursor() as cursor:
+                _check_beside(cursor, key)
+        return None
+
+    @_explain
     def _get_many(self, keys: dict[Oid, bytes]) -> dict[Oid, bytes]:
         with self._begun() as txn:
             found = {oid: txn.get(key) for oid, key in keys.items()}
@@ -215,6 +240,7 @@ class Lmdb:
     ) -> _Items:
         """Return the next refs from start on; backwards, those before start, nearest first."""
         with self._begun() as txn, txn.cursor() as cursor:
+            _check_beside(cursor, start)
             found = cursor.set_range(start)
             if backwards:
                 found = cursor.prev() if found else cursor.last()
@@ -352,11 +378,16 @@ def _name(key: bytes) -> str:
         raise Corrupt(f"a ref has the name {key[1:]!r}, which is not text") from None
 
 
-def _target(key: bytes, value: bytes) -> Oid:
-    if len(value) != 32:
-        raise Corrupt(f"the ref {_name(key)!r} points at {len(value)} bytes that are no oid")
-    return Oid(value.hex())
+def _check_beside(cursor: lmdb.Cursor[bytes], key: bytes) -> None:
+    """Raise Corrupt when a ref next to this place is damaged: perhaps it is the one looked for."""
+    beside = [cursor.item()] if cursor.set_range(key) else []
+    if cursor.prev() if beside else cursor.last():
+        beside.append(cursor.item())
+    for found, value in beside:
+        if found.startswith(_REF):
+            unsealed(found[1:], value)
 
 
-def _raw(oid: Oid | None) -> bytes | None:
-    return None if oid is None else bytes.fromhex(oid)
+def _step(key: bytes, old: Oid | None, new: Oid | None) -> tuple[bytes, bytes | None, bytes | None]:
+    before, after = (None if oid is None else sealed(key[1:], oid) for oid in (old, new))
+    return key, before, after

@@ -6,6 +6,7 @@ Read it to learn what the contract in `base` means; use it in tests and for dry 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 
 from ork.backends.base import Moves
@@ -19,6 +20,7 @@ class Memory:
         self._lock = Lock()
         self._objects: dict[Oid, bytes] = {}
         self._refs: dict[str, Oid] = {}
+        self._sequence = 0
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""
@@ -58,6 +60,7 @@ class Memory:
         with self._lock:
             if any(self._refs.get(name) != old for name, (old, _) in moves.items()):
                 return False
+            self._sequence += 1
             for oid in remove:
                 self._objects.pop(oid, None)
             for oid, data in objects.items():
@@ -75,9 +78,23 @@ class Memory:
         with self._lock:
             if self._refs != dict(seen):
                 return False
+            self._sequence += 1
             for oid in doomed:
                 self._objects.pop(oid, None)
         return True
+
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        return self._sequence
+
+    @contextmanager
+    def frozen(self) -> Iterator[Memory]:
+        """Give a copy of what there is at this moment."""
+        copy = Memory()
+        with self._lock:
+            copy._objects, copy._refs = dict(self._objects), dict(self._refs)
+            copy._sequence = self._sequence
+        yield copy
 
     def close(self) -> None:
         """Release everything. Idempotent."""

@@ -133,7 +133,6 @@ class Session:
         if self._store is not None:
             return self._store
         from ork.store import location
-        from ork.store.store import Store
 
         folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
         if folder is None or not folder.exists():
@@ -146,8 +145,7 @@ class Session:
                 )
             folder = folder or _project_root() / ".ork"
             location.create(folder)
-        backend = location.open_backend(folder, environ=self.world.environ)
-        self._store = Store(backend, folder=folder.resolve())
+        self._store = location.open_store(folder, environ=self.world.environ)
         self._settle(self._store)
         if self.at_op is not None:
             from ork.heads.undo import at_operation

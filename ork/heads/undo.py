@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
 from operator import itemgetter
@@ -72,6 +73,7 @@ class _Past:
         self.get = backend.get
         self.get_many = backend.get_many
         self.oids = backend.oids
+        self.sequence = backend.sequence
         self.close = backend.close
 
     def ref(self, name: str) -> Oid | None:
@@ -106,6 +108,12 @@ class _Past:
     def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
         """Refuse: the past is only read."""
         return self.write({}, {})
+
+    @contextmanager
+    def frozen(self) -> Iterator[_Past]:
+        """Give the same past."""
+        with self._backend.frozen() as still:
+            yield _Past(still, self._refs)
 
 
 def _is_past(name: str) -> bool:

@@ -1,8 +1,9 @@
 """The folder of a store: finds it, makes it, and judges whether it may be trusted.
 
-.ork/config.json    {"backend":"lmdb","format":2}: read before anything else
+.ork/config.json    {"backend":"lmdb","format":3}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
 .ork/db/            what the backend keeps
+.ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
 """
 
@@ -16,14 +17,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from ork.backends import anchor
+from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
 from ork.errors import Corrupt, StoreError
 from ork.files import new_file, read_file, remove, sync_folder
+from ork.store.operations import operations
+from ork.store.store import Store
 
 NAME = ".ork"
-FORMAT = 2
+FORMAT = 3
+_MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
 DEFAULT = "lmdb"
+LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 
 
@@ -81,6 +88,34 @@ def create(folder: Path) -> None:
         remove(unfinished)
 
 
+def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
+    """Open a store; raise Corrupt when it has lost what its anchor was told."""
+    store = Store(open_backend(folder, environ=environ), folder=folder.resolve())
+    try:
+        if (told := anchor.read(folder)) and (loss := lost(store, told)):
+            raise Corrupt(loss, hint=LOST_HINT)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def lost(store: Store, told: Anchor) -> str | None:
+    """Return in words what a store lacks that its anchor was told, read before the store."""
+    behind = told.sequence - store.backend.sequence()
+    if behind > 0:
+        times = "one write" if behind == 1 else f"{behind} writes"
+        return f"the store has gone back by {times}: its data file is older than its anchor"
+    # Another process may have written operations since.
+    if told.operation not in (None, store.ref("ops")) and all(
+        oid != told.operation for oid, _ in operations(store)
+    ):
+        return f"the store has lost operation {told.operation}"
+    if told.pin is not None and store.ref(told.pin) is None:
+        return f"the store has lost the run of {told.pin!r}"
+    return None
+
+
 def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
     """Open the backend of a store, for reading only where it cannot be written.
 
@@ -102,6 +137,7 @@ def _fill(folder: Path) -> None:
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
     config = {"backend": DEFAULT, "format": FORMAT}
+    _write(folder / anchor.NAME, "")
     _write(folder / "config.json", json.dumps(config, separators=(",", ":")) + "\n")
     sync_folder(folder)
 
@@ -129,11 +165,12 @@ def _scheme(folder: Path) -> str:
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":2}') from None
-    if version == 1 and type(version) is int:
+        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":3}') from None
+    if type(version) is int and version in _MAKERS:
         raise StoreError(
-            f"{folder} was made by ork 0.1: it has store format 1, this ork reads format {FORMAT}",
-            hint="to carry a history over, export it with ork 0.1 (`ork export git REPOSITORY"
+            f"{folder} was made {_MAKERS[version]}: it has store format {version}, this ork reads"
+            f" format {FORMAT}",
+            hint="to carry a history over, export it with that ork (`ork export git REPOSITORY"
             " WORKFLOW`), move the store out of the way, and import it with this ork"
             " (`ork import git REPOSITORY --path FILE`)",
         )

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from ork.backends import anchor
+from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.objects import canonical
@@ -259,6 +261,14 @@ class Store:
         """Begin a transaction; with a stamp, moves of heads and tags become an Operation."""
         return Transaction(self, stamp)
 
+    def tell_anchor(self, pin: str | None = None) -> None:
+        """Tell the anchor how far the store has come; `pin` is the ref of a new run's number."""
+        if self.folder is not None:
+            # The number last: when it is reached, the log has at least this operation.
+            operation = self.backend.ref("ops")
+            sequence = self.backend.sequence()
+            anchor.append(self.folder, Anchor(sequence=sequence, operation=operation, pin=pin))
+
     def close(self) -> None:
         """Release the backend. Idempotent."""
         self.backend.close()
@@ -313,6 +323,8 @@ class Transaction:
             if recorded and self.stamp:
                 objects, moves = self._with_operation(packed, tuple(recorded), self.stamp)
             if self.store.backend.write(objects, moves, self.removed):
+                pins = (ref for ref in moves if ref.startswith("numbers/"))
+                self.store.tell_anchor(next(pins, None))
                 return
             self._check_moves()
             # Only the chain of operations has moved on: another workflow was deployed meanwhile.

@@ -304,6 +304,33 @@ def test_moves_are_what_a_dictionary_would_do(
         )
 
 
+def test_the_sequence_rises_with_each_write_and_never_falls(backend: Backend) -> None:
+    before = backend.sequence()
+    (oid,) = fill(backend, b"hello")
+    after = backend.sequence()
+    assert after > before
+    assert not backend.write({}, {"head": (A, B)})
+    assert backend.get(oid) == b"hello"
+    assert backend.sequence() == after
+    assert backend.write({}, {"head": (None, A)})
+    assert backend.sequence() > after
+
+
+def test_frozen_shows_one_moment(backend: Backend) -> None:
+    (oid,) = fill(backend, b"hello")
+    point(backend, "a", "b")
+    sequence = backend.sequence()
+    with backend.frozen() as still:
+        assert backend.write({B: b"new"}, {"a": (A, None), "b": (A, B), "c": (None, B)}, [oid])
+        assert (still.get(oid), still.get(B)) == (b"hello", None)
+        assert still.get_many([oid, B]) == {oid: b"hello"}
+        assert list(still.oids()) == [oid]
+        assert list(still.refs()) == [("a", A), ("b", A)]
+        assert list(still.refs("", newest_first=True)) == [("b", A), ("a", A)]
+        assert (still.ref("c"), still.sequence()) == (None, sequence)
+    assert dict(backend.refs()) == {"b": B, "c": B}
+
+
 def test_close_may_be_called_twice(backend: Backend) -> None:
     backend.close()
     backend.close()

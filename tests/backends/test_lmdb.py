@@ -13,6 +13,7 @@ import lmdb
 import pytest
 
 from ork.backends import lmdb_file
+from ork.backends.base import sealed
 from ork.backends.lmdb import PAGE_REFS, Lmdb
 from ork.backends.lmdb_file import Gate
 from ork.errors import Corrupt, StoreError
@@ -401,7 +402,7 @@ def test_a_healthy_file_that_lacks_unused_pages_opens(folder: Path) -> None:
 def test_a_ref_that_is_no_oid_is_damage(backend: Lmdb) -> None:
     with backend._begin(write=True) as txn:
         txn.put(b"rhead", b"short")
-        txn.put(b"r\xff", bytes(32))
+        txn.put(b"r\xff", sealed(b"\xff", Oid("0" * 64)))
     with pytest.raises(Corrupt, match="'head'"):
         backend.ref("head")
     with pytest.raises(Corrupt, match="not text"):

@@ -182,10 +182,10 @@ def test_another_store_can_be_chosen(etl, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("argv", [["log"], ["status"], ["runs", "--json"], ["deploy", "etl.yaml"]])
 def test_a_store_of_a_later_format_is_refused(history, argv):
-    history.write(".ork/config.json", '{"backend":"lmdb","format":3}')
+    history.write(".ork/config.json", '{"backend":"lmdb","format":4}')
     result = history(*argv)
     assert (result.code, result.out) == (4, "")
-    assert "format 3" in result.err
+    assert "format 4" in result.err
 
 
 @pytest.mark.parametrize("argv", [["log"], ["deploy", "etl.yaml"], ["undo"]])

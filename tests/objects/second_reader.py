@@ -183,7 +183,7 @@ class Reader:
     """One store, read by the page."""
 
     def __init__(self, folder):
-        assert json.loads((folder / "config.json").read_text())["format"] == 2
+        assert json.loads((folder / "config.json").read_text())["format"] == 3
         self.data, self.refs, self.seen = {}, {}, {}
         with lmdb.open(str(folder / "db"), readonly=True, lock=False) as env, env.begin() as txn:
             for key, value in txn.cursor():
@@ -191,7 +191,9 @@ class Reader:
                     plain = zlib.decompress(value[1:]) if value[:1] == b"\x01" else value[1:]
                     self.data[key[1:].hex()] = plain
                 elif key[:1] == b"r":
-                    self.refs[key[1:].decode()] = value.hex()
+                    target = value[:32]
+                    assert value[32:] == blake3(b"ork ref\n" + key[1:] + target).digest()[:8]
+                    self.refs[key[1:].decode()] = target.hex()
 
     def object(self, oid):
         """Return kind and value of one object, checked against its name and the page."""

@@ -56,11 +56,12 @@ def test_a_new_store_can_be_used(store: Path) -> None:
 def test_a_store_is_laid_out_as_documented(store: Path) -> None:
     assert sorted(path.name for path in store.iterdir()) == [
         ".gitignore",
+        "anchor",
         "config.json",
         "db",
         "logs",
     ]
-    assert json.loads((store / "config.json").read_bytes()) == {"format": 2, "backend": "lmdb"}
+    assert json.loads((store / "config.json").read_bytes()) == {"format": 3, "backend": "lmdb"}
 
 
 def test_git_never_sees_a_store(store: Path) -> None:
@@ -192,7 +193,7 @@ def test_the_way_up_ends_where_the_file_system_does(store: Path) -> None:
     assert found.stdout == b"None\n"
 
 
-@pytest.mark.parametrize("version", [3, 0, "1", "2", 2.5, True, None])
+@pytest.mark.parametrize("version", [4, 0, "1", "3", 2.5, True, None])
 def test_another_format_is_refused_by_its_name(store: Path, version: object) -> None:
     (store / "config.json").write_text(json.dumps({"format": version, "backend": "lmdb"}))
     with pytest.raises(StoreError, match="store format") as error:
@@ -218,13 +219,20 @@ def test_a_store_of_ork_0_1_is_refused_before_it_is_touched(tmp_path: Path) -> N
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in db.iterdir()}
 
 
+def test_a_store_of_an_ork_that_was_never_released_is_refused_with_the_way_on(store: Path) -> None:
+    (store / "config.json").write_text('{"backend":"lmdb","format":2}')
+    with pytest.raises(StoreError, match="never released") as error:
+        open_and_close(store)
+    assert "ork export git" in (error.value.hint or "")
+
+
 def test_an_unknown_backend_is_refused(store: Path) -> None:
-    (store / "config.json").write_text('{"format":2,"backend":"os:system"}')
+    (store / "config.json").write_text('{"format":3,"backend":"os:system"}')
     with pytest.raises(StoreError, match="backend 'os:system'"):
         open_and_close(store)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":2}', "\xff", "[" * 9999])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":3}', "\xff", "[" * 9999])
 def test_a_damaged_config_is_damage(store: Path, text: str) -> None:
     (store / "config.json").write_text(text, "latin-1")
     with pytest.raises(Corrupt, match="is damaged"):
