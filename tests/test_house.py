@@ -94,6 +94,7 @@ MODULE_BANS: dict[str, tuple[str | tuple[str, ...], str]] = {
 CATCHES_ALL = {
     "ork/cli/app.py": "the one place that turns a bug into words",
     WORKER: "turns whatever a task raises into an Outcome",
+    "ork/yaml/reader.py": "turns whatever a parser raises into a complaint about the text",
 }
 # What may print: commands, and scripts that another interpreter runs and whose stdout is read.
 PRINTS = ("ork/cli/", WORKER, "ork/worker/probe.py")

@@ -119,7 +119,7 @@ def duration(
         problems.at(node, f"{what} cannot be {short(value)}", hint)
         return None
     parts = zip(match.groups("0"), _UNITS, strict=True)
-    node = Node(sum(float(count) * seconds for count, seconds in parts), node.mark)
+    node = Node(sum(float(count) * seconds for count, seconds in parts), node.place)
     return scaled(node, what, problems, unit=unit, least=least, above=above)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,17 +18,20 @@ from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.yaml.problems import Problems
 from ork.yaml.reader import (
     ALIAS_HINT,
-    COLON,
+    Unreadable,
+    check_directives,
     complain,
     event_kinds,
     fast_events,
     is_too_long,
-    parser_errors,
+    json_events,
     slow_events,
+    stand_ins,
 )
 
 ALIAS_NODES_MAX = 100_000  # nodes that aliases may add to any file...
 ALIAS_FACTOR_MAX = 10  # ...plus this many for each node that is written out
+KEYS_MAX = 200_000  # of one mapping: a million would take half a gigabyte
 SECOND_OPINION_MAX = 512 * 1024  # characters up to which complaints are worth a second reading
 _NUMBER_LENGTH_MAX = 400  # no double needs more digits
 
@@ -45,17 +48,17 @@ class Node:
     """
 
     value: Scalar | list[Node] | Entries
-    mark: Any  # the parser's, which counts from 0
+    place: int  # line and column in one number: a text may have a million nodes
 
     @property
     def line(self) -> int:
         """The line in which it begins."""
-        return self.mark.line + 1  # type: ignore[no-any-return]
+        return (self.place >> _COLUMN_BITS) + 1
 
     @property
     def column(self) -> int:
         """The column in which it begins."""
-        return self.mark.column + 1  # type: ignore[no-any-return]
+        return (self.place & _COLUMN_MAX) + 1
 
 
 def read(text: str, problems: Problems) -> Node:
@@ -65,22 +68,25 @@ def read(text: str, problems: Problems) -> Node:
     numbers that need quotes) are kept and reading goes on; the tree is then of no use but for
     finding more of them. The result is the same with and without a C parser.
     """
-    fast = fast_events(text)
-    if fast is not None:
+    if (events := json_events(text)) is not None:
+        return _Builder(problems, {}).build(events)
+    check_directives(text, problems)
+    known = stand_ins(text)
+    if (events := fast_events(text)) is not None:
         is_long = len(text) > SECOND_OPINION_MAX
         try:
-            root = _Builder(problems, colon=COLON).build(fast)
+            root = _Builder(problems, known).build(events)
             if is_long or problems.count == 0:
                 return root
         except InvalidInput:
             if is_long:
                 raise
-        except parser_errors() as error:
-            if is_too_long(text):
-                complain(error, problems)
+        except Unreadable as unreadable:
+            if unreadable.reason is not None and is_too_long(text):
+                complain(unreadable, problems)
         # Whatever is wrong is said in the words of the slow parser, alike on every machine.
         problems.forget()
-    return _Builder(problems).build(slow_events(text, problems))
+    return _Builder(problems, known).build(slow_events(text, problems))
 
 
 def plain(node: Node) -> Json:
@@ -104,12 +110,8 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 
 
 _NUMBER_STARTS = frozenset("+-.0123456789")
-
-
-class _Start:
-    """The mark of the beginning of a text."""
-
-    line = column = 0
+_COLUMN_BITS = 32
+_COLUMN_MAX = (1 << _COLUMN_BITS) - 1
 
 
 @dataclass(slots=True, eq=False)
@@ -134,17 +136,17 @@ class _MergeKey(Node):
 class _Builder:
     """Turns events into nodes, without recursion."""
 
-    def __init__(self, problems: Problems, *, colon: str | None = None) -> None:
+    def __init__(self, problems: Problems, stand_ins: Mapping[str, str]) -> None:
         self.problems = problems
-        self.colon = colon  # what stands for a colon in the events
+        self.stand_ins = stand_ins  # a character in the events, and what it stands for
         self.written = 0  # nodes written out in the text
         self.expanded = 0  # nodes added by aliases
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
         root: list[Node] = []
-        self.frame = _Frame(Node(root, _Start), root, None, 0)
+        self.frame = _Frame(Node(root, 0), root, None, 0)
         self.frames: list[_Frame] = []  # those around it
-        self.last: Any = _Start  # the mark of the newest node
+        self.last = 0  # the place of the newest node
 
     def build(self, events: Iterator[Any]) -> Node:
         """Return the root of the one document."""
@@ -167,25 +169,21 @@ class _Builder:
                 documents += 1
                 self._document(event, documents)
         root = self.frame.items
-        return root[0] if isinstance(root, list) and root else Node(None, _Start)
+        return root[0] if isinstance(root, list) and root else Node(None, 0)
 
     def _document(self, event: Any, number: int) -> None:
         if number > 1:
             self._stop(event, "a second document begins here", "one file holds one workflow")
-        if event.version or event.tags:
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
-            self.problems.add(line, column, "directives are not allowed", "delete the `%` line")
-            self.problems.check()
 
     def _scalar(self, event: Any) -> Node:
         text = event.value
         if not text.isascii():
             text = self._characters(text, event)
         if event.style:
-            self.last = event.start_mark
+            self.last = _place(event.start_mark)
             node = Node(text, self.last)
         elif text:
-            self.last = event.start_mark
+            self.last = _place(event.start_mark)
             if text[0] in _NUMBER_STARTS:
                 node = Node(self._number(text, event), self.last)
             elif text in _WORDS:
@@ -202,8 +200,8 @@ class _Builder:
         return node
 
     def _characters(self, text: str, event: Any) -> str:
-        if self.colon is not None:
-            text = text.replace(self.colon, ":")
+        for character, meant in self.stand_ins.items():
+            text = text.replace(character, meant)
         return self._join_surrogates(text, event) if _SURROGATE.search(text) else text
 
     def _number(self, text: str, event: Any) -> Scalar:
@@ -229,7 +227,7 @@ class _Builder:
     def _open(self, event: Any, value: list[Node] | Entries) -> None:
         if len(self.frames) >= DEPTH_MAX:
             self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
-        self.last = event.start_mark
+        self.last = _place(event.start_mark)
         if event.ctag is not None:
             self._tag(event)
         if event.anchor is not None:
@@ -268,7 +266,7 @@ class _Builder:
         self.frame.height = max(self.frame.height, height + 1)
         if len(self.frames) + height > DEPTH_MAX:
             self._stop(event, f"with its aliases nested deeper than {DEPTH_MAX} levels")
-        self.last = event.start_mark
+        self.last = _place(event.start_mark)
         return Node(target.value, self.last)
 
     def _add(self, node: Node) -> None:
@@ -294,6 +292,9 @@ class _Builder:
             first = items.setdefault(key.value, entry)
             if first is not entry:
                 self._duplicate(key, first[0])
+            elif len(items) > KEYS_MAX:
+                self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
+                self.problems.check()
 
     def _duplicate(self, key: Node, first: Node) -> None:
         at = f"line {first.line}, column {first.column}"
@@ -329,6 +330,10 @@ class _Builder:
     def _stop(self, event: Any, message: str, hint: str | None = None) -> None:
         self._say(event, message, hint)
         self.problems.check()
+
+
+def _place(mark: Any) -> int:
+    return mark.line << _COLUMN_BITS | mark.column  # type: ignore[no-any-return]
 
 
 def _short(value: object) -> str:

@@ -3,14 +3,16 @@
 The only file that knows ruamel.yaml. Events have no meaning yet: `ork.yaml.nodes` gives it. What
 the Python parser accepts is what counts; the C one is ten times as fast, so it goes first, and what
 it rejects is read again. Where it would accept something else it is not asked (found by fuzzing).
+JSON needs neither of them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ork.yaml.problems import Problems
 
@@ -20,6 +22,8 @@ SLOW_TEXT_MAX = 4 * 1024 * 1024
 SLOW_LINE_MAX = 256 * 1024
 # Stands for a colon within a word, as in {url: http://x}, which this C parser takes for an error.
 COLON = "\ue000"
+# Stands for the question mark of a word, as in {?x: 1}, which no parser here takes for one.
+QUESTION = "\ue001"
 ALIAS_HINT = 'a text that begins with `*` needs quotes, as in `schedule: "*/5 * * * *"`'
 
 
@@ -53,6 +57,14 @@ def check_characters(text: str, problems: Problems) -> None:
         problems.check()
 
 
+def check_directives(text: str, problems: Problems) -> None:
+    """Raise when the text begins with a directive, which would change what the rest means."""
+    if match := _DIRECTIVE.match(text):
+        place = _place(text, match.end() - 1)
+        problems.add(*place, "directives are not allowed", "delete the `%` line")
+        problems.check()
+
+
 def event_kinds() -> Any:
     """Return the module with the classes of events."""
     from ruamel.yaml import events
@@ -67,23 +79,50 @@ def is_too_long(text: str) -> bool:
     )
 
 
-def fast_events(text: str) -> Iterator[Any] | None:
-    """Return the C parser's events, where COLON stands for a colon; None when it is not to be used.
+class Unreadable(Exception):
+    """A parser did not go on after this event. Without a reason it is the C one, and doubtful."""
 
-    The iterator raises one of `parser_errors` where the parser does not go on.
+    def __init__(self, reason: Exception | None, after: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.after = reason, after
+
+
+def stand_ins(text: str) -> Mapping[str, str]:
+    """Return the characters that stand for others in the events of a text, with what they mean."""
+    return {one: meant for one, meant in _STAND_INS.items() if one not in text}
+
+
+def json_events(text: str) -> Iterator[Any] | None:
+    """Return the events of a text that is strict JSON; None when it is none.
+
+    So keys may have any length, as in JSON, and tabs and unusual characters do no harm.
+    """
+    if not text.lstrip(" \t\r\n").startswith(("{", "[")):
+        return None
+    try:
+        # NaN is no integer, so it is an error, as in strict JSON.
+        json.loads(text, parse_int=len, parse_float=len, parse_constant=int, object_pairs_hook=len)
+    except (ValueError, RecursionError):
+        return None
+    return _json_events(text)
+
+
+def fast_events(text: str) -> Iterator[Any] | None:
+    """Return the C parser's events; None when it is not to be used for this text.
+
+    The iterator raises Unreadable where the parser does not go on.
     """
     parser = _c_parser()
-    text = _as_yaml(text)
-    if parser is None or not _parsers_agree(text):
+    if parser is None:
         return None
-    return iter(parser(_COLON.sub(COLON, text)).get_event, None)
-
-
-def parser_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that a parser raises for a text that it does not accept."""
-    from ruamel.yaml.error import YAMLError
-
-    return YAMLError, ValueError, OverflowError
+    hidden: list[int] = []
+    if not _parsers_agree(text):
+        text = _hide_comments(text, hidden)
+        if not hidden or not _parsers_agree(text):
+            return None
+    text = _COLON.sub(COLON, _parsed_text(text))
+    events = iter(parser(text).get_event, None)
+    return _outside(hidden, text, events) if hidden else _told_apart(events)
 
 
 def slow_events(text: str, problems: Problems) -> Iterator[Any]:
@@ -96,22 +135,26 @@ def slow_events(text: str, problems: Problems) -> Iterator[Any]:
         problems.add(0, 0, message, hint)
         problems.check()
     try:
-        yield from YAML(typ="safe", pure=True).parse(_as_yaml(text))
-    except parser_errors() as error:
-        complain(error, problems)
+        yield from _told_apart(YAML(typ="safe", pure=True).parse(_parsed_text(text)))
+    except Unreadable as unreadable:
+        complain(unreadable, problems)
 
 
-def complain(error: BaseException, problems: Problems) -> None:
-    """Turn a parser's error into a complaint and raise."""
+def complain(unreadable: Unreadable, problems: Problems) -> None:
+    """Turn what a parser raised into a complaint with a place, and raise that."""
+    error = unreadable.reason
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark = mark or getattr(unreadable.after, "end_mark", None)
     what = getattr(error, "problem", None)
     context, begun = getattr(error, "context", None), getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     if what and context and begun is not None:
         what = f"{what}, {context} that begins in line {begun.line + 1}"
-    what = what or context or "a number or an escape is out of range"
+    what = what or context or "the parser cannot go on after this"
     what = " ".join(what.replace("('", "'").replace("',)", "'").split())
     hint = next((hint for sign, hint in _HINTS if sign in what), None)
+    if isinstance(error, (ValueError, OverflowError)):
+        hint = hint or "is a number or an escape out of range?"
     if "'\\t'" in what and (problems.source(line) or "")[: column - 1].strip():
         hint = "write spaces instead of this tab"
     for number in (line, line - 1):  # a word that such a character joins can go on to the next line
@@ -129,6 +172,15 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 # Where YAML wants a space, or is indented.
 _NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
+_QUESTION = re.compile(r"(?<![^\s,\[{])\?(?=[^\s,\[\]{}])")
+_STAND_INS = {COLON: ":", QUESTION: "?"}
+_DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+%")
+_COMMENT = re.compile("(?:^|(?<=[ \t]))#[^\r\n\x85\u2028\u2029]*", re.MULTILINE)
+_JSON_TOKEN = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*+")|(?P<open>[{\[])|(?P<close>[}\]])|(?P<line>\n)'
+    r"|(?P<word>[^\s:,}\]]++)"
+)
+_ODD_IN_COMMENT = ("\t", "\ufeff")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
 # alternative is linear in the text.
@@ -149,16 +201,86 @@ def _place(text: str, index: int) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _as_yaml(text: str) -> str:
-    """Return JSON with its tabs as spaces, which moves nothing; any other text unchanged."""
-    if "\t" not in text or not text.lstrip(" \t\r\n").startswith(("{", "[")):
-        return text
+def _parsed_text(text: str) -> str:
+    """Return a text as it is given to a parser, with every character in its place."""
+    if QUESTION not in text:
+        text = _QUESTION.sub(QUESTION, text)
+    # Without its line end, parsers leave out a last line of spaces that a block text ends with.
+    return text + "\n" if text.endswith(" ") and not text[text.rfind("\n") + 1 :].strip() else text
+
+
+def _told_apart(events: Iterator[Any]) -> Iterator[Any]:
+    """Yield events; what the parser raises, of whatever type, and only that is Unreadable."""
+    event = None
     try:
-        # Strict JSON has no tab inside a string, so every tab of it is mere white space.
-        json.loads(text, parse_int=len, parse_float=len)
-    except (ValueError, RecursionError):
-        return text
-    return text.replace("\t", " ")
+        for event in events:
+            yield event
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Unreadable(error, event) from None
+
+
+def _json_events(text: str) -> Iterator[Any]:
+    """Yield the events of a text that is known to be strict JSON."""
+    kinds = event_kinds()
+    line, line_start = 0, 0
+    for token in _JSON_TOKEN.finditer(text):
+        sign = token.lastgroup
+        begin = token.start()
+        mark = _Mark(line, begin - line_start)
+        if sign == "line":
+            line, line_start = line + 1, token.end()
+        elif sign == "text":
+            value = token[0][1:-1]
+            value = json.loads(token[0]) if "\\" in value else value
+            yield kinds.ScalarEvent(None, None, None, value, mark, mark, '"')
+        elif sign == "word":
+            yield kinds.ScalarEvent(None, None, None, token[0], mark, mark)
+        elif sign == "open":
+            kind = kinds.MappingStartEvent if token[0] == "{" else kinds.SequenceStartEvent
+            yield kind(None, None, None, mark, mark)
+        elif sign == "close":
+            yield (kinds.MappingEndEvent if token[0] == "}" else kinds.SequenceEndEvent)(mark, mark)
+
+
+class _Mark(NamedTuple):
+    line: int
+    column: int
+
+
+def _hide_comments(text: str, hidden: list[int]) -> str:
+    """Cover what looks like a comment and would keep the C parser out; note where each begins."""
+
+    def cover(match: re.Match[str]) -> str:
+        begin, length = match.start(), len(match[0])
+        before = text[text.rfind("\n", 0, begin) + 1 : begin].rstrip(" ")
+        if before.rstrip("-+0123456789").endswith(("|", ">")):
+            cover = " " * length
+        elif _ODD_PATTERN.search(match[0]) or any(odd in match[0] for odd in _ODD_IN_COMMENT):
+            cover = "#" + "x" * (length - 1)
+        else:
+            return match[0]
+        hidden.append(begin)
+        return cover
+
+    return _COMMENT.sub(cover, text)
+
+
+def _outside(hidden: list[int], text: str, events: Iterator[Any]) -> Iterator[Any]:
+    """Yield events; raise Unreadable where what was taken for a comment may be part of a text."""
+    try:
+        for event in _told_apart(events):
+            if getattr(event, "value", None):
+                begin, end = event.start_mark.index, event.end_mark.index
+                if event.style in ("|", ">"):
+                    begin = text.find("\n", begin)  # behind the sign there can be a comment
+                at = bisect_right(hidden, begin)
+                if at < len(hidden) and hidden[at] < end:
+                    raise Unreadable(None, event)
+            yield event
+    except Unreadable as unreadable:
+        raise Unreadable(None, unreadable.after) from None
 
 
 def _parsers_agree(text: str) -> bool:

@@ -52,6 +52,7 @@ HOSTILE: dict[str, bytes] = {
     "str tag": HEAD + b"description: !!str 1\n",
     "redefined tag": b"%TAG !! tag:evil,2000:\n---\n" + HEAD,
     "YAML 1.1": b"%YAML 1.1\n---\n" + HEAD,
+    "YAML 1.3": b"%YAML 1.3\n---\n" + HEAD,
     "YAML of 5000 digits": b"%YAML " + b"9" * 5000 + b".1\n---\n" + HEAD,
     "two documents": HEAD + b"---\n" + HEAD,
     "a second document that is broken": HEAD + b"---\n[",
@@ -156,6 +157,25 @@ for name in json.load(sys.stdin):
     except InvalidInput:
         print(name)
 """
+
+
+@pytest.mark.parametrize("sample", sampled(["k%d: 1\n", '"k%d":1,\n'], one_in=2))
+def test_many_megabytes_of_keys_take_little_memory(sample: str) -> None:
+    code = f"""
+import resource
+from ork.definition.workflow import parse
+from ork.errors import InvalidInput
+keys = "".join({sample!r} % number for number in range(1_000_000))
+text = "{{" + keys + '"x": 1}}' if keys[0] == '"' else keys
+del keys
+try:
+    parse(text.encode(), file="evil.yaml")
+except InvalidInput as error:
+    print(error.problems[0].message)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 < 256)
+"""
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines() == ["a mapping with more than 200,000 keys", "True"]
 
 
 @pytest.mark.slow

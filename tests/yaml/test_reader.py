@@ -87,6 +87,9 @@ def complaints(text: str) -> list[Problem]:
         (">-\n  a\n  b", "a b"),
         ("=", "="),
         ("<<", "<<"),
+        ("?x", "?x"),
+        ("[?x, y?]", ["?x", "y?"]),
+        ("{?x: 1}", {"?x": 1}),
     ],
 )
 def test_scalars_are_of_the_core_schema(written: str, value: Json) -> None:
@@ -128,8 +131,10 @@ def test_a_float_beyond_all_floats_is_to_be_quoted(written: str) -> None:
         ("<<: {a: 1}\n<<: {b: 1}", 2, 1, "a second `<<`"),
         ("<<: [1]", 1, 6, "`<<` merges mappings only"),
         ("a: 1\n---\nb: 1", 2, 1, "a second document begins here"),
-        ("%YAML 1.1\n---\na: 1", 2, 1, "directives are not allowed"),
-        ("%TAG ! tag:x,2000:\n---\na: 1", 2, 1, "directives are not allowed"),
+        ("%YAML 1.1\n---\na: 1", 1, 1, "directives are not allowed"),
+        ("%TAG ! tag:x,2000:\n---\na: 1", 1, 1, "directives are not allowed"),
+        ("# one\n\n%YAML 1.3\n---\na: 1", 3, 1, "directives are not allowed"),
+        ("%OTHER x\n---\na: 1", 1, 1, "directives are not allowed"),
         ("a: *b", 1, 4, "no anchor &b before this alias"),
         ("a: &a [*a]", 1, 8, "the alias *a stands inside of what it names"),
         ("a: &a 1\nb: &a [*a]", 2, 8, "the alias *a stands inside of what it names"),
@@ -215,6 +220,25 @@ def test_json_is_read_also_with_tabs_and_surrogate_pairs() -> None:
     assert load(json.dumps(value, separators=(",", ":"))) == value
 
 
+def test_json_is_read_with_keys_of_any_length_and_any_character() -> None:
+    value = {
+        "k" * 100_000: [{"x" * 1025: 1}],
+        "a\u2028b": "\u0085",
+        "\ue000": "\ue001?x",
+        "": "# c",
+    }
+    assert load(json.dumps(value)) == value
+    assert load(json.dumps(value, ensure_ascii=False, indent="\t")) == value
+
+
+def test_json_is_read_as_strictly_as_yaml() -> None:
+    (problem,) = complaints('{"a": 1,\n "b": {"c": 1, "c": 2}}')
+    assert (problem.line, problem.column) == (2, 16)
+    assert "half of a surrogate pair" in complaints('{"a": "\\ud800"}')[0].message
+    assert "loses digits" in complaints('{"a": 9007199254740993}')[0].message
+    assert load('{"a": NaN}') == {"a": "NaN"}  # no JSON, but YAML
+
+
 def test_a_tab_in_json_does_not_move_places() -> None:
     (problem,) = complaints('{\n\t"a": 1,\n\t"a": 2\n}')
     assert (problem.line, problem.column) == (3, 2)
@@ -233,6 +257,14 @@ def test_aliases_have_a_budget() -> None:
     assert "expand to too much" in complaints(block + "- *a\n" * 200)[0].message
 
 
+def test_a_mapping_has_so_many_keys_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "KEYS_MAX", 2)
+    assert load("a: 1\nb: {c: 1, d: 2}\n") == {"a": 1, "b": {"c": 1, "d": 2}}
+    (problem,) = complaints("a: 1\nb: {c: 1, d: 2, e: 3}\n")
+    assert (problem.line, problem.column) == (2, 17)
+    assert "more than 2 keys" in problem.message
+
+
 def test_a_large_text_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "TEXT_BYTES_MAX", 10)
     assert reader.decode(b"a: 4567890", Problems("x")) == "a: 4567890"
@@ -247,6 +279,59 @@ def test_a_long_text_needs_the_c_parser(limit: str, monkeypatch: pytest.MonkeyPa
     assert load("a: 'x\ty z'") == {"a": "x\ty z"}
     (problem,) = complaints("a: 'x\ty zz'")
     assert "C parser" in problem.message
+
+
+COMMENTED = [
+    "a: 1 # x\ty\n",
+    "# x\ty\na: 1\n",
+    "a: |  # x\ty\n  b # c\n",
+    "a: >-   # x\n  b\n  c\n",
+    "# a > # b\na: 1\n",
+    "a: 1 # \\ud83d \ufeff\n",
+]
+
+
+@needs_c
+@pytest.mark.parametrize("text", COMMENTED)
+def test_a_comment_keeps_no_text_from_the_c_parser(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = load(text)
+    monkeypatch.setattr(reader, "SLOW_TEXT_MAX", 0)
+    assert load(text) == value
+
+
+@needs_c
+@pytest.mark.parametrize("text", ["a: |\n  # x\ty\n", "a: '\n # x\ty'\n", 'a: "b # > # \\ud83d"'])
+def test_what_only_looks_like_a_comment_is_left_to_the_python_parser(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SLOW_TEXT_MAX", 0)
+    assert "C parser" in complaints(text)[0].message
+
+
+@pytest.mark.parametrize("kind", [AssertionError, ValueError, AttributeError, KeyError])
+def test_whatever_a_parser_raises_is_a_complaint_with_a_place(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ruamel.yaml.scanner import Scanner
+
+    def fail(self: object) -> None:
+        raise kind("of the parser's own")
+
+    monkeypatch.setattr(reader, "_c_parser", lambda: None)
+    monkeypatch.setattr(Scanner, "fetch_double", fail)
+    (problem,) = complaints('a: 1\nb: "x"\n')
+    assert (problem.line, problem.column) == (2, 2)
+    assert "the parser cannot go on" in problem.message
+
+
+def test_what_ork_itself_raises_while_it_reads_is_no_complaint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nodes, "_FLOAT", None)
+    with pytest.raises(AttributeError):
+        load("a: 1.5")
 
 
 # -- the C parser and the Python one
@@ -354,6 +439,14 @@ PIECES = [
     "  - x\n",
     "|2\n",
     "\ue000",
+    "\ue001",
+    " # a\tb\n",
+    " # > # c",
+    "| # c\n",
+    "\n   # \\ud83d\n",
+    " ?x",
+    "\n   ",
+    "%YAML 1.3\n---\n",
 ]
 
 
