@@ -16,7 +16,7 @@ and printed in one place, `ork.cli.app.main`. A new class needs a new thing for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class OrkError(Exception):
@@ -54,14 +54,13 @@ class Ambiguous(OrkError):
         self.candidates = tuple(candidates)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One complaint about a file. `line`, `column` count from 1; 0 means the file as a whole."""
 
     file: str
+    message: str
     line: int = 0
     column: int = 0
-    message: str
     hint: str | None = None
     source: str | None = None  # the text of that line, for the caret
 

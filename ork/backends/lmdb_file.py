@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -65,19 +64,21 @@ _CAUSES = {
 }
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class Environment:
     """An open LMDB environment of this process, and the handles that use it.
 
     LMDB must not open a file twice in a process: closing one would drop the locks of the other.
     """
 
-    folder: Path
-    identity: tuple[int, int]  # device and inode of its data file
-    engine: Any
-    gate: Gate | None  # in front of its writers; None: read only
-    handles: set[Callable[[], None]] = field(default_factory=set)
-    forked: bool = False  # the locks and the map are still the parent's
+    def __init__(
+        self, folder: Path, identity: tuple[int, int], engine: Any, gate: Gate | None
+    ) -> None:
+        self.folder = folder
+        self.identity = identity  # device and inode of its data file
+        self.engine = engine
+        self.gate = gate  # in front of its writers; None: read only
+        self.handles: set[Callable[[], None]] = set()
+        self.forked = False  # the locks and the map are still the parent's
 
 
 _open: dict[tuple[int, int], Environment] = {}
@@ -98,7 +99,7 @@ def join(
             engine, gate = open_it()
             # Once more, since somebody may have made the store anew meanwhile.
             identity = _identity(folder)
-            environment = Environment(folder=folder, identity=identity, engine=engine, gate=gate)
+            environment = Environment(folder, identity, engine, gate)
             _open[identity] = environment
         elif environment.forked:
             raise forked()

@@ -1,7 +1,5 @@
 """ork export, ork import: histories written to git, and read from it"""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,7 +152,7 @@ def _check_form(form: str) -> None:
         )
 
 
-def _exported(done: Exported) -> Line:
+def _exported(done: "Exported") -> Line:
     name, branch = (done.workflow, "name"), (done.branch, "head")
     commit = (done.commit[:COMMIT_DIGITS], "oid")
     if not done.added:
@@ -163,7 +161,7 @@ def _exported(done: Exported) -> Line:
     return [name, f": {commits} on ", branch, f" of {done.repository}, now at ", commit]
 
 
-def _imported(done: Imported, store: Store) -> Iterator[Line]:
+def _imported(done: "Imported", store: "Store") -> Iterator[Line]:
     added = [one for one in done.workflows if one.added]
     for one in added:
         newest = one.added[-1]
@@ -180,7 +178,7 @@ def _imported(done: Imported, store: Store) -> Iterator[Line]:
         yield [f"nothing new in {count(done.commits, 'commit')} up to ", commit]
 
 
-def _skipped(done: Imported) -> Iterator[Line]:
+def _skipped(done: "Imported") -> Iterator[Line]:
     """Yield each version that was skipped, then how many were, and what a shallow clone lacks."""
     for one in done.skipped:
         commit = (one.commit[:COMMIT_DIGITS], "oid")

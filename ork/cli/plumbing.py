@@ -1,7 +1,5 @@
 """The plain commands for scripts: ork rev-parse, cat-object, hash-object, ls-tree."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

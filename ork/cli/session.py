@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ork.cli.screen.line import (
     Line,
@@ -25,26 +24,25 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
-@dataclass(slots=True)
-class World:
+class World(NamedTuple):
     """The world around a command: environment, clock, randomness. Tests give their own."""
 
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = os.environ
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     token: Callable[[], str] = lambda: os.urandom(3).hex()
 
 
-@dataclass(slots=True)
 class Session:
     """One invocation of ork."""
 
-    world: World
-    argv: tuple[str, ...]
-    store_path: Path | None = None
-    at_op: str | None = None  # an operation: heads and tags are read as they were after it
-    color: str = "auto"
-    pager: bool = True
-    _store: Store | None = None
+    def __init__(self, world: World, argv: tuple[str, ...]) -> None:
+        self.world = world
+        self.argv = argv
+        self.store_path: Path | None = None
+        self.at_op: str | None = None  # heads and tags are read as they were after this operation
+        self.color = "auto"
+        self.pager = True
+        self._store: Store | None = None
 
     @property
     def store(self) -> Store:

@@ -13,8 +13,9 @@ from typing import Any
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_inputs
 from ork.definition.declarations import Declarations
+from ork.definition.written import NO_TIMEOUT
 from ork.objects.canonical import Json
-from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
+from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task
 from ork.objects.value import Value
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
@@ -26,14 +27,6 @@ TASK_KEYS = tuple(_KEYS.split())
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
 TIMEOUT_S = 300
-NO_TIMEOUT = "none"
-# How a task is shown: what it executes, what it takes and gives, how it is run.
-_ORDER = (
-    *("executor", "file", "module", "command", "function", "shell", "depends_on", "when"),
-    *("input_type", "output_type", "inputs", "env", "timeout"),
-    *("retries", "retry_delay", "retry_backoff", "on_upstream_failure"),
-    *("fresh", "cache", "resources", "max_parallel", "runs_on"),
-)
 
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What other tools call these keys.
@@ -168,23 +161,6 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
             "on_upstream_failure", fields.choice, "skip", words=("skip", "run"), other={}
         ),
     )
-
-
-def as_written(task: Task) -> dict[str, Json]:
-    """Return the fields of a task in the order and the units of a workflow file: seconds."""
-    payload = to_json(task)
-    for key in ("timeout", "retry_delay"):
-        payload[key] = _number(payload[key], SECOND)
-    if task.timeout is None:
-        payload["timeout"] = NO_TIMEOUT
-    payload["retry_backoff"] = _number(payload["retry_backoff"], BACKOFF_UNIT)
-    return {key: payload[key] for key in _ORDER}
-
-
-def _number(count: int | None, unit: int) -> float | None:
-    if count is None:
-        return None
-    return count // unit if count % unit == 0 else count / unit
 
 
 def _executor(draft: Draft, problems: Problems) -> str | None:

@@ -8,12 +8,15 @@ counts, and neither does a mere rename.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
-from ork.definition.reach import Reach
 from ork.differences.definitions import Diff
 from ork.graph.order import order
 from ork.objects.kinds import Task
 from ork.objects.value import Value
+
+if TYPE_CHECKING:
+    from ork.definition.reach import Reach
 
 
 class Affected(Value, frozen=True, kw_only=True):

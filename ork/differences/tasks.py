@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from ork.definition.task import as_written
+from ork.definition.written import as_written
 from ork.differences import renames
 from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
 from ork.objects import canonical

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -274,18 +273,18 @@ class Store:
         self.backend.close()
 
 
-@dataclass(slots=True)
 class Transaction:
     """Objects and moves that become durable together when the `with` block ends, or not at all.
 
     Raises Conflict when a ref is not at the old value that was given for it.
     """
 
-    store: Store
-    stamp: Stamp | None = None
-    objects: dict[Oid, bytes] = field(default_factory=dict)
-    moves: dict[str, tuple[Oid | None, Oid | None]] = field(default_factory=dict)
-    removed: set[Oid] = field(default_factory=set)
+    def __init__(self, store: Store, stamp: Stamp | None = None) -> None:
+        self.store = store
+        self.stamp = stamp
+        self.objects: dict[Oid, bytes] = {}
+        self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+        self.removed: set[Oid] = set()
 
     def add(self, value: Object) -> Oid:
         """Add an object and return its oid."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ork.errors import InvalidInput, Problem
@@ -39,7 +38,7 @@ class Problems:
         """Return a complaint about this text, without keeping it."""
         message, hint = _printable(message), hint and _printable(hint)
         problem = Problem(file=self.file, line=line, column=column, message=message, hint=hint)
-        return replace(problem, source=self.source(line))
+        return problem._replace(source=self.source(line))
 
     def at(self, node: Node, message: str, hint: str | None = None) -> None:
         """Keep one complaint about a node."""

@@ -353,7 +353,7 @@ def on_terminal(ork: Ork, argv: list[str]) -> Result:
     stream = open(theirs, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     try:
         sys.stdout = sys.stderr = stream
-        world = replace(ork.world(), environ={**ork.environ, "TERM": "xterm", "PAGER": "cat"})
+        world = ork.world()._replace(environ={**ork.environ, "TERM": "xterm", "PAGER": "cat"})
         code = main(argv, world=world)
     finally:
         stream.close()

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from ork.definition import workflow as syntax
-from ork.definition.task import as_written
 from ork.definition.workflow import Definition, parse, schedule_error
+from ork.definition.written import as_written
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, decode_object, encode_object

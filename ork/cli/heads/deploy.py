@@ -1,12 +1,9 @@
 """ork init, check, deploy, status: from a workflow file to its newest deploy"""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace as edited
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeAlias
@@ -138,7 +135,7 @@ def check(
             if one.snapshot:
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
                 session.print(_captured_lines(one))
-                warnings = (edited(w, message=f"warning: {w.message}") for w in one.warnings)
+                warnings = (w._replace(message=f"warning: {w.message}") for w in one.warnings)
                 session.say(*problems_view(tuple(warnings)))
             else:
                 session.print(problems_view(one.problems))
@@ -224,7 +221,7 @@ def _checked(path: Path, *, show_files: bool) -> Looked:
     )
 
 
-def _captured(captured: Captured) -> Iterator[CheckedFile]:
+def _captured(captured: "Captured") -> Iterator[CheckedFile]:
     """Yield the captured files; one that has several reasons comes as often."""
     for path, reasons in captured.reasons.items():
         tasks: dict[tuple[str, str], list[str]] = {}
@@ -309,7 +306,7 @@ def deploy(
     session.say(*_after_deploy(done))
 
 
-def deploy_line(done: Deployed, store: Store) -> Line:
+def deploy_line(done: "Deployed", store: "Store") -> Line:
     """Return one line: the workflow, its snapshot, and what changed."""
     snapshot = (store.short(done.snapshot), "oid")
     if not done.changed and not done.moved:
@@ -317,7 +314,7 @@ def deploy_line(done: Deployed, store: Store) -> Line:
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
 
 
-def _after_deploy(done: Iterable[Deployed]) -> Iterator[Line]:
+def _after_deploy(done: "Iterable[Deployed]") -> Iterator[Line]:
     changed = next((one for one in done if one.changed), None)
     if changed:
         name = changed.workflow
@@ -361,13 +358,13 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         session.say(["no workflow files here"])
 
 
-def _seen_from_here(store: Store, one: FileStatus) -> FileStatus:
+def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
     """Return a status with its paths as one would type them in the working directory."""
     path, other = (p and os.path.relpath(store.project / p) for p in (one.path, one.other))
     return replace(one, path=path, other=other)
 
 
-def _status_lines(found: Sequence[FileStatus], store: Store) -> Iterator[Line]:
+def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Line]:
     width = max((len(one.path) for one in found), default=0)
     for one in found:
         line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), f"{one.path:<{width}}"]

@@ -1,7 +1,5 @@
 """ork rollback, restore, tag: back to an older version, and names for versions"""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +66,7 @@ def rollback(
         session.say([("next: ", "hint"), f"`ork run {name}`, or {on_disk}"])
 
 
-def _rolled_back(done: RolledBack, store: Store) -> Iterator[Line]:
+def _rolled_back(done: "RolledBack", store: "Store") -> Iterator[Line]:
     name, snapshot = (done.workflow, "name"), (store.short(done.snapshot), "oid")
     if done.changed:
         yield [name, " ", snapshot, "  ", done.message.partition("\n")[0]]
@@ -133,12 +131,12 @@ def restore(
         session.say([("next: ", "hint"), "`ork status`"])
 
 
-def _restored(done: Restored) -> Iterator[Line]:
+def _restored(done: "Restored") -> Iterator[Line]:
     for file in done.files:
         yield [(f"{file.state:<10}", "changed" if file.state == "written" else "dim"), file.path]
 
 
-def _surplus(done: Restored) -> Line:
+def _surplus(done: "Restored") -> Line:
     shown = ", ".join(done.surplus[:SURPLUS_SHOWN_MAX])
     more = len(done.surplus) - SURPLUS_SHOWN_MAX
     if more > 0:
@@ -199,7 +197,7 @@ def tag(
         session.print(_tagged(done, store))
 
 
-def _tags(found: Iterable[Tag], store: Store, session: Session) -> Iterator[Line]:
+def _tags(found: "Iterable[Tag]", store: "Store", session: Session) -> Iterator[Line]:
     now = session.now()
     rows = [(f"{one.workflow}@{one.label}", one.deploy) for one in found]
     width = column(name for name, _ in rows)
@@ -209,7 +207,7 @@ def _tags(found: Iterable[Tag], store: Store, session: Session) -> Iterator[Line
         yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (f"{time:<14}", "time"), *message]
 
 
-def _tagged(done: Tagged, store: Store) -> Iterator[Line]:
+def _tagged(done: "Tagged", store: "Store") -> Iterator[Line]:
     one = done.tag
     name, now = (f"{one.workflow}@{one.label}", "tag"), _deploy(store, one.deploy)
     if done.removed:
@@ -222,6 +220,6 @@ def _tagged(done: Tagged, store: Store) -> Iterator[Line]:
             yield ["  it was ", *_deploy(store, store.get(Deploy, done.old))]
 
 
-def _deploy(store: Store, deploy: Deploy) -> Line:
+def _deploy(store: "Store", deploy: Deploy) -> Line:
     subject = deploy.message.partition("\n")[0]
     return [(store.short(deploy.snapshot), "oid"), f"  {subject}"]

@@ -1,7 +1,5 @@
 """ork ops, undo: the commands that moved a name, and the way back"""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Annotated

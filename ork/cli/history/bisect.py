@@ -1,7 +1,5 @@
 """ork bisect: each verdict as it is reached, the deploy that was found, and what to do next"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """ork blame: the deploy that last touched each part of a definition, or each line of a text"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -65,7 +63,7 @@ def blame(
         session.print(_parts(found, store, session), page=True)
 
 
-def _parts(found: Blame, store: Store, session: Session) -> Iterator[Line]:
+def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
     """Yield a line for each part: deploy, author, date, name, and its value or the message."""
     columns = _Columns(found, store, session)
     alone = found.name is not None
@@ -88,7 +86,7 @@ def _parts(found: Blame, store: Store, session: Session) -> Iterator[Line]:
             yield _with_rest(line, rest, session.width)
 
 
-def _lines(found: Blame, store: Store, session: Session) -> Iterator[Line]:
+def _lines(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
     """Yield each line of the text after the deploy that last touched it, as git blame does.
 
     On a terminal the author and date of a deploy stand on the first of its lines only.
@@ -109,7 +107,7 @@ def _lines(found: Blame, store: Store, session: Session) -> Iterator[Line]:
 class _Columns:
     """The first columns, equally wide in all lines: short hash, author, date."""
 
-    def __init__(self, found: Blame, store: Store, session: Session) -> None:
+    def __init__(self, found: "Blame", store: "Store", session: Session) -> None:
         now, width = session.now(), session.width
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
@@ -124,7 +122,7 @@ class _Columns:
         }
         self.pads = [max(map(len, texts)) for texts in zip(*self.texts.values(), strict=True)]
 
-    def of(self, one: Part | BlamedLine, *, again: bool = False) -> Line:
+    def of(self, one: "Part | BlamedLine", *, again: bool = False) -> Line:
         """Return the columns of a part or line; ^ says that nothing before it was looked at.
 
         `again` leaves out what the line above says already, but for the hash.
@@ -138,14 +136,14 @@ class _Columns:
             line += [(f"{author:<{self.pads[1]}}", "author"), "  "]
         return [*line, (f"{time:<{self.pads[2]}}", "time")]
 
-    def old_name(self, part: Part) -> list[str]:
+    def old_name(self, part: "Part") -> list[str]:
         """Return the name before the newest rename, if there was one."""
         if part.old_name is None or part.renamed_by is None:
             return []
         return [f"(was {quoted(part.old_name)} until {self.texts[part.renamed_by][0]})"]
 
 
-def _name(part: Part, *, alone: bool) -> str:
+def _name(part: "Part", *, alone: bool) -> str:
     if part.field is None:
         return quoted(part.name)
     return part.field if alone else f"{quoted(part.name)}.{part.field}"

@@ -1,7 +1,5 @@
 """ork diff: the two things that are compared, and the text, JSON or page that shows the answer"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -200,7 +198,9 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     return bool(found.diff)
 
 
-def _lines(session: Session, diff: Diff, impact: Impact | None, asked: Asked) -> Iterator[Line]:
+def _lines(
+    session: Session, diff: "Diff", impact: "Impact | None", asked: Asked
+) -> "Iterator[Line]":
     from ork.cli.diff.text import diff_view, name_status_view
 
     if asked.form == "name-status":

@@ -1,7 +1,5 @@
 """ork log, and how other commands show a deploy"""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
@@ -14,13 +12,15 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
 from ork.errors import UsageError
+from ork.history import log as history
+from ork.history.log import LogEntry
+from ork.objects.canonical import Oid
+from ork.store.revision import parse_moment, split_part
+from ork.store.store import Store
+from ork.store.verdict import Tally
 
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
-    from ork.history.log import LogEntry
-    from ork.objects.canonical import Oid
-    from ork.store.store import Store
-    from ork.store.verdict import Tally
 
 
 def log(
@@ -61,9 +61,6 @@ def log(
         ork log etl -n 5 --oneline
         ork log etl:extract -p --follow
     """
-    from ork.history.log import log
-    from ork.store.revision import parse_moment, split_part
-
     session: Session = ctx.obj
     revisions: tuple[str, ...] = tuple(words or ())
     names: tuple[str, ...] = ()
@@ -83,7 +80,7 @@ def log(
             hint=f"as in `ork log {revision or 'etl'}:extract --follow`",
         )
     store, now = session.store, session.now()
-    entries = log(
+    entries = history.log(
         store,
         revision,
         now=now,
@@ -167,7 +164,7 @@ def shown_oid(oid: Oid, store: Store, session: Session) -> str:
     return store.short(oid) if session.width else oid
 
 
-def _change(diff: Diff, store: Store, width: int | None, *, patch: bool) -> Iterator[Line]:
+def _change(diff: "Diff", store: Store, width: int | None, *, patch: bool) -> Iterator[Line]:
     from ork.cli.diff.stat import stat_view
     from ork.cli.diff.text import diff_view
     from ork.differences.definitions import with_hunks

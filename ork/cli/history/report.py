@@ -1,7 +1,5 @@
 """ork report: one HTML page about a change, a run or a workflow"""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -8,13 +8,11 @@ import typer
 
 from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
-from ork.cli.runs.list import run_view, taskrun_view
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, to_json, wrap_body
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
-from ork.definition.task import as_written
-from ork.history.details import TaskDetails, run_details, task_details
+from ork.definition.written import as_written
 from ork.history.log import LogEntry, entry_of
 from ork.objects import kinds
 from ork.objects.canonical import Oid
@@ -83,13 +81,8 @@ def _fields_and_lines(
     if found.kind == "snapshot":
         definition = contents.snapshot_details(store, found)
         return {"definition": definition}, _snapshot(definition, store, session)
-    if isinstance(value, Run):
-        run = run_details(store, found.oid, value)
-        return run, run_view(run, store, session)
-    if isinstance(value, TaskRun):
-        details = _task_details(store, found, value)
-        lines = taskrun_view(name or found.text, details, session)
-        return {"name": name, **to_json(details)}, lines
+    if isinstance(value, (Run, TaskRun)):
+        return _run(session, store, found, value)
     payload = kinds.to_json(value)
     fields = {"name": name, "payload": payload}
     if isinstance(value, Task):
@@ -98,12 +91,23 @@ def _fields_and_lines(
     return fields, ([line] for line in text.split("\n"))
 
 
-def _task_details(store: Store, found: Resolved, value: TaskRun) -> TaskDetails:
-    """Return a task run with its values; of one that was found by its oid, only what it has."""
-    run, name = run_of(found), _name(found)
-    if run and name:
-        return task_details(store, store.get(Run, run), name)
-    return TaskDetails(taskrun=value, output=store.output(value.output) if value.output else None)
+def _run(
+    session: Session, store: Store, found: Resolved, value: Run | TaskRun
+) -> tuple[Any, Iterable[Line]]:
+    """Return a run, or what became of one task, with the values that were passed on."""
+    from ork.cli.runs.list import run_view, taskrun_view
+    from ork.history.details import TaskDetails, run_details, task_details
+
+    if isinstance(value, Run):
+        run = run_details(store, found.oid, value)
+        return run, run_view(run, store, session)
+    run_oid, name = run_of(found), _name(found)
+    if run_oid and name:
+        details = task_details(store, store.get(Run, run_oid), name)
+    else:  # found by its oid: only what it has
+        output = store.output(value.output) if value.output else None
+        details = TaskDetails(taskrun=value, output=output)
+    return {"name": name, **to_json(details)}, taskrun_view(name or found.text, details, session)
 
 
 def _name(found: Resolved) -> str | None:

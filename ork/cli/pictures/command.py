@@ -1,7 +1,5 @@
 """`ork graph`, in each of its formats."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -74,7 +72,7 @@ def command(
     write_text(output, (f"{line}\n" for line in text))
 
 
-def _graph(session: Session, revision: str) -> Graph:
+def _graph(session: Session, revision: str) -> "Graph":
     from ork.cli.pictures.graph import Graph
     from ork.objects.kinds import Run
     from ork.store.contents import snapshot_details, task_runs
@@ -101,7 +99,7 @@ def _graph(session: Session, revision: str) -> Graph:
     return Graph(title=title, needs=needs)
 
 
-def _store(session: Session, revision: str) -> Store:
+def _store(session: Session, revision: str) -> "Store":
     """Return the store of this folder; for a file one in memory does when there is none."""
     from ork.backends.memory import Memory
     from ork.errors import NotFound
@@ -115,7 +113,7 @@ def _store(session: Session, revision: str) -> Store:
         return Store(Memory())
 
 
-def _text(graph: Graph, form: str) -> Iterable[str]:
+def _text(graph: "Graph", form: str) -> Iterable[str]:
     from ork.cli.pictures.graph import as_json, dot, mermaid
     from ork.cli.screen.line import json_text
 

@@ -1,7 +1,5 @@
 """ork runs and ork outputs; a run and its tasks as text"""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,13 +15,15 @@ from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
 from ork.objects.kinds import RUN_STATES, Run, TaskRun
-from ork.store.verdict import taint, taint_text, tainted
+from ork.store.resolve import Resolved
+from ork.store.revision import parse_moment
+from ork.store.runs import RunEntry
+from ork.store.store import Store
+from ork.store.verdict import taint, taint_text, tainted, with_taint
+from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
     from ork.history.details import RunDetails, TaskDetails
-    from ork.store.resolve import Resolved
-    from ork.store.runs import RunEntry
-    from ork.store.store import Store
 
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
@@ -68,10 +68,7 @@ def runs(
         ork runs etl -n 10 --status failed
         ork runs --containing etl~1:load
     """
-    from ork.store.revision import parse_moment
     from ork.store.runs import runs, wanted
-    from ork.store.verdict import with_taint
-    from ork.worktree.lookup import look_up
 
     session: Session = ctx.obj
     for state in status or []:
@@ -161,7 +158,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         ]
 
 
-def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Line]:
+def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
     """Yield a run: what it executed, how it went, and a line per task."""
     from ork.worktree.place import checkout_of
 
@@ -189,7 +186,7 @@ def run_view(details: RunDetails, store: Store, session: Session) -> Iterator[Li
         yield task_line(name, task.taskrun, width, value=task.output)
 
 
-def _where(details: RunDetails, checkout: Path | None) -> Iterator[str | tuple[str, str]]:
+def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:
     """Say where the tasks of a run executed, and where files that they wrote in a checkout are."""
     from ork.cli.diff.wording import listed
 
@@ -224,7 +221,7 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     return line
 
 
-def taskrun_view(name: str, details: TaskDetails, session: Session) -> Iterator[Line]:
+def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]

@@ -1,7 +1,5 @@
 """ork logs"""
 
-from __future__ import annotations
-
 import codecs
 import json
 import sys
@@ -149,8 +147,8 @@ def _follow(
 
 
 def _lines(
-    session: Session, run: str, printed: Iterator[Printed | NotStarted]
-) -> Iterator[tuple[Printed, str]]:
+    session: Session, run: str, printed: "Iterator[Printed | NotStarted]"
+) -> "Iterator[tuple[Printed, str]]":
     """Yield whole lines, each with the attempt that printed it."""
     lines: dict[tuple[str, int], Lines] = {}
     for part in _texts(session, run, printed):
@@ -162,8 +160,8 @@ def _lines(
 
 
 def _texts(
-    session: Session, run: str, printed: Iterator[Printed | NotStarted]
-) -> Iterator[Printed]:
+    session: Session, run: str, printed: "Iterator[Printed | NotStarted]"
+) -> "Iterator[Printed]":
     """Yield what was printed; tell of the tasks that have no log."""
     from ork.runner.watch import Printed
 
@@ -182,7 +180,7 @@ def whole_lines(data: Iterable[bytes]) -> Iterator[str]:
     yield from lines.add(b"", over=True)
 
 
-def json_parts(store: Store, logs: Iterable[Log], tail: int | None) -> Iterator[str]:
+def json_parts(store: "Store", logs: Iterable[Log], tail: int | None) -> Iterator[str]:
     """Yield the text of the JSON document of some logs, as `show.json_text` would lay it out."""
     yield '{\n  "schema": "ork.logs.v1",\n  "data": ['
     between = "\n"

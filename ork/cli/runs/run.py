@@ -1,7 +1,5 @@
 """ork run, ork retry, ork cancel"""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

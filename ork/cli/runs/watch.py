@@ -1,7 +1,5 @@
 """ork watch"""
 
-from __future__ import annotations
-
 import signal
 from typing import Annotated
 

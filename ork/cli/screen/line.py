@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -173,8 +172,8 @@ def _is_open(stream: TextIO) -> bool:
 
 def to_json(value: Any) -> Any:
     """Return a value as JSON: records by their fields, times as text, tuples as lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if hasattr(value, "_asdict"):  # a named tuple
+        value = value._asdict()
     if names := getattr(value, "__struct_fields__", None):
         keys = value.__struct_encode_fields__
         return {key: to_json(getattr(value, name)) for key, name in zip(keys, names, strict=True)}
