@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
@@ -45,6 +45,9 @@ from ork.objects.kinds import (
 from ork.objects.snapshot import Contents, OidMap
 from ork.objects.value import Value
 
+if TYPE_CHECKING:
+    from ork.objects.walk import Named
+
 CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
@@ -54,6 +57,19 @@ PACK_BYTES_MIN = 1024
 PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
 PACKED_PART_MAX = 0.75
 RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
+
+_KINDS_OF_REFS = {
+    "workflows": "deploy",
+    "tags": "deploy",
+    "runs": "run",
+    "numbers": "run",
+    "ran": "run",
+    "active": "taskrun",
+    "unattached": "blob",
+    "tally": "deploy",
+    "read": "deploy",
+    "ops": "operation",
+}
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -96,6 +112,14 @@ def unpack(oid: Oid, stored: bytes) -> bytes:
     if not stream.eof or stream.unused_data:
         raise Corrupt(f"object {oid} is damaged: it is cut short, or something follows it")
     return data
+
+
+def named_by(ref: str, oid: Oid) -> Named:
+    """Return the object that a ref names, with the kind that it must have."""
+    from ork.objects.walk import Named  # which few commands need
+
+    kind = _KINDS_OF_REFS.get(ref.partition("/")[0])
+    return Named(oid, "run" if kind == "taskrun" and ref.endswith("/.run") else kind)
 
 
 def _of_kind(kind: type[T], oid: Oid, value: Object) -> T:

@@ -8,7 +8,8 @@ from ork.backends.memory import Memory
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, OidLeaf, Operation, Snapshot, encode_object
-from ork.store.store import Store, pack
+from ork.objects.walk import Named
+from ork.store.store import Store, named_by, pack
 from tests.scale import examples
 from tests.stores import contents, stamp
 
@@ -41,6 +42,22 @@ def test_what_was_written_is_read(store):
         assert fresh.get(type(value), oid) == value
         assert fresh.raw(oid) == encode_object(value)
         assert fresh.has(oid)
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind"),
+    [
+        ("workflows/etl", "deploy"),
+        ("numbers/etl/0000000001", "run"),
+        ("active/20261101T120000.000-000000/.run", "run"),
+        ("active/20261101T120000.000-000000/load", "taskrun"),
+        ("unattached/etl/20261101T120000.000-000000", "blob"),
+        ("ops", "operation"),
+        ("from/another/ork", None),
+    ],
+)
+def test_the_name_of_a_ref_says_what_it_leads_to(ref, kind):
+    assert named_by(ref, ABSENT) == Named(ABSENT, kind)
 
 
 def test_a_value_is_a_blob_of_its_canonical_bytes(store):
