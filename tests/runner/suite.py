@@ -91,13 +91,13 @@ class Project:
             [sys.executable, *start, *argv], cwd=self.folder, text=True, env=environ, **options
         )
 
-    def ork(self, *argv: str, code: int | None = 0, **options: Any) -> Any:
+    def ork(self, *argv: str, code: int | None = 0, alone: bool = False, **options: Any) -> Any:
         """Run a command to its end; its exit code must be as expected, unless that is None.
 
-        Those that make a store or only look have no process of their own, unless they are to be
-        hurt: they would wait for Python to start and for nothing else.
+        It has a process of its own when it may be hurt, which is when it is to be alone or started
+        in some other way than usual: others would wait for Python to start and for nothing else.
         """
-        if argv[0] in ("init", "log", "logs", "outputs", "runs", "show") and not options:
+        if not alone and not options:
             done = self._here(argv)
         else:
             child = self.start(*argv, **options)

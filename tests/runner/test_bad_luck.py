@@ -190,7 +190,7 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
         python("fill", more=", depends_on: [first]"),
         shell("last", "echo last", ", depends_on: [fill]"),
     )
-    done = small.ork("run", "flow.yaml", "--json", code=4)
+    done = small.ork("run", "flow.yaml", "--json", code=4, alone=True)
     acknowledged = {e["task"] for e in told(done.stdout) if e["event"] == "TaskFinished"}
     assert acknowledged == {"first"}
     assert "the disk is full" in done.stderr

@@ -118,7 +118,7 @@ def test_hostile_python_tasks_hurt_nobody_else(project: Project, names: tuple[st
         project,
         *(python(task, more=more.get(name, ""), file=f"{task}.py") for task, name in tasks.items()),
     )
-    done = project.ork("run", "flow.yaml", "-j", "1", code=None)
+    done = project.ork("run", "flow.yaml", "-j", "1", code=None, alone=True)
     _, states = project.run_of()
     for task, name in tasks.items():
         _, state, reason, log = PYTHON[name]
@@ -163,7 +163,7 @@ def test_hostile_shell_tasks_hurt_nobody_else(project: Project, names: tuple[str
         project,
         *(shell(task, SHELL[name][0], more.get(name, "")) for task, name in tasks.items()),
     )
-    done = project.ork("run", "flow.yaml", "-j", "2", code=None)
+    done = project.ork("run", "flow.yaml", "-j", "2", code=None, alone=True)
     assert "bug in ork" not in done.stderr
     _, states = project.run_of()
     for task, name in tasks.items():
@@ -213,14 +213,14 @@ def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
 
 def test_a_task_that_prints_without_a_newline_for_ever_is_stopped(project: Project) -> None:
     project.workflow(shell("bad", "tr '\\0' x < /dev/zero", ", timeout: 1"), shell("sh", "true"))
-    project.ork("run", "flow.yaml", code=1)
+    project.ork("run", "flow.yaml", code=1, alone=True)
     assert project.states() == {"bad": "failed", "sh": "success"}
 
 
 def test_a_hundred_tasks_that_all_crash_leave_a_run_that_ends(project: Project) -> None:
     project.write("code.py", "import os\ndef main():\n    os.kill(os.getpid(), 11)\n")
     project.workflow(*(python(f"t{n}") for n in range(40)), shell("sh", "true"))
-    project.ork("run", "flow.yaml", "-j", "4", code=1)
+    project.ork("run", "flow.yaml", "-j", "4", code=1, alone=True)
     states = project.states()
     assert states.pop("sh") == "success"
     assert set(states.values()) == {"failed"}
