@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -136,6 +136,10 @@ class Ork:
         return target
 
 
+Steps: TypeAlias = Callable[[], object]
+Worlds: TypeAlias = dict[str, Callable[[Ork], None]]
+
+
 @pytest.fixture
 def ork(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -156,6 +160,28 @@ def ork(
     yield Ork(folder, capsys)
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Worlds:
+    """The worlds that were built so far, by the names of their fixtures."""
+    return {}
+
+
+@pytest.fixture
+def once(
+    ork: Ork, worlds: Worlds, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Steps], None]:
+    """Build a world as its fixture does, or copy it as it was built for an earlier test."""
+
+    def build(name: str, steps: Steps) -> None:
+        if name in worlds:
+            worlds[name](ork)
+        else:
+            steps()
+            worlds[name] = ork.keep(tmp_path_factory.mktemp(name))
+
+    return build
 
 
 @pytest.fixture

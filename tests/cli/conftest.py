@@ -11,7 +11,6 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
 
@@ -19,7 +18,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, encode_object
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store
-from tests.conftest import START, Ork
+from tests.conftest import START, Ork, Steps
 
 BROKEN = """\
     name: broken
@@ -63,32 +62,6 @@ REWORKED = """\
       notify: {executor: process, command: echo done, depends_on: [summarize, old_export]}
       archive: {executor: process, command: echo kept, depends_on: [notify]}
 """
-
-
-Steps: TypeAlias = Callable[[], object]
-Worlds: TypeAlias = dict[str, Callable[[Ork], None]]
-
-
-@pytest.fixture(scope="session")
-def worlds() -> Worlds:
-    """The worlds that were built so far, by the names of their fixtures."""
-    return {}
-
-
-@pytest.fixture
-def once(
-    ork: Ork, worlds: Worlds, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, Steps], None]:
-    """Build a world as its fixture does, or copy it as it was built for an earlier test."""
-
-    def build(name: str, steps: Steps) -> None:
-        if name in worlds:
-            worlds[name](ork)
-        else:
-            steps()
-            worlds[name] = ork.keep(tmp_path_factory.mktemp(name))
-
-    return build
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import pytest
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
 from ork.yaml import reader
-from tests.scale import sampled
+from tests.scale import sampled, size
 
 HEAD = b"name: n\ntasks: {t: {executor: shell, command: x}}\n"
 LEVELS = range(1, 30)
+CYCLE = size(2000, by_day=1000)
 
 
 def bomb(item: str, level: str) -> bytes:
@@ -46,7 +47,7 @@ HOSTILE: dict[str, bytes] = {
     "nested tags": b"!a " * 100_000,
     "nested anchors": b"&a " * 100_000,
     "duplicate keys": HEAD + b"name: m\n",
-    "many duplicate keys": b"a: 1\n" * 5_000,
+    "many duplicate keys": b"a: 1\n" * size(5_000, by_day=2_000),
     "duplicate beside a merge": HEAD + b"env: {<<: {A: x}, A: y, A: z}\n",
     "python tag": HEAD + b"env: !!python/object/apply:os.system [ls]\n",
     "str tag": HEAD + b"description: !!str 1\n",
@@ -76,10 +77,11 @@ HOSTILE: dict[str, bytes] = {
     "NaN": HEAD + b"max_parallel: .nan",
     "a date that is none": HEAD + b"max_parallel: 2001-99-99",
     "sexagesimal": HEAD + b"max_parallel: 99:99:99",
-    "100,000 keys": b"".join(b"k%d: 1\n" % i for i in range(100_000)),
+    "100,000 keys": b"".join(b"k%d: 1\n" % i for i in range(size(100_000, by_day=40_000))),
     "tasks that need nobody": b"name: n\ntasks:\n"
     + b"".join(
-        b" t%d: {executor: shell, command: x, depends_on: [n%d]}\n" % (i, i) for i in range(10_000)
+        b" t%d: {executor: shell, command: x, depends_on: [n%d]}\n" % (i, i)
+        for i in range(size(10_000, by_day=6_000))
     ),
     "a scalar of 10 MB": b"name: " + b"x" * 10_000_000,
     "a key of 1 MB": b"x" * 1_000_000 + b": 1",
@@ -103,8 +105,8 @@ HOSTILE: dict[str, bytes] = {
     "a long name": b"name: " + b"a" * 100_000 + b"\ntasks: {t: {executor: shell, command: x}}\n",
     "a long cycle": b"name: n\ntasks:\n"
     + b"".join(
-        b" t%d: {executor: shell, command: x, depends_on: [t%d]}\n" % (i, (i + 1) % 2000)
-        for i in range(2000)
+        b" t%d: {executor: shell, command: x, depends_on: [t%d]}\n" % (i, (i + 1) % CYCLE)
+        for i in range(CYCLE)
     ),
     "a regex trap in the schedule": HEAD + b"schedule: '" + b"1-" * 100_000 + b"'\n",
     "empty": b"",
