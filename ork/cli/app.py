@@ -5,16 +5,19 @@
 
 import errno
 import os
+import select
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
+from ork.cli.screen import signals
 from ork.cli.session import Session, World
 from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 
@@ -60,10 +63,15 @@ Plumbing
 WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
+STOPPED_EXIT_CODE = 130
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+HINTS = {
+    errno.ENOSPC: "make room on the disk, then run the command again",
+    errno.EMFILE: "allow more open files (`ulimit -n`), then run the command again",
+}
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
-    "5 lost a race; 70 a bug in ork; 124 timed out; 130 interrupted."
+    "5 lost a race; 70 a bug in ork; 124 timed out; 129, 130, 143 stopped."
 )
 
 
@@ -188,9 +196,12 @@ def _program() -> Any:
 def main(argv: Sequence[str], *, world: World | None = None) -> int:
     """Run one command line and return its exit code."""
     session = Session(world or World(), tuple(argv))
+    signals.note(signal.SIGINT)
     try:
         result = _program().main(list(argv), prog_name="ork", obj=session, standalone_mode=False)
         sys.stdout.flush()
+        if result == STOPPED_EXIT_CODE:  # typer's answer to KeyboardInterrupt
+            return signals.exit_code()
         return result if isinstance(result, int) else 0
     except OrkError as error:
         _print_error(session, error)
@@ -201,14 +212,14 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
     except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`ork log | head`): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None:
-            return _cannot_write(error)
+        return signals.exit_code()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and not _has_reader(sys.stdout):
+            # The reader of our output went away (`ork log | head`): nothing is wrong.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        return _refused(session, error)
+    except Exception:
         import traceback
 
         traceback.print_exc()
@@ -224,7 +235,12 @@ def entry() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(main(sys.argv[1:]))
+    signals.unwind()
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:  # while the store was closed
+        code = signals.exit_code()
+    sys.exit(code)
 
 
 def _open_standard_streams() -> None:
@@ -239,16 +255,27 @@ def _open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
-def _cannot_write(error: OSError) -> int:
-    """Say that the disk is full, or the terminal gone, on what is left of the two streams."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _refused(session: Session, error: OSError) -> int:
+    """Say what the system refused, be it our own output, on what is left of the two streams."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(nowhere, stream.fileno())
-    sys.stderr.write(f"error: cannot write: {error.strerror}\n")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    words = error.strerror or str(error)
+    if error.filename is not None:
+        words = f"{os.fsdecode(error.filename)}: {words}"
+    elif error.errno in UNWRITABLE:
+        words = f"cannot write: {words}"
+    _print_error(session, StoreError(words, hint=HINTS.get(error.errno or 0)))
     return StoreError.exit_code
+
+
+def _has_reader(stream: TextIO) -> bool:
+    """Say whether somebody still reads what we print: another pipe may have broken."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return not any(found & (select.POLLERR | select.POLLHUP) for _, found in poll.poll(0))
 
 
 def _usage(session: Session, error: Any) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeAlias
 import typer
 
 from ork.cli.options import AllowSecret, Json, Move
+from ork.cli.screen import signals
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
@@ -182,13 +183,15 @@ def _child(look: Callable[[Path], Looked], files: Sequence[Path]) -> tuple[int, 
     """Return a process that looks at files, and what reads its answers."""
     reading, writing = os.pipe()
     # Ctrl-C in the middle of a fork would be a traceback; the child is to end without a word.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
     if pid := os.fork():
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(writing)
         return pid, os.fdopen(reading, "rb")
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in signals.ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(reading)
         with os.fdopen(writing, "wb") as answers:

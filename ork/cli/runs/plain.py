@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ork.cli.runs.list import task_line
-from ork.cli.screen import human
+from ork.cli.screen import human, signals
 from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
 from ork.objects.kinds import TaskRun
@@ -45,6 +45,7 @@ def stop_on_signals() -> Iterator[Control]:
     control = Control()
 
     def stop(number: int, frame: Any) -> None:
+        signals.note(number)
         control.stop()
         if control.stops == 1 and not _is_live(os.environ):
             with suppress(OSError):
@@ -52,7 +53,7 @@ def stop_on_signals() -> Iterator[Control]:
 
     before = {
         number: signal.signal(number, stop)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in signals.ENDING
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
@@ -90,7 +91,7 @@ def follow(
 
 def exit_code(finished: RunFinished) -> int:
     """Return the exit code of a command for how its run ended."""
-    code = {"success": 0, "cancelled": 130}.get(finished.run.state, 1)
+    code = {"success": 0, "cancelled": signals.exit_code()}.get(finished.run.state, 1)
     return 124 if finished.timed_out else code
 
 

@@ -68,7 +68,8 @@ def run(
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
     \b
-    Exit codes: 0 success; 1 a task failed; 124 --timeout; 130 stopped by Ctrl-C.
+    Exit codes: 0 success; 1 a task failed; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C,
+    TERM.
 
     \b
     Example:
@@ -138,7 +139,7 @@ def retry(
 
     \b
     Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
-    130 stopped by Ctrl-C.
+    129, 130, 143 stopped by HUP, Ctrl-C, TERM.
 
     \b
     Example:

@@ -1,6 +1,5 @@
 """ork watch"""
 
-import signal
 from typing import Annotated
 
 import typer
@@ -40,14 +39,10 @@ def watch(
         end = events_of.finished(store, oid, run)
         summary(session, end)
     else:
-        # TERM, like Ctrl-C, lets us put the terminal in order.
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         events = events_of.watch(store, run, clock=session.world.clock)
         try:
             end = follow(session, events, control=None, as_json=as_json)
         except KeyboardInterrupt:
             session.say([("note: ", "warning"), f"{run.workflow}#{run.number} goes on"])
             raise
-        finally:
-            signal.signal(signal.SIGTERM, before)
     raise typer.Exit(exit_code(end))

@@ -1,0 +1,84 @@
+"""TERM and HUP end every command as Ctrl-C does, and the exit code says which of them it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ork.files import lock
+from tests.conftest import Ork
+from tests.runner.suite import eventually
+
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@contextmanager
+def started(ork: Ork, *argv: str, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Start ork in the world of a test; it is gone after the block."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", *argv],
+        cwd=ork.folder,
+        env=ork.environ,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,  # type: ignore[call-overload]
+    )
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_run_is_recorded_as_cancelled(ork: Ork, number: int, code: int) -> None:
+    ork.write("w.yaml", "name: w\ntasks: {t: {executor: process, command: touch here; sleep 60}}\n")
+    with started(ork, "run", "w.yaml") as child:
+        assert eventually((ork.folder / "here").exists)
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert child.returncode == code
+    assert out.startswith("w#1 cancelled")
+    assert " cancelled " in ork("runs", "w").out
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_command_that_waits_for_the_store_writes_nothing(
+    etl: Ork, number: int, code: int
+) -> None:
+    assert etl("init").code == 0
+    gate = etl.folder / ".ork" / "db" / "gate"
+    holder = os.open(gate, os.O_RDWR)
+    assert lock(holder)
+    with started(etl, "deploy", "etl.yaml") as child:
+        open_files = Path("/proc", str(child.pid), "fd")
+        assert eventually(
+            lambda: str(gate) in {os.path.realpath(one) for one in open_files.iterdir()}
+        )
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+    os.close(holder)
+    assert (out, err.strip()) == ("", "")
+    assert child.returncode == code
+    assert etl("log", "etl").code == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored(ork: Ork) -> None:
+    ork.write(
+        "w.yaml", "name: w\ntasks: {t: {executor: process, command: touch here; sleep 0.3}}\n"
+    )
+    ignoring = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
+    with started(ork, "run", "w.yaml", preexec_fn=ignoring) as child:
+        assert eventually((ork.folder / "here").exists)
+        child.send_signal(signal.SIGHUP)
+        child.communicate(timeout=60)
+    assert child.returncode == 0
