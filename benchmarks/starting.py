@@ -31,10 +31,11 @@ COMMANDS = {
     "ork log -n 20": ("log", "-n", "20"),
     "ork runs -n 20": ("runs", "-n", "20"),
     "ork diff etl~1 etl": ("diff", "etl~1", "etl"),
+    "ork show etl": ("show", "etl"),
     "ork --version": ("--version",),
     "ork --help": ("--help",),
 }
-AT_MOST = 1.5
+AT_MOST = 1.35
 
 
 def ork() -> list[str]:

@@ -4,6 +4,7 @@
 """
 
 import errno
+import gc
 import os
 import select
 import signal
@@ -240,6 +241,9 @@ def entry() -> None:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:  # while the store was closed
         code = signals.exit_code()
+    # All memory goes with the process. Python would search it for cycles once more, module by
+    # module, which takes a fifth of a short command; what is frozen it leaves alone.
+    gc.freeze()
     sys.exit(code)
 
 

@@ -89,6 +89,16 @@ def test_cycles_are_not_looked_for_while_modules_are_imported():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_memory_is_not_searched_for_cycles_at_the_end():
+    script = (
+        "import atexit, gc, sys\nfrom ork.__main__ import entry\nsys.argv[1:] = ['--help']\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 1000))\nentry()"
+    )
+    words = [sys.executable, "-c", script]
+    shown = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert shown.splitlines()[-1] == "False True"
+
+
 def _or_above(name: str) -> set[str]:
     """Return the name of a module, and of the packages that it lies in."""
     parts = name.split(".")
