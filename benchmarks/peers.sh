@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")"
 python=../.venv/bin/python
-seconds=180 # for installing all of them
+seconds=900 # for installing all of them
 end=$(($(date +%s) + seconds))
 
 # install NAME [WHAT MORE IT NEEDS...]
@@ -34,5 +34,9 @@ install doit
 install redun
 install dagster
 install prefect 'fastapi<0.140' # prefect 3.8 does not start with a newer one
+install snakemake
+install luigi
+install dask
+install apache-airflow
 unset PYTHONDONTWRITEBYTECODE
 exec "$python" peers.py "$@"
