@@ -1,4 +1,7 @@
-"""Every example is run as a reader would: through the command line, in a copy of its folder."""
+"""Every example is run as a reader would: through the command line, in a copy of its folder.
+
+One of them is told by processes, as a reader starts them; the others need none of their own.
+"""
 
 from __future__ import annotations
 
@@ -43,71 +46,64 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def ork(tmp_path):
-    """Run `python -m ork` in tmp_path/work; the exit code must be as expected."""
-    folder = tmp_path / "work"
-    (tmp_path / "home").mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path / "home"),
-        "ORK": str(tmp_path / "ork"),
-        "PYTHONPATH": str(EXAMPLES.parent),
-    }
-    script = tmp_path / "ork"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ork "$@"\n')
-    script.chmod(0o755)
-
-    def run(*words, code=0, command=(str(script),)):
-        done = subprocess.run(
-            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    return run
+def ran(ork, *words):
+    """Return what a command prints that ends well."""
+    result = ork(*words)
+    assert result.code == 0, (words, result)
+    return result.out
 
 
 def outputs(ork, revision):
-    tasks = json.loads(ork("show", revision, "--json"))["data"]["tasks"]
+    tasks = json.loads(ran(ork, "show", revision, "--json"))["data"]["tasks"]
     return {name: task["output"] for name, task in tasks.items()}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example_runs_and_gives(name, ork, tmp_path):
-    shutil.copytree(EXAMPLES / name, tmp_path / "work")
-    ork("check", f"{name}.yaml")
-    ork("run", f"{name}.yaml")
+def test_example_runs_and_gives(name, ork):
+    shutil.copytree(EXAMPLES / name, ork.folder, dirs_exist_ok=True)
+    ran(ork, "check", f"{name}.yaml")
+    ran(ork, "run", f"{name}.yaml")
     found = outputs(ork, f"{name}#1")
     assert {task: found[task] for task in EXPECTED[name]} == EXPECTED[name]
 
 
 @pytest.mark.slow
-def test_retries_keeps_both_attempts(ork, tmp_path):
-    shutil.copytree(EXAMPLES / "retries", tmp_path / "work")
-    ork("run", "retries.yaml")
-    fetch = json.loads(ork("show", "retries#1", "--json"))["data"]["tasks"]["fetch"]
+def test_retries_keeps_both_attempts(ork):
+    shutil.copytree(EXAMPLES / "retries", ork.folder, dirs_exist_ok=True)
+    ran(ork, "run", "retries.yaml")
+    fetch = json.loads(ran(ork, "show", "retries#1", "--json"))["data"]["tasks"]["fetch"]
     first, second = fetch["taskrun"]["attempts"]
     assert (first["state"], second["state"]) == ("failed", "success")
     assert "connection refused" in first["error"]
 
 
-@pytest.mark.slow
-def test_imported_modules_are_captured_with_the_file_that_the_task_names(ork, tmp_path):
-    shutil.copytree(EXAMPLES / "package", tmp_path / "work")
-    ork("deploy", "package.yaml")
-    listed = ork("ls-tree", "package^{snapshot}")
+def test_imported_modules_are_captured_with_the_file_that_the_task_names(ork):
+    shutil.copytree(EXAMPLES / "package", ork.folder, dirs_exist_ok=True)
+    ran(ork, "deploy", "package.yaml")
+    listed = ran(ork, "ls-tree", "package^{snapshot}")
     for path in ("__init__", "orders", "prices", "invoice"):
         assert f"shop/{path}.py" in listed
 
 
 @pytest.mark.slow
 def test_penguins_tells_its_story(ork, tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    story = ork(str(work), command=("sh", str(EXAMPLES / "penguins" / "demo.sh")))
-    assert story.count("$ ork run penguins") == 3
+    script = tmp_path / "ork"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ork "$@"\n')
+    script.chmod(0o755)
+    told = subprocess.run(
+        ["sh", EXAMPLES / "penguins" / "demo.sh", ork.folder],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "ORK": str(script),
+            "PYTHONPATH": str(EXAMPLES.parent),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told
+    assert told.stdout.count("$ ork run penguins") == 3
     first, second, third = (outputs(ork, f"penguins#{number}") for number in (1, 2, 3))
     assert first["clean"]["dropped"] == 11
     assert len(first["clean"]["penguins"]) == 333
@@ -121,7 +117,7 @@ def test_penguins_tells_its_story(ork, tmp_path):
     assert second["by_species"]["sizes"][0]["spread_g"] == 458.6
     assert second["growth"] == {"grams_per_mm": 50.15, "correlation": 0.873}
     assert third == first
-    listed = ork("ls-tree", "penguins~1^{snapshot}")
+    listed = ran(ork, "ls-tree", "penguins~1^{snapshot}")
     assert "tasks/measures.py" in listed and "data/penguins.csv" in listed
 
 
