@@ -291,17 +291,23 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(flow: Project, options
     "redirection", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"]
 )
 def test_streams_that_are_closed_or_full_do_not_stop_the_run(
-    flow: Project, redirection: str
+    project: Project, redirection: str
 ) -> None:
+    project.write("code.py", "def main():\n    print('py')\n    return 1\n")
+    project.workflow(shell("a", "echo sh"), python("b", more=", depends_on: [a]"))
     for command, name in (("run flow.yaml", "flow#1"), ("run flow --json", "flow#2")):
         line = f'exec "{sys.executable}" -m ork {command} {redirection}'
         done = subprocess.run(
-            ["bash", "-c", line], cwd=flow.folder, env=flow.environ, text=True, capture_output=True
+            ["bash", "-c", line],
+            cwd=project.folder,
+            env=project.environ,
+            text=True,
+            capture_output=True,
         )
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode in (0, 4), done
-        assert flow.run_of(int(name[-1]))[0].state == "success"
-    store = flow.open()
+        assert project.run_of(int(name[-1]))[0].state == "success"
+    store = project.open()
     check_whole(store)  # nothing was printed into the file of the store
     store.close()
 

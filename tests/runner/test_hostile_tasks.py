@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.runner.suite import Project, python, shell
-from tests.scale import bundled
+from tests.scale import bundled, size
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,12 @@ PYTHON = {
     "a key": ("return {1: 2}", "failed", "output: the key 1", ""),
     "half a character": ("return '\\ud800'", "failed", "lone surrogate", ""),
     "a large integer": ("return 2**53", "failed", "2^53-1", ""),
-    "200 MB": ("return 'x' * 200_000_000", "failed", "larger than 64 MiB", ""),
+    "too many MB": (
+        f"return 'x' * {size(200_000_000, by_day=70_000_000)}",
+        "failed",
+        "larger than 64 MiB",
+        "",
+    ),
     "exit": ("raise SystemExit(3)", "failed", "exited with code 3", ""),
     "exit 0": ("sys.exit(0)", "success", "", ""),
     "interrupt": ("raise KeyboardInterrupt", "failed", "KeyboardInterrupt", ""),
@@ -217,9 +222,9 @@ def test_a_task_that_prints_without_a_newline_for_ever_is_stopped(project: Proje
     assert project.states() == {"bad": "failed", "sh": "success"}
 
 
-def test_a_hundred_tasks_that_all_crash_leave_a_run_that_ends(project: Project) -> None:
+def test_many_tasks_that_all_crash_leave_a_run_that_ends(project: Project) -> None:
     project.write("code.py", "import os\ndef main():\n    os.kill(os.getpid(), 11)\n")
-    project.workflow(*(python(f"t{n}") for n in range(40)), shell("sh", "true"))
+    project.workflow(*(python(f"t{n}") for n in range(size(40, by_day=12))), shell("sh", "true"))
     project.ork("run", "flow.yaml", "-j", "4", code=1, alone=True)
     states = project.states()
     assert states.pop("sh") == "success"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner.suite import Project, python, shell
+from tests.scale import bundled
 
 pytestmark = pytest.mark.slow
 
@@ -76,27 +77,32 @@ def test_another_build_is_another_snapshot(example: Project) -> None:
     assert json.loads(example.ork("outputs", "library#3:add").stdout)["sum"] == 2525
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("*(volatile int *)0 = 1; return 0;", "SIGSEGV"),
-        ("abort();", "SIGABRT"),
-        ("kill(getpid(), SIGKILL); return 0;", "SIGKILL"),
-        ("exit(3);", "exited with code 3"),
-        ("_exit(0);", "exited with code 0 before answering"),
-        ("volatile char a[1 << 16]; *a = *json; return ork_task_run((const char *)a);", "SIGSEGV"),
-    ],
-    ids=["segfault", "abort", "kill", "exit", "exit 0", "deep"],
-)
-def test_a_crash_fails_that_attempt_alone(project: Project, body: str, said: str) -> None:
-    crashing = library(project, body)
+# What the library does -> a part of the reason.
+CRASHES = {
+    "segfault": ("*(volatile int *)0 = 1; return 0;", "SIGSEGV"),
+    "abort": ("abort();", "SIGABRT"),
+    "kill": ("kill(getpid(), SIGKILL); return 0;", "SIGKILL"),
+    "exit": ("exit(3);", "exited with code 3"),
+    "exit 0": ("_exit(0);", "exited with code 0 before answering"),
+    "deep": (
+        "volatile char a[1 << 16]; *a = *json; return ork_task_run((const char *)a);",
+        "SIGSEGV",
+    ),
+}
+
+
+@pytest.mark.parametrize("names", bundled(CRASHES, size=6), ids=" and ".join)
+def test_a_crash_fails_that_attempt_alone(project: Project, names: tuple[str, ...]) -> None:
+    tasks = {f"lib{number}": name for number, name in enumerate(names)}
+    crashing = [library(project, CRASHES[name][0], name=task) for task, name in tasks.items()]
     project.write("code.py", "def main():\n    return 1\n")
-    project.workflow(crashing, *(python(f"p{n}") for n in range(4)), shell("sh", "true"))
+    project.workflow(*crashing, *(python(f"p{n}") for n in range(4)), shell("sh", "true"))
     project.ork("run", "flow.yaml", "-j", "2", code=1)
     states = project.states()
-    assert states.pop("lib") == "failed"
+    for task, name in tasks.items():
+        assert states.pop(task) == "failed", name
+        assert CRASHES[name][1] in reason(project, task), name
     assert set(states.values()) == {"success"}
-    assert said in reason(project)
 
 
 def test_a_crash_is_tried_again(project: Project) -> None:
@@ -107,27 +113,29 @@ def test_a_crash_is_tried_again(project: Project) -> None:
     assert project.output("lib") == {"n": 3}
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("return 0;", "ork_task_run returned NULL"),
-        ('return strdup("");', "no JSON"),
-        ('return strdup("{\\"n\\": 1");', "no JSON"),
-        ('return strdup("\\xff");', "no JSON"),
-        ('return strdup("{\\"n\\": NaN}");', "n"),
-        ('return strdup("{\\"n\\": \\"x\\"}");', "n"),
-        ('return strdup("{\\"m\\": 1}");', "n"),
-        ('return strdup("{\\"n\\": 99999999999999999999}");', "n"),
-        ("char *a = malloc(200001); memset(a, 91, 200000); a[200000] = 0; return a;", ""),
-    ],
-    ids=["null", "empty", "cut", "bytes", "nan", "text", "field", "large", "deep"],
-)
-def test_a_wrong_answer_fails_with_what_is_wrong(project: Project, body: str, said: str) -> None:
-    project.workflow(library(project, body), shell("sh", "true"))
+WRONG = {
+    "null": ("return 0;", "ork_task_run returned NULL"),
+    "empty": ('return strdup("");', "no JSON"),
+    "cut": ('return strdup("{\\"n\\": 1");', "no JSON"),
+    "bytes": ('return strdup("\\xff");', "no JSON"),
+    "nan": ('return strdup("{\\"n\\": NaN}");', "n"),
+    "text": ('return strdup("{\\"n\\": \\"x\\"}");', "n"),
+    "field": ('return strdup("{\\"m\\": 1}");', "n"),
+    "large": ('return strdup("{\\"n\\": 99999999999999999999}");', "n"),
+    "deep": ("char *a = malloc(200001); memset(a, 91, 200000); a[200000] = 0; return a;", ""),
+}
+
+
+@pytest.mark.parametrize("names", bundled(WRONG, size=9), ids=" and ".join)
+def test_a_wrong_answer_fails_with_what_is_wrong(project: Project, names: tuple[str, ...]) -> None:
+    tasks = {f"lib{number}": name for number, name in enumerate(names)}
+    wrong = [library(project, WRONG[name][0], name=task) for task, name in tasks.items()]
+    project.workflow(*wrong, shell("sh", "true"))
     project.ork("run", "flow.yaml", code=1)
-    assert project.states() == {"lib": "failed", "sh": "success"}
-    assert said in reason(project)
-    assert "killed" not in reason(project)
+    assert project.states() == {**dict.fromkeys(tasks, "failed"), "sh": "success"}
+    for task, name in tasks.items():
+        assert WRONG[name][1] in reason(project, task), name
+        assert "killed" not in reason(project, task), name
 
 
 def test_what_is_no_task_library_is_told(project: Project) -> None:
