@@ -8,17 +8,19 @@ folder, so git looks for none; that its owner may be somebody else is no danger 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ork.errors import NotFound, StoreError
+from ork.errors import NotFound, OrkError, StoreError
 from ork.objects.value import Value
 
 ERROR_CHARS_MAX = 500
+_NO = (1, 128)  # what git exits with when the answer is no
 KEPT_BYTES_MAX = 64 * 1024 * 1024
 _SETTINGS = (
     "core.hooksPath=/dev/null",
@@ -63,12 +65,14 @@ class Git(Value, frozen=True):
         """Return what a git command prints; raise StoreError with its words when it fails."""
         code, out, error = self._done(words, feed)
         if code:
-            raise StoreError(f"git {words[0]} failed in {self.folder}: {_last(error)}")
+            raise StoreError(f"git {words[0]} failed in {self.folder}: {_why(code, error)}")
         return out
 
     def ask(self, *words: str, feed: bytes = b"") -> bytes | None:
         """Return what a git command prints, or None when its answer is no."""
-        code, out, _ = self._done(words, feed)
+        code, out, error = self._done(words, feed)
+        if code not in (0, *_NO):  # it was killed, say, which is no answer
+            raise StoreError(f"git {words[0]} failed in {self.folder}: {_why(code, error)}")
         return None if code else out
 
     def commit(self, revision: str) -> str | None:
@@ -77,6 +81,8 @@ class Git(Value, frozen=True):
         if revision.startswith(("-", "^")) or "\0" in revision:
             return None
         found = self.ask("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if found is not None and not found.strip():
+            raise StoreError("git rev-parse did not answer")
         return found.decode().strip() if found else None
 
     @contextmanager
@@ -111,14 +117,32 @@ class Git(Value, frozen=True):
                 input=feed,
                 capture_output=True,
             )
-        except FileNotFoundError:
-            raise no_git() from None
+        except OSError as error:
+            raise _not_started(error) from None
         return done.returncode, done.stdout, done.stderr
 
     def _words(self, words: tuple[str, ...]) -> list[str]:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         tree = [f"--work-tree={self.work_tree}"] if self.work_tree else []
         return ["git", *settings, f"--git-dir={self.folder}", *tree, *words]
+
+
+class Deaf(Exception):
+    """A git that was being told something does not read any more."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.process = process
+
+
+def tell(process: subprocess.Popen[bytes], pieces: Iterable[bytes]) -> None:
+    """Write to a git command; raise Deaf when it does not read any more."""
+    assert process.stdin
+    try:
+        process.stdin.writelines(pieces)
+        process.stdin.flush()
+    except BrokenPipeError:
+        raise Deaf(process) from None
 
 
 class Blobs:
@@ -143,15 +167,16 @@ class Blobs:
         return self._kept[name]
 
     def _read(self, name: str, limit: int) -> bytes | None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(name.encode() + b"\n")
-        self._process.stdin.flush()
+        assert self._process.stdout
+        tell(self._process, [name.encode() + b"\n"])
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
             raise StoreError("git stopped answering")
         words = line.split()
-        if len(words) != 3:
+        if words == [name.encode(), b"missing"]:
             return None
+        if len(words) != 3 or not words[2].isdigit():
+            raise StoreError("git answered with something else than an object")
         left = int(words[2]) + 1  # with the end of a line
         data = self._process.stdout.read(min(left, limit + 2))
         left -= len(data)
@@ -219,22 +244,30 @@ def _started(words: list[str], stdin: IO[bytes] | None = None) -> Iterator[subpr
                 stdout=subprocess.PIPE,
                 stderr=error,
             )
-        except FileNotFoundError:
-            raise no_git() from None
+        except OSError as problem:
+            raise _not_started(problem) from None
         with process:
+            heard = True
             try:
                 yield process
-            except BrokenPipeError:
-                pass  # it died, and says why below
+            except Deaf as deaf:
+                if deaf.process is not process:
+                    process.kill()
+                    raise
+                heard = False  # why, it says below
             except BaseException:
                 process.kill()
                 raise
             if process.stdin:
-                with suppress(BrokenPipeError):  # what was not read any more; its exit code tells
+                try:
                     process.stdin.close()
-            if process.wait():
+                except BrokenPipeError:
+                    heard = False
+            if code := process.wait():
                 error.seek(0)
-                raise StoreError(f"git failed: {_last(error.read())}")
+                raise StoreError(f"git failed: {_why(code, error.read())}")
+            if not heard:
+                raise StoreError("git stopped before it had read everything")
 
 
 def _environ() -> dict[str, str]:
@@ -243,8 +276,16 @@ def _environ() -> dict[str, str]:
     return {**kept, **_ENVIRON}
 
 
-def _last(error: bytes) -> str:
+def _not_started(error: OSError) -> OrkError:
+    if isinstance(error, FileNotFoundError):
+        return no_git()
+    return StoreError(f"git cannot be started: {error.strerror}")
+
+
+def _why(code: int, error: bytes) -> str:
     """Return the first lines of what git complained about, without its own advice."""
+    if code < 0:
+        return f"it was killed by {signal.Signals(-code).name}"
     lines = [
         line
         for line in error.decode("utf-8", "replace").splitlines()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import summarize
-from ork.errors import InvalidInput, NotFound, Problem
+from ork.errors import InvalidInput, NotFound, Problem, StoreError
 from ork.git.binary import Blobs, Git, blobs, find_repository
 from ork.git.commit import Commit, place_of, read_commit
 from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
@@ -184,7 +184,7 @@ class _Known:
         if self._exported is None:
             self._exported = {}
             for commit, number in self._numbers.items():
-                deploy = read_commit(self._blobs.read(commit, COMMIT_BYTES_MAX) or b"").deploy
+                deploy = _commit(self._blobs, commit).deploy
                 if deploy is not None:
                     self._exported[deploy] = number
         return self._exported
@@ -239,7 +239,7 @@ class _Lines:
         if line.file != found.file:
             self._skip(found, f"it is named {line.workflow}, as {line.path} is")
         elif number > line.after and line.lacks(found):
-            commit = read_commit(self._blobs.read(found.commit, COMMIT_BYTES_MAX) or b"")
+            commit = _commit(self._blobs, found.commit)
             if self._may_be_kept(found, commit):
                 self._append(line, found, commit)
 
@@ -329,6 +329,13 @@ class _Lines:
         self.skipped.append(
             Skipped(commit=found.commit, path=found.path, reason=reason, problems=tuple(problems))
         )
+
+
+def _commit(blobs: Blobs, commit: str) -> Commit:
+    data = blobs.read(commit, COMMIT_BYTES_MAX)
+    if data is None:
+        raise StoreError(f"git does not have commit {commit[:12]} of this history")
+    return read_commit(data)
 
 
 def _tip(git: Git, branch: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import IO, TypeAlias
 
-from ork.errors import NotFound
+from ork.errors import NotFound, StoreError
 from ork.git.binary import Git
 from ork.git.commit import place_of, read_commit
 from ork.git.tree import Change, Entry
@@ -37,12 +37,17 @@ def first_parents(git: Git, tip: str) -> list[Step]:
     """Return (commit, first parent) from the oldest to the tip."""
     lines = git.run("rev-list", "--first-parent", "--parents", "--reverse", tip).decode()
     commits = [line.split() for line in lines.splitlines()]
+    if not commits or commits[-1][0] != tip:
+        raise StoreError("git rev-list did not answer to the end")
     return [(words[0], words[1] if len(words) > 1 else None) for words in commits]
 
 
 def is_shallow(git: Git) -> bool:
     """Say whether the repository lacks its older commits."""
-    return git.run("rev-parse", "--is-shallow-repository").strip() == b"true"
+    answer = git.run("rev-parse", "--is-shallow-repository").strip()
+    if answer not in (b"true", b"false"):
+        raise StoreError("git rev-parse did not answer")
+    return answer == b"true"
 
 
 def changes(git: Git, commits: Sequence[Step], *paths: str) -> Iterator[tuple[str, list[Change]]]:
@@ -51,10 +56,18 @@ def changes(git: Git, commits: Sequence[Step], *paths: str) -> Iterator[tuple[st
         for commit, parent in commits:
             pairs.write(f"{commit} {parent}\n".encode() if parent else f"{commit}\n".encode())
         pairs.seek(0)
-        words = ("--stdin", "-r", "-z", "--raw", "--root", "--no-renames", "--no-abbrev")
-        with git.talk("diff-tree", *words, "--no-ext-diff", "--", *paths, stdin=pairs) as process:
+        # It names every commit, so that none is lost when it stops early.
+        words = ["--stdin", "--always", "-r", "-z", "--raw", "--root", "--no-renames"]
+        words += ["--no-abbrev", "--no-ext-diff", "--", *paths]
+        with git.talk("diff-tree", *words, stdin=pairs) as process:
             assert process.stdout
-            yield from _records(_tokens(process.stdout))
+            records = _records(_tokens(process.stdout))
+            for commit, _ in commits:
+                answered, found = next(records, ("", []))
+                if answered != commit:
+                    raise StoreError("git diff-tree did not answer to the end")
+                if found:
+                    yield commit, found
 
 
 def chosen(git: Git, tip: str, pattern: str) -> list[str]:
@@ -128,6 +141,8 @@ def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\0")
         yield from whole
+    if rest:
+        raise StoreError("git stopped in the middle of an answer")
 
 
 def _records(tokens: Iterator[bytes]) -> Iterator[tuple[str, list[Change]]]:
@@ -140,7 +155,10 @@ def _records(tokens: Iterator[bytes]) -> Iterator[tuple[str, list[Change]]]:
             continue
         _, mode, _, blob, status = token.decode().split(" ")
         entry = None if status == "D" else Entry(int(mode, 8), blob)
-        found.append(Change(next(tokens), status, entry))
+        path = next(tokens, None)
+        if path is None:
+            raise StoreError("git stopped in the middle of an answer")
+        found.append(Change(path, status, entry))
     if commit:
         yield commit, found
 

@@ -6,15 +6,17 @@ of the history if its tip is among these commits, and only then it moves on.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError
 from ork.files import lock, open_folder, remove
-from ork.git.binary import Git, make_repository, repository_at
+from ork.git.binary import Git, make_repository, repository_at, tell
 from ork.git.commit import ident, message_of, place_of, read_commit, seconds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, FileEntry, is_name, is_path
@@ -27,6 +29,9 @@ from ork.worktree.folder import root_below
 
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
+_MARKS = "ork-marks"
+_MARK = ".ork-export"  # in a folder whose content is moved up when it is whole
+_UNFINISHED = re.compile(r"\.ork-export-[0-9a-f]{12}")
 _ABSENT = "0" * 40
 _BAD_REF = re.compile(
     r"[\ud800-\udfff\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[-/.]|^@$"
@@ -78,21 +83,22 @@ def export_git(
     """Write the history of a workflow as a git repository.
 
     `destination` must not exist or be an empty folder, unless `update`: then the branch of the
-    repository there goes on to the newest deploy, and so do its files if they show that branch.
+    repository there goes on to the newest deploy, and so do its files if they show that branch. If
+    it has this history already, or a part of it from an export that was killed, that is fine too.
     Refuses, and changes nothing, when the branch has commits that are not of this history.
     """
     _check_branch(branch)
-    occupied = destination.is_dir() and any(destination.iterdir())
     if destination.exists() and not destination.is_dir():
         raise UsageError(f"{destination} is not a folder")
-    if not occupied:
+    finished = destination.is_dir() and _finish(destination)
+    if not destination.is_dir() or not any(destination.iterdir()):
         return _create(store, destination, workflow, branch)
-    if not update:
+    git = repository_at(destination.resolve())
+    if not (update or finished or (git and _has(git, store, workflow, branch))):
         raise UsageError(
             f"{destination} is not empty",
             hint="name a folder that does not exist, or --update a repository that is there",
         )
-    git = repository_at(destination.resolve())
     if git is None:
         raise UsageError(f"{destination} is not a git repository: nothing to update")
     return _update(store, git, destination, workflow, branch)
@@ -101,19 +107,25 @@ def export_git(
 def _create(store: Store, destination: Path, workflow: str, branch: str) -> Exported:
     """Make the repository in a folder inside of the destination, and move it up when it is whole.
 
-    So it is on the right file system, and the shell of a user who is in there is not lost.
+    So it is on the right file system, and the shell of a user who is in there is not lost. That the
+    folder is locked says that somebody is at work; `_finish` looks at one that nobody has locked.
     """
     existed = destination.exists()
     destination.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=".ork-export-", dir=destination))
+    made = destination / f".ork-export-{os.urandom(6).hex()}"
+    made.mkdir(mode=0o700)
     moved: list[Path] = []
     try:
-        done = _update(store, make_repository(made, branch=branch), destination, workflow, branch)
-        # Of several exports at once only one can put its `.git` there, so that goes first.
-        for path in sorted(made.iterdir(), key=lambda path: path.name != ".git"):
-            _move_up(path, destination)
-            moved.append(destination / path.name)
-        made.rmdir()
+        with _locked(made):
+            (made / _MARK).touch()
+            git = make_repository(made, branch=branch)
+            done = _update(store, git, destination, workflow, branch)
+            # Of several exports at once only one can put its `.git` there, so that goes first.
+            for path in _parts(made):
+                _move_up(path, destination)
+                moved.append(destination / path.name)
+            (made / _MARK).unlink()
+            made.rmdir()
     except BaseException:
         for path in (made, *moved):
             with suppress(OSError):
@@ -125,9 +137,58 @@ def _create(store: Store, destination: Path, workflow: str, branch: str) -> Expo
     return done
 
 
+def _finish(destination: Path) -> bool:
+    """Look after exports that were killed in a folder; say whether one of them is whole now.
+
+    It has put its `.git` there already, so the rest follows. What is of no use is removed.
+    """
+    finished = False
+    for made in sorted(destination.glob(".ork-export-*")):
+        if not _UNFINISHED.fullmatch(made.name) or made.is_symlink() or not made.is_dir():
+            continue
+        with _locked(made):
+            if any(made.iterdir()) and not (made / _MARK).is_file():
+                continue  # it only has such a name
+            if (destination / ".git").is_dir() and not (made / ".git").exists():
+                for path in _parts(made):
+                    _move_up(path, destination)
+                finished = True
+            remove(made)
+    return finished
+
+
+@contextmanager
+def _locked(made: Path) -> Iterator[None]:
+    with open_folder(made) as at:
+        try:
+            free = lock(at)
+        except OSError:
+            free = True  # a file system without locks
+        if not free:
+            raise Conflict(f"another export is at work in {made.parent}", hint="wait for its end")
+        yield
+
+
+def _parts(made: Path) -> list[Path]:
+    """Return what is to be moved up, `.git` first."""
+    parts = [path for path in made.iterdir() if path.name != _MARK]
+    return sorted(parts, key=lambda path: (path.name != ".git", path.name))
+
+
+def _has(git: Git, store: Store, workflow: str, branch: str) -> bool:
+    """Say whether a branch ends with the newest deploy, so that nothing is to be written."""
+    tip = git.commit(f"refs/heads/{branch}")
+    commit = read_commit(git.run("cat-file", "commit", tip)) if tip else None
+    return commit is not None and commit.deploy == head(store, workflow)
+
+
 def _move_up(path: Path, destination: Path) -> None:
+    target = destination / path.name
     try:
-        path.rename(destination / path.name)
+        # A folder never takes the place of one that has something in it; a file would.
+        if not path.is_dir() and os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        path.rename(target)
     except OSError as error:
         raise Conflict(
             f"{destination} was written by somebody else meanwhile: {error.strerror}",
@@ -190,16 +251,19 @@ def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str
 def _write(git: Git, store: Store, workflow: str) -> dict[Oid, str]:
     """Let git write the commits; return deploy -> commit, oldest first."""
     marks: dict[Oid, int] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "marks")
-        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={file}")
+    file = git.folder / _MARKS  # one export at a time writes there
+    try:
+        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={file.absolute()}")
         with git.talk(*words) as process:
-            assert process.stdin
-            for piece in _commits(store, workflow, _INCOMING, marks):
-                process.stdin.write(piece)
-            process.stdin.write(b"done\n")
-        names = dict(line.split() for line in file.read_text().splitlines())
-    return {oid: names[f":{mark}"] for oid, mark in marks.items()}
+            tell(process, chain(_commits(store, workflow, _INCOMING, marks), [b"done\n"]))
+        with suppress(FileNotFoundError):
+            lines = file.read_text().splitlines()
+            names = dict(line.split(" ", 1) for line in lines if " " in line)
+            if all(f":{mark}" in names for mark in marks.values()):
+                return {oid: names[f":{mark}"] for oid, mark in marks.items()}
+        raise StoreError("git fast-import did not answer to the end")
+    finally:
+        remove(file)
 
 
 def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> Iterator[bytes]:

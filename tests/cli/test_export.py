@@ -80,7 +80,7 @@ def test_wrong_command_lines(exported, golden):
         ("svn", "out"),
         ("git",),
         ("git", "a", "b", "c"),
-        ("git", "out"),
+        ("git", "tasks"),
         ("git", "new", "etk"),
         ("git", "--stream", "a", "b"),
         ("git", "--stream", "--json"),
