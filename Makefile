@@ -5,7 +5,7 @@ SHELL = /bin/sh
 PYTHON ?=
 BIN = .venv/bin
 READY = .venv/.ok
-PARALLEL = --numprocesses logical --maxprocesses 4 --dist worksteal
+PARALLEL = --numprocesses auto --dist worksteal
 
 .PHONY: help setup demo test test-long fast check golden docs bench bench-peers clean
 

@@ -63,6 +63,12 @@ GOLDEN = Path(__file__).parent / "cli" / "golden"
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are cores, since many tests wait for processes; five at most."""
+    return min(len(os.sched_getaffinity(0)), 4) + 1
+
+
 def pytest_collection_finish() -> None:
     """Let the collector of garbage never look again at what stays: all modules and all tests."""
     gc.collect()
