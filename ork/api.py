@@ -68,6 +68,7 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.upkeep.fsck import Checked, Depth
 
 
 def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = None) -> Store:
@@ -91,6 +92,17 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
     except OrkError:
         store.close()
         raise
+
+
+def fsck(path: str | Path = ".", *, depth: Depth = "default") -> Checked:
+    """Check the store of a folder without opening it here; it is whole if `errors` is 0."""
+    from ork.upkeep.fsck import fsck
+
+    start_at = Path(path).resolve()
+    folder = location.find(start_at, environ=os.environ)
+    if folder is None:
+        raise NotFound(f"no ork store in {start_at} or above")
+    return fsck(folder.resolve(), environ=os.environ, depth=depth)
 
 
 def deploy(

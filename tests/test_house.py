@@ -44,6 +44,7 @@ ROOMS: dict[str, str] = {
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
+    "upkeep": "errors files failpoints objects backends store worktree history heads",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences store worktree history"
@@ -51,7 +52,7 @@ ROOMS: dict[str, str] = {
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git executors runner bisection zone",
+    " heads git executors runner bisection zone upkeep",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",
@@ -62,6 +63,7 @@ ROOMS: dict[str, str] = {
     "cli/heads": "diff pictures screen",
     "cli/history": "report diff pictures screen runs",
     "cli/runs": "heads diff pictures screen",
+    "cli/upkeep": "screen",
 }
 PURE = tuple(
     f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")

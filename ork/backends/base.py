@@ -52,6 +52,10 @@ class Backend(Protocol):
         """
         ...
 
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
+        ...
+
     def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False.
 

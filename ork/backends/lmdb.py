@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from itertools import islice, takewhile
 from pathlib import Path
@@ -87,6 +87,28 @@ class Lmdb:
         """
         return cls(folder, readonly, map_bytes, wait_s)
 
+    @classmethod
+    def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
+        """Say what is wrong with the data file, without giving it to LMDB.
+
+        Without `every_page` only what could end a process that maps the file is looked for.
+        """
+        path = folder / "data.mdb"
+        try:
+            found = lmdb_file.wrong_flags(path)
+            if not every_page and lmdb_file.is_complete(path):
+                return found
+        except Corrupt as error:
+            return [error.message]
+        gate = None
+        with suppress(StoreError):  # whoever may not write cannot keep writers out
+            gate = Gate(folder / "gate", wait_s=WAIT_S)
+        try:
+            return found + _page_problems(folder, gate)
+        finally:
+            if gate is not None:
+                gate.close()
+
     def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
         self._readonly = readonly
         self._environment = lmdb_file.join(
@@ -137,6 +159,20 @@ class Lmdb:
             if len(page) < count:
                 return
             start, count = page[-1][0] if newest_first else page[-1][0] + b"\0", PAGE_REFS
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
+        wanted = start = _ref_key(prefix)
+        while True:
+            page = self._raw_page(start, wanted)
+            for key, value in page:
+                try:
+                    yield _name(key), unsealed(key[1:], value)
+                except Corrupt:
+                    yield str(key[1:], "utf-8", "backslashreplace"), None
+            if len(page) < PAGE_REFS:
+                return
+            start = page[-1][0] + b"\0"
 
     def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
@@ -253,6 +289,14 @@ class Lmdb:
             return list(takewhile(lambda item: item[0] < end, page))
 
     @_explain
+    def _raw_page(self, start: bytes, wanted: bytes) -> _Items:
+        with self._begun() as txn, txn.cursor() as cursor:
+            if not cursor.set_range(start):
+                return []
+            page = islice(cursor.iternext(), PAGE_REFS)
+            return list(takewhile(lambda item: item[0].startswith(wanted), page))
+
+    @_explain
     def _commit(self, items: _Items, steps: _Steps, doomed: list[bytes]) -> bool:
         with self._begun(write=True) as txn:
             if not self._unmoved(txn, steps):
@@ -349,17 +393,21 @@ def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
 
 
 def _verify(folder: Path, gate: Gate | None) -> None:
-    """Read the whole file without LMDB; raise Corrupt when a page in use is wrong or missing."""
+    """Raise Corrupt when a page in use is wrong or missing."""
+    if problems := _page_problems(folder, gate):
+        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
+
+
+def _page_problems(folder: Path, gate: Gate | None) -> list[str]:
+    """Read the whole file without LMDB, and say what is wrong with the pages in use."""
     from lmdb.verify import VerifyError, verify
 
     # A writer at work would look like damage.
     with gate or nullcontext():
         try:
-            problems = verify(str(folder / "data.mdb"))  # type: ignore[no-untyped-call]
+            return list(verify(str(folder / "data.mdb")))  # type: ignore[no-untyped-call]
         except VerifyError as error:
-            problems = [str(error)]
-    if problems:
-        raise Corrupt(f"{folder} is damaged: {problems[0]}", hint=lmdb_file.DAMAGE_HINT)
+            return [str(error)]
 
 
 def _object_key(oid: Oid) -> bytes:

@@ -29,8 +29,12 @@ _FORMAT = 1
 _META = 16  # where the meta record starts in its page
 _META_BYTES = 136
 _PAGE_BYTES = 24
+_FREE_FLAGS = 28  # of the table of free pages
+_MAIN_FLAGS = 76
 _LAST_PAGE = 120
 _TRANSACTION = 128
+
+_INTEGER_KEYS = 8
 
 _DAMAGE = frozenset(
     {"CorruptedError", "InvalidError", "PageNotFoundError", "PanicError", "VersionMismatchError"}
@@ -250,6 +254,24 @@ def is_complete(path: Path) -> bool:
         newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
         length = os.fstat(file).st_size  # after the meta pages: a writer lengthens it before them
     return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes
+
+
+def wrong_flags(path: Path) -> list[str]:
+    """Say which of the two tables in the newest meta page has flags that ork never gives it.
+
+    LMDB reads on with them, and the next write destroys what it meets.
+    """
+    with open_file(path) as opened:
+        file = opened.fileno()
+        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
+        second = _meta(path, os.pread(file, _META + _META_BYTES, _number(first, _PAGE_BYTES, 4)))
+    newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
+    tables = (("free pages", _FREE_FLAGS, _INTEGER_KEYS), ("data", _MAIN_FLAGS, 0))
+    return [
+        f"the table of {name} has the flags {found:#x} and not {right:#x}"
+        for name, at, right in tables
+        if (found := _number(newest, at, 2)) != right
+    ]
 
 
 def _meta(path: Path, page: bytes) -> bytes:

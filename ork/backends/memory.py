@@ -55,6 +55,10 @@ class Memory:
             ]
         return iter(sorted(found, reverse=newest_first))
 
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does; none is damaged."""
+        return iter(list(self.refs(prefix)))
+
     def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Store all objects and move all refs, or do nothing and return False."""
         with self._lock:

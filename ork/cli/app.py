@@ -54,6 +54,8 @@ Runs
 In and out
   export       git:export                Write the history of a workflow to git.
   import       git:import_               Make deploys from the history of a file in git.
+Upkeep
+  fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
 Plumbing
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
   cat-object   plumbing:cat_object       Print the payload of an object, byte for byte.

@@ -54,6 +54,21 @@ class Session:
         """The store of this folder, made in the root of the project when there is none."""
         return self._open(create=True)
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the store, for what does not open it; raises NotFound as `store` does."""
+        from ork.store import location
+
+        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
+        if folder is not None and folder.exists():
+            return folder.resolve()
+        if folder is not None:
+            raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
+        raise NotFound(
+            f"no ork store here: no .ork in {Path.cwd()} or above",
+            hint="`ork deploy FILE` makes one, so does `ork init`",
+        )
+
     def has_store(self) -> bool:
         """Say whether there is a store already."""
         from ork.store import location
@@ -134,14 +149,7 @@ class Session:
 
         folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
         if folder is None or not folder.exists():
-            if not create and folder is not None:
-                raise NotFound(f"no ork store in {folder}", hint="`ork init` makes one")
-            if not create:
-                raise NotFound(
-                    f"no ork store here: no .ork in {Path.cwd()} or above",
-                    hint="`ork deploy FILE` makes one, so does `ork init`",
-                )
-            folder = folder or _project_root() / ".ork"
+            folder = folder or _project_root() / ".ork" if create else self.folder
             location.create(folder)
         self._store = location.open_store(folder, environ=self.world.environ)
         self._settle(self._store)

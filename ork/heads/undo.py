@@ -99,6 +99,10 @@ class _Past:
         then = ((name, self._refs[name]) for name in names)
         return merge(then, now, key=itemgetter(0), reverse=newest_first)
 
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does."""
+        return iter(list(self.refs(prefix)))
+
     def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
         """Refuse: the past is only read."""
         raise UsageError(

@@ -111,6 +111,19 @@ def fresh(read: Read, old: Oid, new: Oid, depth: int = 0) -> Iterator[Oid]:
             yield from oids(read, below, depth + 1)
 
 
+def check_place(value: Tree, path: str) -> None:
+    """Raise Corrupt unless a tree may lie where these half bytes lead, from the root down."""
+    if isinstance(value, Node):
+        _children(value, len(path))
+    elif not all(_digits(name).startswith(path) for name, _ in value.entries):
+        raise Corrupt(f"a leaf has entries that are looked for elsewhere than at {path}")
+
+
+def needs_node(count: int) -> bool:
+    """Say whether so many entries do not fit into one leaf."""
+    return count > LEAF_ENTRIES_MAX
+
+
 def _digits(name: str) -> str:
     return blake3(name.encode()).hexdigest()
 

@@ -43,6 +43,9 @@ class OnDisk(Protocol):
     def open(self, folder: Path, *, readonly: bool) -> Backend:
         """Open the one in this folder."""
 
+    def problems(self, folder: Path, *, every_page: bool) -> list[str]:
+        """Say what is wrong with the files in this folder, without opening it."""
+
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     """Return the store of a folder: `ORK_DIR`, else the nearest `.ork` here or above.
@@ -116,8 +119,14 @@ def lost(store: Store, told: Anchor) -> str | None:
     return None
 
 
-def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
-    """Open the backend of a store, for reading only where it cannot be written.
+def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:
+    """Say what is wrong with the files that the backend keeps, without opening it."""
+    _judge(folder, environ)
+    return _backend(_scheme(folder)).problems(folder / "db", every_page=every_page)
+
+
+def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Backend:
+    """Open the backend of a store, for reading only where it cannot be written or on request.
 
     Raise StoreError for a store of another format, of another owner, or that is none.
     """
@@ -125,7 +134,7 @@ def open_backend(folder: Path, *, environ: Mapping[str, str]) -> Backend:
     data = folder / "db"
     opener = _backend(_scheme(folder))
     writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
-    return opener.open(data, readonly=not writable)
+    return opener.open(data, readonly=readonly or not writable)
 
 
 def _fill(folder: Path) -> None:

@@ -188,6 +188,7 @@ READING: dict[str, list[Case]] = {
         "logs -f etl#1:extract",
     ),
     "outputs": reads("outputs etl#1", "outputs etl#1:load"),
+    "fsck": reads("fsck --full"),
     "rev-parse": reads("rev-parse etl etl#1 etl:extract", "rev-parse --short etl"),
     "cat-object": reads(
         "cat-object etl",

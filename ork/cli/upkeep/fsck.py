@@ -1,0 +1,133 @@
+"""ork fsck: what is wrong with a store, a line for each finding."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from ork.cli.options import Json
+from ork.cli.screen import human
+from ork.cli.screen.line import Line, unread_is_no_error
+from ork.cli.screen.parts import quoted
+from ork.cli.session import Session
+from ork.errors import UsageError
+from ork.upkeep.findings import Finding
+from ork.upkeep.fsck import Checked, Counts, Depth
+from ork.upkeep.fsck import fsck as check
+
+SHOWN_EVERY = 5000  # objects: less is done before anybody could read it
+_LOOKS = {"error": "error", "warning": "warning", "note": "dim"}
+
+
+def fsck(
+    ctx: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not read code, texts and outputs, nor every page.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Look at objects that nothing needs, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that nothing in the store is lost or damaged.
+
+    Reads the data file page by page, then every ref and every object that something needs, and
+    compares them: objects with their names, heads and tags with the log of operations, what is
+    kept of runs with the runs. Each finding is a line with a code, which docs/reliability.md
+    explains, and what suffers. Nothing is written. Other commands may go on meanwhile. Warnings and
+    notes are no errors.
+
+    Exit codes: 0 whole; 1 there are errors.
+
+    \b
+    Example:
+        ork fsck
+    """
+    session: Session = ctx.obj
+    if quick and full:
+        raise UsageError("--quick and --full exclude each other")
+    if session.at_op is not None:
+        raise UsageError("--at-op is for looking back; fsck checks the store as it is now")
+    depth: Depth = "quick" if quick else "full" if full else "default"
+    with _progress(session) as progress:
+        environ = session.world.environ
+        found = check(session.folder, environ=environ, depth=depth, progress=progress)
+    if as_json:
+        session.print_json("fsck", _json(found))
+    else:
+        session.print(_lines(found), page=True)
+    if found.errors:
+        raise typer.Exit(1)
+
+
+def _lines(found: Checked) -> Iterator[Line]:
+    for finding in found.findings:
+        yield _line(finding)
+    words = f"{human.count(found.objects, 'object')} and {human.count(found.refs, 'ref')}"
+    if found.errors:
+        yield [(f"{human.count(found.errors, 'error')}", "error"), f" in {words}"]
+    else:
+        yield [("whole", "success"), f": {words}"]
+
+
+def _line(finding: Finding) -> Line:
+    line: Line = [(finding.code, _LOOKS[finding.level]), f" {finding.word}"]
+    if finding.ref is not None:
+        line += ["  ", (quoted(finding.ref), "name")]
+    if finding.object is not None:
+        line += ["  ", (finding.object, "oid")]
+    line.append(f"  {finding.message}")
+    if finding.affects:
+        line += ["; ", ("affects ", "label"), (", ".join(finding.affects), "affected")]
+    return line
+
+
+def _json(found: Checked) -> dict[str, object]:
+    findings = [
+        {
+            "code": one.code,
+            "word": one.word,
+            "level": one.level,
+            "message": one.message,
+            "object": one.object,
+            "ref": one.ref,
+            "affects": one.affects,
+        }
+        for one in found.findings
+    ]
+    return {
+        "depth": found.depth,
+        "objects": found.objects,
+        "refs": found.refs,
+        "errors": found.errors,
+        "findings": findings,
+    }
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Callable[[Counts], None]]:
+    """Give what shows, on a terminal, how far a check has come; the line goes when it ends."""
+    if not sys.stderr.isatty() or session.world.environ.get("TERM") in ("dumb", "unknown"):
+        yield lambda _: None
+        return
+
+    def write(text: str) -> None:
+        with unread_is_no_error():
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+    shown = 0
+
+    def show(counts: Counts) -> None:
+        nonlocal shown
+        if counts.objects >= shown + SHOWN_EVERY:
+            shown = counts.objects
+            write(f"\rlooked at {human.count(shown, 'object')}")
+
+    try:
+        yield show
+    finally:
+        if shown:
+            write("\r\x1b[K")

@@ -1,0 +1,211 @@
+"""Checks objects: each hashes to its name, has the form of its kind, and names the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+
+from ork.errors import Corrupt
+from ork.objects import tree
+from ork.objects.canonical import Oid, frame, hash_bytes
+from ork.objects.kinds import (
+    TREES,
+    Blob,
+    Deploy,
+    Node,
+    Object,
+    Operation,
+    Run,
+    Snapshot,
+    Tree,
+    decode_object,
+    kind_of,
+)
+from ork.objects.walk import Named, Reached, fits, named, walk
+from ork.store.store import Store, unpack
+from ork.upkeep.findings import Finding
+
+AFFECTED_MAX = 20  # names that a finding tells of
+_BLOB = frame("blob", b"")
+
+
+class Objects:
+    """The objects of a store that do not change while they are checked, each looked at once."""
+
+    def __init__(self, store: Store, tell: Callable[[Finding], None], *, quick: bool) -> None:
+        self._store = store
+        self._tell = tell
+        self._quick = quick
+        self._reached = Reached()
+        self._shapes: dict[tuple[Oid, str], int | None] = {}
+        self.bad: set[Oid] = set()
+        self.checked = 0
+
+    def check(self, roots: Iterable[Named]) -> Iterator[int]:
+        """Check all that roots need; yield, now and then, how many objects were looked at."""
+        for number, _ in enumerate(walk(self._read, roots, self._reached, weak=lambda _: False)):
+            if number % 1000 == 0:
+                yield self.checked
+
+    def check_undo(self, operations: Iterable[tuple[Oid, Operation]]) -> Iterator[int]:
+        """Check what operations moved: where it is gone, all that is lost is the undo."""
+        ends = (one for _, operation in operations for one in named(operation) if one.weak)
+        there = (one for one in ends if self._is_there(one))
+        yield from self.check(there)
+
+    def check_rest(self) -> Iterator[int]:
+        """Check and tell of the objects that nothing needs."""
+        for oid in self._store.backend.oids():
+            if oid not in self._reached:
+                self._tell(Finding(code="N502", message="nothing needs this object", object=oid))
+                self._read([Named(oid, None)])
+                yield self.checked
+
+    def affected(self, roots: Iterable[tuple[str, Oid]]) -> dict[Oid, tuple[str, ...]]:
+        """Return which of these, given in words with their oids, need each bad object."""
+        found: dict[Oid, list[str]] = {oid: [] for oid in self.bad}
+        known: dict[Oid, frozenset[Oid]] = {}
+        for words, oid in roots:
+            for bad in self._needs(oid, known):
+                found[bad].append(words)
+        return {oid: _cut(words) for oid, words in found.items()}
+
+    def _is_there(self, one: Named) -> bool:
+        if one.oid in self._reached or self._store.has(one.oid):
+            return True
+        message = "an operation moved it, and it is gone"
+        self._tell(Finding(code="N501", message=message, object=one.oid))
+        return False
+
+    def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
+        """Return what is whole of some objects, and tell what is not."""
+        stored = self._store.backend.get_many([one.oid for one in batch])
+        found: dict[Oid, Object] = {}
+        for one in batch:
+            self.checked += 1
+            if one.oid in self.bad:
+                continue
+            value = self._value(one, stored.get(one.oid))
+            if isinstance(value, Finding):
+                self._fault(value)
+            elif not fits(value, one.kind):
+                message = f"it is a {kind_of(value)}, and named as a {one.kind}"
+                self._fault(Finding(code="E104", message=message, object=one.oid))
+            else:
+                found[one.oid] = value
+                if not self._quick:
+                    self._check_trees(one.oid, value)
+        return found
+
+    def _value(self, one: Named, stored: bytes | None) -> Object | Finding:
+        oid = one.oid
+        if stored is None:
+            message = f"a {one.kind or 'thing'} is missing"
+            return Finding(code="E101", message=message, object=oid)
+        try:
+            data = unpack(oid, stored)
+        except Corrupt as error:
+            return Finding(code="E102", message=error.message, object=oid)
+        if self._quick and one.kind == "blob" and data.startswith(_BLOB):
+            return Blob(b"")
+        if hash_bytes(data) != oid:
+            message = "its bytes do not match its name"
+            return Finding(code="E102", message=message, object=oid)
+        try:
+            return decode_object(data)
+        except Corrupt as error:
+            return Finding(code="E103", message=error.message, object=oid)
+
+    def _fault(self, finding: Finding) -> None:
+        assert finding.object is not None
+        self.bad.add(finding.object)
+        self._tell(finding)
+
+    def _check_trees(self, oid: Oid, value: Object) -> None:
+        if isinstance(value, Snapshot):
+            count = self._counted(value.tasks, "")
+            self._counted(value.files, "")
+            if count is not None and count != value.task_count:
+                self._fault(
+                    Finding(
+                        code="E106",
+                        message=f"it has {count} tasks and says {value.task_count}",
+                        object=oid,
+                    )
+                )
+        elif isinstance(value, Run) and value.tasks:
+            self._counted(value.tasks, "")
+        elif isinstance(value, Deploy) and value.source.chunks:
+            self._counted(value.source.chunks, "")
+
+    def _shape(self, oid: Oid, path: str) -> int | None:
+        """Return the entries of a tree at its place; None where that cannot be said."""
+        if (oid, path) not in self._shapes:
+            self._shapes[oid, path] = None  # whatever leads back here is told of once
+            self._shapes[oid, path] = self._counted(oid, path)
+        return self._shapes[oid, path]
+
+    def _counted(self, oid: Oid, path: str) -> int | None:
+        try:
+            value = self._store.tree(oid)
+            tree.check_place(value, path)
+        except Corrupt as error:
+            if oid not in self.bad and self._is_whole_tree(oid):
+                self._fault(Finding(code="E105", message=error.message, object=oid))
+            return None
+        if not isinstance(value, Node):
+            return len(value.entries)
+        counts = [self._shape(below, path + f"{digit:x}") for digit, below in value.children]
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            return None
+        if not tree.needs_node(sum(known)):
+            self._fault(
+                Finding(
+                    code="E105",
+                    message=f"a node for {sum(known)} entries, which fit into a leaf",
+                    object=oid,
+                )
+            )
+        return sum(known)
+
+    def _is_whole_tree(self, oid: Oid) -> bool:
+        """Say whether a tree can be read; if not, the walk tells of it."""
+        with suppress(Corrupt):
+            return isinstance(self._store.tree(oid), TREES)
+        return False
+
+    def _needs(self, root: Oid, known: dict[Oid, frozenset[Oid]]) -> frozenset[Oid]:
+        """Return the bad objects among those that a deploy, run or other object needs itself.
+
+        What came before a deploy or run is not looked at: it has a name of its own. No recursion.
+        """
+        waiting = [root]
+        while waiting:
+            oid = waiting[-1]
+            if oid in known:
+                waiting.pop()
+                continue
+            below = self._own_links(oid)
+            if missing := [link for link in below if link not in known]:
+                waiting += missing
+                continue
+            own = {oid} & self.bad
+            known[oid] = frozenset(own.union(*(known[link] for link in below)))
+        return known[root]
+
+    def _own_links(self, oid: Oid) -> list[Oid]:
+        if oid in self.bad:
+            return []
+        try:
+            value = self._store.read(oid, keep=False)
+        except Corrupt:
+            return []
+        if isinstance(value, Tree):
+            return [link for link in value.links() if link]
+        return [one.oid for one in named(value) if one.kind not in ("deploy", "run", "operation")]
+
+
+def _cut(words: list[str]) -> tuple[str, ...]:
+    more = len(words) - AFFECTED_MAX
+    return (*words[:AFFECTED_MAX], f"and {more} more") if more > 0 else tuple(words)

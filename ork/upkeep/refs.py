@@ -1,0 +1,245 @@
+"""Checks refs against what they must be: by the operations, by the runs, and by each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ork.errors import Corrupt
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Operation, Run
+from ork.objects.walk import Named
+from ork.store.contents import task_runs
+from ork.store.store import RECORDED, Store
+from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.upkeep.findings import Finding
+
+T = TypeVar("T")
+TARGETS = {  # namespace -> the kind that its refs lead to
+    "ops": "operation",
+    "workflows": "deploy",
+    "tags": "deploy",
+    "runs": "run",
+    "numbers": "run",
+    "ran": "run",
+    "active": "taskrun",
+    "unattached": "blob",
+    "tally": "deploy",
+    "read": "deploy",
+}
+
+
+def kind_of_target(ref: str) -> str | None:
+    """Return the kind that a ref leads to; None when this ork does not know the ref."""
+    space, _, rest = ref.partition("/")
+    if space == "active" and rest.endswith("/.run"):
+        return "run"
+    return TARGETS.get(space)
+
+
+@dataclass(slots=True)
+class Refs:
+    """The refs of a store that do not change while they are checked."""
+
+    store: Store
+    tell: Callable[[Finding], None]
+    damaged: set[str] = field(default_factory=set)
+    operations: list[Oid] = field(default_factory=list)  # newest first, as far as they are whole
+    all_operations: bool = True
+
+    def roots(self) -> Iterator[Named]:
+        """Yield what refs name, with the kind that it must have; tell of damaged refs."""
+        for ref, oid in self.store.backend.survey():
+            kind = kind_of_target(ref)
+            if oid is None:
+                self.damaged.add(ref)
+                self._say("E201", ref, "its seal does not match its name and target")
+                continue
+            if kind is None:
+                self._say("W401", ref, "this ork does not know what it is")
+            elif self._ref(ref) != oid:
+                self._say("E201", ref, "it is listed, and not found by its name")
+            yield Named(oid, kind)
+
+    def check(self, *, tallies: bool) -> Iterator[int]:
+        """Check all refs; yield, now and then, how many were looked at."""
+        self._check_heads()
+        counted: dict[Oid, Tally] = {}
+        for number, (ref, oid) in enumerate(self._whole("runs/"), 1):
+            run = self._get(Run, oid)
+            if run is not None:
+                self._check_run(ref, oid, run)
+                if tallies:
+                    self._count(run, counted)
+            if number % 1000 == 0:
+                yield number
+        self._check_pins()
+        self._check_active()
+        if tallies:
+            self._check_tallies(counted)
+        for ref, oid in self._whole("read/"):
+            deploy = self._get(Deploy, oid)
+            if deploy is not None and ref.split("/")[1] != deploy.workflow:
+                self._say("E202", ref, f"it leads to a deploy of {deploy.workflow}", oid)
+
+    def named(self) -> Iterator[tuple[str, Oid]]:
+        """Yield in words each deploy of a history and each run, with its oid."""
+        for ref, head in self._whole("workflows/"):
+            workflow = ref.partition("/")[2]
+            for oid, _ in self._history(head):
+                yield f"{workflow}: deploy {oid[:12]}", oid
+        for ref, oid in self._whole("runs/"):
+            run = self._get(Run, oid)
+            yield (f"{run.workflow}#{run.number}" if run else ref), oid
+
+    def log(self) -> Iterator[tuple[Oid, Operation]]:
+        """Yield the operations that can be read, newest first."""
+        oid = self._ref("ops")
+        while oid is not None:
+            operation = self._get(Operation, oid)
+            if operation is None:
+                self.all_operations = False
+                return
+            yield oid, operation
+            oid = operation.parent
+
+    def _check_heads(self) -> None:
+        """Compare heads and tags with where the operations, played again, have left them."""
+        left: dict[str, Oid | None] = {}
+        for _, operation in self.log():
+            for ref, _, new in operation.moves:
+                left.setdefault(ref, new)
+        for prefix in RECORDED:
+            for ref, oid in self._whole(prefix):
+                self._check_head(ref, oid)
+                if ref not in left:
+                    if self.all_operations:
+                        self._say("E204", ref, "no operation tells of it", oid)
+                elif (right := left.pop(ref)) != oid:
+                    self._say("E204", ref, f"the operations left it at {right or 'nothing'}", oid)
+        for ref, right in left.items():
+            if right is not None and ref not in self.damaged:
+                self._say("E203", ref, f"the operations left it at {right}, and it is gone", right)
+
+    def _check_head(self, ref: str, head: Oid) -> None:
+        workflow = ref.split("/")[1]
+        chain = self._history(head) if ref.startswith("workflows/") else self._one(head)
+        for oid, deploy in chain:
+            if deploy.workflow != workflow:
+                self._say("E206", ref, f"a deploy of {deploy.workflow} is in its history", oid)
+                return
+
+    def _check_run(self, ref: str, oid: Oid, run: Run) -> None:
+        number = f"numbers/{run.workflow}/{run.number:010d}"
+        if ref != f"runs/{run.workflow}/{run.id}":
+            self._say("E202", ref, f"it leads to the run {run.workflow}/{run.id}", oid)
+            return
+        self._must_be(number, ref)
+        self._must_be(f"ran/{run.snapshot}/{run.workflow}/{run.id}", ref)
+        if run.ended is None:
+            self._must_be(f"active/{run.id}/.run", ref)
+        if run.deploy is None:
+            self._must_be(f"unattached/{run.workflow}/{run.id}", ref)
+
+    def _check_pins(self) -> None:
+        """Check the pins of runs: that each is the run that its name says, and the run is there."""
+        for ref, oid in self._whole("numbers/"):
+            if run := self._get(Run, oid):
+                right = f"numbers/{run.workflow}/{run.number:010d}"
+                self._check_pin(ref, oid, run, right)
+        for ref, oid in self._whole("ran/"):
+            if run := self._get(Run, oid):
+                self._check_pin(ref, oid, run, f"ran/{run.snapshot}/{run.workflow}/{run.id}")
+        for ref, _ in self._whole("unattached/"):
+            self._must_be(f"runs/{ref.partition('/')[2]}", ref)
+
+    def _check_pin(self, ref: str, oid: Oid, run: Run, right: str) -> None:
+        if ref != right:
+            self._say("E202", ref, f"it leads to the pin of {right!r}", oid)
+        else:
+            self._must_be(f"runs/{run.workflow}/{run.id}", ref)
+
+    def _check_active(self) -> None:
+        for ref, oid in self._whole("active/"):
+            _, run_id, name = ref.split("/", 2)
+            if name != ".run":
+                self._must_be(f"active/{run_id}/.run", ref)
+                continue
+            pin = self._get(Run, oid)
+            if pin is None:
+                continue
+            place = f"runs/{pin.workflow}/{pin.id}"
+            now = self._ref(place)
+            run = self._get(Run, now) if now else None
+            if pin.id != run_id:
+                self._say("E202", ref, f"it leads to the run {pin.id}", oid)
+            elif now is None:
+                self._must_be(place, ref)
+            elif run is not None and run.ended is not None:
+                self._say("E202", ref, "the run that it says goes on has ended", oid)
+
+    def _count(self, run: Run, counted: dict[Oid, Tally]) -> None:
+        """Add a run to the tally of its deploy; one that goes on again counts as it had ended."""
+        if run.ended is None and run.previous is not None:
+            run = self._get(Run, run.previous) or run
+        if run.ended is None or run.deploy is None:
+            return
+        try:
+            word = counts_as(run, task_runs(self.store, run))
+        except Corrupt:
+            return
+        before = counted.get(run.deploy, Tally(counts={}))
+        counts = Counter(before.counts)
+        counts[word] += 1
+        last = max(run.number, before.last or 0)
+        counted[run.deploy] = Tally(counts=dict(counts), last=last)
+
+    def _check_tallies(self, counted: dict[Oid, Tally]) -> None:
+        found: dict[Oid, list[str]] = {}
+        for ref, oid in self._whole("tally/"):
+            _, deploy, text = ref.split("/", 2)
+            if deploy != oid:
+                self._say("E202", ref, "it leads to another deploy than its name says", oid)
+            found.setdefault(Oid(deploy), []).append(text)
+        for deploy in sorted(found.keys() | counted.keys()):
+            folder = f"tally/{deploy}/"
+            said, right = read_tally(found.get(deploy, [])), counted.get(deploy)
+            if right is None or said != right:
+                words = tally_text(right) if right else "nothing"
+                shown = ", ".join(sorted(found.get(deploy, []))) or "nothing"
+                self._say("E205", folder, f"it says {shown}, and its runs say {words}", deploy)
+
+    def _must_be(self, ref: str, because: str) -> None:
+        if ref not in self.damaged and self._ref(ref) is None:
+            self._say("E203", ref, f"it is missing, and {because!r} needs it")
+
+    def _history(self, head: Oid) -> Iterator[tuple[Oid, Deploy]]:
+        oid: Oid | None = head
+        while oid is not None and (deploy := self._get(Deploy, oid)) is not None:
+            yield oid, deploy
+            oid = deploy.parents[0] if deploy.parents else None
+
+    def _one(self, oid: Oid) -> Iterator[tuple[Oid, Deploy]]:
+        if deploy := self._get(Deploy, oid):
+            yield oid, deploy
+
+    def _whole(self, prefix: str) -> Iterator[tuple[str, Oid]]:
+        return ((ref, oid) for ref, oid in self.store.backend.survey(prefix) if oid is not None)
+
+    def _ref(self, ref: str) -> Oid | None:
+        try:
+            return self.store.ref(ref)
+        except Corrupt:  # it or one beside it, which is told of where it stands
+            return dict(self._whole(ref)).get(ref)
+
+    def _get(self, kind: type[T], oid: Oid) -> T | None:
+        """Return an object; None where it is damaged, which the check of objects tells."""
+        try:
+            return self.store.get(kind, oid, keep=False)
+        except Corrupt:
+            return None
+
+    def _say(self, code: str, ref: str, message: str, oid: Oid | None = None) -> None:
+        self.tell(Finding(code=code, ref=ref, message=message, object=oid))

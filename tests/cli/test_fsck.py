@@ -1,0 +1,40 @@
+from ork.cli.session import Session, World
+from ork.cli.upkeep.fsck import _progress
+from ork.upkeep.fsck import Counts
+from tests.damage import flip
+
+
+def test_a_whole_store(ran, golden):
+    result = ran("fsck")
+    assert result.code == 0
+    golden("fsck/whole.txt", result.out)
+
+
+def test_what_is_damaged_is_a_line_each(ran, golden):
+    assert ran("tag", "etl@prod", "etl~1").code == 0
+    flip(ran.folder / ".ork", b"rtags/etl/prod", 12)
+    flip(ran.folder / ".ork", b"def extract", 4)
+    for form, name in ((["fsck"], "damaged.txt"), (["fsck", "--json"], "damaged.json")):
+        result = ran(*form)
+        assert result.code == 1
+        golden(f"fsck/{name}", result.out)
+
+
+def test_it_needs_a_store(ork):
+    assert ork("fsck").code == 3
+    assert ork("--store", "nowhere", "fsck").code == 3
+
+
+def test_it_looks_at_the_present_and_in_one_way(ran):
+    assert ran("fsck", "--quick", "--full").code == 2
+    assert ran("--at-op", "@{1}", "fsck").code == 2
+
+
+def test_a_terminal_shows_how_far_it_is_and_then_nothing(ork, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    session = Session(World(environ={"TERM": "xterm"}), ())
+    with _progress(session) as show:
+        for done in (0, 1000, 5000, 5001, 12_000):
+            show(Counts(objects=done))
+    shown = "\rlooked at 5000 objects\rlooked at 12000 objects\r\x1b[K"
+    assert capsys.readouterr() == ("", shown)

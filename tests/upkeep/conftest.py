@@ -1,0 +1,3 @@
+from tests.cli.conftest import history, ran
+
+__all__ = ["history", "ran"]
