@@ -26,7 +26,7 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 TABLE = """\
 Definitions
   init         heads.deploy:init         Make an empty store in a project.
-  check        heads.deploy:check        Say all that is wrong in workflow files.
+  check        heads.check:check         Say all that is wrong in workflow files.
   deploy       heads.deploy:deploy       Keep the present version of a workflow.
   status       heads.deploy:status       Show which files differ from what is deployed.
 History

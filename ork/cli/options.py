@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ork.runner.loop import Control
     from ork.runner.start import Caller, Options
 
+Files = Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")]
 Jobs = Annotated[
     int | None,
     typer.Option("-j", "--jobs", min=1, help="Tasks at once; else the cores, at least 4."),

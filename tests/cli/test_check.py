@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import ork.cli.heads.deploy as heads
+from ork.cli.heads import check, cores
 
 
 def test_a_good_file_needs_no_store(etl):
@@ -151,7 +151,7 @@ def in_parallel(ork, monkeypatch):
 
     def check(*words):
         alone = ork("check", *files, *words)
-        monkeypatch.setattr(heads, "PARALLEL_FILES_MIN", 2)
+        monkeypatch.setattr(cores, "PARALLEL_FILES_MIN", 2)
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
         found = ork("check", *files, *words)
         assert (found.code, found.out, found.err) == (alone.code, alone.out, alone.err)
@@ -176,14 +176,14 @@ def test_what_stops_a_check_stops_it_on_all_cores(ork, in_parallel, file):
 
 
 def test_a_child_that_is_killed_is_no_loss(in_parallel, monkeypatch):
-    here, look = os.getpid(), heads._checked
+    here, look = os.getpid(), check._checked
 
     def killed(path, **options):
         if path.name == "4.yaml" and os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
         return look(path, **options)
 
-    monkeypatch.setattr(heads, "_checked", killed)
+    monkeypatch.setattr(check, "_checked", killed)
     in_parallel()
 
 
