@@ -11,11 +11,13 @@
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
+`some` is how a message tells of many names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 
@@ -91,3 +93,9 @@ class Conflict(OrkError):
     """Somebody else moved the ref first; nothing was written."""
 
     exit_code = 5
+
+
+def some(names: Collection[str], at_most: int) -> str:
+    """Return names for a sentence: the first of them, and how many there are besides."""
+    more = f" and {len(names) - at_most:,} more" if len(names) > at_most else ""
+    return ", ".join(islice(names, at_most)) + more

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from ork.differences.values import FieldChange
+from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
@@ -145,12 +146,12 @@ def _causes(task: TaskDiff) -> Iterator[str]:
     if task.old is None or task.new is None:
         yield "it was added" if task.old is None else "it was removed"
     if task.definition:
-        yield f"its definition changed: {_named([f.path for f in task.definition])}"
+        yield f"its definition changed: {some([f.path for f in task.definition], NAMED_MAX)}"
     if task.code:
-        yield f"its code changed: {_named(task.code)}"
+        yield f"its code changed: {some(task.code, NAMED_MAX)}"
     if task.params:
         many = "s" if len(task.params) > 1 else ""
-        yield f"the parameter{many} {_named(task.params)} changed"
+        yield f"the parameter{many} {some(task.params, NAMED_MAX)} changed"
     if task.inputs and not task.params:
         yield f"it got other inputs: {_values(task.inputs)}"
 
@@ -179,7 +180,7 @@ def _elsewhere(task: TaskDiff, around: Around) -> str:
     above = ancestors(around.needs, [task.name])
     changed = [other.name for other in around.tasks if other.name in above and OWN & {*other.kinds}]
     if changed:
-        return f"what runs before it changed: {_named(changed)}"
+        return f"what runs before it changed: {some(changed, NAMED_MAX)}"
     if around.environment:
         return f"the environment differs: {_values(around.environment)}"
     return "nothing recorded explains it: time, chance or something outside"
@@ -191,12 +192,7 @@ def _has_result(side: TaskRun) -> bool:
 
 
 def _values(changes: Sequence[FieldChange]) -> str:
-    return _named([value_words(change) for change in changes], VALUES_MAX)
-
-
-def _named(names: Sequence[str], limit: int = NAMED_MAX) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    return some([value_words(change) for change in changes], VALUES_MAX)
 
 
 def _clipped(value: Json) -> str:

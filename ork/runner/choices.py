@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ork.definition.bindings import secrets_of
 from ork.definition.types import convert
-from ork.errors import InvalidInput, NotFound, UsageError
+from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
@@ -196,9 +196,8 @@ def _parse(value: object, declared: Json) -> Json:
 
 
 def _wanted_by(names: list[str]) -> str:
-    shown = ", ".join(sorted(set(names))[:SHOWN])
-    more = f" and {len(set(names)) - SHOWN} more" if len(set(names)) > SHOWN else ""
-    return f"{shown}{more} want{'s' if len(set(names)) == 1 else ''} it"
+    tasks = sorted(set(names))
+    return f"{some(tasks, SHOWN)} want{'s' if len(tasks) == 1 else ''} it"
 
 
 def _near(name: str, known: Iterable[str]) -> str:

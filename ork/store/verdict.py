@@ -7,10 +7,11 @@ whole, and nothing changed under its tasks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Literal, TypeAlias
 
+from ork.errors import some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value, replace
@@ -86,11 +87,9 @@ def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
             yield replace(entry, tainted=changed_files(store, run))
 
 
-def taint_text(files: Iterable[str]) -> str:
+def taint_text(names: Collection[str]) -> str:
     """Return how a taint is told, in words."""
-    names = list(files)
-    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
-    return f"tainted: {', '.join(names[:NAMES_MAX])}{more} changed while it ran"
+    return f"tainted: {some(names, NAMES_MAX)} changed while it ran"
 
 
 def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:

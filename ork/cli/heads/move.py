@@ -11,7 +11,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import UsageError, some
 from ork.objects.kinds import Deploy
 from ork.store.resolve import only_workflow
 
@@ -137,10 +137,7 @@ def _restored(done: "Restored") -> Iterator[Line]:
 
 
 def _surplus(done: "Restored") -> Line:
-    shown = ", ".join(done.surplus[:SURPLUS_SHOWN_MAX])
-    more = len(done.surplus) - SURPLUS_SHOWN_MAX
-    if more > 0:
-        shown += f" and {more} more"
+    shown = some(done.surplus, SURPLUS_SHOWN_MAX)
     kept = "a deploy would add what is there now"
     return [("note: ", "warning"), f"this version did not have {shown}; {kept}"]
 

@@ -13,6 +13,7 @@ from ork.cli.pictures.graph import Graph, TaskMark
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
+from ork.errors import some
 from ork.graph.lanes import Row, draw
 from ork.objects.value import Value, replace
 
@@ -145,14 +146,14 @@ def remark(graph: Graph, name: str) -> str:
     mark = graph.marks[name]
     parts = [f"from {mark.old_name}"] if mark.old_name else []
     if mark.kind in ("changed", "renamed"):
-        parts += [_some(mark.fields)] if mark.fields else []
+        parts += [some(mark.fields, NAMES_MAX)] if mark.fields else []
         edges = [
             f"{SIGNS[kind]}{up}" for (up, down), kind in graph.edge_marks.items() if down == name
         ]
-        parts += [f"after {_some(edges)}"] if edges else []
+        parts += [f"after {some(edges, NAMES_MAX)}"] if edges else []
     if mark.via:
         lead = {"upstream": "through", "param": "by params", "code": "by"}.get(mark.why or "", "by")
-        parts.append(f"{lead} {_some(mark.via)}")
+        parts.append(f"{lead} {some(mark.via, NAMES_MAX)}")
     return "; ".join(parts)
 
 
@@ -176,11 +177,6 @@ def _rank(graph: Graph, name: str) -> int:
     if graph.marks is not None:
         return {"affected": 1, "same": 2}.get(look or "", 0)
     return {"failed": 0, "interrupted": 0, "running": 1, "cancelled": 1}.get(look or "", 2)
-
-
-def _some(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:NAMES_MAX])
-    return shown + (f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else "")
 
 
 def _without_cycles(
