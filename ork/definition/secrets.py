@@ -70,6 +70,31 @@ _URL = r"""(?x)
     ://[^\s:/@?\#"'`<>(){}\[\]\\|^$*]{0,128}   # the user, if any
     :(?P<password>[^\s/@?\#"'`<>{}\[\]\\|^]{1,256})@
     [A-Za-z0-9_.\[%-]                          # the host"""
+# Names of secrets: each is given a value that is no word, by `=` in a shell, by `:`, or in quotes.
+_NAMED = r"""(?xi)
+    (?: pass(?:word|wd|phrase) | secret(?:_?access)?_?key | (?<=[a-z0-9]_)secret
+      | token | (?:api|access|private)_?key )
+    \d{0,2} (?![\w-])"""
+_NAMED_WORDS = (
+    *("password", "passwd", "passphrase", "secret", "token"),
+    *("api_key", "apikey", "access_key", "accesskey", "private_key", "privatekey"),
+)
+_NAME_BEFORE = r"(?:--)?[A-Za-z0-9_]{0,40}\Z"
+_VALUE = r"""[^\s"'`,;(){}\[\]<>|&$\\]{8,256}"""
+_GIVEN = rf"""(?x)
+    ["']? (?: (?P<shell>=|[ ](?![=:])) | [ ]{{0,3}}[:=]\s{{0,80}} )
+    (?: \{{?\s{{0,80}}                            # {{type: str, default: ...}}, {{const: ...}}
+        (?: type\s?:\s?\w{{1,20}}\s?,?\s{{0,80}} )?
+        ["']?(?:const|default)["']?\s?:\s? )?
+    (?P<quote>["']?) (?P<value>{_VALUE}) (?P=quote)
+    (?P<end> (?= [ ]{{0,40}} (?: [,}};\r\n#] | \Z ) ) | (?= [\s)"'`&|\]] ) )"""
+# Stands for a value: words, a name of a variable, a path, a part of a program.
+_NO_VALUE = r"""(?xi)
+    [^0-9]*\Z | [^a-z]*\Z | [./~@%*] | [a-z][a-z0-9+.-]*:// | [a-z_]\w*(?:\.\w+)+\Z
+    | (?:(?:your|my|this|the|some|access|api|an|a|example|sample|dummy|fake|test|token|todo
+         |change|replace|insert|none|null|secret|password|passwd|private|public|key|here
+         |me|it|value|with|for|x++|v)[-_.]?)++ \d{0,4} \Z
+    | (?-i:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\Z"""
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*\Z"
 # Stands for a password: a variable, a format, a run of x or of something that is no letter.
 _PLACEHOLDER = r"\$[A-Za-z_(]|%[(A-Za-z%]|\(|x+\Z|X+\Z|[*.+_~!,;=-]+\Z"
@@ -136,6 +161,8 @@ def _finds(text: str, limit: int | None) -> list[_Find]:
     found: list[_Find] = []
     every = {find for rule in _RULES for find in islice(_tokens(text, *rule), limit)}
     every.update(islice(_urls(text), limit))
+    ends = {find.end for find in every}  # what is known as a token is told as one
+    every.update(find for find in islice(_named(text), limit) if find.end not in ends)
     for find in sorted(every, key=lambda one: (one.start, -one.end)):
         if not found or find.end > found[-1].end:
             found.append(find)
@@ -161,6 +188,34 @@ def _urls(text: str) -> Iterator[_Find]:
             start, end = scheme.start(), match.end() - 1
             yield _Find(start, end, f"a password in a URL ({_shown(text, start, end)})")
         at = text.find("://", at + 1)
+
+
+def _named(text: str) -> Iterator[_Find]:
+    lower = text.replace("\u0130", "i").lower()  # the one letter that is two in lower case
+    for word in _NAMED_WORDS:
+        at = lower.find(word)
+        while at >= 0:
+            yield from _given(text, at)
+            at = lower.find(word, at + len(word))
+
+
+def _given(text: str, at: int) -> Iterator[_Find]:
+    """Yield the find in whose name a word of `_NAMED_WORDS` stands here, if a value follows."""
+    anchor = _compiled(_NAMED).match(text, at)
+    given = _compiled(_GIVEN).match(text, anchor.end()) if anchor else None
+    if anchor and given and not _compiled(_NO_VALUE).match(given["value"]):
+        before = _compiled(_NAME_BEFORE).search(text, max(0, anchor.start() - 42), anchor.start())
+        start = before.start() if before else anchor.start()
+        name = text[start : anchor.end()]
+        option = name.startswith("--")
+        if given["shell"] == "=":  # `token=name1` in a program gives one name to another
+            certain = option or name.isupper() or given["quote"]
+        elif given["shell"]:
+            certain = option
+        else:
+            certain = given["quote"] or given["end"] is not None
+        if certain:
+            yield _Find(start, given.end("value"), f"a secret, the value of {name}")
 
 
 def _shown(text: str, start: int, end: int) -> str:

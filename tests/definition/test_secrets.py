@@ -88,6 +88,73 @@ def test_a_complaint_shows_its_line_without_the_key(what: str, key: str) -> None
     assert key[5:] not in str(problem)
 
 
+NAMED = [
+    f"AWS_SECRET_ACCESS_KEY={BODY}",
+    f"export AWS_SECRET_ACCESS_KEY='{BODY[:40]}'; aws s3 ls",
+    f"AWS_SECRET_ACCESS_KEY: {BODY[:20]}/{BODY[:19]}  # why",
+    f"mysql --password={BODY[:16]} db",
+    f"client --token {BODY[:16]}",
+    f"PGPASSWORD={BODY[:16]} psql",
+    f'password = "{BODY[:16]}"',
+    f'{{"client_secret": "{BODY[:16]}"}}',
+    f"env: {{DB_PASSWORD: {BODY[:16]}}}",
+    f"inputs: {{api_key: {{const: {BODY[:32]}}}}}",
+    f"inputs:\n  api_key:\n    const: '{BODY[:32]}'",
+    f"params: {{password: {{type: str, default: {BODY[:16]}}}}}",
+    f"params:\n  token:\n    type: str\n    default: {BODY[:16]}\n",
+    f"stripeApiKey: '{BODY[:16]}'",
+]
+INNOCENT = [
+    "env: {X: {secret: DB_PASSWORD_1}}",
+    "DB_PASSWORD=$PASSWORD1 x",
+    'DB_PASSWORD="${DB_PASSWORD_1}"',
+    "DB_PASSWORD=$(pass show db1)",
+    "password: str",
+    "password: {type: str}",
+    "token: types.Token1Name",
+    "inputs: {token: {ref: tasks.step1.output.token}}",
+    "PASSWORD_FILE=/run/secrets/db1",
+    "PASSWORD=/etc/passwd1234",
+    "password = getpass1()",
+    "token = tokens[1]",
+    "f(token=token12345)",
+    "x = token if token1234 else y",
+    "the token abcdefg12 is wrong",
+    "API_KEY=changeme123",
+    "API_KEY=xxxxxxxxxxxx1",
+    "api_key: your-api-key-1",
+    "TOKEN: ${{ secrets.TOKEN1 }}",
+    "TOKEN={{ token1 }}",
+    "SECRET_NAME=prod/db1/password",
+    "max_tokens: 100000k1",
+    "primary_key: customer_id1",
+    "sort_key=itemgetter1",
+    "token_url: https://example.com/oauth2",
+    "token: https://example.com/oauth2",
+    "cache-key: build-v1-2026abc",
+    "access_key: os.environ1.get2",
+    "private_key: ./keys/id_rsa1",
+    "API_KEY=MY_OTHER_KEY_2",
+    "TOKEN=abc1",
+    "password: 1234567890",
+]
+
+
+@pytest.mark.parametrize("text", NAMED)
+def test_a_value_under_the_name_of_a_secret_is_found_and_hidden(text: str) -> None:
+    (found,) = find_secrets(text)
+    assert found.what.startswith("a secret, the value of ")
+    assert BODY[:8] not in found.what
+    assert BODY[:8] not in hide_secrets(text)
+    (problem,) = secret_problems(text.encode(), file="w.yaml")
+    assert BODY[:8] not in str(problem)
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_what_only_has_such_a_name_is_none(text: str) -> None:
+    assert find_secrets(text) == []
+
+
 @pytest.mark.parametrize("text", NO_KEYS)
 def test_what_stands_for_a_key_is_none(text: str) -> None:
     assert find_secrets(text) == []
@@ -154,6 +221,11 @@ HOSTILE = [
     "a://:",
     URL,
     URL + "d\n",
+    "token",
+    "TOKEN=",
+    "token: {type: x, ",
+    "password: " + "x" * 250 + "1 ",
+    "API_KEY=" + "an" * 120 + "!1 ",
     "a",
     "\n",
 ]
