@@ -192,10 +192,6 @@ class Promises:
         raise NotImplementedError
 
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Place:
-        return Place(tmp_path)
-
-    @pytest.fixture
     def executor(self) -> Iterator[Served]:
         executor = Served(2, type(self).make)
         yield executor

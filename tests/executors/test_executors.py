@@ -143,18 +143,6 @@ class TestThreadedWithProcesses(ProcessJobs, Promises):
     make = Threaded
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-@pytest.fixture(name="executor")
-def local_executor():
-    executor = Served(2)
-    yield executor
-    executor.close()
-
-
 def test_a_run_of_shell_tasks_starts_no_worker(executor, place):
     run(executor, place.shell("true"))
     assert not executor.executor._idle

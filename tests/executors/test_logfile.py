@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from tests.scale import examples
 
 SECRET = "s3cret-t0ken-of-some-length"
 MARK = re.compile(rb"\[ork: (\d+) bytes of this log were dropped here\]\n")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-@pytest.fixture
-def executor() -> Iterator[Served]:
-    executor = Served(2)
-    yield executor
-    executor.close()
 
 
 @pytest.fixture

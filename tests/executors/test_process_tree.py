@@ -19,7 +19,6 @@ from ork.executors import process_tree
 from ork.executors.local import Local
 from ork.executors.process_tree import COOKIE, Guard, Tree, spawn
 from tests.executors.suite import (
-    Place,
     Served,
     alive,
     eventually,
@@ -27,11 +26,6 @@ from tests.executors.suite import (
     read_pid,
     run,
 )
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
 
 
 @pytest.fixture
