@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ork.definition import fields
@@ -26,7 +27,6 @@ TASK_KEYS = tuple(_KEYS.split())
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
-TIMEOUT_S = 300
 
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
 # What other tools call these keys.
@@ -125,42 +125,45 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
     scope = Scope(draft.name, draft.needs, shared.outputs, shared.params, draft.input_type)
     at = nodes.get("inputs") or nodes.get("input_type") or draft.key
 
-    def given(key: str, read: Callable[..., Any], default: Any = None, **options: Any) -> Any:
-        found = fields.each(nodes, key, read, problems, **options)
-        return default if found is None else found
-
-    function = "main" if draft.executor == "python" else None
-    command = given("command", fields.command)
-    shell = given("shell", fields.shell, shared.shell) if isinstance(command, str) else None
+    given = {key: read(nodes[key], key, problems) for key, read in _READ.items() if key in nodes}
+    shell = None
+    if isinstance(command := given.get("command"), str):
+        shell = fields.each(nodes, "shell", fields.shell, problems) or shared.shell
+        shell = None if shell == fields.shell_of(command) else shell
     own = read_env(nodes.get("env"), scope, problems)
-    unlimited = "timeout" in nodes and nodes["timeout"].value == NO_TIMEOUT
+    # What is not given has the default of the kind; after a complaint nobody sees the task.
     return Task(
-        executor=draft.executor or "",  # type: ignore[arg-type]  # after a complaint
-        file=given("file", fields.path),
-        module=given("module", fields.dotted),
-        command=command,
-        shell=None if shell is None or shell == fields.shell_of(command) else shell,
-        function=given("function", fields.dotted, function),
+        executor=draft.executor or "",  # type: ignore[arg-type]
+        function=given.pop("function", "main" if draft.executor == "python" else None),
+        shell=shell,
         depends_on=draft.needs,
         input_type=draft.input_type,
         output_type=draft.output_type,
         inputs=read_inputs(nodes.get("inputs"), at, scope, problems),
         env=dict(sorted({**shared.env, **own}.items())) if own else shared.env,  # type: ignore[arg-type]
-        timeout=None
-        if unlimited
-        else given(
-            "timeout", fields.duration, TIMEOUT_S * SECOND, unit=SECOND, least=0, above=True
-        ),
-        fresh=given("fresh", fields.flag, False),
-        retries=given("retries", fields.whole, 0, least=0),
-        retry_delay=given("retry_delay", fields.duration, 0, unit=SECOND, least=0),
-        retry_backoff=given(
-            "retry_backoff", fields.scaled, BACKOFF_UNIT, unit=BACKOFF_UNIT, least=1
-        ),
-        on_upstream_failure=given(
-            "on_upstream_failure", fields.choice, "skip", words=("skip", "run"), other={}
-        ),
+        **given,
     )
+
+
+def _timeout(node: Node, what: str, problems: Problems) -> int | None:
+    if node.value == NO_TIMEOUT:
+        return None
+    return fields.duration(node, what, problems, unit=SECOND, least=0, above=True)
+
+
+# How the values that need nothing but themselves are read.
+_READ: dict[str, Callable[[Node, str, Problems], Any]] = {
+    "file": fields.path,
+    "module": fields.dotted,
+    "command": fields.command,
+    "function": fields.dotted,
+    "timeout": _timeout,
+    "fresh": fields.flag,
+    "retries": partial(fields.whole, least=0),
+    "retry_delay": partial(fields.duration, unit=SECOND, least=0),
+    "retry_backoff": partial(fields.scaled, unit=BACKOFF_UNIT, least=1),
+    "on_upstream_failure": partial(fields.choice, words=("skip", "run"), other={}),
+}
 
 
 def _executor(draft: Draft, problems: Problems) -> str | None:

@@ -7,9 +7,10 @@ Every complaint is collected before giving up, each with its position. Two texts
 from __future__ import annotations
 
 import gc
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -66,18 +67,23 @@ def parse(text: bytes, *, file: str) -> Definition:
         content = reader.decode(text, Problems(file))
         problems = Problems(file, content)
         reader.check_characters(content, problems)
+        if root := nodes.read_unplaced(content):
+            with suppress(nodes.Unplaced):  # there is something to say: of which place?
+                return _Workflow(root, content, Problems(file, content)).definition()
         return _Workflow(nodes.read(content, problems), content, problems).definition()
 
 
 class LatePlaces(Mapping[tuple[str, ...], Node]):
     """The places of a text that was found good before: it is read when the first is asked for."""
 
-    def __init__(self, text: bytes, *, file: str) -> None:
+    def __init__(self, text: str, *, file: str) -> None:
         self._text, self._file = text, file
 
     @cached_property
     def _places(self) -> Mapping[tuple[str, ...], Node]:
-        return parse(self._text, file=self._file).places
+        with _without_cycle_collection():
+            root = nodes.read(self._text, Problems(self._file, self._text))
+        return dict(_places(root))
 
     def __getitem__(self, place: tuple[str, ...]) -> Node:
         return self._places[place]
@@ -87,6 +93,23 @@ class LatePlaces(Mapping[tuple[str, ...], Node]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _places(root: Node) -> Iterator[tuple[tuple[str, ...], Node]]:
+    for key, node in _given(root):
+        yield (key,), node
+        if key in ("include", "exclude") and isinstance(node.value, list):
+            # Of one that stands there twice, the last.
+            yield from (((key, posixpath.normpath(str(b.value))), b) for b in node.value)
+        elif key == "tasks" and isinstance(node.value, dict):
+            for name, (named, task) in node.value.items():
+                yield ("tasks", name), named
+                yield from ((("tasks", name, word), below) for word, below in _given(task))
+
+
+def _given(node: Node) -> Iterator[tuple[str, Node]]:
+    entries = node.value if isinstance(node.value, dict) else {}
+    return ((key, below) for key, (_, below) in entries.items() if below.value is not None)
 
 
 @contextmanager
@@ -109,7 +132,6 @@ class _Workflow:
         self.root = root
         self.text = text
         self.nodes: dict[str, Node] = {}
-        self.places: dict[tuple[str, ...], Node] = {}
 
     def definition(self) -> Definition:
         """Return the Definition, or raise with all complaints."""
@@ -119,8 +141,6 @@ class _Workflow:
             if key not in self.nodes and isinstance(self.root.value, dict):
                 hint = "as in `name: my_etl`" if key == "name" else "a workflow has one or more"
                 problems.at(self.root, f"`{key}` is missing", hint)
-        for key, node in self.nodes.items():
-            self.places[key,] = node
         name = fields.each(self.nodes, "name", fields.name, problems)
         if name in RESERVED:
             hint = f"choose another one: `{name}:...` would not be this workflow"
@@ -136,7 +156,7 @@ class _Workflow:
             params=params,
             settings=settings,
             include=include,
-            places=self.places,
+            places=LatePlaces(self.text, file=problems.file),
             text=self.text,
         )
 
@@ -177,7 +197,6 @@ class _Workflow:
             glob = fields.path(below, key, self.problems)
             if glob is not None:
                 found.add(glob)
-                self.places[key, glob] = below
         return tuple(sorted(found))
 
     def _tasks(self) -> tuple[Params, dict[str, Task]]:
@@ -203,9 +222,6 @@ class _Workflow:
         drafts = {}
         for name, (key, value) in node.value.items():
             draft = read_draft(key, value, types=types, problems=problems)
-            self.places["tasks", name] = key
-            for word, below in draft.nodes.items():
-                self.places["tasks", name, word] = below
             drafts[name] = draft
         self._check_graph(drafts)
         outputs = {name: draft.output_type for name, draft in drafts.items()}

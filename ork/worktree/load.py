@@ -102,14 +102,15 @@ def _known(store: Store, text: bytes, file: str) -> tuple[Definition, Snapshot] 
         tasks = store.get_all(Task, store.named(kept.tasks))
     except Corrupt:
         return None
+    content = reader.decode(text, Problems(file))
     definition = Definition(
         name=deploy.workflow,
         tasks=tasks,
         params=kept.params,
         settings=deploy.settings,
         include=(),
-        places=LatePlaces(text, file=file),
-        text=reader.decode(text, Problems(file)),
+        places=LatePlaces(content, file=file),
+        text=content,
     )
     return definition, kept
 

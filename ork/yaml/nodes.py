@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -39,26 +40,37 @@ Scalar: TypeAlias = bool | int | float | str | None
 Entries: TypeAlias = "dict[str, tuple[Node, Node]]"  # text of the key -> (key, value)
 
 
+class Unplaced(Exception):
+    """A place is asked for that was not kept: read the text again, with its places."""
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One value of the text and where it begins, both counted from 1.
 
     `value` is a scalar, a list of nodes, or a dict from key to (key node, value node). The value
-    of an alias is shared with its anchor, so nobody changes it.
+    of an alias is shared with its anchor, and without places equal scalars are one node, so nobody
+    changes it.
     """
 
     value: Scalar | list[Node] | Entries
-    place: int  # line and column in one number: a text may have a million nodes
+    # Line and column in one number: a text may have a million nodes. None where none was kept.
+    place: int | None
 
     @property
     def line(self) -> int:
         """The line in which it begins."""
-        return (self.place >> _COLUMN_BITS) + 1
+        return (self._kept_place() >> _COLUMN_BITS) + 1
 
     @property
     def column(self) -> int:
         """The column in which it begins."""
-        return (self.place & _COLUMN_MAX) + 1
+        return (self._kept_place() & _COLUMN_MAX) + 1
+
+    def _kept_place(self) -> int:
+        if self.place is None:
+            raise Unplaced
+        return self.place
 
 
 def read(text: str, problems: Problems) -> Node:
@@ -87,6 +99,23 @@ def read(text: str, problems: Problems) -> Node:
         # Whatever is wrong is said in the words of the slow parser, alike on every machine.
         problems.forget()
     return _Builder(problems, known).build(slow_events(text, problems))
+
+
+def read_unplaced(text: str) -> Node | None:
+    """Return what `read` does, in less time, of a text that it would say nothing of; or None.
+
+    Who asks such a node for its place gets Unplaced.
+    """
+    problems = Problems("")
+    with suppress(Unplaced, InvalidInput, Unreadable):
+        known: Mapping[str, str] = {}
+        if (events := json_events(text)) is None:
+            check_directives(text, problems)
+            known, events = stand_ins(text), fast_events(text)
+        if events is not None:
+            root = _Builder(problems, known, placed=False).build(events)
+            return None if problems.count else root
+    return None
 
 
 def plain(node: Node) -> Json:
@@ -123,7 +152,7 @@ class _Frame:
     anchor: str | None
     started: int  # nodes counted when it began
     height: int = 1
-    pending: Node | None = None  # a key that waits for its value
+    key: Node | None = None  # that waits for its value
     merge: Node | None = None  # the value of its `<<`
 
 
@@ -136,17 +165,23 @@ class _MergeKey(Node):
 class _Builder:
     """Turns events into nodes, without recursion."""
 
-    def __init__(self, problems: Problems, stand_ins: Mapping[str, str]) -> None:
+    def __init__(
+        self, problems: Problems, stand_ins: Mapping[str, str], *, placed: bool = True
+    ) -> None:
         self.problems = problems
+        self.placed = placed
+        # Nodes without a place: what is written in the same way is one node.
+        self.bare: dict[str, Node] = {}
+        self.quoted: dict[str, Node] = {}
         self.stand_ins = stand_ins  # a character in the events, and what it stands for
         self.written = 0  # nodes written out in the text
         self.expanded = 0  # nodes added by aliases
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
+        self.last = 0 if placed else None  # the place of the newest node
         root: list[Node] = []
-        self.frame = _Frame(Node(root, 0), root, None, 0)
+        self.frame = _Frame(Node(root, self.last), root, None, 0)
         self.frames: list[_Frame] = []  # those around it
-        self.last = 0  # the place of the newest node
 
     def build(self, events: Iterator[Any]) -> Node:
         """Return the root of the one document."""
@@ -154,50 +189,85 @@ class _Builder:
         scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
         mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
         mapping_end, sequence_end = kinds.MappingEndEvent, kinds.SequenceEndEvent
+        bare, quoted = self.bare.get, self.quoted.get
+        frame = self.frame
+        root: list[Node] = frame.items
+        items: Any = root  # of the list or mapping that is open...
+        key: Node | None = None  # ...and in a mapping the key that waits for its value
         documents = 0
         for event in events:
             kind = event.__class__
             if kind is scalar:
-                self._add(self._scalar(event))
+                node = quoted(event.value) if event.style else bare(event.value)
+                if node is None or event.anchor is not None or event.ctag is not None:
+                    node = self._scalar(event)
+                self.written += 1
             elif kind is mapping or kind is sequence:
-                self._open(event, {} if kind is mapping else [])
+                frame.key = key
+                frame = self._open(event, {} if kind is mapping else [])
+                items, key = frame.items, None
+                continue
             elif kind is mapping_end or kind is sequence_end:
-                self._add(self._close())
+                node = self._close()
+                frame = self.frame
+                items, key = frame.items, frame.key
             elif kind is alias:
-                self._add(self._alias(event))
-            elif kind is kinds.DocumentStartEvent:
-                documents += 1
-                self._document(event, documents)
-        root = self.frame.items
-        return root[0] if isinstance(root, list) and root else Node(None, 0)
+                node = self._alias(event)
+            else:
+                if kind is kinds.DocumentStartEvent:
+                    documents += 1
+                    self._document(event, documents)
+                continue
+            if items.__class__ is list:
+                items.append(node)
+            elif key is None:
+                key = node
+                if node.value.__class__ is not str:
+                    self._bad_key(node)
+            else:
+                if key.__class__ is _MergeKey:
+                    self._remember_merge(key, node)
+                elif key.value.__class__ is str:
+                    entry = (key, node)
+                    first = items.setdefault(key.value, entry)
+                    if first is not entry:
+                        self._duplicate(key, first[0])
+                    elif len(items) > KEYS_MAX:
+                        self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
+                        self.problems.check()
+                key = None
+        return root[0] if root else Node(None, self.last)
 
     def _document(self, event: Any, number: int) -> None:
         if number > 1:
             self._stop(event, "a second document begins here", "one file holds one workflow")
 
     def _scalar(self, event: Any) -> Node:
-        text = event.value
+        written = text = event.value
         if not text.isascii():
             text = self._characters(text, event)
+        if event.style or text:  # the parsers disagree on where nothing is
+            self._begin(event)
         if event.style:
-            self.last = _place(event.start_mark)
             node = Node(text, self.last)
-        elif text:
-            self.last = _place(event.start_mark)
-            if text[0] in _NUMBER_STARTS:
-                node = Node(self._number(text, event), self.last)
-            elif text in _WORDS:
-                node = Node(_WORDS[text], self.last)
-            else:
-                node = (_MergeKey if text == "<<" else Node)(text, self.last)
-        else:  # the parsers disagree on where nothing is
-            node = Node(None, self.last)
-        self.written += 1
+        elif text and text[0] in _NUMBER_STARTS:
+            node = Node(self._number(text, event), self.last)
+        elif text in _WORDS:
+            node = Node(_WORDS[text], self.last)
+        else:
+            node = (_MergeKey if text == "<<" else Node)(text, self.last)
         if event.ctag is not None:
             self._tag(event)
         if event.anchor is not None:
             self.anchors[event.anchor] = (node, 1, 0)
+        if not self.placed:
+            (self.quoted if event.style else self.bare)[written] = node
         return node
+
+    def _begin(self, event: Any) -> None:
+        if self.placed:
+            mark = event.start_mark
+            self.last = mark.line << _COLUMN_BITS | mark.column
 
     def _characters(self, text: str, event: Any) -> str:
         for character, meant in self.stand_ins.items():
@@ -224,10 +294,10 @@ class _Builder:
             self._say(event, "the text has half of a surrogate pair", "write the character itself")
         return joined
 
-    def _open(self, event: Any, value: list[Node] | Entries) -> None:
+    def _open(self, event: Any, value: list[Node] | Entries) -> _Frame:
         if len(self.frames) >= DEPTH_MAX:
             self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
-        self.last = _place(event.start_mark)
+        self._begin(event)
         if event.ctag is not None:
             self._tag(event)
         if event.anchor is not None:
@@ -236,6 +306,7 @@ class _Builder:
         started = self.written + self.expanded
         self.frame = _Frame(Node(value, self.last), value, event.anchor, started)
         self.written += 1
+        return self.frame
 
     def _close(self) -> Node:
         frame = self.frame
@@ -266,35 +337,14 @@ class _Builder:
         self.frame.height = max(self.frame.height, height + 1)
         if len(self.frames) + height > DEPTH_MAX:
             self._stop(event, f"with its aliases nested deeper than {DEPTH_MAX} levels")
-        self.last = _place(event.start_mark)
+        self._begin(event)
         return Node(target.value, self.last)
 
-    def _add(self, node: Node) -> None:
-        frame = self.frame
-        items = frame.items
-        if items.__class__ is list:
-            items.append(node)
-            return
-        key = frame.pending
-        if key is None:
-            frame.pending = node
-            if node.value.__class__ is not str:
-                self._bad_key(node)
-            return
-        frame.pending = None
-        if key.__class__ is _MergeKey:
-            if frame.merge is not None:
-                self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
-            else:
-                frame.merge = node
-        elif key.value.__class__ is str:
-            entry = (key, node)
-            first = items.setdefault(key.value, entry)
-            if first is not entry:
-                self._duplicate(key, first[0])
-            elif len(items) > KEYS_MAX:
-                self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
-                self.problems.check()
+    def _remember_merge(self, key: Node, node: Node) -> None:
+        if self.frame.merge is not None:
+            self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
+        else:
+            self.frame.merge = node
 
     def _duplicate(self, key: Node, first: Node) -> None:
         at = f"line {first.line}, column {first.column}"
@@ -330,10 +380,6 @@ class _Builder:
     def _stop(self, event: Any, message: str, hint: str | None = None) -> None:
         self._say(event, message, hint)
         self.problems.check()
-
-
-def _place(mark: Any) -> int:
-    return mark.line << _COLUMN_BITS | mark.column  # type: ignore[no-any-return]
 
 
 def _short(value: object) -> str:

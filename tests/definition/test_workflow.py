@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ork.definition import workflow as syntax
 from ork.definition.workflow import Definition, parse, schedule_error
@@ -13,7 +16,9 @@ from ork.definition.written import as_written
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, decode_object, encode_object
+from ork.yaml import nodes
 from ork.yaml.problems import PROBLEMS_MAX
+from tests.scale import examples
 
 FULL = """\
 name: my_etl
@@ -325,6 +330,33 @@ def test_places_tell_where_things_stand() -> None:
 
 def test_places_and_text_are_no_part_of_equality() -> None:
     assert read(FULL) == read("# comment\n" + FULL)
+
+
+def outcome(text: str) -> object:
+    try:
+        return read(text)
+    except InvalidInput as error:
+        return error.problems
+
+
+@settings(
+    deadline=None,
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_what_is_wrong_is_told_alike_whether_places_were_kept_or_not(
+    data: st.DataObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = re.split(r"(\w+)", FULL)
+    for _ in range(data.draw(st.integers(0, 2))):
+        at, other = (data.draw(st.integers(0, len(words) - 1)) for _ in range(2))
+        words[at] = words[other]
+    text = "".join(words)
+    found = outcome(text)
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "read_unplaced", lambda text: None)
+        assert found == outcome(text)
 
 
 def test_cycle_collection_is_as_before() -> None:

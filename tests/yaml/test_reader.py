@@ -177,6 +177,31 @@ def test_nodes_know_where_they_begin() -> None:
     assert [(n.line, n.column) for n in inner["k"][1].value] == [(1, 9), (1, 12)]
 
 
+@needs_c
+def test_what_is_read_without_places_says_that_it_has_none() -> None:
+    root = nodes.read_unplaced(SEED)
+    assert root is not None
+    with pytest.raises(nodes.Unplaced):
+        _ = root.line
+
+
+@needs_c
+def test_without_places_equal_scalars_are_one_node_but_a_quoted_number_is_a_text() -> None:
+    root = nodes.read_unplaced("[1, '1', \"1\", 1, <<, '<<', *a, &b ~, *b]".replace("*a", "&a 1"))
+    assert root is not None and isinstance(root.value, list)
+    assert nodes.plain(root) == [1, "1", "1", 1, "<<", "<<", 1, None, None]
+    assert root.value[0] is root.value[3]
+
+
+@needs_c
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1e999", "{a: 1, a: 2}", "a: !x 1", "{1: a}", "*a", "&a [*a]", "a: [", "--- a\n--- b"],
+)
+def test_what_there_is_something_to_say_of_is_not_read_without_places(text: str) -> None:
+    assert nodes.read_unplaced(text) is None
+
+
 def test_an_alias_has_its_own_place() -> None:
     root = tree("a: &x {k: 1}\nb: *x\n")
     assert isinstance(root.value, dict)
@@ -348,9 +373,20 @@ def outcome(text: str) -> object:
     try:
         root = tree(text)
     except InvalidInput as error:
+        assert is_forbidden(text) or nodes.read_unplaced(text) is None
         return error.problems
+    bare = nodes.read_unplaced(text)
+    assert bare is None or repr(nodes.plain(bare)) == repr(nodes.plain(root))
     # A workflow is a mapping; of other roots the parsers may think differently.
     return places(root) if isinstance(root.value, dict) else "not a mapping"
+
+
+def is_forbidden(text: str) -> bool:
+    try:
+        reader.check_characters(text, Problems("test.yaml", text))
+    except InvalidInput:
+        return True
+    return False
 
 
 def places(node: Node) -> object:
