@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ork.cli.options import Json
+from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, person
@@ -21,7 +21,7 @@ from ork.store.store import Store
 
 def ops(
     ctx: typer.Context,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List every command that moved a head or a tag.

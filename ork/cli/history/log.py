@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import Json
+from ork.cli.options import Json, Limit, NotAfter, NotBefore
 from ork.cli.screen import human
 from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
@@ -33,7 +33,7 @@ def log(
             "all workflows when left out. After --, tasks and code files of interest.",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
+    limit: Limit = None,
     oneline: Annotated[bool, typer.Option("--oneline", help="One line per deploy.")] = False,
     stat: Annotated[bool, typer.Option("--stat", help="With a summary of each change.")] = False,
     patch: Annotated[bool, typer.Option("-p", "--patch", help="With the whole change.")] = False,
@@ -41,8 +41,8 @@ def log(
         bool, typer.Option("--follow", help="With names: go on under the name before a rename.")
     ] = False,
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
-    since: Annotated[str | None, typer.Option(help="Not before: 2026-11-01, '2 days ago'.")] = None,
-    until: Annotated[str | None, typer.Option(help="Not after.")] = None,
+    since: NotBefore = None,
+    until: NotAfter = None,
     author: Annotated[str | None, typer.Option(help="Only authors that match this regex.")] = None,
     grep: Annotated[str | None, typer.Option(help="Only messages that match this regex.")] = None,
     as_json: Json = False,

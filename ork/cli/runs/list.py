@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line
 from ork.cli.session import Session
@@ -34,7 +35,7 @@ def runs(
     workflow: Annotated[
         str | None, typer.Argument(help="A workflow; all of them when left out.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")] = None,
+    limit: shared.Limit = None,
     status: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,9 +56,9 @@ def runs(
         str | None,
         typer.Option("--snapshot", metavar="REV", help="Only runs of exactly this definition."),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Not before: 2026-11-01, '2 days ago'.")] = None,
-    until: Annotated[str | None, typer.Option(help="Not after.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    since: shared.NotBefore = None,
+    until: shared.NotAfter = None,
+    as_json: shared.Json = False,
 ) -> None:
     """List runs, newest first.
 
@@ -101,9 +102,7 @@ def runs(
 
 def outputs(
     ctx: typer.Context,
-    revision: Annotated[
-        str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")
-    ] = "@",
+    revision: shared.RunOrTask = "@",
     as_json: Annotated[
         bool, typer.Option("--json", help="With the schema around it, as other commands print.")
     ] = False,

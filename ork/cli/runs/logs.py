@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.line import PRINTED
 from ork.cli.session import Session
@@ -30,9 +31,7 @@ LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
 
 def logs(
     ctx: typer.Context,
-    revision: Annotated[
-        str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")
-    ] = "@",
+    revision: shared.RunOrTask = "@",
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Print what is added, until the end.")
     ] = False,
@@ -47,7 +46,7 @@ def logs(
         Path | None,
         typer.Option(metavar="DIR", help="Write a file for each attempt instead of printing."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: shared.Json = False,
 ) -> None:
     """Print what the tasks of a run wrote.
 

@@ -116,7 +116,7 @@ def run(
 
 def retry(
     ctx: typer.Context,
-    revision: Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")] = "@",
+    revision: shared.OneRun = "@",
     jobs: shared.Jobs = None,
     only: shared.Only = None,
     start_at: shared.From = None,
@@ -171,7 +171,7 @@ def retry(
 
 def cancel(
     ctx: typer.Context,
-    revision: Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")] = "@",
+    revision: shared.OneRun = "@",
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
 ) -> None:
