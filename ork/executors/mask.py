@@ -1,13 +1,14 @@
 """Secret values are replaced by `***` wherever they stand. Pure.
 
-A value is also found in the forms in which programs write it: percent encoding, base64 (even as a
-part of something longer), JSON, repr, shell quotes. Of a value of several lines each line is found.
+A value is also found in the forms in which programs write it: percent encoding, base64 (also as a
+part of something longer), base32, hex, JSON, repr, HTML, shell quotes, UTF-16. Of a value of
+several lines each line is found.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b32encode, b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -16,9 +17,10 @@ from ork.objects.canonical import DEPTH_MAX, Json
 MASK = "***"
 VALUE_CHARACTERS_MIN = 4  # what is shorter stands in every text, and is not masked
 LINE_CHARACTERS_MIN = 8
-ENCODED_BYTES_MIN = 8  # of a base64 form; a shorter one may be chance
-BASE64_COLUMNS = (64, 76)  # where programs break lines of base64
+ENCODED_BYTES_MIN = 8  # of base64, base32 or hex; what is shorter may be chance
+COLUMNS = (64, 76)  # where programs break lines of base64 and base32
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
+_HTML_QUOTES = (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&apos;"))
 _KEPT = (b"", b"/", b"!*'()")  # what some encoders leave alone beside them
 
 
@@ -82,6 +84,9 @@ class _Forms:
     def __init__(self, forms: set[bytes]) -> None:
         self.all = forms
         self._longest = max(map(len, forms), default=0)
+        # To look for each takes time, and few texts have what UTF-16 is full of.
+        self._wide = _by_beginning({form for form in forms if b"\0" in form})
+        self._plain = _by_beginning({form for form in forms if b"\0" not in form})
         self._heads = {form[:size] for form in forms for size in (1, 2)}
 
     def open(self, data: bytes) -> int:
@@ -96,7 +101,9 @@ class _Forms:
 
     def mask(self, data: bytes, end: int, covered: int) -> tuple[bytes, int]:
         """Return data[:end] with masks, and up to where they reach; one already covers a part."""
-        spans = [span for form in self.all for span in _spans(form, data)]
+        spans = _spans(self._plain, data)
+        if b"\0" in data:
+            spans += _spans(self._wide, data)
         if not spans and not covered:
             return data[:end], 0
         out = []
@@ -110,12 +117,28 @@ class _Forms:
         return b"".join(out), covered
 
 
-def _spans(form: bytes, data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the form stands in the data."""
-    start = data.find(form)
-    while start >= 0:
-        yield start, start + len(form)
-        start = data.find(form, start + 1)
+def _by_beginning(forms: set[bytes]) -> dict[bytes, list[bytes]]:
+    """Return each form that begins with no other one, and the longer forms that begin with it."""
+    found: dict[bytes, list[bytes]] = {}
+    first = None
+    for form in sorted(forms):  # whatever begins with a form follows it
+        if first is not None and form.startswith(first):
+            found[first].append(form)
+        else:
+            first, found[form] = form, []
+    return found
+
+
+def _spans(forms: dict[bytes, list[bytes]], data: bytes) -> list[tuple[int, int]]:
+    """Return where forms stand in the data, each up to where the longest one of these ends."""
+    spans = []
+    for form, longer in forms.items():
+        start = data.find(form)
+        while start >= 0:
+            fitting = (len(one) for one in longer if data.startswith(one, start))
+            spans.append((start, start + max(fitting, default=len(form))))
+            start = data.find(form, start + 1)
+    return spans
 
 
 @lru_cache(maxsize=4)
@@ -139,8 +162,13 @@ def _spellings(text: str) -> Iterator[bytes]:
     data = text.encode("utf-8", "surrogateescape")  # as the environment had it
     yield data
     yield text.encode("utf-8", "surrogatepass")  # as `mask_text` does
+    yield text.encode("utf-16-le", "surrogatepass")
+    yield text.encode("utf-16-be", "surrogatepass")
     yield from _percent_encoded(data)
-    yield from _base64(data)
+    yield from _encoded(data)
+    for escaped in _html(text):
+        yield escaped.encode("utf-8", "surrogateescape")
+        yield escaped.encode("ascii", "xmlcharrefreplace")
     for quoted in (
         json.dumps(text)[1:-1],
         json.dumps(text, ensure_ascii=False)[1:-1],
@@ -160,16 +188,26 @@ def _percent_encoded(data: bytes) -> Iterator[bytes]:
             yield text.replace("%20", "+").encode()
 
 
-def _base64(data: bytes) -> Iterator[bytes]:
-    """Yield what of base64 depends on these bytes alone, wherever they begin in what is encoded."""
-    pieces = [b64encode(data), b64encode(data).rstrip(b"=")]
-    for before in range(3):
-        encoded = b64encode(bytes(before) + data)
+def _html(text: str) -> Iterator[str]:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for double, single in (('"', "'"), ("&quot;", "'"), *_HTML_QUOTES):
+        yield text.replace('"', double).replace("'", single)
+
+
+def _encoded(data: bytes) -> Iterator[bytes]:
+    """Yield the forms in base64, base32 and hex that are long enough to be no chance."""
+    base64 = [b64encode(data), b64encode(data).rstrip(b"="), *_broken(b64encode(data))]
+    for before in range(3):  # what depends on these bytes alone, wherever they begin
         begin = (8 * before + 5) // 6
-        pieces.append(encoded[begin : 8 * (before + len(data)) // 6])
-    for columns in BASE64_COLUMNS:
-        pieces += [pieces[0][at : at + columns] for at in range(0, len(pieces[0]), columns)]
-    for piece in pieces:
-        if len(piece) >= ENCODED_BYTES_MIN:
-            yield piece
-            yield piece.translate(bytes.maketrans(b"+/", b"-_"))
+        base64.append(b64encode(bytes(before) + data)[begin : 8 * (before + len(data)) // 6])
+    base32 = [b32encode(data), b32encode(data).rstrip(b"="), *_broken(b32encode(data))]
+    url_safe = [piece.translate(bytes.maketrans(b"+/", b"-_")) for piece in base64]
+    hexadecimal = data.hex().encode()
+    for form in (*base64, *url_safe, *base32, hexadecimal, hexadecimal.upper()):
+        if len(form) >= ENCODED_BYTES_MIN:
+            yield form
+
+
+def _broken(encoded: bytes) -> Iterator[bytes]:
+    for columns in COLUMNS:
+        yield from (encoded[at : at + columns] for at in range(0, len(encoded), columns))

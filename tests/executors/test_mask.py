@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import urllib.parse
@@ -96,10 +97,24 @@ def test_bytes_without_a_value_come_out_as_they_went_in(data: bytes, places: lis
         base64.b64encode(TOKEN.encode()).decode(),
         base64.urlsafe_b64encode(TOKEN.encode()).decode(),
         TOKEN.replace("'", "'\\''"),
+        TOKEN.encode().hex(),
+        TOKEN.encode().hex().upper(),
+        base64.b32encode(TOKEN.encode()).decode(),
+        base64.b32encode(TOKEN.encode()).decode().rstrip("="),
+        html.escape(TOKEN),
+        html.escape(TOKEN, quote=False),
+        html.escape(TOKEN).encode("ascii", "xmlcharrefreplace").decode(),
+        html.escape(TOKEN).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
     ],
 )
 def test_a_value_is_masked_as_programs_write_it(form: str) -> None:
     assert masked([TOKEN], f"<{form}>".encode()) == b"<***>"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_value_in_two_bytes_a_character_is_masked(encoding: str) -> None:
+    # Half a character beside it may be taken for half of its own.
+    assert masked([TOKEN], f"<{TOKEN}>".encode(encoding)).replace(b"\0", b"") == b"<***>"
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "user"])

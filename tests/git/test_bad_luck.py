@@ -121,7 +121,7 @@ def test_an_export_that_was_killed_anywhere_can_be_repeated(etl: Ork) -> None:
     assert etl("deploy", "etl.yaml").code == 0
     whole = etl("export", "git", "whole", "etl", "--json").out.replace("whole", "ork-history")
     out = etl.folder / "ork-history"
-    for number in sampled(range(1, 100), one_in=2):
+    for number in sampled(range(1, 100), one_in=4):
         shutil.rmtree(out, ignore_errors=True)
         if not killed(etl, number, "export", "git", "ork-history", "etl"):
             assert number > 15
