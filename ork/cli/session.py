@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ork.cli.screen.line import (
     Line,
-    json_text,
+    document,
+    json_parts,
     page_lines,
     terminal_width,
     texts_of,
@@ -112,7 +113,8 @@ class Session:
 
     def print_json(self, schema: str, value: Any) -> None:
         """Show a value as the JSON document of a command."""
-        sys.stdout.write(json_text(schema, value) + "\n")
+        sys.stdout.writelines(json_parts(document(schema, value)))
+        sys.stdout.write("\n")
 
     def print_bytes(self, data: bytes) -> None:
         """Write bytes to standard output as they are; to a terminal without control characters."""

@@ -5,6 +5,8 @@ What shows or compares tasks needs this of a file and nothing more, so it loads 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
 
@@ -18,15 +20,19 @@ _ORDER = (
 )
 
 
-def as_written(task: Task) -> dict[str, Json]:
-    """Return the fields of a task in the order and the units of a workflow file: seconds."""
-    payload = to_json(task)
-    for key in ("timeout", "retry_delay"):
-        payload[key] = _number(payload[key], SECOND)
-    if task.timeout is None:
+def as_written(task: Task, fields: Iterable[str] = _ORDER) -> dict[str, Json]:
+    """Return fields of a task, in the units of a workflow file: seconds.
+
+    All of them come in the order of such a file.
+    """
+    payload = {field: to_json(getattr(task, field)) for field in fields}
+    for field in payload.keys() & {"timeout", "retry_delay"}:
+        payload[field] = _number(payload[field], SECOND)
+    if "timeout" in payload and task.timeout is None:
         payload["timeout"] = NO_TIMEOUT
-    payload["retry_backoff"] = _number(payload["retry_backoff"], BACKOFF_UNIT)
-    return {key: payload[key] for key in _ORDER}
+    if "retry_backoff" in payload:
+        payload["retry_backoff"] = _number(task.retry_backoff, BACKOFF_UNIT)
+    return payload
 
 
 def _number(count: int | None, unit: int) -> float | None:

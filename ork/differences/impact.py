@@ -39,8 +39,17 @@ class Impact(Value, frozen=True, kw_only=True):
     unaffected: tuple[str, ...] = ()
 
 
-def impact(diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Reach]) -> Impact:
+def impact(
+    diff: Diff,
+    *,
+    tasks: Mapping[str, Task],
+    reach: Mapping[str, Reach],
+    needs: Mapping[str, Collection[str]] | None = None,
+) -> Impact:
     """Return the tasks whose results a diff can change, of `tasks`, the new definition.
+
+    With `needs`, the edges of the tasks in the order in which they can run, those tasks alone are
+    looked at of which more has to be known.
 
     `reach` tells, for each task, the files that it executes in the new definition, or did in the
     old one; a task that is gone counts by its old name. A changed file that nobody reaches came in
@@ -52,7 +61,10 @@ def impact(diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Reach])
     interpreter = any(setting.path == "python" for setting in diff.settings)
     affected: dict[str, Affected] = {}
     unaffected: list[str] = []
-    for name in order({name: task.depends_on for name, task in tasks.items()}):
+    if needs is None:
+        edges = {name: task.depends_on for name, task in tasks.items()}
+        needs = {name: edges[name] for name in order(edges)}
+    for name, below in needs.items():
         if name in reasons:
             affected[name] = Affected(name=name, why=reasons[name])
         elif name in code:
@@ -61,7 +73,7 @@ def impact(diff: Diff, *, tasks: Mapping[str, Task], reach: Mapping[str, Reach])
             affected[name] = Affected(name=name, why="param", via=tuple(sorted(taken)))
         elif interpreter and tasks[name].executor != "process":
             affected[name] = Affected(name=name, why="setting", via=("python",))
-        elif after := tuple(up for up in tasks[name].depends_on if up in affected):
+        elif after := tuple(up for up in below if up in affected):
             affected[name] = Affected(name=name, why="upstream", via=after)
         else:
             unaffected.append(name)

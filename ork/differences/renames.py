@@ -50,11 +50,16 @@ def pair(
 
 
 def pair_equal(olds: Mapping[str, bytes], news: Mapping[str, bytes]) -> dict[str, str]:
-    """Return old name -> new name of equal contents, near names first."""
+    """Return old name -> new name of equal contents, near names first.
+
+    Where there are too many pairs to choose from, the names of one content are paired in order.
+    """
     pairs: dict[str, str] = {}
-    for old, new in _groups(olds, news):
-        if len(old) * len(new) <= PAIRS_PER_FEATURE_MAX:
+    room = PAIRS_MAX
+    for count, _, old, new in _groups(olds, news):
+        if 1 < count <= min(room, PAIRS_PER_FEATURE_MAX):
             pairs |= dict(_greedy((100, a, b) for a in old for b in new))
+            room -= count
         else:
             pairs |= dict(zip(old, new, strict=False))
     return pairs
@@ -77,12 +82,17 @@ def similarity(old: Features, new: Features) -> int:
 
 def _groups(
     olds: Mapping[str, bytes], news: Mapping[str, bytes]
-) -> Iterable[tuple[list[str], list[str]]]:
+) -> list[tuple[int, bytes, list[str], list[str]]]:
+    """Return the names of each content that both sides have, and how many pairs these make.
+
+    Fewest pairs first.
+    """
     groups: dict[bytes, tuple[list[str], list[str]]] = {}
     for side, contents in enumerate((olds, news)):
         for name in sorted(contents):
             groups.setdefault(contents[name], ([], []))[side].append(name)
-    return groups.values()
+    both = ((len(old) * len(new), content, old, new) for content, (old, new) in groups.items())
+    return sorted(group for group in both if group[0])
 
 
 def _candidates(olds: Mapping[str, Features], news: Mapping[str, Features]) -> set[tuple[str, str]]:

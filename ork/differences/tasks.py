@@ -13,7 +13,7 @@ from ork.differences import renames
 from ork.differences.values import FieldChange, leaves, object_changes, same, set_changes
 from ork.objects import canonical
 from ork.objects.canonical import Json
-from ork.objects.kinds import Task, to_json
+from ork.objects.kinds import Task, encode_object
 from ork.objects.value import Value, replace
 
 PERCENT_MIN = 60  # of similarity, to call a task renamed
@@ -78,7 +78,10 @@ def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str,
     return renames.pair(
         gone,
         came,
-        contents=[lambda _, task: _content(task, ()), lambda _, task: _content(task, movable)],
+        contents=[
+            lambda _, task: encode_object(task),
+            lambda _, task: encode_object(_with_neighbours(task, _hiding(movable))),
+        ],
         features=lambda task: _features(task, movable),
         percent_min=PERCENT_MIN,
     )
@@ -86,10 +89,7 @@ def renamed_tasks(old: Mapping[str, Task], new: Mapping[str, Task]) -> dict[str,
 
 def with_new_names(task: Task, names: Names) -> Task:
     """Return a task as it would be if only its neighbours had their new names."""
-    depends_on = tuple(sorted(names.get(name, name) for name in task.depends_on))
-    return replace(
-        task, **_bindings(task, lambda name: names.get(name, name)), depends_on=depends_on
-    )
+    return _with_neighbours(task, lambda name: names.get(name, name))
 
 
 def task_changes(
@@ -108,12 +108,15 @@ def task_changes(
             fields = tuple(FieldChange(kind="removed", path=f.path, old=f.old) for f in fields)
             yield TaskChange(kind="removed", name=name, fields=fields)
         elif name in old_names:
-            alike = renames.similarity(_features(before, movable), _features(after, movable))
+            similarity = 100
+            if fields:
+                sides = (_features(task, movable) for task in (before, after))
+                similarity = min(renames.similarity(*sides), 99)
             yield TaskChange(
                 kind="renamed",
                 name=name,
                 old_name=old_names[name],
-                similarity=min(alike, 99) if fields else 100,
+                similarity=similarity,
                 fields=fields,
             )
         elif fields:
@@ -133,12 +136,17 @@ def edge_changes(
 
 
 def _leaves(task: Task, names: Iterable[str]) -> dict[str, Json]:
-    payload = as_written(task) if names else {}
-    return {path: value for name in names for path, value in leaves(payload[name], path=name)}
+    payload = as_written(task, names)
+    return {
+        path: leaf for name, value in payload.items() for path, leaf in leaves(value, path=name)
+    }
 
 
 def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldChange]:
-    before, after = _payload(old), _payload(new)
+    if old and new and encode_object(with_new_names(old, names)) == encode_object(new):
+        return
+    differing = changed_fields(old or _DEFAULT, new or _DEFAULT)
+    before, after = _payload(old, differing), _payload(new, differing)
     was, now = _bindings(old), _bindings(new)
     for field, key in _same_refs(old, new, names):
         del was[field][key], now[field][key]
@@ -150,12 +158,14 @@ def _fields(old: Task | None, new: Task | None, names: Names) -> Iterator[FieldC
     )
 
 
-def _payload(task: Task | None) -> dict[str, Json]:
-    """Return the fields that are set, but for bindings and edges; of no task, the defaults."""
-    payload = as_written(task or _DEFAULT)
-    for field in (*_BOUND, "depends_on", *(() if task else ("executor",))):
-        del payload[field]
-    return {field: value for field, value in payload.items() if value is not None}
+def _payload(task: Task | None, names: Iterable[str]) -> dict[str, Json]:
+    """Return those of these fields that are set, but for bindings and edges.
+
+    Of no task, the defaults.
+    """
+    apart = {*_BOUND, "depends_on", *(() if task else ("executor",))}
+    payload = as_written(task or _DEFAULT, (name for name in names if name not in apart))
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def _bindings(task: Task | None, called: Callable[[str], str] = str) -> dict[str, dict[str, Json]]:
@@ -164,7 +174,9 @@ def _bindings(task: Task | None, called: Callable[[str], str] = str) -> dict[str
         field: dict(getattr(task, field, {})) for field in _BOUND
     }
     for (field, key), (name, rest) in (_refs(task) if task else {}).items():
-        bindings[field][key] = {"ref": f"tasks.{called(name)}{rest}"}
+        binding = bindings[field][key]
+        assert isinstance(binding, dict)
+        bindings[field][key] = {**binding, "ref": f"tasks.{called(name)}{rest}"}
     return bindings
 
 
@@ -199,13 +211,10 @@ def _refs(task: Task) -> dict[_Bound, tuple[str, str]]:
     return found
 
 
-def _content(task: Task, hidden: Collection[str]) -> bytes:
-    """Return bytes that are equal for equal tasks, whatever their hidden neighbours are called."""
-    payload = to_json(task)
-    known: list[Json] = [name for name in task.depends_on if name not in hidden]
-    payload["depends_on"] = [*known, len(task.depends_on)]
-    payload |= _bindings(task, _hiding(hidden))
-    return canonical.encode(payload)
+def _with_neighbours(task: Task, called: Callable[[str], str]) -> Task:
+    """Return a task as it would be if its neighbours were called otherwise."""
+    depends_on = tuple(sorted(map(called, task.depends_on)))
+    return replace(task, **_bindings(task, called), depends_on=depends_on)
 
 
 def _features(task: Task, hidden: Collection[str]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from ork.objects.kinds import Deploy, FileEntry, Task
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
-from ork.store.contents import join_text, tasks_of
+from ork.store.contents import Tasks, join_text
 from ork.store.resolve import ResolvedDeploy, deploy_of, history
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
@@ -118,7 +118,9 @@ def _blame_parts(
     deploy = store.get(Deploy, start.oid)
     snapshot = store.snapshot(deploy.snapshot)
     one = name is not None
-    tasks = {name: store.get(Task, snapshot.tasks[name])} if name else tasks_of(store, snapshot)
+    tasks: Mapping[str, Task] = (
+        {name: store.get(Task, snapshot.tasks[name])} if name else Tasks(store, snapshot)
+    )
     # The paths of the fields of a task, and their values; "" is the whole of it.
     fields = {n: given_fields(task) if keys or one else {"": None} for n, task in tasks.items()}
     whole_files = {} if one else {path: {"": None} for path in snapshot.files}

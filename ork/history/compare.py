@@ -14,6 +14,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
+from ork.store.contents import Tasks
 from ork.store.resolve import Resolved, deploy_of, snapshot_of
 from ork.store.store import Store
 from ork.worktree.globs import excluded
@@ -111,12 +112,13 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
 def impact_of(store: Store, comparison: Comparison) -> Impact:
     """Tell the tasks of the new side that can give other results from those that cannot.
 
-    Reads all its tasks; the code only when code files differ.
+    Reads the edges of all its tasks; the rest of them, and the code, only where that can matter.
     """
     from ork.differences.impact import impact
 
-    tasks = _tasks(store, comparison.new)
-    return impact(comparison.diff, tasks=tasks, reach=_reach(store, comparison, tasks))
+    tasks = Tasks(store, store.snapshot(comparison.new.snapshot))
+    reach = _reach(store, comparison, tasks)
+    return impact(comparison.diff, tasks=tasks, reach=reach, needs=tasks.needs)
 
 
 def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comparison:
@@ -139,7 +141,8 @@ def narrow(store: Store, comparison: Comparison, names: Collection[str]) -> Comp
         if diff.params and name in tasks
         for param in params_of(store.get(Task, task))
     }
-    reach = _reach(store, comparison, _tasks(store, comparison.new)) if diff.files else {}
+    new = store.snapshot(comparison.new.snapshot)
+    reach = _reach(store, comparison, Tasks(store, new)) if diff.files else {}
     files = wanted.union(*code_of(diff, tasks=tasks, reach=reach).values())
     kept = Diff(
         tasks=tuple(task for task in diff.tasks if task.name in tasks),
@@ -175,10 +178,6 @@ def _tasks_of_both(
     return found
 
 
-def _tasks(store: Store, side: Side) -> dict[str, Task]:
-    return store.get_all(Task, store.snapshot(side.snapshot).tasks)
-
-
 def _reach(store: Store, comparison: Comparison, tasks: Mapping[str, Task]) -> Mapping[str, Reach]:
     """Return what each task executes, where code differs; `tasks` are those of the new side."""
     if not comparison.diff.files:
@@ -197,17 +196,12 @@ def reach_of_both(
     """
     from ork.worktree.reached import reached
 
-    gone: dict[str, Task] = {}
-    came: dict[str, Task] = {}
-    before = dict(tasks)
-    for name, (was, now) in changes(old.tasks, new.tasks).items():
-        if now is not None:
-            came[name] = before.pop(name)
-        if was is not None:
-            before[name] = gone[name] = store.get(Task, was)
+    changed = changes(old.tasks, new.tasks)
+    gone = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
+    came = store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
     names = renamed_tasks(gone, came)
     found = reached(store, new.files, tasks, exclude)
-    for name, one in reached(store, old.files, before, exclude).items():
+    for name, one in reached(store, old.files, Tasks(store, old), exclude).items():
         name = names.get(name, name)
         found[name] = found[name].joined(one) if name in found else one
     return found
@@ -222,10 +216,10 @@ def _compare(
     rename: bool = True,
 ) -> Diff:
     before, after = store.snapshot(old), store.snapshot(new)
-    tasks = {
-        name: (store.get(Task, was) if was else None, store.get(Task, now) if now else None)
-        for name, (was, now) in changes(before.tasks, after.tasks).items()
-    }
+    changed = changes(before.tasks, after.tasks)
+    olds = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
+    news = store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
+    tasks = {name: (olds.get(name), news.get(name)) for name in changed}
     files = changes(before.files, after.files)
     params = (declared(before.params), declared(after.params))
     return compare(

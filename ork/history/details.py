@@ -14,7 +14,7 @@ from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value
-from ork.store.contents import task_runs, tasks_of
+from ork.store.contents import needs_of, task_runs
 from ork.store.store import Store
 
 Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
@@ -28,23 +28,44 @@ class TaskDetails(Value, frozen=True, kw_only=True):
     output: Json = None
 
 
+class DetailsOfTasks(Mapping[str, TaskDetails]):
+    """The tasks of a run in the order in which they can run; one that has not started is absent.
+
+    Their values are read when they are asked for, and may be more than the memory holds.
+    """
+
+    def __init__(self, values: RunValues, needs: Mapping[str, tuple[str, ...]]) -> None:
+        """`needs` are the edges of all tasks, in that order."""
+        self.needs, self._values = needs, values
+        self.states = {name: values.states[name] for name in needs if name in values.states}
+
+    def output(self, name: str) -> Json:
+        """Return the value that a task gave; None of one that gave none."""
+        return self._values.output(name)
+
+    def __getitem__(self, name: str) -> TaskDetails:
+        return self._values.details(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.states)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
 class RunDetails(Value, frozen=True, kw_only=True):
-    """A run, whole; tasks in the order in which they can run."""
+    """A run, whole."""
 
     oid: Oid
     run: Run
-    params: Json = None
-    tasks: Mapping[str, TaskDetails] = {}
+    params: Json
+    tasks: DetailsOfTasks
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
-    """Return a run with all its tasks; one that goes on lacks those that have not started."""
+    """Return a run with all its tasks."""
     values = RunValues(store, run, task_runs(store, run))
-    tasks = {
-        name: values.details(name)
-        for name in tasks_of(store, store.snapshot(run.snapshot))
-        if name in values.states
-    }
+    tasks = DetailsOfTasks(values, needs_of(store, store.snapshot(run.snapshot)))
     return RunDetails(oid=oid, run=run, params=values.params, tasks=tasks)
 
 
@@ -77,8 +98,13 @@ class RunValues:
     def details(self, name: str) -> TaskDetails:
         """Return one task with its values."""
         return TaskDetails(
-            taskrun=self.states[name], inputs=self.inputs(name), output=self.outputs.get(name)
+            taskrun=self.states[name], inputs=self.inputs(name), output=self.output(name)
         )
+
+    def output(self, name: str) -> Json:
+        """Return the value that a task gave; None of one that gave none."""
+        output = self.states[name].output
+        return self.store.output(output) if output else None
 
     def inputs(self, name: str) -> Json:
         """Return what a task received last; None when it has not started in this run."""
@@ -117,19 +143,19 @@ class RunValues:
 
 
 class Outputs(Mapping[str, Json]):
-    """Task -> the value that it gave in one run."""
+    """Task -> the value that it gave in one run. All together may be more than the memory holds."""
 
     def __init__(self, store: Store, states: Mapping[str, TaskRun]) -> None:
         self.store, self.states = store, states
-        self._read: dict[str, Json] = {}
+        self._last: tuple[str, Json] | None = None  # many tasks in a row may receive a large value
 
     def __getitem__(self, name: str) -> Json:
-        if name not in self._read:
+        if self._last is None or self._last[0] != name:
             output = self.states[name].output
             if output is None:
                 raise KeyError(name)
-            self._read[name] = self.store.output(output)
-        return self._read[name]
+            self._last = name, self.store.output(output)
+        return self._last[1]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, taskrun in self.states.items() if taskrun.output)

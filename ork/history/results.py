@@ -8,7 +8,7 @@ from datetime import datetime
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import RunValues
 from ork.objects.kinds import Run, TaskRun
-from ork.store.contents import task_runs, tasks_of
+from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
 from ork.store.verdict import taint
@@ -28,15 +28,15 @@ def still_valid(
     alike = set(impact_of(store, comparison).unaffected).difference(again)
     values = RunValues(store, run, task_runs(store, run))
     found: dict[str, TaskRun] = {}
-    for name, task in tasks_of(store, snapshot).items():
+    for name, needs in needs_of(store, snapshot).items():
         old = values.states.get(name)
         if (
             old is not None
             and name in alike
             and old.task == snapshot.tasks[name]
             and _is_result(run, old)
-            and all(up in found for up in task.depends_on)
-            and _received_that(values, name, task.depends_on)
+            and all(up in found for up in needs)
+            and _received_that(values, name, needs)
         ):
             found[name] = old
     return found

@@ -474,6 +474,29 @@ def decode_object(data: bytes) -> Object:
     return value  # type: ignore[no-any-return]
 
 
+class _Needs(msgspec.Struct, frozen=True):
+    """The edges of a task; its other fields are passed over."""
+
+    depends_on: tuple[Name, ...] = ()
+
+
+@cache
+def _needs_decoder() -> Any:
+    return msgspec.json.Decoder(_Needs).decode
+
+
+def decode_needs(data: bytes) -> tuple[str, ...]:
+    """Return what a task depends on, of its stored bytes; nothing else of these is looked at."""
+    kind, payload = canonical.unframe(data)
+    if kind != "task":
+        raise Corrupt(f"a {kind} where a task should be")
+    try:
+        found: tuple[str, ...] = _needs_decoder()(payload).depends_on
+    except ValueError as error:
+        raise Corrupt(f"not a task: {error}") from None
+    return found
+
+
 def _is_plain(value: Object) -> bool:
     """Say whether msgspec writes this object as RFC 8785 does."""
     return all(canonical.is_plain(part, FREE_DEPTH) for part in value.free())

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import FileEntry, Node, Run, Source, Task, TaskRun, encode_object, kind_of
+from ork.objects.kinds import (
+    FileEntry,
+    Node,
+    Run,
+    Source,
+    Task,
+    TaskRun,
+    decode_needs,
+    encode_object,
+    kind_of,
+)
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value
 from ork.store import revision as grammar
@@ -24,6 +34,26 @@ class Entry(Value, frozen=True, kw_only=True):
     oid: Oid
     name: str
     executable: bool = False
+
+
+class Tasks(Mapping[str, Task]):
+    """The tasks of a snapshot in the order in which they can run, each read when it is asked for.
+
+    So a workflow may have more tasks than the memory holds.
+    """
+
+    def __init__(self, store: Store, snapshot: Contents) -> None:
+        self.store, self.oids = store, snapshot.tasks
+        self.needs = needs_of(store, snapshot)
+
+    def __getitem__(self, name: str) -> Task:
+        return self.store.get(Task, self.oids[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.needs)
+
+    def __len__(self) -> int:
+        return len(self.needs)
 
 
 class SnapshotDetails(Value, frozen=True, kw_only=True):
@@ -50,7 +80,7 @@ def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
     """Return the snapshot of a deploy or run, or a snapshot itself, whole."""
     snapshot = store.snapshot(snapshot_of(found))
     files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
-    return SnapshotDetails(snapshot=snapshot.oid, tasks=tasks_of(store, snapshot), files=files)
+    return SnapshotDetails(snapshot=snapshot.oid, tasks=Tasks(store, snapshot), files=files)
 
 
 def join_text(store: Store, source: Source) -> bytes:
@@ -112,11 +142,13 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
     return run, task
 
 
-def tasks_of(store: Store, snapshot: Contents) -> dict[str, Task]:
-    """Return the tasks of a snapshot in the order in which they can run."""
-    tasks = store.get_all(Task, snapshot.tasks)
-    order = graph.order({name: task.depends_on for name, task in tasks.items()})
-    return {name: tasks[name] for name in order}
+def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:
+    """Return task -> what it depends on, in the order in which they can run.
+
+    Nothing else of the tasks is read, but all their bytes are checked.
+    """
+    needs = {name: decode_needs(data) for name, data in store.raws(snapshot.tasks)}
+    return {name: needs[name] for name in graph.order(needs)}
 
 
 def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:

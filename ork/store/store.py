@@ -20,6 +20,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -48,7 +49,8 @@ from ork.objects.value import Value
 if TYPE_CHECKING:
     from ork.objects.walk import Named
 
-CACHE_OBJECTS_MAX = 32_768  # more than the tasks of a very large workflow
+CACHE_OBJECTS_MAX = 8_192  # more than the trees that two versions of a large workflow share
+PAGE_OBJECTS = 512  # that are read together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
 PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
@@ -182,6 +184,14 @@ class Store:
                 value = known[oid] = self._decoded(oid, stored.get(oid), keep=True)
             found[key] = _of_kind(kind, oid, value)
         return found
+
+    def raws(self, oids: Mapping[K, Oid]) -> Iterator[tuple[K, bytes]]:
+        """Yield the bytes of these objects, checked, under the same keys. Lazy."""
+        items = iter(oids.items())
+        while page := list(islice(items, PAGE_OBJECTS)):
+            stored = self.backend.get_many([oid for _, oid in page])
+            for key, oid in page:
+                yield key, self._checked(oid, stored.get(oid))
 
     def tree(self, oid: Oid) -> Tree:
         """Return one tree object: the reader that `ork.objects.tree` asks for."""

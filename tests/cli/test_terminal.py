@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.screen.line import PRINTED, json_text, plain, styled, visible
+from ork.cli.screen.line import PRINTED, json_parts, json_text, plain, styled, visible
 from tests.cli.naughty import harmless
 from tests.scale import size
 
@@ -74,6 +74,25 @@ def test_json_holds_every_text_exactly(value):
     document = json_text("test", value)
     assert document.isascii()
     assert json.loads(document)["data"] == value
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    ),
+    st.booleans(),
+)
+def test_json_in_parts_is_laid_out_as_python_does(value, ascii):
+    text = "".join(json_parts(value, ascii=ascii))
+    assert text == json.dumps(value, indent=2, ensure_ascii=ascii)
+
+
+def test_json_in_parts_takes_one_value_after_the_other():
+    taken = []
+    parts = json_parts(taken.append(number) or number for number in range(3))
+    assert [next(parts), next(parts), next(parts)] == ["[\n  ", "0", ",\n  "]
+    assert taken == [0, 1]
 
 
 MARKS = "\u0301" * size(50_000, by_day=20_000)  # a command may have 128 KiB

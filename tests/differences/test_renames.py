@@ -60,5 +60,23 @@ def test_more_equal_names_than_can_be_weighed_are_paired_in_order():
     assert renames.pair_equal(olds, news) == {f"a{n:04}": f"b{n:04}" for n in range(3_000)}
 
 
+def test_many_groups_of_equal_names_are_paired_each_in_order_at_last():
+    # 50 names of each content make 2,500 pairs, of which 20 groups have room.
+    contents = [str(number // 50).encode() for number in range(2_000)]
+    olds = {f"old_{number:04}": content for number, content in enumerate(contents)}
+    news = {f"new_{number:04}": content for number, content in enumerate(contents)}
+    pairs = renames.pair_equal(olds, news)
+    assert pairs == {f"old_{number:04}": f"new_{number:04}" for number in range(2_000)}
+    assert inverse(renames.pair_equal(news, olds)) == pairs
+
+
+def test_no_more_pairs_are_weighed_than_there_is_room_for(monkeypatch):
+    weighed = []
+    monkeypatch.setattr(renames, "_closeness", lambda *pair: weighed.append(pair) or 0)
+    names = {f"{number:04}": str(number // 50).encode() for number in range(2_000)}
+    renames.pair_equal({f"a{name}": one for name, one in names.items()}, names)
+    assert len(weighed) <= renames.PAIRS_MAX
+
+
 def inverse(pairs: dict[str, str]) -> dict[str, str]:
     return {new: old for old, new in pairs.items()}

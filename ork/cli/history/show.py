@@ -9,7 +9,7 @@ import typer
 from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
 from ork.cli.screen.human import count
-from ork.cli.screen.line import Line, to_json, wrap_body
+from ork.cli.screen.line import Line, members, to_json, wrap_body
 from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.definition.written import as_written
@@ -51,7 +51,7 @@ def show(
         fields, lines = {"name": _name(found) or None, "text": data}, []
     if as_json:
         head = {"kind": "text" if _name(found) == "" else found.kind, "oid": found.oid}
-        session.print_json("show", {**head, **to_json(fields)})
+        session.print_json("show", {**head, **dict(members(fields) or ())})
     elif data is None:
         session.print(lines, page=True)
     else:

@@ -38,13 +38,12 @@ def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> C
     """Return a comparison with its impact and its graph; with `hunks`, with all lines of code."""
     from ork.differences.definitions import with_hunks
     from ork.history.compare import impact_of
-    from ork.store.contents import tasks_of
+    from ork.store.contents import needs_of
 
     if hunks:
         comparison = replace(comparison, diff=with_hunks(comparison.diff, store.blob))
     old, new = comparison.old, comparison.new
-    tasks = tasks_of(store, store.snapshot(new.snapshot))
-    needs = {name: task.depends_on for name, task in tasks.items()}
+    needs = needs_of(store, store.snapshot(new.snapshot))
     impact = impact_of(store, comparison)
     title = "..".join(str(side.workflow) if side.text == "@" else side.text for side in (old, new))
     graph = change_graph(title, comparison.diff, impact, needs)

@@ -75,7 +75,8 @@ def command(
 def _graph(session: Session, revision: str) -> "Graph":
     from ork.cli.pictures.graph import Graph
     from ork.objects.kinds import Run
-    from ork.store.contents import snapshot_details, task_runs
+    from ork.store.contents import needs_of, task_runs
+    from ork.store.resolve import snapshot_of
     from ork.store.revision import parse_range
     from ork.worktree.lookup import as_revision, look_up
 
@@ -88,8 +89,7 @@ def _graph(session: Session, revision: str) -> "Graph":
         old, new = ends(store, [revision], now=session.now())
         return change_of(store, diff(store, old, new, now=session.now())).graph
     found = look_up(store, revision, now=session.now())
-    tasks = snapshot_details(store, found).tasks
-    needs = {name: task.depends_on for name, task in tasks.items()}
+    needs = needs_of(store, store.snapshot(snapshot_of(found)))
     if found.kind == "run":
         run = store.get(Run, found.oid)
         return Graph(

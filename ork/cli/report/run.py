@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from ork.cli.diff.wording import headline
@@ -22,7 +23,7 @@ from ork.history.details import RunDetails, run_details
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.contents import find_run, tasks_of
+from ork.store.contents import find_run
 from ork.store.logs import pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
@@ -39,11 +40,9 @@ RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
 def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
     """Return the page of a run; of one that failed also what changed since the last good one."""
     oid, run = find_run(store, found)
-    tasks = tasks_of(store, store.snapshot(run.snapshot))
     details = run_details(store, oid, run)
     report = RunReport(
         details=details,
-        needs={name: task.depends_on for name, task in tasks.items()},
         deploy=store.get(Deploy, run.deploy) if run.deploy else None,
         environment=store.value(run.environment) if run.environment else None,
         failures=_failures(store, details),
@@ -67,15 +66,19 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     """All that the page tells of a run itself."""
 
     details: RunDetails
-    needs: Mapping[str, tuple[str, ...]]
     deploy: Deploy | None
     environment: Json
     failures: list[Failure]
 
-    @cached_property
-    def taskruns(self) -> dict[str, TaskRun]:
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each task depends on, in the order in which they can run."""
+        return self.details.tasks.needs
+
+    @property
+    def taskruns(self) -> Mapping[str, TaskRun]:
         """What became of each task that has got anywhere."""
-        return {name: task.taskrun for name, task in self.details.tasks.items()}
+        return self.details.tasks.states
 
     @property
     def tainted(self) -> str:
@@ -103,13 +106,13 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
         return timeline(found, path if len(path) > 1 else ())
 
     @property
-    def values(self) -> list[tuple[str, str, Json, Json]]:
+    def values(self) -> Iterator[tuple[str, str, Json, Json]]:
         """The inputs and the output of each task that has any, with the output in short."""
-        return [
+        return (
             (name, _gist(task.output), task.inputs, task.output)
-            for name, task in list(self.details.tasks.items())[:VALUES_MAX]
+            for name, task in islice(self.details.tasks.items(), VALUES_MAX)
             if task.inputs or task.output is not None
-        ]
+        )
 
     @property
     def machine(self) -> str:
@@ -134,8 +137,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
 
 def _failures(store: Store, details: RunDetails) -> list[Failure]:
     failures: list[Failure] = []
-    for name, task in details.tasks.items():
-        taskrun = task.taskrun
+    for name, taskrun in details.tasks.states.items():
         if taskrun.state in ("failed", "interrupted"):
             error = next((a.error for a in reversed(taskrun.attempts) if a.error), None)
             log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 from ork.cli.pictures.graph import Graph
 from ork.cli.report.page import render
 from ork.history.log import log
-from ork.store.contents import tasks_of
+from ork.store.contents import needs_of
 from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
@@ -22,14 +22,13 @@ def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[s
     """Return the page of a workflow: its graph, its newest deploys and its newest runs."""
     deploy = deploy_of(store, found)
     name = deploy.workflow
-    tasks = tasks_of(store, store.snapshot(deploy.snapshot))
     entries = list(log(store, deploy.oid, now=now, limit=DEPLOYS_MAX))
     newest = runs(store, name, limit=RUNS_MAX) if has_run(store, name) else ()
     return render(
         "workflow",
         title=name,
         about=entries[0].deploy.settings.get("description"),
-        graph=Graph(title=name, needs={name: task.depends_on for name, task in tasks.items()}),
+        graph=Graph(title=name, needs=needs_of(store, store.snapshot(deploy.snapshot))),
         entries=entries,
         runs=list(with_taint(store, newest)),
         deploys_max=DEPLOYS_MAX,

@@ -115,23 +115,29 @@ def outputs(
     Example:
         ork outputs etl#1:extract
     """
-    from ork.store.contents import outputs, run_and_task, task_runs
+    from ork.cli.screen.line import json_parts
+    from ork.history.details import Outputs
+    from ork.store.contents import run_and_task, task_runs
 
     session: Session = ctx.obj
     store = session.store
     run, task = run_and_task(store, revision, now=session.now())
-    values = outputs(store, run, task)
+    states = task_runs(store, run)
+    if task:
+        states = {name: taskrun for name, taskrun in states.items() if name == task}
+    values = Outputs(store, states)
     if task and not values:
         name = f"{run.workflow}#{run.number}:{task}"
         raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
-    for name, changed in tainted(task_runs(store, run)).items():
+    for name, changed in tainted(states).items():
         if name in values:
             session.say([("note: ", "warning"), f"{name}: {taint_text(changed)}"])
     if as_json:
         session.print_json("outputs", values)
         return
     value = values[task] if task else values
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()) + "\n")
+    sys.stdout.writelines(json_parts(value, ascii=sys.stdout.isatty()))
+    sys.stdout.write("\n")
 
 
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
@@ -165,7 +171,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     short = store.short if session.width else str
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
     yield _state_line(run)
-    if changed := tainted({name: task.taskrun for name, task in details.tasks.items()}):
+    states = details.tasks.states
+    if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
             (human.how_tainted(f"{run.workflow}#{run.number}", changed), "warning"),
@@ -180,9 +187,9 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     yield [("date     ", "label"), human.date(run.created, now), took]
     yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
     yield [""]
-    width = min(max((len(name) for name in details.tasks), default=0), 32)
-    for name, task in details.tasks.items():
-        yield task_line(name, task.taskrun, width, value=task.output)
+    width = min(max((len(name) for name in states), default=0), 32)
+    for name, taskrun in states.items():
+        yield task_line(name, taskrun, width, value=details.tasks.output(name))
 
 
 def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:
@@ -191,7 +198,7 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
 
     run = details.run
     yield "the project's folder" if run.place == "project" else f"a {run.place}"
-    last = {name: task.taskrun.attempts[-1:] for name, task in details.tasks.items()}
+    last = {name: taskrun.attempts[-1:] for name, taskrun in details.tasks.states.items()}
     if others := [name for name, attempts in last.items() if attempts and attempts[0].place]:
         yield ", then a checkout for "
         yield from listed(others, PLACES_SHOWN)

@@ -172,13 +172,10 @@ def _is_open(stream: TextIO) -> bool:
 
 def to_json(value: Any) -> Any:
     """Return a value as JSON: records by their fields, times as text, tuples as lists."""
-    if hasattr(value, "_asdict"):  # a named tuple
-        value = value._asdict()
-    if names := getattr(value, "__struct_fields__", None):
-        keys = value.__struct_encode_fields__
-        return {key: to_json(getattr(value, name)) for key, name in zip(keys, names, strict=True)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+    if value is None or type(value) in (str, int, bool, float):
+        return value
+    if (pairs := members(value)) is not None:
+        return {key: to_json(item) for key, item in pairs}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(item) for item in value]
     if isinstance(value, datetime):
@@ -192,10 +189,63 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
+def members(value: Any) -> Iterable[tuple[str, Any]] | None:
+    """Return the keys and the values of what JSON calls an object; None of anything else."""
+    if names := getattr(value, "__struct_fields__", None):
+        keys = value.__struct_encode_fields__
+        return ((key, getattr(value, name)) for key, name in zip(keys, names, strict=True))
+    if isinstance(value, Mapping):
+        return ((str(key), item) for key, item in value.items())
+    if hasattr(value, "_asdict"):  # a named tuple
+        return members(value._asdict())
+    return None
+
+
+def document(schema: str, value: Any) -> dict[str, Any]:
     """Return the document that `--json` prints: {"schema": "ork.NAME.v1", "data": ...}."""
-    document = {"schema": f"ork.{schema}.v1", "data": to_json(value)}
-    return json.dumps(document, indent=indent, ensure_ascii=True)
+    return {"schema": f"ork.{schema}.v1", "data": value}
+
+
+def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
+    """Return a document as text: of many lines, or of one with an `indent` of None."""
+    if indent is None:
+        return json.dumps(to_json(document(schema, value)))
+    return "".join(json_parts(document(schema, value)))
+
+
+def json_parts(value: Any, *, ascii: bool = True, indent: str = "\n") -> Iterator[str]:
+    """Yield the text of a value as JSON, part by part.
+
+    What is in it is made when it is asked for: a mapping that reads, or an iterator, may be larger
+    than the memory. `indent` is the end of a line and what the next begins with.
+    """
+    items: Iterable[tuple[str | None, Any]] | None = members(value)
+    begin, end = "{}"
+    if items is None and isinstance(value, (list, tuple, set, frozenset, Iterator)):
+        begin, end = "[]"
+        items = ((None, item) for item in value)
+    if items is None:
+        yield _scalar_text(to_json(value), ascii)
+        return
+    inner = f"{indent}  "
+    before = f"{begin}{inner}"
+    last = f"{begin}{end}"
+    for key, item in items:
+        yield before if key is None else f"{before}{_scalar_text(key, ascii)}: "
+        yield from json_parts(item, ascii=ascii, indent=inner)
+        before, last = f",{inner}", f"{indent}{end}"
+    yield last
+
+
+def _scalar_text(value: Any, ascii: bool) -> str:
+    """Return a text, a number, a truth value or null as JSON.
+
+    The encoders of `json` that write many lines leave cycles behind, which nobody collects here.
+    """
+    if isinstance(value, str):
+        encoder = json.encoder
+        return encoder.encode_basestring_ascii(value) if ascii else encoder.encode_basestring(value)
+    return json.dumps(value)
 
 
 def terminal_width(stream: TextIO) -> int | None:

@@ -1,0 +1,72 @@
+"""What is printed of a run may be larger than the memory that printing it takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TASKS, OUTPUT_BYTES = 40, 1 << 20
+FILE = """\
+name: wide
+tasks:
+  first: {executor: python, file: wide.py, function: first}
+""" + "".join(
+    f"  t{number}: {{executor: python, file: wide.py, inputs: {{n: {{const: {number}}}}}}}\n"
+    for number in range(TASKS)
+)
+CODE = f"""\
+def first():
+    return 0
+
+def main(n):
+    return {{"text": str(n % 10) * {OUTPUT_BYTES}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with a run whose outputs, together, have 40 MiB."""
+    folder = tmp_path_factory.mktemp("wide")
+    (folder / "wide.yaml").write_text(FILE)
+    (folder / "wide.py").write_text(CODE)
+    peak(folder, "run", "wide.yaml")
+    return folder
+
+
+def peak(folder: Path, *words: str) -> int:
+    """Run a command to its end in a process of its own; return the most bytes that it had."""
+    environ = {**os.environ, "ORK_PAGER": "cat"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", *words],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stderr is not None
+    complaints = child.stderr.read()
+    child.stderr.close()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0, complaints
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+SMALL = {"report": ("report", "wide", "-o", "page.html")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "wide#1"),
+        ("show", "wide#1", "--json"),
+        ("outputs", "wide#1"),
+        ("report", "wide#1", "-o", "page.html"),
+    ],
+    ids=" ".join,
+)
+def test_one_output_is_in_memory_at_a_time(project, words):
+    least = peak(project, *SMALL.get(words[0], (words[0], "wide#1:first")))
+    assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2
