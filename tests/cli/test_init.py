@@ -7,6 +7,7 @@ def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
     golden("init/first.txt", masked(result.out + result.err))
     assert sorted(path.name for path in (ork.folder / ".ork").iterdir()) == [
         ".gitignore",
+        "anchor",
         "config.json",
         "db",
         "logs",

@@ -52,6 +52,13 @@ def init(
     location.open_backend(store, environ=session.world.environ).close()
     verb = "There is a store already in" if existed else "Made an empty store in"
     session.print([[f"{verb} {store}"]])
+    if not existed:
+        session.say(
+            [
+                ("note: ", "warning"),
+                "git ignores it: `git clean -fdx` deletes the whole history; `ork backup` copies it",
+            ]
+        )
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
