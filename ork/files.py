@@ -24,9 +24,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _PAUSE_FIRST_S = 0.0005
 _PAUSE_MAX_S = 0.01
+_TAKE_MAX = 1000  # times that a file is removed under us before we give up
 
 
 class NotRegular(OSError):
@@ -128,6 +130,21 @@ def remove(name: Name, *, at: int | None = None) -> None:
         rmtree(name, dir_fd=at)
 
 
+def open_append(name: Name, *, at: int | None = None) -> int:
+    """Return the descriptor of a file to whose end is written, never waiting; made if need be."""
+    return _regular(_open(name, _APPEND, at), name)
+
+
+def size(name: Name, *, at: int | None = None) -> int:
+    """Return how many bytes a file holds, 0 when there is none; a link is not followed."""
+    try:
+        status = os.stat(name, dir_fd=at, follow_symlinks=False)
+    except FileNotFoundError:
+        return 0
+    _check_regular(status.st_mode, name)
+    return status.st_size
+
+
 def open_lock(name: Name, *, at: int | None = None) -> int:
     """Return the descriptor of a file that is there to be locked; it is made if need be."""
     return _regular(_open(name, _LOCK, at), name)
@@ -162,7 +179,7 @@ def take_lock(name: Name, *, at: int | None = None) -> int | None:
 
     For a lock whose file is removed by whoever held it.
     """
-    while True:
+    for _ in range(_TAKE_MAX):
         descriptor = open_lock(name, at=at)
         try:
             if not lock(descriptor):
@@ -177,6 +194,7 @@ def take_lock(name: Name, *, at: int | None = None) -> int | None:
             os.close(descriptor)
             raise
         os.close(descriptor)
+    raise OSError(errno.EBUSY, "it is removed again and again", os.fspath(name))
 
 
 def _open(name: Name, flags: int, at: int | None) -> int:

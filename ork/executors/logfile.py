@@ -12,6 +12,7 @@ import os
 
 from ork.executors.base import OUTPUT_BYTES_MAX
 from ork.executors.mask import Masker
+from ork.files import open_append
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
@@ -98,8 +99,7 @@ class Log:
         view = memoryview(data)
         try:
             if self._descriptor < 0:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._descriptor = os.open(self._path, flags, 0o600)
+                self._descriptor = open_append(self._path)
             while view:
                 count = os.write(self._descriptor, view)
                 self.written += count

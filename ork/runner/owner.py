@@ -20,22 +20,24 @@ from ork.store.resolve import resolve
 from ork.store.store import Store
 from ork.worktree.place import tidy
 
+LOCKS = "locks"  # the folder of the store for locks
+
 
 def take_lock(store: Store, run_id: str) -> int | None:
     """Return a descriptor that owns the run, or None when another process does."""
     if store.folder is None:
         return None
-    path = _lock_path(store, run_id)
+    name = _lock(run_id)
     try:
-        with files.open_folder(store.folder, ["locks"], make=0o700) as at:
-            return files.take_lock(path.name, at=at)
+        with store.inside(LOCKS, make=True) as at:
+            return files.take_lock(name, at=at)
     except OSError as error:
-        raise StoreError(f"a run cannot be locked: {path}: {error.strerror}") from None
+        raise _unusable(store, name, error) from None
 
 
 def is_owned(store: Store, run: Run) -> bool:
     """Say whether a process lives that owns the run."""
-    if store.folder is None or not _lock_path(store, run.id).exists():
+    if store.folder is None or not os.path.lexists(store.folder / LOCKS / _lock(run.id)):
         return False
     lock = take_lock(store, run.id)
     if lock is None:
@@ -47,10 +49,13 @@ def is_owned(store: Store, run: Run) -> bool:
 def ask_to_stop(store: Store, run: Run) -> None:
     """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
     try:
-        with _stop_path(store, run.id).open("ab") as file:
+        with (
+            store.inside(LOCKS, make=True) as at,
+            open(files.open_append(_stop(run.id), at=at), "ab") as file,
+        ):
             file.write(b".")
     except OSError as error:
-        raise StoreError(f"the run cannot be asked to stop: {error}") from None
+        raise _unusable(store, _stop(run.id), error) from None
 
 
 def stops_asked(store: Store, run: Run) -> int:
@@ -58,9 +63,9 @@ def stops_asked(store: Store, run: Run) -> int:
     if store.folder is None:
         return 0
     try:
-        return _stop_path(store, run.id).stat().st_size
-    except FileNotFoundError:
-        return 0
+        return files.size(store.folder / LOCKS / _stop(run.id))
+    except OSError as error:
+        raise _unusable(store, _stop(run.id), error) from None
 
 
 def release(store: Store, run_id: str, lock: int | None, run: Run | None = None) -> Path | None:
@@ -75,7 +80,7 @@ def release(store: Store, run_id: str, lock: int | None, run: Run | None = None)
         failpoint("traces.checkout")
         remove_remains(store, run_id)
         failpoint("traces.stop")
-        _remove(store, run_id)
+        _remove(store, _lock(run_id))
         failpoint("traces.after")
         os.close(lock)
     return checkout
@@ -83,19 +88,16 @@ def release(store: Store, run_id: str, lock: int | None, run: Run | None = None)
 
 def remove_remains(store: Store, run_id: str) -> None:
     """Remove what an earlier owner of the run, which was killed, may have left."""
-    _remove(store, _stop_path(store, run_id).name)
+    _remove(store, _stop(run_id))
 
 
 def remove_answers(store: Store, run: Run) -> None:
     """Remove raw inputs and outputs of tasks whose ork was killed: they may hold secrets."""
     if store.folder is not None:
-        with (
-            suppress(OSError),
-            files.open_folder(store.folder, ["logs", run.workflow, run.id]) as at,
-        ):
+        with suppress(OSError), store.inside("logs", run.workflow, run.id) as at:
             for name in os.listdir(at):
                 if name.endswith((".input", ".output")):
-                    files.remove(name, at=at)
+                    os.unlink(name, dir_fd=at)
 
 
 def sweep(store: Store) -> None:
@@ -103,7 +105,7 @@ def sweep(store: Store) -> None:
     if store.folder is None:
         return
     try:
-        with files.open_folder(store.folder, ["locks"]) as at:
+        with store.inside(LOCKS) as at:
             names = os.listdir(at)
     except (FileNotFoundError, NotADirectoryError):
         return
@@ -122,17 +124,22 @@ def sweep(store: Store) -> None:
 
 def _remove(store: Store, name: str) -> None:
     if store.folder is not None:
-        # Best effort: what stays, `sweep` meets again.
-        with suppress(OSError), files.open_folder(store.folder, ["locks"]) as at:
-            files.remove(name, at=at)
+        # Best effort: what stays, `sweep` meets again. A folder stays, for it is not ours.
+        with suppress(OSError), store.inside(LOCKS) as at:
+            os.unlink(name, dir_fd=at)
 
 
-def _lock_path(store: Store, run_id: str) -> Path:
+def _lock(run_id: str) -> str:
     """Return the lock file of a run, whose id may come from a store that others have written."""
     if not is_name(run_id):
         raise Corrupt(f"{run_id!r} is not the id of a run")
-    return (store.folder or Path.cwd()) / "locks" / run_id
+    return run_id
 
 
-def _stop_path(store: Store, run_id: str) -> Path:
-    return _lock_path(store, run_id).with_name(f"{run_id}.stop")
+def _stop(run_id: str) -> str:
+    return f"{_lock(run_id)}.stop"
+
+
+def _unusable(store: Store, name: str, error: OSError) -> StoreError:
+    path = f"{store.folder}/{LOCKS}/{name}"
+    return StoreError(f"the lock of a run cannot be used: {path}: {error.strerror}")

@@ -32,6 +32,8 @@ BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
 DEFAULT = "lmdb"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
+_FOLDERS = ("db", "logs", "locks", "work")
+_FILES = ("config.json", ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
 
 
 class OnDisk(Protocol):
@@ -210,6 +212,7 @@ def _judge(folder: Path, environ: Mapping[str, str]) -> None:
 def _complaint(folder: Path, owners: set[int]) -> str | None:
     """Say what makes a store somebody else's; raise StoreError where it is no store at all."""
     complaint = None
+    resolved = folder.resolve()
     for path in _parts(folder):
         try:
             status = path.lstat()
@@ -220,11 +223,22 @@ def _complaint(folder: Path, owners: set[int]) -> str | None:
         link = stat.S_ISLNK(status.st_mode)
         if link and path != folder:
             raise StoreError(f"{path} is a link; nothing in a store is", hint="remove it")
+        if path not in (folder, resolved) and (wrong := _wrong_kind(path, status.st_mode)):
+            raise StoreError(f"{path} is {wrong}", hint="no ork made it: remove it")
         if status.st_uid not in owners:
             complaint = complaint or f"{path} belongs to another user (id {status.st_uid})"
         elif status.st_mode & stat.S_IWOTH and not link:
             complaint = complaint or f"{path} can be written by every user"
     return complaint
+
+
+def _wrong_kind(path: Path, mode: int) -> str | None:
+    """Say what is there instead of the folder or the file that ork makes by this name."""
+    if stat.S_ISDIR(mode):
+        return "a folder, not a file" if path.name in _FILES else None
+    if stat.S_ISREG(mode):
+        return "a file, not a folder" if path.name in _FOLDERS else None
+    return "neither a file nor a folder"
 
 
 def _parts(folder: Path) -> Iterator[Path]:

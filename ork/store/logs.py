@@ -10,10 +10,12 @@ has not begun, or somebody tidied up.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +23,7 @@ from typing import BinaryIO
 from ork import files
 from ork.errors import NotFound, StoreError
 from ork.objects import kinds
-from ork.objects.kinds import Run, is_path
+from ork.objects.kinds import Run, is_name, is_path
 from ork.objects.value import Value, replace
 from ork.store.contents import run_and_task, task_runs
 from ork.store.store import Store
@@ -91,16 +93,27 @@ def logs(
     ]
 
 
-def path_of(store: Store, log: str) -> Path | None:
-    """Return where a log is, given its path below `logs/` as attempts and events name it.
+@contextmanager
+def _place(store: Store, log: str) -> Iterator[tuple[int, str]]:
+    """Open the folder of a log, given its path below `logs/`; yield it, and the name there.
 
-    None without a folder, and for a path that leads elsewhere or nowhere: it is data of the store.
+    The path is data of the store: one that leads elsewhere or nowhere is not found.
     """
-    if store.folder is None or not is_path(log):
-        return None
-    if max(len(part.encode()) for part in log.split("/")) > NAME_BYTES_MAX:
-        return None
-    return store.folder / "logs" / log
+    *folders, name = log.split("/")
+    fits = is_path(log) and len(name.encode()) <= NAME_BYTES_MAX and all(map(is_name, folders))
+    if store.folder is None or not fits:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), log)
+    with store.inside("logs", *folders) as at:
+        yield at, name
+
+
+def size_of(store: Store, log: str) -> int:
+    """Return how long the file of a log is now; 0 when there is none."""
+    try:
+        with _place(store, log) as (at, name):
+            return files.size(name, at=at)
+    except OSError:
+        return 0
 
 
 def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:
@@ -140,23 +153,21 @@ class Growing:
         self._file, self._now = None, lambda: None
 
     def _open(self, log: kinds.Log) -> bool:
-        path = path_of(self._store, log.path)
-        if path is None:
-            return False
         try:
-            self._file = _opened(path)
+            self._file = _opened(self._store, log.path)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise StoreError(f"a log cannot be read: {log.path}: {error.strerror}") from None
         self._at = log.offset
         if self._tail is not None:
             self._at = tail_start(self._file.fileno(), self._tail, log)
         return True
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open `logs/WORKFLOW/RUN/LOG`, of which only the part above `logs` may be a link."""
-    with files.open_folder(path.parents[2], path.parts[-3:-1]) as at:
-        return files.open_file(path.name, at=at)
+def _opened(store: Store, log: str) -> BinaryIO:
+    with _place(store, log) as (at, name):
+        return files.open_file(name, at=at)
 
 
 def tail_start(file: int, lines: int, log: kinds.Log) -> int:
@@ -185,11 +196,8 @@ def last_line(store: Store, log: kinds.Log) -> str:
 
     What a task answers is no such line.
     """
-    path = path_of(store, log.path)
-    if path is None:
-        return ""
     try:
-        with _opened(path) as file:
+        with _opened(store, log.path) as file:
             begin = max(log.offset, os.fstat(file.fileno()).st_size - LAST_BYTES)
             data = os.pread(file.fileno(), LAST_BYTES, begin)
     except OSError:
@@ -221,10 +229,8 @@ class Slots:
         self._free: list[str] = []
         self._count = 0
         try:
-            parts = self._folder.split("/")
-            with files.open_folder(self._top, parts, make=0o700) as at:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._begun = os.open("begun", flags, 0o600, dir_fd=at)
+            with store.inside("logs", run.workflow, run.id, make=True) as at:
+                self._begun = files.open_append("begun", at=at)
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -233,9 +239,9 @@ class Slots:
         slot = self._free.pop() if self._free else self._new()
         path = f"{self._folder}/{slot}.log"
         file = f"{self._top}/{path}"
-        log = kinds.Log(path=path, offset=_size(file))
         micros = time.time_ns() // 1000
         try:
+            log = kinds.Log(path=path, offset=files.size(file))
             os.write(self._begun, f"{micros} {slot} {log.offset} {attempt} {task}\n".encode())
         except OSError as error:
             raise self._unusable(error) from None
@@ -257,8 +263,10 @@ class Slots:
         return str(self._count)
 
     def _unusable(self, error: OSError) -> StoreError:
-        folder = f"{self._top}/{self._folder}"
-        return StoreError(f"the logs of the run cannot be written: {folder}: {error.strerror}")
+        words = [f"{self._top}/{self._folder}", error.strerror or str(error)]
+        if error.filename:
+            words.insert(1, os.path.basename(error.filename))
+        return StoreError(f"the logs of the run cannot be written: {': '.join(words)}")
 
 
 class Beginnings:
@@ -272,9 +280,10 @@ class Beginnings:
 
     def now(self) -> Mapping[tuple[str, int], Begun]:
         """Return those that have begun by now, by task and number."""
-        path = path_of(self._store, f"{self._folder}/begun")
         try:
-            data = _after(path, self._read) if path else b""
+            with _opened(self._store, f"{self._folder}/begun") as file:
+                file.seek(self._read)
+                data = file.read()
         except OSError:
             data = b""
         whole = data[: data.rfind(b"\n") + 1]
@@ -294,10 +303,13 @@ class Beginnings:
     def lasted(self, task: str, attempt: int) -> float:
         """Return the seconds from the begin of an attempt to the last sign of life in its log."""
         log = self.log(task, attempt)
-        path = path_of(self._store, log.path) if log and log.length else None
-        if path is None or not path.exists() or self._found[task, attempt].log.length is not None:
+        if not (log and log.length) or self._found[task, attempt].log.length is not None:
             return 0.0  # nothing was printed, or something by another
-        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        try:
+            with _opened(self._store, log.path) as file:
+                changed = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        except OSError:
+            return 0.0
         return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
 
     def log(self, task: str, attempt: int) -> kinds.Log | None:
@@ -307,21 +319,7 @@ class Beginnings:
             return None
         if begun.log.length is not None:
             return begun.log
-        path = path_of(self._store, begun.log.path)
-        size = _size(path) if path else 0
+        size = size_of(self._store, begun.log.path)
         # Asked only now: what another attempt has printed there was noted before it was printed.
         log = self.now()[task, attempt].log
         return log if log.length is not None else replace(log, length=max(0, size - log.offset))
-
-
-def _after(path: Path, position: int) -> bytes:
-    with _opened(path) as file:
-        file.seek(position)
-        return file.read()
-
-
-def _size(path: str | Path) -> int:
-    try:
-        return os.stat(path, follow_symlinks=False).st_size
-    except OSError:
-        return 0

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,7 @@ from ork.backends import anchor
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+from ork.files import open_folder
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import (
@@ -41,6 +43,7 @@ from ork.objects.kinds import (
     Tree,
     decode_object,
     encode_object,
+    is_name,
     kind_of,
 )
 from ork.objects.snapshot import Contents, OidMap
@@ -143,6 +146,20 @@ class Store:
     def project(self) -> Path:
         """The folder that the store belongs to; paths of workflow files are relative to it."""
         return self.folder.parent if self.folder else Path.cwd()
+
+    @contextmanager
+    def inside(self, *names: str, make: bool = False) -> Iterator[int]:
+        """Open a folder below `.ork` without following a link; yield its descriptor.
+
+        A store in memory has its folders in the working directory.
+
+        The one way from what a store says, such as the id of a run, to a folder: raises Corrupt for
+        what is no name. With `make`, missing folders are made.
+        """
+        if wrong := next((name for name in names if not is_name(name)), None):
+            raise Corrupt(f"{wrong!r} is no name of a folder", hint="no ork wrote this store")
+        with open_folder(self.folder or Path.cwd(), names, make=0o700 if make else None) as at:
+            yield at
 
     def raw(self, oid: Oid) -> bytes:
         """Return the bytes of an object, checked against its name."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +66,132 @@ def test_a_lock_that_is_a_link_is_not_followed(sent):
     (sent.folder / ".ork/locks/victim").symlink_to("../../new.txt")
     sent("run", "w")
     assert not (sent.folder / "new.txt").exists()
+
+
+# Whatever ork makes below `.ork` may be something else in a store that somebody sent.
+FILES = (".gitignore", "anchor", "config.json", "db/data.mdb", "db/gate", "db/lock.mdb")
+FOLDERS = ("db", "locks", "logs", "work")
+LOOKS = ("log", "runs", "status", "show w", "diff w#1 w", "logs w#1", "watch w#1", "cancel w#1")
+CHANGES = ("deploy w.yaml", "run w", "retry w#1", "tag w@v2", "rollback w~1", "undo")
+# In the folders of a run: what the commands that come to them are, by name.
+OF_RUN = {
+    "logs/w": ("run w", "retry w#1"),
+    "logs/w/RUN": ("retry w#1",),
+    "logs/w/RUN/begun": ("retry w#1",),
+    "logs/w/RUN/1.log": ("logs w#1", "retry w#1"),
+    "locks/RUN": ("retry w#1",),
+    "work/RUN": ("retry w#1 --checkout",),
+}
+KINDS = ("pipe", "socket", "device", "link", "dangling", "folder", "file")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A store with a run that failed, to be copied."""
+    return tmp_path_factory.mktemp("template")
+
+
+@pytest.fixture
+def hostile(ork, template):
+    """A project whose run has failed, beside a folder of the reader; no command may take long."""
+    ork.write("w.yaml", "name: w\ntasks: {t: {executor: process, command: echo seen; exit 1}}\n")
+    if not (template / ".ork").exists():
+        assert ork("run", "w.yaml").code == 1
+        shutil.copytree(ork.folder / ".ork", template / ".ork")
+    else:
+        shutil.copytree(template / ".ork", ork.folder / ".ork")
+    ork.write("Documents/thesis.txt", "years of work")
+    before = signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(30)
+    yield ork
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert os.listdir(ork.folder / "Documents") == ["thesis.txt"]
+    assert (ork.folder / "Documents/thesis.txt").read_text() == "years of work"
+
+
+def _too_long(number, frame):
+    pytest.fail("a command waits for ever")
+
+
+def put(place: Path, kind: str, documents: Path) -> None:
+    """Put something of this kind in a place."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+    place.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "socket":
+        here = os.getcwd()
+        os.chdir(place.parent)  # the path of a socket must be short
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(place.name)
+        os.chdir(here)
+    elif kind == "device":
+        try:
+            os.mknod(place, 0o600 | 0o020000, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    elif kind == "folder":
+        place.mkdir(mode=0o700)
+        (place / "kept.txt").touch()
+    elif kind == "file":
+        place.write_text("kept")
+    else:
+        name = "new" if kind == "dangling" else ""
+        place.symlink_to(os.path.relpath(documents / name, place.parent))
+
+
+def told(ork, place: Path, command: str) -> None:
+    """Check that a command says what is wrong with a place, and leaves it as it is."""
+    before = place.lstat()
+    result = ork(*command.split())
+    assert result.code == 4, (command, result)
+    assert place.name in result.err, (command, result.err)
+    after = place.lstat()
+    assert (after.st_ino, after.st_mode, after.st_size) == (
+        before.st_ino,
+        before.st_mode,
+        before.st_size,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [*FILES, *FOLDERS])
+def test_no_command_uses_what_is_not_what_ork_makes(hostile, name, kind):
+    if kind == ("file" if name in FILES else "folder"):
+        pytest.skip("so it is to be")
+    place = hostile.folder / ".ork" / name
+    put(place, kind, hostile.folder / "Documents")
+    for command in (*LOOKS, *CHANGES):
+        told(hostile, place, command)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_RUN)
+def test_no_command_uses_what_is_not_what_a_run_makes(hostile, name, kind):
+    last = name.rpartition("/")[2]
+    is_file = "." in last or last == "begun" or name == "locks/RUN"
+    if kind == ("file" if is_file else "folder"):
+        pytest.skip("so it is to be")
+    [run] = os.listdir(hostile.folder / ".ork/logs/w")
+    place = hostile.folder / ".ork" / name.replace("RUN", run)
+    put(place, kind, hostile.folder / "Documents")
+    for command in OF_RUN[name]:
+        told(hostile, place, command)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "file"])
+def test_who_is_asked_to_stop_by_what_is_no_file_says_so(hostile, kind):
+    made = hostile.folder / "made"
+    put(made, kind, hostile.folder / "Documents")
+    hostile.write(
+        "w.yaml",
+        "name: w\ntasks:\n  t:\n    executor: process\n"
+        "    command: mv made .ork/locks/$ORK_RUN_ID.stop; sleep 20\n",
+    )
+    result = hostile("run", "w.yaml")
+    assert result.code == 4
+    assert ".stop" in result.err

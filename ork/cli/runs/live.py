@@ -33,7 +33,7 @@ from ork.runner.events import (
     TaskStarted,
 )
 from ork.runner.loop import Control
-from ork.store.logs import last_line, path_of
+from ork.store.logs import last_line, size_of
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text
 
@@ -209,16 +209,12 @@ class _Attempt:
         self.since = time.monotonic() - max(0.0, age)
         self.number = event.attempt
         self._store, self._log = store, event.log
-        self._path = path_of(store, event.log.path) if event.log else None
         self._size = -1
         self._line = ""
 
     def line(self) -> str:
         """Return the last line of the log; the file is read only when it has grown."""
-        try:
-            size = self._path.stat().st_size if self._path else 0
-        except OSError:
-            size = 0
+        size = size_of(self._store, self._log.path) if self._log else 0
         if self._log and size != self._size:
             self._size = size
             self._line = last_line(self._store, self._log)
