@@ -143,7 +143,7 @@ def test_an_interrupt_ends_the_watching_and_not_the_run(ork, going, spawn):
         until(watcher.stderr, "start   fetch")
         os.kill(watcher.pid, number)
         assert "gated#1 goes on" in watcher.communicate()[1]
-        assert watcher.returncode == 130
+        assert watcher.returncode == 128 + number
     assert state(ork) == "running"
     go(ork)
     assert going.wait() == 0
