@@ -56,7 +56,7 @@ def init(
         session.say(
             [
                 ("note: ", "warning"),
-                "git ignores it: `git clean -fdx` deletes the whole history; `ork backup` copies it",
+                "git ignores it: `git clean -fdx` deletes all history; `ork backup` copies it",
             ]
         )
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
