@@ -11,9 +11,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -26,6 +27,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_PART = re.compile(r"\.ork-[0-9a-f]{12}\.part")
 _PAUSE_FIRST_S = 0.0005
 _PAUSE_MAX_S = 0.01
 _TAKE_MAX = 1000  # times that a file is removed under us before we give up
@@ -91,18 +93,24 @@ def new_file(name: Name, *, at: int | None = None, mode: int = 0o666) -> Iterato
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
 
-    Permissions stay as they were. What is a link is replaced, not followed.
+    Permissions stay as they were. What is a link is replaced, not followed. What a process that was
+    killed has left beside it is removed; one that is still at work keeps a lock.
     """
     beside = f".ork-{os.urandom(6).hex()}.part"
     with open_folder(path.parent) as at:
+        remove_abandoned(_PART, at=at)
         try:
             with new_file(beside, at=at) as file:
+                with suppress(OSError):  # a file system without locks
+                    lock(file.fileno())
                 file.writelines(pieces)
                 with suppress(FileNotFoundError):
                     there = os.stat(path.name, dir_fd=at, follow_symlinks=False)
                     if stat.S_ISREG(there.st_mode):
                         os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
-            os.rename(beside, path.name, src_dir_fd=at, dst_dir_fd=at)
+                file.flush()
+                os.fsync(file.fileno())
+                os.rename(beside, path.name, src_dir_fd=at, dst_dir_fd=at)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(beside, dir_fd=at)
@@ -143,6 +151,65 @@ def size(name: Name, *, at: int | None = None) -> int:
         return 0
     _check_regular(status.st_mode, name)
     return status.st_size
+
+
+@contextmanager
+def new_folder(parent: Path, beginning: str) -> Iterator[Path]:
+    """Make a folder of a new name for the block, locked, so that `remove_abandoned` knows.
+
+    After the block it is gone, unless it has been given another name.
+    """
+    while True:
+        made = parent / f"{beginning}{os.urandom(6).hex()}"
+        made.mkdir(mode=0o700)
+        if (descriptor := _locked_folder(made)) is not None:
+            break
+    try:
+        yield made
+    finally:
+        remove(made)
+        os.close(descriptor)
+
+
+def _locked_folder(made: Path) -> int | None:
+    """Return a descriptor that holds the lock; None if somebody took the folder for abandoned."""
+    try:
+        made.chmod(0o700)  # what the umask took away
+        descriptor = os.open(made, _FOLDER)
+    except FileNotFoundError:
+        return None
+    locked = True
+    with suppress(OSError):  # a file system without locks
+        locked = lock(descriptor)
+    if locked and made.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def remove_abandoned(
+    pattern: re.Pattern[str], *, at: int, is_ours: Callable[[list[str]], bool] | None = None
+) -> None:
+    """Remove files of such names that nobody has locked: their process was killed.
+
+    With `is_ours` these are folders, and it judges the names of what is in one. What belongs to
+    another user, and what cannot be looked at, is left alone.
+    """
+    for name in filter(pattern.fullmatch, os.listdir(at)):
+        with suppress(OSError):
+            flags = (_READ if is_ours is None else _FOLDER) | os.O_NOFOLLOW
+            descriptor = os.open(name, flags, dir_fd=at)
+            try:
+                about = os.fstat(descriptor)
+                fits = (
+                    stat.S_ISREG(about.st_mode)
+                    if is_ours is None
+                    else is_ours(os.listdir(descriptor))
+                )
+                if fits and about.st_uid == os.geteuid() and lock(descriptor):
+                    remove(name, at=at)
+            finally:
+                os.close(descriptor)
 
 
 def open_lock(name: Name, *, at: int | None = None) -> int:

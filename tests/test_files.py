@@ -299,3 +299,19 @@ def test_folders_are_locked_too(place):
     with open_folder(place) as one, open_folder(place) as other:
         assert lock(one)
         assert not lock(other)
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_is_in_use_is_not(place):
+    dead, alive = place / ".ork-0123456789ab.part", place / ".ork-0123456789cd.part"
+    others = [place / ".ork-mine.part", place / ".ork-0123456789AB.part"]
+    for path in (dead, alive, *others):
+        path.write_text("x")
+    folder = place / ".ork-0123456789ef.part"
+    folder.mkdir()
+    with alive.open() as file:
+        assert lock(file.fileno())
+        replace_file(place / "new", [b"new"])
+        assert not dead.exists()
+        assert alive.exists()
+    assert all(path.exists() for path in (*others, folder))
+    assert (place / "new").read_bytes() == b"new"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -21,7 +22,14 @@ from ork.backends import anchor
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
 from ork.errors import Corrupt, StoreError
-from ork.files import new_file, read_file, remove, sync_folder
+from ork.files import (
+    new_file,
+    new_folder,
+    open_folder,
+    read_file,
+    remove_abandoned,
+    sync_folder,
+)
 from ork.store.operations import operations
 from ork.store.store import Store
 
@@ -30,6 +38,8 @@ FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
 DEFAULT = "lmdb"
+_UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
+_CONTENT = {".gitignore", "db", "logs", anchor.NAME, "config.json"}
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", "locks", "work")
@@ -74,23 +84,24 @@ def create(folder: Path) -> None:
     """Make an empty store, whole or not at all, readable by nobody but its owner.
 
     When another process makes the same one at the same time, one of the two stays: both succeed.
+    What a process that was killed has left of one is removed.
     """
-    unfinished = folder.parent / f"{NAME}.tmp-{os.urandom(6).hex()}"
     try:
-        _fill(unfinished)
-        try:
-            unfinished.rename(folder)
-        except OSError:
-            if not (folder / "config.json").is_file():
-                raise
+        with open_folder(folder.parent) as at:
+            remove_abandoned(_UNFINISHED, at=at, is_ours=_CONTENT.issuperset)
+        with new_folder(folder.parent, f"{NAME}.tmp-") as unfinished:
+            _fill(unfinished)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                if not (folder / "config.json").is_file():
+                    raise
         sync_folder(folder.parent)
     except OSError as error:
         raise StoreError(
             f"no store can be made in {folder}: {error.strerror}",
             hint="choose another place by `--store` or ORK_DIR",
         ) from None
-    finally:
-        remove(unfinished)
 
 
 def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
@@ -140,8 +151,6 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
 
 
 def _fill(folder: Path) -> None:
-    folder.mkdir(mode=0o700)
-    folder.chmod(0o700)  # what the umask took away is needed below
     _write(folder / ".gitignore", "*\n")
     _backend(DEFAULT).create(folder / "db")
     sync_folder(folder / "db")

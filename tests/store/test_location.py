@@ -11,6 +11,7 @@ import pytest
 from blake3 import blake3
 
 from ork.errors import Corrupt, StoreError
+from ork.files import lock, open_folder
 from ork.objects.canonical import Oid
 from ork.store import location
 
@@ -358,3 +359,17 @@ def test_a_link_of_another_user_to_ones_own_store_is_refused(store: Path) -> Non
     os.chown(link, 4242, -1, follow_symlinks=False)
     with pytest.raises(StoreError, match="link belongs to another user"):
         open_and_close(link)
+
+
+def test_what_a_killed_init_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    dead, alive = tmp_path / ".ork.tmp-0123456789ab", tmp_path / ".ork.tmp-0123456789cd"
+    mine, empty = tmp_path / ".ork.tmp-0123456789ef", tmp_path / ".ork.tmp-mine"
+    for folder in (dead, alive, mine, empty):
+        folder.mkdir()
+    (dead / "db").mkdir()
+    (mine / "notes.txt").write_text("x")
+    with open_folder(alive) as at:
+        assert lock(at)
+        location.create(tmp_path / ".ork")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".ork", alive.name, mine.name, empty.name]
