@@ -12,21 +12,23 @@ import pytest
 from ork.backends.lmdb import Lmdb
 from ork.backends.memory import Memory
 from ork.heads.deploy import Deployed, deploy
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import (
     TREES,
     Blob,
     Deploy,
     Node,
+    Object,
     Operation,
     Run,
     RunLeaf,
     Snapshot,
     Task,
     TaskRun,
+    encode_object,
 )
 from ork.store import location
-from ork.store.store import Stamp, Store
+from ork.store.store import Stamp, Store, Transaction, pack
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 Kinds: TypeAlias = type | tuple[type, ...] | None
@@ -72,6 +74,21 @@ def keep(project: Store) -> Callable[..., Deployed]:
         return deploy(project, project.project / path, stamp=stamp(hours), message=message)
 
     return write_and_deploy
+
+
+def plant(store: Store, *values: Object, **moves: Oid) -> list[Oid]:
+    """Write objects and move refs, named with `__` for `/`, although what they name is missing."""
+    objects = {hash_bytes(data): pack(data) for data in map(encode_object, values)}
+    refs = {name.replace("__", "/"): new for name, new in moves.items()}
+    assert store.backend.write(objects, {ref: (store.ref(ref), new) for ref, new in refs.items()})
+    return list(objects)
+
+
+class Careless(Transaction):
+    """A transaction that does not ask for what its objects name: it writes damaged stores."""
+
+    def _needs(self) -> set[Oid]:
+        return set()
 
 
 def contents(store: Store) -> tuple[dict[Oid, bytes | None], dict[str, Oid]]:

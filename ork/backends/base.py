@@ -5,7 +5,7 @@ A backend does not hash, decode, retry or cache. Absent is None, never an except
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
@@ -56,17 +56,27 @@ class Backend(Protocol):
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
         ...
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False.
 
-        False means that some ref was not at its old value. Writing a present object is harmless, as
-        is removing an absent one. What is removed, and not among the objects, only refs that this
-        write moves away may have needed.
+        False means that some ref was not at its old value, or that one of the objects that the
+        write needs, and does not bring, is absent. An object that is present with other bytes, as
+        after damage, has the given ones from then on. Removing an absent object is harmless; what
+        is removed, and not among the objects, only refs that this write moves away may have needed.
         """
         ...
 
-    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
-        """Delete objects, provided that the refs are still exactly `seen`; else return False."""
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+        """Delete the objects that `choose` returns, which nobody can write during its call.
+
+        So what it reads of this backend is still so when they are deleted. Writers wait meanwhile.
+        """
         ...
 
     def sequence(self) -> int:

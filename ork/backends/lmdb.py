@@ -174,23 +174,25 @@ class Lmdb:
                 return
             start = page[-1][0] + b"\0"
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
         # Made outside the lock; sorted, because neighbours share pages.
         items = sorted(zip(map(_object_key, objects), objects.values(), strict=True))
         steps = [_step(_ref_key(name), old, new) for name, (old, new) in moves.items()]
-        doomed = sorted(map(_object_key, remove))
+        doomed, needed = sorted(map(_object_key, remove)), sorted(map(_object_key, needs))
         with self._gate():
-            return self._commit(items, steps, doomed)
+            return self._commit(items, steps, doomed, needed)
 
-    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
-        """Delete objects, provided that the refs are still exactly `seen`; else return False."""
-        doomed = sorted(_object_key(oid) for oid in oids)
-        expected = sorted(
-            (_ref_key(name), sealed(_ref_key(name)[1:], oid)) for name, oid in seen.items()
-        )
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._gate():
-            return self._delete(doomed, expected)
+            self._delete(sorted(map(_object_key, choose())))
 
     @_explain
     def sequence(self) -> int:
@@ -297,14 +299,15 @@ class Lmdb:
             return list(takewhile(lambda item: item[0].startswith(wanted), page))
 
     @_explain
-    def _commit(self, items: _Items, steps: _Steps, doomed: list[bytes]) -> bool:
+    def _commit(
+        self, items: _Items, steps: _Steps, doomed: list[bytes], needs: list[bytes]
+    ) -> bool:
         with self._begun(write=True) as txn:
-            if not self._unmoved(txn, steps):
+            if not self._unmoved(txn, steps) or not self._present(txn, needs):
                 return False
             for key in doomed:
                 txn.delete(key)
-            if items:
-                txn.cursor().putmulti(items, overwrite=False)
+            self._put(txn, items)
             for key, old, new in steps:
                 if new is None:
                     txn.delete(key)
@@ -315,16 +318,24 @@ class Lmdb:
     def _unmoved(self, txn: lmdb.Transaction[bytes], steps: _Steps) -> bool:
         return all(txn.get(key) == old for key, old, _ in steps)
 
+    def _present(self, txn: lmdb.Transaction[bytes], needs: list[bytes]) -> bool:
+        with txn.cursor() as cursor:
+            return all(map(cursor.set_key, needs))
+
+    def _put(self, txn: lmdb.Transaction[bytes], items: _Items) -> None:
+        """Put objects; of those that are there already, what differs from what is given."""
+        with txn.cursor() as cursor:
+            _, added = cursor.putmulti(items, overwrite=False)
+        if added < len(items):
+            for key, data in items:
+                if txn.get(key) != data:
+                    txn.put(key, data)
+
     @_explain
-    def _delete(self, doomed: list[bytes], expected: _Items) -> bool:
+    def _delete(self, doomed: list[bytes]) -> None:
         with self._begun(write=True) as txn:
-            with txn.cursor() as cursor:
-                found = list(cursor.iternext()) if cursor.set_range(_REF) else []
-            if found != expected:
-                return False
             for key in doomed:
                 txn.delete(key)
-        return True
 
 
 @_explain

@@ -5,9 +5,9 @@ Read it to learn what the contract in `base` means; use it in tests and for dry 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
+from threading import RLock
 
 from ork.backends.base import Moves
 from ork.objects.canonical import Oid
@@ -17,7 +17,7 @@ class Memory:
     """A `Backend` in this process only."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # what chooses for `sweep` reads
         self._objects: dict[Oid, bytes] = {}
         self._refs: dict[str, Oid] = {}
         self._sequence = 0
@@ -59,16 +59,23 @@ class Memory:
         """Yield all refs as `refs` does; none is damaged."""
         return iter(list(self.refs(prefix)))
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
         """Store all objects and move all refs, or do nothing and return False."""
         with self._lock:
             if any(self._refs.get(name) != old for name, (old, _) in moves.items()):
                 return False
+            if any(oid not in self._objects for oid in needs):
+                return False
             self._sequence += 1
             for oid in remove:
                 self._objects.pop(oid, None)
-            for oid, data in objects.items():
-                self._objects.setdefault(oid, data)
+            self._objects |= objects
             for name, (_, new) in moves.items():
                 if new is None:
                     self._refs.pop(name, None)
@@ -76,16 +83,12 @@ class Memory:
                     self._refs[name] = new
         return True
 
-    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
-        """Delete objects, provided that the refs are still exactly `seen`."""
-        doomed = list(oids)  # outside the lock: the caller's iterator may read this backend
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+        """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._lock:
-            if self._refs != dict(seen):
-                return False
-            self._sequence += 1
-            for oid in doomed:
+            for oid in list(choose()):
                 self._objects.pop(oid, None)
-        return True
+            self._sequence += 1
 
     def sequence(self) -> int:
         """Return a number that rises with each write that changes something, and never falls."""

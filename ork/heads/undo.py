@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
@@ -103,15 +103,21 @@ class _Past:
         """Yield all refs as `refs` does."""
         return iter(list(self.refs(prefix)))
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
         """Refuse: the past is only read."""
         raise UsageError(
             "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"
         )
 
-    def sweep(self, oids: Iterable[Oid], seen: Mapping[str, Oid]) -> bool:
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
         """Refuse: the past is only read."""
-        return self.write({}, {})
+        self.write({}, {})
 
     @contextmanager
     def frozen(self) -> Iterator[_Past]:

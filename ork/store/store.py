@@ -29,16 +29,18 @@ from typing import TYPE_CHECKING, TypeVar
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend
-from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, StoreError
 from ork.files import open_folder
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import (
     TREES,
     Blob,
+    Deploy,
     Object,
     Operation,
     Output,
+    Run,
     Snapshot,
     Tree,
     decode_object,
@@ -61,8 +63,10 @@ PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: 
 PACK_BYTES_MIN = 1024
 PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
 PACKED_PART_MAX = 0.75
+REFUSALS_MAX = 10  # of a write that has no reason to be refused
 RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
 
+_ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
 _KINDS_OF_REFS = {
     "workflows": "deploy",
     "tags": "deploy",
@@ -367,21 +371,55 @@ class Transaction:
         recorded = [
             (ref, *self.moves[ref]) for ref in sorted(self.moves) if ref.startswith(RECORDED)
         ]
-        packed = {oid: pack(data) for oid, data in self.objects.items()}
-        while True:
-            objects, moves = packed, self.moves
+        refusals = 0
+        while refusals < REFUSALS_MAX:
+            needs = self._needs()
+            objects, moves = {oid: pack(data) for oid, data in self.objects.items()}, self.moves
             if recorded and self.stamp:
-                objects, moves = self._with_operation(packed, tuple(recorded), self.stamp)
-            if self.store.backend.write(objects, moves, self.removed):
+                objects, moves = self._with_operation(objects, tuple(recorded), self.stamp)
+            if self.store.backend.write(objects, moves, self.removed, needs):
                 pins = (ref for ref in moves if ref.startswith("numbers/"))
                 self.store.tell_anchor(next(pins, None))
                 return
             self._check_moves()
-            # Only the chain of operations has moved on: another workflow was deployed meanwhile.
+            for oid in needs - self.store.backend.get_many(needs).keys():
+                self._bring(oid)
+            # The chain of operations moves on whenever another workflow is deployed. Nothing else
+            # can be in the way.
+            old, _ = moves.get("ops", (None, None))
+            refusals = 0 if "ops" in moves and self.store.ref("ops") != old else refusals + 1
+        raise StoreError("the store refuses a write although no ref has moved", hint="`ork fsck`")
+
+    def _needs(self) -> set[Oid]:
+        """Return the objects that must be there and are not brought along.
+
+        What refs are moved to, and what deploys, runs and snapshots name, is whole as well, or
+        Corrupt is raised. The many objects that trees and task runs name are not read.
+        """
+        targets = {new for old, new in self.moves.values() if new is not None and new != old}
+        below: set[Oid] = set()
+        for data in self.objects.values():
+            if data.startswith(_ENDS):
+                continue
+            value = decode_object(data)
+            if isinstance(value, Operation):
+                targets.update(filter(None, [value.parent]))
+            else:
+                into = targets if isinstance(value, Deploy | Run | Snapshot) else below
+                into.update(filter(None, value.links()))
+        broken = [oid for oid in targets - self.objects.keys() if not self.store.keeps(oid)]
+        for oid in broken:
+            self._bring(oid)
+        return self._needs() if broken else (targets | below) - self.objects.keys()
+
+    def _bring(self, oid: Oid) -> None:
+        """Write an object anew that the store has lost; raise Corrupt when it is not at hand."""
+        held = self.store.held().get(oid)
+        self.objects[oid] = self.store.raw(oid) if held is None else held
 
     def _with_operation(
         self,
-        packed: dict[Oid, bytes],
+        objects: dict[Oid, bytes],
         recorded: tuple[tuple[str, Oid | None, Oid | None], ...],
         stamp: Stamp,
     ) -> tuple[dict[Oid, bytes], dict[str, tuple[Oid | None, Oid | None]]]:
@@ -392,7 +430,7 @@ class Transaction:
             )
         )
         oid = hash_bytes(data)
-        return {**packed, oid: pack(data)}, {**self.moves, "ops": (parent, oid)}
+        return {**objects, oid: pack(data)}, {**self.moves, "ops": (parent, oid)}
 
     def _check_moves(self) -> None:
         for ref, (old, _) in self.moves.items():

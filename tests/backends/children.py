@@ -124,7 +124,7 @@ def fork(folder: Path) -> None:
             lambda: list(backend.refs()),
             lambda: list(backend.oids()),
             lambda: backend.write({}, {}),
-            lambda: backend.sweep([], {}),
+            lambda: backend.sweep(list),
             lambda: Lmdb.open(folder),
         ]
         for use in uses:

@@ -211,7 +211,7 @@ def test_a_closed_handle_says_so(folder: Path) -> None:
         lambda: closed.ref("head"),
         lambda: list(closed.refs()),
         lambda: closed.write({}, {}),
-        lambda: closed.sweep([], {}),
+        lambda: closed.sweep(list),
     ]
     for use in uses:
         with pytest.raises(StoreError, match="the store is closed"):
@@ -227,7 +227,7 @@ def test_a_read_only_handle_reads(backend: Lmdb, folder: Path) -> None:
     with pytest.raises(StoreError, match="for reading only"):
         reader.write({}, {})
     with pytest.raises(StoreError, match="for reading only"):
-        reader.sweep([], {})
+        reader.sweep(list)
     reader.close()
 
 

@@ -31,6 +31,7 @@ from ork.objects.value import replace
 from ork.store.store import Stamp, Store, Transaction
 from tests.conftest import START, Ork
 from tests.scale import size
+from tests.stores import Careless
 
 NOWHERE = Oid("0" * 64)
 DEPLOYS = size(100_000, by_day=2000)  # in either case more than calls may be nested
@@ -77,7 +78,7 @@ def stamp(hours: float) -> Stamp:
 
 def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
     """Record a run of a deploy."""
-    with store.transaction() as tx:
+    with Careless(store) as tx:
         snapshot = store.get(Deploy, deploy).snapshot
         task = hash_bytes(encode_object(Task(executor="process", command="true")))
         root, trees = build_tree({"same": TaskRun(task=task, state=state)}, TaskRun)
@@ -112,7 +113,7 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
 
 def bad_parent(store: Store, kind: str) -> Oid:
     """Write what stands where a deploy should."""
-    with store.transaction() as tx:
+    with Careless(store) as tx:
         if kind == "missing":
             return NOWHERE
         if kind == "blob":
@@ -136,12 +137,12 @@ def damaged(request: pytest.FixtureRequest, ork: Ork, opened: Callable[[], Store
     head: Oid | None = bad_parent(store, request.param)
     old = None
     for index in range(3):
-        with store.transaction(stamp(index)) as tx:
+        with Careless(store, stamp(index)) as tx:
             head = deploy_of(tx, index, head)
             tx.move("workflows/etl", old=old, new=head)
         run_of(store, head, index + 1, "failed")
         old = head
-    with store.transaction(stamp(4)) as tx:
+    with Careless(store, stamp(4)) as tx:
         tx.move("workflows/good", old=None, new=deploy_of(tx, 1, None, workflow="good"))
         tx.move("tags/etl/v1", old=None, new=head)
     return ork
@@ -230,14 +231,14 @@ def test_a_broken_chain_of_operations_stops_only_what_reads_that_far(
 ) -> None:
     assert ork("init").code == 0
     store = opened()
-    with store.transaction() as tx:
+    with Careless(store) as tx:
         parent = NOWHERE if kind == "missing" else tx.add(Blob(b"no operation"))
         first = deploy_of(tx, 0, None)
         moves = (("workflows/etl", None, first),)
         tx.move("workflows/etl", old=None, new=first)
         operation = Operation(parent=parent, time=START, author="Ada", argv=("ork",), moves=moves)
         tx.move("ops", old=None, new=tx.add(operation))
-    with store.transaction(stamp(25)) as tx:
+    with Careless(store, stamp(25)) as tx:
         tx.move("workflows/etl", old=first, new=deploy_of(tx, 1, first))
     for line in (
         "ops",
@@ -298,7 +299,7 @@ def test_a_definition_that_is_none_is_one_clear_error(
 ) -> None:
     assert ork("init").code == 0
     store = opened()
-    with store.transaction(stamp(0)) as tx:
+    with Careless(store, stamp(0)) as tx:
         first = deploy_of(tx, 0, None)
         snapshot = NOWHERE if kind == "no snapshot" else no_tasks(kind, tx)
         source = tx.add(Blob(b"name: etl\n"))
@@ -374,7 +375,7 @@ def test_a_very_long_history_needs_no_recursion(ork: Ork, opened: Callable[[], S
     assert ork("init").code == 0
     store, head = opened(), None
     for start in range(0, DEPLOYS, 5000):
-        with store.transaction() as tx:
+        with Careless(store) as tx:
             for index in range(start, min(start + 5000, DEPLOYS)):
                 head = deploy_of(tx, index, head, step=STEP)
             tx.move("workflows/etl", old=store.ref("workflows/etl"), new=head)

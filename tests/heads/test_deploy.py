@@ -339,10 +339,10 @@ class Overtaking(Memory):
         super().__init__()
         self.others = []
 
-    def write(self, objects, moves, remove=()):
+    def write(self, objects, moves, remove=(), needs=()):
         if self.others and any(name.startswith("workflows/") for name in moves):
             self.others.pop()()
-        return super().write(objects, moves, remove)
+        return super().write(objects, moves, remove, needs)
 
 
 @pytest.fixture

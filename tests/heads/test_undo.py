@@ -15,7 +15,7 @@ from ork.heads.tags import tag, tags, untag
 from ork.heads.undo import at_operation, undo
 from ork.history.log import log
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation
+from ork.objects.kinds import Blob, Deploy, Operation
 from ork.objects.value import replace
 from ork.store.operations import find_operation, operations
 from ork.store.resolve import history, resolve, workflows, workflows_with_runs
@@ -23,7 +23,7 @@ from ork.store.store import RECORDED, Stamp, Store
 from tests.heads.conftest import version
 from tests.scale import examples, size
 from tests.store.test_resolve import add_run
-from tests.stores import NOON, contents, reachable, stamp
+from tests.stores import NOON, contents, plant, reachable, stamp
 
 NOW = NOON + timedelta(days=10)
 
@@ -259,7 +259,7 @@ def test_the_past_cannot_be_written(etl, project):
         lambda: rollback(then, "etl", "etl~1", stamp=stamp(), now=NOW),
         lambda: undo(then, stamp=stamp(), now=NOW),
         lambda: deploy(then, project.project / "etl.yaml", stamp=stamp()),
-        lambda: then.backend.sweep([], {}),
+        lambda: then.backend.sweep(list),
     ):
         with pytest.raises(UsageError, match="the past can only be read"):
             act()
@@ -301,10 +301,8 @@ def test_a_parent_that_is_missing_or_of_another_workflow(project, keep):
     other = keep(version(1, "other"), path="other.yaml").deploy
     value = project.get(Deploy, first)
     for parent, words in ((Oid("f" * 64), "missing"), (other, "a deploy of other")):
-        head = project.ref("workflows/etl")
-        with project.transaction(stamp()) as tx:
-            new = tx.add(replace(value, parents=(parent,)))
-            tx.move("workflows/etl", old=head, new=new)
+        (new,) = plant(project, replace(value, parents=(parent,)))
+        plant(project, workflows__etl=new)
         assert resolve(project, "etl", now=NOW).oid == new
         for act in (
             lambda: resolve(project, "etl~1", now=NOW),
@@ -334,7 +332,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_any_operations_and_undos_leave_a_log_that_tells_every_state(steps):
     store, states = Store(Memory()), []
-    targets = [Oid(f"{n:064x}") for n in range(4)]
+    targets = plant(store, *(Blob(b"%d" % n) for n in range(4)))
     for number, (act, index, moves) in enumerate(steps):
         who = Stamp(time=NOON + timedelta(seconds=number), author="Ada", argv=(str(number),))
         before = heads_and_tags(store)

@@ -110,10 +110,10 @@ class Busy(Memory):
         undo(self.store, stamp=stamp(9), now=NOON)
         self.step = step
 
-    def write(self, objects, moves, remove=()):
+    def write(self, objects, moves, remove=(), needs=()):
         if self.step == "undo":
             self.undo("redo")
-        return super().write(objects, moves, remove)
+        return super().write(objects, moves, remove, needs)
 
     def ref(self, name):
         found = super().ref(name)

@@ -162,10 +162,10 @@ def test_two_runs_that_end_at_the_same_moment_are_both_counted(etl, monkeypatch)
     def end(begun, state):
         begun.end(replace(begun.run, state=state, ended=NOW, duration=0), {}, {})
 
-    def other_first(self, objects, moves, remove=()):
+    def other_first(self, objects, moves, remove=(), needs=()):
         monkeypatch.undo()
         end(other, "failed")
-        return write(self, objects, moves, remove)
+        return write(self, objects, moves, remove, needs)
 
     monkeypatch.setattr(type(etl.backend), "write", other_first)
     end(one, "success")

@@ -137,10 +137,19 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
 class Swept(Memory):
     """A backend whose garbage is collected after every write."""
 
-    def write(self, objects: Mapping[Oid, bytes], moves: Moves, remove: Iterable[Oid] = ()) -> bool:
-        done = super().write(objects, moves, remove)
-        refs = dict(self.refs())
-        waiting, reached = list(refs.values()), set()
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        done = super().write(objects, moves, remove, needs)
+        self.sweep(self.garbage)
+        return done
+
+    def garbage(self) -> set[Oid]:
+        waiting, reached = [oid for _, oid in self.refs()], set()
         while waiting:
             oid = waiting.pop()
             data = self.get(oid)
@@ -149,8 +158,7 @@ class Swept(Memory):
                 waiting += [
                     Oid(found) for found in re.findall(r"[0-9a-f]{64}", unpack(oid, data).decode())
                 ]
-        self.sweep(set(self.oids()) - reached, refs)
-        return done
+        return set(self.oids()) - reached
 
 
 def test_garbage_that_is_collected_beside_a_run_is_nothing_of_it(project: Project) -> None:

@@ -12,7 +12,7 @@ from ork.objects.kinds import Blob, Deploy, Run, TaskRun, encode_object
 from ork.objects.value import replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import deploy_of, history, resolve, run_of, snapshot_of
-from tests.stores import ADA, NOON, stamp
+from tests.stores import ADA, NOON, plant, stamp
 
 TEXT = """\
 name: etl
@@ -411,7 +411,6 @@ def test_the_run_that_a_workflow_or_deploy_means(etl):
 
 
 def test_a_head_that_is_damaged_is_not_believed(etl):
-    with etl.store.transaction() as tx:
-        tx.move("workflows/etl", old=etl.deploys[3], new=Oid("f" * 64))
+    plant(etl.store, workflows__etl=Oid("f" * 64))
     with pytest.raises(Corrupt):
         etl.resolve("etl")

@@ -11,7 +11,7 @@ from ork.objects.kinds import Blob, OidLeaf, Operation, Snapshot, encode_object
 from ork.objects.walk import Named
 from ork.store.store import Store, named_by, pack
 from tests.scale import examples
-from tests.stores import contents, stamp
+from tests.stores import contents, plant, stamp
 
 ABSENT = Oid("f" * 64)
 
@@ -23,8 +23,7 @@ def put(store, *values):
 
 def overwrite(store, oid, data):
     """Put other bytes under a name, as a failing disk would."""
-    refs = dict(store.backend.refs())
-    assert store.backend.sweep([oid], refs)
+    store.backend.sweep(lambda: [oid])
     assert store.backend.write({oid: pack(data)}, {})
 
 
@@ -35,7 +34,7 @@ def test_what_was_written_is_read(store):
         OidLeaf(),
         Snapshot(tasks=ABSENT, files=ABSENT, task_count=0),
     ]
-    oids = put(store, *values)
+    oids = plant(store, *values)
     fresh = Store(store.backend)
     for oid, value in zip(oids, values, strict=True):
         assert fresh.read(oid) == value
@@ -110,7 +109,7 @@ def test_another_kind_is_damage(store):
 def test_the_cache_is_bounded_and_never_wrong(store, monkeypatch):
     monkeypatch.setattr("ork.store.store.CACHE_OBJECTS_MAX", 5)
     snapshots = [Snapshot(tasks=ABSENT, files=ABSENT, task_count=n) for n in range(20)]
-    oids = put(store, *snapshots)
+    oids = plant(store, *snapshots)
     assert [store.read(oid) for oid in oids] == snapshots
     assert len(store._cache) <= 5
     (blob,) = put(store, Blob(b"large"))
@@ -207,11 +206,11 @@ class Overtaken(Memory):
         super().__init__()
         self.others = []
 
-    def write(self, objects, moves, remove=()):
+    def write(self, objects, moves, remove=(), needs=()):
         if self.others and "ops" in moves:
             theirs = self.others.pop()
             super().write({}, {"ops": (self.ref("ops"), theirs)})
-        return super().write(objects, moves, remove)
+        return super().write(objects, moves, remove, needs)
 
 
 def test_an_operation_that_was_overtaken_follows_the_other():
