@@ -13,7 +13,7 @@ from ork.errors import InvalidInput, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.history.results import still_valid
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task
 from ork.objects.value import Value, field, replace
 from ork.runner import record
@@ -30,7 +30,7 @@ from ork.runner.choices import (
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Target, Terms, target_of
-from ork.store.contents import find_run, task_runs
+from ork.store.contents import find_run, needs_of, task_runs
 from ork.store.resolve import resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -115,7 +115,7 @@ def start(
     if not allow_secret:
         _refuse_secrets(options.given)
     target = target_of(store, found)
-    terms = replace(_selected(store, target, options, caller), params=params)
+    terms = _completed(_selected(store, target, options, caller), options, params, caller.trigger)
     require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
@@ -165,7 +165,8 @@ def retry(
     if latest:
         newest = resolve(store, before.workflow, now=caller.now)
         target = target_of(store, newest)
-        names = chosen(_needs(store, target), options.selection) if options.selection else ()
+        needs = needs_of(store, store.snapshot(target.snapshot))
+        names = chosen(needs, options.selection) if options.selection else ()
         same = still_valid(store, before, newest, again=names, now=caller.now)
         kept = {name: stand_in(one.task, one, before) for name, one in same.items()}
         terms = Terms(base=before.id, before=kept)
@@ -173,14 +174,8 @@ def retry(
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
         terms = _go_on(store, oid, before, target, options.selection)
     declared = store.snapshot(target.snapshot).params
-    terms = replace(
-        terms,
-        trigger="retry",
-        timeout_s=options.timeout_s,
-        fail_fast=options.fail_fast,
-        checkout=options.checkout,
-        params=settle_params(declared, {}, recorded_params(store, before)),
-    )
+    params = settle_params(declared, {}, recorded_params(store, before))
+    terms = _completed(terms, options, params, "retry")
     require_secrets(_tasks(store, target), terms.before, caller.environ)
     beside = before if before.state == "success" and not latest else None
     return Started(_run(store, target, terms, options, caller), beside=beside)
@@ -221,23 +216,30 @@ def _refuse_secrets(given: Mapping[str, object]) -> None:
             )
 
 
-def _selected(store: Store, target: Target, options: Options, caller: Caller) -> Terms:
-    terms = Terms(
-        trigger=caller.trigger,
+def _completed(terms: Terms, options: Options, params: dict[str, Json], trigger: str) -> Terms:
+    """Return the terms with what does not depend on which tasks are executed."""
+    return replace(
+        terms,
+        trigger=trigger,
         timeout_s=options.timeout_s,
         fail_fast=options.fail_fast,
         checkout=options.checkout,
+        params=params,
     )
+
+
+def _selected(store: Store, target: Target, options: Options, caller: Caller) -> Terms:
+    """Return the terms of a new run: which tasks are not executed, and what stands in for them."""
     if not options.selection:
-        return terms
-    needs, oids = _needs(store, target), store.snapshot(target.snapshot).tasks
-    base = None
+        return Terms()
+    snapshot, base = store.snapshot(target.snapshot), None
+    needs = needs_of(store, snapshot)
     if options.base:
         _, base = find_run(store, resolve(store, options.base, now=caller.now))
     selected = chosen(needs, options.selection)
-    states, gave = stand_ins(store, needs, oids, selected, target.workflow, base)
+    states, gave = stand_ins(store, needs, snapshot.tasks, selected, target.workflow, base)
     base_id = gave.id if gave else None
-    return replace(terms, before=states, base=base_id, selected=tuple(sorted(selected)))
+    return Terms(before=states, base=base_id, selected=tuple(sorted(selected)))
 
 
 def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selection) -> Terms:
@@ -245,7 +247,8 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
 
     A record of success is never taken back.
     """
-    needs = _needs(store, target)
+    snapshot = store.snapshot(target.snapshot)
+    needs = needs_of(store, snapshot)
     names = again(store, before, needs, selection)
     if before.state != "success":
         kept = {
@@ -258,15 +261,10 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
             f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
             hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
         )
-    oids = store.snapshot(target.snapshot).tasks
-    states, _ = stand_ins(store, needs, oids, names, before.workflow, before)
+    states, _ = stand_ins(store, needs, snapshot.tasks, names, before.workflow, before)
     part = selection or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, selected=selected)
-
-
-def _needs(store: Store, target: Target) -> dict[str, tuple[str, ...]]:
-    return {name: task.depends_on for name, task in _tasks(store, target).items()}
 
 
 def _tasks(store: Store, target: Target) -> dict[str, Task]:

@@ -10,14 +10,13 @@ from functools import partial
 from typing import TypeAlias
 
 from ork.errors import Corrupt
-from ork.graph import order as graph
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Attempt, Run, Task, TaskRun
+from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.runner.brake import LATE
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
-from ork.store.contents import task_runs
+from ork.store.contents import needs_of, task_runs
 from ork.store.logs import Beginnings, Growing
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
@@ -129,12 +128,9 @@ class _Watch:
 
     def begin(self) -> RunStarted:
         """Return the event that every run begins with."""
-        tasks = self.store.get_all(Task, self.store.snapshot(self.run.snapshot).tasks)
-        needs = {name: task.depends_on for name, task in tasks.items()}
-        order = graph.order(needs)
         return RunStarted(
             run=self.run,
-            tasks={name: needs[name] for name in order},
+            tasks=needs_of(self.store, self.store.snapshot(self.run.snapshot)),
             slots=0,
             folder=_checkout(self.store, self.run),
         )
