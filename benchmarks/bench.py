@@ -19,6 +19,7 @@ import deploying
 import growing
 import keeping
 import looking_back
+import memory
 import placing
 import running
 import starting
@@ -33,6 +34,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "kinds": ("Objects of each kind", keeping.rows),
     "size": ("How much the file of a store grows", growing.rows),
     "history": ("Looking back in a long history", looking_back.rows),
+    "memory": ("The most memory of commands that read", memory.rows),
     "place": ("The place of execution", placing.rows),
     "run": ("Running no-op tasks", running.rows),
 }

@@ -64,9 +64,10 @@ class RunDetails(Value, frozen=True, kw_only=True):
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     """Return a run with all its tasks."""
+    # First the edges, whose order takes memory for a moment, then the outcomes, which stay.
+    needs = needs_of(store, store.snapshot(run.snapshot))
     values = RunValues(store, run, task_runs(store, run))
-    tasks = DetailsOfTasks(values, needs_of(store, store.snapshot(run.snapshot)))
-    return RunDetails(oid=oid, run=run, params=values.params, tasks=tasks)
+    return RunDetails(oid=oid, run=run, params=values.params, tasks=DetailsOfTasks(values, needs))
 
 
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:

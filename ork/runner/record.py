@@ -52,9 +52,11 @@ class Record:
             new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
             for name, oid in new.items():
                 tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
-            tx.remove(self.own & {self.saved[name] for name in new if name in self.saved})
+            replaced = self.own & {self.saved[name] for name in new if name in self.saved}
+            tx.remove(replaced)
+        self.own.difference_update(replaced)
+        self.own |= _own(new, changed)
         self.saved.update(new)
-        self.own = self.own & {*self.saved.values()} | _own(new, changed)
         failpoint("save.after")
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:

@@ -1,6 +1,5 @@
 """What is printed of a run may be larger than the memory that printing it takes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,12 @@ def first():
 def main(n):
     return {{"text": str(n % 10) * {OUTPUT_BYTES}}}
 """
+# A process begins with the size of the one that starts it, so a small one has to.
+ASK = """\
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +42,14 @@ def project(tmp_path_factory):
 
 def peak(folder: Path, *words: str) -> int:
     """Run a command to its end in a process of its own; return the most bytes that it had."""
-    environ = {**os.environ, "ORK_PAGER": "cat"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ork", *words],
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", ASK, sys.executable, "-m", "ork", *words],
         cwd=folder,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    assert child.stderr is not None
-    complaints = child.stderr.read()
-    child.stderr.close()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, complaints
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(found.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 SMALL = {"report": ("report", "wide", "-o", "page.html")}
