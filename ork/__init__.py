@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "bisect", "blame", "cancel", "check"]
-__all__ += ["deploy", "diff", "diff_runs", "export_git", "impact", "import_git", "log", "open"]
-__all__ += ["operations", "outputs", "resolve", "restore", "retry", "rollback", "run", "runs"]
-__all__ += ["show", "status", "tag", "tags", "undo", "untag"]
+__all__ += ["deploy", "diff", "diff_runs", "export_git", "fsck", "impact", "import_git", "log"]
+__all__ += ["open", "operations", "outputs", "repair", "resolve", "restore", "retry", "rollback"]
+__all__ += ["run", "runs", "show", "status", "tag", "tags", "undo", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
     from ork.upkeep.fsck import Checked, Depth
+    from ork.upkeep.repair import Repaired
 
 
 def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = None) -> Store:
@@ -98,11 +99,14 @@ def fsck(path: str | Path = ".", *, depth: Depth = "default") -> Checked:
     """Check the store of a folder without opening it here; it is whole if `errors` is 0."""
     from ork.upkeep.fsck import fsck
 
-    start_at = Path(path).resolve()
-    folder = location.find(start_at, environ=os.environ)
-    if folder is None:
-        raise NotFound(f"no ork store in {start_at} or above")
-    return fsck(folder.resolve(), environ=os.environ, depth=depth)
+    return fsck(_folder(path), environ=os.environ, depth=depth)
+
+
+def repair(path: str | Path = ".") -> Repaired:
+    """Repair the store of a folder, which no process may have open; nothing is deleted."""
+    from ork.upkeep.repair import repair
+
+    return repair(_folder(path), environ=os.environ, now=now_here())
 
 
 def deploy(
@@ -422,3 +426,11 @@ def _stamp(author: str | None, *words: str) -> Stamp:
 
 def _caller(author: str | None, control: Control | None) -> Caller:
     return Caller(stamp=_stamp(author), now=now_here(), control=control)
+
+
+def _folder(path: str | Path) -> Path:
+    start_at = Path(path).resolve()
+    folder = location.find(start_at, environ=os.environ)
+    if folder is None:
+        raise NotFound(f"no ork store in {start_at} or above")
+    return folder.resolve()

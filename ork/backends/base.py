@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid, hash_bytes
@@ -18,6 +18,15 @@ Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 SEAL_BYTES = 8
 _TARGET_BYTES = 32
 _REF = b"ork ref\n"  # so that no seal of a ref is one of anything else
+
+
+class Remain(NamedTuple):
+    """A ref, or an object whose bytes prove nothing yet, that was found in damaged files."""
+
+    ref: str | None  # None: an object
+    oid: Oid  # the target, or the name of the object
+    stored: bytes
+    live: bool  # whether the files still lead to it
 
 
 class Backend(Protocol):

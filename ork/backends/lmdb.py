@@ -22,8 +22,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import lmdb
 
-from ork.backends import lmdb_file
-from ork.backends.base import Moves, sealed, unsealed
+from ork.backends import lmdb_file, lmdb_pages
+from ork.backends.base import Moves, Remain, sealed, unsealed
 from ork.backends.lmdb_file import WAIT_S, Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -108,6 +108,27 @@ class Lmdb:
         finally:
             if gate is not None:
                 gate.close()
+
+    @classmethod
+    def remains(cls, folder: Path) -> Iterator[Remain]:
+        """Yield what can be read of a data file without trusting it: refs, and objects unproven.
+
+        What the file still leads to comes first, then what no page leads to, or not any more.
+        """
+        for key, value, live in lmdb_pages.remains(folder / "data.mdb"):
+            if key.startswith(_OBJECT) and len(key) == 33:
+                yield Remain(None, Oid(key[1:].hex()), value, live)
+            elif key.startswith(_REF):
+                with suppress(Corrupt):
+                    yield Remain(_name(key), unsealed(key[1:], value), b"", live)
+
+    @classmethod
+    def swap(cls, folder: Path, new: Path, *, keep: Path) -> None:
+        """Let the store in a folder be what the one in `new` is; `keep` is its data file until now.
+
+        Raise StoreError, and do nothing, while any process has it open.
+        """
+        lmdb_file.swap(folder, new / "data.mdb", keep=keep)
 
     def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
         self._readonly = readonly

@@ -6,6 +6,7 @@ data file before LMDB is trusted with it, and LMDB's errors in words. Does not i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from ork.errors import Corrupt, StoreError
-from ork.files import lock, open_file, open_lock, unlock
+from ork.files import lock, open_file, open_lock, sync_folder, unlock
 
 WAIT_S = 60.0
 DAMAGE_HINT = "restore .ork from a backup"
@@ -123,6 +124,38 @@ def leave(environment: Environment, refuse: Callable[[], None]) -> None:
         if environment.gate is not None:
             environment.gate.close()  # waits for the writing thread of this process
         environment.engine.close()
+
+
+def swap(folder: Path, new: Path, *, keep: Path) -> None:
+    """Put another data file into the place of the one in a folder, which stays under `keep`.
+
+    Raise StoreError, and do nothing, while any process has it open. A process that opens it at this
+    very moment gets an error of LMDB: the file with its locks, which it waits for, is empty then.
+    """
+    with _opening:
+        if _identity(folder) in _open:
+            raise StoreError("this process has the store open itself")
+        locks = open_lock(folder / "lock.mdb")
+        try:
+            _lock_as_lmdb(locks)
+            os.link(folder / "data.mdb", keep)
+            os.rename(new, folder / "data.mdb")
+            os.ftruncate(locks, 0)
+            sync_folder(folder)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
+        finally:
+            os.close(locks)
+
+
+def _lock_as_lmdb(locks: int) -> None:
+    """Take the byte on which every process that has the file open keeps a lock."""
+    try:
+        fcntl.lockf(locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+    except BlockingIOError:
+        raise StoreError(
+            "another process has the store open", hint="let it end, then repeat the command"
+        ) from None
 
 
 def _identity(folder: Path) -> tuple[int, int]:

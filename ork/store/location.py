@@ -20,7 +20,7 @@ from typing import Protocol
 
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
-from ork.backends.base import Backend
+from ork.backends.base import Backend, Remain
 from ork.errors import Corrupt, StoreError
 from ork.files import (
     new_file,
@@ -34,6 +34,7 @@ from ork.store.operations import operations
 from ork.store.store import Store
 
 NAME = ".ork"
+DATA = "db"
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
@@ -42,7 +43,7 @@ _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 _CONTENT = {".gitignore", "db", "logs", anchor.NAME, "config.json"}
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
-_FOLDERS = ("db", "logs", "locks", "work")
+_FOLDERS = ("db", "logs", "locks", "work", "quarantine")
 _FILES = ("config.json", ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
 
 
@@ -57,6 +58,12 @@ class OnDisk(Protocol):
 
     def problems(self, folder: Path, *, every_page: bool) -> list[str]:
         """Say what is wrong with the files in this folder, without opening it."""
+
+    def remains(self, folder: Path) -> Iterator[Remain]:
+        """Yield what is left of refs and objects, without trusting the files."""
+
+    def swap(self, folder: Path, new: Path, *, keep: Path) -> None:
+        """Put what is in a new folder into the place of what is in this one, which is kept."""
 
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
@@ -134,8 +141,14 @@ def lost(store: Store, told: Anchor) -> str | None:
 
 def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:
     """Say what is wrong with the files that the backend keeps, without opening it."""
+    backend = kept_by(folder, environ=environ)
+    return backend.problems(folder / DATA, every_page=every_page)
+
+
+def kept_by(folder: Path, *, environ: Mapping[str, str]) -> OnDisk:
+    """Return the backend of a store, for who works on its files; raise as `open_backend` does."""
     _judge(folder, environ)
-    return _backend(_scheme(folder)).problems(folder / "db", every_page=every_page)
+    return _backend(_scheme(folder))
 
 
 def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Backend:
@@ -143,17 +156,16 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
 
     Raise StoreError for a store of another format, of another owner, or that is none.
     """
-    _judge(folder, environ)
-    data = folder / "db"
-    opener = _backend(_scheme(folder))
+    opener = kept_by(folder, environ=environ)
+    data = folder / DATA
     writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
     return opener.open(data, readonly=readonly or not writable)
 
 
 def _fill(folder: Path) -> None:
     _write(folder / ".gitignore", "*\n")
-    _backend(DEFAULT).create(folder / "db")
-    sync_folder(folder / "db")
+    _backend(DEFAULT).create(folder / DATA)
+    sync_folder(folder / DATA)
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
     config = {"backend": DEFAULT, "format": FORMAT}
@@ -261,7 +273,7 @@ def _parts(folder: Path) -> Iterator[Path]:
     yield folder
     yield resolved
     try:
-        for inside in (resolved, resolved / "db"):
+        for inside in (resolved, resolved / DATA):
             if inside.is_dir() and not inside.is_symlink():
                 yield from sorted(inside.iterdir())
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -39,6 +40,21 @@ def kind_of_target(ref: str) -> str | None:
     return TARGETS.get(space)
 
 
+def count_run(store: Store, run: Run, counted: dict[Oid, Tally]) -> None:
+    """Add a run to the tally of its deploy; one that goes on again counts as it had ended."""
+    with suppress(Corrupt):  # which the check of objects tells
+        if run.ended is None and run.previous is not None:
+            run = store.get(Run, run.previous, keep=False)
+        if run.ended is None or run.deploy is None:
+            return
+        word = counts_as(run, task_runs(store, run))
+        before = counted.get(run.deploy, Tally(counts={}))
+        counts = Counter(before.counts)
+        counts[word] += 1
+        last = max(run.number, before.last or 0)
+        counted[run.deploy] = Tally(counts=dict(counts), last=last)
+
+
 @dataclass(slots=True)
 class Refs:
     """The refs of a store that do not change while they are checked."""
@@ -72,7 +88,7 @@ class Refs:
             if run is not None:
                 self._check_run(ref, oid, run)
                 if tallies:
-                    self._count(run, counted)
+                    count_run(self.store, run, counted)
             if number % 1000 == 0:
                 yield number
         self._check_pins()
@@ -179,22 +195,6 @@ class Refs:
                 self._must_be(place, ref)
             elif run is not None and run.ended is not None:
                 self._say("E202", ref, "the run that it says goes on has ended", oid)
-
-    def _count(self, run: Run, counted: dict[Oid, Tally]) -> None:
-        """Add a run to the tally of its deploy; one that goes on again counts as it had ended."""
-        if run.ended is None and run.previous is not None:
-            run = self._get(Run, run.previous) or run
-        if run.ended is None or run.deploy is None:
-            return
-        try:
-            word = counts_as(run, task_runs(self.store, run))
-        except Corrupt:
-            return
-        before = counted.get(run.deploy, Tally(counts={}))
-        counts = Counter(before.counts)
-        counts[word] += 1
-        last = max(run.number, before.last or 0)
-        counted[run.deploy] = Tally(counts=dict(counts), last=last)
 
     def _check_tallies(self, counted: dict[Oid, Tally]) -> None:
         found: dict[Oid, list[str]] = {}

@@ -20,6 +20,18 @@ def test_what_is_damaged_is_a_line_each(ran, golden):
         golden(f"fsck/{name}", result.out)
 
 
+def test_what_is_repaired_is_told_step_by_step(ran, golden):
+    assert ran("tag", "etl@prod", "etl~1").code == 0
+    flip(ran.folder / ".ork", b"rtags/etl/prod", 12)
+    flip(ran.folder / ".ork", b"def extract", 4)
+    result = ran("fsck", "--repair")
+    assert result.code == 1  # the older code is nowhere any more
+    golden("fsck/repaired.txt", result.out)
+    result = ran("fsck", "--repair", "--json")
+    assert result.code == 1
+    golden("fsck/repaired.json", result.out)
+
+
 def test_it_needs_a_store(ork):
     assert ork("fsck").code == 3
     assert ork("--store", "nowhere", "fsck").code == 3

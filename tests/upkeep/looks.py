@@ -25,6 +25,7 @@ READERS = (
     "log -p",
     "status",
     "runs",
+    "runs --snapshot etl~1",
     "ops",
     "tag",
     "log etl@prod",

@@ -29,6 +29,9 @@ def fsck(
     full: Annotated[
         bool, typer.Option("--full", help="Look at objects that nothing needs, too.")
     ] = False,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Make what can be proven whole again; delete nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check that nothing in the store is lost or damaged.
@@ -39,17 +42,24 @@ def fsck(
     explains, and what suffers. Nothing is written. Other commands may go on meanwhile. Warnings and
     notes are no errors.
 
-    Exit codes: 0 whole; 1 there are errors.
+    With --repair a new data file is made of all objects and refs that prove whole, and of what
+    follows from them; the old one stays below .ork/quarantine. Nobody else may have the store open.
+    A store that has gone back is accepted as it is.
+
+    Exit codes: 0 whole; 1 there are errors, or still are.
 
     \b
     Example:
         ork fsck
     """
     session: Session = ctx.obj
-    if quick and full:
-        raise UsageError("--quick and --full exclude each other")
+    if quick + full + mend > 1:
+        raise UsageError("--quick, --full and --repair exclude each other")
     if session.at_op is not None:
         raise UsageError("--at-op is for looking back; fsck checks the store as it is now")
+    if mend:
+        _repair(session, as_json)
+        return
     depth: Depth = "quick" if quick else "full" if full else "default"
     with _progress(session) as progress:
         environ = session.world.environ
@@ -59,6 +69,21 @@ def fsck(
     else:
         session.print(_lines(found), page=True)
     if found.errors:
+        raise typer.Exit(1)
+
+
+def _repair(session: Session, as_json: bool) -> None:
+    from ork.upkeep.repair import repair
+
+    environ, now = session.world.environ, session.world.clock()
+    done = repair(session.folder, environ=environ, now=now)
+    if as_json:
+        value = {"before": _json(done.before), "steps": done.steps, "after": _json(done.after)}
+        session.print_json("repair", value)
+    else:
+        session.print([step] for step in done.steps)
+        session.print(_lines(done.after), page=True)
+    if done.after.errors:
         raise typer.Exit(1)
 
 

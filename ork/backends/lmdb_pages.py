@@ -1,0 +1,99 @@
+"""What is left in an LMDB data file that is damaged, read without LMDB.
+
+Every page is looked at for entries, whatever its header says and whether anything leads to it: who
+asks can prove each entry, an object by its hash and a ref by its seal. Raises nothing for damage.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ork.files import open_file
+
+_META = 16  # where the meta record starts in its page
+_MAGIC = struct.pack("=I", 0xBEEFC0DE)
+_PAGE_BYTES = 24
+_ROOT = 112  # of the table of data
+_TRANSACTION = 128
+_HEADER = 16
+_NODE = struct.Struct("=HHHH")
+_BIG = 1  # the flag of a node whose value lies in pages of its own
+_PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
+
+
+def remains(path: Path) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield every key and value that some page has, and whether the file still leads there.
+
+    What it leads to comes first.
+    """
+    with open_file(path) as opened:
+        file = opened.fileno()
+        size = os.fstat(file).st_size
+        root, page_bytes = _newest_root(file)
+        live = _leaves(file, root, page_bytes, size // page_bytes)
+        rest = (page for page in range(size // page_bytes) if page not in live)
+        for page in (*sorted(live), *rest):
+            for key, value in _entries(file, page, page_bytes, size):
+                yield key, value, page in live
+
+
+def _newest_root(file: int) -> tuple[int, int]:
+    """Return the page of the root, and the size of pages, that the newest meta page tells."""
+    metas = []
+    for page_bytes in (0, *_PAGE_SIZES):
+        meta = os.pread(file, 160, page_bytes + _META)
+        if meta.startswith(_MAGIC) and _number(meta, _PAGE_BYTES, 4) in _PAGE_SIZES:
+            metas.append(meta)
+    if not metas:
+        return 0, os.sysconf("SC_PAGE_SIZE")
+    newest = max(metas, key=lambda meta: _number(meta, _TRANSACTION, 8))
+    return _number(newest, _ROOT, 8), _number(newest, _PAGE_BYTES, 4)
+
+
+def _leaves(file: int, root: int, page_bytes: int, pages: int) -> set[int]:
+    """Return the pages that the root leads to; branches are among them, and hold no entries."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        page = waiting.pop()
+        if page in seen or not 1 < page < pages:
+            continue
+        seen.add(page)
+        data = os.pread(file, page_bytes, page * page_bytes)
+        if data[10:11] and data[10] & 1:  # a branch
+            for low, high, flags, _ in _nodes(data):
+                waiting.append(low | high << 16 | flags << 32)
+    return seen
+
+
+def _entries(file: int, page: int, page_bytes: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    data = os.pread(file, page_bytes, page * page_bytes)
+    for low, high, flags, at in _nodes(data):
+        length, key_length = low | high << 16, _number(data, at + 6, 2)
+        start = at + _NODE.size + key_length
+        key = data[at + _NODE.size : start]
+        if flags & _BIG:
+            place = _number(data, start, 8) * page_bytes + _HEADER
+            if place + length <= size:
+                yield key, os.pread(file, length, place)
+        elif start + length <= len(data):
+            yield key, data[start : start + length]
+
+
+def _nodes(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield two parts of a number, the flags, and the place of each node that fits into a page."""
+    lower = _number(data, 12, 2)
+    for slot in range(_HEADER, min(lower, len(data) - 1), 2):
+        at = _number(data, slot, 2)
+        with suppress(struct.error):
+            low, high, flags, _ = _NODE.unpack_from(data, at)
+            yield low, high, flags, at
+
+
+def _number(data: bytes, start: int, size: int) -> int:
+    return int.from_bytes(data[start : start + size], sys.byteorder)

@@ -1,0 +1,174 @@
+"""Decides which refs a store has, given its objects and what is left of the refs.
+
+Heads and tags are where the operations left them. What is kept of runs follows from the runs, the
+tallies as well. Of a data file that is whole only what it leads to counts; of another one, whatever
+is the furthest: what was acknowledged last may lie where nothing leads to. Nothing is invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ork.errors import Corrupt
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Operation, Run, kind_of
+from ork.store.store import RECORDED, Store
+from ork.store.verdict import Tally, tally_text
+from ork.upkeep.refs import count_run, kind_of_target
+
+_OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "tally/")
+
+
+class Rebuilt:
+    """A new store that has the objects, and gets its refs."""
+
+    def __init__(self, store: Store, *, file_is_whole: bool) -> None:
+        self.store = store
+        self._whole = file_is_whole
+        self.deploys: list[Oid] = []
+        self._seen: dict[str, Oid] = {}  # the first that was found of each
+        self._parents: dict[Oid, Oid | None] = {}  # of all operations
+        self._runs: dict[tuple[str, str], Oid] = {}  # workflow and id -> the furthest record
+        self._refs: dict[str, Oid] = {}
+
+    def saw(self, ref: str, oid: Oid, *, live: bool) -> None:
+        """Remember that a ref led there; those that the old data file still leads to come first."""
+        if live or not self._whole:
+            self._seen.setdefault(ref, oid)
+
+    def has(self, oid: Oid) -> None:
+        """Remember an object that the store has now, if refs follow from it."""
+        with suppress(Corrupt):
+            value = self.store.read(oid, keep=False)
+            if isinstance(value, Deploy):
+                self.deploys.append(oid)
+            elif isinstance(value, Operation):
+                self._parents[oid] = value.parent
+            elif isinstance(value, Run):
+                key = value.workflow, value.id
+                before = self._runs.get(key)
+                if before is None or _progress(value) > _progress(self.store.get(Run, before)):
+                    self._runs[key] = oid
+
+    def decide(self) -> Iterator[str]:
+        """Write the refs; yield in words what differs from what was found."""
+        self._keep_others()
+        self._decide_heads()
+        self._decide_runs()
+        self._decide_tallies()
+        self.store.backend.write({}, {ref: (None, oid) for ref, oid in self._refs.items()})
+        for ref in sorted(self._refs.keys() | self._seen.keys()):
+            before, after = self._seen.get(ref), self._refs.get(ref)
+            if before is None and after is not None:
+                yield f"made the ref {ref!r} again"
+            elif before != after and after is not None:
+                yield f"moved the ref {ref!r} to {after}"
+            elif after is None and not ref.startswith(("active/", "tally/", "read/")):
+                yield f"left out the ref {ref!r}: what it led to is lost"
+
+    def _keep_others(self) -> None:
+        for ref, oid in self._seen.items():
+            if ref != "ops" and not ref.startswith((*RECORDED, *_OF_RUNS)) and self._is(ref, oid):
+                self._refs[ref] = oid
+
+    def _is(self, ref: str, oid: Oid) -> bool:
+        """Say whether a ref leads to an object that is there and of the kind that it must have."""
+        kind = kind_of_target(ref)
+        with suppress(Corrupt):
+            value = self.store.read(oid, keep=False)
+            return kind is None or kind_of(value) == kind
+        return False
+
+    def _decide_heads(self) -> None:
+        left: dict[str, Oid | None] = {}
+        oid = self._newest_operation()
+        while oid in self._parents:
+            assert oid is not None
+            self._refs.setdefault("ops", oid)
+            for ref, _, new in self.store.get(Operation, oid, keep=False).moves:
+                left.setdefault(ref, new)
+            oid = self._parents[oid]
+        for ref, seen in self._seen.items():
+            if ref.startswith(RECORDED):
+                left.setdefault(ref, seen)
+        self._refs |= {ref: oid for ref, oid in left.items() if oid and self._is(ref, oid)}
+
+    def _newest_operation(self) -> Oid | None:
+        """Return `ops` as it was found, or the end of the longest chain of which all is there."""
+        seen = self._seen.get("ops")
+        if self._whole and seen in self._parents:
+            return seen
+        ends = self._parents.keys() - set(self._parents.values())
+        oid = max(sorted(ends), key=self._length, default=None)
+        while oid is not None and oid != seen and not self._is_complete(oid):
+            oid = self._parents.get(oid)  # it was being written when its process was killed
+        return oid
+
+    def _is_complete(self, oid: Oid) -> bool:
+        moves = self.store.get(Operation, oid, keep=False).moves
+        return all(new is None or self._is(ref, new) for ref, _, new in moves)
+
+    def _length(self, oid: Oid | None) -> int:
+        length = 0
+        while oid in self._parents:
+            assert oid is not None
+            oid, length = self._parents[oid], length + 1
+        return length
+
+    def _decide_runs(self) -> None:
+        named = self._named_runs()
+        for key, furthest in self._runs.items():
+            if key not in named:
+                continue  # what is left of a run that was removed
+            ref = f"runs/{key[0]}/{key[1]}"
+            oid = self._seen.get(ref)
+            if oid is None or not self._whole or not self._is(ref, oid):
+                oid = furthest
+            run = self.store.get(Run, oid, keep=False)
+            self._refs[ref] = oid
+            pins = [
+                f"numbers/{run.workflow}/{run.number:010d}",
+                f"ran/{run.snapshot}/{run.workflow}/{run.id}",
+            ]
+            if run.ended is None:
+                pins.append(f"active/{run.id}/.run")
+                self._keep_tasks(run)
+            for pin in pins:
+                seen = self._seen.get(pin)
+                self._refs[pin] = seen if seen and self._is(pin, seen) else oid
+
+    def _named_runs(self) -> set[tuple[str, str]]:
+        """Return workflow and id of the runs that some ref told of."""
+        found = set()
+        for ref, oid in self._seen.items():
+            parts = ref.split("/")
+            if parts[0] == "runs":
+                found.add((parts[1], parts[2]))
+            elif parts[0] == "ran":
+                found.add((parts[2], parts[3]))
+            elif parts[0] == "numbers":
+                with suppress(Corrupt):
+                    run = self.store.get(Run, oid, keep=False)
+                    found.add((run.workflow, run.id))
+        return found
+
+    def _keep_tasks(self, run: Run) -> None:
+        start = f"active/{run.id}/"
+        for ref, oid in self._seen.items():
+            if ref.startswith(start) and not ref.endswith("/.run") and self._is(ref, oid):
+                self._refs[ref] = oid
+
+    def _decide_tallies(self) -> None:
+        counted: dict[Oid, Tally] = {}
+        for ref, oid in self._refs.items():
+            if ref.startswith("runs/"):
+                count_run(self.store, self.store.get(Run, oid, keep=False), counted)
+        for deploy, tally in counted.items():
+            ref = f"tally/{deploy}/{tally_text(tally)}"
+            if self._is(ref, deploy):
+                self._refs[ref] = deploy
+
+
+def _progress(run: Run) -> tuple[int, bool]:
+    return run.attempt, run.ended is not None

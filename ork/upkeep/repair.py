@@ -1,0 +1,234 @@
+"""Repairs a store: makes a new one beside it of all that can be proven, and puts that in its place.
+
+Nothing is deleted: the data file as it was stays below `.ork/quarantine`. Objects prove themselves
+by their hashes, refs by their seals; what other records say is made again from these. It is killed
+at any moment without harm, and begun again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from ork.backends import anchor
+from ork.backends.base import Backend, Remain
+from ork.errors import Corrupt, InvalidInput, StoreError
+from ork.files import lock, open_folder, read_file, remove, sync_folder
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Run, encode_object
+from ork.objects.value import Value
+from ork.store import location
+from ork.store.location import DATA
+from ork.store.store import Store, pack, unpack
+from ork.upkeep.findings import Finding
+from ork.upkeep.fsck import Checked, fsck
+from ork.upkeep.rebuild import Rebuilt
+from ork.worktree.folder import root_of
+from ork.worktree.load import TEXT_BYTES_MAX
+
+QUARANTINE = "quarantine"
+_BATCH_BYTES = 16 << 20
+_ANCHOR = {"E301", "W302", "W303"}  # what to tell the anchor anew is enough for
+_MISSING = "E101"
+
+
+class Repaired(Value, frozen=True, kw_only=True):
+    """What was found, what was done about it, step by step, and what is still wrong."""
+
+    before: Checked
+    steps: tuple[str, ...]
+    after: Checked
+
+
+def repair(
+    folder: Path,
+    *,
+    environ: Mapping[str, str],
+    now: datetime,
+    say: Callable[[str], None] = lambda _: None,
+) -> Repaired:
+    """Repair the store in a folder; it must not be open. Raise StoreError where that cannot be."""
+    steps: list[str] = []
+
+    def step(words: str) -> None:
+        steps.append(words)
+        say(words)
+
+    with _alone(folder):
+        _remove_remains(folder)
+        return _repair(folder, environ, now, step, steps)
+
+
+def _repair(
+    folder: Path,
+    environ: Mapping[str, str],
+    now: datetime,
+    step: Callable[[str], None],
+    steps: list[str],
+) -> Repaired:
+    before = fsck(folder, environ=environ)
+    codes = {one.code for one in before.findings if one.level != "note" and one.code != "W401"}
+    if not codes:
+        return Repaired(before=before, steps=(), after=before)
+    if codes - _ANCHOR - {_MISSING}:
+        _rebuild(folder, before.findings, environ=environ, now=now, step=step)
+    else:
+        _heal_in_place(folder, before.findings, environ, step)
+        _tell_anchor(folder, environ)
+    step("the anchor tells of the store as it is now")
+    return Repaired(before=before, steps=tuple(steps), after=fsck(folder, environ=environ))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other repairs out; the kernel lets them in again, however this process ends."""
+    with open_folder(folder) as at:
+        if not lock(at):
+            raise StoreError("another process is repairing this store", hint="let it end")
+        yield
+
+
+def _rebuild(
+    folder: Path,
+    findings: tuple[Finding, ...],
+    *,
+    environ: Mapping[str, str],
+    now: datetime,
+    step: Callable[[str], None],
+) -> None:
+    kept_by = location.kept_by(folder, environ=environ)
+    new = folder / f"repair.tmp-{os.urandom(6).hex()}"
+    kept_by.create(new)
+    backend = kept_by.open(new, readonly=False)
+    try:
+        file_is_whole = not any(one.code.startswith("E0") for one in findings)
+        rebuilt = Rebuilt(Store(backend, folder=folder), file_is_whole=file_is_whole)
+        copied = _copy(kept_by.remains(folder / DATA), backend, rebuilt)
+        step(f"objects that are whole, copied into a new data file: {copied}")
+        _heal(rebuilt, folder.parent, findings, step)
+        for words in rebuilt.decide():
+            step(words)
+    finally:
+        backend.close()
+    quarantine = folder / QUARANTINE
+    quarantine.mkdir(mode=0o700, exist_ok=True)
+    keep = quarantine / f"{now:%Y%m%dT%H%M%S.%f}-data.mdb"
+    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
+    kept_by.swap(folder / DATA, new, keep=keep)
+    sync_folder(quarantine)
+    remove(new)
+    step(f"the data file as it was is {folder.name}/{QUARANTINE}/{keep.name}")
+    _tell_anchor(folder, environ)
+
+
+def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
+    """Write all objects that prove whole, and remember the refs; return how many objects."""
+    batch: dict[Oid, bytes] = {}
+    size = copied = 0
+    for ref, oid, stored, live in remains:
+        if ref is not None:
+            rebuilt.saw(ref, oid, live=live)
+            continue
+        if oid in batch or not _is_whole(oid, stored):
+            continue
+        batch[oid] = stored
+        size += len(stored)
+        if size >= _BATCH_BYTES:
+            copied += _written(backend, batch, rebuilt)
+            batch, size = {}, 0
+    return copied + _written(backend, batch, rebuilt)
+
+
+def _written(backend: Backend, batch: dict[Oid, bytes], rebuilt: Rebuilt) -> int:
+    there = backend.get_many(batch)
+    new = {oid: stored for oid, stored in batch.items() if oid not in there}
+    backend.write(new, {})
+    for oid in new:
+        rebuilt.has(oid)
+    return len(new)
+
+
+def _is_whole(oid: Oid, stored: bytes) -> bool:
+    with suppress(Corrupt):
+        return hash_bytes(unpack(oid, stored)) == oid
+    return False
+
+
+def _heal_in_place(
+    folder: Path,
+    findings: tuple[Finding, ...],
+    environ: Mapping[str, str],
+    step: Callable[[str], None],
+) -> None:
+    """Heal a store that lacks nothing but objects: no other data file would have them."""
+    if all(one.code != _MISSING for one in findings):
+        return
+    store = Store(location.open_backend(folder, environ=environ), folder=folder)
+    try:
+        rebuilt = Rebuilt(store, file_is_whole=True)
+        for oid in store.backend.oids():
+            rebuilt.has(oid)
+        _heal(rebuilt, folder.parent, findings, step)
+    finally:
+        store.close()
+
+
+def _heal(
+    rebuilt: Rebuilt, project: Path, findings: tuple[Finding, ...], step: Callable[[str], None]
+) -> None:
+    """Take missing texts and code from the files where they came from, if those have the bytes."""
+    store = rebuilt.store
+    wanted = {
+        one.object for one in findings if one.object and store.backend.get(one.object) is None
+    }
+    found: dict[Oid, bytes] = {}
+    for path in _files(rebuilt, project, wanted):
+        with suppress(OSError):
+            data = encode_object(Blob(read_file(path, TEXT_BYTES_MAX, follow=True)))
+            if (oid := hash_bytes(data)) in wanted:
+                found[oid] = pack(data)
+    if found:
+        store.backend.write(found, {})
+        step(f"objects taken from files of the project that have their bytes: {len(found)}")
+
+
+def _files(rebuilt: Rebuilt, project: Path, wanted: set[Oid]) -> set[Path]:
+    """Return where workflow texts and code files lie whose objects are wanted."""
+    paths: set[Path] = set()
+    for deploy in rebuilt.deploys if wanted else ():
+        with suppress(Corrupt, InvalidInput, ValueError):
+            value = rebuilt.store.get(Deploy, deploy, keep=False)
+            file = project / value.source.path
+            if value.source.blob in wanted:
+                paths.add(file)
+            root = root_of(file, value.settings)
+            files = rebuilt.store.snapshot(value.snapshot).files
+            paths |= {root / path for path, entry in files.items() if entry.blob in wanted}
+    return paths
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what a repair that was killed has left of its new store."""
+    for path in folder.glob("repair.tmp-*"):
+        remove(path)
+
+
+def _tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
+    anchor.reset(folder, None)
+    store = Store(location.open_backend(folder, environ=environ), folder=folder)
+    try:
+        newest = max(store.refs("runs/"), key=lambda item: item[0].rpartition("/")[2], default=None)
+        pin = None
+        if newest is not None:
+            run = store.get(Run, newest[1])
+            pin = f"numbers/{run.workflow}/{run.number:010d}"
+        store.tell_anchor(pin)
+    except Corrupt:
+        store.tell_anchor()
+    finally:
+        store.close()
+    if anchor.read(folder) is None:
+        raise StoreError(f"{folder / anchor.NAME} cannot be written")

@@ -1,0 +1,231 @@
+"""Repair: what can be proven is there again, the rest is named, and nothing is deleted."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ork.backends import anchor
+from ork.errors import StoreError
+from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Blob, encode_object
+from ork.store import location
+from ork.upkeep.repair import QUARANTINE, Repaired, repair
+from tests.conftest import START, Ork
+from tests.damage import flip, raw
+from tests.scale import examples
+from tests.upkeep.looks import answers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(ran: Ork) -> Path:
+    """The folder of a store with deploys, tags and runs."""
+    assert ran("tag", "etl@prod", "etl~1").code == 0
+    return ran.folder / ".ork"
+
+
+def repaired(folder: Path) -> Repaired:
+    return repair(folder, environ={}, now=START)
+
+
+def test_a_whole_store_is_left_alone(folder: Path) -> None:
+    before = (folder / "db/data.mdb").read_bytes()
+    done = repaired(folder)
+    assert (done.steps, done.after.findings) == ((), ())
+    assert (folder / "db/data.mdb").read_bytes() == before
+    assert not (folder / QUARANTINE).exists()
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "workflows/etl",
+        "tags/etl/prod",
+        "runs/etl/",
+        "numbers/etl/0000000002",
+        "ran/",
+        "tally/",
+        "ops",
+    ],
+)
+@pytest.mark.parametrize("how", ["dropped", "flipped"])
+def test_refs_that_follow_from_the_rest_are_made_again(folder: Path, ref: str, how: str) -> None:
+    before = answers(folder.parent)
+    assert {code for code, _ in before} == {0}
+    if how == "flipped":
+        flip(folder, b"r" + ref.encode(), len(ref))
+    else:
+        with raw(folder) as txn:
+            for key in [k for k, _ in txn.cursor() if k.startswith(b"r" + ref.encode())]:
+                txn.delete(key)
+    assert answers(folder.parent) != before
+    done = repaired(folder)
+    assert done.before.errors > 0
+    assert done.after.findings == ()
+    assert answers(folder.parent) == before
+    assert any("quarantine" in step for step in done.steps)
+
+
+def test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same(folder: Path) -> None:
+    before = answers(folder.parent)
+    flip(folder, b"loading $ORK_INPUT_JSON", 3)
+    done = repaired(folder)
+    # The present file is that of the newest deploy; the older one is nowhere any more.
+    assert "objects taken from files of the project that have their bytes: 1" in done.steps
+    assert {one.code for one in done.after.findings} == {"E101"}
+    assert all("etl#2" not in one.affects for one in done.after.findings)
+    assert answers(folder.parent) != before
+
+
+def test_what_is_only_missing_is_healed_in_place(ran: Ork, folder: Path) -> None:
+    before = answers(folder.parent)
+    code = (folder.parent / "load.sh").read_bytes()
+    oid = hash_bytes(encode_object(Blob(code)))
+    with raw(folder) as txn:
+        assert txn.delete(b"o" + bytes.fromhex(oid))
+    (folder.parent / "load.sh").write_bytes(b"something else")
+    done = repaired(folder)
+    assert done.after.errors == 1
+    assert not (folder / QUARANTINE).exists()
+    (folder.parent / "load.sh").write_bytes(code)
+    assert repaired(folder).after.findings == ()
+    assert answers(folder.parent) == before
+
+
+def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
+    flip(folder, b"rtags/etl/prod", 12)
+    damaged = (folder / "db/data.mdb").read_bytes()
+    repaired(folder)
+    (kept,) = (folder / QUARANTINE).iterdir()
+    assert kept.read_bytes() == damaged
+    assert kept.stat().st_mode & 0o077 == 0
+    assert not list(folder.glob("repair.tmp-*"))
+
+
+def test_a_store_that_has_gone_back_is_accepted(ran: Ork, folder: Path) -> None:
+    before = (folder / "db/data.mdb").read_bytes()
+    assert ran("tag", "etl@new", "etl").code == 0
+    (folder / "db/data.mdb").write_bytes(before)
+    assert ran("log").code == 4
+    done = repaired(folder)
+    assert done.steps == ("the anchor tells of the store as it is now",)
+    assert done.after.findings == ()
+    assert ran("log").code == 0
+    assert (folder / "db/data.mdb").read_bytes() == before
+
+
+def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> None:
+    (folder / anchor.NAME).unlink()
+    assert repaired(folder).after.findings == ()
+    told = anchor.read(folder)
+    assert told is not None
+    assert told.pin == "numbers/etl/0000000002"
+
+
+def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> None:
+    """Zero one page at a time: what the others have is there afterwards, and no ref is invented."""
+    file = folder / "db/data.mdb"
+    data = file.read_bytes()
+    store = location.open_store(folder, environ={})
+    objects = {oid: store.backend.get(oid) or b"" for oid in store.backend.oids()}
+    refs = dict(store.backend.refs())
+    store.close()
+    numbers = random.Random(5)
+    for page in numbers.sample(range(2, len(data) // 4096), examples(20)):
+        zeroed = data[: page * 4096] + bytes(4096) + data[(page + 1) * 4096 :]
+        file.write_bytes(zeroed)
+        repair(folder, environ={}, now=datetime.now(UTC))
+        opened = location.open_store(folder, environ={})
+        left, left_refs = set(opened.backend.oids()), dict(opened.backend.refs())
+        opened.close()
+        for oid, stored in objects.items():
+            if b"o" + bytes.fromhex(oid) in zeroed and stored in zeroed:
+                assert oid in left, page
+        invented = {ref for ref in left_refs if ref not in refs}
+        assert all(ref.startswith(("tally/", "active/")) for ref in invented), page
+
+
+@pytest.mark.parametrize("page", [0, 4096])
+def test_a_store_with_a_broken_meta_page_is_salvaged(ran: Ork, folder: Path, page: int) -> None:
+    before = answers(folder.parent)
+    data = bytearray((folder / "db/data.mdb").read_bytes())
+    data[page + 16 : page + 152] = bytes(136)
+    (folder / "db/data.mdb").write_bytes(data)
+    assert ran("log").code == 4
+    done = repaired(folder)
+    assert done.after.errors == 0
+    assert answers(folder.parent) == before
+
+
+def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> None:
+    flip(folder, b"rtags/etl/prod", 12)
+    before = (folder / "db/data.mdb").read_bytes()
+    script = (
+        "import sys; from pathlib import Path; from ork.store import location\n"
+        "s = location.open_backend(Path(sys.argv[1]), environ={}); print(1, flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+    with pytest.raises(StoreError, match="another process has the store open"):
+        repaired(folder)
+    assert (folder / "db/data.mdb").read_bytes() == before
+    other.communicate(b"\n")
+    assert repaired(folder).after.findings == ()
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int) -> None:
+    before = answers(folder.parent)
+    flip(folder, b"rtags/etl/prod", 12)
+    script = (
+        "import os, sys; from pathlib import Path; from datetime import datetime, UTC\n"
+        "from ork.upkeep import repair as r\n"
+        "steps = iter(range(99)); real = {}\n"
+        "def dying(name, module):\n"
+        "    real[name] = getattr(module, name)\n"
+        "    def call(*a, **k):\n"
+        "        if next(steps) == int(sys.argv[2]): os.kill(os.getpid(), 9)\n"
+        "        return real[name](*a, **k)\n"
+        "    setattr(module, name, call)\n"
+        "from ork.backends import lmdb_file, anchor\n"
+        "dying('_copy', r); dying('swap', lmdb_file); dying('reset', anchor)\n"
+        "dying('remove', r); dying('sync_folder', r)\n"
+        "r.repair(Path(sys.argv[1]), environ={}, now=datetime.now(UTC))\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(at)], cwd=ROOT, check=False
+    )
+    assert child.returncode in (0, -signal.SIGKILL)
+    assert repaired(folder).after.errors == 0
+    assert answers(folder.parent) == before
+    assert ran("fsck").code == 0
+    assert not list(folder.glob("repair.tmp-*"))
+
+
+def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:
+    before = ran("log").out
+    flip(folder, b"rworkflows/etl", 12)
+    assert ran("log").code == 4
+    found = ran("fsck", "--full")
+    assert found.code == 1
+    done = ran("fsck", "--repair")
+    assert done.code == 0, done.out
+    assert "made the ref 'workflows/etl' again" in done.out
+    assert ran("fsck").code == 0
+    assert ran("log").out == before
+    assert ran("fsck", "--repair", "--json").code == 0
+    assert ran("fsck", "--repair", "--full").code == 2
