@@ -1,3 +1,5 @@
+import re
+
 from ork.cli.session import Session, World
 from ork.cli.upkeep.fsck import _progress
 from ork.upkeep.fsck import Counts
@@ -26,7 +28,8 @@ def test_what_is_repaired_is_told_step_by_step(ran, golden):
     flip(ran.folder / ".ork", b"def extract", 4)
     result = ran("fsck", "--repair")
     assert result.code == 1  # the older code is nowhere any more
-    golden("fsck/repaired.txt", result.out)
+    # Objects that nothing leads to any more are found or not, as pages were used again.
+    golden("fsck/repaired.txt", re.sub("data file: [0-9]+", "data file: COUNT", result.out))
     result = ran("fsck", "--repair", "--json")
     assert result.code == 1
     golden("fsck/repaired.json", result.out)
