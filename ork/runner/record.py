@@ -23,7 +23,7 @@ from ork.objects.value import replace
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
 from ork.store.logs import Beginnings
-from ork.store.resolve import Resolved, run_of_id
+from ork.store.resolve import Resolved, newest_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -72,6 +72,7 @@ class Record:
         store, active = self.store, f"active/{run.id}"
         counted = _counted(store, run, states)
         while True:
+            tally = _tally_refs(store, run)
             try:
                 with store.transaction() as tx:
                     tx.add_all(objects)
@@ -83,10 +84,10 @@ class Record:
                     for name, saved in self.saved.items():
                         tx.move(f"{active}/{name}", old=saved, new=None)
                     tx.remove(self.own)  # they stand in the tree from now on
-                    _count(tx, run, counted)
+                    _count(tx, run, counted, tally)
             except Conflict:
                 # Only the tally is shared with other runs; anything else was really taken away.
-                if store.ref(f"runs/{run.workflow}/{run.id}") != self.oid:
+                if _tally_refs(store, run) == tally:
                     raise
             else:
                 self.run, self.oid = store.get(Run, oid), oid
@@ -107,9 +108,8 @@ def begin(
     """
     owner.sweep(store)
     while True:
-        newest = next(iter(store.refs(f"numbers/{pin.workflow}/", newest_first=True)), None)
+        number = newest_number(store, pin.workflow) + 1
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
-        number = int(newest[0]) + 1 if newest else 1
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
         failpoint("begin.unlocked")
         lock = owner.take_lock(store, run.id)
@@ -126,8 +126,10 @@ def begin(
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
         except Conflict:
-            # Another process started a run of this workflow at the same moment: next number.
             owner.release(store, run.id, lock)
+            # Another process started a run of this workflow at the same moment: next number.
+            if newest_number(store, pin.workflow) < number:
+                raise
             continue
         failpoint("begin.pinned")
         return Record(store, run, oid, lock)
@@ -315,11 +317,14 @@ def _counted(store: Store, run: Run, states: Mapping[str, TaskRun]) -> Counter[s
     return counts
 
 
-def _count(tx: Transaction, run: Run, counted: Counter[str]) -> None:
-    """Add a run that ended to the tally of its deploy."""
+def _tally_refs(store: Store, run: Run) -> list[tuple[str, Oid]]:
+    return list(store.refs(f"tally/{run.deploy}/")) if run.deploy else []
+
+
+def _count(tx: Transaction, run: Run, counted: Counter[str], found: list[tuple[str, Oid]]) -> None:
+    """Add a run that ended to the tally of its deploy, of which these refs were found."""
     if run.deploy is None:
         return
-    found = list(tx.store.refs(f"tally/{run.deploy}/"))
     before = read_tally(text for text, _ in found)
     counts = Counter(before.counts)
     counts.update(counted)
@@ -335,6 +340,11 @@ def _run_id(created: datetime, last: str | None, random: str) -> str:
     """Return an id that begins with the time and sorts after `last`, even if the clock jumped."""
     stamp = id_time(created)
     if last and last[:19] >= stamp:
-        after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-        stamp = id_time(after, plus_ms=1)
+        try:
+            after = datetime.strptime(last[:19], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+            stamp = id_time(after, plus_ms=1)
+        except (ValueError, OverflowError):
+            raise Corrupt(
+                f"{last!r} is not the id of a run", hint="no ork wrote this store"
+            ) from None
     return f"{stamp}-{random}"

@@ -21,6 +21,7 @@ from ork.store import revision as grammar
 from ork.store.revision import Revision
 from ork.store.store import Store
 
+NUMBER_DIGITS = 10  # in the name of a ref
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
 _CANDIDATES_MAX = 10  # that an error names
@@ -211,10 +212,19 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     """Return the run WORKFLOW#NUMBER as it is now."""
     pin = store.ref(f"numbers/{workflow}/{number:010d}")
     if pin is None:
-        newest = next(iter(store.refs(f"numbers/{workflow}/", newest_first=True)), None)
-        hint = f"the newest is {workflow}#{int(newest[0])}" if newest else "it has no runs"
+        newest = newest_number(store, workflow)
+        hint = f"the newest is {workflow}#{newest}" if newest else "it has no runs"
         raise NotFound(f"no run {workflow}#{number}", hint=hint)
     return run_of_id(store, workflow, store.get(Run, pin).id)
+
+
+def newest_number(store: Store, workflow: str) -> int:
+    """Return the number of the newest run of a workflow, 0 when it has none."""
+    for text, _ in store.refs(f"numbers/{workflow}/", newest_first=True):
+        if not (text.isascii() and text.isdigit() and len(text) == NUMBER_DIGITS):
+            raise Corrupt(f"{text!r} is no number of a run", hint="no ork wrote this store")
+        return int(text)
+    return 0
 
 
 def run_of_id(store: Store, workflow: str, run_id: str) -> tuple[Oid, Run]:

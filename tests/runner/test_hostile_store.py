@@ -6,11 +6,17 @@ import os
 import shutil
 import signal
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ork.backends.lmdb import Lmdb
+from ork.errors import Conflict, Corrupt, StoreError
+from ork.objects.kinds import Run
+from ork.objects.value import replace
+from ork.runner import record
+from ork.store.runs import id_time
 
 FLOW = 'name: w\ntasks: {t: {executor: process, command: "true"}}\n'
 
@@ -195,3 +201,54 @@ def test_who_is_asked_to_stop_by_what_is_no_file_says_so(hostile, kind):
     result = hostile("run", "w.yaml")
     assert result.code == 4
     assert ".stop" in result.err
+
+
+# No loop without an end: what may have moved is looked at again; when it has not, that is told.
+
+
+@pytest.fixture
+def pin(hostile, opened):
+    """A run that is to begin, and the store."""
+    store = opened()
+    [(_, oid)] = store.refs("numbers/w/")
+    before = store.get(Run, oid)
+    return replace(before, state="running", created=before.created + timedelta(days=1)), store
+
+
+def write_ref(store, name):
+    [(_, oid)] = store.refs("numbers/w/", newest_first=True)
+    assert store.backend.write({}, {name: (None, oid)})
+
+
+def test_a_run_whose_place_is_taken_for_ever_does_not_begin(pin):
+    run, store = pin
+    write_ref(store, f"active/{id_time(run.created)}-x/.run")
+    with pytest.raises(Conflict):
+        record.begin(store, run, {}, random="x")
+
+
+def test_a_run_that_lost_the_record_of_a_task_does_not_end_for_ever(pin):
+    run, store = pin
+    begun = record.begin(store, run, {}, random="x")
+    begun.saved["t"] = begun.oid
+    with pytest.raises(Conflict):
+        begun.fold(replace(begun.run, state="failed", ended=run.created), {}, {})
+    begun.release()
+
+
+@pytest.mark.parametrize("name", ["latest", "\u0663", "9" * 5000, "12"])
+def test_a_number_that_is_none_is_damage(pin, name):
+    run, store = pin
+    try:
+        write_ref(store, f"numbers/w/{name}")
+    except StoreError:
+        return  # so long a name cannot even be stored
+    with pytest.raises(Corrupt):
+        record.begin(store, run, {}, random="x")
+
+
+def test_an_id_that_begins_with_no_time_is_damage(pin):
+    run, store = pin
+    write_ref(store, "runs/w/zzz")
+    with pytest.raises(Corrupt):
+        record.begin(store, run, {}, random="x")
