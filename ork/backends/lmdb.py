@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from itertools import islice, takewhile
 from pathlib import Path
@@ -135,7 +135,8 @@ class Lmdb:
         self._environment = lmdb_file.join(
             folder, self.refuse, lambda: _opened(folder, readonly, map_bytes, wait_s)
         )
-        self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.engine.begin
+        self._begin: Callable[..., lmdb.Transaction[bytes]] = self._environment.begin
+        self._map_bytes = map_bytes
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""
@@ -255,8 +256,13 @@ class Lmdb:
             )
         return self._environment.gate
 
-    def _begun(self, *, write: bool = False) -> lmdb.Transaction[bytes]:
+    def _begun(self, *, write: bool = False) -> AbstractContextManager[lmdb.Transaction[bytes]]:
         """Begin a transaction, if need be after having put right what can be."""
+        if write:
+            return self._written()
+        return self._put_right(write=False)
+
+    def _put_right(self, *, write: bool) -> lmdb.Transaction[bytes]:
         try:
             return self._begin(write=write)
         except lmdb.ReadersFullError:
@@ -264,6 +270,37 @@ class Lmdb:
         except lmdb.MapResizedError:
             self._environment.engine.set_mapsize(0)  # takes over the size that the file has now
         return self._begin(write=write)
+
+    @contextmanager
+    def _written(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """Begin a write and, after the block, commit it; when that fails, say what has come of it.
+
+        LMDB does not tell.
+        """
+        txn = self._put_right(write=True)
+        number = txn.id()
+        try:
+            yield txn
+        except BaseException:
+            txn.abort()
+            raise
+        try:
+            txn.commit()
+        except lmdb.Error as error:
+            raise lmdb_file.failed_commit(error, self._reopened(number)) from error
+
+    def _reopened(self, number: int) -> bool | None:
+        """Open the file anew, and say whether it has the commit of a number; None: nobody knows.
+
+        After a failure LMDB refuses every further use. No other process writes: we are in the gate.
+        """
+        environment = self._environment
+        try:
+            environment.engine.close()
+            environment.engine = _mapped(environment.folder, self._map_bytes)
+            return bool(environment.engine.info()["last_txnid"] >= number)
+        except lmdb.Error:
+            return None
 
     @_explain
     def _get(self, key: bytes) -> bytes | None:

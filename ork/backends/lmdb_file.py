@@ -22,6 +22,7 @@ from ork.files import lock, open_file, open_lock, sync_folder, unlock
 
 WAIT_S = 60.0
 DAMAGE_HINT = "restore .ork from a backup"
+CHECK_SECONDS = 1.0
 _NOTE_BYTES = 256
 
 # The fields of a meta page in LMDB's data format 1. There are two; the newer one counts.
@@ -37,9 +38,7 @@ _TRANSACTION = 128
 
 _INTEGER_KEYS = 8
 
-_DAMAGE = frozenset(
-    {"CorruptedError", "InvalidError", "PageNotFoundError", "PanicError", "VersionMismatchError"}
-)
+_DAMAGE = frozenset({"CorruptedError", "InvalidError", "PageNotFoundError", "VersionMismatchError"})
 _CAUSES = {
     "MapFullError": (
         "the store is full: its memory map has no room left",
@@ -48,6 +47,10 @@ _CAUSES = {
     "DiskError": (
         "the disk is full or failing",
         "make room, then see in `ork log` whether the last change arrived",
+    ),
+    "PanicError": (
+        "the disk has failed while the store was written",
+        "see in `ork log` whether the last change arrived, then run the command again",
     ),
     "LockError": (
         "another process with the same process id has the store open",
@@ -82,8 +85,20 @@ class Environment:
         self.identity = identity  # device and inode of its data file
         self.engine = engine
         self.gate = gate  # in front of its writers; None: read only
+        self.check_at = 0.0
         self.handles: set[Callable[[], None]] = set()
         self.forked = False  # the locks and the map are still the parent's
+
+    def begin(self, *, write: bool = False) -> Any:
+        """Begin a transaction of the engine as it is now: one that failed is opened anew.
+
+        Whoever has the store open for long frees the places of readers that were killed: once all
+        are taken nobody else can open it, and their old pages are not used again.
+        """
+        if (now := time.monotonic()) >= self.check_at:
+            self.check_at = now + CHECK_SECONDS
+            self.engine.reader_check()
+        return self.engine.begin(write=write)
 
 
 _open: dict[tuple[int, int], Environment] = {}
@@ -332,6 +347,29 @@ def explanation(error: Exception) -> StoreError:
         message, hint = _CAUSES[kind]
         return StoreError(f"{message} ({error})", hint=hint)
     return StoreError(f"the store failed ({error})")
+
+
+def failed_commit(error: Exception, done: bool | None) -> StoreError:
+    """Return our error for a commit that failed; `done` says whether it is in the file, if known.
+
+    It may be there all the same: LMDB writes one last page, and the disk may have failed after it.
+    """
+    if done is False and type(error).__name__ == "MapFullError":
+        return explanation(error)
+    if done is False:
+        return StoreError(
+            f"the disk is full or failing, and nothing was written ({error})",
+            hint="make room, then run the command again",
+        )
+    if done:
+        return StoreError(
+            f"the change was written, but the disk has failed meanwhile ({error})",
+            hint="`ork log` shows it as long as the machine runs; see to the disk",
+        )
+    return StoreError(
+        f"the disk has failed, and whether the change was written is not known ({error})",
+        hint="see to the disk, then in `ork log` whether the change arrived",
+    )
 
 
 def forked() -> StoreError:

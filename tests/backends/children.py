@@ -7,8 +7,11 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import lmdb
 
 from ork.backends.lmdb import READERS_MAX, Lmdb
 from ork.backends.lmdb_file import Gate
@@ -164,10 +167,10 @@ def read_only(folder: Path) -> None:
             backend.close()
 
 
-def read_and_die(folder: Path) -> None:
+def read_and_die(folder: Path, count: str = str(READERS_MAX)) -> None:
     """Fill the table of readers, and be killed."""
     backend = Lmdb.open(folder)
-    transactions = [backend._begin() for _ in range(READERS_MAX)]
+    transactions = [backend._begin() for _ in range(int(count))]
     say(len(transactions))
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -192,6 +195,40 @@ def cramped(folder: Path) -> None:
 def create(folder: Path) -> None:
     """Make a store."""
     Lmdb.create(folder)
+
+
+def write_on(folder: Path) -> None:
+    """Write again and again, also after what failed; say of each how it went and what is there."""
+    backend = Lmdb.open(folder)
+    at = None
+    for number in range(1, 7):
+        told = "written"
+        try:
+            assert backend.write(batch(number), {"newest": (at, as_oid(number))})
+        except OrkError as error:
+            told = error.message
+        at = backend.ref("newest")
+        say(f"{number} {as_number(at)} {told}")
+
+
+def look_on(folder: Path) -> None:
+    """Have the store open, and look into it now and then, until killed."""
+    backend = Lmdb.open(folder)
+    say("open")
+    while True:
+        backend.ref("head")
+        time.sleep(0.1)
+
+
+def readers(folder: Path, count: str) -> None:
+    """Kill so many processes while they read."""
+    for _ in range(int(count)):
+        if (pid := os.fork()) == 0:
+            with suppress(lmdb.ReadersFullError):
+                env = lmdb.open(str(folder), create=False, max_readers=READERS_MAX)
+                env.begin().get(b"format")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

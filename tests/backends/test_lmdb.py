@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import pytest
 
 from ork.backends import lmdb_file
 from ork.backends.base import sealed
-from ork.backends.lmdb import PAGE_REFS, Lmdb
+from ork.backends.lmdb import PAGE_REFS, READERS_MAX, Lmdb
 from ork.backends.lmdb_file import Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid, hash_bytes
 from tests.backends.children import as_number, as_oid, batch
+from tests.scale import LONG
 
 Start = Callable[..., "subprocess.Popen[str]"]
 ROOT = Path(__file__).parents[2]
@@ -280,6 +282,66 @@ def test_places_of_killed_readers_are_used_again(start: Start, backend: Lmdb) ->
     assert backend.write({}, {"head": (None, as_oid(1))})
     assert start("read_and_die").wait(timeout=SOON_S) == -signal.SIGKILL
     assert backend.ref("head") == as_oid(1)
+
+
+@pytest.mark.parametrize("count", [READERS_MAX, 130, 1100] if LONG else [READERS_MAX])
+def test_when_killed_readers_have_taken_all_places_the_next_look_clears_them(
+    start: Start, folder: Path, count: int
+) -> None:
+    """When all are taken nobody can open the store while another process has it open."""
+    assert line(start("look_on")) == "open"
+    one = count == READERS_MAX
+    start(*["read_and_die"] if one else ["readers", count]).wait()
+    end = time.monotonic() + SOON_S
+    while True:
+        try:
+            opened = Lmdb.open(folder)
+            break
+        except StoreError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert opened.write({}, {"head": (None, as_oid(1))})
+    assert opened.ref("head") == as_oid(1)
+    opened.close()
+
+
+def test_the_places_of_killed_readers_are_cleared_before_they_run_out(
+    start: Start, backend: Lmdb
+) -> None:
+    killed = start("read_and_die", 10)
+    killed.wait()
+    end = time.monotonic() + SOON_S
+    while str(killed.pid) in backend._environment.engine.readers():
+        assert time.monotonic() < end
+        assert backend.ref("head") is None
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace makes system calls fail")
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_a_write_that_the_disk_refused_is_told_as_what_it_is(folder: Path, error: str) -> None:
+    """Whichever call fails: what is said is true, and the same process can go on."""
+    told = set()
+    for call in ("pwrite64", "pwritev", "fdatasync") if LONG else ("pwrite64",):
+        for when in range(1, 6) if LONG else (2, 3):
+            inject = f"inject={call}:error={error}:when={when}"
+            shutil.rmtree(folder)
+            Lmdb.create(folder)
+            trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
+            done = subprocess.run(
+                [*trace, sys.executable, "-m", "tests.backends.children", "write_on", str(folder)],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+            )
+            assert done.returncode == 0, done.stderr
+            lines = done.stdout.splitlines()
+            for number, at, words in (text.split(" ", 2) for text in lines):
+                assert (number == at) == ("nothing was written" not in words), lines
+                assert "damaged" not in words
+                told.add(words.partition(" (")[0])
+            assert lines[-1] == "6 6 written"
+    assert "the disk is full or failing, and nothing was written" in told
 
 
 def test_no_read_transaction_outlives_a_slow_consumer(backend: Lmdb) -> None:
