@@ -39,6 +39,7 @@ RECORDS: dict[str, type[Value]] = {
         kinds.Log,
         kinds.Output,
         kinds.Operation,
+        kinds.Tombstone,
     )
 }
 _WORDS = {

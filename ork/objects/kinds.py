@@ -1,4 +1,4 @@
-"""The eight kinds of object that a store keeps (docs/format.md).
+"""The nine kinds of object that a store keeps (docs/format.md).
 
 A kind is declared once: the annotations of its class are its format. Fields stand in the order of
 their names, as the canonical form has them. Whatever is read is encoded again and compared, so that
@@ -404,13 +404,30 @@ class Operation(Kind, frozen=True, kw_only=True):
         return (self.parent, *(oid for _, *ends in self.moves for oid in ends))
 
 
+class Tombstone(Kind, frozen=True, kw_only=True):
+    """That an object was forgotten on purpose, and what is read in its place."""
+
+    author: str
+    object: Link  # is not there any more, so this is no link
+    reason: str
+    replacement: Link
+    time: Time
+
+    def __post_init__(self) -> None:
+        _to_utc(self, "time")
+        _check_oids((self.object,))
+
+    def links(self) -> Iterable[Oid | None]:
+        return (self.replacement,)
+
+
 class Blob(Kind, frozen=True):
     """Raw bytes: a code file, the YAML text, an output."""
 
     data: bytes
 
 
-Object: TypeAlias = Task | Tree | Snapshot | Deploy | Run | TaskRun | Operation | Blob
+Object: TypeAlias = Task | Tree | Snapshot | Deploy | Run | TaskRun | Operation | Tombstone | Blob
 
 KINDS: dict[str, Any] = {
     "task": Task,
@@ -420,6 +437,7 @@ KINDS: dict[str, Any] = {
     "run": Run,
     "taskrun": TaskRun,
     "operation": Operation,
+    "tombstone": Tombstone,
 }
 TREES = (OidLeaf, FileLeaf, RunLeaf, Node)
 _KIND_OF = {cls: kind for kind, cls in KINDS.items() if kind != "tree"} | dict.fromkeys(

@@ -20,6 +20,7 @@ from ork.objects.kinds import (
     RunLeaf,
     Snapshot,
     TaskRun,
+    Tombstone,
     kind_of,
 )
 
@@ -145,6 +146,8 @@ def _named(value: Object, kind: str) -> _Links:
         for _, *ends in value.moves:
             for oid in ends:
                 yield oid, "deploy", True
+    elif isinstance(value, Tombstone):
+        yield value.replacement, None, False
     elif isinstance(value, Node):
         for _, oid in value.children:
             yield oid, kind, False

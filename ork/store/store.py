@@ -13,6 +13,7 @@ workflow file and no command line. Refs (docs/format.md):
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
     read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
+    forgotten/OID                -> Tombstone  of an object that `ork forget` has taken away
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +44,7 @@ from ork.objects.kinds import (
     Output,
     Run,
     Snapshot,
+    Tombstone,
     Tree,
     decode_object,
     encode_object,
@@ -78,6 +81,7 @@ _KINDS_OF_REFS = {
     "tally": "deploy",
     "read": "deploy",
     "ops": "operation",
+    "forgotten": "tombstone",
 }
 
 K = TypeVar("K")
@@ -166,16 +170,49 @@ class Store:
             yield at
 
     def raw(self, oid: Oid) -> bytes:
-        """Return the bytes of an object, checked against its name."""
+        """Return the bytes of an object, checked against its name.
+
+        Of one that was forgotten they are those of what is read in its place.
+        """
         return self._checked(oid, self.backend.get(oid))
 
     def _checked(self, oid: Oid, stored: bytes | None) -> bytes:
         data = self._held.get(oid) if stored is None else unpack(oid, stored)
         if data is None:
+            if oid in self.forgotten:
+                return self._in_place_of(oid)
             raise Corrupt(f"object {oid} is missing from the store")
         if hash_bytes(data) != oid:
             raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
         return data
+
+    @cached_property
+    def forgotten(self) -> Mapping[Oid, Oid]:
+        """The objects that `ork forget` has taken away, each with its tombstone.
+
+        None is added while a store is open.
+        """
+        return {Oid(name): tombstone for name, tombstone in self.refs("forgotten/")}
+
+    def tombstone(self, oid: Oid) -> Tombstone | None:
+        """Return what is known of an object that was forgotten; None if it was not."""
+        found = self.forgotten.get(oid)
+        return None if found is None else self.get(Tombstone, found)
+
+    def _in_place_of(self, oid: Oid) -> bytes:
+        """Return the bytes that are read in the place of an object that was forgotten."""
+        seen: set[Oid] = set()
+        stored = None
+        while stored is None and oid in self.forgotten and oid not in seen:
+            seen.add(oid)  # what took its place may have been forgotten as well
+            mark = self.forgotten[oid]
+            if mark in self.forgotten:
+                break
+            oid = self.get(Tombstone, mark).replacement
+            stored = self.backend.get(oid)
+        if stored is None:
+            raise Corrupt(f"object {oid} was forgotten, and nothing is in its place")
+        return self._checked(oid, stored)
 
     def read(self, oid: Oid, *, keep: bool = True) -> Object:
         """Return an object, checked and decoded; `keep` it at hand for the next time."""
@@ -244,8 +281,8 @@ class Store:
         return self.value(output.oid)
 
     def has(self, oid: Oid) -> bool:
-        """Say whether the store, or what it holds for now, has this object."""
-        return oid in self._held or self.backend.get(oid) is not None
+        """Say whether the store, or what it holds for now, has this object, or had to forget it."""
+        return oid in self._held or self.backend.get(oid) is not None or oid in self.forgotten
 
     def keeps(self, oid: Oid) -> bool:
         """Say whether the store itself has this object, whole."""
@@ -294,7 +331,8 @@ class Store:
             candidates.append(oid)
             if len(candidates) > 10:
                 break
-        candidates += [oid for oid in self._held if oid.startswith(prefix)]
+        others = (*self._held, *self.forgotten)
+        candidates += [oid for oid in others if oid.startswith(prefix)]
         candidates = sorted(set(candidates))
         if not candidates:
             raise NotFound(f"no object starts with {prefix}")
@@ -306,7 +344,7 @@ class Store:
     def short(self, oid: Oid) -> str:
         """Return the shortest prefix, of at least eight digits, that names only this object."""
         digits = SHORT_DIGITS_MIN
-        for other in self.backend.oids(oid[:digits]):
+        for other in (*self.backend.oids(oid[:digits]), *self.forgotten):
             while other != oid and other.startswith(oid[:digits]):
                 digits += 1
         return oid[:digits]
@@ -371,6 +409,7 @@ class Transaction:
         recorded = [
             (ref, *self.moves[ref]) for ref in sorted(self.moves) if ref.startswith(RECORDED)
         ]
+        self._forget()
         refusals = 0
         while refusals < REFUSALS_MAX:
             needs = self._needs()
@@ -407,10 +446,18 @@ class Transaction:
             else:
                 into = targets if isinstance(value, Deploy | Run | Snapshot) else below
                 into.update(filter(None, value.links()))
-        broken = [oid for oid in targets - self.objects.keys() if not self.store.keeps(oid)]
+        there = self.objects.keys() | self.store.forgotten.keys()
+        broken = [oid for oid in targets - there if not self.store.keeps(oid)]
         for oid in broken:
             self._bring(oid)
-        return self._needs() if broken else (targets | below) - self.objects.keys()
+        if broken:
+            return self._needs()
+        return (targets | below) - self.objects.keys() - self.store.forgotten.keys()
+
+    def _forget(self) -> None:
+        """Leave out what was forgotten: it never comes back, whoever has its bytes."""
+        for oid in self.objects.keys() & self.store.forgotten.keys():
+            del self.objects[oid]
 
     def _bring(self, oid: Oid) -> None:
         """Write an object anew that the store has lost; raise Corrupt when it is not at hand."""

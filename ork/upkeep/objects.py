@@ -100,6 +100,8 @@ class Objects:
     def _value(self, one: Named, stored: bytes | None) -> Object | Finding:
         oid = one.oid
         if stored is None:
+            if oid in self._store.forgotten:
+                return self._in_place_of(oid)
             message = f"a {one.kind or 'thing'} is missing"
             return Finding(code="E101", message=message, object=oid)
         try:
@@ -115,6 +117,12 @@ class Objects:
             return decode_object(data)
         except Corrupt as error:
             return Finding(code="E103", message=error.message, object=oid)
+
+    def _in_place_of(self, oid: Oid) -> Object | Finding:
+        try:
+            return self._store.read(oid, keep=False)
+        except Corrupt as error:
+            return Finding(code="E101", message=error.message, object=oid)
 
     def _fault(self, finding: Finding) -> None:
         assert finding.object is not None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation, Run
+from ork.objects.kinds import Deploy, Operation, Run, Tombstone
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.store import RECORDED, Store
@@ -20,6 +20,7 @@ from ork.upkeep.findings import Finding
 T = TypeVar("T")
 TARGETS = {  # namespace -> the kind that its refs lead to
     "ops": "operation",
+    "forgotten": "tombstone",
     "workflows": "deploy",
     "tags": "deploy",
     "runs": "run",
@@ -95,6 +96,10 @@ class Refs:
         self._check_active()
         if tallies:
             self._check_tallies(counted)
+        for ref, oid in self._whole("forgotten/"):
+            tombstone = self._get(Tombstone, oid)
+            if tombstone is not None and ref != f"forgotten/{tombstone.object}":
+                self._say("E202", ref, f"it leads to the tombstone of {tombstone.object}", oid)
         for ref, oid in self._whole("read/"):
             deploy = self._get(Deploy, oid)
             if deploy is not None and ref.split("/")[1] != deploy.workflow:

@@ -29,6 +29,7 @@ RECORDS = {
     "run": ["Run"],
     "taskrun": ["TaskRun"],
     "operation": ["Operation"],
+    "tombstone": ["Tombstone"],
 }
 SCALARS = ["str", "int", "float", "bool", "date", "datetime_notz", "datetime_tz", "datetime_utc"]
 BINDINGS = (["const"], ["ref"], ["else", "ref"], ["each"], ["file"])
@@ -195,6 +196,12 @@ class Reader:
                     assert value[32:] == blake3(b"ork ref\n" + key[1:] + target).digest()[:8]
                     self.refs[key[1:].decode()] = target.hex()
 
+    def found(self, oid):
+        """Return the oid itself, or of a forgotten object that of what is read in its place."""
+        while oid not in self.data:
+            oid = self.object(self.refs["forgotten/" + oid])[1]["replacement"]
+        return oid
+
     def object(self, oid):
         """Return kind and value of one object, checked against its name and the page."""
         data = self.data[oid]
@@ -215,9 +222,12 @@ class Reader:
             oid = todo.pop()
             if oid in self.seen:
                 continue
-            kind, value = self.object(oid)
+            kind, value = self.object(self.found(oid))
             self.seen[oid] = kind
-            if kind not in ("blob", "task"):
+            if kind == "tombstone":
+                assert self.refs["forgotten/" + value["object"]] == oid
+                todo.append(value["replacement"])
+            elif kind not in ("blob", "task"):
                 todo += self.named(value)
             if kind == "snapshot":
                 tasks = self.entries(value["tasks"], 0)
@@ -241,7 +251,7 @@ class Reader:
 
     def entries(self, oid, depth):
         """Return a whole map."""
-        _, value = self.object(oid)
+        _, value = self.object(self.found(oid))
         if value["of"] != "trees":
             return dict(value["entries"])
         assert value["depth"] == depth

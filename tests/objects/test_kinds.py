@@ -37,6 +37,7 @@ from ork.objects.kinds import (
     Source,
     Task,
     TaskRun,
+    Tombstone,
     When,
     decode_object,
     encode_object,
@@ -211,6 +212,9 @@ operations = st.builds(
     argv=tuples(texts),
     moves=tuples(st.tuples(texts, maybe(oids), maybe(oids))),
 )
+tombstones = st.builds(
+    Tombstone, author=texts, object=oids, reason=texts, replacement=oids, time=times
+)
 blobs = st.builds(Blob, st.binary())
 KINDS = {
     "blob": blobs,
@@ -224,6 +228,7 @@ KINDS = {
     "run": runs,
     "taskrun": taskruns,
     "operation": operations,
+    "tombstone": tombstones,
 }
 EXAMPLES = {
     "task": Task(executor="python", file="a.py", command=("a", "b"), env={"A": {"secret": "B"}}),
@@ -267,6 +272,13 @@ EXAMPLES = {
         author="Ann",
         argv=("ork", "deploy"),
         moves=(("workflows/etl", None, "a" * 64),),
+    ),
+    "tombstone": Tombstone(
+        author="Ann",
+        object="a" * 64,
+        reason="a password",
+        replacement="b" * 64,
+        time=datetime(2026, 11, 1, tzinfo=UTC),
     ),
 }
 
