@@ -165,17 +165,17 @@ def test_an_export_that_comes_second_leaves_what_the_first_one_wrote(folder, mon
     out = folder / "out"
     if is_there:
         out.mkdir()
-    make = git_export.tempfile.mkdtemp
+    random = git_export.os.urandom  # asked for the name of the folder that an export is made in
 
-    def late(**options):
-        monkeypatch.setattr(git_export.tempfile, "mkdtemp", make)
+    def late(size):
+        monkeypatch.setattr(git_export.os, "urandom", random)
         export_git(store, out, "etl")
         (out / "mine.txt").write_text("of the user")
-        return make(**options)
+        return random(size)
 
     with looking(folder) as store:
         deploy_next(folder, store, to=2)
-        monkeypatch.setattr(git_export.tempfile, "mkdtemp", late)
+        monkeypatch.setattr(git_export.os, "urandom", late)
         with pytest.raises(Conflict, match="written by somebody else meanwhile"):
             export_git(store, out, "etl")
     (out / "mine.txt").unlink()

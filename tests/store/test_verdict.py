@@ -113,7 +113,7 @@ def test_only_the_newest_runs_are_searched_for_the_oid_of_an_outcome(etl, monkey
 
 def test_a_taint_is_told_by_the_names_of_the_files():
     assert taint_text(["load.py"]) == "tainted: load.py changed while it ran"
-    many = taint_text(f"{number}.py" for number in range(9))
+    many = taint_text([f"{number}.py" for number in range(9)])
     assert many == "tainted: 0.py, 1.py, 2.py, 3.py, 4.py and 4 more changed while it ran"
 
 
