@@ -15,8 +15,8 @@ from ork.heads.deploy import Deployed, deploy
 from ork.store.store import Stamp, Store
 
 TASKS = 10_000
-FIRST_AT_MOST = 3.0
-AGAIN_AT_MOST = 2.0
+FIRST_AT_MOST = 2.4
+AGAIN_AT_MOST = 2.2
 SAME_AT_MOST = 0.6
 BYTES_AT_MOST = 64 * 1024
 STAMP = Stamp(time=START, author=AUTHOR)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
+from ork.code.use import Code, Unreadable
 from ork.definition.reach import Reach, reach, read_code
+from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Task
 from ork.objects.snapshot import FileMap
 from ork.store.store import Store
@@ -13,7 +14,7 @@ from ork.worktree.globs import excluding
 
 REMEMBERED_MAX = 1024  # files whose code is known from another snapshot
 
-_read_code = lru_cache(REMEMBERED_MAX)(read_code)
+_known: dict[tuple[Oid, str], Code | Unreadable] = {}
 
 
 def reached(
@@ -32,4 +33,13 @@ def reached(
     def read(path: str) -> bytes | None:
         return store.blob(files[path].blob) if path in files else None
 
-    return reach(tasks, read=read, kind=excluding(kind, exclude), parse=_read_code)
+    return reach(tasks, read=read, kind=excluding(kind, exclude), parse=_parse)
+
+
+def _parse(data: bytes, language: str) -> Code | Unreadable:
+    key = hash_bytes(data), language  # of a file only its name is kept, not its contents
+    if key not in _known:
+        if len(_known) >= REMEMBERED_MAX:
+            _known.clear()
+        _known[key] = read_code(data, language)
+    return _known[key]
