@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING
 
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "bisect", "blame", "cancel", "check"]
-__all__ += ["deploy", "diff", "diff_runs", "export_git", "fsck", "impact", "import_git", "log"]
+__all__ += [
+    "deploy",
+    "diff",
+    "diff_runs",
+    "export_git",
+    "forget",
+    "fsck",
+    "impact",
+    "import_git",
+    "log",
+]
 __all__ += ["open", "operations", "outputs", "repair", "resolve", "restore", "retry", "rollback"]
 __all__ += ["run", "runs", "show", "status", "tag", "tags", "undo", "untag"]
 

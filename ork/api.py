@@ -68,6 +68,7 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.upkeep.forget import Forgotten
     from ork.upkeep.fsck import Checked, Depth
     from ork.upkeep.repair import Repaired
 
@@ -107,6 +108,31 @@ def repair(path: str | Path = ".") -> Repaired:
     from ork.upkeep.repair import repair
 
     return repair(_folder(path), environ=os.environ, now=now_here())
+
+
+def forget(
+    path: str | Path = ".",
+    *objects: str,
+    text: str | None = None,
+    reason: str = "",
+    yes: bool = False,
+    author: str | None = None,
+) -> Forgotten:
+    """Say where a text is, or what objects hold, in the store of a folder; with `yes` take it away.
+
+    No process may have the store open.
+    """
+    from ork.upkeep.forget import forget
+
+    return forget(
+        _folder(path),
+        environ=os.environ,
+        stamp=_stamp(author, "forget", *objects),
+        text=text,
+        objects=objects,
+        reason=reason,
+        yes=yes,
+    )
 
 
 def deploy(

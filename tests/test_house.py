@@ -44,7 +44,7 @@ ROOMS: dict[str, str] = {
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
-    "upkeep": "errors files failpoints objects backends store worktree history heads",
+    "upkeep": "errors files failpoints objects backends store worktree history heads executors",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences store worktree history"
@@ -69,7 +69,7 @@ PURE = tuple(
     f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")
 )
 # The rooms that hold implementations: elsewhere only their contract is known.
-SEAMS = {"backends": ("base", "anchor"), "executors": ("base",)}
+SEAMS = {"backends": ("base", "anchor"), "executors": ("base", "mask")}
 CLI_FILES = ("session", "options")  # what every room of the command line may use
 
 # Library -> the only places that may import it.

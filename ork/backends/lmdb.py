@@ -123,12 +123,13 @@ class Lmdb:
                     yield Remain(_name(key), unsealed(key[1:], value), b"", live)
 
     @classmethod
-    def swap(cls, folder: Path, new: Path, *, keep: Path) -> None:
+    def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
         """Let the store in a folder be what the one in `new` is; `keep` is its data file until now.
 
-        Raise StoreError, and do nothing, while any process has it open.
+        Raise StoreError, and do nothing, while any process has it open, or when it was written
+        after this sequence number.
         """
-        lmdb_file.swap(folder, new / "data.mdb", keep=keep)
+        lmdb_file.swap(folder, new / "data.mdb", keep=keep, sequence=sequence)
 
     def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
         self._readonly = readonly

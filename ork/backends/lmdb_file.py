@@ -141,11 +141,12 @@ def leave(environment: Environment, refuse: Callable[[], None]) -> None:
         environment.engine.close()
 
 
-def swap(folder: Path, new: Path, *, keep: Path) -> None:
+def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
     """Put another data file into the place of the one in a folder, which stays under `keep`.
 
-    Raise StoreError, and do nothing, while any process has it open. A process that opens it at this
-    very moment gets an error of LMDB: the file with its locks, which it waits for, is empty then.
+    Raise StoreError, and do nothing, while any process has it open, or when it was written after
+    this sequence number. A process that opens it at this very moment gets an error of LMDB: the
+    file with its locks, which it waits for, is empty then.
     """
     with _opening:
         if _identity(folder) in _open:
@@ -153,6 +154,8 @@ def swap(folder: Path, new: Path, *, keep: Path) -> None:
         locks = open_lock(folder / "lock.mdb")
         try:
             _lock_as_lmdb(locks)
+            if sequence is not None and sequence != _sequence(folder / "data.mdb"):
+                raise StoreError("the store was written meanwhile", hint="repeat the command")
             os.link(folder / "data.mdb", keep)
             os.rename(new, folder / "data.mdb")
             os.ftruncate(locks, 0)
@@ -320,6 +323,15 @@ def wrong_flags(path: Path) -> list[str]:
         for name, at, right in tables
         if (found := _number(newest, at, 2)) != right
     ]
+
+
+def _sequence(path: Path) -> int:
+    """Return the number of the newest transaction of a data file that nobody has open."""
+    with open_file(path) as opened:
+        file = opened.fileno()
+        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
+        second = _meta(path, os.pread(file, _META + _META_BYTES, _number(first, _PAGE_BYTES, 4)))
+    return max(_number(meta, _TRANSACTION, 8) for meta in (first, second))
 
 
 def _meta(path: Path, page: bytes) -> bytes:

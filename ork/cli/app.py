@@ -56,6 +56,7 @@ In and out
   import       git:import_               Make deploys from the history of a file in git.
 Upkeep
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
+  forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
   cat-object   plumbing:cat_object       Print the payload of an object, byte for byte.

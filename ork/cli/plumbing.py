@@ -14,7 +14,7 @@ from ork.cli.session import Session
 from ork.errors import NotFound
 from ork.objects.canonical import hash_bytes, unframe
 from ork.objects.kinds import Blob, encode_object
-from ork.store.contents import entries
+from ork.store.contents import entries, forgotten_in_words
 from ork.store.resolve import Resolved
 from ork.worktree.lookup import as_revision, look_up
 
@@ -71,6 +71,8 @@ def cat_object(
     session: Session = ctx.obj
     oid = _resolve(session, revision).oid
     data = session.store.raw(oid)
+    if mark := session.store.tombstone(oid):
+        session.say([("note: ", "warning"), forgotten_in_words(mark)])
     word, payload = unframe(data)
     if as_json:
         is_blob = word == "blob"

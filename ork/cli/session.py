@@ -154,6 +154,9 @@ class Session:
             folder = folder or _project_root() / ".ork" if create else self.folder
             location.create(folder)
         self._store = location.open_store(folder, environ=self.world.environ)
+        if location.is_unfinished(folder):
+            told = "`ork forget` was stopped before its end: type the same command again"
+            self.say([("note: ", "warning"), told])
         self._settle(self._store)
         if self.at_op is not None:
             from ork.heads.undo import at_operation

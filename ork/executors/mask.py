@@ -24,6 +24,22 @@ _HTML_QUOTES = (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), (
 _KEPT = (b"", b"/", b"!*'()")  # what some encoders leave alone beside them
 
 
+def find(text: str, data: bytes) -> list[tuple[int, int]]:
+    """Return where a text stands in the data, in any of its forms: sorted, and apart."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(_forms_of((text,)).spans(data)):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def longest(text: str) -> int:
+    """Return how many bytes the longest form of a text has."""
+    return _forms_of((text,)).longest
+
+
 class Masker:
     """Masks a stream that comes in pieces; also texts and JSON values, which are whole.
 
@@ -83,16 +99,21 @@ class _Forms:
 
     def __init__(self, forms: set[bytes]) -> None:
         self.all = forms
-        self._longest = max(map(len, forms), default=0)
+        self.longest = max(map(len, forms), default=0)
         # To look for each takes time, and few texts have what UTF-16 is full of.
         self._wide = _by_beginning({form for form in forms if b"\0" in form})
         self._plain = _by_beginning({form for form in forms if b"\0" not in form})
         self._heads = {form[:size] for form in forms for size in (1, 2)}
 
+    def spans(self, data: bytes) -> list[tuple[int, int]]:
+        """Return where the forms stand; spans may overlap."""
+        wide = _spans(self._wide, data) if b"\0" in data else []
+        return _spans(self._plain, data) + wide
+
     def open(self, data: bytes) -> int:
         """Return the first position from which all the rest may be the beginning of a form."""
         size = len(data)
-        for start in range(max(0, size - self._longest + 1), size):
+        for start in range(max(0, size - self.longest + 1), size):
             if data[start : start + 2] in self._heads:
                 rest = data[start:]
                 if any(form.startswith(rest) and form != rest for form in self.all):
@@ -101,9 +122,7 @@ class _Forms:
 
     def mask(self, data: bytes, end: int, covered: int) -> tuple[bytes, int]:
         """Return data[:end] with masks, and up to where they reach; one already covers a part."""
-        spans = _spans(self._plain, data)
-        if b"\0" in data:
-            spans += _spans(self._wide, data)
+        spans = self.spans(data)
         if not spans and not covered:
             return data[:end], 0
         out = []

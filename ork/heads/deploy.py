@@ -16,6 +16,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
+from ork.store.contents import refuse_forgotten
 from ork.store.resolve import head
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
@@ -104,12 +105,18 @@ def deploy_loaded(
     allow_secret: bool = False,
     move: bool = False,
 ) -> Deployed:
-    """Deploy a file that `load` has read; see `refuse_move` and `refuse_secrets`."""
+    """Deploy a file that `load` has read; see `refuse_move` and `refuse_secrets`.
+
+    Raises NotFound when a part of it was forgotten.
+    """
     if message is not None:
         check_message(message)
     if not allow_secret:
         refuse_secrets(store, loaded, message)
     refuse_root(store, loaded)
+    if store.forgotten:
+        source, objects = split_text("", loaded.text)
+        refuse_forgotten(store, loaded.snapshot, (source.oid, *objects))
     ref = f"workflows/{loaded.definition.name}"
     for _ in range(RACES_MAX):
         with suppress(Conflict):  # the head moved, and perhaps back again: look anew

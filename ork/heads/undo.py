@@ -34,6 +34,7 @@ def undo(store: Store, text: str | None = None, *, stamp: Stamp, now: datetime) 
     nothing, when a ref is elsewhere than where that operation left it.
     """
     oid, operation = _newest(store) if text is None else find_operation(store, text, now=now)
+    _check_recorded(store, oid, operation)
     _check_unmoved(store, oid, operation)
     moves = tuple((ref, new, old) for ref, old, new in operation.moves)
     with store.transaction(stamp) as tx:
@@ -139,6 +140,15 @@ def _newest(store: Store) -> tuple[Oid, Operation]:
     for entry in operations(store, limit=1):
         return entry
     raise NotFound("there is nothing to undo: no head and no tag has moved yet")
+
+
+def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
+    """Raise UsageError when an operation moved no head and no tag: it took something away."""
+    if not any(ref.startswith(RECORDED) for ref, _, _ in operation.moves):
+        raise UsageError(
+            f"{store.short(oid)} took away what is gone for good: it cannot be undone",
+            hint="to undo an earlier operation, name it: `ork ops` lists them",
+        )
 
 
 def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:

@@ -30,7 +30,7 @@ from ork.runner.choices import (
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Target, Terms, target_of
-from ork.store.contents import find_run, needs_of, task_runs
+from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -115,6 +115,7 @@ def start(
     if not allow_secret:
         _refuse_secrets(options.given)
     target = target_of(store, found)
+    refuse_forgotten(store, target.snapshot)
     terms = _completed(_selected(store, target, options, caller), options, params, caller.trigger)
     require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
@@ -173,6 +174,7 @@ def retry(
     else:
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
         terms = _go_on(store, oid, before, target, options.selection)
+    refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
     params = settle_params(declared, {}, recorded_params(store, before))
     terms = _completed(terms, options, params, "retry")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ork.errors import Corrupt, NotFound
@@ -16,6 +16,7 @@ from ork.objects.kinds import (
     Source,
     Task,
     TaskRun,
+    Tombstone,
     decode_needs,
     encode_object,
     kind_of,
@@ -149,6 +150,28 @@ def needs_of(store: Store, snapshot: Contents) -> dict[str, tuple[str, ...]]:
     """
     needs = {name: decode_needs(data) for name, data in store.raws(snapshot.tasks)}
     return {name: needs[name] for name in graph.order(needs)}
+
+
+def refuse_forgotten(store: Store, snapshot: Oid, text: Iterable[Oid] = ()) -> None:
+    """Raise NotFound when a part of a snapshot, or of its text, was forgotten."""
+    if not store.forgotten:
+        return
+    parts = dict.fromkeys((snapshot, *text), "its text")
+    content = store.snapshot(snapshot)
+    parts |= {oid: name for name, oid in content.tasks.items()}
+    parts |= {file.blob: path for path, file in content.files.items()}
+    for oid, name in parts.items():
+        if mark := store.tombstone(oid):
+            raise NotFound(
+                f"{name}: {forgotten_in_words(mark)}",
+                hint="take what had to go out of the files: what is left is a new version",
+            )
+
+
+def forgotten_in_words(mark: Tombstone) -> str:
+    """Return when, by whom and why something was forgotten."""
+    reason = f": {mark.reason}" if mark.reason else ""
+    return f"forgotten {mark.time:%Y-%m-%d} by {mark.author}{reason}"
 
 
 def _entry(store: Store, name: str, entry: Oid | FileEntry | TaskRun) -> Entry:

@@ -35,6 +35,7 @@ from ork.store.store import Store
 
 NAME = ".ork"
 DATA = "db"
+UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
@@ -62,7 +63,7 @@ class OnDisk(Protocol):
     def remains(self, folder: Path) -> Iterator[Remain]:
         """Yield what is left of refs and objects, without trusting the files."""
 
-    def swap(self, folder: Path, new: Path, *, keep: Path) -> None:
+    def swap(self, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
         """Put what is in a new folder into the place of what is in this one, which is kept."""
 
 
@@ -137,6 +138,11 @@ def lost(store: Store, told: Anchor) -> str | None:
     if told.pin is not None and store.ref(told.pin) is None:
         return f"the store has lost the run of {told.pin!r}"
     return None
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Say whether `ork forget` was killed here, or is at work, so that something may be left."""
+    return any(name.startswith(UNFINISHED) for name in os.listdir(folder))
 
 
 def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:

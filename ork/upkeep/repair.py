@@ -77,7 +77,7 @@ def _repair(
         _rebuild(folder, before.findings, environ=environ, now=now, step=step)
     else:
         _heal_in_place(folder, before.findings, environ, step)
-        _tell_anchor(folder, environ)
+        tell_anchor(folder, environ)
     step("the anchor tells of the store as it is now")
     return Repaired(before=before, steps=tuple(steps), after=fsck(folder, environ=environ))
 
@@ -121,7 +121,7 @@ def _rebuild(
     sync_folder(quarantine)
     remove(new)
     step(f"the data file as it was is {folder.name}/{QUARANTINE}/{keep.name}")
-    _tell_anchor(folder, environ)
+    tell_anchor(folder, environ)
 
 
 def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
@@ -216,7 +216,8 @@ def _remove_remains(folder: Path) -> None:
         remove(path)
 
 
-def _tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
+def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
+    """Let the anchor tell of the store as it is now, and of nothing before."""
     anchor.reset(folder, None)
     store = Store(location.open_backend(folder, environ=environ), folder=folder)
     try:

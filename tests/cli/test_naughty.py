@@ -189,6 +189,7 @@ READING: dict[str, list[Case]] = {
     ),
     "outputs": reads("outputs etl#1", "outputs etl#1:load"),
     "fsck": reads("fsck --full"),
+    "forget": reads("forget etl:extract"),
     "rev-parse": reads("rev-parse etl etl#1 etl:extract", "rev-parse --short etl"),
     "cat-object": reads(
         "cat-object etl",

@@ -100,7 +100,9 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
         line: Line = ["          ", (display(ref), style), "  "]
-        if old is None:
+        if old is None and new is None:
+            yield [*line, "(gone for good)"]
+        elif old is None:
             yield [*line, after, " (created)"]
         elif new is None:
             yield [*line, before, " (removed)"]

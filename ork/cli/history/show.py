@@ -45,12 +45,15 @@ def show(
     store = session.store
     found = look_up(store, as_revision(revision), now=session.now())
     data = _bytes(store, found)
+    if mark := store.tombstone(found.oid):
+        session.say([("note: ", "warning"), contents.forgotten_in_words(mark)])
     if data is None:
         fields, lines = _fields_and_lines(session, store, found)
     else:
         fields, lines = {"name": _name(found) or None, "text": data}, []
     if as_json:
         head = {"kind": "text" if _name(found) == "" else found.kind, "oid": found.oid}
+        head |= {"forgotten": to_json(mark)} if mark else {}
         session.print_json("show", {**head, **dict(members(fields) or ())})
     elif data is None:
         session.print(lines, page=True)

@@ -1,0 +1,445 @@
+"""Takes a text, or objects, out of a store for good; the rest goes on under the names that it has.
+
+A new data file is made record by record: without the objects that have the text, with others that
+are read in their place, and with tombstones that lead from one to the other. So nothing is left in
+pages that are free. Logs are overwritten in place, since records tell where in them an attempt
+begins. What is killed on the way is typed again; until then a folder says so.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ork import files
+from ork.backends import anchor
+from ork.backends.base import Backend
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.executors import mask
+from ork.objects import redact
+from ork.objects.canonical import Oid, hash_bytes, unframe
+from ork.objects.kinds import (
+    Blob,
+    Deploy,
+    FileLeaf,
+    Object,
+    OidLeaf,
+    Operation,
+    RunLeaf,
+    Tombstone,
+    decode_object,
+    encode_object,
+    kind_of,
+)
+from ork.objects.redact import Find
+from ork.objects.value import Value
+from ork.store import location
+from ork.store.location import DATA, UNFINISHED
+from ork.store.resolve import resolve
+from ork.store.store import Stamp, Store, pack
+from ork.upkeep.repair import QUARANTINE, tell_anchor
+from ork.worktree.folder import root_of
+from ork.worktree.load import TEXT_BYTES_MAX
+
+TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
+PAGE_OBJECTS = 256  # that are read and written together
+PIECE_BYTES = 1 << 20
+_OWN = ("db/data.mdb", "db/lock.mdb", "anchor")
+
+Where: TypeAlias = Literal["object", "log", "checkout", "quarantine", "note", "ref", "file"]
+Action: TypeAlias = Literal["replaced", "overwritten", "removed", "stays"]
+
+
+class Found(Value, frozen=True, kw_only=True):
+    """A place where it is, and what becomes of that; `why` says it of what stays."""
+
+    where: Where
+    name: str  # an oid, the name of a ref, a path
+    what: str = ""  # in words
+    action: Action
+    why: str = ""
+
+
+class Forgotten(Value, frozen=True, kw_only=True):
+    """What is found, and when it is `done`, what has become of it."""
+
+    done: bool
+    found: tuple[Found, ...]
+
+    @property
+    def stays(self) -> bool:
+        """Whether the store itself still has it afterwards."""
+        return any(one.action == "stays" and one.where != "file" for one in self.found)
+
+
+def forget(
+    folder: Path,
+    *,
+    environ: Mapping[str, str],
+    stamp: Stamp,
+    text: str | None = None,
+    objects: Sequence[str] = (),
+    reason: str = "",
+    yes: bool = False,
+) -> Forgotten:
+    """Say where a text is, in any of the forms that masking knows, or what objects hold.
+
+    With `yes`, take it away and record that as an operation. Raise StoreError, with nothing
+    changed, when a run goes on or another process has the store open.
+    """
+    if text is not None and len(text.strip()) < TEXT_CHARACTERS_MIN:
+        raise UsageError(f"a text of less than {TEXT_CHARACTERS_MIN} characters is everywhere")
+    find = partial(mask.find, text) if text is not None else _nothing
+    store = location.open_store(folder, environ=environ)
+    try:
+        if yes and (active := next(iter(store.refs("active/")), None)):
+            raise StoreError(
+                f"a run goes on: {active[0].partition('/')[0]}", hint="let it end, or `ork cancel`"
+            )
+        search = _Search(store, find)
+        search.look()
+        for one in objects:
+            search.choose(one, stamp)
+        found = (*search.found(), *_in_files(folder, text, search.replaced), *search.outside())
+        if not yes:
+            return Forgotten(done=False, found=found)
+        marks = search.marks(stamp, reason)
+        with _unfinished(folder) as made:
+            # Also when no object has it: it may stand in a page that is free.
+            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)
+            store.close()
+            _swap(folder, made, sequence, environ)
+            _clean(folder, found, text)
+    finally:
+        store.close()
+    return Forgotten(done=True, found=found)
+
+
+def _nothing(_: bytes) -> redact.Spans:
+    return ()
+
+
+@dataclass(slots=True)
+class _Search:
+    """What has to go of the objects of a store, and what is read in its place."""
+
+    store: Store
+    find: Find
+    replaced: dict[Oid, Object] = field(default_factory=dict)
+    words: dict[Oid, str] = field(default_factory=dict)
+    refs: list[str] = field(default_factory=list)
+    stuck: dict[Oid, str] = field(default_factory=dict)
+    _trees: list[Oid] = field(default_factory=list)
+    _deploys: list[Oid] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Look at all objects, and at the names of all refs."""
+        for oid, data in self.store.raws(_same(self.store.backend.oids())):
+            kind, _ = unframe(data)
+            if kind == "tree":
+                self._trees.append(oid)
+            elif kind == "deploy":
+                self._deploys.append(oid)
+            if self.find(data):
+                self._take(oid, decode_object(data))
+        self._look_at_texts()
+        self.refs = [ref for ref, _ in self.store.backend.refs() if self.find(ref.encode())]
+
+    def choose(self, text: str, stamp: Stamp) -> None:
+        """Add an object that is to go as a whole."""
+        found = resolve(self.store, text, now=stamp.time)
+        if found.oid in self.store.forgotten:
+            raise NotFound(f"{text} is forgotten already")
+        value = self.store.read(found.oid)
+        new = redact.emptied(value)
+        if new is None:
+            raise UsageError(
+                f"{text} is a {kind_of(value)}, which others need",
+                hint="--text forgets a text in all objects",
+            )
+        if self.store.backend.get(found.oid) is not None:
+            self.replaced[found.oid] = new
+            self.words[found.oid] = kind_of(value)
+
+    def found(self) -> Iterator[Found]:
+        """Yield objects and refs."""
+        names = self._names()
+        for oid in sorted(self.replaced):
+            what = " ".join(filter(None, [self.words[oid], names.get(oid, "")]))
+            yield Found(where="object", name=oid, what=what, action="replaced")
+        for oid, kind in sorted(self.stuck.items()):
+            why = "it is in a name, which others go by"
+            yield Found(where="object", name=oid, what=kind, action="stays", why=why)
+        for ref in self.refs:
+            yield Found(where="ref", name=ref, action="stays", why="a name cannot be changed")
+
+    def outside(self) -> Iterator[Found]:
+        """Yield the files of the project, as it was deployed, that still have it."""
+        for path in sorted(self._files()):
+            with suppress(OSError, ValueError):
+                data = files.read_file(path, TEXT_BYTES_MAX, follow=True)
+                if self.find(data) or _oid(Blob(data)) in self.replaced:
+                    name = os.path.relpath(path, self.store.project)
+                    why = "the file is yours: change it, then deploy"
+                    yield Found(where="file", name=name, action="stays", why=why)
+
+    def marks(self, stamp: Stamp, reason: str) -> dict[Oid, Tombstone]:
+        """Return the tombstones, by what they stand for; raise UsageError if they would have it."""
+        marks = {
+            oid: Tombstone(
+                author=stamp.author,
+                object=oid,
+                reason=reason,
+                replacement=_oid(new),
+                time=stamp.time,
+            )
+            for oid, new in self.replaced.items()
+            if not isinstance(new, Tombstone)
+        }
+        if any(self.find(encode_object(mark)) for mark in marks.values()) or any(
+            self.find(word.encode()) for word in (reason, stamp.author, *stamp.argv)
+        ):
+            raise UsageError("what is to be forgotten stands in the command, reason or author")
+        return marks
+
+    def _take(self, oid: Oid, value: Object) -> None:
+        kind = kind_of(value)
+        result = redact.redacted(value, self.find)
+        if result is None:
+            self.stuck[oid] = kind
+            return
+        self.replaced[oid], outputs = result
+        self.words[oid] = kind
+        for output, new in outputs.items():
+            self.replaced[output] = new
+            self.words[output] = "output"
+
+    def _look_at_texts(self) -> None:
+        """Look at large texts of workflow files as a whole: it may stand where two chunks meet."""
+        seen = set()
+        for deploy in self._deploys:
+            root = self.store.get(Deploy, deploy, keep=False).source.chunks
+            if root is None or root in seen:
+                continue
+            seen.add(root)
+            chunks = list(self.store.named(root).items())
+            blobs = {oid: self.store.blob(oid) for _, oid in chunks}
+            spans = self.find(b"".join(blobs[oid] for _, oid in chunks))
+            start = 0
+            for _, oid in chunks:
+                end = start + len(blobs[oid])
+                inside = [
+                    (max(a, start) - start, min(b, end) - start)
+                    for a, b in spans
+                    if a < end and b > start
+                ]
+                if inside and oid not in self.replaced:
+                    self.replaced[oid] = Blob(redact.cover(blobs[oid], inside))
+                    self.words[oid] = "blob"
+                start = end
+
+    def _names(self) -> dict[Oid, str]:
+        """Return what objects are called that have to go: paths, names of tasks."""
+        names: dict[Oid, str] = {}
+        for oid in self._trees if self.replaced else ():
+            value = self.store.read(oid, keep=False)
+            if isinstance(value, OidLeaf):
+                names |= {below: name for name, below in value.entries if below in self.replaced}
+            elif isinstance(value, FileLeaf):
+                names |= {
+                    one.blob: path for path, one in value.entries if one.blob in self.replaced
+                }
+            elif isinstance(value, RunLeaf):
+                for name, taskrun in value.entries:
+                    if taskrun.output and taskrun.output.oid in self.replaced:
+                        names[taskrun.output.oid] = f"of {name}"
+        for oid in self._deploys if self.replaced else ():
+            deploy = self.store.get(Deploy, oid, keep=False)
+            if oid in self.replaced:
+                names[oid] = f"of {deploy.workflow}"
+            if deploy.source.blob in self.replaced:
+                names[deploy.source.oid] = deploy.source.path
+        return names
+
+    def _files(self) -> set[Path]:
+        paths = set()
+        for _, head in self.store.refs("workflows/"):
+            with suppress(Corrupt, InvalidInput, ValueError):
+                deploy = self.store.get(Deploy, head)
+                file = self.store.project / deploy.source.path
+                root = root_of(file, deploy.settings)
+                names = self.store.snapshot(deploy.snapshot).files
+                paths |= {file, *(root / name for name in names)}
+        return paths
+
+
+def _same(oids: Iterator[Oid]) -> Mapping[Oid, Oid]:
+    return {oid: oid for oid in oids}
+
+
+def _remains(folder: Path) -> list[Path]:
+    """Return what a forgetting or a repair has left that was killed."""
+    return [*folder.glob(f"{UNFINISHED}*"), *folder.glob("repair.tmp-*")]
+
+
+def _in_files(folder: Path, text: str | None, replaced: Mapping[Oid, Object]) -> Iterator[Found]:
+    """Yield the files below `.ork` that have a text, and what has to become of each."""
+    for path, at, name in _own_files(folder):
+        top = path.partition("/")[0]
+        if top == QUARANTINE:
+            if replaced or _has(at, name, text):
+                what = "a copy of the store as it was"
+                yield Found(where="quarantine", name=path, what=what, action="removed")
+        elif path in _OWN or top.startswith((UNFINISHED, "repair.tmp-")):
+            continue
+        elif top == "work":
+            if _has(at, name, text) or _is_one(at, name, replaced):
+                yield Found(where="checkout", name=path, action="removed")
+        elif _has(at, name, text):
+            if top == "logs":
+                yield Found(where="log", name=path, action="overwritten")
+            elif path == "db/gate":
+                yield Found(where="note", name=path, action="overwritten")
+            else:
+                why = "no part of the store: change it yourself"
+                yield Found(where="note", name=path, action="stays", why=why)
+
+
+def _own_files(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield the regular files below a folder: path, the folder's descriptor, name. No link."""
+    with files.open_folder(folder) as top:
+        for base, folders, names, at in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+            folders.sort()
+            for name in sorted(names):
+                if stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                    yield os.path.normpath(os.path.join(base, name)), at, name
+
+
+def _has(at: int, name: str, text: str | None) -> bool:
+    return text is not None and next(_places(at, name, text), None) is not None
+
+
+def _is_one(at: int, name: str, replaced: Mapping[Oid, Object]) -> bool:
+    """Say whether a file has the bytes of an object that has to go as a whole."""
+    with suppress(OSError):
+        data = files.read_file(name, TEXT_BYTES_MAX, at=at)
+        return _oid(Blob(data)) in replaced
+    return False
+
+
+def _places(at: int, name: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield where a text stands in a file of any size; the places may overlap."""
+    keep = mask.longest(text) - 1
+    with files.open_file(name, at=at) as file:
+        held, start = b"", 0
+        while piece := file.read(PIECE_BYTES):
+            data = held + piece
+            for begin, end in mask.find(text, data):
+                yield start + begin, start + end
+            held = data[max(0, len(data) - keep) :]
+            start += len(data) - len(held)
+
+
+def _clean(folder: Path, found: Sequence[Found], text: str | None) -> None:
+    """Overwrite and remove files."""
+    actions = {one.name: one.action for one in found if one.where not in ("object", "ref", "file")}
+    for path, at, name in _own_files(folder):
+        if actions.get(path) == "removed":
+            files.remove(name, at=at)
+        elif actions.get(path) == "overwritten" and text is not None:
+            places = list(_places(at, name, text))
+            file = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=at)
+            try:
+                for begin, end in places:
+                    os.pwrite(file, b"*" * (end - begin), begin)
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Give a folder that says, as long as it is there, that a forgetting has not ended."""
+    before = _remains(folder)
+    made = folder / f"{UNFINISHED}{os.urandom(6).hex()}"
+    made.mkdir(mode=0o700)
+    files.sync_folder(folder)
+    try:
+        yield made
+    except BaseException:
+        files.remove(made)  # nothing was killed: the error says what to do
+        raise
+    for path in (*before, made):
+        files.remove(path)
+    files.sync_folder(folder)
+
+
+def _copy(
+    store: Store,
+    replaced: Mapping[Oid, Object],
+    marks: Mapping[Oid, Tombstone],
+    stamp: Stamp,
+    new: Path,
+    environ: Mapping[str, str],
+) -> int:
+    """Write a data file with all that stays; return the sequence number of what was copied."""
+    assert store.folder is not None
+    kept_by = location.kept_by(store.folder, environ=environ)
+    kept_by.create(new)
+    backend = kept_by.open(new, readonly=False)
+    try:
+        with store.backend.frozen() as still:
+            _copy_objects(still, backend, replaced)
+            refs = dict(still.refs())
+            operation = Operation(
+                argv=stamp.argv,
+                author=stamp.author,
+                moves=tuple((f"forgotten/{oid}", None, None) for oid in sorted(marks)),
+                parent=refs.get("ops"),
+                time=stamp.time,
+            )
+            added = (*replaced.values(), *marks.values(), operation)
+            objects = {hash_bytes(data): pack(data) for data in map(encode_object, added)}
+            refs["ops"] = _oid(operation)
+            refs |= {f"forgotten/{oid}": _oid(mark) for oid, mark in marks.items()}
+            for one in replaced.values():
+                if isinstance(one, Tombstone):  # nothing but this ref leads to it
+                    refs[f"forgotten/{one.object}"] = _oid(one)
+            backend.write(objects, {ref: (None, oid) for ref, oid in refs.items()})
+            return still.sequence()
+    finally:
+        backend.close()
+
+
+def _oid(value: Object) -> Oid:
+    return hash_bytes(encode_object(value))
+
+
+def _copy_objects(still: Backend, backend: Backend, without: Mapping[Oid, Object]) -> None:
+    page: list[Oid] = []
+    for oid in still.oids():
+        if oid not in without:
+            page.append(oid)
+        if len(page) == PAGE_OBJECTS:
+            backend.write(still.get_many(page), {})
+            page = []
+    backend.write(still.get_many(page), {})
+
+
+def _swap(folder: Path, made: Path, sequence: int, environ: Mapping[str, str]) -> None:
+    """Put the new data file into the place of the old one, and tell the anchor."""
+    told = anchor.read(folder)
+    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
+    kept_by = location.kept_by(folder, environ=environ)
+    try:
+        kept_by.swap(folder / DATA, made / DATA, keep=made / "data.mdb", sequence=sequence)
+    except StoreError:
+        anchor.reset(folder, told)
+        raise
+    tell_anchor(folder, environ)

@@ -1,0 +1,41 @@
+import io
+import json
+import sys
+
+
+def give(monkeypatch, text):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+def test_a_text_is_read_from_standard_input(ran, golden, monkeypatch):
+    give(monkeypatch, "return {\n")
+    result = ran("forget", "--text")
+    assert result.code == 0
+    golden("forget/dry.txt", result.out + result.err)
+    give(monkeypatch, "return {\n")
+    result = ran("forget", "--text", "--reason", "a test", "--yes")
+    assert result.code == 0
+    golden("forget/done.txt", result.out + result.err)
+    golden("forget/ops.txt", ran("ops", "-n", "1").out)
+    golden("forget/undo.txt", ran("undo").err)
+
+
+def test_an_object_is_forgotten_by_its_name(ran, golden):
+    result = ran("forget", "etl:tasks/etl.py", "--json", "--yes")
+    assert result.code == 0
+    golden("forget/object.json", result.out)
+    shown = ran("show", "etl:tasks/etl.py")
+    assert (shown.out, shown.code) == ("[forgotten]", 0)
+    assert (
+        json.loads(ran("show", "etl:tasks/etl.py", "--json").out)["data"]["forgotten"]["reason"]
+        == ""
+    )
+    golden("forget/run.txt", ran("run", "etl").err)
+    assert ran("forget", "etl:tasks/etl.py").code == 3
+
+
+def test_what_names_others_is_not_forgotten(ran):
+    assert ran("forget", "etl").code == 2
+    assert ran("forget").code == 2
+    assert ran("forget", "etl:tasks/etl.py", "--text").code == 2
+    assert ran("forget", "--text-file", "nowhere").code == 3
