@@ -68,6 +68,8 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.sync.receive import Received
+    from ork.sync.select import Created
     from ork.upkeep.forget import Forgotten
     from ork.upkeep.fsck import Checked, Depth
     from ork.upkeep.repair import Repaired
@@ -443,6 +445,42 @@ def import_git(
 
     folder, stamp = Path(repository), _stamp(author)
     return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
+
+
+def create_bundle(
+    store: Store,
+    file: str | Path,
+    *revisions: str,
+    since: tuple[str, ...] = (),
+    runs: int | None = 0,
+    tags: bool = True,
+) -> Created:
+    """Write workflows, all if none is named, with what they need into one file for another store.
+
+    `runs` is how many of the newest runs of each come along; None is all of them.
+    """
+    from ork.sync.select import Wish, create
+
+    wish = Wish(revisions=revisions, all=not revisions, since=since, runs=runs, tags=tags)
+    return create(store, wish, Path(file), now=now_here())
+
+
+def import_bundle(
+    store: Store,
+    file: str | Path,
+    *,
+    author: str | None = None,
+    force: bool = False,
+    runs: bool = True,
+    dry_run: bool = False,
+) -> Received:
+    """Take in what a bundle holds: all of it or nothing; `dry_run` only says what is new."""
+    from ork.sync.bundle import open_bundle
+    from ork.sync.receive import receive
+
+    stamp = _stamp(author, "import", "bundle", str(file))
+    with open_bundle(str(file)) as bundle:
+        return receive(bundle, store, stamp=stamp, force=force, runs=runs, dry_run=dry_run)
 
 
 def _stamp(author: str | None, *words: str) -> Stamp:

@@ -74,6 +74,7 @@ def world(etl, edit, once):
     """A world with what the examples name: etl, with five deploys, its runs #1 and #57, tag v1."""
     once("docs", lambda: deploy_and_run(etl, edit))
     assert etl("export", "git", "../pipelines", "etl").code == 0
+    assert etl("bundle", "create", "../etl.bundle", "etl").code == 0
     return etl
 
 

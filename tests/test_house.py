@@ -45,6 +45,7 @@ ROOMS: dict[str, str] = {
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
     "upkeep": "errors files failpoints objects backends store worktree history heads executors",
+    "sync": "errors files failpoints objects backends store upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences store worktree history"
@@ -52,7 +53,7 @@ ROOMS: dict[str, str] = {
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git executors runner bisection zone upkeep",
+    " heads git executors runner bisection zone upkeep sync",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

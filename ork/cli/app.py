@@ -53,7 +53,8 @@ Runs
   outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
 In and out
   export       git:export                Write the history of a workflow to git.
-  import       git:import_               Make deploys from the history of a file in git.
+  import       git:import_               Take in a history from git, or a bundle.
+  bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
 Upkeep
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.

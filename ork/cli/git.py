@@ -1,4 +1,4 @@
-"""ork export, ork import: histories written to git, and read from it"""
+"""ork export, ork import: histories written to git, and read from it or from a bundle"""
 
 import sys
 from collections.abc import Iterator
@@ -97,45 +97,73 @@ def export(
 
 def import_(
     ctx: typer.Context,
-    form: Annotated[str, typer.Argument(metavar="git", help="The only form: git.")],
-    repository: Annotated[
-        Path, typer.Argument(metavar="REPO", help="A folder in a git repository, or a bare one.")
+    form: Annotated[str, typer.Argument(metavar="git|bundle", help="Where it comes from.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPO|FILE",
+            help="A folder in a git repository, or a bare one; a bundle, - is standard input.",
+        ),
     ],
     path: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--path",
             metavar="FILE|GLOB",
-            help="The workflow file, or several (*, ?, **), relative to REPO.",
+            help="git: the workflow file, or several (*, ?, **), relative to REPO.",
         ),
-    ],
+    ] = None,
     branch: Annotated[
         str | None,
-        typer.Option("--branch", metavar="REV", help="Up to this commit; HEAD if left out."),
+        typer.Option("--branch", metavar="REV", help="git: up to this commit; HEAD if left out."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="bundle: move heads and tags that are elsewhere, too.")
+    ] = False,
+    runs: Annotated[
+        str, typer.Option("--runs", metavar="all|none", help="bundle: with the runs, or without.")
+    ] = "all",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="bundle: check it, say what is new, write nothing.")
+    ] = False,
     allow_secret: AllowSecret = False,
     as_json: Json = False,
 ) -> None:
-    """Make deploys from the history of a file in git.
+    """Take in a history from git, or a bundle.
 
-    Each commit that changed the definition, its code or its settings becomes a deploy with the
+    git: each commit that changed the definition, its code or its settings becomes a deploy with the
     author, date and message of the commit. The file is followed through renames, along first
     parents. Versions that could not be deployed are skipped, and listed. Nothing is checked out, no
-    code is run, and all deploys are written together or none. Importing again adds only what is
-    new.
+    code is run, and all deploys are written together or none.
+
+    bundle: everything in it is checked first, then all of it becomes visible at once, or nothing
+    does. A head moves only forward and a tag not at all, unless --force; a run never takes the
+    place or the number of another. `ork undo` takes the moves back.
+
+    Importing again adds only what is new.
 
     \b
     Example:
         ork import git ../pipelines --path etl.yaml
+        ork import bundle ../etl.bundle
     """
+    session: Session = ctx.obj
+    if form == "bundle":
+        if path is not None or branch is not None or allow_secret:
+            raise UsageError("--path, --branch and --allow-secret are for git")
+        _import_bundle(session, source, force, runs, dry_run, as_json)
+        return
+    _check_form(form, "git and bundle")
+    if force or dry_run or runs != "all":
+        raise UsageError("--force, --runs and --dry-run are for bundles")
+    if path is None:
+        raise UsageError(
+            "name the workflow file", hint=f"as in `ork import git {source} --path etl.yaml`"
+        )
     from ork.git.from_git import import_source, look_up
 
-    session: Session = ctx.obj
-    _check_form(form)
-    source = look_up(repository, path, branch=branch)  # before a store is made
-    done = import_source(
-        session.new_store, source, stamp=session.stamp(), allow_secret=allow_secret
-    )
+    found = look_up(Path(source), path, branch=branch)  # before a store is made
+    done = import_source(session.new_store, found, stamp=session.stamp(), allow_secret=allow_secret)
     if as_json:
         session.print_json("import", done)
         return
@@ -145,10 +173,38 @@ def import_(
         session.say([("next: ", "hint"), f"`ork log {names[0]}`"])
 
 
-def _check_form(form: str) -> None:
+def _import_bundle(
+    session: Session, file: str, force: bool, runs: str, dry_run: bool, as_json: bool
+) -> None:
+    from ork.cli.upkeep.bundle import received_lines
+    from ork.sync.bundle import open_bundle
+    from ork.sync.receive import receive
+
+    if runs not in ("all", "none"):
+        raise UsageError(f"--runs {runs}: say all or none")
+    with open_bundle(file) as found:  # before a store is made
+        done = receive(
+            found,
+            session.new_store,
+            stamp=session.stamp(),
+            force=force,
+            runs=runs == "all",
+            dry_run=dry_run,
+        )
+    if as_json:
+        session.print_json("import-bundle", done)
+        return
+    session.print(received_lines(done))
+    for name in done.missing_logs:
+        session.say([("note: ", "warning"), f"the bundle has no log of {name}"])
+
+
+def _check_form(form: str, known: str = "only git") -> None:
     if form != "git":
+        is_are = "are" if " and " in known else "is"
         raise UsageError(
-            f"{form!r} is not known here: only git is", hint="as in `ork export git etl-history`"
+            f"{form!r} is not known here: {known} {is_are}",
+            hint="as in `ork export git etl-history`",
         )
 
 

@@ -28,6 +28,11 @@ def hash_bytes(data: bytes) -> Oid:
     return blake3(data).digest().hex()  # type: ignore[return-value]  # quicker than hexdigest()
 
 
+def running_hash() -> blake3:
+    """Return what hashes bytes that come in pieces: `update` with each, at last `digest`."""
+    return blake3()
+
+
 def frame(kind: str, payload: bytes) -> bytes:
     """Return the stored bytes of an object: the header line, then the payload."""
     return f"ork1 {kind}\n".encode("ascii") + payload

@@ -77,6 +77,10 @@ class Reached:
         known.add(bytes.fromhex(one.oid))
         return len(known) > before
 
+    def oids(self) -> Iterator[Oid]:
+        """Yield each of them once, sorted."""
+        return (Oid(key.hex()) for key in sorted(set().union(*self._by_kind.values())))
+
     def __contains__(self, oid: Oid) -> bool:
         key = bytes.fromhex(oid)
         return any(key in known for known in self._by_kind.values())

@@ -421,8 +421,9 @@ class Transaction:
                 self.store.tell_anchor(next(pins, None))
                 return
             self._check_moves()
-            for oid in needs - self.store.backend.get_many(needs).keys():
-                self._bring(oid)
+            for oid in needs:
+                if self.store.backend.get(oid) is None:
+                    self._bring(oid)
             # The chain of operations moves on whenever another workflow is deployed. Nothing else
             # can be in the way.
             old, _ = moves.get("ops", (None, None))

@@ -36,14 +36,14 @@ class Objects:
         self._store = store
         self._tell = tell
         self._quick = quick
-        self._reached = Reached()
+        self.reached = Reached()
         self._shapes: dict[tuple[Oid, str], int | None] = {}
         self.bad: set[Oid] = set()
         self.checked = 0
 
     def check(self, roots: Iterable[Named]) -> Iterator[int]:
         """Check all that roots need; yield, now and then, how many objects were looked at."""
-        for number, _ in enumerate(walk(self._read, roots, self._reached, weak=lambda _: False)):
+        for number, _ in enumerate(walk(self._read, roots, self.reached, weak=lambda _: False)):
             if number % 1000 == 0:
                 yield self.checked
 
@@ -56,7 +56,7 @@ class Objects:
     def check_rest(self) -> Iterator[int]:
         """Check and tell of the objects that nothing needs."""
         for oid in self._store.backend.oids():
-            if oid not in self._reached:
+            if oid not in self.reached:
                 self._tell(Finding(code="N502", message="nothing needs this object", object=oid))
                 self._read([Named(oid, None)])
                 yield self.checked
@@ -71,7 +71,7 @@ class Objects:
         return {oid: _cut(words) for oid, words in found.items()}
 
     def _is_there(self, one: Named) -> bool:
-        if one.oid in self._reached or self._store.has(one.oid):
+        if one.oid in self.reached or self._store.has(one.oid):
             return True
         message = "an operation moved it, and it is gone"
         self._tell(Finding(code="N501", message=message, object=one.oid))

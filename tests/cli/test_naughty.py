@@ -214,7 +214,13 @@ WRITING: dict[str, list[Case]] = {
     "cancel": reads("cancel etl#1", code=2),
     "bisect": reads("bisect etl --good etl#1 --bad etl#2"),
     "export": reads("export git repo etl", "export git repo etl --update"),
-    "import": reads("import git . --path file.json", code=3),
+    "bundle": reads(
+        "bundle create all.bundle --all --runs all",
+        "bundle list all.bundle",
+        "bundle verify all.bundle",
+    ),
+    "import": reads("import git . --path file.json", code=3)
+    + reads("import bundle all.bundle --dry-run"),
 }
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.
 RAW = (

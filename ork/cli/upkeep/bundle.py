@@ -1,0 +1,175 @@
+"""ork bundle: histories in one file, to be carried to another store."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli.options import Json
+from ork.cli.screen.human import count
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import quoted
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.sync.bundle import Bundle, Size
+    from ork.sync.receive import Received
+
+OID_DIGITS = 12
+ACTIONS = ("create", "verify", "list")
+
+
+def bundle(
+    ctx: typer.Context,
+    action: Annotated[str, typer.Argument(metavar="create|verify|list", help="What to do.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The bundle; - is standard output or input.")
+    ],
+    revisions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REVISION]...", help="Workflows, deploys or runs to put in."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Put all workflows in.")] = False,
+    since: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REV", help="Leave out what this deploy needs: the receiver has it."),
+    ] = None,
+    runs: Annotated[
+        str,
+        typer.Option(metavar="N|all|none", help="The newest runs of each workflow to put in."),
+    ] = "none",
+    tags: Annotated[
+        bool, typer.Option("--tags/--no-tags", help="Put the tags of these deploys in.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Write histories into one file, or look into one.
+
+    create puts workflows in: each with its whole history up to the revision, and the tags on it;
+    with --runs also its newest runs, their outputs and logs. A run that is named goes in by itself.
+    The file takes its place when it is complete. verify checks all of a bundle as an import would,
+    with the store that is here, if there is one. list tells what is in it. `ork import bundle`
+    takes it in.
+
+    \b
+    Example:
+        ork bundle create ../etl.bundle etl
+        ork bundle verify ../etl.bundle
+        ork bundle list ../etl.bundle
+    """
+    session: Session = ctx.obj
+    if action not in ACTIONS:
+        raise UsageError(f"{action!r}: say create, verify or list")
+    if action == "create":
+        if bool(revisions) == everything:
+            raise UsageError(
+                "name what goes in, or say --all", hint="as in `ork bundle create etl.bundle etl`"
+            )
+        _create(session, file, revisions or [], everything, since or [], runs, tags, as_json)
+        return
+    if revisions or everything or since or runs != "none" or not tags:
+        raise UsageError(f"{action} takes a file, nothing else")
+    (_verify if action == "verify" else _list)(session, file, as_json)
+
+
+def runs_of(text: str) -> int | None:
+    """Return how many runs are asked for, None for all."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise UsageError(f"--runs {text}: say a number, all or none")
+
+
+def _create(
+    session: Session,
+    file: str,
+    revisions: list[str],
+    everything: bool,
+    since: list[str],
+    runs: str,
+    tags: bool,
+    as_json: bool,
+) -> None:
+    from ork.sync.bundle import STANDARD
+    from ork.sync.select import Wish, create
+
+    if file == STANDARD and (as_json or sys.stdout.isatty()):
+        raise UsageError("a bundle goes to a pipe or into a file, without --json")
+    wish = Wish(
+        revisions=tuple(revisions),
+        all=everything,
+        since=tuple(since),
+        runs=runs_of(runs),
+        tags=tags,
+    )
+    sys.stdout.flush()
+    target = sys.stdout.buffer if file == STANDARD else Path(file)
+    done = create(session.store, wish, target, now=session.now())
+    for name in done.going_on:
+        session.say([("note: ", "warning"), f"{name} was left out: it has not ended"])
+    if file == STANDARD:
+        return
+    if as_json:
+        session.print_json("bundle", done)
+        return
+    assert done.size is not None
+    session.print([[quoted(file), ": ", *_size(done.size)]])
+    session.say([("next: ", "hint"), f"`ork import bundle {file}`, where the other store is"])
+
+
+def _verify(session: Session, file: str, as_json: bool) -> None:
+    from ork.sync.bundle import open_bundle
+    from ork.sync.receive import check
+
+    with open_bundle(file) as found:
+        check(found, session.store if session.has_store() else None)
+        if as_json:
+            session.print_json("bundle-verify", {"size": found.size, "needs": found.needs})
+        else:
+            session.print([[("whole", "success"), ": ", *_size(found.size)]])
+
+
+def _list(session: Session, file: str, as_json: bool) -> None:
+    from ork.sync.bundle import open_bundle
+
+    with open_bundle(file) as found:
+        if as_json:
+            refs = [{"ref": ref, "oid": oid} for ref, oid in found.refs.items()]
+            value = {"size": found.size, "needs": found.needs, "refs": refs}
+            session.print_json("bundle-list", value | {"logs": tuple(found.logs)})
+        else:
+            session.print(_contents(found), page=True)
+
+
+def _contents(found: "Bundle") -> Iterator[Line]:
+    yield from refs_lines((ref, oid) for ref, oid in found.refs.items())
+    for oid in found.needs:
+        yield ["needs     ", (oid, "oid")]
+    yield _size(found.size)
+
+
+def refs_lines(refs: Iterable[tuple[str, str]], word: str = "") -> Iterator[Line]:
+    """Yield a line for each workflow, tag and run among refs."""
+    for ref, oid in refs:
+        space, _, name = ref.partition("/")
+        if space in ("workflows", "tags", "runs"):
+            shown = name.replace("/", "@", 1) if space == "tags" else name
+            line: Line = [f"{space[:-1]:<8}  ", (oid[:OID_DIGITS], "oid"), "  "]
+            yield [*line, (quoted(shown), "name"), word]
+
+
+def received_lines(done: "Received") -> Iterator[Line]:
+    """Yield what an import has brought, or would bring."""
+    for ref, old, new in done.moves:
+        yield from refs_lines([(ref, new)], f"  from {old[:OID_DIGITS]}" if old else "  new")
+    if not done.moves:
+        yield ["nothing new"]
+
+
+def _size(found: "Size") -> Line:
+    parts = (count(found.refs, "ref"), count(found.objects, "object"), count(found.logs, "log"))
+    return [f"{', '.join(parts)}, {found.bytes:,} bytes"]

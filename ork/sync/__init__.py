@@ -1,0 +1,1 @@
+"""Histories on their way from one store to another: what goes, in which form, what is taken in."""

@@ -1,0 +1,455 @@
+"""Takes a bundle in: everything is checked where it lies, then all of it becomes visible at once.
+
+The bundle is laid beside the store, and what its refs need is checked as `ork fsck` would check it.
+Objects are then written in parts that nothing leads to, and all refs together at the end, if every
+object is still there at that moment: a gc beside it can delay an import, never spoil it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import chain
+
+from ork.backends.base import Backend, Moves
+from ork.errors import Conflict, Corrupt, InvalidInput, StoreError, some
+from ork.failpoints import failpoint
+from ork.files import new_file
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
+from ork.objects.value import Value
+from ork.objects.walk import Named
+from ork.store.contents import task_runs
+from ork.store.resolve import run_of_id
+from ork.store.store import Stamp, Store, Transaction, named_by
+from ork.store.verdict import Tally, tally_text
+from ork.sync.bundle import Bundle
+from ork.sync.select import is_log, refs_of
+from ork.upkeep.findings import Finding
+from ork.upkeep.objects import Objects
+from ork.upkeep.refs import count_run
+
+BATCH_BYTES = 16 << 20  # of objects that are written together
+BATCH_OBJECTS = 4096
+NAMES_MAX = 5  # that an error tells of
+_NUMBER = re.compile(r"\d{10}", re.ASCII)
+
+
+class Received(Value, frozen=True, kw_only=True):
+    """What a bundle brings: the refs that move, and how many objects and logs they need."""
+
+    moves: tuple[tuple[str, Oid | None, Oid], ...]  # ref, old, new
+    objects: int
+    logs: int
+    missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
+
+
+def check(bundle: Bundle, store: Store | None, *, runs: bool = True) -> set[Oid]:
+    """Check all of a bundle, with the store that is to take it; return what its refs need.
+
+    Raise InvalidInput when something is wrong with the bundle or when the store lacks what the
+    bundle builds on, Corrupt when what the store has of that is damaged.
+    """
+    arrived = beside(bundle, store)
+    for oid in bundle.needs:
+        if arrived.backend.get(oid) is None:
+            raise InvalidInput(
+                f"{bundle.name} builds on deploy {oid}, which is not here",
+                hint="take in an earlier bundle first, or one that was made without --since",
+            )
+    found: list[Finding] = []
+    objects = Objects(arrived, found.append, quick=False)
+    refs = bundle.refs.items()
+    for _ in objects.check(chain((named_by(*ref) for ref in refs), _deploys(bundle.needs))):
+        _raise_first(bundle, found)
+    _raise_first(bundle, found)
+    for ref, oid in refs:
+        _check_ref(bundle, arrived, ref, oid)
+    _check_logs(bundle)
+    for oid in bundle.oids():
+        if oid not in objects.reached and oid not in arrived.forgotten:
+            raise bundle.wrong(f"nothing in it needs object {oid}")
+    if runs:
+        return set(objects.reached.oids())
+    chosen = Objects(arrived, found.append, quick=False)
+    kept = (ref for ref in refs if _is_recorded(ref[0]) or ref[0].startswith("forgotten/"))
+    for _ in chosen.check(named_by(*ref) for ref in kept):
+        pass
+    return set(chosen.reached.oids())
+
+
+def receive(
+    bundle: Bundle,
+    store: Store,
+    *,
+    stamp: Stamp,
+    force: bool = False,
+    runs: bool = True,
+    dry_run: bool = False,
+) -> Received:
+    """Take a bundle in, all of it or nothing; with `dry_run` only say what that would do.
+
+    Raise InvalidInput where a head or a tag would have to leave what it has, unless `force`, and
+    where a run has the number of another one.
+    """
+    needs = check(bundle, store, runs=runs)
+    arrived = beside(bundle, store)
+    targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
+    moves = _heads_and_tags(bundle, arrived, store, targets, force=force)
+    fresh = _runs(arrived, store, targets)
+    for run in fresh:
+        moves |= {ref: (store.ref(ref), targets[ref]) for ref in refs_of(run)}
+    for ref in bundle.refs:
+        oid = Oid(ref.removeprefix("forgotten/"))
+        if oid != ref and moves and oid in needs and not store.has(oid):
+            moves[ref] = (None, bundle.refs[ref])
+    needs = {oid for oid in needs if oid not in store.forgotten and arrived.backend.get(oid)}
+    wanted = {f"{run.workflow}/{run.id}" for run in fresh}
+    logs = [path for path in bundle.logs if path.rpartition("/")[0] in wanted]
+    brought = [oid for oid in bundle.oids() if oid in needs] if moves else []
+    said = tuple((ref, old, new) for ref, (old, new) in moves.items() if new and old != new)
+    received = Received(
+        moves=tuple(move for move in said if _is_told(move[0])),
+        objects=len(brought),
+        logs=len(logs),
+        missing_logs=tuple(_without_logs(arrived, fresh, bundle)),
+    )
+    if dry_run or not moves:
+        return received
+    failpoint("import.checked")
+    write_objects(store, bundle, brought)
+    failpoint("import.objects")
+    write_logs(store, bundle, logs)
+    failpoint("import.logs")
+    _write_refs(store, bundle, moves, fresh, needs, stamp)
+    failpoint("import.written")
+    return received
+
+
+def _write_refs(
+    store: Store,
+    bundle: Bundle,
+    moves: Mapping[str, tuple[Oid | None, Oid | None]],
+    fresh: Iterable[Run],
+    needs: set[Oid],
+    stamp: Stamp,
+) -> None:
+    """Make all that arrived visible; a tally that another run changes meanwhile is made again."""
+    while True:
+        tallies = dict(_tallies(store, beside(bundle, store), fresh))
+        try:
+            with _Arrival(store, bundle, needs, stamp) as tx:
+                for ref, (old, new) in {**moves, **tallies}.items():
+                    tx.move(ref, old=old, new=new)
+            return
+        except Conflict:
+            if any(store.ref(ref) != old for ref, (old, _) in moves.items()):
+                raise  # else only a tally is in the way, which a run that ended has moved
+
+
+class _Arrival(Transaction):
+    """A write that needs all that arrived, and brings again what gc has taken meanwhile."""
+
+    def __init__(self, store: Store, bundle: Bundle, needs: set[Oid], stamp: Stamp) -> None:
+        super().__init__(store, stamp)
+        self._bundle, self._all = bundle, needs
+
+    def _needs(self) -> set[Oid]:
+        return super()._needs() | self._all
+
+    def _bring(self, oid: Oid) -> None:
+        self.store.backend.write({oid: self._bundle.checked(oid)}, {})
+
+
+def beside(bundle: Bundle, store: Store | None) -> Store:
+    """Return a store that has what a bundle brings beside what is there; it cannot be written."""
+    return Store(_Beside(bundle, store.backend if store else None))
+
+
+class _Beside:
+    """A `Backend` of the objects of a bundle and of a store, and of the refs of the bundle.
+
+    What the store had to forget is forgotten here as well.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend | None) -> None:
+        self._bundle, self._backend = bundle, backend
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return an object of the bundle, else of the store."""
+        stored = self._bundle.stored(oid)
+        return self._backend.get(oid) if stored is None and self._backend else stored
+
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return those of these objects that are in the bundle or the store."""
+        return {oid: stored for oid in oids if (stored := self.get(oid)) is not None}
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield the objects of the bundle."""
+        return (oid for oid in sorted(self._bundle.oids()) if oid.startswith(prefix))
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of a ref of the bundle."""
+        return self._bundle.refs.get(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs of the bundle that start with prefix, sorted by name."""
+        refs = dict(self._backend.refs("forgotten/")) if self._backend else {}
+        refs = {**self._bundle.refs, **refs}
+        found = (name for name in sorted(refs, reverse=newest_first) if name.startswith(prefix))
+        return ((n, refs[n]) for n in found if below is None or n < below)
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield the refs as `refs` does."""
+        return iter(list(self.refs(prefix)))
+
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        """Refuse: what arrives is only read."""
+        raise StoreError("what arrives is only read")
+
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+        """Refuse: what arrives is only read."""
+        self.write({}, {})
+
+    def sequence(self) -> int:
+        """Return that nothing was ever written."""
+        return 0
+
+    def frozen(self) -> AbstractContextManager[Backend]:
+        """Give the same."""
+        return nullcontext(self)
+
+    def close(self) -> None:
+        """Release nothing: the file and the store belong to others."""
+
+
+def _deploys(oids: Iterable[Oid]) -> Iterator[Named]:
+    return (Named(oid, "deploy") for oid in oids)
+
+
+def _raise_first(bundle: Bundle, found: list[Finding]) -> None:
+    """Raise the error for what was found, if anything was, by whose it is."""
+    for finding in found:
+        oid = finding.object
+        if oid is None or oid in bundle:
+            named = finding.message.startswith("object ")
+            raise bundle.wrong(finding.message if named else f"object {oid}: {finding.message}")
+        if finding.code == "E101":
+            raise InvalidInput(
+                f"{bundle.name} needs object {oid}, which is not here",
+                hint="take in an earlier bundle first, or one that was made without --since",
+            )
+        raise Corrupt(
+            f"object {oid} of the store: {finding.message}", hint="`ork fsck` looks at all of it"
+        )
+
+
+def _check_ref(bundle: Bundle, arrived: Store, ref: str, oid: Oid) -> None:
+    """Raise InvalidInput unless a ref is of a form that ork knows and says what its object says."""
+    space, *parts = ref.split("/")
+    if not all(map(is_name, parts)):
+        raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+    if space == "workflows" and len(parts) == 1:
+        _check_history(bundle, arrived, ref, oid)
+    elif space == "tags" and len(parts) == 2:
+        _must_be(bundle, ref, arrived.get(Deploy, oid, keep=False).workflow == parts[0])
+    elif space == "runs" and len(parts) == 2:
+        run = arrived.get(Run, oid, keep=False)
+        _must_be(bundle, ref, refs_of(run)[0] == ref)
+        if run.ended is None:
+            raise bundle.wrong(f"the run {ref!r} has not ended")
+        if missing := [name for name in refs_of(run) if name not in bundle.refs]:
+            raise bundle.wrong(f"the ref {missing[0]!r} is missing, and {ref!r} needs it")
+    elif (space == "numbers" and len(parts) == 2 and _NUMBER.fullmatch(parts[1])) or (
+        space == "ran" and len(parts) == 3
+    ):
+        pin = arrived.get(Run, oid, keep=False)
+        _must_be(bundle, ref, ref in refs_of(pin) and refs_of(pin)[0] in bundle.refs)
+    elif space == "forgotten" and len(parts) == 1 and is_oid(parts[0]):
+        _must_be(bundle, ref, arrived.get(Tombstone, oid, keep=False).object == parts[0])
+    elif space == "unattached" and len(parts) == 2:
+        run = arrived.get(Run, bundle.refs.get("/".join(["runs", *parts]), oid), keep=False)
+        _must_be(bundle, ref, run.deploy is None)
+    else:
+        raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+
+
+def _check_history(bundle: Bundle, arrived: Store, ref: str, head: Oid) -> None:
+    """Raise InvalidInput unless all deploys that a head brings are of its workflow."""
+    waiting, seen = [head], {head}
+    while waiting:
+        oid = waiting.pop()
+        deploy = arrived.get(Deploy, oid, keep=False)
+        _must_be(bundle, ref, ref == f"workflows/{deploy.workflow}")
+        if oid in bundle:
+            waiting += [parent for parent in deploy.parents if parent not in seen]
+            seen.update(deploy.parents)
+
+
+def _must_be(bundle: Bundle, ref: str, is_right: bool) -> None:
+    if not is_right:
+        raise bundle.wrong(f"the ref {ref!r} leads to something else than its name says")
+
+
+def _check_logs(bundle: Bundle) -> None:
+    for path in bundle.logs:
+        folder, _, name = path.rpartition("/")
+        if f"runs/{folder}" not in bundle.refs or not is_log(name):
+            raise bundle.wrong(f"the log {path!r} belongs to no run of it")
+
+
+def _is_recorded(ref: str) -> bool:
+    return ref.startswith(("workflows/", "tags/"))
+
+
+def _is_told(ref: str) -> bool:
+    return ref.startswith(("workflows/", "tags/", "runs/"))
+
+
+def _heads_and_tags(
+    bundle: Bundle, arrived: Store, store: Store, targets: Mapping[str, Oid], *, force: bool
+) -> dict[str, tuple[Oid | None, Oid | None]]:
+    """Return how heads and tags move; raise InvalidInput where that would lose something."""
+    moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+    refused = []
+    for ref, new in targets.items():
+        old = store.ref(ref) if _is_recorded(ref) else new
+        if old == new:
+            continue
+        if old is not None and ref.startswith("workflows/"):
+            if _is_before(arrived, new, old):
+                continue  # the store is further already
+            forward = _is_before(arrived, old, new)
+        else:
+            forward = old is None
+        if not forward and not force:
+            refused.append(ref.partition("/")[2].replace("/", "@"))
+        moves[ref] = (old, new)
+    if refused:
+        raise InvalidInput(
+            f"{some(refused, NAMES_MAX)}: here there is something else, which {bundle.name} does"
+            " not have; nothing was taken",
+            hint="--force puts the heads and tags of the bundle in the place of these;"
+            " `ork undo` takes that back",
+        )
+    return moves
+
+
+def _is_before(store: Store, old: Oid, new: Oid) -> bool:
+    """Say whether a deploy is another one, or came before it."""
+    waiting, seen = [new], {new}
+    while waiting:
+        oid = waiting.pop()
+        if oid == old:
+            return True
+        parents = store.get(Deploy, oid, keep=False).parents
+        waiting += [parent for parent in parents if parent not in seen]
+        seen.update(parents)
+    return False
+
+
+def _runs(arrived: Store, store: Store, targets: Mapping[str, Oid]) -> list[Run]:
+    """Return the runs that are new here, or went on since; raise InvalidInput for a clash."""
+    fresh: list[Run] = []
+    clashes = []
+    for ref, oid in targets.items():
+        if not ref.startswith("runs/"):
+            continue
+        run = arrived.get(Run, oid, keep=False)
+        old = store.ref(ref)
+        if old is not None and _is_earlier(arrived, oid, old):
+            continue
+        others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
+        if others or not (old is None or _is_earlier(arrived, old, oid)):
+            clashes.append(f"{run.workflow}#{run.number}")
+        fresh.append(run)
+    if clashes:
+        raise InvalidInput(
+            f"here there are other runs of the names {some(clashes, NAMES_MAX)}; nothing was taken",
+            hint="--runs none takes the definitions alone; numbers are never changed",
+        )
+    return fresh
+
+
+def _is_earlier(store: Store, old: Oid, new: Oid) -> bool:
+    """Say whether the record of a run is another one, or that before its retries."""
+    oid: Oid | None = new
+    while oid is not None and oid != old:
+        oid = store.get(Run, oid, keep=False).previous
+    return oid == old
+
+
+def _without_logs(arrived: Store, fresh: Iterable[Run], bundle: Bundle) -> Iterator[str]:
+    """Yield the runs whose attempts have logs that are not in the bundle."""
+    for run in fresh:
+        attempts = (a for t in task_runs(arrived, run).values() for a in t.attempts)
+        logs = {a.log.path for a in attempts if a.log is not None}
+        if not logs <= bundle.logs.keys():
+            yield f"{run.workflow}#{run.number}"
+
+
+def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
+    """Write objects of a bundle, part by part, each checked again: the file may have changed."""
+    batch: dict[Oid, bytes] = {}
+    size = 0
+    for oid in oids:
+        stored = bundle.checked(oid)
+        if batch and (size + len(stored) > BATCH_BYTES or len(batch) >= BATCH_OBJECTS):
+            store.backend.write(batch, {})
+            failpoint("import.batch")
+            batch, size = {}, 0
+        batch[oid] = stored
+        size += len(stored)
+    store.backend.write(batch, {})
+
+
+def write_logs(store: Store, bundle: Bundle, paths: Iterable[str]) -> None:
+    """Write logs of a bundle, each whole or not at all, in the place of what is there."""
+    if store.folder is None:
+        return
+    for path in paths:
+        *folders, name = path.split("/")
+        new = f".{name}.part"
+        with store.inside("logs", *folders, make=True) as at:
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=at)
+            with new_file(new, at=at, mode=0o600) as file:
+                file.writelines(bundle.log(path))
+            os.rename(new, name, src_dir_fd=at, dst_dir_fd=at)
+            os.fsync(at)
+
+
+def _tallies(
+    store: Store, arrived: Store, fresh: Iterable[Run]
+) -> Iterator[tuple[str, tuple[Oid | None, Oid | None]]]:
+    """Yield the moves that let the tallies of deploys count the new runs, too."""
+    counted: dict[Oid, Tally] = {}
+    by_deploy: dict[Oid, dict[str, Run]] = {}
+    for run in fresh:
+        if run.deploy is not None:
+            by_deploy.setdefault(run.deploy, {})[run.id] = run
+    for deploy, runs in by_deploy.items():
+        one = next(iter(runs.values()))
+        place = f"{one.snapshot}/{one.workflow}/"
+        for run_id, _ in store.refs(f"ran/{place}"):
+            _, other = run_of_id(store, one.workflow, run_id)
+            if other.deploy == deploy:
+                runs.setdefault(run_id, other)
+        for run in runs.values():
+            count_run(arrived, run, counted)
+        folder = f"tally/{deploy}/"
+        moves: dict[str, tuple[Oid | None, Oid | None]] = {
+            folder + text: (oid, None) for text, oid in store.refs(folder)
+        }
+        after = folder + tally_text(counted[deploy])
+        yield from (moves | {after: (store.ref(after), deploy)}).items()

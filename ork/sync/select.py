@@ -1,0 +1,251 @@
+"""What goes to another store: refs that were chosen, what they need, the logs of their runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
+from ork.files import open_file, replace_file
+from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.kinds import Deploy, Object, Run, decode_object, is_name
+from ork.objects.value import Value
+from ork.objects.walk import ENDS, Named, Reached, named, walk
+from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
+from ork.store.store import Store, named_by, unpack
+from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
+
+
+class Wish(Value, frozen=True, kw_only=True):
+    """What somebody wants in a bundle.
+
+    `runs` is how many of the newest runs of each workflow; None is all of them.
+    """
+
+    revisions: tuple[str, ...] = ()
+    all: bool = False
+    since: tuple[str, ...] = ()
+    runs: int | None = 0
+    tags: bool = True
+
+
+class Selection(Value, frozen=True, kw_only=True):
+    """The refs that go, what the receiver must have, and the runs that are left out: they go on."""
+
+    refs: Mapping[str, Oid]
+    needs: tuple[Oid, ...]
+    going_on: tuple[str, ...]
+
+
+class Created(Value, frozen=True, kw_only=True):
+    """A bundle that was written, read once more: its size, and the runs that are not in it."""
+
+    size: Size | None  # None: it went to a stream
+    going_on: tuple[str, ...]
+
+
+def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) -> Created:
+    """Write a bundle into a file, which takes its place when it is complete, or to a stream."""
+    chosen = select(store, wish, now=now)
+    objects = needed(store, chosen.refs, chosen.needs)
+    written = pieces(chosen.needs, chosen.refs, objects, logs_of(store, chosen.refs))
+    if not isinstance(target, Path):
+        target.writelines(written)
+        target.flush()
+        return Created(size=None, going_on=chosen.going_on)
+    replace_file(target, written)
+    with open_bundle(str(target)) as bundle:
+        return Created(size=bundle.size, going_on=chosen.going_on)
+
+
+def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
+    """Return the refs that somebody wants; raise NotFound for what is not there."""
+    refs: dict[str, Oid] = {}
+    going_on: list[str] = []
+    texts = list(wish.revisions)
+    if wish.all:
+        texts += [name for name, _ in store.refs("workflows/")]
+    for text in texts:
+        found = resolve(store, text, now=now)
+        if (run_oid := run_of(found)) is not None:
+            _add_run(store, store.get(Run, run_oid), refs, going_on)
+            continue
+        oid, deploy = deploy_in(store, text, None, now=now)
+        head = f"workflows/{deploy.workflow}"
+        if refs.setdefault(head, oid) != oid:
+            raise InvalidInput(
+                f"two revisions of {deploy.workflow}, and a workflow has one head",
+                hint="name the newer one: the older ones come along",
+            )
+        if wish.tags:
+            history = ancestors(store, oid)
+            for label, target in store.refs(f"tags/{deploy.workflow}/"):
+                if target in history:
+                    refs[f"tags/{deploy.workflow}/{label}"] = target
+        _add_runs(store, deploy.workflow, wish.runs, refs, going_on)
+    if wish.all and wish.runs != 0:
+        for name in store.folders("numbers/"):  # of workflows whose head was taken away, too
+            _add_runs(store, name, wish.runs, refs, going_on)
+    if not refs:
+        raise NotFound("there is nothing to put into a bundle", hint="`ork deploy FILE` first")
+    needs = tuple(deploy_in(store, text, None, now=now)[0] for text in wish.since)
+    _add_forgotten(store, refs, needs)
+    return Selection(refs=refs, needs=needs, going_on=tuple(dict.fromkeys(going_on)))
+
+
+def _add_forgotten(store: Store, refs: dict[str, Oid], needs: tuple[Oid, ...]) -> None:
+    """Add the tombstones of what refs need and the store had to forget, and what these need."""
+    known = 0
+    while len(store.forgotten) > known:
+        gone: set[Oid] = set()
+        for _ in needed(store, refs, needs, gone):
+            pass
+        refs |= {f"forgotten/{oid}": store.forgotten[oid] for oid in gone}
+        if len(gone) == known:
+            return
+        known = len(gone)
+
+
+def ancestors(store: Store, oid: Oid) -> set[Oid]:
+    """Return a deploy and all that came before it."""
+    seen: set[Oid] = {oid}
+    waiting: list[Oid] = [oid]
+    while waiting:
+        parents = store.get(Deploy, waiting.pop(), keep=False).parents
+        waiting += [parent for parent in parents if parent not in seen]
+        seen.update(parents)
+    return seen
+
+
+def _add_runs(
+    store: Store, workflow: str, count: int | None, refs: dict[str, Oid], going_on: list[str]
+) -> None:
+    for run_id, _ in islice(store.refs(f"runs/{workflow}/", newest_first=True), count):
+        _add_run(store, run_of_id(store, workflow, run_id)[1], refs, going_on)
+
+
+def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) -> None:
+    if run.ended is None:
+        going_on.append(f"{run.workflow}#{run.number}")
+        return
+    for ref in refs_of(run):
+        oid = store.ref(ref)
+        if oid is None:
+            raise Corrupt(f"the ref {ref!r} is missing", hint="`ork fsck`")
+        refs[ref] = oid
+
+
+def refs_of(run: Run) -> list[str]:
+    """Return the refs that a run which has ended must have; its own comes first."""
+    place = f"{run.workflow}/{run.id}"
+    found = [
+        f"runs/{place}",
+        f"numbers/{run.workflow}/{run.number:010d}",
+        f"ran/{run.snapshot}/{place}",
+    ]
+    return found if run.deploy is not None else [*found, f"unattached/{place}"]
+
+
+def needed(
+    store: Store,
+    refs: Mapping[str, Oid],
+    without: Iterable[Oid] = (),
+    gone: set[Oid] | None = None,
+) -> Iterator[tuple[Oid, bytes]]:
+    """Yield what refs need, as the backend keeps it, each once and after all that it names.
+
+    What the deploys `without` need is left out, and what was forgotten is added to `gone`. Each is
+    checked before it is given. No recursion: memory holds 32 bytes for each object, and the way
+    from a ref down to where it is.
+    """
+    left_out = Reached()
+    roots = (Named(oid, "deploy") for oid in without)
+    for _ in walk(partial(_read, store), roots, left_out):
+        pass
+    done: set[bytes] = set()
+    for ref, oid in refs.items():
+        yield from _below(
+            store, named_by(ref, oid), left_out, done, set() if gone is None else gone
+        )
+
+
+def _below(
+    store: Store, root: Named, left_out: Reached, done: set[bytes], gone: set[Oid]
+) -> Iterator[tuple[Oid, bytes]]:
+    path: list[tuple[Oid, list[Named]]] = []
+    one: Named | None = root
+    while path or one:
+        if one is not None:
+            key = bytes.fromhex(one.oid)
+            if key not in done and one.oid not in left_out:
+                done.add(key)
+                if one.oid in store.forgotten:
+                    gone.add(one.oid)
+                else:
+                    path.append((one.oid, _links(store, one)))
+        elif path:
+            oid, _ = path.pop()
+            yield oid, _whole(store, oid)
+        one = path[-1][1].pop() if path and path[-1][1] else None
+
+
+def _links(store: Store, one: Named) -> list[Named]:
+    """Return what an object names, last first; what may be gone only if it is there."""
+    if one.kind in ENDS:
+        return []
+    value = decode_object(unpack(one.oid, _whole(store, one.oid)))
+    found = [below for below in named(value, one.kind) if not below.weak or store.has(below.oid)]
+    return found[::-1]
+
+
+def _read(store: Store, batch: list[Named]) -> dict[Oid, Object]:
+    """Return those of these objects that may name others."""
+    return {one.oid: store.read(one.oid, keep=False) for one in batch if one.kind not in ENDS}
+
+
+def _whole(store: Store, oid: Oid) -> bytes:
+    stored = store.backend.get(oid)
+    if stored is None:
+        raise Corrupt(
+            f"object {oid} is missing from the store",
+            hint="`ork fsck` says what suffers; if `ork gc` runs beside, try again",
+        )
+    if hash_bytes(unpack(oid, stored)) != oid:
+        raise Corrupt(
+            f"object {oid} is damaged: its bytes do not match its name", hint="`ork fsck`"
+        )
+    return stored
+
+
+def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
+    """Yield the logs of the runs among some refs, sorted by their paths; what is gone is passed."""
+    # With the slash at the end, which sorts after a hyphen: the order is that of whole paths.
+    places = sorted(ref.partition("/")[2] + "/" for ref in refs if ref.startswith("runs/"))
+    for place in places:
+        workflow, run_id, _ = place.split("/")
+        with suppress(FileNotFoundError), store.inside("logs", workflow, run_id) as at:
+            for name in sorted(filter(is_log, os.listdir(at)), key=str.encode):
+                with open_file(name, at=at) as file:
+                    length = os.fstat(file.fileno()).st_size
+                    path = f"{workflow}/{run_id}/{name}"
+                    yield LogFile(path, length, _exactly(file.fileno(), length, path))
+
+
+def is_log(name: str) -> bool:
+    """Say whether this is the name of a file that a run keeps its logs in."""
+    return name == "begun" or (is_name(name) and name.endswith(".log"))
+
+
+def _exactly(file: int, left: int, path: str) -> Iterator[bytes]:
+    while left:
+        piece = os.read(file, min(left, PIECE_BYTES))
+        if not piece:
+            raise StoreError(f"the log {path} became shorter while it was read", hint="try again")
+        left -= len(piece)
+        yield piece

@@ -1,0 +1,97 @@
+"""ork bundle, ork import bundle"""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+def steady(text):
+    """Return a text without what depends on how long a run took."""
+    text = re.sub(r"(?m)^(run +)[0-9a-f]{12}", r"\1OID", text)
+    return re.sub(r'[0-9,]+ bytes|"bytes": [0-9]+', "BYTES", text)
+
+
+@pytest.fixture
+def elsewhere(ran, tmp_path):
+    """A folder without a store."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return str(folder)
+
+
+def test_create_verify_list(ran, golden):
+    created = ran("bundle", "create", "etl.bundle", "etl", "--runs", "all")
+    assert created.code == 0
+    listed = ran("bundle", "list", "etl.bundle")
+    golden("bundle/list.txt", steady(listed.out))
+    assert created.out.startswith("etl.bundle: ")
+    assert ran("bundle", "verify", "etl.bundle").out.startswith("whole: ")
+
+
+def test_json(ran, elsewhere, golden):
+    golden("bundle/create.json", steady(ran("bundle", "create", "etl.bundle", "etl", "--json").out))
+    golden("bundle/list.json", steady(ran("bundle", "list", "etl.bundle", "--json").out))
+    golden("bundle/verify.json", steady(ran("bundle", "verify", "etl.bundle", "--json").out))
+    file = str(ran.folder / "etl.bundle")
+    golden(
+        "bundle/import.json", steady(ran("-C", elsewhere, "import", "bundle", file, "--json").out)
+    )
+
+
+def test_import_makes_a_store_and_undo_takes_it_back(ran, elsewhere, golden):
+    assert ran("bundle", "create", "etl.bundle", "--all", "--runs", "1").code == 0
+    os.chdir(elsewhere)
+    file = str(ran.folder / "etl.bundle")
+    dry = ran("import", "bundle", file, "--dry-run")
+    done = ran("import", "bundle", file)
+    assert (dry.code, dry.out) == (0, done.out)
+    golden("bundle/import.txt", steady(done.out))
+    assert ran("import", "bundle", file).out == "nothing new\n"
+    assert ran("fsck", "--full").code == 0
+    assert ran("log").code == 0
+    assert ran("undo").code == 0
+    assert ran("log", "etl").code == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bundle make a.bundle",
+        "bundle create a.bundle",
+        "bundle create a.bundle etl --all",
+        "bundle create a.bundle etl --runs some",
+        "bundle create - etl --json",
+        "bundle list a.bundle etl",
+        "bundle verify a.bundle --no-tags",
+        "import bundle a.bundle --path etl.yaml",
+        "import bundle a.bundle --runs 3",
+        "import git . --path etl.yaml --force",
+        "import git .",
+    ],
+)
+def test_what_makes_no_sense_is_usage(ran, words):
+    assert ran("bundle", "create", "a.bundle", "etl").code == 0
+    assert ran(*words.split()).code == 2
+
+
+def test_what_is_no_bundle_is_an_error(ran):
+    for words in ("bundle list", "bundle verify", "import bundle"):
+        assert ran(*words.split(), "etl.yaml").code == 3
+        assert ran(*words.split(), "nowhere.bundle").code == 4
+    assert ran("bundle", "create", "a.bundle", "nothing").code == 3
+
+
+def test_a_bundle_goes_through_a_pipe(ran, elsewhere):
+    ork = [sys.executable, "-P", "-m", "ork"]
+    environ = {**os.environ, **ran.environ}
+    made = subprocess.run(
+        [*ork, "bundle", "create", "-", "etl"], env=environ, capture_output=True, check=True
+    )
+    for words in (["bundle", "list", "-"], ["bundle", "verify", "-"], ["import", "bundle", "-"]):
+        done = subprocess.run(
+            [*ork, *words], env=environ, cwd=elsewhere, input=made.stdout, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
