@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
+import struct
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -130,6 +132,21 @@ def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> Non
     assert told.pin == "numbers/etl/0000000002"
 
 
+def is_left(data: bytes, key: bytes, value: bytes) -> bool:
+    """Say whether a page still has an entry: its value after its key, or in pages of its own.
+
+    What lies in the free space of a page is not there any more, though its bytes may be.
+    """
+    page, rest = divmod(data.find(value), 4096)
+    ends = [value, struct.pack("=Q", page)] if rest == 16 else [value]
+    for found in re.finditer(b"|".join(re.escape(key + end) for end in ends), data):
+        page, at = divmod(found.start(), 4096)
+        (used_from,) = struct.unpack_from("=H", data, page * 4096 + 14)
+        if at - 8 >= used_from:
+            return True
+    return False
+
+
 def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> None:
     """Zero one page at a time: what the others have is there afterwards, and no ref is invented."""
     file = folder / "db/data.mdb"
@@ -139,7 +156,8 @@ def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> No
     refs = dict(store.backend.refs())
     store.close()
     numbers = random.Random(5)
-    for page in numbers.sample(range(2, len(data) // 4096), examples(20)):
+    pages = range(2, len(data) // 4096)
+    for page in numbers.sample(pages, min(examples(20), len(pages))):
         zeroed = data[: page * 4096] + bytes(4096) + data[(page + 1) * 4096 :]
         file.write_bytes(zeroed)
         repair(folder, environ={}, now=datetime.now(UTC))
@@ -147,7 +165,7 @@ def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> No
         left, left_refs = set(opened.backend.oids()), dict(opened.backend.refs())
         opened.close()
         for oid, stored in objects.items():
-            if b"o" + bytes.fromhex(oid) in zeroed and stored in zeroed:
+            if is_left(zeroed, b"o" + bytes.fromhex(oid), stored):
                 assert oid in left, page
         invented = {ref for ref in left_refs if ref not in refs}
         assert all(ref.startswith(("tally/", "active/")) for ref in invented), page
