@@ -18,11 +18,11 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 from typing import TYPE_CHECKING
 
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
-__all__ += ["OrkError", "Selection", "Stamp", "Store", "bisect", "blame", "cancel", "check"]
-__all__ += ["create_bundle", "deploy", "diff", "diff_runs", "export_git", "forget", "fsck"]
+__all__ += ["OrkError", "Selection", "Stamp", "Store", "backup", "bisect", "blame", "cancel"]
+__all__ += ["check", "create_bundle", "deploy", "diff", "diff_runs", "export_git", "forget", "fsck"]
 __all__ += ["impact", "import_bundle", "import_git", "log", "open", "operations", "outputs"]
-__all__ += ["repair", "resolve", "restore", "retry", "rollback", "run", "runs", "show"]
-__all__ += ["status", "tag", "tags", "undo", "untag"]
+__all__ += ["repair", "resolve", "restore", "retry", "rollback", "run", "runs", "show", "status"]
+__all__ += ["tag", "tags", "undo", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

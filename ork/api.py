@@ -68,6 +68,7 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.sync.backup import BackedUp
     from ork.sync.receive import Received
     from ork.sync.select import Created
     from ork.upkeep.forget import Forgotten
@@ -445,6 +446,13 @@ def import_git(
 
     folder, stamp = Path(repository), _stamp(author)
     return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
+
+
+def backup(store: Store, folder: str | Path) -> BackedUp:
+    """Copy a whole store into a folder that does not exist yet; FOLDER/.ork is a store."""
+    from ork.sync.backup import backup
+
+    return backup(store, Path(folder), environ=os.environ)
 
 
 def create_bundle(

@@ -56,6 +56,7 @@ In and out
   import       git:import_               Take in a history from git, or a bundle.
   bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
 Upkeep
+  backup       upkeep.backup:backup      Copy the whole store into a new folder.
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing

@@ -18,7 +18,7 @@ from ork.objects.kinds import Deploy, Object, Run, decode_object, is_name
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
-from ork.store.store import Store, named_by, unpack
+from ork.store.store import Store, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
 
@@ -211,6 +211,8 @@ def _read(store: Store, batch: list[Named]) -> dict[Oid, Object]:
 
 def _whole(store: Store, oid: Oid) -> bytes:
     stored = store.backend.get(oid)
+    if stored is None and oid in store.held():
+        return pack(store.held()[oid])
     if stored is None:
         raise Corrupt(
             f"object {oid} is missing from the store",

@@ -214,6 +214,7 @@ WRITING: dict[str, list[Case]] = {
     "cancel": reads("cancel etl#1", code=2),
     "bisect": reads("bisect etl --good etl#1 --bad etl#2"),
     "export": reads("export git repo etl", "export git repo etl --update"),
+    "backup": reads("backup copy"),
     "bundle": reads(
         "bundle create all.bundle --all --runs all",
         "bundle list all.bundle",
