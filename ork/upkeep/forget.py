@@ -100,7 +100,8 @@ def forget(
     try:
         if yes and (active := next(iter(store.refs("active/")), None)):
             raise StoreError(
-                f"a run goes on: {active[0].partition('/')[0]}", hint="let it end, or `ork cancel`"
+                f"a run goes on: {active[0].partition('/')[0]}",
+                hint="let it end, or `ork cancel`; of one that was killed `ork runs` takes note",
             )
         search = _Search(store, find)
         search.look()

@@ -69,3 +69,13 @@ def test_marks_that_lead_in_a_circle_end(store: Store) -> None:
         assert store.backend.write({}, {f"forgotten/{oid}": (None, planted)})
     with pytest.raises(Corrupt, match="nothing is in its place"):
         Store(store.backend).read(OID)
+
+
+def test_marks_that_are_forgotten_themselves_end(store: Store) -> None:
+    marks = [Oid("d" * 64), Oid("e" * 64)]
+    refs = {OID: marks[0], marks[0]: marks[1], marks[1]: marks[0]}
+    assert store.backend.write({}, {f"forgotten/{a}": (None, b) for a, b in refs.items()})
+    with pytest.raises(Corrupt, match="nothing is in its place"):
+        Store(store.backend).read(OID)
+    with pytest.raises(Corrupt, match="nothing is in its place"):
+        Store(store.backend).tombstone(OID)

@@ -56,9 +56,12 @@ import base64, json, sys, urllib.parse
 def main():
     print("{log}")
     sys.stdout.write("{split}"[:9]); sys.stdout.flush(); sys.stdout.write("{split}"[9:] + chr(10))
-    return {{"small": "{output}", "large": ["{large}"] * 200, "{key}": 1, "number": {number},
+    return {{"large": ["{large}"] * 200, "{key}": 1, "number": {number},
              "base64": base64.b64encode(b"user:{base64}").decode(),
              "json": json.dumps(["{json}"]), "url": urllib.parse.quote("{url}", safe="")}}
+
+def short():
+    return {{"small": "{output}"}}
 
 def fail():
     raise ValueError("{error}")
@@ -70,6 +73,7 @@ include: [data/*.txt]
 # {text}
 tasks:
   extract: {{executor: python, file: etl.py}}
+  short: {{executor: python, file: etl.py, function: short}}
   fail: {{executor: python, file: etl.py, function: fail}}
   load: {{executor: process, command: "true {command}", env: {{A: "{env}"}},
     inputs: {{a: {{const: "{const}"}}}}, depends_on: [extract]}}
@@ -77,8 +81,14 @@ tasks:
 
 
 @pytest.fixture
-def leaky(ork: Ork) -> Ork:
+def leaky(ork: Ork, once: Callable[[str, Callable[[], object]], None]) -> Ork:
     """A project in whose store a secret stands in each place that there is."""
+    once("leaky", lambda: leak(ork))
+    return ork
+
+
+def leak(ork: Ork) -> None:
+    """Let a secret get into each place that there is."""
     ork.write("etl.py", CODE.format(**SECRETS))
     ork.write("data/a.txt", SECRETS["included"])
     (ork.folder / "etl.yaml").write_text(FLOW.format(**SECRETS))
@@ -94,7 +104,6 @@ def leaky(ork: Ork) -> Ork:
     ork.write(".ork/work/run/etl.py", SECRETS["checkout"])
     ork.write(".ork/quarantine/data.mdb", SECRETS["quarantine"])
     (ork.folder / ".ork/db/gate").write_text(f"process 1 (ork {SECRETS['gate']})".ljust(256))
-    return ork
 
 
 def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -153,8 +162,11 @@ def test_the_rest_goes_on_under_the_same_names(leaky: Ork) -> None:
     ):
         result = leaky(*line.split())
         assert result.code == 0, (line, result.err)
+    assert leaky("export", "git", "../exported", "etl").code == 0
     assert leaky("show", "etl:etl.py").out.startswith("# [forgotten]\n")
-    assert json.loads(leaky("outputs", "etl#1").out)["extract"]["number"] == "[forgotten]"
+    outputs = json.loads(leaky("outputs", "etl#1").out)
+    assert outputs["extract"]["number"] == "[forgotten]"
+    assert outputs["short"] == {"small": "[forgotten]"}
     assert "forgotten 2026-11-01 by Ada Lovelace: a test" in leaky("show", "etl:etl.py").err
 
 
@@ -289,12 +301,24 @@ def test_killed_anywhere_it_is_typed_again(leaky: Ork, where: str, after: bool) 
 def test_a_text_where_two_chunks_meet_is_found(ork: Ork) -> None:
     lines = "".join(f"# {number:05d} {'x' * 90}\n" for number in range(1500))
     flow = "name: etl\ntasks:\n  a: {executor: process, command: 'true'}\n"
-    secret = "y" * 9000 + "\n# " + "z" * 9000
-    (ork.folder / "etl.yaml").write_text(f"{flow}{lines}# {secret}\n{lines}")
+    secret = "y" * 100 + "z" * 100  # a line is cut after 16384 bytes
+    (ork.folder / "etl.yaml").write_text(f"{flow}{lines}#{'.' * 16283}{secret}\n{lines}")
     assert ork("deploy", "etl.yaml").code == 0
     take_away(ork.folder / ".ork", secret)
     text = ork("show", "etl:").out
     assert "yyyy" not in text and "zzzz" not in text and "[forgotten]" in text
+
+
+def test_it_is_refused_while_a_run_goes_on(leaky: Ork) -> None:
+    folder = leaky.folder / ".ork"
+    store = location.open_store(folder, environ={})
+    _, run = next(iter(store.refs("runs/etl/")))
+    with store.transaction() as tx:
+        tx.move("active/20261101T120000.000-1/.run", old=None, new=run)
+    store.close()
+    with pytest.raises(StoreError, match=r"a run goes on: 20261101T120000\.000-1"):
+        take_away(folder, SECRETS["log"])
+    assert hits(folder, {"log": SECRETS["log"]})
 
 
 def test_a_second_forgetting_takes_from_what_the_first_left(ork: Ork) -> None:
