@@ -238,6 +238,7 @@ def test_a_damaged_store_makes_no_bundle(places):
         places.store.get(Deploy, places.store.ref("workflows/etl")).snapshot
     ).tasks["a"]
     places.store.backend.sweep(lambda: [task])
+    places.store = Store(places.store.backend, folder=places.store.folder)  # has nothing at hand
     with pytest.raises(Corrupt, match=task):
         places.bundle()
     assert not (places.folder / "a.bundle").exists()
