@@ -131,6 +131,14 @@ def test_a_damaged_store_is_not_copied(places):
     assert not list(places.folder.glob(".ork-backup*"))
 
 
+def test_a_ref_that_is_wrong_is_copied_and_counted(places):
+    pin = places.store.ref("numbers/etl/0000000001")
+    assert places.store.backend.write({}, {"numbers/etl/0000000009": (None, pin)})
+    done = backup(places.store, places.folder / "copy", environ=ENVIRON)
+    assert done.errors == 1
+    assert refs(opened(places.folder / "copy")) == refs(places.store)
+
+
 BACKUP = """
 import os, sys
 from pathlib import Path

@@ -41,4 +41,7 @@ def backup(
         return
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
     session.print([[("whole", "success"), ": ", quoted(str(folder)), f", {', '.join(parts)}"]])
+    if done.errors:
+        wrong = f"{count(done.errors, 'ref')} wrong in the store, and in the copy"
+        session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
     session.say([("next: ", "hint"), f"`ork --store {folder}/.ork log` looks into it"])
