@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "backup", "bisect", "blame", "cancel"]
 __all__ += ["check", "create_bundle", "deploy", "diff", "diff_runs", "export_git", "forget", "fsck"]
-__all__ += ["impact", "import_bundle", "import_git", "log", "open", "operations", "outputs"]
+__all__ += ["gc", "impact", "import_bundle", "import_git", "log", "open", "operations", "outputs"]
 __all__ += ["repair", "resolve", "restore", "retry", "rollback", "run", "runs", "show", "status"]
 __all__ += ["tag", "tags", "undo", "untag"]
 

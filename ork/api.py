@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from ork.sync.select import Created
     from ork.upkeep.forget import Forgotten
     from ork.upkeep.fsck import Checked, Depth
+    from ork.upkeep.prune import Pruned
     from ork.upkeep.repair import Repaired
 
 
@@ -136,6 +137,24 @@ def forget(
         reason=reason,
         yes=yes,
     )
+
+
+def gc(
+    store: Store,
+    *,
+    prune: bool = False,
+    undo_days: int = 30,
+    force: bool = False,
+    author: str | None = None,
+) -> Pruned:
+    """Say which objects nothing needs; with `prune`, remove them, while others work.
+
+    What was moved in the last `undo_days` can be undone, and is needed for that.
+    """
+    from ork.upkeep.prune import gc
+
+    stamp = _stamp(author) if prune else None
+    return gc(store, now=now_here(), undo_days=undo_days, stamp=stamp, force=force)
 
 
 def deploy(

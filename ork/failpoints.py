@@ -22,6 +22,7 @@ settle.locked settle.written
 backup.objects backup.checked
 import.checked import.batch import.objects import.logs import.written
 traces.before traces.checkout traces.stop traces.after
+gc.swept
 """
 NAMES = POINTS.split()
 

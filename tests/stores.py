@@ -97,8 +97,11 @@ def contents(store: Store) -> tuple[dict[Oid, bytes | None], dict[str, Oid]]:
     return {oid: backend.get(oid) for oid in backend.oids()}, dict(backend.refs())
 
 
-def reachable(store: Store, *roots: Oid) -> set[Oid]:
-    """Return every object that these need, all checked and of the kind that they should be."""
+def reachable(store: Store, *roots: Oid, undo: bool = True) -> set[Oid]:
+    """Return every object that these need, all checked and of the kind that they should be.
+
+    Without `undo` what operations moved is not needed.
+    """
     fresh = Store(store.backend)  # holds nothing, has nothing cached
     seen: set[Oid] = set()
     todo: list[tuple[Kinds, str | None]] = [(None, oid) for oid in roots]
@@ -109,7 +112,10 @@ def reachable(store: Store, *roots: Oid) -> set[Oid]:
         seen.add(Oid(name))
         value = fresh.read(Oid(name))
         assert kind is None or isinstance(value, kind)
-        todo += _named(value)
+        if isinstance(value, Operation) and not undo:
+            todo.append((Operation, value.parent))
+        else:
+            todo += _named(value)
     return seen
 
 
@@ -129,6 +135,7 @@ def _named(value: object) -> list[tuple[Kinds, str | None]]:
         return [
             (Snapshot, value.snapshot),
             (Deploy, value.deploy),
+            (Run, value.previous),
             (TREES, value.tasks),
             (Blob, value.environment),
             (Blob, value.params),

@@ -81,10 +81,11 @@ class Backend(Protocol):
         """
         ...
 
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
-        """Delete the objects that `choose` returns, which nobody can write during its call.
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
+        """Delete the objects that `choose` returns; return the sequence number afterwards.
 
-        So what it reads of this backend is still so when they are deleted. Writers wait meanwhile.
+        During its call nobody can write, so what it reads of this backend is still so when they are
+        deleted. Writers wait meanwhile.
         """
         ...
 

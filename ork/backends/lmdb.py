@@ -212,10 +212,11 @@ class Lmdb:
         with self._gate():
             return self._commit(items, steps, doomed, needed)
 
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._gate():
             self._delete(sorted(map(_object_key, choose())))
+            return self.sequence()
 
     @_explain
     def sequence(self) -> int:

@@ -83,12 +83,13 @@ class Memory:
                     self._refs[name] = new
         return True
 
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._lock:
             for oid in list(choose()):
                 self._objects.pop(oid, None)
             self._sequence += 1
+            return self._sequence
 
     def sequence(self) -> int:
         """Return a number that rises with each write that changes something, and never falls."""

@@ -58,6 +58,7 @@ In and out
 Upkeep
   backup       upkeep.backup:backup      Copy the whole store into a new folder.
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
+  gc           upkeep.gc:gc              Say which objects nothing needs, or remove them.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
@@ -66,7 +67,7 @@ Plumbing
   ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
-WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect")
+WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc")
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 STOPPED_EXIT_CODE = 130

@@ -35,6 +35,7 @@ def undo(store: Store, text: str | None = None, *, stamp: Stamp, now: datetime) 
     """
     oid, operation = _newest(store) if text is None else find_operation(store, text, now=now)
     _check_recorded(store, oid, operation)
+    _check_there(store, oid, operation)
     _check_unmoved(store, oid, operation)
     moves = tuple((ref, new, old) for ref, old, new in operation.moves)
     with store.transaction(stamp) as tx:
@@ -116,9 +117,9 @@ class _Past:
             "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"
         )
 
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Refuse: the past is only read."""
-        self.write({}, {})
+        return self.write({}, {})
 
     @contextmanager
     def frozen(self) -> Iterator[_Past]:
@@ -148,6 +149,17 @@ def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
         raise UsageError(
             f"{store.short(oid)} took away what is gone for good: it cannot be undone",
             hint="to undo an earlier operation, name it: `ork ops` lists them",
+        )
+
+
+def _check_there(store: Store, oid: Oid, operation: Operation) -> None:
+    """Raise NotFound when what a ref would go back to has been removed since."""
+    gone = [ref for ref, old, _ in operation.moves if old is not None and not store.has(old)]
+    if gone:
+        raise NotFound(
+            f"{store.short(oid)} can no longer be undone: `ork gc` has removed where"
+            f" {display(gone[0])} was before",
+            hint="it removes what was not needed for 30 days, or as many as --undo-days says",
         )
 
 

@@ -181,7 +181,9 @@ class Store:
         if data is None:
             if oid in self.forgotten:
                 return self._in_place_of(oid)
-            raise Corrupt(f"object {oid} is missing from the store")
+            if oid not in self._cache:
+                raise Corrupt(f"object {oid} is missing from the store")
+            data = encode_object(self._cache[oid])  # it was there: gc has removed it since
         if hash_bytes(data) != oid:
             raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
         return data
@@ -417,7 +419,9 @@ class Transaction:
             if recorded and self.stamp:
                 objects, moves = self._with_operation(objects, tuple(recorded), self.stamp)
             if self.store.backend.write(objects, moves, self.removed, needs):
-                pins = (ref for ref in moves if ref.startswith("numbers/"))
+                pins = (
+                    ref for ref, (_, new) in moves.items() if new and ref.startswith("numbers/")
+                )
                 self.store.tell_anchor(next(pins, None))
                 return
             self._check_moves()

@@ -217,9 +217,9 @@ class _Beside:
         """Refuse: what arrives is only read."""
         raise StoreError("what arrives is only read")
 
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> None:
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Refuse: what arrives is only read."""
-        self.write({}, {})
+        return self.write({}, {})
 
     def sequence(self) -> int:
         """Return that nothing was ever written."""

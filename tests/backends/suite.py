@@ -226,7 +226,7 @@ def test_sweep_deletes_what_is_chosen(backend: Backend) -> None:
     first, second, third = fill(backend, b"1", b"2", b"3")
     point(backend, "head")
     sequence = backend.sequence()
-    backend.sweep(lambda: [first, third, B])
+    assert backend.sweep(lambda: [first, third, B]) == backend.sequence()
     assert list(backend.oids()) == [second]
     assert backend.get(first) is None
     assert backend.ref("head") == A

@@ -1,0 +1,48 @@
+"""ork gc"""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def undone(ran, edit):
+    """A store with a deploy that was undone."""
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == 0
+    assert ran("undo").code == 0
+    return ran
+
+
+def test_it_says_what_would_go_and_removes_it(undone, golden):
+    said = undone("gc", "--undo-days", "0")
+    assert said.code == 0
+    golden("gc/dry.txt", said.out)
+    assert said.err == "next: `ork gc --prune` removes them\n"
+    done = undone("gc", "--undo-days", "0", "--prune")
+    assert (done.code, done.err) == (0, "")
+    golden("gc/pruned.txt", done.out)
+    golden("gc/nothing.txt", undone("gc").out)
+    golden("gc/nothing.json", undone("gc", "--json").out)
+    assert undone("fsck", "--full").code == 0
+    golden("gc/ops.txt", undone("ops", "-n", "3").out)
+
+
+def test_what_was_removed_cannot_be_undone(undone):
+    assert undone("gc", "--undo-days", "0", "--prune").code == 0
+    refused = undone("undo")
+    assert (refused.code, "gone for good" in refused.err) == (2, True)
+    refused = undone("undo", "@{1}")
+    assert (refused.code, "can no longer be undone" in refused.err) == (3, True)
+
+
+def test_json(undone):
+    done = json.loads(undone("gc", "--undo-days", "0", "--prune", "--json").out)
+    assert done["schema"] == "ork.gc.v1"
+    done = done["data"]
+    assert done["done"]
+    assert done["objects"] == sum(done["kinds"].values())
+
+
+def test_looking_back_removes_nothing(undone):
+    assert undone("--at-op", "@{1}", "gc").code == 2
