@@ -11,6 +11,7 @@ An executor whose work cannot be waited for in this way registers a pipe to whic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -111,3 +112,12 @@ def make(name: str, slots: int, selector: BaseSelector) -> Executor:
     """Return a new executor by its name; its module is imported now, not before."""
     module, _, attribute = EXECUTORS[name].partition(":")
     return getattr(import_module(module), attribute)(slots, selector)  # type: ignore[no-any-return]
+
+
+def adopting() -> AbstractContextManager[None]:
+    """Let what tasks have left behind become children of this process, while a block lasts.
+
+    Only where the process is ork's own: every child that ork has not started itself, in another
+    session, is then taken for the remains of a task, and ends with it.
+    """
+    return import_module("ork.executors.process_tree").adopting()  # type: ignore[no-any-return]

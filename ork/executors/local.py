@@ -18,7 +18,7 @@ from typing import TypeVar
 from ork.executors.attempt import FOREVER, Attempt
 from ork.executors.base import Ending, Job, Outcome
 from ork.executors.child import Child
-from ork.executors.process_tree import Guard, hear_of_ends
+from ork.executors.process_tree import Guard, end_orphans, hear_of_ends
 from ork.executors.worker import Answer, Worker, kind_of, outcome_of
 
 TIMEOUT_GRACE_S = 2.0  # between SIGTERM and SIGKILL when a task has taken too long
@@ -88,6 +88,7 @@ class Local:
                 self._gone(child)
             if self._guard is not None:
                 self._guard.dismiss()
+            end_orphans()
 
     # Children come,
 
@@ -157,6 +158,7 @@ class Local:
                 self._dismiss(idle)
                 continue
             idle.attempt = attempt
+            idle.tree.work()
             return idle
         workers = sum(isinstance(child, Worker) for child in self._children)
         if self._idle and workers >= self.slots:
@@ -295,6 +297,7 @@ class Local:
         worker.attempt = None
         if keep and attempt.state is None:
             self._idle.append(worker)
+            worker.tree.rest()
         else:
             self._dismiss(worker)
         self._ended.append((attempt.name, outcome_of(attempt, answer)))

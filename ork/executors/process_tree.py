@@ -1,9 +1,10 @@
 """A process tree: start it, see whether it lives, end all of it. Knows no job.
 
-A tree is a session of its own. Its processes are known by that session and by a cookie, a random
-word in their environment, so that one which moved to another session is found as well. Only a
-process that leaves the session *and* clears its environment escapes; where there is no /proc (not
-Linux), so does one that leaves the group.
+A tree is a session of its own. Its processes are known by that session, by their parents, and by a
+cookie, a random word in their environment. One that has left all three, session, parents and
+environment, is an orphan: Linux gives it to ork (where the process is ork's own, see `adopting`).
+It does not say whose it is: it ends with the last tree that may have left it.
+Where there is no /proc (not Linux), a process that leaves the group escapes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ork.executors.subreaper import adopt_orphans
 
 COOKIE = "ORK_COOKIE"
 KILL_SECONDS_MAX = 5.0  # a process in an uninterruptible system call outlives even SIGKILL
@@ -28,7 +32,12 @@ LAST_PID = (f"{PROC}/sys/kernel/ns_last_pid", f"{PROC}/loadavg")
 NEWER_MAX = 100
 DEAD = (b"Z", b"X")
 
-_first: set[int] = set()  # the first processes of all trees that were not seen to end
+_ours: set[int] = set()  # our own children, as far as they are known here, not seen to end
+_starting: set[object] = set()  # those that may be our children already, not known by number
+_sources: set[object] = set()  # trees that may have left orphans to us
+_orphans: set[int] = set()  # those of which nobody could tell yet whose they are
+_strangers: set[int] = set()  # our children from before we adopted any
+_adopting = False
 
 
 class Tree:
@@ -53,14 +62,20 @@ class Tree:
         cookie = ".".join(part for part in (outer, mark, self.cookie) if part)
         self._begun = time.monotonic()
         self._status: int | None = None
-        self.pid = spawn(
-            words,
-            environment={**environment, COOKIE.encode(): cookie.encode()},
-            cwd=cwd,
-            output=output,
-            pass_fds=pass_fds,
-        )
-        _first.add(self.pid)
+        self._found: set[tuple[int, int]] = set()  # members that may become orphans: see _birth
+        _starting.add(self)
+        try:
+            self.pid = spawn(
+                words,
+                environment={**environment, COOKIE.encode(): cookie.encode()},
+                cwd=cwd,
+                output=output,
+                pass_fds=pass_fds,
+            )
+            _ours.add(self.pid)
+            _sources.add(self)
+        finally:
+            _starting.discard(self)
         self.pidfd = -1  # else a descriptor that is readable once the first process has ended
         if hasattr(os, "pidfd_open"):
             try:
@@ -78,7 +93,7 @@ class Tree:
             else:
                 self._status = os.waitstatus_to_exitcode(status) if pid else None
             if self._status is not None:
-                _first.discard(self.pid)
+                _ours.discard(self.pid)
         return self._status
 
     def members(self) -> list[int]:
@@ -89,7 +104,9 @@ class Tree:
         """Say whether the tree has a process besides the first one; cheap, for every task."""
         young = time.monotonic() - self._begun < YOUNG_SECONDS_MAX
         pids = _newer(self.pid) if young else _processes()
-        return any(pid not in _first and self._belongs(pid) for pid in pids if pid != self.pid)
+        _orphans.difference_update(_ours)
+        pids = [*pids, *_orphans]
+        return any(pid not in _ours and self._belongs(pid) for pid in pids if pid != self.pid)
 
     def quiet(self) -> bool:
         """Say whether the first process has ended and no other of the tree lives."""
@@ -115,19 +132,27 @@ class Tree:
         """Kill until no process of the tree is left, and reap the first one."""
         end = time.monotonic() + KILL_SECONDS_MAX
         pause = 0.0005
-        while True:
+        while not self.quiet() and time.monotonic() < end:
             _signal_group(self.pid, signal.SIGKILL)
             for pid in self.members():
                 _signal(pid, signal.SIGKILL)
-            if self.quiet() or time.monotonic() > end:
-                return
             time.sleep(pause)
             pause = min(pause * 2, 0.02)
+        _sources.discard(self)
 
     def kill_rest(self) -> None:
         """Kill what is left of the tree, if anything, once its first process has ended."""
         if not self.quiet():
             self.kill()
+        _sources.discard(self)
+
+    def rest(self) -> None:
+        """Note that the tree has nothing to do, and so leaves no orphans."""
+        _sources.discard(self)
+
+    def work(self) -> None:
+        """Note that the tree has something to do again."""
+        _sources.add(self)
 
     def release(self) -> None:
         """Give the descriptor back. Idempotent."""
@@ -140,10 +165,54 @@ class Tree:
             session = os.getsid(pid)
             if pid != self.pid and session == self.pid:
                 return not _is_zombie(pid)
-            # 0: the kernel's own, or begun outside of our container.
-            return session != 0 and self.cookie.encode() in _environ(pid)
+            # 0: the kernel's own, or begun outside of our container. No task can enter our own.
+            if session in (0, os.getsid(0)):
+                return False
+            if pid == self.pid:
+                return self._status is None and not _is_zombie(pid)
+            if (below := self._is_below(pid)) is None:
+                below = self.cookie.encode() in _environ(pid)
+            if below:
+                self._found.add((pid, _birth(_stat(pid))))
+            return below
         except OSError:  # gone, or not ours
+            _orphans.discard(pid)
             return False
+
+    def _is_below(self, pid: int) -> bool | None:
+        """Say whether a process comes from this tree by its ancestors; None if they do not tell."""
+        at = pid
+        while True:
+            try:
+                fields = _stat(at)
+            except OSError:
+                if at == pid:
+                    raise
+                at = pid  # an ancestor has just ended: there are others now
+                continue
+            parent = int(fields[1])
+            if at == pid and fields[0] in DEAD:
+                _bury(pid)
+                return False
+            if parent == self.pid or (at, _birth(fields)) in self._found:
+                return True
+            if parent in _ours:
+                return False
+            if parent == os.getpid():
+                return self._inherits(at)
+            if parent <= 1:
+                return None
+            at = parent
+
+    def _inherits(self, orphan: int) -> bool | None:
+        """Say whether an orphan that has come to us can only be of this tree; None if not sure."""
+        starting = bool(_starting)  # asked first: what has been started meanwhile is no orphan
+        if not _is_orphan(orphan):
+            return None
+        if _sources == {self} and not starting:
+            return True
+        _orphans.add(orphan)
+        return None
 
     def _reap(self) -> None:
         # Orphans come to us only where we are their reaper (init of a container, say).
@@ -215,7 +284,10 @@ class Guard:
     def __init__(self) -> None:
         self.mark = secrets.token_hex(12)
         self._popen: subprocess.Popen[bytes] | None = None
-        if os.path.exists(f"{PROC}/self/environ"):
+        if not os.path.exists(f"{PROC}/self/environ"):
+            return
+        _starting.add(self)
+        try:
             self._popen = subprocess.Popen(
                 ["/bin/sh", "-c", self._SCRIPT, "ork-guard", self.mark],
                 env={"PATH": "/usr/bin:/bin"},
@@ -225,14 +297,75 @@ class Guard:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            _ours.add(self._popen.pid)
+        finally:
+            _starting.discard(self)
 
     def dismiss(self) -> None:
         """End the guard, which is needed no more. Idempotent."""
         if self._popen is not None:
             self._popen.kill()
             self._popen.wait()
+            _ours.discard(self._popen.pid)
             if self._popen.stdin is not None:
                 self._popen.stdin.close()
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Let orphans of programs come to us, while the block lasts; see `base.adopting`."""
+    global _adopting
+    _strangers.clear()
+    if _has_children():
+        _strangers.update(pid for pid in _processes() if _parent(pid) == os.getpid())
+    _adopting = adopt_orphans()
+    try:
+        yield
+    finally:
+        if _adopting:
+            adopt_orphans(False)
+        _adopting = False
+
+
+def end_orphans() -> None:
+    """Kill the orphans of which nobody could tell whose they were, once no tree is left."""
+    end = time.monotonic() + KILL_SECONDS_MAX
+    while not (_sources or _starting) and _has_children() and time.monotonic() < end:
+        found = [pid for pid in _processes() if _parent(pid) == os.getpid() and _is_orphan(pid)]
+        for pid in found:
+            _signal(pid, signal.SIGKILL)
+            _bury(pid)
+        if not found:
+            return
+        time.sleep(0.001)
+
+
+def _is_orphan(child: int) -> bool:
+    """Say whether a child of ours is one that came to us."""
+    if not _adopting or child in _ours or child in _strangers:
+        return False
+    try:
+        return os.getsid(child) != os.getsid(0)  # which no task can enter
+    except OSError:
+        return False
+
+
+def _bury(pid: int) -> None:
+    """Reap an orphan that has ended; what we have started is reaped by whoever asks how it went."""
+    if not _starting and _parent(pid) == os.getpid() and _is_orphan(pid):
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                _orphans.discard(pid)
+        except ChildProcessError:
+            _orphans.discard(pid)
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _processes() -> list[int]:
@@ -300,6 +433,18 @@ def _stat(pid: int) -> list[bytes]:
     """Return the state of a process and the fields that follow it in its `stat`."""
     with open(f"{PROC}/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()
+
+
+def _birth(fields: list[bytes]) -> int:
+    """Return when a process began, which tells it from a later one with its number."""
+    return int(fields[19])
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(_stat(pid)[1])
+    except OSError:
+        return -1
 
 
 def _group(pid: int) -> int:

@@ -16,6 +16,7 @@ from ork.cli.runs.list import task_line
 from ork.cli.screen import human, signals
 from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
+from ork.executors.base import adopting
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
     CheckedOut,
@@ -40,7 +41,8 @@ STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 def stop_on_signals() -> Iterator[Control]:
     """Turn Ctrl-C, TERM and HUP into requests to stop the run, while the block lasts.
 
-    Signals that are ignored, such as HUP under `nohup`, stay ignored.
+    Signals that are ignored, such as HUP under `nohup`, stay ignored. The process is the run's:
+    whatever its tasks leave behind becomes its child.
     """
     control = Control()
 
@@ -57,7 +59,8 @@ def stop_on_signals() -> Iterator[Control]:
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield control
+        with adopting():
+            yield control
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
