@@ -3,7 +3,7 @@
 ORK_FAILPOINT=NAME kills it the first time the point is reached, NAME:3 the third time. A name says
 what has just happened: `begin.locked` is when the run has an owner, but no pin yet; `save.after`,
 when outcomes are recorded and not yet told; `traces`, when the checkout and the lock of a run that
-has ended are removed.
+has ended are removed; `gc.swept`, when one write of `ork gc` has deleted its part.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from ork.backends import anchor
 from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.heads.tags import tag
 from ork.heads.undo import at_operation, undo
@@ -109,6 +110,16 @@ def test_nothing_is_removed_where_something_needed_is_missing(project, keep):
     with pytest.raises(Corrupt, match="missing"):
         gc(Store(project.backend, folder=project.folder), now=NOON, stamp=stamp())
     assert project.has(oid)
+
+
+def test_a_number_that_is_removed_is_not_told_to_the_anchor(project, keep):
+    deploy = keep(version(1)).deploy
+    task = project.named(project.snapshot(project.get(Deploy, deploy).snapshot).tasks.root)["a"]
+    first, last = (write_run(project, deploy, {"a": outcome(task)}).number for _ in range(2))
+    with project.transaction() as tx:
+        ref = f"numbers/etl/{first:010d}"
+        tx.move(ref, old=project.ref(ref), new=None)
+    assert anchor.read(project.folder).pin == f"numbers/etl/{last:010d}"
 
 
 def test_a_damaged_object_that_nothing_needs_goes(project, keep):
