@@ -536,3 +536,10 @@ def test_a_store_that_disappears_during_a_run_leaves_no_child(project: Project) 
     child.communicate(timeout=60)
     assert child.returncode is not None
     assert not project.survivors()
+
+
+def test_a_project_that_a_task_removes_is_no_success(project: Project) -> None:
+    project.workflow(shell("removes", 'rm -rf "$PWD/.ork" "$PWD/flow.yaml"'))
+    done = project.ork("run", "flow.yaml", alone=True, code=4)
+    assert "the store was removed while the run went on" in done.stderr
+    assert "success" not in done.stdout
