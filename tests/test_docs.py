@@ -102,7 +102,7 @@ def with_gap_before(number, etl):
 
 
 ENDED = ("retry", "cancel")  # of a run that went well there is nothing to retry or to cancel
-PLANTED = ("fsck",)  # finds the numbers and the tag that `with_gap_before` made up
+PLANTED = ("backup", "fsck")  # these find the numbers and the tag that `with_gap_before` made up
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -123,6 +123,13 @@ class Lmdb:
                     yield Remain(_name(key), unsealed(key[1:], value), b"", live)
 
     @classmethod
+    def written(cls, folder: Path) -> int | None:
+        """Return the number of the newest write; None when damage lets nobody write."""
+        with suppress(Corrupt):
+            return lmdb_file.newest_transaction(folder / "data.mdb")
+        return None
+
+    @classmethod
     def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
         """Let the store in a folder be what the one in `new` is; `keep` is its data file until now.
 

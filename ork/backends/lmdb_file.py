@@ -154,7 +154,7 @@ def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) ->
         locks = open_lock(folder / "lock.mdb")
         try:
             _lock_as_lmdb(locks)
-            if sequence is not None and sequence != _sequence(folder / "data.mdb"):
+            if sequence is not None and sequence != newest_transaction(folder / "data.mdb"):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
             os.link(folder / "data.mdb", keep)
             os.rename(new, folder / "data.mdb")
@@ -325,8 +325,8 @@ def wrong_flags(path: Path) -> list[str]:
     ]
 
 
-def _sequence(path: Path) -> int:
-    """Return the number of the newest transaction of a data file that nobody has open."""
+def newest_transaction(path: Path) -> int:
+    """Return the number of the newest transaction of a data file; raise Corrupt for damage."""
     with open_file(path) as opened:
         file = opened.fileno()
         first = _meta(path, os.pread(file, _META + _META_BYTES, 0))

@@ -63,6 +63,9 @@ class OnDisk(Protocol):
     def remains(self, folder: Path) -> Iterator[Remain]:
         """Yield what is left of refs and objects, without trusting the files."""
 
+    def written(self, folder: Path) -> int | None:
+        """Return the number of the newest write; None where the files do not tell."""
+
     def swap(self, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
         """Put what is in a new folder into the place of what is in this one, which is kept."""
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ork import files
-from ork.backends import anchor
 from ork.backends.base import Backend
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
@@ -43,7 +42,7 @@ from ork.store import location
 from ork.store.location import DATA, UNFINISHED
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store, pack
-from ork.upkeep.repair import QUARANTINE, tell_anchor
+from ork.upkeep.repair import QUARANTINE, swap
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
@@ -115,7 +114,8 @@ def forget(
             # Also when no object has it: it may stand in a page that is free.
             sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)
             store.close()
-            _swap(folder, made, sequence, environ)
+            keep = made / "data.mdb"
+            swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
             _clean(folder, found, text)
     finally:
         store.close()
@@ -431,16 +431,3 @@ def _copy_objects(still: Backend, backend: Backend, without: Mapping[Oid, Object
             backend.write(still.get_many(page), {})
             page = []
     backend.write(still.get_many(page), {})
-
-
-def _swap(folder: Path, made: Path, sequence: int, environ: Mapping[str, str]) -> None:
-    """Put the new data file into the place of the old one, and tell the anchor."""
-    told = anchor.read(folder)
-    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
-    kept_by = location.kept_by(folder, environ=environ)
-    try:
-        kept_by.swap(folder / DATA, made / DATA, keep=made / "data.mdb", sequence=sequence)
-    except StoreError:
-        anchor.reset(folder, told)
-        raise
-    tell_anchor(folder, environ)

@@ -100,6 +100,7 @@ def _rebuild(
     step: Callable[[str], None],
 ) -> None:
     kept_by = location.kept_by(folder, environ=environ)
+    sequence = kept_by.written(folder / DATA)
     new = folder / f"repair.tmp-{os.urandom(6).hex()}"
     kept_by.create(new)
     backend = kept_by.open(new, readonly=False)
@@ -116,11 +117,28 @@ def _rebuild(
     quarantine = folder / QUARANTINE
     quarantine.mkdir(mode=0o700, exist_ok=True)
     keep = quarantine / f"{now:%Y%m%dT%H%M%S.%f}-data.mdb"
-    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
-    kept_by.swap(folder / DATA, new, keep=keep)
+    swap(folder, new, keep=keep, sequence=sequence, environ=environ)
     sync_folder(quarantine)
     remove(new)
     step(f"the data file as it was is {folder.name}/{QUARANTINE}/{keep.name}")
+
+
+def swap(
+    folder: Path, new: Path, *, keep: Path, sequence: int | None, environ: Mapping[str, str]
+) -> None:
+    """Let a store have the data in a new folder, keep what it had, and tell the anchor.
+
+    Raise StoreError, with the store as it was, while it is open or when it was written meanwhile.
+    """
+    told = anchor.read(folder)
+    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
+    try:
+        location.kept_by(folder, environ=environ).swap(
+            folder / DATA, new, keep=keep, sequence=sequence
+        )
+    except StoreError:
+        anchor.reset(folder, told)
+        raise
     tell_anchor(folder, environ)
 
 

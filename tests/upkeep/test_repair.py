@@ -112,6 +112,22 @@ def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
     assert not list(folder.glob("repair.tmp-*"))
 
 
+def test_what_is_written_while_the_new_file_is_made_is_not_lost(ran: Ork, folder: Path) -> None:
+    with raw(folder) as txn:
+        for key in [k for k, _ in txn.cursor() if k.startswith(b"rtally/")]:
+            txn.delete(key)
+
+    def tag(step: str) -> None:
+        if "copied" in step:
+            assert ran("tag", "etl@late", "etl").code == 0
+
+    with pytest.raises(StoreError, match="written meanwhile"):
+        repair(folder, environ={}, now=START, say=tag)
+    assert "etl@late" in ran("tag").out
+    assert repaired(folder).after.findings == ()
+    assert "etl@late" in ran("tag").out
+
+
 def test_a_store_that_has_gone_back_is_accepted(ran: Ork, folder: Path) -> None:
     before = (folder / "db/data.mdb").read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
