@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from ork.executors.mask import find
 from ork.store import location
 from ork.store.store import Stamp
 from ork.upkeep import forget as module
+from ork.upkeep import repair
 from ork.upkeep.forget import Forgotten, forget
 from tests.conftest import START, Ork
 from tests.damage import raw
@@ -250,13 +252,13 @@ def test_it_waits_for_nobody(leaky: Ork) -> None:
 
 def test_what_is_written_meanwhile_is_not_lost(leaky: Ork, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = leaky.folder / ".ork"
-    real = module._swap
+    real = module.swap
 
-    def deploy_first(*args: object) -> None:
+    def deploy_first(*args: Any, **options: Any) -> None:
         assert leaky("tag", "meanwhile", "etl").code == 0
-        real(*args)  # type: ignore[arg-type]
+        real(*args, **options)
 
-    monkeypatch.setattr(module, "_swap", deploy_first)
+    monkeypatch.setattr(module, "swap", deploy_first)
     with pytest.raises(StoreError, match="written meanwhile"):
         take_away(folder, SECRETS["log"])
     assert leaky("rev-parse", "etl@meanwhile").code == 0
@@ -265,7 +267,7 @@ def test_what_is_written_meanwhile_is_not_lost(leaky: Ork, monkeypatch: pytest.M
 KILLED: list[tuple[str, bool]] = [
     ("_copy", False),
     ("_copy", True),
-    ("_swap", True),
+    ("swap", True),
     ("tell_anchor", False),
     ("_clean", False),
     ("_clean", True),
@@ -284,10 +286,13 @@ def dying(real: Callable[..., object], after: bool) -> Callable[..., object]:
 @pytest.mark.parametrize(("where", "after"), KILLED)
 def test_killed_anywhere_it_is_typed_again(leaky: Ork, where: str, after: bool) -> None:
     folder = leaky.folder / ".ork"
+    there = repair if where == "tell_anchor" else module
     if (child := os.fork()) == 0:
-        setattr(module, where, dying(getattr(module, where), after))
-        take_away(folder, SECRETS["log"])
-        os._exit(1)
+        try:
+            setattr(there, where, dying(getattr(there, where), after))
+            take_away(folder, SECRETS["log"])
+        finally:
+            os._exit(1)
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
     told = leaky("log")
     assert (told.code, "stopped before its end" in told.err) == (0, True)
