@@ -103,7 +103,7 @@ def leak(ork: Ork) -> None:
     assert ork("run", "etl.yaml", "--no-deploy", "--allow-secret").code == 1
     (ork.folder / "etl.yaml").write_text(FLOW.format(**SECRETS).replace("true", "true 1"))
     assert ork("deploy", "etl.yaml", "-m", f"x {SECRETS['argv']}", "--allow-secret").code == 0
-    ork.write(".ork/work/run/etl.py", SECRETS["checkout"])
+    ork.write(str(Path(".ork", "work", "run", "etl.py")), SECRETS["checkout"])
     ork.write(".ork/quarantine/data.mdb", SECRETS["quarantine"])
     (ork.folder / ".ork/db/gate").write_text(f"process 1 (ork {SECRETS['gate']})".ljust(256))
 
