@@ -5,11 +5,12 @@ A backend does not hash, decode, retry or cache. Absent is None, never an except
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias
 
-from ork.errors import Corrupt
+from ork.errors import Corrupt, OrkError
 from ork.objects.canonical import Oid, hash_bytes
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
@@ -103,6 +104,28 @@ class Backend(Protocol):
     def close(self) -> None:
         """Release everything. Idempotent."""
         ...
+
+
+class ReadOnly(ABC):
+    """The part of a backend that refuses to be written."""
+
+    @abstractmethod
+    def refusal(self) -> OrkError:
+        """Return the error for whoever tries."""
+
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        """Raise the refusal."""
+        raise self.refusal()
+
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
+        """Raise the refusal."""
+        raise self.refusal()
 
 
 def seal(data: bytes) -> bytes:

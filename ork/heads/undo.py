@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
 from operator import itemgetter
 
-from ork.backends.base import Backend, Moves
-from ork.errors import Conflict, NotFound, UsageError
+from ork.backends.base import Backend, ReadOnly
+from ork.errors import Conflict, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
 from ork.objects.value import Value
@@ -65,7 +65,7 @@ def at_operation(store: Store, text: str, *, now: datetime) -> Store:
     return Store(_Past(store.backend, {**refs, "ops": oid}), folder=store.folder)
 
 
-class _Past:
+class _Past(ReadOnly):
     """A `Backend` whose heads, tags and log are given; it cannot be written."""
 
     def __init__(self, backend: Backend, refs: Mapping[str, Oid]) -> None:
@@ -105,21 +105,11 @@ class _Past:
         """Yield all refs as `refs` does."""
         return iter(list(self.refs(prefix)))
 
-    def write(
-        self,
-        objects: Mapping[Oid, bytes],
-        moves: Moves,
-        remove: Iterable[Oid] = (),
-        needs: Iterable[Oid] = (),
-    ) -> bool:
-        """Refuse: the past is only read."""
-        raise UsageError(
+    def refusal(self) -> OrkError:
+        """Return the error for whoever would write to the past."""
+        return UsageError(
             "the past can only be read", hint="`ork undo` and `ork rollback` go back to it"
         )
-
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Refuse: the past is only read."""
-        return self.write({}, {})
 
     @contextmanager
     def frozen(self) -> Iterator[_Past]:

@@ -70,7 +70,7 @@ REFUSALS_MAX = 10  # of a write that has no reason to be refused
 RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
 
 _ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
-_KINDS_OF_REFS = {
+_KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "workflows": "deploy",
     "tags": "deploy",
     "runs": "run",
@@ -127,12 +127,18 @@ def unpack(oid: Oid, stored: bytes) -> bytes:
     return data
 
 
+def kind_of_target(ref: str) -> str | None:
+    """Return the kind that a ref leads to; None when this ork does not know the ref."""
+    if ref.startswith("active/") and ref.endswith("/.run"):
+        return "run"
+    return _KINDS_OF_REFS.get(ref.partition("/")[0])
+
+
 def named_by(ref: str, oid: Oid) -> Named:
     """Return the object that a ref names, with the kind that it must have."""
     from ork.objects.walk import Named  # which few commands need
 
-    kind = _KINDS_OF_REFS.get(ref.partition("/")[0])
-    return Named(oid, "run" if kind == "taskrun" and ref.endswith("/.run") else kind)
+    return Named(oid, kind_of_target(ref))
 
 
 def _of_kind(kind: type[T], oid: Oid, value: Object) -> T:

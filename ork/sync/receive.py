@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 
-from ork.backends.base import Backend, Moves
-from ork.errors import Conflict, Corrupt, InvalidInput, StoreError, some
+from ork.backends.base import Backend, ReadOnly
+from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
 from ork.failpoints import failpoint
 from ork.files import new_file
 from ork.objects.canonical import Oid
@@ -168,7 +168,7 @@ def beside(bundle: Bundle, store: Store | None) -> Store:
     return Store(_Beside(bundle, store.backend if store else None))
 
 
-class _Beside:
+class _Beside(ReadOnly):
     """A `Backend` of the objects of a bundle and of a store, and of the refs of the bundle.
 
     What the store had to forget is forgotten here as well.
@@ -207,19 +207,9 @@ class _Beside:
         """Yield the refs as `refs` does."""
         return iter(list(self.refs(prefix)))
 
-    def write(
-        self,
-        objects: Mapping[Oid, bytes],
-        moves: Moves,
-        remove: Iterable[Oid] = (),
-        needs: Iterable[Oid] = (),
-    ) -> bool:
-        """Refuse: what arrives is only read."""
-        raise StoreError("what arrives is only read")
-
-    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
-        """Refuse: what arrives is only read."""
-        return self.write({}, {})
+    def refusal(self) -> OrkError:
+        """Return the error for whoever would write to what arrives."""
+        return StoreError("what arrives is only read")
 
     def sequence(self) -> int:
         """Return that nothing was ever written."""

@@ -13,9 +13,9 @@ from contextlib import suppress
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, kind_of
-from ork.store.store import RECORDED, Store
+from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
-from ork.upkeep.refs import count_run, kind_of_target
+from ork.upkeep.refs import count_run
 
 _OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "tally/")
 

@@ -13,32 +13,11 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, Tombstone
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.store import RECORDED, Store
+from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
 
 T = TypeVar("T")
-TARGETS = {  # namespace -> the kind that its refs lead to
-    "ops": "operation",
-    "forgotten": "tombstone",
-    "workflows": "deploy",
-    "tags": "deploy",
-    "runs": "run",
-    "numbers": "run",
-    "ran": "run",
-    "active": "taskrun",
-    "unattached": "blob",
-    "tally": "deploy",
-    "read": "deploy",
-}
-
-
-def kind_of_target(ref: str) -> str | None:
-    """Return the kind that a ref leads to; None when this ork does not know the ref."""
-    space, _, rest = ref.partition("/")
-    if space == "active" and rest.endswith("/.run"):
-        return "run"
-    return TARGETS.get(space)
 
 
 def count_run(store: Store, run: Run, counted: dict[Oid, Tally]) -> None:
