@@ -7,10 +7,10 @@ BIN = .venv/bin
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help setup demo test test-long fast check golden docs bench bench-peers clean
+.PHONY: help setup demo test test-long fast check torture torture-long golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 
@@ -31,6 +31,12 @@ check: $(READY) ## Check format, lint, types, the rules of the house and all tes
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
+
+torture: $(READY) ## Kill, damage, fill and race: a sample of all that docs/reliability.md counts
+	$(BIN)/python -m pytest $(PARALLEL) --timeout 300 tests/torture
+
+torture-long: $(READY) ## The same with every place of a kill and every planted fault; takes hours
+	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 7200 tests/torture
 
 golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
 	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli

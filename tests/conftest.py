@@ -69,6 +69,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)), 4) + 1
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what `make torture` alone runs, unless it is asked for by its name."""
+    asked = any("torture" in argument for argument in config.args)
+    return True if collection_path.name == "torture" and not asked else None
+
+
 def pytest_collection_finish() -> None:
     """Let the collector of garbage never look again at what stays: all modules and all tests."""
     gc.collect()

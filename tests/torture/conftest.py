@@ -1,0 +1,37 @@
+"""The scorecard: what each test of torture tried, and how much of it was survived and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+Score = Callable[[str, int, int], None]
+
+
+@pytest.fixture
+def score(record_property: Callable[[str, object], None]) -> Score:
+    """Count for a row of the scorecard: how many were tried, and how many came out as they must."""
+
+    def note(row: str, tried: int, right: int) -> None:
+        record_property("score", (row, tried, right))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print the scorecard, each row the sum of all tests that counted for it."""
+    rows: dict[str, list[int]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if name == "score" and report.when == "call":
+                    row, tried, right = value
+                    sums = rows.setdefault(row, [0, 0])
+                    sums[0] += tried
+                    sums[1] += right
+    if rows:
+        terminalreporter.section("scorecard")
+        for row, (tried, right) in sorted(rows.items()):
+            terminalreporter.write_line(f"{tried:>9,} tried {right:>9,} right  {row}")
