@@ -467,11 +467,18 @@ def import_git(
     return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
 
 
-def backup(store: Store, folder: str | Path) -> BackedUp:
-    """Copy a whole store into a folder that does not exist yet; FOLDER/.ork is a store."""
+def backup(store: Store, target: str | Path) -> BackedUp:
+    """Copy a whole store into a folder or a file (NAME.orkbackup) that does not exist yet."""
     from ork.sync.backup import backup
 
-    return backup(store, Path(folder), environ=os.environ)
+    return backup(store, Path(target), environ=os.environ)
+
+
+def restore_backup(source: str | Path, folder: str | Path = ".") -> BackedUp:
+    """Make the store of a folder that has none out of a backup, with the same ids and numbers."""
+    from ork.sync.from_backup import restore
+
+    return restore(Path(source), Path(folder).resolve() / ".ork", environ=os.environ)
 
 
 def create_bundle(

@@ -19,7 +19,7 @@ place.ready task.chosen task.submitted outcome.arrived
 save.before save.after turn.told
 end.before end.written
 settle.locked settle.written
-backup.objects backup.checked
+backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
 traces.before traces.checkout traces.stop traces.after
 gc.swept

@@ -118,6 +118,22 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
         os.fsync(at)
 
 
+def place_new(made: Path, place: Path) -> None:
+    """Move a file or a folder to where nothing is yet: raise OSError if there is something.
+
+    A file may stay under its old name, too.
+    """
+    if made.is_dir():
+        made.rename(place)
+        return
+    try:
+        os.link(made, place)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as those of sticks
+        made.rename(place)
+
+
 def sync_folder(path: Name) -> None:
     """Make the names in a folder safe on the disk."""
     with open_folder(path) as at:

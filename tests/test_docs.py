@@ -75,6 +75,8 @@ def world(etl, edit, once):
     once("docs", lambda: deploy_and_run(etl, edit))
     assert etl("export", "git", "../pipelines", "etl").code == 0
     assert etl("bundle", "create", "../etl.bundle", "etl").code == 0
+    assert etl("backup", "../etl.orkbackup").code == 0
+    (etl.folder.parent / "restored").mkdir()
     return etl
 
 

@@ -19,6 +19,7 @@ from ork.files import (
     open_file,
     open_folder,
     open_lock,
+    place_new,
     read_file,
     remove,
     replace_file,
@@ -315,3 +316,25 @@ def test_what_a_killed_writer_left_is_removed_and_what_is_in_use_is_not(place):
         assert alive.exists()
     assert all(path.exists() for path in (*others, folder))
     assert (place / "new").read_bytes() == b"new"
+
+
+# -- places that must be free
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_gets_its_place(place, monkeypatch, links):
+    if not links:  # as on the file systems of sticks
+        monkeypatch.setattr(os, "link", lambda *_: os.close(-1))
+    place_new(place / "file", place / "moved")
+    assert (place / "moved").read_bytes() == b"content"
+
+
+def test_what_is_in_the_place_stays(place):
+    (place / "other").write_bytes(b"other")
+    for name in ("other", "dangling", "pipe"):
+        with pytest.raises(FileExistsError):
+            place_new(place / "file", place / name)
+    with pytest.raises(OSError):
+        place_new(place / "folder", place.parent / "outside")
+    assert (place / "other").read_bytes() == b"other"
+    assert (place.parent / "outside" / "secret").exists()

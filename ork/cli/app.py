@@ -25,7 +25,7 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
 # Each command: its name, the function below ork.cli that does it, and its line of help.
 TABLE = """\
 Definitions
-  init         heads.deploy:init         Make an empty store in a project.
+  init         heads.deploy:init         Make a store in a project: empty, or from a backup.
   check        heads.check:check         Say all that is wrong in workflow files.
   deploy       heads.deploy:deploy       Keep the present version of a workflow.
   status       heads.deploy:status       Show which files differ from what is deployed.
@@ -56,7 +56,7 @@ In and out
   import       git:import_               Take in a history from git, or a bundle.
   bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
 Upkeep
-  backup       upkeep.backup:backup      Copy the whole store into a new folder.
+  backup       upkeep.backup:backup      Copy the whole store into a new folder or file.
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
   gc           upkeep.gc:gc              Say which objects nothing needs, or remove them.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.

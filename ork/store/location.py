@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -95,18 +96,28 @@ def create(folder: Path) -> None:
     """Make an empty store, whole or not at all, readable by nobody but its owner.
 
     When another process makes the same one at the same time, one of the two stays: both succeed.
-    What a process that was killed has left of one is removed.
+    """
+    with begun(folder) as unfinished:
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():
+                raise
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[Path]:
+    """Make an empty store beside its place, for the block to fill, to close and to rename.
+
+    After the block it is gone, if it was not renamed. What a process that was killed has left of
+    one is removed. An OSError in the block is told as a StoreError.
     """
     try:
         with open_folder(folder.parent) as at:
             remove_abandoned(_UNFINISHED, at=at, is_ours=_CONTENT.issuperset)
         with new_folder(folder.parent, f"{NAME}.tmp-") as unfinished:
             _fill(unfinished)
-            try:
-                unfinished.rename(folder)
-            except OSError:
-                if not (folder / "config.json").is_file():
-                    raise
+            yield unfinished
         sync_folder(folder.parent)
     except OSError as error:
         raise StoreError(

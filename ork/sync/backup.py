@@ -1,4 +1,4 @@
-"""Copies a whole store into a new folder, whole or not at all, while others go on writing.
+"""Copies a whole store into a new folder or file, whole or not at all, while others go on writing.
 
 The refs are read as of one moment, in one short transaction, with the few objects that a run which
 goes on is going to replace. All other objects that refs need stay as long as the refs do and never
@@ -10,31 +10,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ork.backends.base import Backend
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
-from ork.files import new_file, new_folder, open_folder, remove_abandoned, sync_folder
+from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.store import location
 from ork.store.store import Store
-from ork.sync.bundle import LogFile
+from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle, pieces
+from ork.sync.receive import beside, check_logs
 from ork.sync.select import logs_of, needed
-from ork.upkeep.fsck import fsck
+from ork.upkeep.findings import Finding
+from ork.upkeep.fsck import Counts, fsck, inspect
 
+SUFFIX = ".orkbackup"  # of a backup that is a file
 BATCH_BYTES = 16 << 20  # of objects that are written together
 BATCH_OBJECTS = 4096
 _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its store
 _BEGINNING = ".ork-backup.tmp-"
 _UNFINISHED = re.compile(re.escape(_BEGINNING) + "[0-9a-f]{12}")
+_FILE = "backup"  # the file, while it is made
 
 
 class BackedUp(Value, frozen=True, kw_only=True):
-    """A copy that was made and checked: the store in it, and how much it holds.
+    """A copy that was made and checked: the store or the file, and how much it holds.
 
     `errors` is how many refs of it are wrong, as they are in the store itself.
     """
@@ -46,8 +50,13 @@ class BackedUp(Value, frozen=True, kw_only=True):
     errors: int
 
 
+def is_file(target: Path) -> bool:
+    """Say whether a backup of this name is one file; else it is a folder."""
+    return target.suffix == SUFFIX
+
+
 def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedUp:
-    """Copy a store into a folder that does not exist yet; what lies there is never replaced.
+    """Copy a store into a folder or file that does not exist yet; nothing is ever replaced.
 
     The copy is checked as by `ork fsck --full` before it gets its name. Raise Corrupt when an
     object that is to be copied is damaged or missing; a ref that is wrong is copied as it is.
@@ -56,61 +65,109 @@ def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedU
     _check_target(store, target)
     try:
         with open_folder(target.parent) as at:
-            remove_abandoned(_UNFINISHED, at=at, is_ours={location.NAME}.issuperset)
+            remove_abandoned(_UNFINISHED, at=at, is_ours={location.NAME, _FILE}.issuperset)
         with new_folder(target.parent, _BEGINNING) as unfinished:
-            done = _copy(store, unfinished / location.NAME, environ)
+            if is_file(target):
+                done = _write_file(store, unfinished / _FILE)
+                made, place = unfinished / _FILE, target
+            else:
+                done = _write_folder(store, unfinished / location.NAME, environ)
+                made, place = unfinished, target / location.NAME
             failpoint("backup.checked")
             _check_target(store, target)
             sync_folder(unfinished)
-            unfinished.rename(target)
+            place_new(made, target)
         sync_folder(target.parent)
     except OSError as error:
         raise StoreError(
             f"no copy can be made in {target}: {error.strerror}",
-            hint="name a new folder in a folder that is there and has room",
+            hint="choose a new name in a folder that is there and has room",
         ) from None
-    return replace(done, store=str(target / location.NAME))
+    return replace(done, store=str(place))
 
 
 def _check_target(store: Store, target: Path) -> None:
     if store.folder is None:
         raise StoreError("a store in memory has no files to copy")
     if os.path.lexists(target):
-        raise InvalidInput(f"{target} is there already", hint="name a folder that is not there yet")
+        raise InvalidInput(f"{target} is there already", hint="choose a name that is not taken yet")
     if store.folder.resolve() in target.parents:
-        raise UsageError(f"{target} is inside the store", hint="name a folder on another disk")
+        raise UsageError(f"{target} is inside the store", hint="choose a place on another disk")
 
 
-def _copy(store: Store, folder: Path, environ: Mapping[str, str]) -> BackedUp:
-    """Fill a new store, and check it."""
+def _write_folder(store: Store, folder: Path, environ: Mapping[str, str]) -> BackedUp:
     location.create(folder)
+    refs = moment(store)
+    return fill(folder, refs, needed(store, refs), logs_of(store, refs), environ=environ)
+
+
+def _write_file(store: Store, file: Path) -> BackedUp:
+    refs = moment(store)
+    objects, logs = needed(store, refs), logs_of(store, refs)
+    with new_file(file, mode=0o600) as out:
+        out.writelines(pieces((), refs, objects, logs, form=BACKUP))
+    failpoint("backup.file")
+    with open_bundle(str(file), (BACKUP,)) as made:
+        size, errors = made.size, check_file(made)
+    return BackedUp(
+        store=str(file), refs=size.refs, objects=size.objects, logs=size.logs, errors=errors
+    )
+
+
+def check_file(bundle: Bundle) -> int:
+    """Check all of a backup in a file as `ork fsck` would; return how many of its refs are wrong.
+
+    Raise InvalidInput or Corrupt for what a backup cannot share with the store that it is of.
+    """
+    check_logs(bundle)
+    return wrong_refs(inspect(beside(bundle, None), depth="default"), "the backup")
+
+
+def fill(
+    folder: Path,
+    refs: Mapping[str, Oid],
+    objects: Iterable[tuple[Oid, bytes]],
+    logs: Iterable[LogFile],
+    *,
+    environ: Mapping[str, str],
+) -> BackedUp:
+    """Fill a new store with what another one has, and check it; objects as a backend keeps them."""
     copy = Store(location.open_backend(folder, environ=environ), folder=folder)
     try:
-        refs = _moment(store)
-        objects = _write_objects(copy.backend, needed(store, refs))
+        object_count = _write_objects(copy.backend, objects)
         failpoint("backup.objects")
-        logs = _write_logs(copy, logs_of(store, refs))
+        log_count = _write_logs(copy, logs)
         copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
         _tell_anchor(copy, refs)
     finally:
         copy.close()
     checked = fsck(folder, environ=environ, depth="full")
-    errors = [finding for finding in checked.findings if finding.level == "error"]
-    for finding in errors:
-        if not finding.code.startswith(_OF_REFS):
-            raise Corrupt(f"the copy is not whole: {finding.message}", hint="`ork fsck`")
     return BackedUp(
-        store=str(folder), refs=len(refs), objects=objects, logs=logs, errors=len(errors)
+        store=str(folder),
+        refs=len(refs),
+        objects=object_count,
+        logs=log_count,
+        errors=wrong_refs(checked.findings, "the copy"),
     )
 
 
-def _moment(store: Store) -> dict[str, Oid]:
+def wrong_refs(found: Iterable[Finding | Counts], what: str) -> int:
+    """Return how many refs are wrong in something; raise Corrupt for any other error."""
+    errors = [one for one in found if isinstance(one, Finding) and one.level == "error"]
+    for finding in errors:
+        if not finding.code.startswith(_OF_REFS):
+            place = f"object {finding.object}: " if finding.object else ""
+            raise Corrupt(f"{what} is not whole: {place}{finding.message}", hint="`ork fsck`")
+    return len(errors)
+
+
+def moment(store: Store) -> dict[str, Oid]:
     """Return all refs as of one moment; what runs are going to replace is held at hand."""
     with store.backend.frozen() as still:
         refs = dict(still.refs())
-        moment = Store(still)
+        then = Store(still)
         active = {oid for ref, oid in refs.items() if ref.startswith("active/")}
-        store.hold({oid: moment.raw(oid) for oid in active})
+        store.hold({oid: then.raw(oid) for oid in active})
     return refs
 
 
@@ -137,7 +194,15 @@ def _write_logs(copy: Store, logs: Iterable[LogFile]) -> int:
             new_file(name, at=at, mode=0o600) as file,
         ):
             file.writelines(log.pieces)
+    for folder in _folders(copy):
+        sync_folder(folder)
     return count
+
+
+def _folders(copy: Store) -> Iterator[Path]:
+    """Yield the folders in which a copy has logs."""
+    assert copy.folder is not None
+    return (Path(folder) for folder, _, _ in os.walk(copy.folder / "logs"))
 
 
 def _tell_anchor(copy: Store, refs: Mapping[str, Oid]) -> None:

@@ -1,5 +1,7 @@
 """A bundle: refs, the objects that they need and logs of runs in one file (docs/format.md).
 
+A backup in a file is the same with all that a store has, under another first line.
+
 A flat row of records with their lengths before them, and a hash over everything at the end. It is
 written and read piece by piece. Nothing here believes what a bundle says of its objects: that is
 for `ork.sync.receive`.
@@ -11,8 +13,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -25,7 +28,7 @@ from ork.objects.kinds import Object, decode_object, is_oid, kind_of
 from ork.objects.value import Value
 from ork.store.store import unpack
 
-MAGIC = b"ork bundle 1\n"
+BUNDLE, BACKUP = b"ork bundle 1\n", b"ork backup 1\n"  # the first line of a file
 HEADER_BYTES_MAX = 1 << 20
 NAME_BYTES_MAX = 1024  # of a ref, and of the path of a log
 OBJECT_BYTES_MAX = (1 << 32) - 1  # more than LMDB can keep in one place
@@ -61,6 +64,8 @@ def pieces(
     refs: Mapping[str, Oid],
     objects: Iterable[tuple[Oid, bytes]],
     logs: Iterable[LogFile],
+    *,
+    form: bytes = BUNDLE,
 ) -> Iterator[bytes]:
     """Yield the bytes of a bundle, given objects as a backend keeps them. Lazy.
 
@@ -68,7 +73,7 @@ def pieces(
     """
     everything = running_hash()
     counts = [0, 0, 0]
-    for piece in _records(needs, refs, objects, logs, counts):
+    for piece in chain([form], _records(needs, refs, objects, logs, counts)):
         everything.update(piece)
         yield piece
     end = _END + _COUNTS.pack(*counts)
@@ -84,7 +89,7 @@ def _records(
     counts: list[int],
 ) -> Iterator[bytes]:
     header = canonical.encode({"needs": [*sorted(needs)]})
-    yield MAGIC + _HEADER.pack(len(header)) + header
+    yield _HEADER.pack(len(header)) + header
     for name, oid in sorted((ref.encode(), oid) for ref, oid in refs.items()):
         yield _REF + _NAME.pack(len(name)) + name + bytes.fromhex(oid)
         counts[0] += 1
@@ -106,15 +111,16 @@ def _records(
 class Bundle:
     """A bundle in a file that is open: what it holds, and where. Its frame is whole."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        """Read the whole file once; raise InvalidInput when it is no bundle, or was damaged."""
+    def __init__(self, file: BinaryIO, name: str, forms: Collection[bytes] = (BUNDLE,)) -> None:
+        """Read the whole file once; raise InvalidInput when it is none of these, or was damaged."""
         self.name = name
+        self.form = BUNDLE
         self.needs: tuple[Oid, ...] = ()
         self.refs: dict[str, Oid] = {}
         self.logs: dict[str, tuple[int, int]] = {}  # path -> where its bytes begin, how many
         self._file = file
         self._places: dict[bytes, int] = {}
-        self.size = _Reading(self, file).read(self._places)
+        self.size = _Reading(self, file).read(forms, self._places)
 
     def __contains__(self, oid: Oid) -> bool:
         return bytes.fromhex(oid) in self._places
@@ -169,7 +175,7 @@ class Bundle:
 
     def wrong(self, what: str) -> InvalidInput:
         """Return the error for a bundle that is not what it should be."""
-        return InvalidInput(f"{self.name}: {what}", hint="get the bundle again; nothing was taken")
+        return InvalidInput(f"{self.name}: {what}", hint="get the file again; nothing was taken")
 
 
 class _Reading:
@@ -181,8 +187,9 @@ class _Reading:
         self._at = 0
         self._everything = running_hash()
 
-    def read(self, places: dict[bytes, int]) -> Size:
+    def read(self, forms: Collection[bytes], places: dict[bytes, int]) -> Size:
         """Read all of it, and note where each object lies."""
+        self._read_form(forms)
         self._read_header()
         counts = {_REF: 0, _OBJECT: 0, _LOG: 0}
         before = _REF
@@ -207,15 +214,15 @@ class _Reading:
         refs, objects, logs = counts.values()
         return Size(refs=refs, objects=objects, logs=logs, bytes=self._at)
 
+    def _read_form(self, forms: Collection[bytes]) -> None:
+        form = self._file.read(len(BUNDLE))
+        if form not in forms:
+            what, hint = _instead(form, forms)
+            raise InvalidInput(f"{self._bundle.name}: {what}", hint=hint)
+        self._take(form)
+        self._bundle.form = form
+
     def _read_header(self) -> None:
-        magic = self._file.read(len(MAGIC))
-        if magic != MAGIC:
-            later = magic.startswith(b"ork bundle ")
-            raise InvalidInput(
-                f"{self._bundle.name}: not a bundle" + (" that this ork can read" * later),
-                hint="it needs a newer ork" if later else "`ork bundle create` makes one",
-            )
-        self._take(magic)
         (length,) = self._unpacked(_HEADER)
         if length > HEADER_BYTES_MAX:
             raise self._wrong(f"a header of {length} bytes; {HEADER_BYTES_MAX} at most")
@@ -297,14 +304,27 @@ class _Reading:
         return self._bundle.wrong(what)
 
 
+def _instead(form: bytes, forms: Collection[bytes]) -> tuple[str, str]:
+    """Say what a file is, if it is not of the form that is wanted, and what to do with it."""
+    if form == BUNDLE:
+        return "a bundle, not a backup", "`ork import bundle` takes it in"
+    if form == BACKUP:
+        return "a backup, not a bundle", "`ork init --from` makes a store of it"
+    if form.startswith((BUNDLE[:-2], BACKUP[:-2])):
+        return "not a bundle that this ork can read", "it needs a newer ork"
+    if BUNDLE in forms:
+        return "not a bundle", "`ork bundle create` makes one"
+    return "not a backup", "`ork backup` makes one"
+
+
 @contextmanager
-def open_bundle(name: str) -> Iterator[Bundle]:
-    """Open a bundle, `-` from standard input; raise InvalidInput where it is none.
+def open_bundle(name: str, forms: Collection[bytes] = (BUNDLE,)) -> Iterator[Bundle]:
+    """Open a bundle, `-` from standard input; raise InvalidInput where it is of no such form.
 
     What cannot be read twice, such as a pipe, is kept on the disk for the block.
     """
     with _opened(name) as file:
-        yield Bundle(file, "standard input" if name == STANDARD else name)
+        yield Bundle(file, "standard input" if name == STANDARD else name, forms)
 
 
 @contextmanager

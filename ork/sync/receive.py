@@ -67,7 +67,7 @@ def check(bundle: Bundle, store: Store | None, *, runs: bool = True) -> set[Oid]
     _raise_first(bundle, found)
     for ref, oid in refs:
         _check_ref(bundle, arrived, ref, oid)
-    _check_logs(bundle)
+    check_logs(bundle)
     for oid in bundle.oids():
         if oid not in objects.reached and oid not in arrived.forgotten:
             raise bundle.wrong(f"nothing in it needs object {oid}")
@@ -291,7 +291,8 @@ def _must_be(bundle: Bundle, ref: str, is_right: bool) -> None:
         raise bundle.wrong(f"the ref {ref!r} leads to something else than its name says")
 
 
-def _check_logs(bundle: Bundle) -> None:
+def check_logs(bundle: Bundle) -> None:
+    """Raise InvalidInput for a log that is of no run of the bundle."""
     for path in bundle.logs:
         folder, _, name = path.rpartition("/")
         if f"runs/{folder}" not in bundle.refs or not is_log(name):

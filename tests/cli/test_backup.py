@@ -15,3 +15,23 @@ def test_backup(ran, golden):
 def test_json(ran, golden):
     text = ran("backup", "../copy", "--json").out
     golden("backup/made.json", text.replace(str(ran.folder.parent), ""))
+
+
+def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
+    result = ran("backup", "../copy.orkbackup")
+    golden("backup/file.txt", result.out + result.err)
+    assert ran("bundle", "verify", "../copy.orkbackup").code == 0
+    assert ran("bundle", "list", "../copy.orkbackup").code == 0
+    (ran.folder.parent / "new").mkdir()
+    result = ran("init", "--from", "../copy.orkbackup", "../new")
+    golden("init/from.txt", (result.out + result.err).replace(str(ran.folder.parent), ""))
+    assert result.code == 0
+    for words in (("log",), ("runs",), ("ops",), ("logs", "etl#1")):
+        assert ran("--store", "../new/.ork", *words) == ran(*words)
+    assert ran("--store", "../new/.ork", "fsck", "--full").code == 0
+    assert ran("init", "--from", "../copy.orkbackup", "../new").code == 3
+    assert ran("init", "--from", "../nowhere", "..").code == 3
+    assert ran("import", "bundle", "../copy.orkbackup").code == 3
+    monkeypatch.chdir("../new")
+    assert ran("restore", "etl").code == 0
+    assert (ran.folder.parent / "new/etl.yaml").read_text() == (ran.folder / "etl.yaml").read_text()

@@ -19,10 +19,10 @@ class Parts(NamedTuple):
     logs: list[tuple[bytes, bytes]]  # path, bytes
 
 
-def taken_apart(data: bytes) -> Parts:
-    assert data.startswith(MAGIC)
-    (length,) = struct.unpack_from("<I", data, len(MAGIC))
-    at = len(MAGIC) + 4 + length
+def taken_apart(data: bytes, magic: bytes = MAGIC) -> Parts:
+    assert data.startswith(magic)
+    (length,) = struct.unpack_from("<I", data, len(magic))
+    at = len(magic) + 4 + length
     parts = Parts(data[at - length : at], [], [], [])
     while (kind := data[at : at + 1]) != b"e":
         at += 1
@@ -79,6 +79,6 @@ def framed(
     return data + blake3(data).digest()
 
 
-def together(parts: Parts) -> bytes:
+def together(parts: Parts, magic: bytes = MAGIC) -> bytes:
     counts = len(parts.refs), len(parts.objects), len(parts.logs)
-    return framed(parts.header, records(parts), counts)
+    return framed(parts.header, records(parts), counts, magic=magic)

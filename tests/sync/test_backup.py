@@ -1,4 +1,7 @@
-"""Backups: whole, of one moment, checked, and never in the place of something else."""
+"""Backups: whole, of one moment, checked, and never in the place of something else.
+
+And what a store is that is made of one: the same, under the same names.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ork.errors import Corrupt, InvalidInput, UsageError
+from ork.backends import anchor
+from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, UsageError
 from ork.heads.undo import undo
 from ork.objects.kinds import Deploy, Log
 from ork.objects.value import replace
@@ -19,10 +23,13 @@ from ork.store import location
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from ork.sync import backup as module
-from ork.sync.backup import backup
+from ork.sync.backup import backup, check_file
+from ork.sync.bundle import BACKUP, open_bundle
+from ork.sync.from_backup import restore
 from ork.upkeep.fsck import fsck
 from tests.runs import outcome
-from tests.stores import NOON, stamp
+from tests.stores import NOON, contents, stamp
+from tests.sync.bundles import taken_apart, together
 from tests.sync.test_bundle import Places, forget_text, is_whole, places
 
 __all__ = ["places"]
@@ -139,28 +146,212 @@ def test_a_ref_that_is_wrong_is_copied_and_counted(places):
     assert refs(opened(places.folder / "copy")) == refs(places.store)
 
 
-BACKUP = """
+@pytest.fixture(params=["copy", "copy.orkbackup"])
+def target(request, places):
+    """A backup that is a folder, and one that is a file."""
+    return places.folder / request.param
+
+
+def restored(places: Places, target: Path, name: str = "new") -> Store:
+    (places.folder / name).mkdir(exist_ok=True)
+    restore(target, places.folder / name / ".ork", environ=ENVIRON)
+    return opened(places.folder / name)
+
+
+def test_a_store_made_of_a_backup_is_the_same(places, target):
+    undo(places.store, stamp=stamp(1), now=NOON)
+    done = backup(places.store, target, environ=ENVIRON)
+    (places.folder / "new").mkdir()
+    made = restore(target, places.folder / "new" / ".ork", environ=ENVIRON)
+    assert (made.refs, made.objects, made.logs, made.errors) == (done.refs, done.objects, 1, 0)
+    new = opened(places.folder / "new")
+    assert contents(new) == contents(opened_copy(target, places))
+    assert refs(new) == refs(places.store)
+    _, run = run_of_number(new, "etl", 1)
+    assert (new.folder / "logs/etl" / run.id / "1.log").read_text() == "hello\n"
+    assert anchor.read(new.folder).operation == places.store.ref("ops")
+    found = fsck(new.folder, environ=ENVIRON, depth="full")
+    assert [one for one in found.findings if one.level != "note"] == []
+    undo(new, stamp=stamp(2), now=NOON)
+    new.close()
+
+
+def opened_copy(target: Path, places: Places) -> Store:
+    """Return what is in a backup that is a folder, or in another one of the same store."""
+    if target.is_file():
+        target = places.folder / "other-copy"
+        backup(places.store, target, environ=ENVIRON)
+    return opened(target)
+
+
+def test_a_file_is_readable_by_nobody_else_and_the_same_each_time(places):
+    files = [places.folder / f"{name}.orkbackup" for name in "ab"]
+    for file in files:
+        backup(places.store, file, environ=ENVIRON)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].stat().st_mode & 0o777 == 0o600
+    assert files[0].stat().st_nlink == 1
+
+
+def test_a_run_that_goes_on_and_what_was_forgotten_are_in_a_file(places):
+    places.store, secret = forget_text(places.store)
+    begun = begin(places)
+    backup(places.store, places.folder / "a.orkbackup", environ=ENVIRON)
+    new = restored(places, places.folder / "a.orkbackup")
+    assert refs(new) == refs(places.store)
+    assert run_of_number(new, "etl", begun.run.number)[1].ended is None
+    assert new.blob(secret) == b"[forgotten]"
+    assert is_whole(new)
+
+
+def test_a_ref_that_is_wrong_is_restored_as_it_is(places, target):
+    pin = places.store.ref("numbers/etl/0000000001")
+    assert places.store.backend.write({}, {"numbers/etl/0000000009": (None, pin)})
+    assert backup(places.store, target, environ=ENVIRON).errors == 1
+    assert refs(restored(places, target)) == refs(places.store)
+
+
+def test_no_file_is_replaced(places):
+    file = places.folder / "a.orkbackup"
+    file.write_text("precious")
+    with pytest.raises(InvalidInput, match="there already"):
+        backup(places.store, file, environ=ENVIRON)
+    assert file.read_text() == "precious"
+
+
+def test_no_store_is_replaced(places, target):
+    backup(places.store, target, environ=ENVIRON)
+    before = contents(places.store)
+    with pytest.raises(InvalidInput, match="there already"):
+        restore(target, places.store.folder, environ=ENVIRON)
+    assert contents(places.store) == before
+    for name in ("nowhere", "nowhere.orkbackup"):
+        with pytest.raises(NotFound, match="nowhere"):
+            restored(places, places.folder / name)
+
+
+def test_a_bundle_is_no_backup_and_a_backup_no_bundle(places):
+    file = places.folder / "a.orkbackup"
+    backup(places.store, file, environ=ENVIRON)
+    with pytest.raises(InvalidInput, match="a backup, not a bundle"), open_bundle(str(file)):
+        pass
+    with pytest.raises(InvalidInput, match="a bundle, not a backup"):
+        restored(places, Path(places.bundle()))
+    file.write_bytes(file.read_bytes().replace(b"backup 1", b"backup 2"))
+    with pytest.raises(InvalidInput, match="that this ork can read"):
+        restored(places, file)
+
+
+def nothing_is_made(places: Places, file: Path, match: str) -> None:
+    with pytest.raises(OrkError, match=match):
+        restored(places, file)
+    assert list((places.folder / "new").iterdir()) == []
+
+
+def test_a_damaged_file_makes_no_store(places):
+    file = places.folder / "a.orkbackup"
+    backup(places.store, file, environ=ENVIRON)
+    data = file.read_bytes()
+    for place in range(0, len(data), len(data) // 40):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        nothing_is_made(places, file, "a.orkbackup|not whole")
+    for end in range(0, len(data), len(data) // 20):
+        file.write_bytes(data[:end])
+        nothing_is_made(places, file, "a.orkbackup|not whole")
+
+
+def test_a_file_that_was_made_to_do_harm_makes_no_store(places):
+    file = places.folder / "a.orkbackup"
+    backup(places.store, file, environ=ENVIRON)
+    parts = taken_apart(file.read_bytes(), BACKUP)
+    whole = parts.objects
+    a, b = whole[:2]
+    text = parts.logs[0][1]
+    for changed, match in (
+        (parts._replace(objects=whole[1:]), "not whole|missing"),
+        (parts._replace(objects=[(a[0], b[1]), *whole[1:]]), "do not match its name"),
+        (parts._replace(refs=[]), "belongs to no run"),
+        (parts._replace(logs=[(b"../../x/1.log", text)]), "belongs to no run"),
+        (parts._replace(logs=[(parts.logs[0][0] + b"/../x", text)]), "belongs to no run"),
+        (parts._replace(refs=[(b"a" * 1000, a[0]), *parts.refs]), "name|store"),
+    ):
+        file.write_bytes(together(changed, BACKUP))
+        nothing_is_made(places, file, match)
+
+
+def test_a_damaged_folder_makes_no_store(places):
+    backup(places.store, places.folder / "copy", environ=ENVIRON)
+    data = places.folder / "copy/.ork/db/data.mdb"
+    head = bytes.fromhex(places.store.get(Deploy, places.store.ref("workflows/etl")).snapshot)
+    changed = data.read_bytes()
+    assert head in changed
+    data.write_bytes(changed.replace(head, bytes(32)))
+    nothing_is_made(places, places.folder / "copy", "not whole")
+
+
+def test_a_file_is_checked_where_it_lies(places):
+    file = places.folder / "a.orkbackup"
+    backup(places.store, file, environ=ENVIRON)
+    with open_bundle(str(file), (BACKUP,)) as bundle:
+        assert check_file(bundle) == 0
+    parts = taken_apart(file.read_bytes(), BACKUP)
+    file.write_bytes(together(parts._replace(objects=parts.objects[:-1]), BACKUP))
+    with (
+        open_bundle(str(file), (BACKUP,)) as bundle,
+        pytest.raises(Corrupt, match="not whole: object"),
+    ):
+        check_file(bundle)
+
+
+OTHER = """
 import os, sys
 from pathlib import Path
 from ork.store import location
 from ork.store.store import Store
 from ork.sync.backup import backup
-folder = Path(sys.argv[1])
-store = Store(location.open_backend(folder, environ={}), folder=folder)
-backup(store, Path(sys.argv[2]), environ=dict(os.environ))
+from ork.sync.from_backup import restore
+what, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+if what == "backup":
+    store = Store(location.open_backend(source, environ={}), folder=source)
+    backup(store, target, environ=dict(os.environ))
+else:
+    restore(source, target, environ=dict(os.environ))
 """
 
 
-@pytest.mark.parametrize("point", ["objects", "checked"])
-def test_a_backup_that_is_killed_leaves_nothing_and_can_be_repeated(places, point):
-    target = places.folder / "copy"
-    killed = subprocess.run(
-        [sys.executable, "-c", BACKUP, str(places.store.folder), str(target)],
-        env={**os.environ, "ORK_FAILPOINT": f"backup.{point}"},
+def killed(at: str, *words: object) -> bool:
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER, *map(str, words)],
+        env={**os.environ, "ORK_FAILPOINT": at},
         cwd=Path(__file__).parents[2],
     )
-    assert killed.returncode == -9
+    return done.returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("point", "name"),
+    [
+        ("backup.objects", "copy"),
+        ("backup.checked", "copy"),
+        ("backup.file", "copy.orkbackup"),
+        ("backup.checked", "copy.orkbackup"),
+    ],
+)
+def test_a_backup_that_is_killed_leaves_nothing_and_can_be_repeated(places, point, name):
+    target = places.folder / name
+    assert killed(point, "backup", places.store.folder, target)
     assert not target.exists()
     backup(places.store, target, environ=ENVIRON)
     assert not list(places.folder.glob(".ork-backup*"))
-    assert is_whole(opened(target))
+    assert is_whole(restored(places, target))
+
+
+@pytest.mark.parametrize("point", ["backup.objects", "init.checked"])
+def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(places, target, point):
+    backup(places.store, target, environ=ENVIRON)
+    new = places.folder / "new"
+    new.mkdir()
+    assert killed(point, "restore", target, new / ".ork")
+    assert not (new / ".ork").exists()
+    assert is_whole(restored(places, target))
+    assert os.listdir(new) == [".ork"]

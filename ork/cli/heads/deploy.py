@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.cli.options import AllowSecret, Files, Json, Move
+from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError
 from ork.objects.value import replace
@@ -32,20 +34,31 @@ STATE_STYLES = {
 def init(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="The root of the project.")] = Path(),
+    backup: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="BACKUP", help="Make the store out of this backup."),
+    ] = None,
 ) -> None:
-    """Make an empty store in a project.
+    """Make a store in a project: empty, or from a backup.
 
     `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
     folder. Running it again changes nothing.
 
+    With --from the store has all that a file or folder of `ork backup` has, under the same ids and
+    numbers. All of it is checked before the store is there; one that is there is never replaced.
+
     \b
     Example:
         ork init
+        ork init --from ../etl.orkbackup ../restored
     """
     session: Session = ctx.obj
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     store = session.store_path or folder.resolve() / ".ork"
+    if backup is not None:
+        _init_from(session, backup, store)
+        return
     existed = store.exists()
     if not existed:
         location.create(store)
@@ -60,6 +73,19 @@ def init(
             ]
         )
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
+
+
+def _init_from(session: Session, backup: Path, store: Path) -> None:
+    from ork.sync.from_backup import restore
+
+    done = restore(backup, store, environ=session.world.environ)
+    parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
+    session.print([[f"Made a store of {quoted(str(backup))} in {store}: {', '.join(parts)}"]])
+    if done.errors:
+        wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
+        session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
+    told = "`ork log` shows the history, `ork restore WORKFLOW` writes its files"
+    session.say([("next: ", "hint"), told])
 
 
 def deploy(

@@ -1,4 +1,4 @@
-"""ork backup: a copy of the whole store."""
+"""ork backup: a copy of the whole store, in a folder or in a file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,34 +14,46 @@ from ork.errors import UsageError
 
 def backup(
     ctx: typer.Context,
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The folder to make; it must not exist.")
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|FOLDER",
+            help="What to make; it must not exist. A name with .orkbackup at its end is a file.",
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Copy the whole store into a new folder.
+    """Copy the whole store into a new folder or file.
 
     All workflows, tags, runs, operations and logs, as they are at one moment; others may go on
     running and deploying meanwhile. The copy is checked before it gets its name, and nothing is
-    ever replaced. It is a store of its own: FOLDER/.ork, which can be used where it lies by
-    ORK_DIR, or put into a project that has none.
+    ever replaced. `ork init --from` makes a store of it again, with the same ids and numbers.
+
+    A folder is a store of its own, FOLDER/.ork, and can be looked into where it lies: `ork --store
+    FOLDER/.ork log`. A file is smaller, and can be checked where it lies: `ork bundle verify FILE`.
 
     \b
     Example:
+        ork backup ../etl-2026-11-26.orkbackup
         ork backup ../etl-backup
     """
-    from ork.sync.backup import backup
+    from ork.sync.backup import backup, is_file
 
     session: Session = ctx.obj
     if session.at_op is not None:
         raise UsageError("--at-op is for looking back; a backup has the store as it is now")
-    done = backup(session.store, folder, environ=session.world.environ)
+    done = backup(session.store, target, environ=session.world.environ)
     if as_json:
         session.print_json("backup", done)
         return
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
-    session.print([[("whole", "success"), ": ", quoted(str(folder)), f", {', '.join(parts)}"]])
+    session.print([[("whole", "success"), ": ", quoted(str(target)), f", {', '.join(parts)}"]])
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in the store, and in the copy"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
-    session.say([("next: ", "hint"), f"`ork --store {folder}/.ork log` looks into it"])
+    command, does = (
+        (f"ork init --from {target}", "makes a store of it, in a folder without one")
+        if is_file(target)
+        else (f"ork --store {target}/.ork log", "looks into it")
+    )
+    session.say([("next: ", "hint"), f"`{command}` {does}"])

@@ -52,7 +52,7 @@ def bundle(
     with --runs also its newest runs, their outputs and logs. A run that is named goes in by itself.
     The file takes its place when it is complete. verify checks all of a bundle as an import would,
     with the store that is here, if there is one. list tells what is in it. `ork import bundle`
-    takes it in.
+    takes it in. Of a backup in a file (`ork backup`) verify checks all as `ork fsck` would.
 
     \b
     Example:
@@ -122,11 +122,15 @@ def _create(
 
 
 def _verify(session: Session, file: str, as_json: bool) -> None:
-    from ork.sync.bundle import open_bundle
+    from ork.sync.backup import check_file
+    from ork.sync.bundle import BACKUP, BUNDLE, open_bundle
     from ork.sync.receive import check
 
-    with open_bundle(file) as found:
-        check(found, session.store if session.has_store() else None)
+    with open_bundle(file, (BUNDLE, BACKUP)) as found:
+        if found.form == BACKUP:
+            check_file(found)
+        else:
+            check(found, session.store if session.has_store() else None)
         if as_json:
             session.print_json("bundle-verify", {"size": found.size, "needs": found.needs})
         else:
@@ -134,9 +138,9 @@ def _verify(session: Session, file: str, as_json: bool) -> None:
 
 
 def _list(session: Session, file: str, as_json: bool) -> None:
-    from ork.sync.bundle import open_bundle
+    from ork.sync.bundle import BACKUP, BUNDLE, open_bundle
 
-    with open_bundle(file) as found:
+    with open_bundle(file, (BUNDLE, BACKUP)) as found:
         if as_json:
             refs = [{"ref": ref, "oid": oid} for ref, oid in found.refs.items()]
             value = {"size": found.size, "needs": found.needs, "refs": refs}
