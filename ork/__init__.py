@@ -21,8 +21,8 @@ __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFo
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "backup", "bisect", "blame", "cancel"]
 __all__ += ["check", "create_bundle", "deploy", "diff", "diff_runs", "export_git", "forget", "fsck"]
 __all__ += ["gc", "impact", "import_bundle", "import_git", "log", "open", "operations", "outputs"]
-__all__ += ["repair", "resolve", "restore", "restore_backup", "retry", "rollback", "run", "runs"]
-__all__ += ["show", "status", "tag", "tags", "undo", "untag"]
+__all__ += ["repack", "repair", "resolve", "restore", "restore_backup", "retry", "rollback", "run"]
+__all__ += ["runs", "show", "status", "tag", "tags", "undo", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from ork.sync.select import Created
     from ork.upkeep.forget import Forgotten
     from ork.upkeep.fsck import Checked, Depth
-    from ork.upkeep.prune import Pruned
+    from ork.upkeep.prune import Pruned, Repacked
     from ork.upkeep.repair import Repaired
 
 
@@ -155,6 +155,16 @@ def gc(
 
     stamp = _stamp(author) if prune else None
     return gc(store, now=now_here(), undo_days=undo_days, stamp=stamp, force=force)
+
+
+def repack(path: str | Path = ".") -> Repacked:
+    """Write the data file of a folder's store anew, so that what is free in it is given back.
+
+    No process may have the store open.
+    """
+    from ork.upkeep.prune import repack
+
+    return repack(_folder(path), environ=os.environ)
 
 
 def deploy(

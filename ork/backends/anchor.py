@@ -62,13 +62,15 @@ def append(folder: Path, anchor: Anchor) -> None:
 def reset(folder: Path, anchor: Anchor | None) -> None:
     """Forget all that was told, and tell this; raise OSError when that cannot be done.
 
-    For who replaces what the backend keeps: without an anchor before, with the new one after.
+    For who replaces what the backend keeps: without an anchor before, with the new one after. It is
+    on the disk when this returns, else the old anchor might outlive a loss of power, and the new
+    store would seem to have gone back.
     """
     ring = bytearray(SLOTS * RECORD_BYTES)
     if anchor is not None:
         start = RECORD_BYTES * (anchor.sequence % SLOTS)
         ring[start : start + RECORD_BYTES] = _bytes(anchor)
-    _write(folder, bytes(ring), 0)
+    _write(folder, bytes(ring), 0, flush=True)
 
 
 def _ring(folder: Path) -> bytes:
@@ -114,9 +116,11 @@ def _bytes(anchor: Anchor) -> bytes:
     return data + seal(_CONTEXT + data)
 
 
-def _write(folder: Path, data: bytes, offset: int) -> None:
+def _write(folder: Path, data: bytes, offset: int, *, flush: bool = False) -> None:
     file = open_lock(folder / NAME)
     try:
         os.pwrite(file, data, offset)
+        if flush:
+            os.fsync(file)
     finally:
         os.close(file)

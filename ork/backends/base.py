@@ -30,6 +30,14 @@ class Remain(NamedTuple):
     live: bool  # whether the files still lead to it
 
 
+class Room(NamedTuple):
+    """How much room the files of a backend take, how much of that is used, and for how much."""
+
+    bytes: int
+    used: int
+    records: int  # objects, refs and what the backend itself keeps
+
+
 class Backend(Protocol):
     """A place where bytes live. Safe to use from several threads and several processes at once."""
 

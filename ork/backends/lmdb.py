@@ -23,7 +23,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import Moves, Remain, sealed, unsealed
+from ork.backends.base import Moves, Remain, Room, sealed, unsealed
 from ork.backends.lmdb_file import WAIT_S, Gate
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -128,6 +128,16 @@ class Lmdb:
         with suppress(Corrupt):
             return lmdb_file.newest_transaction(folder / "data.mdb")
         return None
+
+    @classmethod
+    def room(cls, folder: Path) -> Room:
+        """Return how much room the data file takes, and how much of that is used."""
+        return lmdb_file.room(folder / "data.mdb")
+
+    @classmethod
+    def check_closed(cls, folder: Path) -> None:
+        """Raise StoreError while any process has the store in a folder open."""
+        lmdb_file.check_closed(folder)
 
     @classmethod
     def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:

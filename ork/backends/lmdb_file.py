@@ -10,13 +10,14 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any
 
+from ork.backends.base import Room
 from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_file, open_lock, sync_folder, unlock
 
@@ -33,6 +34,8 @@ _META_BYTES = 136
 _PAGE_BYTES = 24
 _FREE_FLAGS = 28  # of the table of free pages
 _MAIN_FLAGS = 76
+_PAGES = 4  # after the flags of a table: how many of branches, of leaves, and of long values
+_RECORDS = 28
 _LAST_PAGE = 120
 _TRANSACTION = 128
 
@@ -148,22 +151,37 @@ def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) ->
     this sequence number. A process that opens it at this very moment gets an error of LMDB: the
     file with its locks, which it waits for, is empty then.
     """
+    with _alone(folder) as locks:
+        if sequence is not None and sequence != newest_transaction(folder / "data.mdb"):
+            raise StoreError("the store was written meanwhile", hint="repeat the command")
+        os.link(folder / "data.mdb", keep)
+        os.rename(new, folder / "data.mdb")
+        os.ftruncate(locks, 0)
+        sync_folder(folder)
+
+
+def check_closed(folder: Path) -> None:
+    """Raise StoreError while any process has the store in a folder open."""
+    with _alone(folder):
+        pass
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Let no process open a store, and give the file with its locks; StoreError when one has it."""
     with _opening:
         if _identity(folder) in _open:
             raise StoreError("this process has the store open itself")
-        locks = open_lock(folder / "lock.mdb")
+        locks = -1
         try:
+            locks = open_lock(folder / "lock.mdb")
             _lock_as_lmdb(locks)
-            if sequence is not None and sequence != newest_transaction(folder / "data.mdb"):
-                raise StoreError("the store was written meanwhile", hint="repeat the command")
-            os.link(folder / "data.mdb", keep)
-            os.rename(new, folder / "data.mdb")
-            os.ftruncate(locks, 0)
-            sync_folder(folder)
+            yield locks
         except OSError as error:
             raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
         finally:
-            os.close(locks)
+            if locks >= 0:
+                os.close(locks)
 
 
 def _lock_as_lmdb(locks: int) -> None:
@@ -312,11 +330,7 @@ def wrong_flags(path: Path) -> list[str]:
 
     LMDB reads on with them, and the next write destroys what it meets.
     """
-    with open_file(path) as opened:
-        file = opened.fileno()
-        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
-        second = _meta(path, os.pread(file, _META + _META_BYTES, _number(first, _PAGE_BYTES, 4)))
-    newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
+    newest = _newest_meta(path)
     tables = (("free pages", _FREE_FLAGS, _INTEGER_KEYS), ("data", _MAIN_FLAGS, 0))
     return [
         f"the table of {name} has the flags {found:#x} and not {right:#x}"
@@ -327,11 +341,28 @@ def wrong_flags(path: Path) -> list[str]:
 
 def newest_transaction(path: Path) -> int:
     """Return the number of the newest transaction of a data file; raise Corrupt for damage."""
+    return _number(_newest_meta(path), _TRANSACTION, 8)
+
+
+def room(path: Path) -> Room:
+    """Return how much room a data file has, and how much of that is used."""
+    newest = _newest_meta(path)
+    pages = 2  # these
+    for table in (_FREE_FLAGS, _MAIN_FLAGS):
+        pages += sum(_number(newest, table + _PAGES + 8 * number, 8) for number in range(3))
+    return Room(
+        bytes=path.stat().st_size,
+        used=pages * _number(newest, _PAGE_BYTES, 4),
+        records=_number(newest, _MAIN_FLAGS + _RECORDS, 8),
+    )
+
+
+def _newest_meta(path: Path) -> bytes:
     with open_file(path) as opened:
         file = opened.fileno()
         first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
         second = _meta(path, os.pread(file, _META + _META_BYTES, _number(first, _PAGE_BYTES, 4)))
-    return max(_number(meta, _TRANSACTION, 8) for meta in (first, second))
+    return max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
 
 
 def _meta(path: Path, page: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
-from ork.backends.base import Backend, Remain
+from ork.backends.base import Backend, Remain, Room
 from ork.errors import Corrupt, StoreError
 from ork.files import (
     new_file,
@@ -66,6 +66,12 @@ class OnDisk(Protocol):
 
     def written(self, folder: Path) -> int | None:
         """Return the number of the newest write; None where the files do not tell."""
+
+    def room(self, folder: Path) -> Room:
+        """Return how much room the files in this folder take, and how much of that is used."""
+
+    def check_closed(self, folder: Path) -> None:
+        """Raise StoreError while any process has the one in this folder open."""
 
     def swap(self, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
         """Put what is in a new folder into the place of what is in this one, which is kept."""

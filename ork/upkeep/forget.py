@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ork import files
-from ork.backends.base import Backend
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
 from ork.objects import redact
@@ -42,12 +41,11 @@ from ork.store import location
 from ork.store.location import DATA, UNFINISHED
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store, pack
-from ork.upkeep.repair import QUARANTINE, swap
+from ork.upkeep.repair import BESIDE, QUARANTINE, begun, copy_objects, swap
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
 TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
-PAGE_OBJECTS = 256  # that are read and written together
 PIECE_BYTES = 1 << 20
 _OWN = ("db/data.mdb", "db/lock.mdb", "anchor")
 
@@ -285,8 +283,8 @@ def _same(oids: Iterator[Oid]) -> Mapping[Oid, Oid]:
 
 
 def _remains(folder: Path) -> list[Path]:
-    """Return what a forgetting or a repair has left that was killed."""
-    return [*folder.glob(f"{UNFINISHED}*"), *folder.glob("repair.tmp-*")]
+    """Return what a forgetting, or another maker of a data file, has left that was killed."""
+    return [*folder.glob(f"{UNFINISHED}*"), *begun(folder)]
 
 
 def _in_files(folder: Path, text: str | None, replaced: Mapping[Oid, Object]) -> Iterator[Found]:
@@ -297,7 +295,7 @@ def _in_files(folder: Path, text: str | None, replaced: Mapping[Oid, Object]) ->
             if replaced or _has(at, name, text):
                 what = "a copy of the store as it was"
                 yield Found(where="quarantine", name=path, what=what, action="removed")
-        elif path in _OWN or top.startswith((UNFINISHED, "repair.tmp-")):
+        elif path in _OWN or top.startswith((UNFINISHED, BESIDE)):
             continue
         elif top == "work":
             if _has(at, name, text) or _is_one(at, name, replaced):
@@ -396,7 +394,7 @@ def _copy(
     backend = kept_by.open(new, readonly=False)
     try:
         with store.backend.frozen() as still:
-            _copy_objects(still, backend, replaced)
+            copy_objects(still, backend, replaced)
             refs = dict(still.refs())
             operation = Operation(
                 argv=stamp.argv,
@@ -420,14 +418,3 @@ def _copy(
 
 def _oid(value: Object) -> Oid:
     return hash_bytes(encode_object(value))
-
-
-def _copy_objects(still: Backend, backend: Backend, without: Mapping[Oid, Object]) -> None:
-    page: list[Oid] = []
-    for oid in still.oids():
-        if oid not in without:
-            page.append(oid)
-        if len(page) == PAGE_OBJECTS:
-            backend.write(still.get_many(page), {})
-            page = []
-    backend.write(still.get_many(page), {})

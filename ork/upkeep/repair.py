@@ -8,9 +8,10 @@ at any moment without harm, and begun again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from ork.backends import anchor
@@ -30,7 +31,10 @@ from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
 QUARANTINE = "quarantine"
-_BATCH_BYTES = 16 << 20
+BESIDE = "data.tmp-"  # how the name of a folder begins in which a new data file is made
+BATCH_BYTES = 16 << 20  # of objects that are written together
+BATCH_OBJECTS = 4096
+PAGE_OBJECTS = 256  # that are read together
 _ANCHOR = {"E301", "W302", "W303"}  # what to tell the anchor anew is enough for
 _MISSING = "E101"
 
@@ -57,8 +61,7 @@ def repair(
         steps.append(words)
         say(words)
 
-    with _alone(folder):
-        _remove_remains(folder)
+    with alone(folder):
         return _repair(folder, environ, now, step, steps)
 
 
@@ -83,12 +86,28 @@ def _repair(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other repairs out; the kernel lets them in again, however this process ends."""
+def alone(folder: Path) -> Iterator[None]:
+    """Keep out others that make a new data file, and remove what one that was killed has left.
+
+    The kernel lets them in again, however this process ends.
+    """
     with open_folder(folder) as at:
         if not lock(at):
-            raise StoreError("another process is repairing this store", hint="let it end")
+            words = "another process is making a new data file for this store"
+            raise StoreError(words, hint="let it end")
+        for path in begun(folder):
+            remove(path)
         yield
+
+
+def beside(folder: Path) -> Path:
+    """Return a new name for the folder in which a new data file is made."""
+    return folder / f"{BESIDE}{os.urandom(6).hex()}"
+
+
+def begun(folder: Path) -> list[Path]:
+    """Return the folders in which a new data file was begun."""
+    return list(folder.glob(f"{BESIDE}*"))
 
 
 def _rebuild(
@@ -101,7 +120,7 @@ def _rebuild(
 ) -> None:
     kept_by = location.kept_by(folder, environ=environ)
     sequence = kept_by.written(folder / DATA)
-    new = folder / f"repair.tmp-{os.urandom(6).hex()}"
+    new = beside(folder)
     kept_by.create(new)
     backend = kept_by.open(new, readonly=False)
     try:
@@ -142,6 +161,21 @@ def swap(
     tell_anchor(folder, environ)
 
 
+def copy_objects(still: Backend, backend: Backend, without: Collection[Oid] = ()) -> None:
+    """Write the objects of one backend into another, as they are, but for some."""
+    oids = (oid for oid in still.oids() if oid not in without)
+    batch: dict[Oid, bytes] = {}
+    size = 0
+    while page := list(islice(oids, PAGE_OBJECTS)):
+        found = still.get_many(page)
+        batch |= found
+        size += sum(map(len, found.values()))
+        if size >= BATCH_BYTES or len(batch) >= BATCH_OBJECTS:
+            backend.write(batch, {})
+            batch, size = {}, 0
+    backend.write(batch, {})
+
+
 def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
     """Write all objects that prove whole, and remember the refs; return how many objects."""
     batch: dict[Oid, bytes] = {}
@@ -154,7 +188,7 @@ def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
             continue
         batch[oid] = stored
         size += len(stored)
-        if size >= _BATCH_BYTES:
+        if size >= BATCH_BYTES:
             copied += _written(backend, batch, rebuilt)
             batch, size = {}, 0
     return copied + _written(backend, batch, rebuilt)
@@ -226,12 +260,6 @@ def _files(rebuilt: Rebuilt, project: Path, wanted: set[Oid]) -> set[Path]:
             files = rebuilt.store.snapshot(value.snapshot).files
             paths |= {root / path for path, entry in files.items() if entry.blob in wanted}
     return paths
-
-
-def _remove_remains(folder: Path) -> None:
-    """Remove what a repair that was killed has left of its new store."""
-    for path in folder.glob("repair.tmp-*"):
-        remove(path)
 
 
 def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:

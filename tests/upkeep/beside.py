@@ -103,6 +103,21 @@ def prune(project: str) -> None:
     store.close()
 
 
+def anew(project: str) -> None:
+    """Write the data file anew."""
+    from ork.upkeep.prune import repack
+
+    repack(Path(project) / ".ork", environ={})
+
+
+def hold(project: str) -> None:
+    """Have the store open until a line comes in."""
+    store = opened(project)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    store.close()
+
+
 def tag_after_a_word(project: str, revision: str) -> None:
     """Tag a deploy; the write waits, all being read, until a line comes in."""
     write, store = Transaction.commit, opened(project)

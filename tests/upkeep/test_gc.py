@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import lmdb
 import pytest
 
 from ork.backends import anchor
@@ -15,15 +16,18 @@ from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.heads.tags import tag
 from ork.heads.undo import at_operation, undo
 from ork.objects.kinds import Blob, Deploy
+from ork.store import location
 from ork.store.store import Store
 from ork.upkeep.gc import Garbage
-from ork.upkeep.prune import gc
+from ork.upkeep.prune import gc, repack, room
+from ork.upkeep.repair import swap
+from tests.damage import raw
 from tests.heads.conftest import version
 from tests.runs import outcome, write_run
 from tests.scale import size
-from tests.stores import NOON, plant, reachable, stamp
-from tests.upkeep.beside import LATER, Blind, put
-from tests.upkeep.looks import look_here
+from tests.stores import NOON, contents, plant, reachable, stamp
+from tests.upkeep.beside import LATER, Blind, opened, put
+from tests.upkeep.looks import answers, look_here
 
 
 def needed(store):
@@ -202,3 +206,103 @@ def test_writers_and_gc_in_several_processes(project, kind):
         assert is_whole(project)
     else:
         assert "missing" in "".join(said) or not is_whole(project)
+
+
+@pytest.fixture
+def wide(ran):
+    """A store whose data file has much room that is free."""
+    with raw(ran.folder / ".ork") as txn:
+        for number in range(100):
+            txn.put(b"o" + bytes([number]) * 32, b"\0" + bytes(9000))
+    with raw(ran.folder / ".ork") as txn:
+        for number in range(100):
+            txn.delete(b"o" + bytes([number]) * 32)
+    return ran
+
+
+def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
+    folder = wide.folder / ".ork"
+    before, size = answers(wide.folder), (folder / "db/data.mdb").stat().st_size
+    store = opened(wide.folder)
+    kept = contents(store)
+    store.close()
+    said = room(folder, environ={})
+    done = repack(folder, environ={})
+    assert (done.before, done.after) == (size, (folder / "db/data.mdb").stat().st_size)
+    assert done.after < said.after * 1.5 < size / 4
+    store = location.open_store(folder, environ={})
+    assert contents(store) == kept
+    store.close()
+    assert answers(wide.folder) == before
+    assert wide("fsck", "--full").code == 0
+    assert wide("deploy", "etl.yaml").code == 0
+    assert room(folder, environ={}).before < size / 4
+
+
+@pytest.mark.parametrize("point", ["repack.copied", "repack.swapped"])
+def test_a_repack_that_was_killed_is_typed_again(wide, point):
+    folder = wide.folder / ".ork"
+    before = answers(wide.folder)
+    killed = beside(wide.folder, "anew", env={**os.environ, "ORK_FAILPOINT": point})
+    assert (killed.communicate()[1], killed.returncode) == (b"", -signal.SIGKILL)
+    assert answers(wide.folder) == before
+    assert wide("fsck").code == 0
+    assert list(folder.glob("data.tmp-*"))
+    assert repack(folder, environ={}).done
+    assert not list(folder.glob("data.tmp-*"))
+    assert answers(wide.folder) == before
+
+
+def test_a_store_that_somebody_has_open_is_not_written_anew(wide):
+    folder = wide.folder / ".ork"
+    before = (folder / "db/data.mdb").read_bytes()
+    other = beside(wide.folder, "hold", stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"ready\n"
+    refused = wide("gc", "--prune", "--repack")
+    assert (refused.code, "another process has the store open" in refused.err) == (4, True)
+    other.communicate(b"\n")
+    assert (folder / "db/data.mdb").read_bytes() == before
+
+
+def test_what_is_written_while_the_file_is_made_is_not_lost(wide, monkeypatch):
+    def tag_first(*arguments, **options):
+        assert wide("tag", "meanwhile", "etl").code == 0
+        swap(*arguments, **options)
+
+    monkeypatch.setattr("ork.upkeep.prune.swap", tag_first)
+    with pytest.raises(StoreError, match="written meanwhile"):
+        repack(wide.folder / ".ork", environ={})
+    assert not list((wide.folder / ".ork").glob("data.tmp-*"))
+    assert wide("rev-parse", "etl@meanwhile").code == 0
+
+
+def test_a_damaged_data_file_is_not_written_anew(wide):
+    folder = wide.folder / ".ork"
+    with lmdb.open(str(folder / "db"), map_size=1 << 30) as env:
+        page_bytes = env.stat()["psize"]
+    data = bytearray((folder / "db/data.mdb").read_bytes())
+    found = -1
+    while (found := data.find(b"rworkflows/etl", found + 1)) >= 0:
+        data[found // page_bytes * page_bytes + 12] -= 2  # the page seems to have one record less
+    (folder / "db/data.mdb").write_bytes(data)
+    with pytest.raises(Corrupt, match="is damaged"):
+        repack(folder, environ={})
+    assert (folder / "db/data.mdb").read_bytes() == data
+
+
+def test_the_anchor_is_on_the_disk_before_another_data_file_is_in_its_place(wide, monkeypatch):
+    done = []
+    flush, rename = os.fsync, os.rename
+
+    def flushed(file):
+        done.append(os.path.basename(os.readlink(f"/proc/self/fd/{file}")))
+        flush(file)
+
+    def renamed(old, new):
+        done.append("renamed")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "rename", renamed)
+    repack(wide.folder / ".ork", environ={})
+    assert done.index("anchor") < done.index("renamed")

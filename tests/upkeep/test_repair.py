@@ -109,7 +109,7 @@ def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
     (kept,) = (folder / QUARANTINE).iterdir()
     assert kept.read_bytes() == damaged
     assert kept.stat().st_mode & 0o077 == 0
-    assert not list(folder.glob("repair.tmp-*"))
+    assert not list(folder.glob("data.tmp-*"))
 
 
 def test_what_is_written_while_the_new_file_is_made_is_not_lost(ran: Ork, folder: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int
     assert repaired(folder).after.errors == 0
     assert answers(folder.parent) == before
     assert ran("fsck").code == 0
-    assert not list(folder.glob("repair.tmp-*"))
+    assert not list(folder.glob("data.tmp-*"))
 
 
 def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:

@@ -9,13 +9,17 @@ from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.upkeep.prune import UNDO_DAYS, Pruned
+from ork.objects.value import replace
+from ork.upkeep.prune import UNDO_DAYS, Pruned, Repacked, check_closed, repack, room
 from ork.upkeep.prune import gc as collect
 
 
 def gc(
     ctx: typer.Context,
     prune: Annotated[bool, typer.Option("--prune", help="Remove them; else only say.")] = False,
+    again: Annotated[
+        bool, typer.Option("--repack", help="Write the data file anew, to give its room back.")
+    ] = False,
     undo_days: Annotated[
         int,
         typer.Option(min=0, max=100_000, metavar="N", help="Undo stays possible so many days."),
@@ -30,15 +34,20 @@ def gc(
     Needed is what a workflow, a tag or a run leads to, and what commands of the last 30 days moved,
     so that `ork undo` can take it back. No deploy of a history and no run goes away. Others may
     work meanwhile. Nothing is removed when something that is needed is missing or damaged, nor more
-    than half of all objects without --force. The data file stays as large as it is: the room is
-    used again.
+    than half of all objects without --force.
+
+    The data file stays as large as it is: the room is used again. With --repack it is written anew,
+    and what was free is given back. Then nobody else may have the store open.
 
     \b
     Example:
         ork gc
-        ork gc --prune
+        ork gc --prune --repack
     """
     session: Session = ctx.obj
+    environ = session.world.environ
+    if again:
+        check_closed(session.folder, environ=environ)
     found = collect(
         session.store,
         now=session.now(),
@@ -46,10 +55,16 @@ def gc(
         stamp=session.stamp() if prune else None,
         force=force,
     )
+    if again:
+        session.close()
+        file = repack(session.folder, environ=environ)
+    else:
+        file = room(session.folder, environ=environ, less=0 if prune else found.bytes)
     if as_json:
-        session.print_json("gc", found)
+        session.print_json("gc", replace(found, file=file))
         return
     session.print(_lines(found))
+    session.print(_of_file(file))
     if found.objects and not prune:
         session.say([("next: ", "hint"), "`ork gc --prune` removes them"])
 
@@ -64,3 +79,10 @@ def _lines(found: Pruned) -> Iterator[Line]:
     yield [f"{verb} ", (str(found.objects), "removed"), f" of {before}, {size}"]
     for kind, count in found.kinds.items():
         yield [f"  {count:>7}  {kind}"]
+
+
+def _of_file(file: Repacked) -> Iterator[Line]:
+    if file.done:
+        yield [f"the data file has {file.after} bytes, and had {file.before} before"]
+    elif file.after < file.before:
+        yield [f"the data file has {file.before} bytes; --repack would leave about {file.after}"]
