@@ -408,15 +408,19 @@ def write_logs(store: Store, bundle: Bundle, paths: Iterable[str]) -> None:
     """Write logs of a bundle, each whole or not at all, in the place of what is there."""
     if store.folder is None:
         return
+    touched: set[tuple[str, ...]] = set()
     for path in paths:
-        *folders, name = path.split("/")
+        *folders, name = "logs", *path.split("/")
+        touched |= {tuple(folders[:depth]) for depth in range(len(folders) + 1)}
         new = f".{name}.part"
-        with store.inside("logs", *folders, make=True) as at:
+        with store.inside(*folders, make=True) as at:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=at)
             with new_file(new, at=at, mode=0o600) as file:
                 file.writelines(bundle.log(path))
             os.rename(new, name, src_dir_fd=at, dst_dir_fd=at)
+    for parts in touched:  # their names are safe on the disk when their folders are
+        with store.inside(*parts) as at:
             os.fsync(at)
 
 

@@ -77,3 +77,17 @@ def test_what_is_no_file_in_its_place_is_told_and_not_waited_for(tmp_path: Path)
     anchor.append(tmp_path, told(1))
     with pytest.raises(StoreError, match="not a regular file"):
         anchor.read(tmp_path)
+
+
+def test_what_is_forgotten_is_forgotten_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor.append(tmp_path, told(5))
+    flushed = []
+
+    def flush(file: int) -> None:
+        flushed.append((tmp_path / anchor.NAME).read_bytes())
+
+    monkeypatch.setattr(os, "fsync", flush)
+    anchor.reset(tmp_path, None)
+    assert flushed == [bytes(SLOTS * RECORD_BYTES)]

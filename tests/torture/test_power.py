@@ -1,0 +1,356 @@
+"""Loss of power at any moment: what is left is a whole store with all that was acknowledged.
+
+What commands do to the disk is recorded; then every state is tried that the disk may be in after a
+cut between two calls (see `power`).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import random
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from ork.heads.deploy import deploy
+from ork.objects.kinds import Run
+from ork.store import location
+from ork.store.contents import task_runs
+from ork.store.operations import operations
+from ork.store.store import Store
+from tests.damage import raw
+from tests.scale import size
+from tests.stores import stamp
+from tests.sync.bundles import taken_apart
+from tests.torture.conftest import Score
+from tests.torture.power import Disk, Note, Tree, compile_recorder, recorded, write
+from tests.upkeep.looks import in_child, look_here
+
+ETL = """\
+name: etl
+tasks:
+  first: {executor: process, command: "echo hunter2"}
+  second: {executor: process, command: ./second.sh, depends_on: [first]}
+"""
+SECOND = "#!/bin/sh\necho 'ORK_OUTPUT:{\"n\": 1}'\n"
+SECRET = b"hunter2"
+STATES = size(100_000, by_day=2_000)
+SHARES = 4  # in which they are tried, each of a life of its own
+
+
+@pytest.fixture(scope="module")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that records, where there is a compiler of C."""
+    if sys.platform != "linux" or not shutil.which("cc"):
+        pytest.skip("NO LOSS OF POWER IS TRIED: that needs Linux and a compiler of C (cc)")
+    return compile_recorder(tmp_path_factory.mktemp("recorder"))
+
+
+@pytest.fixture
+def below(tmp_path: Path) -> Path:
+    """A folder with a project in it that has no store yet."""
+    project = tmp_path / "below" / "project"
+    project.mkdir(parents=True)
+    (project / "etl.yaml").write_text(ETL)
+    (project / "second.sh").write_text(SECOND)
+    (project / "second.sh").chmod(0o755)
+    (project / "secret").write_bytes(SECRET)
+    return project.parent
+
+
+def a_life(project: Path) -> Iterator[str]:
+    """All that writes a store, from its making on."""
+
+    def edit(old: str, new: str) -> None:
+        text = (project / "etl.yaml").read_text()
+        assert old in text
+        (project / "etl.yaml").write_text(text.replace(old, new))
+
+    yield "init"
+    yield "deploy etl.yaml --json"
+    yield "run etl --json"
+    edit("echo", "printf")
+    yield "tag etl@v1 etl --json"
+    yield "run etl.yaml --json"
+    yield "rollback etl etl~1 --json"
+    yield "undo --json"
+    edit("printf", "sleep 0; echo")
+    yield "deploy etl.yaml --json"
+    yield "gc --undo-days 0 --prune --json"
+    yield "forget --text-file secret --yes --json"
+    yield "tag etl@v2 etl --json"
+
+
+def a_bundle(project: Path) -> Iterator[str]:
+    """What makes `below/etl.bundle`."""
+    yield "run etl.yaml"
+    yield "tag etl@v1 etl"
+    yield "bundle create ../etl.bundle etl --runs all"
+
+
+def an_import(project: Path) -> Iterator[str]:
+    """What takes the bundle into another project."""
+    yield "-C ../other init"
+    yield "-C ../other import bundle ../etl.bundle --json"
+    yield "-C ../other tag etl@v2 etl --json"
+
+
+def a_repair(project: Path) -> Iterator[str]:
+    """The repair of a store, and a command after it."""
+    yield "fsck --repair --json"
+    yield "tag etl@v3 etl --json"
+
+
+def told(text: str) -> list[Any]:
+    """Return what was printed whole: lines of words, and the documents of JSON."""
+    found: list[Any] = []
+    while text := text.lstrip():
+        try:
+            value, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:
+            value, _, rest = text.partition("\n")
+            if not rest or value.startswith("{"):
+                return found
+            end = len(text) - len(rest)
+        found.append(value)
+        text = text[end:]
+    return found
+
+
+def missing(store: Store, said: Any) -> str | None:
+    """Say what of an acknowledgement the store does not have."""
+    if isinstance(said, str):
+        return None
+    data = said.get("data")
+    wanted: set[tuple[str, str]] = set()
+    if said["schema"] == "ork.deploy.v1":
+        wanted = {(f"workflows/{one['workflow']}", one["deploy"]) for one in data}
+    elif said["schema"] == "ork.rollback.v1":
+        wanted = {("workflows/etl", data["deploy"])}
+    elif said["schema"] == "ork.undo.v1":
+        wanted = {(ref, new) for ref, _, new in data["moves"]}
+    elif said["schema"] == "ork.tag.v1":
+        wanted = {(f"tags/{one['workflow']}/{one['label']}", one["oid"]) for one in data}
+    elif said["schema"] == "ork.run.v1":
+        return _missing_of_run(store, said)
+    elif said["schema"] == "ork.import-bundle.v1":
+        return _missing_of_import(store, data)
+    elif said["schema"] == "ork.forget.v1":
+        assert store.folder is not None
+        for path in store.folder.rglob("*"):
+            if path.is_file() and SECRET in path.read_bytes():
+                return f"{path.name} has what was forgotten"
+    wanted -= {(ref, new) for _, one in operations(store) for ref, _, new in one.moves}
+    return str(wanted) if wanted else None
+
+
+def _missing_of_import(store: Store, data: Any) -> str | None:
+    assert store.folder is not None
+    for ref, _, new in data["moves"]:
+        if store.ref(ref) != new:
+            return ref
+    bundle = taken_apart((store.project.parent / "etl.bundle").read_bytes())
+    for path, text in bundle.logs:
+        log = store.folder / "logs" / path.decode()
+        if not log.is_file() or log.read_bytes() != text:
+            return f"the log {path!r}"
+    return None
+
+
+def _missing_of_run(store: Store, said: Any) -> str | None:
+    runs = dict(store.refs("runs/etl/"))
+    if said["event"] == "RunStarted":
+        pin = store.ref(f"numbers/etl/{said['run']['number']:010d}")
+        return None if pin and said["run"]["id"] in runs else "a run that has begun"
+    if said["event"] == "RunFinished":
+        return None if said["oid"] in runs.values() else "the end of a run"
+    if said["event"] == "TaskFinished":
+        oid = said["taskrun"]["task"]
+        for run in (store.get(Run, oid) for oid in runs.values()):
+            if any(
+                one.task == oid and one.state == said["taskrun"]["state"]
+                for one in task_runs(store, run).values()
+            ):
+                return None
+        return f"that {said['task']} has ended"
+    return None
+
+
+def digest(tree: Tree | bytes, told: int = 0) -> bytes:
+    """Return what tells states apart, by what is in them and how much was acknowledged."""
+    if isinstance(tree, bytes):
+        return blake3(tree).digest()
+    parts = [name.encode() + b"/" + digest(below) for name, below in tree.items()]
+    return blake3(b"%d %d " % (told, len(parts)) + b"".join(parts)).digest()
+
+
+def judge(
+    project: Path, acknowledged: list[Any], *, goes_on: bool, known: Collection[str]
+) -> list[str]:
+    """Say what is wrong with a store, where that is not known; `goes_on`: also after a deploy."""
+    folder = project / ".ork"
+    if not folder.exists():
+        return ["the store is gone"] if acknowledged else []
+    wrong = [
+        f"{one.code} {one.message}" for one in look_here(folder, "full") if one.level == "error"
+    ]
+    wrong = [words for words in wrong if words[:4] not in known]
+    store = location.open_store(folder, environ={})
+    wrong += [words for said in acknowledged if (words := missing(store, said))]
+    if goes_on and not wrong:
+        made = deploy(store, project / "next.yaml", stamp=stamp())
+        assert store.ref("workflows/next") == made.deploy
+        store.close()
+        return judge(project, acknowledged, goes_on=False, known=known)
+    store.close()
+    return wrong
+
+
+def tried(
+    below: Path,
+    disk: Disk,
+    notes: list[Note],
+    states: int,
+    *,
+    name: str = "project",
+    before: Sequence[Any] = (),
+    known: Collection[str] = (),
+    seed: int = 0,
+) -> tuple[int, list[str]]:
+    """Cut the power after each call; return how many states were tried, and what is wrong.
+
+    The store of the project `name` has what was acknowledged `before`, and perhaps errors of
+    `known` codes until something is acknowledged.
+    """
+    project = below / "cut"
+    shutil.copytree(below / name, project, ignore=shutil.ignore_patterns(".ork*"))
+    (project / "next.yaml").write_text("name: next\ntasks: {a: {executor: process, command: ls}}\n")
+    numbers = random.Random(seed)
+    seen: set[bytes] = set()
+    calls = sum(note.path != str(below / "told") for note in notes)
+    text, done, wrong = "", 0, []
+    acknowledged = list(before)
+    for note in notes:
+        if note.path == str(below / "told"):
+            text += note.data.decode()
+            acknowledged = [*before, *told(text)]
+            continue
+        disk.do(note)
+        done += 1
+        trees: list[Tree] = []
+        wanted = states * done // calls - len(seen)
+        for _ in range(2 * wanted):
+            tree = disk.left(numbers).get(name, {})
+            assert isinstance(tree, dict)
+            content = tree.get(".ork", {})
+            assert isinstance(content, dict)
+            state = digest(content, len(acknowledged))
+            if state not in seen and len(trees) < wanted:
+                seen.add(state)
+                trees.append(content)
+        codes = () if len(acknowledged) > len(before) else known
+        found = _judged(project, trees, acknowledged, codes)
+        wrong += [f"after call {done}, {note.kind} {note.path}: {words}" for words in found]
+    shutil.rmtree(project)
+    return len(seen), wrong
+
+
+def _judged(
+    project: Path, trees: list[Tree], acknowledged: list[Any], known: Collection[str]
+) -> list[str]:
+    def work() -> list[str]:
+        faulthandler.disable()  # to die of a damaged store is an answer
+        wrong = []
+        for number, tree in enumerate(trees):
+            shutil.rmtree(project / ".ork", ignore_errors=True)
+            if tree:
+                write(tree, project / ".ork")
+            goes_on = number % 20 == 10
+            try:
+                wrong += judge(project, acknowledged, goes_on=goes_on, known=known)[:1]
+            except Exception as error:
+                wrong.append(repr(error))
+        return wrong
+
+    found = in_child(work) if trees else []
+    if isinstance(found, str):  # it has died of one of them
+        if len(trees) == 1:
+            return [found]
+        halves = trees[: len(trees) // 2], trees[len(trees) // 2 :]
+        return [one for half in halves for one in _judged(project, half, acknowledged, known)]
+    assert isinstance(found, list)
+    return found
+
+
+ROW = "states after a loss of power: whole, nothing acknowledged lost"
+
+
+@pytest.mark.parametrize("seed", range(SHARES))
+def test_a_loss_of_power_leaves_a_whole_store_with_all_that_was_acknowledged(
+    recorder: Path, below: Path, score: Score, seed: int
+) -> None:
+    disk = Disk(below)
+    notes = recorded(recorder, below, below.parent / "notes", a_life(below / "project"))
+    count, wrong = tried(below, disk, notes, STATES // SHARES, seed=seed)
+    score(ROW, count, count - len(wrong))
+    assert wrong == []
+    assert count > STATES // SHARES * 0.9
+
+
+def test_a_loss_of_power_during_a_repair_leaves_a_store_to_be_repaired(
+    recorder: Path, below: Path, score: Score
+) -> None:
+    recorded(recorder, below, below.parent / "notes", a_life(below / "project"))
+    before = told((below / "told").read_text())
+    (below / "told").unlink()
+    with raw(below / "project" / ".ork") as txn:
+        (tally,) = [key for key, _ in txn.cursor() if key.startswith(b"rtally/")][:1]
+        assert txn.delete(tally)
+    disk = Disk(below)
+    notes = recorded(recorder, below, below.parent / "others", a_repair(below / "project"))
+    count, wrong = tried(below, disk, notes, STATES // 10, before=before, known={"E205"})
+    score(ROW, count, count - len(wrong))
+    assert wrong == []
+    assert count > STATES // 20
+
+
+def test_a_loss_of_power_during_an_import_leaves_all_of_it_or_nothing(
+    recorder: Path, below: Path, score: Score
+) -> None:
+    recorded(recorder, below, below.parent / "notes", a_bundle(below / "project"))
+    (below / "told").unlink()
+    (below / "other").mkdir()
+    disk = Disk(below)
+    notes = recorded(recorder, below, below.parent / "others", an_import(below / "project"))
+    count, wrong = tried(below, disk, notes, STATES // 10, name="other")
+    score(ROW, count, count - len(wrong))
+    assert wrong == []
+    assert count > STATES // 20
+
+
+FLUSHES = {
+    "of data": "import lmdb; real = lmdb.open\n"
+    "lmdb.open = lambda *a, **k: real(*a, sync=False, **k)",
+    "of a commit": "import lmdb; real = lmdb.open\n"
+    "lmdb.open = lambda *a, **k: real(*a, metasync=False, **k)",
+    "of a folder": "import ork.files; ork.files.sync_folder = lambda path: None",
+    "of the anchor": "import ork.backends.anchor as a; a.os = type(a.os)('os')\n"
+    "import os; vars(a.os).update(vars(os)); a.os.fsync = lambda file: None",
+}
+
+
+@pytest.mark.parametrize("flush", FLUSHES)
+def test_without_a_flush_a_loss_of_power_is_seen_to_do_harm(
+    recorder: Path, below: Path, flush: str
+) -> None:
+    disk = Disk(below)
+    life = a_life(below / "project")
+    notes = recorded(recorder, below, below.parent / "notes", life, patch=FLUSHES[flush])
+    _, wrong = tried(below, disk, notes, 200)
+    assert wrong
