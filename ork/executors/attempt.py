@@ -24,7 +24,7 @@ class Attempt:
         self.late = ""  # what is to be said if it times out now
         self.kill_at = FOREVER
         self._masker = Masker(job.secrets) if job.secrets else None
-        self.log = Log(job.log, self._masker, answers=job.executor == "process")
+        self.log = Log(job.log, self._masker, top=job.store, answers=job.executor == "process")
         self.started = datetime.now(UTC)
         self.begun = time.monotonic()
         self.deadline = self.begun + job.timeout_s
@@ -58,6 +58,7 @@ class Attempt:
             error=error,
             output=output,
             printed=self.log.written,
+            log_error=self.log.error,
         )
 
     def masked(self, text: str) -> str:

@@ -78,6 +78,7 @@ class Job:
     python: str  # path of the interpreter for python and library tasks
     timeout_s: float  # infinite: none
     log: str  # path of the file to which all is appended that the task prints
+    store: str | None = None  # the folder that has this file; below it, no link is followed
 
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024  # as JSON
@@ -103,6 +104,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     error: str | None = None
     output: Json = None
     printed: int = 0  # bytes that were appended to the log
+    log_error: str | None = None  # why a part of what was printed could not be written there
 
 
 EXECUTORS = {"local": "ork.executors.local:Local"}

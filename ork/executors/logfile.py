@@ -12,7 +12,7 @@ import os
 
 from ork.executors.base import OUTPUT_BYTES_MAX
 from ork.executors.mask import Masker
-from ork.files import open_append
+from ork.files import open_append, open_folder
 
 HEAD_BYTES_MAX = 60 * 1024 * 1024
 TAIL_BYTES_MAX = 4 * 1024 * 1024  # twice this is in memory, if an attempt prints that much
@@ -26,12 +26,21 @@ class Log:
     """The log of one attempt, while it is written: appended to a file that others have used.
 
     `answer` is what was printed behind the last ORK_OUTPUT:, not masked, and whole even where the
-    log drops a part of it.
+    log drops a part of it. Below the folder `top`, if one is given, no link is followed.
     """
 
-    def __init__(self, path: str, masker: Masker | None = None, *, answers: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        masker: Masker | None = None,
+        *,
+        top: str | None = None,
+        answers: bool = False,
+    ) -> None:
         self.written = 0  # bytes that are in the file
-        self._path = path
+        self.error: str | None = None  # why not all could be written that should be in the file
+        self._folder, self._name = os.path.split(path)
+        self._top = top or self._folder
         self._masker = masker
         self._descriptor = -1  # opened when something is printed
         self._room = HEAD_BYTES_MAX  # what the head can still take
@@ -42,7 +51,7 @@ class Log:
         self.answer = Answer() if answers else None
 
     def write(self, data: bytes) -> None:
-        """Take what was printed. What a full disk does not take counts as dropped."""
+        """Take what was printed. What a full disk does not take waits as the tail does."""
         if self.answer is not None:
             self.answer.feed(data)
         self._keep(data if self._masker is None else self._masker.feed(data))
@@ -52,7 +61,10 @@ class Log:
         if self._masker is not None:
             self._keep(self._masker.flush())
         if self._full:
+            error, self.error = self.error, None  # perhaps there is room by now
             self._append(self._end())
+            if self._dropped:
+                self.error = self.error or error
             self._full = False
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -87,8 +99,9 @@ class Log:
         if not surplus and not self._dropped:
             return tail
         begin = tail.find(b"\n", surplus, surplus + TAIL_BYTES_MAX // 16) + 1 or surplus
+        self._dropped += begin
         new_line = b"" if self._last == b"\n" else b"\n"
-        told = b"[ork: %d bytes of this log were dropped here]\n" % (self._dropped + begin)
+        told = b"[ork: %d bytes of this log were dropped here]\n" % self._dropped
         return new_line + told + tail[begin:]
 
     def _append(self, data: bytes) -> None:
@@ -99,15 +112,18 @@ class Log:
         view = memoryview(data)
         try:
             if self._descriptor < 0:
-                self._descriptor = open_append(self._path)
+                parts = os.path.relpath(self._folder, self._top).split("/")
+                with open_folder(self._top, parts) as at:
+                    self._descriptor = open_append(self._name, at=at)
             while view:
                 count = os.write(self._descriptor, view)
                 self.written += count
                 view = view[count:]
-        except OSError:
-            self._full = True  # perhaps there is room when the attempt ends
+        except OSError as error:
+            self.error = error.strerror or str(error)
+            self._full = True
             self._room, self._last = 0, b""
-            self._dropped += len(view)
+            self._tail += view
 
 
 class Answer:

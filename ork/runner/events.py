@@ -67,6 +67,7 @@ class RunFinished(Value, frozen=True, kw_only=True):
     timed_out: bool = False
     folder: str | None = None  # the checkout, when tasks have left files in it
     tainted: dict[str, tuple[str, ...]] = {}  # task -> files that changed under its last attempt
+    cut_logs: dict[str, str] = {}  # task -> why not all of a log of it could be written
 
 
 Event: TypeAlias = RunStarted | CheckedOut | TaskStarted | TaskRetried | TaskFinished | RunFinished

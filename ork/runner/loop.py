@@ -230,6 +230,7 @@ class Loop:
             timed_out=self.brake.reason == "timeout",
             folder=str(left) if left else None,
             tainted=tainted(self.states),
+            cut_logs=self.workplace.cut_logs,
         )
 
     def abandon(self) -> None:
@@ -367,7 +368,7 @@ class Loop:
                 self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
-        place, touched, log = self.workplace.leave(name, outcome.printed)
+        place, touched, log = self.workplace.leave(name, number, outcome)
         attempt = Attempt(
             number=number,
             place=None if place == self.record.run.place else place,

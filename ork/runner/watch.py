@@ -31,12 +31,16 @@ OfTask: TypeAlias = TaskStarted | TaskRetried | TaskFinished
 
 
 class Printed(Value, frozen=True, kw_only=True):
-    """Some bytes that an attempt printed, whole lines or not; the last ones when `over`."""
+    """Some bytes that an attempt printed, whole lines or not; the last ones when `over`.
+
+    Then `error` says why a part could not be written, if that is so.
+    """
 
     task: str
     attempt: int
     data: bytes
     over: bool = False
+    error: str | None = None
 
 
 class NotStarted(Value, frozen=True, kw_only=True):
@@ -93,7 +97,7 @@ def follow(
                     now = partial(watching.beginnings.log, event.task, event.attempt)
                     logs[event.task] = event.attempt, Growing(store, now, tail=tail)
                 elif event.task in logs:
-                    yield from _rest(event.task, *logs.pop(event.task))
+                    yield from _rest(watching, event.task, *logs.pop(event.task))
                 elif isinstance(event, TaskFinished) and not event.taskrun.attempts:
                     reason = event.taskrun.reason or event.taskrun.state
                     yield NotStarted(task=event.task, reason=reason)
@@ -102,7 +106,7 @@ def follow(
             if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):
                 while logs:
                     name, (number, log) = logs.popitem()
-                    yield from _rest(name, number, log)
+                    yield from _rest(watching, name, number, log)
                 return
             _pause(time.monotonic() - began)
     finally:
@@ -212,6 +216,7 @@ def _finished(store: Store, oid: Oid, run: Run, states: Mapping[str, TaskRun]) -
         timed_out=run.state == "failed" and (run.reason or "").startswith(LATE),
         folder=_checkout(store, run),
         tainted=tainted(states),
+        cut_logs={task: why for (task, _), why in Beginnings(store, run).cut().items()},
     )
 
 
@@ -242,11 +247,12 @@ def _printed(task: str, attempt: int, log: Growing) -> Iterator[Printed]:
         yield Printed(task=task, attempt=attempt, data=data)
 
 
-def _rest(task: str, attempt: int, log: Growing) -> Iterator[Printed]:
+def _rest(watching: _Watch, task: str, attempt: int, log: Growing) -> Iterator[Printed]:
     """Yield the rest of what an attempt printed."""
     yield from _printed(task, attempt, log)
     log.close()
-    yield Printed(task=task, attempt=attempt, data=b"", over=True)
+    error = watching.beginnings.cut().get((task, attempt))
+    yield Printed(task=task, attempt=attempt, data=b"", over=True, error=error)
 
 
 def _is_last(event: OfTask, task: str | None, attempt: int | None) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ork.definition.bindings import given_by_ork, secrets_of
 from ork.errors import StoreError
-from ork.executors.base import Job
+from ork.executors.base import Job, Outcome
 from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
 from ork.objects.kinds import SECOND, Deploy, Log, Run, Task
@@ -153,16 +153,24 @@ class Workplace:
             python=self.python,
             timeout_s=math.inf if task.timeout is None else task.timeout / SECOND,
             log=path,
+            store=str(self._store.folder) if self._store.folder else None,
         )
 
     def log(self, name: str) -> Log:
         """Return where the attempt that runs prints to."""
         return self._entered[name][2]
 
-    def leave(self, name: str, printed: int) -> tuple[kinds.Place, set[str], Log]:
+    def leave(self, name: str, attempt: int, outcome: Outcome) -> tuple[kinds.Place, set[str], Log]:
         """Return where the attempt of a task executed, the files touched since, and its log."""
         place, since, log = self._entered.pop(name)
-        return place.kind, place.touched_since(since), self._slots.give_back(log, printed)
+        if outcome.log_error is not None:
+            self._slots.tell_cut(name, attempt, outcome.log_error)
+        return place.kind, place.touched_since(since), self._slots.give_back(log, outcome.printed)
+
+    @property
+    def cut_logs(self) -> dict[str, str]:
+        """The tasks whose logs could not be written to the end, and why."""
+        return self._slots.cut
 
     def close(self) -> None:
         """Let go of what is open; nothing runs any more. Idempotent."""

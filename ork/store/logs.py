@@ -2,7 +2,8 @@
 
 A run has as many files as slots, `logs/WORKFLOW/RUN/SLOT.log`: what runs in a slot, one attempt
 after the other, is appended to its file. Beside them lies `begun`, with a line for each attempt
-that is about to start: so it is known of each that it has begun, and where its log begins.
+that is about to start: so it is known of each that it has begun, and where its log begins. Another
+line tells of an attempt whose log could not be written to its end.
 
 A log may be larger than memory, may be growing while it is read, and may not be there: its attempt
 has not begun, or somebody tidied up.
@@ -15,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +34,7 @@ ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
 _BEGUN = re.compile(rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
+_CUT = re.compile(rb"^cut (\d{1,9}) ([\w.-]+) (.{1,200})\n", re.ASCII | re.MULTILINE)
 LAST_BYTES = 4096  # of a log, in which its last line is looked for
 NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 
@@ -40,7 +42,8 @@ NAME_BYTES_MAX = 255  # of one part of a path, on the usual file systems
 class Log(Value, frozen=True, kw_only=True):
     """The log of one attempt; `log` is where it lies, as long as it is now.
 
-    `tainted` are the captured files that changed under the attempt.
+    `tainted` are the captured files that changed under the attempt. `error` says why a part of what
+    it printed could not be written.
     """
 
     run: str
@@ -48,6 +51,7 @@ class Log(Value, frozen=True, kw_only=True):
     attempt: int
     log: kinds.Log | None
     tainted: tuple[str, ...] = ()
+    error: str | None = None
 
 
 def logs(
@@ -87,8 +91,16 @@ def logs(
         raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
     name = f"{run.workflow}#{run.number}"
     found.sort(key=lambda entry: entry[:3])
+    cut = beginnings.cut()
     return [
-        Log(run=name, task=one, attempt=number, log=log, tainted=changed)
+        Log(
+            run=name,
+            task=one,
+            attempt=number,
+            log=log,
+            tainted=changed,
+            error=cut.get((one, number)),
+        )
         for _, one, number, log, changed in found
     ]
 
@@ -224,6 +236,7 @@ class Slots:
 
     def __init__(self, store: Store, run: Run) -> None:
         """Make the folder of the run; a retry goes on in its files."""
+        self.cut: dict[str, str] = {}  # tasks whose logs could not be written to the end, and why
         self._top = str((store.folder or Path.cwd()) / "logs")
         self._folder = f"{run.workflow}/{run.id}"
         self._free: list[str] = []
@@ -231,6 +244,7 @@ class Slots:
         try:
             with store.inside("logs", run.workflow, run.id, make=True) as at:
                 self._begun = files.open_append("begun", at=at)
+                self._at = os.dup(at)
         except OSError as error:
             raise self._unusable(error) from None
 
@@ -238,24 +252,30 @@ class Slots:
         """Give a slot to an attempt that begins now; return the file, and its log there."""
         slot = self._free.pop() if self._free else self._new()
         path = f"{self._folder}/{slot}.log"
-        file = f"{self._top}/{path}"
         micros = time.time_ns() // 1000
         try:
-            log = kinds.Log(path=path, offset=files.size(file))
+            log = kinds.Log(path=path, offset=files.size(f"{slot}.log", at=self._at))
             os.write(self._begun, f"{micros} {slot} {log.offset} {attempt} {task}\n".encode())
         except OSError as error:
             raise self._unusable(error) from None
-        return file, log
+        return f"{self._top}/{path}", log
 
     def give_back(self, log: kinds.Log, length: int) -> kinds.Log:
         """Take back the slot of an attempt that has ended; return its log, to the length."""
         self._free.append(log.path.rpartition("/")[2].removesuffix(".log"))
         return replace(log, length=length)
 
+    def tell_cut(self, task: str, attempt: int, why: str) -> None:
+        """Note that the log of an attempt has not all that it should, if the disk takes that."""
+        self.cut[task] = why
+        with suppress(OSError):
+            os.write(self._begun, f"cut {attempt} {task} {why}\n".encode())
+
     def close(self) -> None:
         """Let go of what is open. Idempotent."""
         if self._begun >= 0:
             os.close(self._begun)
+            os.close(self._at)
             self._begun = -1
 
     def _new(self) -> str:
@@ -277,6 +297,12 @@ class Beginnings:
         self._read = 0
         self._found: dict[tuple[str, int], Begun] = {}
         self._last: dict[str, tuple[str, int]] = {}  # the last one of each file
+        self._cut: dict[tuple[str, int], str] = {}
+
+    def cut(self) -> Mapping[tuple[str, int], str]:
+        """Return the attempts whose logs could not be written to the end by now, and why."""
+        self.now()
+        return self._cut
 
     def now(self) -> Mapping[tuple[str, int], Begun]:
         """Return those that have begun by now, by task and number."""
@@ -298,6 +324,8 @@ class Beginnings:
             self._last[log.path] = key
             started = EPOCH + timedelta(microseconds=int(micros))
             self._found[key] = Begun(started=started, log=log)
+        for attempt, task, why in _CUT.findall(whole):
+            self._cut[task.decode(), int(attempt)] = why.decode("utf-8", "replace")
         return self._found
 
     def lasted(self, task: str, attempt: int) -> float:

@@ -56,6 +56,17 @@ def test_head_and_tail_are_whole_lines_and_what_is_dropped_is_told(
     assert int(told) == 11 * 5000 - 990 - 506
 
 
+def test_a_log_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "logs" / "run").symlink_to("../outside")
+    log = Log(str(tmp_path / "logs" / "run" / "1.log"), top=str(tmp_path))
+    log.write(b"printed\n")
+    log.close()
+    assert (log.written, log.error) == (0, "it is a link, which is not followed")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
 @settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_head_tail_and_the_number_between_make_up_all(

@@ -21,6 +21,7 @@ import pytest
 
 from ork.cli.app import main
 from ork.cli.session import World
+from ork.objects.canonical import Oid
 from ork.objects.kinds import SECOND
 from tests.conftest import Ork
 from tests.runner.suite import (
@@ -253,13 +254,58 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(project: Project) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
-    done = project.ork("run", "flow", code=None, preexec_fn=limit)
-    assert done.returncode in (0, 1, 4), done
-    assert "Traceback" not in done.stderr
-    project.ork("runs")
+    done = project.ork("run", "flow", preexec_fn=limit)
+    told_twice = "note: the log of flow#1:b is not complete: File too large"
+    assert told_twice in done.stderr
+    assert len(project.log("b")) == (1 << 20) - len("a\n")
+    assert told_twice in project.ork("logs", "flow#1").stderr
+    assert told_twice in project.ork("logs", "-f", "flow#1:b").stderr
+    assert "note" not in project.ork("logs", "flow#1:a").stderr
+    logs = json.loads(project.ork("logs", "flow#1", "--json").stdout)["data"]
+    assert [log["error"] for log in logs] == [None, "File too large"]
+    watched = told(project.ork("watch", "flow#1", "--json").stdout)[-1]
+    assert watched["cut_logs"] == {"b": "File too large"}
     store = project.open()
     check_whole(store)
     store.close()
+
+
+def test_a_log_for_which_there_was_no_room_is_written_when_there_is(small: Project) -> None:
+    small.workflow(
+        shell("fill", "cat /dev/zero > ballast 2> /dev/null || true"),
+        shell(
+            "print",
+            "head -c 500000 /dev/zero; sleep 0.3; rm ballast; echo end",
+            ", depends_on: [fill]",
+        ),
+        shell(
+            "last",
+            "cat /dev/zero > ballast 2> /dev/null; echo last; head -c 100000 /dev/zero",
+            ", depends_on: [print]",
+        ),
+    )
+    small.ork("deploy", "flow.yaml")
+    store = small.open()  # which leaves free pages for what is to be recorded meanwhile
+    store.backend.write({Oid("0" * 64): bytes(10**6)}, {})
+    store.backend.sweep(lambda: [Oid("0" * 64)])
+    store.close()
+    done = small.ork("run", "flow", "--json", code=None)
+    assert done.returncode == 0, done.stderr
+    assert told(done.stdout)[-1]["cut_logs"] == {"last": "No space left on device"}
+    assert small.log("print") == bytes(500_000) + b"end\n"
+    assert len(small.log("last")) < 100_000
+    assert "not complete: No space left" in small.ork("logs", "flow#1:last").stderr
+
+
+def test_no_log_is_written_where_a_link_leads(project: Project) -> None:
+    project.workflow(
+        shell("a", 'mv ".ork/logs/flow/$ORK_RUN_ID" . && mkdir out && echo a'),
+        shell("b", 'ln -s ../../../out ".ork/logs/flow/$ORK_RUN_ID"', ", depends_on: [a]"),
+        shell("c", "echo c", ", depends_on: [b]"),
+    )
+    done = project.ork("run", "flow.yaml", code=None)
+    assert "Traceback" not in done.stderr
+    assert list((project.folder / "out").iterdir()) == []
 
 
 # Nobody reads.

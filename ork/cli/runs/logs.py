@@ -95,6 +95,7 @@ def logs(
         data = pieces(session.store, log.log, tail=tail)
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
+            _say_cut(session, log)
             continue
         last = b"\n"
         for piece in data:
@@ -102,6 +103,14 @@ def logs(
             last = piece[-1:]
         if not one and last != b"\n":
             session.print([[""]])
+        _say_cut(session, log)
+
+
+def _say_cut(session: Session, log: Log) -> None:
+    """Tell that a part of a log is missing, if that is so."""
+    if log.error is not None:
+        words = human.cut_log(log.run, {log.task: log.error})
+        session.say([("note: ", "warning"), words])
 
 
 def _export(session: Session, found: list[Log], folder: Path, tail: int | None) -> None:
@@ -112,6 +121,7 @@ def _export(session: Session, found: list[Log], folder: Path, tail: int | None) 
                 raise Corrupt(f"{log.run} has a task with a name that is none: {log.task!r}")
             path = folder / f"{log.task}.{log.attempt}.log"
             replace_file(path, pieces(session.store, log.log, tail=tail))
+            _say_cut(session, log)
     except OSError as error:
         raise UsageError(f"--export {folder}: {error.strerror}") from None
     session.say([f"{human.count(len(found), 'log')} in {human.path(str(folder))}"])
@@ -167,6 +177,9 @@ def _texts(
     for part in printed:
         if isinstance(part, Printed):
             yield part
+            if part.error is not None:
+                words = human.cut_log(run, {part.task: part.error})
+                session.say([("note: ", "warning"), words])
         else:
             session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])
 
@@ -187,7 +200,7 @@ def json_parts(store: "Store", logs: Iterable[Log], tail: int | None) -> Iterato
         yield f'{between}    {{\n      "run": {json.dumps(log.run)},\n'
         yield f'      "task": {json.dumps(log.task)},\n      "attempt": {log.attempt},\n'
         changed = json.dumps(log.tainted, indent=2).replace("\n", "\n      ")
-        yield f'      "tainted": {changed},\n'
+        yield f'      "tainted": {changed},\n      "error": {json.dumps(log.error)},\n'
         yield '      "data": "'
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for piece in pieces(store, log.log, tail=tail):

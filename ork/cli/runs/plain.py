@@ -116,6 +116,8 @@ def summary(session: Session, finished: RunFinished) -> None:
     with unread_is_no_error():
         if finished.tainted:
             session.say([("tainted: ", "warning"), human.how_tainted(name, finished.tainted)])
+        if finished.cut_logs:
+            session.say([("note: ", "warning"), human.cut_log(name, finished.cut_logs)])
         if finished.folder:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
     with unread_is_no_error():

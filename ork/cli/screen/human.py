@@ -68,6 +68,13 @@ def how_tainted(run: str, changed: Mapping[str, object]) -> str:
     return f"{first}{more} ran while its code changed, so the run proves nothing: {again}"
 
 
+def cut_log(run: str, cut: Mapping[str, str]) -> str:
+    """Return that logs have not all that was printed; `cut` has their tasks, and why."""
+    first, *others = cut
+    more = f" and of {count(len(others), 'other task')}" if others else ""
+    return f"the log of {run}:{first}{more} is not complete: {cut[first]}"
+
+
 def either(ways: Sequence[str]) -> str:
     """Return some alternatives in words: "a, b or c"."""
     *most, last = ways
