@@ -1,8 +1,7 @@
-"""What the other processes of `test_races.py` do: `python -m tests.heads.deployers PROJECT ...`."""
+"""What the other processes of `test_races.py` do."""
 
 from __future__ import annotations
 
-import itertools
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ class Unchecked(Lmdb):
         return True
 
 
-def main(project: Path, kind: str, name: str, who: str, times: str) -> None:
+def main(project: Path, kind: str, name: str, who: str, times: int) -> None:
     """Deploy version after version of a workflow; print each deploy once it is done."""
     location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"{__name__}:{kind}")
     store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
@@ -38,14 +37,10 @@ def main(project: Path, kind: str, name: str, who: str, times: str) -> None:
     file = folder / "flow.yaml"
     print("ready", flush=True)
     sys.stdin.readline()
-    for number in range(int(times)) if times != "forever" else itertools.count():
+    for number in range(times):
         file.write_text(FILE.format(name=name, who=who, number=number))
         stamp = Stamp(time=datetime.now(UTC), author=who, argv=("ork", "deploy"))
         done = deploy(store, file, stamp=stamp, message=f"{who} {number}", move=True)
         assert done.changed
         print(done.deploy, flush=True)
     store.close()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,4 +1,4 @@
-"""What the processes of `test_races.py` do: `python -m tests.heads.movers PROJECT ...`.
+"""What the processes of `test_races.py` do.
 
 Each makes moves of the heads and tags that all share; whoever loses a race goes on with the next.
 """
@@ -34,7 +34,7 @@ def move(store: Store, act: str, stamp: Stamp, deploys: list[str], numbers: rand
     return True
 
 
-def main(project: Path, kind: str, who: str, times: str) -> None:
+def main(project: Path, kind: str, who: str, times: int) -> None:
     """Move this and that; print the number of each act that moved something, once it is done."""
     location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(
         kind, f"tests.heads.deployers:{kind}"
@@ -44,7 +44,7 @@ def main(project: Path, kind: str, who: str, times: str) -> None:
     deploys = [oid for oid, _ in history(store, "etl")]
     print("ready", flush=True)
     sys.stdin.readline()
-    for number in range(int(times)):
+    for number in range(times):
         act = numbers.choice(["rollback", "tag", "untag", "undo", "undo"])
         stamp = Stamp(time=datetime.now(UTC), author=who, argv=("ork", act, who, str(number)))
         try:
@@ -53,7 +53,3 @@ def main(project: Path, kind: str, who: str, times: str) -> None:
         except (Conflict, NotFound):
             pass  # somebody else was first
     store.close()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

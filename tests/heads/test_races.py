@@ -19,12 +19,15 @@ from ork.store import location
 from ork.store.operations import operations
 from ork.store.resolve import history, workflows
 from ork.store.store import RECORDED, Store
+from tests.forked import Forked
+from tests.heads import deployers, movers
 from tests.heads.conftest import version
 from tests.scale import sampled
 from tests.stores import NOON, contents, reachable, stamp
 
 ROOT = Path(__file__).parents[2]
 MOVERS = 4
+FOREVER = 1_000_000_000
 pytestmark = pytest.mark.slow
 
 
@@ -44,44 +47,21 @@ def looking(folder):
 
 
 def start(folder, kind, name, who, times):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.heads.deployers", folder, kind, name, who, str(times)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def rest(child):
-    """Return what a process that ends is still to print; `communicate` would miss what was read."""
-    out, err = child.stdout.read(), child.stderr.read()
-    child.wait()
-    for stream in (child.stdin, child.stdout, child.stderr):
-        stream.close()
-    assert err == ""
-    return out
+    return Forked(lambda: deployers.main(folder, kind, name, who, times))
 
 
 def let_go(children):
     """Let all begin at the same moment."""
+    assert [child.hear() for child in children] == ["ready"] * len(children)
     for child in children:
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        child.stdin.write("go\n")
-        child.stdin.flush()
+        child.tell("go")
 
 
 def deploy_at_once(folder, kind, names, times):
     """Run one deployer per name; return the deploys that they reported, per deployer."""
     children = [start(folder, kind, name, f"who{n}", times) for n, name in enumerate(names)]
     let_go(children)
-    reported = []
-    for child in children:
-        reported.append(rest(child).split())
-        assert child.returncode == 0
-    return reported
+    return [child.rest().split() for child in children]
 
 
 def deploys_of(store, name):
@@ -129,16 +109,15 @@ def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
     for round_ in range(3):
         names = ["etl", "etl", "other"]
         children = [
-            start(folder, "Lmdb", name, f"who{round_}{n}", "forever")
-            for n, name in enumerate(names)
+            start(folder, "Lmdb", name, f"who{round_}{n}", FOREVER) for n, name in enumerate(names)
         ]
         let_go(children)
         for name, child in zip(names, children, strict=True):
-            told[name].append(child.stdout.readline().strip())
+            told[name].append(child.hear())
         for name, child in numbers.sample(list(zip(names, children, strict=True)), len(names)):
             time.sleep(numbers.uniform(0, 0.15))
             child.kill()
-            lines = rest(child).splitlines(keepends=True)
+            lines = child.rest().splitlines(keepends=True)
             told[name] += [line.strip() for line in lines if line.endswith("\n")]
         with looking(folder) as store:
             for name, deploys in told.items():
@@ -190,22 +169,12 @@ def move_at_once(folder, kind, times):
             (folder / "etl.yaml").write_text(version(number))
             deploy(store, folder / "etl.yaml", stamp=stamp(number))
     children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.heads.movers", folder, kind, f"who{n}", str(times)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(MOVERS)
+        Forked(lambda who=f"who{n}": movers.main(folder, kind, who, times)) for n in range(MOVERS)
     ]
     let_go(children)
-    told = {
-        (f"who{n}", number) for n, child in enumerate(children) for number in rest(child).split()
+    return {
+        (f"who{n}", number) for n, child in enumerate(children) for number in child.rest().split()
     }
-    assert [child.returncode for child in children] == [0] * MOVERS
-    return told
 
 
 def recorded(store):

@@ -1,7 +1,5 @@
 """What the processes of `test_history_races.py` do.
 
-Run as `python -m tests.history.racers PROJECT ACT WHO`.
-
 For every line they read they do their act once, and print how it ended: `ok` and a number, or the
 exit code and the message that a user would get.
 """
@@ -24,6 +22,7 @@ from ork.store import location
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.worktree.restore import restore
+from tests.git.repositories import ENVIRON
 
 FILE = "etl.yaml"
 FLOW = "name: etl\ntasks: {{a: {{executor: process, command: 'sh ./run.sh {}'}}}}\n"
@@ -94,6 +93,7 @@ class Racer:
 def main(project: Path, act: str, who: str) -> None:
     """Answer line by line."""
     os.chdir(project)
+    os.environ.update(ENVIRON)
     store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     do: Callable[[str], int] = getattr(Racer(store, who), act)
     print("ready", flush=True)
@@ -103,7 +103,3 @@ def main(project: Path, act: str, who: str) -> None:
         except OrkError as error:
             print(error.exit_code, " ".join(error.message.split()), flush=True)
     store.close()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

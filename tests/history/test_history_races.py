@@ -7,7 +7,6 @@ whole after every round.
 from __future__ import annotations
 
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -23,9 +22,10 @@ from ork.store.operations import operations
 from ork.store.resolve import history
 from ork.store.runs import runs
 from ork.store.store import RECORDED, Store
+from tests.forked import Forked
 from tests.git.repositories import ENVIRON, FLOW, Repository
-from tests.heads.test_races import ROOT, folder, looking
-from tests.history.racers import FLOW as NUMBERED
+from tests.heads.test_races import folder, looking
+from tests.history import racers
 from tests.stores import NOON, contents, reachable, stamp
 
 __all__ = ["folder"]  # the fixture
@@ -35,37 +35,28 @@ __all__ = ["folder"]  # the fixture
 def racing(folder, *acts):
     """Start a process for each act; yield a function that gives each a line and returns answers."""
     children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.history.racers", folder, act, f"who{n}"],
-            cwd=ROOT,
-            env={**ENVIRON, "PYTHONPATH": str(ROOT)},
-            text=True,
-            bufsize=1,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        Forked(lambda act=act, who=f"who{n}": racers.main(folder, act, who))
         for n, act in enumerate(acts)
     ]
 
     def race(*words):
         for child, word in zip(children, words, strict=True):
-            child.stdin.write(f"{word}\n")
-        return [child.stdout.readline().strip() for child in children]
+            child.tell(word)
+        return [child.hear() for child in children]
 
     try:
-        assert [child.stdout.readline() for child in children] == ["ready\n"] * len(children)
+        assert [child.hear() for child in children] == ["ready"] * len(children)
         yield race
     finally:
-        errors = [child.communicate()[1] for child in children]
-    assert errors == [""] * len(children)
+        for child in children:
+            child.rest()
 
 
 def deploy_next(folder, store, *, to=1):
     for _ in range(to):
         number = sum(1 for _ in history(store, "etl"))
         (folder / "run.sh").write_text(f"exit {int(number > 5)}\n")
-        (folder / "etl.yaml").write_text(NUMBERED.format(number))
+        (folder / "etl.yaml").write_text(racers.FLOW.format(number))
         deploy(store, folder / "etl.yaml", stamp=stamp(number), message=str(number))
 
 
@@ -128,7 +119,7 @@ def test_a_deploy_is_appended_though_its_head_was_away_for_a_moment(tmp_path):
     (tmp_path / "run.sh").touch()
     oids = []
     for number in range(3):
-        (tmp_path / "etl.yaml").write_text(NUMBERED.format(number))
+        (tmp_path / "etl.yaml").write_text(racers.FLOW.format(number))
         backend.step = "undo" if number == 2 else "off"
         oids.append(deploy(store, tmp_path / "etl.yaml", stamp=stamp(number)).deploy)
     assert [oid for oid, _ in history(store, "etl")] == oids[::-1]
@@ -141,7 +132,7 @@ def test_a_deploy_is_appended_though_its_head_was_away_for_a_moment(tmp_path):
 @pytest.mark.slow
 def test_updates_of_one_repository_at_once_add_each_commit_once(folder):
     out = folder / "out"
-    with looking(folder) as store, racing(folder, *["update"] * 4) as race:
+    with racing(folder, *["update"] * 4) as race, looking(folder) as store:
         for number in range(1, 9):
             deploy_next(folder, store)
             assert sorted(race(*[out] * 4)) == ["ok 0"] * 3 + ["ok 1"] or number == 1
@@ -150,7 +141,7 @@ def test_updates_of_one_repository_at_once_add_each_commit_once(folder):
 
 @pytest.mark.slow
 def test_of_exports_to_one_new_folder_at_once_one_wins(folder):
-    with looking(folder) as store, racing(folder, *["export"] * 4) as race:
+    with racing(folder, *["export"] * 4) as race, looking(folder) as store:
         deploy_next(folder, store, to=3)
         for number in range(8):
             out = folder / f"out{number}"
@@ -240,7 +231,7 @@ def test_an_update_that_was_killed_before_the_branch_moved_is_made_good(behind, 
 @pytest.mark.slow
 def test_imports_of_one_repository_at_once_make_each_deploy_once(folder):
     repository = Repository(folder / "repository")
-    with looking(folder) as store, racing(folder, *["load"] * 3) as race:
+    with racing(folder, *["load"] * 3) as race, looking(folder) as store:
         for number in range(1, 6):
             for name in ("etl", "b"):
                 text = FLOW.replace("etl", name) + f"description: '{number}'\n"
@@ -257,7 +248,7 @@ def test_imports_of_one_repository_at_once_make_each_deploy_once(folder):
 
 @pytest.mark.slow
 def test_undo_and_deploy_at_once_are_each_appended_whole(folder):
-    with looking(folder) as store, racing(folder, "deploy", "undo", "deploy", "undo") as race:
+    with racing(folder, "deploy", "undo", "deploy", "undo") as race, looking(folder) as store:
         deploy_next(folder, store, to=8)
         for _ in range(4):
             answers = race(5, 5, 5, 5)
@@ -269,7 +260,7 @@ def test_undo_and_deploy_at_once_are_each_appended_whole(folder):
 
 @pytest.mark.slow
 def test_restore_while_others_deploy_the_same_file_damages_nothing(folder):
-    with looking(folder) as store, racing(folder, "restore", "redeploy", "deploy") as race:
+    with racing(folder, "restore", "redeploy", "deploy") as race, looking(folder) as store:
         deploy_next(folder, store, to=8)
         for _ in range(3):
             head = store.ref("workflows/etl")
@@ -282,10 +273,9 @@ def test_restore_while_others_deploy_the_same_file_damages_nothing(folder):
 
 @pytest.mark.slow
 def test_bisect_judges_the_line_that_it_began_with_while_others_deploy(folder):
-    with looking(folder) as store:
+    with racing(folder, "bisect", "bisect", "deploy") as race, looking(folder) as store:
         deploy_next(folder, store, to=8)
-        with racing(folder, "bisect", "bisect", "deploy") as race:
-            first, second, deployed = race("etl~7..etl", "etl~7..etl", 12)
+        first, second, deployed = race("etl~7..etl", "etl~7..etl", 12)
         # Whoever resolved `etl` later has a longer line before it, in which its good end lies.
         assert deployed == "ok 12"
         for words in (first, second):

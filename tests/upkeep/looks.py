@@ -14,11 +14,14 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from ork.cli.app import find_command, main
+from ork.cli.session import World
 from ork.errors import OrkError
 from ork.store import location
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Depth, inspect
+from tests.conftest import START
 
 READERS = (
     "log",
@@ -40,6 +43,12 @@ READERS = (
     "rev-parse etl@{1} etl@{2}",
     "cat-object etl:extract",
 )
+
+
+# What a child would import is imported before it is forked.
+for reader in READERS:
+    if not reader.startswith("-"):
+        find_command(reader.split()[0])
 
 
 def in_child(work: Callable[[], Any]) -> Any:
@@ -72,10 +81,6 @@ def answers(project: Path) -> Any:
 
 
 def _answers(project: Path) -> list[tuple[int, bytes]]:
-    from ork.cli.app import main
-    from ork.cli.session import World
-    from tests.conftest import START
-
     environ = {"HOME": str(project), "TERM": "dumb"}
     world = World(environ=environ, clock=lambda: START, token=lambda: "0")
     os.chdir(project)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ork.backends import anchor
+from ork.backends import anchor, lmdb_file
 from ork.errors import StoreError
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Blob, encode_object
 from ork.store import location
+from ork.upkeep import repair as repairing
 from ork.upkeep.repair import QUARANTINE, Repaired, repair
 from tests.conftest import START, Ork
 from tests.damage import flip, raw
 from tests.scale import examples
-from tests.upkeep.looks import answers
+from tests.upkeep.looks import answers, in_child
 
 ROOT = Path(__file__).parents[2]
 
@@ -221,29 +224,35 @@ def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> 
     assert repaired(folder).after.findings == ()
 
 
+PLACES = (
+    (repairing, "_copy"),
+    (lmdb_file, "swap"),
+    (anchor, "reset"),
+    (repairing, "remove"),
+    (repairing, "sync_folder"),
+)
+
+
 @pytest.mark.parametrize("at", range(6))
 def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int) -> None:
     before = answers(folder.parent)
     flip(folder, b"rtags/etl/prod", 12)
-    script = (
-        "import os, sys; from pathlib import Path; from datetime import datetime, UTC\n"
-        "from ork.upkeep import repair as r\n"
-        "steps = iter(range(99)); real = {}\n"
-        "def dying(name, module):\n"
-        "    real[name] = getattr(module, name)\n"
-        "    def call(*a, **k):\n"
-        "        if next(steps) == int(sys.argv[2]): os.kill(os.getpid(), 9)\n"
-        "        return real[name](*a, **k)\n"
-        "    setattr(module, name, call)\n"
-        "from ork.backends import lmdb_file, anchor\n"
-        "dying('_copy', r); dying('swap', lmdb_file); dying('reset', anchor)\n"
-        "dying('remove', r); dying('sync_folder', r)\n"
-        "r.repair(Path(sys.argv[1]), environ={}, now=datetime.now(UTC))\n"
-    )
-    child = subprocess.run(
-        [sys.executable, "-c", script, str(folder), str(at)], cwd=ROOT, check=False
-    )
-    assert child.returncode in (0, -signal.SIGKILL)
+    steps = iter(range(99))
+
+    def dying(step: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            if next(steps) == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*arguments, **options)
+
+        return call
+
+    def repair_and_die() -> None:
+        for module, name in PLACES:
+            setattr(module, name, dying(getattr(module, name)))
+        repaired(folder)
+
+    assert in_child(repair_and_die) in (None, "SIGKILL")
     assert repaired(folder).after.errors == 0
     assert answers(folder.parent) == before
     assert ran("fsck").code == 0
