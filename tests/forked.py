@@ -47,6 +47,10 @@ class Forked:
         """Return its next line, without the end of the line."""
         return self.stdout.readline().rstrip("\n")
 
+    def is_running(self) -> bool:
+        """Say whether it has not ended yet."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def kill(self) -> None:
         """Kill it."""
         os.kill(self.pid, signal.SIGKILL)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ork.backends import anchor
+from ork.cli.app import main
 from ork.errors import Corrupt
 from ork.store import location
 from ork.store.store import Store
 from tests.conftest import Ork
 from tests.damage import flip, raw
+from tests.forked import Forked
+from tests.scale import size
 
 ROOT = Path(__file__).parents[2]
 READERS = ["log", "status", "runs", "ops", "tag"]
@@ -108,24 +109,21 @@ def test_a_damaged_target_of_a_ref_is_not_believed(ran: Ork, store: Path) -> Non
 def test_nothing_is_missed_while_others_write(etl: Ork, opened: Callable[[], Store]) -> None:
     assert etl("deploy", "etl.yaml").code == 0
     folder = etl.folder / ".ork"
-    script = (
-        "import sys; from ork.cli.app import main\n"
-        "for n in range(40): assert main(['tag', '--force', f'etl@{sys.argv[1]}', 'etl'])"
-        " in (0, 5), n\n"
-        "for n in range(5): assert main(['run', 'quick.yaml']) == 0, n\n"
-    )
+
+    def write(name: str) -> None:
+        for _ in range(size(40, by_day=15)):
+            assert main(["tag", "--force", f"etl@{name}", "etl"]) in (0, 5)
+        for _ in range(size(5, by_day=2)):
+            assert main(["run", "quick.yaml"]) == 0
+
     etl.write("quick.yaml", "name: quick\ntasks: {t: {executor: process, command: 'true'}}\n")
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, name], cwd=etl.folder, stdout=subprocess.DEVNULL
-        )
-        for name in "ab"
-    ]
+    children = [Forked(lambda name=name: write(name)) for name in "ab"]
     opens = 0
-    while any(child.poll() is None for child in children):
+    while any(child.is_running() for child in children):
         location.open_store(folder, environ={}).close()
         opens += 1
-    assert [child.wait() for child in children] == [0, 0]
+    for child in children:
+        child.rest()
     assert opens > 10
     store = opened()
     told = anchor.read(folder)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-TASKS, OUTPUT_BYTES = 40, 1 << 20
+from tests.scale import size
+
+TASKS, OUTPUT_BYTES = size(40, by_day=16), 1 << 20
 FILE = """\
 name: wide
 tasks:
@@ -32,7 +34,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with a run whose outputs, together, have 40 MiB."""
+    """A project with a run whose outputs, together, have many MiB."""
     folder = tmp_path_factory.mktemp("wide")
     (folder / "wide.yaml").write_text(FILE)
     (folder / "wide.py").write_text(CODE)

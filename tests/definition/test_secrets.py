@@ -233,9 +233,9 @@ HOSTILE = [
 
 @pytest.mark.slow
 def test_a_hostile_text_takes_linear_time() -> None:
-    # Quadratic would be hours, by day minutes; the limit is the processor time of a process of
-    # its own.
-    letters, seconds = size(2**20, by_day=2**17), size(60, by_day=10)
+    # Quadratic would be hours, by day half a minute; the limit is the processor time of a process
+    # of its own.
+    letters, seconds = size(2**20, by_day=2**16), size(60, by_day=5)
     code = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds}))

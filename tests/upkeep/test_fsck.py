@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 
 from ork.backends import anchor
 from ork.backends.base import sealed
+from ork.cli.app import main
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Node, Snapshot, encode_object
@@ -24,7 +23,8 @@ from ork.upkeep.findings import CODES
 from ork.upkeep.fsck import fsck
 from tests.conftest import Ork
 from tests.damage import flip, raw
-from tests.scale import examples
+from tests.forked import Forked
+from tests.scale import examples, size
 from tests.upkeep.looks import answers, findings, look_here
 
 LOOSE = "name: {name}\ntasks: {{t: {{executor: process, command: '{command}'}}}}\n"
@@ -349,23 +349,19 @@ def test_no_store_that_commands_have_made_is_called_damaged(ork: Ork, seed: int)
 @pytest.mark.slow
 def test_others_who_write_meanwhile_are_no_damage(etl: Ork) -> None:
     assert etl("deploy", "etl.yaml").code == 0
-    script = (
-        "import sys; from ork.cli.app import main\n"
-        "for n in range(12):\n"
-        "    assert main(['tag', '--force', f'etl@{sys.argv[1]}', 'etl']) in (0, 5)\n"
-        "    assert main(['run', 'etl']) == 0\n"
-    )
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, name], cwd=etl.folder, stdout=subprocess.DEVNULL
-        )
-        for name in "ab"
-    ]
+
+    def write(name: str) -> None:
+        for _ in range(size(12, by_day=5)):
+            assert main(["tag", "--force", f"etl@{name}", "etl"]) in (0, 5)
+            assert main(["run", "etl"]) == 0
+
+    children = [Forked(lambda name=name: write(name)) for name in "ab"]
     checks = 0
-    while any(child.poll() is None for child in children):
+    while any(child.is_running() for child in children):
         assert fsck(etl.folder / ".ork", environ={}).findings == ()
         checks += 1
-    assert [child.wait() for child in children] == [0, 0]
+    for child in children:
+        child.rest()
     assert checks > 2
 
 
