@@ -33,6 +33,7 @@ _MARKS = "ork-marks"
 _MARK = ".ork-export"  # in a folder whose content is moved up when it is whole
 _UNFINISHED = re.compile(r"\.ork-export-[0-9a-f]{12}")
 _ABSENT = "0" * 40
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)  # of a name
 _BAD_REF = re.compile(
     r"[\ud800-\udfff\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[-/.]|^@$"
 )
@@ -190,6 +191,8 @@ def _move_up(path: Path, destination: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         path.rename(target)
     except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
         raise Conflict(
             f"{destination} was written by somebody else meanwhile: {error.strerror}",
             hint="look at what is there; --update goes on with an export",
