@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from _pytest.terminal import TerminalReporter
+
+from tests.torture.forker import Forker, compiled
 
 Score = Callable[[str, int, int], None]
 
@@ -18,6 +20,18 @@ def score(record_property: Callable[[str, object], None]) -> Score:
         record_property("score", (row, tried, right))
 
     return note
+
+
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """A process that forks for each command, and can fail its calls."""
+    folder = tmp_path_factory.mktemp("forker")
+    library = compiled(folder)
+    if library is None:
+        pytest.skip("no C compiler (cc): nothing can fail the calls of a process")
+    made = Forker(folder, library)
+    yield made
+    made.close()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
