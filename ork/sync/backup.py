@@ -35,6 +35,7 @@ _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its st
 _BEGINNING = ".ork-backup.tmp-"
 _UNFINISHED = re.compile(re.escape(_BEGINNING) + "[0-9a-f]{12}")
 _FILE = "backup"  # the file, while it is made
+_is_ours = re.compile(rf"{_FILE}|\.ork(\.tmp-[0-9a-f]{{12}})?").fullmatch  # what is in one
 
 
 class BackedUp(Value, frozen=True, kw_only=True):
@@ -62,10 +63,10 @@ def backup(store: Store, target: Path, *, environ: Mapping[str, str]) -> BackedU
     object that is to be copied is damaged or missing; a ref that is wrong is copied as it is.
     """
     target = target.parent.resolve() / target.name
-    _check_target(store, target)
     try:
         with open_folder(target.parent) as at:
-            remove_abandoned(_UNFINISHED, at=at, is_ours={location.NAME, _FILE}.issuperset)
+            remove_abandoned(_UNFINISHED, at=at, is_ours=lambda names: all(map(_is_ours, names)))
+        _check_target(store, target)
         with new_folder(target.parent, _BEGINNING) as unfinished:
             if is_file(target):
                 done = _write_file(store, unfinished / _FILE)

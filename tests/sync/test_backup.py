@@ -346,6 +346,17 @@ def test_a_backup_that_is_killed_leaves_nothing_and_can_be_repeated(places, poin
     assert is_whole(restored(places, target))
 
 
+def test_what_a_killed_backup_has_left_goes_even_if_this_one_is_refused(places):
+    (places.folder / ".ork-backup.tmp-0123456789ab" / ".ork.tmp-0123456789ab" / "db").mkdir(
+        parents=True
+    )
+    (places.folder / ".ork-backup.tmp-ba9876543210").mkdir()
+    (places.folder / "copy").mkdir()
+    with pytest.raises(InvalidInput, match="is there already"):
+        backup(places.store, places.folder / "copy", environ=ENVIRON)
+    assert not list(places.folder.glob(".ork-backup*"))
+
+
 @pytest.mark.parametrize("point", ["backup.objects", "init.checked"])
 def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(places, target, point):
     backup(places.store, target, environ=ENVIRON)
