@@ -176,6 +176,19 @@ def bundled(box: Box) -> None:
     box.ork("init", at="other")
 
 
+def pruned(box: Box) -> None:
+    """Have a data file with free room in it."""
+    littered(box)
+    box.ork("gc", "--prune", "--undo-days", "0", "--force")
+
+
+def backed_up(box: Box) -> None:
+    """Have a backup in a file."""
+    ran(box)
+    box.ork("backup", "../etl.orkbackup")
+    (box.folder / "restored").mkdir()
+
+
 def leaked(box: Box) -> None:
     """Have a secret in code and in logs."""
     deployed(box)
@@ -217,7 +230,6 @@ SCENARIOS = {
     "run": Scenario(changed, _words("run etl.yaml --json"), whole=False, runs=True, varies=RUN),
     "retry": Scenario(failed, _words("retry etl#1 --json"), whole=False, runs=True, varies=RUN),
     "rollback": Scenario(deployed, _words("rollback etl etl~1")),
-    "restore": Scenario(deployed, _words("restore etl~1 --code"), whole=False),
     "tag": Scenario(deployed, _words("tag etl@v1 etl~1")),
     "untag": Scenario(tagged, _words("tag -d etl@v1")),
     "undo": Scenario(tagged, _words("undo")),
@@ -229,6 +241,9 @@ SCENARIOS = {
     "bundle-create": Scenario(ran, _words("bundle create ../etl.bundle etl --runs all")),
     "import-bundle": Scenario(bundled, _words("import bundle ../etl.bundle"), at="other"),
     "backup": Scenario(ran, _words("backup ../copy")),
+    "backup-file": Scenario(ran, _words("backup ../etl.orkbackup")),
+    "init-from": Scenario(backed_up, _words("init --from ../etl.orkbackup"), at="restored"),
+    "gc-repack": Scenario(pruned, _words("gc --repack")),
     "forget": Scenario(leaked, _words("forget --text-file ../secret --yes"), whole=False),
 }
 
