@@ -75,7 +75,8 @@ def why(divergence):
 
 
 def kinds(found):
-    return {task.name: task.kinds for task in found.tasks}
+    """Return what differs of each task; not of those that are listed since they took longer."""
+    return {task.name: task.kinds for task in found.tasks if task.kinds}
 
 
 def kinds_of(found):
