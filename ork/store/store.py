@@ -170,7 +170,7 @@ class Store:
         The one way from what a store says, such as the id of a run, to a folder: raises Corrupt for
         what is no name. With `make`, missing folders are made.
         """
-        if wrong := next((name for name in names if not is_name(name)), None):
+        if (wrong := next((name for name in names if not is_name(name)), None)) is not None:
             raise Corrupt(f"{wrong!r} is no name of a folder", hint="no ork wrote this store")
         with open_folder(self.folder or Path.cwd(), names, make=0o700 if make else None) as at:
             yield at

@@ -106,6 +106,12 @@ def test_without_the_comparison_they_do_lose(start: Start, folder: Path) -> None
     assert wins == 450 > count
 
 
+def test_a_commit_waits_for_the_disk(backend: Lmdb) -> None:
+    flags = backend._environment.engine.flags()
+    waits = {name: flags[name] for name in ("sync", "metasync", "writemap", "map_async")}
+    assert waits == {"sync": True, "metasync": True, "writemap": False, "map_async": False}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("acknowledged", [1, 2, 7, 30, 31, 90])
 def test_a_killed_writer_leaves_all_or_nothing(

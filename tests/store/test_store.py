@@ -117,6 +117,14 @@ def test_the_cache_is_bounded_and_never_wrong(store, monkeypatch):
     assert blob not in store._cache  # code and outputs may be large
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/etc", "a\n", ".hidden"])
+def test_a_folder_inside_is_known_by_a_name(project, name):
+    before = sorted(project.project.rglob("*"))
+    with pytest.raises(Corrupt, match="no name of a folder"):
+        project.inside("logs", name, make=True).__enter__()
+    assert sorted(project.project.rglob("*")) == before
+
+
 def test_held_objects_are_readable_and_not_stored(store):
     data = encode_object(Blob(b"not deployed"))
     oid = hash_bytes(data)

@@ -138,6 +138,15 @@ def test_a_damaged_store_is_not_copied(places):
     assert not list(places.folder.glob(".ork-backup*"))
 
 
+def test_a_copy_that_is_not_whole_gets_no_name(places, monkeypatch):
+    write = module._write_objects
+    monkeypatch.setattr(module, "_write_objects", lambda at, objects: write(at, [*objects][1:]))
+    with pytest.raises(Corrupt, match="the copy is not whole"):
+        backup(places.store, places.folder / "copy", environ=ENVIRON)
+    assert not list(places.folder.glob("*copy*"))
+    assert not list(places.folder.glob(".ork-backup*"))
+
+
 def test_a_ref_that_is_wrong_is_copied_and_counted(places):
     pin = places.store.ref("numbers/etl/0000000001")
     assert places.store.backend.write({}, {"numbers/etl/0000000009": (None, pin)})

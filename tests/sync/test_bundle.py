@@ -572,6 +572,15 @@ def test_a_wrong_frame_lets_nothing_in(places):
         assert refuses(places, data).exit_code == 3
 
 
+def test_a_header_and_a_name_have_a_largest_size(places):
+    parts = taken_apart(Path(places.bundle()).read_bytes())
+    needs: list[object] = [f"{number:064x}" for number in range(20_000)]
+    long = parts._replace(header=encode({"needs": needs}))
+    assert "1048576 at most" in refuses(places, together(long)).message
+    long = with_ref(b"workflows/" + b"x" * 2000)(parts)
+    assert "1024 at most" in refuses(places, together(long)).message
+
+
 def test_no_flipped_byte_and_no_cut_gets_through(places):
     data = Path(places.bundle()).read_bytes()
     file = places.folder / "wrong.bundle"
@@ -608,5 +617,9 @@ def test_names_that_differ_in_case_stay_apart(places):
 
 
 def test_a_bundle_is_checked_without_a_store(places):
-    with open_bundle(places.bundle()) as bundle:
+    file = Path(places.bundle())
+    with open_bundle(str(file)) as bundle:
         assert check(bundle, None)
+    file.write_bytes(together(swapped(taken_apart(file.read_bytes()))))
+    with open_bundle(str(file)) as bundle, pytest.raises(InvalidInput, match="do not match"):
+        check(bundle, None)

@@ -16,7 +16,7 @@ from ork.backends.base import sealed
 from ork.cli.app import main
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Node, Snapshot, encode_object
+from ork.objects.kinds import Blob, Deploy, Node, Snapshot, decode_object, encode_object
 from ork.objects.value import replace
 from ork.store.store import Store, pack
 from ork.upkeep.findings import CODES
@@ -199,6 +199,28 @@ def test_objects_that_are_not_of_their_kind_or_shape_are_found(
     with raw(folder) as txn:
         put(txn, deep)
     assert "E105" in planted(other(tasks=hash_bytes(deep), task_count=1))
+
+
+def test_a_node_for_what_fits_into_a_leaf_is_found(
+    folder: Path, opened: Callable[[], Store]
+) -> None:
+    store = opened()
+    snapshot = store.get(Snapshot, snapshot_of(store, "etl"))
+    task = store.snapshot(snapshot_of(store, "etl")).tasks["extract"]
+    store.close()
+    root, trees = tree.build({f"t{number}": task for number in range(65)})
+    whole = decode_object(trees[root])
+    assert isinstance(whole, Node)
+    few = replace(whole, children=whole.children[:1])
+    (leaf,) = (decode_object(trees[oid]) for _, oid in few.children)
+    for node, count in ((whole, 65), (few, len(leaf.entries))):
+        tasks = encode_object(node)
+        wrong = encode_object(replace(snapshot, tasks=hash_bytes(tasks), task_count=count))
+        with raw(folder) as txn:
+            for data in (*trees.values(), tasks):
+                put(txn, data)
+            txn.put(b"rfuture/x", sealed(b"future/x", put(txn, wrong)))
+        assert codes(folder) == [*(["E105"] if node is few else []), "W401"]
 
 
 def test_what_nothing_needs_is_listed_by_full_only(folder: Path) -> None:

@@ -15,9 +15,11 @@ from ork.backends import anchor
 from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.heads.tags import tag
 from ork.heads.undo import at_operation, undo
-from ork.objects.kinds import Blob, Deploy
+from ork.objects.kinds import Blob, Deploy, Tombstone, kind_of
+from ork.objects.value import replace
 from ork.store import location
-from ork.store.store import Store
+from ork.store import store as store_module
+from ork.store.store import Store, kind_of_target
 from ork.upkeep.gc import Garbage
 from ork.upkeep.prune import gc, repack, room
 from ork.upkeep.repair import swap
@@ -141,6 +143,56 @@ def test_what_is_needed_again_before_the_sweep_stays(project, second, kind):
     gone = garbage.sweep()
     assert is_whole(project) == (kind is Garbage)
     assert (second in [one.oid for one in gone]) == (kind is Blind)
+
+
+def test_what_is_needed_again_at_the_last_moment_stays(project, second, monkeypatch):
+    sweep = project.backend.sweep
+
+    def tag_and_sweep(choose):
+        tag(project, "etl@v2", second, stamp=stamp(3), now=NOON)
+        return sweep(choose)
+
+    monkeypatch.setattr(project.backend, "sweep", tag_and_sweep)
+    assert second not in [one.oid for one in Garbage(project, undo_since=LATER).sweep()]
+    assert is_whole(project)
+
+
+LEADING = (
+    "active/1/.run",
+    "active/1/a",
+    "forgotten/1",
+    "numbers/etl/0000000009",
+    "ran/1/etl/1",
+    "runs/etl/1",
+    "tags/etl/v1",
+    "tally/1/9:success=1",
+    "unattached/etl/1",
+    "workflows/other",
+)
+
+
+@pytest.mark.parametrize("ref", LEADING)
+def test_what_any_ref_leads_to_stays(project, keep, ref):
+    oid = keep(version(1)).deploy
+    deploy = project.get(Deploy, oid)
+    task = project.snapshot(deploy.snapshot).tasks["a"]
+    values = (
+        Blob(b"of this ref alone"),
+        replace(deploy, message="of this ref alone"),
+        replace(write_run(project, oid, {"a": outcome(task)}), number=9),
+        outcome(task, number=9),
+        Tombstone(author="Ada", object=oid, reason="", replacement=task, time=NOON),
+    )
+    (value,) = (value for value in values if kind_of(value) == kind_of_target(ref))
+    (oid,) = plant(project, value)
+    assert project.backend.write({}, {ref: (None, oid)})
+    assert gc(project, now=LATER, stamp=stamp(2400)).objects == 0
+    assert project.backend.get(oid)
+
+
+def test_all_kinds_of_refs_are_tried():
+    tried = {ref.partition("/")[0] for ref in LEADING}
+    assert tried | {"ops", "read"} == store_module._KINDS_OF_REFS.keys()
 
 
 def test_what_was_needed_for_a_moment_since_the_mark_stays_whole(project, second):

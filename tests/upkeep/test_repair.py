@@ -151,6 +151,26 @@ def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> Non
     assert told.pin == "numbers/etl/0000000002"
 
 
+def test_a_run_that_was_removed_stays_so(folder: Path) -> None:
+    """What is left of it, in objects and in pages that nothing leads to, makes no ref again."""
+    store = location.open_store(folder, environ={})
+    ((run_id, _), *_) = store.refs("runs/etl/")
+    store.close()
+    with raw(folder) as txn:
+        gone = [key for key, _ in txn.cursor() if key.endswith((run_id.encode(), b"/0000000001"))]
+        assert {key[1:].partition(b"/")[0] for key in gone} == {b"runs", b"numbers", b"ran"}
+        for key in gone:
+            txn.delete(key)
+    flip(folder, b"rtags/etl/prod", 12)
+    done = repaired(folder)
+    assert done.after.errors == 0
+    assert any("tags/etl/prod" in step for step in done.steps)
+    store = location.open_store(folder, environ={})
+    left = {name for name, _ in store.backend.refs()}
+    store.close()
+    assert left.isdisjoint(key[1:].decode() for key in gone)
+
+
 def is_left(data: bytes, key: bytes, value: bytes) -> bool:
     """Say whether a page still has an entry: its value after its key, or in pages of its own.
 

@@ -1,0 +1,615 @@
+"""The faults that tests/torture/test_faults.py plants into a copy of ork, and which tests see each.
+
+Each is a slip that somebody could make: a check that is left out, an order turned round. A fault is
+a text of a file, and what stands there instead. The tests are the quickest that see it; at least
+one of them must fail. tests/test_planted_faults.py keeps the table up to date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOCAL = "executors/test_executors.py::TestLocalWithProcesses"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault, by its name."""
+
+    name: str
+    file: str
+    text: str  # stands in the file exactly once
+    instead: str
+    tests: tuple[str, ...]  # below tests/, as pytest names them
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "-")
+
+    def planted(self, source: str) -> str:
+        """Return the source of the file with the fault in it."""
+        assert source.count(self.text) == 1, f"{self.file} has {self.text!r} not exactly once"
+        return source.replace(self.text, self.instead)
+
+
+FAULTS = (
+    # What is kept, and whether it is believed.
+    Fault(
+        "an object is read without its hash",
+        "ork/store/store.py",
+        "if hash_bytes(data) != oid:",
+        "if False:",
+        ("store/test_store.py::test_one_flipped_bit_is_noticed_by_every_way_to_read",),
+    ),
+    Fault(
+        "bytes that are not canonical are an object",
+        "ork/objects/kinds.py",
+        "same = _ENCODE(value) == payload",
+        "same = True",
+        ("objects/test_kinds.py::test_bytes_that_are_not_canonical_are_corrupt",),
+    ),
+    Fault(
+        "an object of another kind is taken for the one asked for",
+        "ork/store/store.py",
+        "if not isinstance(value, kind):",
+        "if False:",
+        (
+            "store/test_reading_together.py::"
+            "test_one_that_is_missing_damaged_or_of_another_kind_is_damage",
+        ),
+    ),
+    Fault(
+        "a commit does not wait for the disk",
+        "ork/backends/lmdb.py",
+        "max_spare_txns=0,",
+        "max_spare_txns=0, **{'sync': False},",
+        ("backends/test_lmdb.py::test_a_commit_waits_for_the_disk",),
+    ),
+    Fault(
+        "a commit does not wait for its last page",
+        "ork/backends/lmdb.py",
+        "max_spare_txns=0,",
+        "max_spare_txns=0, metasync=False,",
+        ("backends/test_lmdb.py::test_a_commit_waits_for_the_disk",),
+    ),
+    Fault(
+        "a ref is set without a comparison",
+        "ork/backends/lmdb.py",
+        "return all(txn.get(key) == old for key, old, _ in steps)",
+        "return True",
+        ("backends/test_backends.py::test_a_stale_move_writes_nothing",),
+    ),
+    Fault(
+        "a write does not look whether what it needs is there",
+        "ork/backends/lmdb.py",
+        "return all(map(cursor.set_key, needs))",
+        "return True",
+        ("backends/test_backends.py::test_a_write_without_what_it_needs_writes_nothing",),
+    ),
+    Fault(
+        "writers do not wait for each other at the gate",
+        "ork/files.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        ("backends/test_lmdb.py::test_a_wait_that_is_too_long_names_the_holder",),
+    ),
+    Fault(
+        "a forked child uses what its parent opened",
+        "ork/backends/lmdb_file.py",
+        "        for refuse in environment.handles:\n            refuse()\n",
+        "",
+        ("backends/test_lmdb.py::test_a_forked_child_is_refused_and_its_parent_goes_on",),
+    ),
+    Fault(
+        "a file that is too short is mapped",
+        "ork/backends/lmdb_file.py",
+        "return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes",
+        "return True",
+        ("backends/test_lmdb.py::test_a_cut_off_file_is_an_error_and_not_a_signal",),
+    ),
+    Fault(
+        "the seal of a ref is not compared",
+        "ork/backends/base.py",
+        "value[_TARGET_BYTES:] != seal(_REF + name + target)",
+        "False",
+        ("upkeep/test_fsck.py::test_a_flipped_bit_in_the_name_of_a_ref_is_found",),
+    ),
+    Fault(
+        "the anchor is not told",
+        "ork/store/store.py",
+        "self.store.tell_anchor(next(pins, None))",
+        "pass",
+        ("cli/test_anchored.py::test_an_older_data_file_is_noticed_by_every_command",),
+    ),
+    Fault(
+        "the anchor is not compared",
+        "ork/store/location.py",
+        "if behind > 0:",
+        "if False:",
+        ("cli/test_anchored.py::test_an_older_data_file_is_noticed_by_every_command",),
+    ),
+    Fault(
+        "a record of the anchor is believed without its seal",
+        "ork/backends/anchor.py",
+        "if proof != seal(_CONTEXT + data) or sequence % SLOTS != slot:",
+        "if sequence % SLOTS != slot:",
+        ("backends/test_anchor.py::test_a_record_with_any_bit_flipped_counts_as_absent",),
+    ),
+    Fault(
+        "a ref is moved to what is damaged",
+        "ork/store/store.py",
+        "if not self.store.keeps(oid)]",
+        "if not self.store.has(oid)]",
+        ("store/test_writes.py::test_a_ref_is_not_moved_to_what_is_damaged",),
+    ),
+    Fault(
+        "a head moves from wherever it is now",
+        "ork/heads/deploy.py",
+        'tx.move(f"workflows/{definition.name}", old=parent, new=oid)',
+        'ref = f"workflows/{definition.name}"\n        tx.move(ref, old=store.ref(ref), new=oid)',
+        ("heads/test_races.py::test_deployers_of_one_workflow_lose_nothing",),
+    ),
+    Fault(
+        "the files of a store can be read by everybody",
+        "ork/backends/lmdb.py",
+        "os.fchmod(file, 0o600)",
+        "os.fchmod(file, 0o644)",
+        ("backends/test_lmdb.py::test_only_the_owner_has_access_whatever_the_umask",),
+    ),
+    Fault(
+        "a store of somebody else is opened",
+        "ork/store/location.py",
+        "if complaint and not _is_safe(folder, environ):",
+        "if False:",
+        ("store/test_location.py::test_a_store_that_everybody_can_write_is_refused",),
+    ),
+    Fault(
+        "a link below .ork is followed",
+        "ork/files.py",
+        "below = _open(part, _FOLDER | os.O_NOFOLLOW, at)",
+        "below = _open(part, _FOLDER, at)",
+        ("test_files.py::test_a_link_on_the_way_to_a_folder_is_not_followed",),
+    ),
+    Fault(
+        "the id of a run may be a path",
+        "ork/store/store.py",
+        "if (wrong := next((name for name in names if not is_name(name)), None)) is not None:",
+        "if (wrong := None) is not None:",
+        ("store/test_store.py::test_a_folder_inside_is_known_by_a_name",),
+    ),
+    # Taking away.
+    Fault(
+        "gc does not look again before it deletes",
+        "ork/upkeep/gc.py",
+        "if self._store.backend.sequence() != self._sequence:",
+        "if False:",
+        ("upkeep/test_gc.py::test_what_is_needed_again_before_the_sweep_stays",),
+    ),
+    Fault(
+        "gc does not look again while writers wait",
+        "ork/upkeep/gc.py",
+        "        self._catch_up()\n        return [",
+        "        return [",
+        ("upkeep/test_gc.py::test_what_is_needed_again_at_the_last_moment_stays",),
+    ),
+    Fault(
+        "gc overlooks a kind of refs",
+        "ork/upkeep/gc.py",
+        "if self._known.get(ref) != oid]",
+        'if self._known.get(ref) != oid and not ref.startswith("unattached/")]',
+        ("upkeep/test_gc.py::test_what_any_ref_leads_to_stays",),
+    ),
+    Fault(
+        "gc takes what can still be undone",
+        "ork/upkeep/gc.py",
+        "lambda operation: operation.time >= undo_since",
+        "lambda operation: False",
+        ("upkeep/test_gc.py::test_what_can_be_undone_is_kept_and_later_the_undo_is_refused",),
+    ),
+    Fault(
+        "gc removes everything when refs were lost",
+        "ork/upkeep/prune.py",
+        "if 2 * len(doomed) > garbage.objects and not force:",
+        "if False:",
+        ("upkeep/test_gc.py::test_more_than_half_is_refused_unless_forced",),
+    ),
+    Fault(
+        "an undo leads to what gc has removed",
+        "ork/heads/undo.py",
+        "    _check_there(store, oid, operation)\n    _check_unmoved(",
+        "    _check_unmoved(",
+        ("upkeep/test_gc.py::test_what_can_be_undone_is_kept_and_later_the_undo_is_refused",),
+    ),
+    Fault(
+        "an undo takes back what came later",
+        "ork/heads/undo.py",
+        "    _check_unmoved(store, oid, operation)\n    moves =",
+        "    moves =",
+        ("heads/test_undo.py::test_an_undo_is_refused_when_a_ref_moved_since",),
+    ),
+    Fault(
+        "forget leaves the data file as it is",
+        "ork/upkeep/forget.py",
+        "            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)\n"
+        "            store.close()\n"
+        '            keep = made / "data.mdb"\n'
+        "            swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)\n",
+        "            added = (*search.replaced.values(), *marks.values())\n"
+        "            objects = {_oid(one): pack(encode_object(one)) for one in added}\n"
+        '            refs = {f"forgotten/{oid}": (None, _oid(one)) for oid, one in marks.items()}\n'
+        "            store.backend.write(objects, refs, search.replaced)\n"
+        "            store.close()\n",
+        ("upkeep/test_forget.py::test_the_bytes_are_nowhere_afterwards",),
+    ),
+    Fault(
+        "forget does not look into logs",
+        "ork/upkeep/forget.py",
+        'if top == "logs":',
+        'if top == "logs" and not text:',
+        ("upkeep/test_forget.py::test_the_bytes_are_nowhere_afterwards",),
+    ),
+    Fault(
+        "what was forgotten is not looked up",
+        "ork/store/store.py",
+        "            if oid in self.forgotten:\n                return self._in_place_of(oid)\n",
+        "",
+        ("store/test_forgotten.py::test_it_is_read_as_what_took_its_place",),
+    ),
+    Fault(
+        "what was forgotten comes back",
+        "ork/store/store.py",
+        "        self._forget()\n        refusals = 0",
+        "        refusals = 0",
+        ("store/test_forgotten.py::test_it_is_never_written_again",),
+    ),
+    # Looking, and mending.
+    Fault(
+        "fsck believes an object without its hash",
+        "ork/upkeep/objects.py",
+        "if hash_bytes(data) != oid:",
+        "if False:",
+        ("upkeep/test_fsck.py::test_damage_to_an_object_says_what_suffers",),
+    ),
+    Fault(
+        "fsck does not see that an object is missing",
+        "ork/upkeep/objects.py",
+        "            if one.oid in self.bad:\n                continue\n",
+        "            if one.oid in self.bad or one.oid not in stored:\n                continue\n",
+        ("upkeep/test_fsck.py::test_damage_to_an_object_says_what_suffers",),
+    ),
+    Fault(
+        "fsck does not compare heads with operations",
+        "ork/upkeep/refs.py",
+        "        self._check_heads()\n",
+        "",
+        ("upkeep/test_fsck.py::test_a_head_or_tag_that_no_operation_moved_is_found",),
+    ),
+    Fault(
+        "fsck does not see a node in the place of a leaf",
+        "ork/upkeep/objects.py",
+        "if not tree.needs_node(sum(known)):",
+        "if False:",
+        ("upkeep/test_fsck.py::test_a_node_for_what_fits_into_a_leaf_is_found",),
+    ),
+    Fault(
+        "a repair brings back runs that were removed",
+        "ork/upkeep/rebuild.py",
+        "            if key not in named:\n                continue",
+        "            if False:\n                continue",
+        ("upkeep/test_repair.py::test_a_run_that_was_removed_stays_so",),
+    ),
+    Fault(
+        "a repair believes what nothing leads to",
+        "ork/upkeep/rebuild.py",
+        "if live or not self._whole:",
+        "if True:",
+        ("upkeep/test_repair.py::test_a_run_that_was_removed_stays_so",),
+    ),
+    Fault(
+        "a repair takes objects that are damaged",
+        "ork/upkeep/repair.py",
+        "return hash_bytes(unpack(oid, stored)) == oid",
+        "return bool(stored)",
+        (
+            "upkeep/test_repair.py::"
+            "test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same",
+        ),
+    ),
+    Fault(
+        "a repair puts nothing into quarantine",
+        "ork/backends/lmdb_file.py",
+        'os.link(folder / "data.mdb", keep)',
+        "pass",
+        ("upkeep/test_repair.py::test_the_old_data_file_is_kept_as_it_was",),
+    ),
+    Fault(
+        "a backup is not verified",
+        "ork/sync/backup.py",
+        "if not finding.code.startswith(_OF_REFS):",
+        "if False:",
+        ("sync/test_backup.py::test_a_copy_that_is_not_whole_gets_no_name",),
+    ),
+    # What arrives.
+    Fault(
+        "what arrives is taken in without its hash",
+        "ork/sync/bundle.py",
+        "if stored is not None and hash_bytes(unpack(oid, stored)) == oid:",
+        "if stored is not None:",
+        ("sync/test_bundle.py::test_a_file_that_changes_after_it_was_checked_lets_nothing_in",),
+    ),
+    Fault(
+        "what arrives is verified without its hash",
+        "ork/upkeep/objects.py",
+        "if hash_bytes(data) != oid:",
+        "if False:",
+        ("sync/test_bundle.py::test_a_bundle_is_checked_without_a_store",),
+    ),
+    Fault(
+        "what arrives may lack what it names",
+        "ork/sync/receive.py",
+        '        if finding.code == "E101":\n',
+        '        if finding.code == "E101":\n            continue\n',
+        ("sync/test_bundle.py::test_a_hostile_bundle_lets_nothing_in[middle missing]",),
+    ),
+    Fault(
+        "refs arrive before what they lead to",
+        "ork/sync/receive.py",
+        "    write_objects(store, bundle, brought)\n    failpoint",
+        "    store.backend.write({}, {ref: ends for ref, ends in moves.items()})\n"
+        "    moves = {ref: (new, new) for ref, (_, new) in moves.items()}\n"
+        "    write_objects(store, bundle, brought)\n    failpoint",
+        ("sync/test_bundle.py::test_an_import_that_is_killed_shows_nothing_and_can_be_repeated",),
+    ),
+    Fault(
+        "a head moves to what does not follow it",
+        "ork/sync/receive.py",
+        "forward = _is_before(arrived, old, new)",
+        "forward = True",
+        ("sync/test_bundle.py::test_a_head_moves_forward_only",),
+    ),
+    Fault(
+        "a bundle may be as large as it says",
+        "ork/sync/bundle.py",
+        "if length > HEADER_BYTES_MAX:",
+        "if False:",
+        ("sync/test_bundle.py::test_a_header_and_a_name_have_a_largest_size",),
+    ),
+    Fault(
+        "an object may unpack to any size",
+        "ork/store/store.py",
+        "data = stream.decompress(stored[1:], PACK_BYTES_MAX + 1)",
+        "data = stream.decompress(stored[1:])",
+        ("store/test_packing.py::test_a_bomb_does_not_fill_the_memory",),
+    ),
+    Fault(
+        "the hash at the end of a bundle is not compared",
+        "ork/sync/bundle.py",
+        "if self._bytes(_OID_BYTES) != right:",
+        "if not self._bytes(_OID_BYTES):",
+        ("sync/test_bundle.py::test_no_flipped_byte_and_no_cut_gets_through",),
+    ),
+    # Texts of others.
+    Fault(
+        "YAML may be as deep as it likes",
+        "ork/yaml/nodes.py",
+        "if len(self.frames) >= DEPTH_MAX:",
+        "if False:",
+        ("yaml/test_reader.py::test_depth_has_a_limit",),
+    ),
+    Fault(
+        "JSON may be as deep as it likes",
+        "ork/objects/canonical.py",
+        "        if depth > DEPTH_MAX:\n",
+        "        if False:\n",
+        ("objects/test_canonical.py::test_depth_is_limited",),
+    ),
+    Fault(
+        "aliases have no budget",
+        "ork/yaml/nodes.py",
+        "if self.expanded > ALIAS_NODES_MAX + ALIAS_FACTOR_MAX * self.written:",
+        "if False:",
+        ("yaml/test_reader.py::test_aliases_have_a_budget",),
+    ),
+    Fault(
+        "a control character is printed as it is",
+        "ork/cli/screen/line.py",
+        "    text = re.sub(_UNSAFE, _spell, text)\n",
+        "",
+        ("cli/test_terminal.py::test_what_controls_a_terminal_is_spelt_out",),
+    ),
+    Fault(
+        "text stands in a page as it is",
+        "ork/cli/report/page.py",
+        "autoescape=True,",
+        "autoescape=False,",
+        ("cli/test_page.py::test_text_is_escaped_and_shows_what_is_hidden",),
+    ),
+    Fault(
+        "a command is told without its quotes",
+        "ork/cli/heads/operations.py",
+        "(clip(shlex.join(one.argv), room), ",
+        '(clip(" ".join(one.argv), room), ',
+        ("cli/test_ops.py::test_operations_newest_first",),
+    ),
+    Fault(
+        "a path is given to git without its quotes",
+        "ork/git/to_git.py",
+        "    return f'\"{escaped}\"'",
+        "    return f'\"{path}\"'",
+        ("git/test_to_git.py::test_names_that_are_hard_to_quote",),
+    ),
+    Fault(
+        "a file is restored wherever its path leads",
+        "ork/worktree/destination.py",
+        "if not is_path(text):",
+        "if False:",
+        ("worktree/test_restore.py::test_no_path_of_the_store_leads_anywhere_else",),
+    ),
+    Fault(
+        "a link out of the folder is captured",
+        "ork/worktree/folder.py",
+        'return real == self.folder or real.startswith(self.folder.rstrip("/") + "/")',
+        "return True",
+        ("worktree/test_capture.py::test_a_link_out_of_the_root_is_refused",),
+    ),
+    Fault(
+        "a key is deployed",
+        "ork/heads/deploy.py",
+        "    if not allow_secret:\n        refuse_secrets(store, loaded, message)\n",
+        "",
+        ("cli/test_secrets.py::test_a_file_with_keys_is_refused_and_nothing_is_kept",),
+    ),
+    # Runs and their records.
+    Fault(
+        "an outcome is told before it is durable",
+        "ork/runner/loop.py",
+        "self.writing, self.events = self.events, []",
+        "self.told, self.events = self.told + self.events, []",
+        ("runner/test_run.py::test_outcomes_are_recorded_before_they_are_told",),
+    ),
+    Fault(
+        "a write of outcomes that failed is passed over",
+        "ork/runner/loop.py",
+        "written.result()  # raises what went wrong",
+        "written.exception()",
+        ("runner/test_bad_luck.py::test_a_write_that_fails_once_leaves_no_hole",),
+    ),
+    Fault(
+        "an outcome is recorded before its log is written",
+        "ork/executors/local.py",
+        "        child.complete()\n        self._forget(child)\n",
+        "        self._forget(child)\n",
+        (
+            "executors/test_logfile.py::"
+            "test_a_secret_in_several_writes_is_masked_and_the_rest_is_not_held_back",
+        ),
+    ),
+    Fault(
+        "a run has no lock of its owner",
+        "ork/runner/owner.py",
+        "return files.take_lock(name, at=at)",
+        "return files.open_lock(name, at=at)",
+        ("cli/test_watch.py::test_a_run_that_fails_has_the_exit_code_of_the_run",),
+    ),
+    Fault(
+        "a retry is not counted",
+        "ork/runner/record.py",
+        "attempt=before.attempt + 1,",
+        "attempt=before.attempt,",
+        ("runner/test_retry.py::test_the_run_keeps_its_number_and_says_that_it_was_gone_on_with",),
+    ),
+    Fault(
+        "an attempt has the number of the one before",
+        "ork/runner/loop.py",
+        "attempt = len(before.attempts) + 1",
+        "attempt = max(1, len(before.attempts))",
+        ("runner/test_retry.py::test_attempts_and_logs_are_counted_on",),
+    ),
+    Fault(
+        "a retry runs what has succeeded",
+        "ork/runner/choices.py",
+        'if t.state not in ("success", "skipped")}',
+        'if t.state != "skipped"}',
+        ("runner/test_retry.py::test_only_what_did_not_succeed_runs_again",),
+    ),
+    Fault(
+        "what changed under an attempt is not recorded",
+        "ork/runner/loop.py",
+        "tainted=self._executed(name, touched) if touched else (),",
+        "tainted=(),",
+        ("runner/test_place.py::test_what_changes_under_an_attempt_that_executes_it_taints_it",),
+    ),
+    Fault(
+        "a tainted run has a verdict",
+        "ork/store/verdict.py",
+        "    if tainted(states):\n        return",
+        "    if False:\n        return",
+        ("store/test_verdict.py::test_a_tainted_run_says_nothing",),
+    ),
+    Fault(
+        "a changed file stays in a checkout",
+        "ork/worktree/place.py",
+        "groupby(self.wrong(), key=",
+        "groupby([path for path in self.wrong() if not self._seen[path]], key=",
+        (
+            "runner/test_place.py::"
+            "test_a_captured_file_that_a_task_changes_in_its_checkout_is_put_back",
+        ),
+    ),
+    Fault(
+        "a secret is not masked in what is printed",
+        "ork/executors/logfile.py",
+        "self._keep(data if self._masker is None else self._masker.feed(data))",
+        "self._keep(data)",
+        (
+            "executors/test_logfile.py::"
+            "test_a_secret_in_several_writes_is_masked_and_the_rest_is_not_held_back",
+        ),
+    ),
+    Fault(
+        "a secret is not masked in an output",
+        "ork/executors/attempt.py",
+        "output = self._masker.mask_json(output)",
+        "pass",
+        ("executors/test_logfile.py::test_an_output_is_parsed_then_masked",),
+    ),
+    Fault(
+        "the log of a task can be read by everybody",
+        "ork/files.py",
+        "return os.open(name, flags, 0o600, dir_fd=at)",
+        "return os.open(name, flags, 0o644, dir_fd=at)",
+        (f"{LOCAL}::test_what_is_printed_is_in_a_private_log",),
+    ),
+    Fault(
+        "a timeout never comes",
+        "ork/executors/attempt.py",
+        "self.deadline = self.begun + job.timeout_s",
+        "self.deadline = FOREVER",
+        ("runner/test_run.py::test_a_timeout_of_a_part_of_a_second_is_told_in_seconds",),
+    ),
+    Fault(
+        "only the group of a task is killed",
+        "ork/executors/process_tree.py",
+        "            for pid in self.members():\n                _signal(pid, signal.SIGKILL)\n",
+        "",
+        ("executors/test_process_tree.py::test_kill_leaves_nobody[own session]",),
+    ),
+    Fault(
+        "what a task leaves running stays",
+        "ork/executors/local.py",
+        "        child.tree.kill_rest()\n",
+        "",
+        ("executors/test_process_tree.py::test_no_child_survives_its_task",),
+    ),
+    Fault(
+        "an exit code of a task that was stopped counts",
+        "ork/executors/attempt.py",
+        "if self.state is not None:\n            state, error, output",
+        "if False:\n            state, error, output",
+        (
+            "executors/test_process_tree.py::"
+            "test_what_ends_well_when_it_is_stopped_has_not_succeeded",
+        ),
+    ),
+    Fault(
+        "a worker keeps the modules of the project",
+        "ork/worker/modules.py",
+        "return self._below_root(path) is not None",
+        "return False",
+        (
+            "worker/test_clean.py::"
+            "test_a_module_of_the_project_may_have_the_name_of_one_that_is_looked_at",
+        ),
+    ),
+    Fault(
+        "a worker keeps the code of a file that has changed",
+        "ork/worker/modules.py",
+        "if known != version:",
+        "if known is None:",
+        (
+            "worker/test_clean.py::"
+            "test_another_file_in_the_place_of_one_that_was_compiled_is_executed",
+        ),
+    ),
+)
