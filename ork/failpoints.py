@@ -22,6 +22,7 @@ end.before end.written
 settle.locked settle.written
 backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
+restore.staged
 traces.before traces.checkout traces.stop traces.after
 gc.swept
 repack.copied repack.swapped

@@ -233,8 +233,10 @@ def open_lock(name: Name, *, at: int | None = None) -> int:
     return _regular(_open(name, _LOCK, at), name)
 
 
-def lock(descriptor: int, *, wait_s: float = 0.0) -> bool:
+def lock(descriptor: int, *, wait_s: float = 0.0, shared: bool = False) -> bool:
     """Lock a file or folder against other processes; return False if another one keeps it locked.
+
+    Those that want it `shared` have it together; who has it already changes to that, or from it.
 
     Asking again and again, unlike one call that waits, leaves Ctrl-C and the deadline in force. The
     kernel unlocks when the descriptor is closed, however this process ends.
@@ -243,7 +245,7 @@ def lock(descriptor: int, *, wait_s: float = 0.0) -> bool:
     pause = _PAUSE_FIRST_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if time.monotonic() >= deadline:

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from ork.errors import Conflict, InvalidInput, StoreError, UsageError
-from ork.files import lock, open_folder, remove
+from ork.files import lock, open_folder, read_file, remove
 from ork.git.binary import Git, make_repository, repository_at, tell
 from ork.git.commit import ident, message_of, place_of, read_commit, seconds
 from ork.objects.canonical import Oid
@@ -30,6 +30,8 @@ from ork.worktree.folder import root_below
 BRANCH = "main"
 _INCOMING = "refs/ork/incoming"  # holds what is new until the branch moves
 _MARKS = "ork-marks"
+_REPORT = re.compile(r"fast_import_crash_\d+", re.ASCII)
+_REPORT_BYTES_MAX = 1 << 20
 _MARK = ".ork-export"  # in a folder whose content is moved up when it is whole
 _UNFINISHED = re.compile(r"\.ork-export-[0-9a-f]{12}")
 _ABSENT = "0" * 40
@@ -211,10 +213,27 @@ def _alone(git: Git) -> Iterator[None]:
 
 def _update(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
     with _alone(git):
+        _remove_remains(git)  # of an export that was killed
         try:
             return _go_on(store, git, destination, workflow, branch)
         finally:
             git.ask("update-ref", "-d", _INCOMING)
+            _remove_remains(git)
+
+
+def _remove_remains(git: Git) -> None:
+    """Remove the marks that git has written for an export, and what it told of one that broke off.
+
+    A pack that it had begun is left to `git gc`, which knows whether somebody still writes there.
+    """
+    with open_folder(git.folder) as at:
+        for name in os.listdir(at):
+            with suppress(OSError):
+                if name in (_MARKS, f"{_MARKS}.lock") or (
+                    _REPORT.fullmatch(name)
+                    and f"/{_MARKS}\n".encode() in read_file(name, _REPORT_BYTES_MAX, at=at)
+                ):
+                    remove(name, at=at)
 
 
 def _go_on(store: Store, git: Git, destination: Path, workflow: str, branch: str) -> Exported:
@@ -255,18 +274,15 @@ def _write(git: Git, store: Store, workflow: str) -> dict[Oid, str]:
     """Let git write the commits; return deploy -> commit, oldest first."""
     marks: dict[Oid, int] = {}
     file = git.folder / _MARKS  # one export at a time writes there
-    try:
-        words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={file.absolute()}")
-        with git.talk(*words) as process:
-            tell(process, chain(_commits(store, workflow, _INCOMING, marks), [b"done\n"]))
-        with suppress(FileNotFoundError):
-            lines = file.read_text().splitlines()
-            names = dict(line.split(" ", 1) for line in lines if " " in line)
-            if all(f":{mark}" in names for mark in marks.values()):
-                return {oid: names[f":{mark}"] for oid, mark in marks.items()}
-        raise StoreError("git fast-import did not answer to the end")
-    finally:
-        remove(file)
+    words = ("fast-import", "--quiet", "--force", "--done", f"--export-marks={file.absolute()}")
+    with git.talk(*words) as process:
+        tell(process, chain(_commits(store, workflow, _INCOMING, marks), [b"done\n"]))
+    with suppress(FileNotFoundError):
+        lines = file.read_text().splitlines()
+        names = dict(line.split(" ", 1) for line in lines if " " in line)
+        if all(f":{mark}" in names for mark in marks.values()):
+            return {oid: names[f":{mark}"] for oid, mark in marks.items()}
+    raise StoreError("git fast-import did not answer to the end")
 
 
 def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from ork.objects.kinds import Run, is_name
 from ork.store.contents import find_run
 from ork.store.resolve import resolve
 from ork.store.store import Store
-from ork.worktree.place import tidy
+from ork.worktree.place import WORK, tidy
 
 LOCKS = "locks"  # the folder of the store for locks
 
@@ -101,17 +101,17 @@ def remove_answers(store: Store, run: Run) -> None:
 
 
 def sweep(store: Store) -> None:
-    """Remove the traces of runs that have ended, left by processes that were killed just then."""
+    """Remove the traces of runs that have ended, left by processes that were killed just then.
+
+    These are locks, and checkouts: one may have lost its lock, and one that had files of tasks in
+    it may have nothing but captured files by now.
+    """
     if store.folder is None:
         return
-    try:
-        with store.inside(LOCKS) as at:
-            names = os.listdir(at)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for run_id in sorted({name.removesuffix(".stop") for name in names}):
+    locks = {name.removesuffix(".stop") for name in _names(store, LOCKS)}
+    for run_id in sorted(locks.union(_names(store, WORK))):
         if not is_name(run_id):
-            continue  # not a lock of ork
+            continue  # not of ork
         if store.ref(f"active/{run_id}/.run") is not None:
             continue  # it goes on, or `settle` has to end it first
         if (lock := take_lock(store, run_id)) is None:
@@ -120,6 +120,14 @@ def sweep(store: Store) -> None:
         with suppress(NotFound, Ambiguous):
             run = find_run(store, resolve(store, f"run:{run_id}", now=datetime.now(UTC)))[1]
         release(store, run_id, lock, run)
+
+
+def _names(store: Store, folder: str) -> list[str]:
+    try:
+        with store.inside(folder) as at:
+            return os.listdir(at)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _remove(store: Store, name: str) -> None:

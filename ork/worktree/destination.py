@@ -1,20 +1,30 @@
 """Places for files that come out of a store: none leads out of its folder, none through a link.
 
 All files are written beside their places first, then renamed over them: when one cannot be written,
-nothing has changed.
+nothing has changed. What a process that was killed has left beside them is removed by the next one.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ork.errors import Conflict, InvalidInput, StoreError
-from ork.files import NotRegular, new_file, open_file, open_folder, remove
+from ork.failpoints import failpoint
+from ork.files import (
+    NotRegular,
+    lock,
+    new_file,
+    open_file,
+    open_folder,
+    remove,
+    remove_abandoned,
+)
 from ork.objects.kinds import is_path
 from ork.objects.value import Value
 from ork.worktree.folder import FILE_BYTES_MAX, Root
@@ -48,7 +58,7 @@ class Destination:
     def __init__(self, folder: Path, *, below: str = "", store: Path | None = None) -> None:
         self.folder = Path(os.path.realpath(folder))
         self.below = below  # what is put before every path: nothing, or a folder and a slash
-        self._store = os.path.realpath(store) if store else None
+        self.store = os.path.realpath(store) if store else None
 
     def shown(self, path: str) -> str:
         """Return a path as it is seen from the working directory."""
@@ -78,7 +88,7 @@ class Destination:
             raise ValueError("is no name that a file can have") from None
         own = next((part for part in parts if part.casefold() in OWN_FOLDERS), None)
         inside = os.path.join(self.folder, text)
-        if own or (self._store and (inside + "/").startswith(self._store + "/")):
+        if own or (self.store and (inside + "/").startswith(self.store + "/")):
             raise ValueError(f"lies in {own or 'the store'}, where nothing is restored")
         return parts[:-1], parts[-1]
 
@@ -123,14 +133,50 @@ def write_all(
 
     Raise Conflict where a file is no longer as it was found.
     """
-    token = os.urandom(6).hex()
-    beside = {path: f".ork-restore.{token}.{number}" for number, path in enumerate(contents)}
+    with _at_work(destination, contents) as beginning:
+        _write(destination, contents, found, beginning + os.urandom(6).hex())
+
+
+@contextmanager
+def _at_work(destination: Destination, paths: Iterable[str]) -> Iterator[str]:
+    """Yield how names of files beside begin; what others of this store have left is removed.
+
+    Several processes may be at work for a store, and each has a part in a lock on its folder. Who
+    finds itself alone knows that nobody needs what is there.
+    """
+    if destination.store is None:
+        yield ".ork-restore."
+        return
+    with open_folder(destination.store) as store:
+        beginning = f".ork-restore.{os.fstat(store).st_ino:x}."
+        with suppress(OSError):  # a file system without locks
+            if lock(store):
+                _remove_remains(destination, paths, beginning)
+            lock(store, shared=True, wait_s=float("inf"))
+        yield beginning
+
+
+def _remove_remains(destination: Destination, paths: Iterable[str], beginning: str) -> None:
+    left = re.compile(re.escape(beginning) + r"[0-9a-f]{12}\.\d+")
+    for path in {path.rpartition("/")[0]: path for path in paths}.values():
+        with suppress(OSError), destination.opened(path) as (at, _):
+            remove_abandoned(left, at=at)
+
+
+def _write(
+    destination: Destination,
+    contents: Mapping[str, Content],
+    found: Mapping[str, Found],
+    beginning: str,
+) -> None:
+    beside = {path: f"{beginning}.{number}" for number, path in enumerate(contents)}
     made: list[str] = []  # folders
     path = "."
     try:
         for path, content in contents.items():
             with destination.opened(path, made=made) as (at, _):
                 _stage(at, beside[path], content, found[path])
+        failpoint("restore.staged")
         for path in contents:
             _check_still(destination, path, found[path])
         for path in contents:

@@ -17,6 +17,7 @@ from ork.git.from_git import import_git
 from ork.store.store import Store
 from tests.conftest import Ork
 from tests.git.repositories import ENVIRON, FLOW, Repository
+from tests.runner.suite import eventually
 from tests.scale import sampled
 from tests.stores import stamp
 
@@ -137,6 +138,42 @@ def test_an_export_that_was_killed_anywhere_can_be_repeated(etl: Ork) -> None:
         assert commit == [line for line in again.out.splitlines() if '"commit"' in line]
     else:
         raise AssertionError
+
+
+CUT = """
+import os, signal, sys
+from ork.cli.app import main
+from ork.git import to_git
+commits = to_git._commits
+def cut(*arguments):
+    for piece in commits(*arguments):
+        yield piece
+        os.kill(os.getpid(), signal.SIGKILL)
+to_git._commits = cut
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_update_that_was_killed_leaves_nothing_that_the_next_one_does_not_remove(
+    etl: Ork, edit
+) -> None:
+    assert etl("deploy", "etl.yaml").code == 0
+    assert etl("export", "git", "out", "etl").code == 0
+    inside = etl.folder / "out" / ".git"
+    before = sorted(os.listdir(inside))
+    edit("load.sh", "echo", "echo more")
+    assert etl("deploy", "etl.yaml").code == 0
+    words = [sys.executable, "-c", CUT, "export", "git", "out", "etl", "--update"]
+    done = subprocess.run(words, cwd=etl.folder, env=etl.environ, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert eventually(  # git notices it a little later
+        lambda: any("END" in path.read_text() for path in inside.glob("fast_import_crash_*"))
+    )
+    (inside / "ork-marks").touch()
+    (inside / "ork-marks.lock").touch()  # as when the power fails while git writes it
+    (inside / "fast_import_crash_1").write_text("of somebody else\n")
+    assert etl("export", "git", "out", "etl", "--update").code == 0
+    assert sorted(os.listdir(inside)) == sorted([*before, "fast_import_crash_1"])
 
 
 def test_what_another_export_still_uses_or_only_has_such_a_name_is_left_alone(etl: Ork) -> None:

@@ -144,6 +144,20 @@ def test_files_that_a_run_writes_in_its_checkout_are_kept_and_told(ork: Ork) -> 
     )
 
 
+def test_an_old_checkout_without_files_of_tasks_goes_with_the_next_run(ork: Ork) -> None:
+    workflow(ork, one="echo new > out.csv")
+    for number in (1, 2):
+        assert ork("run", "w.yaml", "--checkout").code == 0, number
+    first, second = sorted(checkouts(ork))
+    (first / "out.csv").unlink()  # what was worth keeping was taken elsewhere
+    unknown = ork.folder / ".ork/work/20260101T000000.000-abcdef"
+    unknown.mkdir()
+    assert ork("run", "w.yaml").code == 0
+    assert sorted(checkouts(ork)) == sorted([second, unknown])
+    assert (second / "out.csv").read_text() == "new\n"
+    assert os.listdir(ork.folder / ".ork/locks") == []
+
+
 def test_a_task_in_a_checkout_finds_what_earlier_ones_wrote_in_the_project(ork: Ork) -> None:
     ork.write("b.sh", "cat first second\n")
     workflow(

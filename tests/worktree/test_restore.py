@@ -3,6 +3,8 @@
 import os
 import resource
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.files import lock, open_folder
 from ork.heads.deploy import deploy, status
 from ork.heads.rollback import rollback
 from ork.objects import tree
@@ -367,6 +370,42 @@ def test_when_the_last_of_several_is_damaged_none_is_written(etl):
         restore(store, "etl~1", now=NOW, code=True)
     assert files(etl.folder) == before
     assert not (etl.folder / "flows/tasks").exists()
+
+
+RESTORE = """
+import sys
+from pathlib import Path
+from ork.store import location
+from ork.store.store import Store
+from ork.worktree.restore import restore
+from tests.worktree.test_restore import NOW
+folder = Path(".ork").resolve()
+store = Store(location.open_backend(folder, environ={}), folder=folder)
+restore(store, "etl~1", now=NOW, code=True)
+"""
+
+
+def remains(folder):
+    return sorted(path.name for path in folder.rglob(".ork-restore*"))
+
+
+def test_what_a_killed_restore_has_left_is_removed_by_the_next_one(etl):
+    words = [sys.executable, "-c", RESTORE]
+    root = Path(__file__).parents[2]
+    environ = {**os.environ, "PYTHONPATH": str(root), "ORK_FAILPOINT": "restore.staged"}
+    before = files(etl.folder)
+    assert subprocess.run(words, cwd=etl.folder, env=environ).returncode == -9
+    left = remains(etl.folder)
+    assert len(left) == 3
+    key = left[0].split(".")[2]
+    (etl.folder / f"flows/.ork-restore.{key}1.0123456789ab.0").touch()  # of another store
+    with open_folder(etl.folder / ".ork") as at:
+        assert lock(at, shared=True)  # another restore is at work
+        etl.back(code=True)
+        assert set(left) < set(remains(etl.folder))
+    etl.back("etl", code=True)
+    assert remains(etl.folder) == [f".ork-restore.{key}1.0123456789ab.0"]
+    assert files(etl.folder).items() >= before.items()
 
 
 def test_a_file_that_changes_while_it_is_restored_is_left_alone(etl, monkeypatch):
