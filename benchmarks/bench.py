@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,6 +56,11 @@ LIBRARIES = (
 def main() -> int:
     """Measure the chosen parts; print, and with --write keep, the table."""
     options = _options()
+    with _spinning(2 if options.busy else 0):
+        return _measured(options)
+
+
+def _measured(options: argparse.Namespace) -> int:
     lines = _machine(options.quick)
     print("\n".join(lines) + "\n")
     missed = 0
@@ -77,8 +84,22 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all when left out")
     parser.add_argument("--quick", action="store_true", help="small and short: a smoke test")
+    parser.add_argument("--busy", action="store_true", help="beside two processes that only spin")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     return parser.parse_args()
+
+
+@contextmanager
+def _spinning(count: int) -> Iterator[None]:
+    """Keep so many processes busy beside the block."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    children = [subprocess.Popen(spin) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
 
 
 def _judged(rows: Iterable[Row], quick: bool) -> Iterator[Row]:

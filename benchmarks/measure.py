@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -30,21 +31,35 @@ class Row:
     ok: bool | None = None
 
 
-def interleaved(actions: Mapping[str, Callable[[], float | None]], repeats: int) -> Times:
+def interleaved(
+    actions: Mapping[str, Callable[[], float | None]],
+    repeats: int,
+    *,
+    processor: Times | None = None,
+) -> Times:
     """Run every action once unmeasured, then `repeats` rounds of each in turn.
 
     An action that returns a number has measured itself, and its preparations do not count.
+    `processor` gets the processor time of the processes that each started.
     """
     times: Times = {name: [] for name in actions}
     for turn in range(-1, repeats):
         for name, action in actions.items():
             gc.collect()
-            start = time.perf_counter()
+            start, used = time.perf_counter(), _processor()
             own = action()
             taken = time.perf_counter() - start if own is None else own
             if turn >= 0:
                 times[name].append(taken)
+                if processor is not None:
+                    processor.setdefault(name, []).append(_processor() - used)
     return times
+
+
+def _processor() -> float:
+    """Return the processor time of all processes that were started and have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def timed(action: Callable[[], object]) -> float:
