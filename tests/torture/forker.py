@@ -32,15 +32,17 @@ EVER = 2**31 - 1
 
 
 class Hurt(NamedTuple):
-    """The call that does not happen, and those after it: each fails, or the process dies at it."""
+    """The call that does not happen: it fails, or the process dies there."""
 
     at: int
     error: int = 0  # an errno; 0 is a kill
     on: bool = False  # every later one, too
+    half: bool = False  # half of the first one is done, if it is a write
 
     def __str__(self) -> str:
-        how = f"{os.strerror(self.error)}" if self.error else "killed"
-        return f"{how}{' from' if self.on else ' at'} call {self.at}"
+        how = os.strerror(self.error) if self.error else "killed"
+        place = "in" if self.half else "from" if self.on else "at"
+        return f"{how} {place} call {self.at}"
 
 
 class Done(NamedTuple):
@@ -122,9 +124,9 @@ class Forker:
         files.mkdir()
         for name in ("out", "err", "calls"):
             (files / name).touch()
-        at, error, on = hurt or Hurt(0)
+        at, error, on, half = hurt or Hurt(0)
         names = [str(path) for path in (project, box or project.parent, files)]
-        pid = self._ask("ork", *names, argv, token, at, EVER if on else at, error)
+        pid = self._ask("ork", *names, argv, token, at, EVER if on else at, error, half)
         return Running(pid, files)
 
     def wait(self, running: Running) -> Done:
@@ -204,6 +206,7 @@ def _ork(
     first: int,
     last: int,
     error: int,
+    half: bool,
 ) -> int:
     from ork.cli.app import main
     from ork.cli.screen import signals
@@ -217,7 +220,7 @@ def _ork(
     signals.unwind()
     now = START + timedelta(hours=1, milliseconds=token)
     world = World(environ=os.environ, clock=lambda: now, token=lambda: f"{token:06x}")
-    shim.shim_arm(os.fsencode(box), journal, first, last, error)
+    shim.shim_arm(os.fsencode(box), journal, first, last, error, half)
     code = main(argv, world=world)
     sys.stdout.flush()
     sys.stderr.flush()

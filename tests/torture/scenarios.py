@@ -228,6 +228,9 @@ SCENARIOS = {
     "deploy-new": Scenario(written, _words("deploy etl.yaml"), whole=False),
     "deploy-changed": Scenario(changed, _words("deploy etl.yaml")),
     "run": Scenario(changed, _words("run etl.yaml --json"), whole=False, runs=True, varies=RUN),
+    "run-checkout": Scenario(
+        deployed, _words("run etl~1 --json"), whole=False, runs=True, varies=RUN
+    ),
     "retry": Scenario(failed, _words("retry etl#1 --json"), whole=False, runs=True, varies=RUN),
     "rollback": Scenario(deployed, _words("rollback etl etl~1")),
     "tag": Scenario(deployed, _words("tag etl@v1 etl~1")),

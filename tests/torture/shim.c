@@ -1,7 +1,7 @@
 /* Stands between a process and the C library: the n-th call that changes data below a folder does
- * not happen. The process dies in its place, or the call fails. Python arms it through ctypes; a
- * forked child is not meant, nor is a program that it executes. Each call that is meant becomes a
- * line of a log: its name and its path. */
+ * not happen, or only half of it. The process dies in its place, or the call fails. Python arms it
+ * through ctypes; a forked child is not meant, nor is a program that it executes. Each call that is
+ * meant becomes a line of a log: its name and its path. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,19 +20,29 @@
 
 static char root[PATH_MAX];
 static pid_t meant;
-static int count, from, to, failure, journal;
+static int count, from, to, failure, torn, journal;
 
-/* Let the calls numbered first to last fail with this error, or kill at the first when it is 0. */
-void shim_arm(const char *folder, int log, int first, int last, int error)
+/* Let the calls numbered first to last fail with this error, or kill at the first when it is 0. If
+ * the first is a write, half of it is done when half is true. */
+void shim_arm(const char *folder, int log, int first, int last, int error, int half)
 {
     strncpy(root, folder, sizeof root - 1);
     journal = log;
     from = first;
     to = last;
     failure = error;
+    torn = half;
     meant = getpid();
 }
 
+static void end(void)
+{
+    if (failure == 0)
+        syscall(SYS_kill, meant, SIGKILL);
+    errno = failure;
+}
+
+/* Return 0 when the call is to happen, 1 when it is not, 2 when half of it is if it is a write. */
 static int hit(const char *call, const char *path)
 {
     char line[PATH_MAX + 32];
@@ -45,9 +55,9 @@ static int hit(const char *call, const char *path)
     syscall(SYS_write, journal, line, (size_t)length);
     if (number < from || number > to)
         return 0;
-    if (failure == 0)
-        syscall(SYS_kill, meant, SIGKILL);
-    errno = failure;
+    if (torn && number == from && strstr(call, "write") && !strchr(call, 'v'))
+        return 2;
+    end();
     return 1;
 }
 
@@ -94,18 +104,30 @@ static int hit_name(const char *call, int folder, const char *name)
     { \
         return hit_open_file(#name, file) ? -1 : NEXT(name) arguments; \
     }
+#define ON_WRITE(name, parameters, arguments) \
+    ssize_t name parameters \
+    { \
+        int how = hit_open_file(#name, file); \
+        ssize_t written; \
+        if (how == 1) \
+            return -1; \
+        if (how == 2 && size > 1) \
+            size /= 2; \
+        written = NEXT(name) arguments; \
+        if (how == 2) \
+            end(); \
+        return written; \
+    }
 #define ON_NAME(name, folder, path, parameters, arguments) \
     int name parameters \
     { \
         return hit_name(#name, folder, path) ? -1 : NEXT(name) arguments; \
     }
 
-ON_OPEN_FILE(ssize_t, write, (int file, const void *data, size_t size), (file, data, size))
+ON_WRITE(write, (int file, const void *data, size_t size), (file, data, size))
+ON_WRITE(pwrite, (int file, const void *data, size_t size, off_t at), (file, data, size, at))
+ON_WRITE(pwrite64, (int file, const void *data, size_t size, off64_t at), (file, data, size, at))
 ON_OPEN_FILE(ssize_t, writev, (int file, const struct iovec *parts, int n), (file, parts, n))
-ON_OPEN_FILE(ssize_t, pwrite, (int file, const void *data, size_t size, off_t at),
-             (file, data, size, at))
-ON_OPEN_FILE(ssize_t, pwrite64, (int file, const void *data, size_t size, off64_t at),
-             (file, data, size, at))
 ON_OPEN_FILE(ssize_t, pwritev, (int file, const struct iovec *parts, int n, off_t at),
              (file, parts, n, at))
 ON_OPEN_FILE(ssize_t, pwritev64, (int file, const struct iovec *parts, int n, off64_t at),
