@@ -233,6 +233,7 @@ SCENARIOS = {
     ),
     "retry": Scenario(failed, _words("retry etl#1 --json"), whole=False, runs=True, varies=RUN),
     "rollback": Scenario(deployed, _words("rollback etl etl~1")),
+    "restore": Scenario(deployed, _words("restore etl~1 --code"), whole=False),
     "tag": Scenario(deployed, _words("tag etl@v1 etl~1")),
     "untag": Scenario(tagged, _words("tag -d etl@v1")),
     "undo": Scenario(tagged, _words("undo")),
