@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -186,13 +187,15 @@ def test_a_tag_stays_where_it_is(places):
     assert other.ref("tags/etl/v1") == places.store.ref("tags/etl/v1")
 
 
-def test_a_run_never_takes_the_number_of_another(places):
+@pytest.mark.parametrize("hours", [0, 1], ids=["of its id", "of another id"])
+def test_a_run_never_takes_the_number_of_another(places, hours):
     other = Places(places.other(), places.folder)
     other.deploy(1)
     places.deploy(1, other.store)
     head = other.store.ref("workflows/etl")
     tasks = other.store.snapshot(other.store.get(Deploy, head).snapshot).tasks
-    write_run(other.store, head, {"a": outcome(tasks["a"], "failed")}, "failed")
+    failed = {"a": outcome(tasks["a"], "failed")}
+    write_run(other.store, head, failed, "failed", created=NOON + timedelta(hours=hours))
     before = contents(other.store)
     with pytest.raises(InvalidInput, match="etl#1"):
         take(other.store, places.bundle(), force=True)

@@ -1,8 +1,8 @@
 """The faults that tests/torture/test_faults.py plants into a copy of ork, and which tests see each.
 
 Each is a slip that somebody could make: a check that is left out, an order turned round. A fault is
-a text of a file, and what stands there instead. The tests are the quickest that see it; at least
-one of them must fail. tests/test_planted_faults.py keeps the table up to date.
+a text of a file, and what stands there instead. The tests are the quickest that see it; each must
+fail. tests/test_planted_faults.py keeps the table up to date.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+POWER = (
+    "torture/test_power.py::"
+    "test_a_loss_of_power_leaves_a_whole_store_with_all_that_was_acknowledged[0]"
+)
 LOCAL = "executors/test_executors.py::TestLocalWithProcesses"
 
 
@@ -64,14 +68,27 @@ FAULTS = (
         "ork/backends/lmdb.py",
         "max_spare_txns=0,",
         "max_spare_txns=0, **{'sync': False},",
-        ("backends/test_lmdb.py::test_a_commit_waits_for_the_disk",),
+        (
+            "backends/test_lmdb.py::test_a_commit_waits_for_the_disk",
+            POWER,
+        ),
     ),
     Fault(
         "a commit does not wait for its last page",
         "ork/backends/lmdb.py",
         "max_spare_txns=0,",
         "max_spare_txns=0, metasync=False,",
-        ("backends/test_lmdb.py::test_a_commit_waits_for_the_disk",),
+        (
+            "backends/test_lmdb.py::test_a_commit_waits_for_the_disk",
+            POWER,
+        ),
+    ),
+    Fault(
+        "the names in a folder do not wait for the disk",
+        "ork/files.py",
+        "    with open_folder(path) as at:\n        os.fsync(at)\n",
+        "    pass\n",
+        (POWER,),
     ),
     Fault(
         "a ref is set without a comparison",
@@ -90,8 +107,8 @@ FAULTS = (
     Fault(
         "writers do not wait for each other at the gate",
         "ork/files.py",
-        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        "pass",
+        "(fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
         ("backends/test_lmdb.py::test_a_wait_that_is_too_long_names_the_holder",),
     ),
     Fault(
@@ -243,6 +260,13 @@ FAULTS = (
         ("upkeep/test_forget.py::test_the_bytes_are_nowhere_afterwards",),
     ),
     Fault(
+        "forget is at work while a run goes on",
+        "ork/upkeep/forget.py",
+        'if yes and (active := next(iter(store.refs("active/")), None)):',
+        "if (active := None) is not None:",
+        ("upkeep/test_forget.py::test_it_is_refused_while_a_run_goes_on",),
+    ),
+    Fault(
         "forget does not look into logs",
         "ork/upkeep/forget.py",
         'if top == "logs":',
@@ -362,6 +386,13 @@ FAULTS = (
         ("sync/test_bundle.py::test_an_import_that_is_killed_shows_nothing_and_can_be_repeated",),
     ),
     Fault(
+        "a run that arrives takes the number of another",
+        "ork/sync/receive.py",
+        "if others or not (",
+        "if not (",
+        ("sync/test_bundle.py::test_a_run_never_takes_the_number_of_another",),
+    ),
+    Fault(
         "a head moves to what does not follow it",
         "ork/sync/receive.py",
         "forward = _is_before(arrived, old, new)",
@@ -454,6 +485,20 @@ FAULTS = (
         ("worktree/test_capture.py::test_a_link_out_of_the_root_is_refused",),
     ),
     Fault(
+        "git runs what a repository says",
+        "ork/git/binary.py",
+        '    "core.hooksPath=/dev/null",\n',
+        "",
+        ("git/test_to_git.py::test_a_hostile_repository_runs_nothing_and_writes_nowhere_else",),
+    ),
+    Fault(
+        "a key may be a parameter",
+        "ork/runner/start.py",
+        "    if not allow_secret:\n        _refuse_secrets(options.given)\n",
+        "",
+        ("cli/test_secrets.py::test_a_key_in_a_parameter_is_refused",),
+    ),
+    Fault(
         "a key is deployed",
         "ork/heads/deploy.py",
         "    if not allow_secret:\n        refuse_secrets(store, loaded, message)\n",
@@ -491,6 +536,20 @@ FAULTS = (
         "return files.take_lock(name, at=at)",
         "return files.open_lock(name, at=at)",
         ("cli/test_watch.py::test_a_run_that_fails_has_the_exit_code_of_the_run",),
+    ),
+    Fault(
+        "two runs have one number",
+        "ork/runner/record.py",
+        'tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)',
+        'tx.move(f"numbers/{run.workflow}/1", old=store.ref(f"numbers/{run.workflow}/1"), new=oid)',
+        ("runner/test_run.py::test_two_runs_at_the_same_time_get_different_numbers",),
+    ),
+    Fault(
+        "what a killed ork left of secrets stays",
+        "ork/runner/record.py",
+        "    owner.remove_answers(store, run)\n",
+        "",
+        ("runner/test_run.py::test_a_raw_answer_does_not_outlive_a_killed_ork",),
     ),
     Fault(
         "a retry is not counted",
