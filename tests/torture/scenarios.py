@@ -211,6 +211,7 @@ class Scenario(NamedTuple):
     whole: bool = True  # it is done as a whole or not at all
     damaged: bool = False  # the store is, until the command has been here
     runs: bool = False  # tasks run
+    gone: str = ""  # a text that is nowhere in the store when the command is done
     varies: tuple[str, ...] = ("objects",)  # what of a store may be other than left in peace
 
     def type(self, box: Box, *, token: int, hurt: Hurt | None = None) -> Done:
@@ -248,7 +249,9 @@ SCENARIOS = {
     "backup-file": Scenario(ran, _words("backup ../etl.orkbackup")),
     "init-from": Scenario(backed_up, _words("init --from ../etl.orkbackup"), at="restored"),
     "gc-repack": Scenario(pruned, _words("gc --repack")),
-    "forget": Scenario(leaked, _words("forget --text-file ../secret --yes"), whole=False),
+    "forget": Scenario(
+        leaked, _words("forget --text-file ../secret --yes"), whole=False, gone=SECRET
+    ),
 }
 
 

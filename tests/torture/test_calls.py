@@ -79,6 +79,10 @@ def plain(scenario: Scenario, state: State) -> State:
     return {**state, "stores": {name: of_store(one) for name, one in state["stores"].items()}}
 
 
+def files_of(box: Box) -> list[Path]:
+    return [path for path in (box.project / ".ork").rglob("*") if path.is_file()]
+
+
 def wrong(scenario: Scenario, peace: Peace, box: Box, hurt: Hurt) -> tuple[str, list[str]]:
     """Hurt the command and type it again; return the call, and all that is not as it must be."""
     first = scenario.type(box, token=1, hurt=hurt)
@@ -122,6 +126,9 @@ def wrong(scenario: Scenario, peace: Peace, box: Box, hurt: Hurt) -> tuple[str, 
     check(any(same(scenario, after, one) for one in expected), f"not done at last: {after}")
     if scenario.runs:
         check(newest_run(after)[0] == "success", f"no run at last: {newest_run(after)}")
+    if scenario.gone:
+        has = [path.name for path in files_of(box) if scenario.gone.encode() in path.read_bytes()]
+        check(not has, f"it is still in {has}")
     left = names_below(box.folder) - peace.names
     check(not left, f"left behind: {sorted(left)}")
     return call, found

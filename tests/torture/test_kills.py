@@ -17,7 +17,7 @@ from tests.torture.conftest import Score
 from tests.torture.forker import Done, Forker, Running
 from tests.torture.scenarios import Box, State, told_successes, written
 
-ROUNDS = size(250, by_day=25)
+ROUNDS = size(400, by_day=40)
 BUNDLES = 8
 ENDS = (0, 5)  # done, or somebody else was faster
 
