@@ -42,11 +42,13 @@ _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
 DEFAULT = "lmdb"
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
-_CONTENT = {".gitignore", "db", "logs", anchor.NAME, "config.json"}
+CONFIG = "config.json"
+_CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG}
+_RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", "locks", "work", "quarantine")
-_FILES = ("config.json", ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
+_FILES = (CONFIG, ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
 
 
 class OnDisk(Protocol):
@@ -107,7 +109,7 @@ def create(folder: Path) -> None:
         try:
             unfinished.rename(folder)
         except OSError:
-            if not (folder / "config.json").is_file():
+            if not (folder / CONFIG).is_file():
                 raise
 
 
@@ -194,10 +196,27 @@ def _fill(folder: Path) -> None:
     sync_folder(folder / DATA)
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
-    config = {"backend": DEFAULT, "format": FORMAT}
     _write(folder / anchor.NAME, "")
-    _write(folder / "config.json", json.dumps(config, separators=(",", ":")) + "\n")
+    write_config(folder)
+
+
+def write_config(folder: Path) -> None:
+    """Write the file that says how to open the store; there must be none."""
+    config = {"backend": DEFAULT, "format": FORMAT}
+    _write(folder / CONFIG, json.dumps(config, separators=(",", ":")) + "\n")
     sync_folder(folder)
+
+
+def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
+    """Say what is wrong with the file that says how to open a store, if there is a store."""
+    _judge(folder, environ)
+    try:
+        _scheme(folder)
+    except StoreError as error:
+        lost = isinstance(error, Corrupt) or not os.path.lexists(folder / CONFIG)
+        if lost and (folder / DATA).is_dir():
+            return error.message
+    return None
 
 
 def _backend(scheme: str) -> OnDisk:
@@ -214,16 +233,18 @@ def _write(path: Path, text: str) -> None:
 
 def _scheme(folder: Path) -> str:
     """Return the name of the backend; raise StoreError when this ork cannot read the store."""
-    path = folder / "config.json"
+    path = folder / CONFIG
     try:
         config = json.loads(read_file(path, _CONFIG_BYTES_MAX))
         version, scheme = config["format"], config["backend"]
     except FileNotFoundError:
-        raise StoreError(f"{folder} is not an ork store: it has no config.json") from None
+        raise StoreError(
+            f"{folder} is not an ork store: it has no {CONFIG}", hint=f"if it was one, {_RENEW}"
+        ) from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Corrupt(f"{path} is damaged", hint='it reads {"backend":"lmdb","format":3}') from None
+        raise Corrupt(f"{path} is damaged", hint=_RENEW) from None
     if type(version) is int and version in _MAKERS:
         raise StoreError(
             f"{folder} was made {_MAKERS[version]}: it has store format {version}, this ork reads"

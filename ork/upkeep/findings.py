@@ -22,6 +22,9 @@ CODES: dict[str, Meaning] = {
     "E001": Meaning("damaged-file", "error", "a page of the data file is wrong or missing"),
     "E002": Meaning("deadly-file", "error", "reading the data file ended the process"),
     "E003": Meaning("cannot-open", "error", "the store cannot be opened"),
+    "E004": Meaning(
+        "damaged-config", "error", "what says how to open the store is damaged or lost"
+    ),
     "E101": Meaning("missing-object", "error", "something names an object that is not there"),
     "E102": Meaning("damaged-object", "error", "the bytes of an object do not match its name"),
     "E103": Meaning("malformed-object", "error", "an object is not of the form of its kind"),

@@ -80,6 +80,10 @@ def fsck(
 
 def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[Finding | Counts]:
     """Yield what is wrong in a store as it is found, and how far the check has come."""
+    if wrong := location.config_problem(folder, environ=environ):
+        yield Finding(code="E004", message=f"{wrong}; nothing else was looked at")
+        yield Counts(done=True)
+        return
     for problem in location.data_problems(folder, environ=environ, every_page=depth != "quick"):
         yield Finding(code="E001", message=problem)
     # -P: nothing is imported from the working directory.

@@ -36,7 +36,7 @@ BATCH_BYTES = 16 << 20  # of objects that are written together
 BATCH_OBJECTS = 4096
 PAGE_OBJECTS = 256  # that are read together
 _ANCHOR = {"E301", "W302", "W303"}  # what to tell the anchor anew is enough for
-_MISSING = "E101"
+_MISSING, _CONFIG = "E101", "E004"
 
 
 class Repaired(Value, frozen=True, kw_only=True):
@@ -72,14 +72,17 @@ def _repair(
     step: Callable[[str], None],
     steps: list[str],
 ) -> Repaired:
-    before = fsck(folder, environ=environ)
-    codes = {one.code for one in before.findings if one.level != "note" and one.code != "W401"}
+    before = found = fsck(folder, environ=environ)
+    if any(one.code == _CONFIG for one in before.findings):
+        found = _renew_config(folder, environ, now)
+        step(f"{location.CONFIG} was written anew")
+    codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
     if not codes:
-        return Repaired(before=before, steps=(), after=before)
+        return Repaired(before=before, steps=tuple(steps), after=found)
     if codes - _ANCHOR - {_MISSING}:
-        _rebuild(folder, before.findings, environ=environ, now=now, step=step)
+        _rebuild(folder, found.findings, environ=environ, now=now, step=step)
     else:
-        _heal_in_place(folder, before.findings, environ, step)
+        _heal_in_place(folder, found.findings, environ, step)
         tell_anchor(folder, environ)
     step("the anchor tells of the store as it is now")
     return Repaired(before=before, steps=tuple(steps), after=fsck(folder, environ=environ))
@@ -110,6 +113,34 @@ def begun(folder: Path) -> list[Path]:
     return list(folder.glob(f"{BESIDE}*"))
 
 
+def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Checked:
+    """Write anew what says how to open the store, and check the store with that.
+
+    Raise StoreError, with all as it was, if the data file is whole and not of this form.
+    """
+    old = folder / location.CONFIG
+    keep = _quarantine(folder, now, location.CONFIG)
+    with suppress(FileNotFoundError):
+        old.rename(keep)
+    location.write_config(folder)
+    found = fsck(folder, environ=environ)
+    codes = {one.code for one in found.findings}
+    if "E003" in codes and "E001" not in codes:
+        old.unlink()
+        with suppress(FileNotFoundError):
+            keep.rename(old)
+        message = next(one.message for one in found.findings if one.code == "E003")
+        raise StoreError(message, hint="perhaps it needs a newer ork")
+    return found
+
+
+def _quarantine(folder: Path, now: datetime, name: str) -> Path:
+    """Return where a file of the store is kept that another one replaces."""
+    quarantine = folder / QUARANTINE
+    quarantine.mkdir(mode=0o700, exist_ok=True)
+    return quarantine / f"{now:%Y%m%dT%H%M%S.%f}-{name}"
+
+
 def _rebuild(
     folder: Path,
     findings: tuple[Finding, ...],
@@ -133,11 +164,9 @@ def _rebuild(
             step(words)
     finally:
         backend.close()
-    quarantine = folder / QUARANTINE
-    quarantine.mkdir(mode=0o700, exist_ok=True)
-    keep = quarantine / f"{now:%Y%m%dT%H%M%S.%f}-data.mdb"
+    keep = _quarantine(folder, now, "data.mdb")
     swap(folder, new, keep=keep, sequence=sequence, environ=environ)
-    sync_folder(quarantine)
+    sync_folder(keep.parent)
     remove(new)
     step(f"the data file as it was is {folder.name}/{QUARANTINE}/{keep.name}")
 

@@ -27,6 +27,7 @@ from ork.files import (
 )
 from ork.objects.kinds import is_path
 from ork.objects.value import Value
+from ork.store.location import DATA
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
 OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is restored there
@@ -141,13 +142,13 @@ def write_all(
 def _at_work(destination: Destination, paths: Iterable[str]) -> Iterator[str]:
     """Yield how names of files beside begin; what others of this store have left is removed.
 
-    Several processes may be at work for a store, and each has a part in a lock on its folder. Who
-    finds itself alone knows that nobody needs what is there.
+    Several processes may be at work for a store, and each has a part in a lock on a folder of it.
+    Who finds itself alone knows that nobody needs what is there.
     """
     if destination.store is None:
         yield ".ork-restore."
         return
-    with open_folder(destination.store) as store:
+    with open_folder(destination.store, [DATA]) as store:
         beginning = f".ork-restore.{os.fstat(store).st_ino:x}."
         with suppress(OSError):  # a file system without locks
             if lock(store):

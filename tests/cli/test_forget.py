@@ -20,6 +20,16 @@ def test_a_text_is_read_from_standard_input(ran, golden, monkeypatch):
     golden("forget/undo.txt", ran("undo").err)
 
 
+def test_what_only_a_file_has_is_told_apart(ran, monkeypatch):
+    ran.write("etl.yaml", (ran.folder / "etl.yaml").read_text() + "# a-new-secret\n")
+    give(monkeypatch, "a-new-secret\n")
+    result = ran("forget", "--text")
+    assert result.err.splitlines()[:2] == [
+        "nothing in the store has it",
+        "1 file in the working folder has it",
+    ]
+
+
 def test_an_object_is_forgotten_by_its_name(ran, golden):
     result = ran("forget", "etl:tasks/etl.py", "--json", "--yes")
     assert result.code == 0

@@ -14,6 +14,7 @@ import pytest
 from ork.backends import anchor
 from ork.backends.base import sealed
 from ork.cli.app import main
+from ork.errors import StoreError
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, Node, Snapshot, decode_object, encode_object
@@ -265,6 +266,24 @@ def test_a_missing_or_torn_anchor_is_a_warning(folder: Path) -> None:
     (folder / anchor.NAME).unlink()
     assert codes(folder) == ["W302"]
     assert fsck(folder, environ={}).errors == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format":3}', None])
+def test_a_damaged_config_is_a_finding(folder: Path, text: str | None) -> None:
+    (folder / "config.json").unlink()
+    if text is not None:
+        (folder / "config.json").write_text(text)
+    [finding] = fsck(folder, environ={}).findings
+    assert (finding.code, finding.level) == ("E004", "error")
+    assert "config.json" in finding.message
+
+
+def test_what_is_no_store_or_of_another_ork_is_no_finding(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / ".ork").mkdir(mode=0o700)
+    (folder / "config.json").write_text('{"backend":"lmdb","format":4}')
+    for one, words in ((tmp_path / ".ork", "not an ork store"), (folder, "store format 4")):
+        with pytest.raises(StoreError, match=words):
+            fsck(one, environ={})
 
 
 def test_a_file_that_was_cut_is_found_without_dying(folder: Path) -> None:

@@ -279,6 +279,41 @@ def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int
     assert not list(folder.glob("data.tmp-*"))
 
 
+@pytest.mark.parametrize("text", ["{", None])
+def test_a_damaged_config_is_written_anew(ran: Ork, folder: Path, text: str | None) -> None:
+    before, config = ran("log").out, folder / "config.json"
+    whole = config.read_text()
+    config.unlink()
+    if text is not None:
+        config.write_text(text)
+    assert "ork fsck --repair" in ran("log").err
+    done = repaired(folder)
+    assert done.steps == ("config.json was written anew",)
+    assert done.after.findings == ()
+    assert (config.read_text(), config.stat().st_mode & 0o777) == (whole, 0o600)
+    kept = [path.read_text() for path in (folder / QUARANTINE).iterdir()]
+    assert kept == ([text] if text is not None else [])
+    assert ran("log").out == before
+
+
+def test_a_damaged_config_is_no_obstacle_to_the_rest(ran: Ork, folder: Path) -> None:
+    before = ran("log").out
+    (folder / "config.json").write_text("{")
+    flip(folder, b"rworkflows/etl", 12)
+    done = repaired(folder)
+    assert done.after.errors == 0
+    assert ran("log").out == before
+
+
+def test_the_config_of_a_later_ork_is_not_guessed(folder: Path) -> None:
+    with raw(folder) as txn:
+        txn.put(b"format", b"4")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(StoreError, match="can read"):
+        repaired(folder)
+    assert (folder / "config.json").read_text() == "{"
+
+
 def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:
     before = ran("log").out
     flip(folder, b"rworkflows/etl", 12)

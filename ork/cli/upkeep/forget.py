@@ -17,6 +17,7 @@ from ork.errors import NotFound, UsageError
 from ork.upkeep.forget import Forgotten, Found
 from ork.upkeep.forget import forget as take_away
 
+_HAVE = ("has", "have")
 _DONE = {
     "replaced": "read as [forgotten]",
     "overwritten": "overwritten with *",
@@ -102,13 +103,17 @@ def _line(one: Found) -> Line:
 
 
 def _end(found: Forgotten) -> Iterator[Line]:
-    count = human.count(len(found.found), "place")
+    files = sum(one.where == "file" for one in found.found)
+    inside = len(found.found) - files
+    count = human.count(inside, "place")
     if found.done:
         yield [f"{count}; the data file was written anew"]
-    elif found.found:
+    elif inside:
         yield [f"{count}; nothing was changed: --yes does it"]
     else:
-        yield ["nothing has it"]
+        yield ["nothing in the store has it" if files else "nothing has it"]
+    if files:
+        yield [f"{human.count(files, 'file')} in the working folder {_HAVE[files > 1]} it"]
     if found.found:
         yield [
             ("note: ", "warning"),
