@@ -112,7 +112,7 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
                 os.fsync(file.fileno())
                 os.rename(beside, path.name, src_dir_fd=at, dst_dir_fd=at)
         except BaseException:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # what failed first is told
                 os.unlink(beside, dir_fd=at)
             raise
         os.fsync(at)

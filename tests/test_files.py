@@ -180,6 +180,18 @@ def test_a_replacement_that_fails_leaves_everything_as_it_was(place):
     assert (place / "file").read_bytes() == b"content"
 
 
+def test_of_a_replacement_the_first_failure_is_told(tmp_path):
+    def pieces():
+        yield b"half"
+        (beside,) = tmp_path.iterdir()
+        beside.unlink()
+        beside.mkdir()  # what was begun cannot be removed
+        raise OSError(errno.ENOSPC, "the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        replace_file(tmp_path / "file", pieces())
+
+
 def test_a_link_is_replaced_and_its_target_is_not_touched(place):
     replace_file(place / "link", [b"new"])
     assert not (place / "link").is_symlink()

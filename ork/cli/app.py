@@ -3,7 +3,6 @@
 `main` is the only place that turns an error into words and an exit code.
 """
 
-import errno
 import gc
 import os
 import select
@@ -71,11 +70,6 @@ WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "canc
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 STOPPED_EXIT_CODE = 130
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-HINTS = {
-    errno.ENOSPC: "make room on the disk, then run the command again",
-    errno.EMFILE: "allow more open files (`ulimit -n`), then run the command again",
-}
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
     "5 lost a race; 70 a bug in ork; 124 timed out; 129, 130, 143 stopped."
@@ -267,6 +261,8 @@ def _open_standard_streams() -> None:
 
 def _refused(session: Session, error: OSError) -> int:
     """Say what the system refused, be it our own output, on what is left of the two streams."""
+    from ork.cli.screen.output import DISK_FAILED, HINTS
+
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -275,7 +271,7 @@ def _refused(session: Session, error: OSError) -> int:
     words = error.strerror or str(error)
     if error.filename is not None:
         words = f"{os.fsdecode(error.filename)}: {words}"
-    elif error.errno in UNWRITABLE:
+    elif error.errno in DISK_FAILED:
         words = f"cannot write: {words}"
     _print_error(session, StoreError(words, hint=HINTS.get(error.errno or 0)))
     return StoreError.exit_code

@@ -1,12 +1,13 @@
 """Writing what -o asks for."""
 
 import os
+import resource
 import stat
 
 import pytest
 
 from ork.cli.screen.output import write_text
-from ork.errors import UsageError
+from ork.errors import StoreError, UsageError
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -51,3 +52,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
         write_text(tmp_path / "nowhere" / "page.html", ["x"])
     with pytest.raises(UsageError, match="Is a directory"):
         write_text(tmp_path, ["x"])
+
+
+def test_a_disk_that_is_full_is_no_wrong_use(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StoreError, match=r"page\.html: File too large"):
+            write_text(tmp_path / "page.html", ["x" * 1000])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []

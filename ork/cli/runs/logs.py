@@ -12,6 +12,7 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.line import PRINTED
+from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
@@ -123,7 +124,7 @@ def _export(session: Session, found: list[Log], folder: Path, tail: int | None) 
             replace_file(path, pieces(session.store, log.log, tail=tail))
             _say_cut(session, log)
     except OSError as error:
-        raise UsageError(f"--export {folder}: {error.strerror}") from None
+        raise unwritten(f"--export {folder}", error) from None
     session.say([f"{human.count(len(found), 'log')} in {human.path(str(folder))}"])
 
 

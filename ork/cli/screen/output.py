@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
-from ork.errors import UsageError
+from ork.errors import StoreError, UsageError
 from ork.files import replace_file
+
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+HINTS = {
+    errno.ENOSPC: "make room on the disk, then run the command again",
+    errno.EMFILE: "allow more open files (`ulimit -n`), then run the command again",
+}
 
 
 def write_text(path: Path, text: Iterable[str]) -> None:
@@ -22,4 +29,12 @@ def write_text(path: Path, text: Iterable[str]) -> None:
         # A link stays, and leads to the new text.
         replace_file(path.resolve(), (part.encode() for part in text))
     except OSError as error:
-        raise UsageError(f"-o {path}: {error.strerror}") from None
+        raise unwritten(f"-o {path}", error) from None
+
+
+def unwritten(what: str, error: OSError) -> UsageError | StoreError:
+    """Return the error for what cannot be written: another place would do, or the disk failed."""
+    words = f"{what}: {error.strerror}"
+    if error.errno in DISK_FAILED:
+        return StoreError(words, hint=HINTS.get(error.errno))
+    return UsageError(words)
