@@ -176,6 +176,14 @@ def bundled(box: Box) -> None:
     box.ork("init", at="other")
 
 
+def diverged(box: Box) -> None:
+    """Have a bundle of another project, and a workflow with a tag that are elsewhere here."""
+    bundled(box)
+    written(box, 8, at="other")
+    box.ork("deploy", "etl.yaml", at="other")
+    box.ork("tag", "etl@v1", at="other")
+
+
 def pruned(box: Box) -> None:
     """Have a data file with free room in it."""
     littered(box)
@@ -236,6 +244,7 @@ SCENARIOS = {
     "rollback": Scenario(deployed, _words("rollback etl etl~1")),
     "restore": Scenario(deployed, _words("restore etl~1 --code"), whole=False),
     "tag": Scenario(deployed, _words("tag etl@v1 etl~1")),
+    "tag-moved": Scenario(tagged, _words("tag -f etl@v1 etl")),
     "untag": Scenario(tagged, _words("tag -d etl@v1")),
     "undo": Scenario(tagged, _words("undo")),
     "import-git": Scenario(committed, _words("import git ../origin --path etl.yaml")),
@@ -245,6 +254,11 @@ SCENARIOS = {
     "fsck-repair": Scenario(damaged, _words("fsck --repair"), whole=False, damaged=True),
     "bundle-create": Scenario(ran, _words("bundle create ../etl.bundle etl --runs all")),
     "import-bundle": Scenario(bundled, _words("import bundle ../etl.bundle"), at="other"),
+    "import-bundle-force": Scenario(
+        diverged, _words("import bundle ../etl.bundle --force"), at="other"
+    ),
+    "report": Scenario(ran, _words("report etl -o ../page.html")),
+    "logs-export": Scenario(ran, _words("logs etl#1 --export ../logs"), whole=False),
     "backup": Scenario(ran, _words("backup ../copy")),
     "backup-file": Scenario(ran, _words("backup ../etl.orkbackup")),
     "init-from": Scenario(backed_up, _words("init --from ../etl.orkbackup"), at="restored"),
