@@ -490,12 +490,17 @@ def _page_problems(folder: Path, gate: Gate | None) -> list[str]:
     """Read the whole file without LMDB, and say what is wrong with the pages in use."""
     from lmdb.verify import VerifyError, verify
 
+    path = folder / "data.mdb"
     # A writer at work would look like damage.
     with gate or nullcontext():
         try:
-            return list(verify(str(folder / "data.mdb")))  # type: ignore[no-untyped-call]
+            found = list(verify(str(path)))  # type: ignore[no-untyped-call]
         except VerifyError as error:
             return [str(error)]
+        number, noted = lmdb_file.newest_transaction(path), lmdb_pages.noted_number(path)
+    if number != noted:
+        found.append(f"the last commit has the number {number}, and noted {noted}")
+    return found
 
 
 def _object_key(oid: Oid) -> bytes:

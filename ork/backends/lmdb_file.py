@@ -40,6 +40,7 @@ _LAST_PAGE = 120
 _TRANSACTION = 128
 
 _INTEGER_KEYS = 8
+_LOOKS = 10
 
 _DAMAGE = frozenset({"CorruptedError", "InvalidError", "PageNotFoundError", "VersionMismatchError"})
 _CAUSES = {
@@ -315,14 +316,9 @@ def is_complete(path: Path) -> bool:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     with opened:
         file = opened.fileno()
-        first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
-        page_bytes = _number(first, _PAGE_BYTES, 4)
-        if not 512 <= page_bytes <= 65536 or page_bytes & (page_bytes - 1):
-            raise Corrupt(f"{path} is damaged: pages of {page_bytes} bytes", hint=DAMAGE_HINT)
-        second = _meta(path, os.pread(file, _META + _META_BYTES, page_bytes))
-        newest = max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
+        newest = _newest_meta(path, file)
         length = os.fstat(file).st_size  # after the meta pages: a writer lengthens it before them
-    return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes
+    return length >= (_number(newest, _LAST_PAGE, 8) + 1) * _number(newest, _PAGE_BYTES, 4)
 
 
 def wrong_flags(path: Path) -> list[str]:
@@ -330,7 +326,7 @@ def wrong_flags(path: Path) -> list[str]:
 
     LMDB reads on with them, and the next write destroys what it meets.
     """
-    newest = _newest_meta(path)
+    newest = _newest_of(path)
     tables = (("free pages", _FREE_FLAGS, _INTEGER_KEYS), ("data", _MAIN_FLAGS, 0))
     return [
         f"the table of {name} has the flags {found:#x} and not {right:#x}"
@@ -341,12 +337,12 @@ def wrong_flags(path: Path) -> list[str]:
 
 def newest_transaction(path: Path) -> int:
     """Return the number of the newest transaction of a data file; raise Corrupt for damage."""
-    return _number(_newest_meta(path), _TRANSACTION, 8)
+    return _number(_newest_of(path), _TRANSACTION, 8)
 
 
 def room(path: Path) -> Room:
     """Return how much room a data file has, and how much of that is used."""
-    newest = _newest_meta(path)
+    newest = _newest_of(path)
     pages = 2  # these
     for table in (_FREE_FLAGS, _MAIN_FLAGS):
         pages += sum(_number(newest, table + _PAGES + 8 * number, 8) for number in range(3))
@@ -357,12 +353,30 @@ def room(path: Path) -> Room:
     )
 
 
-def _newest_meta(path: Path) -> bytes:
+def _newest_of(path: Path) -> bytes:
     with open_file(path) as opened:
-        file = opened.fileno()
+        return _newest_meta(path, opened.fileno())
+
+
+def _newest_meta(path: Path, file: int) -> bytes:
+    """Return the newer of the two meta pages; raise Corrupt unless two commits in a row wrote them.
+
+    Else the older one may have become the newer by a flipped bit, and the store have gone back.
+    """
+    for _ in range(_LOOKS):  # others may commit between two reads
         first = _meta(path, os.pread(file, _META + _META_BYTES, 0))
-        second = _meta(path, os.pread(file, _META + _META_BYTES, _number(first, _PAGE_BYTES, 4)))
-    return max(first, second, key=lambda meta: _number(meta, _TRANSACTION, 8))
+        page_bytes = _number(first, _PAGE_BYTES, 4)
+        if not 512 <= page_bytes <= 65536 or page_bytes & (page_bytes - 1):
+            raise Corrupt(f"{path} is damaged: pages of {page_bytes} bytes", hint=DAMAGE_HINT)
+        second = _meta(path, os.pread(file, _META + _META_BYTES, page_bytes))
+        metas = {_number(meta, _TRANSACTION, 8): meta for meta in (first, second)}
+        newest = max(metas)
+        if newest - min(metas) == 1:
+            return metas[newest]
+    raise Corrupt(
+        f"{path} is damaged: its last two commits have the numbers {min(metas)} and {newest}",
+        hint=DAMAGE_HINT,
+    )
 
 
 def _meta(path: Path, page: bytes) -> bytes:

@@ -19,10 +19,13 @@ _META = 16  # where the meta record starts in its page
 _MAGIC = struct.pack("=I", 0xBEEFC0DE)
 _PAGE_BYTES = 24
 _ROOT = 112  # of the table of data
+_FREE_ROOT = 64  # of the table of free pages
 _TRANSACTION = 128
 _HEADER = 16
 _NODE = struct.Struct("=HHHH")
 _BIG = 1  # the flag of a node whose value lies in pages of its own
+_NO_PAGE = (1 << 64) - 1
+_DEPTH_MAX = 32  # of a table, in LMDB
 _PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 
 
@@ -34,7 +37,7 @@ def remains(path: Path) -> Iterator[tuple[bytes, bytes, bool]]:
     with open_file(path) as opened:
         file = opened.fileno()
         size = os.fstat(file).st_size
-        root, page_bytes = _newest_root(file)
+        root, page_bytes = _likely_root(file)
         live = _leaves(file, root, page_bytes, size // page_bytes)
         rest = (page for page in range(size // page_bytes) if page not in live)
         for page in (*sorted(live), *rest):
@@ -42,17 +45,59 @@ def remains(path: Path) -> Iterator[tuple[bytes, bytes, bool]]:
                 yield key, value, page in live
 
 
-def _newest_root(file: int) -> tuple[int, int]:
-    """Return the page of the root, and the size of pages, that the newest meta page tells."""
-    metas = []
-    for page_bytes in (0, *_PAGE_SIZES):
-        meta = os.pread(file, 160, page_bytes + _META)
-        if meta.startswith(_MAGIC) and _number(meta, _PAGE_BYTES, 4) in _PAGE_SIZES:
-            metas.append(meta)
+def noted_number(path: Path) -> int | None:
+    """Return the number that the newest commit should have; None where nothing tells.
+
+    It noted it with the pages that it freed, beside the number that makes it the newest.
+    """
+    with open_file(path) as opened:
+        metas = _metas(opened.fileno())
+        return _noted(opened.fileno(), max(metas, key=_commit)) if metas else None
+
+
+def _metas(file: int) -> list[bytes]:
+    metas = (os.pread(file, 160, start + _META) for start in (0, *_PAGE_SIZES))
+    return [
+        meta
+        for meta in metas
+        if meta.startswith(_MAGIC) and _number(meta, _PAGE_BYTES, 4) in _PAGE_SIZES
+    ]
+
+
+def _commit(meta: bytes) -> int:
+    return _number(meta, _TRANSACTION, 8)
+
+
+def _likely_root(file: int) -> tuple[int, int]:
+    """Return the page of the root, and the size of pages, that the newest meta page tells.
+
+    One that has not the number of its commit comes after one that has.
+    """
+    metas = _metas(file)
     if not metas:
         return 0, os.sysconf("SC_PAGE_SIZE")
-    newest = max(metas, key=lambda meta: _number(meta, _TRANSACTION, 8))
+
+    def likely(meta: bytes) -> tuple[bool, int]:
+        return _noted(file, meta) == _commit(meta), _commit(meta)
+
+    newest = max(metas, key=likely)
     return _number(newest, _ROOT, 8), _number(newest, _PAGE_BYTES, 4)
+
+
+def _noted(file: int, meta: bytes) -> int | None:
+    page, page_bytes = _number(meta, _FREE_ROOT, 8), _number(meta, _PAGE_BYTES, 4)
+    if page == _NO_PAGE:
+        return 1  # the first commit frees nothing, and every other one does
+    pages = os.fstat(file).st_size // page_bytes
+    for _ in range(_DEPTH_MAX):
+        if not 1 < page < pages:
+            break
+        data = os.pread(file, page_bytes, page * page_bytes)
+        *_, (low, high, flags, at) = ((0, 0, 0, 0), *_nodes(data))
+        if not data[10] & 1:  # a leaf; its last key is the newest number
+            return _number(data, at + _NODE.size, 8) if at else None
+        page = low | high << 16 | flags << 32
+    return None
 
 
 def _leaves(file: int, root: int, page_bytes: int, pages: int) -> set[int]:

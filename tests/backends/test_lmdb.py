@@ -483,3 +483,22 @@ def test_what_cannot_be_stored_is_an_error_of_ours(backend: Lmdb) -> None:
     assert backend.write({}, {"x" * 500: (None, as_oid(1))})
     assert list(backend.refs("x")) == [("x" * 500, as_oid(1))]
     assert backend.get(Oid("")) is None
+
+
+@pytest.mark.parametrize("commits", range(2, 6))
+def test_a_flipped_bit_in_the_number_of_a_commit_is_found(folder: Path, commits: int) -> None:
+    backend = Lmdb.open(folder)
+    for number in range(1, commits):
+        assert backend.write({}, {f"tags/{number}": (None, as_oid(number))})
+    backend.close()
+    assert Lmdb.problems(folder) == []
+    newest = lmdb_file.newest_transaction(folder / "data.mdb")
+    file = folder / "data.mdb"
+    whole = file.read_bytes()
+    for page in (0, 4096):
+        for bit in range(64):
+            data = bytearray(whole)
+            data[page + 16 + 128 + bit // 8] ^= 1 << bit % 8
+            file.write_bytes(data)
+            if not Lmdb.problems(folder):  # then the store has gone back, which the anchor tells
+                assert lmdb_file.newest_transaction(file) < newest, (page, bit)

@@ -417,8 +417,8 @@ def test_whatever_is_done_the_store_is_where_the_model_is(
         machine,
         settings=settings(
             deadline=None,
-            max_examples=size(200, by_day=8),
-            stateful_step_count=size(100, by_day=25),
+            max_examples=size(200, by_day=25),
+            stateful_step_count=size(100, by_day=40),
             suppress_health_check=list(HealthCheck),
         ),
     )
