@@ -170,7 +170,7 @@ class Workplace:
     @property
     def cut_logs(self) -> dict[str, str]:
         """The tasks whose logs could not be written to the end, and why."""
-        return self._slots.cut
+        return self._slots.cut if hasattr(self, "_slots") else {}
 
     def close(self) -> None:
         """Let go of what is open; nothing runs any more. Idempotent."""
