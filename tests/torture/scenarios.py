@@ -168,6 +168,13 @@ def ran(box: Box) -> None:
     box.ork("run", "etl", token=0xA)
 
 
+def stopped(box: Box) -> None:
+    """Have a run that was killed in its midst, which the next command settles."""
+    deployed(box)
+    calls = box.ork("run", "etl", "--checkout", token=0xA).calls
+    box.ork("run", "etl", "--checkout", token=0xB, code=-9, hurt=Hurt(len(calls) // 2))
+
+
 def bundled(box: Box) -> None:
     """Have a bundle of another project, and a store that has none of it."""
     ran(box)
@@ -241,6 +248,9 @@ SCENARIOS = {
         deployed, _words("run etl~1 --json"), whole=False, runs=True, varies=RUN
     ),
     "retry": Scenario(failed, _words("retry etl#1 --json"), whole=False, runs=True, varies=RUN),
+    "retry-killed": Scenario(
+        stopped, _words("retry etl --json"), whole=False, runs=True, varies=RUN
+    ),
     "rollback": Scenario(deployed, _words("rollback etl etl~1")),
     "restore": Scenario(deployed, _words("restore etl~1 --code"), whole=False),
     "tag": Scenario(deployed, _words("tag etl@v1 etl~1")),
