@@ -143,18 +143,33 @@ def gc(
     store: Store,
     *,
     prune: bool = False,
-    undo_days: int = 30,
+    keep_runs: int | None = None,
+    keep_days: int | None = None,
+    keep_logs_days: int | None = None,
+    keep_checkouts_days: int | None = None,
+    undo_days: int | None = None,
     force: bool = False,
     author: str | None = None,
 ) -> Pruned:
-    """Say which objects nothing needs; with `prune`, remove them, while others work.
+    """Say what need not stay in a store; with `prune`, remove it, while others work.
 
-    What was moved in the last `undo_days` can be undone, and is needed for that.
+    What is None is as the store's own configuration says; else no run and no log goes, and what was
+    moved in the last 30 days can be undone.
     """
+    from ork.upkeep.keep import chosen
     from ork.upkeep.prune import gc
 
-    stamp = _stamp(author) if prune else None
-    return gc(store, now=now_here(), undo_days=undo_days, stamp=stamp, force=force)
+    keep = chosen(
+        store.folder,
+        runs=keep_runs,
+        days=keep_days,
+        logs_days=keep_logs_days,
+        checkouts_days=keep_checkouts_days,
+        undo_days=undo_days,
+    )
+    return gc(
+        store, keep=keep, now=now_here(), stamp=_stamp(author) if prune else None, force=force
+    )
 
 
 def repack(path: str | Path = ".") -> Repacked:

@@ -3,7 +3,8 @@
 ORK_FAILPOINT=NAME kills it the first time the point is reached, NAME:3 the third time. A name says
 what has just happened: `begin.locked` is when the run has an owner, but no pin yet; `save.after`,
 when outcomes are recorded and not yet told; `traces`, when the checkout and the lock of a run that
-has ended are removed; `gc.swept`, when one write of `ork gc` has deleted its part; `repack.copied`,
+has ended are removed; `gc.runs`, when one write of `ork gc` has removed runs whose logs are gone
+already (`gc.folders`); `gc.swept`, when one write of `ork gc` has deleted objects; `repack.copied`,
 when a new data file has all, and is not in its place yet.
 """
 
@@ -24,7 +25,7 @@ backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
 restore.staged
 traces.before traces.checkout traces.stop traces.after
-gc.swept
+gc.recorded gc.folders gc.runs gc.swept
 repack.copied repack.swapped
 """
 NAMES = POINTS.split()

@@ -44,7 +44,8 @@ ROOMS: dict[str, str] = {
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
-    "upkeep": "errors files failpoints objects backends store worktree history heads executors",
+    "upkeep": "errors files failpoints objects backends store worktree history heads executors"
+    " runner",
     "sync": "errors files failpoints objects backends store upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",

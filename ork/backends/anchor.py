@@ -35,7 +35,7 @@ class Anchor(Value, frozen=True, kw_only=True):
 
     sequence: int
     operation: Oid | None  # the newest; those that follow have it as an ancestor
-    pin: str | None = None  # the ref of the newest run's number; never removed
+    pin: str | None = None  # the ref of the newest run's number; gone only if an operation says so
 
 
 def read(folder: Path) -> Anchor | None:

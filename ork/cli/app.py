@@ -57,7 +57,7 @@ In and out
 Upkeep
   backup       upkeep.backup:backup      Copy the whole store into a new folder or file.
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
-  gc           upkeep.gc:gc              Say which objects nothing needs, or remove them.
+  gc           upkeep.gc:gc              Say what need not stay in the store, or remove it.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.

@@ -2,6 +2,7 @@
 
 .ork/config.json    {"backend":"lmdb","format":3}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
+.ork/config.toml    what `ork gc` keeps, if somebody wrote it
 .ork/db/            what the backend keeps
 .ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
@@ -31,11 +32,12 @@ from ork.files import (
     remove_abandoned,
     sync_folder,
 )
-from ork.store.operations import operations
+from ork.store.operations import operations, removal
 from ork.store.store import Store
 
 NAME = ".ork"
 DATA = "db"
+CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
@@ -48,7 +50,7 @@ _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", "locks", "work", "quarantine")
-_FILES = (CONFIG, ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
+_FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
 
 
 class OnDisk(Protocol):
@@ -157,7 +159,7 @@ def lost(store: Store, told: Anchor) -> str | None:
         oid != told.operation for oid, _ in operations(store)
     ):
         return f"the store has lost operation {told.operation}"
-    if told.pin is not None and store.ref(told.pin) is None:
+    if told.pin and store.ref(told.pin) is None and removal(store, told.pin) is None:
         return f"the store has lost the run of {told.pin!r}"
     return None
 

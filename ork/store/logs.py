@@ -90,6 +90,11 @@ def logs(
         state = f"it is {states[task].state}" if task in states else "it has not started"
         raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
     name = f"{run.workflow}#{run.number}"
+    if found and all(log is None or not _is_there(store, log) for *_, log, _ in found):
+        from ork.store.operations import removed_in_words  # which reads the log of operations
+
+        if removed := removed_in_words(store, name_of_logs(run)):
+            raise NotFound(f"the logs of {name} were {removed}")
     found.sort(key=lambda entry: entry[:3])
     cut = beginnings.cut()
     return [
@@ -103,6 +108,20 @@ def logs(
         )
         for _, one, number, log, changed in found
     ]
+
+
+def name_of_logs(run: Run) -> str:
+    """Return what an operation calls the logs of a run that it tells to be gone."""
+    return f"logs/{run.workflow}/{run.number:010d}"
+
+
+def _is_there(store: Store, log: kinds.Log) -> bool:
+    try:
+        with _place(store, log.path) as (at, name):
+            os.stat(name, dir_fd=at, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -235,7 +254,10 @@ class Slots:
     """The logs of a run that goes on, to which its owner lets attempts print."""
 
     def __init__(self, store: Store, run: Run) -> None:
-        """Make the folder of the run; a retry goes on in its files."""
+        """Make the folder of the run; a retry goes on in its files.
+
+        Where they were removed it takes others: earlier attempts say that theirs begin at 0.
+        """
         self.cut: dict[str, str] = {}  # tasks whose logs could not be written to the end, and why
         self._top = str((store.folder or Path.cwd()) / "logs")
         self._folder = f"{run.workflow}/{run.id}"
@@ -243,10 +265,13 @@ class Slots:
         self._count = 0
         try:
             with store.inside("logs", run.workflow, run.id, make=True) as at:
+                is_new = not files.size("begun", at=at)
                 self._begun = files.open_append("begun", at=at)
                 self._at = os.dup(at)
         except OSError as error:
             raise self._unusable(error) from None
+        if is_new and run.previous is not None:
+            self._count = _slots_before(store, store.get(Run, run.previous))
 
     def take(self, task: str, attempt: int) -> tuple[str, kinds.Log]:
         """Give a slot to an attempt that begins now; return the file, and its log there."""
@@ -287,6 +312,14 @@ class Slots:
         if error.filename:
             words.insert(1, os.path.basename(error.filename))
         return StoreError(f"the logs of the run cannot be written: {': '.join(words)}")
+
+
+def _slots_before(store: Store, run: Run) -> int:
+    """Return the greatest slot that attempts of a run have had."""
+    attempts = (one for taskrun in task_runs(store, run).values() for one in taskrun.attempts)
+    paths = (attempt.log.path for attempt in attempts if attempt.log)
+    slots = (path.rpartition("/")[2].removesuffix(".log") for path in paths)
+    return max((int(slot) for slot in slots if slot.isdecimal()), default=0)
 
 
 class Beginnings:

@@ -58,6 +58,30 @@ def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | No
                 yield operation.time, new
 
 
+def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:
+    """Return the newest operation that took away for good what has this name.
+
+    That is the ref of a run's number, or `logs/WORKFLOW/NUMBER` for the logs of one that stays.
+    """
+    move = (name, None, None)
+    return next((entry for entry in operations(store) if move in entry[1].moves), None)
+
+
+def removed_in_words(store: Store, name: str) -> str | None:
+    """Return when `ork gc` removed what has this name; None if no operation says that it did."""
+    found = removal(store, name)
+    if found is None:
+        return None
+    oid, operation = found
+    return f"removed by gc on {operation.time:%Y-%m-%d} (operation {store.short(oid)})"
+
+
+def was_collected(store: Store) -> bool:
+    """Say whether `ork gc` has ever removed anything."""
+    moves = (operation.moves for _, operation in operations(store))
+    return any(not some or some[0][0].startswith(("numbers/", "logs/")) for some in moves)
+
+
 def _chain(store: Store) -> Iterator[tuple[Oid, Operation]]:
     oid = store.ref("ops")
     while oid is not None:

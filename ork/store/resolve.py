@@ -210,12 +210,21 @@ def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) ->
 
 def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     """Return the run WORKFLOW#NUMBER as it is now."""
-    pin = store.ref(f"numbers/{workflow}/{number:010d}")
+    pin = store.ref(number_ref(workflow, number))
     if pin is None:
+        from ork.store.operations import removed_in_words  # what only an error needs
+
         newest = newest_number(store, workflow)
         hint = f"the newest is {workflow}#{newest}" if newest else "it has no runs"
+        if removed := removed_in_words(store, number_ref(workflow, number)):
+            raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
         raise NotFound(f"no run {workflow}#{number}", hint=hint)
     return run_of_id(store, workflow, store.get(Run, pin).id)
+
+
+def number_ref(workflow: str, number: int) -> str:
+    """Return the ref that names a run by its number."""
+    return f"numbers/{workflow}/{number:0{NUMBER_DIGITS}d}"
 
 
 def newest_number(store: Store, workflow: str) -> int:
@@ -372,13 +381,18 @@ def _parent(store: Store, found: Resolved, text: str) -> ResolvedDeploy:
 
 def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     """Return what the head was N moves ago, or at a moment, by the log of operations."""
-    from ork.store.operations import head_moves
+    from ork.store.operations import head_moves, was_collected
 
     back = int(at) if at.isascii() and at.isdigit() else None
     moment = None if back is not None else grammar.parse_moment(at, now, end_of_day=True)
     index = -1
     for index, (time, new) in enumerate(head_moves(store, workflow)):
         if index == back or (moment is not None and time <= moment):
+            if new is not None and not store.has(new) and was_collected(store):
+                raise NotFound(
+                    f"what {workflow}@{{{at}}} was is gone: it was undone, and `ork gc` removed it",
+                    hint=f"`ork log {workflow}` lists what there is",
+                )
             if new is not None:
                 return new
             raise NotFound(

@@ -19,6 +19,7 @@ from ork.store.resolve import (
     ResolvedObject,
     has_run,
     head,
+    number_ref,
     run_ref,
     snapshot_of,
     workflows_with_runs,
@@ -44,6 +45,14 @@ class Executed(Value, frozen=True, kw_only=True):
 
     kind: str  # snapshot | task | blob
     oid: Oid
+
+
+def refs_of(run: Run) -> list[str]:
+    """Return the refs that a run which has ended must have; its own comes first."""
+    place = f"{run.workflow}/{run.id}"
+    number = number_ref(run.workflow, run.number)
+    found = [f"runs/{place}", number, f"ran/{run.snapshot}/{place}"]
+    return found if run.deploy is not None else [*found, f"unattached/{place}"]
 
 
 def runs(

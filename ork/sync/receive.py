@@ -23,10 +23,11 @@ from ork.objects.value import Value
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_id
+from ork.store.runs import refs_of
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, tally_text
 from ork.sync.bundle import Bundle
-from ork.sync.select import is_log, refs_of
+from ork.sync.select import is_log
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 from ork.upkeep.refs import count_run

@@ -18,6 +18,7 @@ from ork.objects.kinds import Deploy, Object, Run, decode_object, is_name
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
+from ork.store.runs import refs_of
 from ork.store.store import Store, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
@@ -139,17 +140,6 @@ def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) 
         if oid is None:
             raise Corrupt(f"the ref {ref!r} is missing", hint="`ork fsck`")
         refs[ref] = oid
-
-
-def refs_of(run: Run) -> list[str]:
-    """Return the refs that a run which has ended must have; its own comes first."""
-    place = f"{run.workflow}/{run.id}"
-    found = [
-        f"runs/{place}",
-        f"numbers/{run.workflow}/{run.number:010d}",
-        f"ran/{run.snapshot}/{place}",
-    ]
-    return found if run.deploy is not None else [*found, f"unattached/{place}"]
 
 
 def needed(

@@ -8,7 +8,7 @@ only look at what its own objects name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -38,8 +38,10 @@ class Doomed(NamedTuple):
 class Garbage:
     """The objects that nothing needs: no ref, no run, no operation that can still be undone."""
 
-    def __init__(self, store: Store, *, undo_since: datetime) -> None:
-        """Mark what is needed.
+    def __init__(
+        self, store: Store, *, undo_since: datetime, leaving: Collection[str] = ()
+    ) -> None:
+        """Mark what is needed, but for what only the refs need that are `leaving`.
 
         Raise Corrupt where something needed is missing or damaged: who knows what that needs?
         """
@@ -50,7 +52,11 @@ class Garbage:
         self.objects = 0  # that there were, needed or not
         with store.backend.frozen() as still:
             refs = dict(still.refs())
-            roots = {ref: oid for ref, oid in refs.items() if not ref.startswith(CACHE)}
+            roots = {
+                ref: oid
+                for ref, oid in refs.items()
+                if not ref.startswith(CACHE) and ref not in leaving
+            }
             self._mark(still, roots, lambda operation: operation.time >= undo_since)
             self._stale = {
                 ref: oid
@@ -58,6 +64,9 @@ class Garbage:
                 if ref.startswith(CACHE) and oid not in self._reached
             }
             self.doomed = self._survey(still)  # from the top down
+            left = [named_by(ref, refs[ref]) for ref in leaving if ref in refs]
+            # How many nothing needs even now, be it that refs were lost.
+            self.unexplained = len(self.doomed) - self._count_of(still, left)
 
     def sweep(self) -> list[Doomed]:
         """Delete them, but for what is needed by now; return those that are gone."""
@@ -100,6 +109,17 @@ class Garbage:
         self._known = refs
         for _ in walk(partial(_read, still), roots, self._reached, weak=weak):
             pass
+
+    def _count_of(self, still: Backend, roots: list[Named]) -> int:
+        """Return how many objects some roots need that are not marked."""
+        found = Reached()
+
+        def read(batch: list[Named]) -> Mapping[Oid, Object]:
+            return _read(still, [one for one in batch if one.oid not in self._reached])
+
+        for _ in walk(read, roots, found):
+            pass
+        return sum(oid not in self._reached for oid in found.oids())
 
     def _survey(self, still: Backend) -> list[Doomed]:
         """Return what was not marked, no object after one that it names."""

@@ -1,4 +1,4 @@
-"""Makes room in a store: says which objects nothing needs, or removes them and records that.
+"""Makes room in a store: says what need not stay in it, or removes that and records it.
 
 And gives the room back to the disk, by a new data file of all that there is.
 """
@@ -14,15 +14,27 @@ from pathlib import Path
 from ork.errors import Conflict, Corrupt, StoreError
 from ork.failpoints import failpoint
 from ork.files import remove
-from ork.objects.kinds import Operation
-from ork.objects.value import Value
+from ork.objects.kinds import Operation, Run
+from ork.objects.value import Value, replace
 from ork.store import location
 from ork.store.location import DATA
+from ork.store.logs import name_of_logs
+from ork.store.resolve import number_ref
 from ork.store.store import Stamp, Store
 from ork.upkeep.gc import Doomed, Garbage
+from ork.upkeep.keep import (
+    Folder,
+    Keep,
+    checkouts,
+    configured,
+    expired,
+    logs,
+    refs_that_go,
+    remove_folders,
+    remove_runs,
+)
 from ork.upkeep.repair import alone, beside, copy_objects, swap
 
-UNDO_DAYS = 30
 RACES_MAX = 100  # lost one after the other
 
 
@@ -34,63 +46,121 @@ class Repacked(Value, frozen=True, kw_only=True):
     after: int
 
 
+class Folders(Value, frozen=True, kw_only=True):
+    """How many folders go, and how many bytes are in them."""
+
+    count: int
+    bytes: int
+
+
 class Pruned(Value, frozen=True, kw_only=True):
-    """The objects that nothing needs, and whether they are gone (`done`)."""
+    """What need not stay in a store, and whether it is gone (`done`)."""
 
     done: bool
     objects: int
     bytes: int
-    kinds: dict[str, int]  # how many of each
+    kinds: dict[str, int]  # how many objects of each
     objects_before: int  # in the whole store
+    runs: dict[str, tuple[int, ...]]  # workflow -> numbers
+    logs: Folders
+    checkouts: Folders
     file: Repacked | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all stays."""
+        return not (self.objects or self.runs or self.logs.count or self.checkouts.count)
 
 
 def gc(
     store: Store,
     *,
     now: datetime,
-    undo_days: int = UNDO_DAYS,
+    keep: Keep | None = None,
     stamp: Stamp | None = None,
     force: bool = False,
 ) -> Pruned:
-    """Say which objects nothing needs; with a stamp, remove them and record that as an operation.
+    """Say what need not stay; with a stamp, remove it and record that as an operation.
 
-    What commands moved in the last `undo_days` stays, so that it can be undone. Raise StoreError
-    rather than remove more than half of all objects, unless `force`; raise Corrupt when something
-    that is needed is missing or damaged.
+    That are objects that nothing needs, and the runs, logs and checkouts that `keep`, or the
+    configuration of the store, does not keep. What commands moved in the last `undo_days` stays, so
+    that it can be undone. Raise StoreError rather than remove more than half of all objects, beside
+    those of runs that go, unless `force`; raise Corrupt when something that is needed is missing or
+    damaged.
     """
-    garbage = Garbage(store, undo_since=now - timedelta(days=undo_days))
-    doomed = garbage.doomed
-    if stamp is not None and doomed:
-        if 2 * len(doomed) > garbage.objects and not force:
-            raise StoreError(
-                f"nothing needs {len(doomed)} of {garbage.objects} objects: were refs lost?",
-                hint="`ork fsck` looks for that; --force removes them all the same",
-            )
-        _record(store, stamp)
-        doomed = garbage.sweep()
-        store.tell_anchor()
-    return _pruned(doomed, done=stamp is not None, before=garbage.objects)
+    keep = configured(store.folder) if keep is None else keep
+    gone = expired(store, keep, now)
+    garbage = Garbage(
+        store,
+        undo_since=now - timedelta(days=keep.undo_days),
+        leaving=refs_that_go(store, gone),
+    )
+    folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
+    found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
+    if stamp is None or found.nothing:
+        return replace(found, done=stamp is not None)
+    if 2 * garbage.unexplained > garbage.objects and not force:
+        raise StoreError(
+            f"nothing needs {garbage.unexplained} of {garbage.objects} objects: were refs lost?",
+            hint="`ork fsck` looks for that; --force removes them all the same",
+        )
+    _record(store, stamp, [one.run for one in gone], folders[0])
+    failpoint("gc.recorded")
+    runs = list(remove_runs(store, gone))
+    planned, ids = {one.run.id for one in gone}, {run.id for run in runs}
+    left = [
+        [one for one in some if one.entry.run.id in ids]
+        + list(remove_folders(store, [one for one in some if one.entry.run.id not in planned]))
+        for some in folders
+    ]
+    doomed = garbage.sweep()
+    store.tell_anchor()
+    return replace(_pruned(doomed, runs, *left, before=garbage.objects), done=True)
 
 
-def _pruned(doomed: list[Doomed], *, done: bool, before: int) -> Pruned:
+def _pruned(
+    doomed: list[Doomed],
+    runs: list[Run],
+    logs: list[Folder],
+    checkouts: list[Folder],
+    *,
+    before: int,
+) -> Pruned:
+    numbers: dict[str, list[int]] = {}
+    for run in runs:
+        numbers.setdefault(run.workflow, []).append(run.number)
     return Pruned(
-        done=done,
+        done=False,
         objects=len(doomed),
         bytes=sum(one.bytes for one in doomed),
         kinds=dict(sorted(Counter(one.kind for one in doomed).items())),
         objects_before=before,
+        runs={workflow: tuple(numbers[workflow]) for workflow in sorted(numbers)},
+        logs=_sum(logs),
+        checkouts=_sum(checkouts),
     )
 
 
-def _record(store: Store, stamp: Stamp) -> None:
-    """Add an operation that moves nothing: it tells who removed something, and when."""
+def _sum(folders: list[Folder]) -> Folders:
+    return Folders(count=len(folders), bytes=sum(one.bytes for one in folders))
+
+
+def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> None:
+    """Add an operation that tells which runs, and logs of which others, are gone for good."""
+    ids = {run.id for run in runs}
+    names = [number_ref(run.workflow, run.number) for run in runs]
+    names += [name_of_logs(one.entry.run) for one in logs if one.entry.run.id not in ids]
+    moves = tuple((name, None, None) for name in names)
     for _ in range(RACES_MAX):
         parent = store.ref("ops")
         with suppress(Conflict):  # another command was recorded meanwhile
             with store.transaction() as tx:
                 operation = Operation(
-                    parent=parent, time=stamp.time, author=stamp.author, argv=stamp.argv, moves=()
+                    parent=parent,
+                    time=stamp.time,
+                    author=stamp.author,
+                    argv=stamp.argv,
+                    moves=moves,
                 )
                 tx.move("ops", old=parent, new=tx.add(operation))
             return

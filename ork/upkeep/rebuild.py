@@ -13,6 +13,7 @@ from contextlib import suppress
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, kind_of
+from ork.store.resolve import number_ref
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
 from ork.upkeep.refs import count_run
@@ -28,6 +29,8 @@ class Rebuilt:
         self._whole = file_is_whole
         self.deploys: list[Oid] = []
         self._seen: dict[str, Oid] = {}  # the first that was found of each
+        self._live: set[str] = set()  # those of the numbers of runs that the file still leads to
+        self._removed: set[str] = set()  # that operations tell to be gone for good
         self._parents: dict[Oid, Oid | None] = {}  # of all operations
         self._runs: dict[tuple[str, str], Oid] = {}  # workflow and id -> the furthest record
         self._refs: dict[str, Oid] = {}
@@ -36,6 +39,8 @@ class Rebuilt:
         """Remember that a ref led there; those that the old data file still leads to come first."""
         if live or not self._whole:
             self._seen.setdefault(ref, oid)
+        if live and ref.startswith("numbers/"):
+            self._live.add(ref)
 
     def has(self, oid: Oid) -> None:
         """Remember an object that the store has now, if refs follow from it."""
@@ -86,8 +91,10 @@ class Rebuilt:
         while oid in self._parents:
             assert oid is not None
             self._refs.setdefault("ops", oid)
-            for ref, _, new in self.store.get(Operation, oid, keep=False).moves:
+            for ref, old, new in self.store.get(Operation, oid, keep=False).moves:
                 left.setdefault(ref, new)
+                if old is None and new is None:
+                    self._removed.add(ref)
             oid = self._parents[oid]
         for ref, seen in self._seen.items():
             if ref.startswith(RECORDED):
@@ -126,9 +133,12 @@ class Rebuilt:
             if oid is None or not self._whole or not self._is(ref, oid):
                 oid = furthest
             run = self.store.get(Run, oid, keep=False)
+            number = number_ref(run.workflow, run.number)
+            if number in self._removed - self._live:
+                continue  # by gc: what is left of it lay where nothing leads to
             self._refs[ref] = oid
             pins = [
-                f"numbers/{run.workflow}/{run.number:010d}",
+                number,
                 f"ran/{run.snapshot}/{run.workflow}/{run.id}",
             ]
             if run.ended is None:

@@ -21,11 +21,17 @@ def without_file(text):
     return re.sub(r'"(before|after)": \d+', r'"\1": 0', text)
 
 
+def without_sizes(text):
+    """Leave out what is as long as times are, and the objects: how many a run leaves depends."""
+    text = re.sub(r"(?m)^(\w.* of \d+ objects.*|  .*)\n", "", without_file(text))
+    return re.sub(r"\d+ bytes", "N bytes", text)
+
+
 def test_it_says_what_would_go_and_removes_it(undone, golden):
     said = undone("gc", "--undo-days", "0")
     assert said.code == 0
     golden("gc/dry.txt", without_file(said.out))
-    assert said.err == "next: `ork gc --prune` removes them\n"
+    assert said.err == "next: the same with --prune removes it\n"
     done = undone("gc", "--undo-days", "0", "--prune")
     assert (done.code, done.err) == (0, "")
     golden("gc/pruned.txt", without_file(done.out))
@@ -61,6 +67,27 @@ def test_room_is_given_back(undone):
     assert undone("fsck", "--full").code == 0
     done = json.loads(undone("gc", "--repack", "--json").out)["data"]["file"]
     assert done == {"done": True, "before": after, "after": after}
+
+
+def test_runs_that_need_not_stay(ran, golden):
+    assert ran("run", "etl").code == ran("run", "etl").code
+    ran._seconds += 3_000_000_000  # runs end by the real clock
+    said = ran("gc", "--keep-runs", "1")
+    assert said.code == 0
+    golden("gc/runs-dry.txt", without_sizes(said.out))
+    done = ran("gc", "--keep-runs", "1", "--keep-logs-days", "1", "--prune")
+    assert done.code == 0
+    golden("gc/runs.txt", without_sizes(done.out))
+    golden("gc/runs-ops.txt", ran("ops", "-n", "1").out)
+    refused = ran("show", "etl#3")
+    assert (refused.code, refused.out) == (3, "")
+    golden("gc/runs-show.txt", refused.err)
+    assert ran("logs", "etl#4").code == 3
+    assert [line.split()[1] for line in ran("runs").out.splitlines()] == ["etl#4", "etl#1"]
+    assert "etl#3" not in ran("log").out
+    assert ran("fsck", "--full").code == 0
+    refused = ran("undo")
+    assert (refused.code, "gone for good" in refused.err) == (2, True)
 
 
 def test_looking_back_removes_nothing(undone):

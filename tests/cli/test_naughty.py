@@ -222,7 +222,7 @@ WRITING: dict[str, list[Case]] = {
     ),
     "import": reads("import git . --path file.json", code=3)
     + reads("import bundle all.bundle --dry-run"),
-    "gc": reads("gc", "gc --prune --force --undo-days 0", "ops"),
+    "gc": reads("gc", "gc --prune --force --undo-days 0 --keep-runs 0", "ops"),
 }
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.
 RAW = (

@@ -14,11 +14,14 @@ from ork.heads.deploy import deploy
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag, untag
 from ork.heads.undo import undo
+from ork.objects.kinds import Deploy
 from ork.store import location
 from ork.store.store import Stamp, Store, Transaction
 from ork.upkeep import gc
 from ork.upkeep.gc import Garbage
+from ork.upkeep.keep import Keep
 from tests.heads.conftest import version
+from tests.runs import outcome, write_retry, write_run
 from tests.stores import NOON, stamp
 
 LATER = NOON + timedelta(days=100)
@@ -101,6 +104,39 @@ def prune(project: str) -> None:
     store = opened(project)
     remove(store, now=LATER, stamp=stamp(2400), force=True)
     store.close()
+
+
+def retain(project: str) -> None:
+    """Remove all runs that need not stay."""
+    from ork.upkeep.prune import gc as remove
+
+    store = opened(project)
+    remove(store, keep=Keep(runs=0), now=LATER, stamp=stamp(2400), force=True)
+    store.close()
+
+
+def retain_on(project: str) -> None:
+    """Remove all runs but a few until stdin ends."""
+    from ork.upkeep.prune import gc as remove
+
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        store = opened(project)
+        remove(store, keep=Keep(runs=2), now=LATER, stamp=stamp(2400), force=True)
+        store.close()
+
+
+def run_on(project: str, rounds: str) -> None:
+    """Write runs of the head, and go on with some that may be removed at that moment."""
+    for number in range(int(rounds)):
+        store = opened(project)
+        deploy = store.ref("workflows/etl")
+        assert deploy is not None
+        task = store.snapshot(store.get(Deploy, deploy).snapshot).tasks["a"]
+        run = write_run(store, deploy, {"a": outcome(task, "failed")}, "failed")
+        before = max(1, run.number - number % 4)
+        with suppress(Conflict, NotFound, Corrupt):
+            write_retry(store, "etl", before, {"a": outcome(task)}, "success")
+        store.close()
 
 
 def anew(project: str) -> None:

@@ -21,6 +21,7 @@ from ork.store import location
 from ork.store import store as store_module
 from ork.store.store import Store, kind_of_target
 from ork.upkeep.gc import Garbage
+from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc, repack, room
 from ork.upkeep.repair import swap
 from tests.damage import raw
@@ -82,7 +83,7 @@ def test_what_can_be_undone_is_kept_and_later_the_undo_is_refused(project, secon
     assert collect(project, now=NOON + timedelta(days=29)).objects == 0
     undo(project, stamp=stamp(3), now=NOON)
     undo(project, stamp=stamp(4), now=NOON)
-    assert collect(project, undo_days=101).objects == 0
+    assert collect(project, keep=Keep(undo_days=101)).objects == 0
     assert collect(project).kinds["deploy"] == 1
     with pytest.raises(UsageError, match="gone for good"):
         undo(project, stamp=stamp(5), now=LATER)

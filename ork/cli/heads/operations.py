@@ -1,5 +1,6 @@
 """ork ops, undo: the commands that moved a name, and the way back"""
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -17,6 +18,8 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.store.operations import operations
 from ork.store.store import Store
+
+_OF_RUN = re.compile(r"(?P<what>numbers|logs)/(?P<workflow>[^/]+)/(?P<number>\d{1,18})", re.ASCII)
 
 
 def ops(
@@ -96,7 +99,12 @@ def _operations(
 
 
 def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) -> Iterator[Line]:
+    gone: dict[tuple[str, str], list[int]] = {}
     for ref, old, new in moves:
+        if found := _OF_RUN.fullmatch(ref):
+            what = "logs of runs" if found["what"] == "logs" else "runs"
+            gone.setdefault((found["workflow"], what), []).append(int(found["number"]))
+            continue
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
         line: Line = ["          ", (display(ref), style), "  "]
@@ -110,6 +118,12 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
             yield [*line, before, f" ({_besides_content(store, old, new)})"]
         else:
             yield [*line, before, " -> ", after]
+    for (workflow, what), numbers in gone.items():
+        yield [
+            "          ",
+            (workflow, "head"),
+            f"  {what} {human.numbers(numbers)} (gone for good)",
+        ]
 
 
 def _besides_content(store: Store, old: Oid, new: Oid) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 _UNITS = (
@@ -38,6 +38,20 @@ def date(time: datetime, now: datetime) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 task", "2 tasks"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def numbers(of_runs: Iterable[int]) -> str:
+    """Return numbers of runs, those that follow each other together: #1 to #5, #7."""
+    parts: list[list[int]] = []
+    for number in sorted(of_runs):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(
+        f"#{part[0]} to #{part[-1]}" if len(part) > 2 else ", ".join(f"#{n}" for n in part)
+        for part in parts
+    )
 
 
 def duration(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""ork gc: which objects nothing needs, and their removal."""
+"""ork gc: what need not stay in a store, and its removal."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -10,31 +10,56 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.objects.value import replace
-from ork.upkeep.prune import UNDO_DAYS, Pruned, Repacked, check_closed, repack, room
+from ork.upkeep.keep import DAYS_MAX, RUNS_MAX, chosen
+from ork.upkeep.prune import Folders, Pruned, Repacked, check_closed, repack, room
 from ork.upkeep.prune import gc as collect
 
 
 def gc(
     ctx: typer.Context,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove them; else only say.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove it; else only say.")] = False,
     again: Annotated[
         bool, typer.Option("--repack", help="Write the data file anew, to give its room back.")
     ] = False,
+    keep_runs: Annotated[
+        int | None,
+        typer.Option(min=0, max=RUNS_MAX, metavar="N", help="Keep the newest N of each workflow."),
+    ] = None,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep runs that ended in N days."),
+    ] = None,
+    keep_logs_days: Annotated[
+        int | None,
+        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep logs only for N days."),
+    ] = None,
+    keep_checkouts_days: Annotated[
+        int | None,
+        typer.Option(min=0, max=DAYS_MAX, metavar="N", help="Keep checkouts only for N days."),
+    ] = None,
     undo_days: Annotated[
-        int,
-        typer.Option(min=0, max=100_000, metavar="N", help="Undo stays possible so many days."),
-    ] = UNDO_DAYS,
+        int | None,
+        typer.Option(
+            min=0, max=DAYS_MAX, metavar="N", help="Undo stays possible so many days, else 30."
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Remove even more than half of all objects.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say which objects nothing needs, or remove them.
+    """Say what need not stay in the store, or remove it.
 
-    Needed is what a workflow, a tag or a run leads to, and what commands of the last 30 days moved,
-    so that `ork undo` can take it back. No deploy of a history and no run goes away. Others may
-    work meanwhile. Nothing is removed when something that is needed is missing or damaged, nor more
-    than half of all objects without --force.
+    Objects go that nothing needs. Needed is what a workflow, a tag or a run leads to, and what
+    commands of the last 30 days moved, so that `ork undo` can take it back. No deploy of a history
+    goes away. Others may work meanwhile. Nothing is removed when something that is needed is
+    missing or damaged, nor more than half of all objects without --force.
+
+    Runs go, with their logs and checkouts, only if you say which may: by --keep-runs and
+    --keep-days, or in the table [keep] of .ork/config.toml. A run stays that is among the newest or
+    young enough. Always kept are the newest run of a workflow, its last good ones, what goes on or
+    ended while undo is possible, and runs whose outputs others took. --keep-logs-days removes logs
+    alone. A number is never given again.
 
     The data file stays as large as it is: the room is used again. With --repack it is written anew,
     and what was free is given back. Then nobody else may have the store open.
@@ -42,19 +67,23 @@ def gc(
     \b
     Example:
         ork gc
+        ork gc --keep-runs 500 --keep-days 90
         ork gc --prune --repack
     """
     session: Session = ctx.obj
     environ = session.world.environ
     if again:
         check_closed(session.folder, environ=environ)
-    found = collect(
-        session.store,
-        now=session.now(),
+    keep = chosen(
+        session.store.folder,
+        runs=keep_runs,
+        days=keep_days,
+        logs_days=keep_logs_days,
+        checkouts_days=keep_checkouts_days,
         undo_days=undo_days,
-        stamp=session.stamp() if prune else None,
-        force=force,
     )
+    stamp = session.stamp() if prune else None
+    found = collect(session.store, keep=keep, now=session.now(), stamp=stamp, force=force)
     if again:
         session.close()
         file = repack(session.folder, environ=environ)
@@ -65,20 +94,31 @@ def gc(
         return
     session.print(_lines(found))
     session.print(_of_file(file))
-    if found.objects and not prune:
-        session.say([("next: ", "hint"), "`ork gc --prune` removes them"])
+    if not found.nothing and not prune:
+        session.say([("next: ", "hint"), "the same with --prune removes it"])
 
 
 def _lines(found: Pruned) -> Iterator[Line]:
     before = human.count(found.objects_before, "object")
-    if not found.objects:
+    if found.nothing:
         yield [f"nothing to remove: all is needed ({before})"]
         return
     verb = "removed" if found.done else "would remove"
+    for workflow, gone in found.runs.items():
+        count = human.count(len(gone), "run")
+        yield [f"{verb} ", (count, "removed"), f" of {workflow}: {human.numbers(gone)}"]
+    yield from _of_folders(verb, "the logs of", "run", found.logs)
+    yield from _of_folders(verb, "the", "checkout", found.checkouts)
     size = human.count(found.bytes, "byte")
     yield [f"{verb} ", (str(found.objects), "removed"), f" of {before}, {size}"]
-    for kind, count in found.kinds.items():
-        yield [f"  {count:>7}  {kind}"]
+    for kind, objects in found.kinds.items():
+        yield [f"  {objects:>7}  {kind}"]
+
+
+def _of_folders(verb: str, before: str, noun: str, found: Folders) -> Iterator[Line]:
+    if found.count:
+        count, size = human.count(found.count, noun), human.count(found.bytes, "byte")
+        yield [f"{verb} {before} ", (count, "removed"), f", {size}"]
 
 
 def _of_file(file: Repacked) -> Iterator[Line]:

@@ -1,0 +1,304 @@
+"""Which runs, logs and checkouts a store keeps, by number and age; and how the others go.
+
+`[keep]` in `.ork/config.toml` says it, or the options of `ork gc`; without either all stay.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ork import files
+from ork.errors import Conflict, InvalidInput, StoreError
+from ork.failpoints import failpoint
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Run, is_name
+from ork.objects.value import Value, replace
+from ork.runner import owner
+from ork.store.contents import task_runs
+from ork.store.location import CONFIGURATION
+from ork.store.resolve import newest_number, run_of_id, workflows_with_runs
+from ork.store.runs import RunEntry, refs_of, runs
+from ork.store.store import Store, Transaction
+from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
+from ork.worktree.place import WORK
+
+UNDO_DAYS = 30
+GOOD_KEPT = 2  # versions: what runs well now, and what `ork rollback` would go back to
+RUNS_TOGETHER = 50  # that one write removes
+RACES_MAX = 100  # lost one after the other
+_CONFIG_BYTES_MAX = 65536
+RUNS_MAX = 10**9
+DAYS_MAX = 100_000  # more than anybody has a history of, and less than the calendar has
+LOGS = "logs"
+
+
+class Keep(Value, frozen=True, kw_only=True):
+    """What is kept; None is everything. A run stays that is among the newest, or young enough."""
+
+    runs: int | None = None  # the newest of each workflow
+    days: int | None = None
+    logs_days: int | None = None
+    checkouts_days: int | None = None
+    undo_days: int = UNDO_DAYS
+
+
+class Folder(Value, frozen=True, kw_only=True):
+    """The logs of a run, or its checkout: the names that lead there from the store."""
+
+    entry: RunEntry
+    parts: tuple[str, ...]
+    bytes: int
+
+
+def chosen(folder: Path | None, **options: int | None) -> Keep:
+    """Return what options say, and for those that are None the store's own configuration."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(configured(folder), **given)
+
+
+def configured(folder: Path | None) -> Keep:
+    """Return what the store's own configuration says; raise InvalidInput where it is wrong."""
+    if folder is None:
+        return Keep()
+    path = folder / CONFIGURATION
+    try:
+        found = tomllib.loads(files.read_file(path, _CONFIG_BYTES_MAX).decode())
+    except FileNotFoundError:
+        return Keep()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: {error}") from None
+    keep = found.pop("keep", {})
+    if found or not isinstance(keep, dict):
+        name = next(iter(found), "keep")
+        raise InvalidInput(f"{path}: {name!r} is not known", hint="it has one table, [keep]")
+    known = Keep.__struct_fields__
+    for key, value in keep.items():
+        if key not in known:
+            hint = f"it knows {', '.join(known)}"
+            raise InvalidInput(f"{path}: keep.{key} is not known", hint=hint)
+        most = RUNS_MAX if key == "runs" else DAYS_MAX
+        if type(value) is not int or not 0 <= value <= most:
+            raise InvalidInput(f"{path}: keep.{key} is a number from 0 to {most}")
+    return Keep(**keep)
+
+
+def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
+    """Return the runs that need not stay, those of a workflow in the order of their numbers.
+
+    Always kept are, of each workflow, the newest run and the newest good one of the two versions
+    that had a good one last; runs that go on or ended while undo is possible; and what runs that
+    are kept took their outputs from.
+    """
+    if keep.runs is None and keep.days is None:
+        return []
+    days = keep.undo_days if keep.days is None else max(keep.days, keep.undo_days)
+    young = now - timedelta(days=days)
+    bases: dict[str, str | None] = {}
+    going: dict[str, tuple[str, int, Oid]] = {}
+    for workflow in workflows_with_runs(store):
+        good: set[Oid] = set()
+        last = newest_number(store, workflow)  # which the next run's follows
+        for index, entry in enumerate(runs(store, workflow)):
+            run = entry.run
+            bases[run.id] = run.base
+            wanted = len(good) < GOOD_KEPT and run.snapshot not in good
+            if wanted and run.state == "success" and verdict(store, run) == "good":
+                good.add(run.snapshot)
+            elif index < max(1, keep.runs or 0) or run.number == last:
+                continue
+            elif run.ended and run.ended <= young:
+                going[run.id] = workflow, run.number, entry.oid
+    for run_id in bases:
+        base = None if run_id in going else bases[run_id]
+        while base is not None and base in going:
+            del going[base]
+            base = bases[base]
+    found = [oid for _, _, oid in sorted(going.values())]
+    return [RunEntry(oid=oid, run=store.get(Run, oid, keep=False)) for oid in found]
+
+
+def refs_that_go(store: Store, gone: Sequence[RunEntry]) -> set[str]:
+    """Return the refs that go with some runs, with the tallies of deploys that have no others."""
+    going = Counter(entry.run.deploy for entry in gone)
+    refs = {ref for entry in gone for ref in refs_of(entry.run)}
+    for deploy, count in going.items():
+        if deploy is not None and sum(tally(store, deploy).counts.values()) == count:
+            refs |= {f"tally/{deploy}/{text}" for text, _ in store.refs(f"tally/{deploy}/")}
+    return refs
+
+
+def logs(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> list[Folder]:
+    """Return the logs of runs that go, and of those that ended too long ago."""
+    going = {entry.run.id for entry in gone}
+    if not going and keep.logs_days is None:
+        return []
+    return [
+        found
+        for workflow in _names(store, LOGS)
+        for run_id in _names(store, LOGS, workflow)
+        if (oid := store.ref(f"runs/{workflow}/{run_id}"))
+        and (found := _folder(store, oid, (LOGS, workflow, run_id), keep.logs_days, now, going))
+    ]
+
+
+def checkouts(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> list[Folder]:
+    """Return the checkouts of runs that go, and of those that ended too long ago."""
+    going = {entry.run.id for entry in gone}
+    names = _names(store, WORK) if going or keep.checkouts_days is not None else []
+    places = {ref.rpartition("/")[2]: oid for ref, oid in store.refs("runs/")} if names else {}
+    return [
+        found
+        for run_id in names
+        if run_id in places
+        and (
+            found := _folder(store, places[run_id], (WORK, run_id), keep.checkouts_days, now, going)
+        )
+    ]
+
+
+def remove_runs(store: Store, gone: Sequence[RunEntry]) -> Iterator[Run]:
+    """Remove runs, some at a time, with their logs and checkouts; yield those that are gone.
+
+    After each write the tallies are right. A run that somebody goes on with at this moment stays.
+    """
+    for start in range(0, len(gone), RUNS_TOGETHER):
+        with _owned(store, gone[start : start + RUNS_TOGETHER]) as batch:
+            for entry in batch:
+                _remove_folder(store, (LOGS, entry.run.workflow, entry.run.id))
+                _remove_folder(store, (WORK, entry.run.id))
+            failpoint("gc.folders")
+            _move_away(store, batch)
+            failpoint("gc.runs")
+        yield from (entry.run for entry in batch)
+
+
+def remove_folders(store: Store, folders: Iterable[Folder]) -> Iterator[Folder]:
+    """Remove logs and checkouts of runs that stay; yield those that are gone.
+
+    Of a run with which somebody has gone on since they stay.
+    """
+    for folder in folders:
+        with _owned(store, [folder.entry]) as mine:
+            if mine:
+                _remove_folder(store, folder.parts)
+                yield folder
+
+
+@contextmanager
+def _owned(store: Store, entries: Sequence[RunEntry]) -> Iterator[list[RunEntry]]:
+    """Own some runs, so that nobody goes on with them; give those that are as they were."""
+    locks = {}
+    try:
+        for entry in entries:
+            lock = owner.take_lock(store, entry.run.id)
+            if lock is not None or store.folder is None:
+                locks[entry.run.id] = lock
+        yield [
+            entry
+            for entry in entries
+            if entry.run.id in locks and store.ref(refs_of(entry.run)[0]) == entry.oid
+        ]
+    finally:
+        for run_id, lock in locks.items():
+            owner.release(store, run_id, lock)
+
+
+def _move_away(store: Store, batch: Sequence[RunEntry]) -> None:
+    """Take away the refs of runs that nobody else can change, and count them out."""
+    for _ in range(RACES_MAX):
+        with suppress(Conflict):  # another run of the same deploy has ended meanwhile
+            with store.transaction() as tx:
+                for entry in batch:
+                    place, *pins = refs_of(entry.run)
+                    tx.move(place, old=entry.oid, new=None)
+                    for pin in pins:
+                        tx.move(pin, old=store.ref(pin), new=None)
+                _count_out(tx, [entry.run for entry in batch])
+            return
+    raise Conflict("runs end faster than others can be removed", hint="try it again")
+
+
+def _count_out(tx: Transaction, gone: Sequence[Run]) -> None:
+    """Write tallies without some runs."""
+    store, ids = tx.store, {run.id for run in gone}
+    for deploy in {run.deploy for run in gone}:
+        if deploy is None:
+            continue
+        mine = [run for run in gone if run.deploy == deploy]
+        texts = list(store.refs(f"tally/{deploy}/"))
+        before = read_tally(text for text, _ in texts)
+        counts = Counter(before.counts)
+        counts.subtract(counts_as(run, task_runs(store, run)) for run in mine)
+        last = before.last
+        if any(run.number == last for run in mine):
+            last = max(_numbers(store, mine[0], ids), default=None)
+        for text, oid in texts:
+            tx.move(f"tally/{deploy}/{text}", old=oid, new=None)
+        if +counts:
+            ref = f"tally/{deploy}/{tally_text(Tally(counts={**+counts}, last=last))}"
+            tx.move(ref, old=store.ref(ref), new=deploy)
+
+
+def _numbers(store: Store, like: Run, without: set[str]) -> Iterator[int]:
+    """Yield the numbers of the other runs of a deploy that its tally counts."""
+    for run_id, _ in store.refs(f"ran/{like.snapshot}/{like.workflow}/"):
+        if run_id not in without:
+            _, run = run_of_id(store, like.workflow, run_id)
+            if run.deploy == like.deploy and (run.ended or run.previous):
+                yield run.number
+
+
+def _remove_folder(store: Store, parts: Sequence[str]) -> None:
+    """Remove a folder below that of the store; nothing to remove is fine."""
+    *above, name = parts
+    if store.folder is None:
+        return
+    try:
+        with suppress(FileNotFoundError), store.inside(*above) as at:
+            files.remove(name, at=at)
+    except OSError as error:
+        path = "/".join(parts)
+        raise StoreError(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def _names(store: Store, *parts: str) -> list[str]:
+    """Return the names in a folder of the store that may be names of workflows and runs."""
+    if store.folder is None:
+        return []
+    try:
+        with store.inside(*parts) as at:
+            return sorted(filter(is_name, os.listdir(at)))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{'/'.join(parts)} cannot be read: {error.strerror}") from None
+
+
+def _folder(
+    store: Store,
+    oid: Oid,
+    parts: tuple[str, ...],
+    days: int | None,
+    now: datetime,
+    going: set[str],
+) -> Folder | None:
+    """Return a folder of a run if it is to go."""
+    if parts[-1] not in going and days is None:
+        return None
+    run = store.get(Run, oid, keep=False)
+    old = days is not None and run.ended and run.ended <= now - timedelta(days=days)
+    if run.id not in going and not old:
+        return None
+    size = 0
+    with suppress(OSError), store.inside(*parts) as at:
+        for _, _, names, here in os.fwalk(".", dir_fd=at, follow_symlinks=False):
+            size += sum(files.size(name, at=here) for name in names)
+    return Folder(entry=RunEntry(oid=oid, run=run), parts=parts, bytes=size)
