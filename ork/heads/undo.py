@@ -11,7 +11,7 @@ from heapq import merge
 from operator import itemgetter
 
 from ork.backends.base import Backend, ReadOnly
-from ork.errors import Conflict, NotFound, OrkError, UsageError
+from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
 from ork.objects.value import Value
@@ -38,9 +38,13 @@ def undo(store: Store, text: str | None = None, *, stamp: Stamp, now: datetime) 
     _check_there(store, oid, operation)
     _check_unmoved(store, oid, operation)
     moves = tuple((ref, new, old) for ref, old, new in operation.moves)
-    with store.transaction(stamp) as tx:
-        for ref, old, new in moves:
-            tx.move(ref, old=old, new=new)
+    try:
+        with store.transaction(stamp) as tx:
+            for ref, old, new in moves:
+                tx.move(ref, old=old, new=new)
+    except Corrupt:
+        _check_there(store, oid, operation)  # gc may have removed it since
+        raise
     return Undone(oid=oid, operation=operation, moves=moves)
 
 

@@ -459,6 +459,8 @@ class Transaction:
                 into.update(filter(None, value.links()))
         there = self.objects.keys() | self.store.forgotten.keys()
         broken = [oid for oid in targets - there if not self.store.keeps(oid)]
+        if broken:
+            self._check_moves()  # gc may have removed what a ref led to before it moved
         for oid in broken:
             self._bring(oid)
         if broken:

@@ -67,19 +67,13 @@ def one_round(store: Store, path: Path, name: str, number: int) -> None:
         lambda: put(store, path, name, number + 1),
         lambda: rollback(store, name, f"{name}~1", stamp=late, now=NOON),
         lambda: tag(store, f"{name}@t", name, stamp=late, now=NOON, force=True),
-        lambda: take_back(store, late),
+        lambda: undo(store, "@{1}", stamp=late, now=NOON),
         lambda: untag(store, f"{name}@t", stamp=late),
         lambda: drop(store, head, late),
     ]
     for step in steps:
         with suppress(Conflict, NotFound):
             step()
-
-
-def take_back(store: Store, when: Stamp) -> None:
-    # What an old operation moved may be removed between the look and the write: then nothing moves.
-    with suppress(Corrupt):
-        undo(store, "@{1}", stamp=when, now=NOON)
 
 
 def drop(store: Store, ref: str, when: Stamp) -> None:

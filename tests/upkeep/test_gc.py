@@ -13,13 +13,15 @@ import pytest
 
 from ork.backends import anchor
 from ork.errors import Corrupt, NotFound, StoreError, UsageError
+from ork.heads import undo as undo_module
+from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import at_operation, undo
 from ork.objects.kinds import Blob, Deploy, Tombstone, kind_of
 from ork.objects.value import replace
 from ork.store import location
 from ork.store import store as store_module
-from ork.store.store import Store, kind_of_target
+from ork.store.store import Store, Transaction, kind_of_target
 from ork.upkeep.gc import Garbage
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc, repack, room
@@ -241,6 +243,38 @@ def test_a_writer_that_is_stopped_before_its_write_succeeds_whole_or_fails_clean
     said = writer.communicate(b"\n")[1].decode()
     assert ("is missing from the store" in said) == collected
     assert (project.ref("tags/etl/late") is None) == collected
+    assert is_whole(project)
+
+
+def test_a_deploy_whose_head_is_undone_and_removed_meanwhile_is_made_again(
+    project, keep, monkeypatch
+):
+    keep(version(1))
+    commit = Transaction.commit
+
+    def undo_first(tx):
+        monkeypatch.undo()
+        undo(project, stamp=stamp(1), now=NOON)
+        assert Garbage(project, undo_since=LATER).sweep()
+        commit(tx)
+
+    (project.project / "etl.yaml").write_text(version(2))
+    monkeypatch.setattr(Transaction, "commit", undo_first)
+    store = Store(project.backend, folder=project.folder)
+    assert deploy(store, project.project / "etl.yaml", stamp=stamp(2)).parent is None
+    assert is_whole(project)
+
+
+def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, second, monkeypatch):
+    def collect_then(*arguments):
+        check(*arguments)
+        assert Garbage(project, undo_since=LATER).sweep()
+
+    check = undo_module._check_unmoved
+    monkeypatch.setattr(undo_module, "_check_unmoved", collect_then)
+    store = Store(project.backend, folder=project.folder)
+    with pytest.raises(NotFound, match="can no longer be undone"):
+        undo(store, stamp=stamp(3), now=NOON)
     assert is_whole(project)
 
 
