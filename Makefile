@@ -74,4 +74,8 @@ $(READY): pyproject.toml
 	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 	    print(*groups["dependency-groups"]["dev"], sep="\n")' > .venv/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . -r .venv/dev.txt
+	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
+	    print(*groups["dependency-groups"]["fuzz"], sep="\n")' > .venv/fuzz.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	    -r .venv/fuzz.txt 2>/dev/null || echo "no fuzzer for this Python: make torture does without"
 	@touch $@
