@@ -121,7 +121,7 @@ FAULTS = (
     Fault(
         "a file that is too short is mapped",
         "ork/backends/lmdb_file.py",
-        "return length >= (_number(newest, _LAST_PAGE, 8) + 1) * page_bytes",
+        "return length >= (_number(newest, _LAST_PAGE, 8) + 1) * _number(newest, _PAGE_BYTES, 4)",
         "return True",
         ("backends/test_lmdb.py::test_a_cut_off_file_is_an_error_and_not_a_signal",),
     ),
@@ -227,9 +227,26 @@ FAULTS = (
     Fault(
         "gc removes everything when refs were lost",
         "ork/upkeep/prune.py",
-        "if 2 * len(doomed) > garbage.objects and not force:",
+        "if 2 * garbage.unexplained > garbage.objects and not force:",
         "if False:",
         ("upkeep/test_gc.py::test_more_than_half_is_refused_unless_forced",),
+    ),
+    Fault(
+        "gc removes a run that somebody goes on with",
+        "ork/upkeep/keep.py",
+        "if lock is not None or store.folder is None:",
+        "if True:",
+        ("upkeep/test_keep.py::test_a_run_that_somebody_goes_on_with_at_this_moment_stays",),
+    ),
+    Fault(
+        "a new data file beside an anchor that may be of the old one",
+        "ork/backends/anchor.py",
+        "        if flush:\n            os.fsync(file)\n",
+        "",
+        (
+            "upkeep/test_gc.py"
+            "::test_the_anchor_is_on_the_disk_before_another_data_file_is_in_its_place",
+        ),
     ),
     Fault(
         "an undo leads to what gc has removed",
