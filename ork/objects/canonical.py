@@ -23,7 +23,7 @@ DEPTH_MAX = 64
 HEADER = b"ork1 "
 
 
-def hash_bytes(data: bytes) -> Oid:
+def hash_bytes(data: bytes | memoryview) -> Oid:
     """Return the name of these stored bytes."""
     return blake3(data).digest().hex()  # type: ignore[return-value]  # quicker than hexdigest()
 

@@ -127,6 +127,17 @@ def unpack(oid: Oid, stored: bytes) -> bytes:
     return data
 
 
+def unpacked(oid: Oid, stored: bytes) -> memoryview:
+    """Return the same, and copy nothing of what is not compressed: large objects are not."""
+    plain = stored[:1] == PLAIN
+    return memoryview(stored)[1:] if plain else memoryview(unpack(oid, stored))
+
+
+def is_whole(oid: Oid, stored: bytes) -> bool:
+    """Say whether what a backend keeps is the object of this name; raise Corrupt as `unpack`."""
+    return hash_bytes(unpacked(oid, stored)) == oid
+
+
 def kind_of_target(ref: str) -> str | None:
     """Return the kind that a ref leads to; None when this ork does not know the ref."""
     if ref.startswith("active/") and ref.endswith("/.run"):

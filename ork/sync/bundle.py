@@ -23,10 +23,10 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from ork.errors import Corrupt, InvalidInput
 from ork.files import NotRegular, open_file
 from ork.objects import canonical
-from ork.objects.canonical import Oid, hash_bytes, running_hash
+from ork.objects.canonical import Oid, running_hash
 from ork.objects.kinds import Object, decode_object, is_oid, kind_of
 from ork.objects.value import Value
-from ork.store.store import unpack
+from ork.store.store import is_whole, unpack
 
 BUNDLE, BACKUP = b"ork bundle 1\n", b"ork backup 1\n"  # the first line of a file
 HEADER_BYTES_MAX = 1 << 20
@@ -142,7 +142,7 @@ class Bundle:
         """Return the same, after it has proven whole; raise InvalidInput when it does not."""
         stored = self.stored(oid)
         try:
-            if stored is not None and hash_bytes(unpack(oid, stored)) == oid:
+            if stored is not None and is_whole(oid, stored):
                 return stored
         except Corrupt as error:
             raise self.wrong(error.message) from None

@@ -13,13 +13,13 @@ from typing import BinaryIO
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import open_file, replace_file
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Object, Run, decode_object, is_name
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
 from ork.store.runs import refs_of
-from ork.store.store import Store, named_by, pack, unpack
+from ork.store.store import Store, is_whole, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
 
@@ -208,7 +208,7 @@ def _whole(store: Store, oid: Oid) -> bytes:
             f"object {oid} is missing from the store",
             hint="`ork fsck` says what suffers; if `ork gc` runs beside, try again",
         )
-    if hash_bytes(unpack(oid, stored)) != oid:
+    if not is_whole(oid, stored):
         raise Corrupt(
             f"object {oid} is damaged: its bytes do not match its name", hint="`ork fsck`"
         )

@@ -22,7 +22,7 @@ from ork.objects.kinds import (
     kind_of,
 )
 from ork.objects.walk import Named, Reached, fits, named, walk
-from ork.store.store import Store, unpack
+from ork.store.store import Store, unpacked
 from ork.upkeep.findings import Finding
 
 AFFECTED_MAX = 20  # names that a finding tells of
@@ -78,14 +78,19 @@ class Objects:
         return False
 
     def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
-        """Return what is whole of some objects, and tell what is not."""
-        stored = self._store.backend.get_many([one.oid for one in batch])
+        """Return what is whole of some objects, and tell what is not.
+
+        Blobs, which may be large, are read one after the other.
+        """
+        backend = self._store.backend
+        stored = backend.get_many([one.oid for one in batch if one.kind != "blob"])
         found: dict[Oid, Object] = {}
         for one in batch:
             self.checked += 1
             if one.oid in self.bad:
                 continue
-            value = self._value(one, stored.get(one.oid))
+            is_blob = one.kind == "blob"
+            value = self._value(one, backend.get(one.oid) if is_blob else stored.get(one.oid))
             if isinstance(value, Finding):
                 self._fault(value)
             elif not fits(value, one.kind):
@@ -105,16 +110,17 @@ class Objects:
             message = f"a {one.kind or 'thing'} is missing"
             return Finding(code="E101", message=message, object=oid)
         try:
-            data = unpack(oid, stored)
+            data = unpacked(oid, stored)
         except Corrupt as error:
             return Finding(code="E102", message=error.message, object=oid)
-        if self._quick and one.kind == "blob" and data.startswith(_BLOB):
+        is_blob = data[: len(_BLOB)] == _BLOB
+        if self._quick and one.kind == "blob" and is_blob:
             return Blob(b"")
         if hash_bytes(data) != oid:
             message = "its bytes do not match its name"
             return Finding(code="E102", message=message, object=oid)
         try:
-            return decode_object(data)
+            return Blob(b"") if is_blob else decode_object(bytes(data))
         except Corrupt as error:
             return Finding(code="E103", message=error.message, object=oid)
 

@@ -23,7 +23,7 @@ from ork.objects.kinds import Blob, Deploy, Run, encode_object
 from ork.objects.value import Value
 from ork.store import location
 from ork.store.location import DATA
-from ork.store.store import Store, pack, unpack
+from ork.store.store import Store, is_whole, pack
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, fsck
 from ork.upkeep.rebuild import Rebuilt
@@ -234,7 +234,7 @@ def _written(backend: Backend, batch: dict[Oid, bytes], rebuilt: Rebuilt) -> int
 
 def _is_whole(oid: Oid, stored: bytes) -> bool:
     with suppress(Corrupt):
-        return hash_bytes(unpack(oid, stored)) == oid
+        return is_whole(oid, stored)
     return False
 
 

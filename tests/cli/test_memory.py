@@ -1,11 +1,16 @@
 """What is printed of a run may be larger than the memory that printing it takes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import ork as library
+from ork.objects.kinds import Blob, Deploy, Output
+from ork.objects.value import replace
+from tests.runs import outcome, write_run
 from tests.scale import size
 
 TASKS, OUTPUT_BYTES = size(40, by_day=16), 1 << 20
@@ -70,3 +75,24 @@ SMALL = {"report": ("report", "wide", "-o", "page.html")}
 def test_one_output_is_in_memory_at_a_time(project, words):
     least = peak(project, *SMALL.get(words[0], (words[0], "wide#1:first")))
     assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2
+
+
+@pytest.mark.slow
+def test_a_bundle_is_checked_object_by_object(tmp_path):
+    flow = "name: w\ntasks:\n  t: {executor: process, command: echo}\n"
+    (tmp_path / "w.yaml").write_text(flow)
+    store = library.open(tmp_path, create=True)
+    library.deploy(store, tmp_path / "w.yaml")
+    head = store.ref("workflows/w")
+    task = store.snapshot(store.get(Deploy, head).snapshot).tasks["t"]
+    for _ in range(TASKS):
+        with store.transaction() as tx:
+            big = tx.add(Blob(os.urandom(OUTPUT_BYTES)))
+        write_run(store, head, {"t": replace(outcome(task), output=Output(oid=big))})
+    (tmp_path / "elsewhere").mkdir()
+    library.create_bundle(store, tmp_path / "elsewhere/w.bundle", runs=None)
+    library.create_bundle(store, tmp_path / "elsewhere/small.bundle", runs=1)
+    store.close()
+    least = peak(tmp_path / "elsewhere", "bundle", "verify", "small.bundle")
+    most = peak(tmp_path / "elsewhere", "bundle", "verify", "w.bundle")
+    assert most - least < TASKS * OUTPUT_BYTES // 4
