@@ -93,6 +93,22 @@ def die_inside(folder: Path) -> None:
     Interrupted.open(folder).write({}, {"head": (None, as_oid(1))})
 
 
+def die_at_the_gate(folder: Path) -> None:
+    """Be killed within the gate, beside a forked child that lives until its input ends."""
+
+    def choose() -> list[Oid]:
+        if os.fork() == 0:
+            try:
+                say("alive")
+                sys.stdin.read()
+            finally:
+                os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+    Lmdb.open(folder).sweep(choose)
+
+
 def stay_inside(folder: Path) -> None:
     """Never end a write transaction."""
     Stuck.open(folder).write({}, {"head": (None, as_oid(1))})

@@ -188,6 +188,15 @@ def test_a_forked_child_is_refused_and_its_parent_goes_on(start: Start) -> None:
     assert parent == "parent: 2"
 
 
+def test_a_forked_child_keeps_nobody_out(start: Start, folder: Path) -> None:
+    parent = start("die_at_the_gate")
+    assert line(parent) == "alive"
+    assert parent.wait(timeout=SOON_S) == -signal.SIGKILL
+    backend = Lmdb.open(folder, wait_s=2.0)
+    assert backend.write({}, {"head": (None, as_oid(1))})
+    backend.close()
+
+
 def test_a_second_open_shares_the_first(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
     first, second = Lmdb.open(folder), Lmdb.open(tmp_path / "link")

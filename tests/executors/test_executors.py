@@ -175,9 +175,9 @@ def test_process_runs_in_the_root_with_no_input(executor, place):
     assert json.loads(inputs) == {"a": [1, "é"]}
 
 
-def test_large_inputs_come_in_a_file_that_is_removed(executor, place):
-    command = 'test -z "${ORK_INPUT_JSON+x}" && wc -c < "$ORK_INPUT_FILE"; echo "$ORK_INPUT_FILE"'
-    job = place.shell(command, inputs={"text": "x" * 300_000})
+def test_large_inputs_come_in_a_private_file_that_is_removed(executor, place):
+    command = 'test -z "${ORK_INPUT_JSON+x}" && wc -c < "$ORK_INPUT_FILE"; find "$ORK_INPUT_FILE"'
+    job = place.shell(f"{command} -perm 600", inputs={"text": "x" * 300_000})
     assert run(executor, job).state == "success"
     size, path = Path(job.log).read_text().split()
     assert int(size) == len(json.dumps(job.inputs))

@@ -54,6 +54,20 @@ def test_a_run_in_the_project_leaves_its_files_there(ork: Ork) -> None:
     assert checkouts(ork) == []
 
 
+def test_whatever_a_run_makes_in_the_store_is_for_its_owner_alone(ork: Ork) -> None:
+    ork.write("b.sh", "umask 077; echo one; touch left\n")
+    workflow(ork, a="sh b.sh")
+    before = os.umask(0)
+    try:
+        assert ork("run", "w.yaml", "--checkout").code == 0
+    finally:
+        os.umask(before)
+    (checkout,) = checkouts(ork)
+    made = [path for path in (ork.folder / ".ork").rglob("*") if not path.is_symlink()]
+    assert {checkout / "b.sh", ork.folder / ".ork/logs/w"} < {*made}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_a_script_that_an_earlier_task_changed_is_executed_as_captured(ork: Ork) -> None:
     ork.write("b.sh", "echo one\n")
     workflow(ork, a="sed -i s/one/two/ b.sh", b="sh b.sh; cat b.sh")

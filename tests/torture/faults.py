@@ -119,6 +119,13 @@ FAULTS = (
         ("backends/test_lmdb.py::test_a_forked_child_is_refused_and_its_parent_goes_on",),
     ),
     Fault(
+        "a forked child keeps the gate",
+        "ork/backends/lmdb_file.py",
+        "            environment.gate.forget()\n",
+        "            pass\n",
+        ("backends/test_lmdb.py::test_a_forked_child_keeps_nobody_out",),
+    ),
+    Fault(
         "a file that is too short is mapped",
         "ork/backends/lmdb_file.py",
         "return length >= (_number(newest, _LAST_PAGE, 8) + 1) * _number(newest, _PAGE_BYTES, 4)",
@@ -173,6 +180,20 @@ FAULTS = (
         "os.fchmod(file, 0o600)",
         "os.fchmod(file, 0o644)",
         ("backends/test_lmdb.py::test_only_the_owner_has_access_whatever_the_umask",),
+    ),
+    Fault(
+        "folders of logs can be read by everybody",
+        "ork/store/store.py",
+        "make=0o700 if make else None",
+        "make=0o755 if make else None",
+        ("runner/test_place.py::test_whatever_a_run_makes_in_the_store_is_for_its_owner_alone",),
+    ),
+    Fault(
+        "inputs in a file can be read by everybody",
+        "ork/executors/process.py",
+        "os.O_WRONLY, 0o600)",
+        "os.O_WRONLY, 0o644)",
+        ("executors/test_executors.py::test_large_inputs_come_in_a_private_file_that_is_removed",),
     ),
     Fault(
         "a store of somebody else is opened",
@@ -408,6 +429,20 @@ FAULTS = (
         "if others or not (",
         "if not (",
         ("sync/test_bundle.py::test_a_run_never_takes_the_number_of_another",),
+    ),
+    Fault(
+        "a tag that arrives may have any name",
+        "ork/sync/receive.py",
+        "if not all(map(is_name, parts)):",
+        "if False:",
+        ("sync/test_bundle.py::test_a_hostile_bundle_lets_nothing_in[ref 'tags/etl/..']",),
+    ),
+    Fault(
+        "a log that arrives may have any name",
+        "ork/sync/receive.py",
+        "or not is_log(name):",
+        "or False:",
+        ("sync/test_bundle.py::test_a_hostile_bundle_lets_nothing_in[log of no log]",),
     ),
     Fault(
         "a head moves to what does not follow it",
