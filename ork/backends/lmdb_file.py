@@ -19,7 +19,7 @@ from typing import Any
 
 from ork.backends.base import Room
 from ork.errors import Corrupt, StoreError
-from ork.files import lock, open_file, open_lock, sync_folder, unlock
+from ork.files import lock, open_file, open_lock, unlock
 
 WAIT_S = 60.0
 DAMAGE_HINT = "restore .ork from a backup"
@@ -148,17 +148,16 @@ def leave(environment: Environment, refuse: Callable[[], None]) -> None:
 def swap(folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
     """Put another data file into the place of the one in a folder, which stays under `keep`.
 
-    Raise StoreError, and do nothing, while any process has it open, or when it was written after
-    this sequence number. A process that opens it at this very moment gets an error of LMDB: the
-    file with its locks, which it waits for, is empty then.
+    Raise StoreError, and leave it there, while any process has it open, when it was written after
+    this sequence number, or when the disk fails. A process that opens it at this very moment gets
+    an error of LMDB: the file with its locks, which it waits for, is empty then.
     """
     with _alone(folder) as locks:
         if sequence is not None and sequence != newest_transaction(folder / "data.mdb"):
             raise StoreError("the store was written meanwhile", hint="repeat the command")
         os.link(folder / "data.mdb", keep)
-        os.rename(new, folder / "data.mdb")
         os.ftruncate(locks, 0)
-        sync_folder(folder)
+        os.rename(new, folder / "data.mdb")  # the last that can fail
 
 
 def check_closed(folder: Path) -> None:

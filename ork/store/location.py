@@ -78,7 +78,10 @@ class OnDisk(Protocol):
         """Raise StoreError while any process has the one in this folder open."""
 
     def swap(self, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-        """Put what is in a new folder into the place of what is in this one, which is kept."""
+        """Put what is in a new folder into the place of what is in this one, which is kept.
+
+        Raise StoreError when that was not done. The names are not safe on the disk yet.
+        """
 
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:

@@ -176,7 +176,8 @@ def swap(
 ) -> None:
     """Let a store have the data in a new folder, keep what it had, and tell the anchor.
 
-    Raise StoreError, with the store as it was, while it is open or when it was written meanwhile.
+    Raise StoreError, with the store as it was, while it is open or when it was written meanwhile;
+    OSError, with the new data and an anchor that tells nothing, when nobody knows if they stay.
     """
     told = anchor.read(folder)
     anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
@@ -187,6 +188,7 @@ def swap(
     except StoreError:
         anchor.reset(folder, told)
         raise
+    sync_folder(folder / DATA)
     tell_anchor(folder, environ)
 
 

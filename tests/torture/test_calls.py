@@ -30,6 +30,8 @@ WAYS = {
     "ENOSPC from then on": Hurt(0, errno.ENOSPC, on=True),
     "ENOSPC from the middle of a write on": Hurt(0, errno.ENOSPC, on=True, half=True),
 }
+# What once went wrong is tried by day as well.
+ALWAYS = ("ftruncate64 /project/.ork/db/lock.mdb", "fsync /project/.ork/db")
 NOT_REACHED = "not reached"
 
 
@@ -139,7 +141,10 @@ def points(name: str, calls: list[str]) -> Iterator[Hurt]:
     for way, hurt in WAYS.items():
         numbers = random.Random(f"{name} {way}")
         every = [at for at, call in enumerate(calls, 1) if not hurt.half or is_write(call)]
-        for at in every if LONG else sorted(numbers.sample(every, min(BY_DAY, len(every)))):
+        chosen = every if LONG else sorted(numbers.sample(every, min(BY_DAY, len(every))))
+        if way == "EIO once":
+            chosen += [at for at in every if calls[at - 1] in ALWAYS and at not in chosen]
+        for at in chosen:
             yield hurt._replace(at=at)
 
 
