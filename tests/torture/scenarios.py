@@ -197,6 +197,13 @@ def pruned(box: Box) -> None:
     box.ork("gc", "--prune", "--undo-days", "0", "--force")
 
 
+def worn(box: Box) -> None:
+    """Have runs of which some may go."""
+    deployed(box)
+    for number in range(4):
+        box.ork("run", "etl~1" if number == 1 else "etl", token=number)
+
+
 def backed_up(box: Box) -> None:
     """Have a backup in a file."""
     ran(box)
@@ -261,6 +268,9 @@ SCENARIOS = {
     "export-git": Scenario(deployed, _words("export git ../out etl"), whole=False),
     "export-git-update": Scenario(exported, _words("export git ../out etl --update"), whole=False),
     "gc": Scenario(littered, _words("gc --prune --undo-days 0 --force"), whole=False, varies=LOG),
+    "gc-runs": Scenario(
+        worn, _words("gc --prune --keep-runs 1 --undo-days 0 --force"), whole=False, varies=LOG
+    ),
     "fsck-repair": Scenario(damaged, _words("fsck --repair"), whole=False, damaged=True),
     "bundle-create": Scenario(ran, _words("bundle create ../etl.bundle etl --runs all")),
     "import-bundle": Scenario(bundled, _words("import bundle ../etl.bundle"), at="other"),
