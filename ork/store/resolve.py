@@ -389,6 +389,8 @@ def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:
     for index, (time, new) in enumerate(head_moves(store, workflow)):
         if index == back or (moment is not None and time <= moment):
             if new is not None and not store.has(new) and was_collected(store):
+                for _ in history(store, workflow):
+                    pass  # raises Corrupt if it is a part of that: then it was lost
                 raise NotFound(
                     f"what {workflow}@{{{at}}} was is gone: it was undone, and `ork gc` removed it",
                     hint=f"`ork log {workflow}` lists what there is",

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from ork.backends import anchor
-from ork.errors import Conflict, InvalidInput, NotFound, StoreError
+from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, StoreError
 from ork.heads.undo import undo
 from ork.objects.kinds import Deploy
 from ork.objects.value import replace
@@ -298,7 +298,10 @@ def test_what_a_head_was_long_ago_is_told_to_be_gone(project, keep):
     collect(project)
     with pytest.raises(NotFound, match="it was undone, and `ork gc` removed it"):
         resolve(Store(project.backend), "etl@{1}", now=NOON)
-    assert resolve(project, "etl@{2}", now=NOON)
+    first = resolve(project, "etl@{2}", now=NOON).oid
+    project.backend.sweep(lambda: [first])  # which is still needed
+    with pytest.raises(Corrupt, match="missing"):
+        resolve(Store(project.backend), "etl@{2}", now=NOON)
 
 
 @pytest.mark.parametrize(
