@@ -92,6 +92,7 @@ def test_runs_that_need_not_stay(ran, golden):
     assert ran("logs", "etl#4").code == 3
     assert [line.split()[1] for line in ran("runs").out.splitlines()] == ["etl#4", "etl#1"]
     assert "etl#3" not in ran("log").out
+    assert ran("export", "git", "repo", "etl").code == 0
     assert ran("fsck", "--full").code == 0
     refused = ran("undo")
     assert (refused.code, "gone for good" in refused.err) == (2, True)

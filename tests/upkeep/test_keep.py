@@ -19,6 +19,8 @@ from ork.store.resolve import resolve, run_of_number
 from ork.store.runs import refs_of
 from ork.store.store import Store
 from ork.store.verdict import tally
+from ork.sync.bundle import open_bundle
+from ork.sync.receive import receive
 from ork.sync.select import Wish, create, select
 from ork.upkeep import keep as module
 from ork.upkeep import prune
@@ -258,6 +260,13 @@ def test_what_is_left_goes_to_other_stores(five, tmp_path):
     chosen = select(five, wish, now=LATER)
     assert sum(ref.startswith("runs/") for ref in chosen.refs) == 3
     create(five, wish, tmp_path / "all.orkbundle", now=LATER)
+    location.create(tmp_path / ".ork")
+    third = location.open_store(tmp_path / ".ork", environ={})
+    with open_bundle(str(tmp_path / "all.orkbundle")) as bundle:
+        receive(bundle, third, stamp=stamp())
+    assert numbers(third) == [2, 3, 5]
+    assert is_whole(third)
+    third.close()
     done = backup(five, tmp_path / "copy", environ=dict(os.environ))
     assert done.errors == 0
     other = location.open_store(tmp_path / "copy" / ".ork", environ={})
