@@ -25,7 +25,7 @@ from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Output, Run, Task, TaskRun
+from ork.objects.kinds import Output, Run, Task, TaskRun, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
@@ -73,12 +73,18 @@ class RunDiff(Value, frozen=True, kw_only=True):
 
 def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     """Compare two runs; a workflow or deploy stands for its newest run."""
-    old, new = (_side(store, found) for found in (before, after))
+    found = [_run(store, one) for one in (before, after)]
+    states = [task_runs(store, run) for _, run in found]
+    old, new = (_side(*one, state) for one, state in zip(found, states, strict=True))
     ends = [resolved_run(side.oid, side.run, side.name) for side in (old, new)]
     comparison = compare_resolved(store, *ends)
     params = tuple(object_changes(*(_object(store, side.run.params) for side in (old, new))))
     environment = environment_changes(store, old.run, new.run)
-    all_tasks, needs = _tasks(store, old.run, new.run, comparison, params)
+    was, now = (
+        RunValues(store, side.run, _with_waiting(store, side.run, state))
+        for side, state in zip((old, new), states, strict=True)
+    )
+    all_tasks, needs = _tasks(was, now, comparison, params)
     around = Around(tasks=all_tasks, needs=needs, environment=environment)
     tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
     return RunDiff(
@@ -160,47 +166,53 @@ def _no_failure(store: Store, workflow: str) -> NotFound:
     )
 
 
-def _side(store: Store, found: Resolved) -> RunSide:
+def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if isinstance(found, ResolvedObject) and found.name is not None:
         raise NotFound(
             f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
         )
-    oid, run = find_run(store, found)
-    name = f"{run.workflow}#{run.number}"
-    return RunSide(name=name, oid=oid, run=run, tainted=tainted(task_runs(store, run)))
+    return find_run(store, found)
+
+
+def _side(oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunSide:
+    return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run, tainted=tainted(states))
 
 
 def _tasks(
-    store: Store, old: Run, new: Run, comparison: Comparison, params: tuple[FieldChange, ...]
+    old: RunValues, new: RunValues, comparison: Comparison, params: tuple[FieldChange, ...]
 ) -> tuple[list[TaskDiff], dict[str, tuple[str, ...]]]:
     """Return all tasks of both runs in the order in which they can run, and what each needs."""
+    store = new.store
     changes = {task.name: task for task in comparison.diff.tasks if task.kind != "removed"}
     renamed = {name: str(task.old_name) for name, task in changes.items() if task.old_name}
-    states = _states(store, old), _states(store, new)
-    before, after = RunValues(store, old, states[0]), RunValues(store, new, states[1])
-    sides = paired(*states, renamed)
+    sides = paired(old.states, new.states, renamed)
     code = _code(store, comparison)
     changed = {change.path.partition(".")[0] for change in params}
     oids = {name: _newest(was, now).task for name, (_, was, now) in sides.items()}
-    tasks = store.get_all(Task, oids)
-    needs = {name: task.depends_on for name, task in tasks.items()}
+    needs = {name: decode_needs(data) for name, data in store.raws(oids)}
+    by_oid = {oids[name]: above for name, above in needs.items()}
     found = []
     for name in graph.order(needs):
         old_name, was, now = sides[name]
         task = TaskDiff(name=name, old_name=old_name, old=was, new=now)
         if was is not None and now is not None:
-            fields = changes[name].fields if name in changes else ()
-            taken = tuple(sorted(params_of(tasks[name]) & changed))
+            origins = old.origins(old_name or name, by_oid), new.origins(name, by_oid)
+            inputs = () if origins[0] == origins[1] else _inputs(old, old_name or name, new, name)
             task = replace(
                 task,
-                definition=fields,
+                definition=changes[name].fields if name in changes else (),
                 code=code.get(name, ()),
-                params=taken,
-                inputs=tuple(_inputs(before, old_name or name, after, name)),
+                params=_taken(store, oids[name], changed),
+                inputs=tuple(inputs),
                 output=tuple(_outputs(store, was.output, now.output)),
             )
         found.append(judged(task))
     return found, needs
+
+
+def _taken(store: Store, task: Oid, changed: set[str]) -> tuple[str, ...]:
+    """Return the changed parameters that a task takes."""
+    return tuple(sorted(params_of(store.get(Task, task)) & changed)) if changed else ()
 
 
 def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:
@@ -209,11 +221,11 @@ def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:
     return side
 
 
-def _states(store: Store, run: Run) -> dict[str, TaskRun]:
+def _with_waiting(store: Store, run: Run, started: Mapping[str, TaskRun]) -> Mapping[str, TaskRun]:
     """Return every task of a run; one that has not started is pending."""
-    tasks = store.snapshot(run.snapshot).tasks
-    waiting = {name: TaskRun(task=oid, state="pending") for name, oid in tasks.items()}
-    return {**waiting, **task_runs(store, run)}
+    tasks = store.snapshot(run.snapshot).tasks.items()
+    waiting = {n: TaskRun(task=oid, state="pending") for n, oid in tasks if n not in started}
+    return {**waiting, **started} if waiting else started
 
 
 def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
@@ -227,8 +239,6 @@ def _code(store: Store, comparison: Comparison) -> dict[str, tuple[str, ...]]:
 
 def _inputs(old: RunValues, old_name: str, new: RunValues, name: str) -> Iterator[FieldChange]:
     """Yield what differs between the inputs of a task; nothing where one side has none."""
-    if old.origins(old_name) == new.origins(name):
-        return iter(())
     was, now = old.inputs(old_name), new.inputs(name)
     return iter(()) if was is None or now is None else value_changes(was, now, path="")
 

@@ -117,14 +117,18 @@ class RunValues:
             return bind(task, found.outputs, found.params)
         return None
 
-    def origins(self, name: str) -> Origins | None:
-        """Return what decides about the inputs of a task, for which no value is read."""
+    def origins(self, name: str, needs: Mapping[Oid, tuple[str, ...]] = {}) -> Origins | None:
+        """Return what decides about the inputs of a task, for which no value is read.
+
+        `needs` is what tasks, by their oids, depend on, as far as that is known.
+        """
         found = self._executed(name)
         if found is None:
             return None
         oid = found.states[name].task
-        needs = (found.states.get(up) for up in self.store.get(Task, oid).depends_on)
-        outputs = (one.output.oid if one and one.output else None for one in needs)
+        above = needs[oid] if oid in needs else self.store.get(Task, oid).depends_on
+        states = map(found.states.get, above)
+        outputs = (one.output.oid if one and one.output else None for one in states)
         return oid, found.run.params, tuple(outputs)
 
     def _executed(self, name: str) -> RunValues | None:

@@ -54,7 +54,7 @@ def test_a_long_list_is_folded_and_with_patch_it_is_not():
     assert len(drawn(impact_view(impact, patch=True))) == 501
 
 
-def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_whole_in_a_pipe():
+def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_folded_late_in_a_pipe():
     impact = Impact(
         affected=IMPACT.affected[:1], unaffected=tuple(f"task_{n}" for n in range(1000))
     )
@@ -63,7 +63,8 @@ def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_whole_in_a_pipe
         assert width - 30 < len(line) <= width and line.endswith(" more")
         shown = line.count(",") + 1
         assert line.endswith(f" and {1000 - shown} more")
-    assert drawn(impact_view(impact))[-1].count("task_") == 1000
+    assert drawn(impact_view(impact))[-1].endswith("task_98, task_99 and 900 more")
+    assert drawn(impact_view(impact, patch=True))[-1].count("task_") == 1000
 
 
 def test_names_that_hold_control_characters_are_quoted():

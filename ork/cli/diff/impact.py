@@ -11,6 +11,7 @@ from ork.differences.impact import Impact
 
 TASKS_MAX = 20  # shown without being asked for
 NAMES_MAX = 3  # in one reason, likewise
+OTHERS_MAX = 100  # names of the others where no terminal is to be fitted, likewise
 _STYLES = {"added": "added", "renamed": "renamed", "upstream": "dim"}  # of the reasons
 
 
@@ -34,13 +35,16 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
         lead = "  the other cannot: "
         if len(unaffected) > 1:
             lead = f"  the other {len(unaffected)} cannot: "
-        yield [(lead + _fitted(unaffected, width and width - len(lead)), "dim")]
+        most = None if patch else OTHERS_MAX
+        yield [(lead + _fitted(unaffected, width and width - len(lead), most), "dim")]
 
 
-def _fitted(names: Sequence[str], room: int | None) -> str:
-    """Return the names, as many as fit, and how many are left out."""
+def _fitted(names: Sequence[str], room: int | None, most: int | None) -> str:
+    """Return the names, as many as fit, and how many are left out; `most` where all would fit."""
     if room is None:
-        return ", ".join(map(quoted, names))
+        first = names[:most]
+        rest = f" and {len(names) - len(first)} more" if len(first) < len(names) else ""
+        return ", ".join(map(quoted, first)) + rest
     text, shown = quoted(names[0]), 1
     for name in names[1:]:
         left = f" and {len(names) - shown - 1} more" if shown + 1 < len(names) else ""
