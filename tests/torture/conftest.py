@@ -35,7 +35,7 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print the scorecard, each row the sum of all tests that counted for it."""
+    """Print the scorecard, each row a sum over all tests, and why some were left out."""
     rows: dict[str, list[int]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
@@ -49,3 +49,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         terminalreporter.section("scorecard")
         for row, (tried, right) in sorted(rows.items()):
             terminalreporter.write_line(f"{tried:>9,} tried {right:>9,} right  {row}")
+    skipped = {str(report.longrepr[-1]) for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(skipped):
+        terminalreporter.write_line(f"left out: {reason.removeprefix('Skipped: ')}", yellow=True)
