@@ -337,7 +337,8 @@ FAULTS = (
         "fsck does not see that an object is missing",
         "ork/upkeep/objects.py",
         "            if one.oid in self.bad:\n                continue\n",
-        "            if one.oid in self.bad or not self._store.has(one.oid):\n                continue\n",
+        "            if one.oid in self.bad or not self._store.has(one.oid):\n"
+        "                continue\n",
         ("upkeep/test_fsck.py::test_damage_to_an_object_says_what_suffers",),
     ),
     Fault(
