@@ -33,5 +33,6 @@ def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
     assert ran("init", "--from", "../nowhere", "..").code == 3
     assert ran("import", "bundle", "../copy.orkbackup").code == 3
     monkeypatch.chdir("../new")
-    assert ran("restore", "etl").code == 0
-    assert (ran.folder.parent / "new/etl.yaml").read_text() == (ran.folder / "etl.yaml").read_text()
+    assert ran("restore", "etl", "--code").code == 0
+    for name in ("etl.yaml", "load.sh", "tasks/etl.py"):
+        assert (ran.folder.parent / "new" / name).read_text() == (ran.folder / name).read_text()

@@ -84,7 +84,7 @@ def _init_from(session: Session, backup: Path, store: Path) -> None:
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
-    told = "`ork log` shows the history, `ork restore WORKFLOW` writes its files"
+    told = "`ork log` shows the history, `ork restore WORKFLOW --code` writes its files"
     session.say([("next: ", "hint"), told])
 
 
