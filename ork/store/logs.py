@@ -15,7 +15,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from ork.objects import kinds
 from ork.objects.kinds import Run, is_name, is_path
 from ork.objects.value import Value, replace
 from ork.store.contents import run_and_task, task_runs
+from ork.store.resolve import number_ref
 from ork.store.store import Store
 
 PIECE_BYTES = 1 << 16
@@ -90,11 +91,7 @@ def logs(
         state = f"it is {states[task].state}" if task in states else "it has not started"
         raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
     name = f"{run.workflow}#{run.number}"
-    if found and all(log is None or not _is_there(store, log) for *_, log, _ in found):
-        from ork.store.operations import removed_in_words  # which reads the log of operations
-
-        if removed := removed_in_words(store, name_of_logs(run)):
-            raise NotFound(f"the logs of {name} were {removed}")
+    refuse_removed(store, run, [log for *_, log, _ in found])
     found.sort(key=lambda entry: entry[:3])
     cut = beginnings.cut()
     return [
@@ -113,6 +110,18 @@ def logs(
 def name_of_logs(run: Run) -> str:
     """Return what an operation calls the logs of a run that it tells to be gone."""
     return f"logs/{run.workflow}/{run.number:010d}"
+
+
+def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> None:
+    """Raise NotFound when none of these logs of a run is there, and `ork gc` has removed them."""
+    named = [log for log in logs if log is not None]
+    if not named or any(_is_there(store, log) for log in named):
+        return
+    from ork.store.operations import removed_in_words  # which reads the log of operations
+
+    for name in (name_of_logs(run), number_ref(run.workflow, run.number)):
+        if removed := removed_in_words(store, name):
+            raise NotFound(f"the logs of {run.workflow}#{run.number} were {removed}")
 
 
 def _is_there(store: Store, log: kinds.Log) -> bool:

@@ -332,7 +332,7 @@ def test_the_last_line_that_is_not_blank(project):
 
 
 def test_a_log_that_is_read_while_it_grows_ends_where_another_begins(project):
-    run = SimpleNamespace(workflow="w", id="r")
+    run = SimpleNamespace(workflow="w", id="r", previous=None)
     slots, beginnings = Slots(project, run), Beginnings(project, run)
     reading = Growing(project, lambda: beginnings.log("a", 1))
     assert reading.read() == b""
@@ -356,7 +356,7 @@ def test_a_log_that_is_read_while_it_grows_ends_where_another_begins(project):
     "text", ["", "1 2", "x\n", f"{'9' * 99} 1 0 1 a\n", "1 1 -1 1 a\n", "\0\n"]
 )
 def test_what_is_no_beginning_is_left_out(project, text):
-    run = SimpleNamespace(workflow="w", id="r")
+    run = SimpleNamespace(workflow="w", id="r", previous=None)
     slots = Slots(project, run)
     slots.take("a", 1)
     path = project.folder / "logs" / "w" / "r" / "begun"

@@ -205,6 +205,7 @@ def test_logs_go_alone_and_a_retry_does_not_write_where_they_were(ran):
     assert (done.logs.count, done.runs) == (2, {})
     refused = ran("logs", "etl#2:load")
     assert (refused.code, "the logs of etl#2 were removed by gc on" in refused.err) == (3, True)
+    assert ran("logs", "-f", "etl#2").err == refused.err
     assert ran("show", "etl#2").code == 0
     assert ran("retry", "etl#2").code in (0, 1)
     assert ran("logs", "etl#2:load", "--attempt", "1").out == ""

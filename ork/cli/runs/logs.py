@@ -17,8 +17,8 @@ from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
 from ork.objects.kinds import is_name
-from ork.store.contents import run_and_task
-from ork.store.logs import Log, last_part, pieces
+from ork.store.contents import run_and_task, task_runs
+from ork.store.logs import Log, last_part, pieces, refuse_removed
 from ork.store.logs import logs as logs_of
 from ork.store.verdict import taint_text
 
@@ -135,6 +135,9 @@ def _follow(
 
     store = session.store
     run, task = run_and_task(store, revision, now=session.now())
+    if run.ended is not None:
+        last = (one.attempts[-1:] for one in task_runs(store, run).values())
+        refuse_removed(store, run, [attempt.log for attempts in last for attempt in attempts])
     printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
     name = f"{run.workflow}#{run.number}"
     if as_json:
