@@ -165,7 +165,7 @@ class Disk:
     def do(self, note: Note) -> None:
         """Do what was noted."""
         folder, name = self._place(note.path)
-        node = folder.names.get(name)
+        node = folder.names.get(name) if name else folder
         if note.kind == "w" and isinstance(node, File):
             node.writes.append((note.start, note.data, note.flushed))
         elif note.kind == "t" and isinstance(node, File):
@@ -183,7 +183,7 @@ class Disk:
             self._change([target] if note.kind == "l" else [target, (folder, name, None)])
 
     def _place(self, path: str) -> tuple[Folder, str]:
-        *above, name = Path(path).relative_to(self.top).parts or ("",)
+        *above, name = Path(path).relative_to(self.top).parts or ("",)  # itself has no name
         node = self._root
         for part in above:
             assert isinstance(node, Folder)

@@ -11,19 +11,23 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blake3 import blake3
 
+from ork.errors import OrkError
 from ork.heads.deploy import deploy
 from ork.objects.kinds import Run
 from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.operations import operations
 from ork.store.store import Store
+from ork.sync.backup import check_file
+from ork.sync.bundle import BACKUP, open_bundle
 from tests.damage import raw
 from tests.scale import size
 from tests.stores import stamp
@@ -83,6 +87,7 @@ def a_life(project: Path) -> Iterator[str]:
     edit("printf", "sleep 0; echo")
     yield "deploy etl.yaml --json"
     yield "gc --undo-days 0 --prune --json"
+    yield "gc --prune --repack --json"
     yield "forget --text-file secret --yes --json"
     yield "tag etl@v2 etl --json"
 
@@ -99,6 +104,13 @@ def an_import(project: Path) -> Iterator[str]:
     yield "-C ../other init"
     yield "-C ../other import bundle ../etl.bundle --json"
     yield "-C ../other tag etl@v2 etl --json"
+
+
+def a_backup(project: Path) -> Iterator[str]:
+    """Backups of both forms, and a store made of one."""
+    yield "backup ../copy.orkbackup --json"
+    yield "backup ../copy --json"
+    yield "init --from ../copy.orkbackup ../restored"
 
 
 def a_repair(project: Path) -> Iterator[str]:
@@ -191,7 +203,12 @@ def digest(tree: Tree | bytes, told: int = 0) -> bytes:
 
 
 def judge(
-    project: Path, acknowledged: list[Any], *, goes_on: bool, known: Collection[str]
+    project: Path,
+    acknowledged: list[Any],
+    *,
+    goes_on: bool,
+    known: Collection[str],
+    lacks: Callable[[Store], str | None],
 ) -> list[str]:
     """Say what is wrong with a store, where that is not known; `goes_on`: also after a deploy."""
     folder = project / ".ork"
@@ -203,11 +220,13 @@ def judge(
     wrong = [words for words in wrong if words[:4] not in known]
     store = location.open_store(folder, environ={})
     wrong += [words for said in acknowledged if (words := missing(store, said))]
+    if acknowledged and (words := lacks(store)):
+        wrong.append(words)
     if goes_on and not wrong:
         made = deploy(store, project / "next.yaml", stamp=stamp())
         assert store.ref("workflows/next") == made.deploy
         store.close()
-        return judge(project, acknowledged, goes_on=False, known=known)
+        return judge(project, acknowledged, goes_on=False, known=known, lacks=lacks)
     store.close()
     return wrong
 
@@ -222,11 +241,14 @@ def tried(
     before: Sequence[Any] = (),
     known: Collection[str] = (),
     seed: int = 0,
+    after: int = 0,
+    lacks: Callable[[Store], str | None] = lambda _: None,
 ) -> tuple[int, list[str]]:
     """Cut the power after each call; return how many states were tried, and what is wrong.
 
     The store of the project `name` has what was acknowledged `before`, and perhaps errors of
-    `known` codes until something is acknowledged.
+    `known` codes until something is acknowledged. Of all that is, only what comes `after` so many
+    concerns it; from then on `lacks` may say what else it has not.
     """
     project = below / "cut"
     shutil.copytree(below / name, project, ignore=shutil.ignore_patterns(".ork*"))
@@ -239,7 +261,7 @@ def tried(
     for note in notes:
         if note.path == str(below / "told"):
             text += note.data.decode()
-            acknowledged = [*before, *told(text)]
+            acknowledged = [*before, *told(text)[after:]]
             continue
         disk.do(note)
         done += 1
@@ -255,14 +277,18 @@ def tried(
                 seen.add(state)
                 trees.append(content)
         codes = () if len(acknowledged) > len(before) else known
-        found = _judged(project, trees, acknowledged, codes)
+        found = _judged(project, trees, acknowledged, codes, lacks)
         wrong += [f"after call {done}, {note.kind} {note.path}: {words}" for words in found]
     shutil.rmtree(project)
     return len(seen), wrong
 
 
 def _judged(
-    project: Path, trees: list[Tree], acknowledged: list[Any], known: Collection[str]
+    project: Path,
+    trees: list[Tree],
+    acknowledged: list[Any],
+    known: Collection[str],
+    lacks: Callable[[Store], str | None],
 ) -> list[str]:
     def work() -> list[str]:
         faulthandler.disable()  # to die of a damaged store is an answer
@@ -273,7 +299,8 @@ def _judged(
                 write(tree, project / ".ork")
             goes_on = number % 20 == 10
             try:
-                wrong += judge(project, acknowledged, goes_on=goes_on, known=known)[:1]
+                found = judge(project, acknowledged, goes_on=goes_on, known=known, lacks=lacks)
+                wrong += found[:1]
             except Exception as error:
                 wrong.append(repr(error))
         return wrong
@@ -283,7 +310,9 @@ def _judged(
         if len(trees) == 1:
             return [found]
         halves = trees[: len(trees) // 2], trees[len(trees) // 2 :]
-        return [one for half in halves for one in _judged(project, half, acknowledged, known)]
+        return [
+            one for half in halves for one in _judged(project, half, acknowledged, known, lacks)
+        ]
     assert isinstance(found, list)
     return found
 
@@ -334,6 +363,64 @@ def test_a_loss_of_power_during_an_import_leaves_all_of_it_or_nothing(
     assert count > STATES // 20
 
 
+def test_a_loss_of_power_leaves_backups_and_stores_made_of_them_whole_or_not_there(
+    recorder: Path, below: Path, score: Score
+) -> None:
+    recorded(recorder, below, below.parent / "notes", a_bundle(below / "project"))
+    (below / "told").unlink()
+    (below / "restored").mkdir()
+    disks = [Disk(below) for _ in range(3)]
+    notes = recorded(recorder, below, below.parent / "others", a_backup(below / "project"))
+    original = below / "project" / ".ork"
+    with closing(location.open_store(original, environ={})) as store:
+        refs = dict(store.backend.refs())
+    logs = {
+        path.relative_to(original): path.read_bytes() for path in original.glob("logs/*/*/*.log")
+    }
+
+    def lacks(store: Store) -> str | None:
+        assert store.folder is not None
+        for path, text in logs.items():
+            if not (store.folder / path).is_file() or (store.folder / path).read_bytes() != text:
+                return f"the log {path}"
+        return None if dict(store.backend.refs()) == refs else "refs"
+
+    for after, name in enumerate(["copy", "restored"], 1):
+        disk = disks[after]
+        count, wrong = tried(below, disk, notes, STATES // 100, name=name, after=after, lacks=lacks)
+        score(ROW, count, count - len(wrong))
+        assert wrong == []
+        assert count > 2  # nothing has its name before it is whole
+    count, wrong = _files_tried(below, disks[0], notes)
+    score(ROW, count, count - len(wrong))
+    assert wrong == []
+
+
+def _files_tried(below: Path, disk: Disk, notes: list[Note]) -> tuple[int, list[str]]:
+    """Look at the backup that is a file in the same way."""
+    numbers = random.Random(0)
+    text, count, wrong = "", 0, []
+    for note in notes:
+        if note.path == str(below / "told"):
+            text += note.data.decode()
+            continue
+        disk.do(note)
+        for _ in range(2):
+            count += 1
+            left = disk.left(numbers).get("copy.orkbackup")
+            if left is None:
+                wrong += ["the backup is gone"] if told(text) else []
+                continue
+            assert isinstance(left, bytes)
+            (below / "cut").write_bytes(left)
+            try:
+                with open_bundle(str(below / "cut"), (BACKUP,)) as backup:
+                    check_file(backup)
+            except OrkError as error:
+                wrong.append(error.message)
+    return count, wrong
+
+
 FLUSHES = {
     "of data": "import lmdb; real = lmdb.open\n"
     "lmdb.open = lambda *a, **k: real(*a, sync=False, **k)",
@@ -352,5 +439,5 @@ def test_without_a_flush_a_loss_of_power_is_seen_to_do_harm(
     disk = Disk(below)
     life = a_life(below / "project")
     notes = recorded(recorder, below, below.parent / "notes", life, patch=FLUSHES[flush])
-    _, wrong = tried(below, disk, notes, 200)
+    _, wrong = tried(below, disk, notes, 100)
     assert wrong
