@@ -282,7 +282,7 @@ SCENARIOS = {
     "backup": Scenario(ran, _words("backup ../copy")),
     "backup-file": Scenario(ran, _words("backup ../etl.orkbackup")),
     "init-from": Scenario(backed_up, _words("init --from ../etl.orkbackup"), at="restored"),
-    "gc-repack": Scenario(pruned, _words("gc --repack")),
+    "gc-repack": Scenario(pruned, _words("gc --repack"), whole=False),
     "forget": Scenario(
         leaked, _words("forget --text-file ../secret --yes"), whole=False, gone=SECRET
     ),
