@@ -294,12 +294,17 @@ def test_a_lock_can_be_given_back_and_taken_again(place):
     os.close(other)
 
 
-def test_a_lock_file_that_was_removed_before_it_was_locked_does_not_count(place, monkeypatch):
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_lock_file_that_was_removed_before_it_was_locked_does_not_count(
+    place, monkeypatch, made_again
+):
     removed = []
 
     def locked(descriptor):
         if not removed:
             removed.append(os.unlink(place / "lock"))
+            if made_again:
+                (place / "lock").touch()
         return lock(descriptor)
 
     monkeypatch.setattr("ork.files.lock", locked)

@@ -370,6 +370,13 @@ FAULTS = (
         ("upkeep/test_repair.py::test_a_run_that_was_removed_stays_so",),
     ),
     Fault(
+        "two repairs are made at once",
+        "ork/upkeep/repair.py",
+        "if not lock(at):",
+        "if False:",
+        ("upkeep/test_repair.py::test_two_repairs_are_not_made_at_once",),
+    ),
+    Fault(
         "a repair takes objects that are damaged",
         "ork/upkeep/repair.py",
         "return is_whole(oid, stored)",
@@ -378,6 +385,20 @@ FAULTS = (
             "upkeep/test_repair.py::"
             "test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same",
         ),
+    ),
+    Fault(
+        "a data file is replaced that somebody has open",
+        "ork/backends/lmdb_file.py",
+        "            _lock_as_lmdb(locks)\n",
+        "",
+        ("upkeep/test_repair.py::test_nothing_is_repaired_while_somebody_has_the_store_open",),
+    ),
+    Fault(
+        "what is written while a store is repaired is lost",
+        "ork/backends/lmdb_file.py",
+        "if sequence is not None and sequence != newest_transaction",
+        "if False and sequence != newest_transaction",
+        ("upkeep/test_repair.py::test_what_is_written_while_the_new_file_is_made_is_not_lost",),
     ),
     Fault(
         "a repair puts nothing into quarantine",
@@ -531,6 +552,20 @@ FAULTS = (
         ("worktree/test_restore.py::test_no_path_of_the_store_leads_anywhere_else",),
     ),
     Fault(
+        "a file that is written meanwhile is captured",
+        "ork/worktree/folder.py",
+        "before.st_mtime_ns != after.st_mtime_ns",
+        "False",
+        ("worktree/test_capture.py::test_a_file_that_changes_while_it_is_read_is_refused",),
+    ),
+    Fault(
+        "what was captured can be written in a checkout",
+        "ork/worktree/place.py",
+        "0o500 if self.captured[path].executable else 0o400",
+        "0o700 if self.captured[path].executable else 0o600",
+        ("runner/test_place.py::test_captured_files_in_a_checkout_are_read_only",),
+    ),
+    Fault(
         "a link out of the folder is captured",
         "ork/worktree/folder.py",
         'return real == self.folder or real.startswith(self.folder.rstrip("/") + "/")',
@@ -543,6 +578,13 @@ FAULTS = (
         '    "core.hooksPath=/dev/null",\n',
         "",
         ("git/test_to_git.py::test_a_hostile_repository_runs_nothing_and_writes_nowhere_else",),
+    ),
+    Fault(
+        "what was forgotten in part is run",
+        "ork/runner/start.py",
+        "    refuse_forgotten(store, target.snapshot)\n    terms",
+        "    terms",
+        ("upkeep/test_forget.py::test_what_was_forgotten_neither_runs_nor_comes_back",),
     ),
     Fault(
         "a key may be a parameter",
@@ -603,6 +645,13 @@ FAULTS = (
         "    owner.remove_answers(store, run)\n",
         "",
         ("runner/test_run.py::test_a_raw_answer_does_not_outlive_a_killed_ork",),
+    ),
+    Fault(
+        "a lock that was removed meanwhile is held",
+        "ork/files.py",
+        "if os.path.samestat(there, os.fstat(descriptor)):",
+        "if True:",
+        ("test_files.py::test_a_lock_file_that_was_removed_before_it_was_locked_does_not_count",),
     ),
     Fault(
         "a retry is not counted",

@@ -17,6 +17,7 @@ import pytest
 
 from ork.backends import anchor, lmdb_file
 from ork.errors import StoreError
+from ork.files import lock, open_folder
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Blob, encode_object
 from ork.store import location
@@ -220,6 +221,15 @@ def test_a_store_with_a_broken_meta_page_is_salvaged(ran: Ork, folder: Path, pag
     done = repaired(folder)
     assert done.after.errors == 0
     assert answers(folder.parent) == before
+
+
+def test_two_repairs_are_not_made_at_once(folder: Path) -> None:
+    flip(folder, b"rtags/etl/prod", 12)
+    with open_folder(folder) as other:
+        assert lock(other)
+        with pytest.raises(StoreError, match="another process is making a new data file"):
+            repaired(folder)
+    assert repaired(folder).after.findings == ()
 
 
 def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> None:

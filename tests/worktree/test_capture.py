@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from pathlib import Path
@@ -495,6 +496,20 @@ def test_a_file_has_a_largest_size(root: Path, monkeypatch: pytest.MonkeyPatch) 
     found = problem(root, PYTHON)
     assert "too large for code" in found.message
     assert found.hint is not None and "inputs" in found.hint
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(root: Path) -> None:
+    path = write(root, "a.py", "one")
+    os.utime(path, ns=(0, 0))
+
+    class Changing(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            data = super().read(size)
+            path.write_text("two")
+            return data
+
+    with Changing(path) as file, pytest.raises(InvalidInput, match="changed while it was read"):
+        root_module._read(file, "a.py")
 
 
 def test_a_sparse_file_is_refused_without_reading_it(root: Path) -> None:
