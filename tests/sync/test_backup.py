@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import ork as library
 from ork.backends import anchor
 from ork.errors import Corrupt, InvalidInput, NotFound, OrkError, UsageError
 from ork.heads.undo import undo
@@ -310,6 +311,14 @@ def test_a_file_is_checked_where_it_lies(places):
         pytest.raises(Corrupt, match="not whole: object"),
     ):
         check_file(bundle)
+
+
+def test_the_library_does_the_same(places):
+    library.backup(places.store, places.folder / "a.orkbackup")
+    (places.folder / "new").mkdir()
+    made = library.restore_backup(places.folder / "a.orkbackup", places.folder / "new")
+    assert made.store == str(places.folder / "new" / ".ork")
+    assert refs(opened(places.folder / "new")) == refs(places.store)
 
 
 OTHER = """

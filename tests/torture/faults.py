@@ -773,4 +773,50 @@ FAULTS = (
             "test_another_file_in_the_place_of_one_that_was_compiled_is_executed",
         ),
     ),
+    # Copies, and what is left behind.
+    Fault(
+        "a damaged folder becomes a store",
+        "ork/sync/from_backup.py",
+        'wrong_refs(fsck(folder, environ=environ, depth="full").findings, str(backup))',
+        "str(backup)",
+        ("sync/test_backup.py::test_a_damaged_folder_makes_no_store",),
+    ),
+    Fault(
+        "a file takes the place of another one",
+        "ork/files.py",
+        "        os.link(made, place)",
+        "        made.rename(place)",
+        ("test_files.py::test_what_is_in_the_place_stays",),
+    ),
+    Fault(
+        "a restore removes what another one writes",
+        "ork/worktree/destination.py",
+        "if lock(store):",
+        "if True:",
+        (
+            "worktree/test_restore.py::"
+            "test_what_a_killed_restore_has_left_is_removed_by_the_next_one",
+        ),
+    ),
+    Fault(
+        "a log follows a link",
+        "ork/runner/workplace.py",
+        "store=str(self._store.folder) if self._store.folder else None",
+        "store=None",
+        ("runner/test_bad_luck.py::test_no_log_is_written_where_a_link_leads",),
+    ),
+    Fault(
+        "a log that was cut is not told of",
+        "ork/executors/attempt.py",
+        "log_error=self.log.error",
+        "log_error=None",
+        ("runner/test_bad_luck.py::test_a_limit_on_the_size_of_files_is_a_full_disk",),
+    ),
+    Fault(
+        "the config of another ork is guessed",
+        "ork/upkeep/repair.py",
+        'if "E003" in codes and "E001" not in codes:',
+        "if False:",
+        ("upkeep/test_repair.py::test_the_config_of_a_later_ork_is_not_guessed",),
+    ),
 )
