@@ -37,7 +37,7 @@ def remains(path: Path) -> Iterator[tuple[bytes, bytes, bool]]:
     with open_file(path) as opened:
         file = opened.fileno()
         size = os.fstat(file).st_size
-        root, page_bytes = _likely_root(file)
+        root, page_bytes = _newest_root(file)
         live = _leaves(file, root, page_bytes, size // page_bytes)
         rest = (page for page in range(size // page_bytes) if page not in live)
         for page in (*sorted(live), *rest):
@@ -68,19 +68,12 @@ def _commit(meta: bytes) -> int:
     return _number(meta, _TRANSACTION, 8)
 
 
-def _likely_root(file: int) -> tuple[int, int]:
-    """Return the page of the root, and the size of pages, that the newest meta page tells.
-
-    One that has not the number of its commit comes after one that has.
-    """
+def _newest_root(file: int) -> tuple[int, int]:
+    """Return the page of the root, and the size of pages, that the newest meta page tells."""
     metas = _metas(file)
     if not metas:
         return 0, os.sysconf("SC_PAGE_SIZE")
-
-    def likely(meta: bytes) -> tuple[bool, int]:
-        return _noted(file, meta) == _commit(meta), _commit(meta)
-
-    newest = max(metas, key=likely)
+    newest = max(metas, key=_commit)
     return _number(newest, _ROOT, 8), _number(newest, _PAGE_BYTES, 4)
 
 

@@ -232,6 +232,21 @@ def test_two_repairs_are_not_made_at_once(folder: Path) -> None:
     assert repaired(folder).after.findings == ()
 
 
+def test_a_commit_whose_number_was_raised_is_not_believed(ran: Ork, folder: Path) -> None:
+    assert ran("run", "etl").code == 1
+    before = answers(folder.parent)
+    file = folder / "db/data.mdb"
+    data = bytearray(file.read_bytes())
+    places = {int.from_bytes(data[at : at + 8], sys.byteorder): at for at in (144, 4096 + 144)}
+    older = min(places)
+    data[places[older] : places[older] + 8] = (older + 2).to_bytes(8, sys.byteorder)
+    file.write_bytes(data)
+    done = repaired(folder)
+    assert done.before.errors > 0
+    assert done.after.errors == 0
+    assert answers(folder.parent) == before
+
+
 def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     before = (folder / "db/data.mdb").read_bytes()
