@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -137,7 +137,7 @@ def refs_that_go(store: Store, gone: Sequence[RunEntry]) -> set[str]:
 
 def logs(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> list[Folder]:
     """Return the logs of runs that go, and of those that ended too long ago."""
-    going = {entry.run.id for entry in gone}
+    going = {entry.run.id: entry for entry in gone}
     if not going and keep.logs_days is None:
         return []
     return [
@@ -151,7 +151,7 @@ def logs(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> l
 
 def checkouts(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> list[Folder]:
     """Return the checkouts of runs that go, and of those that ended too long ago."""
-    going = {entry.run.id for entry in gone}
+    going = {entry.run.id: entry for entry in gone}
     names = _names(store, WORK) if going or keep.checkouts_days is not None else []
     places = {ref.rpartition("/")[2]: oid for ref, oid in store.refs("runs/")} if names else {}
     return [
@@ -288,17 +288,19 @@ def _folder(
     parts: tuple[str, ...],
     days: int | None,
     now: datetime,
-    going: set[str],
+    going: Mapping[str, RunEntry],
 ) -> Folder | None:
     """Return a folder of a run if it is to go."""
-    if parts[-1] not in going and days is None:
-        return None
-    run = store.get(Run, oid, keep=False)
-    old = days is not None and run.ended and run.ended <= now - timedelta(days=days)
-    if run.id not in going and not old:
-        return None
+    entry = going.get(parts[-1])
+    if entry is None or entry.oid != oid:
+        if days is None:
+            return None
+        entry = RunEntry(oid=oid, run=store.get(Run, oid, keep=False))
+        ended = entry.run.ended
+        if ended is None or ended > now - timedelta(days=days):
+            return None
     size = 0
     with suppress(OSError), store.inside(*parts) as at:
         for _, _, names, here in os.fwalk(".", dir_fd=at, follow_symlinks=False):
             size += sum(files.size(name, at=here) for name in names)
-    return Folder(entry=RunEntry(oid=oid, run=run), parts=parts, bytes=size)
+    return Folder(entry=entry, parts=parts, bytes=size)
