@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid
@@ -30,7 +31,7 @@ class Rebuilt:
         self.deploys: list[Oid] = []
         self._seen: dict[str, Oid] = {}  # the first that was found of each
         self._live: set[str] = set()  # those of the numbers of runs that the file still leads to
-        self._removed: set[str] = set()  # that operations tell to be gone for good
+        self._removed: dict[str, datetime] = {}  # since when operations tell them to be gone
         self._parents: dict[Oid, Oid | None] = {}  # of all operations
         self._runs: dict[tuple[str, str], Oid] = {}  # workflow and id -> the furthest record
         self._refs: dict[str, Oid] = {}
@@ -91,10 +92,11 @@ class Rebuilt:
         while oid in self._parents:
             assert oid is not None
             self._refs.setdefault("ops", oid)
-            for ref, old, new in self.store.get(Operation, oid, keep=False).moves:
+            operation = self.store.get(Operation, oid, keep=False)
+            for ref, old, new in operation.moves:
                 left.setdefault(ref, new)
                 if old is None and new is None:
-                    self._removed.add(ref)
+                    self._removed.setdefault(ref, operation.time)
             oid = self._parents[oid]
         for ref, seen in self._seen.items():
             if ref.startswith(RECORDED):
@@ -134,8 +136,8 @@ class Rebuilt:
                 oid = furthest
             run = self.store.get(Run, oid, keep=False)
             number = number_ref(run.workflow, run.number)
-            if number in self._removed - self._live:
-                continue  # by gc: what is left of it lay where nothing leads to
+            if number not in self._live and self._was_removed(run, number):
+                continue  # what is left of it lay where nothing leads to
             self._refs[ref] = oid
             pins = [
                 number,
@@ -147,6 +149,11 @@ class Rebuilt:
             for pin in pins:
                 seen = self._seen.get(pin)
                 self._refs[pin] = seen if seen and self._is(pin, seen) else oid
+
+    def _was_removed(self, run: Run, number: str) -> bool:
+        """Say whether gc has removed a run; one that somebody went on with meanwhile stayed."""
+        removed = self._removed.get(number)
+        return removed is not None and run.ended is not None and run.ended <= removed
 
     def _named_runs(self) -> set[tuple[str, str]]:
         """Return workflow and id of the runs that some ref told of."""
