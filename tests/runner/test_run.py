@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -132,6 +133,26 @@ def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
             assert task_runs(project.store, run)[event.task] == event.taskrun
             told += 1
     assert told == 2
+
+
+def test_an_outcome_is_not_told_while_it_is_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.workflow(shell("one", "true"))
+    write, is_told = project.store.backend.write, Event()
+
+    def late(objects: Mapping[Oid, bytes], moves: Moves, *more: Iterable[Oid]) -> bool:
+        if any(ref.endswith("/one") for ref in moves):
+            is_told.wait(1.0)
+        return write(objects, moves, *more)
+
+    monkeypatch.setattr(project.store.backend, "write", late)
+    for event in api.run(project.store, project.folder / "flow.yaml"):
+        if isinstance(event, TaskFinished):
+            _, run = run_of_number(project.store, "flow", 1)
+            states = task_runs(project.store, run)
+            is_told.set()
+            assert states.get("one") == event.taskrun
 
 
 class Swept(Memory):
