@@ -45,6 +45,7 @@ from ork.sync.select import Wish, create
 from ork.upkeep.findings import Finding
 from ork.upkeep.forget import forget
 from ork.upkeep.fsck import inspect
+from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from tests.runs import outcome, write_run
 from tests.scale import size
@@ -267,7 +268,7 @@ class Machine(RuleBasedStateMachine):
         done = gc(
             self.store,
             now=self.now,
-            undo_days=days,
+            keep=Keep(undo_days=days),
             stamp=stamp if prune else None,
             force=True,
         )
