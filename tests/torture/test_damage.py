@@ -193,7 +193,7 @@ def act(machine: Machine, numbers: random.Random) -> None:
             lambda: machine.tag(name, numbers.choice(LABELS), any_of, numbers.random() < 0.5),
             lambda: machine.untag(name, numbers.choice(LABELS)),
             lambda: machine.undo(any_of % 10),
-            lambda: machine.gc(numbers.random() < 0.7, any_of % 2),
+            lambda: machine.gc(numbers.random() < 0.7, any_of % 2, numbers.choice([None, 0, 2])),
         ]
     )()
 

@@ -73,6 +73,16 @@ class Version:
     restores: Oid | None = None
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A run as it should be."""
+
+    id: str
+    number: int
+    deploy: Oid
+    state: str
+
+
 class Machine(RuleBasedStateMachine):
     """A store, one that takes bundles of it, and what both should be."""
 
@@ -93,12 +103,12 @@ class Machine(RuleBasedStateMachine):
         self.versions: dict[Oid, Version] = {}
         self.refs: dict[str, Oid] = {}
         self.moves: list[dict[str, tuple[Oid | None, Oid | None]]] = []
-        self.runs: dict[str, list[tuple[str, Oid, str]]] = {name: [] for name in NAMES}
+        self.runs: dict[str, list[Ran]] = {name: [] for name in NAMES}
         self.gone: set[Oid] = set()  # that gc has removed
         self.secrets = 0
         self.forgotten: set[str] = set()
         self.there: dict[str, Oid] = {}
-        self.runs_there: dict[str, int] = dict.fromkeys(NAMES, 0)
+        self.runs_there: dict[str, list[Ran]] = {name: [] for name in NAMES}
 
     def opened(self) -> Store:
         if self.on_disk:
@@ -138,7 +148,10 @@ class Machine(RuleBasedStateMachine):
 
     def needed(self) -> set[Oid]:
         """Return the deploys that refs lead to."""
-        waiting = [*self.refs.values(), *(run[1] for found in self.runs.values() for run in found)]
+        waiting = [
+            *self.refs.values(),
+            *(run.deploy for found in self.runs.values() for run in found),
+        ]
         seen: set[Oid] = set()
         while waiting:
             if (oid := waiting.pop()) not in seen:
@@ -259,25 +272,41 @@ class Machine(RuleBasedStateMachine):
         created = self.stamp().time
         states = {task: outcome(one, state) for task, one in tasks.items()}
         run = write_run(self.store, oid, states, state=state, created=created)
-        assert run.number == len(self.runs[name]) + 1
-        self.runs[name].append((run.id, oid, state))
+        before = [one.number for one in self.runs[name][-1:]]
+        assert run.number == sum(before) + 1  # the newest run always stays
+        self.runs[name].append(Ran(run.id, run.number, oid, state))
 
-    @rule(prune=st.booleans(), days=st.sampled_from([0, 1]))
-    def gc(self, prune: bool, days: int) -> None:
+    @rule(prune=st.booleans(), days=st.sampled_from([0, 0, 1]), runs=st.sampled_from([None, 0, 2]))
+    def gc(self, prune: bool, days: int, runs: int | None) -> None:
         stamp = self.stamp()
         done = gc(
             self.store,
             now=self.now,
-            keep=Keep(undo_days=days),
+            keep=Keep(runs=runs, undo_days=days),
             stamp=stamp if prune else None,
             force=True,
         )
         assert done.done == prune
-        if prune and done.objects:
+        if prune and not done.nothing:
             self.moves.append({})
+        if prune and days == 0 and runs is not None:
+            self.runs = {name: self.kept(found, runs) for name, found in self.runs.items()}
         if prune and days == 0:
             self.gone = self.versions.keys() - self.needed()
             assert found_in(self.store) <= {"N501"}
+
+    def kept(self, found: list[Ran], count: int) -> list[Ran]:
+        """Return the runs that stay when so many are kept."""
+        good: set[str] = set()  # of the two versions that had a good run last, the newest
+        stay = []
+        for index, run in enumerate(reversed(found)):
+            word = self.versions[run.deploy].word
+            if run.state == "success" and word not in good and len(good) < 2:
+                good.add(word)
+                stay.append(run)
+            elif index < max(1, count):
+                stay.append(run)
+        return stay[::-1]
 
     @rule()
     def reopen(self) -> None:
@@ -334,7 +363,8 @@ class Machine(RuleBasedStateMachine):
             receive(bundle, self.other, stamp=self.stamp(), force=force)
         self.there |= moves
         if with_runs:
-            self.runs_there[name] = len(self.runs[name])
+            known = {run.id: run for run in (*self.runs_there[name], *self.runs[name])}
+            self.runs_there[name] = [known[run_id] for run_id in sorted(known)]
         self.other = Store(self.other.backend)  # which tombstones it has is read once
 
     # -- what must hold after each of these
@@ -359,19 +389,15 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def runs_are_those_of_the_model(self) -> None:
-        for store, known in (
-            (self.store, self.runs),
-            (self.other, {name: self.runs[name][: self.runs_there[name]] for name in NAMES}),
-        ):
+        for store, known in ((self.store, self.runs), (self.other, self.runs_there)):
             for name in NAMES:
                 found = [
-                    (entry.run.id, entry.run.number, entry.run.deploy, entry.run.state)
+                    Ran(
+                        entry.run.id, entry.run.number, entry.run.deploy or Oid(""), entry.run.state
+                    )
                     for entry in (runs(store, name) if known[name] else ())
                 ]
-                assert found[::-1] == [
-                    (run_id, number, oid, state)
-                    for number, (run_id, oid, state) in enumerate(known[name], 1)
-                ]
+                assert found[::-1] == known[name]
 
     @invariant()
     def the_other_store_has_what_was_sent(self) -> None:
