@@ -13,6 +13,8 @@ Refs come last, so whatever follows b"r" is one.
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
@@ -33,6 +35,7 @@ READERS_MAX = 1024
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
 PAGE_REFS = 512
 PAGE_OIDS = 4096
+PAUSE_MAX_S = 0.02  # before a store is opened once more
 _MARK, _FORMAT = b"format", b"3"
 _OBJECT, _REF = b"o", b"r"
 _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little address space
@@ -430,19 +433,43 @@ def _opened(
     try:
         if not lmdb_file.is_complete(folder / "data.mdb"):
             _verify(folder, gate)
-        env = _unlocked(folder, map_bytes) if readonly else _mapped(folder, map_bytes)
-        try:
-            _recognise(env, folder)
-            if not readonly:
-                env.reader_check()  # frees the places of killed readers
-        except BaseException:
-            env.close()
-            raise
+        deadline = time.monotonic() + wait_s
+        while (env := _recognised(folder, readonly, map_bytes)) is None:
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"{folder}/lock.mdb was left half made by a process that was killed",
+                    hint="let all processes end that have the store open, then try again",
+                )
+            time.sleep(PAUSE_MAX_S * random.random())
     except BaseException:
         if gate is not None:
             gate.close()
         raise
     return env, gate
+
+
+def _recognised(folder: Path, readonly: bool, map_bytes: int) -> lmdb.Environment | None:
+    """Open a store of ours; return None when LMDB does not know its newest transaction.
+
+    Whoever opens a file that nobody has open fills the file with its locks anew. Who is killed in
+    that leaves the number 0 to those who wait: they would read an old state, and write over the
+    newest. So they all make way, until one of them is the first again.
+    """
+    env = _unlocked(folder, map_bytes) if readonly else _mapped(folder, map_bytes)
+    try:
+        with env.begin() as txn:
+            mark, number = txn.get(_MARK), txn.id()
+        if number == 0 and env.info()["last_txnid"] > 0:
+            env.close()
+            return None
+        if mark != _FORMAT:
+            raise StoreError(f"{folder} is no store that this ork can read (format {mark!r})")
+        if not readonly:
+            env.reader_check()  # frees the places of killed readers
+    except BaseException:
+        env.close()
+        raise
+    return env
 
 
 def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
@@ -453,13 +480,6 @@ def _unlocked(folder: Path, map_bytes: int) -> lmdb.Environment:
         # A writer might reuse pages that are being read. Reads are short, and every object is
         # checked against its name, so at worst a command fails that would succeed a moment later.
         return _mapped(folder, map_bytes, readonly=True, lock=False)
-
-
-def _recognise(env: lmdb.Environment, folder: Path) -> None:
-    with env.begin() as txn:
-        mark = txn.get(_MARK)
-    if mark != _FORMAT:
-        raise StoreError(f"{folder} is no store that this ork can read (format {mark!r})")
 
 
 def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -245,6 +247,22 @@ def readers(folder: Path, count: str) -> None:
                 env.begin().get(b"format")
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def fill_locks(folder: Path, newest: str) -> None:
+    """Do half of what LMDB does as the first to open: lock the file of its locks, and empty it."""
+    with (folder / "lock.mdb").open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1)
+        numbers = struct.unpack("=16Q", file.read(128))
+        os.pwrite(file.fileno(), bytes(8), 8 * numbers.index(int(newest)))
+        say("ready")
+        signal.pause()
+
+
+def tell_sequence(folder: Path) -> None:
+    opened = Lmdb.open(folder)
+    say(opened.sequence())
+    opened.close()
 
 
 if __name__ == "__main__":

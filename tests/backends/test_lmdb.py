@@ -511,3 +511,27 @@ def test_a_flipped_bit_in_the_number_of_a_commit_is_found(folder: Path, commits:
             file.write_bytes(data)
             if not Lmdb.problems(folder):  # then the store has gone back, which the anchor tells
                 assert lmdb_file.newest_transaction(file) < newest, (page, bit)
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_who_waited_for_a_process_that_was_killed_as_it_opened_sees_the_newest(
+    folder: Path, start: Start, readers: int
+) -> None:
+    written = Lmdb.open(folder)
+    for number in range(5):
+        written.write(batch(number), {})
+    newest = written.sequence()
+    written.close()
+    first = start("fill_locks", newest)
+    assert line(first) == "ready"
+    waiting = [start("tell_sequence") for _ in range(readers)]
+    while not {child.pid for child in waiting} <= waiting_for_locks():
+        time.sleep(0.01)
+    first.kill()
+    assert [output(child) for child in waiting] == [[str(newest)]] * readers
+
+
+def waiting_for_locks() -> set[int]:
+    """Return the processes that wait for a lock on a file."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return {int(line.split()[5]) for line in lines if "->" in line}
