@@ -577,6 +577,25 @@ def test_a_wrong_frame_lets_nothing_in(places):
         assert refuses(places, data).exit_code == 3
 
 
+def test_a_length_that_lies_costs_no_memory(places):
+    parts = taken_apart(Path(places.bundle()).read_bytes())
+    rows, (oid, stored) = bundles.records(parts), parts.objects[0]
+    lies = bundles.object_(oid, stored, length=(1 << 32) - 1 - len(stored))
+    counts = len(parts.refs), len(parts.objects), len(parts.logs)
+    rows[len(parts.refs)] = lies
+    (places.folder / "a.bundle").write_bytes(bundles.framed(parts.header, rows, counts))
+    code = (
+        "import resource, sys; from ork.errors import InvalidInput\n"
+        "from ork.sync.bundle import open_bundle\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "try: open_bundle(sys.argv[1]).__enter__()\n"
+        "except InvalidInput as error: print(error.message)\n"
+    )
+    words = [sys.executable, "-c", code, str(places.folder / "a.bundle")]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert "cut short" in done.stdout, done.stderr
+
+
 def test_a_header_and_a_name_have_a_largest_size(places):
     parts = taken_apart(Path(places.bundle()).read_bytes())
     needs: list[object] = [f"{number:064x}" for number in range(20_000)]

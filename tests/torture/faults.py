@@ -481,6 +481,13 @@ FAULTS = (
         ("sync/test_bundle.py::test_a_header_and_a_name_have_a_largest_size",),
     ),
     Fault(
+        "what a bundle says is long is read at once",
+        "ork/sync/bundle.py",
+        "piece = self._file.read(min(count, PIECE_BYTES))",
+        "piece = self._file.read(count)",
+        ("sync/test_bundle.py::test_a_length_that_lies_costs_no_memory",),
+    ),
+    Fault(
         "an object may unpack to any size",
         "ork/store/store.py",
         "data = stream.decompress(stored[1:], PACK_BYTES_MAX + 1)",
@@ -564,6 +571,16 @@ FAULTS = (
         "0o500 if self.captured[path].executable else 0o400",
         "0o700 if self.captured[path].executable else 0o600",
         ("runner/test_place.py::test_captured_files_in_a_checkout_are_read_only",),
+    ),
+    Fault(
+        "what is restored may act for its owner",
+        "ork/worktree/destination.py",
+        "os.fchmod(file.fileno(), mode & 0o777)",
+        "os.fchmod(file.fileno(), mode)",
+        (
+            "worktree/test_restore.py::"
+            "test_permissions_of_a_file_stay_and_new_ones_follow_the_umask",
+        ),
     ),
     Fault(
         "a link out of the folder is captured",
