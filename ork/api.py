@@ -77,11 +77,14 @@ if TYPE_CHECKING:
     from ork.upkeep.repair import Repaired
 
 
-def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = None) -> Store:
+def open(
+    path: str | Path = ".", *, create: bool = False, at_op: str | None = None, store: str = "lmdb:"
+) -> Store:
     """Return the store of a folder: its `.ork`, or that of the nearest folder above.
 
-    With `create` one is made in that folder when there is none; else NotFound is raised. With
-    `at_op` its heads and tags are those right after that operation, and it can only be read.
+    With `create` one is made in that folder when there is none, kept as `store` says, "lmdb:" or
+    "sqlite:"; else NotFound is raised. With `at_op` its heads and tags are those right after that
+    operation, and it can only be read.
     """
     start_at = Path(path).resolve()
     folder = location.find(start_at, environ=os.environ)
@@ -89,14 +92,14 @@ def open(path: str | Path = ".", *, create: bool = False, at_op: str | None = No
         if not create:
             raise NotFound(f"no ork store in {start_at} or above", hint="pass create=True")
         folder = start_at / ".ork"
-        location.create(folder)
-    store = location.open_store(folder, environ=os.environ)
+        location.create(folder, location.scheme_of(store))
+    opened = location.open_store(folder, environ=os.environ)
     if at_op is None:
-        return store
+        return opened
     try:
-        return ork.heads.undo.at_operation(store, at_op, now=now_here())
+        return ork.heads.undo.at_operation(opened, at_op, now=now_here())
     except OrkError:
-        store.close()
+        opened.close()
         raise
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ork.backends.lmdb import Lmdb
 from ork.backends.memory import Memory
+from ork.backends.sqlite import Sqlite
 from ork.heads.deploy import Deployed, deploy
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import (
@@ -40,14 +41,14 @@ def stamp(hours: float = 0) -> Stamp:
     return Stamp(time=NOON + timedelta(hours=hours), author=ADA, argv=("ork", "test"))
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+@pytest.fixture(params=[Memory, Lmdb, Sqlite], ids=lambda kind: kind.__name__.lower())
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store, once of each kind."""
-    if request.param == "memory":
+    if request.param is Memory:
         opened = Store(Memory())
     else:
-        Lmdb.create(tmp_path / "db")
-        opened = Store(Lmdb.open(tmp_path / "db"))
+        request.param.create(tmp_path / "db")
+        opened = Store(request.param.open(tmp_path / "db"))
     yield opened
     opened.close()
 

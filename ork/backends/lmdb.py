@@ -20,13 +20,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from copy import copy
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
 from ork.backends.base import Moves, Remain, Room, sealed, unsealed
-from ork.backends.lmdb_file import WAIT_S, Gate
+from ork.backends.gate import WAIT_S, Gate, forked
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 
@@ -64,12 +64,14 @@ class Lmdb:
     A handle is dead in a forked child, where every use raises StoreError.
     """
 
+    FILES: ClassVar[tuple[str, ...]] = ("data.mdb", "lock.mdb")
+
     @classmethod
     def create(cls, folder: Path) -> None:
         """Make an empty store in a folder that does not exist yet, for its owner only."""
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
-        for name in ("data.mdb", "lock.mdb", "gate"):  # LMDB would make them as the umask says
+        for name in (*cls.FILES, "gate"):  # LMDB would make them as the umask says
             file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.fchmod(file, 0o600)
             os.close(file)
@@ -264,7 +266,7 @@ class Lmdb:
 
     def _refusal(self, **_options: object) -> NoReturn:
         if self._environment.forked:
-            raise lmdb_file.forked()
+            raise forked()
         raise StoreError("the store is closed")
 
     def _gate(self) -> Gate:

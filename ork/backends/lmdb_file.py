@@ -1,7 +1,7 @@
 """One LMDB file, shared by many processes and threads.
 
-One open environment per folder and process, a gate that lets in one writer at a time, a look at the
-data file before LMDB is trusted with it, and LMDB's errors in words. Does not import LMDB.
+One open environment per folder and process, a look at the data file before LMDB is trusted with it,
+and LMDB's errors in words. Does not import LMDB.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 from ork.backends.base import Room
+from ork.backends.gate import Gate, forked, outcome
 from ork.errors import Corrupt, StoreError
-from ork.files import lock, open_file, open_lock, unlock
+from ork.files import open_file, open_lock
 
-WAIT_S = 60.0
 DAMAGE_HINT = "restore .ork from a backup"
 CHECK_SECONDS = 1.0
-_NOTE_BYTES = 256
 
 # The fields of a meta page in LMDB's data format 1. There are two; the newer one counts.
 _MAGIC = 0xBEEFC0DE
@@ -216,92 +214,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class Gate:
-    """A lock between processes, and between the threads of one, taken by `with`.
-
-    It stands in front of LMDB's own writer lock, because whoever waits there can be neither
-    interrupted nor told who is in the way. While it is held, its file says by whom.
-    """
-
-    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
-        self._path = path
-        self._wait_s = wait_s
-        self._threads = Lock()
-        try:
-            self._file = open_lock(path)
-        except OSError as error:
-            raise StoreError(
-                f"the store cannot be written: {path}: {error.strerror}",
-                hint="its folder and its files must be writable by you",
-            ) from None
-        self._note = _note()
-
-    def __enter__(self) -> Gate:
-        """Wait for the lock; raise StoreError naming the holder when that takes too long."""
-        deadline = time.monotonic() + self._wait_s
-        if not self._threads.acquire(timeout=self._wait_s):
-            raise self._busy()
-        try:
-            self._lock(deadline)
-            with suppress(OSError):  # a full disk must not stop who is about to make room
-                os.pwrite(self._file, self._note, 0)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if self._file >= 0:
-                unlock(self._file)
-        finally:
-            self._threads.release()
-
-    def close(self) -> None:
-        """Give back the file, after the last thread inside has left. Idempotent."""
-        with self._threads:
-            self.forget()
-
-    def forget(self) -> None:
-        """Give back the file of a forked child; what the parent holds, it goes on holding."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _lock(self, deadline: float) -> None:
-        if self._file < 0:
-            raise StoreError("the store is closed")
-        try:
-            locked = lock(self._file, wait_s=deadline - time.monotonic())
-        except OSError as error:
-            raise StoreError(
-                f"the file {self._path} cannot be locked: {error.strerror}",
-                hint="keep the store on a local disk",
-            ) from None
-        if not locked:
-            raise self._busy()
-
-    def _busy(self) -> StoreError:
-        holder = os.pread(self._file, _NOTE_BYTES, 0).rstrip(b"\n ").decode("utf-8", "replace")
-        return StoreError(
-            f"waited {self._wait_s:g} s for another writer: {holder or 'an unknown process'}",
-            hint="it may be stopped (Ctrl-Z) or stuck: let it go on with `fg`, or end it",
-        )
-
-
-def _note() -> bytes:
-    """Return this process in words, of fixed length so that the next holder's covers it."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [])
-    shown = "".join(c if c.isprintable() else "?" for c in command)
-    text = f"process {os.getpid()} ({shown})".encode("utf-8", "replace")[: _NOTE_BYTES - 1]
-    return text.decode("utf-8", "ignore").encode().ljust(_NOTE_BYTES - 1) + b"\n"
-
-
 def is_complete(path: Path) -> bool:
     """Say whether a data file is as long as its newest commit says.
 
@@ -412,25 +324,4 @@ def failed_commit(error: Exception, done: bool | None) -> StoreError:
     """
     if done is False and type(error).__name__ == "MapFullError":
         return explanation(error)
-    if done is False:
-        return StoreError(
-            f"the disk is full or failing, and nothing was written ({error})",
-            hint="make room, then run the command again",
-        )
-    if done:
-        return StoreError(
-            f"the change was written, but the disk has failed meanwhile ({error})",
-            hint="`ork log` shows it as long as the machine runs; see to the disk",
-        )
-    return StoreError(
-        f"the disk has failed, and whether the change was written is not known ({error})",
-        hint="see to the disk, then in `ork log` whether the change arrived",
-    )
-
-
-def forked() -> StoreError:
-    """Return the error for any use, in a forked child, of what its parent opened."""
-    return StoreError(
-        "the store was opened before this process was forked",
-        hint="open it in a process of its own, started by `spawn` or as a program",
-    )
+    return outcome(error, done)

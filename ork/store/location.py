@@ -23,7 +23,7 @@ from typing import Protocol
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend, Remain, Room
-from ork.errors import Corrupt, StoreError
+from ork.errors import Corrupt, StoreError, UsageError
 from ork.files import (
     new_file,
     new_folder,
@@ -41,7 +41,7 @@ CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
-BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb"}
+BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb", "sqlite": "ork.backends.sqlite:Sqlite"}
 DEFAULT = "lmdb"
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 CONFIG = "config.json"
@@ -50,11 +50,13 @@ _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", "locks", "work", "quarantine")
-_FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME, "data.mdb", "lock.mdb", "gate")
+_FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME)
 
 
 class OnDisk(Protocol):
     """A backend that lies in a folder: its class, imported when it is needed."""
+
+    FILES: tuple[str, ...]  # the names of its files, first that of its data
 
     def create(self, folder: Path) -> None:
         """Make an empty one in a folder that does not exist yet."""
@@ -84,6 +86,17 @@ class OnDisk(Protocol):
         """
 
 
+def scheme_of(url: str) -> str:
+    """Return the backend that a URL such as `sqlite:` means; raise UsageError for any other."""
+    scheme, colon, rest = url.partition(":")
+    known = ", ".join(f"{one}:" for one in BACKENDS)
+    if not colon or scheme not in BACKENDS:
+        raise UsageError(f"{url!r} is no kind of store", hint=f"one of {known}")
+    if rest:
+        raise UsageError(f"{url!r} has more than {scheme}:", hint="the data lie in .ork/db")
+    return scheme
+
+
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     """Return the store of a folder: `ORK_DIR`, else the nearest `.ork` here or above.
 
@@ -105,12 +118,12 @@ def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def create(folder: Path) -> None:
+def create(folder: Path, scheme: str = DEFAULT) -> None:
     """Make an empty store, whole or not at all, readable by nobody but its owner.
 
     When another process makes the same one at the same time, one of the two stays: both succeed.
     """
-    with begun(folder) as unfinished:
+    with begun(folder, scheme) as unfinished:
         try:
             unfinished.rename(folder)
         except OSError:
@@ -119,7 +132,7 @@ def create(folder: Path) -> None:
 
 
 @contextmanager
-def begun(folder: Path) -> Iterator[Path]:
+def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
     """Make an empty store beside its place, for the block to fill, to close and to rename.
 
     After the block it is gone, if it was not renamed. What a process that was killed has left of
@@ -129,7 +142,7 @@ def begun(folder: Path) -> Iterator[Path]:
         with open_folder(folder.parent) as at:
             remove_abandoned(_UNFINISHED, at=at, is_ours=_CONTENT.issuperset)
         with new_folder(folder.parent, f"{NAME}.tmp-") as unfinished:
-            _fill(unfinished)
+            _fill(unfinished, scheme)
             yield unfinished
         sync_folder(folder.parent)
     except OSError as error:
@@ -195,9 +208,9 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     return opener.open(data, readonly=readonly or not writable)
 
 
-def _fill(folder: Path) -> None:
+def _fill(folder: Path, scheme: str) -> None:
     _write(folder / ".gitignore", "*\n")
-    _backend(DEFAULT).create(folder / DATA)
+    _backend(scheme).create(folder / DATA)
     sync_folder(folder / DATA)
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
@@ -207,7 +220,8 @@ def _fill(folder: Path) -> None:
 
 def write_config(folder: Path) -> None:
     """Write the file that says how to open the store; there must be none."""
-    config = {"backend": DEFAULT, "format": FORMAT}
+    there = (one for one in BACKENDS if (folder / DATA / _backend(one).FILES[0]).exists())
+    config = {"backend": next(there, DEFAULT), "format": FORMAT}
     _write(folder / CONFIG, json.dumps(config, separators=(",", ":")) + "\n")
     sync_folder(folder)
 
@@ -308,7 +322,8 @@ def _complaint(folder: Path, owners: set[int]) -> str | None:
 def _wrong_kind(path: Path, mode: int) -> str | None:
     """Say what is there instead of the folder or the file that ork makes by this name."""
     if stat.S_ISDIR(mode):
-        return "a folder, not a file" if path.name in _FILES else None
+        is_file = path.name in _FILES or path.parent.name == DATA
+        return "a folder, not a file" if is_file else None
     if stat.S_ISREG(mode):
         return "a file, not a folder" if path.name in _FOLDERS else None
     return "neither a file nor a folder"

@@ -35,14 +35,20 @@ class Source(NamedTuple):
     logs: Iterable[LogFile]
 
 
-def restore(backup: Path, folder: Path, *, environ: Mapping[str, str]) -> BackedUp:
-    """Make the store `folder` out of a backup; nothing may be there yet.
+def restore(
+    backup: Path,
+    folder: Path,
+    *,
+    environ: Mapping[str, str],
+    scheme: str = location.DEFAULT,
+) -> BackedUp:
+    """Make the store `folder` out of a backup, kept as `scheme` says; nothing may be there yet.
 
     Ids, numbers and operations are those of the backup. Raise NotFound when there is no backup,
     InvalidInput or Corrupt when it is not whole; then nothing was made.
     """
     _check_place(folder)
-    with _source(backup, environ) as source, location.begun(folder) as unfinished:
+    with _source(backup, environ) as source, location.begun(folder, scheme) as unfinished:
         done = fill(unfinished, source.refs, source.objects, source.logs, environ=environ)
         failpoint("init.checked")
         sync_folder(unfinished)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ork import files
+from ork.backends import anchor
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
 from ork.objects import redact
@@ -47,7 +48,6 @@ from ork.worktree.load import TEXT_BYTES_MAX
 
 TEXT_CHARACTERS_MIN = mask.VALUE_CHARACTERS_MIN
 PIECE_BYTES = 1 << 20
-_OWN = ("db/data.mdb", "db/lock.mdb", "anchor")
 
 Where: TypeAlias = Literal["object", "log", "checkout", "quarantine", "note", "ref", "file"]
 Action: TypeAlias = Literal["replaced", "overwritten", "removed", "stays"]
@@ -104,7 +104,9 @@ def forget(
         search.look()
         for one in objects:
             search.choose(one, stamp)
-        found = (*search.found(), *_in_files(folder, text, search.replaced), *search.outside())
+        data = location.kept_by(folder, environ=environ).FILES
+        own = {f"{DATA}/{name}" for name in data} | {anchor.NAME}
+        found = (*search.found(), *_in_files(folder, text, search.replaced, own), *search.outside())
         if not yes:
             return Forgotten(done=False, found=found)
         marks = search.marks(stamp, reason)
@@ -112,7 +114,7 @@ def forget(
             # Also when no object has it: it may stand in a page that is free.
             sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)
             store.close()
-            keep = made / "data.mdb"
+            keep = made / data[0]
             swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
             _clean(folder, found, text)
     finally:
@@ -287,15 +289,17 @@ def _remains(folder: Path) -> list[Path]:
     return [*folder.glob(f"{UNFINISHED}*"), *begun(folder)]
 
 
-def _in_files(folder: Path, text: str | None, replaced: Mapping[Oid, Object]) -> Iterator[Found]:
-    """Yield the files below `.ork` that have a text, and what has to become of each."""
+def _in_files(
+    folder: Path, text: str | None, replaced: Mapping[Oid, Object], own: Collection[str]
+) -> Iterator[Found]:
+    """Yield the files below `.ork`, but `own`, that have a text, and what has to become of each."""
     for path, at, name in _own_files(folder):
         top = path.partition("/")[0]
         if top == QUARANTINE:
             if replaced or _has(at, name, text):
                 what = "a copy of the store as it was"
                 yield Found(where="quarantine", name=path, what=what, action="removed")
-        elif path in _OWN or top.startswith((UNFINISHED, BESIDE)):
+        elif path in own or top.startswith((UNFINISHED, BESIDE)):
             continue
         elif top == "work":
             if _has(at, name, text) or _is_one(at, name, replaced):

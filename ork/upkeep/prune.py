@@ -199,7 +199,8 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
                     hint="repeat the command, if somebody wrote meanwhile; else `ork fsck`",
                 )
             failpoint("repack.copied")
-            swap(folder, new / DATA, keep=new / "data.mdb", sequence=sequence, environ=environ)
+            keep = new / kept_by.FILES[0]
+            swap(folder, new / DATA, keep=keep, sequence=sequence, environ=environ)
             failpoint("repack.swapped")
         finally:
             remove(new)

@@ -164,7 +164,7 @@ def _rebuild(
             step(words)
     finally:
         backend.close()
-    keep = _quarantine(folder, now, "data.mdb")
+    keep = _quarantine(folder, now, kept_by.FILES[0])
     swap(folder, new, keep=keep, sequence=sequence, environ=environ)
     sync_folder(keep.parent)
     remove(new)

@@ -1,4 +1,4 @@
-"""What the other processes of `test_lmdb.py` do: `python -m tests.backends.children NAME DIR`."""
+"""What the other processes of these tests do: `python -m tests.backends.children NAME DIR`."""
 
 from __future__ import annotations
 
@@ -9,44 +9,53 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
+from ork.backends.gate import Gate
 from ork.backends.lmdb import READERS_MAX, Lmdb
-from ork.backends.lmdb_file import Gate
+from ork.backends.sqlite import Sqlite
 from ork.errors import OrkError
 from ork.objects.canonical import Oid, hash_bytes
 
 BATCH_OBJECTS = 20
 
 
-class Unchecked(Lmdb):
-    """The negative control: moves refs wherever they are."""
+def kind_of(folder: Path) -> Any:
+    """Return the class of the backend in a folder."""
+    return Sqlite if (folder / Sqlite.FILES[0]).exists() else Lmdb
 
-    def _unmoved(self, txn: Any, steps: Any) -> bool:
+
+def opened(folder: Path, **options: Any) -> Any:
+    return kind_of(folder).open(folder, **options)
+
+
+def unchecked(folder: Path) -> Any:
+    """Open the negative control: it moves refs wherever they are."""
+    backend = opened(folder)
+    backend._unmoved = lambda *_: True
+    return backend
+
+
+def interrupted(folder: Path, drastic: Callable[[], None]) -> Any:
+    """Open a backend that does something drastic inside of its write transaction."""
+    backend = opened(folder)
+
+    def unmoved(txn: Any, _: Any) -> bool:
+        for oid, data in batch(0).items():
+            if isinstance(backend, Lmdb):
+                txn.put(b"o" + bytes.fromhex(oid), data)
+            else:
+                txn.execute("INSERT INTO objects VALUES (?, ?)", (bytes.fromhex(oid), data))
+        drastic()
         return True
 
-
-class Interrupted(Lmdb):
-    """Does something drastic inside its write transaction."""
-
-    def _unmoved(self, txn: Any, steps: Any) -> bool:
-        for oid, data in batch(0).items():
-            txn.put(b"o" + bytes.fromhex(oid), data)
-        self.drastic()
-        return super()._unmoved(txn, steps)
-
-    def drastic(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Stuck(Interrupted):
-    def drastic(self) -> None:
-        say("inside")
-        time.sleep(600)
+    backend._unmoved = unmoved
+    return backend
 
 
 def batch(number: int) -> dict[Oid, bytes]:
@@ -69,7 +78,7 @@ def say(text: object) -> None:
 
 def increment(folder: Path, kind: str, times: str) -> None:
     """Count up one ref together with other processes; print how often that succeeded."""
-    backend = {"Lmdb": Lmdb, "Unchecked": Unchecked}[kind].open(folder)
+    backend = {"checked": opened, "unchecked": unchecked}[kind](folder)
     say("ready")
     sys.stdin.readline()
     wins = 0
@@ -82,7 +91,7 @@ def increment(folder: Path, kind: str, times: str) -> None:
 
 def write_batches(folder: Path) -> None:
     """Write one batch after the other until killed; print each number once it is written."""
-    backend = Lmdb.open(folder)
+    backend = opened(folder)
     number = as_number(backend.ref("newest"))
     while True:
         old, new = backend.ref("newest"), as_oid(number := number + 1)
@@ -92,7 +101,7 @@ def write_batches(folder: Path) -> None:
 
 def die_inside(folder: Path) -> None:
     """Be killed within a write transaction that has put objects."""
-    Interrupted.open(folder).write({}, {"head": (None, as_oid(1))})
+    interrupted(folder, lambda: os.kill(os.getpid(), signal.SIGKILL)).write(batch(1), {})
 
 
 def die_at_the_gate(folder: Path) -> None:
@@ -108,12 +117,17 @@ def die_at_the_gate(folder: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return []
 
-    Lmdb.open(folder).sweep(choose)
+    opened(folder).sweep(choose)
 
 
 def stay_inside(folder: Path) -> None:
     """Never end a write transaction."""
-    Stuck.open(folder).write({}, {"head": (None, as_oid(1))})
+
+    def stuck() -> None:
+        say("inside")
+        time.sleep(600)
+
+    interrupted(folder, stuck).write({}, {"head": (None, as_oid(1))})
 
 
 def hold_gate(folder: Path) -> None:
@@ -125,7 +139,7 @@ def hold_gate(folder: Path) -> None:
 
 def wait_at_gate(folder: Path) -> None:
     """Write, behind somebody who holds the gate."""
-    backend = Lmdb.open(folder)
+    backend = opened(folder)
     say("waiting")
     try:
         backend.write({}, {"head": (None, as_oid(1))})
@@ -135,7 +149,7 @@ def wait_at_gate(folder: Path) -> None:
 
 def fork(folder: Path) -> None:
     """Use a store in a forked child; print what each use says there."""
-    backend = Lmdb.open(folder)
+    backend = opened(folder)
     backend.write({}, {"head": (None, as_oid(1))})
     if os.fork() == 0:
         uses = [
@@ -146,7 +160,7 @@ def fork(folder: Path) -> None:
             lambda: list(backend.oids()),
             lambda: backend.write({}, {}),
             lambda: backend.sweep(list),
-            lambda: Lmdb.open(folder),
+            lambda: opened(folder) and "open",
         ]
         for use in uses:
             try:
@@ -173,7 +187,7 @@ def read_only(folder: Path) -> None:
         os.setuid(65534)
     for readonly in (False, True):
         try:
-            backend = Lmdb.open(here, readonly=readonly)
+            backend = opened(here, readonly=readonly)
         except OrkError as error:
             say(f"refused: {error.message}")
         else:
@@ -217,9 +231,12 @@ def create(folder: Path) -> None:
 
 def write_on(folder: Path) -> None:
     """Write again and again, also after what failed; say of each how it went and what is there."""
-    backend = Lmdb.open(folder)
+    try:
+        backend = opened(folder)
+    except OrkError:
+        return  # the disk failed already
     at = None
-    for number in range(1, 7):
+    for number in range(1, 11):
         told = "written"
         try:
             assert backend.write(batch(number), {"newest": (at, as_oid(number))})

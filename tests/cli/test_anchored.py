@@ -13,7 +13,7 @@ from ork.errors import Corrupt
 from ork.store import location
 from ork.store.store import Store
 from tests.conftest import Ork
-from tests.damage import flip, raw
+from tests.damage import data_file, flip, raw
 from tests.forked import Forked
 from tests.scale import size
 
@@ -29,9 +29,9 @@ def store(ran: Ork) -> Path:
 
 
 def test_an_older_data_file_is_noticed_by_every_command(ran: Ork, store: Path) -> None:
-    before = (store / "db/data.mdb").read_bytes()
+    before = data_file(store).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
-    (store / "db/data.mdb").write_bytes(before)
+    data_file(store).write_bytes(before)
     for command in READERS:
         result = ran(command)
         assert (result.code, result.out) == (4, "")
@@ -53,10 +53,10 @@ def test_an_older_anchor_says_nothing(ran: Ork, store: Path) -> None:
 def test_operations_that_were_lost_are_noticed_although_others_followed(
     ran: Ork, store: Path
 ) -> None:
-    before = (store / "db/data.mdb").read_bytes()
+    before = data_file(store).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
     told = (store / anchor.NAME).read_bytes()
-    (store / "db/data.mdb").write_bytes(before)
+    data_file(store).write_bytes(before)
     (store / anchor.NAME).unlink()
     for label in ("x", "y", "z"):
         assert ran("tag", f"etl@{label}", "etl").code == 0
@@ -133,9 +133,9 @@ def test_nothing_is_missed_while_others_write(etl: Ork, opened: Callable[[], Sto
 
 
 def test_a_store_is_closed_when_it_is_not_believed(ran: Ork, store: Path) -> None:
-    before = (store / "db/data.mdb").read_bytes()
+    before = data_file(store).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
-    (store / "db/data.mdb").write_bytes(before)
+    data_file(store).write_bytes(before)
     for _ in range(2):
         with pytest.raises(Corrupt, match="gone back"):
             location.open_store(store, environ={})

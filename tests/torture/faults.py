@@ -105,25 +105,46 @@ FAULTS = (
         ("backends/test_backends.py::test_a_write_without_what_it_needs_writes_nothing",),
     ),
     Fault(
+        "a write of SQLite does not wait for the disk",
+        "ork/backends/sqlite.py",
+        '"synchronous = FULL"',
+        '"synchronous = OFF"',
+        ("backends/test_sqlite.py::test_a_commit_waits_for_the_disk",),
+    ),
+    Fault(
+        "SQLite moves a ref without comparing",
+        "ork/backends/sqlite.py",
+        "if not self._unmoved(connection, steps) or not self._present(connection, needs):",
+        "if not self._present(connection, needs):",
+        ("backends/test_backends.py::test_a_stale_move_writes_nothing",),
+    ),
+    Fault(
+        "a file of SQLite is put in the place of one that is open",
+        "ork/backends/sqlite.py",
+        "if not lock(users):",
+        "if False:",
+        ("backends/test_sqlite.py::test_a_second_swap_finds_what_the_first_one_made",),
+    ),
+    Fault(
         "writers do not wait for each other at the gate",
         "ork/files.py",
         "(fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
-        ("backends/test_lmdb.py::test_a_wait_that_is_too_long_names_the_holder",),
+        ("backends/test_on_disk.py::test_a_wait_that_is_too_long_names_the_holder",),
     ),
     Fault(
         "a forked child uses what its parent opened",
         "ork/backends/lmdb_file.py",
         "        for refuse in environment.handles:\n            refuse()\n",
         "",
-        ("backends/test_lmdb.py::test_a_forked_child_is_refused_and_its_parent_goes_on",),
+        ("backends/test_on_disk.py::test_a_forked_child_is_refused_and_its_parent_goes_on",),
     ),
     Fault(
         "a forked child keeps the gate",
         "ork/backends/lmdb_file.py",
         "            environment.gate.forget()\n",
         "            pass\n",
-        ("backends/test_lmdb.py::test_a_forked_child_keeps_nobody_out",),
+        ("backends/test_on_disk.py::test_a_forked_child_keeps_nobody_out",),
     ),
     Fault(
         "a file that is too short is mapped",
@@ -179,7 +200,7 @@ FAULTS = (
         "ork/backends/lmdb.py",
         "os.fchmod(file, 0o600)",
         "os.fchmod(file, 0o644)",
-        ("backends/test_lmdb.py::test_only_the_owner_has_access_whatever_the_umask",),
+        ("backends/test_on_disk.py::test_only_the_owner_has_access_whatever_the_umask",),
     ),
     Fault(
         "folders of logs can be read by everybody",
@@ -288,7 +309,7 @@ FAULTS = (
         "ork/upkeep/forget.py",
         "            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)\n"
         "            store.close()\n"
-        '            keep = made / "data.mdb"\n'
+        "            keep = made / data[0]\n"
         "            swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)\n",
         "            added = (*search.replaced.values(), *marks.values())\n"
         "            objects = {_oid(one): pack(encode_object(one)) for one in added}\n"

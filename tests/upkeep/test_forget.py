@@ -19,7 +19,7 @@ from ork.upkeep import forget as module
 from ork.upkeep import repair
 from ork.upkeep.forget import Forgotten, forget
 from tests.conftest import START, Ork
-from tests.damage import raw
+from tests.damage import data_file, raw
 from tests.upkeep.looks import findings
 
 STAMP = Stamp(time=START, author="Ada Lovelace", argv=("ork", "forget", "--text"))
@@ -192,10 +192,10 @@ def test_what_was_forgotten_neither_runs_nor_comes_back(leaky: Ork) -> None:
 
 def test_a_dry_run_changes_nothing(leaky: Ork) -> None:
     folder = leaky.folder / ".ork"
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     found = forget(folder, environ={}, stamp=STAMP, text=SECRETS["log"])
     assert {one.where for one in found.found} >= {"object", "log", "file"}
-    assert (folder / "db/data.mdb").read_bytes() == before
+    assert data_file(folder).read_bytes() == before
     assert hits(folder, {"log": SECRETS["log"]})
 
 
@@ -225,9 +225,9 @@ def test_pages_that_are_free_are_not_kept(leaky: Ork) -> None:
         txn.put(b"o" + b"\7" * 32, b"\0ork1 blob\ndropped-long-ago")
     with raw(folder) as txn:
         txn.delete(b"o" + b"\7" * 32)
-    assert b"dropped-long-ago" in (folder / "db/data.mdb").read_bytes()
+    assert b"dropped-long-ago" in data_file(folder).read_bytes()
     take_away(folder, "dropped-long-ago")
-    assert b"dropped-long-ago" not in (folder / "db/data.mdb").read_bytes()
+    assert b"dropped-long-ago" not in data_file(folder).read_bytes()
 
 
 def test_it_waits_for_nobody(leaky: Ork) -> None:

@@ -23,7 +23,7 @@ from ork.store.store import Store, pack
 from ork.upkeep.findings import CODES
 from ork.upkeep.fsck import fsck
 from tests.conftest import Ork
-from tests.damage import flip, raw
+from tests.damage import data_file, flip, raw
 from tests.forked import Forked
 from tests.scale import examples, size
 from tests.upkeep.looks import answers, findings, look_here
@@ -252,9 +252,9 @@ def test_an_operation_whose_end_is_gone_only_cannot_be_undone(ran: Ork, folder: 
 
 
 def test_a_store_that_has_gone_back_is_found(ran: Ork, folder: Path) -> None:
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
-    (folder / "db/data.mdb").write_bytes(before)
+    data_file(folder).write_bytes(before)
     assert codes(folder) == ["E301"]
 
 
@@ -287,7 +287,7 @@ def test_what_is_no_store_or_of_another_ork_is_no_finding(folder: Path, tmp_path
 
 
 def test_a_file_that_was_cut_is_found_without_dying(folder: Path) -> None:
-    file = folder / "db/data.mdb"
+    file = data_file(folder)
     data = file.read_bytes()
     for part in (0.5, 0.1):
         file.write_bytes(data[: int(len(data) * part) // 4096 * 4096])
@@ -298,7 +298,7 @@ def test_a_file_that_was_cut_is_found_without_dying(folder: Path) -> None:
 
 
 def test_zeroed_pages_are_found_without_dying(folder: Path) -> None:
-    file = folder / "db/data.mdb"
+    file = data_file(folder)
     data = file.read_bytes()
     numbers = random.Random(2)
     for page in numbers.sample(range(2, len(data) // 4096), examples(6)):
@@ -313,7 +313,7 @@ def test_zeroed_pages_are_found_without_dying(folder: Path) -> None:
 
 @pytest.mark.parametrize("at", [28, 76])
 def test_flags_that_make_the_next_write_destroy_pages_are_found(folder: Path, at: int) -> None:
-    file = folder / "db/data.mdb"
+    file = data_file(folder)
     data = bytearray(file.read_bytes())
     for page in (0, 4096):
         data[page + 16 + at] ^= 4
@@ -333,7 +333,7 @@ def test_a_file_that_kills_its_reader_is_a_finding(
 
 def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
     """Bits in objects, refs, meta pages, branch pages and lists of free pages, one at a time."""
-    file = folder / "db/data.mdb"
+    file = data_file(folder)
     data = file.read_bytes()
     before = answers(folder.parent)
     assert {code for code, _ in before} == {0}

@@ -26,7 +26,7 @@ from ork.upkeep.gc import Garbage
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc, repack, room
 from ork.upkeep.repair import swap
-from tests.damage import raw
+from tests.damage import data_file, raw
 from tests.heads.conftest import version
 from tests.runs import outcome, write_run
 from tests.scale import size
@@ -309,13 +309,13 @@ def wide(ran):
 
 def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
     folder = wide.folder / ".ork"
-    before, size = answers(wide.folder), (folder / "db/data.mdb").stat().st_size
+    before, size = answers(wide.folder), data_file(folder).stat().st_size
     store = opened(wide.folder)
     kept = contents(store)
     store.close()
     said = room(folder, environ={})
     done = repack(folder, environ={})
-    assert (done.before, done.after) == (size, (folder / "db/data.mdb").stat().st_size)
+    assert (done.before, done.after) == (size, data_file(folder).stat().st_size)
     assert done.after < said.after * 1.5 < size / 4
     store = location.open_store(folder, environ={})
     assert contents(store) == kept
@@ -342,13 +342,13 @@ def test_a_repack_that_was_killed_is_typed_again(wide, point):
 
 def test_a_store_that_somebody_has_open_is_not_written_anew(wide):
     folder = wide.folder / ".ork"
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     other = beside(wide.folder, "hold", stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"ready\n"
     refused = wide("gc", "--prune", "--repack")
     assert (refused.code, "another process has the store open" in refused.err) == (4, True)
     other.communicate(b"\n")
-    assert (folder / "db/data.mdb").read_bytes() == before
+    assert data_file(folder).read_bytes() == before
 
 
 def test_what_is_written_while_the_file_is_made_is_not_lost(wide, monkeypatch):
@@ -367,14 +367,14 @@ def test_a_damaged_data_file_is_not_written_anew(wide):
     folder = wide.folder / ".ork"
     with lmdb.open(str(folder / "db"), map_size=1 << 30) as env:
         page_bytes = env.stat()["psize"]
-    data = bytearray((folder / "db/data.mdb").read_bytes())
+    data = bytearray(data_file(folder).read_bytes())
     found = -1
     while (found := data.find(b"rworkflows/etl", found + 1)) >= 0:
         data[found // page_bytes * page_bytes + 12] -= 2  # the page seems to have one record less
-    (folder / "db/data.mdb").write_bytes(data)
+    data_file(folder).write_bytes(data)
     with pytest.raises(Corrupt, match="is damaged"):
         repack(folder, environ={})
-    assert (folder / "db/data.mdb").read_bytes() == data
+    assert data_file(folder).read_bytes() == data
 
 
 def test_the_anchor_is_on_the_disk_before_another_data_file_is_in_its_place(wide, monkeypatch):

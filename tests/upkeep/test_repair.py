@@ -24,7 +24,7 @@ from ork.store import location
 from ork.upkeep import repair as repairing
 from ork.upkeep.repair import QUARANTINE, Repaired, repair
 from tests.conftest import START, Ork
-from tests.damage import flip, raw
+from tests.damage import data_file, flip, raw
 from tests.scale import examples
 from tests.upkeep.looks import answers, in_child
 
@@ -43,10 +43,10 @@ def repaired(folder: Path) -> Repaired:
 
 
 def test_a_whole_store_is_left_alone(folder: Path) -> None:
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     done = repaired(folder)
     assert (done.steps, done.after.findings) == ((), ())
-    assert (folder / "db/data.mdb").read_bytes() == before
+    assert data_file(folder).read_bytes() == before
     assert not (folder / QUARANTINE).exists()
 
 
@@ -108,7 +108,7 @@ def test_what_is_only_missing_is_healed_in_place(ran: Ork, folder: Path) -> None
 
 def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
-    damaged = (folder / "db/data.mdb").read_bytes()
+    damaged = data_file(folder).read_bytes()
     repaired(folder)
     (kept,) = (folder / QUARANTINE).iterdir()
     assert kept.read_bytes() == damaged
@@ -133,15 +133,15 @@ def test_what_is_written_while_the_new_file_is_made_is_not_lost(ran: Ork, folder
 
 
 def test_a_store_that_has_gone_back_is_accepted(ran: Ork, folder: Path) -> None:
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
-    (folder / "db/data.mdb").write_bytes(before)
+    data_file(folder).write_bytes(before)
     assert ran("log").code == 4
     done = repaired(folder)
     assert done.steps == ("the anchor tells of the store as it is now",)
     assert done.after.findings == ()
     assert ran("log").code == 0
-    assert (folder / "db/data.mdb").read_bytes() == before
+    assert data_file(folder).read_bytes() == before
 
 
 def test_a_missing_anchor_is_made_again_with_the_newest_run(folder: Path) -> None:
@@ -189,7 +189,7 @@ def is_left(data: bytes, key: bytes, value: bytes) -> bool:
 
 def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> None:
     """Zero one page at a time: what the others have is there afterwards, and no ref is invented."""
-    file = folder / "db/data.mdb"
+    file = data_file(folder)
     data = file.read_bytes()
     store = location.open_store(folder, environ={})
     objects = {oid: store.backend.get(oid) or b"" for oid in store.backend.oids()}
@@ -214,9 +214,9 @@ def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> No
 @pytest.mark.parametrize("page", [0, 4096])
 def test_a_store_with_a_broken_meta_page_is_salvaged(ran: Ork, folder: Path, page: int) -> None:
     before = answers(folder.parent)
-    data = bytearray((folder / "db/data.mdb").read_bytes())
+    data = bytearray(data_file(folder).read_bytes())
     data[page + 16 : page + 152] = bytes(136)
-    (folder / "db/data.mdb").write_bytes(data)
+    data_file(folder).write_bytes(data)
     assert ran("log").code == 4
     done = repaired(folder)
     assert done.after.errors == 0
@@ -249,7 +249,7 @@ def test_a_commit_whose_number_was_raised_is_not_believed(ran: Ork, folder: Path
 
 def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
-    before = (folder / "db/data.mdb").read_bytes()
+    before = data_file(folder).read_bytes()
     script = (
         "import sys; from pathlib import Path; from ork.store import location\n"
         "s = location.open_backend(Path(sys.argv[1]), environ={}); print(1, flush=True); input()"
@@ -264,7 +264,7 @@ def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> 
     other.stdout.readline()
     with pytest.raises(StoreError, match="another process has the store open"):
         repaired(folder)
-    assert (folder / "db/data.mdb").read_bytes() == before
+    assert data_file(folder).read_bytes() == before
     other.communicate(b"\n")
     assert repaired(folder).after.findings == ()
 

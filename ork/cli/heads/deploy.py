@@ -38,6 +38,9 @@ def init(
         Path | None,
         typer.Option("--from", metavar="BACKUP", help="Make the store out of this backup."),
     ] = None,
+    url: Annotated[
+        str, typer.Option("--store", metavar="URL", help="How the data are kept: lmdb: or sqlite:.")
+    ] = "lmdb:",
 ) -> None:
     """Make a store in a project: empty, or from a backup.
 
@@ -47,21 +50,27 @@ def init(
     With --from the store has all that a file or folder of `ork backup` has, under the same ids and
     numbers. All of it is checked before the store is there; one that is there is never replaced.
 
+    With --store sqlite: the data are one file, .ork/db/store.db, which SQLite and what is built on
+    it can read; the default is lmdb:, which is faster. Together with --from a store moves from one
+    to the other.
+
     \b
     Example:
         ork init
         ork init --from ../etl.orkbackup ../restored
+        ork init --store sqlite:
     """
     session: Session = ctx.obj
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     store = session.store_path or folder.resolve() / ".ork"
+    scheme = location.scheme_of(url)
     if backup is not None:
-        _init_from(session, backup, store)
+        _init_from(session, backup, store, scheme)
         return
     existed = store.exists()
     if not existed:
-        location.create(store)
+        location.create(store, scheme)
     location.open_backend(store, environ=session.world.environ).close()
     verb = "There is a store already in" if existed else "Made an empty store in"
     session.print([[f"{verb} {store}"]])
@@ -75,10 +84,10 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
-def _init_from(session: Session, backup: Path, store: Path) -> None:
+def _init_from(session: Session, backup: Path, store: Path, scheme: str) -> None:
     from ork.sync.from_backup import restore
 
-    done = restore(backup, store, environ=session.world.environ)
+    done = restore(backup, store, environ=session.world.environ, scheme=scheme)
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
     session.print([[f"Made a store of {quoted(str(backup))} in {store}: {', '.join(parts)}"]])
     if done.errors:

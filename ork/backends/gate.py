@@ -1,0 +1,132 @@
+"""What stands in front of the writers of a data file: one at a time, in turn, and interruptible.
+
+And what a file backend says of a fork, and of a commit that failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from ork.errors import StoreError
+from ork.files import lock, open_lock, unlock
+
+WAIT_S = 60.0
+_NOTE_BYTES = 256
+
+
+class Gate:
+    """A lock between processes, and between the threads of one, taken by `with`.
+
+    It stands in front of the lock that a library has for its writers, because whoever waits there
+    can be neither interrupted nor told who is in the way. While it is held, its file says by whom.
+    """
+
+    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
+        self._path = path
+        self._wait_s = wait_s
+        self._threads = Lock()
+        try:
+            self._file = open_lock(path)
+        except OSError as error:
+            raise StoreError(
+                f"the store cannot be written: {path}: {error.strerror}",
+                hint="its folder and its files must be writable by you",
+            ) from None
+        self._note = _note()
+
+    def __enter__(self) -> Gate:
+        """Wait for the lock; raise StoreError naming the holder when that takes too long."""
+        deadline = time.monotonic() + self._wait_s
+        if not self._threads.acquire(timeout=self._wait_s):
+            raise self._busy()
+        try:
+            self._lock(deadline)
+            with suppress(OSError):  # a full disk must not stop who is about to make room
+                os.pwrite(self._file, self._note, 0)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._file >= 0:
+                unlock(self._file)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Give back the file, after the last thread inside has left. Idempotent."""
+        with self._threads:
+            self.forget()
+
+    def forget(self) -> None:
+        """Give back the file of a forked child; what the parent holds, it goes on holding."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _lock(self, deadline: float) -> None:
+        if self._file < 0:
+            raise StoreError("the store is closed")
+        try:
+            locked = lock(self._file, wait_s=deadline - time.monotonic())
+        except OSError as error:
+            raise StoreError(
+                f"the file {self._path} cannot be locked: {error.strerror}",
+                hint="keep the store on a local disk",
+            ) from None
+        if not locked:
+            raise self._busy()
+
+    def _busy(self) -> StoreError:
+        holder = os.pread(self._file, _NOTE_BYTES, 0).rstrip(b"\n ").decode("utf-8", "replace")
+        return StoreError(
+            f"waited {self._wait_s:g} s for another writer: {holder or 'an unknown process'}",
+            hint="it may be stopped (Ctrl-Z) or stuck: let it go on with `fg`, or end it",
+        )
+
+
+def _note() -> bytes:
+    """Return this process in words, of fixed length so that the next holder's covers it."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [])
+    shown = "".join(c if c.isprintable() else "?" for c in command)
+    text = f"process {os.getpid()} ({shown})".encode("utf-8", "replace")[: _NOTE_BYTES - 1]
+    return text.decode("utf-8", "ignore").encode().ljust(_NOTE_BYTES - 1) + b"\n"
+
+
+def outcome(error: Exception, done: bool | None) -> StoreError:
+    """Return our error for a commit that failed; `done`: whether it is in the file, if known."""
+    if done is False:
+        return StoreError(
+            f"the disk is full or failing, and nothing was written ({error})",
+            hint="make room, then run the command again",
+        )
+    if done:
+        return StoreError(
+            f"the change was written, but the disk has failed meanwhile ({error})",
+            hint="`ork log` shows it as long as the machine runs; see to the disk",
+        )
+    return StoreError(
+        f"the disk has failed, and whether the change was written is not known ({error})",
+        hint="see to the disk, then in `ork log` whether the change arrived",
+    )
+
+
+def forked() -> StoreError:
+    """Return the error for any use, in a forked child, of what its parent opened."""
+    return StoreError(
+        "the store was opened before this process was forked",
+        hint="open it in a process of its own, started by `spawn` or as a program",
+    )
