@@ -180,8 +180,7 @@ class Sqlite:
         with _alone(folder), _alone(new):
             if sequence is not None and sequence != cls.written(folder):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
-            # One that is damaged may keep its journal: it lies beside what it belongs to.
-            with suppress(StoreError):
+            with suppress(Corrupt):  # then the journal is kept beside what it belongs to
                 _without_journal(folder / FILE)
             _without_journal(new / FILE)
             try:
@@ -538,7 +537,9 @@ def _sharing(folder: Path, wait_s: float) -> int:
 def _without_journal(path: Path) -> None:
     """Write what the journal has into the file; raise StoreError while another program reads."""
     with closing(_connected(path, "mode=rw")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StoreError("another program has the store open", hint="let it end, then repeat it")
 
 
 def _readable(

@@ -57,3 +57,17 @@ def test_a_second_swap_finds_what_the_first_one_made(folder: Path, tmp_path: Pat
     Sqlite.check_closed(folder)
     with closing(sqlite3.connect(tmp_path / "old")) as old:
         assert old.execute("SELECT count(*) FROM refs").fetchone() == (0,)
+
+
+def test_a_file_that_another_program_reads_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    Sqlite.create(tmp_path / "new")
+    backend = Sqlite.open(folder)
+    assert backend.write(batch(1), {})
+    with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM refs").fetchone()
+        assert backend.write(batch(2), {})
+        backend.close()
+        with pytest.raises(StoreError, match="another program has the store open"):
+            Sqlite.swap(folder, tmp_path / "new", keep=tmp_path / "old")
+    assert not (tmp_path / "old").exists()
