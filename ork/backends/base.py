@@ -16,6 +16,8 @@ from ork.objects.canonical import Oid, hash_bytes
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 """Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""
 
+BATCH_BYTES = 16 << 20  # of objects that are written together
+BATCH_OBJECTS = 4096
 SEAL_BYTES = 8
 _TARGET_BYTES = 32
 _REF = b"ork ref\n"  # so that no seal of a ref is one of anything else
@@ -134,6 +136,27 @@ class ReadOnly(ABC):
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Raise the refusal."""
         raise self.refusal()
+
+
+def write_all(
+    backend: Backend,
+    objects: Iterable[tuple[Oid, bytes]],
+    *,
+    between: Callable[[], object] = lambda: None,
+) -> int:
+    """Write many objects, a bounded part at a time; return how many."""
+    batch: dict[Oid, bytes] = {}
+    size = count = 0
+    for oid, stored in objects:
+        if batch and (size + len(stored) > BATCH_BYTES or len(batch) >= BATCH_OBJECTS):
+            backend.write(batch, {})
+            between()
+            batch, size = {}, 0
+        batch[oid] = stored
+        size += len(stored)
+        count += 1
+    backend.write(batch, {})
+    return count
 
 
 def seal(data: bytes) -> bytes:

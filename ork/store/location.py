@@ -215,13 +215,17 @@ def _fill(folder: Path, scheme: str) -> None:
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
     _write(folder / anchor.NAME, "")
-    write_config(folder)
+    _write_config(folder, scheme)
 
 
-def write_config(folder: Path) -> None:
-    """Write the file that says how to open the store; there must be none."""
+def renew_config(folder: Path) -> None:
+    """Write anew the file that says how to open the store, as its data tell; there must be none."""
     there = (one for one in BACKENDS if (folder / DATA / _backend(one).FILES[0]).exists())
-    config = {"backend": next(there, DEFAULT), "format": FORMAT}
+    _write_config(folder, next(there, DEFAULT))
+
+
+def _write_config(folder: Path, scheme: str) -> None:
+    config = {"backend": scheme, "format": FORMAT}
     _write(folder / CONFIG, json.dumps(config, separators=(",", ":")) + "\n")
     sync_folder(folder)
 

@@ -95,6 +95,15 @@ def _entries(store: Store, targets: Iterator[Oid], count: int) -> Iterator[RunEn
             yield RunEntry(oid=oid, run=found[oid])
 
 
+def newest_pin(store: Store) -> str | None:
+    """Return the ref of the number of the newest run of all, None without any."""
+    newest = max(store.refs("runs/"), key=lambda item: item[0].rpartition("/")[2], default=None)
+    if newest is None:
+        return None
+    run = store.get(Run, newest[1])
+    return number_ref(run.workflow, run.number)
+
+
 def wanted(
     store: Store, *, containing: Resolved | None = None, snapshot: Resolved | None = None
 ) -> Executed | None:

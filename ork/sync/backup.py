@@ -13,14 +13,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ork.backends.base import Backend
+from ork.backends.base import write_all
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Run
 from ork.objects.value import Value, replace
 from ork.store import location
+from ork.store.runs import newest_pin
 from ork.store.store import Store
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle, pieces
 from ork.sync.receive import beside, check_logs
@@ -29,8 +29,6 @@ from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Counts, fsck, inspect
 
 SUFFIX = ".orkbackup"  # of a backup that is a file
-BATCH_BYTES = 16 << 20  # of objects that are written together
-BATCH_OBJECTS = 4096
 _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its store
 _BEGINNING = ".ork-backup.tmp-"
 _UNFINISHED = re.compile(re.escape(_BEGINNING) + "[0-9a-f]{12}")
@@ -135,11 +133,11 @@ def fill(
     """Fill a new store with what another one has, and check it; objects as a backend keeps them."""
     copy = Store(location.open_backend(folder, environ=environ), folder=folder)
     try:
-        object_count = _write_objects(copy.backend, objects)
+        object_count = write_all(copy.backend, objects)
         failpoint("backup.objects")
         log_count = _write_logs(copy, logs)
         copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
-        _tell_anchor(copy, refs)
+        copy.tell_anchor(newest_pin(copy))
     finally:
         copy.close()
     checked = fsck(folder, environ=environ, depth="full")
@@ -172,20 +170,6 @@ def moment(store: Store) -> dict[str, Oid]:
     return refs
 
 
-def _write_objects(backend: Backend, objects: Iterable[tuple[Oid, bytes]]) -> int:
-    batch: dict[Oid, bytes] = {}
-    size = count = 0
-    for oid, stored in objects:
-        if batch and (size + len(stored) > BATCH_BYTES or len(batch) >= BATCH_OBJECTS):
-            backend.write(batch, {})
-            batch, size = {}, 0
-        batch[oid] = stored
-        size += len(stored)
-        count += 1
-    backend.write(batch, {})
-    return count
-
-
 def _write_logs(copy: Store, logs: Iterable[LogFile]) -> int:
     count = 0
     for count, log in enumerate(logs, 1):  # noqa: B007
@@ -204,13 +188,3 @@ def _folders(copy: Store) -> Iterator[Path]:
     """Yield the folders in which a copy has logs."""
     assert copy.folder is not None
     return (Path(folder) for folder, _, _ in os.walk(copy.folder / "logs"))
-
-
-def _tell_anchor(copy: Store, refs: Mapping[str, Oid]) -> None:
-    runs = (ref for ref in refs if ref.startswith("runs/"))
-    newest = max(runs, key=lambda ref: ref.rpartition("/")[2], default=None)
-    pin = None
-    if newest is not None:
-        run = copy.get(Run, refs[newest])
-        pin = f"numbers/{run.workflow}/{run.number:010d}"
-    copy.tell_anchor(pin)

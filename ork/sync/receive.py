@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 
-from ork.backends.base import Backend, ReadOnly
+from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
 from ork.failpoints import failpoint
 from ork.files import new_file
@@ -32,8 +32,6 @@ from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 from ork.upkeep.refs import count_run
 
-BATCH_BYTES = 16 << 20  # of objects that are written together
-BATCH_OBJECTS = 4096
 NAMES_MAX = 5  # that an error tells of
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
 
@@ -392,17 +390,8 @@ def _without_logs(arrived: Store, fresh: Iterable[Run], bundle: Bundle) -> Itera
 
 def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
     """Write objects of a bundle, part by part, each checked again: the file may have changed."""
-    batch: dict[Oid, bytes] = {}
-    size = 0
-    for oid in oids:
-        stored = bundle.checked(oid)
-        if batch and (size + len(stored) > BATCH_BYTES or len(batch) >= BATCH_OBJECTS):
-            store.backend.write(batch, {})
-            failpoint("import.batch")
-            batch, size = {}, 0
-        batch[oid] = stored
-        size += len(stored)
-    store.backend.write(batch, {})
+    checked = ((oid, bundle.checked(oid)) for oid in oids)
+    write_all(store.backend, checked, between=lambda: failpoint("import.batch"))
 
 
 def write_logs(store: Store, bundle: Bundle, paths: Iterable[str]) -> None:

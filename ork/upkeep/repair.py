@@ -15,14 +15,15 @@ from itertools import islice
 from pathlib import Path
 
 from ork.backends import anchor
-from ork.backends.base import Backend, Remain
+from ork.backends.base import BATCH_BYTES, Backend, Remain, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Run, encode_object
+from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.store import location
 from ork.store.location import DATA
+from ork.store.runs import newest_pin
 from ork.store.store import Store, is_whole, pack
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, fsck
@@ -32,8 +33,6 @@ from ork.worktree.load import TEXT_BYTES_MAX
 
 QUARANTINE = "quarantine"
 BESIDE = "data.tmp-"  # how the name of a folder begins in which a new data file is made
-BATCH_BYTES = 16 << 20  # of objects that are written together
-BATCH_OBJECTS = 4096
 PAGE_OBJECTS = 256  # that are read together
 _ANCHOR = {"E301", "W302", "W303"}  # what to tell the anchor anew is enough for
 _MISSING, _CONFIG = "E101", "E004"
@@ -122,7 +121,7 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ch
     keep = _quarantine(folder, now, location.CONFIG)
     with suppress(FileNotFoundError):
         old.rename(keep)
-    location.write_config(folder)
+    location.renew_config(folder)
     found = fsck(folder, environ=environ)
     codes = {one.code for one in found.findings}
     if "E003" in codes and "E001" not in codes:
@@ -195,16 +194,8 @@ def swap(
 def copy_objects(still: Backend, backend: Backend, without: Collection[Oid] = ()) -> None:
     """Write the objects of one backend into another, as they are, but for some."""
     oids = (oid for oid in still.oids() if oid not in without)
-    batch: dict[Oid, bytes] = {}
-    size = 0
-    while page := list(islice(oids, PAGE_OBJECTS)):
-        found = still.get_many(page)
-        batch |= found
-        size += sum(map(len, found.values()))
-        if size >= BATCH_BYTES or len(batch) >= BATCH_OBJECTS:
-            backend.write(batch, {})
-            batch, size = {}, 0
-    backend.write(batch, {})
+    pages = iter(lambda: list(islice(oids, PAGE_OBJECTS)), [])
+    write_all(backend, (found for page in pages for found in still.get_many(page).items()))
 
 
 def _copy(remains: Iterator[Remain], backend: Backend, rebuilt: Rebuilt) -> int:
@@ -298,12 +289,7 @@ def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
     anchor.reset(folder, None)
     store = Store(location.open_backend(folder, environ=environ), folder=folder)
     try:
-        newest = max(store.refs("runs/"), key=lambda item: item[0].rpartition("/")[2], default=None)
-        pin = None
-        if newest is not None:
-            run = store.get(Run, newest[1])
-            pin = f"numbers/{run.workflow}/{run.number:010d}"
-        store.tell_anchor(pin)
+        store.tell_anchor(newest_pin(store))
     except Corrupt:
         store.tell_anchor()
     finally:

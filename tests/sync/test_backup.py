@@ -140,8 +140,8 @@ def test_a_damaged_store_is_not_copied(places):
 
 
 def test_a_copy_that_is_not_whole_gets_no_name(places, monkeypatch):
-    write = module._write_objects
-    monkeypatch.setattr(module, "_write_objects", lambda at, objects: write(at, [*objects][1:]))
+    write = module.write_all
+    monkeypatch.setattr(module, "write_all", lambda at, objects: write(at, [*objects][1:]))
     with pytest.raises(Corrupt, match="the copy is not whole"):
         backup(places.store, places.folder / "copy", environ=ENVIRON)
     assert not list(places.folder.glob("*copy*"))
