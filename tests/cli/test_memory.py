@@ -11,9 +11,8 @@ import ork as library
 from ork.objects.kinds import Blob, Deploy, Output
 from ork.objects.value import replace
 from tests.runs import outcome, write_run
-from tests.scale import size
 
-TASKS, OUTPUT_BYTES = size(40, by_day=16), 1 << 20
+TASKS, OUTPUT_BYTES = 40, 1 << 20
 FILE = """\
 name: wide
 tasks:
