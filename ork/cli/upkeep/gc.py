@@ -109,7 +109,7 @@ def _lines(found: Pruned) -> Iterator[Line]:
         yield [f"{verb} ", (count, "removed"), f" of {workflow}: {human.numbers(gone)}"]
     yield from _of_folders(verb, "the logs of", "run", found.logs)
     yield from _of_folders(verb, "the", "checkout", found.checkouts)
-    size = human.count(found.bytes, "byte")
+    size = _bytes(found.bytes)
     yield [f"{verb} ", (str(found.objects), "removed"), f" of {before}, {size}"]
     for kind, objects in found.kinds.items():
         yield [f"  {objects:>7}  {kind}"]
@@ -117,12 +117,18 @@ def _lines(found: Pruned) -> Iterator[Line]:
 
 def _of_folders(verb: str, before: str, noun: str, found: Folders) -> Iterator[Line]:
     if found.count:
-        count, size = human.count(found.count, noun), human.count(found.bytes, "byte")
+        count, size = human.count(found.count, noun), _bytes(found.bytes)
         yield [f"{verb} {before} ", (count, "removed"), f", {size}"]
 
 
 def _of_file(file: Repacked) -> Iterator[Line]:
     if file.done:
-        yield [f"the data file has {file.after} bytes, and had {file.before} before"]
+        yield [f"the data file has {_bytes(file.after)}, and had {file.before:,} before"]
     elif file.after < file.before:
-        yield [f"the data file has {file.before} bytes; --repack would leave about {file.after}"]
+        yield [
+            f"the data file has {_bytes(file.before)}; --repack would leave about {file.after:,}"
+        ]
+
+
+def _bytes(number: int) -> str:
+    return f"{number:,} bytes"
