@@ -10,7 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -162,13 +162,20 @@ def _finish(destination: Path) -> bool:
 
 @contextmanager
 def _locked(made: Path) -> Iterator[None]:
-    with open_folder(made) as at:
+    """Keep a folder of an export for oneself; raise Conflict where another one has it or had it."""
+    at_work = Conflict(f"another export is at work in {made.parent}", hint="wait for its end")
+    with ExitStack() as stack:
+        try:
+            at = stack.enter_context(open_folder(made))
+        except FileNotFoundError:
+            raise at_work from None
         try:
             free = lock(at)
         except OSError:
             free = True  # a file system without locks
-        if not free:
-            raise Conflict(f"another export is at work in {made.parent}", hint="wait for its end")
+        # Who had the lock before may have moved all of it up, or taken it for remains.
+        if not free or os.fstat(at).st_nlink == 0:
+            raise at_work
         yield
 
 

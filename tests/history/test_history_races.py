@@ -151,6 +151,26 @@ def test_of_exports_to_one_new_folder_at_once_one_wins(folder):
             assert_whole(out, 3)
 
 
+@pytest.mark.parametrize("step", ["open_folder", "lock"])
+def test_an_export_whose_folder_was_taken_for_remains_gives_way(folder, monkeypatch, step):
+    out = folder / "out"
+    real = getattr(git_export, step)
+
+    def late(*words):
+        if step == "open_folder" and words[0].parent != out:
+            return real(*words)
+        monkeypatch.setattr(git_export, step, real)
+        export_git(store, out, "etl")
+        return real(*words)
+
+    with looking(folder) as store:
+        deploy_next(folder, store, to=2)
+        monkeypatch.setattr(git_export, step, late)
+        with pytest.raises(Conflict, match="another export is at work"):
+            export_git(store, out, "etl")
+    assert_whole(out, 2)
+
+
 @pytest.mark.parametrize("is_there", [False, True])
 def test_an_export_that_comes_second_leaves_what_the_first_one_wrote(folder, monkeypatch, is_there):
     out = folder / "out"
