@@ -49,8 +49,8 @@ ROOMS: dict[str, str] = {
     "sync": "errors files failpoints objects backends store upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",
-    "runner": "errors files failpoints objects graph definition differences store worktree history"
-    " heads executors worker",
+    "runner": "errors files failpoints objects graph definition differences backends store worktree"
+    " history heads executors worker",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"

@@ -40,6 +40,21 @@ class Room(NamedTuple):
     records: int  # objects, refs and what the backend itself keeps
 
 
+class Lease(Protocol):
+    """What one holder at a time has, until it lets go or its process ends, however that ends.
+
+    A child of the process has no part in it.
+    """
+
+    def held(self) -> bool:
+        """Say whether this is still so; False once somebody else may have it, for ever."""
+        ...
+
+    def release(self) -> None:
+        """Let go. Idempotent."""
+        ...
+
+
 class Backend(Protocol):
     """A place where bytes live. Safe to use from several threads and several processes at once."""
 
@@ -111,6 +126,20 @@ class Backend(Protocol):
         """
         ...
 
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when anybody has it, here or on another machine.
+
+        `name` is one that `ork.objects.kinds.is_name` accepts. To be released before `close`.
+        """
+        ...
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or of which killed holders left a trace.
+
+        A backend that leaves no traces may return nothing.
+        """
+        ...
+
     def close(self) -> None:
         """Release everything. Idempotent."""
         ...
@@ -136,6 +165,14 @@ class ReadOnly(ABC):
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Raise the refusal."""
         raise self.refusal()
+
+    def lease(self, name: str) -> Lease | None:
+        """Raise the refusal."""
+        raise self.refusal()
+
+    def leased(self) -> set[str]:
+        """Return that nothing is held."""
+        return set()
 
 
 def write_all(

@@ -25,8 +25,9 @@ from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import Moves, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, Remain, Room, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, forked
+from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
 
@@ -83,14 +84,16 @@ class Lmdb:
         folder: Path,
         *,
         readonly: bool = False,
+        locks: Path | None = None,
         map_bytes: int = MAP_BYTES,
         wait_s: float = WAIT_S,
     ) -> Lmdb:
         """Open the store in this folder; all handles of a process share one environment.
 
+        `locks` is the folder for leases, the same for all who use the store: else one in it.
         `wait_s` is how long a write waits for another process before it raises StoreError.
         """
-        return cls(folder, readonly, map_bytes, wait_s)
+        return cls(folder, readonly, locks or folder / "locks", map_bytes, wait_s)
 
     @classmethod
     def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
@@ -153,8 +156,11 @@ class Lmdb:
         """
         lmdb_file.swap(folder, new / "data.mdb", keep=keep, sequence=sequence)
 
-    def __init__(self, folder: Path, readonly: bool, map_bytes: int, wait_s: float) -> None:
+    def __init__(
+        self, folder: Path, readonly: bool, locks: Path, map_bytes: int, wait_s: float
+    ) -> None:
         self._readonly = readonly
+        self._leases = FolderLeases(locks)
         self._environment = lmdb_file.join(
             folder, self.refuse, lambda: _opened(folder, readonly, map_bytes, wait_s)
         )
@@ -254,6 +260,16 @@ class Lmdb:
             still._readonly = True
             still._begin = lambda **_: nullcontext(txn)  # type: ignore[assignment]
             yield still
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when this process or another has it."""
+        if self._begin == self._refusal:
+            self._refusal()
+        return self._leases.take(name)
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or that killed holders left."""
+        return self._leases.names()
 
     def close(self) -> None:
         """Release everything. Idempotent."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 
-from ork.backends.base import Moves
+from ork.backends.base import Lease, Moves
 from ork.objects.canonical import Oid
 
 
@@ -21,6 +21,7 @@ class Memory:
         self._objects: dict[Oid, bytes] = {}
         self._refs: dict[str, Oid] = {}
         self._sequence = 0
+        self._leases: dict[str, _Lease] = {}
 
     def get(self, oid: Oid) -> bytes | None:
         """Return the stored bytes of an object, unchecked."""
@@ -101,10 +102,38 @@ class Memory:
         copy = Memory()
         with self._lock:
             copy._objects, copy._refs = dict(self._objects), dict(self._refs)
-            copy._sequence = self._sequence
+            copy._sequence, copy._leases = self._sequence, self._leases
         yield copy
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when anybody has it."""
+        with self._lock:
+            if name in self._leases:
+                return None
+            lease = self._leases[name] = _Lease(self._leases, name)
+            return lease
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held."""
+        return set(self._leases)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
         self._objects = {}
         self._refs = {}
+
+
+class _Lease:
+    """A `Lease` among those of one backend."""
+
+    def __init__(self, leases: dict[str, _Lease], name: str) -> None:
+        self._leases, self._name = leases, name
+
+    def held(self) -> bool:
+        """Say whether it was not released yet."""
+        return self._leases.get(self._name) is self
+
+    def release(self) -> None:
+        """Let go. Idempotent."""
+        if self.held():
+            del self._leases[self._name]

@@ -22,8 +22,9 @@ from threading import RLock
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from ork.backends.base import Moves, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, Remain, Room, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, forked, outcome
+from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_lock
 from ork.objects.canonical import Oid
@@ -109,12 +110,20 @@ class Sqlite:
                 connection.execute(step)
 
     @classmethod
-    def open(cls, folder: Path, *, readonly: bool = False, wait_s: float = WAIT_S) -> Sqlite:
+    def open(
+        cls,
+        folder: Path,
+        *,
+        readonly: bool = False,
+        locks: Path | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Sqlite:
         """Open the store in this folder.
 
+        `locks` is the folder for leases, the same for all who use the store: else one in it.
         `wait_s` is how long a write waits for another process before it raises StoreError.
         """
-        return cls(folder, readonly, wait_s)
+        return cls(folder, readonly, locks or folder / "locks", wait_s)
 
     @classmethod
     def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
@@ -193,8 +202,9 @@ class Sqlite:
             except OSError as error:
                 raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
 
-    def __init__(self, folder: Path, readonly: bool, wait_s: float) -> None:
+    def __init__(self, folder: Path, readonly: bool, locks: Path, wait_s: float) -> None:
         self._folder = folder
+        self._leases = FolderLeases(locks)
         self._lock = RLock()
         self._gate: Gate | None = None
         self._users = -1
@@ -309,6 +319,16 @@ class Sqlite:
             yield still
         finally:
             still._connection.close()
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when this process or another has it."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self._leases.take(name)
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or that killed holders left."""
+        return self._leases.names()
 
     def close(self) -> None:
         """Release everything. Idempotent."""

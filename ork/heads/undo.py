@@ -10,7 +10,7 @@ from datetime import datetime
 from heapq import merge
 from operator import itemgetter
 
-from ork.backends.base import Backend, ReadOnly
+from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
@@ -108,6 +108,10 @@ class _Past(ReadOnly):
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does."""
         return iter(list(self.refs(prefix)))
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease of the present: a run that goes on is owned, whoever looks at what."""
+        return self._backend.lease(name)
 
     def refusal(self) -> OrkError:
         """Return the error for whoever would write to the past."""

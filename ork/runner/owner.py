@@ -1,7 +1,7 @@
-"""The owner of a run: the process that executes it and holds the lock on `.ork/locks/RUN-ID`.
+"""The owner of a run: the process that executes it and holds the lease of the run's id.
 
-The kernel gives the lock back however that process ends. Beside it lies what others ask of the
-owner (`RUN-ID.stop`, a byte for each request).
+It is given back however that process ends. In `.ork/locks` lies what others ask of the owner
+(`RUN-ID.stop`, a byte for each request).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork import files
+from ork.backends.base import Lease
 from ork.errors import Ambiguous, Corrupt, NotFound, StoreError
 from ork.failpoints import failpoint
 from ork.objects.kinds import Run, is_name
@@ -20,30 +21,20 @@ from ork.store.resolve import resolve
 from ork.store.store import Store
 from ork.worktree.place import WORK, tidy
 
-LOCKS = "locks"  # the folder of the store for locks
+LOCKS = "locks"  # the folder of the store for requests
 
 
-def take_lock(store: Store, run_id: str) -> int | None:
-    """Return a descriptor that owns the run, or None when another process does."""
-    if store.folder is None:
-        return None
-    name = _lock(run_id)
-    try:
-        with store.inside(LOCKS, make=True) as at:
-            return files.take_lock(name, at=at)
-    except OSError as error:
-        raise _unusable(store, name, error) from None
+def own(store: Store, run_id: str) -> Lease | None:
+    """Return the lease that owns the run, or None when somebody else has it."""
+    return store.backend.lease(_checked(run_id))
 
 
 def is_owned(store: Store, run: Run) -> bool:
     """Say whether a process lives that owns the run."""
-    if store.folder is None or not os.path.lexists(store.folder / LOCKS / _lock(run.id)):
-        return False
-    lock = take_lock(store, run.id)
-    if lock is None:
-        return True
-    os.close(lock)
-    return False
+    lease = own(store, run.id)
+    if lease is not None:
+        lease.release()
+    return lease is None
 
 
 def ask_to_stop(store: Store, run: Run) -> None:
@@ -68,21 +59,19 @@ def stops_asked(store: Store, run: Run) -> int:
         raise _unusable(store, _stop(run.id), error) from None
 
 
-def release(store: Store, run_id: str, lock: int | None, run: Run | None = None) -> Path | None:
-    """Remove what only a living run needs, its lock file as the last, and let go of the lock.
+def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> Path | None:
+    """Remove what only a living run needs, and let go of its lease.
 
     Of a run that has ended, the checkout goes as well; if tasks have left files there it is kept,
     and returned.
     """
     failpoint("traces.before")
     checkout = tidy(store, run) if run else None
-    if lock is not None:
-        failpoint("traces.checkout")
-        remove_remains(store, run_id)
-        failpoint("traces.stop")
-        _remove(store, _lock(run_id))
-        failpoint("traces.after")
-        os.close(lock)
+    failpoint("traces.checkout")
+    remove_remains(store, run_id)
+    failpoint("traces.stop")
+    lease.release()
+    failpoint("traces.after")
     return checkout
 
 
@@ -103,23 +92,23 @@ def remove_answers(store: Store, run: Run) -> None:
 def sweep(store: Store) -> None:
     """Remove the traces of runs that have ended, left by processes that were killed just then.
 
-    These are locks, and checkouts: one may have lost its lock, and one that had files of tasks in
+    These are leases, and checkouts: one may have lost its lease, and one that had files of tasks in
     it may have nothing but captured files by now.
     """
     if store.folder is None:
         return
-    locks = {name.removesuffix(".stop") for name in _names(store, LOCKS)}
-    for run_id in sorted(locks.union(_names(store, WORK))):
+    traces = {name.removesuffix(".stop") for name in store.backend.leased()}
+    for run_id in sorted(traces.union(_names(store, WORK))):
         if not is_name(run_id):
             continue  # not of ork
         if store.ref(f"active/{run_id}/.run") is not None:
             continue  # it goes on, or `settle` has to end it first
-        if (lock := take_lock(store, run_id)) is None:
+        if (lease := own(store, run_id)) is None:
             continue
         run = None
         with suppress(NotFound, Ambiguous):
             run = find_run(store, resolve(store, f"run:{run_id}", now=datetime.now(UTC)))[1]
-        release(store, run_id, lock, run)
+        release(store, run_id, lease, run)
 
 
 def _names(store: Store, folder: str) -> list[str]:
@@ -137,15 +126,15 @@ def _remove(store: Store, name: str) -> None:
             os.unlink(name, dir_fd=at)
 
 
-def _lock(run_id: str) -> str:
-    """Return the lock file of a run, whose id may come from a store that others have written."""
+def _checked(run_id: str) -> str:
+    """Return the id of a run, which may come from a store that others have written."""
     if not is_name(run_id):
         raise Corrupt(f"{run_id!r} is not the id of a run")
     return run_id
 
 
 def _stop(run_id: str) -> str:
-    return f"{_lock(run_id)}.stop"
+    return f"{_checked(run_id)}.stop"
 
 
 def _unusable(store: Store, name: str, error: OSError) -> StoreError:

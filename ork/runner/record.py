@@ -6,7 +6,6 @@ and that nobody owns was killed: `settle` says so in its record.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ork.backends.base import Lease
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.failpoints import failpoint
 from ork.objects import tree
@@ -39,7 +39,7 @@ class Record:
     store: Store
     run: Run
     oid: Oid
-    lock: int | None  # None in memory, where no other process could own it
+    lease: Lease
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
     own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
     checkout: Path | None = None  # when it has ended: where tasks have left files
@@ -95,7 +95,7 @@ class Record:
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
-        self.checkout = owner.release(self.store, self.run.id, self.lock, self.run)
+        self.checkout = owner.release(self.store, self.run.id, self.lease, self.run)
 
 
 def begin(
@@ -112,8 +112,10 @@ def begin(
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
         failpoint("begin.unlocked")
-        lock = owner.take_lock(store, run.id)
+        lease = owner.own(store, run.id)
         failpoint("begin.locked")
+        if lease is None:
+            continue  # another process is about to start a run of this id
         try:
             with store.transaction() as tx:
                 tx.add_all(objects)
@@ -126,13 +128,13 @@ def begin(
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
         except Conflict:
-            owner.release(store, run.id, lock)
+            owner.release(store, run.id, lease)
             # Another process started a run of this workflow at the same moment: next number.
             if newest_number(store, pin.workflow) < number:
                 raise
             continue
         failpoint("begin.pinned")
-        return Record(store, run, oid, lock)
+        return Record(store, run, oid, lease)
 
 
 def resume(
@@ -149,8 +151,8 @@ def resume(
     with it at this moment, or has done so since it was read.
     """
     failpoint("resume.unlocked")
-    lock = owner.take_lock(store, before.id)
-    if lock is None and store.folder is not None:
+    lease = owner.own(store, before.id)
+    if lease is None:
         raise in_another_process(before)
     failpoint("resume.locked")
     owner.remove_remains(store, before.id)
@@ -180,10 +182,10 @@ def resume(
             for name, taskrun in kept.items():
                 tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
     except Conflict:
-        owner.release(store, run.id, lock)
+        owner.release(store, run.id, lease)
         raise
     failpoint("resume.pinned")
-    return Record(store, run, oid, lock, kept, _own(kept, states))
+    return Record(store, run, oid, lease, kept, _own(kept, states))
 
 
 def in_another_process(run: Run) -> Conflict:
@@ -201,8 +203,6 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
     Tasks that ran become interrupted, those that had not started stay pending.
     """
     settled: list[Run] = []
-    if store.folder is None:
-        return settled  # a store in memory has no owner but this process
     for run_id in sorted(store.folders("active/")):
         pin = store.ref(f"active/{run_id}/.run")
         if pin is None:
@@ -211,18 +211,18 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
         if run.id != run_id:
             ref = f"active/{run_id}/.run"
             raise Corrupt(f"the ref {ref} leads to another run", hint="no ork wrote this store")
-        lock = owner.take_lock(store, run_id)
-        if lock is None:
+        lease = owner.own(store, run_id)
+        if lease is None:
             continue
         try:
             failpoint("settle.locked")
             oid, run = run_of_id(store, run.workflow, run_id)
-            record = Record(store, run, oid, lock)
+            record = Record(store, run, oid, lease)
             if run.ended is None:
                 settled.append(_interrupt(record, now))
             failpoint("settle.written")
         except BaseException:
-            os.close(lock)  # else the run would seem to have an owner as long as we live
+            lease.release()  # else the run would seem to have an owner as long as we live
             raise
         record.release()
     return settled
@@ -242,7 +242,7 @@ def wait(store: Store, run: Run) -> Run:
     """Wait until a run has ended, if only because its owner has died; return it as it is then."""
     while True:
         _, last = run_of_id(store, run.workflow, run.id)
-        if last.ended is not None or store.folder is None:
+        if last.ended is not None:
             return last
         if not owner.is_owned(store, run):
             settle(store, now=datetime.now(UTC))

@@ -37,6 +37,7 @@ from ork.store.store import Store
 
 NAME = ".ork"
 DATA = "db"
+LOCKS = "locks"
 CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
@@ -49,7 +50,7 @@ _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG}
 _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
-_FOLDERS = ("db", "logs", "locks", "work", "quarantine")
+_FOLDERS = ("db", "logs", LOCKS, "work", "quarantine")
 _FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME)
 
 
@@ -61,8 +62,8 @@ class OnDisk(Protocol):
     def create(self, folder: Path) -> None:
         """Make an empty one in a folder that does not exist yet."""
 
-    def open(self, folder: Path, *, readonly: bool) -> Backend:
-        """Open the one in this folder."""
+    def open(self, folder: Path, *, readonly: bool, locks: Path | None = None) -> Backend:
+        """Open the one in this folder; `locks` is the folder for its leases."""
 
     def problems(self, folder: Path, *, every_page: bool) -> list[str]:
         """Say what is wrong with the files in this folder, without opening it."""
@@ -205,7 +206,7 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     opener = kept_by(folder, environ=environ)
     data = folder / DATA
     writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
-    return opener.open(data, readonly=readonly or not writable)
+    return opener.open(data, readonly=readonly or not writable, locks=folder / LOCKS)
 
 
 def _fill(folder: Path, scheme: str) -> None:

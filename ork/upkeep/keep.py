@@ -195,20 +195,19 @@ def remove_folders(store: Store, folders: Iterable[Folder]) -> Iterator[Folder]:
 @contextmanager
 def _owned(store: Store, entries: Sequence[RunEntry]) -> Iterator[list[RunEntry]]:
     """Own some runs, so that nobody goes on with them; give those that are as they were."""
-    locks = {}
+    leases = {}
     try:
         for entry in entries:
-            lock = owner.take_lock(store, entry.run.id)
-            if lock is not None or store.folder is None:
-                locks[entry.run.id] = lock
+            if (lease := owner.own(store, entry.run.id)) is not None:
+                leases[entry.run.id] = lease
         yield [
             entry
             for entry in entries
-            if entry.run.id in locks and store.ref(refs_of(entry.run)[0]) == entry.oid
+            if entry.run.id in leases and store.ref(refs_of(entry.run)[0]) == entry.oid
         ]
     finally:
-        for run_id, lock in locks.items():
-            owner.release(store, run_id, lock)
+        for run_id, lease in leases.items():
+            owner.release(store, run_id, lease)
 
 
 def _move_away(store: Store, batch: Sequence[RunEntry]) -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -222,6 +223,24 @@ def cramped(folder: Path) -> None:
     assert backend.write({}, {"head": (None, as_oid(1))})
     say(as_number(backend.ref("head")))
     backend.close()
+
+
+def lease(folder: Path, how: str) -> None:
+    """Have a lease until killed: alone, or with a child that lives on."""
+    held = opened(folder).lease("run")
+    child, (ready, told) = 0, os.pipe()
+    if how == "fork":
+        if (child := os.fork()) == 0:
+            try:
+                os.write(told, b"!")
+                time.sleep(60)
+            finally:
+                os._exit(0)
+        os.read(ready, 1)
+    if how == "exec":
+        child = subprocess.Popen(["sleep", "60"]).pid
+    say(f"{held is not None and held.held()} {child}")
+    signal.pause()
 
 
 def create(folder: Path) -> None:

@@ -369,3 +369,51 @@ def test_frozen_shows_one_moment(backend: Backend) -> None:
 def test_close_may_be_called_twice(backend: Backend) -> None:
     backend.close()
     backend.close()
+
+
+def test_a_lease_has_one_holder_until_it_is_released(backend: Backend) -> None:
+    first, other = backend.lease("20260102T030405.678-ab12"), backend.lease("other")
+    assert first is not None
+    assert other is not None
+    assert backend.lease("other") is None
+    assert first.held()
+    first.release()
+    assert not first.held()
+    assert other.held()
+    again = backend.lease("20260102T030405.678-ab12")
+    assert again is not None
+    first.release()
+    assert again.held(), "what was released before is nobody's to release again"
+    assert backend.lease("20260102T030405.678-ab12") is None
+    again.release()
+    other.release()
+    assert backend.leased() == set()
+
+
+def test_of_many_who_ask_for_a_lease_one_gets_it(backend: Backend) -> None:
+    ready = threading.Barrier(8)
+    got = []
+
+    def ask() -> None:
+        ready.wait()
+        got.append(backend.lease("it"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (lease,) = filter(None, got)
+    assert lease.held()
+    lease.release()
+
+
+def test_leases_are_no_refs_and_no_writes(backend: Backend) -> None:
+    before = backend.sequence()
+    lease = backend.lease("run")
+    assert lease is not None
+    assert list(backend.refs()) == []
+    assert backend.sequence() == before
+    with backend.frozen() as still:
+        assert still.lease("run") is None
+    lease.release()

@@ -148,6 +148,54 @@ def test_a_forked_child_keeps_nobody_out(start: Start, folder: Path, kind: Any) 
     backend.close()
 
 
+@pytest.mark.parametrize("how", ["alone", "fork", "exec"])
+def test_a_lease_ends_with_its_process_whatever_children_it_leaves(
+    start: Start, backend: Backend, how: str
+) -> None:
+    holder = start("lease", how)
+    held, child = line(holder).split()
+    try:
+        assert held == "True"
+        assert backend.lease("run") is None
+        assert backend.leased() == {"run"}
+        holder.kill()
+        holder.wait()
+        assert backend.leased() == {"run"}, "a trace of who was killed"
+        lease = backend.lease("run")
+        assert lease is not None
+        lease.release()
+        assert backend.leased() == set()
+    finally:
+        if child != "0":
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_lease_whose_file_is_removed_is_lost_for_ever(
+    start: Start, folder: Path, backend: Backend
+) -> None:
+    lost = backend.lease("run")
+    assert lost is not None
+    (folder / "locks" / "run").unlink()
+    assert not lost.held()
+    assert line(start("lease", "alone")) == "True 0"
+    assert not lost.held()
+    lost.release()
+    assert backend.lease("run") is None, "the lease of another is not released"
+
+
+def test_the_folder_for_leases_may_be_given(folder: Path, tmp_path: Path, kind: Any) -> None:
+    backend, other = (kind.open(folder, locks=tmp_path / "locks") for _ in range(2))
+    lease = backend.lease("run")
+    assert (tmp_path / "locks" / "run").stat().st_mode & 0o7777 == 0o600
+    assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o700
+    assert other.lease("run") is None
+    lease.release()
+    backend.close()
+    with pytest.raises(StoreError, match="closed"):
+        backend.lease("run")
+    other.close()
+
+
 def test_a_second_open_shares_the_first(folder: Path, tmp_path: Path, kind: Any) -> None:
     (tmp_path / "link").symlink_to(folder)
     first, second = kind.open(folder), kind.open(tmp_path / "link")

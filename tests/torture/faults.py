@@ -666,8 +666,8 @@ FAULTS = (
     Fault(
         "a run has no lock of its owner",
         "ork/runner/owner.py",
-        "return files.take_lock(name, at=at)",
-        "return files.open_lock(name, at=at)",
+        "return store.backend.lease(_checked(run_id))",
+        'return store.backend.lease(f"{_checked(run_id)}-{os.getpid()}")',
         ("cli/test_watch.py::test_a_run_that_fails_has_the_exit_code_of_the_run",),
     ),
     Fault(

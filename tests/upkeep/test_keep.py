@@ -161,7 +161,7 @@ def test_a_run_that_somebody_goes_on_with_at_this_moment_stays(five, monkeypatch
             done = {"a": outcome(task_of(five, run.deploy), "failed")}
             write_retry(five, "etl", 4, done, "failed")
         else:
-            held.append(owner.take_lock(five, run.id))
+            held.append(owner.own(five, run.id))
 
     real = prune._record
     monkeypatch.setattr(prune, "_record", go_on)
