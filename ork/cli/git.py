@@ -197,6 +197,9 @@ def _import_bundle(
     session.print(received_lines(done))
     for name in done.missing_logs:
         session.say([("note: ", "warning"), f"the bundle has no log of {name}"])
+    for name in done.removed:
+        told = f"{name} was left out: `ork gc` has removed the run of this number here"
+        session.say([("note: ", "warning"), told])
 
 
 def _check_form(form: str, known: str = "only git") -> None:

@@ -67,6 +67,12 @@ def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:
     return next((entry for entry in operations(store) if move in entry[1].moves), None)
 
 
+def removed(store: Store) -> set[str]:
+    """Return the names of all that operations took away for good, as `removal` has them."""
+    moves = (move for _, operation in operations(store) for move in operation.moves)
+    return {name for name, *ends in moves if ends == [None, None]}
+
+
 def removed_in_words(store: Store, name: str) -> str | None:
     """Return when `ork gc` removed what has this name; None if no operation says that it did."""
     found = removal(store, name)

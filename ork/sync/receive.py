@@ -22,7 +22,8 @@ from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
 from ork.objects.value import Value
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.resolve import run_of_id
+from ork.store.operations import removed
+from ork.store.resolve import number_ref, run_of_id
 from ork.store.runs import refs_of
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, tally_text
@@ -43,9 +44,10 @@ class Received(Value, frozen=True, kw_only=True):
     objects: int
     logs: int
     missing_logs: tuple[str, ...] = ()  # of runs that say that they have some
+    removed: tuple[str, ...] = ()  # runs that are left out: `ork gc` has removed their numbers here
 
 
-def check(bundle: Bundle, store: Store | None, *, runs: bool = True) -> set[Oid]:
+def check(bundle: Bundle, store: Store | None) -> set[Oid]:
     """Check all of a bundle, with the store that is to take it; return what its refs need.
 
     Raise InvalidInput when something is wrong with the bundle or when the store lacks what the
@@ -70,11 +72,13 @@ def check(bundle: Bundle, store: Store | None, *, runs: bool = True) -> set[Oid]
     for oid in bundle.oids():
         if oid not in objects.reached and oid not in arrived.forgotten:
             raise bundle.wrong(f"nothing in it needs object {oid}")
-    if runs:
-        return set(objects.reached.oids())
-    chosen = Objects(arrived, found.append, quick=False)
-    kept = (ref for ref in refs if _is_recorded(ref[0]) or ref[0].startswith("forgotten/"))
-    for _ in chosen.check(named_by(*ref) for ref in kept):
+    return set(objects.reached.oids())
+
+
+def _needed(arrived: Store, refs: Mapping[str, Oid]) -> set[Oid]:
+    """Return what some refs need, of what was checked."""
+    chosen = Objects(arrived, lambda _: None, quick=True)
+    for _ in chosen.check(named_by(*ref) for ref in refs.items()):
         pass
     return set(chosen.reached.oids())
 
@@ -93,11 +97,15 @@ def receive(
     Raise InvalidInput where a head or a tag would have to leave what it has, unless `force`, and
     where a run has the number of another one.
     """
-    needs = check(bundle, store, runs=runs)
+    needs = check(bundle, store)
     arrived = beside(bundle, store)
     targets = {ref: oid for ref, oid in bundle.refs.items() if runs or _is_recorded(ref)}
     moves = _heads_and_tags(bundle, arrived, store, targets, force=force)
-    fresh = _runs(arrived, store, targets)
+    fresh, gone = _runs(arrived, store, targets)
+    targets = {ref: oid for ref, oid in targets.items() if ref not in gone}
+    kept = {ref: oid for ref, oid in bundle.refs.items() if ref.startswith("forgotten/")} | targets
+    if len(kept) < len(bundle.refs):
+        needs = _needed(arrived, kept)
     for run in fresh:
         moves |= {ref: (store.ref(ref), targets[ref]) for ref in refs_of(run)}
     for ref in bundle.refs:
@@ -114,6 +122,7 @@ def receive(
         objects=len(brought),
         logs=len(logs),
         missing_logs=tuple(_without_logs(arrived, fresh, bundle)),
+        removed=tuple(dict.fromkeys(gone.values())),
     )
     if dry_run or not moves:
         return received
@@ -348,16 +357,28 @@ def _is_before(store: Store, old: Oid, new: Oid) -> bool:
     return False
 
 
-def _runs(arrived: Store, store: Store, targets: Mapping[str, Oid]) -> list[Run]:
-    """Return the runs that are new here, or went on since; raise InvalidInput for a clash."""
+def _runs(
+    arrived: Store, store: Store, targets: Mapping[str, Oid]
+) -> tuple[list[Run], dict[str, str]]:
+    """Return the runs that are new here, or went on since; raise InvalidInput for a clash.
+
+    And the refs of those whose number was removed here, with their names: none comes back, nor does
+    another take its number.
+    """
     fresh: list[Run] = []
     clashes = []
+    gone: dict[str, str] = {}
+    has_runs = any(ref.startswith("runs/") for ref in targets)
+    removed_here = removed(store) if has_runs else set()
     for ref, oid in targets.items():
         if not ref.startswith("runs/"):
             continue
         run = arrived.get(Run, oid, keep=False)
         old = store.ref(ref)
         if old is not None and _is_earlier(arrived, oid, old):
+            continue
+        if number_ref(run.workflow, run.number) in removed_here:
+            gone |= dict.fromkeys(refs_of(run), f"{run.workflow}#{run.number}")
             continue
         others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
         if others or not (old is None or _is_earlier(arrived, old, oid)):
@@ -368,7 +389,7 @@ def _runs(arrived: Store, store: Store, targets: Mapping[str, Oid]) -> list[Run]
             f"here there are other runs of the names {some(clashes, NAMES_MAX)}; nothing was taken",
             hint="--runs none takes the definitions alone; numbers are never changed",
         )
-    return fresh
+    return fresh, gone
 
 
 def _is_earlier(store: Store, old: Oid, new: Oid) -> bool:

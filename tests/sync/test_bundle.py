@@ -19,8 +19,8 @@ from ork.errors import Corrupt, InvalidInput, OrkError
 from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import undo
-from ork.objects.canonical import encode
-from ork.objects.kinds import Blob, Deploy, Run
+from ork.objects.canonical import encode, hash_bytes
+from ork.objects.kinds import Blob, Deploy, Operation, Run, encode_object
 from ork.store import location
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
@@ -203,6 +203,36 @@ def test_a_run_never_takes_the_number_of_another(places, hours):
     take(other.store, places.bundle(), runs=False, force=True)
     assert other.store.ref("workflows/etl") == places.store.ref("workflows/etl")
     assert is_whole(other.store)
+
+
+@pytest.mark.parametrize("of_another", [False, True])
+def test_a_number_that_gc_removed_does_not_come_back(places, of_another):
+    file, other = places.bundle(), places.other()
+    take(other, file)
+    with other.transaction() as tx:
+        for ref, oid in heads(other).items():
+            if ref.startswith(("runs/", "numbers/", "ran/", "tally/")):
+                tx.move(ref, old=oid, new=None)
+    gone = Operation(
+        argv=("ork", "gc"),
+        author="a",
+        moves=(("numbers/etl/0000000001", None, None),),
+        parent=other.ref("ops"),
+        time=NOON,
+    )
+    plant(other, gone, ops=hash_bytes(encode_object(gone)))
+    if of_another:
+        places.store.close()
+        places = Places(Places(places.store, places.folder).other("third"), places.folder)
+        places.deploy(1)
+        places.deploy(2)
+        places.run()
+        file = places.bundle(name="another.bundle")
+    received = take(other, file, force=True)
+    assert received.removed == ("etl#1",)
+    assert not list(other.refs("runs/")) and not list(other.refs("tally/"))
+    assert not received.logs
+    assert is_whole(other)
 
 
 def test_without_runs_nothing_of_them_is_written(places):
