@@ -53,7 +53,7 @@ def holds_temporary_folders(folder: str) -> bool:
 if "TMPDIR" not in os.environ and holds_temporary_folders("/dev/shm"):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
-pytest_plugins = ["tests.stores"]
+pytest_plugins = ["tests.stores", "tests.postgres"]
 # By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
 settings.register_profile(
     "ork", deadline=None, derandomize=not LONG, print_blob=True, max_examples=examples(100)

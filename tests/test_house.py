@@ -39,6 +39,7 @@ ROOMS: dict[str, str] = {
     "definition": "errors files objects graph yaml code",
     "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
+    "servers": "errors files failpoints objects backends",
     "store": "errors files failpoints objects graph backends",
     "worktree": "errors files failpoints objects graph yaml code definition store",
     "history": "errors files objects graph yaml definition differences store worktree",
@@ -80,6 +81,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "ruamel": ("ork/yaml/reader.py",),
     "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
+    "psycopg": ("ork/servers/",),
     "msgspec": ("ork/objects/",),
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
@@ -142,7 +144,7 @@ def _imports(file: str, module: ast.Module) -> Iterator[Complaint]:
                 fine = path[1:2] and path[1] in CLI_FILES
             else:
                 fine = name_in_rule in allowed or "*" in allowed
-                if into in SEAMS and room not in (into, "api", "cli", "bisection"):
+                if into in SEAMS and room not in (into, "servers", "api", "cli", "bisection"):
                     fine = fine and path[1] in SEAMS[into]
                 fine = fine or (room.startswith("cli/") and not into.startswith("cli"))
             if not fine and not (room == "worker" and typing_only):
@@ -304,9 +306,10 @@ def test_each_place_named_by_a_rule_exists():
 
 def test_every_dependency_has_its_place():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = {text.replace(";", " ").split()[0] for text in project["dependencies"]}
-    libraries = {name.partition(">")[0].partition(".")[0] for name in names}
-    assert libraries == LIBRARIES.keys() - {"_ruamel_yaml"}
+    extras = project["optional-dependencies"].values()
+    texts = [*project["dependencies"], *(text for extra in extras for text in extra)]
+    names = {re.split(r"[\[>.;]", text)[0] for text in texts}
+    assert names == LIBRARIES.keys() - {"_ruamel_yaml"}
 
 
 # -- the rules

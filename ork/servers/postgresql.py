@@ -1,0 +1,383 @@
+"""A store in PostgreSQL, for many machines: one schema of a database. See `ork.servers.schema`.
+
+A write is one statement, so it costs one round trip, and the server commits those of several
+writers together. Reads have a session of their own, so that nobody waits for a writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, sealed, unsealed
+from ork.errors import Corrupt, StoreError
+from ork.objects.canonical import Oid
+from ork.servers.leases import Leases
+from ork.servers.schema import FUNCTIONS, TABLES, VIEWS
+from ork.servers.session import (
+    Address,
+    Session,
+    check_format,
+    explained,
+    lost,
+    unknown,
+)
+
+OBJECT_BYTES_MAX = 1_000_000_000  # a message of the protocol, and a value, have at most 1 GiB
+NAMES_MAX = 200  # that one write locks by themselves; a server has room for some thousands of locks
+PAGE_REFS_FIRST = 100  # who wants the newest twenty does not wait for more
+PAGE_REFS = 2000
+PAGE_OIDS = 4096
+ATTEMPTS_MAX = 5  # of a write that the server gave up, or that never arrived
+_TANGLED = ("40P01", "40001")  # the server gave one of several up: nothing was written
+_WRITE = (
+    "SELECT written(%b, %b, %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[],"
+    " %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[])"
+)
+_HELD = "SELECT held(%b, %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[])"
+_PUT = (
+    "INSERT INTO objects (oid, data) SELECT * FROM unnest(%b::bytea[], %b::bytea[])"
+    " ON CONFLICT (oid) DO UPDATE SET data = excluded.data WHERE objects.data <> excluded.data"
+)
+_SEQUENCE = "SELECT sum(written)::bigint FROM counters"
+
+_Items = list[tuple[bytes, bytes]]
+
+
+class _Change(NamedTuple):
+    """What one write does, as the server is told it."""
+
+    items: _Items
+    locks: list[int]
+    names: list[bytes]
+    olds: list[bytes | None]
+    news: list[bytes | None]
+    needs: list[bytes]
+    doomed: list[bytes]
+
+    @property
+    def alone(self) -> bool:
+        """Whether other writers have to wait: for more names than there is room for locks."""
+        return len(self.locks) > NAMES_MAX
+
+    @property
+    def checks(self) -> tuple[object, ...]:
+        """What must be so for the write to happen."""
+        return self.alone, self.locks, self.names, self.olds, self.needs
+
+
+class Postgresql:
+    """A `Backend` on a server; many threads, processes and machines may have it open at once.
+
+    A handle is dead in a forked child, where every use raises StoreError.
+    """
+
+    @classmethod
+    def create(cls, url: str) -> None:
+        """Make an empty store, in one transaction; when there is one already, leave it."""
+        session = Session(Address(url), is_store=False)
+        try:
+            _create(session)
+        finally:
+            session.close()
+
+    @classmethod
+    def open(cls, url: str, *, readonly: bool = False) -> Postgresql:
+        """Connect to the server and open the store that is there."""
+        return cls(Address(url), readonly)
+
+    def __init__(self, address: Address, readonly: bool) -> None:
+        self._address, self._readonly = address, readonly
+        self._reader, self._writer = Session(address), Session(address)
+        self._leases = Leases(address)
+        self._reader.connected()
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        rows = self._reader.rows("SELECT data FROM objects WHERE oid = %b", bytes.fromhex(oid))
+        return rows[0][0] if rows else None
+
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked."""
+        keys = list(map(bytes.fromhex, dict.fromkeys(oids)))
+        if not keys:
+            return {}
+        rows = self._reader.rows(
+            "SELECT oid, data FROM objects WHERE oid = ANY (%b::bytea[])", keys
+        )
+        return {Oid(key.hex()): data for key, data in rows}
+
+    def newest(self, after: int, *, count: int, bytes_max: int) -> tuple[int, dict[Oid, bytes]]:
+        """Return the newest small objects that arrived after a number, and the newest number.
+
+        For whoever keeps copies: an object that is missing here may arrive with a smaller number.
+        """
+        rows = self._reader.rows(
+            "SELECT number, oid, data FROM (SELECT * FROM objects WHERE number > %b"
+            " ORDER BY number DESC LIMIT %b) AS latest WHERE octet_length(data) <= %b",
+            after,
+            count,
+            bytes_max,
+        )
+        found = {Oid(key.hex()): data for _, key, data in rows}
+        return max((number for number, *_ in rows), default=after), found
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
+            return
+        start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
+        sql = "SELECT oid FROM objects WHERE oid >= %b AND oid <= %b ORDER BY oid LIMIT %b"
+        while True:
+            page = self._reader.rows(sql, start, end, PAGE_OIDS)
+            for (key,) in page:
+                yield Oid(key.hex())
+            if len(page) < PAGE_OIDS:
+                return
+            start = page[-1][0] + b"\0"
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        key = _key(name)
+        rows = self._reader.rows("SELECT target FROM refs WHERE name = %b", key)
+        return unsealed(key, rows[0][0]) if rows else None
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+        for key, target in self._pages(prefix, below, backwards=newest_first):
+            yield _name(key), unsealed(key, target)
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
+        for key, target in self._pages(prefix, None, backwards=False):
+            try:
+                yield _name(key), unsealed(key, target)
+            except Corrupt:
+                yield str(key, "utf-8", "backslashreplace"), None
+
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        """Store all objects and move all refs, durably, or do nothing and return False."""
+        self._check_writable()
+        change = self._change(objects, moves, remove, needs)
+        with self._writer.lock:
+            return self._written(change)
+
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
+        """Delete the objects that `choose` returns, which nobody can write during its call."""
+        self._check_writable()
+        mark, writer = uuid4(), self._writer
+        with writer.transaction():
+            writer.run("LOCK TABLE refs IN EXCLUSIVE MODE")
+            doomed = sorted(map(bytes.fromhex, choose()))
+            for start in range(0, len(doomed), PAGE_OIDS):
+                page = doomed[start : start + PAGE_OIDS]
+                writer.run("DELETE FROM objects WHERE oid = ANY (%b::bytea[])", page)
+            writer.rows(_WRITE, mark, False, *([] for _ in range(8)))
+            ((sequence,),) = writer.rows(_SEQUENCE)
+            try:
+                writer.connected().execute("COMMIT")
+            except psycopg.Error as error:
+                if not writer.broke(error):
+                    raise
+            else:
+                return int(sequence)
+        if not self._arrived(mark):
+            raise lost()
+        return int(sequence)
+
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        return int(self._reader.rows(_SEQUENCE)[0][0])
+
+    @contextmanager
+    def frozen(self) -> Iterator[Postgresql]:
+        """Give a handle whose reads all are of this moment; it cannot write."""
+        if self._reader.is_inside:
+            yield self
+            return
+        still = copy(self)
+        still._readonly, still._reader = True, Session(self._address)
+        try:
+            with still._reader.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+                still.sequence()
+                yield still
+        finally:
+            still._reader.close()
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when anybody has it, or may be about to come back for it."""
+        return self._leases.take(name)
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or that killed holders have left."""
+        return {key.decode() for (key,) in self._reader.rows("SELECT name FROM leases")}
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        self._leases.close()
+        for session in (self._reader, self._writer):
+            session.close()
+
+    def _check_writable(self) -> None:
+        if self._readonly:
+            raise StoreError(f"the store {self._address.shown} is open for reading only")
+
+    def _pages(
+        self, prefix: str, below: str | None, *, backwards: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the refs with a prefix, as they are kept, page by page."""
+        start = _key(prefix)
+        end = start + b"\xff"  # after the last: no name has that byte
+        if below is not None:
+            end = min(end, _key(below))
+        order, count = "DESC" if backwards else "ASC", PAGE_REFS_FIRST
+        sql = (
+            "SELECT name, target FROM refs WHERE name >= %b AND name < %b"
+            f" ORDER BY name {order} LIMIT %b"
+        )
+        while True:
+            page = self._reader.rows(sql, start, end, count)
+            yield from page
+            if len(page) < count:
+                return
+            last = page[-1][0]
+            start, end = (start, last) if backwards else (last + b"\0", end)
+            count = PAGE_REFS
+
+    def _change(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid],
+        needs: Iterable[Oid],
+    ) -> _Change:
+        """Return a write in the form of the server: sorted, so that no two wait for each other."""
+        for oid, data in objects.items():
+            if len(data) > OBJECT_BYTES_MAX:
+                raise StoreError(
+                    f"object {oid} has {len(data):,} bytes; {OBJECT_BYTES_MAX:,} at most here",
+                    hint="keep what is larger in files, and put their paths into outputs",
+                )
+        steps = sorted((_key(name), old, new) for name, (old, new) in moves.items())
+        names = [key for key, *_ in steps]
+        return _Change(
+            items=sorted((bytes.fromhex(oid), data) for oid, data in objects.items()),
+            locks=sorted({self._address.lock_of("ref", key) for key in names}),
+            names=names,
+            olds=[None if old is None else sealed(key, old) for key, old, _ in steps],
+            news=[None if new is None else sealed(key, new) for key, _, new in steps],
+            needs=sorted(map(bytes.fromhex, needs)),
+            doomed=sorted(bytes.fromhex(oid) for oid in remove if oid not in objects),
+        )
+
+    def _written(self, change: _Change) -> bool:
+        """Write until it is known what has come of it."""
+        mark = uuid4()
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                return self._sent(mark, change)
+            except psycopg.Error as error:
+                if self._writer.broke(error):
+                    if self._arrived(mark):
+                        return True
+                elif error.sqlstate not in _TANGLED or attempt == ATTEMPTS_MAX:
+                    raise explained(error, self._address) from error
+        raise lost()
+
+    def _sent(self, mark: UUID, change: _Change) -> bool:
+        """Send a write: in one statement, or in a transaction of several when it is large."""
+        connection = self._writer.connected()
+        *parts, last = _parts(change.items)
+        if parts:
+            connection.execute("BEGIN")
+        try:
+            if parts and not _yes(connection, _HELD, *change.checks):
+                return False
+            for part in parts:
+                connection.execute(_PUT, [list(column) for column in zip(*part, strict=True)])
+            done = _yes(
+                connection,
+                _WRITE,
+                mark,
+                *change.checks[:-1],
+                change.news,
+                change.needs,
+                change.doomed,
+                [oid for oid, _ in last],
+                [data for _, data in last],
+            )
+            if parts and done:
+                connection.execute("COMMIT")
+            return done
+        finally:
+            if not connection.closed and parts:
+                connection.rollback()
+
+    def _arrived(self, mark: UUID) -> bool:
+        """Say whether a write whose answer was lost has happened; raise when nobody knows."""
+        try:
+            if self._writer.outlived():
+                return bool(self._writer.rows("SELECT FROM writes WHERE token = %b", mark))
+        except StoreError as error:
+            raise unknown() from error
+        raise unknown()
+
+
+def _create(session: Session) -> None:
+    address = session.address
+    with session.transaction():
+        # Whoever comes second waits, and finds what the first has made.
+        session.run("SELECT pg_advisory_xact_lock(%s)", address.lock_of("store", b""))
+        ask = "SELECT to_regnamespace(%s) IS NOT NULL, to_regclass(%s) IS NOT NULL"
+        ((has_schema, has_store),) = session.rows(ask, address.schema, f"{address.schema}.store")
+        if has_store:
+            check_format(session.rows("SELECT format FROM store"), address)
+            return
+        if not has_schema:
+            session.run(f'CREATE SCHEMA "{address.schema}"')
+        for text in (TABLES, FUNCTIONS, VIEWS):
+            session.run(text)
+        session.run("COMMIT")
+
+
+def _parts(items: _Items) -> Iterator[_Items]:
+    """Cut objects into what is sent together; the last part, perhaps empty, goes with the moves."""
+    part: _Items = []
+    size = 0
+    for key, data in items:
+        if part and (size + len(data) > BATCH_BYTES or len(part) >= BATCH_OBJECTS):
+            yield part
+            part, size = [], 0
+        part.append((key, data))
+        size += len(data)
+    yield part
+
+
+def _yes(connection: psycopg.Connection[tuple[object, ...]], sql: str, *values: object) -> bool:
+    row = connection.execute(sql.encode(), values, binary=True).fetchone()
+    return row == (True,)
+
+
+def _key(name: str) -> bytes:
+    # Any text has a key, so that any text can be looked up.
+    return name.encode("utf-8", "surrogatepass")
+
+
+def _name(key: bytes) -> str:
+    try:
+        return str(key, "utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None

@@ -1,0 +1,153 @@
+"""What a store is in PostgreSQL: a schema with six tables and two functions.
+
+    objects   oid (32 bytes), data: the stored bytes of an object, number: the order of arrival
+    refs      name (UTF-8), target: 32 bytes of the oid, 8 of the seal over name and oid
+    counters  how often each slot was written; the sum is the number of the newest write
+    writes    the tokens of the writes of the last hours: what became of one is asked here
+    leases    who has what, and when they were last heard of
+    store     one row: the format, and after how much silence a lease may go to somebody else
+
+Names are bytes, since text could hold neither NUL nor lone surrogates. What the functions do, they
+do in the transaction of the statement that calls them, in one round trip.
+"""
+
+from __future__ import annotations
+
+FORMAT = 3
+SLOTS = 64  # writers that do not wait for each other's counters
+KEPT = "6 hours"  # nobody asks for a write after more than minutes
+GRACE_S = 60  # how long a holder that lost its connection may take to come back
+
+TABLES = f"""
+CREATE SEQUENCE arrivals CACHE 1;
+CREATE TABLE objects (
+    oid bytea PRIMARY KEY,
+    data bytea NOT NULL,
+    number bigint NOT NULL DEFAULT nextval('arrivals')
+);
+ALTER TABLE objects ALTER data SET STORAGE EXTERNAL;
+CREATE INDEX objects_number ON objects (number);
+CREATE TABLE refs (name bytea PRIMARY KEY, target bytea NOT NULL);
+CREATE TABLE counters (slot integer PRIMARY KEY, written bigint NOT NULL) WITH (fillfactor = 50);
+INSERT INTO counters SELECT slot, 0 FROM generate_series(0, {SLOTS - 1}) AS slot;
+CREATE TABLE writes (token uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE leases (
+    name bytea PRIMARY KEY,
+    holder uuid NOT NULL,
+    heard timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE store (
+    format integer NOT NULL,
+    grace interval NOT NULL DEFAULT interval '{GRACE_S} seconds'
+);
+INSERT INTO store VALUES ({FORMAT});
+"""
+
+# `held` takes the locks of a write and says whether all refs are where they should be, and all
+# objects there that are needed. A sweep has the table of refs in EXCLUSIVE mode; many names
+# would be more locks than a server has room for, so that `alone` locks out all other writers.
+FUNCTIONS = f"""
+CREATE FUNCTION held(
+    alone boolean, locks bigint[], names bytea[], olds bytea[], needed bytea[]
+) RETURNS boolean LANGUAGE plpgsql AS $body$
+BEGIN
+    IF alone THEN
+        LOCK TABLE refs IN SHARE ROW EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE refs IN ROW EXCLUSIVE MODE;
+        PERFORM pg_advisory_xact_lock(lock) FROM unnest(locks) AS lock;
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(names, olds) AS move (name, old)
+        LEFT JOIN refs ON refs.name = move.name WHERE refs.target IS DISTINCT FROM move.old
+    ) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT EXISTS (
+        SELECT FROM unnest(needed) AS need
+        WHERE NOT EXISTS (SELECT FROM objects WHERE oid = need)
+    );
+END
+$body$;
+
+CREATE FUNCTION written(
+    mark uuid, alone boolean, locks bigint[], names bytea[], olds bytea[], news bytea[],
+    needed bytea[], doomed bytea[], oids bytea[], contents bytea[]
+) RETURNS boolean LANGUAGE plpgsql AS $body$
+BEGIN
+    IF NOT held(alone, locks, names, olds, needed) THEN
+        RETURN false;
+    END IF;
+    IF cardinality(doomed) > 0 THEN
+        DELETE FROM objects WHERE oid = ANY (doomed);
+    END IF;
+    IF cardinality(oids) > 0 THEN
+        INSERT INTO objects (oid, data) SELECT * FROM unnest(oids, contents)
+            ON CONFLICT (oid) DO UPDATE SET data = excluded.data
+            WHERE objects.data <> excluded.data;
+    END IF;
+    IF cardinality(names) > 0 THEN
+        DELETE FROM refs USING unnest(names, news) AS move (name, new)
+            WHERE refs.name = move.name AND move.new IS NULL;
+        INSERT INTO refs SELECT name, new FROM unnest(names, olds, news) AS move (name, old, new)
+            WHERE new IS NOT NULL AND new IS DISTINCT FROM old
+            ON CONFLICT (name) DO UPDATE SET target = excluded.target;
+    END IF;
+    INSERT INTO writes (token) VALUES (mark);
+    IF random() < 0.01 THEN
+        DELETE FROM writes WHERE token IN (
+            SELECT token FROM writes WHERE at < now() - interval '{KEPT}'
+            LIMIT 10000 FOR UPDATE SKIP LOCKED
+        );
+    END IF;
+    UPDATE counters SET written = written + 1 WHERE slot = pg_backend_pid() % {SLOTS};
+    RETURN true;
+END
+$body$;
+
+CREATE FUNCTION leased(wanted bytea, lock bigint, mine uuid) RETURNS boolean
+LANGUAGE plpgsql AS $body$
+DECLARE
+    kept leases;
+BEGIN
+    IF NOT pg_try_advisory_lock(lock) THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO kept FROM leases WHERE name = wanted;
+    IF kept.holder <> mine AND clock_timestamp() < (SELECT grace FROM store)
+        + greatest(kept.heard, pg_postmaster_start_time())
+    THEN
+        PERFORM pg_advisory_unlock(lock);
+        RETURN false;
+    END IF;
+    INSERT INTO leases VALUES (wanted, mine)
+        ON CONFLICT (name) DO UPDATE SET holder = mine, heard = clock_timestamp();
+    RETURN true;
+END
+$body$;
+"""
+
+# For people. An object that is kept compressed shows no fields.
+VIEWS = """
+CREATE VIEW workflows AS
+    SELECT convert_from(substr(name, 11), 'UTF8') AS name, encode(oid, 'hex') AS deploy,
+        fields ->> 'time' AS time, fields ->> 'author' AS author, fields ->> 'message' AS message
+    FROM (
+        SELECT name, oid, CASE WHEN get_byte(data, 0) = 0
+            THEN convert_from(substr(data, position('\\x0a'::bytea IN data) + 1), 'UTF8')::json
+        END AS fields
+        FROM refs JOIN objects ON oid = substr(target, 1, 32)
+        WHERE name >= 'workflows/'::bytea AND name < 'workflows0'::bytea
+    ) AS heads;
+CREATE VIEW runs AS
+    SELECT fields ->> 'workflow' AS workflow, (fields ->> 'number')::bigint AS number,
+        fields ->> 'state' AS state, fields ->> 'created' AS created, fields ->> 'ended' AS ended,
+        fields ->> 'snapshot' AS snapshot, fields ->> 'id' AS id, encode(oid, 'hex') AS oid
+    FROM (
+        SELECT oid, CASE WHEN get_byte(data, 0) = 0
+            THEN convert_from(substr(data, position('\\x0a'::bytea IN data) + 1), 'UTF8')::json
+        END AS fields
+        FROM refs JOIN objects ON oid = substr(target, 1, 32)
+        WHERE name >= 'runs/'::bytea AND name < 'runs0'::bytea
+    ) AS found;
+"""
