@@ -8,7 +8,7 @@ from `open` and is closed with `store.close()`. Every function raises the errors
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,18 +82,21 @@ def open(
 ) -> Store:
     """Return the store of a folder: its `.ork`, or that of the nearest folder above.
 
-    With `create` one is made in that folder when there is none, kept as `store` says, "lmdb:" or
-    "sqlite:"; else NotFound is raised. With `at_op` its heads and tags are those right after that
-    operation, and it can only be read.
+    `path` may be the URL of a store as well. With `create` one is made in that folder, or where the
+    URL says, when there is none; `store` is the URL of where its data are to be, "lmdb:" in there.
+    Else NotFound is raised. With `at_op` its heads and tags are those right after that operation,
+    and it can only be read.
     """
-    start_at = Path(path).resolve()
-    folder = location.find(start_at, environ=os.environ)
-    if folder is None:
-        if not create:
-            raise NotFound(f"no ork store in {start_at} or above", hint="pass create=True")
-        folder = start_at / ".ork"
-        location.create(folder, location.scheme_of(store))
-    opened = location.open_store(folder, environ=os.environ)
+    environ = _environ(path)
+    folder = _found(path)
+    if create:
+        folder = folder or Path(path).resolve() / location.NAME
+        if not location.is_there(folder, environ=environ):
+            address = location.address(store, base=Path.cwd())
+            location.make(folder, environ=environ, address=address)
+    elif folder is None:
+        raise NotFound(f"no ork store in {Path(path)} or above", hint="pass create=True")
+    opened = location.open_store(folder, environ=environ)
     if at_op is None:
         return opened
     try:
@@ -555,8 +558,18 @@ def _caller(author: str | None, control: Control | None) -> Caller:
 
 
 def _folder(path: str | Path) -> Path:
-    start_at = Path(path).resolve()
-    folder = location.find(start_at, environ=os.environ)
+    folder = _found(path)
     if folder is None:
-        raise NotFound(f"no ork store in {start_at} or above")
+        raise NotFound(f"no ork store in {path} or above")
     return folder.resolve()
+
+
+def _found(path: str | Path) -> Path | None:
+    start_at = Path.cwd() if location.is_url(str(path)) else Path(path).resolve()
+    return location.find(start_at, environ=_environ(path))
+
+
+def _environ(path: str | Path) -> Mapping[str, str]:
+    """Return the environment in which the store is found that a folder or a URL means."""
+    is_url = location.is_url(str(path))
+    return {**os.environ, "ORK_STORE": str(path)} if is_url else os.environ

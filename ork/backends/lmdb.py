@@ -65,15 +65,25 @@ class Lmdb:
     A handle is dead in a forked child, where every use raises StoreError.
     """
 
-    FILES: ClassVar[tuple[str, ...]] = ("data.mdb", "lock.mdb")
+    INSIDE: ClassVar[str] = ""
+
+    @classmethod
+    def files(cls, folder: Path) -> tuple[Path, ...]:
+        """Return the data file, and that of LMDB's own locks."""
+        return folder / "data.mdb", folder / "lock.mdb"
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Say whether something is there."""
+        return os.path.lexists(folder)
 
     @classmethod
     def create(cls, folder: Path) -> None:
         """Make an empty store in a folder that does not exist yet, for its owner only."""
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
-        for name in (*cls.FILES, "gate"):  # LMDB would make them as the umask says
-            file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        for path in (*cls.files(folder), folder / "gate"):  # LMDB would follow the umask
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.fchmod(file, 0o600)
             os.close(file)
         _first_commit(folder)

@@ -5,8 +5,8 @@
     store     one row: the number of the newest write
 
 The journal is a write-ahead log, so that readers go on while somebody writes, and each commit waits
-for the disk. Beside the file lie `gate`, which lets in one writer at a time, and `open`, on which
-everybody who has the store open keeps a shared lock.
+for the disk. Beside the file lie, named after it, `-gate`, which lets in one writer at a time, and
+`-open`, on which everybody who has the store open keeps a shared lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_lock
 from ork.objects.canonical import Oid
 
-FILE = "store.db"
 APPLICATION = 0x6F726B21  # "ork!", which `file` and SQLite tell
 FORMAT = 3
 PAGE_REFS_FIRST = 32  # who wants the newest one or twenty does not wait for more
@@ -79,24 +78,33 @@ def _explain(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class Sqlite:
-    """A `Backend` in one folder; many threads and processes may have it open at once.
+    """A `Backend` in one file; many threads and processes may have it open at once.
 
     A handle is dead in a forked child, where every use raises StoreError.
     """
 
-    FILES: ClassVar[tuple[str, ...]] = (FILE, f"{FILE}-wal", f"{FILE}-shm", "open")
+    INSIDE: ClassVar[str] = "store.db"
+
+    @classmethod
+    def files(cls, path: Path) -> tuple[Path, ...]:
+        """Return the file, and those that belong to it."""
+        return tuple(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-open"))
+
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        """Say whether something is there."""
+        return os.path.lexists(path)
 
     @classmethod
     @_explain
-    def create(cls, folder: Path) -> None:
-        """Make an empty store in a folder that does not exist yet, for its owner only."""
-        folder.mkdir(mode=0o700)
-        folder.chmod(0o700)
-        for name in (FILE, "gate", "open"):  # SQLite would make its file as the umask says
-            file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def create(cls, path: Path) -> None:
+        """Make an empty store in a file that does not exist yet, for its owner only."""
+        for end in ("", "-gate", "-open"):  # SQLite would make its file as the umask says
+            name = path.with_name(path.name + end)
+            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.fchmod(file, 0o600)
             os.close(file)
-        with closing(_connected(folder / FILE, "mode=rw")) as connection:
+        with closing(_connected(path, "mode=rw")) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             for step in (
                 "BEGIN",
@@ -112,36 +120,36 @@ class Sqlite:
     @classmethod
     def open(
         cls,
-        folder: Path,
+        path: Path,
         *,
         readonly: bool = False,
         locks: Path | None = None,
         wait_s: float = WAIT_S,
     ) -> Sqlite:
-        """Open the store in this folder.
+        """Open the store in this file.
 
-        `locks` is the folder for leases, the same for all who use the store: else one in it.
+        `locks` is the folder for leases, the same for all who use the store: else one beside it.
         `wait_s` is how long a write waits for another process before it raises StoreError.
         """
-        return cls(folder, readonly, locks or folder / "locks", wait_s)
+        return cls(path, readonly, locks or path.with_name(f"{path.name}-locks"), wait_s)
 
     @classmethod
-    def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
+    def problems(cls, path: Path, *, every_page: bool = True) -> list[str]:
         """Say what is wrong with the file; without `every_page` only whether it can be opened."""
         try:
-            with closing(_opened(folder, readonly=True)) as connection:
+            with closing(_opened(path, readonly=True)) as connection:
                 rows = connection.execute("PRAGMA integrity_check(20)") if every_page else ()
                 return [text for (text,) in rows if text != "ok"]
         except (sqlite3.Error, StoreError) as error:
             return [getattr(error, "message", None) or str(error)]
 
     @classmethod
-    def remains(cls, folder: Path) -> Iterator[Remain]:
+    def remains(cls, path: Path) -> Iterator[Remain]:
         """Yield what can be read of a damaged file: refs, and objects unproven.
 
         What lies in pages that no table leads to is not looked for.
         """
-        with suppress(sqlite3.Error), closing(_opened(folder, readonly=True)) as connection:
+        with suppress(sqlite3.Error), closing(_opened(path, readonly=True)) as connection:
             for name, target in _readable(connection, "refs", "name, target", "name"):
                 with suppress(Corrupt):
                     yield Remain(_name(name), unsealed(name, target), b"", True)
@@ -150,19 +158,19 @@ class Sqlite:
                     yield Remain(None, Oid(oid.hex()), data, True)
 
     @classmethod
-    def written(cls, folder: Path) -> int | None:
+    def written(cls, path: Path) -> int | None:
         """Return the number of the newest write; None when damage hides it."""
         try:
-            with closing(_opened(folder, readonly=True)) as connection:
+            with closing(_opened(path, readonly=True)) as connection:
                 return _sequence(connection)
         except (sqlite3.Error, StoreError):
             return None
 
     @classmethod
     @_explain
-    def room(cls, folder: Path) -> Room:
+    def room(cls, path: Path) -> Room:
         """Return how much room the file takes, and how much of that is used."""
-        with closing(_opened(folder, readonly=True)) as connection:
+        with closing(_opened(path, readonly=True)) as connection:
             pages, free, size = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -174,36 +182,37 @@ class Sqlite:
         return Room(bytes=pages * size, used=(pages - free) * size, records=records)
 
     @classmethod
-    def check_closed(cls, folder: Path) -> None:
-        """Raise StoreError while any process has the store in a folder open."""
-        with _alone(folder):
+    def check_closed(cls, path: Path) -> None:
+        """Raise StoreError while any process has the store open."""
+        with _alone(path):
             pass
 
     @classmethod
-    def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-        """Let the store in a folder be what the one in `new` is; `keep` is its file until now.
+    def swap(cls, path: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
+        """Let the store be what the one in `new` is; `keep` is its file until now.
 
         Raise StoreError, and do nothing, while any process has it open, or when it was written
         after this sequence number.
         """
-        with _alone(folder), _alone(new):
-            if sequence is not None and sequence != cls.written(folder):
+        with _alone(path), _alone(new):
+            if sequence is not None and sequence != cls.written(path):
                 raise StoreError("the store was written meanwhile", hint="repeat the command")
             with suppress(Corrupt):  # then the journal is kept beside what it belongs to
-                _without_journal(folder / FILE)
-            _without_journal(new / FILE)
+                _without_journal(path)
+            _without_journal(new)
             try:
-                for end in ("", "-wal"):
-                    if (part := folder / f"{FILE}{end}").exists():
-                        os.link(part, keep.with_name(keep.name + end))
-                for end in ("-wal", "-shm"):
-                    (folder / f"{FILE}{end}").unlink(missing_ok=True)
-                os.rename(new / FILE, folder / FILE)  # the last that can fail
+                file, journal, memory, _ = cls.files(path)
+                os.link(file, keep)
+                if journal.exists():
+                    os.link(journal, keep.with_name(f"{keep.name}-wal"))
+                for one in (journal, memory):
+                    one.unlink(missing_ok=True)
+                os.rename(new, path)  # the last that can fail
             except OSError as error:
-                raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
+                raise StoreError(f"{path} cannot be changed: {error.strerror}") from None
 
-    def __init__(self, folder: Path, readonly: bool, locks: Path, wait_s: float) -> None:
-        self._folder = folder
+    def __init__(self, path: Path, readonly: bool, locks: Path, wait_s: float) -> None:
+        self._path = path
         self._leases = FolderLeases(locks)
         self._lock = RLock()
         self._gate: Gate | None = None
@@ -212,8 +221,8 @@ class Sqlite:
         self._refusal: StoreError | None = None
         try:
             if not readonly:
-                self._users = _sharing(folder, wait_s)
-                self._gate = Gate(folder / "gate", wait_s=wait_s)
+                self._users = _sharing(path, wait_s)
+                self._gate = Gate(path.with_name(f"{path.name}-gate"), wait_s=wait_s)
             self._connection = self._connect()
         except BaseException:
             self.close()
@@ -346,7 +355,7 @@ class Sqlite:
     def _connect(self, *, readonly: bool = False) -> sqlite3.Connection:
         if self._refusal is not None:
             raise self._refusal
-        return _explain(_opened)(self._folder, readonly=readonly or self._gate is None)
+        return _explain(_opened)(self._path, readonly=readonly or self._gate is None)
 
     def _passed(self) -> Gate:
         """Return what a writer must pass; raise StoreError where this handle must not write."""
@@ -354,7 +363,7 @@ class Sqlite:
             raise self._refusal
         if self._gate is None:
             raise StoreError(
-                f"the store {self._folder} is open for reading only",
+                f"the store {self._path} is open for reading only",
                 hint="its folder and its files must be writable by you",
             )
         return self._gate
@@ -451,7 +460,7 @@ class Sqlite:
         """Open the file anew, and say whether it has the write of a number; None: nobody knows."""
         try:
             self._connection.close()
-            self._connection = _opened(self._folder, readonly=False)
+            self._connection = _opened(self._path, readonly=False)
             return _sequence(self._connection) >= number
         except (sqlite3.Error, StoreError):
             return None
@@ -488,16 +497,15 @@ def _connected(path: Path, *options: str) -> sqlite3.Connection:
     return connection
 
 
-def _opened(folder: Path, *, readonly: bool) -> sqlite3.Connection:
+def _opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
     """Open the file of a store, if it is one; raise StoreError or Corrupt when it is not."""
-    path = folder / FILE
     if path.is_symlink() or not path.is_file():
-        raise StoreError(f"there is no store in {folder}: no regular file {FILE}")
+        raise StoreError(f"there is no store in {path}: it is no regular file")
     try:
         return _recognised(path, "mode=ro" if readonly else "mode=rw")
     except sqlite3.OperationalError:
         # A journal can be neither read nor made where nothing can be written.
-        if not readonly or os.access(folder, os.W_OK) or _has_journal(path):
+        if not readonly or os.access(path.parent, os.W_OK) or _has_journal(path):
             raise
     return _recognised(path, "mode=ro", "immutable=1")
 
@@ -526,12 +534,12 @@ def _recognised(path: Path, *options: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(path: Path) -> Iterator[None]:
     """Let no process open a store; raise StoreError when one has it open."""
     try:
-        users = open_lock(folder / "open")
+        users = open_lock(path.with_name(f"{path.name}-open"))
     except OSError as error:
-        raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
+        raise StoreError(f"{path} cannot be changed: {error.strerror}") from None
     try:
         if not lock(users):
             words = "another process has the store open"
@@ -541,12 +549,12 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(users)
 
 
-def _sharing(folder: Path, wait_s: float) -> int:
+def _sharing(path: Path, wait_s: float) -> int:
     """Tell others that the store is open here, as long as the descriptor is."""
     try:
-        users = open_lock(folder / "open")
+        users = open_lock(path.with_name(f"{path.name}-open"))
     except OSError as error:
-        raise StoreError(f"there is no store in {folder}: {error.strerror}") from None
+        raise StoreError(f"{path} cannot be opened: {error.strerror}") from None
     if not lock(users, wait_s=wait_s, shared=True):
         os.close(users)
         raise StoreError("another process is making a new file for this store", hint="let it end")

@@ -156,7 +156,8 @@ def options(
         Path | None, typer.Option("-C", help="Work as if started in this folder.")
     ] = None,
     store: Annotated[
-        Path | None, typer.Option("--store", help="Use this store instead of the .ork found here.")
+        str | None,
+        typer.Option("--store", help="Use the store of this folder or URL, not the .ork here."),
     ] = None,
     at_op: Annotated[
         str | None,
@@ -185,7 +186,8 @@ def options(
         except OSError as error:
             raise UsageError(f"-C {directory}: {error.strerror}") from None
     session.color, session.pager, session.at_op = color, not no_pager, at_op
-    session.store_path = store.absolute() if store else None
+    if store:
+        session.use(store)
 
 
 @cache

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Session:
     def __init__(self, world: World, argv: tuple[str, ...]) -> None:
         self.world = world
         self.argv = argv
-        self.store_path: Path | None = None
+        self._store_path: Path | None = None
         self.at_op: str | None = None  # heads and tags are read as they were after this operation
         self.color = "auto"
         self.pager = True
@@ -58,9 +59,7 @@ class Session:
     @property
     def folder(self) -> Path:
         """The folder of the store, for what does not open it; raises NotFound as `store` does."""
-        from ork.store import location
-
-        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
+        folder = self._found
         if folder is not None and folder.exists():
             return folder.resolve()
         if folder is not None:
@@ -70,12 +69,38 @@ class Session:
             hint="`ork deploy FILE` makes one, so does `ork init`",
         )
 
+    @cached_property
+    def chosen(self) -> Path | None:
+        """The folder of the store that --store or the environment names; it may not be there."""
+        from ork.store import location
+
+        return self._store_path or location.chosen(Path.cwd(), environ=self.world.environ)
+
+    @cached_property
+    def _found(self) -> Path | None:
+        """The folder of the store that was chosen, else of the one around."""
+        from ork.store import location
+
+        return self.chosen or location.find(Path.cwd(), environ={})
+
     def has_store(self) -> bool:
         """Say whether there is a store already."""
         from ork.store import location
 
-        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
-        return folder is not None and folder.exists()
+        return self._found is not None and location.is_there(
+            self._found, environ=self.world.environ
+        )
+
+    def use(self, text: str) -> None:
+        """Use the store of a path or a URL, whatever the environment says."""
+        from ork.store import location
+
+        if not location.is_url(text):
+            self._store_path = Path(text).absolute()
+            return
+        # Processes that are started for this command find the same one.
+        environ = {**self.world.environ, "ORK_STORE": text}
+        self.world = self.world._replace(environ=environ)
 
     def now(self) -> datetime:
         """Return the present moment in the user's time zone."""
@@ -89,10 +114,11 @@ class Session:
 
     def stamp(self) -> Stamp:
         """Return who does what, when: for the record of this command."""
+        from ork.store.location import public
         from ork.store.store import Stamp
 
         # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
-        words = [word.encode("utf-8", "backslashreplace").decode() for word in self.argv]
+        words = [public(word).encode("utf-8", "backslashreplace").decode() for word in self.argv]
         return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *words))
 
     def color_on(self, stream: Any = None) -> bool:
@@ -141,7 +167,11 @@ class Session:
     def close(self) -> None:
         """Release the store."""
         if self._store is not None:
+            from ork.store import location
+
             self._store.close()
+            if self._store.folder is not None:
+                location.remove_passing(self._store.folder)
             self._store = None
 
     def _open(self, *, create: bool) -> Store:
@@ -149,12 +179,15 @@ class Session:
             return self._store
         from ork.store import location
 
-        folder = self.store_path or location.find(Path.cwd(), environ=self.world.environ)
-        if folder is None or not folder.exists():
-            folder = folder or _project_root() / ".ork" if create else self.folder
-            location.create(folder)
-        self._store = location.open_store(folder, environ=self.world.environ)
-        if location.is_unfinished(folder):
+        environ, folder = self.world.environ, self._found
+        if create:
+            folder = folder or location.project_of(Path.cwd()) / location.NAME
+            if not location.is_there(folder, environ=environ):
+                location.make(folder, environ=environ)
+        else:
+            folder = self.folder
+        self._store = location.open_store(folder, environ=environ)
+        if location.is_unfinished(folder, environ=environ):
             told = "`ork forget` was stopped before its end: type the same command again"
             self.say([("note: ", "warning"), told])
         self._settle(self._store)
@@ -181,9 +214,3 @@ class Session:
         for run in settled:
             told = f"{run.workflow}#{run.number} was interrupted: {run.reason}"
             self.say([("note: ", "warning"), told])
-
-
-def _project_root() -> Path:
-    """Return the top of the git repository around the working directory, else that directory."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)

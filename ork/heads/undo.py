@@ -66,7 +66,8 @@ def at_operation(store: Store, text: str, *, now: datetime) -> Store:
                 refs.pop(ref, None)
             else:
                 refs[ref] = old
-    return Store(_Past(store.backend, {**refs, "ops": oid}), folder=store.folder)
+    past = _Past(store.backend, {**refs, "ops": oid})
+    return Store(past, folder=store.folder, project=store.project, shared=store.shared)
 
 
 class _Past(ReadOnly):

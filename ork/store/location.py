@@ -2,10 +2,14 @@
 
 .ork/config.json    {"backend":"lmdb","format":3}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
-.ork/config.toml    what `ork gc` keeps, if somebody wrote it
+.ork/config.toml    what people write: what `ork gc` keeps, the URL of a store that lies elsewhere
 .ork/db/            what the backend keeps
 .ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
+
+Where the data lie elsewhere, the folder has no config.json, and config.toml says `store = "URL"`;
+it is for what this machine needs alone. What a URL of `--store` or `ORK_STORE` means has such a
+folder in the state directory of the user.
 """
 
 from __future__ import annotations
@@ -15,23 +19,27 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ork.backends import anchor
 from ork.backends.anchor import Anchor
 from ork.backends.base import Backend, Remain, Room
-from ork.errors import Corrupt, StoreError, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.files import (
     new_file,
     new_folder,
     open_folder,
+    place_new,
     read_file,
+    remove,
     remove_abandoned,
+    replace_file,
     sync_folder,
 )
+from ork.objects.canonical import hash_bytes
 from ork.store.operations import operations, removal
 from ork.store.store import Store
 
@@ -39,10 +47,13 @@ NAME = ".ork"
 DATA = "db"
 LOCKS = "locks"
 CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
+KNOWN = {"store", "keep", "remotes"}  # what it may have
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
 BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb", "sqlite": "ork.backends.sqlite:Sqlite"}
+MEMORY = "memory"
+ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory"}  # what URLs may begin with
 DEFAULT = "lmdb"
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 CONFIG = "config.json"
@@ -51,61 +62,185 @@ _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", LOCKS, "work", "quarantine")
+CLASS_HINT = "docs/stores.md says what such a class must have"
+_URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
+_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=//)([^/@:?]*):[^?]*@")
+_PASSWORDS = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME)
 
 
-class OnDisk(Protocol):
-    """A backend that lies in a folder: its class, imported when it is needed."""
+class Kind(Protocol):
+    """A class of backends, imported when it is needed; `at` is where the data of one lie."""
 
-    FILES: tuple[str, ...]  # the names of its files, first that of its data
+    def exists(self, at: Any) -> bool:
+        """Say whether something is there."""
 
-    def create(self, folder: Path) -> None:
-        """Make an empty one in a folder that does not exist yet."""
+    def create(self, at: Any) -> None:
+        """Make an empty one where nothing is yet."""
 
-    def open(self, folder: Path, *, readonly: bool, locks: Path | None = None) -> Backend:
-        """Open the one in this folder; `locks` is the folder for its leases."""
+    def open(self, at: Any, *, readonly: bool = False, locks: Path | None = None) -> Backend:
+        """Open the one that is there; `locks` is the folder for leases, where they are files."""
 
-    def problems(self, folder: Path, *, every_page: bool) -> list[str]:
-        """Say what is wrong with the files in this folder, without opening it."""
 
-    def remains(self, folder: Path) -> Iterator[Remain]:
+class OnDisk(Kind, Protocol):
+    """A class of backends whose data are a file or a folder on a disk of this machine."""
+
+    INSIDE: str  # the name of the data below `.ork/db`; nothing when they are that folder
+
+    def files(self, at: Path) -> tuple[Path, ...]:
+        """Return the files of one, first that of its data."""
+
+    def problems(self, at: Path, *, every_page: bool) -> list[str]:
+        """Say what is wrong with the files, without opening them as a store."""
+
+    def remains(self, at: Path) -> Iterator[Remain]:
         """Yield what is left of refs and objects, without trusting the files."""
 
-    def written(self, folder: Path) -> int | None:
+    def written(self, at: Path) -> int | None:
         """Return the number of the newest write; None where the files do not tell."""
 
-    def room(self, folder: Path) -> Room:
-        """Return how much room the files in this folder take, and how much of that is used."""
+    def room(self, at: Path) -> Room:
+        """Return how much room the files take, and how much of that is used."""
 
-    def check_closed(self, folder: Path) -> None:
-        """Raise StoreError while any process has the one in this folder open."""
+    def check_closed(self, at: Path) -> None:
+        """Raise StoreError while any process has this one open."""
 
-    def swap(self, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-        """Put what is in a new folder into the place of what is in this one, which is kept.
+    def swap(self, at: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
+        """Put a new one into the place of this one, whose data are kept under another name.
 
         Raise StoreError when that was not done. The names are not safe on the disk yet.
         """
 
 
-def scheme_of(url: str) -> str:
-    """Return the backend that a URL such as `sqlite:` means; raise UsageError for any other."""
-    scheme, colon, rest = url.partition(":")
-    known = ", ".join(f"{one}:" for one in BACKENDS)
-    if not colon or scheme not in BACKENDS:
-        raise UsageError(f"{url!r} is no kind of store", hint=f"one of {known}")
-    if rest:
-        raise UsageError(f"{url!r} has more than {scheme}:", hint="the data lie in .ork/db")
-    return scheme
+class Address(NamedTuple):
+    """What a URL says: a class of backends, by its name, and where the data of one lie."""
+
+    scheme: str
+    at: Path | str
+
+    def __str__(self) -> str:
+        """Return the URL, without a password."""
+        text = str(self.at)
+        return public(text if text.startswith(f"{self.scheme}:") else f"{self.scheme}:{text}")
+
+
+class Home(NamedTuple):
+    """The folder in which files are made that are to take the place of the data of a store."""
+
+    folder: Path
+    store: str | None  # the name of the data where the folder is not the store's own
+
+    def new(self, beginning: str) -> Path:
+        """Return a new name in there; it begins so, and tells of which store it is."""
+        return self.folder / f"{self._beginning(beginning)}{os.urandom(6).hex()}"
+
+    def begun(self, beginning: str) -> list[Path]:
+        """Return what such names there are."""
+        start = self._beginning(beginning)
+        return sorted(one for one in self.folder.iterdir() if one.name.startswith(start))
+
+    def named(self, name: str) -> Path:
+        """Return where something of this name lies."""
+        return self.folder / (f"{self.store}-{name}" if self.store else name)
+
+    def _beginning(self, beginning: str) -> str:
+        return f".{self.store}.{beginning}" if self.store else beginning
+
+
+class Data(NamedTuple):
+    """The data of a store, for who works on their files."""
+
+    kind: OnDisk
+    at: Path
+    home: Home
+
+
+def is_url(text: str) -> bool:
+    """Say whether a text that names a store is a URL; else it is a path."""
+    return bool(_URL.fullmatch(text) or _CLASS.fullmatch(text))
+
+
+def public(text: str) -> str:
+    """Return a text, perhaps a URL, without the password in it."""
+    without = _PASSWORDS.sub("", _PASSWORD.sub(r"\1@", text))
+    return text if without == text else without.rstrip("?&")
+
+
+def address(url: str, *, base: Path) -> Address:
+    """Return what a URL says; a path in it is relative to `base`. Raise UsageError for any other.
+
+    `sqlite:` alone means the data in `.ork`, and so its `at` is "".
+    """
+    if found := _CLASS.fullmatch(url):
+        return Address(found[1], found[2] or "")
+    found = _URL.fullmatch(url)
+    if not found or found[1] not in ELSEWHERE:
+        known = ", ".join(f"{one}:" for one in ELSEWHERE)
+        raise UsageError(
+            f"{public(url)!r} is no kind of store",
+            hint=f"a URL begins with one of {known}; a path that looks like one with ./",
+        )
+    scheme, rest = found.groups()
+    if scheme not in BACKENDS:
+        return Address(scheme, url)
+    if rest.startswith("//") and not rest.startswith("///"):
+        raise UsageError(f"{url!r} names a host", hint=f"{scheme}:PATH, or {scheme}:///PATH")
+    return Address(scheme, Path(os.path.normpath(base / rest)) if rest else "")
+
+
+def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
+    """Return the folder that this machine keeps for the store of a URL; it is made if need be."""
+    there = address(url, base=Path.cwd())
+    if there.at == "" and there.scheme in BACKENDS:
+        raise UsageError(f"{url} says no place", hint=f"{url}PATH, or `ork init --store {url}`")
+    if (state := _state(environ)) is None:
+        raise StoreError("there is no place for what runs need", hint="set HOME or XDG_STATE_HOME")
+    # What one process has in memory is of no use to another.
+    alone = f"{MEMORY}-{os.urandom(6).hex()}" if there.scheme == MEMORY else None
+    folder = state / (alone or hash_bytes(str(there).encode())[:16])
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / CONFIGURATION).exists():
+            replace_file(folder / CONFIGURATION, [_configured(str(there))])
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def _state(environ: Mapping[str, str]) -> Path | None:
+    """Return where the folders for the stores of URLs are."""
+    base = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '')}/.local/state"
+    return Path(base, "ork", "stores") if os.path.isabs(base) else None
+
+
+def remove_passing(folder: Path) -> None:
+    """Remove the folder of a store that was in the memory of this process."""
+    if folder.name.startswith(f"{MEMORY}-"):
+        remove(folder)
+
+
+def project_of(start: Path) -> Path:
+    """Return the top of the git repository around a folder, else the folder itself."""
+    return next((one for one in (start, *start.parents) if (one / ".git").exists()), start)
+
+
+def chosen(start: Path, *, environ: Mapping[str, str]) -> Path | None:
+    """Return the store that `ORK_STORE`, else `ORK_DIR` names; it may not exist."""
+    text = environ.get("ORK_STORE")
+    if text and is_url(text):
+        return of_url(text, environ=environ)
+    text = text or environ.get("ORK_DIR")
+    return start / text if text else None
 
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
-    """Return the store of a folder: `ORK_DIR`, else the nearest `.ork` here or above.
+    """Return the store of a folder: the one `chosen`, else the nearest `.ork` here or above.
 
-    The way up ends where the file system does. The store is neither opened nor judged; what
-    `ORK_DIR` names may not even exist.
+    The way up ends where the file system does. The store is neither opened nor judged.
     """
-    if chosen := environ.get("ORK_DIR"):
-        return start / chosen
+    if (named := chosen(start, environ=environ)) is not None:
+        return named
     start = start.absolute()
     try:
         device = start.stat().st_dev
@@ -132,6 +267,73 @@ def create(folder: Path, scheme: str = DEFAULT) -> None:
                 raise
 
 
+def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = None) -> None:
+    """Make an empty store where there is none: in a folder, or elsewhere if that or `address` says.
+
+    A folder of a project remembers an address elsewhere, without a password.
+    """
+    if elsewhere(folder, environ=environ) is None:
+        if address is None or address.at == "":
+            create(folder, address.scheme if address else DEFAULT)
+            return
+        _remember(folder, address)
+    if not is_there(folder, environ=environ):
+        _create_there(folder, environ)
+
+
+def _remember(folder: Path, address: Address) -> None:
+    project = folder.parent
+    if isinstance(address.at, Path) and address.at.is_relative_to(project):
+        address = address._replace(at=str(address.at.relative_to(project)))
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write(folder / ".gitignore", "*\n")
+        replace_file(folder / CONFIGURATION, [_configured(str(address))])
+        sync_folder(folder)
+    except OSError as error:
+        raise _not_made(folder, error) from None
+
+
+def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
+    """Say whether there is a store in a folder, or in the place elsewhere that it names."""
+    if not folder.exists():
+        return False
+    if os.path.lexists(folder / CONFIG) or (there := elsewhere(folder, environ=environ)) is None:
+        return True
+    return _class(there.scheme).exists(there.at)
+
+
+def _create_there(folder: Path, environ: Mapping[str, str]) -> None:
+    """Make an empty store where a folder says, elsewhere; two that do so at once both succeed."""
+    there = elsewhere(folder, environ=environ)
+    assert there is not None
+    kind, at = _class(there.scheme), there.at
+    if isinstance(at, str):
+        kind.create(at)
+        return
+    try:
+        with new_folder(at.parent, f".{at.name}.tmp-") as made:
+            kind.create(made / at.name)
+            # The data last: who finds them finds all that belongs to them.
+            for path in sorted(made.iterdir(), key=lambda path: path.name == at.name):
+                with suppress(FileExistsError):
+                    place_new(path, at.parent / path.name)
+        sync_folder(at.parent)
+    except OSError as error:
+        raise _not_made(at, error) from None
+
+
+def _not_made(place: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"no store can be made in {place}: {error.strerror}",
+        hint="choose another place by `--store` or ORK_DIR",
+    )
+
+
+def _configured(url: str) -> bytes:
+    return f"store = {json.dumps(url)}\n".encode()
+
+
 @contextmanager
 def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
     """Make an empty store beside its place, for the block to fill, to close and to rename.
@@ -147,17 +349,14 @@ def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
             yield unfinished
         sync_folder(folder.parent)
     except OSError as error:
-        raise StoreError(
-            f"no store can be made in {folder}: {error.strerror}",
-            hint="choose another place by `--store` or ORK_DIR",
-        ) from None
+        raise _not_made(folder, error) from None
 
 
 def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
     """Open a store; raise Corrupt when it has lost what its anchor was told."""
-    store = Store(open_backend(folder, environ=environ), folder=folder.resolve())
+    store = open_unchecked(folder, environ=environ)
     try:
-        if (told := anchor.read(folder)) and (loss := lost(store, told)):
+        if not store.shared and (told := anchor.read(folder)) and (loss := lost(store, told)):
             raise Corrupt(loss, hint=LOST_HINT)
     except BaseException:
         store.close()
@@ -181,37 +380,150 @@ def lost(store: Store, told: Anchor) -> str | None:
     return None
 
 
-def is_unfinished(folder: Path) -> bool:
-    """Say whether `ork forget` was killed here, or is at work, so that something may be left."""
-    return any(name.startswith(UNFINISHED) for name in os.listdir(folder))
+def open_unchecked(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Store:
+    """Open a store without looking at its anchor, for reading only on request."""
+    shared = elsewhere(folder, environ=environ) is not None
+    is_of_url = folder.parent == _state(environ)
+    return Store(
+        open_backend(folder, environ=environ, readonly=readonly),
+        folder=folder.resolve(),
+        project=project_of(Path.cwd()) if is_of_url else None,
+        shared=shared,
+    )
 
 
-def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:
-    """Say what is wrong with the files that the backend keeps, without opening it."""
-    backend = kept_by(folder, environ=environ)
-    return backend.problems(folder / DATA, every_page=every_page)
+def open_url(text: str, *, environ: Mapping[str, str]) -> Store:
+    """Open the store that a text names: a URL, a folder with `.ork` in it, or such a folder.
 
-
-def kept_by(folder: Path, *, environ: Mapping[str, str]) -> OnDisk:
-    """Return the backend of a store, for who works on its files; raise as `open_backend` does."""
-    _judge(folder, environ)
-    return _backend(_scheme(folder))
+    Raise NotFound when there is none.
+    """
+    if is_url(text):
+        return open_store(of_url(text, environ=environ), environ=environ)
+    folder = Path(text) / NAME
+    return open_store(folder if folder.is_dir() else Path(text), environ=environ)
 
 
 def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Backend:
     """Open the backend of a store, for reading only where it cannot be written or on request.
 
-    Raise StoreError for a store of another format, of another owner, or that is none.
+    Raise StoreError for a store of another format, of another owner, or that is none; NotFound when
+    there is none in the place elsewhere that the folder names.
     """
-    opener = kept_by(folder, environ=environ)
-    data = folder / DATA
-    writable = all(os.access(path, os.W_OK) for path in (data, *data.glob("*")))
-    return opener.open(data, readonly=readonly or not writable, locks=folder / LOCKS)
+    _judge(folder, environ)
+    if (there := elsewhere(folder, environ=environ)) is None:
+        kind, at = _class(_scheme(folder)), _inside(folder)
+        paths = (folder / DATA, *(folder / DATA).glob("*"))
+        readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
+        return kind.open(at, readonly=readonly, locks=folder / LOCKS)
+    kind = _class(there.scheme)
+    try:
+        return kind.open(there.at, readonly=readonly or not _is_writable(there.at))
+    except Corrupt:
+        raise
+    except StoreError:
+        if kind.exists(there.at):
+            raise
+    raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
+
+
+def _is_writable(at: Path | str) -> bool:
+    """Say whether a store in this place can be written, as far as files tell."""
+    return isinstance(at, str) or (os.access(at, os.W_OK) and os.access(at.parent, os.W_OK))
+
+
+def on_disk(folder: Path, *, environ: Mapping[str, str]) -> Data:
+    """Return where the data of a store lie, for who works on its files.
+
+    Raise StoreError as `open_backend` does, and for a store that is no file on this machine.
+    """
+    _judge(folder, environ)
+    at_home = home(folder, environ=environ)
+    there = elsewhere(folder, environ=environ)
+    if there is None:
+        return Data(_on_disk(_scheme(folder)), _inside(folder), at_home)
+    return Data(_on_disk(there.scheme), Path(there.at), at_home)
+
+
+def home(folder: Path, *, environ: Mapping[str, str]) -> Home:
+    """Return the folder beside the data of a store; raise StoreError where they are no files."""
+    there = elsewhere(folder, environ=environ)
+    if there is None:
+        return Home(folder, None)
+    if isinstance(there.at, str):
+        raise StoreError(
+            f"{there} is no file on this machine",
+            hint="use the means of its server; `ork backup` and `ork init --from` move a store",
+        )
+    return Home(there.at.parent, there.at.name)
+
+
+def data_problems(folder: Path, *, environ: Mapping[str, str], every_page: bool) -> list[str]:
+    """Say what is wrong with the files that the backend keeps, if any, without opening it."""
+    there = elsewhere(folder, environ=environ)
+    if there is not None and isinstance(there.at, str):
+        return []
+    data = on_disk(folder, environ=environ)
+    return data.kind.problems(data.at, every_page=every_page)
+
+
+def is_unfinished(folder: Path, *, environ: Mapping[str, str]) -> bool:
+    """Say whether `ork forget` was killed here, or is at work, so that something may be left."""
+    there = elsewhere(folder, environ=environ)
+    if there is not None and isinstance(there.at, str):
+        return False
+    return bool(home(folder, environ=environ).begun(UNFINISHED))
+
+
+def elsewhere(folder: Path, *, environ: Mapping[str, str]) -> Address | None:
+    """Return where the data of a store lie, as its folder says; None when they lie in there."""
+    if os.path.lexists(folder / CONFIG) or not os.path.lexists(folder / CONFIGURATION):
+        return None
+    path = folder / CONFIGURATION
+    url = configuration(folder).get("store")
+    if url is None:
+        return None
+    if not isinstance(url, str) or not is_url(url):
+        raise InvalidInput(f'{path}: store = "URL" is wanted', hint="such as sqlite:../runs.db")
+    if public(url) != url:
+        raise InvalidInput(
+            f"{path}: there is a password in the URL of the store",
+            hint="take it out: PGPASSWORD, ~/.pgpass and service files are read",
+        )
+    # Who has named the store for this command may have given one.
+    given = environ.get("ORK_STORE", "")
+    named = address(given, base=Path.cwd()) if is_url(given) else None
+    is_given = named is not None and str(named) == url
+    found = named if named and is_given else address(url, base=folder.parent)
+    if not is_given and found.scheme not in ELSEWHERE:
+        raise InvalidInput(
+            f"{path}: a file may not name a class of Python, {found.scheme}",
+            hint=f"say so yourself: ORK_STORE={url}",
+        )
+    return found
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """Return what people wrote into config.toml; raise InvalidInput where that is no TOML."""
+    import tomllib
+
+    path = folder / CONFIGURATION
+    try:
+        return tomllib.loads(read_file(path, _CONFIG_BYTES_MAX).decode())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: {error}") from None
 
 
 def _fill(folder: Path, scheme: str) -> None:
     _write(folder / ".gitignore", "*\n")
-    _backend(scheme).create(folder / DATA)
+    kind = _on_disk(scheme)
+    if kind.INSIDE:
+        (folder / DATA).mkdir(mode=0o700)
+        (folder / DATA).chmod(0o700)
+    kind.create(folder / DATA / kind.INSIDE)
     sync_folder(folder / DATA)
     (folder / "logs").mkdir(mode=0o700)
     (folder / "logs").chmod(0o700)
@@ -221,7 +533,12 @@ def _fill(folder: Path, scheme: str) -> None:
 
 def renew_config(folder: Path) -> None:
     """Write anew the file that says how to open the store, as its data tell; there must be none."""
-    there = (one for one in BACKENDS if (folder / DATA / _backend(one).FILES[0]).exists())
+    kinds = {scheme: _on_disk(scheme) for scheme in BACKENDS}
+    there = (
+        scheme
+        for scheme, kind in kinds.items()
+        if kind.files(folder / DATA / kind.INSIDE)[0].exists()
+    )
     _write_config(folder, next(there, DEFAULT))
 
 
@@ -243,10 +560,31 @@ def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _backend(scheme: str) -> OnDisk:
-    module, _, name = BACKENDS[scheme].partition(":")
-    backend: OnDisk = getattr(import_module(module), name)
-    return backend
+def _inside(folder: Path) -> Path:
+    return folder / DATA / _on_disk(_scheme(folder)).INSIDE
+
+
+def _on_disk(scheme: str) -> OnDisk:
+    kind: OnDisk = _imported(BACKENDS[scheme])
+    return kind
+
+
+def _class(scheme: str) -> Kind:
+    """Return the class of a scheme, or the one that a URL names; raise UsageError for another."""
+    kind: Kind = _imported(ELSEWHERE.get(scheme, scheme))
+    if missing := [name for name in ("exists", "create", "open") if not hasattr(kind, name)]:
+        raise UsageError(f"{scheme} is no backend: it has no {missing[0]}", hint=CLASS_HINT)
+    return kind
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        if place in ELSEWHERE.values():
+            raise
+        raise UsageError(f"no class {place}: {error}", hint=CLASS_HINT) from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -161,16 +161,29 @@ def _of_kind(kind: type[T], oid: Oid, value: Object) -> T:
 class Store:
     """The objects and refs of one project. Safe for threads; not to be used after a fork."""
 
-    def __init__(self, backend: Backend, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        folder: Path | None = None,
+        project: Path | None = None,
+        shared: bool = False,
+    ) -> None:
+        """`folder` is `.ork`, `project` the one above unless it is given.
+
+        `shared`: the data lie elsewhere, where other machines may see them, and logs with them.
+        """
         self.backend = backend
-        self.folder = folder  # `.ork`; None for a store in memory
+        self.folder = folder
+        self.shared = shared
+        self._project = project or (folder.parent if folder else None)
         self._cache: dict[Oid, Object] = {}
         self._held: dict[Oid, bytes] = {}
 
     @property
     def project(self) -> Path:
         """The folder that the store belongs to; paths of workflow files are relative to it."""
-        return self.folder.parent if self.folder else Path.cwd()
+        return self._project or Path.cwd()
 
     @contextmanager
     def inside(self, *names: str, make: bool = False) -> Iterator[int]:
@@ -374,7 +387,7 @@ class Store:
 
     def tell_anchor(self, pin: str | None = None) -> None:
         """Tell the anchor how far the store has come; `pin` is the ref of a new run's number."""
-        if self.folder is not None:
+        if self.folder is not None and not self.shared:
             # The number last: when it is reached, the log has at least this operation.
             operation = self.backend.ref("ops")
             sequence = self.backend.sequence()

@@ -131,7 +131,7 @@ def fill(
     environ: Mapping[str, str],
 ) -> BackedUp:
     """Fill a new store with what another one has, and check it; objects as a backend keeps them."""
-    copy = Store(location.open_backend(folder, environ=environ), folder=folder)
+    copy = location.open_unchecked(folder, environ=environ)
     try:
         object_count = write_all(copy.backend, objects)
         failpoint("backup.objects")

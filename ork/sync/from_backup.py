@@ -17,7 +17,6 @@ from ork.files import place_new, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.value import replace
 from ork.store import location
-from ork.store.store import Store
 from ork.sync.backup import BackedUp, fill, moment, wrong_refs
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle
 from ork.sync.receive import check_logs
@@ -77,7 +76,7 @@ def _source(backup: Path, environ: Mapping[str, str]) -> Iterator[Source]:
     inside = backup / location.NAME
     folder = (inside if inside.is_dir() else backup).resolve()
     wrong_refs(fsck(folder, environ=environ, depth="full").findings, str(backup))
-    store = Store(location.open_backend(folder, environ=environ, readonly=True), folder=folder)
+    store = location.open_unchecked(folder, environ=environ, readonly=True)
     try:
         refs = moment(store)
         yield Source(refs, needed(store, refs), _read(backup, logs_of(store, refs)))

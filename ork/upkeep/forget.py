@@ -39,10 +39,10 @@ from ork.objects.kinds import (
 from ork.objects.redact import Find
 from ork.objects.value import Value
 from ork.store import location
-from ork.store.location import DATA, UNFINISHED
+from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store, pack
-from ork.upkeep.repair import BESIDE, QUARANTINE, begun, copy_objects, swap
+from ork.upkeep.repair import BESIDE, QUARANTINE, copy_objects, swap
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
@@ -104,17 +104,17 @@ def forget(
         search.look()
         for one in objects:
             search.choose(one, stamp)
-        data = location.kept_by(folder, environ=environ).FILES
-        own = {f"{DATA}/{name}" for name in data} | {anchor.NAME}
+        data = location.on_disk(folder, environ=environ)
+        own = {os.path.relpath(path, folder) for path in data.kind.files(data.at)} | {anchor.NAME}
         found = (*search.found(), *_in_files(folder, text, search.replaced, own), *search.outside())
         if not yes:
             return Forgotten(done=False, found=found)
         marks = search.marks(stamp, reason)
-        with _unfinished(folder) as made:
+        with _unfinished(data) as made:
             # Also when no object has it: it may stand in a page that is free.
-            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)
+            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, data)
             store.close()
-            keep = made / data[0]
+            keep = made / "before"
             swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
             _clean(folder, found, text)
     finally:
@@ -284,11 +284,6 @@ def _same(oids: Iterator[Oid]) -> Mapping[Oid, Oid]:
     return {oid: oid for oid in oids}
 
 
-def _remains(folder: Path) -> list[Path]:
-    """Return what a forgetting, or another maker of a data file, has left that was killed."""
-    return [*folder.glob(f"{UNFINISHED}*"), *begun(folder)]
-
-
 def _in_files(
     folder: Path, text: str | None, replaced: Mapping[Oid, Object], own: Collection[str]
 ) -> Iterator[Found]:
@@ -307,7 +302,7 @@ def _in_files(
         elif _has(at, name, text):
             if top == "logs":
                 yield Found(where="log", name=path, action="overwritten")
-            elif path == "db/gate":
+            elif top == DATA and path.endswith("gate"):
                 yield Found(where="note", name=path, action="overwritten")
             else:
                 why = "no part of the store: change it yourself"
@@ -367,12 +362,15 @@ def _clean(folder: Path, found: Sequence[Found], text: str | None) -> None:
 
 
 @contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """Give a folder that says, as long as it is there, that a forgetting has not ended."""
-    before = _remains(folder)
-    made = folder / f"{UNFINISHED}{os.urandom(6).hex()}"
+def _unfinished(data: Data) -> Iterator[Path]:
+    """Give a folder that says, as long as it is there, that a forgetting has not ended.
+
+    What another one, or another maker of a data file, has left that was killed goes with it.
+    """
+    before = [*data.home.begun(UNFINISHED), *data.home.begun(BESIDE)]
+    made = data.home.new(UNFINISHED)
     made.mkdir(mode=0o700)
-    files.sync_folder(folder)
+    files.sync_folder(data.home.folder)
     try:
         yield made
     except BaseException:
@@ -380,7 +378,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         raise
     for path in (*before, made):
         files.remove(path)
-    files.sync_folder(folder)
+    files.sync_folder(data.home.folder)
 
 
 def _copy(
@@ -389,13 +387,11 @@ def _copy(
     marks: Mapping[Oid, Tombstone],
     stamp: Stamp,
     new: Path,
-    environ: Mapping[str, str],
+    data: Data,
 ) -> int:
     """Write a data file with all that stays; return the sequence number of what was copied."""
-    assert store.folder is not None
-    kept_by = location.kept_by(store.folder, environ=environ)
-    kept_by.create(new)
-    backend = kept_by.open(new, readonly=False)
+    data.kind.create(new)
+    backend = data.kind.open(new)
     try:
         with store.backend.frozen() as still:
             copy_objects(still, backend, replaced)

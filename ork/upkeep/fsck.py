@@ -107,9 +107,12 @@ def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[
 
 def inspect(store: Store, *, depth: Depth) -> Iterator[Finding | Counts]:
     """Yield what is wrong in a store that is open, as of this moment."""
-    told = anchor.read(store.folder) if store.folder else None  # before the store itself
+    told = None
+    if store.folder and not store.shared:
+        told = anchor.read(store.folder)  # before the store itself
     with store.backend.frozen() as still:
-        yield from _inspect(Store(still, folder=store.folder), told, depth)
+        now = Store(still, folder=store.folder, project=store.project, shared=store.shared)
+        yield from _inspect(now, told, depth)
 
 
 def _inspect(store: Store, told: anchor.Anchor | None, depth: Depth) -> Iterator[Finding | Counts]:
@@ -125,7 +128,7 @@ def _inspect(store: Store, told: anchor.Anchor | None, depth: Depth) -> Iterator
         yield from ready
         yield Counts(objects=objects.checked, refs=ref_count, done=done)
 
-    if store.folder is not None:
+    if store.folder is not None and not store.shared:
         found += _check_anchor(store, told)
     ref_count = sum(1 for _ in store.backend.survey())
     for _ in objects.check(refs.roots()):
@@ -175,9 +178,7 @@ def main(folder: Path, depth: Depth) -> None:
     """Look at a store and tell on standard output what is found: the process of its own."""
     tell = sys.stdout.buffer.write
     try:
-        store = Store(
-            location.open_backend(folder, environ=os.environ, readonly=True), folder=folder
-        )
+        store = location.open_unchecked(folder, environ=os.environ, readonly=True)
         for told in inspect(store, depth=depth):
             if isinstance(told, Finding):
                 tell(as_line(Told(finding=told)))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,8 +19,8 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name
 from ork.objects.value import Value, replace
 from ork.runner import owner
+from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.location import CONFIGURATION
 from ork.store.resolve import newest_number, run_of_id, workflows_with_runs
 from ork.store.runs import RunEntry, refs_of, runs
 from ork.store.store import Store, Transaction
@@ -32,7 +31,6 @@ UNDO_DAYS = 30
 GOOD_KEPT = 2  # versions: what runs well now, and what `ork rollback` would go back to
 RUNS_TOGETHER = 50  # that one write removes
 RACES_MAX = 100  # lost one after the other
-_CONFIG_BYTES_MAX = 65536
 RUNS_MAX = 10**9
 DAYS_MAX = 100_000  # more than anybody has a history of, and less than the calendar has
 LOGS = "logs"
@@ -66,19 +64,14 @@ def configured(folder: Path | None) -> Keep:
     """Return what the store's own configuration says; raise InvalidInput where it is wrong."""
     if folder is None:
         return Keep()
-    path = folder / CONFIGURATION
-    try:
-        found = tomllib.loads(files.read_file(path, _CONFIG_BYTES_MAX).decode())
-    except FileNotFoundError:
-        return Keep()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: {error}") from None
+    path = folder / location.CONFIGURATION
+    found = location.configuration(folder)
     keep = found.pop("keep", {})
-    if found or not isinstance(keep, dict):
-        name = next(iter(found), "keep")
-        raise InvalidInput(f"{path}: {name!r} is not known", hint="it has one table, [keep]")
+    if (others := found.keys() - location.KNOWN) or not isinstance(keep, dict):
+        name = next(iter(sorted(others)), "keep")
+        raise InvalidInput(
+            f"{path}: {name!r} is not known", hint="it has `store` and the tables [keep], [remotes]"
+        )
     known = Keep.__struct_fields__
     for key, value in keep.items():
         if key not in known:

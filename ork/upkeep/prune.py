@@ -33,7 +33,7 @@ from ork.upkeep.keep import (
     remove_folders,
     remove_runs,
 )
-from ork.upkeep.repair import alone, beside, copy_objects, swap
+from ork.upkeep.repair import BESIDE, alone, copy_objects, swap
 
 RACES_MAX = 100  # lost one after the other
 
@@ -169,13 +169,15 @@ def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> 
 
 def room(folder: Path, *, environ: Mapping[str, str], less: int = 0) -> Repacked:
     """Say about how much `repack` would give back, with so many bytes `less` to keep."""
-    found = location.kept_by(folder, environ=environ).room(folder / DATA)
+    data = location.on_disk(folder, environ=environ)
+    found = data.kind.room(data.at)
     return Repacked(done=False, before=found.bytes, after=min(found.bytes, found.used - less))
 
 
 def check_closed(folder: Path, *, environ: Mapping[str, str]) -> None:
     """Raise StoreError while a process has the store open: then it cannot be repacked."""
-    location.kept_by(folder, environ=environ).check_closed(folder / DATA)
+    data = location.on_disk(folder, environ=environ)
+    data.kind.check_closed(data.at)
 
 
 def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
@@ -184,37 +186,38 @@ def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:
     Raise StoreError, with nothing changed, while a process has the store open; raise Corrupt when
     the data file is damaged: what it still holds here and there would be lost.
     """
-    kept_by = location.kept_by(folder, environ=environ)
-    with alone(folder):
+    data = location.on_disk(folder, environ=environ)
+    kind = data.kind
+    with alone(data.home):
         check_closed(folder, environ=environ)  # else all would be copied for nothing
-        if problems := kept_by.problems(folder / DATA, every_page=True):
+        if problems := kind.problems(data.at, every_page=True):
             raise Corrupt(f"the data file is damaged: {problems[0]}", hint="`ork fsck --repair`")
-        before = kept_by.room(folder / DATA)
-        new = beside(folder)
+        before = kind.room(data.at)
+        new = data.home.new(BESIDE)
         try:
             sequence = _write_anew(folder, new / DATA, environ)
-            if (copied := kept_by.room(new / DATA).records) != before.records:
+            if (copied := kind.room(new / DATA).records) != before.records:
                 raise StoreError(
                     f"the data file has {before.records} records, and {copied} were found",
                     hint="repeat the command, if somebody wrote meanwhile; else `ork fsck`",
                 )
             failpoint("repack.copied")
-            keep = new / kept_by.FILES[0]
+            keep = new / "before"
             swap(folder, new / DATA, keep=keep, sequence=sequence, environ=environ)
             failpoint("repack.swapped")
         finally:
             remove(new)
-        after = kept_by.room(folder / DATA)
+        after = kind.room(data.at)
     return Repacked(done=True, before=before.bytes, after=after.bytes)
 
 
 def _write_anew(folder: Path, new: Path, environ: Mapping[str, str]) -> int:
     """Copy all objects and refs; return the sequence number of what was copied."""
-    kept_by = location.kept_by(folder, environ=environ)
+    kind = location.on_disk(folder, environ=environ).kind
     new.parent.mkdir(mode=0o700)
-    kept_by.create(new)
+    kind.create(new)
     store = location.open_store(folder, environ=environ)
-    backend = kept_by.open(new, readonly=False)
+    backend = kind.open(new)
     try:
         with store.backend.frozen() as still:
             copy_objects(still, backend)

@@ -7,9 +7,8 @@ at any moment without harm, and begun again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -22,7 +21,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.store import location
-from ork.store.location import DATA
+from ork.store.location import DATA, Home
 from ork.store.runs import newest_pin
 from ork.store.store import Store, is_whole, pack
 from ork.upkeep.findings import Finding
@@ -32,7 +31,7 @@ from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX
 
 QUARANTINE = "quarantine"
-BESIDE = "data.tmp-"  # how the name of a folder begins in which a new data file is made
+BESIDE = "data.tmp-"  # how the name of a folder begins in which new data are made
 PAGE_OBJECTS = 256  # that are read together
 _ANCHOR = {"E301", "W302", "W303"}  # what to tell the anchor anew is enough for
 _MISSING, _CONFIG = "E101", "E004"
@@ -60,7 +59,7 @@ def repair(
         steps.append(words)
         say(words)
 
-    with alone(folder):
+    with alone(location.home(folder, environ=environ)):
         return _repair(folder, environ, now, step, steps)
 
 
@@ -88,28 +87,18 @@ def _repair(
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(home: Home) -> Iterator[None]:
     """Keep out others that make a new data file, and remove what one that was killed has left.
 
     The kernel lets them in again, however this process ends.
     """
-    with open_folder(folder) as at:
+    with open_folder(home.folder) as at:
         if not lock(at):
             words = "another process is making a new data file for this store"
             raise StoreError(words, hint="let it end")
-        for path in begun(folder):
+        for path in home.begun(BESIDE):
             remove(path)
         yield
-
-
-def beside(folder: Path) -> Path:
-    """Return a new name for the folder in which a new data file is made."""
-    return folder / f"{BESIDE}{os.urandom(6).hex()}"
-
-
-def begun(folder: Path) -> list[Path]:
-    """Return the folders in which a new data file was begun."""
-    return list(folder.glob(f"{BESIDE}*"))
 
 
 def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Checked:
@@ -118,7 +107,7 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ch
     Raise StoreError, with all as it was, if the data file is whole and not of this form.
     """
     old = folder / location.CONFIG
-    keep = _quarantine(folder, now, location.CONFIG)
+    keep = _quarantine(Home(folder, None), now, location.CONFIG)
     with suppress(FileNotFoundError):
         old.rename(keep)
     location.renew_config(folder)
@@ -133,9 +122,9 @@ def _renew_config(folder: Path, environ: Mapping[str, str], now: datetime) -> Ch
     return found
 
 
-def _quarantine(folder: Path, now: datetime, name: str) -> Path:
+def _quarantine(home: Home, now: datetime, name: str) -> Path:
     """Return where a file of the store is kept that another one replaces."""
-    quarantine = folder / QUARANTINE
+    quarantine = home.named(QUARANTINE)
     quarantine.mkdir(mode=0o700, exist_ok=True)
     return quarantine / f"{now:%Y%m%dT%H%M%S.%f}-{name}"
 
@@ -148,26 +137,28 @@ def _rebuild(
     now: datetime,
     step: Callable[[str], None],
 ) -> None:
-    kept_by = location.kept_by(folder, environ=environ)
-    sequence = kept_by.written(folder / DATA)
-    new = beside(folder)
-    kept_by.create(new)
-    backend = kept_by.open(new, readonly=False)
+    data = location.on_disk(folder, environ=environ)
+    sequence = data.kind.written(data.at)
+    made = data.home.new(BESIDE)
+    made.mkdir(mode=0o700)
+    data.kind.create(made / DATA)
+    backend = data.kind.open(made / DATA)
     try:
         file_is_whole = not any(one.code.startswith("E0") for one in findings)
         rebuilt = Rebuilt(Store(backend, folder=folder), file_is_whole=file_is_whole)
-        copied = _copy(kept_by.remains(folder / DATA), backend, rebuilt)
+        copied = _copy(data.kind.remains(data.at), backend, rebuilt)
         step(f"objects that are whole, copied into a new data file: {copied}")
         _heal(rebuilt, folder.parent, findings, step)
         for words in rebuilt.decide():
             step(words)
     finally:
         backend.close()
-    keep = _quarantine(folder, now, kept_by.FILES[0])
-    swap(folder, new, keep=keep, sequence=sequence, environ=environ)
+    keep = _quarantine(data.home, now, data.kind.files(data.at)[0].name)
+    swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)
     sync_folder(keep.parent)
-    remove(new)
-    step(f"the data file as it was is {folder.name}/{QUARANTINE}/{keep.name}")
+    remove(made)
+    kept = keep.relative_to(data.home.folder.parent)
+    step(f"the data file as it was is {kept}")
 
 
 def swap(
@@ -178,17 +169,26 @@ def swap(
     Raise StoreError, with the store as it was, while it is open or when it was written meanwhile;
     OSError, with the new data and an anchor that tells nothing, when nobody knows if they stay.
     """
+    data = location.on_disk(folder, environ=environ)
+    with _untold(folder) if data.home.store is None else nullcontext():
+        data.kind.swap(data.at, new, keep=keep, sequence=sequence)
+    sync_folder(data.at if data.at.is_dir() else data.at.parent)
+    tell_anchor(folder, environ)
+
+
+@contextmanager
+def _untold(folder: Path) -> Iterator[None]:
+    """Let the anchor tell nothing for the block, and as before should that raise StoreError.
+
+    Else, killed in there, the new store would seem to have gone back.
+    """
     told = anchor.read(folder)
-    anchor.reset(folder, None)  # else, killed here, the new store would seem to have gone back
+    anchor.reset(folder, None)
     try:
-        location.kept_by(folder, environ=environ).swap(
-            folder / DATA, new, keep=keep, sequence=sequence
-        )
+        yield
     except StoreError:
         anchor.reset(folder, told)
         raise
-    sync_folder(folder / DATA)
-    tell_anchor(folder, environ)
 
 
 def copy_objects(still: Backend, backend: Backend, without: Collection[Oid] = ()) -> None:
@@ -240,7 +240,7 @@ def _heal_in_place(
     """Heal a store that lacks nothing but objects: no other data file would have them."""
     if all(one.code != _MISSING for one in findings):
         return
-    store = Store(location.open_backend(folder, environ=environ), folder=folder)
+    store = location.open_unchecked(folder, environ=environ)
     try:
         rebuilt = Rebuilt(store, file_is_whole=True)
         for oid in store.backend.oids():
@@ -285,9 +285,11 @@ def _files(rebuilt: Rebuilt, project: Path, wanted: set[Oid]) -> set[Path]:
 
 
 def tell_anchor(folder: Path, environ: Mapping[str, str]) -> None:
-    """Let the anchor tell of the store as it is now, and of nothing before."""
+    """Let the anchor, if there is one, tell of the store as it is now, and of nothing before."""
+    if location.elsewhere(folder, environ=environ) is not None:
+        return
     anchor.reset(folder, None)
-    store = Store(location.open_backend(folder, environ=environ), folder=folder)
+    store = location.open_unchecked(folder, environ=environ)
     try:
         store.tell_anchor(newest_pin(store))
     except Corrupt:

@@ -27,7 +27,7 @@ from ork.files import (
 )
 from ork.objects.kinds import is_path
 from ork.objects.value import Value
-from ork.store.location import DATA
+from ork.store.location import LOCKS
 from ork.worktree.folder import FILE_BYTES_MAX, Root
 
 OWN_FOLDERS = (".ork", ".git")  # files in these steer programs, so none is restored there
@@ -148,7 +148,7 @@ def _at_work(destination: Destination, paths: Iterable[str]) -> Iterator[str]:
     if destination.store is None:
         yield ".ork-restore."
         return
-    with open_folder(destination.store, [DATA]) as store:
+    with open_folder(destination.store, [LOCKS], make=0o700) as store:
         beginning = f".ork-restore.{os.fstat(store).st_ino:x}."
         with suppress(OSError):  # a file system without locks
             if lock(store):

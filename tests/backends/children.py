@@ -28,7 +28,17 @@ BATCH_OBJECTS = 20
 
 def kind_of(folder: Path) -> Any:
     """Return the class of the backend in a folder."""
-    return Sqlite if (folder / Sqlite.FILES[0]).exists() else Lmdb
+    return Lmdb if folder.is_dir() else Sqlite
+
+
+def gate_of(folder: Path) -> Path:
+    """Return the file before which writers wait."""
+    return folder / "gate" if folder.is_dir() else folder.with_name(f"{folder.name}-gate")
+
+
+def locks_of(folder: Path) -> Path:
+    """Return where leases are, unless another folder was named."""
+    return folder / "locks" if folder.is_dir() else folder.with_name(f"{folder.name}-locks")
 
 
 def opened(folder: Path, **options: Any) -> Any:
@@ -133,7 +143,7 @@ def stay_inside(folder: Path) -> None:
 
 def hold_gate(folder: Path) -> None:
     """Hold the gate until killed."""
-    with Gate(folder / "gate"):
+    with Gate(gate_of(folder)):
         say("inside")
         time.sleep(600)
 
@@ -178,9 +188,10 @@ def fork(folder: Path) -> None:
 
 def read_only(folder: Path) -> None:
     """Read and write where only reading is possible, as a user whom permissions bind."""
-    os.chdir(folder)  # for the folders above may be closed to that user
-    here = Path()
-    for path in (here, *here.iterdir()):
+    # Relative, for the folders above may be closed to that user.
+    os.chdir(folder if folder.is_dir() else folder.parent)
+    here = Path("." if folder.is_dir() else folder.name)
+    for path in (Path(), *Path().iterdir()):
         path.chmod(0o500 if path.is_dir() else 0o400)
         if os.geteuid() == 0:
             os.chown(path, 65534, 65534)

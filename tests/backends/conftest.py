@@ -26,8 +26,8 @@ def kind() -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path, kind: Any) -> Path:
-    kind.create(tmp_path / "db")
-    return tmp_path / "db"
+    """Where the data of an empty one lie: a folder, or a file in one that it has for itself."""
+    return made(kind, tmp_path)
 
 
 @pytest.fixture
@@ -60,6 +60,15 @@ def start(folder: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def made(kind: Any, parent: Path) -> Path:
+    """Make an empty one below a folder, and return where its data lie."""
+    at = parent / "db" / kind.INSIDE
+    if kind.INSIDE:
+        at.parent.mkdir(mode=0o700)
+    kind.create(at)
+    return at
 
 
 def line(process: subprocess.Popen[str]) -> str:

@@ -19,8 +19,8 @@ from ork.backends.gate import Gate
 from ork.backends.lmdb import Lmdb
 from ork.backends.sqlite import Sqlite
 from ork.errors import Corrupt, StoreError
-from tests.backends.children import as_number, as_oid, batch
-from tests.backends.conftest import ROOT, SOON_S, Start, line, output
+from tests.backends.children import as_number, as_oid, batch, gate_of, locks_of
+from tests.backends.conftest import ROOT, SOON_S, Start, line, made, output
 from tests.scale import LONG
 
 
@@ -111,7 +111,7 @@ def test_a_wait_that_is_too_long_names_the_holder(start: Start, folder: Path, ki
 
 
 def test_a_thread_that_waits_too_long_gives_up(folder: Path) -> None:
-    gate = Gate(folder / "gate", wait_s=0.05)
+    gate = Gate(gate_of(folder), wait_s=0.05)
     with gate, pytest.raises(StoreError, match=f"process {os.getpid()} "), gate:
         pass
     with gate:
@@ -175,7 +175,7 @@ def test_a_lease_whose_file_is_removed_is_lost_for_ever(
 ) -> None:
     lost = backend.lease("run")
     assert lost is not None
-    (folder / "locks" / "run").unlink()
+    (locks_of(folder) / "run").unlink()
     assert not lost.held()
     assert line(start("lease", "alone")) == "True 0"
     assert not lost.held()
@@ -197,8 +197,8 @@ def test_the_folder_for_leases_may_be_given(folder: Path, tmp_path: Path, kind: 
 
 
 def test_a_second_open_shares_the_first(folder: Path, tmp_path: Path, kind: Any) -> None:
-    (tmp_path / "link").symlink_to(folder)
-    first, second = kind.open(folder), kind.open(tmp_path / "link")
+    (tmp_path / "link").symlink_to(folder.parent)
+    first, second = kind.open(folder), kind.open(tmp_path / "link" / folder.name)
     assert first.write({}, {"head": (None, as_oid(1))})
     first.close()
     assert second.ref("head") == as_oid(1)
@@ -242,10 +242,11 @@ def test_a_folder_without_write_permission_can_be_read(
     backend = kind.open(folder)
     backend.write({}, {"head": (None, as_oid(5))})
     backend.close()
+    parent = folder.parent if kind.INSIDE else folder
     with tempfile.TemporaryDirectory() as outside:  # where others may look for it
         os.chmod(outside, 0o711)
-        shutil.move(folder, outside)
-        folder.symlink_to(Path(outside) / folder.name)
+        shutil.move(parent, outside)
+        parent.symlink_to(Path(outside) / parent.name)
         refused, head, write = output(start("read_only"))
     assert refused.startswith("refused: ")
     assert head == "head: 5"
@@ -255,15 +256,15 @@ def test_a_folder_without_write_permission_can_be_read(
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace makes system calls fail")
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 def test_a_write_that_the_disk_refused_is_told_as_what_it_is(
-    folder: Path, error: str, kind: Any
+    folder: Path, tmp_path: Path, error: str, kind: Any
 ) -> None:
     """Whichever call fails: what is said is true, and the same process can go on."""
     told = set()
     for call in ("pwrite64", "pwritev", "fdatasync") if LONG else ("pwrite64",):
         for when in range(1, 12) if LONG else (2, 3, 14):
             inject = f"inject={call}:error={error}:when={when}"
-            shutil.rmtree(folder)
-            kind.create(folder)
+            shutil.rmtree(tmp_path / "db")
+            made(kind, tmp_path)
             trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
             done = subprocess.run(
                 [*trace, sys.executable, "-m", "tests.backends.children", "write_on", str(folder)],
@@ -285,15 +286,16 @@ def test_a_write_that_the_disk_refused_is_told_as_what_it_is(
 def test_only_the_owner_has_access_whatever_the_umask(tmp_path: Path, mask: int, kind: Any) -> None:
     before = os.umask(mask)
     try:
-        kind.create(tmp_path / "db")
-        backend = kind.open(tmp_path / "db")
+        at = made(kind, tmp_path)
+        backend = kind.open(at)
         backend.write({}, {"head": (None, as_oid(1))})
         backend.close()
     finally:
         os.umask(before)
     found = modes(tmp_path / "db")
-    assert found.pop("db") == 0o700
-    assert found.keys() >= {kind.FILES[0], "gate"}
+    assert kind.INSIDE or found["db"] == 0o700
+    found.pop("db")
+    assert found.keys() >= {kind.files(at)[0].name, gate_of(at).name}
     assert set(found.values()) == {0o600}
 
 
@@ -303,14 +305,14 @@ def test_no_store_is_no_traceback(tmp_path: Path, kind: Any) -> None:
 
 
 def test_a_link_in_place_of_the_data_is_refused(folder: Path, tmp_path: Path, kind: Any) -> None:
-    (folder / kind.FILES[0]).rename(tmp_path / "elsewhere")
-    (folder / kind.FILES[0]).symlink_to(tmp_path / "elsewhere")
+    kind.files(folder)[0].rename(tmp_path / "elsewhere")
+    kind.files(folder)[0].symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match=r"cannot be read|no regular file"):
         kind.open(folder)
 
 
 @pytest.mark.parametrize("garbage", [b"\0" * 65536, b"garbage" * 9999, b"SQLite format 3\0" * 900])
 def test_a_file_of_garbage_is_an_error(folder: Path, garbage: bytes, kind: Any) -> None:
-    (folder / kind.FILES[0]).write_bytes(garbage)
+    kind.files(folder)[0].write_bytes(garbage)
     with pytest.raises(Corrupt):
         kind.open(folder)

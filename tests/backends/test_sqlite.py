@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ork.backends.sqlite import FILE, Sqlite
+from ork.backends.sqlite import Sqlite
 from ork.errors import StoreError
 from tests.backends.children import as_oid, batch
 
@@ -26,14 +26,14 @@ def test_a_commit_waits_for_the_disk(backend: Sqlite) -> None:
 
 def test_when_the_last_one_closes_all_is_in_the_one_file(backend: Sqlite, folder: Path) -> None:
     assert backend.write(batch(1), {"head": (None, as_oid(1))})
-    assert (folder / f"{FILE}-wal").exists()
+    assert folder.with_name(f"{folder.name}-wal").exists()
     backend.close()
-    assert not (folder / f"{FILE}-wal").exists()
+    assert not folder.with_name(f"{folder.name}-wal").exists()
 
 
 def test_another_program_that_writes_is_waited_for_and_named(backend: Sqlite, folder: Path) -> None:
     backend._rows("PRAGMA busy_timeout = 50")
-    with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as other:
+    with closing(sqlite3.connect(folder, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another program has locked the store"):
             backend.write({}, {"head": (None, as_oid(1))})
@@ -63,7 +63,7 @@ def test_a_file_that_another_program_reads_is_not_replaced(folder: Path, tmp_pat
     Sqlite.create(tmp_path / "new")
     backend = Sqlite.open(folder)
     assert backend.write(batch(1), {})
-    with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as other:
+    with closing(sqlite3.connect(folder, isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM refs").fetchone()
         assert backend.write(batch(2), {})

@@ -35,7 +35,11 @@ def answers(ork: Ork) -> list[tuple[int, str]]:
 
 def test_a_store_in_sqlite_is_one_file_that_sql_reads(kept: Ork) -> None:
     data = kept.folder / ".ork/db"
-    assert sorted(path.name for path in data.iterdir()) == ["gate", "open", "store.db"]
+    assert sorted(path.name for path in data.iterdir()) == [
+        "store.db",
+        "store.db-gate",
+        "store.db-open",
+    ]
     deploy = json.loads(kept("rev-parse", "etl", "--json").out)["data"][0]["oid"]
     with closing(sqlite3.connect(data / "store.db")) as connection:
         heads = connection.execute("SELECT name, deploy, message FROM workflows").fetchall()
@@ -113,7 +117,7 @@ def test_tables_that_ork_did_not_make_are_refused(kept: Ork) -> None:
     assert kept("fsck").code == 1
 
 
-@pytest.mark.parametrize("url", ["sqlite", "mysql:", "sqlite:elsewhere.db", ""])
+@pytest.mark.parametrize("url", ["sqlite", "mysql:", "sqlite://host/x.db", ""])
 def test_what_is_no_kind_of_store_is_refused(ork: Ork, url: str) -> None:
     done = ork("init", "--store", url)
     assert (done.code, "hint: " in done.err) == (2, True)

@@ -276,8 +276,8 @@ FAULTS = (
     Fault(
         "gc removes a run that somebody goes on with",
         "ork/upkeep/keep.py",
-        "if lock is not None or store.folder is None:",
-        "if True:",
+        "if entry.run.id in leases and store.ref(",
+        "if store.ref(",
         ("upkeep/test_keep.py::test_a_run_that_somebody_goes_on_with_at_this_moment_stays",),
     ),
     Fault(
@@ -307,9 +307,9 @@ FAULTS = (
     Fault(
         "forget leaves the data file as it is",
         "ork/upkeep/forget.py",
-        "            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, environ)\n"
+        "            sequence = _copy(store, search.replaced, marks, stamp, made / DATA, data)\n"
         "            store.close()\n"
-        "            keep = made / data[0]\n"
+        '            keep = made / "before"\n'
         "            swap(folder, made / DATA, keep=keep, sequence=sequence, environ=environ)\n",
         "            added = (*search.replaced.values(), *marks.values())\n"
         "            objects = {_oid(one): pack(encode_object(one)) for one in added}\n"

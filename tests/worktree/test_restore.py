@@ -399,7 +399,7 @@ def test_what_a_killed_restore_has_left_is_removed_by_the_next_one(etl):
     assert len(left) == 3
     key = left[0].split(".")[2]
     (etl.folder / f"flows/.ork-restore.{key}1.0123456789ab.0").touch()  # of another store
-    with open_folder(etl.folder / ".ork/db") as at:
+    with open_folder(etl.folder / ".ork/locks") as at:
         assert lock(at, shared=True)  # another restore is at work
         etl.back(code=True)
         assert set(left) < set(remains(etl.folder))

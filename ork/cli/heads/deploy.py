@@ -15,6 +15,7 @@ from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError
 from ork.objects.value import replace
 from ork.store import location
+from ork.store.location import Address
 
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
@@ -39,7 +40,8 @@ def init(
         typer.Option("--from", metavar="BACKUP", help="Make the store out of this backup."),
     ] = None,
     url: Annotated[
-        str, typer.Option("--store", metavar="URL", help="How the data are kept: lmdb: or sqlite:.")
+        str,
+        typer.Option("--store", metavar="URL", help="Where the data are, and how they are kept."),
     ] = "lmdb:",
 ) -> None:
     """Make a store in a project: empty, or from a backup.
@@ -51,30 +53,34 @@ def init(
     numbers. All of it is checked before the store is there; one that is there is never replaced.
 
     With --store sqlite: the data are one file, .ork/db/store.db, which SQLite and what is built on
-    it can read; the default is lmdb:, which is faster. Together with --from a store moves from one
-    to the other.
+    it can read; the default is lmdb:, which is faster. A longer URL, such as sqlite:PATH, names a
+    place elsewhere: its store is made if need be, and .ork/config.toml says so. Together with
+    --from a store moves from one to the other.
 
     \b
     Example:
         ork init
         ork init --from ../etl.orkbackup ../restored
         ork init --store sqlite:
+        ork init --store sqlite:../team.db
     """
     session: Session = ctx.obj
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    store = session.store_path or folder.resolve() / ".ork"
-    scheme = location.scheme_of(url)
+    environ = session.world.environ
+    store = session.chosen or folder.resolve() / location.NAME
+    address = location.address(url, base=Path.cwd())
     if backup is not None:
-        _init_from(session, backup, store, scheme)
+        _init_from(session, backup, store, address)
         return
-    existed = store.exists()
+    existed = location.is_there(store, environ=environ)
     if not existed:
-        location.create(store, scheme)
-    location.open_backend(store, environ=session.world.environ).close()
+        location.make(store, environ=environ, address=address)
+    location.open_backend(store, environ=environ).close()
+    place = location.elsewhere(store, environ=environ)
     verb = "There is a store already in" if existed else "Made an empty store in"
-    session.print([[f"{verb} {store}"]])
-    if not existed:
+    session.print([[f"{verb} {place or store}"]])
+    if not existed and not place:
         session.say(
             [
                 ("note: ", "warning"),
@@ -84,10 +90,12 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
-def _init_from(session: Session, backup: Path, store: Path, scheme: str) -> None:
+def _init_from(session: Session, backup: Path, store: Path, address: Address) -> None:
     from ork.sync.from_backup import restore
 
-    done = restore(backup, store, environ=session.world.environ, scheme=scheme)
+    if address.at:
+        raise UsageError(f"{address} with --from: only lmdb: and sqlite: can be filled at once")
+    done = restore(backup, store, environ=session.world.environ, scheme=address.scheme)
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
     session.print([[f"Made a store of {quoted(str(backup))} in {store}: {', '.join(parts)}"]])
     if done.errors:

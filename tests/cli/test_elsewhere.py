@@ -1,0 +1,189 @@
+"""Stores whose data lie elsewhere: named by a URL, on the command line, in the environment or in
+`.ork/config.toml`."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import ork as api
+from ork.errors import StoreError
+from ork.store import location
+from tests.conftest import Ork
+
+BY = ("init", "option", "environment", "file")
+
+
+def choose(ork: Ork, url: str, by: str) -> tuple[str, ...]:
+    """Name a store in one of the ways; return what a command line then begins with."""
+    if by == "option":
+        return ("--store", url)
+    if by == "environment":
+        ork.environ["ORK_STORE"] = url
+    elif by == "file":
+        ork.write(".ork/config.toml", f'store = "{url}"\n')
+    else:
+        assert ork("init", "--store", url).code == 0
+    return ()
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite"])
+@pytest.mark.parametrize("by", BY)
+def test_every_way_to_name_a_store_leads_to_the_same_one(
+    etl: Ork, tmp_path: Path, kind: str, by: str
+) -> None:
+    url = f"{kind}:{tmp_path}/team.db"
+    words = choose(etl, url, by)
+    assert etl(*words, "run", "etl.yaml").code == 0
+    assert (tmp_path / "team.db").exists()
+    assert not (etl.folder / ".ork/db").exists()
+    for read in ("log", "runs", "show etl#1", "outputs etl#1", "logs etl#1", "diff etl etl"):
+        assert etl(*words, *read.split()).code == 0, read
+    assert etl(*words, "fsck").code == 0
+    etl.environ.pop("ORK_STORE", None)
+    shutil.rmtree(etl.folder / ".ork", ignore_errors=True)
+    assert etl("--store", url, "log").code == 0
+
+
+def test_a_project_remembers_a_place_inside_of_it_by_a_path_that_moves_with_it(etl: Ork) -> None:
+    assert etl("init", "--store", f"sqlite:{etl.folder}/data.db").code == 0
+    assert (etl.folder / ".ork/config.toml").read_text() == 'store = "sqlite:data.db"\n'
+    assert etl("deploy", "etl.yaml").code == 0
+    again = etl("init", "--store", f"sqlite:{etl.folder}/other.db")
+    assert (again.code, "already" in again.out) == (0, True)
+    assert not (etl.folder / "other.db").exists()
+
+
+def test_what_works_on_files_works_where_they_lie_elsewhere(
+    etl: Ork, tmp_path: Path, edit: Callable[[str, str, str], None]
+) -> None:
+    url = f"sqlite:{tmp_path}/team.db"
+    assert etl("init", "--store", url).code == 0
+    assert etl("run", "etl.yaml").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "etl.yaml", "-m", "a word of it").code == 0
+    before = etl("log", "--json").out
+    assert etl("gc", "--repack").code == 0
+    assert etl("backup", str(tmp_path / "copy.orkbackup")).code == 0
+    assert etl("log", "--json").out == before
+    with closing(sqlite3.connect(tmp_path / "team.db")) as connection, connection:
+        connection.execute("DELETE FROM refs WHERE name = CAST('workflows/etl' AS BLOB)")
+    assert etl("fsck").code == 1
+    fixed = etl("fsck", "--repair")
+    assert (fixed.code, "team.db-quarantine/" in fixed.out) == (0, True)
+    assert etl("log", "--json").out == before
+    assert etl("forget", "--yes", "--reason", "tried", "etl:extract").code == 0
+    assert "[forgotten]" in etl("show", "etl:extract").out
+    left = {path.name for path in tmp_path.glob("*team.db*")}
+    assert left == {f"team.db{end}" for end in ("", "-gate", "-open", "-locks", "-quarantine")}
+
+
+def test_what_is_in_memory_is_gone_with_the_command(etl: Ork) -> None:
+    done = etl("--store", "memory:", "run", "etl.yaml")
+    assert (done.code, done.out.split()[:2]) == (0, ["etl#1", "success"])
+    assert etl("--store", "memory:", "log").code == 3
+    assert not (etl.folder / ".ork").exists()
+    assert not list((etl.folder / ".local/state/ork/stores").iterdir())
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(ork: Ork, tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/none.db"
+    done = ork("--store", url, "log")
+    assert done.code == 3
+    assert done.err == (
+        f"error: there is no store in {url}\nhint: `ork init --store {url}` makes one\n"
+    )
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ('store = "sqlite"', 3, 'store = "URL" is wanted'),
+        ("store = 7", 3, 'store = "URL" is wanted'),
+        ('store = "mysql://h/x"', 2, "is no kind of store"),
+        ('store = "sqlite:', 3, "config.toml: "),
+        ('store = "sqlite://ann:secret@h/x"', 3, "there is a password"),
+        ('store = "os.path:join"', 3, "may not name a class of Python"),
+    ],
+)
+def test_a_file_that_names_no_store_is_refused(ork: Ork, text: str, code: int, words: str) -> None:
+    ork.write(".ork/config.toml", text)
+    for line in ("log", "fsck", "init", "fsck --repair"):
+        done = ork(*line.split())
+        assert (done.code, words in done.err, "secret" in done.err) == (code, True, False), line
+
+
+def test_data_of_its_own_come_before_what_a_file_says(etl: Ork) -> None:
+    assert etl("deploy", "etl.yaml").code == 0
+    etl.write(".ork/config.toml", 'store = "sqlite:/nowhere/x.db"\n')
+    assert etl("log").code == 0
+
+
+def test_no_password_is_recorded(ork: Ork, etl: Ork, tmp_path: Path) -> None:
+    for url in (
+        "postgresql://ann:s3cret@h/x",
+        "postgresql://ann:s3/c@ret@h/x?sslmode=require",
+        "postgresql://h/x?user=ann&password=s3cret&sslmode=require",
+        "postgresql://h/x?password=s3cret",
+    ):
+        shown = location.public(url)
+        assert "s3" not in shown and shown.startswith("postgresql://") and shown[-1].isalnum()
+        assert "s3" not in etl("--store", url, "log").err
+    message = "see postgresql://ann:s3cret@h/x"
+    assert etl("deploy", "etl.yaml", "-m", message, "--allow-secret").code == 0
+    assert "s3cret" not in etl("ops").out
+
+
+def test_two_who_make_the_same_store_both_have_it(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    for number in range(8):
+        url = f"sqlite:{tmp_path}/{number}.db"
+
+        def make(url: str = url) -> None:
+            location.make(location.of_url(url, environ=environ), environ=environ)
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(make) for _ in range(4)]:
+                done.result()
+        location.open_url(url, environ=environ).close()
+    assert not list(tmp_path.glob(".*tmp*"))
+
+
+class Mine:
+    """A backend of somebody else: it has what `Memory` has, under an address of its own."""
+
+    exists, create = staticmethod(lambda at: at == "here"), staticmethod(lambda at: None)
+
+    @staticmethod
+    def open(at: str, *, readonly: bool = False) -> object:
+        from ork.backends.memory import Memory
+
+        if at != "here":
+            raise StoreError(f"it is not {at}")
+        return Memory.open(at)
+
+
+def test_a_class_of_somebody_else_is_named_by_who_runs_ork(etl: Ork) -> None:
+    assert etl("--store", f"{__name__}:Mine:here", "run", "etl.yaml").code == 0
+    for url in (f"{__name__}:Mine:there", f"{__name__}:Yours", "no.such:Thing", "os.path:join"):
+        done = etl("--store", url, "log")
+        assert (done.code, "hint: " in done.err) == (3 if "there" in url else 2, True)
+
+
+def test_python_opens_a_url(etl: Ork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(etl.folder)
+    store = api.open(f"sqlite:{tmp_path}/x.db", create=True)
+    api.deploy(store, "etl.yaml")
+    assert store.project == etl.folder
+    store.close()
+    store = api.open(f"sqlite:{tmp_path}/x.db")
+    assert [entry.deploy.workflow for entry in api.log(store, "etl")] == ["etl"]
+    store.close()
