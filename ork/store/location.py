@@ -55,6 +55,7 @@ BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb", "sqlite": "ork.backends.sqlite:Sql
 MEMORY = "memory"
 ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory"}  # what URLs may begin with
 DEFAULT = "lmdb"
+_TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 CONFIG = "config.json"
 _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG}
@@ -287,7 +288,7 @@ def _remember(folder: Path, address: Address) -> None:
         address = address._replace(at=str(address.at.relative_to(project)))
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(folder / ".gitignore", "*\n")
+        replace_file(folder / ".gitignore", [b"*\n"])
         replace_file(folder / CONFIGURATION, [_configured(str(address))])
         sync_folder(folder)
     except OSError as error:
@@ -411,10 +412,12 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     """
     _judge(folder, environ)
     if (there := elsewhere(folder, environ=environ)) is None:
-        kind, at = _class(_scheme(folder)), _inside(folder)
+        kind, at = _inside(folder)
         paths = (folder / DATA, *(folder / DATA).glob("*"))
         readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
         return kind.open(at, readonly=readonly, locks=folder / LOCKS)
+    if there.scheme in _TRUSTING and isinstance(there.at, Path) and there.at.exists():
+        _judge(there.at, environ)
     kind = _class(there.scheme)
     try:
         return kind.open(there.at, readonly=readonly or not _is_writable(there.at))
@@ -440,7 +443,7 @@ def on_disk(folder: Path, *, environ: Mapping[str, str]) -> Data:
     at_home = home(folder, environ=environ)
     there = elsewhere(folder, environ=environ)
     if there is None:
-        return Data(_on_disk(_scheme(folder)), _inside(folder), at_home)
+        return Data(*_inside(folder), at_home)
     return Data(_on_disk(there.scheme), Path(there.at), at_home)
 
 
@@ -560,8 +563,10 @@ def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _inside(folder: Path) -> Path:
-    return folder / DATA / _on_disk(_scheme(folder)).INSIDE
+def _inside(folder: Path) -> tuple[OnDisk, Path]:
+    """Return what keeps the data of a store that are in its folder, and where they lie."""
+    kind = _on_disk(_scheme(folder))
+    return kind, folder / DATA / kind.INSIDE
 
 
 def _on_disk(scheme: str) -> OnDisk:

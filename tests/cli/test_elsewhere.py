@@ -187,3 +187,14 @@ def test_python_opens_a_url(etl: Ork, tmp_path: Path, monkeypatch: pytest.Monkey
     store = api.open(f"sqlite:{tmp_path}/x.db")
     assert [entry.deploy.workflow for entry in api.log(store, "etl")] == ["etl"]
     store.close()
+
+
+def test_files_that_others_can_write_are_trusted_where_nothing_maps_them(
+    etl: Ork, tmp_path: Path
+) -> None:
+    for kind, code in (("lmdb", 4), ("sqlite", 0)):
+        url = f"{kind}:{tmp_path}/{kind}.db"
+        assert etl("--store", url, "deploy", "etl.yaml").code == 0
+        (tmp_path / f"{kind}.db").chmod(0o777)
+        done = etl("--store", url, "log")
+        assert (done.code, "can be written by every user" in done.err) == (code, code == 4)
