@@ -81,7 +81,10 @@ class Kind(Protocol):
         """Make an empty one where nothing is yet."""
 
     def open(self, at: Any, *, readonly: bool = False, locks: Path | None = None) -> Backend:
-        """Open the one that is there; `locks` is the folder for leases, where they are files."""
+        """Open the one that is there; `locks` is the folder for leases, where they are files.
+
+        Raise StoreError; or, if `at` is text and nothing is there, NotFound.
+        """
 
 
 class OnDisk(Kind, Protocol):
@@ -399,6 +402,7 @@ def open_url(text: str, *, environ: Mapping[str, str]) -> Store:
     Raise NotFound when there is none.
     """
     if is_url(text):
+        environ = {**environ, "ORK_STORE": text}  # which may have a password
         return open_store(of_url(text, environ=environ), environ=environ)
     folder = Path(text) / NAME
     return open_store(folder if folder.is_dir() else Path(text), environ=environ)
@@ -412,10 +416,10 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     """
     _judge(folder, environ)
     if (there := elsewhere(folder, environ=environ)) is None:
-        kind, at = _inside(folder)
+        ours, at = _inside(folder)
         paths = (folder / DATA, *(folder / DATA).glob("*"))
         readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
-        return kind.open(at, readonly=readonly, locks=folder / LOCKS)
+        return ours.open(at, readonly=readonly, locks=folder / LOCKS)
     if there.scheme in _TRUSTING and isinstance(there.at, Path) and there.at.exists():
         _judge(there.at, environ)
     kind = _class(there.scheme)
@@ -424,7 +428,7 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     except Corrupt:
         raise
     except StoreError:
-        if kind.exists(there.at):
+        if isinstance(there.at, str) or kind.exists(there.at):
             raise
     raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
 

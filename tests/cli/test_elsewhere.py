@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import ork as api
-from ork.errors import StoreError
+from ork.errors import NotFound
 from ork.store import location
 from tests.conftest import Ork
 
@@ -166,7 +166,7 @@ class Mine:
         from ork.backends.memory import Memory
 
         if at != "here":
-            raise StoreError(f"it is not {at}")
+            raise NotFound(f"it is not {at}")
         return Memory.open(at)
 
 
