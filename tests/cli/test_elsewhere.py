@@ -166,7 +166,7 @@ class Mine:
         from ork.backends.memory import Memory
 
         if at != "here":
-            raise NotFound(f"it is not {at}")
+            raise NotFound(f"it is not {at}", hint="say here")
         return Memory.open(at)
 
 
