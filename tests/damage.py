@@ -14,20 +14,20 @@ import lmdb
 def data_file(folder: Path) -> Path:
     """Return the file in which a store has its data."""
     return next(
-        path for name in ("data.mdb", "store.db") if (path := folder / "db" / name).exists()
+        path for name in ("data.mdb", "store.db", "refs") if (path := folder / "db" / name).exists()
     )
 
 
 def flip(folder: Path, text: bytes, at: int, *, bit: int = 0) -> None:
     """Flip a bit in every copy of these bytes in the data file, so that the live one is hit."""
     file = data_file(folder)
-    of_sqlite = file.name == "store.db" and text.startswith(b"r")
-    if of_sqlite:  # LMDB keeps both tables in one
+    is_ref = file.name != "data.mdb" and text.startswith(b"r")
+    if is_ref:  # LMDB keeps both tables in one
         text, at = text[1:], at - 1
     data = bytearray(file.read_bytes())
     start, found = -1, 0
     while (start := data.find(text, start + 1)) >= 0:
-        if of_sqlite and data[start - 1] == ord('"'):  # in an object, not the name of a ref
+        if is_ref and data[start - 1] == ord('"'):  # in an object, not the name of a ref
             continue
         data[start + at] ^= 1 << bit
         found += 1

@@ -51,7 +51,11 @@ KNOWN = {"store", "keep", "remotes"}  # what it may have
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
-BACKENDS = {"lmdb": "ork.backends.lmdb:Lmdb", "sqlite": "ork.backends.sqlite:Sqlite"}
+BACKENDS = {
+    "lmdb": "ork.backends.lmdb:Lmdb",
+    "sqlite": "ork.backends.sqlite:Sqlite",
+    "files": "ork.backends.plain.files:Files",
+}
 MEMORY = "memory"
 ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory"}  # what URLs may begin with
 DEFAULT = "lmdb"
@@ -62,7 +66,7 @@ _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG}
 _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
-_FOLDERS = ("db", "logs", LOCKS, "work", "quarantine")
+_FOLDERS = ("db", "logs", LOCKS, "work", "quarantine", "objects", "new", "removed")
 CLASS_HINT = "docs/stores.md says what such a class must have"
 _URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 _CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
@@ -674,7 +678,8 @@ def _complaint(folder: Path, owners: set[int]) -> str | None:
 def _wrong_kind(path: Path, mode: int) -> str | None:
     """Say what is there instead of the folder or the file that ork makes by this name."""
     if stat.S_ISDIR(mode):
-        is_file = path.name in _FILES or path.parent.name == DATA
+        in_data = path.parent.name == DATA and path.name not in _FOLDERS
+        is_file = path.name in _FILES or in_data
         return "a folder, not a file" if is_file else None
     if stat.S_ISREG(mode):
         return "a file, not a folder" if path.name in _FOLDERS else None

@@ -288,13 +288,14 @@ def _in_files(
     folder: Path, text: str | None, replaced: Mapping[Oid, Object], own: Collection[str]
 ) -> Iterator[Found]:
     """Yield the files below `.ork`, but `own`, that have a text, and what has to become of each."""
+    others = (UNFINISHED, BESIDE, *(f"{one}/" for one in own))  # some are folders
     for path, at, name in _own_files(folder):
         top = path.partition("/")[0]
         if top == QUARANTINE:
             if replaced or _has(at, name, text):
                 what = "a copy of the store as it was"
                 yield Found(where="quarantine", name=path, what=what, action="removed")
-        elif path in own or top.startswith((UNFINISHED, BESIDE)):
+        elif path in own or path.startswith(others):
             continue
         elif top == "work":
             if _has(at, name, text) or _is_one(at, name, replaced):

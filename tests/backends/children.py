@@ -19,6 +19,7 @@ import lmdb
 
 from ork.backends.gate import Gate
 from ork.backends.lmdb import READERS_MAX, Lmdb
+from ork.backends.plain.files import Files
 from ork.backends.sqlite import Sqlite
 from ork.errors import OrkError
 from ork.objects.canonical import Oid, hash_bytes
@@ -28,7 +29,9 @@ BATCH_OBJECTS = 20
 
 def kind_of(folder: Path) -> Any:
     """Return the class of the backend in a folder."""
-    return Lmdb if folder.is_dir() else Sqlite
+    if not folder.is_dir():
+        return Sqlite
+    return Files if (folder / "refs").exists() else Lmdb
 
 
 def gate_of(folder: Path) -> Path:
@@ -55,6 +58,16 @@ def unchecked(folder: Path) -> Any:
 def interrupted(folder: Path, drastic: Callable[[], None]) -> Any:
     """Open a backend that does something drastic inside of its write transaction."""
     backend = opened(folder)
+    if isinstance(backend, Files):
+        write, place = backend.write, backend._place
+
+        def placed(oids: Any) -> None:
+            place(oids)
+            drastic()
+
+        backend._place = placed  # type: ignore[method-assign]
+        backend.write = lambda _, moves: write(batch(0), moves)  # type: ignore
+        return backend
 
     def unmoved(txn: Any, _: Any) -> bool:
         for oid, data in batch(0).items():

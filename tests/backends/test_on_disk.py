@@ -17,6 +17,7 @@ import pytest
 from ork.backends.base import Backend
 from ork.backends.gate import Gate
 from ork.backends.lmdb import Lmdb
+from ork.backends.plain.files import Files
 from ork.backends.sqlite import Sqlite
 from ork.errors import Corrupt, StoreError
 from tests.backends.children import as_number, as_oid, batch, gate_of, locks_of
@@ -24,13 +25,17 @@ from tests.backends.conftest import ROOT, SOON_S, Start, line, made, output
 from tests.scale import LONG
 
 
-@pytest.fixture(params=[Lmdb, Sqlite], ids=lambda kind: kind.__name__.lower())
+@pytest.fixture(params=[Lmdb, Sqlite, Files], ids=lambda kind: kind.__name__.lower())
 def kind(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
 def modes(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mode & 0o7777 for path in [folder, *folder.iterdir()]}
+    """Return the mode of each file and folder, but that folders are to be entered."""
+    return {
+        path.name: path.stat().st_mode & 0o7777 & (~0o100 if path.is_dir() else ~0)
+        for path in [folder, *folder.rglob("*")]
+    }
 
 
 def increments(start: Start, how: str, folder: Path, kind: Any) -> tuple[int, int]:
@@ -288,12 +293,12 @@ def test_only_the_owner_has_access_whatever_the_umask(tmp_path: Path, mask: int,
     try:
         at = made(kind, tmp_path)
         backend = kind.open(at)
-        backend.write({}, {"head": (None, as_oid(1))})
+        backend.write(batch(1), {"head": (None, as_oid(1))})
         backend.close()
     finally:
         os.umask(before)
     found = modes(tmp_path / "db")
-    assert kind.INSIDE or found["db"] == 0o700
+    assert kind.INSIDE or found["db"] == 0o600
     found.pop("db")
     assert found.keys() >= {kind.files(at)[0].name, gate_of(at).name}
     assert set(found.values()) == {0o600}

@@ -126,6 +126,64 @@ FAULTS = (
         ("backends/test_sqlite.py::test_a_second_swap_finds_what_the_first_one_made",),
     ),
     Fault(
+        "what a killed writer has put into plain files is not taken back",
+        "ork/backends/plain/files.py",
+        "unlink(self._folder, begun(self._folder, listing))",
+        "pass",
+        (
+            "backends/test_files.py::"
+            "test_a_writer_killed_before_its_commit_is_undone_by_the_next_to_open",
+        ),
+    ),
+    Fault(
+        "what was to be removed from plain files is left by a killed writer",
+        "ork/backends/plain/files.py",
+        "delete(self._folder, listing.removed)",
+        "pass",
+        (
+            "backends/test_files.py::"
+            "test_a_writer_killed_while_it_removes_is_ended_by_the_next_to_open",
+        ),
+    ),
+    Fault(
+        "plain files are put right while somebody writes them",
+        "ork/backends/plain/files.py",
+        "                    with gate:\n                        self._settle()",
+        "                    self._settle()",
+        ("backends/test_files.py::test_nobody_puts_right_what_a_living_writer_has_begun",),
+    ),
+    Fault(
+        "objects are deleted that somebody reads as of a moment before",
+        "ork/backends/plain/folder.py",
+        "        if lock(descriptor):\n            unlink(folder, oids)",
+        "        if True:\n            unlink(folder, oids)",
+        (
+            "backends/test_files.py::"
+            "test_removed_objects_go_for_good_when_the_last_reader_of_before_ends",
+        ),
+    ),
+    Fault(
+        "a list of refs is believed whatever its first line says",
+        "ork/backends/plain/listing.py",
+        'whole = first == TITLE + hash_bytes(rest).encode() + b"\\n"',
+        "whole = True",
+        ("backends/test_files.py::test_what_is_damaged_is_not_believed",),
+    ),
+    Fault(
+        "a list of refs that is as large as before is not read anew",
+        "ork/backends/plain/folder.py",
+        "if known is not None and first == known.first:",
+        "if known is not None and len(known.lines) > 0:",
+        ("backends/test_files.py::test_the_refs_are_read_anew_only_when_they_have_changed",),
+    ),
+    Fault(
+        "plain files are replaced while a process has them open",
+        "ork/backends/plain/folder.py",
+        "if not lock(users):",
+        "if False:",
+        ("backends/test_files.py::test_what_a_swap_replaces_is_kept",),
+    ),
+    Fault(
         "writers do not wait for each other at the gate",
         "ork/files.py",
         "(fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB",

@@ -53,9 +53,10 @@ def init(
     numbers. All of it is checked before the store is there; one that is there is never replaced.
 
     With --store sqlite: the data are one file, .ork/db/store.db, which SQLite and what is built on
-    it can read; the default is lmdb:, which is faster. A longer URL, such as sqlite:PATH, names a
-    place elsewhere: its store is made if need be, and .ork/config.toml says so. Together with
-    --from a store moves from one to the other.
+    it can read; with files: they are plain files in .ork/db, for every tool and for folders that
+    machines share, and slow; the default is lmdb:, which is fastest. A longer URL, such as
+    sqlite:PATH, names a place elsewhere: its store is made if need be, and .ork/config.toml says
+    so. Together with --from a store moves from one to the other.
 
     \b
     Example:

@@ -1,0 +1,531 @@
+"""A store in plain files: for a folder that machines share, and to be looked at without ork.
+
+    format               the line "ork files 3"
+    refs                 a text: number of the newest write, what it did to objects, all refs
+    objects/ab/cdef...   the stored bytes of the object abcdef...
+    new/                 what a write is about to put into place
+    removed/             objects that are gone, while somebody still reads as of a moment before
+    gate, open, frozen   to be locked: by who writes, has the store open, reads as of one moment
+    locks/               a file for each lease
+
+A write puts new objects in their places, and then a new `refs` in the place of the old one: by that
+rename all of it is done, and until then nothing is. What a killed writer has left in `new` is put
+right by the next one: `new/refs` says which objects were not there before, and `refs`, when the
+write was done, which ones have to go. No file is changed in its place, so readers need no lock.
+Whether `refs` is still what was read before, its first line says, which has a hash of all others:
+no time and no size is trusted, for machines tell each other those late.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from copy import copy
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
+
+from ork.backends.base import Lease, Moves, Remain, Room
+from ork.backends.gate import WAIT_S, Gate, forked, outcome
+from ork.backends.leases import FolderLeases
+from ork.backends.plain.folder import (
+    FORMAT,
+    GONE,
+    NEW,
+    OBJECTS,
+    REFS,
+    REMOVED,
+    alone,
+    begun,
+    check_format,
+    delete,
+    empty,
+    entries,
+    explain,
+    explanation,
+    holds,
+    is_refused,
+    listed,
+    lock_file,
+    path_of,
+    place_all,
+    read_listing,
+    sharing,
+    stored,
+    swap,
+    sync,
+    unlink,
+    write_file,
+    write_refs,
+)
+from ork.backends.plain.listing import TITLE, Listing, damaged, key_for, key_of, name_of, text_of
+from ork.errors import Corrupt, StoreError
+from ork.files import NotRegular, lock
+from ork.objects.canonical import Oid
+
+_LEASES = "locks"
+_LOCKS = ("gate", "open", "frozen")
+_OID = re.compile(r"[0-9a-f]{64}")
+_TRIES_OF_A_MOMENT = 5
+
+
+class Files:
+    """A `Backend` in one folder; threads, processes and machines may have it open at once.
+
+    A handle is dead in a forked child, where every use raises StoreError.
+    """
+
+    INSIDE: ClassVar[str] = ""
+
+    @classmethod
+    def files(cls, folder: Path) -> tuple[Path, ...]:
+        """Return the list of the refs, the folder of the objects, and what else has data."""
+        return tuple(folder / name for name in (REFS, OBJECTS, NEW, REMOVED, "format"))
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Say whether a store is there."""
+        return os.path.lexists(folder / "format")
+
+    @classmethod
+    @explain
+    def create(cls, folder: Path) -> None:
+        """Make an empty store in a folder that does not exist yet, for its owner only."""
+        for made in (folder, *(folder / name for name in (OBJECTS, NEW, REMOVED))):
+            made.mkdir(mode=0o700)
+            made.chmod(0o700)
+        for name in _LOCKS:
+            write_file(folder / name, ())
+        write_file(folder / REFS, text_of(0, (), (), ()))
+        write_file(folder / "format", (FORMAT,))
+        sync(folder)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        readonly: bool = False,
+        locks: Path | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Files:
+        """Open the store in this folder.
+
+        `locks` is the folder for leases, the same for all who use the store: else one in it.
+        `wait_s` is how long a write waits for another process before it raises StoreError.
+        """
+        return cls(folder, readonly, locks or folder / _LEASES, wait_s)
+
+    @classmethod
+    def problems(cls, folder: Path, *, every_page: bool = True) -> list[str]:
+        """Say what is wrong with the file of refs; objects are checked by their names elsewhere."""
+        try:
+            check_format(folder)
+            listing = read_listing(folder / REFS)
+        except (OSError, StoreError) as error:
+            return [getattr(error, "message", None) or str(error)]
+        return [] if listing.whole else [damaged().message]
+
+    @classmethod
+    def remains(cls, folder: Path) -> Iterator[Remain]:
+        """Yield the refs that their seals prove, and all objects, unproven, wherever they lie."""
+        for path, live in ((folder / REFS, True), (folder / NEW / REFS, False)):
+            with suppress(OSError):
+                listing = read_listing(path)
+                for line in listing.lines:
+                    with suppress(Corrupt):
+                        yield Remain(name_of(key_of(line)), listing.target(line), b"", live)
+        for oid in listed(folder / OBJECTS):
+            with suppress(OSError):
+                yield Remain(None, oid, stored(path_of(folder, oid)), True)
+        for name in filter(_OID.fullmatch, entries(folder / NEW)):
+            with suppress(OSError):
+                yield Remain(None, Oid(name), stored(folder / NEW / name), False)
+
+    @classmethod
+    def written(cls, folder: Path) -> int | None:
+        """Return the number of the newest write; None when damage hides it."""
+        with suppress(OSError, Corrupt):
+            listing = read_listing(folder / REFS)
+            return listing.sequence if listing.whole else None
+        return None
+
+    @classmethod
+    @explain
+    def room(cls, folder: Path) -> Room:
+        """Return how much room the files take, and how much of that is used."""
+        records = len(read_listing(folder / REFS).lines)
+        size = left = 0
+        for base, _, files in os.walk(folder):
+            top = Path(base).relative_to(folder).parts[:1]
+            for name in files:
+                with suppress(FileNotFoundError):
+                    size += (length := (Path(base) / name).lstat().st_size)
+                    left += length * (top in ((NEW,), (REMOVED,)))
+                    records += top == (OBJECTS,)
+        return Room(bytes=size, used=size - left, records=records)
+
+    @classmethod
+    def check_closed(cls, folder: Path) -> None:
+        """Raise StoreError while any process has the store in a folder open."""
+        with alone(folder):
+            pass
+
+    @classmethod
+    def swap(cls, folder: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
+        """Let the store in a folder be what the one in `new` is; `keep` gets what it has been.
+
+        That is a folder then, with `refs` and those objects that the new one does not have, or has
+        with other bytes. Raise StoreError, and do nothing, while
+        any process has the store open, or when it was written after this sequence number.
+        """
+        with alone(folder), alone(new):
+            if sequence is not None and sequence != cls.written(folder):
+                raise StoreError("the store was written meanwhile", hint="repeat the command")
+            swap(folder, new, keep)
+
+    def __init__(self, folder: Path, readonly: bool, locks: Path, wait_s: float) -> None:
+        self._folder = folder
+        self._leases = FolderLeases(locks)
+        self._gate: Gate | None = None
+        self._users = -1
+        self._wait_s = wait_s
+        self._known: Listing | None = None
+        self._moment: tuple[Listing, bytes] | None = None  # what a frozen one has: refs, objects
+        self._refusal: StoreError | None = None
+        try:
+            check_format(folder)
+            self._users = sharing(folder, wait_s, readonly=readonly)
+            if not readonly:
+                self._gate = Gate(folder / "gate", wait_s=wait_s)
+            if not self._listing().first.startswith(TITLE):
+                raise Corrupt(f"{folder / REFS} is no file of refs", hint="`ork fsck`")
+            self._put_right()
+        except BaseException:
+            self.close()
+            raise
+        _handles.add(self)
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        if self._moment and not _has_key(self._moment[1], bytes.fromhex(oid)):
+            return None
+        return self._get(oid)
+
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked."""
+        found: dict[Oid, bytes] = {}
+        wanted = list(dict.fromkeys(oids))
+        while wanted:
+            before = self._listing()
+            found |= {oid: data for oid in wanted if (data := self.get(oid)) is not None}
+            wanted = [oid for oid in wanted if oid not in found]
+            if self._listing().first == before.first:
+                break
+            # Else somebody wrote: what was not there yet may have replaced what is no longer there.
+        return found
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        if self._moment is not None:
+            keys = self._moment[1]
+            every = (Oid(keys[at : at + 32].hex()) for at in range(0, len(keys), 32))
+            yield from (oid for oid in every if oid.startswith(prefix))
+            return
+        hidden = self._half_done()
+        for oid in listed(self._folder / OBJECTS, prefix):
+            if oid not in hidden:
+                yield oid
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        listing = self._listing()
+        line = listing.find(key_for(name))
+        return None if line is None else listing.target(line)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request.
+
+        They are as of the moment when the first one is asked for.
+        """
+        listing = self._whole_listing()
+        key = key_for(prefix)
+        end = key + b"\xff"  # no name has that byte
+        if below is not None:
+            end = min(end, key_for(below))
+        start, stop = (bisect_left(listing.lines, at, key=key_of) for at in (key, end))
+        places = range(start, stop)
+        for at in reversed(places) if newest_first else places:
+            line = listing.lines[at]
+            yield name_of(key_of(line)), listing.target(line)
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
+        listing = self._listing()
+        start = key_for(prefix)
+        for line in listing.lines:
+            if not (key := key_of(line)).startswith(start):
+                continue
+            try:
+                yield name_of(key), listing.target(line)
+            except Corrupt:
+                yield str(key, "utf-8", "backslashreplace"), None
+
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        """Store all objects and move all refs, durably, or do nothing and return False."""
+        doomed = sorted(set(remove).difference(objects))
+        with self._passed():
+            before = self._settle()
+            if not self._unmoved(before, moves) or not all(map(self._has, needs)):
+                return False
+            steps = {key_for(name): new for name, (old, new) in moves.items() if new != old}
+            self._commit(before, objects, steps, doomed)
+        return True
+
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
+        """Delete the objects that `choose` returns, which nobody can write during its call."""
+        with self._passed():
+            before = self._settle()
+            self._commit(before, {}, {}, sorted(set(choose())))
+            return self.sequence()
+
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        listing = self._listing()
+        return listing.sequence if listing.whole else self._whole_listing().sequence
+
+    @contextmanager
+    def frozen(self) -> Iterator[Files]:
+        """Give a handle whose reads all are of this moment; it cannot write.
+
+        Where others write all the time it may have some objects that came a moment later.
+        """
+        if self._moment is not None:
+            yield self
+            return
+        still = copy(self)
+        still._gate, still._users = None, -1
+        _handles.add(still)
+        with self._nothing_deleted():
+            still._moment = self._now()
+            yield still
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when this process or another, on any machine, has it."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self._leases.take(name)
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or that killed holders left."""
+        return self._leases.names()
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        self._refusal = self._refusal or StoreError("the store is closed")
+        if self._gate is not None:
+            self._gate.close()
+        if self._users >= 0:
+            os.close(self._users)
+            self._users = -1
+
+    # -- what there is
+
+    @explain
+    def _listing(self) -> Listing:
+        """Return what the refs are now; when they are as before, one line of the file is read."""
+        if self._refusal is not None:
+            raise self._refusal
+        if self._moment is not None:
+            return self._moment[0]
+        self._known = known = read_listing(self._folder / REFS, self._known)
+        return known
+
+    def _whole_listing(self) -> Listing:
+        listing = self._listing()
+        if not listing.whole:
+            raise damaged()
+        return listing
+
+    @explain
+    def _get(self, oid: Oid) -> bytes | None:
+        if self._refusal is not None:
+            raise self._refusal
+        path = path_of(self._folder, oid)
+        # One that is removed and written again is where it was.
+        for place in (path, self._folder / REMOVED / oid, path) if self._moment else (path,):
+            try:
+                return stored(place)
+            except NotRegular:
+                continue
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+        return None
+
+    @explain
+    def _has(self, oid: Oid) -> bool:
+        return path_of(self._folder, oid).is_file()
+
+    @explain
+    def _half_done(self) -> Collection[Oid]:
+        """Return the objects that are there for a write that is not done, or should be gone."""
+        listing = self._listing()
+        if not entries(self._folder / NEW):
+            return ()
+        return {*listing.removed, *begun(self._folder, listing)}
+
+    @contextmanager
+    def _nothing_deleted(self) -> Iterator[None]:
+        """Let whoever removes objects keep them in another place for the block."""
+        descriptor = lock_file(self._folder / "frozen", readonly=self._gate is None)
+        try:
+            if not lock(descriptor, wait_s=self._wait_s, shared=True):
+                raise StoreError("waited too long for another process that removes objects")
+            yield
+        finally:
+            with suppress(OSError):
+                if lock(descriptor):  # the last one out
+                    empty(self._folder / REMOVED)
+            os.close(descriptor)
+
+    def _now(self) -> tuple[Listing, bytes]:
+        for _ in range(_TRIES_OF_A_MOMENT):
+            listing = self._listing()
+            keys = [bytes.fromhex(oid) for oid in self.oids()]
+            if self._listing().first == listing.first:
+                return listing, b"".join(keys)
+        # Nothing that these refs need is missing: what was removed since lies elsewhere.
+        keys += map(bytes.fromhex, filter(_OID.fullmatch, entries(self._folder / REMOVED)))
+        return listing, b"".join(sorted(set(keys)))
+
+    # -- to write
+
+    def _passed(self) -> Gate:
+        """Return what a writer must pass; raise StoreError where this handle must not write."""
+        if self._refusal is not None:
+            raise self._refusal
+        if self._gate is None:
+            raise StoreError(
+                f"the store {self._folder} is open for reading only",
+                hint="its folder and its files must be writable by you",
+            )
+        return self._gate
+
+    def _unmoved(self, listing: Listing, moves: Moves) -> bool:
+        for name, (old, _) in moves.items():
+            line = listing.find(key_for(name))
+            if old != (None if line is None else listing.target(line)):
+                return False
+        return True
+
+    def _put_right(self) -> None:
+        """Put right what a killed writer has left, unless somebody is writing."""
+        if self._gate is not None and entries(self._folder / NEW):
+            with suppress(StoreError):
+                gate = Gate(self._folder / "gate", wait_s=0.0)
+                try:
+                    with gate:
+                        self._settle()
+                finally:
+                    gate.close()
+
+    @explain
+    def _settle(self) -> Listing:
+        """Undo, or do to its end, what a killed writer has begun; return the refs."""
+        listing = self._whole_listing()
+        if entries(self._folder / NEW):
+            unlink(self._folder, begun(self._folder, listing))
+            delete(self._folder, listing.removed)
+            empty(self._folder / NEW)
+            sync(self._folder / NEW)
+        return listing
+
+    def _commit(
+        self,
+        before: Listing,
+        objects: Mapping[Oid, bytes],
+        steps: Mapping[bytes, Oid | None],
+        doomed: Sequence[Oid],
+    ) -> None:
+        """Write, or raise StoreError that says whether it was written; the gate has let us in."""
+        fresh = self._fresh(objects)
+        doomed = [oid for oid in doomed if self._has(oid)]
+        if not (fresh or steps or doomed):
+            return
+        added = sorted(oid for oid in fresh if not self._has(oid))
+        new = self._folder / NEW
+        try:
+            write_refs(new, before.sequence + 1, added, doomed, before.moved(steps))
+            for oid, data in fresh.items():
+                write_file(new / oid, (data,))
+            if fresh or doomed:
+                sync(new)  # it must be known what is placed, and what has to go
+            self._place(fresh)
+            os.rename(new / REFS, self._folder / REFS)
+        except BaseException as error:
+            done = self._undone(before)
+            if isinstance(error, OSError):
+                raise (explanation(error) if is_refused(error) else outcome(error, done)) from error
+            raise
+        try:
+            sync(self._folder)
+            if doomed:
+                delete(self._folder, doomed)
+                empty(new)
+        except OSError as error:
+            raise outcome(error, True) from error
+
+    def _place(self, oids: Collection[Oid]) -> None:
+        """Let objects that are written be found, with the refs that are written as the next."""
+        place_all(self._folder, self._folder / NEW, oids)
+
+    def _undone(self, before: Listing) -> bool | None:
+        """Take back what was begun; return whether it was done all the same, if that is known."""
+        try:
+            return self._settle().first != before.first
+        except StoreError:
+            with suppress(StoreError):
+                return self._listing().first != before.first
+            return None
+
+    @explain
+    def _fresh(self, objects: Mapping[Oid, bytes]) -> dict[Oid, bytes]:
+        """Return those of these objects that are not there with the same bytes."""
+        return {
+            oid: data
+            for oid, data in objects.items()
+            if not holds(path_of(self._folder, oid), data)
+        }
+
+
+_handles: WeakSet[Files] = WeakSet()
+
+
+def _after_fork() -> None:
+    for handle in _handles:
+        handle._refusal = forked()
+        if handle._gate is not None:
+            handle._gate.forget()
+        if handle._users >= 0:
+            os.close(handle._users)
+            handle._users = -1
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _has_key(keys: bytes, key: bytes) -> bool:
+    at = 32 * bisect_left(range(len(keys) // 32), key, key=lambda at: keys[32 * at : 32 * at + 32])
+    return keys[at : at + 32] == key

@@ -1,0 +1,136 @@
+"""The text that names all refs of a store, a line for each, sorted; its top says what is proven.
+
+    ork refs HASH          of all that follows, so that this line is another one after each write
+    write NUMBER           of writes so far
+    added OID              an object that this write has put where none was; a line for each
+    removed OID            an object that has to go now that this is written
+
+    NAME OID SEAL          a ref, its target, and the seal over both; a line for each
+
+In a name all but plain characters is written as in URLs. Knows nothing of where the text lies.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ork.backends.base import sealed, unsealed
+from ork.errors import Corrupt
+from ork.objects.canonical import Oid, hash_bytes
+
+TITLE = b"ork refs "
+FIRST_BYTES = len(TITLE) + 64 + 1  # of the first line
+_END_BYTES = 1 + 64 + 1 + 16  # of a line: what comes after the name
+_OID = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+class Listing(NamedTuple):
+    """What a file of refs says."""
+
+    first: bytes  # the first line, which is another one whenever anything else is
+    whole: bool  # whether the hash in it fits
+    sequence: int  # -1 where damage hides it
+    added: tuple[Oid, ...]  # objects that the newest write has put where none was
+    removed: tuple[Oid, ...]
+    lines: list[bytes]  # one for each ref, sorted by name
+
+    def find(self, key: bytes) -> bytes | None:
+        """Return the line of a ref; raise Corrupt where damage may have hidden it."""
+        if not self.whole:
+            for line in self.lines:
+                if key_of(line) == key:
+                    return line
+            raise damaged()
+        at = bisect_left(self.lines, key, key=key_of)
+        there = at < len(self.lines) and key_of(self.lines[at]) == key
+        return self.lines[at] if there else None
+
+    def target(self, line: bytes) -> Oid:
+        """Return where a line of these leads; raise Corrupt when it is damaged."""
+        try:
+            value = bytes.fromhex(str(line[1 - _END_BYTES :], "ascii"))
+        except ValueError:
+            value = b""
+        # The seal of each line is for a file of which the hash does not fit.
+        return Oid(value[:32].hex()) if self.whole and value else unsealed(key_of(line), value)
+
+    def moved(self, moves: Mapping[bytes, Oid | None]) -> list[bytes]:
+        """Return the lines after some refs were moved."""
+        lines = self.lines.copy()
+        for key, new in moves.items():
+            at = bisect_left(lines, key, key=key_of)
+            there = at < len(lines) and key_of(lines[at]) == key
+            lines[at : at + there] = [] if new is None else [_line(key, new)]
+        return lines
+
+
+def text_of(
+    sequence: int,
+    added: Iterable[Oid],
+    removed: Iterable[Oid],
+    lines: Iterable[bytes],
+) -> tuple[bytes, bytes]:
+    """Return a file of refs in two pieces, the first line and the others."""
+    head = [f"write {sequence}"]
+    head += [f"added {oid}" for oid in added] + [f"removed {oid}" for oid in removed]
+    rest = b"\n".join(("\n".join(head).encode(), b"", *lines, b""))
+    return TITLE + hash_bytes(rest).encode() + b"\n", rest
+
+
+def parsed(first: bytes, rest: bytes) -> Listing:
+    """Return what a text says, be it damaged, given its first line and the others."""
+    head, _, body = rest.partition(b"\n\n")
+    whole = first == TITLE + hash_bytes(rest).encode() + b"\n"
+    told = [str(line, "ascii", "replace").partition(" ")[::2] for line in head.split(b"\n")]
+    number = told[0][1] if _NUMBER.fullmatch(told[0][1]) else "-1"
+    added, removed = (
+        tuple(Oid(oid) for found, oid in told if found == word and _OID.fullmatch(oid))
+        for word in ("added", "removed")
+    )
+    return Listing(
+        first=first,
+        whole=whole,
+        sequence=int(number),
+        added=added,
+        removed=removed,
+        lines=[line for line in body.split(b"\n") if line],
+    )
+
+
+def _line(key: bytes, oid: Oid) -> bytes:
+    """Return the line of a ref: its name, all but plain characters as in URLs; target; seal."""
+    quoted = re.sub(rb"[^!-$&-~]", lambda found: b"%%%02X" % ord(found[0]), key)
+    value = sealed(key, oid).hex().encode()
+    return b"%s %s %s" % (quoted, value[:64], value[64:])
+
+
+def key_of(line: bytes) -> bytes:
+    """Return the name of a ref in bytes, by which lines are sorted."""
+    name = line[:-_END_BYTES]
+    if b"%" not in name:
+        return name
+    return re.sub(rb"%([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), name)
+
+
+def key_for(name: str) -> bytes:
+    """Return the bytes of a name."""
+    # Any text has a key, so that any text can be looked up.
+    return name.encode("utf-8", "surrogatepass")
+
+
+def name_of(key: bytes) -> str:
+    """Return the name with these bytes; raise Corrupt when they are no text."""
+    try:
+        return str(key, "utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise Corrupt(f"a ref has the name {key!r}, which is not text") from None
+
+
+def damaged() -> Corrupt:
+    """Return the error for a text that its first line does not prove."""
+    words = "the list of the refs is damaged: it is not what its first line says"
+    return Corrupt(words, hint="`ork fsck`")
