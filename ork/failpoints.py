@@ -20,11 +20,11 @@ resume.unlocked resume.locked resume.pinned
 place.ready task.chosen task.submitted outcome.arrived
 save.before save.after turn.told
 end.before end.written
-settle.locked settle.written
+settle.locked settle.taken settle.written
 backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
 restore.staged
-traces.before traces.checkout traces.stop traces.after
+traces.before traces.checkout traces.after
 gc.recorded gc.folders gc.runs gc.swept
 repack.copied repack.swapped
 """

@@ -42,6 +42,11 @@ def write_run(
     **fields: object,
 ) -> Run:
     """Write a run of a deploy that has ended, and return it."""
+    return _end(begin_run(store, deploy, **fields), states, state)
+
+
+def begin_run(store: Store, deploy: Oid, **fields: object) -> record.Record:
+    """Write that a run of a deploy goes on, and own it."""
     entry = store.get(Deploy, deploy)
     pin = Run(
         id="",
@@ -56,8 +61,7 @@ def write_run(
         environment=None,
         created=NOON,
     )
-    begun = record.begin(store, replace(pin, **fields), {}, random="000000")
-    return _end(begun, states, state)
+    return record.begin(store, replace(pin, **fields), {}, random="000000")
 
 
 def write_retry(

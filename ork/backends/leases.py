@@ -21,6 +21,7 @@ class FolderLeases:
     def take(self, name: str) -> FileLease | None:
         """Take a lease; None when this process or another has it."""
         try:
+            os.stat(self._folder.parent)  # which is not made: who removed it wants no lease
             with open_folder(self._folder.parent, [self._folder.name], make=0o700) as at:
                 descriptor = take_lock(name, at=at)
         except OSError as error:

@@ -21,7 +21,7 @@ from socket import socketpair
 from typing import TYPE_CHECKING
 
 from ork.definition.bindings import NotReady, bind, checked, variables
-from ork.errors import Corrupt, InvalidInput, StoreError
+from ork.errors import Corrupt, InvalidInput
 from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
@@ -217,9 +217,6 @@ class Loop:
         )
         oid = self.record.end(ended, self.states, self.objects)
         self.owned = False
-        if self.store.folder is not None and not self.store.folder.exists():
-            # The open files took all that was written, and nobody will ever find it.
-            raise StoreError(f"the store was removed while the run went on: {self.store.folder}")
         states: list[str] = [taskrun.state for taskrun in self.states.values()]
         counts = {state: states.count(state) for state in sorted(set(states))}
         left = self.record.checkout
@@ -238,7 +235,9 @@ class Loop:
         try:
             self.executor.close()
             self.writer.shutdown()
-            if self.owned:
+            if self.owned and self.record.lost:
+                self.record.lease.release()
+            elif self.owned:
                 self._cut_short()
         finally:
             self.control.wake = lambda: None

@@ -1,7 +1,7 @@
 """The owner of a run: the process that executes it and holds the lease of the run's id.
 
-It is given back however that process ends. In `.ork/locks` lies what others ask of the owner
-(`RUN-ID.stop`, a byte for each request).
+It is given back however that process ends. What others ask of the owner is a ref, `stops/RUN-ID`,
+to how often they have asked; it goes with those that say that the run goes on.
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ork import files
 from ork.backends.base import Lease
-from ork.errors import Ambiguous, Corrupt, NotFound, StoreError
+from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.failpoints import failpoint
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name
 from ork.store.contents import find_run
-from ork.store.resolve import resolve
+from ork.store.resolve import resolve, run_of_id
 from ork.store.store import Store
 from ork.worktree.place import WORK, tidy
 
-LOCKS = "locks"  # the folder of the store for requests
+RACES_MAX = 100  # lost one after the other
 
 
 def own(store: Store, run_id: str) -> Lease | None:
     """Return the lease that owns the run, or None when somebody else has it."""
-    return store.backend.lease(_checked(run_id))
+    if not is_name(run_id):  # it may come from a store that others have written
+        raise Corrupt(f"{run_id!r} is not the id of a run")
+    return store.backend.lease(run_id)
 
 
 def is_owned(store: Store, run: Run) -> bool:
@@ -37,26 +39,44 @@ def is_owned(store: Store, run: Run) -> bool:
     return lease is None
 
 
-def ask_to_stop(store: Store, run: Run) -> None:
-    """Ask the owner of a run, whichever process it is, to stop it; asked twice it kills."""
-    try:
-        with (
-            store.inside(LOCKS, make=True) as at,
-            open(files.open_append(_stop(run.id), at=at), "ab") as file,
-        ):
-            file.write(b".")
-    except OSError as error:
-        raise _unusable(store, _stop(run.id), error) from None
+def pin_ref(run_id: str) -> str:
+    """Return the ref that says that a run goes on."""
+    return f"active/{run_id}/.run"
+
+
+def stops_ref(run_id: str) -> str:
+    """Return the ref that says how often a run was asked to stop."""
+    return f"stops/{run_id}"
+
+
+def ask_to_stop(store: Store, run: Run, *, times: int = 1) -> bool:
+    """Ask the owner of a run, whoever it is, to stop it; asked twice it kills.
+
+    Return False, with nothing asked, when the run has ended.
+    """
+    for _ in range(RACES_MAX):
+        pin, asked = store.ref(pin_ref(run.id)), store.ref(stops_ref(run.id))
+        if pin is None:
+            return False
+        with suppress(Conflict):  # somebody else asks as well, or it has ended
+            with store.transaction() as tx:
+                tx.move(pin_ref(run.id), old=pin, new=pin)
+                count = tx.add_value(_count(store, asked) + times)
+                tx.move(stops_ref(run.id), old=asked, new=count)
+            return True
+    raise Conflict(f"others have always been faster to ask {run.workflow}#{run.number} to stop")
 
 
 def stops_asked(store: Store, run: Run) -> int:
     """Return how often the owner was asked to stop the run."""
-    if store.folder is None:
-        return 0
-    try:
-        return files.size(store.folder / LOCKS / _stop(run.id))
-    except OSError as error:
-        raise _unusable(store, _stop(run.id), error) from None
+    return _count(store, store.ref(stops_ref(run.id)))
+
+
+def _count(store: Store, asked: Oid | None) -> int:
+    count = 0 if asked is None else store.value(asked)
+    if type(count) is not int or count < 0:
+        raise Corrupt(f"object {asked} is no count of requests", hint="no ork wrote this store")
+    return count
 
 
 def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> Path | None:
@@ -68,16 +88,9 @@ def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> 
     failpoint("traces.before")
     checkout = tidy(store, run) if run else None
     failpoint("traces.checkout")
-    remove_remains(store, run_id)
-    failpoint("traces.stop")
     lease.release()
     failpoint("traces.after")
     return checkout
-
-
-def remove_remains(store: Store, run_id: str) -> None:
-    """Remove what an earlier owner of the run, which was killed, may have left."""
-    _remove(store, _stop(run_id))
 
 
 def remove_answers(store: Store, run: Run) -> None:
@@ -95,13 +108,10 @@ def sweep(store: Store) -> None:
     These are leases, and checkouts: one may have lost its lease, and one that had files of tasks in
     it may have nothing but captured files by now.
     """
-    if store.folder is None:
-        return
-    traces = {name.removesuffix(".stop") for name in store.backend.leased()}
-    for run_id in sorted(traces.union(_names(store, WORK))):
+    for run_id in sorted(store.backend.leased().union(_checkouts(store))):
         if not is_name(run_id):
             continue  # not of ork
-        if store.ref(f"active/{run_id}/.run") is not None:
+        if store.ref(pin_ref(run_id)) is not None:
             continue  # it goes on, or `settle` has to end it first
         if (lease := own(store, run_id)) is None:
             continue
@@ -111,32 +121,23 @@ def sweep(store: Store) -> None:
         release(store, run_id, lease, run)
 
 
-def _names(store: Store, folder: str) -> list[str]:
+def _checkouts(store: Store) -> list[str]:
+    if store.folder is None:
+        return []
     try:
-        with store.inside(folder) as at:
+        with store.inside(WORK) as at:
             return os.listdir(at)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _remove(store: Store, name: str) -> None:
-    if store.folder is not None:
-        # Best effort: what stays, `sweep` meets again. A folder stays, for it is not ours.
-        with suppress(OSError), store.inside(LOCKS) as at:
-            os.unlink(name, dir_fd=at)
-
-
-def _checked(run_id: str) -> str:
-    """Return the id of a run, which may come from a store that others have written."""
-    if not is_name(run_id):
-        raise Corrupt(f"{run_id!r} is not the id of a run")
-    return run_id
-
-
-def _stop(run_id: str) -> str:
-    return f"{_checked(run_id)}.stop"
-
-
-def _unusable(store: Store, name: str, error: OSError) -> StoreError:
-    path = f"{store.folder}/{LOCKS}/{name}"
-    return StoreError(f"the lock of a run cannot be used: {path}: {error.strerror}")
+def lost(store: Store, run: Run) -> Conflict:
+    """Return the error for who has owned a run until somebody else took it for abandoned."""
+    name = f"{run.workflow}#{run.number}"
+    _, now = run_of_id(store, run.workflow, run.id)
+    what = f"is recorded as {now.state} by now" if now.ended else "is owned by somebody else"
+    return Conflict(
+        f"{name} was lost to another process: it {what}",
+        hint=f"nothing more was recorded from here, and its tasks were stopped; `ork show {name}`"
+        " shows the run as it is",
+    )

@@ -2,10 +2,14 @@
 
 The process that executes a run owns it (see `ork.runner.owner`). A run that is recorded as going on
 and that nobody owns was killed: `settle` says so in its record.
+
+Each write names the pin, `active/RUN-ID/.run`, which whoever takes over a run moves before all
+else: so an owner that has lost its run can write nothing more.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ork.backends.base import Lease
-from ork.errors import Conflict, Corrupt, UsageError
+from ork.errors import Conflict, Corrupt, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
@@ -27,8 +31,10 @@ from ork.store.resolve import Resolved, newest_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.worktree.origin import host
 
 POLL_SECONDS = 0.05
+LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether anybody has it
 KILLED = "ork was killed"
 
 
@@ -39,21 +45,25 @@ class Record:
     store: Store
     run: Run
     oid: Oid
+    pin: Oid  # which nobody but the owner moves
     lease: Lease
     saved: dict[str, Oid] = field(default_factory=dict)  # task -> its TaskRun in the store
     own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
     checkout: Path | None = None  # when it has ended: where tasks have left files
+    lost: bool = False  # to another process, which took us for killed
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
         failpoint("save.before")
-        with self.store.transaction() as tx:
-            tx.add_all(objects)
-            new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
-            for name, oid in new.items():
-                tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
-            replaced = self.own & {self.saved[name] for name in new if name in self.saved}
-            tx.remove(replaced)
+        tx = self.store.transaction()
+        tx.add_all(objects)
+        new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
+        for name, oid in new.items():
+            tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
+        replaced = self.own & {self.saved[name] for name in new if name in self.saved}
+        tx.remove(replaced)
+        tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)
+        self._commit(tx)
         self.own.difference_update(replaced)
         self.own |= _own(new, changed)
         self.saved.update(new)
@@ -69,29 +79,70 @@ class Record:
 
     def fold(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Write the end of the run with all its task runs, in place of what said it goes on."""
-        store, active = self.store, f"active/{run.id}"
+        store, stops = self.store, owner.stops_ref(run.id)
         counted = _counted(store, run, states)
         while True:
-            tally = _tally_refs(store, run)
+            tally, asked = _tally_refs(store, run), store.ref(stops)
+            tx = store.transaction()
+            tx.add_all(objects)
+            root, trees = tree.build(states, TaskRun)
+            tx.add_all(trees)
+            oid = tx.add(replace(run, tasks=root))
+            tx.move(f"runs/{run.workflow}/{run.id}", old=self.oid, new=oid)
+            tx.move(owner.pin_ref(run.id), old=self.pin, new=None)
+            tx.move(stops, old=asked, new=None)
+            for name, saved in self.saved.items():
+                tx.move(f"active/{run.id}/{name}", old=saved, new=None)
+            tx.remove(self.own)  # they stand in the tree from now on
+            _count(tx, run, counted, tally)
             try:
-                with store.transaction() as tx:
-                    tx.add_all(objects)
-                    root, trees = tree.build(states, TaskRun)
-                    tx.add_all(trees)
-                    oid = tx.add(replace(run, tasks=root))
-                    tx.move(f"runs/{run.workflow}/{run.id}", old=self.oid, new=oid)
-                    tx.move(f"{active}/.run", old=store.ref(f"{active}/.run"), new=None)
-                    for name, saved in self.saved.items():
-                        tx.move(f"{active}/{name}", old=saved, new=None)
-                    tx.remove(self.own)  # they stand in the tree from now on
-                    _count(tx, run, counted, tally)
+                self._commit(tx)
             except Conflict:
-                # Only the tally is shared with other runs; anything else was really taken away.
-                if _tally_refs(store, run) == tally:
+                # The tally is shared with other runs, and anybody may ask for a stop; anything else
+                # was really taken away.
+                if self.lost or (_tally_refs(store, run), store.ref(stops)) == (tally, asked):
                     raise
             else:
                 self.run, self.oid = store.get(Run, oid), oid
                 return
+
+    def take_over(self) -> None:
+        """Let nobody else write to the run, and see what the last one who did has recorded."""
+        taker = f"taken over by process {os.getpid()} of {host()} at {time.time_ns()}"
+        with self.store.transaction() as tx:
+            pin = tx.add(replace(self.run, reason=taker))  # an object that nobody else has
+            tx.move(owner.pin_ref(self.run.id), old=self.pin, new=pin)
+        self.pin = pin
+        self.own.add(pin)
+        active = self.store.refs(f"active/{self.run.id}/")
+        self.saved = {name: oid for name, oid in active if name != ".run"}
+
+    def hold(self) -> None:
+        """Make sure that the run is ours; raise Conflict when somebody took us for killed."""
+        deadline = time.monotonic() + LOST_SECONDS
+        folder = self.store.folder
+        while not self.lease.held():
+            if folder is not None and not folder.exists():
+                # The open files would take all that is written, and nobody would ever find it.
+                raise StoreError(f"the store was removed while the run went on: {folder}")
+            if (lease := owner.own(self.store, self.run.id)) is not None:
+                self.lease = lease
+            elif time.monotonic() > deadline:
+                self.lost = True
+                raise owner.lost(self.store, self.run)
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _commit(self, tx: Transaction) -> None:
+        """Write something of the run, which must still be ours."""
+        try:
+            self.hold()
+            tx.commit()
+        except Conflict:
+            if self.store.ref(owner.pin_ref(self.run.id)) == self.pin:
+                raise
+            self.lost = True
+            raise owner.lost(self.store, self.run) from None
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""
@@ -123,7 +174,7 @@ def begin(
                 tx.move(f"runs/{run.workflow}/{run.id}", old=None, new=oid)
                 tx.move(f"numbers/{run.workflow}/{number:010d}", old=None, new=oid)
                 tx.move(f"ran/{run.snapshot}/{run.workflow}/{run.id}", old=None, new=oid)
-                tx.move(f"active/{run.id}/.run", old=None, new=oid)
+                tx.move(owner.pin_ref(run.id), old=None, new=oid)
                 if run.deploy is None:
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
@@ -134,7 +185,7 @@ def begin(
                 raise
             continue
         failpoint("begin.pinned")
-        return Record(store, run, oid, lease)
+        return Record(store, run, oid, oid, lease)
 
 
 def resume(
@@ -155,7 +206,6 @@ def resume(
     if lease is None:
         raise in_another_process(before)
     failpoint("resume.locked")
-    owner.remove_remains(store, before.id)
     run = replace(
         before,
         state="running",
@@ -178,14 +228,14 @@ def resume(
             begun = {n: t for n, t in states.items() if t.state != "pending" or t.attempts}
             kept = {name: tx.add(taskrun) for name, taskrun in begun.items()}
             tx.move(f"runs/{run.workflow}/{run.id}", old=old, new=oid)
-            tx.move(f"active/{run.id}/.run", old=None, new=oid)
+            tx.move(owner.pin_ref(run.id), old=None, new=oid)
             for name, taskrun in kept.items():
                 tx.move(f"active/{run.id}/{name}", old=None, new=taskrun)
     except Conflict:
         owner.release(store, run.id, lease)
         raise
     failpoint("resume.pinned")
-    return Record(store, run, oid, lease, kept, _own(kept, states))
+    return Record(store, run, oid, oid, lease, kept, _own(kept, states))
 
 
 def in_another_process(run: Run) -> Conflict:
@@ -204,12 +254,12 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
     """
     settled: list[Run] = []
     for run_id in sorted(store.folders("active/")):
-        pin = store.ref(f"active/{run_id}/.run")
+        pin = store.ref(owner.pin_ref(run_id))
         if pin is None:
             continue  # it has ended since
         run = store.get(Run, pin)
         if run.id != run_id:
-            ref = f"active/{run_id}/.run"
+            ref = owner.pin_ref(run_id)
             raise Corrupt(f"the ref {ref} leads to another run", hint="no ork wrote this store")
         lease = owner.own(store, run_id)
         if lease is None:
@@ -217,8 +267,10 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
         try:
             failpoint("settle.locked")
             oid, run = run_of_id(store, run.workflow, run_id)
-            record = Record(store, run, oid, lease)
+            record = Record(store, run, oid, pin, lease)
             if run.ended is None:
+                record.take_over()
+                failpoint("settle.taken")
                 settled.append(_interrupt(record, now))
             failpoint("settle.written")
         except BaseException:
@@ -231,11 +283,10 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
 def cancel(store: Store, found: Resolved, *, now: bool = False) -> Run:
     """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is."""
     _, run = find_run(store, found)
-    if run.ended is not None:
-        raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")
-    for _ in range(2 if now else 1):
-        owner.ask_to_stop(store, run)
-    return run
+    if run.ended is None and owner.ask_to_stop(store, run, times=2 if now else 1):
+        return run
+    _, run = run_of_id(store, run.workflow, run.id)
+    raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")
 
 
 def wait(store: Store, run: Run) -> Run:
@@ -258,8 +309,7 @@ def _interrupt(record: Record, now: datetime) -> Run:
     for name, task in store.snapshot(run.snapshot).tasks.items():
         before = started.get(name) or TaskRun(task=task, state="pending")
         states[name] = _as_left(beginnings, run, name, before)
-    record.saved = {n: oid for n, oid in store.refs(f"active/{run.id}/") if n != ".run"}
-    record.own = _own(record.saved, started)
+    record.own |= _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")

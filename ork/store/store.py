@@ -9,6 +9,7 @@ workflow file and no command line. Refs (docs/format.md):
     numbers/WORKFLOW/NNNNNNNNNN  -> Run        the pin of run #N; names its id, never moves
     ran/SNAPSHOT/WORKFLOW/RUN-ID -> Run        the pin of each run of a snapshot; never moves
     active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
+    stops/RUN-ID                 -> Blob       how often that run was asked to stop
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
     read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
@@ -77,6 +78,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "numbers": "run",
     "ran": "run",
     "active": "taskrun",
+    "stops": "blob",
     "unattached": "blob",
     "tally": "deploy",
     "read": "deploy",

@@ -165,7 +165,7 @@ def moment(store: Store) -> dict[str, Oid]:
     with store.backend.frozen() as still:
         refs = dict(still.refs())
         then = Store(still)
-        active = {oid for ref, oid in refs.items() if ref.startswith("active/")}
+        active = {oid for ref, oid in refs.items() if ref.startswith(("active/", "stops/"))}
         store.hold({oid: then.raw(oid) for oid in active})
     return refs
 

@@ -19,7 +19,7 @@ from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
 from ork.upkeep.refs import count_run
 
-_OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "tally/")
+_OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "stops/", "tally/")
 
 
 class Rebuilt:
@@ -70,7 +70,7 @@ class Rebuilt:
                 yield f"made the ref {ref!r} again"
             elif before != after and after is not None:
                 yield f"moved the ref {ref!r} to {after}"
-            elif after is None and not ref.startswith(("active/", "tally/", "read/")):
+            elif after is None and not ref.startswith(("active/", "stops/", "tally/", "read/")):
                 yield f"left out the ref {ref!r}: what it led to is lost"
 
     def _keep_others(self) -> None:
@@ -171,9 +171,11 @@ class Rebuilt:
         return found
 
     def _keep_tasks(self, run: Run) -> None:
-        start = f"active/{run.id}/"
+        """Keep what is known of the tasks of a run that goes on, and who asked it to stop."""
+        start, stops = f"active/{run.id}/", f"stops/{run.id}"
         for ref, oid in self._seen.items():
-            if ref.startswith(start) and not ref.endswith("/.run") and self._is(ref, oid):
+            of_task = ref.startswith(start) and not ref.endswith("/.run")
+            if (of_task or ref == stops) and self._is(ref, oid):
                 self._refs[ref] = oid
 
     def _decide_tallies(self) -> None:

@@ -73,6 +73,8 @@ class Refs:
                 yield number
         self._check_pins()
         self._check_active()
+        for ref, _ in self._whole("stops/"):
+            self._must_be(f"active/{ref.partition('/')[2]}/.run", ref)
         if tallies:
             self._check_tallies(counted)
         for ref, oid in self._whole("forgotten/"):

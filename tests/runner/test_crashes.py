@@ -14,7 +14,7 @@ import pytest
 
 import ork
 from ork import failpoints
-from ork.runner import record
+from ork.runner import owner, record
 from tests.conftest import START
 from tests.runner.suite import (
     Project,
@@ -193,18 +193,23 @@ def test_traces_that_a_killed_command_left_are_removed_by_the_next_run(flow: Pro
     folder = flow.folder / ".ork"
     assert list((folder / "work").iterdir())
     assert flow.run_of()[0].state == "success"
-    (folder / "locks" / f"{flow.run_of()[0].id}.stop").write_text("..")
     flow.ork("run", "flow")
     assert list((folder / "work").iterdir()) == list((folder / "locks").iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_request_to_stop_that_came_too_late_does_not_stop_the_retry(flow: Project) -> None:
-    flow.workflow(shell("once", "test -e fixed"))
-    flow.ork("run", "flow.yaml", code=1)
-    (flow.folder / ".ork" / "locks" / f"{flow.run_of()[0].id}.stop").write_text("..")
+def test_a_request_to_stop_a_killed_run_does_not_stop_the_retry(flow: Project) -> None:
+    flow.workflow(shell("once", "test -e fixed || sleep 60"))
+    crash(flow, "run", "flow.yaml", at="task.submitted")
+    run, _ = flow.run_of()
+    with closing(flow.open()) as store:
+        assert owner.ask_to_stop(store, run)
+        assert owner.stops_asked(store, run) == 1
     flow.write("fixed", "")
     flow.ork("retry", "flow#1")
+    with closing(flow.open()) as store:
+        assert not owner.ask_to_stop(store, run), "it has ended"
+        assert list(store.refs("stops/")) == []
 
 
 @pytest.mark.slow

@@ -13,10 +13,11 @@ import pytest
 
 from ork.backends.lmdb import Lmdb
 from ork.errors import Conflict, Corrupt, StoreError
-from ork.objects.kinds import Run
+from ork.objects.kinds import Blob, Run
 from ork.objects.value import replace
-from ork.runner import record
+from ork.runner import owner, record
 from ork.store.runs import id_time
+from tests.runs import begin_run
 
 FLOW = 'name: w\ntasks: {t: {executor: process, command: "true"}}\n'
 
@@ -189,18 +190,14 @@ def test_no_command_uses_what_is_not_what_a_run_makes(hostile, name, kind):
         told(hostile, place, command)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "file"])
-def test_who_is_asked_to_stop_by_what_is_no_file_says_so(hostile, kind):
-    made = hostile.folder / "made"
-    put(made, kind, hostile.folder / "Documents")
-    hostile.write(
-        "w.yaml",
-        "name: w\ntasks:\n  t:\n    executor: process\n"
-        "    command: mv made .ork/locks/$ORK_RUN_ID.stop; sleep 20\n",
-    )
-    result = hostile("run", "w.yaml")
-    assert result.code == 4
-    assert ".stop" in result.err
+@pytest.mark.parametrize("text", ["-1", "true", '"2"', "{}"])
+def test_who_is_asked_to_stop_by_what_is_no_count_says_so(sent, opened, text):
+    store = opened()
+    run = begin_run(store, store.ref("workflows/w")).run
+    with store.transaction() as tx:
+        tx.move(f"stops/{run.id}", old=None, new=tx.add(Blob(text.encode())))
+    with pytest.raises(Corrupt, match="no count of requests"):
+        owner.stops_asked(store, run)
 
 
 # No loop without an end: what may have moved is looked at again; when it has not, that is told.

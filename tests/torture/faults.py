@@ -724,9 +724,56 @@ FAULTS = (
     Fault(
         "a run has no lock of its owner",
         "ork/runner/owner.py",
-        "return store.backend.lease(_checked(run_id))",
-        'return store.backend.lease(f"{_checked(run_id)}-{os.getpid()}")',
+        "return store.backend.lease(run_id)",
+        'return store.backend.lease(f"{run_id}-{os.getpid()}")',
         ("cli/test_watch.py::test_a_run_that_fails_has_the_exit_code_of_the_run",),
+    ),
+    Fault(
+        "a lease lives on in a forked child",
+        "ork/backends/leases.py",
+        "os.register_at_fork(after_in_child=_after_fork)\n",
+        "",
+        (
+            "backends/test_on_disk.py::test_a_lease_ends_with_its_process_whatever_children_it_leaves",
+        ),
+    ),
+    Fault(
+        "an owner that has lost its run writes on",
+        "ork/runner/record.py",
+        "        tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)\n",
+        "",
+        (
+            "runner/test_owner.py::"
+            "test_an_old_owner_writes_over_nothing_that_a_new_one_has_recorded",
+        ),
+    ),
+    Fault(
+        "who takes a run over does not say so first",
+        "ork/runner/record.py",
+        "old=self.pin, new=pin)\n        self.pin = pin\n",
+        "old=self.pin, new=self.pin)\n",
+        ("runner/test_owner.py::test_what_an_old_owner_records_after_that_is_refused",),
+    ),
+    Fault(
+        "a lost lease is not asked for anew",
+        "ork/runner/record.py",
+        "            self.hold()\n",
+        "",
+        ("runner/test_owner.py::test_a_lost_lease_is_asked_for_anew",),
+    ),
+    Fault(
+        "a request to stop outlives its run",
+        "ork/runner/record.py",
+        "            tx.move(stops, old=asked, new=None)\n",
+        "",
+        ("runner/test_owner.py::test_requests_to_stop_go_with_the_run",),
+    ),
+    Fault(
+        "a run that has ended is asked to stop",
+        "ork/runner/owner.py",
+        "                tx.move(pin_ref(run.id), old=pin, new=pin)\n",
+        "",
+        ("runner/test_owner.py::test_a_request_that_comes_too_late_leaves_nothing",),
     ),
     Fault(
         "two runs have one number",

@@ -125,6 +125,17 @@ def test_a_run_that_seems_to_go_on_is_found(folder: Path) -> None:
     assert codes(folder) == ["E104", "E202", "E203"]
 
 
+def test_a_request_to_stop_what_has_ended_is_found(
+    folder: Path, opened: Callable[[], Store]
+) -> None:
+    store = opened()
+    with store.transaction() as tx:
+        tx.move("stops/nobody", old=None, new=tx.add_value(1))
+    store.close()
+    (found,) = look_here(folder)
+    assert (found.code, found.ref) == ("E203", "active/nobody/.run")
+
+
 def test_a_tally_that_its_runs_do_not_say_is_found(folder: Path) -> None:
     with raw(folder) as txn:
         head = target(txn, "tags/etl/v1")

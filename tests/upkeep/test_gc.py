@@ -167,6 +167,7 @@ LEADING = (
     "numbers/etl/0000000009",
     "ran/1/etl/1",
     "runs/etl/1",
+    "stops/1",
     "tags/etl/v1",
     "tally/1/9:success=1",
     "unattached/etl/1",
