@@ -154,7 +154,7 @@ def test_a_forked_child_keeps_nobody_out(start: Start, folder: Path, kind: Any) 
 
 
 @pytest.mark.parametrize("how", ["alone", "fork", "exec"])
-def test_a_lease_ends_with_its_process_whatever_children_it_leaves(
+def test_a_lease_ends_with_its_process_whatever_lives_on(
     start: Start, backend: Backend, how: str
 ) -> None:
     holder = start("lease", how)

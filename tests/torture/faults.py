@@ -733,9 +733,7 @@ FAULTS = (
         "ork/backends/leases.py",
         "os.register_at_fork(after_in_child=_after_fork)\n",
         "",
-        (
-            "backends/test_on_disk.py::test_a_lease_ends_with_its_process_whatever_children_it_leaves",
-        ),
+        ("backends/test_on_disk.py::test_a_lease_ends_with_its_process_whatever_lives_on",),
     ),
     Fault(
         "an owner that has lost its run writes on",
