@@ -37,6 +37,7 @@ from ork.errors import Corrupt as Corrupt
 from ork.errors import InvalidInput as InvalidInput
 from ork.errors import NotFound as NotFound
 from ork.errors import OrkError as OrkError
+from ork.errors import StoreError
 from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.rollback import RolledBack
 from ork.heads.tags import Tag, Tagged
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from ork.sync.backup import BackedUp
     from ork.sync.receive import Received
     from ork.sync.select import Created
+    from ork.sync.transfer import Direction, Transferred
     from ork.upkeep.forget import Forgotten
     from ork.upkeep.fsck import Checked, Depth
     from ork.upkeep.prune import Pruned, Repacked
@@ -573,3 +575,95 @@ def _environ(path: str | Path) -> Mapping[str, str]:
     """Return the environment in which the store is found that a folder or a URL means."""
     is_url = location.is_url(str(path))
     return {**os.environ, "ORK_STORE": str(path)} if is_url else os.environ
+
+
+def push(
+    store: Store,
+    remote: str | None = None,
+    *workflows: str,
+    runs: int | None = None,
+    tags: bool = True,
+    force: bool = False,
+    dry_run: bool = False,
+    author: str | None = None,
+) -> Transferred:
+    """Bring to another store, a remote, folder or URL, what it lacks of this one.
+
+    `runs` is how many of the newest of each workflow move; None is all of them.
+    """
+    words = tuple(filter(None, ("push", remote, *workflows)))
+    return _transfer(store, "push", remote, words, workflows, runs, tags, force, dry_run, author)
+
+
+def pull(
+    store: Store,
+    remote: str | None = None,
+    *workflows: str,
+    runs: int | None = None,
+    tags: bool = True,
+    force: bool = False,
+    dry_run: bool = False,
+    author: str | None = None,
+) -> Transferred:
+    """Take from another store, a remote, folder or URL, what this one lacks; see `push`."""
+    words = tuple(filter(None, ("pull", remote, *workflows)))
+    return _transfer(store, "pull", remote, words, workflows, runs, tags, force, dry_run, author)
+
+
+def _transfer(
+    store: Store,
+    direction: Direction,
+    remote: str | None,
+    words: tuple[str, ...],
+    workflows: tuple[str, ...],
+    runs: int | None,
+    tags: bool,
+    force: bool,
+    dry_run: bool,
+    author: str | None,
+) -> Transferred:
+    from ork.sync.carrier import Side
+    from ork.sync.remotes import opened, place_of
+    from ork.sync.transfer import Choice, transfer
+
+    choice = Choice(workflows=workflows, runs=runs, tags=tags)
+    name, place = place_of(_folder_of(store), remote, start=Path.cwd())
+    with opened(place, name, environ=os.environ) as other:
+        here = Side(store, "this store")
+        source, target = (here, other) if direction == "push" else (other, here)
+        return transfer(
+            source,
+            target,
+            choice,
+            direction=direction,
+            stamp=_stamp(author, *words),
+            force=force,
+            dry_run=dry_run,
+        )
+
+
+def remotes(store: Store) -> dict[str, str]:
+    """Return the names that a store has for others, and where these are."""
+    from ork.sync.remotes import remotes
+
+    return remotes(_folder_of(store))
+
+
+def add_remote(store: Store, name: str, place: str, *, force: bool = False) -> str:
+    """Name another store, a folder or a URL; `force` lets a name lead elsewhere than before."""
+    from ork.sync.remotes import add
+
+    return add(_folder_of(store), name, place, start=Path.cwd(), force=force)
+
+
+def remove_remote(store: Store, name: str) -> str:
+    """Take a name away; return where it led."""
+    from ork.sync.remotes import remove
+
+    return remove(_folder_of(store), name)
+
+
+def _folder_of(store: Store) -> Path:
+    if store.folder is None:
+        raise StoreError("a store in memory has no remotes")
+    return store.folder

@@ -76,7 +76,11 @@ def world(etl, edit, once):
     assert etl("export", "git", "../pipelines", "etl").code == 0
     assert etl("bundle", "create", "../etl.bundle", "etl").code == 0
     assert etl("backup", "../etl.orkbackup").code == 0
-    (etl.folder.parent / "restored").mkdir()
+    for name in ("restored", "team"):
+        (etl.folder.parent / name).mkdir()
+    assert etl("init", "../team").code == 0
+    assert etl("remote", "add", "origin", "../team").code == 0
+    assert etl("push").code == 0
     return etl
 
 

@@ -47,7 +47,7 @@ ROOMS: dict[str, str] = {
     " worktree history",
     "upkeep": "errors files failpoints objects backends store worktree history heads executors"
     " runner",
-    "sync": "errors files failpoints objects backends store upkeep",
+    "sync": "errors files failpoints objects graph backends store upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences backends store worktree"
@@ -67,6 +67,7 @@ ROOMS: dict[str, str] = {
     "cli/history": "report diff pictures screen runs",
     "cli/runs": "heads diff pictures screen",
     "cli/upkeep": "screen",
+    "cli/sync": "screen",
 }
 PURE = tuple(
     f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")

@@ -54,6 +54,10 @@ In and out
   export       git:export                Write the history of a workflow to git.
   import       git:import_               Take in a history from git, or a bundle.
   bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
+Elsewhere
+  push         sync.transfer:push        Bring to another store what it lacks of this one.
+  pull         sync.transfer:pull        Take from another store what this one lacks.
+  remote       sync.remote:remote        Name other stores, for push and pull.
 Upkeep
   backup       upkeep.backup:backup      Copy the whole store into a new folder or file.
   fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
@@ -66,7 +70,10 @@ Plumbing
   ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
-WRITERS = ("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc")
+WRITERS = (
+    *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
+    *("push", "pull"),
+)
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70
 STOPPED_EXIT_CODE = 130

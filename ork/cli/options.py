@@ -104,3 +104,12 @@ def caller_of(session: Session, control: Control) -> Caller:
         control=control,
         token=session.world.token(),
     )
+
+
+def runs_of(text: str) -> int | None:
+    """Return how many runs are asked for, None for all."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise UsageError(f"--runs {text}: say a number, all or none")

@@ -64,26 +64,38 @@ def fits(value: Object, kind: str | None) -> bool:
 class Reached:
     """The objects that a walk has come to; 32 bytes each, under the kind that they were named as.
 
-    One that is named as two kinds counts as two, since at most one of them is right.
+    One that is named as two kinds counts as two, since at most one of them is right. What is in
+    `base` is there as well, and stays as it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base: Reached | None = None) -> None:
         self._by_kind: dict[str | None, set[bytes]] = {}
+        self._base = base
 
     def add(self, one: Named) -> bool:
         """Add one; return False if it is there already."""
+        if self._base is not None and self._base.has(one):
+            return False
         known = self._by_kind.setdefault(one.kind, set())
         before = len(known)
         known.add(bytes.fromhex(one.oid))
         return len(known) > before
 
+    def has(self, one: Named) -> bool:
+        """Say whether it is there, under its kind."""
+        if bytes.fromhex(one.oid) in self._by_kind.get(one.kind, ()):
+            return True
+        return self._base is not None and self._base.has(one)
+
     def oids(self) -> Iterator[Oid]:
-        """Yield each of them once, sorted."""
+        """Yield each of them once, sorted, but for those of the base."""
         return (Oid(key.hex()) for key in sorted(set().union(*self._by_kind.values())))
 
     def __contains__(self, oid: Oid) -> bool:
         key = bytes.fromhex(oid)
-        return any(key in known for known in self._by_kind.values())
+        if any(key in known for known in self._by_kind.values()):
+            return True
+        return self._base is not None and oid in self._base
 
 
 def walk(

@@ -3,6 +3,7 @@
 .ork/config.json    {"backend":"lmdb","format":3}: read before anything else
 .ork/.gitignore     `*`, so that no store is ever committed to git
 .ork/config.toml    what people write: what `ork gc` keeps, the URL of a store that lies elsewhere
+.ork/remotes.json   names of other stores, if there are any (see `ork.sync.remotes`)
 .ork/db/            what the backend keeps
 .ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
@@ -47,7 +48,8 @@ NAME = ".ork"
 DATA = "db"
 LOCKS = "locks"
 CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
-KNOWN = {"store", "keep", "remotes"}  # what it may have
+KNOWN = {"store", "keep"}  # what it may have
+REMOTES = "remotes.json"
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
@@ -72,7 +74,7 @@ _URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 _CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=//)([^/@:?]*):[^?]*@")
 _PASSWORDS = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
-_FILES = (CONFIG, CONFIGURATION, ".gitignore", anchor.NAME)
+_FILES = (CONFIG, CONFIGURATION, REMOTES, ".gitignore", anchor.NAME)
 
 
 class Kind(Protocol):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
+from typing import Protocol
 
 from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
@@ -23,18 +25,34 @@ from ork.objects.value import Value
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.operations import removed
-from ork.store.resolve import number_ref, run_of_id
+from ork.store.resolve import number_ref
 from ork.store.runs import refs_of
 from ork.store.store import Stamp, Store, Transaction, named_by
-from ork.store.verdict import Tally, tally_text
-from ork.sync.bundle import Bundle
+from ork.store.verdict import Tally, counts_as, read_tally, tally_text
+from ork.sync.bundle import Bundle, LogFile
 from ork.sync.select import is_log
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
-from ork.upkeep.refs import count_run
 
 NAMES_MAX = 5  # that an error tells of
 _NUMBER = re.compile(r"\d{10}", re.ASCII)
+
+
+class Source(Protocol):
+    """What refs come from, and how it is told when one of them is wrong."""
+
+    @property
+    def refs(self) -> Mapping[str, Oid]:
+        """All that arrive together."""
+        ...
+
+    def __contains__(self, oid: Oid) -> bool:
+        """Say whether it brings this object."""
+        ...
+
+    def wrong(self, what: str) -> OrkError:
+        """Return the error for a source that is not what it should be."""
+        ...
 
 
 class Received(Value, frozen=True, kw_only=True):
@@ -67,7 +85,7 @@ def check(bundle: Bundle, store: Store | None) -> set[Oid]:
         _raise_first(bundle, found)
     _raise_first(bundle, found)
     for ref, oid in refs:
-        _check_ref(bundle, arrived, ref, oid)
+        check_ref(bundle, arrived, ref, oid)
     check_logs(bundle)
     for oid in bundle.oids():
         if oid not in objects.reached and oid not in arrived.forgotten:
@@ -121,7 +139,7 @@ def receive(
         moves=tuple(move for move in said if _is_told(move[0])),
         objects=len(brought),
         logs=len(logs),
-        missing_logs=tuple(_without_logs(arrived, fresh, bundle)),
+        missing_logs=tuple(without_logs(arrived, fresh, bundle.logs)),
         removed=tuple(dict.fromkeys(gone.values())),
     )
     if dry_run or not moves:
@@ -129,7 +147,7 @@ def receive(
     failpoint("import.checked")
     write_objects(store, bundle, brought)
     failpoint("import.objects")
-    write_logs(store, bundle, logs)
+    write_logs(store, (LogFile(path, bundle.logs[path][1], bundle.log(path)) for path in logs))
     failpoint("import.logs")
     _write_refs(store, bundle, moves, fresh, needs, stamp)
     failpoint("import.written")
@@ -145,11 +163,13 @@ def _write_refs(
     stamp: Stamp,
 ) -> None:
     """Make all that arrived visible; a tally that another run changes meanwhile is made again."""
+    arrived = beside(bundle, store)
+    with_old = [(run, moves[refs_of(run)[0]][0]) for run in fresh]
     while True:
-        tallies = dict(_tallies(store, beside(bundle, store), fresh))
+        counted = tallies(store, arrived, with_old)
         try:
             with _Arrival(store, bundle, needs, stamp) as tx:
-                for ref, (old, new) in {**moves, **tallies}.items():
+                for ref, (old, new) in {**moves, **counted}.items():
                     tx.move(ref, old=old, new=new)
             return
         except Conflict:
@@ -252,8 +272,8 @@ def _raise_first(bundle: Bundle, found: list[Finding]) -> None:
         )
 
 
-def _check_ref(bundle: Bundle, arrived: Store, ref: str, oid: Oid) -> None:
-    """Raise InvalidInput unless a ref is of a form that ork knows and says what its object says."""
+def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
+    """Raise an error unless a ref is of a form that ork knows and says what its object says."""
     space, *parts = ref.split("/")
     if not all(map(is_name, parts)):
         raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
@@ -282,7 +302,7 @@ def _check_ref(bundle: Bundle, arrived: Store, ref: str, oid: Oid) -> None:
         raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
 
 
-def _check_history(bundle: Bundle, arrived: Store, ref: str, head: Oid) -> None:
+def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
     """Raise InvalidInput unless all deploys that a head brings are of its workflow."""
     waiting, seen = [head], {head}
     while waiting:
@@ -294,7 +314,7 @@ def _check_history(bundle: Bundle, arrived: Store, ref: str, head: Oid) -> None:
             seen.update(deploy.parents)
 
 
-def _must_be(bundle: Bundle, ref: str, is_right: bool) -> None:
+def _must_be(bundle: Source, ref: str, is_right: bool) -> None:
     if not is_right:
         raise bundle.wrong(f"the ref {ref!r} leads to something else than its name says")
 
@@ -326,9 +346,9 @@ def _heads_and_tags(
         if old == new:
             continue
         if old is not None and ref.startswith("workflows/"):
-            if _is_before(arrived, new, old):
+            if is_before(arrived, new, old):
                 continue  # the store is further already
-            forward = _is_before(arrived, old, new)
+            forward = is_before(arrived, old, new)
         else:
             forward = old is None
         if not forward and not force:
@@ -344,7 +364,7 @@ def _heads_and_tags(
     return moves
 
 
-def _is_before(store: Store, old: Oid, new: Oid) -> bool:
+def is_before(store: Store, old: Oid, new: Oid) -> bool:
     """Say whether a deploy is another one, or came before it."""
     waiting, seen = [new], {new}
     while waiting:
@@ -375,13 +395,13 @@ def _runs(
             continue
         run = arrived.get(Run, oid, keep=False)
         old = store.ref(ref)
-        if old is not None and _is_earlier(arrived, oid, old):
+        if old is not None and is_earlier(arrived, oid, old):
             continue
         if number_ref(run.workflow, run.number) in removed_here:
             gone |= dict.fromkeys(refs_of(run), f"{run.workflow}#{run.number}")
             continue
         others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
-        if others or not (old is None or _is_earlier(arrived, old, oid)):
+        if others or not (old is None or is_earlier(arrived, old, oid)):
             clashes.append(f"{run.workflow}#{run.number}")
         fresh.append(run)
     if clashes:
@@ -392,7 +412,7 @@ def _runs(
     return fresh, gone
 
 
-def _is_earlier(store: Store, old: Oid, new: Oid) -> bool:
+def is_earlier(store: Store, old: Oid, new: Oid) -> bool:
     """Say whether the record of a run is another one, or that before its retries."""
     oid: Oid | None = new
     while oid is not None and oid != old:
@@ -400,12 +420,12 @@ def _is_earlier(store: Store, old: Oid, new: Oid) -> bool:
     return oid == old
 
 
-def _without_logs(arrived: Store, fresh: Iterable[Run], bundle: Bundle) -> Iterator[str]:
-    """Yield the runs whose attempts have logs that are not in the bundle."""
+def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) -> Iterator[str]:
+    """Yield the runs whose attempts have logs, of which not all are there."""
     for run in fresh:
         attempts = (a for t in task_runs(arrived, run).values() for a in t.attempts)
         logs = {a.log.path for a in attempts if a.log is not None}
-        if not logs <= bundle.logs.keys():
+        if any(path not in there for path in logs):
             yield f"{run.workflow}#{run.number}"
 
 
@@ -415,47 +435,52 @@ def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
     write_all(store.backend, checked, between=lambda: failpoint("import.batch"))
 
 
-def write_logs(store: Store, bundle: Bundle, paths: Iterable[str]) -> None:
-    """Write logs of a bundle, each whole or not at all, in the place of what is there."""
+def write_logs(store: Store, logs: Iterable[LogFile]) -> None:
+    """Write logs, each whole or not at all, in the place of what is there."""
     if store.folder is None:
         return
     touched: set[tuple[str, ...]] = set()
-    for path in paths:
-        *folders, name = "logs", *path.split("/")
+    for log in logs:
+        *folders, name = "logs", *log.path.split("/")
         touched |= {tuple(folders[:depth]) for depth in range(len(folders) + 1)}
         new = f".{name}.part"
         with store.inside(*folders, make=True) as at:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=at)
             with new_file(new, at=at, mode=0o600) as file:
-                file.writelines(bundle.log(path))
+                file.writelines(log.pieces)
             os.rename(new, name, src_dir_fd=at, dst_dir_fd=at)
     for parts in touched:  # their names are safe on the disk when their folders are
         with store.inside(*parts) as at:
             os.fsync(at)
 
 
-def _tallies(
-    store: Store, arrived: Store, fresh: Iterable[Run]
-) -> Iterator[tuple[str, tuple[Oid | None, Oid | None]]]:
-    """Yield the moves that let the tallies of deploys count the new runs, too."""
-    counted: dict[Oid, Tally] = {}
-    by_deploy: dict[Oid, dict[str, Run]] = {}
-    for run in fresh:
-        if run.deploy is not None:
-            by_deploy.setdefault(run.deploy, {})[run.id] = run
-    for deploy, runs in by_deploy.items():
-        one = next(iter(runs.values()))
-        place = f"{one.snapshot}/{one.workflow}/"
-        for run_id, _ in store.refs(f"ran/{place}"):
-            _, other = run_of_id(store, one.workflow, run_id)
-            if other.deploy == deploy:
-                runs.setdefault(run_id, other)
-        for run in runs.values():
-            count_run(arrived, run, counted)
+def tallies(
+    store: Store, arrived: Store, fresh: Iterable[tuple[Run, Oid | None]]
+) -> dict[str, tuple[Oid | None, Oid | None]]:
+    """Return the moves that let the tallies of deploys count new runs, too.
+
+    With each run comes the record that the store has of it, which counts no more.
+    """
+    counted: dict[Oid, Counter[str]] = {}
+    last: dict[Oid, int] = {}
+    for run, old in fresh:
+        if run.deploy is None:
+            continue
+        counts = counted.setdefault(run.deploy, Counter())
+        counts[counts_as(run, task_runs(arrived, run))] += 1
+        last[run.deploy] = max(run.number, last.get(run.deploy, 0))
+        if old is not None:
+            before = arrived.get(Run, old, keep=False)
+            counts[counts_as(before, task_runs(arrived, before))] -= 1
+    moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+    for deploy, counts in counted.items():
         folder = f"tally/{deploy}/"
-        moves: dict[str, tuple[Oid | None, Oid | None]] = {
-            folder + text: (oid, None) for text, oid in store.refs(folder)
-        }
-        after = folder + tally_text(counted[deploy])
-        yield from (moves | {after: (store.ref(after), deploy)}).items()
+        texts = dict(store.refs(folder))
+        before_all = read_tally(texts)
+        counts.update(before_all.counts)
+        after = Tally(counts={**+counts}, last=max(last[deploy], before_all.last or 0))
+        moves |= {folder + text: (oid, None) for text, oid in texts.items()}
+        text = tally_text(after)
+        moves[folder + text] = (texts.get(text), deploy)
+    return moves

@@ -70,7 +70,7 @@ def configured(folder: Path | None) -> Keep:
     if (others := found.keys() - location.KNOWN) or not isinstance(keep, dict):
         name = next(iter(sorted(others)), "keep")
         raise InvalidInput(
-            f"{path}: {name!r} is not known", hint="it has `store` and the tables [keep], [remotes]"
+            f"{path}: {name!r} is not known", hint="it has `store` and the table [keep]"
         )
     known = Keep.__struct_fields__
     for key, value in keep.items():

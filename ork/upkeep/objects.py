@@ -32,11 +32,20 @@ _BLOB = frame("blob", b"")
 class Objects:
     """The objects of a store that do not change while they are checked, each looked at once."""
 
-    def __init__(self, store: Store, tell: Callable[[Finding], None], *, quick: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tell: Callable[[Finding], None],
+        *,
+        quick: bool,
+        reached: Reached | None = None,
+    ) -> None:
+        """What is `reached` already is not looked at."""
         self._store = store
         self._tell = tell
         self._quick = quick
-        self.reached = Reached()
+        self.reached = Reached() if reached is None else reached
+        self._with_trees: list[tuple[Oid, Object]] = []
         self._shapes: dict[tuple[Oid, str], int | None] = {}
         self.bad: set[Oid] = set()
         self.checked = 0
@@ -45,7 +54,9 @@ class Objects:
         """Check all that roots need; yield, now and then, how many objects were looked at."""
         for number, _ in enumerate(walk(self._read, roots, self.reached, weak=lambda _: False)):
             if number % 1000 == 0:
+                self._check_trees()
                 yield self.checked
+        self._check_trees()
 
     def check_undo(self, operations: Iterable[tuple[Oid, Operation]]) -> Iterator[int]:
         """Check what operations moved: where it is gone, all that is lost is the undo."""
@@ -59,6 +70,7 @@ class Objects:
             if oid not in self.reached:
                 self._tell(Finding(code="N502", message="nothing needs this object", object=oid))
                 self._read([Named(oid, None)])
+                self._check_trees()
                 yield self.checked
 
     def affected(self, roots: Iterable[tuple[str, Oid]]) -> dict[Oid, tuple[str, ...]]:
@@ -98,8 +110,8 @@ class Objects:
                 self._fault(Finding(code="E104", message=message, object=one.oid))
             else:
                 found[one.oid] = value
-                if not self._quick:
-                    self._check_trees(one.oid, value)
+                if not self._quick and isinstance(value, Snapshot | Run | Deploy):
+                    self._with_trees.append((one.oid, value))
         return found
 
     def _value(self, one: Named, stored: bytes | None) -> Object | Finding:
@@ -135,7 +147,13 @@ class Objects:
         self.bad.add(finding.object)
         self._tell(finding)
 
-    def _check_trees(self, oid: Oid, value: Object) -> None:
+    def _check_trees(self) -> None:
+        """Look at whole trees, when most of their parts have been read by the way."""
+        waiting, self._with_trees = self._with_trees, []
+        for oid, value in waiting:
+            self._check_shape(oid, value)
+
+    def _check_shape(self, oid: Oid, value: Object) -> None:
         if isinstance(value, Snapshot):
             count = self._counted(value.tasks, "")
             self._counted(value.files, "")

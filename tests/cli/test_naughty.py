@@ -222,6 +222,9 @@ WRITING: dict[str, list[Case]] = {
     ),
     "import": reads("import git . --path file.json", code=3)
     + reads("import bundle all.bundle --dry-run"),
+    "remote": reads("remote", "remote add other ..", "remote rm other"),
+    "push": reads("push ../elsewhere", "push ../elsewhere --dry-run"),
+    "pull": reads("pull ../elsewhere"),
     "gc": reads("gc", "gc --prune --force --undo-days 0 --keep-runs 0", "ops"),
 }
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.
@@ -292,7 +295,9 @@ def world(ork: Ork, opened: Callable[[], Store]) -> Callable[[str], Ork]:
     """Fill the folder and its store with a text."""
 
     def make(text: str) -> Ork:
-        assert ork("init").code == 0
+        (ork.folder.parent / "elsewhere").mkdir()
+        for folder in (".", "../elsewhere"):
+            assert ork("init", folder).code == 0
         fill(opened(), text)
         ork.write("file", "")
         (ork.folder / "file").write_text(text)

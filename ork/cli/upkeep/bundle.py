@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import Json
+from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
@@ -73,15 +73,6 @@ def bundle(
     if revisions or everything or since or runs != "none" or not tags:
         raise UsageError(f"{action} takes a file, nothing else")
     (_verify if action == "verify" else _list)(session, file, as_json)
-
-
-def runs_of(text: str) -> int | None:
-    """Return how many runs are asked for, None for all."""
-    if text in ("all", "none"):
-        return None if text == "all" else 0
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise UsageError(f"--runs {text}: say a number, all or none")
 
 
 def _create(

@@ -1,6 +1,5 @@
 """ork fsck: what is wrong with a store, a line for each finding."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -9,8 +8,9 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.line import Line, unread_is_no_error
+from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
+from ork.cli.screen.progress import passing_line
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.upkeep.findings import Finding
@@ -133,26 +133,14 @@ def _json(found: Checked) -> dict[str, object]:
 
 @contextmanager
 def _progress(session: Session) -> Iterator[Callable[[Counts], None]]:
-    """Give what shows, on a terminal, how far a check has come; the line goes when it ends."""
-    if not sys.stderr.isatty() or session.world.environ.get("TERM") in ("dumb", "unknown"):
-        yield lambda _: None
-        return
-
-    def write(text: str) -> None:
-        with unread_is_no_error():
-            sys.stderr.write(text)
-            sys.stderr.flush()
-
+    """Give what shows how far a check has come."""
     shown = 0
+    with passing_line(session.world.environ) as show:
 
-    def show(counts: Counts) -> None:
-        nonlocal shown
-        if counts.objects >= shown + SHOWN_EVERY:
-            shown = counts.objects
-            write(f"\rlooked at {human.count(shown, 'object')}")
+        def tell(counts: Counts) -> None:
+            nonlocal shown
+            if counts.objects >= shown + SHOWN_EVERY:
+                shown = counts.objects
+                show(f"looked at {human.count(shown, 'object')}")
 
-    try:
-        yield show
-    finally:
-        if shown:
-            write("\r\x1b[K")
+        yield tell

@@ -1,0 +1,1 @@
+"""Commands between stores: clone, push, pull, and the names of other stores."""

@@ -1,0 +1,76 @@
+"""ork remote: names for other stores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ork.cli.options import Json
+from ork.cli.screen.parts import quoted
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+ACTIONS = ("add", "list", "rm")
+
+
+def remote(
+    ctx: typer.Context,
+    action: Annotated[str, typer.Argument(metavar="[add|list|rm]", help="What to do.")] = "list",
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    place: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL|FOLDER]", help="add: where it is; a project is a folder."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="add: let a name lead elsewhere than before.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name other stores, for push and pull.
+
+    The names lie in .ork/remotes.json. A URL with a password in it is refused: PGPASSWORD,
+    ~/.pgpass and the like are read by themselves.
+
+    \b
+    Example:
+        ork remote add origin ../team
+        ork remote list
+        ork remote rm origin
+    """
+    from ork.sync.remotes import add, remotes, remove
+
+    session: Session = ctx.obj
+    wanted = {"add": 2, "list": 0, "rm": 1}
+    if action not in ACTIONS:
+        raise UsageError(f"{action!r}: say add, list or rm")
+    if sum(word is not None for word in (name, place)) != wanted[action]:
+        raise UsageError(
+            f"{action} takes "
+            + ("NAME and URL or FOLDER", "nothing else", "NAME")[ACTIONS.index(action)],
+            hint="as in `ork remote add origin ../team`",
+        )
+    if session.at_op is not None:
+        raise UsageError("--at-op is for looking back; remotes have no history")
+    folder = session.folder
+    if action == "add":
+        assert name is not None and place is not None
+        led = add(folder, name, place, start=Path.cwd(), force=force)
+        _tell(session, {name: led}, as_json)
+        session.say([("next: ", "hint"), f"`ork push {name}` or `ork pull {name}`"])
+    elif action == "rm":
+        assert name is not None
+        led = remove(folder, name)
+        session.print([["removed ", (name, "name"), f"  {quoted(led)}"]])
+    else:
+        _tell(session, remotes(folder), as_json)
+
+
+def _tell(session: Session, known: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        found = [{"name": name, "place": place} for name, place in known.items()]
+        session.print_json("remotes", {"remotes": found})
+        return
+    width = max(map(len, known), default=0)
+    session.print(
+        [[(f"{name:<{width}}", "name"), f"  {quoted(place)}"] for name, place in known.items()]
+    )

@@ -1,0 +1,184 @@
+"""ork push, ork pull: move what the other store lacks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli.options import Json, runs_of
+from ork.cli.screen.human import count
+from ork.cli.screen.line import Line, members
+from ork.cli.screen.parts import quoted
+from ork.cli.screen.progress import passing_line
+from ork.cli.session import Session
+
+if TYPE_CHECKING:
+    from ork.sync.transfer import Direction, Moved, Progress, Transferred
+
+OID_DIGITS = 8
+SHOWN_EVERY = 1000  # objects
+
+Remote = Annotated[
+    str | None,
+    typer.Argument(metavar="[REMOTE]", help="A remote, a folder (with a / in it) or a URL."),
+]
+Workflows = Annotated[
+    list[str] | None, typer.Argument(metavar="[WORKFLOW]...", help="Only these; else all.")
+]
+Runs = Annotated[
+    str, typer.Option(metavar="N|all|none", help="So many of the newest runs of each workflow.")
+]
+Tags = Annotated[bool, typer.Option("--tags/--no-tags", help="Move tags, too.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move; write nothing.")]
+
+
+def push(
+    ctx: typer.Context,
+    remote: Remote = None,
+    workflows: Workflows = None,
+    runs: Runs = "all",
+    tags: Tags = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move heads and tags that are elsewhere there, too.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring to another store what it lacks of this one.
+
+    Heads move forward only, all of them together or none; runs follow with outputs and logs. What
+    the two sides changed in different ways, and runs of the same number, are refused before
+    anything is written. What was interrupted is typed again, and sends the rest. REMOTE is
+    `origin`, or the only one, when it is left out.
+
+    \b
+    Example:
+        ork push
+        ork push ../team etl --runs 10
+    """
+    _transfer(ctx.obj, "push", remote, workflows, runs, tags, force, dry_run, as_json)
+
+
+def pull(
+    ctx: typer.Context,
+    remote: Remote = None,
+    workflows: Workflows = None,
+    runs: Runs = "all",
+    tags: Tags = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move heads and tags that are elsewhere here, too.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take from another store what this one lacks.
+
+    Everything is checked as it arrives. Heads move forward only, all of them together or none, as
+    one operation that `ork undo` takes back; runs follow with outputs and logs. Workflow files are
+    not touched: `ork restore` writes them. REMOTE is `origin`, or the only one, when it is left
+    out.
+
+    \b
+    Example:
+        ork pull
+        ork pull origin etl --dry-run
+    """
+    _transfer(ctx.obj, "pull", remote, workflows, runs, tags, force, dry_run, as_json)
+
+
+def _transfer(
+    session: Session,
+    direction: "Direction",
+    remote: str | None,
+    workflows: list[str] | None,
+    runs: str,
+    tags: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from ork.sync.carrier import Side
+    from ork.sync.remotes import opened, place_of
+    from ork.sync.transfer import Choice, transfer
+
+    choice = Choice(workflows=tuple(workflows or ()), runs=runs_of(runs), tags=tags)
+    name, place = place_of(session.folder, remote, start=Path.cwd())
+    with opened(place, quoted(name), environ=session.world.environ) as other:
+        here = Side(session.store, "this store")
+        source, target = (here, other) if direction == "push" else (other, here)
+        with passing_line(session.world.environ) as show:
+            done = transfer(
+                source,
+                target,
+                choice,
+                direction=direction,
+                stamp=session.stamp(),
+                force=force,
+                dry_run=dry_run,
+                tell=lambda progress: show(_so_far(progress)),
+            )
+    if as_json:
+        ends = {"direction": direction, "remote": name}
+        session.print_json("transfer", ends | dict(members(done) or ()))
+        return
+    session.print(moved_lines(done))
+    session.say(*left_out_lines(done, quoted(name), direction))
+    if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
+        session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
+
+
+def _so_far(progress: "Progress") -> str:
+    objects = progress.objects // SHOWN_EVERY * SHOWN_EVERY
+    runs = f", {count(progress.runs, 'run')}" if progress.runs else ""
+    return f"sent {count(objects, 'object')}{runs}" if objects or runs else ""
+
+
+def moved_lines(done: "Transferred") -> Iterator[Line]:
+    """Yield a line for each workflow of which something moved, or would."""
+    width = max((len(one.workflow) for one in done.workflows), default=0)
+    for one in done.workflows:
+        yield [(f"{one.workflow:<{width}}", "name"), "  ", *_ends(one), _counts(one)]
+    if not done.workflows:
+        yield ["nothing new"]
+
+
+def _ends(one: "Moved") -> Line:
+    """Return from where to where a head moves, by the snapshots, as `ork log` shows them."""
+    if one.new_snapshot is None:
+        return []
+    new = (one.new_snapshot[:OID_DIGITS], "oid")
+    if one.old_snapshot is None:
+        return [new, "  new: "]
+    if one.old_snapshot == one.new_snapshot:  # settings alone have changed
+        return [new, "  "]
+    dots = "..." if one.forced else ".."
+    forced: Line = [("forced: ", "warning")] if one.forced else []
+    return [(one.old_snapshot[:OID_DIGITS], "oid"), dots, new, "  ", *forced]
+
+
+def _counts(one: "Moved") -> str:
+    counts = ((one.deploys, "deploy"), (one.runs, "run"), (len(one.tags), "tag"))
+    return ", ".join(count(number, noun) for number, noun in counts if number) or "0 deploys"
+
+
+def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> Iterator[Line]:
+    """Yield what was left out, and why."""
+    note = ("note: ", "warning")
+    pushed = direction == "push"
+    receiver = name if pushed else "this store"
+    for one in done.further:
+        other = "`ork pull` brings it here" if pushed else "`ork push` brings it there"
+        yield [note, f"{one}: {receiver} is further; {other}"]
+    for one in done.going_on:
+        yield [note, f"{one} was left out: it has not ended"]
+    for one in done.removed:
+        yield [note, f"{one} was left out: `ork gc` has removed the run of this number there"]
+    for one in done.missing_logs:
+        yield [note, f"{one} came without its log, which is gone"]
+    for oid in done.forgotten:
+        if pushed:
+            told = f"object {oid} was forgotten here, and {name} has it: `ork forget` it there, too"
+        else:
+            told = f"{name} had object {oid} forgotten, and it is here: `ork forget {oid[:12]}`"
+        yield [note, told]

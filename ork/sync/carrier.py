@@ -1,0 +1,280 @@
+"""Carries objects from one store to another: what the other lacks, each checked on its way.
+
+Objects come a part at a time, each part with all that it needs and the receiver has not. Blobs,
+which need nothing, may go ahead; the rest of a part is held until all of it was checked as `ork
+fsck` would check it, and is written at once. So whatever the receiver has is whole, and who begins
+again after an interruption sends only what is not there yet.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
+from ork.errors import Corrupt, OrkError, StoreError
+from ork.failpoints import failpoint
+from ork.objects.canonical import Oid, frame
+from ork.objects.walk import Named, Reached
+from ork.store.store import PLAIN, ZLIB, Stamp, Store, Transaction, is_whole, named_by
+from ork.upkeep.findings import Finding
+from ork.upkeep.objects import Objects
+
+_BLOB = frame("blob", b"")
+
+
+class Side:
+    """One of the two stores, and what it is called."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store, self.name = store, name
+        self.forgotten = dict(store.forgotten)
+
+    def wrong(self, what: str) -> OrkError:
+        """Return the error for a store that is not what it should be."""
+        return Corrupt(f"{self.name}: {what}", hint="`ork fsck` there says more")
+
+
+class Carrier:
+    """Brings objects from a source to a target; the one that is `near` costs less to ask."""
+
+    def __init__(self, source: Side, target: Side, near: Side) -> None:
+        self.source, self.target = source, target
+        self.objects = 0  # that were sent
+        self.tombstones: dict[str, Oid] = {}  # the refs of those that come along
+        self._pulls = near is target
+        self._rest: dict[Oid, bytes] = {}  # what arrived, and is not there yet
+        self._blobs: dict[Oid, bytes] = {}
+        self._blob_bytes = 0
+        self.both = Store(_Both(self, lambda _oid, _stored: None))
+        self._arriving = _Both(self, self._keep)
+
+    def view(self) -> Store:
+        """Return what both stores have, together with what was fetched and not sent."""
+        return Store(self._arriving)
+
+    def fetch(self, roots: Iterable[Named], known: Reached) -> None:
+        """Fetch and check all that some roots need, but for what is `known`, and add it to that.
+
+        Raise Corrupt when the source lacks something, or something is not what it should be.
+        """
+        self._check(roots, known)
+        seen: set[Oid] = set()
+        while gone := {oid for oid in self._forgotten_of(known) if oid not in seen}:
+            seen |= gone
+            refs = {f"forgotten/{oid}": self.source.forgotten[oid] for oid in gone}
+            self._check((named_by(*ref) for ref in refs.items()), known)
+            self.tombstones |= refs
+
+    def _check(self, roots: Iterable[Named], known: Reached) -> None:
+        for _ in Objects(self.view(), self._refuse, quick=False, reached=known).check(roots):
+            pass
+
+    def _refuse(self, found: Finding) -> None:
+        oid, what = found.object, found.message
+        said = what if what.startswith("object ") else f"object {oid}: {what}"
+        if oid is None or found.code == "E101" or oid in self._rest or oid in self._blobs:
+            raise self.source.wrong(said)
+        here = self.target if self._pulls else self.source
+        raise here.wrong(said)
+
+    def _forgotten_of(self, known: Reached) -> Iterator[Oid]:
+        """Yield what was fetched, and the source alone had to forget."""
+        for oid in self.source.forgotten:
+            here = self.target.forgotten.get(oid) or self.target.store.backend.get(oid)
+            if oid in known and here is None and oid not in self._rest:
+                yield oid
+
+    def send(self) -> None:
+        """Send what was fetched, some at a time; what it needs is there already, or comes along."""
+        self._send_blobs()
+        rest, self._rest = self._rest, {}
+        self._write(rest)
+        failpoint("sync.objects")
+
+    def bring(self, oid: Oid) -> None:
+        """Send one object again."""
+        stored = self.source.store.backend.get(oid)
+        if stored is None:
+            raise self.source.wrong(f"object {oid} is missing")
+        self._write({oid: stored})
+
+    def _keep(self, oid: Oid, stored: bytes) -> None:
+        if not _is_blob(stored):
+            self._rest[oid] = stored
+            return
+        full = self._blob_bytes + len(stored) > BATCH_BYTES or len(self._blobs) >= BATCH_OBJECTS
+        if self._blobs and full:
+            self._send_blobs()
+        self._blobs[oid] = stored
+        self._blob_bytes += len(stored)
+
+    def _send_blobs(self) -> None:
+        blobs, self._blobs, self._blob_bytes = self._blobs, {}, 0
+        self._write(blobs)
+        failpoint("sync.blobs")
+
+    def _write(self, objects: Mapping[Oid, bytes]) -> None:
+        """Write those of some objects that are not there, each proven whole."""
+        if not objects:
+            return
+        there = self.target.store.backend.get_many(objects)
+        lacking = {
+            oid: stored
+            for oid, stored in objects.items()
+            if oid not in self.target.forgotten and not _is_there(oid, stored, there.get(oid))
+        }
+        for oid, stored in lacking.items():
+            if not _proven(oid, stored):
+                raise self.source.wrong(f"object {oid}: its bytes do not match its name")
+        if lacking:
+            self.target.store.backend.write(lacking, {})
+            self.objects += len(lacking)
+
+    def land(
+        self,
+        moves: Mapping[str, tuple[Oid | None, Oid | None]],
+        carried: Reached,
+        also: Iterable[Oid],
+        stamp: Stamp,
+    ) -> None:
+        """Move refs, all or none, if what was carried and what else they need is there.
+
+        What is gone again is sent again. Raise Conflict when a ref was moved meanwhile.
+        """
+        gone = self.target.forgotten.keys() | self.source.forgotten.keys()
+        needed = {oid for oid in (*carried.oids(), *also) if oid not in gone}
+        with _Landing(self, needed, stamp) as tx:
+            for ref, (old, new) in moves.items():
+                tx.move(ref, old=old, new=new)
+            for ref, oid in self.tombstones.items():
+                tx.move(ref, old=None, new=oid)
+        for ref, oid in self.tombstones.items():
+            self.target.forgotten[Oid(ref.partition("/")[2])] = oid
+        self.tombstones = {}
+
+
+class _Landing(Transaction):
+    """A write that needs all that was carried for it, each of it proven whole on its way."""
+
+    def __init__(self, carrier: Carrier, needs: set[Oid], stamp: Stamp) -> None:
+        super().__init__(carrier.target.store, stamp)
+        self._carrier, self._all = carrier, needs
+
+    def _needs(self) -> set[Oid]:
+        return self._all
+
+    def _bring(self, oid: Oid) -> None:
+        self._carrier.bring(oid)
+
+
+class _Both(ReadOnly):
+    """A `Backend` of the objects of two stores; what one of them had to forget is forgotten.
+
+    `keep` is told what came from the source, and the target is not known to have.
+    """
+
+    def __init__(self, carrier: Carrier, keep: Callable[[Oid, bytes], None]) -> None:
+        self._carrier, self._keep = carrier, keep
+        self._source, self._target = carrier.source.store.backend, carrier.target.store.backend
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return an object."""
+        return self._get([oid], _one).get(oid)
+
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return those of these objects that are there."""
+        return self._get(list(oids), _many)
+
+    def _get(self, oids: list[Oid], read: _Read) -> dict[Oid, bytes]:
+        carrier = self._carrier
+        found: dict[Oid, bytes] = {}
+        for oid in oids:
+            stored = carrier._rest.get(oid) or carrier._blobs.get(oid)
+            if stored is not None:
+                found[oid] = stored
+        if carrier._pulls:
+            found |= read(self._target, [oid for oid in oids if oid not in found])
+        forgotten = carrier.target.forgotten
+        left = [oid for oid in oids if oid not in found and oid not in forgotten]
+        arrived = read(self._source, left)
+        for oid, stored in arrived.items():
+            self._keep(oid, stored)
+        found |= arrived
+        if not carrier._pulls and len(found) < len(oids):
+            found |= read(self._target, [oid for oid in oids if oid not in found])
+        return found
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield nothing: who carries knows what is asked for."""
+        return iter(())
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the tombstone of an object that either had to forget."""
+        return dict(self.refs(name)).get(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs of what either had to forget; no others arrive by this way."""
+        carrier = self._carrier
+        forgotten = {**carrier.source.forgotten, **carrier.target.forgotten}
+        names = {f"forgotten/{oid}": tombstone for oid, tombstone in forgotten.items()}
+        found = sorted(names.items(), reverse=newest_first)
+        return (
+            one for one in found if one[0].startswith(prefix) and (below is None or one[0] < below)
+        )
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield the refs as `refs` does."""
+        return iter(list(self.refs(prefix)))
+
+    def refusal(self) -> OrkError:
+        """Return the error for whoever would write to two stores as one."""
+        return StoreError("what arrives is only read")
+
+    def sequence(self) -> int:
+        """Return that nothing was ever written."""
+        return 0
+
+    def frozen(self) -> AbstractContextManager[Backend]:
+        """Give the same."""
+        return nullcontext(self)
+
+    def close(self) -> None:
+        """Release nothing: the stores belong to others."""
+
+
+_Read = Callable[[Backend, list[Oid]], dict[Oid, bytes]]
+
+
+def _one(backend: Backend, oids: list[Oid]) -> dict[Oid, bytes]:
+    return {oid: stored for oid in oids if (stored := backend.get(oid)) is not None}
+
+
+def _many(backend: Backend, oids: list[Oid]) -> dict[Oid, bytes]:
+    return backend.get_many(oids) if oids else {}
+
+
+def _is_there(oid: Oid, stored: bytes, other: bytes | None) -> bool:
+    return other is not None and (other == stored or _proven(oid, other))
+
+
+def _proven(oid: Oid, stored: bytes) -> bool:
+    try:
+        return is_whole(oid, stored)
+    except Corrupt:
+        return False
+
+
+def _is_blob(stored: bytes) -> bool:
+    """Say whether these are the bytes of a blob, as a backend keeps them."""
+    if stored[:1] == PLAIN:
+        return stored[1 : 1 + len(_BLOB)] == _BLOB
+    if stored[:1] != ZLIB:
+        return False
+    try:
+        return zlib.decompressobj().decompress(stored[1:], len(_BLOB)) == _BLOB
+    except zlib.error:
+        return False

@@ -1,0 +1,125 @@
+"""The names of other stores, as a store keeps them, and how what they name is opened.
+
+They lie in a file of their own, `.ork/remotes.json`: `config.toml` is written by people, and
+writing into it would lose their comments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.files import read_file, replace_file
+from ork.objects.kinds import is_name
+from ork.store import location
+from ork.sync.carrier import Side
+
+ORIGIN = "origin"  # what a clone calls the store that it is of
+_FILE_BYTES_MAX = 1 << 20
+
+
+def remotes(folder: Path) -> dict[str, str]:
+    """Return the names that a store has for others, sorted, and where these are."""
+    path = folder / location.REMOTES
+    try:
+        found = json.loads(read_file(path, _FILE_BYTES_MAX))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(
+        is_name(name) and isinstance(place, str) for name, place in found.items()
+    ):
+        raise Corrupt(
+            f"{path} is damaged", hint="remove it, and name the others anew: `ork remote add`"
+        )
+    return dict(sorted(found.items()))
+
+
+def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False) -> str:
+    """Keep a name for another store, given from the folder `start`; return where it is.
+
+    Raise InvalidInput when the name leads elsewhere already, unless `force`.
+    """
+    if not is_name(name):
+        raise InvalidInput(
+            f"{name!r} is no name for a remote", hint="letters, digits, `_`, `.`, `-`"
+        )
+    if location.is_url(place) and location.public(place) != place:
+        raise UsageError(
+            f"a URL with a password in it is not kept: {location.public(place)}",
+            hint="leave the password out: PGPASSWORD, ~/.pgpass and service files are read",
+        )
+    place = place if location.is_url(place) else os.path.abspath(start / place)
+    known = remotes(folder)
+    if known.get(name, place) != place and not force:
+        raise InvalidInput(
+            f"the remote {name} is there already: {known[name]}",
+            hint=f"`ork remote rm {name}` first, or --force",
+        )
+    _write(folder, {**known, name: place})
+    return place
+
+
+def remove(folder: Path, name: str) -> str:
+    """Forget a name; return where it led. Raise NotFound for one that is not there."""
+    known = remotes(folder)
+    if name not in known:
+        raise _unknown(name, known)
+    _write(folder, {one: place for one, place in known.items() if one != name})
+    return known[name]
+
+
+def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
+    """Return the name and the place of what is meant: a remote, a folder or a URL.
+
+    Without a text it is `origin`, or the only remote that there is.
+    """
+    known = remotes(folder)
+    if text is None:
+        text = next(iter(known)) if len(known) == 1 else ORIGIN
+    if text in known:
+        return text, known[text]
+    if location.is_url(text):
+        return location.public(text), text
+    if "/" in text or text in (".", ".."):
+        return text, os.path.abspath(start / text)
+    raise _unknown(text, known)
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> NotFound:
+    hint = f"known are {', '.join(known)}" if known else "`ork remote add NAME URL|FOLDER`"
+    return NotFound(f"there is no remote {name!r}", hint=f"{hint}; a folder has a / in its name")
+
+
+@contextmanager
+def opened(place: str, name: str, *, environ: Mapping[str, str]) -> Iterator[Side]:
+    """Open another store for the block: a project, its `.ork`, or a URL."""
+    try:
+        store = location.open_url(place, environ=environ)
+    except NotFound:
+        raise
+    except StoreError:
+        if location.is_url(place) or Path(place).is_dir():
+            raise
+        raise NotFound(f"there is no store in {place}") from None
+    try:
+        yield Side(store, name)
+    finally:
+        store.close()
+
+
+def _write(folder: Path, known: Mapping[str, str]) -> None:
+    text = json.dumps(dict(sorted(known.items())), indent=2) + "\n"
+    path = folder / location.REMOTES
+    try:
+        replace_file(path, [text.encode()])
+        os.chmod(path, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,553 @@
+"""Moves workflows, tags and runs from one store to another: what the other lacks, nothing else.
+
+A pull and a push are the same act. First refs are compared, and whatever stands in the way ends it
+before anything was written. Then heads and tags move, all in one write, which is one operation
+there; then runs follow in parts, the oldest first, each with all of its refs, outputs and logs. So
+what is there is whole after each write, and what was interrupted is done by doing it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
+
+from ork.errors import Conflict, NotFound, OrkError, some
+from ork.failpoints import failpoint
+from ork.graph.order import order
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Object, Run, is_name
+from ork.objects.value import Value
+from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
+from ork.store.operations import removed
+from ork.store.resolve import newest_number, number_ref
+from ork.store.runs import refs_of
+from ork.store.store import SHORT_DIGITS_MIN, Stamp, Store, named_by
+from ork.sync.bundle import LogFile
+from ork.sync.carrier import Carrier, Side
+from ork.sync.receive import check_ref, is_before, is_earlier, tallies, without_logs, write_logs
+from ork.sync.select import logs_of
+
+DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
+RUNS_TOGETHER = 256
+NAMES_MAX = 5  # that an error tells of
+
+Direction: TypeAlias = Literal["pull", "push"]
+T = TypeVar("T")
+
+
+class Choice(Value, frozen=True, kw_only=True):
+    """What is to move: these workflows, all if none is named; with tags; with so many runs.
+
+    `runs` is how many of the newest of each workflow; None is all of them.
+    """
+
+    workflows: tuple[str, ...] = ()
+    tags: bool = True
+    runs: int | None = None
+
+
+class Moved(Value, frozen=True, kw_only=True):
+    """What has moved of one workflow, or would."""
+
+    workflow: str
+    old: Oid | None = None  # the head before, and after; with the snapshot of each
+    new: Oid | None = None
+    old_snapshot: Oid | None = None
+    new_snapshot: Oid | None = None
+    deploys: int = 0
+    tags: tuple[str, ...] = ()
+    runs: int = 0
+    forced: bool = False  # the old head is not in the history of the new one
+
+
+class Transferred(Value, frozen=True, kw_only=True):
+    """What a push or pull has moved, or would, and what it has left out."""
+
+    workflows: tuple[Moved, ...]
+    objects: int  # that were sent
+    logs: int
+    further: tuple[str, ...] = ()  # workflows of which the receiver has more
+    going_on: tuple[str, ...] = ()  # runs that have not ended
+    removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
+    missing_logs: tuple[str, ...] = ()  # runs that say that they have some
+    forgotten: tuple[Oid, ...] = ()  # objects that the sender had to forget, and the receiver has
+
+
+class Progress(NamedTuple):
+    """How much was sent so far."""
+
+    objects: int
+    runs: int
+
+
+def transfer(
+    source: Side,
+    target: Side,
+    choice: Choice,
+    *,
+    direction: Direction,
+    stamp: Stamp,
+    force: bool = False,
+    dry_run: bool = False,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Transferred:
+    """Move what is chosen; with `dry_run` only say what that would do.
+
+    Raise Conflict, with nothing written, where a head or a tag would lose what it has, unless
+    `force`, and where a run has the number of another one; NotFound for a workflow that is not
+    there; Corrupt where the source is not what it should be.
+    """
+    return _Transfer(source, target, choice, direction, stamp, force, tell).move(dry_run)
+
+
+class _Heads(NamedTuple):
+    """How the head and the tags of a workflow move."""
+
+    moves: dict[str, tuple[Oid | None, Oid]]
+    deploys: dict[Oid, tuple[Oid, ...]]  # those that the target has not, with their parents
+    before: set[Oid]  # those that it has in its history
+    meets: set[Oid]  # of these the ones that new deploys come after
+    forced: bool
+
+
+class _Transfer:
+    def __init__(
+        self,
+        source: Side,
+        target: Side,
+        choice: Choice,
+        direction: Direction,
+        stamp: Stamp,
+        force: bool,
+        tell: Callable[[Progress], None],
+    ) -> None:
+        self._from, self._to = source, target
+        self._choice, self._direction, self._stamp = choice, direction, stamp
+        self._force, self._tell = force, tell
+        self._carrier = Carrier(source, target, target if direction == "pull" else source)
+        self._both = self._carrier.both
+        self._known = Reached()
+        self._names: list[str] = []
+        self._heads: dict[str, _Heads] = {}
+        self._active: set[str] = set()
+        self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
+        self._runs: dict[str, int] = {}  # how many
+        self._kept: set[str] = set()  # runs of which the target has the later record
+        self._removed: set[str] | None = None
+        self._with_new_runs: dict[str, bool] = {}
+        self._refused: list[str] = []
+        self._told: dict[str, list[str]] = {
+            word: [] for word in ("further", "going_on", "removed", "missing_logs")
+        }
+        self._logs = 0
+
+    def move(self, dry_run: bool) -> Transferred:
+        self._names = self._workflows()
+        self._compare_heads()
+        if self._choice.runs != 0:
+            self._compare_runs()
+        if not dry_run:
+            self._move_heads()
+            for name in self._first:
+                self._runs[name] = self._move_runs(name)
+        return self._result()
+
+    def _workflows(self) -> list[str]:
+        source = self._from.store
+        known = {name for name, _ in source.refs("workflows/")}
+        known |= {*source.folders("tags/"), *source.folders("numbers/")}
+        for name in known:
+            if not is_name(name):
+                raise self._from.wrong(f"{name!r} is no name of a workflow")
+        for name in self._choice.workflows:
+            if name not in known:
+                raise NotFound(f"there is no workflow {name!r} in {self._from.name}")
+        return sorted(set(self._choice.workflows) or known)
+
+    # -- heads and tags
+
+    def _compare_heads(self) -> None:
+        heads = dict(self._from.store.refs("workflows/"))
+        for name in self._names:
+            wanted = {f"workflows/{name}": heads[name]} if name in heads else {}
+            if self._choice.tags:
+                tags = self._from.store.refs(f"tags/{name}/")
+                wanted |= {f"tags/{name}/{label}": oid for label, oid in tags}
+            self._heads[name] = self._compared(name, wanted)
+        if self._refused:
+            names = some(self._refused, NAMES_MAX)
+            raise Conflict(
+                f"{self._to.name} and {self._from.name} went different ways: {names};"
+                " nothing was moved",
+                hint=self._way_out(),
+            )
+
+    def _way_out(self) -> str:
+        if self._direction == "pull":
+            return (
+                f"`ork pull --force` takes what {self._from.name} has, and `ork undo` takes that"
+                " back; then `ork deploy FILE` puts your version on top"
+            )
+        return (
+            f"`ork pull --force` and `ork deploy FILE` put your version on top of what"
+            f" {self._to.name} has; `ork push --force` takes its place"
+        )
+
+    def _compared(self, name: str, wanted: Mapping[str, Oid]) -> _Heads:
+        there = {f"tags/{name}/{label}": oid for label, oid in self._to.store.refs(f"tags/{name}/")}
+        if old := self._to.store.ref(f"workflows/{name}"):
+            there[f"workflows/{name}"] = old
+        found = _Heads({}, {}, set(), set(), forced=False)
+        changed = {ref: oid for ref, oid in wanted.items() if there.get(ref) != oid}
+        if not changed and not self._has_new_runs(name):
+            return found
+        found.before.update(_ancestors(self._both, there.values()))
+        self._add_deploys(name, found, changed.values())
+        forced = False
+        for ref, new in changed.items():
+            old = there.get(ref)
+            parts = ref.split("/")[1:]
+            if not all(map(is_name, parts)):
+                raise self._from.wrong(f"the ref {ref!r} is of no form that this ork knows")
+            if old is not None and len(parts) == 1:
+                if new in found.before and is_before(self._both, new, old):
+                    self._told["further"].append(name)
+                    continue
+                forward = new not in found.before and self._comes_after(old, found)
+                forced = not forward
+            else:
+                forward = old is None
+            if not forward and not self._force:
+                self._refused.append(f"{'@'.join(parts)} ({self._ends(old, new)})")
+            found.moves[ref] = (old, new)
+        return found._replace(forced=forced)
+
+    def _ends(self, old: Oid | None, new: Oid) -> str:
+        """Say where the two sides are, by the snapshots, as a log does."""
+        ends = (self._snapshot(old), self._snapshot(new))
+        return " and ".join(oid[:SHORT_DIGITS_MIN] for oid in ends if oid)
+
+    def _comes_after(self, old: Oid, found: _Heads) -> bool:
+        """Say whether the new deploys of a workflow come after its old head."""
+        return old in found.meets or any(is_before(self._both, old, one) for one in found.meets)
+
+    def _add_deploys(self, name: str, found: _Heads, heads: Iterable[Oid]) -> None:
+        """Add the deploys that the target has not; those of one depth are read together."""
+        waiting = [oid for oid in dict.fromkeys(heads) if oid not in found.before]
+        while waiting:
+            deploys = self._read_deploys(waiting)
+            after: dict[Oid, None] = {}
+            for oid in waiting:
+                deploy = deploys[oid]
+                if deploy.workflow != name:
+                    raise self._from.wrong(f"deploy {oid} of {deploy.workflow} is in {name}")
+                found.deploys[oid] = deploy.parents
+                found.meets.update(one for one in deploy.parents if one in found.before)
+                after |= dict.fromkeys(deploy.parents)
+            waiting = [o for o in after if o not in found.before and o not in found.deploys]
+
+    def _read_deploys(self, oids: list[Oid]) -> Mapping[Oid, Deploy]:
+        try:
+            return self._both.get_all(Deploy, {oid: oid for oid in oids})
+        except OrkError as error:
+            raise self._from.wrong(error.message) from None
+
+    def _move_heads(self) -> None:
+        """Carry the deploys that are new, the oldest first, and move heads and tags together."""
+        new = Reached(self._known)
+        for name in self._names:
+            found = self._heads[name]
+            for oid in found.before:
+                self._known.add(Named(oid, "deploy"))
+            self._know_contents(found.meets)
+        for name in self._names:
+            parents = self._heads[name].deploys
+            needs = {str(oid): [str(one) for one in below] for oid, below in parents.items()}
+            for part in _parts(order(needs), DEPLOYS_TOGETHER):
+                self._carrier.fetch((Named(Oid(oid), "deploy") for oid in part), new)
+                self._carrier.send()
+                self._tell(Progress(self._carrier.objects, 0))
+        meets = {oid for found in self._heads.values() for oid in found.meets}
+        moves = {ref: move for found in self._heads.values() for ref, move in found.moves.items()}
+        if moves:
+            self._carrier.land(moves, new, meets, self._stamp)
+            failpoint("sync.heads")
+        self._known = new
+
+    def _know_contents(self, deploys: Iterable[Oid]) -> None:
+        """Add what these deploys consist of to what the target has, since its refs lead to it."""
+        roots = []
+        for oid in deploys:
+            deploy = self._both.get(Deploy, oid)
+            source = deploy.source
+            roots.append(Named(deploy.snapshot, "snapshot"))
+            roots.append(Named(source.oid, "blob" if source.blob else CHUNKS))
+        for _ in walk(self._read, roots, self._known):
+            pass
+
+    def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
+        return {
+            one.oid: self._both.read(one.oid, keep=False) for one in batch if one.kind not in ENDS
+        }
+
+    # -- runs
+
+    def _compare_runs(self) -> None:
+        source = self._from.store
+        self._active = {ref.partition("/")[0] for ref, _ in source.refs("active/")}
+        clashes: list[str] = []
+        for name in self._names:
+            if not self._has_new_runs(name):
+                continue
+            first = self._first[name] = self._first_run(name)
+            for number, pin, other in self._differing(f"numbers/{name}/"):
+                if other is None:
+                    continue
+                run = self._run(pin)
+                if run.id >= first and run.id not in self._active:
+                    clashes.append(f"{name}#{number.lstrip('0')}")
+            self._runs[name] = 0
+            for run_id, new, old in self._differing(f"runs/{name}/"):
+                if run_id < first:
+                    continue
+                if run_id in self._active:
+                    self._told["going_on"].append(f"{name}#{self._run(new).number}")
+                elif old is not None and is_earlier(self._both, new, old):
+                    self._kept.add(run_id)
+                elif old is not None and not is_earlier(self._both, old, new):
+                    clashes.append(f"{name}#{self._run(new).number}")
+                else:
+                    self._runs[name] += 1
+        if clashes:
+            names = some(list(dict.fromkeys(clashes)), NAMES_MAX)
+            raise Conflict(
+                f"{self._to.name} and {self._from.name} have different runs of the names {names};"
+                " nothing was moved",
+                hint="--runs none moves the definitions alone; numbers are never changed",
+            )
+
+    def _first_run(self, name: str) -> str:
+        """Return the id of the oldest run of a workflow that is to move."""
+        if self._choice.runs is None:
+            return ""
+        newest = self._from.store.refs(f"runs/{name}/", newest_first=True)
+        return min((run_id for run_id, _ in islice(newest, self._choice.runs)), default="")
+
+    def _run(self, oid: Oid) -> Run:
+        try:
+            return self._both.get(Run, oid)
+        except OrkError as error:
+            raise self._from.wrong(error.message) from None
+
+    def _has_new_runs(self, name: str) -> bool:
+        if name not in self._with_new_runs:
+            found = self._choice.runs != 0 and next(self._differing(f"runs/{name}/"), None)
+            self._with_new_runs[name] = bool(found)
+        return self._with_new_runs[name]
+
+    def _differing(self, prefix: str) -> Iterator[tuple[str, Oid, Oid | None]]:
+        """Yield the refs of the source that the target has not, or elsewhere: name, there, here."""
+        others = self._to.store.refs(prefix)
+        other = next(others, None)
+        for name, oid in self._from.store.refs(prefix):
+            while other is not None and other[0] < name:
+                other = next(others, None)
+            old = other[1] if other is not None and other[0] == name else None
+            if old != oid:
+                yield name, oid, old
+
+    def _move_runs(self, name: str) -> int:
+        """Carry the runs of a workflow that are new or went on, the oldest first; return how many.
+
+        A part of them becomes visible with each write.
+        """
+        pins = _Pins(self._from, name)
+        unattached = dict(self._from.store.refs(f"unattached/{name}/"))
+        newest = newest_number(self._to.store, name)
+        chosen = (
+            one
+            for one in self._differing(f"runs/{name}/")
+            if one[0] >= self._first[name] and one[0] not in self._kept | self._active
+        )
+        count = 0
+        for part in _parts(chosen, RUNS_TOGETHER):
+            moving = self._refs_of_runs(name, part, pins, unattached, newest)
+            if moving.runs:
+                self._carry_runs(moving)
+            count += len(moving.runs)
+            self._tell(Progress(self._carrier.objects, count))
+        return count
+
+    def _refs_of_runs(
+        self,
+        name: str,
+        part: list[tuple[str, Oid, Oid | None]],
+        pins: _Pins,
+        unattached: Mapping[str, Oid],
+        newest: int,
+    ) -> _Part:
+        """Return runs that are to move together, with the refs that each must have."""
+        moving = _Part(self._from, {}, {}, {})
+        found = self._read_runs({run_id: new for run_id, new, _ in part})
+        for run_id, new, old in part:
+            run = found[run_id]
+            shown = f"{name}#{run.number}"
+            if (run.workflow, run.id) != (name, run_id):
+                raise self._from.wrong(f"'runs/{name}/{run_id}' leads to another run")
+            number = number_ref(name, run.number)
+            if run.ended is None:
+                self._told["going_on"].append(shown)
+                continue
+            if old is None and run.number <= newest and number in self._removed_there():
+                self._told["removed"].append(shown)
+                continue
+            place, *others = refs_of(run)
+            moving.refs[place] = new
+            for ref in others:
+                attached = ref.startswith("unattached/")
+                pin = unattached.get(run_id) if attached else pins.of(run.number)
+                if pin is None:
+                    raise self._from.wrong(f"the ref {ref!r} is missing")
+                moving.refs[ref] = pin
+                if old is None:
+                    moving.moves[ref] = (None, pin)
+            moving.moves[place] = (old, new)
+            moving.runs[place] = run
+        return moving
+
+    def _read_runs(self, oids: Mapping[str, Oid]) -> Mapping[str, Run]:
+        try:
+            return self._carrier.view().get_all(Run, oids)
+        except OrkError as error:
+            raise self._from.wrong(error.message) from None
+
+    def _removed_there(self) -> set[str]:
+        if self._removed is None:
+            self._removed = removed(self._to.store)
+        return self._removed
+
+    def _carry_runs(self, moving: _Part) -> None:
+        known = Reached(self._known)
+        arriving = self._carrier.view()
+        also: set[Oid] = set()
+        for run in moving.runs.values():
+            if run.deploy is None or not self._known.has(Named(run.deploy, "deploy")):
+                continue
+            also.add(run.deploy)
+            if self._both.get(Deploy, run.deploy).snapshot == run.snapshot:
+                known.add(Named(run.snapshot, "snapshot"))
+        new = Reached(known)
+        self._carrier.fetch((named_by(*ref) for ref in moving.refs.items()), new)
+        for ref, oid in moving.refs.items():
+            check_ref(moving, arriving, ref, oid)
+        fresh = [(run, moving.moves[ref][0]) for ref, run in moving.runs.items()]
+        logs: set[str] = set()
+        counted = tallies(self._to.store, arriving, fresh)
+        missing = without_logs(arriving, moving.runs.values(), logs)
+        self._carrier.send()
+        write_logs(self._to.store, _noted(logs_of(self._from.store, moving.refs), logs))
+        self._logs += len(logs)
+        self._told["missing_logs"] += missing
+        failpoint("sync.logs")
+        while True:
+            try:
+                self._carrier.land({**moving.moves, **counted}, new, also, self._stamp)
+                break
+            except Conflict:
+                if any(self._to.store.ref(ref) != old for ref, (old, _) in moving.moves.items()):
+                    raise  # else only a tally is in the way, which a run that ended has moved
+            counted = tallies(self._to.store, self._both, fresh)
+        failpoint("sync.runs")
+
+    # -- what is told
+
+    def _result(self) -> Transferred:
+        moved = []
+        for name in self._names:
+            found, runs = self._heads[name], self._runs.get(name, 0)
+            old, new = found.moves.get(f"workflows/{name}", (None, None))
+            tags = tuple(ref.split("/")[2] for ref in found.moves if ref.startswith("tags/"))
+            if found.moves or runs:
+                moved.append(
+                    Moved(
+                        workflow=name,
+                        old=old,
+                        new=new,
+                        old_snapshot=self._snapshot(old),
+                        new_snapshot=self._snapshot(new),
+                        deploys=len(found.deploys),
+                        tags=tags,
+                        runs=runs,
+                        forced=found.forced,
+                    )
+                )
+        return Transferred(
+            workflows=tuple(moved),
+            objects=self._carrier.objects,
+            logs=self._logs,
+            forgotten=self._still_there(),
+            **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
+        )
+
+    def _snapshot(self, deploy: Oid | None) -> Oid | None:
+        return None if deploy is None else self._both.get(Deploy, deploy).snapshot
+
+    def _still_there(self) -> tuple[Oid, ...]:
+        """Return the objects that the source had to forget and the target has."""
+        gone = [oid for oid in self._from.forgotten if oid not in self._to.forgotten]
+        return tuple(sorted(self._to.store.backend.get_many(gone))) if gone else ()
+
+
+class _Part(NamedTuple):
+    """Runs that move together: all of their refs, and how these move."""
+
+    side: Side
+    refs: dict[str, Oid]
+    moves: dict[str, tuple[Oid | None, Oid | None]]
+    runs: dict[str, Run]  # by the ref of each
+
+    def __contains__(self, oid: object) -> bool:
+        return False  # it has no deploys, of which alone this is asked
+
+    def wrong(self, what: str) -> OrkError:
+        return self.side.wrong(what)
+
+
+class _Pins:
+    """The pins of the runs of a workflow by number, read along as the numbers rise."""
+
+    def __init__(self, side: Side, workflow: str) -> None:
+        self._refs = side.store.refs(f"numbers/{workflow}/")
+        self._passed: dict[str, Oid] = {}
+
+    def of(self, number: int) -> Oid | None:
+        """Return the pin of a run."""
+        wanted = f"{number:010d}"
+        while wanted not in self._passed and (found := next(self._refs, None)):
+            self._passed[found[0]] = found[1]
+        return self._passed.get(wanted)
+
+
+def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:
+    """Yield some deploys and all that came before them; those of one depth are read together."""
+    waiting = list(dict.fromkeys(heads))
+    seen = set(waiting)
+    while waiting:
+        yield from waiting
+        after: list[Oid] = []
+        for deploy in store.get_all(Deploy, {oid: oid for oid in waiting}).values():
+            after += [oid for oid in deploy.parents if oid not in seen]
+            seen.update(deploy.parents)
+        waiting = list(dict.fromkeys(after))
+
+
+def _noted(logs: Iterable[LogFile], paths: set[str]) -> Iterator[LogFile]:
+    for log in logs:
+        paths.add(log.path)
+        yield log
+
+
+def _parts(all_of: Iterable[T], size: int) -> Iterator[list[T]]:
+    waiting = iter(all_of)
+    return iter(lambda: list(islice(waiting, size)), [])

@@ -1,0 +1,123 @@
+"""ork push, ork pull, ork remote"""
+
+import pytest
+
+
+@pytest.fixture
+def team(ran, tmp_path):
+    """An empty store, which is `origin`."""
+    folder = tmp_path / "team"
+    folder.mkdir()
+    assert ran("init", str(folder)).code == 0
+    assert ran("remote", "add", "origin", "../team").code == 0
+    return str(folder)
+
+
+def test_push_and_pull(ran, team, edit, golden):
+    dry = ran("push", "--dry-run")
+    pushed = ran("push")
+    assert (dry.code, dry.out) == (0, pushed.out)
+    golden("push/new.txt", pushed.out)
+    assert ran("push").out == "nothing new\n"
+    for words in (["log", "etl"], ["runs"], ["logs", "etl#1"], ["tag"]):
+        assert ran("--store", team + "/.ork", *words).out == ran(*words).out
+    assert ran("--store", team + "/.ork", "fsck", "--full").code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == 0
+    golden("push/forward.txt", ran("push").out)
+    golden("push/ops.txt", ran("--store", team + "/.ork", "ops", "-n", "1").out)
+
+
+def test_pull_takes_what_is_new_and_undo_takes_it_back(ran, team, golden):
+    assert ran("push", "--runs", "none").code == 0
+    before = ran("--store", team + "/.ork", "log", "etl").out
+    assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0
+    pulled = ran("pull", "origin", "etl", "--json")
+    golden("push/pull.json", pulled.out)
+    assert ran("log", "etl").out.count("snapshot") == before.count("snapshot") + 1
+    assert ran("pull").out == "nothing new\n"
+    assert ran("undo").code == 0
+    pulled = ran("pull")
+    assert pulled.err == "next: `ork log etl`\n"
+
+
+def test_different_ways_are_told(ran, team, golden):
+    assert ran("push", "--runs", "none").code == 0
+    assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0
+    assert ran("rollback", "etl", "etl~2").code == 0
+    for command in ("push", "pull"):
+        refused = ran(command)
+        assert (refused.code, refused.out) == (5, "")
+        golden(f"push/{command}-diverged.txt", refused.err)
+    golden("push/forced.txt", ran("push", "--force", "--runs", "none").out)
+    assert ran("--store", team + "/.ork", "undo").code == 0
+
+
+def test_who_is_further_is_told(ran, team, golden):
+    assert ran("push").code == 0
+    assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0
+    further = ran("push")
+    assert (further.code, further.out) == (0, "nothing new\n")
+    golden("push/further.txt", further.err)
+
+
+def test_remotes(ran, team, tmp_path, golden):
+    assert ran("remote").out == f"origin  {team}\n"
+    assert ran("remote", "add", "more", "../more").code == 0
+    golden("push/remotes.json", ran("remote", "list", "--json").out.replace(str(tmp_path), "TOP"))
+    assert ran("remote", "add", "more", "../more").code == 0
+    assert ran("remote", "add", "more", "../other").code == 3
+    assert ran("remote", "add", "more", "../other", "--force").code == 0
+    assert ran("remote", "rm", "more").code == 0
+    assert ran("remote", "rm", "more").code == 3
+    assert ran("push", "more").code == 3
+    assert ran("push", "etl").code == 3
+    assert ran("remote", "rm", "origin").code == 0
+    assert ran("push").code == 3
+    assert ran("push", "../nothing").code == 3
+    assert ran("pull", "../team", "nothing").code == 3
+    assert oct((ran.folder / ".ork/remotes.json").stat().st_mode)[-3:] == "600"
+    (ran.folder / ".ork/remotes.json").write_text("{")
+    assert ran("remote").code == 4
+    assert ran("gc").code == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:secret@host/db",
+        "postgresql://host/db?password=secret",
+        "s3://key:secret@bucket/prefix",
+    ],
+)
+def test_a_password_is_not_kept_and_not_repeated(ran, team, url):
+    refused = ran("remote", "add", "db", url)
+    assert refused.code == 2
+    assert "PGPASSWORD" in refused.err
+    assert "secret" not in refused.err
+    assert "secret" not in ran("push", url).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "remote make",
+        "remote add origin",
+        "remote rm",
+        "remote list origin",
+        "push --runs some",
+        "pull origin --runs -1",
+        "--at-op @ push",
+        "--at-op @ remote rm origin",
+    ],
+)
+def test_what_makes_no_sense_is_usage(ran, team, words):
+    assert ran(*words.split()).code == 2
+
+
+def test_the_store_may_be_named_by_its_own_folder_or_a_url(ran, team):
+    assert ran("init", "--store", "sqlite:../team.db", "..").code == 0
+    assert ran("push", "sqlite:../team.db").out.startswith("etl  ")
+    assert ran("pull", "sqlite:../team.db").out == "nothing new\n"
+    assert ran("push", team + "/.ork").code == 0
+    assert ran("pull", "../team").out == "nothing new\n"

@@ -1,0 +1,250 @@
+"""Push and pull: what the other side lacks moves, nothing else, and never half of it."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from ork.errors import Conflict, Corrupt, NotFound
+from ork.heads.tags import tag
+from ork.heads.undo import undo
+from ork.objects.kinds import Deploy
+from ork.store import location
+from ork.store.operations import operations
+from ork.store.store import Store
+from ork.store.verdict import tally
+from ork.sync.carrier import Side
+from ork.sync.transfer import Choice, Transferred, transfer
+from tests.runs import outcome, write_retry, write_run
+from tests.stores import NOON, contents, stamp
+from tests.sync.test_bundle import Places, forget_text, heads, is_whole
+
+BOTH = pytest.mark.parametrize("direction", ["push", "pull"])
+
+
+@pytest.fixture
+def places(project, tmp_path):
+    made = Places(project, tmp_path)
+    made.deploy(1)
+    made.deploy(2)
+    made.run()
+    tag(project, "etl@v1", "etl~1", stamp=stamp(), now=NOON)
+    return made
+
+
+def move(source: Store, target: Store, direction: str = "push", **options) -> Transferred:
+    choice = Choice(
+        **{key: options.pop(key) for key in ("workflows", "tags", "runs") & options.keys()}
+    )
+    sides = (
+        Side(Store(source.backend, folder=source.folder), "here"),
+        Side(Store(target.backend, folder=target.folder), "there"),
+    )
+    return transfer(*sides, choice, direction=direction, stamp=stamp(9), **options)
+
+
+def another_run(store: Store, hours: int, state: str = "success"):
+    head = store.ref("workflows/etl")
+    tasks = store.snapshot(store.get(Deploy, head).snapshot).tasks
+    return write_run(
+        store,
+        head,
+        {"a": outcome(tasks["a"], state)},
+        state,
+        created=NOON + timedelta(hours=hours),
+    )
+
+
+@BOTH
+def test_what_moves_is_the_same_there(places, direction):
+    other = places.other()
+    done = move(places.store, other, direction)
+    assert heads(other) == heads(places.store)
+    (etl,) = done.workflows
+    assert (etl.deploys, etl.runs, etl.tags, etl.forced) == (2, 1, ("v1",), False)
+    assert done.logs == 1 and done.objects == len(list(other.backend.oids())) - 1  # the operation
+    assert is_whole(other)
+    ((_, operation),) = operations(other)
+    assert operation.author == stamp().author
+
+
+@BOTH
+def test_only_what_is_lacking_moves(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    before = contents(other)
+    again = move(places.store, other, direction)
+    assert (again.workflows, again.objects, again.logs) == ((), 0, 0)
+    assert contents(other) == before
+    places.deploy(3)
+    another_run(places.store, 1)
+    new = set(contents(places.store)[0]) - set(before[0])
+    done = move(places.store, other, direction)
+    # Without the pin of the tag, the operations of each side, which are its own.
+    operation = {oid for oid, _ in operations(places.store)}
+    assert done.objects == len(new - operation)
+    assert (done.workflows[0].deploys, done.workflows[0].runs) == (1, 1)
+    assert heads(other) == heads(places.store)
+    assert is_whole(other)
+
+
+def test_a_store_goes_by_another_kind_and_back(places):
+    sqlite, back = places.folder / "sqlite/.ork", places.other("back")
+    sqlite.parent.mkdir()
+    location.create(sqlite, "sqlite")
+    middle = Store(location.open_backend(sqlite, environ={}), folder=sqlite)
+    move(places.store, middle)
+    move(middle, back)
+    assert heads(back) == heads(places.store)
+    assert is_whole(back) and is_whole(middle)
+
+
+@BOTH
+def test_a_dry_run_says_the_same_and_writes_nothing(places, direction):
+    other = places.other()
+    before = contents(other)
+    said = move(places.store, other, direction, dry_run=True)
+    assert contents(other) == before
+    assert move(places.store, other, direction).workflows == said.workflows
+
+
+@BOTH
+def test_different_ways_are_refused_and_named(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    places.deploy("here")
+    places.deploy("there", other)
+    tag(other, "etl@v1", "etl", stamp=stamp(), now=NOON, force=True)
+    before = contents(other)
+    with pytest.raises(Conflict, match=r"different ways: etl \(.{8} and .{8}\), etl@v1"):
+        move(places.store, other, direction)
+    assert contents(other) == before
+    done = move(places.store, other, direction, force=True)
+    assert done.workflows[0].forced
+    assert heads(other) == heads(places.store)
+    undo(other, stamp=stamp(10), now=NOON)
+    assert is_whole(other)
+
+
+@BOTH
+def test_a_receiver_that_is_further_stays(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    places.deploy("there", other)
+    head = other.ref("workflows/etl")
+    done = move(places.store, other, direction)
+    assert done.further == ("etl",) and done.workflows == ()
+    assert other.ref("workflows/etl") == head
+    move(other, places.store, direction)
+    assert heads(other) == heads(places.store)
+
+
+@BOTH
+def test_runs_of_the_same_number_move_nothing(places, direction):
+    other = Places(places.other(), places.folder)
+    move(places.store, other.store, direction, runs=0)
+    another_run(other.store, 1)
+    places.deploy(3)
+    before = contents(other.store)
+    with pytest.raises(Conflict, match="etl#1"):
+        move(places.store, other.store, direction, force=True)
+    assert contents(other.store) == before
+    move(places.store, other.store, direction, runs=0)
+    assert other.store.ref("workflows/etl") == places.store.ref("workflows/etl")
+    assert is_whole(other.store)
+
+
+@BOTH
+def test_a_run_that_went_on_goes_on_there(places, direction):
+    other = places.other()
+    run = another_run(places.store, 1, "failed")
+    move(places.store, other, direction)
+    tasks = places.store.snapshot(run.snapshot).tasks
+    write_retry(places.store, "etl", 2, {"a": outcome(tasks["a"], number=2)}, "success")
+    done = move(places.store, other, direction)
+    assert done.workflows[0].runs == 1
+    assert heads(other) == heads(places.store)
+    assert tally(other, run.deploy) == tally(places.store, run.deploy)
+    assert is_whole(other)
+    later = heads(other)
+    old = Store(places.store.backend, folder=places.store.folder)
+    write_retry(other, "etl", 2, {"a": outcome(tasks["a"], number=3)}, "success")
+    assert move(old, other, direction).workflows == ()
+    assert later != heads(other)
+
+
+@BOTH
+def test_the_newest_runs_are_chosen(places, direction):
+    for hours in range(1, 5):
+        another_run(places.store, hours)
+    other = places.other()
+    assert move(places.store, other, direction, runs=2).workflows[0].runs == 2
+    assert [ref for ref, _ in other.refs("numbers/etl/")] == ["0000000004", "0000000005"]
+    assert is_whole(other)
+    assert move(places.store, other, direction).workflows[0].runs == 3
+    assert heads(other) == heads(places.store)
+    assert is_whole(other)
+
+
+def test_a_workflow_is_chosen_by_its_name(places):
+    (places.store.project / "big.yaml").write_text(
+        "name: big\ntasks: {a: {executor: process, command: 'true'}}\n"
+    )
+    from ork.heads.deploy import deploy
+
+    deploy(places.store, places.store.project / "big.yaml", stamp=stamp())
+    other = places.other()
+    done = move(places.store, other, workflows=("big",), tags=False)
+    assert [one.workflow for one in done.workflows] == ["big"]
+    assert [name for name, _ in other.refs("workflows/")] == ["big"]
+    with pytest.raises(NotFound, match="no workflow 'bag' in here"):
+        move(places.store, other, workflows=("bag",))
+
+
+@BOTH
+def test_what_was_forgotten_never_comes_back(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    other, secret = forget_text(other)
+    places.deploy(3)
+    done = move(places.store, other, direction)
+    assert other.backend.get(secret) is None
+    assert other.ref("workflows/etl") == places.store.ref("workflows/etl")
+    assert done.forgotten == ()
+    assert is_whole(other)
+
+
+@BOTH
+def test_what_the_sender_forgot_is_forgotten_there(places, direction):
+    places.store, secret = forget_text(places.store)
+    other = places.other()
+    move(places.store, other, direction)
+    assert Store(other.backend).blob(secret) == b"[forgotten]"
+    assert is_whole(other)
+
+
+@BOTH
+def test_what_the_receiver_has_of_what_was_forgotten_is_told(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    places.store, secret = forget_text(places.store)
+    places.deploy(3)
+    done = move(places.store, other, direction)
+    assert done.forgotten == (secret,)
+    assert other.backend.get(secret) and other.ref(f"forgotten/{secret}") is None
+    assert is_whole(other)
+
+
+def test_a_damaged_source_moves_nothing(places):
+    task = places.store.snapshot(
+        places.store.get(Deploy, places.store.ref("workflows/etl")).snapshot
+    ).tasks["a"]
+    places.store.backend.sweep(lambda: [task])
+    other = places.other()
+    with pytest.raises(Corrupt, match=f"here: object {task}"):
+        move(places.store, other)
+    assert heads(other) == {}
+    assert is_whole(other)
+    assert os.listdir(other.folder / "logs") == []
