@@ -548,7 +548,7 @@ FAULTS = (
     Fault(
         "a head moves to what does not follow it",
         "ork/sync/receive.py",
-        "forward = _is_before(arrived, old, new)",
+        "forward = is_before(arrived, old, new)",
         "forward = True",
         ("sync/test_bundle.py::test_a_head_moves_forward_only",),
     ),
