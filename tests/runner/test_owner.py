@@ -224,6 +224,8 @@ def test_an_owner_that_was_taken_for_killed_stops_its_tasks_and_says_so(project:
     )
     child = project.start("run", "flow.yaml", "-j", "2", patch=IMPATIENT)
     assert eventually((project.folder / "here").exists)
+    # From then on nothing is to be recorded until a task ends, and nobody looks at the lock.
+    assert eventually(lambda: project.states() == {"first": "running", "long": "running"})
     shutil.rmtree(project.folder / ".ork" / "locks")
     assert "was interrupted" in project.ork("runs").stderr
     project.write("on", "")
