@@ -87,6 +87,17 @@ class Backend(Protocol):
         """
         ...
 
+    def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
+        """Yield what `refs` does for each of these prefixes, one after the other.
+
+        For prefixes of few refs: as quickly as a server can tell of all of them at once.
+        """
+        ...
+
+    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
+        """Yield what `oids` does for each of these prefixes, likewise."""
+        ...
+
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
         ...
@@ -145,7 +156,29 @@ class Backend(Protocol):
         ...
 
 
-class ReadOnly(ABC):
+class OneByOne(ABC):
+    """The part of a backend near by, where many look-ups are one after the other."""
+
+    @abstractmethod
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+
+    @abstractmethod
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+
+    def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
+        """Yield what `refs` does for each of these prefixes, one after the other."""
+        return (ref for prefix in prefixes for ref in self.refs(prefix))
+
+    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
+        """Yield what `oids` does for each of these prefixes, one after the other."""
+        return (oid for prefix in prefixes for oid in self.oids(prefix))
+
+
+class ReadOnly(OneByOne):
     """The part of a backend that refuses to be written."""
 
     @abstractmethod

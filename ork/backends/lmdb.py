@@ -25,7 +25,7 @@ from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import Lease, Moves, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, forked
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
@@ -59,7 +59,7 @@ def _explain(function: Callable[P, T]) -> Callable[P, T]:
     return explained
 
 
-class Lmdb:
+class Lmdb(OneByOne):
     """A `Backend` in one folder; many threads and processes may have it open at once.
 
     A handle is dead in a forked child, where every use raises StoreError.

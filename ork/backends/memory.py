@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 
-from ork.backends.base import Lease, Moves
+from ork.backends.base import Lease, Moves, OneByOne
 from ork.objects.canonical import Oid
 
 
-class Memory:
+class Memory(OneByOne):
     """A `Backend` in this process only."""
 
     @classmethod

@@ -22,7 +22,7 @@ from threading import RLock
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, forked, outcome
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
@@ -77,7 +77,7 @@ def _explain(function: Callable[P, T]) -> Callable[P, T]:
     return explained
 
 
-class Sqlite:
+class Sqlite(OneByOne):
     """A `Backend` in one file; many threads and processes may have it open at once.
 
     A handle is dead in a forked child, where every use raises StoreError.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
@@ -79,9 +79,16 @@ class _Past(ReadOnly):
         self._names = sorted(refs)
         self.get = backend.get
         self.get_many = backend.get_many
-        self.oids = backend.oids
         self.sequence = backend.sequence
         self.close = backend.close
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        return self._backend.oids(prefix)
+
+    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
+        """Yield what `oids` does for each of these prefixes, one after the other."""
+        return self._backend.oids_many(prefixes)
 
     def ref(self, name: str) -> Oid | None:
         """Return the target of one ref."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
 from ork.errors import NotFound, UsageError
@@ -15,14 +15,14 @@ from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, histories, history, workflows
 from ork.store.store import Store
-from ork.store.verdict import Tally, read_tally, tally
+from ork.store.verdict import Tally, read_tally, tallies, tally
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
     from ork.differences.definitions import Diff
 
 
-LOOK_UPS_MAX = 32  # of tallies one by one, which is quick for a page; then all are read at once
+LOOK_UPS_MAX = 32  # of tallies each by itself, for a page; then all that there are are read
 
 
 _NO_RUNS = Tally(counts={})
@@ -85,19 +85,21 @@ def log(
             and all(pattern.search(getattr(deploy, name)) for pattern, name in patterns)
         )
     limited = islice(deploys, limit)
+    waiting = iter(list(limited)[::-1]) if reverse else limited
+    first = list(islice(waiting, LOOK_UPS_MAX))
     tags, heads = _tags(store), dict[str, Oid | None]()
-    tallies: dict[Oid, Tally] | None = None
-    for count, (oid, deploy) in enumerate(reversed(list(limited)) if reverse else limited):
+    counted = tallies(store, [oid for oid, _ in first])
+    for count, (oid, deploy) in enumerate(chain(first, waiting)):
         workflow = deploy.workflow
         if workflow not in heads:
             heads[workflow] = store.ref(f"workflows/{workflow}")
         if count == LOOK_UPS_MAX:
-            tallies = _tallies(store)
+            counted = _all_tallies(store)
         diff = _against_parent(store, deploy) if with_diff else None
         yield LogEntry(
             oid=oid,
             deploy=deploy,
-            runs=tally(store, oid) if tallies is None else tallies.get(oid, _NO_RUNS),
+            runs=counted.get(oid, _NO_RUNS),
             tags=tuple(tags[oid]) if oid in tags else (),
             head=heads[workflow] == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
@@ -117,7 +119,7 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
     )
 
 
-def _tallies(store: Store) -> dict[Oid, Tally]:
+def _all_tallies(store: Store) -> dict[Oid, Tally]:
     names = (name.partition("/") for name, _ in store.refs("tally/"))
     found = groupby(names, key=lambda parts: parts[0])
     return {Oid(deploy): read_tally(text for _, _, text in parts) for deploy, parts in found}

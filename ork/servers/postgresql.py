@@ -33,6 +33,8 @@ NAMES_MAX = 200  # that one write locks by themselves; a server has room for som
 PAGE_REFS_FIRST = 100  # who wants the newest twenty does not wait for more
 PAGE_REFS = 2000
 PAGE_OIDS = 4096
+AHEAD_OBJECTS, AHEAD_BYTES = 2000, 1 << 20  # what is read ahead at most
+AHEAD_OBJECT_BYTES = 16 << 10
 ATTEMPTS_MAX = 5  # of a write that the server gave up, or that never arrived
 _TANGLED = ("40P01", "40001")  # the server gave one of several up: nothing was written
 _WRITE = (
@@ -43,6 +45,24 @@ _HELD = "SELECT held(%b, %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[])"
 _PUT = (
     "INSERT INTO objects (oid, data) SELECT * FROM unnest(%b::bytea[], %b::bytea[])"
     " ON CONFLICT (oid) DO UPDATE SET data = excluded.data WHERE objects.data <> excluded.data"
+)
+_AHEAD = (
+    "SELECT number, oid, data FROM ("
+    "SELECT *, sum(octet_length(data)) OVER (ORDER BY number DESC) AS total FROM ("
+    "SELECT number, oid, data FROM objects WHERE number > %b ORDER BY number DESC LIMIT %b"
+    ") AS latest WHERE octet_length(data) <= %b"
+    ") AS small WHERE total <= %b"
+    " UNION ALL SELECT 0, oid, data FROM objects WHERE oid = ANY (%b::bytea[])"
+)
+_REFS_MANY = (
+    "SELECT found.name, found.target FROM unnest(%b::bytea[], %b::bytea[]) WITH ORDINALITY"
+    " AS part (start, ending, place), LATERAL (SELECT name, target FROM refs"
+    " WHERE name >= start AND name < ending ORDER BY name OFFSET 0) AS found ORDER BY place, name"
+)
+_OIDS_MANY = (
+    "SELECT found.oid FROM unnest(%b::bytea[], %b::bytea[]) WITH ORDINALITY"
+    " AS part (start, ending, place), LATERAL (SELECT oid FROM objects"
+    " WHERE oid >= start AND oid <= ending ORDER BY oid OFFSET 0) AS found ORDER BY place, oid"
 )
 _SEQUENCE = "SELECT sum(written)::bigint FROM counters"
 
@@ -76,6 +96,17 @@ class Postgresql:
 
     A handle is dead in a forked child, where every use raises StoreError.
     """
+
+    @classmethod
+    def exists(cls, url: str) -> bool:
+        """Say whether there is a store, of whatever format."""
+        address = Address(url)
+        session = Session(address, is_store=False)
+        try:
+            sql = "SELECT to_regclass(%b) IS NOT NULL"
+            return bool(session.rows(sql, f"{address.schema}.store")[0][0])
+        finally:
+            session.close()
 
     @classmethod
     def create(cls, url: str) -> None:
@@ -112,26 +143,28 @@ class Postgresql:
         )
         return {Oid(key.hex()): data for key, data in rows}
 
-    def newest(self, after: int, *, count: int, bytes_max: int) -> tuple[int, dict[Oid, bytes]]:
-        """Return the newest small objects that arrived after a number, and the newest number.
+    @property
+    def epoch(self) -> str:
+        """Which store this is, and after which sweep, as it was when the connection was made."""
+        return self._reader.epoch
 
-        For whoever keeps copies: an object that is missing here may arrive with a smaller number.
+    def ahead(self, oids: Iterable[Oid], after: int) -> tuple[dict[Oid, bytes], int]:
+        """Return these objects and, besides, the newest small ones that came after a number.
+
+        The number is that of the newest object. One with a smaller number may still be on its way.
         """
+        keys = list(map(bytes.fromhex, dict.fromkeys(oids)))
         rows = self._reader.rows(
-            "SELECT number, oid, data FROM (SELECT * FROM objects WHERE number > %b"
-            " ORDER BY number DESC LIMIT %b) AS latest WHERE octet_length(data) <= %b",
-            after,
-            count,
-            bytes_max,
+            _AHEAD, after, AHEAD_OBJECTS, AHEAD_OBJECT_BYTES, AHEAD_BYTES, keys
         )
         found = {Oid(key.hex()): data for _, key, data in rows}
-        return max((number for number, *_ in rows), default=after), found
+        return found, max((number for number, *_ in rows), default=0)
 
     def oids(self, prefix: str = "") -> Iterator[Oid]:
         """Yield every oid that starts with these hex digits, sorted."""
-        if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
+        if (found := _range_of_oids(prefix)) is None:
             return
-        start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
+        start, end = found
         sql = "SELECT oid FROM objects WHERE oid >= %b AND oid <= %b ORDER BY oid LIMIT %b"
         while True:
             page = self._reader.rows(sql, start, end, PAGE_OIDS)
@@ -153,6 +186,22 @@ class Postgresql:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
         for key, target in self._pages(prefix, below, backwards=newest_first):
             yield _name(key), unsealed(key, target)
+
+    def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
+        """Yield what `refs` does for each of these prefixes, all found at once."""
+        starts = list(map(_key, prefixes))
+        if starts:
+            ends = [start + b"\xff" for start in starts]
+            for key, target in self._reader.rows(_REFS_MANY, starts, ends):
+                yield _name(key), unsealed(key, target)
+
+    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
+        """Yield what `oids` does for each of these prefixes, all found at once."""
+        ranges = list(filter(None, map(_range_of_oids, prefixes)))
+        if ranges:
+            starts, ends = map(list, zip(*ranges, strict=True))
+            for (key,) in self._reader.rows(_OIDS_MANY, starts, ends):
+                yield Oid(key.hex())
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
@@ -185,6 +234,7 @@ class Postgresql:
             for start in range(0, len(doomed), PAGE_OIDS):
                 page = doomed[start : start + PAGE_OIDS]
                 writer.run("DELETE FROM objects WHERE oid = ANY (%b::bytea[])", page)
+            writer.run("UPDATE store SET swept = swept + 1")
             writer.rows(_WRITE, mark, False, *([] for _ in range(8)))
             ((sequence,),) = writer.rows(_SEQUENCE)
             try:
@@ -369,6 +419,14 @@ def _parts(items: _Items) -> Iterator[_Items]:
 def _yes(connection: psycopg.Connection[tuple[object, ...]], sql: str, *values: object) -> bool:
     row = connection.execute(sql.encode(), values, binary=True).fetchone()
     return row == (True,)
+
+
+def _range_of_oids(prefix: str) -> tuple[bytes, bytes] | None:
+    """Return the first and the last oid with a prefix; None when none can have it."""
+    if len(prefix) > 64 or not set(prefix) <= set("0123456789abcdef"):
+        return None
+    start, end = (bytes.fromhex(prefix.ljust(64, digit)) for digit in "0f")
+    return start, end
 
 
 def _key(name: str) -> bytes:

@@ -5,7 +5,8 @@
     counters  how often each slot was written; the sum is the number of the newest write
     writes    the tokens of the writes of the last hours: what became of one is asked here
     leases    who has what, and when they were last heard of
-    store     one row: the format, and after how much silence a lease may go to somebody else
+    store     one row: the format, which store it is, how often it was swept, and after how much
+              silence a lease may go to somebody else
 
 Names are bytes, since text could hold neither NUL nor lone surrogates. What the functions do, they
 do in the transaction of the statement that calls them, in one round trip.
@@ -38,6 +39,8 @@ CREATE TABLE leases (
 );
 CREATE TABLE store (
     format integer NOT NULL,
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    swept bigint NOT NULL DEFAULT 0,
     grace interval NOT NULL DEFAULT interval '{GRACE_S} seconds'
 );
 INSERT INTO store VALUES ({FORMAT});

@@ -6,6 +6,7 @@ Knows addresses, settings and errors; what is asked for over it, it does not kno
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,19 +15,26 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 from weakref import WeakSet
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
 from ork.backends.base import seal
 from ork.backends.gate import WAIT_S, forked
-from ork.errors import Corrupt, StoreError, UsageError
+from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
 from ork.servers.schema import FORMAT
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError as error:
+    raise StoreError(
+        f"stores in PostgreSQL need the driver psycopg, which is not here ({error})",
+        hint="`pip install 'ork-workflows[postgres]'`",
+    ) from None
 
 SCHEMA = "ork"
 OLDEST_SERVER = 14
 PAUSE_S = 0.2  # between two attempts to connect anew
 GONE_S = 10.0  # for the server to end a session whose connection broke
 _NAME_BYTES_MAX = 63
+_SHOWN = frozenset(["schema", "host", "hostaddr", "port", "dbname", "user", "service", "sslmode"])
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 # A server that is gone is noticed after half a minute, not after the two hours of the system.
 _OPTIONS = {
@@ -107,6 +115,7 @@ class Session:
         self.address = address
         self.lock = RLock()
         self.number = 0  # of the connection: it rises when there is a new one
+        self.epoch = ""  # which store it is, and how often objects were swept from it
         self._is_store = is_store
         self._connection: psycopg.Connection[Any] | None = None
         self._refusal: StoreError | None = None
@@ -252,7 +261,7 @@ class Session:
         """Set what counts for safety, and see in the same round trip what there is."""
         steps = [*_SETTINGS, f'SET search_path = "{self.address.schema}", pg_temp', _SELF]
         if self._is_store:
-            steps.append("SELECT format FROM store")
+            steps.append("SELECT format, id::text, swept FROM store")
         try:
             cursor = connection.execute("; ".join(steps).encode())
         except psycopg.errors.UndefinedTable:
@@ -274,7 +283,8 @@ class Session:
                 hint=f"ork needs PostgreSQL {OLDEST_SERVER} or newer",
             )
         if self._is_store:
-            check_format(answers[2], self.address)
+            check_format([row[:1] for row in answers[2]], self.address)
+            self.epoch = " ".join(map(str, answers[2][0][1:]))
         if process != connection.info.backend_pid:
             self._check_pooled(connection, process)
         return process, began
@@ -327,11 +337,11 @@ def check_format(rows: Rows, address: Address) -> None:
     )
 
 
-def missing(address: Address) -> StoreError:
+def missing(address: Address) -> NotFound:
     """Return the error for a schema that holds no store, or none for this user."""
-    return StoreError(
+    return NotFound(
         f"there is no store in schema {address.schema!r} of {address.shown}",
-        hint="`ork init` makes one; or this user may not look into that schema",
+        hint=f"`ork init --store '{address.shown}'` makes one, if this user is not only kept out",
     )
 
 
@@ -360,7 +370,7 @@ def unreachable(error: psycopg.Error, address: Address) -> StoreError:
     )
 
 
-def explained(error: psycopg.Error, address: Address) -> StoreError:
+def explained(error: psycopg.Error, address: Address) -> OrkError:
     """Return our error for one of PostgreSQL's, or of the driver's."""
     code, words = error.sqlstate or "", error.diag.message_primary or _in_a_line(error)
     if code in ("42P01", "3F000"):
@@ -412,14 +422,23 @@ def _check_schema(name: str) -> None:
 
 
 def _without_password(head: str, given: Sequence[str]) -> str:
-    """Return a URL as it may be shown: no password before the host, none among the options."""
+    """Return a URL as it may be shown: no password before the host, none among the options.
+
+    Raise UsageError for a password that the driver would take for something else, and tell.
+    """
     scheme, mark, rest = head.partition("://")
-    authority, slash, path = rest.partition("/")
-    login, at, host = authority.rpartition("@")
-    shown = scheme + mark + login.partition(":")[0] + at + host + slash + path
+    login, at, host = rest.rpartition("@")
+    user, _, secret = login.partition(":")
+    odd_port = not at and re.search(r":(?!\d*(,|$))", rest.partition("/")[0].rpartition("]")[2])
+    if odd_port or not {"/", "@", ":"}.isdisjoint(secret):
+        raise UsageError(
+            f"{scheme}://{re.split('[:/@]', rest)[0]}... is no address of a database",
+            hint="in a password / is written as %2F, @ as %40, : as %3A, ? as %3F; or leave it out,"
+            " and put it into ~/.pgpass or PGPASSWORD",
+        )
     options = [
         f"{quote(key)}={quote(value, safe='/')}"
         for key, value in parse_qsl("&".join(given), keep_blank_values=True)
-        if key not in ("password", "sslpassword", "passfile")
+        if key in _SHOWN
     ]
-    return shown + ("?" + "&".join(options) if options else "")
+    return scheme + mark + user + at + host + ("?" + "&".join(options) if options else "")

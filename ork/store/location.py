@@ -7,6 +7,7 @@
 .ork/db/            what the backend keeps
 .ork/anchor         how far it has come (see `ork.backends.anchor`)
 .ork/logs/          plain files, so that `tail -f` works
+.ork/cache/         objects of a store on a server (see `ork.servers.cache`)
 
 Where the data lie elsewhere, the folder has no config.json, and config.toml says `store = "URL"`;
 it is for what this machine needs alone. What a URL of `--store` or `ORK_STORE` means has such a
@@ -47,6 +48,7 @@ from ork.store.store import Store
 NAME = ".ork"
 DATA = "db"
 LOCKS = "locks"
+CACHE = "cache"
 CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
 KNOWN = {"store", "keep"}  # what it may have
 REMOTES = "remotes.json"
@@ -59,7 +61,9 @@ BACKENDS = {
     "files": "ork.backends.plain.files:Files",
 }
 MEMORY = "memory"
-ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory"}  # what URLs may begin with
+DISTANT = dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:Postgresql")
+ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how URLs may begin
+CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
 DEFAULT = "lmdb"
 _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
@@ -68,7 +72,7 @@ _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG}
 _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
-_FOLDERS = ("db", "logs", LOCKS, "work", "quarantine", "objects", "new", "removed")
+_FOLDERS = ("db", "logs", LOCKS, CACHE, "work", "quarantine", "objects", "new", "removed")
 CLASS_HINT = "docs/stores.md says what such a class must have"
 _URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 _CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
@@ -430,7 +434,11 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
         _judge(there.at, environ)
     kind = _class(there.scheme)
     try:
-        return kind.open(there.at, readonly=readonly or not _is_writable(there.at))
+        found = kind.open(there.at, readonly=readonly or not _is_writable(there.at))
+        if there.scheme not in DISTANT:
+            return found
+        cached: Backend = _imported(CACHED)(found, folder / CACHE)
+        return cached
     except Corrupt:
         raise
     except StoreError:

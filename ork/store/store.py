@@ -20,7 +20,8 @@ workflow file and no command line. Refs (docs/format.md):
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 CACHE_OBJECTS_MAX = 8_192  # more than the trees that two versions of a large workflow share
 PAGE_OBJECTS = 512  # that are read together
+PAGE_SHORT = 32  # lines whose oids are shortened together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
 PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
@@ -181,6 +183,7 @@ class Store:
         self._project = project or (folder.parent if folder else None)
         self._cache: dict[Oid, Object] = {}
         self._held: dict[Oid, bytes] = {}
+        self._short: dict[Oid, str] = {}
 
     @property
     def project(self) -> Path:
@@ -346,6 +349,11 @@ class Store:
         for name, oid in self.backend.refs(prefix, newest_first=newest_first, below=end):
             yield name[len(prefix) :], oid
 
+    def refs_many(self, prefix: str, names: Iterable[str]) -> Iterator[tuple[str, Oid]]:
+        """Yield what `refs` does for each of these names after the prefix, looked up together."""
+        for name, oid in self.backend.refs_many(prefix + name for name in names):
+            yield name[len(prefix) :], oid
+
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield what stands before the next slash in the refs below a prefix, each once, backwards.
 
@@ -377,11 +385,33 @@ class Store:
 
     def short(self, oid: Oid) -> str:
         """Return the shortest prefix, of at least eight digits, that names only this object."""
-        digits = SHORT_DIGITS_MIN
-        for other in (*self.backend.oids(oid[:digits]), *self.forgotten):
-            while other != oid and other.startswith(oid[:digits]):
-                digits += 1
-        return oid[:digits]
+        return self._short.get(oid) or self.shorten([oid])[oid]
+
+    def shorten(self, oids: Iterable[Oid]) -> dict[Oid, str]:
+        """Return the same for many objects, looked up together; `short` knows them from now on."""
+        wanted = sorted(set(oids))
+        others = sorted(
+            {*self.backend.oids_many(oid[:SHORT_DIGITS_MIN] for oid in wanted), *self.forgotten}
+        )
+        found = {}
+        for oid in wanted:
+            # Whatever shares the most digits with it stands beside it.
+            place = bisect_left(others, oid)
+            near = (other for other in others[max(0, place - 1) : place + 2] if other != oid)
+            digits = SHORT_DIGITS_MIN
+            for other in near:
+                while other.startswith(oid[:digits]):
+                    digits += 1
+            found[oid] = oid[:digits]
+        self._short |= found
+        return found
+
+    def shortened(self, items: Iterable[T], named: Callable[[T], Iterable[Oid]]) -> Iterator[T]:
+        """Yield the same items; `short` knows the oids of each by then. Lazy, page by page."""
+        waiting = iter(items)
+        while page := list(islice(waiting, PAGE_SHORT)):
+            self.shorten(oid for item in page for oid in named(item))
+            yield from page
 
     def transaction(self, stamp: Stamp | None = None) -> Transaction:
         """Begin a transaction; with a stamp, moves of heads and tags become an Operation."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal, TypeAlias
 
 from ork.errors import some
@@ -16,7 +16,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
-from ork.store.runs import RunEntry
+from ork.store.runs import PAGE_RUNS, RunEntry
 from ork.store.store import Store
 
 Verdict: TypeAlias = Literal["good", "bad"]
@@ -77,14 +77,17 @@ def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
     The tasks of a run with a verdict are only read where its deploy has counted a tainted one.
     """
     counted: dict[Oid, bool] = {}
-    for entry in entries:
-        run = entry.run
-        if run.deploy is not None and run.deploy not in counted:
-            counted[run.deploy] = "tainted" in tally(store, run.deploy).counts
-        if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
-            yield entry
-        else:
-            yield replace(entry, tainted=changed_files(store, run))
+    waiting = iter(entries)
+    while page := list(islice(waiting, PAGE_RUNS)):
+        deploys = {entry.run.deploy for entry in page if entry.run.deploy} - counted.keys()
+        found = tallies(store, sorted(deploys))
+        counted |= {oid: "tainted" in tally.counts for oid, tally in found.items()}
+        for entry in page:
+            run = entry.run
+            if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
+                yield entry
+            else:
+                yield replace(entry, tainted=changed_files(store, run))
 
 
 def taint_text(names: Collection[str]) -> str:
@@ -106,6 +109,16 @@ def _shortfall(run: Run, states: Mapping[str, TaskRun]) -> str | None:
 def tally(store: Store, deploy: Oid) -> Tally:
     """Return how the runs of a deploy went."""
     return read_tally(name for name, _ in store.refs(f"tally/{deploy}/"))
+
+
+def tallies(store: Store, deploys: Iterable[Oid]) -> dict[Oid, Tally]:
+    """Return how the runs of some deploys went, looked up together."""
+    wanted = list(dict.fromkeys(deploys))
+    texts: dict[Oid, list[str]] = {oid: [] for oid in wanted}
+    for name, _ in store.refs_many("tally/", (f"{oid}/" for oid in wanted)):
+        oid, _, text = name.partition("/")
+        texts[Oid(oid)].append(text)
+    return {oid: read_tally(found) for oid, found in texts.items()}
 
 
 def read_tally(texts: Iterable[str]) -> Tally:

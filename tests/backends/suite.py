@@ -183,6 +183,18 @@ def test_refs_below_a_name(backend: Backend, count: int) -> None:
         assert [name for name, _ in backwards] == wanted[::-1]
 
 
+def test_many_prefixes_are_looked_up_at_once(backend: Backend) -> None:
+    point(backend, "a/1", "a/2", "b/1", "c%", "c1")
+    wanted = ["b/", "a/", "none/", "c%", "a/2"]
+    found = [name for name, target in backend.refs_many(wanted) if target == A]
+    assert found == ["b/1", "a/1", "a/2", "c%", "a/2"]
+    assert list(backend.refs_many([])) == list(backend.oids_many([])) == []
+    oids = fill(backend, *(b"%d" % number for number in range(300)))
+    prefixes = [oids[200][:5], oids[7], "xyz", "", oids[1][:1]]
+    expected = [oid for prefix in prefixes for oid in oids if oid.startswith(prefix)]
+    assert list(backend.oids_many(prefixes)) == expected
+
+
 def test_refs_and_objects_do_not_meet(backend: Backend) -> None:
     assert backend.write({Oid("ff" * 32): b"data"}, {"\x00": (None, A), "o": (None, B)})
     assert names(backend) == ["\x00", "o"]

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, Remain, Room
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room
 from ork.backends.gate import WAIT_S, Gate, forked, outcome
 from ork.backends.leases import FolderLeases
 from ork.backends.plain.folder import (
@@ -72,7 +72,7 @@ _OID = re.compile(r"[0-9a-f]{64}")
 _TRIES_OF_A_MOMENT = 5
 
 
-class Files:
+class Files(OneByOne):
     """A `Backend` in one folder; threads, processes and machines may have it open at once.
 
     A handle is dead in a forked child, where every use raises StoreError.

@@ -223,7 +223,7 @@ def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
 
 def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Line]:
     width = max((len(one.path) for one in found), default=0)
-    for one in found:
+    for one in store.shortened(found, lambda one: [one.snapshot] if one.snapshot else []):
         line: Line = [(f"{one.state:<10}", STATE_STYLES[one.state]), f"{one.path:<{width}}"]
         if one.workflow:
             line += ["  ", (one.workflow, "name")]

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -88,7 +89,13 @@ def _operations(
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
     now, width = session.now(), session.width
-    for oid, one in found:
+
+    def named(entry: tuple[Oid, Operation]) -> list[Oid]:
+        oid, one = entry
+        ends = (end for _, *both in one.moves for end in both if end)
+        return [oid, *(deploy.snapshot for deploy in map(partial(_deploy, store), ends) if deploy)]
+
+    for oid, one in store.shortened(found, named):
         time = human.ago(one.time, now) if width else human.date(one.time, now)
         line: Line = [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  "]
         if width is None or width >= AUTHOR_COLUMNS_MIN:
@@ -137,7 +144,12 @@ def _short(store: Store, oid: Oid | None) -> str:
     """Return the short snapshot of a deploy, which may be gone: operations outlive it."""
     if oid is None:
         return ""
+    deploy = _deploy(store, oid)
+    return store.short(deploy.snapshot) if deploy else f"{oid[:8]} (missing)"
+
+
+def _deploy(store: Store, oid: Oid) -> Deploy | None:
     try:
-        return store.short(store.get(Deploy, oid).snapshot)
+        return store.get(Deploy, oid)
     except Corrupt:
-        return f"{oid[:8]} (missing)"
+        return None

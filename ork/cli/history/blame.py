@@ -112,9 +112,10 @@ class _Columns:
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
         self.with_author = width is None or width >= AUTHOR_COLUMNS_MIN
+        short = store.shorten(one.snapshot for one in found.deploys.values())
         self.texts = {
             oid: (
-                store.short(one.snapshot),
+                short[one.snapshot],
                 person(one.author, author_room(width)),
                 human.ago(one.time, now) if width else human.date(one.time, now),
             )

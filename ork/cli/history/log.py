@@ -110,6 +110,10 @@ def _entries(
     entries: Iterable[LogEntry], store: Store, session: Session, *, patch: bool, oneline: bool
 ) -> Iterator[Line]:
     now = session.now()
+    if oneline:
+        entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot])
+    elif session.width:
+        entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
     for index, entry in enumerate(entries):
         if oneline:
             yield deploy_line(entry, store, session, now)

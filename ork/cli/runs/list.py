@@ -143,7 +143,7 @@ def outputs(
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot, name, state, time, duration, reason."""
     now = session.now()
-    for entry in entries:
+    for entry in store.shortened(entries, lambda entry: [entry.run.snapshot]):
         run = entry.run
         time = human.ago(run.created, now) if session.width else human.date(run.created, now)
         name = f"{run.workflow}#{run.number}"

@@ -1,0 +1,285 @@
+"""Objects of a backend behind a network, kept on this machine as well: they never change.
+
+A copy is only ever a copy. One that is damaged counts as absent, whatever fails here fails without
+harm, and the folder may be removed at any time. All copies are thrown away when objects were
+removed from the store: what gc or `ork forget` has taken away must not live on here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+from pathlib import Path
+from threading import RLock
+from typing import Any, Protocol, TypeVar
+
+from ork.backends.base import SEAL_BYTES, Backend, Lease, Moves, seal
+from ork.objects.canonical import Oid
+
+END = ".copies"
+BYTES_MAX = 256 << 20
+COPY_MAX = 1 << 20  # larger objects are read once, if at all
+_BUSY_S = 1.0  # then it goes without
+_WAITING = (5, 6)  # busy, locked
+_PAGE_OBJECTS = 500
+_TABLES = (
+    "CREATE TABLE objects (oid BLOB UNIQUE NOT NULL, data BLOB NOT NULL)",
+    "CREATE TABLE filled (number INTEGER NOT NULL)",
+    "INSERT INTO filled VALUES (0)",
+)
+
+T = TypeVar("T")
+
+
+class Distant(Backend, Protocol):
+    """A backend that is worth keeping copies of."""
+
+    @property
+    def epoch(self) -> str:
+        """Which store this is, and after which removal of objects, as when it was opened."""
+        ...
+
+    def ahead(self, oids: Iterable[Oid], after: int) -> tuple[dict[Oid, bytes], int]:
+        """Return these objects and, besides, small ones that came after a number; the newest."""
+        ...
+
+
+class Cached:
+    """A `Backend` that asks another one only for the objects that this machine does not have."""
+
+    def __init__(self, backend: Distant, folder: Path) -> None:
+        """The folder is made for the first copy."""
+        self.backend = backend
+        self._copies = _Copies(folder, backend.epoch)
+        self._looked_ahead = False
+
+    def get(self, oid: Oid) -> bytes | None:
+        """Return the stored bytes of an object, unchecked."""
+        return self.get_many([oid]).get(oid)
+
+    def get_many(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """Return the stored bytes of those of these objects that are there, unchecked."""
+        wanted = list(dict.fromkeys(oids))
+        found = self._copies.get(wanted)
+        if missing := [oid for oid in wanted if oid not in found]:
+            found |= self._fetched(missing)
+        return found
+
+    def oids(self, prefix: str = "") -> Iterator[Oid]:
+        """Yield every oid that starts with these hex digits, sorted."""
+        return self.backend.oids(prefix)
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        return self.backend.ref(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
+        return self.backend.refs(prefix, newest_first=newest_first, below=below)
+
+    def refs_many(self, prefixes: Iterable[str]) -> Iterator[tuple[str, Oid]]:
+        """Yield what `refs` does for each of these prefixes, one after the other."""
+        return self.backend.refs_many(prefixes)
+
+    def oids_many(self, prefixes: Iterable[str]) -> Iterator[Oid]:
+        """Yield what `oids` does for each of these prefixes, one after the other."""
+        return self.backend.oids_many(prefixes)
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs as `refs` does, with None for the target of one that is damaged."""
+        return self.backend.survey(prefix)
+
+    def write(
+        self,
+        objects: Mapping[Oid, bytes],
+        moves: Moves,
+        remove: Iterable[Oid] = (),
+        needs: Iterable[Oid] = (),
+    ) -> bool:
+        """Store all objects and move all refs, durably, or do nothing and return False.
+
+        After a refusal nothing is known to be there that the write needed.
+        """
+        doomed, needed = list(remove), list(needs)
+        if not self.backend.write(objects, moves, doomed, needed):
+            self._copies.remove(needed)
+            return False
+        self._copies.remove(doomed)
+        self._copies.put(objects)
+        return True
+
+    def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
+        """Delete the objects that `choose` returns, which nobody can write during its call."""
+        doomed: list[Oid] = []
+
+        def chosen() -> list[Oid]:
+            doomed.extend(choose())
+            return doomed
+
+        try:
+            return self.backend.sweep(chosen)
+        finally:
+            self._copies.remove(doomed)
+
+    def sequence(self) -> int:
+        """Return a number that rises with each write that changes something, and never falls."""
+        return self.backend.sequence()
+
+    def frozen(self) -> AbstractContextManager[Backend]:
+        """Give what there is at this moment: the truth, no copies."""
+        return self.backend.frozen()
+
+    def lease(self, name: str) -> Lease | None:
+        """Take a lease; None when anybody has it, here or on another machine."""
+        return self.backend.lease(name)
+
+    def leased(self) -> set[str]:
+        """Return the names of leases that are held, or of which killed holders left a trace."""
+        return self.backend.leased()
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+        self._copies.close()
+        self.backend.close()
+
+    def _fetched(self, missing: list[Oid]) -> dict[Oid, bytes]:
+        """Fetch objects; the first time with others that are likely to be asked for next."""
+        if self._looked_ahead:
+            found = self.backend.get_many(missing)
+            self._copies.put(found)
+            return found
+        self._looked_ahead = True
+        found, newest = self.backend.ahead(missing, self._copies.newest())
+        self._copies.put(found, newest=newest)
+        return {oid: found[oid] for oid in missing if oid in found}
+
+
+class _Copies:
+    """The file of copies, one for each epoch; nothing is raised when it cannot be used."""
+
+    def __init__(self, folder: Path, epoch: str) -> None:
+        self._path = folder / (seal(epoch.encode()).hex() + END)
+        self._lock = RLock()
+        self._process = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        if folder.exists():
+            self._open()
+
+    def get(self, oids: Sequence[Oid]) -> dict[Oid, bytes]:
+        """Return those of these objects that have a copy, whole."""
+        found: dict[Oid, bytes] = {}
+        for start in range(0, len(oids), _PAGE_OBJECTS):
+            keys = [bytes.fromhex(oid) for oid in oids[start : start + _PAGE_OBJECTS]]
+            sql = f"SELECT oid, data FROM objects WHERE oid IN ({','.join('?' * len(keys))})"
+            for key, kept in self._try(partial(_rows, sql=sql, values=keys)) or ():
+                data = kept[:-SEAL_BYTES]
+                if kept[-SEAL_BYTES:] == seal(key + data):
+                    found[Oid(key.hex())] = data
+        return found
+
+    def put(self, objects: Mapping[Oid, bytes], *, newest: int = 0) -> None:
+        """Keep copies; `newest`: up to which number of arrival all that is small is kept now."""
+        keys = {oid: bytes.fromhex(oid) for oid, data in objects.items() if len(data) <= COPY_MAX}
+        rows = [(key, objects[oid] + seal(key + objects[oid])) for oid, key in keys.items()]
+        if rows and self._connection is None:
+            self._open()
+        if rows or newest:
+            self._try(partial(_put, rows=rows, newest=newest))
+
+    def newest(self) -> int:
+        """Return up to which number of arrival all that is small is kept."""
+        rows = self._try(partial(_rows, sql="SELECT number FROM filled"))
+        return int(rows[0][0]) if rows else 0
+
+    def remove(self, oids: Iterable[Oid]) -> None:
+        """Keep no copies of these."""
+        if keys := [(bytes.fromhex(oid),) for oid in oids]:
+            self._try(partial(_remove, keys=keys))
+
+    def close(self) -> None:
+        """Give the file back. Idempotent."""
+        with self._lock:
+            if self._connection is not None and self._process == os.getpid():
+                self._connection.close()
+            self._process = -1
+
+    def _open(self) -> None:
+        """Open the file, or make it; remove those of other epochs."""
+        with self._lock, suppress(OSError, sqlite3.Error):
+            folder = self._path.parent
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for other in folder.glob(f"*{END}*"):
+                if not other.name.startswith(self._path.name):
+                    other.unlink(missing_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(self._path, flags, 0o600))  # SQLite would make it as the umask says
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._connection = connection
+            self._try(_set_up)
+
+    def _try(self, use: Callable[[sqlite3.Connection], T]) -> T | None:
+        with self._lock:
+            connection = self._connection
+            if connection is None or self._process != os.getpid():
+                return None
+            try:
+                return use(connection)
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _WAITING:
+                    self._connection = None
+                    connection.close()
+                    with suppress(OSError):
+                        for end in ("", "-wal", "-shm"):
+                            self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+            return None
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    # Nothing waits for the disk: what a loss of power damages is fetched again.
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = OFF",
+        "secure_delete = ON",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+    if not connection.execute("SELECT name FROM sqlite_schema").fetchall():
+        for step in ("BEGIN IMMEDIATE", *_TABLES, "COMMIT"):
+            connection.execute(step)
+
+
+def _rows(
+    connection: sqlite3.Connection, sql: str, values: Sequence[bytes] = ()
+) -> list[tuple[Any, ...]]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _put(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]], newest: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?)", rows)
+    connection.execute("UPDATE filled SET number = max(number, ?)", (newest,))
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    if (pages - free) * size > BYTES_MAX:  # a quarter goes, of what was put first
+        first, last = connection.execute("SELECT min(rowid), max(rowid) FROM objects").fetchone()
+        connection.execute("DELETE FROM objects WHERE rowid <= ?", (first + (last - first) // 4,))
+    connection.execute("COMMIT")
+
+
+def _remove(connection: sqlite3.Connection, keys: list[tuple[bytes]]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("DELETE FROM objects WHERE oid = ?", keys)
+    connection.execute("COMMIT")
