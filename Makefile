@@ -7,7 +7,7 @@ BIN = .venv/bin
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help setup demo test test-long fast check torture torture-long golden docs bench bench-peers clean
+.PHONY: help setup demo test test-long test-sqlite fast check torture torture-long golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: $(READY) ## Run the tests on all cores
 
 test-long: $(READY) ## Run the tests with all examples of properties and all places of crashes
 	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 900
+
+test-sqlite: $(READY) ## Run the tests of store, runner and command line on stores in SQLite
+	ORK_STORE=sqlite: $(BIN)/python -m pytest $(PARALLEL) tests/store tests/runner tests/cli
 
 fast: $(READY) ## Run the tests that take less than a second each
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"

@@ -53,6 +53,12 @@ def holds_temporary_folders(folder: str) -> bool:
 if "TMPDIR" not in os.environ and holds_temporary_folders("/dev/shm"):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
+# Tests that say no other make their stores of this kind: `ORK_STORE=sqlite: make test`.
+KIND = os.environ.get("ORK_STORE", "").removesuffix(":")
+if KIND:
+    location.create.__defaults__ = (KIND,)
+    location.begun.__wrapped__.__defaults__ = (KIND,)  # type: ignore[attr-defined]
+
 pytest_plugins = ["tests.stores", "tests.postgres"]
 # By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
 settings.register_profile(
@@ -73,6 +79,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out what `make torture` alone runs, unless it is asked for by its name."""
     asked = any("torture" in argument for argument in config.args)
     return True if collection_path.name == "torture" and not asked else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what looks into the files of LMDB, where stores are of another kind."""
+    if KIND not in ("", "lmdb"):
+        items[:] = [item for item in items if item.get_closest_marker("lmdb") is None]
 
 
 def pytest_collection_finish() -> None:
@@ -99,6 +111,7 @@ class Ork:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "TERM": "dumb",
+            **{name: os.environ[name] for name in ("ORK_STORE",) if name in os.environ},
             "ORK_AUTHOR_NAME": "Ada Lovelace",
             "ORK_AUTHOR_EMAIL": "ada@example.org",
         }

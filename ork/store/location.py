@@ -206,7 +206,7 @@ def address(url: str, *, base: Path) -> Address:
 def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
     """Return the folder that this machine keeps for the store of a URL; it is made if need be."""
     there = address(url, base=Path.cwd())
-    if there.at == "" and there.scheme in BACKENDS:
+    if _is_inside(there):
         raise UsageError(f"{url} says no place", hint=f"{url}PATH, or `ork init --store {url}`")
     if (state := _state(environ)) is None:
         raise StoreError("there is no place for what runs need", hint="set HOME or XDG_STATE_HOME")
@@ -243,7 +243,8 @@ def chosen(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     """Return the store that `ORK_STORE`, else `ORK_DIR` names; it may not exist."""
     text = environ.get("ORK_STORE")
     if text and is_url(text):
-        return of_url(text, environ=environ)
+        named = address(text, base=Path.cwd())
+        return None if _is_inside(named) else of_url(text, environ=environ)
     text = text or environ.get("ORK_DIR")
     return start / text if text else None
 
@@ -284,15 +285,28 @@ def create(folder: Path, scheme: str = DEFAULT) -> None:
 def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = None) -> None:
     """Make an empty store where there is none: in a folder, or elsewhere if that or `address` says.
 
-    A folder of a project remembers an address elsewhere, without a password.
+    A folder of a project remembers an address elsewhere, without a password. Without an address
+    the data are in the folder, of the kind that `ORK_STORE` says, if that is all that it says.
     """
     if elsewhere(folder, environ=environ) is None:
-        if address is None or address.at == "":
-            create(folder, address.scheme if address else DEFAULT)
+        named = address or _address(environ)
+        if named is None or _is_inside(named):
+            create(folder, named.scheme if named else DEFAULT)
             return
-        _remember(folder, address)
+        _remember(folder, named)
     if not is_there(folder, environ=environ):
         _create_there(folder, environ)
+
+
+def _address(environ: Mapping[str, str]) -> Address | None:
+    """Return what the URL in `ORK_STORE` says, if there is one."""
+    text = environ.get("ORK_STORE", "")
+    return address(text, base=Path.cwd()) if is_url(text) else None
+
+
+def _is_inside(address: Address) -> bool:
+    """Say whether an address means the data in the folder of a store: it names no place."""
+    return address.scheme in BACKENDS and address.at == ""
 
 
 def _remember(folder: Path, address: Address) -> None:
@@ -511,8 +525,7 @@ def elsewhere(folder: Path, *, environ: Mapping[str, str]) -> Address | None:
             hint="take it out: PGPASSWORD, ~/.pgpass and service files are read",
         )
     # Who has named the store for this command may have given one.
-    given = environ.get("ORK_STORE", "")
-    named = address(given, base=Path.cwd()) if is_url(given) else None
+    named = _address(environ)
     is_given = named is not None and str(named) == url
     found = named if named and is_given else address(url, base=folder.parent)
     if not is_given and found.scheme not in ELSEWHERE:

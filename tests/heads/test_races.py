@@ -96,6 +96,7 @@ def test_deployers_of_different_workflows_lose_nothing(folder):
         assert sorted(moved) == sorted(chain.from_iterable(reported))
 
 
+@pytest.mark.lmdb
 def test_without_compare_and_set_the_same_deployers_lose_deploys(folder):
     reported = deploy_at_once(folder, "Unchecked", ["etl"] * 4, 12)
     with looking(folder) as store:
@@ -204,6 +205,7 @@ def test_movers_of_the_same_refs_lose_nothing(folder):
         reachable(store, *contents(store)[1].values())
 
 
+@pytest.mark.lmdb
 def test_without_compare_and_set_the_same_movers_lose_moves(folder):
     told = move_at_once(folder, "Unchecked", 25)
     with looking(folder) as store:

@@ -54,6 +54,7 @@ def test_a_new_store_can_be_used(store: Path) -> None:
     backend.close()
 
 
+@pytest.mark.lmdb
 def test_a_store_is_laid_out_as_documented(store: Path) -> None:
     assert sorted(path.name for path in store.iterdir()) == [
         ".gitignore",
@@ -248,6 +249,7 @@ def test_a_folder_without_config_is_no_store(tmp_path: Path) -> None:
         open_and_close(tmp_path / "absent")
 
 
+@pytest.mark.lmdb
 def test_a_store_without_its_data_is_an_error(store: Path) -> None:
     (store / "db/data.mdb").unlink()
     with pytest.raises(StoreError, match="there is no store in"):
@@ -317,6 +319,7 @@ def test_sudo_uid_means_nothing_to_others(foreign: Path) -> None:
         open_and_close(foreign, SUDO_UID=str(foreign.stat().st_uid))
 
 
+@pytest.mark.lmdb
 @pytest.mark.parametrize("name", ["", "db", "db/data.mdb", "config.json"])
 def test_a_store_that_everybody_can_write_is_refused(store: Path, name: str) -> None:
     path = store / name
@@ -325,6 +328,7 @@ def test_a_store_that_everybody_can_write_is_refused(store: Path, name: str) -> 
         open_and_close(store)
 
 
+@pytest.mark.lmdb
 @pytest.mark.parametrize("name", ["db", "config.json", "db/data.mdb", "db/lock.mdb", "db/gate"])
 def test_a_link_inside_a_store_is_refused(store: Path, name: str) -> None:
     (store / name).rename(store.parent / "elsewhere")

@@ -289,6 +289,7 @@ def test_a_file_that_was_made_to_do_harm_makes_no_store(places):
         nothing_is_made(places, file, match)
 
 
+@pytest.mark.lmdb
 def test_a_damaged_folder_makes_no_store(places):
     backup(places.store, places.folder / "copy", environ=ENVIRON)
     data = places.folder / "copy/.ork/db/data.mdb"

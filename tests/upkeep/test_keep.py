@@ -286,6 +286,7 @@ def lose_the_root(file):
     file.write_bytes(data)
 
 
+@pytest.mark.lmdb
 @pytest.mark.parametrize("went_on", [False, True])
 def test_a_repair_brings_back_no_run_that_was_removed(five, monkeypatch, went_on):
     def go_on(*arguments):

@@ -40,9 +40,9 @@ def init(
         typer.Option("--from", metavar="BACKUP", help="Make the store out of this backup."),
     ] = None,
     url: Annotated[
-        str,
+        str | None,
         typer.Option("--store", metavar="URL", help="Where the data are, and how they are kept."),
-    ] = "lmdb:",
+    ] = None,
 ) -> None:
     """Make a store in a project: empty, or from a backup.
 
@@ -70,7 +70,7 @@ def init(
         raise UsageError(f"{folder} is not a folder")
     environ = session.world.environ
     store = session.chosen or folder.resolve() / location.NAME
-    address = location.address(url, base=Path.cwd())
+    address = None if url is None else location.address(url, base=Path.cwd())
     if backup is not None:
         _init_from(session, backup, store, address)
         return
@@ -91,12 +91,17 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
-def _init_from(session: Session, backup: Path, store: Path, address: Address) -> None:
+def _init_from(session: Session, backup: Path, store: Path, address: Address | None) -> None:
     from ork.sync.from_backup import restore
 
-    if address.at:
+    if address and address.at:
         raise UsageError(f"{address} with --from: only lmdb: and sqlite: can be filled at once")
-    done = restore(backup, store, environ=session.world.environ, scheme=address.scheme)
+    done = restore(
+        backup,
+        store,
+        environ=session.world.environ,
+        scheme=address.scheme if address else location.DEFAULT,
+    )
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
     session.print([[f"Made a store of {quoted(str(backup))} in {store}: {', '.join(parts)}"]])
     if done.errors:
