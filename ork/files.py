@@ -96,13 +96,11 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     Permissions stay as they were. What is a link is replaced, not followed. What a process that was
     killed has left beside it is removed; one that is still at work keeps a lock.
     """
-    beside = f".ork-{os.urandom(6).hex()}.part"
     with open_folder(path.parent) as at:
         remove_abandoned(_PART, at=at)
+        beside, descriptor = _new_part(at)
         try:
-            with new_file(beside, at=at) as file:
-                with suppress(OSError):  # a file system without locks
-                    lock(file.fileno())
+            with open(descriptor, "wb") as file:
                 file.writelines(pieces)
                 with suppress(FileNotFoundError):
                     there = os.stat(path.name, dir_fd=at, follow_symlinks=False)
@@ -116,6 +114,22 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
                 os.unlink(beside, dir_fd=at)
             raise
         os.fsync(at)
+
+
+def _new_part(at: int) -> tuple[str, int]:
+    """Make a file of a new name, locked, so that `remove_abandoned` knows; return its descriptor.
+
+    Before it is locked somebody may take it for abandoned: then there is another one.
+    """
+    while True:
+        name = f".ork-{os.urandom(6).hex()}.part"
+        descriptor = os.open(name, _NEW, 0o666, dir_fd=at)
+        locked = True
+        with suppress(OSError):  # a file system without locks
+            locked = lock(descriptor)
+        if locked and os.fstat(descriptor).st_nlink:
+            return name, descriptor
+        os.close(descriptor)
 
 
 def place_new(made: Path, place: Path) -> None:

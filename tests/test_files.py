@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 
 import pytest
 
+from ork import files
 from ork.files import (
     NotRegular,
     lock,
@@ -190,6 +192,22 @@ def test_of_a_replacement_the_first_failure_is_told(tmp_path):
 
     with pytest.raises(OSError, match="the disk is full"):
         replace_file(tmp_path / "file", pieces())
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_replacement_that_is_taken_for_abandoned_begins_again(tmp_path, monkeypatch, has_it):
+    """Who removes what is abandoned has it locked already, or has removed it."""
+    real = files.lock
+
+    def late(descriptor):
+        monkeypatch.setattr(files, "lock", real)
+        with files.open_folder(tmp_path) as at:
+            files.remove_abandoned(re.compile(r"\.ork-.*"), at=at)
+        return real(descriptor) and has_it
+
+    monkeypatch.setattr(files, "lock", late)
+    replace_file(tmp_path / "file", [b"new"])
+    assert (everything(tmp_path), (tmp_path / "file").read_bytes()) == (["file"], b"new")
 
 
 def test_a_link_is_replaced_and_its_target_is_not_touched(place):
