@@ -82,7 +82,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "ruamel": ("ork/yaml/reader.py",),
     "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
-    "psycopg": ("ork/servers/",),
+    "psycopg": ("ork/servers/driver.py",),
     "msgspec": ("ork/objects/",),
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),

@@ -11,9 +11,8 @@ import time
 from collections.abc import Collection
 from uuid import uuid4
 
-import psycopg
-
 from ork.errors import StoreError
+from ork.servers.driver import psycopg
 from ork.servers.schema import GRACE_S
 from ork.servers.session import Address, Session, explained
 

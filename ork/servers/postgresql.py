@@ -12,11 +12,10 @@ from copy import copy
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-import psycopg
-
 from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Lease, Moves, sealed, unsealed
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
+from ork.servers.driver import psycopg
 from ork.servers.leases import Leases
 from ork.servers.schema import FUNCTIONS, TABLES, VIEWS
 from ork.servers.session import (
@@ -329,7 +328,7 @@ class Postgresql:
             names=names,
             olds=[None if old is None else sealed(key, old) for key, old, _ in steps],
             news=[None if new is None else sealed(key, new) for key, _, new in steps],
-            needs=sorted(map(bytes.fromhex, needs)),
+            needs=sorted(bytes.fromhex(oid) for oid in needs if oid not in objects),
             doomed=sorted(bytes.fromhex(oid) for oid in remove if oid not in objects),
         )
 

@@ -18,16 +18,8 @@ from weakref import WeakSet
 from ork.backends.base import seal
 from ork.backends.gate import WAIT_S, forked
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
+from ork.servers.driver import psycopg
 from ork.servers.schema import FORMAT
-
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-except ImportError as error:
-    raise StoreError(
-        f"stores in PostgreSQL need the driver psycopg, which is not here ({error})",
-        hint="`pip install 'ork-workflows[postgres]'`",
-    ) from None
 
 SCHEMA = "ork"
 OLDEST_SERVER = 14
@@ -81,7 +73,7 @@ class Address:
         self.shown = _without_password(head, given)
         _check_schema(self.schema)
         try:
-            self._told = conninfo_to_dict(self._url)
+            self._told = psycopg.conninfo.conninfo_to_dict(self._url)
         except psycopg.ProgrammingError as error:
             # Its words may quote any part of what was given.
             reason = "" if self.shown != url else f" ({str(error).strip()})"

@@ -1,0 +1,15 @@
+"""The driver of PostgreSQL, imported when a store there is used; or how to get it."""
+
+from __future__ import annotations
+
+from ork.errors import StoreError
+
+try:
+    import psycopg
+except ImportError as error:
+    raise StoreError(
+        f"stores in PostgreSQL need the driver psycopg, which is not here ({error})",
+        hint="`pip install 'ork-workflows[postgres]'`",
+    ) from None
+
+__all__ = ["psycopg"]
