@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "add_remote", "backup", "bisect", "blame"]
-__all__ += ["cancel", "check", "create_bundle", "deploy", "diff", "diff_runs", "export_git"]
-__all__ += ["forget", "fsck", "gc", "impact", "import_bundle", "import_git", "log", "open"]
-__all__ += ["operations", "outputs", "pull", "push", "remotes", "remove_remote", "repack", "repair"]
-__all__ += ["resolve", "restore", "restore_backup", "retry", "rollback", "run", "runs", "show"]
-__all__ += ["status", "tag", "tags", "undo", "untag"]
+__all__ += ["cancel", "check", "clone", "create_bundle", "deploy", "diff", "diff_runs"]
+__all__ += ["export_git", "forget", "fsck", "gc", "impact", "import_bundle", "import_git", "log"]
+__all__ += ["open", "operations", "outputs", "pull", "push", "remotes", "remove_remote", "repack"]
+__all__ += ["repair", "resolve", "restore", "restore_backup", "retry", "rollback", "run", "runs"]
+__all__ += ["show", "status", "tag", "tags", "undo", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
     from ork.sync.backup import BackedUp
+    from ork.sync.clone import Cloned
     from ork.sync.receive import Received
     from ork.sync.select import Created
     from ork.sync.transfer import Direction, Transferred
@@ -511,7 +512,26 @@ def restore_backup(source: str | Path, folder: str | Path = ".") -> BackedUp:
     """Make the store of a folder that has none out of a backup, with the same ids and numbers."""
     from ork.sync.from_backup import restore
 
-    return restore(Path(source), Path(folder).resolve() / ".ork", environ=os.environ)
+    return restore(source, Path(folder).resolve() / ".ork", environ=os.environ)
+
+
+def clone(
+    source: str | Path, target: str | Path, *, store: str = "lmdb", author: str | None = None
+) -> Cloned:
+    """Make a new store of another one: workflows, tags, runs and logs; both are folders or URLs.
+
+    `store` is how it is kept in a folder: "lmdb" or "sqlite".
+    """
+    from ork.sync.clone import clone
+
+    return clone(
+        str(source),
+        str(target),
+        scheme=store,
+        start=Path.cwd(),
+        environ=os.environ,
+        stamp=_stamp(author, "clone", location.public(str(source)), location.public(str(target))),
+    )
 
 
 def create_bundle(

@@ -23,7 +23,7 @@ end.before end.written
 settle.locked settle.taken settle.written
 backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
-sync.blobs sync.objects sync.heads sync.logs sync.runs
+sync.blobs sync.objects sync.heads sync.logs sync.runs clone.filled
 restore.staged
 traces.before traces.checkout traces.after
 gc.recorded gc.folders gc.runs gc.swept

@@ -55,6 +55,7 @@ In and out
   import       git:import_               Take in a history from git, or a bundle.
   bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
 Elsewhere
+  clone        sync.clone:clone          Make a new store of another one.
   push         sync.transfer:push        Bring to another store what it lacks of this one.
   pull         sync.transfer:pull        Take from another store what this one lacks.
   remote       sync.remote:remote        Name other stores, for push and pull.
@@ -72,7 +73,7 @@ Plumbing
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
-    *("push", "pull"),
+    *("clone", "push", "pull"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 BUG_EXIT_CODE = 70

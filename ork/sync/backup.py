@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ork.backends.base import write_all
@@ -23,7 +23,7 @@ from ork.store import location
 from ork.store.runs import newest_pin
 from ork.store.store import Store
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle, pieces
-from ork.sync.receive import beside, check_logs
+from ork.sync.receive import beside, check_logs, write_logs
 from ork.sync.select import logs_of, needed
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Counts, fsck, inspect
@@ -135,7 +135,7 @@ def fill(
     try:
         object_count = write_all(copy.backend, objects)
         failpoint("backup.objects")
-        log_count = _write_logs(copy, logs)
+        log_count = write_logs(copy, logs)
         copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
         copy.tell_anchor(newest_pin(copy))
     finally:
@@ -168,23 +168,3 @@ def moment(store: Store) -> dict[str, Oid]:
         active = {oid for ref, oid in refs.items() if ref.startswith(("active/", "stops/"))}
         store.hold({oid: then.raw(oid) for oid in active})
     return refs
-
-
-def _write_logs(copy: Store, logs: Iterable[LogFile]) -> int:
-    count = 0
-    for count, log in enumerate(logs, 1):  # noqa: B007
-        *folders, name = log.path.split("/")
-        with (
-            copy.inside("logs", *folders, make=True) as at,
-            new_file(name, at=at, mode=0o600) as file,
-        ):
-            file.writelines(log.pieces)
-    for folder in _folders(copy):
-        sync_folder(folder)
-    return count
-
-
-def _folders(copy: Store) -> Iterator[Path]:
-    """Yield the folders in which a copy has logs."""
-    assert copy.folder is not None
-    return (Path(folder) for folder, _, _ in os.walk(copy.folder / "logs"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 
 from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
 from ork.errors import Corrupt, OrkError, StoreError
@@ -57,15 +58,13 @@ class Carrier:
     def fetch(self, roots: Iterable[Named], known: Reached) -> None:
         """Fetch and check all that some roots need, but for what is `known`, and add it to that.
 
+        With it comes the word of what the source had to forget, wherever the target lacks that.
         Raise Corrupt when the source lacks something, or something is not what it should be.
         """
         self._check(roots, known)
-        seen: set[Oid] = set()
-        while gone := {oid for oid in self._forgotten_of(known) if oid not in seen}:
-            seen |= gone
-            refs = {f"forgotten/{oid}": self.source.forgotten[oid] for oid in gone}
-            self._check((named_by(*ref) for ref in refs.items()), known)
-            self.tombstones |= refs
+        lacking = {f"forgotten/{oid}": self.source.forgotten[oid] for oid in self._lacking()}
+        self._check((named_by(*ref) for ref in lacking.items()), known)
+        self.tombstones |= lacking
 
     def _check(self, roots: Iterable[Named], known: Reached) -> None:
         for _ in Objects(self.view(), self._refuse, quick=False, reached=known).check(roots):
@@ -79,12 +78,15 @@ class Carrier:
         here = self.target if self._pulls else self.source
         raise here.wrong(said)
 
-    def _forgotten_of(self, known: Reached) -> Iterator[Oid]:
-        """Yield what was fetched, and the source alone had to forget."""
-        for oid in self.source.forgotten:
-            here = self.target.forgotten.get(oid) or self.target.store.backend.get(oid)
-            if oid in known and here is None and oid not in self._rest:
-                yield oid
+    def _lacking(self) -> set[Oid]:
+        """Return what the source had to forget and the target neither has nor had to."""
+        return self.source.forgotten.keys() - self.target.forgotten.keys() - self.still_there
+
+    @cached_property
+    def still_there(self) -> set[Oid]:
+        """What the source had to forget, and the target has."""
+        gone = self.source.forgotten.keys() - self.target.forgotten.keys()
+        return set(self.target.store.backend.get_many(sorted(gone))) if gone else set()
 
     def send(self) -> None:
         """Send what was fetched, some at a time; what it needs is there already, or comes along."""

@@ -1,6 +1,7 @@
 """Makes a store out of a backup, where there is none: whole or not at all, and checked before.
 
-Whatever has refs, objects and logs can be the source; a backup is a file, or a folder with a store.
+Whatever has refs, objects and logs can be the source: a file, a folder with a store, a store that a
+URL names.
 """
 
 from __future__ import annotations
@@ -35,24 +36,31 @@ class Source(NamedTuple):
 
 
 def restore(
-    backup: Path,
+    backup: str | Path,
     folder: Path,
     *,
     environ: Mapping[str, str],
-    scheme: str = location.DEFAULT,
+    address: location.Address | None = None,
 ) -> BackedUp:
-    """Make the store `folder` out of a backup, kept as `scheme` says; nothing may be there yet.
+    """Make the store `folder` out of a backup or another store, kept as `address` says.
 
-    Ids, numbers and operations are those of the backup. Raise NotFound when there is no backup,
-    InvalidInput or Corrupt when it is not whole; then nothing was made.
+    There may be nothing yet, or an empty store in a place elsewhere. Ids, numbers and operations
+    are those of the backup. Raise NotFound when there is none, InvalidInput or Corrupt when it is
+    not whole; then nothing was made, or what is elsewhere is still empty.
     """
-    _check_place(folder)
-    with _source(backup, environ) as source, location.begun(folder, scheme) as unfinished:
-        done = fill(unfinished, source.refs, source.objects, source.logs, environ=environ)
-        failpoint("init.checked")
-        sync_folder(unfinished)
+    with _source(str(backup), environ) as source:
+        if (address and address.at) or location.elsewhere(folder, environ=environ):
+            location.make(folder, environ=environ, address=address)
+            _check_empty(folder, environ)
+            return fill(folder, source.refs, source.objects, source.logs, environ=environ)
         _check_place(folder)
-        place_new(unfinished, folder)
+        scheme = address.scheme if address else location.DEFAULT
+        with location.begun(folder, scheme) as unfinished:
+            done = fill(unfinished, source.refs, source.objects, source.logs, environ=environ)
+            failpoint("init.checked")
+            sync_folder(unfinished)
+            _check_place(folder)
+            place_new(unfinished, folder)
     return replace(done, store=str(folder))
 
 
@@ -64,22 +72,41 @@ def _check_place(folder: Path) -> None:
         )
 
 
+def _check_empty(folder: Path, environ: Mapping[str, str]) -> None:
+    store = location.open_unchecked(folder, environ=environ)
+    try:
+        if next(store.refs(""), None) is not None:
+            place = location.elsewhere(folder, environ=environ)
+            raise InvalidInput(
+                f"there is a store in {place} already, and a backup never takes its place",
+                hint="choose another place; `ork push` brings to a store what it lacks",
+            )
+    finally:
+        store.close()
+
+
 @contextmanager
-def _source(backup: Path, environ: Mapping[str, str]) -> Iterator[Source]:
-    """Open a backup for the block."""
-    if not backup.exists():
+def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
+    """Open a backup, or another store, for the block."""
+    if location.is_url(backup):
+        environ = {**environ, "ORK_STORE": backup}
+        folder = location.of_url(backup, environ=environ)
+    elif not Path(backup).exists():
         raise NotFound(f"there is no backup {backup}")
-    if not backup.is_dir():
-        with open_bundle(str(backup), (BACKUP,)) as bundle:
+    elif not Path(backup).is_dir():
+        with open_bundle(backup, (BACKUP,)) as bundle:
             yield _of_file(bundle)
         return
-    inside = backup / location.NAME
-    folder = (inside if inside.is_dir() else backup).resolve()
-    wrong_refs(fsck(folder, environ=environ, depth="full").findings, str(backup))
+    else:
+        inside = Path(backup, location.NAME)
+        folder = (inside if inside.is_dir() else Path(backup)).resolve()
+        environ = {name: value for name, value in environ.items() if name != "ORK_STORE"}
+    name = location.public(backup)
+    wrong_refs(fsck(folder, environ=environ, depth="full").findings, name)
     store = location.open_unchecked(folder, environ=environ, readonly=True)
     try:
         refs = moment(store)
-        yield Source(refs, needed(store, refs), _read(backup, logs_of(store, refs)))
+        yield Source(refs, needed(store, refs), _read(name, logs_of(store, refs)))
     finally:
         store.close()
 

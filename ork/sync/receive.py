@@ -435,12 +435,13 @@ def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
     write_all(store.backend, checked, between=lambda: failpoint("import.batch"))
 
 
-def write_logs(store: Store, logs: Iterable[LogFile]) -> None:
-    """Write logs, each whole or not at all, in the place of what is there."""
+def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
+    """Write logs, each whole or not at all, in the place of what is there; return how many."""
     if store.folder is None:
-        return
+        return 0
+    count = 0
     touched: set[tuple[str, ...]] = set()
-    for log in logs:
+    for count, log in enumerate(logs, 1):  # noqa: B007
         *folders, name = "logs", *log.path.split("/")
         touched |= {tuple(folders[:depth]) for depth in range(len(folders) + 1)}
         new = f".{name}.part"
@@ -453,6 +454,7 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> None:
     for parts in touched:  # their names are safe on the disk when their folders are
         with store.inside(*parts) as at:
             os.fsync(at)
+    return count
 
 
 def tallies(

@@ -56,7 +56,7 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
             f"a URL with a password in it is not kept: {location.public(place)}",
             hint="leave the password out: PGPASSWORD, ~/.pgpass and service files are read",
         )
-    place = place if location.is_url(place) else os.path.abspath(start / place)
+    place = resolved(place, start=start)
     known = remotes(folder)
     if known.get(name, place) != place and not force:
         raise InvalidInput(
@@ -76,6 +76,11 @@ def remove(folder: Path, name: str) -> str:
     return known[name]
 
 
+def resolved(place: str, *, start: Path) -> str:
+    """Return the URL, or the whole path of a folder, seen from another one."""
+    return place if location.is_url(place) else os.path.abspath(start / place)
+
+
 def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
     """Return the name and the place of what is meant: a remote, a folder or a URL.
 
@@ -89,7 +94,7 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
     if location.is_url(text):
         return location.public(text), text
     if "/" in text or text in (".", ".."):
-        return text, os.path.abspath(start / text)
+        return text, resolved(text, start=start)
     raise _unknown(text, known)
 
 

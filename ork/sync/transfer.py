@@ -32,7 +32,7 @@ DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
 NAMES_MAX = 5  # that an error tells of
 
-Direction: TypeAlias = Literal["pull", "push"]
+Direction: TypeAlias = Literal["pull", "push", "clone"]
 T = TypeVar("T")
 
 
@@ -270,7 +270,9 @@ class _Transfer:
                 self._tell(Progress(self._carrier.objects, 0))
         meets = {oid for found in self._heads.values() for oid in found.meets}
         moves = {ref: move for found in self._heads.values() for ref, move in found.moves.items()}
-        if moves:
+        self._carrier.fetch((), new)
+        self._carrier.send()
+        if moves or self._carrier.tombstones:
             self._carrier.land(moves, new, meets, self._stamp)
             failpoint("sync.heads")
         self._known = new
@@ -486,17 +488,12 @@ class _Transfer:
             workflows=tuple(moved),
             objects=self._carrier.objects,
             logs=self._logs,
-            forgotten=self._still_there(),
+            forgotten=tuple(sorted(self._carrier.still_there)),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )
 
     def _snapshot(self, deploy: Oid | None) -> Oid | None:
         return None if deploy is None else self._both.get(Deploy, deploy).snapshot
-
-    def _still_there(self) -> tuple[Oid, ...]:
-        """Return the objects that the source had to forget and the target has."""
-        gone = [oid for oid in self._from.forgotten if oid not in self._to.forgotten]
-        return tuple(sorted(self._to.store.backend.get_many(gone))) if gone else ()
 
 
 class _Part(NamedTuple):

@@ -225,6 +225,7 @@ WRITING: dict[str, list[Case]] = {
     "remote": reads("remote", "remote add other ..", "remote rm other"),
     "push": reads("push ../elsewhere", "push ../elsewhere --dry-run"),
     "pull": reads("pull ../elsewhere"),
+    "clone": reads("clone . ../cloned"),
     "gc": reads("gc", "gc --prune --force --undo-days 0 --keep-runs 0", "ops"),
 }
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.

@@ -1,4 +1,6 @@
-"""ork push, ork pull, ork remote"""
+"""ork clone, ork push, ork pull, ork remote"""
+
+import re
 
 import pytest
 
@@ -121,3 +123,41 @@ def test_the_store_may_be_named_by_its_own_folder_or_a_url(ran, team):
     assert ran("pull", "sqlite:../team.db").out == "nothing new\n"
     assert ran("push", team + "/.ork").code == 0
     assert ran("pull", "../team").out == "nothing new\n"
+
+
+def test_clone(ran, tmp_path, golden):
+    (tmp_path / "mine").mkdir()
+    cloned = ran("clone", ".", "../mine")
+    assert cloned.code == 0
+    golden("push/clone.txt", cloned.out)
+    there = ("--store", "../mine/.ork")
+    for words in (["log", "etl"], ["runs"], ["logs", "etl#2"]):
+        assert ran(*there, *words).out == ran(*words).out
+    assert ran(*there, "remote").out == f"origin  {ran.folder}\n"
+    assert ran(*there, "pull").out == "nothing new\n"
+    golden("push/clone-ops.txt", ran(*there, "ops").out)
+    assert ran(*there, "fsck", "--full").code == 0
+    assert ran("clone", ".", "../mine").code == 3
+    assert ran("clone", "../nothing", "../other").code == 3
+    assert not (tmp_path / "other").exists()
+    assert ran(*there, "clone", ".", "../other").code == 2
+    cloned = ran("clone", ".", "../other", "--store", "sqlite:", "--json")
+    steady = re.sub(r'"(objects|logs)": \d+', r'"\1": MANY', cloned.out)
+    golden("push/clone.json", steady.replace(str(tmp_path), "TOP"))
+    assert (tmp_path / "other/.ork/db/store.db").is_file()
+
+
+def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
+    url = "sqlite:../team.db"
+    assert ran("clone", ".", url).code == 0
+    assert ran("clone", ".", url).code == 3
+    assert ran("--store", url, "pull").out == "nothing new\n"
+    assert ran("--store", url, "log", "etl").out == ran("log", "etl").out
+    for name in ("back", "by-url"):
+        (tmp_path / name).mkdir()
+    assert ran("init", "--from", url, "../back").code == 0
+    assert ran("--store", "../back/.ork", "log", "etl").out == ran("log", "etl").out
+    assert ran("init", "--from", ".", "--store", "sqlite:../moved.db", "../by-url").code == 0
+    for words in (["log", "etl"], ["ops"], ["runs"]):
+        assert ran("--store", "../by-url/.ork", *words).out == ran(*words).out
+    assert ran("init", "--from", ".", "--store", "sqlite:../moved.db", "../by-url").code == 3

@@ -36,8 +36,8 @@ def init(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="The root of the project.")] = Path(),
     backup: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="BACKUP", help="Make the store out of this backup."),
+        str | None,
+        typer.Option("--from", metavar="BACKUP|URL", help="Make it out of this backup or store."),
     ] = None,
     url: Annotated[
         str | None,
@@ -49,8 +49,9 @@ def init(
     `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
     folder. Running it again changes nothing.
 
-    With --from the store has all that a file or folder of `ork backup` has, under the same ids and
-    numbers. All of it is checked before the store is there; one that is there is never replaced.
+    With --from the store has all that a file or folder of `ork backup` has, or another project, or
+    the store that a URL names, under the same ids and numbers. All of it is checked before the
+    store is there; one that is there is never replaced.
 
     With --store sqlite: the data are one file, .ork/db/store.db, which SQLite and what is built on
     it can read; with files: they are plain files in .ork/db, for every tool and for folders that
@@ -91,19 +92,16 @@ def init(
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
-def _init_from(session: Session, backup: Path, store: Path, address: Address | None) -> None:
+def _init_from(session: Session, backup: str, store: Path, address: Address | None) -> None:
     from ork.sync.from_backup import restore
 
-    if address and address.at:
-        raise UsageError(f"{address} with --from: only lmdb: and sqlite: can be filled at once")
-    done = restore(
-        backup,
-        store,
-        environ=session.world.environ,
-        scheme=address.scheme if address else location.DEFAULT,
-    )
+    environ = session.world.environ
+    done = restore(backup, store, environ=environ, address=address)
+    place = location.elsewhere(store, environ=environ) or store
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
-    session.print([[f"Made a store of {quoted(str(backup))} in {store}: {', '.join(parts)}"]])
+    session.print(
+        [[f"Made a store of {quoted(location.public(backup))} in {place}: {', '.join(parts)}"]]
+    )
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])

@@ -116,7 +116,7 @@ def _transfer(
                 stamp=session.stamp(),
                 force=force,
                 dry_run=dry_run,
-                tell=lambda progress: show(_so_far(progress)),
+                tell=lambda progress: show(so_far(progress)),
             )
     if as_json:
         ends = {"direction": direction, "remote": name}
@@ -128,7 +128,8 @@ def _transfer(
         session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
 
 
-def _so_far(progress: "Progress") -> str:
+def so_far(progress: "Progress") -> str:
+    """Say how much was sent."""
     objects = progress.objects // SHOWN_EVERY * SHOWN_EVERY
     runs = f", {count(progress.runs, 'run')}" if progress.runs else ""
     return f"sent {count(objects, 'object')}{runs}" if objects or runs else ""

@@ -1,0 +1,72 @@
+"""ork clone: a new store of another one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ork.cli.options import Json
+from ork.cli.screen.human import count
+from ork.cli.screen.parts import quoted
+from ork.cli.screen.progress import passing_line
+from ork.cli.session import Session
+from ork.cli.sync.transfer import left_out_lines, moved_lines, so_far
+from ork.errors import UsageError
+
+
+def clone(
+    ctx: typer.Context,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The folder of a project, or a URL.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A folder without a store, or a URL.")
+    ],
+    url: Annotated[
+        str, typer.Option("--store", metavar="URL", help="In a folder: lmdb: or sqlite:.")
+    ] = "lmdb:",
+    as_json: Json = False,
+) -> None:
+    """Make a new store of another one.
+
+    It gets all workflows with their history, tags, all runs that have ended, their outputs and
+    logs, each object checked as it arrives, and remembers the other store as the remote `origin`.
+    Its log of operations is its own. To move a store with that log as well: `ork init --from`.
+
+    A folder has the new store whole or not at all. What was interrupted at a URL is typed again;
+    once the workflows are there, `ork pull` brings the rest of the runs.
+
+    \b
+    Example:
+        ork clone ../team mine
+        ork clone ../team sqlite:../copy.db
+    """
+    from ork.store import location
+    from ork.sync.clone import clone
+
+    session: Session = ctx.obj
+    if session.chosen is not None:
+        raise UsageError("a clone makes a store: name it by TARGET, without ORK_DIR or ORK_STORE")
+    address = location.address(url, base=Path.cwd())
+    if address.at:
+        raise UsageError(f"--store {url}: say lmdb: or sqlite:", hint="TARGET may be a URL itself")
+    with passing_line(session.world.environ) as show:
+        done = clone(
+            source,
+            target,
+            scheme=address.scheme,
+            start=Path.cwd(),
+            environ=session.world.environ,
+            stamp=session.stamp(),
+            tell=lambda progress: show(so_far(progress)),
+        )
+    if as_json:
+        session.print_json("clone", done)
+        return
+    session.print(moved_lines(done.brought))
+    session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
+    parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
+    session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
+    there = f"-C {target}" if not location.is_url(target) else f"--store {location.public(target)}"
+    told = f"`ork {there} log` shows the history, `ork {there} pull` brings what is new"
+    session.say([("next: ", "hint"), told])

@@ -1,0 +1,125 @@
+"""Makes a new store of another one: its workflows, tags, runs and logs, and what it had to forget.
+
+In a folder it is there whole or not at all. In a place that a URL names it is filled where it lies,
+heads last but for runs; who is interrupted clones again, or pulls the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ork.errors import InvalidInput, StoreError
+from ork.failpoints import failpoint
+from ork.files import place_new, sync_folder
+from ork.objects.value import Value
+from ork.store import location
+from ork.store.store import Stamp
+from ork.sync.carrier import Side
+from ork.sync.remotes import ORIGIN, add, opened, resolved
+from ork.sync.transfer import Choice, Progress, Transferred, transfer
+
+
+class Cloned(Value, frozen=True, kw_only=True):
+    """A store that was made, and what it has got."""
+
+    store: str
+    origin: str
+    brought: Transferred
+
+
+def clone(
+    source: str,
+    target: str,
+    *,
+    scheme: str,
+    start: Path,
+    environ: Mapping[str, str],
+    stamp: Stamp,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Cloned:
+    """Make a store of another one; both are folders of projects, seen from `start`, or URLs.
+
+    In a folder it is kept as `scheme` says. It remembers the other one as the remote `origin`.
+    Raise InvalidInput when there is a store already.
+    """
+    place = resolved(source, start=start)
+    origin = location.public(place)
+    with opened(place, origin, environ=environ) as other:
+        if location.is_url(target):
+            environ = {**environ, "ORK_STORE": target}
+            folder = location.of_url(target, environ=environ)
+            made = location.public(target)
+            brought = _fill_there(other, folder, made, environ, stamp, tell)
+            add(folder, ORIGIN, origin, start=start, force=True)
+        else:
+            folder = Path(resolved(target, start=start)) / location.NAME
+            made = str(folder)
+            brought = _fill_new(other, folder, scheme, origin, environ, stamp, tell)
+    return Cloned(store=made, origin=origin, brought=brought)
+
+
+def _fill_there(
+    other: Side,
+    folder: Path,
+    name: str,
+    environ: Mapping[str, str],
+    stamp: Stamp,
+    tell: Callable[[Progress], None],
+) -> Transferred:
+    location.make(folder, environ=environ)
+    store = location.open_store(folder, environ=environ)
+    try:
+        if next(store.refs(""), None) is not None:
+            raise InvalidInput(
+                f"there is a store in {name} already",
+                hint="`ork push` brings to it what it lacks, `ork pull` there the rest of a clone",
+            )
+        return _fill(other, Side(store, name), stamp, tell)
+    finally:
+        store.close()
+
+
+def _fill_new(
+    other: Side,
+    folder: Path,
+    scheme: str,
+    origin: str,
+    environ: Mapping[str, str],
+    stamp: Stamp,
+    tell: Callable[[Progress], None],
+) -> Transferred:
+    project = folder.parent
+    _check_place(folder)
+    existed = project.is_dir()
+    try:
+        project.mkdir(parents=True, exist_ok=True)
+        with location.begun(folder, scheme) as unfinished:
+            store = location.open_unchecked(unfinished, environ=environ)
+            try:
+                brought = _fill(other, Side(store, str(project)), stamp, tell)
+            finally:
+                store.close()
+            add(unfinished, ORIGIN, origin, start=project)
+            failpoint("clone.filled")
+            sync_folder(unfinished)
+            _check_place(folder)
+            place_new(unfinished, folder)
+        return brought
+    except OSError as error:
+        raise StoreError(f"{project} cannot be made: {error.strerror}") from None
+    finally:
+        if not existed and project.is_dir() and not os.listdir(project):
+            project.rmdir()
+
+
+def _fill(other: Side, target: Side, stamp: Stamp, tell: Callable[[Progress], None]) -> Transferred:
+    return transfer(other, target, Choice(), direction="clone", stamp=stamp, tell=tell)
+
+
+def _check_place(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise InvalidInput(
+            f"{folder} is there already", hint="`ork pull` takes from another store what is new"
+        )
