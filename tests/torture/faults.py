@@ -918,8 +918,8 @@ FAULTS = (
     Fault(
         "a damaged folder becomes a store",
         "ork/sync/from_backup.py",
-        'wrong_refs(fsck(folder, environ=environ, depth="full").findings, str(backup))',
-        "str(backup)",
+        'wrong_refs(fsck(folder, environ=environ, depth="full").findings, name)',
+        "name",
         ("sync/test_backup.py::test_a_damaged_folder_makes_no_store",),
     ),
     Fault(
