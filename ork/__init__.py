@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
 __all__ += ["OrkError", "Selection", "Stamp", "Store", "add_remote", "backup", "bisect", "blame"]
 __all__ += ["cancel", "check", "clone", "create_bundle", "deploy", "diff", "diff_runs"]
-__all__ += ["export_git", "forget", "fsck", "gc", "impact", "import_bundle", "import_git", "log"]
-__all__ += ["open", "operations", "outputs", "pull", "push", "remotes", "remove_remote", "repack"]
-__all__ += ["repair", "resolve", "restore", "restore_backup", "retry", "rollback", "run", "runs"]
-__all__ += ["show", "status", "tag", "tags", "undo", "untag"]
+__all__ += ["export_git", "forget", "fsck", "gc", "impact", "import_bundle", "import_git"]
+__all__ += ["import_ork_db", "log", "open", "operations", "outputs", "pull", "push", "remotes"]
+__all__ += ["remove_remote", "repack", "repair", "resolve", "restore", "restore_backup", "retry"]
+__all__ += ["rollback", "run", "runs", "show", "status", "tag", "tags", "undo", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

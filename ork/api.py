@@ -69,6 +69,7 @@ from ork.zone import now_here
 if TYPE_CHECKING:
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.orkdb.importing import ImportedDatabase
     from ork.sync.backup import BackedUp
     from ork.sync.clone import Cloned
     from ork.sync.receive import Received
@@ -499,6 +500,38 @@ def import_git(
 
     folder, stamp = Path(repository), _stamp(author)
     return import_git(store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret)
+
+
+def import_ork_db(
+    store: Store,
+    source: str | Path,
+    *,
+    rename: Mapping[str, str] = {},
+    unfinished: bool = False,
+    allow_secret: bool = False,
+    dry_run: bool = False,
+    author: str | None = None,
+) -> ImportedDatabase:
+    """Take in a database of the original ork: a file, its folder, or postgresql://USER@HOST/NAME.
+
+    `left_out` of the result is what did not come over, and why; `dry_run` only says all that.
+    """
+    from ork.orkdb.database import open_database
+    from ork.orkdb.importing import import_database
+
+    database = open_database(source)
+    try:
+        return import_database(
+            store,
+            database,
+            stamp=_stamp(author, "import", "ork-db", location.public(str(source))),
+            rename=rename,
+            unfinished=unfinished,
+            allow_secret=allow_secret,
+            dry_run=dry_run,
+        )
+    finally:
+        database.close()
 
 
 def backup(store: Store, target: str | Path) -> BackedUp:

@@ -16,6 +16,7 @@ from ork.cli.reference import reference
 from ork.objects.kinds import Run
 from ork.store import location
 from ork.store.store import Store
+from tests.orkdb.databases import fill, sqlite
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = app.COMMANDS
@@ -81,6 +82,9 @@ def world(etl, edit, once):
     assert etl("init", "../team").code == 0
     assert etl("remote", "add", "origin", "../team").code == 0
     assert etl("push").code == 0
+    original = sqlite(etl.folder.parent / "pipelines" / ".ork" / "ork.db")
+    fill(original)
+    original.close()
     return etl
 
 

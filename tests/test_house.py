@@ -49,13 +49,15 @@ ROOMS: dict[str, str] = {
     " runner",
     "sync": "errors files failpoints objects graph backends store upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
+    "orkdb": "errors files failpoints objects yaml definition differences backends servers store"
+    " history",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences backends store worktree"
     " history heads executors worker",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git executors runner bisection zone upkeep sync",
+    " heads git orkdb executors runner bisection zone upkeep sync",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

@@ -52,7 +52,7 @@ Runs
   outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
 In and out
   export       git:export                Write the history of a workflow to git.
-  import       git:import_               Take in a history from git, or a bundle.
+  import       git:import_               Take in a history from elsewhere.
   bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
 Elsewhere
   clone        sync.clone:clone          Make a new store of another one.

@@ -97,12 +97,13 @@ def export(
 
 def import_(
     ctx: typer.Context,
-    form: Annotated[str, typer.Argument(metavar="git|bundle", help="Where it comes from.")],
+    form: Annotated[str, typer.Argument(metavar="git|bundle|ork-db", help="Where it comes from.")],
     source: Annotated[
         str,
         typer.Argument(
-            metavar="REPO|FILE",
-            help="A folder in a git repository, or a bare one; a bundle, - is standard input.",
+            metavar="REPO|FILE|URL",
+            help="A folder in a git repository, or a bare one; a bundle, - is standard input; "
+            "a database of the original ork, its folder, or postgresql://...",
         ),
     ],
     path: Annotated[
@@ -124,12 +125,21 @@ def import_(
         str, typer.Option("--runs", metavar="all|none", help="bundle: with the runs, or without.")
     ] = "all",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="bundle: check it, say what is new, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="bundle, ork-db: say what is new, write nothing."),
+    ] = False,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="ork-db: take in a workflow by another name."),
+    ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--unfinished", help="ork-db: runs that have not ended, too: interrupted."),
     ] = False,
     allow_secret: AllowSecret = False,
     as_json: Json = False,
 ) -> None:
-    """Take in a history from git, or a bundle.
+    """Take in a history from elsewhere.
 
     git: each commit that changed the definition, its code or its settings becomes a deploy with the
     author, date and message of the commit. The file is followed through renames, along first
@@ -140,22 +150,37 @@ def import_(
     does. A head moves only forward and a tag not at all, unless --force; a run never takes the
     place or the number of another. `ork undo` takes the moves back.
 
+    ork-db: all workflows of a database of the ork that was written in Rust, with their versions,
+    runs, outputs, logs and schedules; the code of tasks was never in it. What does not come over is
+    listed with the reason. The database is only read, while others may write it.
+
     Importing again adds only what is new.
 
     \b
     Example:
         ork import git ../pipelines --path etl.yaml
         ork import bundle ../etl.bundle
+        ork import ork-db ../pipelines/.ork/ork.db --dry-run
     """
     session: Session = ctx.obj
+    if form != "ork-db" and (rename or unfinished):
+        raise UsageError("--rename and --unfinished are for ork-db")
+    if form == "ork-db":
+        if path is not None or branch is not None or force or runs != "all":
+            raise UsageError("--path and --branch are for git, --force and --runs for bundles")
+        from ork.cli.orkdb import import_ork_db
+
+        options = {"unfinished": unfinished, "allow_secret": allow_secret, "dry_run": dry_run}
+        import_ork_db(session, source, rename or [], as_json=as_json, **options)
+        return
     if form == "bundle":
         if path is not None or branch is not None or allow_secret:
-            raise UsageError("--path, --branch and --allow-secret are for git")
+            raise UsageError("--path and --branch are for git, --allow-secret not for bundles")
         _import_bundle(session, source, force, runs, dry_run, as_json)
         return
-    _check_form(form, "git and bundle")
+    _check_form(form, "git, bundle and ork-db")
     if force or dry_run or runs != "all":
-        raise UsageError("--force, --runs and --dry-run are for bundles")
+        raise UsageError("--force and --runs are for bundles, --dry-run not for git")
     if path is None:
         raise UsageError(
             "name the workflow file", hint=f"as in `ork import git {source} --path etl.yaml`"

@@ -57,6 +57,7 @@ class Around(Value, frozen=True, kw_only=True):
     tasks: Sequence[TaskDiff]  # all of them, in the order in which they can run
     needs: Needs
     environment: Sequence[FieldChange] = ()
+    code: bool = True  # whether that of both runs was kept
 
 
 def judged(task: TaskDiff) -> TaskDiff:
@@ -133,7 +134,10 @@ def _stand_ins(task: TaskDiff) -> list[TaskRun]:
 
 def _divergence(task: TaskDiff, around: Around) -> Divergence:
     causes = list(_causes(task))
-    words = [*(causes or ["same definition, code and inputs"]), *_endings(task)]
+    same = "same definition, code and inputs"
+    if not around.code:
+        same = "same definition and inputs, and code that was never kept"
+    words = [*(causes or [same]), *_endings(task)]
     if not causes:
         words.append(_elsewhere(task, around))
     return Divergence(task=task.name, kinds=task.kinds, why="; ".join(words))

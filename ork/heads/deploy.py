@@ -221,6 +221,8 @@ def _deploy_on(
     if not message:
         tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
         message = summarize(diff) if diff else f"First deploy of {tasks}"
+        if old and not diff:
+            message = "Add the code, which was never kept"
         if moved:
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
     source, objects = split_text(path, loaded.text)
@@ -298,6 +300,8 @@ def _moved_from(store: Store, old: Deploy, loaded: Loaded) -> str | None:
     before = old.source.path
     if before == relative(store, loaded.path):
         return None
+    if old.is_without_code and not _has(old, loaded) and not (store.project / before).exists():
+        return None  # an import that had no file gave it a path
     with suppress(OSError, ValueError):  # one file may have two spellings, where case is ignored
         if (store.project / before).samefile(loaded.path):
             return None
@@ -349,7 +353,11 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     try:
         loaded = load(store, full)
     except NotFound:
-        return FileStatus(path=path, workflow=workflow, state="missing", deploy=oid)
+        imported = oid is not None and store.get(Deploy, oid).is_without_code
+        summary = "imported without its file and code" if imported else ""
+        return FileStatus(
+            path=path, workflow=workflow, state="missing", deploy=oid, summary=summary
+        )
     except OrkError as error:
         problems = getattr(error, "problems", ())
         first = problems[0].message if problems else error.message

@@ -9,6 +9,7 @@ from ork.differences.definitions import Diff, summarize
 from ork.errors import InvalidInput, NotFound, UsageError
 from ork.heads.deploy import check_message
 from ork.history.compare import compare_deploys
+from ork.history.unkept import lacks_code, refuse_without_code
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value, replace
@@ -67,6 +68,7 @@ def rollback(
     parent = head(store, workflow)
     before = store.get(Deploy, parent)
     target = _original(store, _target(store, workflow, revision, parent, now))
+    refuse_without_code(store, target)
     old = store.get(Deploy, target)
     path = before.source.path  # where the file lies now
     if before.has(old.snapshot, old.settings):
@@ -119,7 +121,8 @@ def _target(store: Store, workflow: str, revision: str | None, parent: Oid, now:
     before = store.get(Deploy, parent)
     for oid, deploy in history(store, workflow, parent):
         other = not before.has(deploy.snapshot, deploy.settings)
-        if other and tally(store, oid).counts.get("success"):
+        good = other and tally(store, oid).counts.get("success")
+        if good and not lacks_code(store, deploy):
             return oid
     if not before.parents:
         raise NotFound(f"{workflow} has only one deploy: there is nothing to go back to")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
+from ork.history.unkept import lacks_code
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Task
 from ork.objects.snapshot import Contents, build, changes
@@ -33,6 +34,7 @@ class Side(Value, frozen=True, kw_only=True):
     workflow: str | None
     deploy: Oid | None
     snapshot: Oid
+    without_code: bool = False  # it was imported, and its code was never kept
 
 
 class Comparison(Value, frozen=True, kw_only=True):
@@ -42,6 +44,11 @@ class Comparison(Value, frozen=True, kw_only=True):
     new: Side
     diff: Diff
     exclude: tuple[str, ...] = ()  # patterns of what is data to either
+
+    @property
+    def unkept(self) -> tuple[str, ...]:
+        """The ends whose code was never kept: then nothing is known of how code differs."""
+        return tuple(side.text for side in (self.old, self.new) if side.without_code)
 
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
@@ -55,13 +62,22 @@ def compare_resolved(
 ) -> Comparison:
     """Compare what two revisions resolved to."""
     sides = [
-        Side(text=r.text, workflow=r.workflow, deploy=r.deploy, snapshot=snapshot_of(r))
+        Side(
+            text=r.text,
+            workflow=r.workflow,
+            deploy=r.deploy,
+            snapshot=snapshot_of(r),
+            without_code=lacks_code(store, store.get(Deploy, r.deploy) if r.deploy else None),
+        )
         for r in (before, after)
     ]
     settings = [_settings(store, one) for one in (before, after)]
     # A bare snapshot has no settings, which is no difference: they are not part of a definition.
     old, new = ({} if None in settings else one or {} for one in settings)
-    found = _compare(store, sides[0].snapshot, sides[1].snapshot, (old, new), rename=rename)
+    known = not any(side.without_code for side in sides)
+    found = _compare(
+        store, sides[0].snapshot, sides[1].snapshot, (old, new), code=known, rename=rename
+    )
     exclude = sorted({*excluded(old), *excluded(new)})
     return Comparison(old=sides[0], new=sides[1], diff=found, exclude=tuple(exclude))
 
@@ -69,7 +85,8 @@ def compare_resolved(
 def compare_with_loaded(store: Store, old: Deploy, loaded: Loaded) -> Diff:
     """Compare a deploy with a file that was read."""
     settings = (old.settings, loaded.definition.settings)
-    return _compare(store, old.snapshot, loaded.snapshot, settings)
+    known = not lacks_code(store, old)
+    return _compare(store, old.snapshot, loaded.snapshot, settings, code=known)
 
 
 def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
@@ -78,7 +95,8 @@ def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
         empty = build({}, {})
         store.hold(empty.objects)
         return _compare(store, empty.oid, new.snapshot, ({}, new.settings))
-    return _compare(store, old.snapshot, new.snapshot, (old.settings, new.settings))
+    known = not (lacks_code(store, old) or lacks_code(store, new))
+    return _compare(store, old.snapshot, new.snapshot, (old.settings, new.settings), code=known)
 
 
 def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str, str]:
@@ -213,14 +231,16 @@ def _compare(
     new: Oid,
     settings: tuple[Mapping[str, Json], Mapping[str, Json]],
     *,
+    code: bool = True,
     rename: bool = True,
 ) -> Diff:
+    """Compare two snapshots; without `code` that is left out: of one side it is not known."""
     before, after = store.snapshot(old), store.snapshot(new)
     changed = changes(before.tasks, after.tasks)
     olds = store.get_all(Task, {name: was for name, (was, _) in changed.items() if was})
     news = store.get_all(Task, {name: now for name, (_, now) in changed.items() if now})
     tasks = {name: (olds.get(name), news.get(name)) for name in changed}
-    files = changes(before.files, after.files)
+    files = changes(before.files, after.files) if code else {}
     params = (declared(before.params), declared(after.params))
     return compare(
         tasks=tasks, files=files, settings=settings, params=params, read=store.blob, rename=rename

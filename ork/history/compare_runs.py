@@ -41,6 +41,7 @@ class RunSide(Value, frozen=True, kw_only=True):
     oid: Oid
     run: Run
     tainted: Mapping[str, tuple[str, ...]] = {}
+    without_code: bool = False  # it was imported, and its code was never kept
 
 
 class RunDiff(Value, frozen=True, kw_only=True):
@@ -78,6 +79,8 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     old, new = (_side(*one, state) for one, state in zip(found, states, strict=True))
     ends = [resolved_run(side.oid, side.run, side.name) for side in (old, new)]
     comparison = compare_resolved(store, *ends)
+    old = replace(old, without_code=comparison.old.without_code)
+    new = replace(new, without_code=comparison.new.without_code)
     params = tuple(object_changes(*(_object(store, side.run.params) for side in (old, new))))
     environment = environment_changes(store, old.run, new.run)
     was, now = (
@@ -85,7 +88,9 @@ def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
         for side, state in zip((old, new), states, strict=True)
     )
     all_tasks, needs = _tasks(was, now, comparison, params)
-    around = Around(tasks=all_tasks, needs=needs, environment=environment)
+    around = Around(
+        tasks=all_tasks, needs=needs, environment=environment, code=not comparison.unkept
+    )
     tasks = tuple(task for task in all_tasks if task.kinds or task.seconds)
     return RunDiff(
         old=old,
@@ -121,7 +126,10 @@ def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, 
 
     What only one of them recorded is no difference.
     """
-    sides = [{"host": run.host, **_environment(store, run)} for run in (old, new)]
+    sides = [
+        {**({"host": run.host} if run.host else {}), **_environment(store, run)}
+        for run in (old, new)
+    ]
     common = sides[0].keys() & sides[1].keys()
     return tuple(object_changes(*({k: side[k] for k in common} for side in sides)))
 

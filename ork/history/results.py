@@ -24,6 +24,8 @@ def still_valid(
     which is executed again, as those of `again` are, is still valid.
     """
     comparison = compare_resolved(store, resolve(store, f"run:{run.id}", now=now), new)
+    if comparison.unkept:
+        return {}
     snapshot = store.snapshot(comparison.new.snapshot)
     alike = set(impact_of(store, comparison).unaffected).difference(again)
     values = RunValues(store, run, task_runs(store, run))

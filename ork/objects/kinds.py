@@ -344,6 +344,11 @@ class Deploy(Kind, frozen=True, kw_only=True):
     def free(self) -> Iterable[Any]:
         return (self.settings,)
 
+    @property
+    def is_without_code(self) -> bool:
+        """Whether it was imported from where no code was kept: not from a git commit."""
+        return self.action == "import" and self.origin is None
+
     def has(self, snapshot: Oid, settings: Mapping[str, Json]) -> bool:
         """Say whether this is its content, so that to deploy it on top would change nothing."""
         return self.snapshot == snapshot and self.settings == dict(settings)

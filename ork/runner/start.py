@@ -13,6 +13,7 @@ from ork.errors import InvalidInput, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
 from ork.history.results import still_valid
+from ork.history.unkept import refuse_without_code
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task
 from ork.objects.value import Value, field, replace
@@ -115,6 +116,7 @@ def start(
     if not allow_secret:
         _refuse_secrets(options.given)
     target = target_of(store, found)
+    refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
     terms = _completed(_selected(store, target, options, caller), options, params, caller.trigger)
     require_secrets(_tasks(store, target), terms.before, caller.environ)
@@ -174,6 +176,7 @@ def retry(
     else:
         target = target_of(store, resolve(store, f"run:{before.id}", now=caller.now))
         terms = _go_on(store, oid, before, target, options.selection)
+    refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
     params = settle_params(declared, {}, recorded_params(store, before))

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, Protocol
 
 from ork.backends import anchor
@@ -49,6 +50,7 @@ NAME = ".ork"
 DATA = "db"
 LOCKS = "locks"
 CACHE = "cache"
+ORIGINAL = "ork.db"  # what the ork that this one descends from kept in its own `.ork`
 CONFIGURATION = "config.toml"  # written by people; see `ork.upkeep.keep`
 KNOWN = {"store", "keep"}  # what it may have
 REMOTES = "remotes.json"
@@ -636,6 +638,8 @@ def _scheme(folder: Path) -> str:
         config = json.loads(read_file(path, _CONFIG_BYTES_MAX))
         version, scheme = config["format"], config["backend"]
     except FileNotFoundError:
+        if (folder / ORIGINAL).is_file():
+            raise _of_the_original(folder) from None
         raise StoreError(
             f"{folder} is not an ork store: it has no {CONFIG}", hint=f"if it was one, {_RENEW}"
         ) from None
@@ -659,6 +663,16 @@ def _scheme(folder: Path) -> str:
     if not isinstance(scheme, str) or scheme not in BACKENDS:
         raise StoreError(f"{folder} uses the backend {scheme!r}, which this ork does not have")
     return scheme
+
+
+def _of_the_original(folder: Path) -> NotFound:
+    """Return the error for a folder that another ork made, and that keeps a history."""
+    old, new = (quote(str(path)) for path in (folder, folder.with_name(f"{folder.name}-original")))
+    return NotFound(
+        f"no ork store here: {folder} is of the original ork, and keeps its database, {ORIGINAL}",
+        hint=f"`mv {old} {new}`, then `ork import ork-db {new}` takes its history in; while it is"
+        f" in use, `ORK_DIR=OTHER ork import ork-db {old}`",
+    )
 
 
 def _judge(folder: Path, environ: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from ork.cli.diff.wording import (
     reason,
     remarks,
     sizes,
+    unkept,
     value_text,
 )
 from ork.cli.pictures.change import nearest
@@ -57,6 +58,8 @@ def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Itera
     yield f"{ends[0]} → {ends[1]}"
     if not diff:
         return
+    if told := unkept(comparison):
+        yield from ("", f"{_text(told[0].upper() + told[1:])}.")
     yield from _picture(nearest(graph, TASKS_MAX))
     room = _Room(CODE_CHARS_MAX)
     yield from _tasks(diff, room)

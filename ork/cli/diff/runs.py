@@ -157,6 +157,9 @@ def _definition(diff: RunDiff, store: Store, session: Session) -> Iterator[Line]
 
 def _code(diff: RunDiff, session: Session) -> Iterator[Line]:
     files = diff.definition.files
+    if unkept := [side.name for side in (diff.old, diff.new) if side.without_code]:
+        yield [*_lead("code"), f"not known: that of {' and '.join(unkept)} was never kept"]
+        return
     if not files:
         yield [*_lead("code"), "the same"]
         return

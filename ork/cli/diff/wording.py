@@ -72,6 +72,8 @@ def headline(comparison: Comparison, impact: Impact) -> str:
     """Return one line: what changed, and how many tasks can give other results."""
     name = comparison.new.workflow or comparison.old.workflow or "change"
     found = counts(comparison.diff)
+    if not found and comparison.unkept:
+        return f"{name}: {unkept(comparison)}"
     if not found:
         return f"{name}: nothing differs"
     parts = [
@@ -79,6 +81,12 @@ def headline(comparison: Comparison, impact: Impact) -> str:
         for index, (number, noun, kind) in enumerate(found)
     ]
     return f"{name}: {', '.join(parts)}; {reach(impact)}"
+
+
+def unkept(comparison: Comparison) -> str | None:
+    """Return that code could not be compared, and why; None where it was."""
+    names = " and ".join(quoted(text) for text in comparison.unkept)
+    return f"the code of {names} was never kept, so code is not compared" if names else None
 
 
 def counts(diff: Diff, kinds: Iterable[str] = KINDS) -> list[tuple[int, str, str]]:

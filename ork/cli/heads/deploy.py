@@ -214,6 +214,9 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         session.say([("next: ", "hint"), f"{shown} shows what changed, {kept} keeps it"])
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
+    elif imported := next((one for one in found if one.state == "missing" and one.summary), None):
+        told = f"`ork restore {imported.workflow}` writes the file that this deploy had"
+        session.say([("next: ", "hint"), told])
     elif not found:
         session.say(["no workflow files here"])
 

@@ -174,6 +174,7 @@ def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked
 
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
+    from ork.cli.diff.wording import unkept
     from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 
     store = session.store
@@ -194,7 +195,11 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
         session.print(_lines(session, changes, impact, asked), page=True)
     else:
         about = f" in {', '.join(asked.names)}" if asked.names else ""
-        session.say([f"no difference between {found.old.text} and {found.new.text}{about}"])
+        but = " but perhaps in code" if found.unkept else ""
+        ends = f"{found.old.text} and {found.new.text}"
+        session.say([f"no difference between {ends}{about}{but}"])
+    if asked.form != "json" and (told := unkept(found)):
+        session.say([("note: ", "warning"), told])
     return bool(found.diff)
 
 

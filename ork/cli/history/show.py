@@ -14,6 +14,7 @@ from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.definition.written import as_written
 from ork.history.log import LogEntry, entry_of
+from ork.history.unkept import lacks_code
 from ork.objects import kinds
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -127,6 +128,8 @@ def _deploy(
     if deploy.origin:
         dirty = " with changes that are not committed" if deploy.origin.dirty else ""
         yield [("git      ", "label"), deploy.origin.commit, dirty]
+    if lacks_code(store, deploy):
+        yield [("code     ", "label"), "never kept: `ork deploy FILE` adds it as it is now"]
     yield [""]
     yield from wrap_body(deploy.message, "    ")
     if deploy.settings:

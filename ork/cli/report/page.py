@@ -50,7 +50,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    names = "LEGEND counts field_hunks many reach reason"
+    names = "LEGEND counts field_hunks many reach reason unkept"
     found.globals |= {name: getattr(wording, name) for name in names.split()}
     found.globals |= {
         "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},

@@ -180,12 +180,13 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
     deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"
     yield [("deploy   ", "label"), deploy]
-    yield [("author   ", "label"), f"{run.author} on {run.host}"]
+    yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
     took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
-    yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
+    if run.host:  # else the run was imported from where neither was recorded
+        yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
     yield [""]
     width = min(max((len(name) for name in states), default=0), 32)
     for name, taskrun in states.items():

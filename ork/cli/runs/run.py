@@ -216,7 +216,7 @@ def _edited(store: Store, workflow: str) -> Iterator[Line]:
     one = head_status(store, workflow)
     path = os.path.relpath(store.project / one.path)
     note: tuple[str, str] = ("note: ", "warning")
-    if one.state == "missing":
+    if one.state == "missing" and not one.summary:  # which an import has never had
         yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
     elif one.state == "modified" and one.workflow == workflow:
         yield [note, f"{path} differs from {workflow}, which runs: `ork run {path}` runs the file"]
