@@ -1,4 +1,4 @@
-"""Stores of both kinds, and ways to look at them as a whole."""
+"""Stores of all kinds, and ways to look at them as a whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from ork.backends.lmdb import Lmdb
 from ork.backends.memory import Memory
+from ork.backends.plain.files import Files
 from ork.backends.sqlite import Sqlite
 from ork.heads.deploy import Deployed, deploy
 from ork.objects.canonical import Oid, hash_bytes
@@ -41,7 +42,7 @@ def stamp(hours: float = 0) -> Stamp:
     return Stamp(time=NOON + timedelta(hours=hours), author=ADA, argv=("ork", "test"))
 
 
-@pytest.fixture(params=[Memory, Lmdb, Sqlite], ids=lambda kind: kind.__name__.lower())
+@pytest.fixture(params=[Memory, Lmdb, Sqlite, Files], ids=lambda kind: kind.__name__.lower())
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store, once of each kind."""
     if request.param is Memory:

@@ -21,7 +21,7 @@ from socket import socketpair
 from typing import TYPE_CHECKING
 
 from ork.definition.bindings import NotReady, bind, checked, variables
-from ork.errors import Corrupt, InvalidInput
+from ork.errors import Conflict, Corrupt, InvalidInput, StoreError
 from ork.executors.base import Outcome, make
 from ork.failpoints import failpoint
 from ork.graph import order as graph
@@ -238,7 +238,9 @@ class Loop:
             if self.owned and self.record.lost:
                 self.record.lease.release()
             elif self.owned:
-                self._cut_short()
+                # What failed first is told: that write may have been done after all.
+                with suppress(*((StoreError, Conflict) if self.failure else ())):
+                    self._cut_short()
         finally:
             self.control.wake = lambda: None
             for thing in (self.selector, self.bell, self.button, self.workplace):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import select
 import signal
 import struct
 import subprocess
@@ -296,6 +297,61 @@ def look_on(folder: Path) -> None:
     while True:
         backend.ref("head")
         time.sleep(0.1)
+
+
+def name_and_need(folder: Path, name: str) -> None:
+    """Write objects, and only then refs that need them, until three were swept in between."""
+    backend = opened(folder)
+    at, again = None, 0
+    while again < 3:
+        data = os.urandom(8)
+        oid = hash_bytes(data)
+        assert backend.write({oid: data}, {})
+        time.sleep(0.001)
+        while not backend.write({}, {name: (at, oid)}, needs=[oid]):
+            again += 1
+            assert backend.write({oid: data}, {})
+        at = oid
+    backend.close()
+
+
+def sweep_on(folder: Path, how: str) -> None:
+    """Sweep what no ref needs until told to stop; `stale`: by what was so a moment before."""
+    backend = opened(folder)
+
+    def choose() -> list[Oid]:
+        needed = {oid for _, oid in backend.refs()}
+        return [oid for oid in backend.oids() if oid not in needed]
+
+    say("ready")
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        if how == "stale":
+            chosen = choose()
+            time.sleep(0.002)
+            backend.sweep(lambda chosen=chosen: chosen)  # type: ignore[misc]
+        else:
+            backend.sweep(choose)
+    say("done")
+    backend.close()
+
+
+def keep_large(folder: Path, megabytes: str) -> None:
+    """Write and read an object with so much memory that it fits in three times, and no more."""
+    size = int(megabytes) << 20
+    backend = opened(folder)
+    data = os.urandom(1 << 20) * int(megabytes)
+    oid = hash_bytes(data)
+    status = Path("/proc/self/status").read_text()
+    used = int(status.partition("VmData:")[2].split()[0]) << 10
+    resource.setrlimit(resource.RLIMIT_DATA, (used + 2 * size + (16 << 20), -1))
+    assert backend.write({oid: data}, {"large": (None, oid)})
+    assert backend.write({oid: data}, {})
+    del data
+    found = backend.get(oid)
+    assert found is not None
+    assert hash_bytes(found) == oid
+    say(len(found))
+    backend.close()
 
 
 def readers(folder: Path, count: str) -> None:

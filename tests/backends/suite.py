@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ork.backends.base import Backend
 from ork.objects.canonical import Oid, hash_bytes
-from tests.scale import examples
+from tests.scale import examples, size
 
 A, B, C = (Oid(digit * 64) for digit in "abc")
 
@@ -116,7 +116,7 @@ def test_first_and_last_oid_are_found(backend: Backend) -> None:
 
 @pytest.mark.slow
 def test_more_oids_than_a_page_are_all_found(backend: Backend) -> None:
-    oids = fill(backend, *(b"%d" % number for number in range(10_000)))
+    oids = fill(backend, *(b"%d" % number for number in range(size(10_000, by_day=5000))))
     assert list(backend.oids()) == oids
 
 
@@ -429,3 +429,80 @@ def test_leases_are_no_refs_and_no_writes(backend: Backend) -> None:
     with backend.frozen() as still:
         assert still.lease("run") is None
     lease.release()
+
+
+STRANGE = [
+    *("\0", "\n", "\x7f", " ", "a", "a\0", "a\nb", "a b", "a/", "a0", "a%0A", "A", "~", "\\", '"'),
+    *(
+        "é",
+        "e\u0301",
+        "\ud7ff",
+        "\ud800",
+        "\udcff",
+        "\udfff",
+        "\ue000",
+        "\uffff",
+        "\U00010000",
+        "😀",
+    ),
+]
+
+
+def test_any_text_is_a_name_and_sorted_by_its_characters(backend: Backend) -> None:
+    targets = {name: Oid(f"{number:064x}") for number, name in enumerate(STRANGE)}
+    assert backend.write({}, {name: (None, oid) for name, oid in targets.items()})
+    assert list(backend.refs()) == sorted(targets.items())
+    assert list(backend.refs(newest_first=True)) == sorted(targets.items(), reverse=True)
+    assert list(backend.survey()) == sorted(targets.items())
+    for name, oid in targets.items():
+        assert backend.ref(name) == oid
+        assert names(backend, name) == sorted(one for one in targets if one.startswith(name))
+        below = [one for one, _ in backend.refs(below=name)]
+        assert below == sorted(one for one in targets if one < name)
+    assert backend.write({}, {name: (oid, None) for name, oid in targets.items()})
+    assert names(backend) == []
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_stays_is_listed_once_whatever_others_write_meanwhile(
+    backend: Backend, backwards: bool
+) -> None:
+    staying = [f"{number:05}" for number in range(0, 2000, 2)]
+    point(backend, *staying)
+    seen: list[str] = []
+    for number, (name, oid) in enumerate(backend.refs(newest_first=backwards)):
+        assert oid in (A, B)
+        seen.append(name)
+        if number % 200 == 0:
+            moves: dict[str, tuple[Oid | None, Oid | None]] = {
+                f"{other:05}x": (None, B) for other in range(number, 2000, 400)
+            }
+            moves |= {one: (A, B) for one in staying[number // 2 :: 100] if number == 0}
+            gone = f"{2 * number + 1:05}"
+            assert backend.write({}, {**moves, gone: (None, A)})
+            assert backend.write({}, {**{one: (B, None) for one in moves if "x" in one}})
+    assert seen == sorted(set(seen), reverse=backwards)
+    assert set(staying) <= set(seen)
+
+
+def test_objects_may_come_and_go_while_they_are_listed(backend: Backend) -> None:
+    oids = fill(backend, *(b"%d" % number for number in range(size(5000, by_day=500))))
+    listing = backend.oids()
+    seen = [next(listing)]
+    stay = [*oids[:10], *oids[-10:]]
+    backend.sweep(lambda: oids[10:-10])
+    new = fill(backend, *(b"new %d" % number for number in range(10)))
+    seen += listing
+    assert seen == sorted(set(seen))
+    assert {*stay} <= {*seen} <= {*oids, *new}
+    assert list(backend.oids()) == sorted([*stay, *new])
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 4095, 4096, 1 << 16, (1 << 20) + 1])
+def test_objects_of_any_length_are_kept_as_they_are(backend: Backend, length: int) -> None:
+    data = bytes(range(251)) * (length // 251 + 1)
+    (oid,) = fill(backend, data[:length])
+    assert backend.get(oid) == data[:length]
+    assert backend.get_many([oid]) == {oid: data[:length]}
+    fill(backend, data[:length])
+    assert list(backend.oids()) == [oid]

@@ -22,7 +22,7 @@ from ork.backends.sqlite import Sqlite
 from ork.errors import Corrupt, StoreError
 from tests.backends.children import as_number, as_oid, batch, gate_of, locks_of
 from tests.backends.conftest import ROOT, SOON_S, Start, line, made, output
-from tests.scale import LONG
+from tests.scale import LONG, size
 
 
 @pytest.fixture(params=[Lmdb, Sqlite, Files], ids=lambda kind: kind.__name__.lower())
@@ -62,6 +62,27 @@ def test_processes_that_compare_and_set_lose_nothing(start: Start, folder: Path,
 def test_without_the_comparison_they_do_lose(start: Start, folder: Path, kind: Any) -> None:
     wins, count = increments(start, "unchecked", folder, kind)
     assert wins == 450 > count
+
+
+@pytest.mark.slow
+def test_writers_and_sweeps_lose_no_object_that_a_ref_needs(
+    start: Start, folder: Path, kind: Any
+) -> None:
+    sweeper = start("sweep_on", "checked")
+    assert line(sweeper) == "ready"
+    for writer in [start("name_and_need", name) for name in ("a", "b")]:
+        output(writer)
+    output(sweeper)  # which ends when its input does
+    backend = kind.open(folder)
+    assert [name for name, oid in backend.refs() if backend.get(oid) is None] == []
+    assert len(list(backend.refs())) == 2
+    backend.close()
+
+
+@pytest.mark.slow
+def test_an_object_of_100_mb_is_kept_with_little_memory_besides(start: Start) -> None:
+    megabytes = size(100, by_day=16)
+    assert output(start("keep_large", megabytes)) == [str(megabytes << 20)]
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from ork.objects.kinds import SECOND, Deploy, Param
 from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History, reading, task
+from tests.scale import size
 from tests.stores import NOON, Careless, stamp
 
 NOW = NOON + timedelta(days=30)
@@ -316,11 +317,11 @@ def test_the_walk_ends_when_everything_is_attributed():
     assert history.oids[38] not in set(backend.read)
 
 
-def test_ten_thousand_deploys_are_no_recursion(etl):
+def test_a_history_longer_than_the_stack_is_deep_is_no_recursion(etl):
     etl.deploy({"a": task("1")}, {"f": "x\n"})
     deploy, oid = etl.store.get(Deploy, etl.oids[0]), etl.oids[0]
     with etl.store.transaction() as tx:
-        for number in range(10_000):
+        for number in range(size(10_000, by_day=2000)):
             oid = tx.add(replace(deploy, parents=(oid,), message=str(number)))
         tx.move("workflows/etl", old=etl.oids[0], new=oid)
     assert etl.parts() == {"a": 0, "f": 0}

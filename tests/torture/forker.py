@@ -287,7 +287,9 @@ def names_below(box: Path) -> set[str]:
 
 
 def _without_random(name: str) -> str:
-    return re.sub(r"\d{8}T\d{6}\.\d+(-[0-9a-f]{6})?|[0-9a-f]{8,}", "*", name)
+    return re.sub(
+        r"\d{8}T\d{6}\.\d+(-[0-9a-f]{6})?|[0-9a-f]{8,}|(?<=objects/)[0-9a-f]{2}\b", "*", name
+    )
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ State: TypeAlias = dict[str, Any]
 class Box:
     """A folder with a project in it, and whatever commands write beside the project."""
 
-    def __init__(self, folder: Path, forker: Forker) -> None:
+    def __init__(self, folder: Path, forker: Forker, kind: str = "") -> None:
+        """Make it, if need be; `kind` is that of its stores, such as `sqlite:`."""
         self.folder = folder
         self.project = folder / "project"
         self.project.mkdir(parents=True, exist_ok=True)
         self._forker = forker
+        self._kind = kind
 
     def write(self, path: str, text: str, *, at: str = "project") -> None:
         target = self.folder / at / path
@@ -33,6 +35,8 @@ class Box:
 
     def ork(self, *argv: str, code: int | None = 0, at: str = "project", **options: Any) -> Done:
         """Run a command in the project, or in another folder of the box."""
+        if argv[0] == "init" and self._kind:
+            argv = (*argv, "--store", self._kind)
         done = self._forker.ork(self.folder / at, *argv, box=self.folder, **options)
         assert code is None or done.code == code, f"{argv}: {done}"
         return done

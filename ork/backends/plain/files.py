@@ -481,11 +481,12 @@ class Files(OneByOne):
             raise
         try:
             sync(self._folder)
-            if doomed:
-                delete(self._folder, doomed)
-                empty(new)
         except OSError as error:
             raise outcome(error, True) from error
+        if doomed:
+            with suppress(OSError):  # what is left, `_settle` meets again
+                delete(self._folder, doomed)
+                empty(new)
 
     def _place(self, oids: Collection[Oid]) -> None:
         """Let objects that are written be found, with the refs that are written as the next."""

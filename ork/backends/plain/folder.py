@@ -43,7 +43,7 @@ def explain(function: Callable[P, T]) -> Callable[P, T]:
 def path_of(folder: Path, oid: Oid) -> Path:
     """Return where an object lies."""
     digits = bytes.fromhex(oid).hex()
-    return folder / OBJECTS / digits[:2] / digits[2:]
+    return folder.joinpath(OBJECTS, digits[:2], digits[2:])
 
 
 @explain
