@@ -177,9 +177,8 @@ class _Copies:
             keys = [bytes.fromhex(oid) for oid in oids[start : start + _PAGE_OBJECTS]]
             sql = f"SELECT oid, data FROM objects WHERE oid IN ({','.join('?' * len(keys))})"
             for key, kept in self._try(partial(_rows, sql=sql, values=keys)) or ():
-                data = kept[:-SEAL_BYTES]
-                if kept[-SEAL_BYTES:] == seal(key + data):
-                    found[Oid(key.hex())] = data
+                if isinstance(kept, bytes) and kept[-SEAL_BYTES:] == seal(key + kept[:-SEAL_BYTES]):
+                    found[Oid(key.hex())] = kept[:-SEAL_BYTES]
         return found
 
     def put(self, objects: Mapping[Oid, bytes], *, newest: int = 0) -> None:

@@ -150,7 +150,7 @@ class Postgresql:
     def ahead(self, oids: Iterable[Oid], after: int) -> tuple[dict[Oid, bytes], int]:
         """Return these objects and, besides, the newest small ones that came after a number.
 
-        The number is that of the newest object. One with a smaller number may still be on its way.
+        The number is that of the newest of these; a smaller one may still be on its way.
         """
         keys = list(map(bytes.fromhex, dict.fromkeys(oids)))
         rows = self._reader.rows(

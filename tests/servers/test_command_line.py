@@ -1,0 +1,178 @@
+"""The command line with its store in PostgreSQL: complete, and in few round trips."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+
+from ork.servers.driver import psycopg
+from tests.conftest import Ork
+from tests.postgres import PASSWORD, Running, Server
+from tests.servers.proxy import Proxy
+
+ASKED_MAX = 10  # one for the connection, the others each a round trip
+
+
+@pytest.fixture
+def far(etl: Ork, postgres: Running) -> Ork:
+    """The small pipeline, and a store for it on the server."""
+    made = etl("init", "--store", postgres.url())
+    assert (made.code, made.err.count("password")) == (0, 0)
+    return etl
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the driver is asked for, a line for each round trip and one for each connection."""
+    lines: list[str] = []
+    connect, execute = psycopg.connect, psycopg.Connection.execute
+
+    def connecting(*args: object, **options: object) -> object:
+        lines.append("connect")
+        return connect(*args, **options)  # type: ignore[arg-type]
+
+    def executing(self: object, query: bytes | str, *args: object, **options: object) -> object:
+        lines.append(query.decode() if isinstance(query, bytes) else query)
+        return execute(self, query, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(psycopg, "connect", connecting)
+    monkeypatch.setattr(psycopg.Connection, "execute", executing)
+    yield lines
+
+
+def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> None:
+    assert far("deploy", "etl.yaml", "-m", "First").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert far("run", "etl.yaml").code == 0
+    assert far("run", "etl").code == 0
+    assert far("tag", "etl@prod", "etl~1").code == 0
+    assert far("rollback", "etl", "etl~1").code == 0
+    assert far("undo").code == 0
+    for line in (
+        *("log", "log -p", "runs", "show etl#1", "show etl#1:load", "outputs etl#2", "ops"),
+        *("logs etl#1", "diff etl~1 etl", "diff etl#1 etl#2", "blame etl", "status", "fsck --full"),
+        *("graph etl", "rev-parse etl@{good}", "--at-op @{1} log", "report etl -o page.html"),
+    ):
+        done = far(*line.split())
+        assert (done.code, done.err.startswith("error")) == (0, False), (line, done.err)
+    assert far("gc", "--keep-runs", "1").code == 0
+    assert far("fsck", "--full").code == 0
+    assert [one["number"] for one in json.loads(far("runs", "--json").out)["data"]] == [2]
+    assert not (far.folder / ".ork/db").exists()
+    assert not (far.folder / ".ork/anchor").exists()
+
+
+@pytest.mark.slow
+def test_looking_costs_a_handful_of_round_trips(
+    far: Ork,
+    edit: Callable[[str, str, str], None],
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(21):
+        edit("etl.yaml", f"timeout: {300 + number}", f"timeout: {301 + number}")
+        assert far("deploy" if number % 5 else "run", "etl.yaml").code == 0
+    for width in (None, 100):  # on a terminal, names are short
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda _, width=width: width)
+        for line in ("log -n 20", "log -n 20 --oneline", "runs", "show etl#3", "ops", "status"):
+            for state in ("cold", "warm"):
+                if state == "cold":
+                    for path in (far.folder / ".ork/cache").iterdir():
+                        path.unlink()
+                asked.clear()
+                done = far(*line.split())
+                assert (done.code, done.err) == (0, "")
+                assert len(asked) <= ASKED_MAX + 1, (line, state, asked)
+
+
+def test_a_machine_that_was_never_here_sees_the_same(
+    far: Ork, postgres: Running, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert far("run", "etl.yaml").code == 0
+    before = far("log", "--json").out, far("runs", "--json").out
+    url = re.search(r'store = "(.*)"', (far.folder / ".ork/config.toml").read_text())
+    assert url
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    os.chdir(elsewhere)
+    environ = {**far.environ, "HOME": str(elsewhere), "ORK_STORE": url[1]}
+    far.environ = environ
+    assert (far("log", "--json").out, far("runs", "--json").out) == before
+    assert list(elsewhere.rglob("*.copies"))
+
+
+def test_a_password_stays_where_it_was_given(etl: Ork, postgres: Running) -> None:
+    bare = postgres.tcp_url()
+    secret = quote(PASSWORD, safe="")
+    url = bare.replace("@", f":{secret}@", 1)
+    done = [etl("--store", url, *line.split()) for line in ("init", "run etl.yaml", "ops", "fsck")]
+    assert [one.code for one in done] == [0] * 4
+    refused = etl("--store", url.replace(secret, "wrong-secret"), "log")
+    assert refused.code == 4
+    said = "".join(one.out + one.err for one in [*done, refused])
+    kept = "".join(
+        path.read_bytes().decode("latin-1")
+        for path in etl.folder.rglob("*")
+        if path.is_file() and ".copies" not in path.name
+    )
+    for word in (secret, PASSWORD, "wrong-secret"):
+        assert word not in said + kept
+    rows = postgres.sql(f"SELECT data FROM {bare.rpartition('=')[2]}.objects")
+    assert all(secret.encode() not in data and PASSWORD.encode() not in data for (data,) in rows)
+
+
+SLOW = """\
+    name: slow
+    tasks:
+      first: {executor: process, command: "touch started; while ! test -e go; do sleep 0.02; done"}
+      second: {executor: process, command: "echo done", depends_on: [first]}
+"""
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_when_the_server_is_started_again(etl: Ork, server: Server) -> None:
+    etl.write("slow.yaml", SLOW)
+    assert etl("init", "--store", server.url()).code == 0
+
+    def restart() -> None:
+        while not (etl.folder / "started").exists():
+            pass
+        server.stop()
+        starter = threading.Timer(0.3, server.start)
+        starter.start()
+        (etl.folder / "go").touch()
+        starter.join()
+
+    other = threading.Thread(target=restart)
+    other.start()
+    done = etl("run", "slow.yaml")
+    other.join()
+    assert (done.code, "success" in etl("show", "slow#1").out) == (0, True), done.err
+    assert etl("fsck", "--full").code == 0
+
+
+def test_a_run_goes_on_when_its_connections_are_cut(
+    etl: Ork, postgres: Running, proxy: Proxy
+) -> None:
+    etl.environ["PGPASSWORD"] = PASSWORD
+    etl.write("slow.yaml", SLOW)
+    assert etl("init", "--store", postgres.tcp_url(proxy.port)).code == 0
+
+    def cut() -> None:
+        while not (etl.folder / "started").exists():
+            pass
+        proxy.cut()
+        assert etl.folder.exists()
+        (etl.folder / "go").touch()
+
+    other = threading.Thread(target=cut)
+    other.start()
+    done = etl("run", "slow.yaml")
+    other.join()
+    assert done.code == 0, done.err
+    assert json.loads(etl("show", "slow#1", "--json").out)["data"]["run"]["state"] == "success"
