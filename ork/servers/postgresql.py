@@ -6,6 +6,8 @@ writers together. Reads have a session of their own, so that nobody waits for a 
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -34,7 +36,8 @@ PAGE_REFS = 2000
 PAGE_OIDS = 4096
 AHEAD_OBJECTS, AHEAD_BYTES = 2000, 1 << 20  # what is read ahead at most
 AHEAD_OBJECT_BYTES = 16 << 10
-ATTEMPTS_MAX = 5  # of a write that the server gave up, or that never arrived
+ATTEMPTS_MAX = 20  # of a write that the server gave up, or that never arrived
+PAUSE_MAX_S = 0.05  # before the next attempt, so that two do not meet again
 _TANGLED = ("40P01", "40001")  # the server gave one of several up: nothing was written
 _WRITE = (
     "SELECT written(%b, %b, %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[],"
@@ -344,6 +347,7 @@ class Postgresql:
                         return True
                 elif error.sqlstate not in _TANGLED or attempt == ATTEMPTS_MAX:
                     raise explained(error, self._address) from error
+                time.sleep(random.random() * PAUSE_MAX_S)
         raise lost()
 
     def _sent(self, mark: UUID, change: _Change) -> bool:

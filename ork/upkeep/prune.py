@@ -167,8 +167,14 @@ def _record(store: Store, stamp: Stamp, runs: list[Run], logs: list[Folder]) -> 
     raise Conflict("other commands were always faster; nothing was removed", hint="try it again")
 
 
-def room(folder: Path, *, environ: Mapping[str, str], less: int = 0) -> Repacked:
-    """Say about how much `repack` would give back, with so many bytes `less` to keep."""
+def room(folder: Path, *, environ: Mapping[str, str], less: int = 0) -> Repacked | None:
+    """Say about how much `repack` would give back, with so many bytes `less` to keep.
+
+    None where the data are no file of this machine.
+    """
+    there = location.elsewhere(folder, environ=environ)
+    if there is not None and isinstance(there.at, str):
+        return None
     data = location.on_disk(folder, environ=environ)
     found = data.kind.room(data.at)
     return Repacked(done=False, before=found.bytes, after=min(found.bytes, found.used - less))

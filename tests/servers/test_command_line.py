@@ -62,8 +62,12 @@ def test_everything_works(far: Ork, edit: Callable[[str, str, str], None]) -> No
         done = far(*line.split())
         assert (done.code, done.err.startswith("error")) == (0, False), (line, done.err)
     assert far("gc", "--keep-runs", "1").code == 0
+    assert far("gc", "--keep-runs", "1", "--prune").code == 0
+    for line in ("gc --prune --repack", "forget --yes --reason x etl:extract", "fsck --repair"):
+        refused = far(*line.split())
+        assert (refused.code, "use the means of its server" in refused.err) == (4, True), line
     assert far("fsck", "--full").code == 0
-    assert [one["number"] for one in json.loads(far("runs", "--json").out)["data"]] == [2]
+    assert "etl#2" in far("runs").out
     assert not (far.folder / ".ork/db").exists()
     assert not (far.folder / ".ork/anchor").exists()
 

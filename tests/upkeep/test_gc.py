@@ -315,6 +315,7 @@ def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
     kept = contents(store)
     store.close()
     said = room(folder, environ={})
+    assert said is not None
     done = repack(folder, environ={})
     assert (done.before, done.after) == (size, data_file(folder).stat().st_size)
     assert done.after < said.after * 1.5 < size / 4

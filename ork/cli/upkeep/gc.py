@@ -86,14 +86,15 @@ def gc(
     found = collect(session.store, keep=keep, now=session.now(), stamp=stamp, force=force)
     if again:
         session.close()
-        file = repack(session.folder, environ=environ)
+        file: Repacked | None = repack(session.folder, environ=environ)
     else:
         file = room(session.folder, environ=environ, less=0 if prune else found.bytes)
     if as_json:
         session.print_json("gc", replace(found, file=file))
         return
     session.print(_lines(found))
-    session.print(_of_file(file))
+    if file is not None:
+        session.print(_of_file(file))
     if not found.nothing and not prune:
         session.say([("next: ", "hint"), "the same with --prune removes it"])
 
