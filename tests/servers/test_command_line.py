@@ -95,6 +95,22 @@ def test_looking_costs_a_handful_of_round_trips(
                 assert len(asked) <= ASKED_MAX + 1, (line, state, asked)
 
 
+@pytest.mark.slow
+def test_a_history_moves_there_and_back(etl: Ork, postgres: Running) -> None:
+    lines = ("log", "runs", "ops", "show etl#1", "outputs etl#1")
+    assert etl("run", "etl.yaml").code == 0
+    before = [etl(*line.split(), "--json").out for line in lines]
+    url = postgres.url()
+    for source, target in ((str(etl.folder), url), (url, "sqlite:")):
+        folder = etl.folder / f"as-{target.partition(':')[0]}"
+        folder.mkdir()
+        made = etl("init", "--from", source, "--store", target, str(folder))
+        assert made.code == 0, made.err
+        os.chdir(folder)
+        assert [etl(*line.split(), "--json").out for line in lines] == before
+        assert etl("fsck", "--full").code == 0
+
+
 def test_a_machine_that_was_never_here_sees_the_same(
     far: Ork, postgres: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
