@@ -17,6 +17,7 @@ from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
 from ork.errors import Corrupt, OrkError, StoreError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid, frame
+from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
 from ork.store.store import PLAIN, ZLIB, Stamp, Store, Transaction, is_whole, named_by
 from ork.upkeep.findings import Finding
@@ -31,6 +32,8 @@ class Side:
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name = store, name
         self.forgotten = dict(store.forgotten)
+        if wrong := next((oid for oid in self.forgotten if not is_oid(oid)), None):
+            raise self.wrong(f"the ref {f'forgotten/{wrong}'!r} is of no form that this ork knows")
 
     def wrong(self, what: str) -> OrkError:
         """Return the error for a store that is not what it should be."""
@@ -48,12 +51,12 @@ class Carrier:
         self._rest: dict[Oid, bytes] = {}  # what arrived, and is not there yet
         self._blobs: dict[Oid, bytes] = {}
         self._blob_bytes = 0
-        self.both = Store(_Both(self, lambda _oid, _stored: None))
-        self._arriving = _Both(self, self._keep)
+        self.both = Store(_Both(self, lambda _oid, _stored: None))  # only read, nothing fetched
+        self.arriving = self._new_view()
 
-    def view(self) -> Store:
-        """Return what both stores have, together with what was fetched and not sent."""
-        return Store(self._arriving)
+    def _new_view(self) -> Store:
+        """Return what both stores have, where what is read of the source is fetched by that."""
+        return Store(_Both(self, self._keep))
 
     def fetch(self, roots: Iterable[Named], known: Reached) -> None:
         """Fetch and check all that some roots need, but for what is `known`, and add it to that.
@@ -64,10 +67,13 @@ class Carrier:
         self._check(roots, known)
         lacking = {f"forgotten/{oid}": self.source.forgotten[oid] for oid in self._lacking()}
         self._check((named_by(*ref) for ref in lacking.items()), known)
+        for ref, oid in lacking.items():
+            if ref != f"forgotten/{self.arriving.get(Tombstone, oid).object}":
+                raise self.source.wrong(f"the ref {ref!r} leads to something else than it says")
         self.tombstones |= lacking
 
     def _check(self, roots: Iterable[Named], known: Reached) -> None:
-        for _ in Objects(self.view(), self._refuse, quick=False, reached=known).check(roots):
+        for _ in Objects(self.arriving, self._refuse, quick=False, reached=known).check(roots):
             pass
 
     def _refuse(self, found: Finding) -> None:
@@ -93,6 +99,7 @@ class Carrier:
         self._send_blobs()
         rest, self._rest = self._rest, {}
         self._write(rest)
+        self.arriving = self._new_view()  # which has nothing at hand any more
         failpoint("sync.objects")
 
     def bring(self, oid: Oid) -> None:

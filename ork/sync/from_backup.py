@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ork.errors import InvalidInput, NotFound, StoreError
+from ork.errors import InvalidInput, NotFound
 from ork.failpoints import failpoint
 from ork.files import place_new, sync_folder
 from ork.objects.canonical import Oid
@@ -21,10 +21,8 @@ from ork.store import location
 from ork.sync.backup import BackedUp, fill, moment, wrong_refs
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle
 from ork.sync.receive import check_logs
-from ork.sync.select import logs_of, needed
+from ork.sync.select import logs_of, needed, reading
 from ork.upkeep.fsck import fsck
-
-T = TypeVar("T")
 
 
 class Source(NamedTuple):
@@ -106,7 +104,7 @@ def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
     store = location.open_unchecked(folder, environ=environ, readonly=True)
     try:
         refs = moment(store)
-        yield Source(refs, needed(store, refs), _read(name, logs_of(store, refs)))
+        yield Source(refs, needed(store, refs), reading(name, logs_of(store, refs)))
     finally:
         store.close()
 
@@ -115,15 +113,7 @@ def _of_file(bundle: Bundle) -> Source:
     check_logs(bundle)
     objects = ((oid, bundle.checked(oid)) for oid in bundle.oids())
     logs = (
-        LogFile(path, length, _read(bundle.name, bundle.log(path)))
+        LogFile(path, length, reading(bundle.name, bundle.log(path)))
         for path, (_, length) in bundle.logs.items()
     )
-    return Source(bundle.refs, _read(bundle.name, objects), logs)
-
-
-def _read(backup: object, pieces: Iterable[T]) -> Iterator[T]:
-    """Yield what is read of a backup; that it cannot be read is no fault of the new store."""
-    try:
-        yield from pieces
-    except OSError as error:
-        raise StoreError(f"{backup} cannot be read: {error.strerror}") from None
+    return Source(bundle.refs, reading(bundle.name, objects), logs)

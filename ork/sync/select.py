@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import open_file, replace_file
@@ -21,6 +21,8 @@ from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
 from ork.store.runs import refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
+
+T = TypeVar("T")
 
 
 class Wish(Value, frozen=True, kw_only=True):
@@ -241,3 +243,11 @@ def _exactly(file: int, left: int, path: str) -> Iterator[bytes]:
             raise StoreError(f"the log {path} became shorter while it was read", hint="try again")
         left -= len(piece)
         yield piece
+
+
+def reading(place: object, pieces: Iterable[T]) -> Iterator[T]:
+    """Yield what is read of a place; that it cannot be read is no fault of who takes it."""
+    try:
+        yield from pieces
+    except OSError as error:
+        raise StoreError(f"{place} cannot be read: {error.strerror}") from None

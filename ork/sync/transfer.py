@@ -26,7 +26,7 @@ from ork.store.store import SHORT_DIGITS_MIN, Stamp, Store, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
 from ork.sync.receive import check_ref, is_before, is_earlier, tallies, without_logs, write_logs
-from ork.sync.select import logs_of
+from ork.sync.select import logs_of, reading
 
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
@@ -156,7 +156,8 @@ class _Transfer:
     def _workflows(self) -> list[str]:
         source = self._from.store
         known = {name for name, _ in source.refs("workflows/")}
-        known |= {*source.folders("tags/"), *source.folders("numbers/")}
+        for space in ("tags/", "numbers/", "runs/"):
+            known.update(source.folders(space))
         for name in known:
             if not is_name(name):
                 raise self._from.wrong(f"{name!r} is no name of a workflow")
@@ -420,7 +421,7 @@ class _Transfer:
 
     def _read_runs(self, oids: Mapping[str, Oid]) -> Mapping[str, Run]:
         try:
-            return self._carrier.view().get_all(Run, oids)
+            return self._carrier.arriving.get_all(Run, oids)
         except OrkError as error:
             raise self._from.wrong(error.message) from None
 
@@ -431,7 +432,7 @@ class _Transfer:
 
     def _carry_runs(self, moving: _Part) -> None:
         known = Reached(self._known)
-        arriving = self._carrier.view()
+        arriving = self._carrier.arriving
         also: set[Oid] = set()
         for run in moving.runs.values():
             if run.deploy is None or not self._known.has(Named(run.deploy, "deploy")):
@@ -448,7 +449,7 @@ class _Transfer:
         counted = tallies(self._to.store, arriving, fresh)
         missing = without_logs(arriving, moving.runs.values(), logs)
         self._carrier.send()
-        write_logs(self._to.store, _noted(logs_of(self._from.store, moving.refs), logs))
+        write_logs(self._to.store, self._logs_of(moving, logs))
         self._logs += len(logs)
         self._told["missing_logs"] += missing
         failpoint("sync.logs")
@@ -461,6 +462,13 @@ class _Transfer:
                     raise  # else only a tally is in the way, which a run that ended has moved
             counted = tallies(self._to.store, self._both, fresh)
         failpoint("sync.runs")
+
+    def _logs_of(self, moving: _Part, paths: set[str]) -> Iterator[LogFile]:
+        """Yield the logs of some runs, and note their paths."""
+        name = f"a log of {self._from.name}"
+        for log in reading(name, logs_of(self._from.store, moving.refs)):
+            paths.add(log.path)
+            yield log._replace(pieces=reading(name, log.pieces))
 
     # -- what is told
 
@@ -537,12 +545,6 @@ def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:
             after += [oid for oid in deploy.parents if oid not in seen]
             seen.update(deploy.parents)
         waiting = list(dict.fromkeys(after))
-
-
-def _noted(logs: Iterable[LogFile], paths: set[str]) -> Iterator[LogFile]:
-    for log in logs:
-        paths.add(log.path)
-        yield log
 
 
 def _parts(all_of: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -76,18 +76,25 @@ def test_one_output_is_in_memory_at_a_time(project, words):
     assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2
 
 
-@pytest.mark.slow
-def test_a_bundle_is_checked_object_by_object(tmp_path):
+def with_large_outputs(folder: Path, kind: str, runs: int = TASKS) -> library.Store:
+    """Return a store with so many runs, each of which has an output of its own."""
+    folder.mkdir(exist_ok=True)
     flow = "name: w\ntasks:\n  t: {executor: process, command: echo}\n"
-    (tmp_path / "w.yaml").write_text(flow)
-    store = library.open(tmp_path, create=True)
-    library.deploy(store, tmp_path / "w.yaml")
+    (folder / "w.yaml").write_text(flow)
+    store = library.open(folder, create=True, store=kind)
+    library.deploy(store, folder / "w.yaml")
     head = store.ref("workflows/w")
     task = store.snapshot(store.get(Deploy, head).snapshot).tasks["t"]
-    for _ in range(TASKS):
+    for _ in range(runs):
         with store.transaction() as tx:
             big = tx.add(Blob(os.urandom(OUTPUT_BYTES)))
         write_run(store, head, {"t": replace(outcome(task), output=Output(oid=big))})
+    return store
+
+
+@pytest.mark.slow
+def test_a_bundle_is_checked_object_by_object(tmp_path):
+    store = with_large_outputs(tmp_path, "lmdb:")
     (tmp_path / "elsewhere").mkdir()
     library.create_bundle(store, tmp_path / "elsewhere/w.bundle", runs=None)
     library.create_bundle(store, tmp_path / "elsewhere/small.bundle", runs=1)
@@ -95,3 +102,13 @@ def test_a_bundle_is_checked_object_by_object(tmp_path):
     least = peak(tmp_path / "elsewhere", "bundle", "verify", "small.bundle")
     most = peak(tmp_path / "elsewhere", "bundle", "verify", "w.bundle")
     assert most - least < TASKS * OUTPUT_BYTES // 4
+
+
+@pytest.mark.slow
+def test_a_clone_holds_a_part_at_a_time(tmp_path):
+    # In SQLite, which maps nothing: mapped pages of both stores would count as well.
+    with_large_outputs(tmp_path / "small", "sqlite:", 1).close()
+    with_large_outputs(tmp_path / "large", "sqlite:").close()
+    least = peak(tmp_path, "clone", "small", "one", "--store", "sqlite:")
+    most = peak(tmp_path, "clone", "large", "two", "--store", "sqlite:")
+    assert most - least < TASKS * OUTPUT_BYTES * 3 // 4

@@ -10,16 +10,23 @@ import pytest
 from ork.errors import Conflict, Corrupt, NotFound
 from ork.heads.tags import tag
 from ork.heads.undo import undo
-from ork.objects.kinds import Deploy
+from ork.objects.canonical import hash_bytes
+from ork.objects.kinds import Deploy, Operation, encode_object
+from ork.objects.value import replace
+from ork.runner import record
 from ork.store import location
 from ork.store.operations import operations
+from ork.store.resolve import run_of_number
+from ork.store.runs import refs_of
 from ork.store.store import Store
-from ork.store.verdict import tally
+from ork.store.verdict import Tally, tally, tally_text
 from ork.sync.carrier import Side
 from ork.sync.transfer import Choice, Transferred, transfer
+from ork.upkeep.findings import Finding
+from ork.upkeep.fsck import inspect
 from tests.runs import outcome, write_retry, write_run
-from tests.stores import NOON, contents, stamp
-from tests.sync.test_bundle import Places, forget_text, heads, is_whole
+from tests.stores import NOON, contents, plant, stamp
+from tests.sync.test_bundle import Places, forget_text, heads
 
 BOTH = pytest.mark.parametrize("direction", ["push", "pull"])
 
@@ -43,6 +50,13 @@ def move(source: Store, target: Store, direction: str = "push", **options) -> Tr
         Side(Store(target.backend, folder=target.folder), "there"),
     )
     return transfer(*sides, choice, direction=direction, stamp=stamp(9), **options)
+
+
+def is_whole(store: Store) -> bool:
+    """As fsck in a process of its own, which here takes longer than all else."""
+    fresh = Store(store.backend, folder=store.folder)
+    found = [one for one in inspect(fresh, depth="full") if isinstance(one, Finding)]
+    return not [one for one in found if one.level == "error"]
 
 
 def another_run(store: Store, hours: int, state: str = "success"):
@@ -248,3 +262,98 @@ def test_a_damaged_source_moves_nothing(places):
     assert heads(other) == {}
     assert is_whole(other)
     assert os.listdir(other.folder / "logs") == []
+
+
+@BOTH
+@pytest.mark.parametrize("of_another", [False, True])
+def test_a_number_that_gc_removed_does_not_come_back(places, direction, of_another):
+    for hours in (1, 2):
+        another_run(places.store, hours)
+    other = places.other()
+    move(places.store, other, direction)
+    run = run_of_number(other, "etl", 2)[1]
+    with other.transaction() as tx:
+        for ref in refs_of(run):
+            tx.move(ref, old=other.ref(ref), new=None)
+        left = tally_text(Tally(counts={"success": 2}, last=3))
+        for text, oid in other.refs(f"tally/{run.deploy}/"):
+            tx.move(f"tally/{run.deploy}/{text}", old=oid, new=None)
+        tx.move(f"tally/{run.deploy}/{left}", old=None, new=run.deploy)
+    gone = Operation(
+        argv=("ork", "gc"),
+        author="a",
+        moves=(("numbers/etl/0000000002", None, None),),
+        parent=other.ref("ops"),
+        time=NOON,
+    )
+    plant(other, gone, ops=hash_bytes(encode_object(gone)))
+    source = places.store
+    if of_another:
+        source = places.other("second")
+        move(other, source, direction, runs=0)
+        for hours in (0, 3):
+            another_run(source, hours)
+        with source.transaction() as tx:  # the first is the same in both
+            tx.move("numbers/etl/0000000001", old=source.ref("numbers/etl/0000000001"), new=None)
+    before = contents(other)
+    done = move(source, other, direction)
+    assert done.removed == ("etl#2",)
+    assert contents(other)[1] == before[1]
+    assert is_whole(other)
+
+
+@BOTH
+def test_a_run_that_goes_on_is_left_out_and_told(places, direction):
+    head = places.store.ref("workflows/etl")
+    pin = replace(another_run(places.store, 1), id="", state="running", ended=None, tasks=None)
+    begun = record.begin(
+        places.store, replace(pin, created=NOON + timedelta(hours=2)), {}, random="000000"
+    )
+    other = places.other()
+    done = move(places.store, other, direction)
+    assert done.going_on == (f"etl#{begun.run.number}",)
+    assert done.workflows[0].runs == 2
+    assert is_whole(other)
+    assert other.ref("workflows/etl") == head
+    tasks = places.store.snapshot(pin.snapshot).tasks
+    ended = replace(begun.run, state="success", ended=NOON + timedelta(hours=3))
+    begun.end(ended, {"a": outcome(tasks["a"])}, {})
+    assert move(places.store, other, direction).workflows[0].runs == 1
+    assert heads(other) == heads(places.store)
+
+
+@BOTH
+def test_a_run_of_a_deploy_that_is_in_no_history_goes_along(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    places.deploy(3)
+    another_run(places.store, 1)
+    undo(places.store, stamp=stamp(10), now=NOON)
+    assert move(places.store, other, direction).workflows[0].runs == 1
+    assert heads(other) == heads(places.store)
+    assert is_whole(other)
+
+
+def test_a_run_without_a_deploy_goes_along(places):
+    head = places.store.get(Deploy, places.store.ref("workflows/etl"))
+    tasks = places.store.snapshot(head.snapshot).tasks
+    pin = replace(another_run(places.store, 1), id="", state="running", ended=None, tasks=None)
+    pin = replace(pin, deploy=None, created=NOON + timedelta(hours=2))
+    begun = record.begin(places.store, pin, {}, random="000000", place={"root": "."})
+    ended = replace(begun.run, state="success", ended=NOON + timedelta(hours=3))
+    begun.end(ended, {"a": outcome(tasks["a"])}, {})
+    other = places.other()
+    move(places.store, other)
+    assert heads(other) == heads(places.store)
+    assert dict(other.refs("unattached/")) == dict(places.store.refs("unattached/")) != {}
+    assert is_whole(other)
+
+
+def test_a_source_that_can_only_be_read_is_enough(places):
+    other = places.other()
+    reading = Store(
+        location.open_backend(places.store.folder, environ={}, readonly=True),
+        folder=places.store.folder,
+    )
+    move(reading, other)
+    assert heads(other) == heads(places.store)
