@@ -132,7 +132,7 @@ class Carrier:
         lacking = {
             oid: stored
             for oid, stored in objects.items()
-            if oid not in self.target.forgotten and not _is_there(oid, stored, there.get(oid))
+            if not _is_there(oid, stored, there.get(oid))
         }
         for oid, stored in lacking.items():
             if not _proven(oid, stored):

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from ork.errors import Conflict, Corrupt, NotFound
+from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import undo
 from ork.objects.canonical import hash_bytes
-from ork.objects.kinds import Deploy, Operation, encode_object
+from ork.objects.kinds import Deploy, Operation, Task, encode_object
 from ork.objects.value import replace
 from ork.runner import record
 from ork.store import location
@@ -25,6 +26,7 @@ from ork.sync.transfer import Choice, Transferred, transfer
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import inspect
 from tests.runs import outcome, write_retry, write_run
+from tests.store.test_forgotten import forget
 from tests.stores import NOON, contents, plant, stamp
 from tests.sync.test_bundle import Places, forget_text, heads
 
@@ -206,8 +208,6 @@ def test_a_workflow_is_chosen_by_its_name(places):
     (places.store.project / "big.yaml").write_text(
         "name: big\ntasks: {a: {executor: process, command: 'true'}}\n"
     )
-    from ork.heads.deploy import deploy
-
     deploy(places.store, places.store.project / "big.yaml", stamp=stamp())
     other = places.other()
     done = move(places.store, other, workflows=("big",), tags=False)
@@ -227,6 +227,24 @@ def test_what_was_forgotten_never_comes_back(places, direction):
     assert other.backend.get(secret) is None
     assert other.ref("workflows/etl") == places.store.ref("workflows/etl")
     assert done.forgotten == ()
+    assert is_whole(other)
+
+
+@BOTH
+def test_what_was_forgotten_does_not_come_back_by_another_workflow(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
+    head = other.get(Deploy, other.ref("workflows/etl"))
+    secret = other.snapshot(head.snapshot).tasks["a"]
+    (empty,) = plant(other, replace(other.get(Task, secret), command="[forgotten]"))
+    other = forget(other, secret, empty)
+    other.backend.sweep(lambda: [secret])
+    file = places.store.project / "etl.yaml"
+    (places.store.project / "two.yaml").write_text(file.read_text().replace("etl", "two"))
+    deploy(places.store, places.store.project / "two.yaml", stamp=stamp())
+    done = move(places.store, other, direction)
+    assert [one.workflow for one in done.workflows] == ["two"]
+    assert other.backend.get(secret) is None
     assert is_whole(other)
 
 

@@ -6,18 +6,23 @@ import os
 import subprocess
 import sys
 import zlib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from ork.errors import Conflict, OrkError
+from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Snapshot, Tombstone
 from ork.objects.value import replace
+from ork.runner import record
 from ork.store.store import Store
+from ork.store.verdict import Tally, tally
 from ork.sync import carrier, transfer
+from tests.runs import outcome, write_retry
 from tests.scale import sampled
 from tests.stores import NOON, contents, plant, stamp
 from tests.sync.test_bundle import Places, bomb, heads
@@ -151,19 +156,25 @@ def test_what_gc_takes_meanwhile_is_sent_again(places, monkeypatch, direction, p
     assert is_whole(other)
 
 
-def test_a_run_that_ends_meanwhile_is_counted_as_well(places, monkeypatch):
-    other = places.other()
+def test_a_run_that_ends_there_meanwhile_is_counted_as_well(places, monkeypatch):
+    other, run = places.other(), another_run(places.store, 2, "failed")
     move(places.store, other)
-    another_run(places.store, 2)
+    tasks = {"a": outcome(places.store.snapshot(run.snapshot).tasks["a"], number=2)}
+    write_retry(places.store, "etl", 3, tasks, "success")
+    pin = replace(run, id="", state="running", ended=None, tasks=None)
+    begun = record.begin(
+        other, replace(pin, created=NOON + timedelta(hours=3)), {}, random="000000"
+    )
 
-    def one_more(name):
+    def end(name):
         if name == "sync.logs":
             monkeypatch.undo()
-            another_run(other, 48)
+            ended = replace(begun.run, state="success", ended=NOON + timedelta(hours=4))
+            begun.end(ended, tasks, {})
 
-    monkeypatch.setattr(transfer, "failpoint", one_more)
-    with pytest.raises(Conflict):  # it took the number
-        move(places.store, other)
+    monkeypatch.setattr(transfer, "failpoint", end)
+    move(places.store, other)
+    assert tally(other, run.deploy) == Tally(counts={"success": 4}, last=4)
     assert is_whole(other)
 
 
@@ -271,6 +282,17 @@ def linked_log(store: Store) -> None:
     file.symlink_to("/etc/passwd")
 
 
+def texts_for_tasks(store: Store) -> None:
+    """Give the tasks of the head the bytes of blobs, which are sent ahead of all else."""
+    text = "name: etl\ntasks:\n"
+    for name in "abc":
+        text += f"  {name}: {{executor: process, command: echo {name}}}\n"
+    (store.project / "etl.yaml").write_text(text)
+    deploy(store, store.project / "etl.yaml", stamp=stamp())
+    for oid in store.snapshot(snapshot_of(store)).tasks.values():
+        put(store, oid, b"\0ork1 blob\nx")
+
+
 NOBODY = Oid("0" * 64)
 HARM = {
     "swapped objects": swapped,
@@ -280,6 +302,7 @@ HARM = {
     "a bomb": lambda store: body(bomb())(store),
     "nested bombs": lambda store: body(b"\1" + zlib.compress(bomb()))(store),
     "missing": body(None),
+    "texts for tasks": texts_for_tasks,
     "not canonical": planted("deploy", b"{ }"),
     "unknown kind": planted("evil", b"{}"),
     "deep": planted("deploy", b'{"a":' * 5000 + b"1" + b"}" * 5000),
@@ -325,7 +348,8 @@ OF_RUNS = ("run", "pin", "no numbers", "a log")
 
 @BOTH
 @pytest.mark.parametrize("harm", HARM)
-def test_a_store_made_to_do_harm_lets_nothing_in(places, harm, direction):
+def test_a_store_made_to_do_harm_lets_nothing_in(places, harm, direction, monkeypatch):
+    monkeypatch.setattr(carrier, "BATCH_BYTES", 1)
     HARM[harm](places.store)
     other = places.other()
     if harm == "run not ended":
