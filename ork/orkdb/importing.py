@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -19,7 +20,7 @@ from ork.definition.secrets import hide_secrets, secret_problems
 from ork.differences.definitions import summarize
 from ork.errors import InvalidInput
 from ork.failpoints import failpoint
-from ork.files import new_file
+from ork.files import open_append, open_file
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import Deploy, Log, Run, Task, encode_object
@@ -46,7 +47,7 @@ from ork.store.store import Stamp, Store, Transaction, pack
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 
 LOG_NAME = "1.log"
-_PART = f".{LOG_NAME}.part"
+SYNCING = 8  # threads that wait for the disk
 
 
 class LeftOut(Value, frozen=True, kw_only=True):
@@ -163,7 +164,7 @@ class _Importing:
         self._told: set[LeftOut] = set()
         self._removed = removed(store)
         self._objects: dict[Oid, bytes] = {}  # of deploys; those of runs are too many
-        self._folders: set[tuple[str, ...]] = set()  # that have new folders of logs
+        self._logs: list[tuple[str, str]] = []  # workflow and run; not safe on the disk yet
 
     def line(
         self, row: WorkflowRow, name: str, unfinished: bool, allow_secret: bool
@@ -224,7 +225,7 @@ class _Importing:
             return
         write_all(self._store.backend, objects(), between=lambda: failpoint("import.batch"))
         failpoint("import.objects")
-        self._sync_folders()
+        self._sync_logs()
         failpoint("import.logs")
 
         def again() -> None:
@@ -401,23 +402,32 @@ class _Importing:
 
     @contextmanager
     def _log(self, workflow: str, run: str) -> Iterator[WriteLog | None]:
-        """Give what writes the log of a task of a run; all of them take their place together."""
+        """Give what writes the log of a task of a run."""
         if self._dry_run or self._store.folder is None:
             yield None
             return
         log = _RunLog(self._store, workflow, run)
         try:
             yield log.write
-            if log.finish():
-                self._folders |= {("logs",), ("logs", workflow)}
         finally:
-            log.close()
+            if log.close():
+                self._logs.append((workflow, run))
 
-    def _sync_folders(self) -> None:
-        """Make the names of new folders safe on the disk."""
-        for parts in self._folders:
-            with self._store.inside(*parts) as at:
-                os.fsync(at)
+    def _sync_logs(self) -> None:
+        """Make all logs safe on the disk, which a disk does for several threads at once."""
+        with ThreadPoolExecutor(SYNCING) as pool:
+            for _ in pool.map(self._sync_log, self._logs):
+                pass
+        for line in self.lines if self._logs else ():
+            for parts in (("logs", line.name), ("logs",)):
+                with self._store.inside(*parts, make=True) as at:
+                    os.fsync(at)
+
+    def _sync_log(self, names: tuple[str, str]) -> None:
+        with self._store.inside("logs", *names) as at:
+            with open_file(LOG_NAME, at=at) as file:
+                os.fsync(file.fileno())
+            os.fsync(at)
 
     def _tallies(
         self, counts: Mapping[Oid, Counter[str]], last: Mapping[Oid, int]
@@ -459,41 +469,35 @@ class _Arrival(Transaction):
 
 
 class _RunLog:
-    """The file with the logs of one run, one task after the other; made when there is something."""
+    """The file with the logs of one run, one task after the other; made when there is something.
+
+    It is not safe on the disk when it is closed: nothing leads to it yet.
+    """
 
     def __init__(self, store: Store, workflow: str, run: str) -> None:
         self._store, self._folders = store, ("logs", workflow, run)
         self._path = f"{workflow}/{run}/{LOG_NAME}"
-        self._kept, self._writing = ExitStack(), ExitStack()
         self._file: BinaryIO | None = None
-        self._at = -1
+        self._kept = ExitStack()
         self._size = 0
 
     def write(self, data: bytes) -> Log:
         """Append what a task printed."""
         if self._file is None:
-            self._at = self._kept.enter_context(self._store.inside(*self._folders, make=True))
-            with suppress(FileNotFoundError):
-                os.unlink(_PART, dir_fd=self._at)
-            self._file = self._writing.enter_context(new_file(_PART, at=self._at, mode=0o600))
+            with self._store.inside(*self._folders, make=True) as at:
+                with suppress(FileNotFoundError):  # of an import that was stopped
+                    os.unlink(LOG_NAME, dir_fd=at)
+                file = open(open_append(LOG_NAME, at=at), "wb")  # noqa: SIM115
+                self._file = self._kept.enter_context(file)
         self._file.write(data)
         log = Log(path=self._path, offset=self._size, length=len(data))
         self._size += len(data)
         return log
 
-    def finish(self) -> bool:
-        """Put the file in its place; say whether there is one."""
-        if self._file is None:
-            return False
-        self._writing.close()
-        os.rename(_PART, LOG_NAME, src_dir_fd=self._at, dst_dir_fd=self._at)
-        os.fsync(self._at)
-        return True
-
-    def close(self) -> None:
-        """Let go of what is open. Idempotent."""
-        self._writing.close()
+    def close(self) -> bool:
+        """Close the file; say whether there is one."""
         self._kept.close()
+        return self._file is not None
 
 
 def _changes(deploys: Sequence[tuple[Oid, Deploy]]) -> list[tuple[Oid, Deploy]]:
