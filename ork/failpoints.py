@@ -18,7 +18,7 @@ deploy.before deploy.after
 begin.unlocked begin.locked begin.pinned
 resume.unlocked resume.locked resume.pinned
 place.ready task.chosen task.submitted outcome.arrived
-save.before save.after turn.told
+save.before logs.shipped save.after turn.told
 end.before end.written
 settle.locked settle.taken settle.written
 backup.objects backup.file backup.checked init.checked

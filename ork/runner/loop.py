@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 GROUP_SECONDS = 0.03  # between two writes: each costs as much as several short tasks
 QUIET_SECONDS = 0.05  # a task that runs longer is recorded as running
 LOOK_SECONDS = 0.2  # how often `ork cancel` is looked for
+TEND_SECONDS = 1.0  # and where the store is shared; logs go there as often
 RETRY_DELAY_SECONDS_MAX = 3600.0
 STOPPED = "the run was stopped"
 
@@ -127,6 +128,7 @@ class Loop:
         self.told: list[Event] = []  # those that may be told now
         self.writer = ThreadPoolExecutor(1, "ork-writer")
         self.written: Future[None] | None = None  # the batch that is being written
+        self.tend_at = 0.0  # when the run is to be tended, if its store is shared
         self.write_at = 0.0  # not before this moment, unless nothing else is to come
         self.brake = Brake()
         self.owned = False
@@ -174,6 +176,8 @@ class Loop:
         self.objects, self.owned = {}, True
         run = self.record.run
         self.workplace.belong_to(run)
+        self.record.shipping = self.workplace.shipping
+        self.record.patient = lambda: self.control.stops < 2 and self.failure is None
         failpoint("place.ready")
         folder = self.workplace.checkout
         yield RunStarted(
@@ -332,12 +336,18 @@ class Loop:
 
     def _look_around(self) -> None:
         """See whether the run is to stop, and act on it."""
-        asked = max(self.control.stops, owner.stops_asked(self.store, self.record.run))
+        asked = max(self.control.stops, self._asked())
         grace = self.brake.look(time.monotonic(), asked)
         if grace is not None:
             self.executor.stop(grace_s=grace)
         if self.brake.reason:
             self._cancel_waiting()
+
+    def _asked(self) -> int:
+        """Return how often others have asked us to stop; the writer looks where that takes long."""
+        if self.store.shared:
+            return self.record.asked
+        return owner.stops_asked(self.store, self.record.run)
 
     def _cancel_waiting(self) -> None:
         names = [name for _, name in self.delayed]
@@ -439,7 +449,10 @@ class Loop:
     def _save(self) -> None:
         """Hand what has happened to the writer, if it is free; tell what needs no writing."""
         now = time.monotonic()
-        if self.written or (now < self.write_at and self.running):
+        if self.written:
+            return
+        tend = self.store.shared and now >= self.tend_at
+        if now < self.write_at and self.running and not tend:
             return
         late = now - QUIET_SECONDS
         for name in [name for name, since in self.begun.items() if since <= late]:
@@ -448,11 +461,21 @@ class Loop:
         if not self.unsaved:
             self.told += self.events
             self.events = []
-            return
+            if not tend:
+                return
         self.writing, self.events = self.events, []
-        self.written = self.writer.submit(self.record.save, self.unsaved, self.objects)
+        self.written = self.writer.submit(self._write, self.unsaved, self.objects, tend)
         self.written.add_done_callback(lambda _: self._wake())
         self.unsaved, self.objects, self.sent = {}, {}, self.objects
+
+    def _write(
+        self, unsaved: Mapping[str, TaskRun], objects: Mapping[Oid, bytes], tend: bool
+    ) -> None:
+        if unsaved:
+            self.record.save(unsaved, objects)
+        if tend:
+            self.record.tend()
+            self.tend_at = time.monotonic() + TEND_SECONDS
 
     def _saved(self, written: Future[None]) -> None:
         self.written = None

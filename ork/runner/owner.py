@@ -16,6 +16,7 @@ from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name
+from ork.store import logs
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
 from ork.store.store import Store
@@ -87,6 +88,8 @@ def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> 
     """
     failpoint("traces.before")
     checkout = tidy(store, run) if run else None
+    if run is not None and run.ended is not None:
+        logs.tidy(store, run)
     failpoint("traces.checkout")
     lease.release()
     failpoint("traces.after")
@@ -106,9 +109,14 @@ def sweep(store: Store) -> None:
     """Remove the traces of runs that have ended, left by processes that were killed just then.
 
     These are leases, and checkouts: one may have lost its lease, and one that had files of tasks in
-    it may have nothing but captured files by now.
+    it may have nothing but captured files by now. And files of logs that the store has, or that
+    nobody has put there in time.
     """
-    for run_id in sorted(store.backend.leased().union(_checkouts(store))):
+    traces = store.backend.leased().union(_names(store, WORK))
+    if store.shared:
+        for workflow in filter(is_name, _names(store, "logs")):
+            traces.update(_names(store, "logs", workflow))
+    for run_id in sorted(traces):
         if not is_name(run_id):
             continue  # not of ork
         if store.ref(pin_ref(run_id)) is not None:
@@ -121,11 +129,11 @@ def sweep(store: Store) -> None:
         release(store, run_id, lease, run)
 
 
-def _checkouts(store: Store) -> list[str]:
+def _names(store: Store, *folders: str) -> list[str]:
     if store.folder is None:
         return []
     try:
-        with store.inside(WORK) as at:
+        with store.inside(*folders) as at:
             return os.listdir(at)
     except (FileNotFoundError, NotADirectoryError):
         return []

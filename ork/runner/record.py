@@ -12,21 +12,22 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ork.backends.base import Lease
 from ork.errors import Conflict, Corrupt, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Attempt, Run, TaskRun, micros
+from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
-from ork.store.logs import Beginnings
+from ork.store.logs import TOGETHER_BYTES, Beginnings, Part, Shipping
 from ork.store.resolve import Resolved, newest_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
@@ -34,8 +35,12 @@ from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.worktree.origin import host
 
 POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 120.0  # how long a shared store may be away
+PAUSE_SECONDS = 0.5  # before it is asked once more
 LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether anybody has it
 KILLED = "ork was killed"
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -51,39 +56,71 @@ class Record:
     own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
     checkout: Path | None = None  # when it has ended: where tasks have left files
     lost: bool = False  # to another process, which took us for killed
+    asked: int = 0  # how often we were asked to stop, when that was looked up last
+    shipping: Shipping | None = None  # of its logs, where others read them in the store
+    patient: Callable[[], bool] = lambda: True  # whether a store that is away is waited for
 
     def save(self, changed: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Make the state of some tasks durable, with the objects that they name."""
         failpoint("save.before")
-        tx = self.store.transaction()
+        tx, parts = self._begin()
         tx.add_all(objects)
         new = {name: tx.add(taskrun) for name, taskrun in changed.items()}
         for name, oid in new.items():
             tx.move(f"active/{self.run.id}/{name}", old=self.saved.get(name), new=oid)
         replaced = self.own & {self.saved[name] for name in new if name in self.saved}
         tx.remove(replaced)
-        tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)
-        self._commit(tx)
+        self._commit(tx, parts)
         self.own.difference_update(replaced)
         self.own |= _own(new, changed)
         self.saved.update(new)
         failpoint("save.after")
 
+    def tend(self) -> None:
+        """Do what an owner does now and then, of a run that others can see from elsewhere.
+
+        They read its logs and ask it to stop; and they believe it dead if it is not heard of.
+        """
+        tx, parts = self._begin()
+        if parts:
+            self._commit(tx, parts)
+        self.asked = self._patiently(self._look)
+
+    def _look(self) -> int:
+        self.hold()
+        if self.store.ref(owner.pin_ref(self.run.id)) != self.pin:
+            self.lost = True
+            raise owner.lost(self.store, self.run)
+        return owner.stops_asked(self.store, self.run)
+
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
         failpoint("end.before")
+        self._join_logs()
         self.fold(run, states, objects)
         failpoint("end.written")
         self.release()
         return self.oid
 
+    def _join_logs(self) -> None:
+        """Let the logs be few refs from now on."""
+        if self.shipping is None:
+            return
+        for part, refs in self.shipping.joined():
+            tx, parts = self._begin()
+            for ref, oid in refs.items():
+                tx.move(ref, old=oid, new=None)
+            first = self.shipping.ref(part)
+            tx.move(first, old=refs[first], new=tx.add(Blob(part.data)))
+            self._commit(tx, parts)
+
     def fold(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> None:
         """Write the end of the run with all its task runs, in place of what said it goes on."""
         store, stops = self.store, owner.stops_ref(run.id)
-        counted = _counted(store, run, states)
+        counted = self._patiently(lambda: _counted(store, run, states))
         while True:
-            tally, asked = _tally_refs(store, run), store.ref(stops)
-            tx = store.transaction()
+            tx, parts = self._begin()
+            tally, asked = self._patiently(lambda: (_tally_refs(store, run), store.ref(stops)))
             tx.add_all(objects)
             root, trees = tree.build(states, TaskRun)
             tx.add_all(trees)
@@ -96,14 +133,15 @@ class Record:
             tx.remove(self.own)  # they stand in the tree from now on
             _count(tx, run, counted, tally)
             try:
-                self._commit(tx)
+                self._commit(tx, parts)
             except Conflict:
                 # The tally is shared with other runs, and anybody may ask for a stop; anything else
                 # was really taken away.
                 if self.lost or (_tally_refs(store, run), store.ref(stops)) == (tally, asked):
                     raise
             else:
-                self.run, self.oid = store.get(Run, oid), oid
+                self.oid = oid
+                self.run = self._patiently(lambda: store.get(Run, self.oid))
                 return
 
     def take_over(self) -> None:
@@ -133,16 +171,59 @@ class Record:
             else:
                 time.sleep(POLL_SECONDS)
 
-    def _commit(self, tx: Transaction) -> None:
-        """Write something of the run, which must still be ours."""
-        try:
-            self.hold()
-            tx.commit()
-        except Conflict:
-            if self.store.ref(owner.pin_ref(self.run.id)) == self.pin:
+    def _begin(self) -> tuple[Transaction, list[Part]]:
+        """Begin a write of the run, with what its logs have grown by: an outcome names its log.
+
+        What is too much for one write is written before.
+        """
+        while True:
+            tx = self.store.transaction()
+            tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)
+            parts = self.shipping.grown() if self.shipping else []
+            for part in parts:
+                assert self.shipping is not None
+                tx.move(self.shipping.ref(part), old=None, new=tx.add(Blob(part.data)))
+            if sum(len(part.data) for part in parts) < TOGETHER_BYTES:
+                return tx, parts
+            self._commit(tx, parts)
+
+    def _commit(self, tx: Transaction, parts: Iterable[Part]) -> None:
+        """Write something of the run, which must still be ours, and these parts of its logs."""
+        unsure = False
+
+        def commit() -> None:
+            nonlocal unsure
+            try:
+                self.hold()
+                tx.commit()
+            except Conflict:
+                if unsure and all(self.store.ref(ref) == new for ref, (_, new) in tx.moves.items()):
+                    return  # it had arrived, and nobody was there to say so
+                if self.store.ref(owner.pin_ref(self.run.id)) == self.pin:
+                    raise
+                self.lost = True
+                raise owner.lost(self.store, self.run) from None
+            except StoreError:
+                unsure = True
                 raise
-            self.lost = True
-            raise owner.lost(self.store, self.run) from None
+
+        self._patiently(commit)
+        if self.shipping is not None:
+            self.shipping.has(parts)
+            failpoint("logs.shipped")
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do something with the store; where it is shared, wait for it when it is away."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return act()
+            except Corrupt:
+                raise
+            except StoreError:
+                if not self.store.shared or not self.patient() or time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE_SECONDS)
 
     def release(self) -> None:
         """Let go of the owner's lock and remove what only a living run needs."""

@@ -18,7 +18,7 @@ from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
 from ork.objects.kinds import SECOND, Deploy, Log, Run, Task
 from ork.runner.target import Target
-from ork.store.logs import Slots
+from ork.store.logs import Shipping, Slots
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
@@ -166,6 +166,11 @@ class Workplace:
         if outcome.log_error is not None:
             self._slots.tell_cut(name, attempt, outcome.log_error)
         return place.kind, place.touched_since(since), self._slots.give_back(log, outcome.printed)
+
+    @property
+    def shipping(self) -> Shipping | None:
+        """What puts the logs of the run into the store, if others read them there."""
+        return self._slots.shipping
 
     @property
     def cut_logs(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ workflow file and no command line. Refs (docs/format.md):
     numbers/WORKFLOW/NNNNNNNNNN  -> Run        the pin of run #N; names its id, never moves
     ran/SNAPSHOT/WORKFLOW/RUN-ID -> Run        the pin of each run of a snapshot; never moves
     active/RUN-ID/TASK           -> TaskRun    while the run goes on; `.run` is the run itself
+    logs/WORKFLOW/RUN-ID/FILE/N  -> Blob       of a shared store: a log from byte N on
     stops/RUN-ID                 -> Blob       how often that run was asked to stop
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
@@ -81,6 +82,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "ran": "run",
     "active": "taskrun",
     "stops": "blob",
+    "logs": "blob",
     "unattached": "blob",
     "tally": "deploy",
     "read": "deploy",
@@ -181,6 +183,7 @@ class Store:
         self.folder = folder
         self.shared = shared
         self._project = project or (folder.parent if folder else None)
+        self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.store.logs`
         self._cache: dict[Oid, Object] = {}
         self._held: dict[Oid, bytes] = {}
         self._short: dict[Oid, str] = {}

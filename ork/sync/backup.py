@@ -163,7 +163,8 @@ def wrong_refs(found: Iterable[Finding | Counts], what: str) -> int:
 def moment(store: Store) -> dict[str, Oid]:
     """Return all refs as of one moment; what runs are going to replace is held at hand."""
     with store.backend.frozen() as still:
-        refs = dict(still.refs())
+        # The parts of logs that a store has come as files.
+        refs = {ref: oid for ref, oid in still.refs() if not ref.startswith("logs/")}
         then = Store(still)
         active = {oid for ref, oid in refs.items() if ref.startswith(("active/", "stops/"))}
         store.hold({oid: then.raw(oid) for oid in active})

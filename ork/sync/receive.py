@@ -24,13 +24,13 @@ from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
 from ork.objects.value import Value
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
+from ork.store.logs import is_log, put
 from ork.store.operations import removed
 from ork.store.resolve import number_ref
 from ork.store.runs import refs_of
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.sync.bundle import Bundle, LogFile
-from ork.sync.select import is_log
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
@@ -437,6 +437,8 @@ def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
 
 def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
     """Write logs, each whole or not at all, in the place of what is there; return how many."""
+    if store.shared:
+        return put(store, ((log.path, log.pieces) for log in logs))
     if store.folder is None:
         return 0
     count = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
-from ork.files import open_file, replace_file
+from ork.files import replace_file
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Object, Run, decode_object, is_name
+from ork.objects.kinds import Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
+from ork.store.logs import Bytes, logs_there, opened
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
 from ork.store.runs import refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
@@ -223,25 +223,20 @@ def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
     places = sorted(ref.partition("/")[2] + "/" for ref in refs if ref.startswith("runs/"))
     for place in places:
         workflow, run_id, _ = place.split("/")
-        with suppress(FileNotFoundError), store.inside("logs", workflow, run_id) as at:
-            for name in sorted(filter(is_log, os.listdir(at)), key=str.encode):
-                with open_file(name, at=at) as file:
-                    length = os.fstat(file.fileno()).st_size
-                    path = f"{workflow}/{run_id}/{name}"
-                    yield LogFile(path, length, _exactly(file.fileno(), length, path))
+        for name in logs_there(store, workflow, run_id):
+            path = f"{workflow}/{run_id}/{name}"
+            with suppress(FileNotFoundError), opened(store, path) as file:
+                length = file.size()
+                yield LogFile(path, length, _exactly(file, length, path))
 
 
-def is_log(name: str) -> bool:
-    """Say whether this is the name of a file that a run keeps its logs in."""
-    return name == "begun" or (is_name(name) and name.endswith(".log"))
-
-
-def _exactly(file: int, left: int, path: str) -> Iterator[bytes]:
-    while left:
-        piece = os.read(file, min(left, PIECE_BYTES))
+def _exactly(file: Bytes, length: int, path: str) -> Iterator[bytes]:
+    at = 0
+    while at < length:
+        piece = file.read(min(length - at, PIECE_BYTES), at)
         if not piece:
             raise StoreError(f"the log {path} became shorter while it was read", hint="try again")
-        left -= len(piece)
+        at += len(piece)
         yield piece
 
 

@@ -100,7 +100,7 @@ def forget(
                 f"a run goes on: {active[0].partition('/')[0]}",
                 hint="let it end, or `ork cancel`; of one that was killed `ork runs` takes note",
             )
-        search = _Search(store, find)
+        search = _Search(store, find, mask.longest(text) - 1 if text is not None else 0)
         search.look()
         for one in objects:
             search.choose(one, stamp)
@@ -132,6 +132,7 @@ class _Search:
 
     store: Store
     find: Find
+    reach: int  # of what it may stand in, all but one byte
     replaced: dict[Oid, Object] = field(default_factory=dict)
     words: dict[Oid, str] = field(default_factory=dict)
     refs: list[str] = field(default_factory=list)
@@ -150,6 +151,8 @@ class _Search:
             if self.find(data):
                 self._take(oid, decode_object(data))
         self._look_at_texts()
+        if self.reach:
+            self._look_at_logs()
         self.refs = [ref for ref, _ in self.store.backend.refs() if self.find(ref.encode())]
 
     def choose(self, text: str, stamp: Stamp) -> None:
@@ -244,6 +247,29 @@ class _Search:
                     self.replaced[oid] = Blob(redact.cover(blobs[oid], inside))
                     self.words[oid] = "blob"
                 start = end
+
+    def _look_at_logs(self) -> None:
+        """Cover it in the logs that a store has, by as many bytes: records tell where one begins.
+
+        It may stand where parts meet, which are as long as what was printed in a second.
+        """
+        covered: dict[Oid, bytearray] = {}
+        file, parts = "", list[tuple[Oid, bytes]]()
+        for ref, oid in self.store.refs("logs/"):
+            before, file = file, ref.rpartition("/")[0]
+            parts = [*(parts if file == before else ()), (oid, self.store.blob(oid))]
+            spans = self.find(b"".join(data for _, data in parts))
+            start = 0
+            for one, data in parts:
+                for first, last in spans:
+                    begin, end = max(first - start, 0), min(last - start, len(data))
+                    if begin < end:
+                        covered.setdefault(one, bytearray(data))[begin:end] = b"*" * (end - begin)
+                        self.words[one] = f"log {file}"
+                start += len(data)
+            while parts and sum(len(data) for _, data in parts[1:]) >= self.reach:
+                del parts[0]
+        self.replaced |= {oid: Blob(bytes(data)) for oid, data in covered.items()}
 
     def _names(self) -> dict[Oid, str]:
         """Return what objects are called that have to go: paths, names of tasks."""

@@ -21,6 +21,7 @@ from ork.objects.value import Value, replace
 from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
+from ork.store.logs import logs_there, parts_of, remove, size_of
 from ork.store.resolve import newest_number, run_of_id, workflows_with_runs
 from ork.store.runs import RunEntry, refs_of, runs
 from ork.store.store import Store, Transaction
@@ -118,10 +119,15 @@ def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
     return [RunEntry(oid=oid, run=store.get(Run, oid, keep=False)) for oid in found]
 
 
-def refs_that_go(store: Store, gone: Sequence[RunEntry]) -> set[str]:
-    """Return the refs that go with some runs, with the tallies of deploys that have no others."""
+def refs_that_go(store: Store, gone: Sequence[RunEntry], logs: Iterable[Folder]) -> set[str]:
+    """Return the refs that go with some runs and logs.
+
+    With them go the tallies of deploys that have no other runs.
+    """
     going = Counter(entry.run.deploy for entry in gone)
     refs = {ref for entry in gone for ref in refs_of(entry.run)}
+    for folder in logs:
+        refs |= parts_of(store, *folder.parts[1:]).keys()
     for deploy, count in going.items():
         if deploy is not None and sum(tally(store, deploy).counts.values()) == count:
             refs |= {f"tally/{deploy}/{text}" for text, _ in store.refs(f"tally/{deploy}/")}
@@ -135,11 +141,18 @@ def logs(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> l
         return []
     return [
         found
-        for workflow in _names(store, LOGS)
-        for run_id in _names(store, LOGS, workflow)
+        for workflow in sorted(_with_logs(store))
+        for run_id in sorted(_with_logs(store, workflow))
         if (oid := store.ref(f"runs/{workflow}/{run_id}"))
         and (found := _folder(store, oid, (LOGS, workflow, run_id), keep.logs_days, now, going))
     ]
+
+
+def _with_logs(store: Store, *parts: str) -> Iterable[str]:
+    """Return the names of the workflows that have logs, or of the runs of one that have."""
+    if store.shared:
+        return filter(is_name, store.folders("".join(f"{part}/" for part in (LOGS, *parts))))
+    return _names(store, LOGS, *parts)
 
 
 def checkouts(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry]) -> list[Folder]:
@@ -251,6 +264,8 @@ def _numbers(store: Store, like: Run, without: set[str]) -> Iterator[int]:
 def _remove_folder(store: Store, parts: Sequence[str]) -> None:
     """Remove a folder below that of the store; nothing to remove is fine."""
     *above, name = parts
+    if store.shared and parts[0] == LOGS:
+        remove(store, *parts[1:])
     if store.folder is None:
         return
     try:
@@ -291,8 +306,15 @@ def _folder(
         ended = entry.run.ended
         if ended is None or ended > now - timedelta(days=days):
             return None
+    return Folder(entry=entry, parts=parts, bytes=_size(store, parts))
+
+
+def _size(store: Store, parts: Sequence[str]) -> int:
+    if store.shared and parts[0] == LOGS:
+        names = logs_there(store, *parts[1:])
+        return sum(size_of(store, "/".join((*parts[1:], name))) for name in names)
     size = 0
     with suppress(OSError), store.inside(*parts) as at:
         for _, _, names, here in os.fwalk(".", dir_fd=at, follow_symlinks=False):
             size += sum(files.size(name, at=here) for name in names)
-    return Folder(entry=entry, parts=parts, bytes=size)
+    return size

@@ -90,12 +90,12 @@ def gc(
     """
     keep = configured(store.folder) if keep is None else keep
     gone = expired(store, keep, now)
+    folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
     garbage = Garbage(
         store,
         undo_since=now - timedelta(days=keep.undo_days),
-        leaving=refs_that_go(store, gone),
+        leaving=refs_that_go(store, gone, folders[0]),
     )
-    folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
     found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
     if stamp is None or found.nothing:
         return replace(found, done=stamp is not None)

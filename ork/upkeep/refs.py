@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Operation, Run, Tombstone
+from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
+from ork.store.logs import offset_of, parts_ref
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
@@ -73,6 +74,7 @@ class Refs:
                 yield number
         self._check_pins()
         self._check_active()
+        self._check_logs()
         for ref, _ in self._whole("stops/"):
             self._must_be(f"active/{ref.partition('/')[2]}/.run", ref)
         if tallies:
@@ -181,6 +183,25 @@ class Refs:
                 self._must_be(place, ref)
             elif run is not None and run.ended is not None:
                 self._say("E202", ref, "the run that it says goes on has ended", oid)
+
+    def _check_logs(self) -> None:
+        """Check that each file of logs is whole: its parts follow each other, from byte 0 on."""
+        file = ""
+        end: int | None = 0
+        for ref, oid in self._whole("logs/"):
+            before, (file, _, text) = file, ref.rpartition("/")
+            try:
+                known, offset = parts_ref(file.partition("/")[2]), offset_of(text)
+            except (Corrupt, OSError):
+                self._say("E202", ref, "it is no part of a log by its name", oid)
+                continue
+            end = end if file == before else 0
+            if end is not None and offset > end:
+                self._say("E203", f"{known}{end:016}", f"it is missing, and {ref!r} follows it")
+            elif end is not None and offset < end:
+                self._say("E202", ref, f"the part before it ends at {end}", oid)
+            part = self._get(Blob, oid)  # None: it is damaged, and nobody knows how long it was
+            end = offset + len(part.data) if part else None
 
     def _check_tallies(self, counted: dict[Oid, Tally]) -> None:
         found: dict[Oid, list[str]] = {}

@@ -55,7 +55,16 @@ TASKS = (
     shell("left", "echo left >> done; (setsid sleep 60 &); sleep 0.2"),
     shell("last", "echo last >> done", ", depends_on: [second, left, flaky]"),
 )
-OF_OTHERS = ("backup", "gc", "import", "init", "repack", "restore")  # where their own tests kill
+OF_OTHERS = (
+    "backup",
+    "gc",
+    "import",
+    "init",
+    "logs",
+    "repack",
+    "restore",
+    "sync",
+)  # tried elsewhere
 NAMES = [name for name in failpoints.NAMES if name.split(".")[0] not in OF_OTHERS]
 IN_RUN = [name for name in NAMES if name.split(".")[0] not in ("resume", "settle")]
 IN_RETRY = [name for name in NAMES if name.split(".")[0] not in ("begin", "deploy", "settle")]

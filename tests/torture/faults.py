@@ -816,6 +816,35 @@ FAULTS = (
         ("runner/test_owner.py::test_a_lost_lease_is_asked_for_anew",),
     ),
     Fault(
+        "an outcome is recorded before its log is in the store that others read",
+        "ork/runner/record.py",
+        "        tx.remove(replaced)\n        self._commit(tx, parts)\n",
+        "        tx.remove(replaced)\n        for part in parts:\n"
+        "            del tx.moves[self.shipping.ref(part)]\n        self._commit(tx, ())\n",
+        ("runner/test_team.py::test_no_outcome_is_recorded_without_its_log",),
+    ),
+    Fault(
+        "another machine goes on with a log elsewhere than where the store ends",
+        "ork/store/logs.py",
+        "                os.ftruncate(file, self._sent[name])\n",
+        "",
+        ("store/test_shared_logs.py::test_another_machine_goes_on_where_the_store_ends",),
+    ),
+    Fault(
+        "small parts of a log stay many",
+        "ork/store/logs.py",
+        "            if len(refs) < JOIN_PARTS:\n",
+        "            if refs:\n",
+        ("store/test_shared_logs.py::test_many_small_parts_become_few",),
+    ),
+    Fault(
+        "a log is read from a file here that another machine has gone on with",
+        "ork/store/logs.py",
+        "return store.shared and not offset >= store.writing.get(path, offset + 1)",
+        "return store.shared and path not in store.writing",
+        ("store/test_shared_logs.py::test_another_machine_goes_on_where_the_store_ends",),
+    ),
+    Fault(
         "a request to stop outlives its run",
         "ork/runner/record.py",
         "            tx.move(stops, old=asked, new=None)\n",

@@ -164,6 +164,7 @@ LEADING = (
     "active/1/.run",
     "active/1/a",
     "forgotten/1",
+    "logs/etl/1/1.log/0000000000000000",
     "numbers/etl/0000000009",
     "ran/1/etl/1",
     "runs/etl/1",
