@@ -57,6 +57,7 @@ TASKS = (
 )
 OF_OTHERS = (
     "backup",
+    "clone",
     "gc",
     "import",
     "init",
