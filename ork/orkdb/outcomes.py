@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ork.errors import InvalidInput
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import INTEGER_MAX, Oid, hash_bytes
 from ork.objects.kinds import (
     Attempt,
     Log,
@@ -226,7 +226,8 @@ def _reason(state: str, row: RunRow, states: Mapping[str, TaskRun]) -> str | Non
 
 
 def _between(start: datetime, end: datetime | None) -> int:
-    return micros(max(0.0, (end - start).total_seconds())) if end else 0
+    seconds = max(0.0, (end - start).total_seconds()) if end else 0.0
+    return min(micros(seconds), INTEGER_MAX)
 
 
 def _storable(words: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from ork.backends.memory import Memory
+from ork.definition.workflow import parse
 from ork.errors import InvalidInput, NotFound, OrkError, StoreError, UsageError
-from ork.objects.kinds import Task
-from ork.orkdb.database import open_database, rows
+from ork.objects.kinds import Deploy, Run, Task, to_json
+from ork.objects.snapshot import build
+from ork.orkdb.database import TABLES, open_database, rows
 from ork.orkdb.rows import id_of, time_of
+from ork.store.contents import join_text, task_runs
 from ork.store.resolve import history, newest_number, run_of_number
+from ork.store.store import Store
 from tests.orkdb.databases import FIRST, fill, sqlite, step
+from tests.scale import size
 
 
 def names(database):
@@ -255,3 +263,72 @@ def test_a_scheduler_goes_on_while_it_is_imported(original, file, take, store):
     assert all(a != b for a, b in pairwise(snapshots))
     tasks = [store.get_all(Task, store.snapshot(oid).tasks) for oid in set(snapshots)]
     assert {len(one) for one in tasks} <= {2, 3}
+
+
+HOSTILE = [
+    *(None, "", 0, -1, 2**62, 1.5, float("inf"), b"", b"\xff\x00\xfe", "\x00", "\x1b[2J", "\ud7ff"),
+    *(
+        "null",
+        "[]",
+        "{}",
+        '"x"',
+        "[1]",
+        '{"a": 1}',
+        "[" * 3000,
+        '[{"task_name": 5}]',
+        "NaN",
+        "1e999",
+    ),
+    *("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-02-30", "success", "failed", "running"),
+    *('["extract"]', '["load"]', '{"task_file": "../../etc/passwd"}', '{"command": ["a", 1]}'),
+    *('{"env": {"A B": 1}, "command": "true"}', '{"timeout_seconds": -1, "command": "true"}'),
+    *('{"task_bindings": {"x": {"ref": "tasks..output"}}}', '{"command": "\\ud800"}', "x" * 5000),
+]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """The bytes of a database with something of everything."""
+    file = tmp_path_factory.mktemp("base") / "ork.db"
+    original = sqlite(file, journal="delete")
+    fill(original)
+    original.close()
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(size(300, by_day=24)))
+def test_no_cell_does_harm(base, tmp_path, take, seed):
+    """Whatever a few cells hold, the import ends in words, and what it wrote is whole."""
+    dice = random.Random(seed)
+    file = tmp_path / "ork.db"
+    file.write_bytes(base)
+    with sqlite3.connect(file) as connection:
+        for _ in range(dice.choice((1, 1, 3, 12))):
+            table = dice.choice([*TABLES])
+            columns = TABLES[table].split()
+            (row,) = dice.choice(connection.execute(f"SELECT rowid FROM {table}").fetchall())
+            column = dice.choice(columns)
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? WHERE rowid = ?", [dice.choice(HOSTILE), row]
+            )
+    connection.close()
+    store = Store(Memory())
+    options = {"unfinished": dice.random() < 0.5, "allow_secret": dice.random() < 0.5}
+    try:
+        done = take(file, into=store, **options)
+    except OrkError:
+        assert not dict(store.backend.refs())
+        return
+    told = json.dumps(to_json(done))
+    assert "\x1b" not in told
+    for _, oid in store.refs("runs/"):
+        run = store.get(Run, oid)
+        assert store.get(Deploy, run.deploy).snapshot == run.snapshot
+        assert task_runs(store, run).keys() <= store.snapshot(run.snapshot).tasks.keys()
+    for name, head in store.refs("workflows/"):
+        for _, deploy in history(store, name, head):
+            text = join_text(store, deploy.source)
+            assert build(parse(text, file="a").tasks, {}).oid == deploy.snapshot
+    before = dict(store.backend.refs())
+    take(file, into=store, **options)
+    assert dict(store.backend.refs()) == before
