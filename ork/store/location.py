@@ -380,6 +380,10 @@ def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
         sync_folder(folder.parent)
     except OSError as error:
         raise _not_made(folder, error) from None
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):  # whatever was written, it is gone
+            raise _not_made(folder, error.__cause__) from None
+        raise
 
 
 def open_store(folder: Path, *, environ: Mapping[str, str]) -> Store:
