@@ -85,6 +85,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "_ruamel_yaml": ("ork/yaml/reader.py",),
     "lmdb": ("ork/backends/lmdb.py",),
     "psycopg": ("ork/servers/driver.py",),
+    "obstore": ("ork/servers/cloud.py",),
     "msgspec": ("ork/objects/",),
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),

@@ -56,6 +56,7 @@ class Record:
     own: set[Oid] = field(default_factory=set)  # those of them that no other run can have
     checkout: Path | None = None  # when it has ended: where tasks have left files
     lost: bool = False  # to another process, which took us for killed
+    behind: bool = False  # a write failed, and may have been done
     asked: int = 0  # how often we were asked to stop, when that was looked up last
     shipping: Shipping | None = None  # of its logs, where others read them in the store
     patient: Callable[[], bool] = lambda: True  # whether a store that is away is waited for
@@ -118,6 +119,8 @@ class Record:
         """Write the end of the run with all its task runs, in place of what said it goes on."""
         store, stops = self.store, owner.stops_ref(run.id)
         counted = self._patiently(lambda: _counted(store, run, states))
+        if self.behind:
+            self._see_saved()
         while True:
             tx, parts = self._begin()
             tally, asked = self._patiently(lambda: (_tally_refs(store, run), store.ref(stops)))
@@ -152,6 +155,10 @@ class Record:
             tx.move(owner.pin_ref(self.run.id), old=self.pin, new=pin)
         self.pin = pin
         self.own.add(pin)
+        self._see_saved()
+
+    def _see_saved(self) -> None:
+        """See what is recorded of the tasks, whoever did that."""
         active = self.store.refs(f"active/{self.run.id}/")
         self.saved = {name: oid for name, oid in active if name != ".run"}
 
@@ -204,7 +211,7 @@ class Record:
                 self.lost = True
                 raise owner.lost(self.store, self.run) from None
             except StoreError:
-                unsure = True
+                unsure = self.behind = True
                 raise
 
         self._patiently(commit)

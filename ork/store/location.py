@@ -63,7 +63,10 @@ BACKENDS = {
     "files": "ork.backends.plain.files:Files",
 }
 MEMORY = "memory"
-DISTANT = dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:Postgresql")
+DISTANT = {
+    **dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:Postgresql"),
+    **dict.fromkeys(("s3", "gs", "az"), "ork.servers.cloud:Cloud"),
+}
 ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how URLs may begin
 CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
 DEFAULT = "lmdb"

@@ -126,6 +126,20 @@ FAULTS = (
         ("backends/test_sqlite.py::test_a_second_swap_finds_what_the_first_one_made",),
     ),
     Fault(
+        "a list of refs in a bucket takes the place of whatever is there",
+        "ork/servers/cloud.py",
+        "mode: Any = dict(version)",
+        'mode: Any = "overwrite"',
+        ("servers/test_cloud.py::test_writers_that_race_lose_nothing",),
+    ),
+    Fault(
+        "a list of refs in a bucket is put again when its answer was lost",
+        "ork/servers/cloud.py",
+        "if token in before.writers:",
+        "if False:",
+        ("servers/test_cloud.py::test_a_list_that_was_put_is_known_though_its_answer_was_lost",),
+    ),
+    Fault(
         "what a killed writer has put into plain files is not taken back",
         "ork/backends/plain/files.py",
         "unlink(self._folder, begun(self._folder, listing))",

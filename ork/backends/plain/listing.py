@@ -4,6 +4,7 @@
     write NUMBER           of writes so far
     added OID              an object that this write has put where none was; a line for each
     removed OID            an object that has to go now that this is written
+    writer TOKEN           of a write, the newest first, where a writer may have to ask for its own
 
     NAME OID SEAL          a ref, its target, and the seal over both; a line for each
 
@@ -36,6 +37,7 @@ class Listing(NamedTuple):
     sequence: int  # -1 where damage hides it
     added: tuple[Oid, ...]  # objects that the newest write has put where none was
     removed: tuple[Oid, ...]
+    writers: tuple[str, ...]  # a token for each of the newest writes, if at all
     lines: list[bytes]  # one for each ref, sorted by name
 
     def find(self, key: bytes) -> bytes | None:
@@ -73,10 +75,13 @@ def text_of(
     added: Iterable[Oid],
     removed: Iterable[Oid],
     lines: Iterable[bytes],
+    *,
+    writers: Iterable[str] = (),
 ) -> tuple[bytes, bytes]:
     """Return a file of refs in two pieces, the first line and the others."""
     head = [f"write {sequence}"]
     head += [f"added {oid}" for oid in added] + [f"removed {oid}" for oid in removed]
+    head += [f"writer {token}" for token in writers]
     rest = b"\n".join(("\n".join(head).encode(), b"", *lines, b""))
     return TITLE + hash_bytes(rest).encode() + b"\n", rest
 
@@ -97,6 +102,7 @@ def parsed(first: bytes, rest: bytes) -> Listing:
         sequence=int(number),
         added=added,
         removed=removed,
+        writers=tuple(token for word, token in told if word == "writer"),
         lines=[line for line in body.split(b"\n") if line],
     )
 
