@@ -8,74 +8,41 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.logs import Beginnings, size_of
 from ork.store.resolve import run_of_number
-from ork.store.store import Store
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
-from tests.runner.suite import (
-    IMPATIENT,
-    Project,
-    check_whole,
-    eventually,
-    kill_marked,
-    python,
-    shell,
-)
+from tests.postgres import Running
+from tests.runner.suite import IMPATIENT, Project, check_whole, eventually, python, shell
 from tests.stores import stamp
+from tests.team import Machine, Team, team_on
 
 pytestmark = pytest.mark.slow
 
 
-class Machine(Project):
-    """A machine of somebody of the team."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        folder.mkdir()
-        super().__init__(folder)
-        self.url = url
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {**super().environ, "ORK_STORE": self.url, "ORK_AUTHOR_NAME": self.folder.name}
-
-    def open(self) -> Store:
-        return location.open_url(self.url, environ=self.environ)
-
-    def local_logs(self) -> list[str]:
-        """Return the files that logs were written to here, and that are still there."""
-        return sorted(path.name for path in self.folder.glob(".local/state/ork/*/logs/*/*/*"))
-
-
-Team = Callable[[str], Machine]
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
-    """Return a machine by the name of who sits there."""
-    made: dict[str, Machine] = {}
-
-    def machine(name: str) -> Machine:
-        if name not in made:
-            made[name] = Machine(tmp_path / name, f"sqlite:{tmp_path}/team.db")
-        return made[name]
-
-    yield machine
-    for one in made.values():
-        kill_marked(one.mark)
-
-
+# For what a backend may do in its own way; the rest is the same code on one of them.
+EVERYWHERE = pytest.mark.parametrize("team", ["sqlite", "postgresql"], indirect=True)
 WAIT = "touch here; until test -e on; do sleep 0.02; done"
 
 
+@pytest.fixture
+def team(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Team]:
+    """Return a machine by the name of who sits there."""
+    url = f"sqlite:{tmp_path}/team.db"
+    if getattr(request, "param", "sqlite") == "postgresql":
+        running: Running = request.getfixturevalue("postgres")
+        url = running.url()
+    yield from team_on(url, tmp_path)
+
+
+@EVERYWHERE
 def test_two_machines_on_one_store(team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(
@@ -149,6 +116,7 @@ def tries(machine: Machine, task: str) -> int:
     return len(machine.run_of()[1][task].attempts)
 
 
+@EVERYWHERE
 def test_a_stopped_owner_is_alive(team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(shell("a", WAIT))

@@ -808,7 +808,7 @@ FAULTS = (
     Fault(
         "an owner that has lost its run writes on",
         "ork/runner/record.py",
-        "        tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)\n",
+        "            tx.move(owner.pin_ref(self.run.id), old=self.pin, new=self.pin)\n",
         "",
         (
             "runner/test_owner.py::"

@@ -1,0 +1,87 @@
+"""A team on a server that is stopped, loses connections, and forgets nobody."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.postgres import Server
+from tests.runner.suite import IMPATIENT, eventually, shell
+from tests.team import Machine, Team, team_on
+
+pytestmark = pytest.mark.slow
+
+WAIT = "touch here; until test -e on; do sleep 0.02; done"
+
+
+@pytest.fixture
+def team(server: Server, tmp_path: Path) -> Iterator[Team]:
+    yield from team_on(server.url(schema="team"), tmp_path)
+
+
+def say(server: Server, text: str) -> None:
+    """Let an administrator do something."""
+    with psycopg.connect(server.url(schema="team").partition("&schema")[0]) as connection:
+        connection.execute(text)
+
+
+def begun(ada: Machine) -> None:
+    """Wait until a run of two tasks is recorded as running."""
+    assert eventually((ada.folder / "here").exists)
+    assert eventually(lambda: ada.states() == {"first": "running", "long": "running"})
+
+
+def test_a_run_outlives_a_restart_of_the_server(server: Server, team: Team) -> None:
+    ada, bob = team("ada"), team("bob")
+    ada.workflow(
+        shell("first", f"{WAIT}; echo first"),
+        shell("long", "until test -e off; do sleep 0.1; done"),
+    )
+    running = ada.start("run", "flow.yaml", "-j", "2")
+    begun(ada)
+    server.stop()
+    ada.write("on", "")
+    server.start()
+    assert bob.ork("runs").stderr == ""
+    assert eventually(lambda: bob.states()["first"] == "success")
+    assert bob.log("first") == b"first\n"
+    ada.write("off", "")
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert bob.states() == {"first": "success", "long": "success"}
+
+
+def test_a_killed_owner_is_believed_dead_when_it_was_not_heard_of(
+    server: Server, team: Team
+) -> None:
+    ada, bob = team("ada"), team("bob")
+    ada.workflow(shell("first", WAIT), shell("long", "sleep 300"))
+    running = ada.start("run", "flow.yaml", "-j", "2")
+    begun(ada)
+    running.kill()
+    running.communicate()
+    assert bob.ork("runs").stderr == "", "it may have lost its connection only"
+    say(server, "UPDATE team.store SET grace = '0 seconds'")
+    assert eventually(lambda: "flow#1 was interrupted" in bob.ork("runs").stderr)
+    bob.write("on", "")
+    assert bob.states() == {"first": "interrupted", "long": "interrupted"}
+
+
+def test_an_owner_that_was_believed_dead_stops(server: Server, team: Team) -> None:
+    ada, bob = team("ada"), team("bob")
+    ada.workflow(shell("first", WAIT), shell("long", "sleep 300"))
+    running = ada.start("run", "flow.yaml", "-j", "2", patch=IMPATIENT)
+    begun(ada)
+    say(server, "UPDATE team.store SET grace = '0 seconds'")
+    running.send_signal(signal.SIGSTOP)  # while its connection breaks
+    say(server, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    assert eventually(lambda: "flow#1 was interrupted" in bob.ork("runs").stderr)
+    running.send_signal(signal.SIGCONT)
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, "flow#1 was lost to another process" in err) == (5, True), err
+    assert not ada.survivors()
+    assert bob.states() == {"first": "interrupted", "long": "interrupted"}
