@@ -20,7 +20,7 @@ from ork.definition.secrets import hide_secrets, secret_problems
 from ork.differences.definitions import summarize
 from ork.errors import InvalidInput
 from ork.failpoints import failpoint
-from ork.files import open_append, open_file
+from ork.files import open_append, open_file, remove
 from ork.history.compare import compare_deploys
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import Deploy, Log, Run, Task, encode_object
@@ -40,6 +40,7 @@ from ork.orkdb.outcomes import (
 )
 from ork.orkdb.rows import ENDED, WorkflowRow, workflows
 from ork.orkdb.schedules import five_fields
+from ork.store.logs import PIECE_BYTES, put
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of
@@ -410,8 +411,11 @@ class _Importing:
         try:
             yield log.write
         finally:
-            if log.close():
-                self._logs.append((workflow, run))
+            is_written = log.close()
+        if is_written and self._store.shared:
+            log.give()
+        elif is_written:
+            self._logs.append((workflow, run))
 
     def _sync_logs(self) -> None:
         """Make all logs safe on the disk, which a disk does for several threads at once."""
@@ -498,6 +502,14 @@ class _RunLog:
         """Close the file; say whether there is one."""
         self._kept.close()
         return self._file is not None
+
+    def give(self) -> None:
+        """Let the store itself have the log, which other machines read; the file goes."""
+        *above, run = self._folders
+        with self._store.inside(*self._folders) as at, open_file(LOG_NAME, at=at) as file:
+            put(self._store, [(self._path, iter(lambda: file.read(PIECE_BYTES), b""))])
+        with self._store.inside(*above) as at:
+            remove(run, at=at)
 
 
 def _changes(deploys: Sequence[tuple[Oid, Deploy]]) -> list[tuple[Oid, Deploy]]:

@@ -191,6 +191,16 @@ def test_a_workflow_comes_by_another_name(original, ork):
     assert "odd" in ork("log", "--oneline").out
 
 
+def test_it_goes_into_a_store_elsewhere(original, ork):
+    url = "sqlite:../runs.db"
+    assert ork("--store", url, "import", "ork-db", "../old").code == 0
+    assert (
+        ork("--store", url, "logs", "etl#2").out == "==> extract (attempt 3) <==\nstderr: no rows\n"
+    )
+    assert ork("--store", url, "fsck").code == 0
+    assert not (ork.folder / ".ork").exists()
+
+
 def test_a_failed_import_makes_no_store(ork):
     (ork.folder / "a.db").write_bytes(b"x" * 5000)
     assert ork("import", "ork-db", "a.db").code == 3

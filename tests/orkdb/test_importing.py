@@ -527,6 +527,18 @@ def test_thousands_of_runs_take_bounded_memory(original, take, store):
     assert peak < 16 << 20  # of 32 MB
 
 
+def test_a_store_that_machines_share_has_the_logs(original, take, tmp_path):
+    fill(original)
+    backend = Memory()
+    here, there = (Store(backend, folder=tmp_path / name, shared=True) for name in "ab")
+    for one in (here, there):
+        one.folder.mkdir()
+    take(into=here)
+    assert log_of(there, "etl#1:extract") == "stderr: boom\nstdout: 41 rows\n"
+    assert not [path for path in here.folder.rglob("*") if path.is_file()]
+    assert take(into=there).workflows[0].runs == 0
+
+
 # -- killed
 
 

@@ -98,3 +98,13 @@ def test_a_password_is_never_shown(password):
     shown = f"{caught.value} {caught.value.hint}"
     assert "postgresql://ann@127.0.0.1:1/db cannot be reached" in shown or "PGPASSWORD" in shown
     assert not any(part in shown for part in ("sesame", "a:b", "a@b", "a?b", "a#b", "b@"))
+
+
+def test_one_server_may_have_both(there, postgres, schema, ork):
+    fill(there)
+    store, database = postgres.url(), postgres.url(schema=schema)
+    assert ork("--store", store, "import", "ork-db", database).code == 0
+    assert "stderr: no rows" in ork("--store", store, "logs", "etl#2").out
+    again = ork("--store", store, "import", "ork-db", database)
+    assert "nothing new" in again.out
+    assert ork("--store", store, "fsck").code == 0
