@@ -287,20 +287,21 @@ def create(folder: Path, scheme: str = DEFAULT) -> None:
                 raise
 
 
-def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = None) -> None:
-    """Make an empty store where there is none: in a folder, or elsewhere if that or `address` says.
+def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = None) -> bool:
+    """Let a folder have a store, in it or elsewhere as it or `address` says; say if one was made.
 
     A folder of a project remembers an address elsewhere, without a password. Without an address
     the data are in the folder, of the kind that `ORK_STORE` says, if that is all that it says.
     """
-    if elsewhere(folder, environ=environ) is None:
-        named = address or _address(environ)
-        if named is None or _is_inside(named):
-            create(folder, named.scheme if named else DEFAULT)
-            return
-        _remember(folder, named)
-    if not is_there(folder, environ=environ):
-        _create_there(folder, environ)
+    if (there := elsewhere(folder, environ=environ)) is not None:
+        return _make_there(there)
+    named = address or _address(environ)
+    if named is None or _is_inside(named):
+        create(folder, named.scheme if named else DEFAULT)
+        return True
+    made = _make_there(named)
+    _remember(folder, named)
+    return made
 
 
 def _address(environ: Mapping[str, str]) -> Address | None:
@@ -336,14 +337,14 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
     return _class(there.scheme).exists(there.at)
 
 
-def _create_there(folder: Path, environ: Mapping[str, str]) -> None:
-    """Make an empty store where a folder says, elsewhere; two that do so at once both succeed."""
-    there = elsewhere(folder, environ=environ)
-    assert there is not None
+def _make_there(there: Address) -> bool:
+    """Make an empty store elsewhere, and say so; two who do it at once both succeed."""
     kind, at = _class(there.scheme), there.at
+    if kind.exists(at):
+        return False
     if isinstance(at, str):
         kind.create(at)
-        return
+        return True
     try:
         with new_folder(at.parent, f".{at.name}.tmp-") as made:
             kind.create(made / at.name)
@@ -354,6 +355,7 @@ def _create_there(folder: Path, environ: Mapping[str, str]) -> None:
         sync_folder(at.parent)
     except OSError as error:
         raise _not_made(at, error) from None
+    return True
 
 
 def _not_made(place: Path, error: OSError) -> StoreError:

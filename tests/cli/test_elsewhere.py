@@ -84,6 +84,22 @@ def test_what_works_on_files_works_where_they_lie_elsewhere(
     assert left == {f"team.db{end}" for end in ("", "-gate", "-open", "-locks", "-quarantine")}
 
 
+def test_a_second_project_is_told_that_it_has_the_store_of_others(etl: Ork, tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/team.db"
+    assert etl("init", "--store", url).out == f"Made an empty store in {url}\n"
+    assert etl("init", "--store", url).out == f"There is a store already in {url}\n"
+    shutil.rmtree(etl.folder / ".ork")
+    assert etl("init", "--store", url).out == f"From now on this project has the store in {url}\n"
+
+
+def test_a_project_does_not_remember_a_store_that_could_not_be_made(
+    ork: Ork, tmp_path: Path
+) -> None:
+    done = ork("init", "--store", f"sqlite:{tmp_path}/nowhere/x.db")
+    assert (done.code, "no store can be made in" in done.err) == (4, True)
+    assert not (ork.folder / ".ork").exists()
+
+
 def test_what_is_in_memory_is_gone_with_the_command(etl: Ork) -> None:
     done = etl("--store", "memory:", "run", "etl.yaml")
     assert (done.code, done.out.split()[:2]) == (0, ["etl#1", "success"])

@@ -75,20 +75,21 @@ def init(
     if backup is not None:
         _init_from(session, backup, store, address)
         return
-    existed = location.is_there(store, environ=environ)
-    if not existed:
-        location.make(store, environ=environ, address=address)
-    location.open_backend(store, environ=environ).close()
+    verb = "There is a store already in"
+    if not (existed := location.is_there(store, environ=environ)):
+        made = location.make(store, environ=environ, address=address)
+        verb = "Made an empty store in" if made else "From now on this project has the store in"
     place = location.elsewhere(store, environ=environ)
-    verb = "There is a store already in" if existed else "Made an empty store in"
+    if place and url:  # it may have a password, which the project does not remember
+        environ = {**environ, "ORK_STORE": url}
+    location.open_backend(store, environ=environ).close()
     session.print([[f"{verb} {place or store}"]])
     if not existed and not place:
-        session.say(
-            [
-                ("note: ", "warning"),
-                "git ignores it: `git clean -fdx` deletes all history; `ork backup` copies it",
-            ]
-        )
+        told = "git ignores it: `git clean -fdx` deletes all history; `ork backup` copies it"
+        session.say([("note: ", "warning"), told])
+    if place and url and location.public(url) != url:
+        told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
+        session.say([("note: ", "warning"), told])
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
 
 
