@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import cloning
 import deploying
 import growing
 import keeping
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "kinds": ("Objects of each kind", keeping.rows),
     "size": ("How much the file of a store grows", growing.rows),
     "history": ("Looking back in a long history", looking_back.rows),
+    "clone": ("Making a store of another one", cloning.rows),
     "memory": ("The most memory of commands that read", memory.rows),
     "place": ("The place of execution", placing.rows),
     "run": ("Running no-op tasks", running.rows),

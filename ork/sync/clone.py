@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from ork.errors import InvalidInput, StoreError
+from ork.errors import InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.files import place_new, sync_folder
 from ork.objects.value import Value
@@ -44,15 +45,15 @@ def clone(
     In a folder it is kept as `scheme` says. It remembers the other one as the remote `origin`.
     Raise InvalidInput when there is a store already.
     """
-    place = resolved(source, start=start)
-    origin = location.public(place)
+    origin = resolved(source, start=start)
+    place = source if location.is_url(source) else origin
     with opened(place, origin, environ=environ) as other:
         if location.is_url(target):
             environ = {**environ, "ORK_STORE": target}
             folder = location.of_url(target, environ=environ)
             made = location.public(target)
             brought = _fill_there(other, folder, made, environ, stamp, tell)
-            add(folder, ORIGIN, origin, start=start, force=True)
+            _remember(folder, origin, start)
         else:
             folder = Path(resolved(target, start=start)) / location.NAME
             made = str(folder)
@@ -101,7 +102,7 @@ def _fill_new(
                 brought = _fill(other, Side(store, str(project)), stamp, tell)
             finally:
                 store.close()
-            add(unfinished, ORIGIN, origin, start=project)
+            _remember(unfinished, origin, project)
             failpoint("clone.filled")
             sync_folder(unfinished)
             _check_place(folder)
@@ -116,6 +117,12 @@ def _fill_new(
 
 def _fill(other: Side, target: Side, stamp: Stamp, tell: Callable[[Progress], None]) -> Transferred:
     return transfer(other, target, Choice(), direction="clone", stamp=stamp, tell=tell)
+
+
+def _remember(folder: Path, origin: str, start: Path) -> None:
+    """Keep the name of what was cloned, but for a class of Python, which no file may name."""
+    with suppress(UsageError):
+        add(folder, ORIGIN, origin, start=start, force=True)
 
 
 def _check_place(folder: Path) -> None:

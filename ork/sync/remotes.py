@@ -57,6 +57,7 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
             hint="leave the password out: PGPASSWORD, ~/.pgpass and service files are read",
         )
     place = resolved(place, start=start)
+    _refuse_class(place)
     known = remotes(folder)
     if known.get(name, place) != place and not force:
         raise InvalidInput(
@@ -77,8 +78,13 @@ def remove(folder: Path, name: str) -> str:
 
 
 def resolved(place: str, *, start: Path) -> str:
-    """Return the URL, or the whole path of a folder, seen from another one."""
-    return place if location.is_url(place) else os.path.abspath(start / place)
+    """Return a URL or the path of a folder, seen from another one, as it means the same anywhere.
+
+    Without a password.
+    """
+    if location.is_url(place):
+        return str(location.address(place, base=start))
+    return os.path.abspath(start / place)
 
 
 def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
@@ -90,12 +96,24 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
     if text is None:
         text = next(iter(known)) if len(known) == 1 else ORIGIN
     if text in known:
+        _refuse_class(known[text])
         return text, known[text]
     if location.is_url(text):
         return location.public(text), text
     if "/" in text or text in (".", ".."):
         return text, resolved(text, start=start)
     raise _unknown(text, known)
+
+
+def _refuse_class(place: str) -> None:
+    """Raise UsageError for a class of Python, which a file that others wrote could name."""
+    if location.is_url(place):
+        found = location.address(place, base=Path())
+        if found.scheme not in location.ELSEWHERE:
+            raise UsageError(
+                f"a remote may not name a class of Python, {found.scheme}",
+                hint="name it in the command itself, as in `ork push URL`",
+            )
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> NotFound:

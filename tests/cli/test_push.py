@@ -79,6 +79,13 @@ def test_remotes(ran, team, tmp_path, golden):
     assert ran("push", "../nothing").code == 3
     assert ran("pull", "../team", "nothing").code == 3
     assert oct((ran.folder / ".ork/remotes.json").stat().st_mode)[-3:] == "600"
+    assert (
+        ran("remote", "add", "url", "sqlite:../team.db").out == f"url  sqlite:{tmp_path}/team.db\n"
+    )
+    assert ran("remote", "add", "no", "nonsense:x").code == 2
+    assert ran("remote", "add", "no", "tests.nowhere:Class").code == 2
+    (ran.folder / ".ork/remotes.json").write_text('{"evil": "tests.nowhere:Class"}')
+    assert "may not name a class" in ran("push", "evil").err
     (ran.folder / ".ork/remotes.json").write_text("{")
     assert ran("remote").code == 4
     assert ran("gc").code == 0
@@ -161,3 +168,24 @@ def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
     for words in (["log", "etl"], ["ops"], ["runs"]):
         assert ran("--store", "../by-url/.ork", *words).out == ran(*words).out
     assert ran("init", "--from", ".", "--store", "sqlite:../moved.db", "../by-url").code == 3
+
+
+def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
+    url = postgres.url()
+    assert ran("clone", ".", url).code == 0
+    there = ("--store", url)
+    for words in (["log", "etl"], ["runs"]):
+        assert ran(*there, *words).out == ran(*words).out
+    assert ran(*there, "fsck", "--full").code == 0
+    assert ran("remote", "add", "origin", url).code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert ran("deploy", "etl.yaml").code == 0
+    assert ran("push").out == "etl  ecb4c3b7  1 deploy\n"
+    assert ran("pull").out == "nothing new\n"
+    (tmp_path / "back").mkdir()
+    assert ran("init", "--from", url, "../back").code == 0
+    for words in (["log", "etl"], ["ops"], ["fsck", "--full"]):
+        assert ran("--store", "../back/.ork", *words).out == ran(*there, *words).out
+    again = postgres.url()
+    assert ran("init", "--from", ".", "--store", again, "../back/../").code == 0
+    assert ran("--store", again, "ops").out == ran("ops").out
