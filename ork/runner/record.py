@@ -35,6 +35,7 @@ from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.worktree.origin import host
 
 POLL_SECONDS = 0.05
+POLL_SHARED_SECONDS = 0.5
 PATIENCE_SECONDS = 120.0  # how long a shared store may be away
 PAUSE_SECONDS = 0.5  # before it is asked once more
 LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether anybody has it
@@ -385,7 +386,7 @@ def wait(store: Store, run: Run) -> Run:
             return last
         if not owner.is_owned(store, run):
             settle(store, now=datetime.now(UTC))
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SHARED_SECONDS if store.shared else POLL_SECONDS)
 
 
 def _interrupt(record: Record, now: datetime) -> Run:
