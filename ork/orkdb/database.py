@@ -151,7 +151,12 @@ class SQLite:
         """Return the columns of a table."""
         if table not in self._columns:
             with self._told():
-                found = self._connection.execute("SELECT name FROM pragma_table_info(?)", [table])
+                found = self._connection.execute(
+                    "SELECT name FROM pragma_table_info(?1) WHERE EXISTS"
+                    # A view would be a program, which may never end.
+                    " (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)",
+                    [table],
+                )
                 self._columns[table] = frozenset(name for (name,) in found)
         return self._columns[table]
 
@@ -176,6 +181,7 @@ class SQLite:
         (journal,) = self._connection.execute("PRAGMA journal_mode").fetchone()
         if journal != "wal":
             self._connection = self._copy(self._connection)
+        self._connection.execute("PRAGMA trusted_schema = OFF")
         self._connection.execute("BEGIN")
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from ork.backends.base import write_all
 from ork.definition.secrets import hide_secrets, secret_problems
@@ -48,6 +48,9 @@ from ork.store.store import Stamp, Store, Transaction, pack
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 
 LOG_NAME = "1.log"
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many of how many runs were read."""
+
 SYNCING = 8  # threads that wait for the disk
 
 
@@ -93,6 +96,7 @@ def import_database(
     unfinished: bool = False,
     allow_secret: bool = False,
     dry_run: bool = False,
+    progress: Progress = lambda done, total: None,
 ) -> ImportedDatabase:
     """Take in all workflows of a database of the original; with `dry_run` only say what that does.
 
@@ -100,7 +104,7 @@ def import_database(
     key, unless `allow_secret`. Runs that have not ended are left out, or with `unfinished` taken as
     interrupted.
     """
-    importing = _Importing(store, database, dry_run=dry_run)
+    importing = _Importing(store, database, progress, dry_run=dry_run)
     names = names_of(database, rename)
     found = [row for row in workflows(database) if row.id]
     for row in sorted(found, key=lambda one: names[one.name]):
@@ -158,8 +162,11 @@ class _Line:
 
 
 class _Importing:
-    def __init__(self, store: Store, database: Database, *, dry_run: bool) -> None:
+    def __init__(
+        self, store: Store, database: Database, progress: Progress, *, dry_run: bool
+    ) -> None:
         self._store, self._database, self._dry_run = store, database, dry_run
+        self._progress = progress
         self.lines: list[_Line] = []
         self.left_out: list[LeftOut] = []
         self._told: set[LeftOut] = set()
@@ -370,6 +377,7 @@ class _Importing:
     def _finished(self) -> Iterator[Finished]:
         """Yield the runs that are to be added, in the order of their numbers; write their logs."""
         deferred = deferred_tasks(self._database)
+        done, total = 0, sum(len(line.runs) for line in self.lines)
         for line in self.lines:
             number = newest_number(self._store, line.name)
             for one in line.runs:
@@ -389,6 +397,8 @@ class _Importing:
                         write_log=write_log,
                         tell=tell,
                     )
+                done += 1
+                self._progress(done, total)
 
     def _place(self, line: _Line, index: int) -> Place:
         oid = line.deploys[index]

@@ -87,6 +87,14 @@ def test_other_files_are_refused(tmp_path):
         open_database(tmp_path / "empty.db")
 
 
+def test_a_view_is_no_table(original, file):
+    original.execute("DROP TABLE runs")
+    loop = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id FROM n"
+    original.execute(f"CREATE VIEW runs AS {loop}")
+    with pytest.raises(InvalidInput, match="it has no table runs"):
+        open_database(file)
+
+
 def test_damage_is_told_and_nothing_is_written(tmp_path, store, take):
     file = tmp_path / "old" / "ork.db"
     original = sqlite(file, journal="delete")
