@@ -159,7 +159,8 @@ def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
     assert ran("clone", ".", url).code == 0
     assert ran("clone", ".", url).code == 3
     assert ran("--store", url, "pull").out == "nothing new\n"
-    assert ran("--store", url, "log", "etl").out == ran("log", "etl").out
+    for words in (["log", "etl"], ["logs", "etl#1"], ["logs", "etl#2"]):
+        assert ran("--store", url, *words).out == ran(*words).out
     for name in ("back", "by-url"):
         (tmp_path / name).mkdir()
     assert ran("init", "--from", url, "../back").code == 0
@@ -174,7 +175,7 @@ def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
     url = postgres.url()
     assert ran("clone", ".", url).code == 0
     there = ("--store", url)
-    for words in (["log", "etl"], ["runs"]):
+    for words in (["log", "etl"], ["runs"], ["logs", "etl#1"], ["logs", "etl#2"]):
         assert ran(*there, *words).out == ran(*words).out
     assert ran(*there, "fsck", "--full").code == 0
     assert ran("remote", "add", "origin", url).code == 0
@@ -184,8 +185,10 @@ def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
     assert ran("pull").out == "nothing new\n"
     (tmp_path / "back").mkdir()
     assert ran("init", "--from", url, "../back").code == 0
-    for words in (["log", "etl"], ["ops"], ["fsck", "--full"]):
-        assert ran("--store", "../back/.ork", *words).out == ran(*there, *words).out
+    back = ("--store", "../back/.ork")
+    for words in (["log", "etl"], ["ops"], ["logs", "etl#1"], ["logs", "etl#2"]):
+        assert ran(*back, *words).out == ran(*there, *words).out
+    assert ran(*back, "fsck", "--full").code == 0
     again = postgres.url()
     assert ran("init", "--from", ".", "--store", again, "../back/../").code == 0
     assert ran("--store", again, "ops").out == ran("ops").out
