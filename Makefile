@@ -7,7 +7,7 @@ BIN = .venv/bin
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help setup demo test test-long test-sqlite fast check torture torture-long golden docs bench bench-peers clean
+.PHONY: help setup demo test test-long test-sqlite test-files fast check torture torture-long golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,10 @@ test-long: $(READY) ## Run the tests with all examples of properties and all pla
 
 test-sqlite: $(READY) ## Run the tests of store, runner and command line on stores in SQLite
 	ORK_STORE=sqlite: $(BIN)/python -m pytest $(PARALLEL) tests/store tests/runner tests/cli
+
+test-files: $(READY) ## Run a part of the tests of store and command line on stores in plain files
+	ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/store \
+	    $(addprefix tests/cli/test_,$(addsuffix .py,backup deploy forget log ops push run))
 
 fast: $(READY) ## Run the tests that take less than a second each
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"

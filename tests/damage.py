@@ -24,15 +24,17 @@ def flip(folder: Path, text: bytes, at: int, *, bit: int = 0) -> None:
     is_ref = file.name != "data.mdb" and text.startswith(b"r")
     if is_ref:  # LMDB keeps both tables in one
         text, at = text[1:], at - 1
-    data = bytearray(file.read_bytes())
-    start, found = -1, 0
-    while (start := data.find(text, start + 1)) >= 0:
-        if is_ref and data[start - 1] == ord('"'):  # in an object, not the name of a ref
-            continue
-        data[start + at] ^= 1 << bit
-        found += 1
+    found = 0
+    for path in (file, *(folder / "db/objects").glob("*/*")):  # the latter of plain files
+        data = bytearray(path.read_bytes())
+        start = -1
+        while (start := data.find(text, start + 1)) >= 0:
+            if is_ref and data[start - 1] == ord('"'):  # in an object, not the name of a ref
+                continue
+            data[start + at] ^= 1 << bit
+            found += 1
+        path.write_bytes(data)
     assert found, f"{text!r} is nowhere in the data file"
-    file.write_bytes(data)
 
 
 @contextmanager

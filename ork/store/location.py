@@ -296,8 +296,11 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
     if (there := elsewhere(folder, environ=environ)) is not None:
         return _make_there(there)
     named = address or _address(environ)
-    if named is None or _is_inside(named):
-        create(folder, named.scheme if named else DEFAULT)
+    if named is None:
+        create(folder)
+        return True
+    if _is_inside(named):
+        create(folder, named.scheme)
         return True
     made = _make_there(named)
     _remember(folder, named)
