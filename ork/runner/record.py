@@ -155,7 +155,6 @@ class Record:
             pin = tx.add(replace(self.run, reason=taker))  # an object that nobody else has
             tx.move(owner.pin_ref(self.run.id), old=self.pin, new=pin)
         self.pin = pin
-        self.own.add(pin)
         self._see_saved()
 
     def _see_saved(self) -> None:
@@ -362,6 +361,9 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
                 failpoint("settle.taken")
                 settled.append(_interrupt(record, now))
             failpoint("settle.written")
+        except Conflict:  # its owner lives, or somebody else was faster to settle it
+            lease.release()
+            continue
         except BaseException:
             lease.release()  # else the run would seem to have an owner as long as we live
             raise
@@ -398,7 +400,7 @@ def _interrupt(record: Record, now: datetime) -> Run:
     for name, task in store.snapshot(run.snapshot).tasks.items():
         before = started.get(name) or TaskRun(task=task, state="pending")
         states[name] = _as_left(beginnings, run, name, before)
-    record.own |= _own(record.saved, started)
+    record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")

@@ -143,6 +143,24 @@ def test_what_an_old_owner_records_after_that_is_refused(
     assert [ref for ref, _ in store.refs("active/")] == []
 
 
+def test_a_run_that_ends_at_the_last_moment_is_not_settled(
+    going_on: record.Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = going_on.store
+
+    def late(*words: object) -> None:
+        states = {"a": outcome(task(going_on, "a")), "b": ended(going_on)}
+        going_on.end(replace(going_on.run, state="success", ended=NOON), states, {})
+        real(*words)
+
+    real = record.Record.take_over
+    monkeypatch.setattr(record.Record, "take_over", late)
+    abandon(going_on)
+    assert record.settle(store, now=NOON) == []
+    assert run_of_number(store, "etl", 1)[1].state == "success"
+    assert store.backend.leased() == set()
+
+
 def test_a_lost_lease_is_asked_for_anew(going_on: record.Record) -> None:
     going_on.lease.release()
     going_on.save({"b": ended(going_on)}, {})

@@ -79,6 +79,8 @@ def test_two_machines_on_one_store(team: Team) -> None:
     assert ada.log("long") == bob.log("long") == b"begun\nmore\n"
     assert ada.log("long", 2) == bob.log("long", 2) == b"begun\nmore\n"
     assert "begun\nmore\n" in ada.ork("logs", "flow#1:long").stdout
+    assert "cancelled" in ada.ork("show", "flow#1").stdout
+    assert "flow#1 cancelled" in ada.ork("watch", "flow#1", code=130).stdout
     ada.ork("fsck", "--full")
 
 
@@ -219,13 +221,15 @@ def test_logs_go_with_the_runs(team: Team) -> None:
 def test_copies_of_the_store_have_the_logs(team: Team, tmp_path: Path) -> None:
     """As files where only one machine has the store, and as blobs in another one for a team."""
     ada, bob = team("ada"), Project(tmp_path)  # who has no store yet
-    ada.workflow(shell("a", "echo something; exit 1"))
+    ada.workflow(shell("a", "echo it is $((40 + 2)); exit 1"))
     ada.ork("run", "flow.yaml", code=1)
     ada.ork("bundle", "create", f"{tmp_path}/some.bundle", "--all", "--runs", "all")
     ada.ork("backup", f"{tmp_path}/copy")
     ada.ork("backup", f"{tmp_path}/copy.orkbackup")
     shown = ada.ork("logs", "flow#1").stdout
-    assert shown
+    assert "it is 42" in shown
+    ada.ork("report", "flow#1", "-o", "report.html")
+    assert "it is 42" in (ada.folder / "report.html").read_text()
     for place in ("copy", "elsewhere"):
         if place == "elsewhere":
             (tmp_path / place).mkdir()

@@ -125,6 +125,23 @@ def test_a_run_that_seems_to_go_on_is_found(folder: Path) -> None:
     assert codes(folder) == ["E104", "E202", "E203"]
 
 
+def test_a_log_that_has_lost_a_part_is_found(folder: Path, opened: Callable[[], Store]) -> None:
+    store = opened()
+    at = "logs/etl/run/1.log/"
+    with store.transaction() as tx:
+        for offset, data in ((0, b"one"), (3, b"two"), (8, b"late"), (10, b"early")):
+            tx.move(f"{at}{offset:016}", old=None, new=tx.add(Blob(data)))
+        tx.move(f"{at}4", old=None, new=tx.add(Blob(b"badly named")))
+        tx.move(f"logs/etl/{0:016}", old=None, new=tx.add(Blob(b"badly named")))
+    store.close()
+    assert {(one.code, one.ref) for one in look_here(folder)} == {
+        ("E202", f"logs/etl/{0:016}"),
+        ("E202", f"{at}4"),
+        ("E202", f"{at}{10:016}"),
+        ("E203", f"{at}{6:016}"),
+    }
+
+
 def test_a_request_to_stop_what_has_ended_is_found(
     folder: Path, opened: Callable[[], Store]
 ) -> None:
