@@ -23,6 +23,7 @@ end.before end.written
 settle.locked settle.taken settle.written
 backup.objects backup.file backup.checked init.checked
 import.checked import.batch import.objects import.logs import.written
+orkdb.batch orkdb.objects orkdb.logs orkdb.written
 sync.blobs sync.objects sync.heads sync.logs sync.runs clone.filled
 restore.staged
 traces.before traces.checkout traces.after

@@ -231,17 +231,17 @@ class _Importing:
         }
         if not heads and not any(line.runs for line in self.lines):
             return
-        write_all(self._store.backend, objects(), between=lambda: failpoint("import.batch"))
-        failpoint("import.objects")
+        write_all(self._store.backend, objects(), between=lambda: failpoint("orkdb.batch"))
+        failpoint("orkdb.objects")
         self._sync_logs()
-        failpoint("import.logs")
+        failpoint("orkdb.logs")
 
         def again() -> None:
             write_all(self._store.backend, objects())
 
         with _Arrival(self._store, stamp, written, again) as tx:
             tx.moves |= {**refs, **heads, **self._tallies(counts, last)}
-        failpoint("import.written")
+        failpoint("orkdb.written")
 
     def _settings(self, row: WorkflowRow) -> dict[str, Json]:
         """Return what steers a workflow but is not part of its tasks."""

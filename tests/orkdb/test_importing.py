@@ -469,7 +469,7 @@ def test_objects_that_gc_takes_meanwhile_are_written_again(
     from ork.orkdb import importing
 
     def sweep(place):
-        if place == "import.objects":
+        if place == "orkdb.objects":
             found = [oid for oid in store.backend.oids() if kind_of(store.read(oid)) in kinds]
             store.backend.sweep(lambda: found)
 
@@ -489,7 +489,7 @@ def test_a_head_that_moves_meanwhile_stops_the_import(original, file, store, mon
     monkeypatch.setattr(
         importing,
         "failpoint",
-        lambda place: own_deploy(store, "etl") if place == "import.objects" else None,
+        lambda place: own_deploy(store, "etl") if place == "orkdb.objects" else None,
     )
     database = open_database(file)
     with pytest.raises(Conflict):
@@ -561,7 +561,7 @@ def test_an_import_that_is_killed_shows_nothing_and_can_be_repeated(
     fill(original)
     killed = subprocess.run(
         [sys.executable, "-c", IMPORT, str(store.folder), str(file)],
-        env={**os.environ, "ORK_FAILPOINT": f"import.{point}", "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "ORK_FAILPOINT": f"orkdb.{point}", "PYTHONPATH": os.getcwd()},
         cwd=Path(__file__).parents[2],
     )
     assert killed.returncode == -9

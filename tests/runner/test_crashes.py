@@ -62,6 +62,7 @@ OF_OTHERS = (
     "import",
     "init",
     "logs",
+    "orkdb",
     "repack",
     "restore",
     "sync",
