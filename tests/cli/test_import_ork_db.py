@@ -201,6 +201,34 @@ def test_it_goes_into_a_store_elsewhere(original, ork):
     assert not (ork.folder / ".ork").exists()
 
 
+def test_texts_of_a_database_neither_paint_nor_forge_lines(ork):
+    evil = "\x1b[31mred\nFORGED\r\u202e\x9b2J"
+    made = sqlite(ork.folder.parent / "old" / "ork.db")
+    for name in (evil, f"{evil} 2"):
+        flow = made.workflow(name, schedule=evil, schedule_enabled=name == evil, description=evil)
+        steps = [step(f"a{evil}", executor="process", command=f"echo {evil}")]
+        key = made.deploy(flow, steps, "2026-01-05T02:00:00.000Z")
+        at = "2026-01-05T03:00:00.000Z"
+        made.run(flow, [], at, status="failed", snapshot=key, error=evil, triggered_by=evil)
+        made.run(flow, steps, at, status=evil, snapshot=key)
+    made.deploy(made.workflow("x"), [step("a", executor=evil)], "2026-01-05T02:00:00.000Z")
+    made.close()
+    names = ork("import", "ork-db", "../old", "--json", "--dry-run").out
+    found = [one["workflow"] for one in json.loads(names)["data"]["workflows"]]
+    for words in (
+        ["import", "ork-db", "../old"],
+        ["log"],
+        ["runs"],
+        ["show", found[0]],
+        ["status"],
+    ):
+        result = ork(*words)
+        assert result.code == 0, result.err
+        shown = result.out + result.err
+        assert not {*"\x1b\r\x9b\u202e"} & {*shown}, words
+        assert not [line for line in shown.splitlines() if line.startswith("FORGED")]
+
+
 def test_a_failed_import_makes_no_store(ork):
     (ork.folder / "a.db").write_bytes(b"x" * 5000)
     assert ork("import", "ork-db", "a.db").code == 3
