@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import backends
 import cloning
 import deploying
 import growing
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "store": ("Objects and trees", storing.rows),
     "kinds": ("Objects of each kind", keeping.rows),
     "size": ("How much the file of a store grows", growing.rows),
+    "backends": ("Each kind of store beside its own library", backends.rows),
     "history": ("Looking back in a long history", looking_back.rows),
     "clone": ("Making a store of another one", cloning.rows),
     "memory": ("The most memory of commands that read", memory.rows),
@@ -49,6 +51,7 @@ LIBRARIES = (
     "typer",
     "msgspec",
     "lmdb",
+    "psycopg",
     "blake3",
     "ruamel.yaml",
     "ruamel.yaml.clib",

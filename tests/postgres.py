@@ -80,10 +80,15 @@ class Server:
             **unprivileged(),
         )
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
         assert self._bin
-        options = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        options = {
+            **SETTINGS,
+            **settings,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+        }
         words = [str(self._bin / "postgres"), "-D", str(self.folder / "data")]
         words += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:

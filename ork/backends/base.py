@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ork.errors import Corrupt, OrkError
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid, digest
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
 """Ref name -> (old, new); None is "absent", so create, move and delete are one rule."""
@@ -231,7 +231,7 @@ def write_all(
 
 def seal(data: bytes) -> bytes:
     """Return the few bytes that are kept beside what has no hash for a name, to prove it whole."""
-    return bytes.fromhex(hash_bytes(data)[: 2 * SEAL_BYTES])
+    return digest(data)[:SEAL_BYTES]
 
 
 def sealed(name: bytes, oid: Oid) -> bytes:
@@ -242,8 +242,8 @@ def sealed(name: bytes, oid: Oid) -> bytes:
 
 def unsealed(name: bytes, value: bytes) -> Oid:
     """Return the target of a ref that is kept so; raise Corrupt when name or value is damaged."""
-    target = value[:-SEAL_BYTES]
-    if len(target) != _TARGET_BYTES or value[_TARGET_BYTES:] != seal(_REF + name + target):
+    target = value[:_TARGET_BYTES]
+    if value[_TARGET_BYTES:] != seal(_REF + name + target):
         shown = name.decode("utf-8", "backslashreplace")
         raise Corrupt(f"the ref {shown!r} is damaged: its seal does not match", hint="`ork fsck`")
     return Oid(target.hex())

@@ -28,6 +28,11 @@ def hash_bytes(data: bytes | memoryview) -> Oid:
     return blake3(data).digest().hex()  # type: ignore[return-value]  # quicker than hexdigest()
 
 
+def digest(data: bytes) -> bytes:
+    """Return the 32 bytes of the same name."""
+    return blake3(data).digest()
+
+
 def running_hash() -> blake3:
     """Return what hashes bytes that come in pieces: `update` with each, at last `digest`."""
     return blake3()
