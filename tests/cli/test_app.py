@@ -54,6 +54,7 @@ WITHOUT = {
 }
 
 
+@pytest.mark.lmdb
 def test_a_command_imports_nothing_that_it_does_not_use(ork):
     text = "name: etl\ntasks:\n  a: {executor: process, command: 'true'}\n"
     ork.write("etl.yaml", text)

@@ -97,7 +97,7 @@ def test_a_run_takes_parameters(ork, golden) -> None:
     done = ork("run", "p.yaml")
     assert done.code == 2
     golden("run/params_missing.err", done.err)
-    assert not (ork.folder / ".ork" / "db" / "data.mdb").exists() or ork("log").code == 3
+    assert not (ork.folder / ".ork" / "db").exists() or ork("log").code == 3
     assert ork("run", "p.yaml", "-i", "day=2026-01-02").code == 0
     assert json.loads(ork("outputs", "p#1:say").out) == {"day": "2026-01-02", "n": 2}
     assert ork("run", "p#1", "-i", "n=7").code == 0

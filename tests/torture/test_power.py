@@ -68,7 +68,7 @@ def below(tmp_path: Path) -> Path:
     return project.parent
 
 
-def a_life(project: Path) -> Iterator[str]:
+def a_life(project: Path, kind: str = "lmdb:") -> Iterator[str]:
     """All that writes a store, from its making on."""
 
     def edit(old: str, new: str) -> None:
@@ -76,7 +76,7 @@ def a_life(project: Path) -> Iterator[str]:
         assert old in text
         (project / "etl.yaml").write_text(text.replace(old, new))
 
-    yield "init"
+    yield f"init --store {kind}"
     yield "deploy etl.yaml --json"
     yield "run etl --json"
     edit("echo", "printf")
@@ -320,14 +320,16 @@ def _judged(
 ROW = "states after a loss of power: whole, nothing acknowledged lost"
 
 
-@pytest.mark.parametrize("seed", range(SHARES))
+@pytest.mark.parametrize(
+    ("kind", "seed"), [*(("lmdb:", seed) for seed in range(SHARES)), ("sqlite:", 0), ("files:", 0)]
+)
 def test_a_loss_of_power_leaves_a_whole_store_with_all_that_was_acknowledged(
-    recorder: Path, below: Path, score: Score, seed: int
+    recorder: Path, below: Path, score: Score, kind: str, seed: int
 ) -> None:
     disk = Disk(below)
-    notes = recorded(recorder, below, below.parent / "notes", a_life(below / "project"))
+    notes = recorded(recorder, below, below.parent / "notes", a_life(below / "project", kind))
     count, wrong = tried(below, disk, notes, STATES // SHARES, seed=seed)
-    score(ROW, count, count - len(wrong))
+    score(f"{ROW}{f' ({kind})' if kind != 'lmdb:' else ''}", count, count - len(wrong))
     assert wrong == []
     assert count > STATES // SHARES * 0.9
 
@@ -429,6 +431,8 @@ FLUSHES = {
     "of a folder": "import ork.files; ork.files.sync_folder = lambda path: None",
     "of the anchor": "import ork.backends.anchor as a; a.os = type(a.os)('os')\n"
     "import os; vars(a.os).update(vars(os)); a.os.fsync = lambda file: None",
+    "of names in plain files": "from ork.backends.plain import files, folder\n"
+    "files.sync = folder.sync = lambda path: None",
 }
 
 
@@ -437,7 +441,7 @@ def test_without_a_flush_a_loss_of_power_is_seen_to_do_harm(
     recorder: Path, below: Path, flush: str
 ) -> None:
     disk = Disk(below)
-    life = a_life(below / "project")
+    life = a_life(below / "project", "files:" if "plain" in flush else "lmdb:")
     notes = recorded(recorder, below, below.parent / "notes", life, patch=FLUSHES[flush])
     _, wrong = tried(below, disk, notes, 100)
     assert wrong
