@@ -13,10 +13,10 @@ import pytest
 
 import ork as api
 from ork.executors.mask import Masker
+from ork.logs.reading import pieces
 from ork.objects.canonical import Json
 from ork.runner.events import RunFinished, TaskFinished
 from ork.store.contents import task_runs
-from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
 
 # Each its own value, so that a hit says which way out was open.

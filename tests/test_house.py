@@ -41,19 +41,20 @@ ROOMS: dict[str, str] = {
     "backends": "errors files failpoints objects",
     "servers": "errors files failpoints objects backends",
     "store": "errors files failpoints objects graph backends",
+    "logs": "errors files objects store",
     "worktree": "errors files failpoints objects graph yaml code definition store",
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
-    "upkeep": "errors files failpoints objects backends store worktree history heads executors"
-    " runner",
-    "sync": "errors files failpoints objects graph backends store upkeep",
+    "upkeep": "errors files failpoints objects backends store logs worktree history heads"
+    " executors runner",
+    "sync": "errors files failpoints objects graph backends store logs upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
     "orkdb": "errors files failpoints objects yaml definition differences backends servers store"
-    " history",
+    " logs history",
     "executors": "errors files failpoints objects definition worker",
-    "runner": "errors files failpoints objects graph definition differences backends store worktree"
-    " history heads executors worker",
+    "runner": "errors files failpoints objects graph definition differences backends store logs"
+    " worktree history heads executors worker",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"

@@ -22,6 +22,8 @@ from ork.errors import InvalidInput
 from ork.failpoints import failpoint
 from ork.files import open_append, open_file, remove
 from ork.history.compare import compare_deploys
+from ork.logs.bytes import put
+from ork.logs.reading import PIECE_BYTES
 from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import Deploy, Log, Run, Task, encode_object
 from ork.objects.text import split_text
@@ -40,7 +42,6 @@ from ork.orkdb.outcomes import (
 )
 from ork.orkdb.rows import ENDED, WorkflowRow, workflows
 from ork.orkdb.schedules import five_fields
-from ork.store.logs import PIECE_BYTES, put
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of

@@ -14,9 +14,9 @@ from pathlib import Path
 from ork.backends.base import Lease
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.failpoints import failpoint
+from ork.logs.bytes import tidy as tidy_logs
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name
-from ork.store import logs
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
 from ork.store.store import Store
@@ -89,7 +89,7 @@ def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> 
     failpoint("traces.before")
     checkout = tidy(store, run) if run else None
     if run is not None and run.ended is not None:
-        logs.tidy(store, run)
+        tidy_logs(store, run)
     failpoint("traces.checkout")
     lease.release()
     failpoint("traces.after")

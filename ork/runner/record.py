@@ -21,13 +21,15 @@ from typing import TypeVar
 from ork.backends.base import Lease
 from ork.errors import Conflict, Corrupt, StoreError, UsageError
 from ork.failpoints import failpoint
+from ork.logs.begun import Beginnings
+from ork.logs.bytes import TOGETHER_BYTES
+from ork.logs.writing import Part, Shipping
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
 from ork.store.contents import find_run, task_runs
-from ork.store.logs import TOGETHER_BYTES, Beginnings, Part, Shipping
 from ork.store.resolve import Resolved, newest_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction

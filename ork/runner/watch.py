@@ -10,6 +10,8 @@ from functools import partial
 from typing import TypeAlias
 
 from ork.errors import Corrupt
+from ork.logs.begun import Beginnings
+from ork.logs.reading import Growing
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Attempt, Run, TaskRun
 from ork.objects.value import Value, replace
@@ -17,7 +19,6 @@ from ork.runner.brake import LATE
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.record import settle
 from ork.store.contents import needs_of, task_runs
-from ork.store.logs import Beginnings, Growing
 from ork.store.resolve import run_of_id
 from ork.store.store import Store
 from ork.store.verdict import tainted

@@ -14,11 +14,11 @@ from pathlib import Path
 from ork.definition.bindings import given_by_ork, secrets_of
 from ork.errors import StoreError
 from ork.executors.base import Job, Outcome
+from ork.logs.writing import Shipping, Slots
 from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
 from ork.objects.kinds import SECOND, Deploy, Log, Run, Task
 from ork.runner.target import Target
-from ork.store.logs import Shipping, Slots
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression

@@ -183,7 +183,7 @@ class Store:
         self.folder = folder
         self.shared = shared
         self._project = project or (folder.parent if folder else None)
-        self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.store.logs`
+        self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.logs`
         self._cache: dict[Oid, Object] = {}
         self._held: dict[Oid, bytes] = {}
         self._short: dict[Oid, str] = {}

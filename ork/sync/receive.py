@@ -19,12 +19,12 @@ from ork.backends.base import Backend, ReadOnly, write_all
 from ork.errors import Conflict, Corrupt, InvalidInput, OrkError, StoreError, some
 from ork.failpoints import failpoint
 from ork.files import new_file
+from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
 from ork.objects.value import Value
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.logs import is_log, put
 from ork.store.operations import removed
 from ork.store.resolve import number_ref
 from ork.store.runs import refs_of

@@ -12,11 +12,11 @@ from typing import BinaryIO, TypeVar
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import replace_file
+from ork.logs.bytes import Bytes, logs_there, opened
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
-from ork.store.logs import Bytes, logs_there, opened
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
 from ork.store.runs import refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack

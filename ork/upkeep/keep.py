@@ -15,13 +15,13 @@ from pathlib import Path
 from ork import files
 from ork.errors import Conflict, InvalidInput, StoreError
 from ork.failpoints import failpoint
+from ork.logs.bytes import logs_there, parts_of, remove, size_of
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, is_name
 from ork.objects.value import Value, replace
 from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.logs import logs_there, parts_of, remove, size_of
 from ork.store.resolve import newest_number, run_of_id, workflows_with_runs
 from ork.store.runs import RunEntry, refs_of, runs
 from ork.store.store import Store, Transaction

@@ -14,11 +14,11 @@ from pathlib import Path
 from ork.errors import Conflict, Corrupt, StoreError
 from ork.failpoints import failpoint
 from ork.files import remove
+from ork.logs.reading import name_of_logs
 from ork.objects.kinds import Operation, Run
 from ork.objects.value import Value, replace
 from ork.store import location
 from ork.store.location import DATA
-from ork.store.logs import name_of_logs
 from ork.store.resolve import number_ref
 from ork.store.store import Stamp, Store
 from ork.upkeep.gc import Doomed, Garbage

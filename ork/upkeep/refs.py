@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ork.errors import Corrupt
+from ork.logs.bytes import offset_of, parts_ref
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.logs import offset_of, parts_ref
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding

@@ -10,8 +10,10 @@ import pytest
 
 from ork import open as open_store
 from ork.cli.runs.logs import Lines, whole_lines
+from ork.logs.begun import Beginnings
+from ork.logs.reading import Growing, last_line, pieces
+from ork.logs.writing import Slots
 from ork.objects import kinds
-from ork.store.logs import Beginnings, Growing, Slots, last_line, pieces
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -240,7 +242,7 @@ def test_each_attempt_can_be_exported_to_a_file(ork):
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 9])
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 100])
 def test_the_tail_is_that_of_all_lines(project, monkeypatch, text, lines, piece_bytes):
-    monkeypatch.setattr("ork.store.logs.PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr("ork.logs.reading.PIECE_BYTES", piece_bytes)
     log = written(project, text, before=b"a\nb", after=b"\nc")
     expected = text.splitlines(keepends=True)
     found = b"".join(pieces(project, log, tail=lines))

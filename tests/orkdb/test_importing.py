@@ -13,11 +13,11 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.errors import Conflict
+from ork.logs.reading import logs, pieces
 from ork.objects.kinds import Deploy, Task, kind_of
 from ork.orkdb.database import open_database
 from ork.orkdb.importing import import_database
 from ork.store.contents import join_text, task_runs
-from ork.store.logs import logs, pieces
 from ork.store.operations import operations
 from ork.store.resolve import history, run_of_number
 from ork.store.runs import runs

@@ -18,6 +18,7 @@ from typing import Any
 
 from ork.cli.app import main
 from ork.cli.session import World
+from ork.logs.reading import pieces
 from ork.objects.canonical import Oid
 from ork.objects.kinds import (
     Deploy,
@@ -32,7 +33,6 @@ from ork.objects.kinds import (
 )
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from tests.scale import LONG

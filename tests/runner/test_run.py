@@ -22,6 +22,7 @@ from ork.backends.memory import Memory
 from ork.definition.workflow import parse
 from ork.errors import UsageError
 from ork.history.details import RunDetails, run_details
+from ork.logs.reading import pieces
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Log, Run, TaskRun
 from ork.objects.value import replace
@@ -30,7 +31,6 @@ from ork.runner.events import RunFinished, RunStarted, TaskFinished, TaskRetried
 from ork.runner.loop import Control, retry_delay
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
-from ork.store.logs import pieces
 from ork.store.resolve import run_of_number
 from ork.store.store import Store, unpack
 from ork.worktree.load import check

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ork.logs.begun import Beginnings
+from ork.logs.bytes import size_of
 from ork.store.contents import task_runs
-from ork.store.logs import Beginnings, size_of
 from ork.store.resolve import run_of_number
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc

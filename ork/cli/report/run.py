@@ -20,11 +20,11 @@ from ork.cli.screen import human
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
+from ork.logs.reading import pieces
 from ork.objects.canonical import Json
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import find_run
-from ork.store.logs import pieces
 from ork.store.resolve import Resolved, resolve
 from ork.store.store import Store
 from ork.store.verdict import tainted

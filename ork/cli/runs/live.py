@@ -22,6 +22,8 @@ from ork.cli.screen.parts import clip, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
+from ork.logs.bytes import size_of
+from ork.logs.reading import last_line
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
     CheckedOut,
@@ -33,7 +35,6 @@ from ork.runner.events import (
     TaskStarted,
 )
 from ork.runner.loop import Control
-from ork.store.logs import last_line, size_of
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text
 

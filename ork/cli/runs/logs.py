@@ -16,10 +16,10 @@ from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.files import replace_file
+from ork.logs.reading import Log, last_part, pieces, refuse_removed
+from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.store.contents import run_and_task, task_runs
-from ork.store.logs import Log, last_part, pieces, refuse_removed
-from ork.store.logs import logs as logs_of
 from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from ork.cli.screen import human, signals
 from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
 from ork.executors.base import adopting
+from ork.logs.reading import last_part, pieces
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
     CheckedOut,
@@ -29,7 +30,6 @@ from ork.runner.events import (
 )
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
-from ork.store.logs import last_part, pieces
 
 FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
 from ork.errors import Corrupt
+from ork.logs import bytes as logs
+from ork.logs.begun import Beginnings
+from ork.logs.bytes import PART_BYTES
+from ork.logs.reading import PIECE_BYTES, Growing, last_line, pieces
+from ork.logs.writing import JOIN_PARTS, Shipping, Slots
 from ork.objects import kinds
 from ork.objects.kinds import Blob, Run
-from ork.store import logs
-from ork.store.logs import JOIN_PARTS, PART_BYTES, Beginnings, Growing, Shipping, Slots, pieces
 from ork.store.store import Store
 from tests.stores import ADA, NOON
 
@@ -111,7 +114,7 @@ def test_what_was_printed_here_is_read_there(here: Store, there: Store, slots: S
     say(path, b"three\n")
     ship(here, slots.shipping)
     assert (growing.read(), growing.read()) == (b"three\n", b"")
-    assert logs.last_line(there, log) == "three"
+    assert last_line(there, log) == "three"
     assert Beginnings(there, RUN).log("a", 1) == kinds.Log(path=log.path, offset=0, length=14)
     assert logs.logs_there(there, RUN.workflow, RUN.id) == ["1.log", "begun"]
 
@@ -139,7 +142,7 @@ def test_a_large_log_comes_in_parts_and_is_read_in_pieces(
     assert max(map(len, parts)) == PART_BYTES
     assert b"".join(parts) == data
     assert whole(there, log) == data
-    assert max(map(len, pieces(there, log))) <= logs.PIECE_BYTES
+    assert max(map(len, pieces(there, log))) <= PIECE_BYTES
     assert b"".join(pieces(there, log, tail=3)) == data[-30:]
 
 

@@ -1,0 +1,93 @@
+"""Which attempts have begun: a file of a run with a line for each that is about to start.
+
+So it is known of each that it has begun, and where its log begins. Another line tells of an attempt
+whose log could not be written to its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from ork.logs.bytes import opened, size_of
+from ork.objects import kinds
+from ork.objects.kinds import Run
+from ork.objects.value import Value, replace
+from ork.store.store import Store
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGUN = re.compile(rb"(\d{1,16}) (\d{1,9}) (\d{1,15}) (\d{1,9}) ([\w.-]+)\n", re.ASCII)
+_CUT = re.compile(rb"^cut (\d{1,9}) ([\w.-]+) (.{1,200})\n", re.ASCII | re.MULTILINE)
+
+
+class Begun(Value, frozen=True, kw_only=True):
+    """That an attempt has begun; the length of its log is None until another follows it there."""
+
+    started: datetime
+    log: kinds.Log
+
+
+class Beginnings:
+    """Which attempts at the tasks of a run have begun, as its owner notes it."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self._folder = store, f"{run.workflow}/{run.id}"
+        self._read = 0
+        self._found: dict[tuple[str, int], Begun] = {}
+        self._last: dict[str, tuple[str, int]] = {}  # the last one of each file
+        self._cut: dict[tuple[str, int], str] = {}
+
+    def cut(self) -> Mapping[tuple[str, int], str]:
+        """Return the attempts whose logs could not be written to the end by now, and why."""
+        self.now()
+        return self._cut
+
+    def now(self) -> Mapping[tuple[str, int], Begun]:
+        """Return those that have begun by now, by task and number."""
+        try:
+            with opened(self._store, f"{self._folder}/begun") as file:
+                data = file.read(file.size() - self._read, self._read)
+        except OSError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for micros, slot, offset, attempt, task in _BEGUN.findall(whole):
+            key = task.decode(), int(attempt)
+            log = kinds.Log(path=f"{self._folder}/{int(slot)}.log", offset=int(offset))
+            if before := self._last.get(log.path):
+                begun = self._found[before]
+                ended = replace(begun.log, length=max(0, log.offset - begun.log.offset))
+                self._found[before] = replace(begun, log=ended)
+            self._last[log.path] = key
+            started = EPOCH + timedelta(microseconds=int(micros))
+            self._found[key] = Begun(started=started, log=log)
+        for attempt, task, why in _CUT.findall(whole):
+            self._cut[task.decode(), int(attempt)] = why.decode("utf-8", "replace")
+        return self._found
+
+    def lasted(self, task: str, attempt: int) -> float:
+        """Return the seconds from the begin of an attempt to the last sign of life in its log."""
+        log = self.log(task, attempt)
+        if not (log and log.length) or self._found[task, attempt].log.length is not None:
+            return 0.0  # nothing was printed, or something by another
+        try:
+            with opened(self._store, log.path) as file:
+                changed = file.changed()
+        except OSError:
+            return 0.0
+        if changed is None:
+            return 0.0
+        return max(0.0, (changed - self._found[task, attempt].started).total_seconds())
+
+    def log(self, task: str, attempt: int) -> kinds.Log | None:
+        """Return the log of an attempt as long as it is now; None if it has not begun."""
+        begun = self._found.get((task, attempt)) or self.now().get((task, attempt))
+        if begun is None:
+            return None
+        if begun.log.length is not None:
+            return begun.log
+        size = size_of(self._store, begun.log.path, offset=begun.log.offset)
+        # Asked only now: what another attempt has printed there was noted before it was printed.
+        log = self.now()[task, attempt].log
+        return log if log.length is not None else replace(log, length=max(0, size - log.offset))

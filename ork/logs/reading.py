@@ -1,0 +1,200 @@
+"""What attempts printed: which logs there are, their pieces, their ends, and how they grow.
+
+A log may be larger than memory, may be growing while it is read, and may not be there: its attempt
+has not begun, or somebody tidied up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from ork.errors import NotFound, StoreError
+from ork.logs.begun import Beginnings
+from ork.logs.bytes import Bytes, is_there, open_bytes, opened
+from ork.objects import kinds
+from ork.objects.kinds import Run
+from ork.objects.value import Value
+from ork.store.contents import run_and_task, task_runs
+from ork.store.resolve import number_ref
+from ork.store.store import Store
+
+PIECE_BYTES = 1 << 16
+ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
+LAST_BYTES = 4096  # of a log, in which its last line is looked for
+_BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
+
+
+class Log(Value, frozen=True, kw_only=True):
+    """The log of one attempt; `log` is where it lies, as long as it is now.
+
+    `tainted` are the captured files that changed under the attempt. `error` says why a part of what
+    it printed could not be written.
+    """
+
+    run: str
+    task: str
+    attempt: int
+    log: kinds.Log | None
+    tainted: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def logs(
+    store: Store,
+    text: str,
+    *,
+    now: datetime,
+    failed: bool = False,
+    attempt: int | None = None,
+    every: bool = False,
+) -> list[Log]:
+    """Return the logs of RUN or RUN:TASK, in the order in which the tasks started.
+
+    Of each task that of its last attempt or of a certain one, or with `every` those of all.
+    """
+    run, task = run_and_task(store, text, now=now)
+    states = task_runs(store, run)
+    beginnings = Beginnings(store, run)
+    found = []
+    for one, taskrun in states.items():
+        if (task and one != task) or (failed and taskrun.state != "failed"):
+            continue
+        attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
+        number = len(taskrun.attempts) + 1
+        for a in attempts if every else attempts[-1:]:
+            found.append((a.started, one, a.number, a.log, a.tainted))
+        if (
+            not attempts
+            and taskrun.state in ("running", "interrupted")
+            and attempt in (None, number)
+        ):
+            found.append((now, one, number, beginnings.log(one, number), ()))
+    if attempt is not None and not found:
+        raise NotFound(f"{text} has no attempt {attempt}")
+    if task and not found and not failed:
+        state = f"it is {states[task].state}" if task in states else "it has not started"
+        raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
+    name = f"{run.workflow}#{run.number}"
+    refuse_removed(store, run, [log for *_, log, _ in found])
+    found.sort(key=lambda entry: entry[:3])
+    cut = beginnings.cut()
+    return [
+        Log(
+            run=name,
+            task=one,
+            attempt=number,
+            log=log,
+            tainted=changed,
+            error=cut.get((one, number)),
+        )
+        for _, one, number, log, changed in found
+    ]
+
+
+def name_of_logs(run: Run) -> str:
+    """Return what an operation calls the logs of a run that it tells to be gone."""
+    return f"logs/{run.workflow}/{run.number:010d}"
+
+
+def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> None:
+    """Raise NotFound when none of these logs of a run is there, and `ork gc` has removed them."""
+    named = [log for log in logs if log is not None]
+    if not named or any(is_there(store, log) for log in named):
+        return
+    from ork.store.operations import removed_in_words  # which reads the log of operations
+
+    for name in (name_of_logs(run), number_ref(run.workflow, run.number)):
+        if removed := removed_in_words(store, name):
+            raise NotFound(f"the logs of {run.workflow}#{run.number} were {removed}")
+
+
+def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:
+    """Yield what a log holds now, piece by piece; with `tail` only its last lines."""
+    growing = Growing(store, lambda: log, tail=tail)
+    while piece := growing.read():
+        yield piece
+    growing.close()
+
+
+class Growing:
+    """A log that is read while it is written; it may come into being later."""
+
+    def __init__(
+        self, store: Store, now: Callable[[], kinds.Log | None], *, tail: int | None = None
+    ) -> None:
+        """`now` returns the log as long as it is at that moment."""
+        self._store, self._now, self._tail = store, now, tail
+        self._file: Bytes | None = None
+        self._at = 0
+
+    def read(self) -> bytes:
+        """Return the next piece of what is there; nothing when all of it was read."""
+        log = self._now()
+        if log is None or (self._file is None and not self._open(log)):
+            return b""
+        assert self._file is not None
+        room = PIECE_BYTES if log.length is None else log.offset + log.length - self._at
+        piece = self._file.read(max(0, min(room, PIECE_BYTES)), self._at)
+        self._at += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        if self._file is not None:
+            self._file.close()
+        self._file, self._now = None, lambda: None
+
+    def _open(self, log: kinds.Log) -> bool:
+        try:
+            self._file = open_bytes(self._store, log.path, log.offset)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError(f"a log cannot be read: {log.path}: {error.strerror}") from None
+        self._at = log.offset
+        if self._tail is not None:
+            self._at = tail_start(self._file, self._tail, log)
+        return True
+
+
+def tail_start(file: Bytes, lines: int, log: kinds.Log) -> int:
+    """Return where the last `lines` lines of a log begin; only these are read to find out."""
+    size = file.size()
+    end = size if log.length is None else min(size, log.offset + log.length)
+    if lines == 0 or end <= log.offset:
+        return end
+    wanted = lines + (file.read(1, end - 1) == b"\n")
+    while end > log.offset:
+        start = max(log.offset, end - PIECE_BYTES)
+        piece = file.read(end - start, start)
+        found = piece.count(b"\n")
+        if found >= wanted:
+            at = len(piece)
+            for _ in range(wanted):
+                at = piece.rindex(b"\n", 0, at)
+            return start + at + 1
+        wanted -= found
+        end = start
+    return log.offset
+
+
+def last_line(store: Store, log: kinds.Log) -> str:
+    """Return the last line of a log that shows something, as far as its end has it.
+
+    What a task answers is no such line.
+    """
+    try:
+        with opened(store, log.path, offset=log.offset) as file:
+            data = file.read(LAST_BYTES, max(log.offset, file.size() - LAST_BYTES))
+    except OSError:
+        return ""
+    lines = reversed(data.decode("utf-8", "replace").split("\n"))
+    parts = (last_part(line.partition(ANSWER)[0]) for line in lines)
+    return next(filter(None, parts), "")
+
+
+def last_part(line: str) -> str:
+    """Return what is left of a line that went back to its start, as progress bars do."""
+    return next((part for part in reversed(line.split("\r")) if not _BLANK.fullmatch(part)), "")
