@@ -208,6 +208,21 @@ def test_what_is_no_file_is_no_object(backend: Files, folder: Path, tmp_path: Pa
     assert (tmp_path / "elsewhere").read_bytes() == b"of somebody else"
 
 
+def test_a_copy_without_empty_folders_and_locks_can_be_used(backend: Files, folder: Path) -> None:
+    assert backend.write(batch(1), {"head": (None, as_oid(1))})
+    backend.close()
+    for name in ("gate", "open", "frozen"):
+        (folder / name).unlink()
+    for name in ("new", "removed"):
+        (folder / name).rmdir()
+    again = Files.open(folder)
+    with again.frozen() as still:
+        assert set(still.oids()) == set(batch(1))
+        assert again.write(batch(2), {"head": (as_oid(1), as_oid(2))}, remove=list(batch(1)))
+    assert set(again.oids()) == set(batch(2))
+    again.close()
+
+
 def test_a_store_of_another_format_is_refused(folder: Path) -> None:
     (folder / "format").write_text("ork files 4\n")
     with pytest.raises(StoreError, match=re.escape("does not say 'ork files 3'")):

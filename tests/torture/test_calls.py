@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.scale import LONG
+from tests.scale import LONG, sampled
 from tests.torture.conftest import Score
 from tests.torture.forker import Forker, Hurt, names_below
 from tests.torture.scenarios import SCENARIOS, Box, Scenario, State, newest_run, told_successes
@@ -33,6 +33,7 @@ WAYS = {
 # What once went wrong is tried by day as well.
 ALWAYS = ("ftruncate64 /project/.ork/db/lock.mdb", "fsync /project/.ork/db")
 NOT_REACHED = "not reached"
+OTHERS = ("sqlite:", "files:")  # kinds of stores beside that of LMDB
 
 
 class Peace(NamedTuple):
@@ -155,8 +156,11 @@ def is_write(call: str) -> bool:
     return call.startswith(("write ", "pwrite ", "pwrite64 "))
 
 
-@pytest.mark.parametrize("kind", ["", "sqlite:", "files:"], ids=["lmdb", "sqlite", "files"])
-@pytest.mark.parametrize("name", SCENARIOS)
+CASES = [(name, "") for name in SCENARIOS]
+CASES += sampled([(name, kind) for name in SCENARIOS for kind in OTHERS], one_in=5)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda text: text.rstrip(":") or "lmdb")
 def test_a_command_that_is_hurt_at_any_call_can_be_typed_again(
     name: str, kind: str, forker: Forker, tmp_path: Path, score: Score
 ) -> None:

@@ -41,6 +41,7 @@ from ork.backends.plain.folder import (
     alone,
     begun,
     check_format,
+    complete,
     delete,
     empty,
     entries,
@@ -94,9 +95,9 @@ class Files(OneByOne):
     @explain
     def create(cls, folder: Path) -> None:
         """Make an empty store in a folder that does not exist yet, for its owner only."""
-        for made in (folder, *(folder / name for name in (OBJECTS, NEW, REMOVED))):
-            made.mkdir(mode=0o700)
-            made.chmod(0o700)
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+        complete(folder)
         for name in _LOCKS:
             write_file(folder / name, ())
         write_file(folder / REFS, text_of(0, (), (), ()))
@@ -201,6 +202,7 @@ class Files(OneByOne):
             self._users = sharing(folder, wait_s, readonly=readonly)
             if not readonly:
                 self._gate = Gate(folder / "gate", wait_s=wait_s)
+                complete(folder)
             if not self._listing().first.startswith(TITLE):
                 raise Corrupt(f"{folder / REFS} is no file of refs", hint="`ork fsck`")
             self._put_right()

@@ -145,6 +145,15 @@ def check_format(folder: Path) -> None:
         raise StoreError(f"{path} does not say {wanted!r}: this ork reads nothing else")
 
 
+@explain
+def complete(folder: Path) -> None:
+    """Make what folders are missing: some tools copy none that is empty."""
+    for name in (OBJECTS, NEW, REMOVED):
+        with suppress(FileExistsError):
+            (folder / name).mkdir()
+            (folder / name).chmod(0o700)
+
+
 def begun(folder: Path, listing: Listing) -> tuple[Oid, ...]:
     """Return the objects that a write which is not done may have put where none was."""
     try:
@@ -224,6 +233,7 @@ def swap(folder: Path, new: Path, keep: Path) -> None:
     """
     try:
         listing = read_listing(new / REFS)
+        complete(folder)
         empty(folder / NEW)
         keep.mkdir(mode=0o700)
         with suppress(FileNotFoundError):
