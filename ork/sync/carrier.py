@@ -23,6 +23,7 @@ from ork.store.store import PLAIN, ZLIB, Stamp, Store, Transaction, is_whole, na
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
+BLOBS_TOGETHER = 8  # that are asked for together where each question takes time
 _BLOB = frame("blob", b"")
 
 
@@ -73,7 +74,11 @@ class Carrier:
         self.tombstones |= lacking
 
     def _check(self, roots: Iterable[Named], known: Reached) -> None:
-        for _ in Objects(self.arriving, self._refuse, quick=False, reached=known).check(roots):
+        together = BLOBS_TOGETHER if self.source.store.shared else 1
+        check = Objects(
+            self.arriving, self._refuse, quick=False, reached=known, blobs_together=together
+        )
+        for _ in check.check(roots):
             pass
 
     def _refuse(self, found: Finding) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 
 from ork.errors import Corrupt
 from ork.objects import tree
@@ -39,11 +40,13 @@ class Objects:
         *,
         quick: bool,
         reached: Reached | None = None,
+        blobs_together: int = 1,
     ) -> None:
-        """What is `reached` already is not looked at."""
+        """What is `reached` already is not looked at. So many blobs are in memory at a time."""
         self._store = store
         self._tell = tell
         self._quick = quick
+        self._blobs_together = blobs_together
         self.reached = Reached() if reached is None else reached
         self._with_trees: list[tuple[Oid, Object]] = []
         self._shapes: dict[tuple[Oid, str], int | None] = {}
@@ -92,17 +95,23 @@ class Objects:
     def _read(self, batch: list[Named]) -> Mapping[Oid, Object]:
         """Return what is whole of some objects, and tell what is not.
 
-        Blobs, which may be large, are read one after the other.
+        Blobs, which may be large, are read a few at a time.
         """
         backend = self._store.backend
         stored = backend.get_many([one.oid for one in batch if one.kind != "blob"])
+        blobs = iter([one.oid for one in batch if one.kind == "blob" and one.oid not in self.bad])
+        few: list[Oid] = []
+        few_stored: dict[Oid, bytes] = {}
         found: dict[Oid, Object] = {}
         for one in batch:
             self.checked += 1
             if one.oid in self.bad:
                 continue
-            is_blob = one.kind == "blob"
-            value = self._value(one, backend.get(one.oid) if is_blob else stored.get(one.oid))
+            if one.kind == "blob" and one.oid not in few:
+                few = list(islice(blobs, self._blobs_together))
+                few_stored = backend.get_many(few)
+            of_one = few_stored if one.kind == "blob" else stored
+            value = self._value(one, of_one.get(one.oid))
             if isinstance(value, Finding):
                 self._fault(value)
             elif not fits(value, one.kind):
