@@ -12,15 +12,18 @@ from typing import BinaryIO, TypeVar
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import replace_file
-from ork.logs.bytes import Bytes, logs_there, opened
+from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Object, Run, decode_object
+from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
 from ork.store.runs import refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
+
+RUNS_TOGETHER = 256  # whose logs are looked for together
+PARTS_TOGETHER = 16  # of logs, each a MiB at most
 
 T = TypeVar("T")
 
@@ -221,6 +224,9 @@ def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
     """Yield the logs of the runs among some refs, sorted by their paths; what is gone is passed."""
     # With the slash at the end, which sorts after a hyphen: the order is that of whole paths.
     places = sorted(ref.partition("/")[2] + "/" for ref in refs if ref.startswith("runs/"))
+    if store.shared:
+        yield from _in_store(store, places)
+        return
     for place in places:
         workflow, run_id, _ = place.split("/")
         for name in logs_there(store, workflow, run_id):
@@ -228,6 +234,41 @@ def logs_of(store: Store, refs: Iterable[str]) -> Iterator[LogFile]:
             with suppress(FileNotFoundError), opened(store, path) as file:
                 length = file.size()
                 yield LogFile(path, length, _exactly(file, length, path))
+
+
+def _in_store(store: Store, places: Iterable[str]) -> Iterator[LogFile]:
+    """Yield the logs that a store itself has of some runs, with few questions to it."""
+    waiting = iter(places)
+    while some := list(islice(waiting, RUNS_TOGETHER)):
+        parts: dict[str, list[tuple[int, Oid]]] = {}
+        for ref, oid in store.backend.refs_many([f"logs/{place}" for place in some]):
+            path, _, offset = ref.removeprefix("logs/").rpartition("/")
+            if is_log(path.rpartition("/")[2]):
+                parts.setdefault(path, []).append((offset_of(offset), oid))
+        files = iter(sorted(parts, key=str.encode))
+        while few := list(islice(files, PARTS_TOGETHER)):
+            ends = store.get_all(Blob, {path: parts[path][-1][1] for path in few})
+            for path in few:
+                end = parts[path][-1][0], ends[path].data
+                length = end[0] + len(end[1])
+                yield LogFile(path, length, _joined(store, path, parts[path][:-1], end))
+
+
+def _joined(
+    store: Store, path: str, parts: list[tuple[int, Oid]], end: tuple[int, bytes]
+) -> Iterator[bytes]:
+    """Yield the parts of a log one after the other; the last is at hand."""
+    follows = [*(offset for offset, _ in parts), end[0]][1:]
+    at = 0
+    for (offset, oid), after in zip(parts, follows, strict=True):
+        piece = store.blob(oid)[: after - offset]
+        if offset != at or offset + len(piece) != after:
+            break
+        yield piece
+        at = after
+    if at != end[0]:
+        raise StoreError(f"a part of the log {path} is missing", hint="`ork fsck`")
+    yield end[1]
 
 
 def _exactly(file: Bytes, length: int, path: str) -> Iterator[bytes]:

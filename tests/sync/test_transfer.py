@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ork.errors import Conflict, Corrupt, NotFound
+from ork.errors import Conflict, Corrupt, NotFound, StoreError
 from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import undo
@@ -47,10 +47,8 @@ def move(source: Store, target: Store, direction: str = "push", **options) -> Tr
     choice = Choice(
         **{key: options.pop(key) for key in ("workflows", "tags", "runs") & options.keys()}
     )
-    sides = (
-        Side(Store(source.backend, folder=source.folder), "here"),
-        Side(Store(target.backend, folder=target.folder), "there"),
-    )
+    anew = [Store(one.backend, folder=one.folder, shared=one.shared) for one in (source, target)]
+    sides = Side(anew[0], "here"), Side(anew[1], "there")
     return transfer(*sides, choice, direction=direction, stamp=stamp(9), **options)
 
 
@@ -375,3 +373,23 @@ def test_a_source_that_can_only_be_read_is_enough(places):
     )
     move(reading, other)
     assert heads(other) == heads(places.store)
+
+
+@BOTH
+def test_large_logs_go_by_a_store_that_machines_share(places, direction):
+    run = run_of_number(places.store, "etl", 1)[1]
+    text = b"".join(b"%d\n" % number for number in range(400_000))  # more than two parts
+    (places.store.folder / "logs/etl" / run.id / "1.log").write_bytes(text)
+    middle, last = places.other("middle"), places.other("last")
+    middle = Store(middle.backend, folder=middle.folder, shared=True)
+    assert move(places.store, middle, direction).logs == 1
+    parts = [ref for ref, _ in middle.refs(f"logs/etl/{run.id}/1.log/")]
+    assert len(parts) > 2
+    assert not (middle.folder / "logs/etl").exists()
+    assert move(middle, last, direction).logs == 1
+    assert (last.folder / "logs/etl" / run.id / "1.log").read_bytes() == text
+    assert is_whole(middle) and is_whole(last)
+    first = f"logs/etl/{run.id}/1.log/{parts[1]}"
+    middle.backend.write({}, {first: (middle.ref(first), None)})
+    with pytest.raises(StoreError, match="is missing"):
+        move(middle, places.other("no"), direction)
