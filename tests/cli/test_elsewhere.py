@@ -33,7 +33,7 @@ def choose(ork: Ork, url: str, by: str) -> tuple[str, ...]:
     return ()
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "sqlite"])
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
 @pytest.mark.parametrize("by", BY)
 def test_every_way_to_name_a_store_leads_to_the_same_one(
     etl: Ork, tmp_path: Path, kind: str, by: str
@@ -160,7 +160,7 @@ def test_no_password_is_recorded(ork: Ork, etl: Ork, tmp_path: Path) -> None:
 def test_two_who_make_the_same_store_both_have_it(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     for number in range(8):
-        url = f"sqlite:{tmp_path}/{number}.db"
+        url = f"{('sqlite', 'files')[number % 2]}:{tmp_path}/{number}.db"
 
         def make(url: str = url) -> None:
             location.make(location.of_url(url, environ=environ), environ=environ)

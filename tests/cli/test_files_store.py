@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from ork.objects.canonical import Oid
 from ork.store.store import Store, unpack
 from tests.cli.test_sqlite_store import SAME
-from tests.conftest import Ork
+from tests.conftest import Ork, Result
 from tests.damage import flip
 
 
@@ -119,3 +120,40 @@ def test_it_is_not_replaced_while_somebody_has_it_open(
     opened()
     done = kept("gc", "--repack")
     assert (done.code, "another process has the store open" in done.err) == (4, True)
+
+
+def test_two_machines_share_a_folder(
+    etl: Ork,
+    tmp_path: Path,
+    edit: Callable[[str, str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(etl.folder, tmp_path / "other")
+
+    def here(line: str) -> Result:
+        monkeypatch.chdir(etl.folder)
+        return etl(*line.split())
+
+    def there(line: str) -> Result:
+        monkeypatch.chdir(tmp_path / "other")
+        return etl(*line.split())
+
+    for machine in (here, there):
+        assert machine(f"init --store files:{tmp_path}/team").code == 0
+    assert here("run etl.yaml").code == 0
+    for line in ("log", "runs", "logs etl#1", "outputs etl#1", "show etl#1"):
+        assert there(line).out == here(line).out != "", line
+    assert there("run etl").code == 0
+    assert here("logs etl#2").out == there("logs etl#2").out != ""
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert here("deploy etl.yaml").code == here("undo").code == 0
+    assert there("gc --prune --undo-days 0 --force").code == 0
+    before = here("log").out
+    refs = tmp_path / "team" / "refs"
+    refs.write_bytes(refs.read_bytes().replace(b"workflows/etl ", b"workflows/atl "))
+    assert here("log").code == 4
+    fixed = here("fsck --repair")
+    assert (fixed.code, "team-quarantine/" in fixed.out) == (0, True)
+    assert there("fsck --full").code == 0
+    assert there("log").out == here("log").out == before
+    assert {path.name for path in tmp_path.glob("*team*")} == {"team", "team-quarantine"}
