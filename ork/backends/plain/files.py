@@ -126,8 +126,10 @@ class Files(OneByOne):
         try:
             check_format(folder)
             listing = read_listing(folder / REFS)
-        except (OSError, StoreError) as error:
-            return [getattr(error, "message", None) or str(error)]
+        except StoreError as error:
+            return [error.message]
+        except OSError as error:
+            return [explanation(error).message]
         return [] if listing.whole else [damaged().message]
 
     @classmethod
@@ -391,10 +393,12 @@ class Files(OneByOne):
     @contextmanager
     def _nothing_deleted(self) -> Iterator[None]:
         """Let whoever removes objects keep them in another place for the block."""
-        descriptor = lock_file(self._folder / "frozen", readonly=self._gate is None)
+        path = self._folder / "frozen"
+        descriptor = explain(lock_file)(path, readonly=self._gate is None)
         try:
-            if not lock(descriptor, wait_s=self._wait_s, shared=True):
-                raise StoreError("waited too long for another process that removes objects")
+            if not explain(lock)(descriptor, wait_s=self._wait_s, shared=True):
+                words = "waited too long for another process that removes objects"
+                raise StoreError(words, hint="it may be stopped or stuck: end it")
             yield
         finally:
             with suppress(OSError):
