@@ -19,6 +19,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Snapshot, Tombstone
 from ork.objects.value import replace
 from ork.runner import record
+from ork.store import location
 from ork.store.store import Store
 from ork.store.verdict import Tally, tally
 from ork.sync import carrier, transfer
@@ -100,6 +101,59 @@ def test_what_is_killed_is_whole_and_is_done_by_doing_it_again(places, at, direc
     # What had arrived is not sent again.
     assert done.objects == len(list(other.backend.oids())) - 1 - there
     assert is_whole(other)
+
+
+@BOTH
+def test_logs_in_a_shared_store_wait_for_their_run(places, monkeypatch, direction):
+    other = places.other()
+    other = Store(other.backend, folder=other.folder, shared=True)
+
+    def stop(name):
+        if name == "sync.logs":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "failpoint", stop)
+    with pytest.raises(KeyboardInterrupt):
+        move(places.store, other, direction)
+    assert list(other.refs("logs/")) and not list(other.refs("runs/"))
+    assert is_whole(other)
+    monkeypatch.undo()
+    move(places.store, other, direction)
+    assert heads(other) == heads(places.store)
+    assert is_whole(other)
+
+
+CLONE = """
+import os, sys
+from pathlib import Path
+from ork.sync import transfer
+from ork.sync.clone import clone
+from tests.stores import stamp
+transfer.DEPLOYS_TOGETHER = transfer.RUNS_TOGETHER = 1
+clone(*sys.argv[1:3], scheme="lmdb", start=Path.cwd(), environ=os.environ, stamp=stamp(9))
+"""
+
+
+@pytest.mark.parametrize("at", sampled(["clone.filled", "sync.heads", "sync.objects:2"]))
+@pytest.mark.parametrize("by_url", [False, True], ids=["folder", "url"])
+def test_a_clone_that_is_killed_can_be_made_again(places, at, by_url):
+    target = f"sqlite:{places.folder}/clone.db" if by_url else str(places.folder / "clone")
+    words = [sys.executable, "-c", CLONE, str(places.store.project), target]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(places.folder)}
+    killed = subprocess.run(words, env={**environ, "ORK_FAILPOINT": at}, cwd=ROOT)
+    if not by_url:
+        assert killed.returncode == -9
+        assert not (places.folder / "clone/.ork").exists()
+    again = subprocess.run(words, env=environ, cwd=ROOT, capture_output=True, text=True)
+    if by_url and at in ("sync.heads", "clone.filled"):
+        assert "already" in again.stderr  # and a pull there brings the rest
+        return
+    assert again.returncode == 0, again.stderr
+    if not by_url:
+        assert os.listdir(places.folder / "clone") == [".ork"]
+        made = location.open_store(places.folder / "clone/.ork", environ={})
+        assert heads(made) == heads(places.store)
+        made.close()
 
 
 def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):

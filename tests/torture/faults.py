@@ -500,6 +500,92 @@ FAULTS = (
         "pass",
         ("upkeep/test_repair.py::test_the_old_data_file_is_kept_as_it_was",),
     ),
+    # Between stores.
+    Fault(
+        "a push believes what gc may have taken",
+        "ork/sync/carrier.py",
+        "        return self._all\n",
+        "        return set()\n",
+        ("sync/test_transfer_faults.py::test_what_gc_takes_meanwhile_is_sent_again",),
+    ),
+    Fault(
+        "a push begins from the start again",
+        "ork/sync/carrier.py",
+        "            if not _is_there(oid, stored, there.get(oid))\n",
+        "",
+        (
+            "sync/test_transfer_faults.py::"
+            "test_what_is_killed_is_whole_and_is_done_by_doing_it_again[sync.objects:1-push]",
+        ),
+    ),
+    Fault(
+        "what arrives is not checked",
+        "ork/sync/carrier.py",
+        "        oid, what = found.object, found.message\n",
+        "        return\n",
+        (
+            "sync/test_transfer_faults.py::"
+            "test_a_store_made_to_do_harm_lets_nothing_in[snapshot count-pull]",
+        ),
+    ),
+    Fault(
+        "blobs that go ahead are not hashed",
+        "ork/sync/carrier.py",
+        "            if not _proven(oid, stored):",
+        "            if False:",
+        (
+            "sync/test_transfer_faults.py::"
+            "test_a_store_made_to_do_harm_lets_nothing_in[texts for tasks-pull]",
+        ),
+    ),
+    Fault(
+        "what a receiver had to forget is sent to it",
+        "ork/sync/carrier.py",
+        "if oid not in found and oid not in forgotten]",
+        "if oid not in found]",
+        (
+            "sync/test_transfer.py::"
+            "test_what_was_forgotten_does_not_come_back_by_another_workflow[push]",
+        ),
+    ),
+    Fault(
+        "a push moves a head that somebody has moved",
+        "ork/sync/carrier.py",
+        "                tx.move(ref, old=old, new=new)",
+        "                tx.move(ref, old=self.target.store.ref(ref), new=new)",
+        ("sync/test_transfer_faults.py::test_of_two_pushes_one_is_told_to_look_again",),
+    ),
+    Fault(
+        "a push loses what the receiver deployed",
+        "ork/sync/transfer.py",
+        "            if not forward and not self._force:",
+        "            if False:",
+        ("sync/test_transfer.py::test_different_ways_are_refused_and_named[push]",),
+    ),
+    Fault(
+        "a push gives a number to a second run",
+        "ork/sync/transfer.py",
+        "                if other is None:\n                    continue\n",
+        "                continue\n",
+        ("sync/test_transfer.py::test_runs_of_the_same_number_move_nothing[push]",),
+    ),
+    Fault(
+        "a push brings a run back that gc has removed",
+        "ork/sync/transfer.py",
+        "and number in self._removed_there():",
+        "and False:",
+        ("sync/test_transfer.py::test_a_number_that_gc_removed_does_not_come_back[False-push]",),
+    ),
+    Fault(
+        "refs of runs that arrive are believed",
+        "ork/sync/transfer.py",
+        "            check_ref(moving, arriving, ref, oid)",
+        "            pass",
+        (
+            "sync/test_transfer_faults.py::"
+            "test_a_store_made_to_do_harm_lets_nothing_in[pin of another-pull]",
+        ),
+    ),
     Fault(
         "a backup is not verified",
         "ork/sync/backup.py",
