@@ -29,6 +29,7 @@ import ork.store.contents
 import ork.store.operations
 import ork.store.runs
 import ork.worktree.restore
+from ork.backends.address import is_url, parse_url, public
 from ork.bisection import Judge, Question, Step
 from ork.differences.impact import Impact
 from ork.errors import Ambiguous as Ambiguous
@@ -96,7 +97,7 @@ def open(
     if create:
         folder = folder or Path(path).resolve() / location.NAME
         if not location.is_there(folder, environ=environ):
-            address = location.address(store, base=Path.cwd())
+            address = parse_url(store, base=Path.cwd())
             location.make(folder, environ=environ, address=address)
     elif folder is None:
         raise NotFound(f"no ork store in {Path(path)} or above", hint="pass create=True")
@@ -524,7 +525,7 @@ def import_ork_db(
         return import_database(
             store,
             database,
-            stamp=_stamp(author, "import", "ork-db", location.public(str(source))),
+            stamp=_stamp(author, "import", "ork-db", public(str(source))),
             rename=rename,
             unfinished=unfinished,
             allow_secret=allow_secret,
@@ -563,7 +564,7 @@ def clone(
         scheme=store,
         start=Path.cwd(),
         environ=os.environ,
-        stamp=_stamp(author, "clone", location.public(str(source)), location.public(str(target))),
+        stamp=_stamp(author, "clone", public(str(source)), public(str(target))),
     )
 
 
@@ -620,14 +621,13 @@ def _folder(path: str | Path) -> Path:
 
 
 def _found(path: str | Path) -> Path | None:
-    start_at = Path.cwd() if location.is_url(str(path)) else Path(path).resolve()
+    start_at = Path.cwd() if is_url(str(path)) else Path(path).resolve()
     return location.find(start_at, environ=_environ(path))
 
 
 def _environ(path: str | Path) -> Mapping[str, str]:
     """Return the environment in which the store is found that a folder or a URL means."""
-    is_url = location.is_url(str(path))
-    return {**os.environ, "ORK_STORE": str(path)} if is_url else os.environ
+    return {**os.environ, "ORK_STORE": str(path)} if is_url(str(path)) else os.environ
 
 
 def push(

@@ -76,7 +76,7 @@ PURE = tuple(
     f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")
 )
 # The rooms that hold implementations: elsewhere only their contract is known.
-SEAMS = {"backends": ("base", "anchor"), "executors": ("base", "mask")}
+SEAMS = {"backends": ("base", "anchor", "address"), "executors": ("base", "mask")}
 CLI_FILES = ("session", "options")  # what every room of the command line may use
 
 # Library -> the only places that may import it.

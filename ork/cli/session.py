@@ -93,9 +93,9 @@ class Session:
 
     def use(self, text: str) -> None:
         """Use the store of a path or a URL, whatever the environment says."""
-        from ork.store import location
+        from ork.backends.address import is_url
 
-        if not location.is_url(text):
+        if not is_url(text):
             self._store_path = Path(text).absolute()
             return
         # Processes that are started for this command find the same one.
@@ -114,7 +114,7 @@ class Session:
 
     def stamp(self) -> Stamp:
         """Return who does what, when: for the record of this command."""
-        from ork.store.location import public
+        from ork.backends.address import public
         from ork.store.store import Stamp
 
         # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.

@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Protocol, TypeAlias
 from urllib.parse import quote, unquote
 
+from ork.backends.address import public
 from ork.errors import InvalidInput, NotFound, StoreError, UsageError
-from ork.store.location import NAME, ORIGINAL, public
+from ork.store.location import NAME, ORIGINAL
 
 Cell: TypeAlias = str | bytes | int | float | None
 Row: TypeAlias = Mapping[str, Cell]

@@ -19,17 +19,31 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ork.backends import anchor
+from ork.backends.address import (
+    BACKENDS,
+    CACHED,
+    DEFAULT,
+    DISTANT,
+    ELSEWHERE,
+    MEMORY,
+    Address,
+    OnDisk,
+    class_of,
+    imported,
+    is_url,
+    on_disk_class,
+    parse_url,
+    public,
+)
 from ork.backends.anchor import Anchor
-from ork.backends.base import Backend, Remain, Room
+from ork.backends.base import Backend
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.files import (
     new_file,
@@ -45,6 +59,7 @@ from ork.files import (
 from ork.objects.canonical import hash_bytes
 from ork.store.operations import operations, removal
 from ork.store.store import Store
+from ork.store.trust import Layout, judge
 
 NAME = ".ork"
 DATA = "db"
@@ -57,19 +72,6 @@ REMOTES = "remotes.json"
 UNFINISHED = "forget.tmp-"  # how the name of a folder begins while `ork forget` is at work
 FORMAT = 3
 _MAKERS = {1: "by ork 0.1", 2: "by an ork that was never released"}
-BACKENDS = {
-    "lmdb": "ork.backends.lmdb:Lmdb",
-    "sqlite": "ork.backends.sqlite:Sqlite",
-    "files": "ork.backends.plain.files:Files",
-}
-MEMORY = "memory"
-DISTANT = {
-    **dict.fromkeys(("postgresql", "postgres"), "ork.servers.postgresql:Postgresql"),
-    **dict.fromkeys(("s3", "gs", "az"), "ork.servers.cloud:Cloud"),
-}
-ELSEWHERE = {**BACKENDS, MEMORY: "ork.backends.memory:Memory", **DISTANT}  # how URLs may begin
-CACHED = "ork.servers.cache:Cached"  # of a backend that is distant, in a folder
-DEFAULT = "lmdb"
 _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into memory, unchecked
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 CONFIG = "config.json"
@@ -78,70 +80,8 @@ _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
 _FOLDERS = ("db", "logs", LOCKS, CACHE, "work", "quarantine", "objects", "new", "removed")
-CLASS_HINT = "docs/stores.md says what such a class must have"
-_URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
-_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
-_PASSWORD = re.compile(r"(?<=//)([^/@:?]*):[^?]*@")
-_PASSWORDS = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _FILES = (CONFIG, CONFIGURATION, REMOTES, ".gitignore", anchor.NAME)
-
-
-class Kind(Protocol):
-    """A class of backends, imported when it is needed; `at` is where the data of one lie."""
-
-    def exists(self, at: Any) -> bool:
-        """Say whether something is there."""
-
-    def create(self, at: Any) -> None:
-        """Make an empty one where nothing is yet."""
-
-    def open(self, at: Any, *, readonly: bool = False, locks: Path | None = None) -> Backend:
-        """Open the one that is there; `locks` is the folder for leases, where they are files.
-
-        Raise StoreError; or, if `at` is text and nothing is there, NotFound.
-        """
-
-
-class OnDisk(Kind, Protocol):
-    """A class of backends whose data are a file or a folder on a disk of this machine."""
-
-    INSIDE: str  # the name of the data below `.ork/db`; nothing when they are that folder
-
-    def files(self, at: Path) -> tuple[Path, ...]:
-        """Return the files of one, first that of its data."""
-
-    def problems(self, at: Path, *, every_page: bool) -> list[str]:
-        """Say what is wrong with the files, without opening them as a store."""
-
-    def remains(self, at: Path) -> Iterator[Remain]:
-        """Yield what is left of refs and objects, without trusting the files."""
-
-    def written(self, at: Path) -> int | None:
-        """Return the number of the newest write; None where the files do not tell."""
-
-    def room(self, at: Path) -> Room:
-        """Return how much room the files take, and how much of that is used."""
-
-    def check_closed(self, at: Path) -> None:
-        """Raise StoreError while any process has this one open."""
-
-    def swap(self, at: Path, new: Path, *, keep: Path, sequence: int | None = None) -> None:
-        """Put a new one into the place of this one, whose data are kept under another name.
-
-        Raise StoreError when that was not done. The names are not safe on the disk yet.
-        """
-
-
-class Address(NamedTuple):
-    """What a URL says: a class of backends, by its name, and where the data of one lie."""
-
-    scheme: str
-    at: Path | str
-
-    def __str__(self) -> str:
-        """Return the URL, without a password."""
-        text = str(self.at)
-        return public(text if text.startswith(f"{self.scheme}:") else f"{self.scheme}:{text}")
+_LAYOUT = Layout(DATA, _FOLDERS, _FILES)
 
 
 class Home(NamedTuple):
@@ -175,43 +115,10 @@ class Data(NamedTuple):
     home: Home
 
 
-def is_url(text: str) -> bool:
-    """Say whether a text that names a store is a URL; else it is a path."""
-    return bool(_URL.fullmatch(text) or _CLASS.fullmatch(text))
-
-
-def public(text: str) -> str:
-    """Return a text, perhaps a URL, without the password in it."""
-    without = _PASSWORDS.sub("", _PASSWORD.sub(r"\1@", text))
-    return text if without == text else without.rstrip("?&")
-
-
-def address(url: str, *, base: Path) -> Address:
-    """Return what a URL says; a path in it is relative to `base`. Raise UsageError for any other.
-
-    `sqlite:` alone means the data in `.ork`, and so its `at` is "".
-    """
-    if found := _CLASS.fullmatch(url):
-        return Address(found[1], found[2] or "")
-    found = _URL.fullmatch(url)
-    if not found or found[1] not in ELSEWHERE:
-        known = ", ".join(f"{one}:" for one in ELSEWHERE)
-        raise UsageError(
-            f"{public(url)!r} is no kind of store",
-            hint=f"a URL begins with one of {known}; a path that looks like one with ./",
-        )
-    scheme, rest = found.groups()
-    if scheme not in BACKENDS:
-        return Address(scheme, url)
-    if rest.startswith("//") and not rest.startswith("///"):
-        raise UsageError(f"{url!r} names a host", hint=f"{scheme}:PATH, or {scheme}:///PATH")
-    return Address(scheme, Path(os.path.normpath(base / rest)) if rest else "")
-
-
 def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
     """Return the folder that this machine keeps for the store of a URL; it is made if need be."""
-    there = address(url, base=Path.cwd())
-    if _is_inside(there):
+    there = parse_url(url, base=Path.cwd())
+    if there.is_inside:
         raise UsageError(f"{url} says no place", hint=f"{url}PATH, or `ork init --store {url}`")
     if (state := _state(environ)) is None:
         raise StoreError("there is no place for what runs need", hint="set HOME or XDG_STATE_HOME")
@@ -248,8 +155,8 @@ def chosen(start: Path, *, environ: Mapping[str, str]) -> Path | None:
     """Return the store that `ORK_STORE`, else `ORK_DIR` names; it may not exist."""
     text = environ.get("ORK_STORE")
     if text and is_url(text):
-        named = address(text, base=Path.cwd())
-        return None if _is_inside(named) else of_url(text, environ=environ)
+        named = parse_url(text, base=Path.cwd())
+        return None if named.is_inside else of_url(text, environ=environ)
     text = text or environ.get("ORK_DIR")
     return start / text if text else None
 
@@ -299,7 +206,7 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
     if named is None:
         create(folder)
         return True
-    if _is_inside(named):
+    if named.is_inside:
         create(folder, named.scheme)
         return True
     made = _make_there(named)
@@ -310,12 +217,7 @@ def make(folder: Path, *, environ: Mapping[str, str], address: Address | None = 
 def _address(environ: Mapping[str, str]) -> Address | None:
     """Return what the URL in `ORK_STORE` says, if there is one."""
     text = environ.get("ORK_STORE", "")
-    return address(text, base=Path.cwd()) if is_url(text) else None
-
-
-def _is_inside(address: Address) -> bool:
-    """Say whether an address means the data in the folder of a store: it names no place."""
-    return address.scheme in BACKENDS and address.at == ""
+    return parse_url(text, base=Path.cwd()) if is_url(text) else None
 
 
 def _remember(folder: Path, address: Address) -> None:
@@ -337,12 +239,12 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
         return False
     if os.path.lexists(folder / CONFIG) or (there := elsewhere(folder, environ=environ)) is None:
         return True
-    return _class(there.scheme).exists(there.at)
+    return class_of(there.scheme).exists(there.at)
 
 
 def _make_there(there: Address) -> bool:
     """Make an empty store elsewhere, and say so; two who do it at once both succeed."""
-    kind, at = _class(there.scheme), there.at
+    kind, at = class_of(there.scheme), there.at
     if kind.exists(at):
         return False
     if isinstance(at, str):
@@ -452,20 +354,20 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     Raise StoreError for a store of another format, of another owner, or that is none; NotFound when
     there is none in the place elsewhere that the folder names.
     """
-    _judge(folder, environ)
+    judge(folder, _LAYOUT, environ=environ)
     if (there := elsewhere(folder, environ=environ)) is None:
         ours, at = _inside(folder)
         paths = (folder / DATA, *(folder / DATA).glob("*"))
         readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
         return ours.open(at, readonly=readonly, locks=folder / LOCKS)
     if there.scheme in _TRUSTING and isinstance(there.at, Path) and there.at.exists():
-        _judge(there.at, environ)
-    kind = _class(there.scheme)
+        judge(there.at, _LAYOUT, environ=environ)
+    kind = class_of(there.scheme)
     try:
         found = kind.open(there.at, readonly=readonly or not _is_writable(there.at))
         if there.scheme not in DISTANT:
             return found
-        cached: Backend = _imported(CACHED)(found, folder / CACHE)
+        cached: Backend = imported(CACHED)(found, folder / CACHE)
         return cached
     except Corrupt:
         raise
@@ -485,12 +387,12 @@ def on_disk(folder: Path, *, environ: Mapping[str, str]) -> Data:
 
     Raise StoreError as `open_backend` does, and for a store that is no file on this machine.
     """
-    _judge(folder, environ)
+    judge(folder, _LAYOUT, environ=environ)
     at_home = home(folder, environ=environ)
     there = elsewhere(folder, environ=environ)
     if there is None:
         return Data(*_inside(folder), at_home)
-    return Data(_on_disk(there.scheme), Path(there.at), at_home)
+    return Data(on_disk_class(there.scheme), Path(there.at), at_home)
 
 
 def home(folder: Path, *, environ: Mapping[str, str]) -> Home:
@@ -541,7 +443,7 @@ def elsewhere(folder: Path, *, environ: Mapping[str, str]) -> Address | None:
     # Who has named the store for this command may have given one.
     named = _address(environ)
     is_given = named is not None and str(named) == url
-    found = named if named and is_given else address(url, base=folder.parent)
+    found = named if named and is_given else parse_url(url, base=folder.parent)
     if not is_given and found.scheme not in ELSEWHERE:
         raise InvalidInput(
             f"{path}: a file may not name a class of Python, {found.scheme}",
@@ -567,7 +469,7 @@ def configuration(folder: Path) -> dict[str, Any]:
 
 def _fill(folder: Path, scheme: str) -> None:
     _write(folder / ".gitignore", "*\n")
-    kind = _on_disk(scheme)
+    kind = on_disk_class(scheme)
     if kind.INSIDE:
         (folder / DATA).mkdir(mode=0o700)
         (folder / DATA).chmod(0o700)
@@ -581,7 +483,7 @@ def _fill(folder: Path, scheme: str) -> None:
 
 def renew_config(folder: Path) -> None:
     """Write anew the file that says how to open the store, as its data tell; there must be none."""
-    kinds = {scheme: _on_disk(scheme) for scheme in BACKENDS}
+    kinds = {scheme: on_disk_class(scheme) for scheme in BACKENDS}
     there = (
         scheme
         for scheme, kind in kinds.items()
@@ -598,7 +500,7 @@ def _write_config(folder: Path, scheme: str) -> None:
 
 def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
     """Say what is wrong with the file that says how to open a store, if there is a store."""
-    _judge(folder, environ)
+    judge(folder, _LAYOUT, environ=environ)
     try:
         _scheme(folder)
     except StoreError as error:
@@ -610,31 +512,8 @@ def config_problem(folder: Path, *, environ: Mapping[str, str]) -> str | None:
 
 def _inside(folder: Path) -> tuple[OnDisk, Path]:
     """Return what keeps the data of a store that are in its folder, and where they lie."""
-    kind = _on_disk(_scheme(folder))
+    kind = on_disk_class(_scheme(folder))
     return kind, folder / DATA / kind.INSIDE
-
-
-def _on_disk(scheme: str) -> OnDisk:
-    kind: OnDisk = _imported(BACKENDS[scheme])
-    return kind
-
-
-def _class(scheme: str) -> Kind:
-    """Return the class of a scheme, or the one that a URL names; raise UsageError for another."""
-    kind: Kind = _imported(ELSEWHERE.get(scheme, scheme))
-    if missing := [name for name in ("exists", "create", "open") if not hasattr(kind, name)]:
-        raise UsageError(f"{scheme} is no backend: it has no {missing[0]}", hint=CLASS_HINT)
-    return kind
-
-
-def _imported(place: str) -> Any:
-    module, _, name = place.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        if place in ELSEWHERE.values():
-            raise
-        raise UsageError(f"no class {place}: {error}", hint=CLASS_HINT) from None
 
 
 def _write(path: Path, text: str) -> None:
@@ -685,105 +564,3 @@ def _of_the_original(folder: Path) -> NotFound:
         hint=f"`mv {old} {new}`, then `ork import ork-db {new}` takes its history in; while it is"
         f" in use, `ORK_DIR=OTHER ork import ork-db {old}`",
     )
-
-
-def _judge(folder: Path, environ: Mapping[str, str]) -> None:
-    """Raise StoreError unless the store is the user's own, or named in their configuration.
-
-    Whoever can write a store can write what LMDB, which trusts its file, is going to map.
-    """
-    complaint = _complaint(folder, _own_ids(environ))
-    if complaint and not _is_safe(folder, environ):
-        raise StoreError(
-            complaint,
-            hint=f"if you trust it, add safe_stores = [{json.dumps(str(folder.resolve()))}]"
-            f" to {_configuration(environ)}",
-        )
-
-
-def _complaint(folder: Path, owners: set[int]) -> str | None:
-    """Say what makes a store somebody else's; raise StoreError where it is no store at all."""
-    complaint = None
-    resolved = folder.resolve()
-    for path in _parts(folder):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            continue  # another process removed it since it was listed
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-        link = stat.S_ISLNK(status.st_mode)
-        if link and path != folder:
-            raise StoreError(f"{path} is a link; nothing in a store is", hint="remove it")
-        if path not in (folder, resolved) and (wrong := _wrong_kind(path, status.st_mode)):
-            raise StoreError(f"{path} is {wrong}", hint="no ork made it: remove it")
-        if status.st_uid not in owners:
-            complaint = complaint or f"{path} belongs to another user (id {status.st_uid})"
-        elif status.st_mode & stat.S_IWOTH and not link:
-            complaint = complaint or f"{path} can be written by every user"
-    return complaint
-
-
-def _wrong_kind(path: Path, mode: int) -> str | None:
-    """Say what is there instead of the folder or the file that ork makes by this name."""
-    if stat.S_ISDIR(mode):
-        in_data = path.parent.name == DATA and path.name not in _FOLDERS
-        is_file = path.name in _FILES or in_data
-        return "a folder, not a file" if is_file else None
-    if stat.S_ISREG(mode):
-        return "a file, not a folder" if path.name in _FOLDERS else None
-    return "neither a file nor a folder"
-
-
-def _parts(folder: Path) -> Iterator[Path]:
-    """Yield what decides about a store: the folder, if a link then its target, and the insides.
-
-    Everything that lies in it counts: ork writes into its folders, and removes from them, by name.
-    """
-    resolved = folder.resolve()
-    if not resolved.is_dir():
-        raise StoreError(f"there is no store in {folder}", hint="`ork init` makes one")
-    yield folder
-    yield resolved
-    try:
-        for inside in (resolved, resolved / DATA):
-            if inside.is_dir() and not inside.is_symlink():
-                yield from sorted(inside.iterdir())
-    except OSError as error:
-        raise StoreError(f"{inside} cannot be read: {error.strerror}") from None
-
-
-def _own_ids(environ: Mapping[str, str]) -> set[int]:
-    """Return the user's id; for root by way of sudo, the id of who called it as well."""
-    own = {os.geteuid()}
-    caller = environ.get("SUDO_UID", "")
-    if own == {0} and caller.isascii() and caller.isdigit():
-        own.add(int(caller))
-    return own
-
-
-def _is_safe(folder: Path, environ: Mapping[str, str]) -> bool:
-    """Say whether `safe_stores` names the store, or the project that holds it."""
-    import tomllib
-
-    path = _configuration(environ)
-    try:
-        entries = tomllib.loads(path.read_text("utf-8")).get("safe_stores", [])
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from None
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise StoreError(f'{path}: safe_stores must be a list of paths, or ["*"]')
-    if "*" in entries:
-        return True
-    home = environ.get("HOME", "")
-    paths = [Path(home + entry[1:] if entry.startswith("~/") else entry) for entry in entries]
-    named = {path.resolve() for path in paths if path.is_absolute()}
-    resolved = folder.resolve()
-    return not named.isdisjoint({resolved, resolved.parent})
-
-
-def _configuration(environ: Mapping[str, str]) -> Path:
-    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
-    return Path(base) / "ork" / "config.toml"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ork.backends.address import is_url, public
 from ork.errors import InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.files import place_new, sync_folder
@@ -46,12 +47,12 @@ def clone(
     Raise InvalidInput when there is a store already.
     """
     origin = resolved(source, start=start)
-    place = source if location.is_url(source) else origin
+    place = source if is_url(source) else origin
     with opened(place, origin, environ=environ) as other:
-        if location.is_url(target):
+        if is_url(target):
             environ = {**environ, "ORK_STORE": target}
             folder = location.of_url(target, environ=environ)
-            made = location.public(target)
+            made = public(target)
             brought = _fill_there(other, folder, made, environ, stamp, tell)
             _remember(folder, origin, start)
         else:

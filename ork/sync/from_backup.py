@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ork.backends.address import DEFAULT, Address, is_url, public
 from ork.errors import InvalidInput, NotFound
 from ork.failpoints import failpoint
 from ork.files import place_new, sync_folder
@@ -38,7 +39,7 @@ def restore(
     folder: Path,
     *,
     environ: Mapping[str, str],
-    address: location.Address | None = None,
+    address: Address | None = None,
 ) -> BackedUp:
     """Make the store `folder` out of a backup or another store, kept as `address` says.
 
@@ -52,7 +53,7 @@ def restore(
             _check_empty(folder, environ)
             return fill(folder, source.refs, source.objects, source.logs, environ=environ)
         _check_place(folder)
-        scheme = address.scheme if address else location.DEFAULT
+        scheme = address.scheme if address else DEFAULT
         with location.begun(folder, scheme) as unfinished:
             done = fill(unfinished, source.refs, source.objects, source.logs, environ=environ)
             failpoint("init.checked")
@@ -86,7 +87,7 @@ def _check_empty(folder: Path, environ: Mapping[str, str]) -> None:
 @contextmanager
 def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
     """Open a backup, or another store, for the block."""
-    if location.is_url(backup):
+    if is_url(backup):
         environ = {**environ, "ORK_STORE": backup}
         folder = location.of_url(backup, environ=environ)
     elif not Path(backup).exists():
@@ -99,7 +100,7 @@ def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
         inside = Path(backup, location.NAME)
         folder = (inside if inside.is_dir() else Path(backup)).resolve()
         environ = {name: value for name, value in environ.items() if name != "ORK_STORE"}
-    name = location.public(backup)
+    name = public(backup)
     wrong_refs(fsck(folder, environ=environ, depth="full").findings, name)
     store = location.open_unchecked(folder, environ=environ, readonly=True)
     try:

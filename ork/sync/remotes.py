@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ork.backends.address import ELSEWHERE, is_url, parse_url, public
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.files import read_file, replace_file
 from ork.objects.kinds import is_name
@@ -51,9 +52,9 @@ def add(folder: Path, name: str, place: str, *, start: Path, force: bool = False
         raise InvalidInput(
             f"{name!r} is no name for a remote", hint="letters, digits, `_`, `.`, `-`"
         )
-    if location.is_url(place) and location.public(place) != place:
+    if is_url(place) and public(place) != place:
         raise UsageError(
-            f"a URL with a password in it is not kept: {location.public(place)}",
+            f"a URL with a password in it is not kept: {public(place)}",
             hint="leave the password out: PGPASSWORD, ~/.pgpass and service files are read",
         )
     place = resolved(place, start=start)
@@ -82,8 +83,8 @@ def resolved(place: str, *, start: Path) -> str:
 
     Without a password.
     """
-    if location.is_url(place):
-        return str(location.address(place, base=start))
+    if is_url(place):
+        return str(parse_url(place, base=start))
     return os.path.abspath(start / place)
 
 
@@ -98,8 +99,8 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
     if text in known:
         _refuse_class(known[text])
         return text, known[text]
-    if location.is_url(text):
-        return location.public(text), text
+    if is_url(text):
+        return public(text), text
     if "/" in text or text in (".", ".."):
         return text, resolved(text, start=start)
     raise _unknown(text, known)
@@ -107,9 +108,9 @@ def place_of(folder: Path, text: str | None, *, start: Path) -> tuple[str, str]:
 
 def _refuse_class(place: str) -> None:
     """Raise UsageError for a class of Python, which a file that others wrote could name."""
-    if location.is_url(place):
-        found = location.address(place, base=Path())
-        if found.scheme not in location.ELSEWHERE:
+    if is_url(place):
+        found = parse_url(place, base=Path())
+        if found.scheme not in ELSEWHERE:
             raise UsageError(
                 f"a remote may not name a class of Python, {found.scheme}",
                 hint="name it in the command itself, as in `ork push URL`",
@@ -129,7 +130,7 @@ def opened(place: str, name: str, *, environ: Mapping[str, str]) -> Iterator[Sid
     except NotFound:
         raise
     except StoreError:
-        if location.is_url(place) or Path(place).is_dir():
+        if is_url(place) or Path(place).is_dir():
             raise
         raise NotFound(f"there is no store in {place}") from None
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import ork as api
+from ork.backends.address import public
 from ork.errors import NotFound
 from ork.store import location
 from tests.conftest import Ork
@@ -149,7 +150,7 @@ def test_no_password_is_recorded(ork: Ork, etl: Ork, tmp_path: Path) -> None:
         "postgresql://h/x?user=ann&password=s3cret&sslmode=require",
         "postgresql://h/x?password=s3cret",
     ):
-        shown = location.public(url)
+        shown = public(url)
         assert "s3" not in shown and shown.startswith("postgresql://") and shown[-1].isalnum()
         assert "s3" not in etl("--store", url, "log").err
     message = "see postgresql://ann:s3cret@h/x"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ork.backends.address import BACKENDS
 from ork.backends.lmdb import Lmdb
 from ork.heads.deploy import deploy
 from ork.store import location
@@ -29,7 +30,7 @@ class Unchecked(Lmdb):
 
 def main(project: Path, kind: str, name: str, who: str, times: int) -> None:
     """Deploy version after version of a workflow; print each deploy once it is done."""
-    location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"{__name__}:{kind}")
+    BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"{__name__}:{kind}")
     store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     folder = project / who
     folder.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ork.backends.address import BACKENDS
 from ork.errors import Conflict, NotFound
 from ork.heads.rollback import rollback
 from ork.heads.tags import tag, untag
@@ -36,9 +37,7 @@ def move(store: Store, act: str, stamp: Stamp, deploys: list[str], numbers: rand
 
 def main(project: Path, kind: str, who: str, times: int) -> None:
     """Move this and that; print the number of each act that moved something, once it is done."""
-    location.BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(
-        kind, f"tests.heads.deployers:{kind}"
-    )
+    BACKENDS["lmdb"] = {"Lmdb": "ork.backends.lmdb:Lmdb"}.get(kind, f"tests.heads.deployers:{kind}")
     store = Store(location.open_backend(project / ".ork", environ={}), folder=project / ".ork")
     numbers = random.Random(who)
     deploys = [oid for oid, _ in history(store, "etl")]

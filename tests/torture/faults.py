@@ -290,7 +290,7 @@ FAULTS = (
     ),
     Fault(
         "a store of somebody else is opened",
-        "ork/store/location.py",
+        "ork/store/trust.py",
         "if complaint and not _is_safe(folder, environ):",
         "if False:",
         ("store/test_location.py::test_a_store_that_everybody_can_write_is_refused",),

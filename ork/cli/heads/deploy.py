@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.backends.address import Address, parse_url, public
 from ork.cli.options import AllowSecret, Files, Json, Move
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
@@ -15,7 +16,6 @@ from ork.cli.session import Session
 from ork.errors import InvalidInput, UsageError
 from ork.objects.value import replace
 from ork.store import location
-from ork.store.location import Address
 
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
@@ -71,7 +71,7 @@ def init(
         raise UsageError(f"{folder} is not a folder")
     environ = session.world.environ
     store = session.chosen or folder.resolve() / location.NAME
-    address = None if url is None else location.address(url, base=Path.cwd())
+    address = None if url is None else parse_url(url, base=Path.cwd())
     if backup is not None:
         _init_from(session, backup, store, address)
         return
@@ -87,7 +87,7 @@ def init(
     if not existed and not place:
         told = "git ignores it: `git clean -fdx` deletes all history; `ork backup` copies it"
         session.say([("note: ", "warning"), told])
-    if place and url and location.public(url) != url:
+    if place and url and public(url) != url:
         told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
         session.say([("note: ", "warning"), told])
     session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
@@ -100,9 +100,7 @@ def _init_from(session: Session, backup: str, store: Path, address: Address | No
     done = restore(backup, store, environ=environ, address=address)
     place = location.elsewhere(store, environ=environ) or store
     parts = (count(done.refs, "ref"), count(done.objects, "object"), count(done.logs, "log"))
-    session.print(
-        [[f"Made a store of {quoted(location.public(backup))} in {place}: {', '.join(parts)}"]]
-    )
+    session.print([[f"Made a store of {quoted(public(backup))} in {place}: {', '.join(parts)}"]])
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in it, as in the store that it is of"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])

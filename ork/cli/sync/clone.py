@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ork.backends.address import is_url, parse_url, public
 from ork.cli.options import Json
 from ork.cli.screen.human import count
 from ork.cli.screen.parts import quoted
@@ -41,13 +42,12 @@ def clone(
         ork clone ../team mine
         ork clone ../team sqlite:../copy.db
     """
-    from ork.store import location
     from ork.sync.clone import clone
 
     session: Session = ctx.obj
     if session.chosen is not None:
         raise UsageError("a clone makes a store: name it by TARGET, without ORK_DIR or ORK_STORE")
-    address = location.address(url, base=Path.cwd())
+    address = parse_url(url, base=Path.cwd())
     if address.at:
         raise UsageError(f"--store {url}: say lmdb: or sqlite:", hint="TARGET may be a URL itself")
     with passing_line(session.world.environ) as show:
@@ -67,6 +67,6 @@ def clone(
     session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
-    there = f"-C {target}" if not location.is_url(target) else f"--store {location.public(target)}"
+    there = f"-C {target}" if not is_url(target) else f"--store {public(target)}"
     told = f"`ork {there} log` shows the history, `ork {there} pull` brings what is new"
     session.say([("next: ", "hint"), told])
