@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.postgres import Server
-from tests.runner.suite import IMPATIENT, eventually, shell
+from tests.postgres import PASSWORD, USER, Server
+from tests.runner.suite import IMPATIENT, eventually, kill_marked, shell
+from tests.servers.proxy import HANG_UP, PASS, Proxy
 from tests.team import Machine, Team, team_on
 
 pytestmark = pytest.mark.slow
@@ -85,3 +87,35 @@ def test_an_owner_that_was_believed_dead_stops(server: Server, team: Team) -> No
     assert (running.returncode, "flow#1 was lost to another process" in err) == (5, True), err
     assert not ada.survivors()
     assert bob.states() == {"first": "interrupted", "long": "interrupted"}
+
+
+def test_a_run_outlives_a_partition(
+    server: Server, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    proxy, bob = Proxy(server.port), team("bob")
+    url = f"postgresql://{USER}@127.0.0.1:{proxy.port}/postgres?schema=team"
+    ada = Machine(tmp_path / "ada", url)
+    ada.workflow(
+        shell("first", f"{WAIT}; echo first"),
+        shell("long", "until test -e off; do sleep 0.1; done"),
+    )
+    running = ada.start("run", "flow.yaml", "-j", "2")
+    try:
+        begun(ada)
+        proxy.rule = lambda _: HANG_UP
+        proxy.cut()
+        ada.write("on", "")
+        for _ in range(5):
+            assert bob.ork("runs").stderr == ""
+            time.sleep(0.2)
+        assert bob.states() == {"first": "running", "long": "running"}
+        proxy.rule = lambda _: PASS
+        assert eventually(lambda: bob.states()["first"] == "success")
+        assert bob.log("first") == b"first\n"
+        ada.write("off", "")
+        _, err = running.communicate(timeout=60)
+        assert running.returncode == 0, err
+    finally:
+        proxy.close()
+        kill_marked(ada.mark)
