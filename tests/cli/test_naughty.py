@@ -284,6 +284,7 @@ JSON = (
     "graph etl~3..etl~2",
     "rollback etl etl~2",
 )
+LIVE = ("run", "retry", "bisect", "push", "pull", "clone")  # they draw on lines anew
 EVENTS = ("watch etl#2", "logs -f etl#1")  # a document a line
 SOURCES = ("blame etl:", "show etl:")  # files, in which no text has a NUL
 # Those that show oids, names, paths, single lines.
@@ -436,7 +437,7 @@ def test_a_terminal_is_never_painted_by_data(world: Callable[[str], Ork]) -> Non
         result = on_terminal(ork, argv)
         if is_raw(line) or line in BYTES:  # lines of a file are lines
             result = replace(result, out=result.out.replace(FORGED, ""))
-        if found := complaint(line, result, code, live=argv[0] in ("run", "retry", "bisect")):
+        if found := complaint(line, result, code, live=argv[0] in LIVE):
             wrong.append(found)
     assert not wrong, "\n".join(wrong)
 
@@ -464,7 +465,7 @@ def test_json_is_ascii_and_gives_the_text_back_exactly(
 def test_a_text_with_many_lines_makes_no_more_records(world: Callable[[str], Ork]) -> None:
     ork = world("plain")
     counts = {line: len(ork(*line.split()).out.splitlines()) for line in LISTS}
-    for folder in (".ork", "out"):
+    for folder in (".ork", "out", "../elsewhere"):
         shutil.rmtree(ork.folder / folder)
     ork = world(TEXTS["lines"])
     for line, count in counts.items():
