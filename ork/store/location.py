@@ -360,6 +360,10 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
         paths = (folder / DATA, *(folder / DATA).glob("*"))
         readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
         return ours.open(at, readonly=readonly, locks=folder / LOCKS)
+    if isinstance(there.at, Path) and (owner := _owner_of(there.at)) is not None:
+        # Whose runs are owned by locks elsewhere, and have their logs there.
+        words = f"{there} are the data of the store {owner}"
+        raise StoreError(words, hint=f"name that one: --store {owner}")
     if there.scheme in _TRUSTING and isinstance(there.at, Path) and there.at.exists():
         judge(there.at, _LAYOUT, environ=environ)
     kind = class_of(there.scheme)
@@ -375,6 +379,13 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
         if isinstance(there.at, str) or kind.exists(there.at):
             raise
     raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
+
+
+def _owner_of(at: Path) -> Path | None:
+    """Return the folder of the store that has its data in this place, if there is one."""
+    real = at.resolve()
+    inside = (folder for folder in real.parents[:2] if real.is_relative_to(folder / DATA))
+    return next((folder for folder in inside if (folder / CONFIG).is_file()), None)
 
 
 def _is_writable(at: Path | str) -> bool:

@@ -215,3 +215,15 @@ def test_files_that_others_can_write_are_trusted_where_nothing_maps_them(
         (tmp_path / f"{kind}.db").chmod(0o777)
         done = etl("--store", url, "log")
         assert (done.code, "can be written by every user" in done.err) == (code, code == 4)
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
+def test_the_data_of_a_store_are_opened_by_its_own_name_only(ork: Ork, kind: str) -> None:
+    """Else a run would have two owners with a lock each, and logs in two places."""
+    assert ork("init", "--store", f"{kind}:").code == 0
+    at = location.on_disk(ork.folder / ".ork", environ={}).at
+    (ork.folder / "link").symlink_to(at)
+    for place in (at, "link"):
+        refused = ork("--store", f"{kind}:{place}", "log")
+        assert refused.code == 4
+        assert f"name that one: --store {ork.folder}/.ork" in refused.err
