@@ -28,7 +28,8 @@ DEFAULT = "lmdb"
 CLASS_HINT = "docs/stores.md says what such a class must have"
 _URL = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 _CLASS = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
-_PASSWORD = re.compile(r"(?<=//)([^/@:?]*):[^?]*@")
+# After a colon comes a port or a password; that one may have any character that it should not.
+_PASSWORD = re.compile(r"(?<=//)([^/@:?]*):(?!\d+(?:[/?,]|$)).*@", re.DOTALL)
 _PASSWORDS = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 
 

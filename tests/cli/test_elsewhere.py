@@ -147,12 +147,16 @@ def test_no_password_is_recorded(ork: Ork, etl: Ork, tmp_path: Path) -> None:
     for url in (
         "postgresql://ann:s3cret@h/x",
         "postgresql://ann:s3/c@ret@h/x?sslmode=require",
+        "postgresql://ann:s3?c@ret@h/x?sslmode=require",
+        "postgresql://ann:3s3@h:5432/x",
         "postgresql://h/x?user=ann&password=s3cret&sslmode=require",
         "postgresql://h/x?password=s3cret",
     ):
         shown = public(url)
         assert "s3" not in shown and shown.startswith("postgresql://") and shown[-1].isalnum()
         assert "s3" not in etl("--store", url, "log").err
+    for url in ("postgresql://h:5432/x?options=a@b", "postgresql://h:1,i:2/x?a=b@c", "s3://b/a:c"):
+        assert public(url) == url
     message = "see postgresql://ann:s3cret@h/x"
     assert etl("deploy", "etl.yaml", "-m", message, "--allow-secret").code == 0
     assert "s3cret" not in etl("ops").out
