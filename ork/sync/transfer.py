@@ -407,14 +407,14 @@ class _Transfer:
                 continue
             place, *others = refs_of(run)
             moving.refs[place] = new
+            pin = pins.take(run.number)
             for ref in others:
-                attached = ref.startswith("unattached/")
-                pin = unattached.get(run_id) if attached else pins.of(run.number)
-                if pin is None:
+                oid = unattached.get(run_id) if ref.startswith("unattached/") else pin
+                if oid is None:
                     raise self._from.wrong(f"the ref {ref!r} is missing")
-                moving.refs[ref] = pin
+                moving.refs[ref] = oid
                 if old is None:
-                    moving.moves[ref] = (None, pin)
+                    moving.moves[ref] = (None, oid)
             moving.moves[place] = (old, new)
             moving.runs[place] = run
         return moving
@@ -459,7 +459,12 @@ class _Transfer:
                 break
             except Conflict:
                 if any(self._to.store.ref(ref) != old for ref, (old, _) in moving.moves.items()):
-                    raise  # else only a tally is in the way, which a run that ended has moved
+                    raise Conflict(
+                        f"somebody else brings runs to {self._to.name} at this moment;"
+                        " what had moved before is there",
+                        hint="run the command again: it moves the rest",
+                    ) from None
+                # Else only a tally is in the way, which a run that ended has moved.
             counted = tallies(self._to.store, self._both, fresh)
         failpoint("sync.runs")
 
@@ -526,12 +531,12 @@ class _Pins:
         self._refs = side.store.refs(f"numbers/{workflow}/")
         self._passed: dict[str, Oid] = {}
 
-    def of(self, number: int) -> Oid | None:
-        """Return the pin of a run."""
+    def take(self, number: int) -> Oid | None:
+        """Return the pin of a run, once."""
         wanted = f"{number:010d}"
         while wanted not in self._passed and (found := next(self._refs, None)):
             self._passed[found[0]] = found[1]
-        return self._passed.get(wanted)
+        return self._passed.pop(wanted, None)
 
 
 def _ancestors(store: Store, heads: Iterable[Oid]) -> Iterator[Oid]:

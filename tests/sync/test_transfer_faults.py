@@ -177,6 +177,22 @@ def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):
         move(second.store, other)
 
 
+def test_who_brings_the_same_runs_at_the_same_moment_is_told(places, monkeypatch):
+    other = places.other()
+
+    def push_first(name):
+        if name == "sync.logs":
+            monkeypatch.undo()
+            move(places.store, other)
+
+    monkeypatch.setattr(transfer, "failpoint", push_first)
+    with pytest.raises(Conflict, match="somebody else brings runs"):
+        move(places.store, other)
+    assert is_whole(other)
+    assert heads(other) == heads(places.store)
+    assert move(places.store, other).workflows == ()
+
+
 @pytest.mark.slow
 def test_pushes_that_race_leave_what_one_of_them_has(places):
     other, second = places.other(), Places(places.other("second"), places.folder)
