@@ -100,7 +100,7 @@ class _Parts:
     def __init__(self, store: Store, path: str) -> None:
         self._store, self._prefix = store, parts_ref(path)
         self._found: tuple[str, Oid] | None = None
-        self._data = b""
+        self._start, self._data = 0, b""
         if self._last(None) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
@@ -111,8 +111,10 @@ class _Parts:
     def read(self, count: int, at: int) -> bytes:
         pieces = []
         while count:
-            offset = self._last(f"{at + 1:016}")
-            if offset is None or not (piece := self._data[at - offset : at - offset + count]):
+            if not self._start <= at < self._start + len(self._data):
+                self._last(f"{at + 1:016}")
+            start = at - self._start
+            if start < 0 or not (piece := self._data[start : start + count]):
                 break
             pieces.append(piece)
             at, count = at + len(piece), count - len(piece)
@@ -137,8 +139,8 @@ class _Parts:
                     raise
                 refs = self._store.refs(self._prefix, newest_first=True, below=below)
                 continue
-            self._found = found
-            return offset_of(found[0])
+            self._found, self._start = found, offset_of(found[0])
+            return self._start
         return None
 
 
@@ -187,9 +189,10 @@ def logs_there(store: Store, workflow: str, run_id: str) -> list[str]:
 
 
 def is_there(store: Store, log: kinds.Log) -> bool:
-    if _reads_parts(store, log.path, log.offset):
-        return next(iter(store.refs(parts_ref(log.path))), None) is not None
+    """Say whether there is the file, or a part of it, that a log is in."""
     try:
+        if _reads_parts(store, log.path, log.offset):
+            return next(iter(store.refs(parts_ref(log.path))), None) is not None
         with _place(store, log.path) as (at, name):
             os.stat(name, dir_fd=at, follow_symlinks=False)
     except OSError:

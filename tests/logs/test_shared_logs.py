@@ -252,6 +252,20 @@ def test_a_part_with_another_name_is_damage(there: Store, name: str) -> None:
 @pytest.mark.parametrize("path", ["../x/1.log", "etl/1.log", "etl/run/../1.log", "etl/r/s/1.log"])
 def test_a_path_that_leads_elsewhere_is_not_found(there: Store, path: str) -> None:
     assert whole(there, kinds.Log(path=path, offset=0)) == b""
+    assert not logs.is_there(there, kinds.Log(path=path, offset=0))
+
+
+def test_a_part_is_looked_up_once_however_small_the_pieces(
+    here: Store, there: Store, slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, log = slots.take("a", 1)
+    say(path, b"x" * PART_BYTES)
+    ship(here, slots.shipping)
+    looks = []
+    real = there.refs
+    monkeypatch.setattr(there, "refs", lambda *a, **b: (looks.append(a), real(*a, **b))[1])
+    assert len(list(pieces(there, log))) > 10
+    assert len(looks) <= 3
 
 
 def test_the_files_here_go_when_the_run_has_ended(here: Store, there: Store, slots: Slots) -> None:
