@@ -23,6 +23,7 @@ from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from tests.postgres import Running
 from tests.runner.suite import IMPATIENT, Project, check_whole, eventually, python, shell
+from tests.scale import sampled
 from tests.stores import stamp
 from tests.team import Machine, Team, team_on
 
@@ -86,7 +87,10 @@ def test_two_machines_on_one_store(team: Team) -> None:
     ada.ork("fsck", "--full")
 
 
-@pytest.mark.parametrize("at", ["save.before:3", "logs.shipped:2", "save.after:3", "end.before"])
+KILLS = ["end.before", "logs.shipped:2", "save.before:3", "save.after:3"]
+
+
+@pytest.mark.parametrize("at", sampled(KILLS, one_in=2))
 def test_no_outcome_is_recorded_without_its_log(team: Team, at: str) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(
@@ -259,12 +263,13 @@ def test_a_secret_is_forgotten_in_logs_where_it_lies(team: Team) -> None:
         import time
         def main():
             print("the key is hunter2", end="", flush=True)
-            time.sleep(2.5)
+            time.sleep(1)
             print("-hunter3")
     """,
     )
     ada.workflow(python("a"), shell("b", "echo after", ", depends_on: [a]"))
-    ada.ork("run", "flow.yaml", "-j", "1")
+    quick = "from ork.runner import loop; loop.TEND_SECONDS = 0.05"
+    ada.ork("run", "flow.yaml", "-j", "1", patch=quick)
     assert ada.log("a") == b"the key is hunter2-hunter3\n"
     with closing(ada.open()) as store:
         assert len([ref for ref, _ in store.refs("logs/") if "/1.log/" in ref]) > 1

@@ -55,6 +55,11 @@ def proxy(postgres: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that may be stopped; it runs already."""
+    yield from running_server()
+
+
+def running_server() -> Iterator[Server]:
+    """Yield a server of its own that runs."""
     if programs() is None:
         pytest.skip("no PostgreSQL is installed")
     folder = Path(tempfile.mkdtemp(prefix="ork-postgres-"))

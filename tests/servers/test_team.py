@@ -12,6 +12,7 @@ import pytest
 
 from tests.postgres import PASSWORD, USER, Server
 from tests.runner.suite import IMPATIENT, eventually, kill_marked, shell
+from tests.servers.conftest import running_server
 from tests.servers.proxy import HANG_UP, PASS, Proxy
 from tests.team import Machine, Team, team_on
 
@@ -20,15 +21,27 @@ pytestmark = pytest.mark.slow
 WAIT = "touch here; until test -e on; do sleep 0.02; done"
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server for these tests alone, as they stop it and end connections."""
+    yield from running_server()
+
+
 @pytest.fixture
-def team(server: Server, tmp_path: Path) -> Iterator[Team]:
-    yield from team_on(server.url(schema="team"), tmp_path)
+def url(server: Server) -> str:
+    return server.url()
 
 
-def say(server: Server, text: str) -> None:
-    """Let an administrator do something."""
-    with psycopg.connect(server.url(schema="team").partition("&schema")[0]) as connection:
-        connection.execute(text)
+@pytest.fixture
+def team(url: str, tmp_path: Path) -> Iterator[Team]:
+    yield from team_on(url, tmp_path)
+
+
+def say(url: str, text: str) -> None:
+    """Let an administrator do something; SCHEMA stands for that of the store."""
+    address, _, schema = url.partition("&schema=")
+    with psycopg.connect(address) as connection:
+        connection.execute(text.replace("SCHEMA", schema))
 
 
 def begun(ada: Machine) -> None:
@@ -57,9 +70,7 @@ def test_a_run_outlives_a_restart_of_the_server(server: Server, team: Team) -> N
     assert bob.states() == {"first": "success", "long": "success"}
 
 
-def test_a_killed_owner_is_believed_dead_when_it_was_not_heard_of(
-    server: Server, team: Team
-) -> None:
+def test_a_killed_owner_is_believed_dead_when_it_was_not_heard_of(url: str, team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(shell("first", WAIT), shell("long", "sleep 300"))
     running = ada.start("run", "flow.yaml", "-j", "2")
@@ -67,20 +78,20 @@ def test_a_killed_owner_is_believed_dead_when_it_was_not_heard_of(
     running.kill()
     running.communicate()
     assert bob.ork("runs").stderr == "", "it may have lost its connection only"
-    say(server, "UPDATE team.store SET grace = '0 seconds'")
+    say(url, "UPDATE SCHEMA.store SET grace = '0 seconds'")
     assert eventually(lambda: "flow#1 was interrupted" in bob.ork("runs").stderr)
     bob.write("on", "")
     assert bob.states() == {"first": "interrupted", "long": "interrupted"}
 
 
-def test_an_owner_that_was_believed_dead_stops(server: Server, team: Team) -> None:
+def test_an_owner_that_was_believed_dead_stops(url: str, team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(shell("first", WAIT), shell("long", "sleep 300"))
     running = ada.start("run", "flow.yaml", "-j", "2", patch=IMPATIENT)
     begun(ada)
-    say(server, "UPDATE team.store SET grace = '0 seconds'")
+    say(url, "UPDATE SCHEMA.store SET grace = '0 seconds'")
     running.send_signal(signal.SIGSTOP)  # while its connection breaks
-    say(server, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    say(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
     assert eventually(lambda: "flow#1 was interrupted" in bob.ork("runs").stderr)
     running.send_signal(signal.SIGCONT)
     _, err = running.communicate(timeout=60)
@@ -90,12 +101,13 @@ def test_an_owner_that_was_believed_dead_stops(server: Server, team: Team) -> No
 
 
 def test_a_run_outlives_a_partition(
-    server: Server, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, url: str, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     proxy, bob = Proxy(server.port), team("bob")
-    url = f"postgresql://{USER}@127.0.0.1:{proxy.port}/postgres?schema=team"
-    ada = Machine(tmp_path / "ada", url)
+    schema = url.partition("&schema=")[2]
+    by_proxy = f"postgresql://{USER}@127.0.0.1:{proxy.port}/postgres?schema={schema}"
+    ada = Machine(tmp_path / "ada", by_proxy)
     ada.workflow(
         shell("first", f"{WAIT}; echo first"),
         shell("long", "until test -e off; do sleep 0.1; done"),
