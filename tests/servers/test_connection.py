@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -83,10 +82,47 @@ def test_a_large_write_whose_commit_was_lost_is_known_to_have_happened(
     assert cut_off.get_many(objects) == objects
 
 
+@pytest.mark.parametrize("fate", [LOSE_REQUEST, LOSE_ANSWER])
+def test_wherever_a_write_is_cut_it_happens_once(
+    cut_off: Postgresql, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    """Cut at each message of a write in several parts, the first, the second and so on."""
+    monkeypatch.setattr("ork.servers.postgresql.BATCH_BYTES", 10)
+    objects = {hash_bytes(b"%d" % n): b"%d" % n * 8 for n in range(3)}
+    assert cut_off.write({}, {"warm": (None, A)})  # the connection is there
+    cuts = 0
+    for at in range(20):
+        passed = 0
+
+        def rule(_: bytes, at: int = at) -> str:
+            nonlocal passed, cuts
+            passed += 1
+            if passed != at + 1:
+                return PASS
+            proxy.rule = lambda _: PASS
+            cuts += 1
+            return fate
+
+        proxy.rule = rule
+        before = cut_off.sequence() if at % 2 else None  # the cut may hit the reader, too
+        old = cuts
+        assert cut_off.write(objects, {f"refs/{at}": (None, A)})
+        proxy.rule = lambda _: PASS
+        assert before is None or cut_off.sequence() == before + 1
+        assert cut_off.get_many(objects) == objects
+        assert cut_off.write({}, {}, objects)
+        if cuts == old:
+            break
+    assert cuts >= 4
+    assert len(list(cut_off.refs("refs/"))) == at + 1
+
+
 def test_what_the_server_still_does_for_a_lost_connection_is_ended_first(
-    cut_off: Postgresql, proxy: Proxy, backend: Postgresql
+    cut_off: Postgresql, proxy: Proxy, backend: Postgresql, postgres: Running
 ) -> None:
     """A session that waits for a lock when its client goes away would write after all."""
+    assert cut_off.write({}, {"warm": (None, A)})
+    old = cut_off._writer._process
     inside, done = threading.Event(), threading.Event()
 
     def choose() -> list[Oid]:
@@ -102,11 +138,19 @@ def test_what_the_server_still_does_for_a_lost_connection_is_ended_first(
     written: list[bool] = []
     writer = threading.Thread(target=lambda: written.append(cut_off.write({}, {"x": (None, A)})))
     writer.start()
-    while proxy.connections < 3:  # it has connected anew
-        time.sleep(0.01)
-    done.set()
-    sweeper.join()
-    writer.join()
+    waiting: set[int] = set()
+    sql = (
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        f" AND query LIKE '%written(%' AND application_name LIKE 'ork, process {os.getpid()} %'"
+    )
+    try:
+        while not waiting - {old}:  # until it has been sent again
+            waiting = {pid for (pid,) in postgres.sql(sql)}
+    finally:
+        done.set()
+        sweeper.join()
+        writer.join()
+    assert old not in waiting
     assert written == [True]
     assert backend.sequence() == before + 2, "the sweep and one write"
 
@@ -149,12 +193,15 @@ def test_one_moment_ends_with_its_connection(cut_off: Postgresql, proxy: Proxy) 
 
 
 def test_a_lease_outlives_its_connection(
-    cut_off: Postgresql, proxy: Proxy, backend: Postgresql
+    cut_off: Postgresql, proxy: Proxy, backend: Postgresql, postgres: Running
 ) -> None:
     lease = cut_off.lease("run")
     assert lease is not None
     assert backend.lease("run") is None
+    process = cut_off._leases._session._process
     proxy.cut()
+    while postgres.sql(f"SELECT FROM pg_stat_activity WHERE pid = {process}"):
+        pass  # until the server has noticed
     assert backend.lease("run") is None, "its holder was heard of a moment ago"
     assert lease.held()
     assert backend.lease("run") is None

@@ -1188,4 +1188,108 @@ FAULTS = (
         "if False:",
         ("upkeep/test_repair.py::test_the_config_of_a_later_ork_is_not_guessed",),
     ),
+    # On a server, where one is installed.
+    Fault(
+        "a write whose answer was lost is taken for one that never arrived",
+        "ork/servers/postgresql.py",
+        "if self._arrived(mark):\n                        return True",
+        "pass",
+        (
+            "servers/test_connection.py::"
+            "test_a_write_whose_answer_was_lost_is_known_to_have_happened",
+        ),
+    ),
+    Fault(
+        "a session whose client is gone is not ended before its write is asked for",
+        "ork/servers/postgresql.py",
+        "if self._writer.outlived():",
+        "if self._writer.connected():",
+        (
+            "servers/test_connection.py::"
+            "test_what_the_server_still_does_for_a_lost_connection_is_ended_first",
+        ),
+    ),
+    Fault(
+        "what became of a write is guessed when nobody can be asked",
+        "ork/servers/postgresql.py",
+        "except StoreError as error:\n            raise unknown() from error",
+        "except StoreError:\n            return False",
+        ("servers/test_connection.py::test_when_nobody_can_be_asked_that_is_said",),
+    ),
+    Fault(
+        "a lease goes to the next one as soon as a connection breaks",
+        "ork/servers/schema.py",
+        "IF kept.holder <> mine AND",
+        "IF false AND",
+        (
+            "servers/test_connection.py::test_a_lease_outlives_its_connection",
+            "servers/test_promises.py::test_a_killed_holder_lets_go_of_its_lease",
+        ),
+    ),
+    Fault(
+        "a holder that was too late goes on",
+        "ork/servers/leases.py",
+        "if self._taken(name)}",
+        "if self._taken(name) or True}",
+        ("servers/test_connection.py::test_a_holder_that_comes_back_too_late_finds_out",),
+    ),
+    Fault(
+        "a pool of connections in transaction mode is used",
+        "ork/servers/session.py",
+        "if process != connection.info.backend_pid:",
+        "if False:",
+        ("servers/test_connection.py::test_a_pool_in_transaction_mode_is_refused[transaction]",),
+    ),
+    Fault(
+        "each of many names takes a lock of its own",
+        "ork/servers/postgresql.py",
+        "return len(self.locks) > NAMES_MAX",
+        "return False",
+        ("servers/test_promises.py::test_more_names_than_there_are_locks",),
+    ),
+    Fault(
+        "a store of another format is opened",
+        "ork/servers/session.py",
+        "if versions == [FORMAT]:",
+        "if versions:",
+        ("servers/test_promises.py::test_a_store_of_another_format_is_refused",),
+    ),
+    Fault(
+        "a forked child uses the session of its parent",
+        "ork/servers/session.py",
+        "session._refusal = forked()",
+        "pass",
+        ("servers/test_promises.py::test_a_child_has_no_part_in_it",),
+    ),
+    Fault(
+        "a password in a URL is told",
+        "ork/servers/session.py",
+        "return scheme + mark + user + at + host",
+        "return scheme + mark + login + at + host",
+        ("servers/test_address.py::test_what_is_shown_has_no_password",),
+    ),
+    Fault(
+        "a copy is believed without its seal",
+        "ork/servers/cache.py",
+        "isinstance(kept, bytes) and kept[-SEAL_BYTES:] == seal(key + kept[:-SEAL_BYTES])",
+        "isinstance(kept, bytes)",
+        ("servers/test_cache.py::test_a_damaged_copy_counts_as_absent",),
+    ),
+    Fault(
+        "copies outlive what was swept",
+        "ork/servers/cache.py",
+        "folder / (seal(epoch.encode()).hex() + END)",
+        'folder / ("all" + END)',
+        (
+            "servers/test_cache.py::test_after_a_sweep_elsewhere_no_copy_is_left",
+            "servers/test_cache.py::test_a_sweep_tells_all_machines",
+        ),
+    ),
+    Fault(
+        "after a refusal a copy still counts as there",
+        "ork/servers/cache.py",
+        "self._copies.remove(needed)\n            return False",
+        "return False",
+        ("servers/test_cache.py::test_after_a_refusal_what_was_needed_is_looked_for_anew",),
+    ),
 )
