@@ -28,6 +28,7 @@ SETTINGS = {
     "fsync": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
+    "deadlock_timeout": "100ms",  # so that nobody waits a second for one to be found
     "max_locks_per_transaction": "10",  # so that little room for locks is seen
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",

@@ -194,7 +194,7 @@ def test_writers_of_the_same_objects_in_any_order_do_not_fail(url: str) -> None:
     def write(number: int) -> int:
         backend = Postgresql.open(url)
         own = dict(list(objects.items())[:: -1 if number else 1])
-        for step in range(40):
+        for step in range(size(40, by_day=15)):
             some = oids[step % 30 :: 3]
             brought = {oid: data for oid, data in own.items() if oid not in some}
             assert backend.write(brought, {}, some)
@@ -232,7 +232,7 @@ def test_a_damaged_ref_is_told(backend: Postgresql, url: str, postgres: Running)
 
 @pytest.mark.slow
 def test_an_object_of_a_hundred_megabytes(backend: Postgresql) -> None:
-    data = random.Random(1).randbytes(1 << 20) * 100
+    data = random.Random(1).randbytes(1 << 20) * size(100, by_day=25)
     oid = hash_bytes(data)
     assert backend.write({oid: data, A: b"small"}, {"head": (None, oid)})
     assert backend.get(oid) == data
