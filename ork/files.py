@@ -94,8 +94,13 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file beside its place and rename it: a reader sees the old one or the whole new one.
 
     Permissions stay as they were. What is a link is replaced, not followed. What a process that was
-    killed has left beside it is removed; one that is still at work keeps a lock.
+    killed has left beside it is removed; one that is still at work keeps a lock. A device or a pipe
+    is no file to be replaced: it gets the bytes.
     """
+    if is_special(path):
+        with open(path, "wb") as stream:
+            stream.writelines(pieces)
+        return
     with open_folder(path.parent) as at:
         remove_abandoned(_PART, at=at)
         beside, descriptor = _new_part(at)
@@ -116,6 +121,15 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
         os.fsync(at)
 
 
+def is_special(path: Path) -> bool:
+    """Say whether a path leads to a device or a pipe, such as `/dev/null` or `/dev/stdout`."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _new_part(at: int) -> tuple[str, int]:
     """Make a file of a new name, locked, so that `remove_abandoned` knows; return its descriptor.
 
@@ -133,12 +147,17 @@ def _new_part(at: int) -> tuple[str, int]:
 
 
 def place_new(made: Path, place: Path) -> None:
-    """Move a file or a folder to where nothing is yet: raise OSError if there is something.
+    """Move a file or a folder to where nothing is yet: raise FileExistsError if there is something.
 
     A file may stay under its old name, too.
     """
     if made.is_dir():
-        made.rename(place)
+        try:
+            made.rename(place)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place) from None
+            raise
         return
     try:
         os.link(made, place)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -194,6 +195,15 @@ def test_of_a_replacement_the_first_failure_is_told(tmp_path):
         replace_file(tmp_path / "file", pieces())
 
 
+@pytest.mark.parametrize("name", ["pipe", "to_the_pipe"])
+def test_a_pipe_is_written_into_and_stays(place, name):
+    (place / "to_the_pipe").symlink_to("pipe")
+    with subprocess.Popen(["cat", str(place / "pipe")], stdout=subprocess.PIPE) as reader:
+        replace_file(place / name, [b"one ", b"two"])
+        assert reader.communicate() == (b"one two", None)
+    assert stat.S_ISFIFO((place / name).stat().st_mode)
+
+
 @pytest.mark.parametrize("has_it", [True, False])
 def test_a_replacement_that_is_taken_for_abandoned_begins_again(tmp_path, monkeypatch, has_it):
     """Who removes what is abandoned has it locked already, or has removed it."""
@@ -369,7 +379,7 @@ def test_what_is_in_the_place_stays(place):
     for name in ("other", "dangling", "pipe"):
         with pytest.raises(FileExistsError):
             place_new(place / "file", place / name)
-    with pytest.raises(OSError):
+    with pytest.raises(FileExistsError):
         place_new(place / "folder", place.parent / "outside")
     assert (place / "other").read_bytes() == b"other"
     assert (place.parent / "outside" / "secret").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
-from ork.files import replace_file
+from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
@@ -66,6 +66,8 @@ def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) 
         target.flush()
         return Created(size=None, going_on=chosen.going_on)
     replace_file(target, written)
+    if is_special(target):
+        return Created(size=None, going_on=chosen.going_on)
     with open_bundle(str(target)) as bundle:
         return Created(size=bundle.size, going_on=chosen.going_on)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ork.errors import StoreError, UsageError
-from ork.files import replace_file
+from ork.files import is_special, replace_file
 
 DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 HINTS = {
@@ -22,12 +22,9 @@ def write_text(path: Path, text: Iterable[str]) -> None:
     What is no regular file, such as /dev/stdout or a pipe, is written to as it is.
     """
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(text)
-            return
         # A link stays, and leads to the new text.
-        replace_file(path.resolve(), (part.encode() for part in text))
+        target = path if is_special(path) else path.resolve()
+        replace_file(target, (part.encode() for part in text))
     except OSError as error:
         raise unwritten(f"-o {path}", error) from None
 

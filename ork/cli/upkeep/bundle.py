@@ -102,12 +102,10 @@ def _create(
     done = create(session.store, wish, target, now=session.now())
     for name in done.going_on:
         session.say([("note: ", "warning"), f"{name} was left out: it has not ended"])
-    if file == STANDARD:
-        return
     if as_json:
         session.print_json("bundle", done)
+    if as_json or done.size is None:
         return
-    assert done.size is not None
     session.print([[quoted(file), ": ", *_size(done.size)]])
     session.say([("next: ", "hint"), f"`ork import bundle {file}`, where the other store is"])
 
