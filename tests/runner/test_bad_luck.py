@@ -270,6 +270,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(project: Project) -> None:
     store.close()
 
 
+@pytest.mark.lmdb  # SQLite needs room for each commit, whatever is free in its file
 def test_a_log_for_which_there_was_no_room_is_written_when_there_is(small: Project) -> None:
     small.workflow(
         shell("fill", "cat /dev/zero > ballast 2> /dev/null || true"),

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ork.backends.lmdb import Lmdb
 from ork.errors import Conflict, Corrupt, StoreError
 from ork.objects.kinds import Blob, Run
 from ork.objects.value import replace
 from ork.runner import owner, record
+from ork.store import location
 from ork.store.runs import id_time
 from tests.runs import begin_run
 
@@ -35,7 +35,7 @@ def sent(ork):
 
 
 def add_ref(ork, name):
-    backend = Lmdb.open(ork.folder / ".ork/db")
+    backend = location.open_backend(ork.folder / ".ork", environ=ork.environ)
     [(_, oid)] = backend.refs("runs/w/")
     assert backend.write({}, {name: (None, oid)})
     backend.close()
