@@ -21,6 +21,7 @@ def test_push_and_pull(ran, team, edit, golden):
     dry = ran("push", "--dry-run")
     pushed = ran("push")
     assert (dry.code, dry.out) == (0, pushed.out)
+    assert dry.err == "note: this was a dry run: nothing was moved\n"
     golden("push/new.txt", pushed.out)
     assert ran("push").out == "nothing new\n"
     for words in (["log", "etl"], ["runs"], ["logs", "etl#1"], ["tag"]):

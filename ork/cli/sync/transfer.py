@@ -124,6 +124,8 @@ def _transfer(
         return
     session.print(moved_lines(done))
     session.say(*left_out_lines(done, quoted(name), direction))
+    if dry_run:
+        session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
     if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
         session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
 
