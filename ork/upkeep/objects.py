@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 
 from ork.errors import Corrupt
 from ork.objects import tree
@@ -99,7 +98,8 @@ class Objects:
         """
         backend = self._store.backend
         stored = backend.get_many([one.oid for one in batch if one.kind != "blob"])
-        blobs = iter([one.oid for one in batch if one.kind == "blob" and one.oid not in self.bad])
+        blobs = [one.oid for one in batch if one.kind == "blob"]
+        places = {oid: place for place, oid in enumerate(blobs)}
         few: list[Oid] = []
         few_stored: dict[Oid, bytes] = {}
         found: dict[Oid, Object] = {}
@@ -108,7 +108,7 @@ class Objects:
             if one.oid in self.bad:
                 continue
             if one.kind == "blob" and one.oid not in few:
-                few = list(islice(blobs, self._blobs_together))
+                few = blobs[places[one.oid] :][: self._blobs_together]
                 few_stored = backend.get_many(few)
             of_one = few_stored if one.kind == "blob" else stored
             value = self._value(one, of_one.get(one.oid))

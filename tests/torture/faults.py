@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 POWER = (
     "torture/test_power.py::"
-    "test_a_loss_of_power_leaves_a_whole_store_with_all_that_was_acknowledged[0]"
+    "test_a_loss_of_power_leaves_a_whole_store_with_all_that_was_acknowledged[lmdb:-0]"
 )
 LOCAL = "executors/test_executors.py::TestLocalWithProcesses"
 
