@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Ork
 from tests.orkdb.databases import FIRST, Original, fill, sqlite, step
 
-CODE = "def extract(url):\n    return {'path': '/tmp/u.json', 'rows': 1}\n"
+CODE = "def extract(url):\n    return {'path': 'u.json', 'rows': 1}\n"
 
 
 @pytest.fixture

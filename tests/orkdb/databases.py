@@ -233,7 +233,7 @@ def fill(original: Original) -> None:
         0,
         EXTRACT,
         "2026-01-05T03:00:00.000Z",
-        output={"path": "/tmp/u.json", "rows": 41},
+        output={"path": "u.json", "rows": 41},
         logs="stderr: boom\nstdout: 41 rows\n",
         error="process failed for task extract",
         attempts=1,
