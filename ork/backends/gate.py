@@ -1,6 +1,6 @@
 """What stands in front of the writers of a data file: one at a time, in turn, and interruptible.
 
-And what a file backend says of a fork, and of a commit that failed.
+And what a file backend says of a fork, of a commit that failed, and of the errors of others.
 """
 
 from __future__ import annotations
@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
 
 from ork.errors import StoreError
 from ork.files import lock, open_lock, unlock
 
 WAIT_S = 60.0
 _NOTE_BYTES = 256
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Gate:
@@ -104,6 +109,23 @@ def _note() -> bytes:
     shown = "".join(c if c.isprintable() else "?" for c in command)
     text = f"process {os.getpid()} ({shown})".encode("utf-8", "replace")[: _NOTE_BYTES - 1]
     return text.decode("utf-8", "ignore").encode().ljust(_NOTE_BYTES - 1) + b"\n"
+
+
+def explaining(
+    *errors: type[Exception], by: Callable[[Any], StoreError]
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return what lets a function raise, in place of these errors, what `by` makes of each."""
+
+    def explain(function: Callable[P, T]) -> Callable[P, T]:
+        def explained(*args: P.args, **options: P.kwargs) -> T:
+            try:
+                return function(*args, **options)
+            except errors as error:
+                raise by(error) from error
+
+        return explained
+
+    return explain
 
 
 def outcome(error: Exception, done: bool | None) -> StoreError:

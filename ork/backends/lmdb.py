@@ -20,13 +20,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from copy import copy
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, ParamSpec, TypeVar
+from typing import Any, ClassVar, NoReturn
 
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, forked
+from ork.backends.gate import WAIT_S, Gate, explaining, forked
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -43,20 +43,9 @@ _SMALLER_MAPS = (8 << 30, 1 << 30, 256 << 20)  # for a process with little addre
 
 _Items = list[tuple[bytes, bytes]]
 _Steps = list[tuple[bytes, bytes | None, bytes | None]]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
-def _explain(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn every error of LMDB into one of ours."""
-
-    def explained(*args: P.args, **options: P.kwargs) -> T:
-        try:
-            return function(*args, **options)
-        except lmdb.Error as error:
-            raise lmdb_file.explanation(error) from error
-
-    return explained
+_explain = explaining(lmdb.Error, by=lmdb_file.explanation)
 
 
 class Lmdb(OneByOne):

@@ -19,11 +19,11 @@ from copy import copy
 from itertools import islice
 from pathlib import Path
 from threading import RLock
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, forked, outcome
+from ork.backends.gate import WAIT_S, Gate, explaining, forked, outcome
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_lock
@@ -61,20 +61,11 @@ _BUSY, _LOCKED = 5, 6
 _READONLY, _NOT_OPENED, _TOO_BIG = 8, 14, 18
 
 _Rows = list[tuple[Any, ...]]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
-def _explain(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn every error of SQLite into one of ours."""
-
-    def explained(*args: P.args, **options: P.kwargs) -> T:
-        try:
-            return function(*args, **options)
-        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
-            raise _explanation(error) from error
-
-    return explained
+_explain = explaining(
+    sqlite3.Error, sqlite3.Warning, OverflowError, by=lambda error: _explanation(error)
+)
 
 
 class Sqlite(OneByOne):

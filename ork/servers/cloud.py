@@ -16,7 +16,6 @@ import os
 import random
 import re
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -33,8 +32,6 @@ from ork.backends.plain.listing import (
     Listing,
     damaged,
     key_for,
-    key_of,
-    name_of,
     parsed,
     text_of,
 )
@@ -158,27 +155,11 @@ class Cloud(OneByOne):
         self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
     ) -> Iterator[tuple[str, Oid]]:
         """Yield the refs whose names start with prefix, sorted by name; backwards on request."""
-        listing = self._whole()
-        key = key_for(prefix)
-        end = key + b"\xff"  # no name has that byte
-        if below is not None:
-            end = min(end, key_for(below))
-        start, stop = (bisect_left(listing.lines, at, key=key_of) for at in (key, end))
-        places = range(start, stop)
-        for at in reversed(places) if newest_first else places:
-            line = listing.lines[at]
-            yield name_of(key_of(line)), listing.target(line)
+        yield from self._list().refs(prefix, below, backwards=newest_first)
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        listing = self._list()
-        for line in listing.lines:
-            if not (key := key_of(line)).startswith(key_for(prefix)):
-                continue
-            try:
-                yield name_of(key), listing.target(line)
-            except Corrupt:
-                yield str(key, "utf-8", "backslashreplace"), None
+        yield from self._list().survey(prefix)
 
     def write(
         self,

@@ -257,28 +257,11 @@ class Files(OneByOne):
 
         They are as of the moment when the first one is asked for.
         """
-        listing = self._whole_listing()
-        key = key_for(prefix)
-        end = key + b"\xff"  # no name has that byte
-        if below is not None:
-            end = min(end, key_for(below))
-        start, stop = (bisect_left(listing.lines, at, key=key_of) for at in (key, end))
-        places = range(start, stop)
-        for at in reversed(places) if newest_first else places:
-            line = listing.lines[at]
-            yield name_of(key_of(line)), listing.target(line)
+        yield from self._listing().refs(prefix, below, backwards=newest_first)
 
     def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
         """Yield all refs as `refs` does, with None for the target of one that is damaged."""
-        listing = self._listing()
-        start = key_for(prefix)
-        for line in listing.lines:
-            if not (key := key_of(line)).startswith(start):
-                continue
-            try:
-                yield name_of(key), listing.target(line)
-            except Corrupt:
-                yield str(key, "utf-8", "backslashreplace"), None
+        yield from self._listing().survey(prefix)
 
     def write(
         self,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
+from ork.backends.gate import explaining
 from ork.backends.plain.listing import FIRST_BYTES, Listing, parsed, text_of
 from ork.errors import Corrupt, StoreError
 from ork.files import NotRegular, lock, open_file, open_lock, read_file, sync_folder
@@ -24,20 +24,8 @@ _REST = re.compile(r"[0-9a-f]{62}")
 _PIECE_BYTES = 1 << 20
 _STALE_MAX = 3  # times that a server has forgotten a file between our open and our read
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
-
-def explain(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn every error of the system into one of ours."""
-
-    def explained(*args: P.args, **options: P.kwargs) -> T:
-        try:
-            return function(*args, **options)
-        except OSError as error:
-            raise explanation(error) from error
-
-    return explained
+explain = explaining(OSError, by=lambda error: explanation(error))
 
 
 def path_of(folder: Path, oid: Oid) -> Path:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ork.backends.base import sealed, unsealed
@@ -59,6 +59,30 @@ class Listing(NamedTuple):
             value = b""
         # The seal of each line is for a file of which the hash does not fit.
         return Oid(value[:32].hex()) if self.whole and value else unsealed(key_of(line), value)
+
+    def refs(self, prefix: str, below: str | None, *, backwards: bool) -> Iterator[tuple[str, Oid]]:
+        """Yield refs as a backend does; raise Corrupt where damage may have hidden one."""
+        if not self.whole:
+            raise damaged()
+        start = key_for(prefix)
+        end = start + b"\xff"  # no name has that byte
+        if below is not None:
+            end = min(end, key_for(below))
+        places = range(*(bisect_left(self.lines, key, key=key_of) for key in (start, end)))
+        for place in reversed(places) if backwards else places:
+            line = self.lines[place]
+            yield name_of(key_of(line)), self.target(line)
+
+    def survey(self, prefix: str) -> Iterator[tuple[str, Oid | None]]:
+        """Yield all refs, with None for the target of one that is damaged."""
+        start = key_for(prefix)
+        for line in self.lines:
+            if not (key := key_of(line)).startswith(start):
+                continue
+            try:
+                yield name_of(key), self.target(line)
+            except Corrupt:
+                yield str(key, "utf-8", "backslashreplace"), None
 
     def moved(self, moves: Mapping[bytes, Oid | None]) -> list[bytes]:
         """Return the lines after some refs were moved."""
