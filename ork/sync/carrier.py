@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
-from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend, ReadOnly
-from ork.errors import Corrupt, OrkError, StoreError
+from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend
+from ork.errors import Corrupt, OrkError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid, frame
 from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
 from ork.store.store import PLAIN, ZLIB, Stamp, Store, Transaction, is_whole, named_by
+from ork.sync.receive import Arriving
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
@@ -183,7 +183,7 @@ class _Landing(Transaction):
         self._carrier.bring(oid)
 
 
-class _Both(ReadOnly):
+class _Both(Arriving):
     """A `Backend` of the objects of two stores; what one of them had to forget is forgotten.
 
     `keep` is told what came from the source, and the target is not known to have.
@@ -224,40 +224,10 @@ class _Both(ReadOnly):
         """Yield nothing: who carries knows what is asked for."""
         return iter(())
 
-    def ref(self, name: str) -> Oid | None:
-        """Return the tombstone of an object that either had to forget."""
-        return dict(self.refs(name)).get(name)
-
-    def refs(
-        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
-    ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs of what either had to forget; no others arrive by this way."""
-        carrier = self._carrier
-        forgotten = {**carrier.source.forgotten, **carrier.target.forgotten}
-        names = {f"forgotten/{oid}": tombstone for oid, tombstone in forgotten.items()}
-        found = sorted(names.items(), reverse=newest_first)
-        return (
-            one for one in found if one[0].startswith(prefix) and (below is None or one[0] < below)
-        )
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield the refs as `refs` does."""
-        return iter(list(self.refs(prefix)))
-
-    def refusal(self) -> OrkError:
-        """Return the error for whoever would write to two stores as one."""
-        return StoreError("what arrives is only read")
-
-    def sequence(self) -> int:
-        """Return that nothing was ever written."""
-        return 0
-
-    def frozen(self) -> AbstractContextManager[Backend]:
-        """Give the same."""
-        return nullcontext(self)
-
-    def close(self) -> None:
-        """Release nothing: the stores belong to others."""
+    def _refs(self) -> Mapping[str, Oid]:
+        """Return those of what either had to forget; no others arrive by this way."""
+        forgotten = {**self._carrier.source.forgotten, **self._carrier.target.forgotten}
+        return {f"forgotten/{oid}": tombstone for oid, tombstone in forgotten.items()}
 
 
 _Read = Callable[[Backend, list[Oid]], dict[Oid, bytes]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -196,7 +197,47 @@ def beside(bundle: Bundle, store: Store | None) -> Store:
     return Store(_Beside(bundle, store.backend if store else None))
 
 
-class _Beside(ReadOnly):
+class Arriving(ReadOnly):
+    """The part of a backend that is alike for all that arrives: it is only read."""
+
+    @abstractmethod
+    def _refs(self) -> Mapping[str, Oid]:
+        """Return all refs."""
+
+    def ref(self, name: str) -> Oid | None:
+        """Return the target of one ref."""
+        return self._refs().get(name)
+
+    def refs(
+        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
+    ) -> Iterator[tuple[str, Oid]]:
+        """Yield the refs that start with prefix, sorted by name; backwards on request."""
+        found = sorted(self._refs().items(), reverse=newest_first)
+        return (
+            one for one in found if one[0].startswith(prefix) and (below is None or one[0] < below)
+        )
+
+    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
+        """Yield the refs as `refs` does."""
+        return iter(list(self.refs(prefix)))
+
+    def refusal(self) -> OrkError:
+        """Return the error for whoever would write to what arrives."""
+        return StoreError("what arrives is only read")
+
+    def sequence(self) -> int:
+        """Return that nothing was ever written."""
+        return 0
+
+    def frozen(self: Backend) -> AbstractContextManager[Backend]:
+        """Give the same."""
+        return nullcontext(self)
+
+    def close(self) -> None:
+        """Release nothing: what this reads belongs to others."""
+
+
+class _Beside(Arriving):
     """A `Backend` of the objects of a bundle and of a store, and of the refs of the bundle.
 
     What the store had to forget is forgotten here as well.
@@ -219,36 +260,12 @@ class _Beside(ReadOnly):
         return (oid for oid in sorted(self._bundle.oids()) if oid.startswith(prefix))
 
     def ref(self, name: str) -> Oid | None:
-        """Return the target of a ref of the bundle."""
+        """Return the target of a ref of the bundle, which may have many."""
         return self._bundle.refs.get(name)
 
-    def refs(
-        self, prefix: str = "", *, newest_first: bool = False, below: str | None = None
-    ) -> Iterator[tuple[str, Oid]]:
-        """Yield the refs of the bundle that start with prefix, sorted by name."""
+    def _refs(self) -> Mapping[str, Oid]:
         refs = dict(self._backend.refs("forgotten/")) if self._backend else {}
-        refs = {**self._bundle.refs, **refs}
-        found = (name for name in sorted(refs, reverse=newest_first) if name.startswith(prefix))
-        return ((n, refs[n]) for n in found if below is None or n < below)
-
-    def survey(self, prefix: str = "") -> Iterator[tuple[str, Oid | None]]:
-        """Yield the refs as `refs` does."""
-        return iter(list(self.refs(prefix)))
-
-    def refusal(self) -> OrkError:
-        """Return the error for whoever would write to what arrives."""
-        return StoreError("what arrives is only read")
-
-    def sequence(self) -> int:
-        """Return that nothing was ever written."""
-        return 0
-
-    def frozen(self) -> AbstractContextManager[Backend]:
-        """Give the same."""
-        return nullcontext(self)
-
-    def close(self) -> None:
-        """Release nothing: the file and the store belong to others."""
+        return {**self._bundle.refs, **refs}
 
 
 def _deploys(oids: Iterable[Oid]) -> Iterator[Named]:
