@@ -5,6 +5,7 @@ The disks are waited for, PostgreSQL is a server of its own beside the data of t
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -12,7 +13,7 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -428,18 +429,29 @@ def _commands(folder: Path, server: Server | None, quick: bool) -> Iterator[Row]
     urls = {"sqlite": "sqlite:", "files": "files:"}
     if server is not None:
         urls["postgresql"] = socket_url(server.folder, server.port, "log")
-    words = [*ork(), "log", "-n", "20"]
-    actions: Actions = {"lmdb": process(words, base)}
+    places = {"lmdb": base}
     for name, url in urls.items():
-        place = folder / f"log-{name}"
-        place.mkdir()
-        process([*ork(), "init", "--from", str(base), "--store", url, str(place)], folder)()
-        assert location.find(place, environ={}) == place / ".ork"
-        actions[name] = process(words, place)
+        places[name] = folder / f"log-{name}"
+        places[name].mkdir()
+        process([*ork(), "init", "--from", str(base), "--store", url, str(places[name])], folder)()
+        assert location.find(places[name], environ={}) == places[name] / ".ork"
+    yield from _beside(f"ork log -n 20, {deploys:,} deploys", ["log", "-n", "20"], places, repeats)
+    for place in places.values():
+        tasks = {f"t{number}": {"executor": "process", "command": "true"} for number in range(20)}
+        (place / "twenty.json").write_text(json.dumps({"name": "twenty", "tasks": tasks}))
+    words = ["run", "twenty.json", "--jobs", "2"]
+    yield from _beside("ork run of 20 shell tasks", words, places, max(3, repeats // 3))
+
+
+def _beside(what: str, words: list[str], places: Mapping[str, Path], repeats: int) -> Iterator[Row]:
+    """Yield how long a command takes on each kind of store, beside LMDB."""
     processor: Times = {}
+    actions = {name: process([*ork(), *words], place) for name, place in places.items()}
     times = interleaved(actions, repeats, processor=processor)
-    yield row(f"lmdb: ork log -n 20, {deploys:,} deploys (= 1)", times, "lmdb")
-    for name in urls:
-        at_most = COMMAND_AT_MOST if name == "postgresql" else None
+    yield row(f"lmdb: {what} (= 1)", times, "lmdb")
+    for name in places:
+        if name == "lmdb":
+            continue
+        at_most = COMMAND_AT_MOST if name == "postgresql" and words[0] == "log" else None
         yield row(f"{name}: the same", times, name, "lmdb", at_most=at_most)
         yield row(f"{name}: the same, processor time of ork", processor, name, "lmdb")
