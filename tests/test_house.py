@@ -36,7 +36,8 @@ ROOMS: dict[str, str] = {
     "graph": "errors files",
     "yaml": "errors files objects",
     "code": "objects",
-    "definition": "errors files objects graph yaml code",
+    "schedule": "errors objects",
+    "definition": "errors files objects graph yaml code schedule",
     "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
     "servers": "errors files failpoints objects backends",
@@ -55,10 +56,12 @@ ROOMS: dict[str, str] = {
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences backends store logs"
     " worktree history heads executors worker",
+    "daemon": "errors files failpoints objects graph schedule definition backends store logs"
+    " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git orkdb executors runner bisection zone upkeep sync",
+    " heads git orkdb executors runner schedule daemon bisection zone upkeep sync",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",
@@ -71,9 +74,11 @@ ROOMS: dict[str, str] = {
     "cli/runs": "heads diff pictures screen",
     "cli/upkeep": "screen",
     "cli/sync": "screen",
+    "cli/web": "report runs heads history diff pictures screen",
 }
 PURE = tuple(
-    f"ork/{room}/" for room in ("objects", "graph", "yaml", "code", "definition", "differences")
+    f"ork/{room}/"
+    for room in ("objects", "graph", "yaml", "code", "schedule", "definition", "differences")
 )
 # The rooms that hold implementations: elsewhere only their contract is known.
 SEAMS = {"backends": ("base", "anchor", "address"), "executors": ("base", "mask")}
@@ -90,7 +95,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "msgspec": ("ork/objects/",),
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
-    "jinja2": ("ork/cli/report/",),
+    "jinja2": ("ork/cli/report/", "ork/cli/web/"),
+    "cronsim": ("ork/schedule/times.py",),
+    "starlette": ("ork/cli/web/",),
+    "uvicorn": ("ork/cli/web/",),
 }
 # Modules of the standard library that some folder does without -> (where, what instead).
 MODULE_BANS: dict[str, tuple[str | tuple[str, ...], str]] = {
