@@ -87,7 +87,7 @@ ATTRIBUTES = {
 
 def drawn_part(template, macro, *values):
     """Return what one macro of a template makes of these values, as a piece of a page."""
-    module = environment().get_template(f"templates/{template}.html").module
+    module = environment().get_template(f"report/templates/{template}.html").module
     return str(getattr(module, macro)(*values))
 
 

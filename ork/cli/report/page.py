@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ork.cli.diff import wording
 from ork.cli.pictures.change import nearest
@@ -22,6 +22,8 @@ from ork.store.verdict import taint_text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+Link: TypeAlias = Callable[..., str | None]
+
 VALUE_CHARS_MAX = 4_000
 LINES_MAX = 200  # of one error, value or log
 LINE_CHARS_MAX = 1_000
@@ -31,18 +33,27 @@ PIECES_AT_ONCE = 200  # of a page that is being written
 
 def render(template: str, **values: Any) -> Iterator[str]:
     """Yield the text of a page as it is drawn, since a report may be long."""
-    stream = environment().get_template(f"templates/{template}.html").stream(**values)
+    stream = environment().get_template(f"report/templates/{template}.html").stream(**values)
     stream.enable_buffering(PIECES_AT_ONCE)
     return stream
 
 
+def leads_nowhere(kind: str, *names: object) -> None:
+    """Return the address of a page about something: a report has none beside itself."""
+
+
 @cache
-def environment() -> Environment:
-    """Return what all templates share. Only the SVG that ork draws itself is marked as safe."""
+def environment(
+    frame: str = "report/templates/page.html", link: Link = leads_nowhere
+) -> Environment:
+    """Return what all templates share. Only the SVG that ork draws itself is marked as safe.
+
+    `frame` is what a page stands in; `link` tells the address of the page about a run, a task...
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent.parent),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -53,6 +64,8 @@ def environment() -> Environment:
     names = "LEGEND counts field_hunks many reach reason unkept"
     found.globals |= {name: getattr(wording, name) for name in names.split()}
     found.globals |= {
+        "frame": frame,
+        "link": link,
         "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},
         "SIGNS": SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
