@@ -463,10 +463,20 @@ def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid,
     return ork.store.operations.operations(store, limit=limit)
 
 
-def undo(store: Store, operation: str | None = None, *, author: str | None = None) -> Undone:
-    """Move the refs of an operation, of the newest if none is named, back to where they were."""
-    stamp = _stamp(author, "undo", *([operation] if operation else []))
-    return ork.heads.undo.undo(store, operation, stamp=stamp, now=now_here())
+def undo(
+    store: Store,
+    operation: str | None = None,
+    *,
+    redo: bool = False,
+    author: str | None = None,
+) -> Undone:
+    """Move the refs of an operation back to where they were.
+
+    If none is named it is the newest that was not undone; with `redo` the newest undo.
+    """
+    words = [operation] if operation else ["--redo"] if redo else []
+    stamp = _stamp(author, "undo", *words)
+    return ork.heads.undo.undo(store, operation, redo=redo, stamp=stamp, now=now_here())
 
 
 def export_git(

@@ -5,6 +5,7 @@
 
 import gc
 import os
+import re
 import select
 import signal
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ork.cli.screen import signals
 from ork.cli.session import Session, World
@@ -76,8 +77,45 @@ WRITERS = (
     *("clone", "push", "pull"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
+# What git and other tools call things -> what does them here.
+OTHER_WORDS = {
+    word: commands
+    for line in """\
+add commit save publish apply: deploy
+revert reset: rollback, undo
+checkout switch: restore, rollback
+branch: tag
+reflog: ops
+redo: undo --redo
+history: log
+compare: diff
+cat describe inspect info: show
+annotate: blame
+validate lint compile: check
+dag plot tree: graph
+start exec execute trigger: run
+rerun resume restart continue: retry
+stop kill abort: cancel
+ls list ps jobs: runs
+attach tail follow: watch, logs -f
+output result results: outputs
+fetch: pull
+archive pack dump: bundle, backup
+verify doctor: fsck
+prune clean: gc
+version: --version
+""".splitlines()
+    for words, _, commands in [line.partition(": ")]
+    for word in words.split()
+}
+# Options that git has, and why they are not here.
+OTHER_OPTIONS = {
+    ("diff", "--cached"): "nothing is staged here: `ork diff` compares the file with the head",
+    ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
+    ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
+    ("log", "--all"): "without a name, `ork log` lists all workflows",
+}
 BUG_EXIT_CODE = 70
-STOPPED_EXIT_CODE = 130
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
     "5 lost a race; 70 a bug in ork; 124 timed out; 129, 130, 143 stopped."
@@ -97,6 +135,17 @@ def _commands() -> Iterator[tuple[str, tuple[str, str, str]]]:
 COMMANDS = dict(_commands())  # name -> section, line of help, place
 
 
+class Command(TyperCommand):
+    """A command of the table; where it has -n, -3 is -n 3, as in git."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any("-n" in param.opts for param in self.params):
+            end = args.index("--") if "--" in args else len(args)
+            counted = [re.sub(r"\A-(\d+)\Z", r"-n\1", word) for word in args[:end]]
+            args = [*counted, *args[end:]]
+        return super().parse_args(ctx, args)
+
+
 class Commands(TyperGroup):
     """The table of commands; each is imported when it is asked for, so that ork starts fast."""
 
@@ -108,11 +157,7 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
-            raise UsageError(f"no command named {args[0]!r}", hint=hint)
+            raise UsageError(f"no command named {args[0]!r}", hint=_meant(args[0]))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -121,6 +166,17 @@ class Commands(TyperGroup):
         for name, (section, line, _) in COMMANDS.items():
             formatter.write(f"{'' if section == above else section:<11}  {name:<11}  {line}\n")
             above = section
+
+
+def _meant(word: str) -> str:
+    """Return a hint for a word that is no command: what another tool means by it, or one near."""
+    if commands := OTHER_WORDS.get(word):
+        said = " or ".join(f"`ork {command}`" for command in commands.split(", "))
+        return f"the word for that here is {said}"
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, n=1)
+    return f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
 
 
 def find_command(name: str) -> Any:
@@ -134,7 +190,7 @@ def _built(name: str) -> Any:
     """Return a command as it is parsed, read from its function once in a process."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     help_names = {"help_option_names": ["-h", "--help"]}
-    single.command(name, context_settings=help_names)(find_command(name))
+    single.command(name, cls=Command, context_settings=help_names)(find_command(name))
     return typer.main.get_command(single)
 
 
@@ -176,7 +232,8 @@ def options(
     color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("-V", "--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Keep workflows the way git keeps source, and run them."""
@@ -206,14 +263,17 @@ def _program() -> Any:
 
 def main(argv: Sequence[str], *, world: World | None = None) -> int:
     """Run one command line and return its exit code."""
-    session = Session(world or World(), tuple(argv))
+    words = list(argv)
+    if words[:1] == ["help"]:  # as `git help log`
+        words = [*words[1:2], "--help"]
+    session = Session(world or World(), tuple(words))
     signals.note(signal.SIGINT)
     try:
-        result = _program().main(list(argv), prog_name="ork", obj=session, standalone_mode=False)
+        # Not by its `main`, which takes any pipe that broke for the end of our output.
+        with _program().make_context("ork", words, obj=session) as ctx:
+            _program().invoke(ctx)
         sys.stdout.flush()
-        if result == STOPPED_EXIT_CODE:  # typer's answer to KeyboardInterrupt
-            return signals.exit_code()
-        return result if isinstance(result, int) else 0
+        return 0
     except OrkError as error:
         _print_error(session, error)
         return error.exit_code
@@ -228,7 +288,7 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         if isinstance(error, BrokenPipeError) and not _has_reader(sys.stdout):
             # The reader of our output went away (`ork log | head`): nothing is wrong.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
+            return 0
         return _refused(session, error)
     except Exception:
         import traceback
@@ -302,8 +362,9 @@ def _usage(session: Session, error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(message + "\n")
         return UsageError.exit_code
-    hint = f"`{path} --help` explains it"
     option = getattr(error, "option_name", None)
+    known = OTHER_OPTIONS.get((ctx.info_name if ctx else "", option or ""))
+    hint = known or f"`{path} --help` explains it"
     if option in BEFORE_COMMAND and ctx and ctx.parent:
         message = f"{option} is an option of ork itself"
         value = "" if option in ("--no-pager", "--version") else " ..."

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
+FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
+
+
 class World(NamedTuple):
     """The world around a command: environment, clock, randomness. Tests give their own."""
 
@@ -122,12 +125,19 @@ class Session:
         return Stamp(time=self.world.clock(), author=self.author(), argv=("ork", *words))
 
     def color_on(self, stream: Any = None) -> bool:
-        """Say whether to paint: --color, NO_COLOR, and whether the stream is a terminal."""
+        """Say whether to paint.
+
+        --color says so, else NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, else whether the stream is a
+        terminal.
+        """
+        environ = self.world.environ
         if self.color in ("always", "never"):
             return self.color == "always"
-        terminal = (stream or sys.stdout).isatty()
-        dumb = self.world.environ.get("TERM") == "dumb"
-        return terminal and not dumb and not self.world.environ.get("NO_COLOR")
+        if environ.get("NO_COLOR"):
+            return False
+        if any(environ.get(name, "0") not in ("", "0") for name in FORCE_COLOR):
+            return True
+        return (stream or sys.stdout).isatty() and environ.get("TERM") != "dumb"
 
     def print(self, lines: Iterable[Line], *, page: bool = False) -> None:
         """Show lines on standard output; `page` when they may be many."""

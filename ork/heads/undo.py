@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
 from operator import itemgetter
+from typing import TypeAlias
 
 from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError
@@ -18,26 +20,40 @@ from ork.objects.value import Value
 from ork.store.operations import find_operation, operations
 from ork.store.store import RECORDED, Stamp, Store
 
+Moves: TypeAlias = tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
+
 
 class Undone(Value, frozen=True, kw_only=True):
     """The operation that was undone, and the moves that undid it."""
 
     oid: Oid
     operation: Operation
-    moves: tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
+    moves: Moves
 
 
-def undo(store: Store, text: str | None = None, *, stamp: Stamp, now: datetime) -> Undone:
-    """Move every ref of an operation, the newest if none is named, back to where it was before.
+def undo(
+    store: Store,
+    text: str | None = None,
+    *,
+    stamp: Stamp,
+    now: datetime,
+    redo: bool = False,
+) -> Undone:
+    """Move every ref of an operation back to where it was before.
 
-    Appends an operation; deletes no object, so an undo can be undone. Raise Conflict, and write
-    nothing, when a ref is elsewhere than where that operation left it.
+    If none is named it is the newest that is no undo and was not undone, so that each undo goes one
+    further back; with `redo` the newest undo that was not undone. Appends an operation; deletes no
+    object, so an undo can be undone. Raise Conflict, and write nothing, when a ref is elsewhere
+    than where that operation left it.
     """
-    oid, operation = _newest(store) if text is None else find_operation(store, text, now=now)
+    if text is None:
+        oid, operation = _standing(store, undos=redo)
+    else:
+        oid, operation = find_operation(store, text, now=now)
     _check_recorded(store, oid, operation)
     _check_there(store, oid, operation)
     _check_unmoved(store, oid, operation)
-    moves = tuple((ref, new, old) for ref, old, new in operation.moves)
+    moves = _inverse(operation.moves)
     try:
         with store.transaction(stamp) as tx:
             for ref, old, new in moves:
@@ -143,10 +159,25 @@ def _recorded(backend: Backend) -> Iterator[tuple[str, Oid]]:
         yield from backend.refs(prefix)
 
 
-def _newest(store: Store) -> tuple[Oid, Operation]:
-    for entry in operations(store, limit=1):
-        return entry
-    raise NotFound("there is nothing to undo: no head and no tag has moved yet")
+def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
+    """Return the newest operation that was not undone: an undo, or one that is none."""
+    undone: Counter[Moves] = Counter()  # what undos have taken back whose operation is older
+    for oid, operation in operations(store):
+        if undone[operation.moves]:
+            undone[operation.moves] -= 1
+            continue
+        took_back = "undo" in operation.argv
+        if (took_back and "--redo" not in operation.argv) == undos:
+            return oid, operation
+        if took_back:
+            undone[_inverse(operation.moves)] += 1
+    if undos:
+        raise NotFound("there is nothing to redo: no undo is left that was not undone itself")
+    raise NotFound("there is nothing to undo: no head and no tag has moved, or all is undone")
+
+
+def _inverse(moves: Moves) -> Moves:
+    return tuple((ref, new, old) for ref, old, new in moves)
 
 
 def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
@@ -176,7 +207,7 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
     if all(store.ref(ref) == old for ref, old, _ in operation.moves):
         raise Conflict(
             f"{store.short(oid)} is undone already: its refs are where they were before it",
-            hint="to have it again, undo the undo; `ork ops` lists them",
+            hint="to have it again, `ork undo` what took it back; `ork ops` lists both",
         )
     later = []
     for found, one in operations(store):

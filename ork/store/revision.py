@@ -44,7 +44,10 @@ _BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
 _UP_TO_COLON = re.compile(r"(?:[^:{]|\{[^{}]*\}?)*")  # a colon in braces belongs to a time
 _FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
 _FILE_RANGE = re.compile(r"(file:.*?\.(?:ya?ml|json))\.\.", re.ASCII)
-_AGO = re.compile(r"(\d{1,6})[ .]?(second|minute|hour|day|week)s?(?:[ .]ago)?", re.ASCII)
+_AGO = re.compile(
+    r"(\d{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?", re.ASCII
+)
+_UNITS = {unit[0]: unit for unit in ("second", "minute", "hour", "day", "week")}
 
 
 def parse(text: str) -> Revision:
@@ -63,8 +66,8 @@ def parse(text: str) -> Revision:
             raise _unreadable(text)
         return _steps(replace(start, run=found.group()), run[found.end() :])
     head, colon, path = _partition(text)
-    if head.startswith("@{"):
-        head = "@" + head  # the only workflow, as git's @{1} is the only branch that is checked out
+    # Of the only workflow, as git's @{1} is of the only branch that is checked out.
+    head = in_workflow("@", head)
     found = _BASE.match(head)
     if not found:
         raise _unreadable(text)
@@ -112,8 +115,9 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
         if words == "yesterday":
             return now - timedelta(days=1)
         if ago := _AGO.fullmatch(words):
-            past = int(ago[1]) * timedelta(**{ago[2] + "s": 1})
-            if ago[2] in ("day", "week"):
+            unit = ago[3] or _UNITS[ago[2]]
+            past = int(ago[1]) * timedelta(**{unit + "s": 1})
+            if unit in ("day", "week"):
                 return now - past
             return (now.astimezone(UTC) - past).astimezone(now.tzinfo)
         if len(words) == 10:
@@ -123,7 +127,7 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
     except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",
-            hint="write 2026-11-01, 2026-11-01T12:30, yesterday or '2 days ago'",
+            hint="write 2026-11-01, 2026-11-01T12:30, yesterday, 2h or '2 days ago'",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 

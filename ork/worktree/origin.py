@@ -18,12 +18,15 @@ GIT_SECONDS_MAX = 10
 
 
 def author(environ: Mapping[str, str], folder: Path) -> str:
-    """Return "Name <email>": ORK_AUTHOR_NAME and _EMAIL, else git's configuration, else user@host.
+    """Return "Name <email>", or user@host where nothing says it.
 
-    Either half may come from another place than the other.
+    All of it is ORK_AUTHOR. Else each half is ORK_AUTHOR_NAME or _EMAIL, else what git would take:
+    GIT_AUTHOR_NAME or _EMAIL, or its configuration.
     """
-    name = environ.get("ORK_AUTHOR_NAME") or ""
-    email = environ.get("ORK_AUTHOR_EMAIL") or ""
+    if whole := environ.get("ORK_AUTHOR"):
+        return whole
+    name = environ.get("ORK_AUTHOR_NAME") or environ.get("GIT_AUTHOR_NAME") or ""
+    email = environ.get("ORK_AUTHOR_EMAIL") or environ.get("GIT_AUTHOR_EMAIL") or ""
     if not (name and email):
         name = name or _config(folder, "user.name")
         email = email or (_config(folder, "user.email") if name else "")

@@ -44,12 +44,13 @@ def test_log_of_all_workflows_is_merged_by_time(history, golden):
     history("deploy", "other.yaml")
     history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ps}}\n")
     history("deploy", "other.yaml")
-    assert subjects(history("log", "--oneline"))[-5:] == [
-        'Change a.command "ls" -> "ps" (other)',
-        "First deploy of 1 task",
-        'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py (etl)',
-        "Wait longer",
-        "First",
+    shown = [line.split("  ", 3) for line in history("log", "--oneline").out.splitlines()[-5:]]
+    assert [(name, subject) for _, name, _, subject in shown] == [
+        ("other", 'Change a.command "ls" -> "ps" (other)'),
+        ("other", "First deploy of 1 task"),
+        ("etl", 'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py (etl)'),
+        ("etl", "Wait longer"),
+        ("etl", "First"),
     ]
 
 

@@ -68,7 +68,7 @@ def test_no_operations(ork):
 
 
 def test_undo_says_what_moved_back(moved, golden):
-    result = moved("undo")
+    result = moved("undo", "--redo")
     assert result.code == 0
     golden("undo/redo.txt", result.out + result.err)
     assert moved("log", "etl", "-n", "1", "--oneline").out.count("It's broken") == 1
@@ -95,7 +95,7 @@ def test_the_first_deploy_is_undone_and_its_runs_stay(etl, golden):
     assert etl("show", "etl#1").code == 0
     golden("undo/no_head.txt", etl("log", "etl").err)
     assert etl("status").out.split()[:2] == ["new", "etl.yaml"]
-    assert etl("undo").code == 0
+    assert etl("undo", "--redo").code == 0
     assert etl("status").out.split()[:2] == ["unchanged", "etl.yaml"]
 
 

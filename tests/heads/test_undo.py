@@ -72,6 +72,32 @@ def test_an_undo_of_an_undo_is_a_redo(etl):
     assert heads_and_tags(etl.store) == before
 
 
+def test_each_undo_goes_one_further_back_and_each_redo_comes_back(etl):
+    who = replace(stamp(20), argv=("ork", "undo"))
+    for before in [*reversed(etl.states[:-1]), {}]:
+        undo(etl.store, stamp=who, now=NOW)
+        assert heads_and_tags(etl.store) == before
+    with pytest.raises(NotFound, match="nothing to undo"):
+        undo(etl.store, stamp=who, now=NOW)
+    again = replace(who, argv=("ork", "undo", "--redo"))
+    for after in etl.states[:3]:
+        undo(etl.store, stamp=again, now=NOW, redo=True)
+        assert heads_and_tags(etl.store) == after
+    # What was redone is undone next; then what was redone before it.
+    undo(etl.store, stamp=who, now=NOW)
+    tag(etl.store, "v2", stamp=stamp(21), now=NOW)
+    for _ in range(2):
+        undo(etl.store, stamp=who, now=NOW)
+    assert heads_and_tags(etl.store) == etl.states[0]
+    undo(etl.store, stamp=again, now=NOW, redo=True)
+    assert heads_and_tags(etl.store) == etl.states[1]
+
+
+def test_there_is_nothing_to_redo_but_undos(etl):
+    with pytest.raises(NotFound, match="nothing to redo"):
+        undo(etl.store, stamp=stamp(20), now=NOW, redo=True)
+
+
 def test_an_undo_deletes_no_object_and_is_recorded(etl):
     objects, _ = contents(etl.store)
     done = back(etl.store)

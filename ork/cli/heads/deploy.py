@@ -30,6 +30,9 @@ STATE_STYLES = {
     "missing": "removed",
     "invalid": "failed",
 }
+# As `git status -s` has them.
+LETTERS = {"modified": "M", "moved": "R", "missing": "D", "new": "??"}
+LETTERS |= {"invalid": "!", "duplicate": "!"}
 
 
 def init(
@@ -181,11 +184,17 @@ def _after_deploy(done: "Iterable[Deployed]") -> Iterator[Line]:
         yield [("next: ", "hint"), f"{diff}`ork run {name}`"]
 
 
-def status(ctx: typer.Context, as_json: Json = False) -> None:
+def status(
+    ctx: typer.Context,
+    short: Annotated[
+        bool, typer.Option("-s", "--short", help="Letters as git has them, and only differences.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show which files differ from what is deployed.
 
     Looks at every file that a deploy came from, and below the working directory for workflow files
-    that are not deployed yet.
+    that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong.
 
     \b
     Example:
@@ -199,6 +208,12 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         session.print_json("status", found)
         return
     found = [_seen_from_here(session.store, one) for one in found]
+    if short:
+        rows = [(LETTERS[one.state], one) for one in found if one.state in LETTERS]
+        session.print(
+            [(f"{letter:<2}", STATE_STYLES[one.state]), " ", one.path] for letter, one in rows
+        )
+        return
     session.print(_status_lines(found, session.store))
     duplicate = next((one for one in found if one.state == "duplicate"), None)
     modified = next((one for one in found if one.state in ("modified", "moved")), None)

@@ -13,7 +13,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, person
 from ork.cli.session import Session
-from ork.errors import Corrupt
+from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
@@ -58,13 +58,17 @@ def undo(
             metavar="[OP]", help="A prefix of its oid, or @{2} for the one two before the newest."
         ),
     ] = None,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Take back the newest undo instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take back a command that moved a head or a tag.
 
-    The newest, or any that `ork ops` lists. The refs move back to where they were, and that is an
-    operation of its own: no deploy and no run goes away, and undoing the undo does it again.
-    Refused when a later command moved one of these refs.
+    The newest that was not taken back yet, so that each undo goes one further back; or any that
+    `ork ops` lists. The refs move back to where they were, and that is an operation of its own: no
+    deploy and no run goes away, and --redo does it again. Refused when a later command moved one of
+    these refs.
 
     \b
     Example:
@@ -74,14 +78,17 @@ def undo(
 
     session: Session = ctx.obj
     store = session.store
-    done = undo(store, operation, stamp=session.stamp(), now=session.now())
+    if redo and operation:
+        raise UsageError("--redo names the newest undo; leave the other operation out")
+    done = undo(store, operation, redo=redo, stamp=session.stamp(), now=session.now())
     if as_json:
         session.print_json("undo", done)
         return
     words = shlex.join(done.operation.argv)
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
     session.print(_moves(done.moves, store))
-    session.say([("next: ", "hint"), "`ork ops` lists all operations; `ork undo` takes this back"])
+    again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
+    session.say([("next: ", "hint"), f"`ork ops` lists all operations; {again}"])
 
 
 def _operations(

@@ -15,6 +15,7 @@ from ork.errors import UsageError
 from ork.history import log as history
 from ork.history.log import LogEntry
 from ork.objects.canonical import Oid
+from ork.store.resolve import workflows
 from ork.store.revision import parse_moment, split_part
 from ork.store.store import Store
 from ork.store.verdict import Tally
@@ -39,6 +40,9 @@ def log(
     patch: Annotated[bool, typer.Option("-p", "--patch", help="With the whole change.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="With names: go on under the name before a rename.")
+    ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Draw the line of each history on the left.")
     ] = False,
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
     since: NotBefore = None,
@@ -79,6 +83,8 @@ def log(
             "--follow needs a task or code file to follow",
             hint=f"as in `ork log {revision or 'etl'}:extract --follow`",
         )
+    if graph and reverse:
+        raise UsageError("--graph draws from the newest on: leave --reverse out")
     store, now = session.store, session.now()
     entries = history.log(
         store,
@@ -102,39 +108,72 @@ def log(
             entries = chain([first], entries)
     if as_json:
         session.print_json("log", list(entries))
-    else:
-        session.print(_entries(entries, store, session, patch=patch, oneline=oneline), page=True)
-
-
-def _entries(
-    entries: Iterable[LogEntry], store: Store, session: Session, *, patch: bool, oneline: bool
-) -> Iterator[Line]:
-    now = session.now()
+        return
     if oneline:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot])
     elif session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
-    for index, entry in enumerate(entries):
-        if oneline:
-            yield deploy_line(entry, store, session, now)
-        else:
-            if index:
-                yield [""]
-            yield from deploy_header(entry, store, session)
+    several = revision is None and len(workflows(store)) > 1
+    shown = (
+        (entry, _entry(entry, store, session, patch=patch, oneline=oneline, named=several))
+        for entry in entries
+    )
+    lines = _graph(shown) if graph else _lines(shown, apart=not oneline)
+    session.print(lines, page=True)
+
+
+def _entry(
+    entry: LogEntry, store: Store, session: Session, *, patch: bool, oneline: bool, named: bool
+) -> Iterator[Line]:
+    """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
+    if oneline:
+        name: Line = [(entry.deploy.workflow, "name"), "  "] if named else []
+        snapshot, *rest = deploy_line(entry, store, session, session.now())
+        yield [snapshot, "  ", *name, *rest[1:]]
+    else:
+        yield from deploy_header(entry, store, session, named=named)
+        yield [""]
+        yield from wrap_body(entry.deploy.message, "    ")
+    if entry.diff:
+        if not oneline:
             yield [""]
-            yield from wrap_body(entry.deploy.message, "    ")
-        if entry.diff:
-            if not oneline:
-                yield [""]
-            for line in _change(entry.diff, store, session.width, patch=patch):
-                yield ["  ", *line]
+        for line in _change(entry.diff, store, session.width, patch=patch):
+            yield ["  ", *line]
 
 
-def deploy_header(entry: LogEntry, store: Store, session: Session) -> Iterator[Line]:
+def _lines(entries: Iterable[tuple[LogEntry, Iterable[Line]]], *, apart: bool) -> Iterator[Line]:
+    for index, (_, lines) in enumerate(entries):
+        if apart and index:
+            yield [""]
+        yield from lines
+
+
+def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]]) -> Iterator[Line]:
+    """Yield the lines of deploys with a lane for each workflow, from its newest to its first."""
+    lanes: list[str | None] = []
+    for entry, lines in entries:
+        name = entry.deploy.workflow
+        if name not in lanes:
+            free = lanes.index(None) if None in lanes else len(lanes)
+            lanes[free : free + 1] = [name]
+        mark = "*"
+        for line in lines:
+            drawn = (" " if one is None else mark if one == name else "|" for one in lanes)
+            yield [(" ".join(drawn), "dim"), " ", *line]
+            mark = "|" if entry.deploy.parents else " "
+        if not entry.deploy.parents:
+            lanes[lanes.index(name)] = None
+
+
+def deploy_header(
+    entry: LogEntry, store: Store, session: Session, *, named: bool = False
+) -> Iterator[Line]:
     """Yield the head of the long form: hashes, author, date, how the runs went."""
     now, deploy = session.now(), entry.deploy
     snapshot = (shown_oid(deploy.snapshot, store, session), "oid")
     yield [("snapshot ", "label"), snapshot, *_names(entry)]
+    if named:
+        yield [("workflow ", "label"), (deploy.workflow, "name")]
     yield [("deploy   ", "label"), shown_oid(entry.oid, store, session)]
     if deploy.action != "deploy":
         yield [("action   ", "label"), deploy.action]

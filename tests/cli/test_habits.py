@@ -1,0 +1,147 @@
+"""What people type who come from git and from other workflow tools"""
+
+import subprocess
+import sys
+
+import pytest
+
+from ork.cli.app import COMMANDS, OTHER_OPTIONS, OTHER_WORDS
+
+
+@pytest.fixture
+def two(history, edit):
+    """The world of `history`, with a second workflow of two deploys between."""
+    text = (history.folder / "etl.yaml").read_text().replace("name: etl", "name: other")
+    history.write("other.yaml", text)
+    assert history("deploy", "other.yaml", "-m", "another one").code == 0
+    edit("etl.yaml", "@daily", "@hourly")
+    assert history("deploy", "etl.yaml", "-m", "each hour").code == 0
+    edit("other.yaml", "@daily", "@hourly")
+    assert history("deploy", "other.yaml", "-m", "this as well").code == 0
+    return history
+
+
+def test_a_number_says_how_many(history):
+    assert history("log", "-2").out == history("log", "-n", "2").out
+    assert history("log", "--oneline", "-1", "etl").out.count("\n") == 1
+    refused = history("log", "--", "-1")  # after -- it is a name
+    assert "no deploy changed -1" in refused.err
+
+
+def test_histories_are_drawn_as_lanes(two, golden):
+    golden("habits/graph.txt", two("log", "--graph", "--oneline").out)
+    golden("habits/graph-long.txt", two("log", "--graph", "-3").out)
+    golden("habits/graph-one.txt", two("log", "--graph", "--oneline", "etl").out)
+    assert two("log", "--graph", "--reverse").code == 2
+
+
+def test_a_log_of_several_workflows_names_them(two, golden):
+    golden("habits/several.txt", two("log", "--oneline").out)
+    assert "workflow other\n" in two("log").out
+    assert "workflow" not in two("log", "etl").out
+
+
+def test_status_in_letters(two, golden, edit):
+    assert two("status", "-s").out == ""
+    edit("etl.yaml", "@hourly", "@weekly")
+    (two.folder / "other.yaml").rename(two.folder / "moved.yaml")
+    two.write("new.yaml", (two.folder / "moved.yaml").read_text().replace("other", "new"))
+    two.write("wrong.yaml", "name: wrong\ntasks: {}\n")
+    golden("habits/status.txt", two("status", "-s").out)
+
+
+def test_what_follows_a_name_may_stand_alone(history):
+    for text in ("~1", "^", "@{1}"):
+        assert history("rev-parse", text).out == history("rev-parse", "etl" + text).out
+    history("tag", "v1", "etl~1")
+    assert history("rev-parse", "@v1").out == history("rev-parse", "etl~1").out
+    history("run")
+    assert history("rev-parse", "#1").out == history("rev-parse", "etl#1").out
+
+
+def test_times_are_short(history):
+    assert history("log", "--since", "1h").out == history("log").out
+    assert history("log", "--until", "1w").out == ""
+
+
+def test_help_and_version(ork):
+    assert ork("help", "log").out == ork("log", "--help").out
+    assert ork("help").out == ork("--help").out
+    assert ork("-V").out == ork("--version").out
+
+
+def test_words_of_other_tools_are_answered_by_meaning(ork):
+    for word, commands in OTHER_WORDS.items():
+        assert word not in COMMANDS
+        for command in commands.split(", "):
+            assert command.split()[0] in (*COMMANDS, "--version")
+        refused = ork(word)
+        assert (refused.code, commands.split(", ")[0] in refused.err) == (2, True), word
+
+
+def test_options_that_only_git_has_are_explained(ork):
+    for (command, option), why in OTHER_OPTIONS.items():
+        refused = ork(command, option)
+        assert (refused.code, why in refused.err) == (2, True)
+
+
+def test_undo_goes_back_and_redo_comes_back(history):
+    heads = [history("rev-parse", f"etl~{n}").out for n in range(3)]
+    for head in heads[1:]:
+        assert history("undo").code == 0
+        assert history("rev-parse", "etl").out == head
+    for head in reversed(heads[:-1]):
+        assert history("undo", "--redo").code == 0
+        assert history("rev-parse", "etl").out == head
+    refused = history("undo", "--redo")
+    assert (refused.code, "nothing to redo" in refused.err) == (3, True)
+    assert history("undo", "--redo", "@").code == 2
+
+
+def test_who_did_it(history):
+    def author(**environ):
+        history.environ.update(environ)
+        history("tag", "-f", "mine", "etl")
+        history("tag", "-d", "mine")
+        shown = history("ops", "-1", "--json").out
+        for name in environ:
+            del history.environ[name]
+        return shown
+
+    assert '"Git Author <git@example.org>"' in author(
+        ORK_AUTHOR_NAME="",
+        ORK_AUTHOR_EMAIL="",
+        GIT_AUTHOR_NAME="Git Author",
+        GIT_AUTHOR_EMAIL="git@example.org",
+    )
+    assert '"All Of It <one@example.org>"' in author(ORK_AUTHOR="All Of It <one@example.org>")
+
+
+@pytest.mark.parametrize(
+    ("environ", "painted"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"CLICOLOR_FORCE": "1"}, True),
+        ({"FORCE_COLOR": "0"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colour_can_be_forced(history, environ, painted):
+    history.environ.update(environ)
+    assert ("\x1b[" in history("log").out) == painted
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(history):
+    for _ in range(60):  # more than a pipe and a buffer hold
+        history("tag", "-f", "t", "etl")
+        history("tag", "-d", "t")
+    command = f"{sys.executable} -m ork ops --json | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=history.folder,
+        env=history.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("{\n0\n", "")
