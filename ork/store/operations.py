@@ -20,9 +20,11 @@ from ork.store.store import Store
 _CANDIDATES_MAX = 10
 
 
-def operations(store: Store, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
-    """Yield the operations that moved heads and tags, newest first. No recursion."""
-    return islice(_chain(store), limit)
+def operations(
+    store: Store, *, limit: int | None = None, start: Oid | None = None
+) -> Iterator[tuple[Oid, Operation]]:
+    """Yield the operations that moved heads and tags, newest first or from `start` on back."""
+    return islice(_chain(store, start), limit)
 
 
 def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Operation]:
@@ -88,8 +90,9 @@ def was_collected(store: Store) -> bool:
     return any(not some or some[0][0].startswith(("numbers/", "logs/")) for some in moves)
 
 
-def _chain(store: Store) -> Iterator[tuple[Oid, Operation]]:
-    oid = store.ref("ops")
+def _chain(store: Store, start: Oid | None = None) -> Iterator[tuple[Oid, Operation]]:
+    """No recursion: the chain may be long."""
+    oid = start or store.ref("ops")
     while oid is not None:
         operation = store.get(Operation, oid)
         yield oid, operation

@@ -63,16 +63,19 @@ def runs(
     states: tuple[str, ...] = (),
     since: datetime | None = None,
     until: datetime | None = None,
+    before: str | None = None,
     executed: Executed | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
-    its run began or, where the clock had been set back, one just after the run before it.
+    its run began or, where the clock had been set back, one just after the run before it. With
+    `before` the list goes on behind the run with this id.
     """
     if workflow and not has_run(store, workflow):
         head(store, workflow)
-    below = None if until is None else id_time(until, plus_ms=1)
+    bounds = [] if until is None else [id_time(until, plus_ms=1)]
+    below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
     if executed is None:
         names = [workflow] if workflow else workflows_with_runs(store)

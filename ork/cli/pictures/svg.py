@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ork.cli.pictures.graph import Graph
 from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR
@@ -16,10 +16,11 @@ GAP = 56  # between the columns
 MARGIN = 16
 
 
-def svg(graph: Graph) -> Iterator[str]:
+def svg(graph: Graph, address: Callable[[str], str | None] = lambda _: None) -> Iterator[str]:
     """Yield the lines of the picture: tasks in columns, each right of what it needs.
 
-    The classes are for a page that holds the picture, to paint it with colours of its own.
+    A task with an address leads there. The classes are for a page that holds the picture, to paint
+    it with colours of its own.
     """
     found = layout(graph.needs)
     columns = _columns(graph, found.places)
@@ -46,7 +47,10 @@ def svg(graph: Graph) -> Iterator[str]:
         'fill="#111111" text-anchor="middle">'
     )
     for name, (column, height) in found.places.items():
-        yield _task(graph, name, columns[column][0], _y(height, top))
+        task = _task(graph, name, columns[column][0], _y(height, top))
+        url = address(name)
+        # An address has no quotation marks: it is percent-encoded.
+        yield f'<a href="{_text(url)}">{task}</a>' if url else task
     if graph.rest:
         yield (
             f'<text class="rest" x="{MARGIN}" y="{tall - MARGIN:.1f}" text-anchor="start" '

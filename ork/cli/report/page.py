@@ -17,6 +17,7 @@ from ork.cli.screen import human
 from ork.cli.screen.line import visible
 from ork.cli.screen.parts import clip
 from ork.objects.canonical import Json
+from ork.objects.kinds import format_time
 from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
@@ -76,12 +77,16 @@ def environment(
         "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
         "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
         "taint_text": taint_text,
-        "svg": lambda graph: "\n".join(svg(graph)),
+        "on_web": link is not leads_nowhere,
+        "svg": lambda graph, leads: "\n".join(
+            svg(graph, lambda task: link(*leads, task) if leads else None)
+        ),
     }
     found.filters |= {
         "clip": clip,
         "date": human.date,
         "duration": human.duration,
+        "iso": format_time,
         "json": _json,
         "log_lines": _log_lines,
         "value": wording.value_text,
