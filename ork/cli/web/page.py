@@ -33,10 +33,11 @@ class Asked(Value, frozen=True, kw_only=True):
 
 
 class Page(Value, frozen=True, kw_only=True):
-    """The answer: `templates/TEMPLATE.html` drawn with the values, and the same as a document.
+    """The answer: a template drawn with the values, and the same as a document.
 
-    A template is given `asked` as well. `document` is what the command prints by `--json` under
-    `schema`; without one the page has no `.json`.
+    `template` is its path below `ork/cli`, such as web/templates/run.html; it is given `asked`,
+    too. `document` is what the command prints by `--json` under `schema`; without one the page has
+    no `.json`.
     """
 
     template: str

@@ -1,0 +1,185 @@
+"""The process of the page, which `ork up` starts: `python -m ork.cli.web JSON`.
+
+It prints one line when it listens, and ends when it is told to, or when `ork up` does: then the
+pipe on which that sends a beat every few seconds has an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ork.cli.screen.errors import error_view
+from ork.cli.screen.line import texts_of
+from ork.cli.web import guard, metrics
+from ork.cli.web.app import Setup, Web, app
+from ork.errors import OrkError, UsageError
+from ork.objects.value import of_line
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+CONNECTIONS_MAX = 512
+HEAD_BYTES_MAX = 16 << 10  # the first line and the headers of a request
+HEAD_SECONDS_MAX = 10.0  # until they are there
+KEEP_SECONDS = 5
+STOP_SECONDS_MAX = 5  # that answers may take to end when the process is to
+BEAT_BYTES_MAX = 1 << 16
+
+
+def main(argv: list[str]) -> int:
+    """Serve until the end; return the exit code."""
+    try:
+        setup: Setup = of_line(argv[1].encode(), Setup)
+        listening = _listen(setup.listen)
+    except OrkError as error:
+        sys.stderr.writelines(texts_of(error_view(error), color=False))
+        return error.exit_code
+    return serve(setup, listening)
+
+
+def serve(setup: Setup, listening: socket.socket) -> int:
+    """Answer what comes in on a socket, until the process is told to end, or `ork up` is gone."""
+    host, port = listening.getsockname()[:2]
+    named = (_name_of(setup.listen), *setup.hosts)
+    rules = guard.rules(setup.token, named, port)
+    try:
+        web = Web(setup, rules)
+    except OrkError as error:
+        sys.stderr.writelines(texts_of(error_view(error), color=False))
+        return error.exit_code
+    config = Config(
+        app(web, metrics.routes(web)),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        timeout_keep_alive=KEEP_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS_MAX,
+    )
+    server = PageServer(config, web)
+    Thread(target=_beats, args=(server,), name="beats", daemon=True).start()
+    # uvicorn puts its own handlers in their place, and sends itself what came when it has ended.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    token = f"?token={setup.token}" if setup.token is not None else ""
+    url = f"http://{_shown(setup.listen, host)}:{port}/{token}"
+    sys.stdout.write(json.dumps({"url": url}) + "\n")
+    sys.stdout.flush()
+    server.run([listening])
+    return 0
+
+
+class PageServer(Server):
+    """The server, which looks after its store, and lets streams end when it ends."""
+
+    def __init__(self, config: Config, web: Web) -> None:
+        super().__init__(config)
+        self.web = web
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at SIGTERM; Ctrl-C in a terminal is for `ork up`, which stops this process."""
+        if sig != signal.SIGINT:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look each second whether the store is still the same."""
+        if counter % 10 == 0:
+            self.web.renew()
+        return await super().on_tick(counter)
+
+
+class Connection(H11Protocol):
+    """A connection that is cut when its request does not come, or its answer is not read.
+
+    uvicorn itself waits for ever for the rest of a head, and for an answer to be taken.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; one too many ends at once."""
+        super().connection_made(transport)
+        self._left = 0
+        self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._late.cancel()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Take in what has come; once that is a whole head, nothing is late."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._late.cancel()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        self._late.cancel()
+        self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        super().on_response_complete()
+
+    def _cut(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left and left != self._left:  # slow, but it reads
+            self._left = left
+            self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        else:
+            self.transport.abort()
+
+
+def _beats(server: PageServer) -> None:
+    """Note the beats of `ork up`; end when it does."""
+    while line := sys.stdin.buffer.readline(BEAT_BYTES_MAX):
+        server.web.beats.take(line)
+    server.should_exit = True
+
+
+def _listen(text: str) -> socket.socket:
+    """Return a socket that listens at HOST:PORT, [ADDRESS]:PORT."""
+    host, _, port = text.rpartition(":")
+    name = host.removeprefix("[").removesuffix("]")
+    try:
+        found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
+        return socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS_MAX)
+    except (ValueError, OverflowError, socket.gaierror):
+        raise UsageError(
+            f"--listen {text!r}: no such address", hint="write 127.0.0.1:8080"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"--listen {text}: {error.strerror}", hint="with port 0 the system chooses a free one"
+        ) from None
+
+
+def _name_of(listen: str) -> str:
+    return listen.rpartition(":")[0]
+
+
+def _shown(listen: str, host: str) -> str:
+    """Return the name by which people reach an address: that of the machine for all of them."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return _name_of(listen)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv)
+    sys.stdout.flush()
+    os._exit(code)  # a thread may still be reading for a page that nobody waits for
