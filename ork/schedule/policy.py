@@ -1,0 +1,123 @@
+"""Which slot of a schedule to fire now, and which ones to leave out.
+
+Pure: the present moment, and all that is known of runs, are arguments. One call decides one step:
+at most one slot is fired, and those before it that were left out are named with the reason. Who
+takes the step keeps its end, and hands it in as `last` the next time: so no slot is decided twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ork.objects.value import Value, replace
+from ork.schedule.schedule import Schedule
+from ork.schedule.times import count, newest, slots
+
+# How late a slot may be to be fired as the newest one.
+LATE_MAX = {"latest": timedelta(days=1), "none": timedelta(seconds=60)}
+NOT_UP = "ork was not up"
+
+_SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
+
+
+class Going(Value, frozen=True, kw_only=True):
+    """The newest run of a schedule: its name, such as `etl#5`, and how long it went on."""
+
+    name: str
+    created: datetime
+    ended: datetime | None = None
+
+
+class Skip(Value, frozen=True, kw_only=True):
+    """Slots that are left out for one reason."""
+
+    count: int
+    first: datetime
+    last: datetime
+    reason: str
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """What to do now: the slot to fire, if any, what is left out, and when to ask again.
+
+    All that is left out lies before the slot that is fired. There may be no slot to fire and some
+    to leave out. Ask again as well when the run has ended.
+    """
+
+    fire: datetime | None = None
+    skips: tuple[Skip, ...] = ()
+    wake: datetime
+
+    @property
+    def decided(self) -> datetime | None:
+        """The slot up to which all is decided by it; None where it decides nothing."""
+        ends = [skip.last for skip in self.skips] + ([self.fire] if self.fire else [])
+        return max(ends, default=None)
+
+
+def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | None) -> Decision:
+    """Return which slot after `last` is fired at this moment, and which are left out.
+
+    Of several that are due, `catchup: latest` fires the newest if it is not a day late, and `none`
+    if it is not a minute late; `all` fires each, oldest first. A slot that comes while a run goes
+    on is left out with `overlap: skip`, waits for the end with `queue`, and takes no notice with
+    `allow`; a slot to catch up with waits in any case.
+    """
+    wake = next(slots(schedule, max(last, now)))
+    latest = newest(schedule, last, now)
+    if latest is None:
+        return Decision(wake=wake)
+    first = next(slots(schedule, last))
+    catches_up = schedule.catchup == "all" and first < latest
+    if schedule.overlap == "allow" and not catches_up:
+        going = None
+    if going is not None and going.ended is None:
+        return Decision(wake=wake)
+    missed = going if schedule.overlap == "skip" else None
+    if schedule.catchup == "all":
+        # What comes while older slots are still waiting waits with them.
+        behind = last
+        if missed and _went_on(missed, first):
+            behind = newest(schedule, last, _earlier(missed.ended, now)) or last
+        fire = next(slots(schedule, behind))
+        skips = _left_out(schedule, last, behind, going)
+        return Decision(fire=fire if fire <= now else None, skips=skips, wake=wake)
+    late = now - latest >= LATE_MAX[schedule.catchup]
+    fires = not late and not (missed and _went_on(missed, latest))
+    skips = _left_out(schedule, last, latest - _SECOND if fires else latest, going)
+    return Decision(fire=latest if fires else None, skips=skips, wake=wake)
+
+
+def left_out(schedule: Schedule, after: datetime, until: datetime, reason: str) -> Skip | None:
+    """Return all slots later than one moment and not later than another; None if there are none."""
+    last = newest(schedule, after, until)
+    if last is None:
+        return None
+    first = next(slots(schedule, after))
+    number = count(schedule, after, until)
+    return Skip(count=number, first=first, last=last, reason=reason)
+
+
+def _left_out(
+    schedule: Schedule, after: datetime, until: datetime, going: Going | None
+) -> tuple[Skip, ...]:
+    """Return what is left out of these, by reason: a run went on, or nobody was there to fire."""
+    if going is None:
+        alone = left_out(schedule, after, until, NOT_UP)
+        return (alone,) if alone else ()
+    begin, end = max(after, going.created), _earlier(going.ended, until)
+    before = left_out(schedule, after, min(begin, until), NOT_UP)
+    during = left_out(schedule, begin, end, f"{going.name} went on")
+    later = left_out(schedule, max(after, end), until, NOT_UP)
+    if before and later:
+        number = before.count + later.count
+        later, before = replace(later, count=number, first=before.first), None
+    return tuple(skip for skip in (before, during, later) if skip)
+
+
+def _went_on(going: Going, slot: datetime) -> bool:
+    return going.created < slot and (going.ended is None or slot <= going.ended)
+
+
+def _earlier(ended: datetime | None, moment: datetime) -> datetime:
+    return moment if ended is None else min(ended, moment)
