@@ -122,10 +122,15 @@ class Growing:
     """A log that is read while it is written; it may come into being later."""
 
     def __init__(
-        self, store: Store, now: Callable[[], kinds.Log | None], *, tail: int | None = None
+        self,
+        store: Store,
+        now: Callable[[], kinds.Log | None],
+        *,
+        tail: int | None = None,
+        skip: int = 0,
     ) -> None:
-        """`now` returns the log as long as it is at that moment."""
-        self._store, self._now, self._tail = store, now, tail
+        """`now` returns the log as long as it is at that moment; `skip` bytes of it are known."""
+        self._store, self._now, self._tail, self._skip = store, now, tail, skip
         self._file: Bytes | None = None
         self._at = 0
 
@@ -153,7 +158,7 @@ class Growing:
             return False
         except OSError as error:
             raise StoreError(f"a log cannot be read: {log.path}: {error.strerror}") from None
-        self._at = log.offset
+        self._at = log.offset + self._skip
         if self._tail is not None:
             self._at = tail_start(self._file, self._tail, log)
         return True

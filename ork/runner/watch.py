@@ -56,7 +56,7 @@ def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[
 
     A run whose owner was killed ends as interrupted. Leaving early changes nothing.
     """
-    watching = _Watch(store, run, clock)
+    watching = Watching(store, run, clock)
     yield watching.begin()
     while True:
         began = time.monotonic()
@@ -85,7 +85,7 @@ def follow(
     It begins with what the newest attempts have printed so far, or the last `tail` lines of that,
     and goes on through the attempts that follow. Nothing is asked of the process that owns the run.
     """
-    watching = _Watch(store, run, clock)
+    watching = Watching(store, run, clock)
     logs: dict[str, tuple[int, Growing]] = {}  # task -> the attempt that runs, its log
     events: list[OfTask] | None = None
     try:
@@ -115,15 +115,18 @@ def follow(
             log.close()
 
 
-class _Watch:
+class Watching:
     """The state of a run as it was seen last; each `poll` tells what is new.
 
     Attempts so short that their start was never recorded are told of when they have ended. The
     delay before a retry is not recorded, so it is 0 here, and so are the slots.
     """
 
-    def __init__(self, store: Store, run: Run, clock: Callable[[], datetime]) -> None:
-        self.store, self.clock = store, clock
+    def __init__(
+        self, store: Store, run: Run, clock: Callable[[], datetime], *, settles: bool = True
+    ) -> None:
+        """`settles`: takes note of runs whose owners were killed, which otherwise others do."""
+        self.store, self.clock, self._settles = store, clock, settles
         self.oid, self.run = run_of_id(store, run.workflow, run.id)
         self._seen: dict[str, Oid] = {}
         self._states: dict[str, TaskRun] = {}
@@ -142,7 +145,8 @@ class _Watch:
 
     def poll(self) -> list[Event]:
         """Return what has happened since the last time; RunFinished comes last, and once."""
-        if self.run.ended is None and time.monotonic() - self._settled_at > SETTLE_SECONDS:
+        late = self._settles and time.monotonic() - self._settled_at > SETTLE_SECONDS
+        if self.run.ended is None and late:
             self._settled_at = time.monotonic()
             settle(self.store, now=self.clock())
         self.oid, self.run = run_of_id(self.store, self.run.workflow, self.run.id)
@@ -248,7 +252,7 @@ def _printed(task: str, attempt: int, log: Growing) -> Iterator[Printed]:
         yield Printed(task=task, attempt=attempt, data=data)
 
 
-def _rest(watching: _Watch, task: str, attempt: int, log: Growing) -> Iterator[Printed]:
+def _rest(watching: Watching, task: str, attempt: int, log: Growing) -> Iterator[Printed]:
     """Yield the rest of what an attempt printed."""
     yield from _printed(task, attempt, log)
     log.close()

@@ -22,6 +22,7 @@ from ork.cli.screen.errors import error_view
 from ork.cli.screen.line import texts_of
 from ork.cli.web import guard, metrics
 from ork.cli.web.app import Setup, Web, app
+from ork.cli.web.live import Live
 from ork.errors import OrkError, UsageError
 from ork.objects.value import of_line
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS_MAX = 512
 HEAD_BYTES_MAX = 16 << 10  # the first line and the headers of a request
-HEAD_SECONDS_MAX = 10.0  # until they are there
+CLIENT_SECONDS_MAX = 10.0  # without a whole head, or without anything read
 KEEP_SECONDS = 5
 STOP_SECONDS_MAX = 5  # that answers may take to end when the process is to
 BEAT_BYTES_MAX = 1 << 16
@@ -57,8 +58,9 @@ def serve(setup: Setup, listening: socket.socket) -> int:
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))
         return error.exit_code
+    live = Live(web)
     config = Config(
-        app(web, metrics.routes(web)),
+        app(web, [*metrics.routes(web), *live.routes()]),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -71,7 +73,7 @@ def serve(setup: Setup, listening: socket.socket) -> int:
         timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
     )
-    server = PageServer(config, web)
+    server = PageServer(config, web, live)
     Thread(target=_beats, args=(server,), name="beats", daemon=True).start()
     # uvicorn puts its own handlers in their place, and sends itself what came when it has ended.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,9 +89,9 @@ def serve(setup: Setup, listening: socket.socket) -> int:
 class PageServer(Server):
     """The server, which looks after its store, and lets streams end when it ends."""
 
-    def __init__(self, config: Config, web: Web) -> None:
+    def __init__(self, config: Config, web: Web, live: Live) -> None:
         super().__init__(config)
-        self.web = web
+        self.web, self.live = web, live
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop at SIGTERM; Ctrl-C in a terminal is for `ork up`, which stops this process."""
@@ -102,6 +104,11 @@ class PageServer(Server):
             self.web.renew()
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let no stream keep the process."""
+        self.live.close()
+        await super().shutdown(sockets)
+
 
 class Connection(H11Protocol):
     """A connection that is cut when its request does not come, or its answer is not read.
@@ -112,8 +119,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; one too many ends at once."""
         super().connection_made(transport)
-        self._left = 0
-        self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        self._late = self.loop.call_soon(self._wait)
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()
 
@@ -123,23 +129,36 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Take in what has come; once that is a whole head, nothing is late."""
+        """Take in what has come; once that is a whole head, the client has done its part."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
             self._late.cancel()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
-        self._late.cancel()
-        self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        """Wait for the next request, and for this answer to be read."""
+        self._wait()
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        """Wait for what was sent to be read."""
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """Send more of an answer."""
+        super().resume_writing()
+        if not self.cycle.response_complete:
+            self._late.cancel()
+
+    def _wait(self) -> None:
+        self._late.cancel()
+        self._left = self.transport.get_write_buffer_size()
+        self._late = self.loop.call_later(CLIENT_SECONDS_MAX, self._cut)
+
     def _cut(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        if left and left != self._left:  # slow, but it reads
-            self._left = left
-            self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._cut)
+        if self.transport.get_write_buffer_size() < self._left:  # it reads, if slowly
+            self._wait()
         else:
             self.transport.abort()
 
