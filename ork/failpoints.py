@@ -27,6 +27,7 @@ orkdb.batch orkdb.objects orkdb.logs orkdb.written
 sync.blobs sync.objects sync.heads sync.logs sync.runs clone.filled
 restore.staged
 traces.before traces.checkout traces.after
+fire.checked hook.claimed hook.ended
 gc.recorded gc.folders gc.runs gc.swept
 repack.copied repack.swapped
 """

@@ -26,7 +26,8 @@ _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
 _ENV_FORM = "as in `env: {MODE: fast, DAY: {ref: params.day}, TOKEN: {secret: API_TOKEN}}`"
 # The variables that ork itself gives to a task.
 _OWN = """ORK_RUN_ID ORK_WORKFLOW_NAME ORK_SNAPSHOT ORK_TASK_NAME ORK_ATTEMPT
-    ORK_UPSTREAM_JSON ORK_INPUT_JSON ORK_INPUT_FILE ORK_OUTPUT_FILE ORK_COOKIE"""
+    ORK_SCHEDULED_TIME ORK_UPSTREAM_JSON ORK_INPUT_JSON
+    ORK_INPUT_FILE ORK_OUTPUT_FILE ORK_COOKIE"""
 _OWN_VARIABLES = frozenset(_OWN.split())
 INPUT_PREFIX = "ORK_IN_"  # of the variables that hold the inputs of a process task
 

@@ -70,6 +70,7 @@ class Job:
     fresh: bool = False  # a process of its own, which no other attempt has used or will use
     base: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # what all jobs of a run have
     environment: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    stdin: str = field(default="", repr=False)  # what a process job can read there
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values that nothing may show
     root: str
     project: str | None = None

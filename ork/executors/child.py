@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -23,6 +24,7 @@ class Child:
         environment: Mapping[bytes, bytes],
         cwd: str,
         mark: str,
+        stdin: int = subprocess.DEVNULL,
         pass_fds: Sequence[int] = (),
     ) -> None:
         """Start `words`; raise OSError or ValueError when that cannot be done."""
@@ -34,6 +36,7 @@ class Child:
                 environment=environment,
                 cwd=cwd,
                 output=theirs,
+                stdin=stdin,
                 pass_fds=pass_fds,
                 mark=mark,
             )

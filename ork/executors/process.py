@@ -13,7 +13,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import suppress
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from ork.definition.bindings import INPUT_PREFIX, as_variable
 from ork.definition.fields import is_variable, shell_of
@@ -40,7 +42,14 @@ class Program(Child):
         beside = f"{job.log}.{os.urandom(6).hex()}"  # the next attempt has the same log
         self._input, self._output = f"{beside}.input", f"{beside}.output"
         try:
-            super().__init__(words, environment=self._environment(job), cwd=job.root, mark=mark)
+            with _stdin(job.stdin) as stdin:
+                super().__init__(
+                    words,
+                    environment=self._environment(job),
+                    cwd=job.root,
+                    mark=mark,
+                    stdin=stdin,
+                )
         except OSError as error:
             self._clean()
             if reason := _cannot_start(error, os.path.join(job.root, words[0])):
@@ -99,6 +108,20 @@ def _words(job: Job) -> list[str]:
     if isinstance(job.command, str):
         return [*(job.shell or shell_of(job.command)), job.command]
     return list(job.command)
+
+
+@contextmanager
+def _stdin(text: str) -> Iterator[int]:
+    """Give what a program reads a text from; a file, so that nobody waits for it to read."""
+    if not text:
+        yield subprocess.DEVNULL
+        return
+    from tempfile import TemporaryFile  # which tasks do without
+
+    with TemporaryFile() as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file.fileno()
 
 
 def _inputs(job: Job) -> dict[bytes, bytes]:

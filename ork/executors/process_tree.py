@@ -50,6 +50,7 @@ class Tree:
         environment: Mapping[bytes, bytes],
         cwd: str | None,
         output: int,
+        stdin: int = subprocess.DEVNULL,
         pass_fds: Sequence[int] = (),
         mark: str = "",
     ) -> None:
@@ -70,6 +71,7 @@ class Tree:
                 environment={**environment, COOKIE.encode(): cookie.encode()},
                 cwd=cwd,
                 output=output,
+                stdin=stdin,
                 pass_fds=pass_fds,
             )
             _ours.add(self.pid)
@@ -229,18 +231,19 @@ def spawn(
     environment: Mapping[bytes, bytes],
     cwd: str | None,
     output: int,
+    stdin: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
 ) -> int:
     """Start `words` in a new session; return its process id, which the caller has to reap.
 
-    The program has no input, prints to `output`, and gets no other descriptor but `pass_fds`. An
+    The program reads `stdin`, prints to `output`, and gets no other descriptor but `pass_fds`. An
     OSError names the file or folder that is in the way; a ValueError says what nobody can be given.
     """
     popen = subprocess.Popen(
         words,
         env=environment,
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=output,
         pass_fds=pass_fds,

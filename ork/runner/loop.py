@@ -162,6 +162,7 @@ class Loop:
             host=host,
             environment=environment,
             created=stamp.time,
+            scheduled=terms.scheduled,
             base=terms.base,
             selected=terms.selected,
             params=self._keep(canonical.encode(dict(terms.params))) if terms.params else None,
@@ -172,7 +173,9 @@ class Loop:
         else:
             held = {} if target.deploy else self.store.held()
             objects, place = {**held, **self.objects}, place_of(self.store, target)
-            self.record = record.begin(self.store, pin, objects, random=token, place=place)
+            self.record = record.begin(
+                self.store, pin, objects, random=token, place=place, along=terms.along
+            )
         self.objects, self.owned = {}, True
         run = self.record.run
         self.workplace.belong_to(run)

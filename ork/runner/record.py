@@ -29,6 +29,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Attempt, Blob, Run, TaskRun, micros
 from ork.objects.value import replace
 from ork.runner import owner
+from ork.runner.target import Along
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, newest_number, run_of_id
 from ork.store.runs import id_time
@@ -240,12 +241,19 @@ class Record:
 
 
 def begin(
-    store: Store, pin: Run, objects: Mapping[Oid, bytes], *, random: str, place: Json = None
+    store: Store,
+    pin: Run,
+    objects: Mapping[Oid, bytes],
+    *,
+    random: str,
+    place: Json = None,
+    along: Along | None = None,
 ) -> Record:
     """Write the pin of a run, with the next free number and an id after all earlier ones.
 
     `pin.number` and `pin.id` are chosen here. When this returns, the pin is durable. `place` is
     what a deploy would tell of a run that has none: see `ork.runner.target.place_of`.
+    `along` adds what is to be durable with the pin: a Conflict that it raises ends all.
     """
     owner.sweep(store)
     while True:
@@ -268,8 +276,12 @@ def begin(
                 if run.deploy is None:
                     unattached = f"unattached/{run.workflow}/{run.id}"
                     tx.move(unattached, old=None, new=tx.add_value(place))
+                if along is not None:
+                    along(tx, oid)
         except Conflict:
             owner.release(store, run.id, lease)
+            if along is not None:
+                along(store.transaction(), oid)  # says in words what was taken, if that was it
             # Another process started a run of this workflow at the same moment: next number.
             if newest_number(store, pin.workflow) < number:
                 raise

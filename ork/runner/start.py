@@ -30,7 +30,7 @@ from ork.runner.choices import (
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
-from ork.runner.target import Target, Terms, target_of
+from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
@@ -52,6 +52,14 @@ class Started(Value, frozen=True):
     beside: Run | None = None
 
 
+class Prepared(Value, frozen=True, kw_only=True):
+    """A run of which all is known that can be known before it begins."""
+
+    target: Target
+    terms: Terms
+    deployed: Deployed | None = None
+
+
 class Options(Value, frozen=True, kw_only=True):
     """How to run, for `start` and `retry` alike."""
 
@@ -62,6 +70,7 @@ class Options(Value, frozen=True, kw_only=True):
     given: Mapping[str, object] = {}  # parameter -> value or its text
     selection: Selection = field(default_factory=Selection)
     base: str | None = None  # a run whose outputs stand in for what is not selected
+    values: Mapping[str, Json] = {}  # parameter -> value, taken as it is
 
 
 class Caller(Value, frozen=True, kw_only=True):
@@ -73,10 +82,16 @@ class Caller(Value, frozen=True, kw_only=True):
     control: Control | None = None
     token: str | None = None
     trigger: str = "run"  # what the record says about why a run began; a retry says so itself
+    scheduled: datetime | None = None  # the moment for which a schedule asked for the run
+    along: Along | None = None  # what becomes durable with the pin of the run
 
     def signed(self) -> Stamp:
         """Return the stamp, made from the environment when none was given."""
         return self.stamp or Stamp(time=self.now, author=author(self.environ, Path.cwd()))
+
+    def ending(self) -> str:
+        """Return what an id ends with, so that no other has it."""
+        return self.token or f"{random.getrandbits(24):06x}"
 
 
 def start(
@@ -99,6 +114,37 @@ def start(
     iterated; closing the iterator stops the run.
     """
     options, caller = options or Options(), caller or Caller()
+    ready = prepare(
+        store,
+        what,
+        options=options,
+        caller=caller,
+        message=message,
+        no_deploy=no_deploy,
+        with_code=with_code,
+        allow_secret=allow_secret,
+        move=move,
+    )
+    return Started(_run(store, ready.target, ready.terms, options, caller), ready.deployed)
+
+
+def prepare(
+    store: Store,
+    what: str | Loaded,
+    *,
+    options: Options,
+    caller: Caller,
+    message: str | None = None,
+    no_deploy: bool = False,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+    move: bool = False,
+    elsewhere: bool = False,
+) -> Prepared:
+    """Do all of `start` that comes before the run, a deploy if need be.
+
+    With `elsewhere` another process is to run it, in whose environment the secrets are.
+    """
     if isinstance(what, str):
         found = look_up(store, as_revision(what), now=caller.now)
     else:
@@ -112,14 +158,15 @@ def start(
         found = look_up(store, as_revision(with_code), now=caller.now)
     # What is wrong with parameters, selection and secrets is said before anything is deployed.
     declared = store.snapshot(snapshot_of(found)).params
-    params = settle_params(declared, options.given, recorded)
+    params = settle_params(declared, options.given, {**recorded, **options.values})
     if not allow_secret:
         _refuse_secrets(options.given)
     target = target_of(store, found)
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
-    terms = _completed(_selected(store, target, options, caller), options, params, caller.trigger)
-    require_secrets(_tasks(store, target), terms.before, caller.environ)
+    terms = _completed(_selected(store, target, options, caller), options, caller, params)
+    if not elsewhere:
+        require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
@@ -135,7 +182,7 @@ def start(
         )
         failpoint("deploy.after")
         target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
-    return Started(_run(store, target, terms, options, caller), deployed)
+    return Prepared(target=target, terms=terms, deployed=deployed)
 
 
 def retry(
@@ -180,7 +227,8 @@ def retry(
     refuse_forgotten(store, target.snapshot)
     declared = store.snapshot(target.snapshot).params
     params = settle_params(declared, {}, recorded_params(store, before))
-    terms = _completed(terms, options, params, "retry")
+    caller = replace(caller, trigger="retry", scheduled=before.scheduled)
+    terms = _completed(terms, options, caller, params)
     require_secrets(_tasks(store, target), terms.before, caller.environ)
     beside = before if before.state == "success" and not latest else None
     return Started(_run(store, target, terms, options, caller), beside=beside)
@@ -199,8 +247,7 @@ def _run(
     slots = options.jobs or max(JOBS, os.cpu_count() or 1)
     loop = Loop(store, target, terms, caller.environ, caller.control or Control(), slots=slots)
     try:
-        token = caller.token or f"{random.getrandbits(24):06x}"
-        yield from loop.begin(caller.signed(), host(), token)
+        yield from loop.begin(caller.signed(), host(), caller.ending())
         while not loop.done:
             yield from loop.turn()
         yield loop.end()
@@ -221,11 +268,13 @@ def _refuse_secrets(given: Mapping[str, object]) -> None:
             )
 
 
-def _completed(terms: Terms, options: Options, params: dict[str, Json], trigger: str) -> Terms:
+def _completed(terms: Terms, options: Options, caller: Caller, params: dict[str, Json]) -> Terms:
     """Return the terms with what does not depend on which tasks are executed."""
     return replace(
         terms,
-        trigger=trigger,
+        trigger=caller.trigger,
+        scheduled=caller.scheduled,
+        along=caller.along,
         timeout_s=options.timeout_s,
         fail_fast=options.fail_fast,
         checkout=options.checkout,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
-from ork.store.store import Store
+from ork.store.store import Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.lookup import ResolvedFile
+
+# Adds to the write that pins a run, given the oid of the pin, what has to be durable with it.
+# Raises Conflict, in its own words, when something that it stands on is not as it was.
+Along: TypeAlias = Callable[[Transaction, Oid], None]
 
 
 class Target(Value, frozen=True, kw_only=True):
@@ -33,6 +39,8 @@ class Terms(Value, frozen=True, kw_only=True):
     """The terms of a run: bounds, parameters, and the tasks that are not executed again."""
 
     trigger: str = "run"
+    scheduled: datetime | None = None  # the moment for which a schedule asked for the run
+    along: Along | None = None
     timeout_s: float | None = None  # of the whole run
     fail_fast: bool = False  # stop at the first failure; else run all that does not depend on it
     checkout: bool = False  # do not execute in the project's folder

@@ -17,7 +17,7 @@ from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
 from ork.objects import canonical, kinds
 from ork.objects.canonical import Json
-from ork.objects.kinds import SECOND, Deploy, Log, Run, Task
+from ork.objects.kinds import SECOND, Deploy, Log, Run, Task, format_time
 from ork.runner.target import Target
 from ork.store.store import Store
 from ork.worker import probe
@@ -54,9 +54,8 @@ class Workplace:
         # A running task: its place, since when, and its log.
         self._entered: dict[str, tuple[Place, int, Log]] = {}
         # A worker knows ours from that of the user, who wants none of what is installed either.
-        base = {"PYTHONDONTWRITEBYTECODE": "ork", **environ}
-        self._base = tuple(item for item in base.items() if not given_by_ork(item[0]))
-        self._secrets = _secrets(tasks, environ)
+        self._base = inherited({"PYTHONDONTWRITEBYTECODE": "ork", **environ})
+        self._secrets = secrets_in(tasks, environ)
         self.python = interpreter(target.settings, target.root, environ)
         if self._root and not checkout:
             project = Project(self._root, self._captured)
@@ -83,6 +82,8 @@ class Workplace:
             "ORK_WORKFLOW_NAME": run.workflow,
             "ORK_SNAPSHOT": run.snapshot,
         }
+        if run.scheduled is not None:
+            self._extra["ORK_SCHEDULED_TIME"] = format_time(run.scheduled)
         if not self._places:
             self._check_out()
 
@@ -197,6 +198,11 @@ class Workplace:
         self._places.append(checkout)
 
 
+def inherited(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return what a job has of ork's environment: all that ork itself does not give it."""
+    return tuple(item for item in environ.items() if not given_by_ork(item[0]))
+
+
 def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
     """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
     chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
@@ -248,7 +254,7 @@ def _unusable(error: OSError) -> StoreError:
     return StoreError(f"the checkout of the run cannot be made: {error}")
 
 
-def _secrets(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
+def secrets_in(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of all secrets that any of the tasks has.
 
     Each task inherits ork's environment, so it may show a secret that only another one asks for.

@@ -14,6 +14,12 @@ workflow file and no command line. Refs (docs/format.md):
     unattached/WORKFLOW/RUN-ID   -> Blob       of a run without a deploy: its root and settings
     tally/DEPLOY/TEXT            -> Deploy     how its runs went; can be rebuilt
     read/WORKFLOW/READER/TEXT    -> Deploy     has what a text says; see `ork.worktree.load`
+    fires/WORKFLOW/SLOT          -> Run        the pin of the run that a schedule started for it
+    skips/WORKFLOW/SLOT          -> Blob       slots that were left out, and why
+    decided/WORKFLOW/KEY         -> Blob       up to which slot all of a schedule is decided
+    paused/WORKFLOW              -> Deploy     the head when its schedules were paused
+    queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
+    hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
     forgotten/OID                -> Tombstone  of an object that `ork forget` has taken away
 """
@@ -71,7 +77,8 @@ PACK_BYTES_MIN = 1024
 PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
 PACKED_PART_MAX = 0.75
 REFUSALS_MAX = 10  # of a write that has no reason to be refused
-RECORDED = ("workflows/", "tags/")  # moves of these refs are operations; runs keep their own record
+# Moves of these refs are operations; runs keep their own record.
+RECORDED = ("workflows/", "tags/", "paused/")
 
 _ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
 _KINDS_OF_REFS = {  # what the refs of each namespace lead to
@@ -86,6 +93,12 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "unattached": "blob",
     "tally": "deploy",
     "read": "deploy",
+    "fires": "run",
+    "skips": "blob",
+    "decided": "blob",
+    "paused": "deploy",
+    "queue": "blob",
+    "hooks": "blob",
     "ops": "operation",
     "forgotten": "tombstone",
 }

@@ -58,7 +58,9 @@ TASKS = (
 OF_OTHERS = (
     "backup",
     "clone",
+    "fire",
     "gc",
+    "hook",
     "import",
     "init",
     "logs",

@@ -1,0 +1,240 @@
+"""Fires: what is due, and the run that is begun for a slot, exactly once.
+
+The write that pins the run also creates `fires/WORKFLOW/SLOT`, moves on what is decided, and
+compares the head and that nobody has paused it. So of several processes one fires, and one that is
+killed has fired, or has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from ork.daemon import lines
+from ork.daemon.lines import Line
+from ork.daemon.pauses import paused_ref
+from ork.errors import Conflict, NotFound, UsageError
+from ork.failpoints import failpoint
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run
+from ork.objects.value import Value, replace
+from ork.runner import start
+from ork.runner.events import Event
+from ork.runner.start import Caller, Options, Started
+from ork.schedule.policy import Decision, Going, Skip, decide
+from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
+from ork.schedule.times import slots
+from ork.store.resolve import head, run_of_id
+from ork.store.store import Store, Transaction
+
+RACES_MAX = 100  # lost one after the other
+FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
+
+
+class State(Value, frozen=True, kw_only=True):
+    """What a decision about a line depends on, and the newest run that was started for it."""
+
+    last: datetime
+    going: Going | None
+    paused: bool
+    run: Run | None
+
+
+class Due(Value, frozen=True, kw_only=True):
+    """A line, its state, and what is to be done now; None while it is paused."""
+
+    line: Line
+    state: State
+    decision: Decision | None
+
+
+class _HeadMoved(Conflict):
+    """The head that was to be run is not the newest any more."""
+
+
+def state(store: Store, line: Line) -> State:
+    """Return up to where all is decided of a line, and its newest run."""
+    known = lines.decided(store, lines.decided_ref(line.workflow, line.schedule))
+    run = newest_run(store, line.workflow, line.schedule, known.fire if known else None)
+    going = None
+    if run is not None:
+        going = Going(name=f"{run.workflow}#{run.number}", created=run.created, ended=run.ended)
+    return State(
+        last=max(known.slot, line.since) if known else line.since,
+        going=going,
+        paused=store.ref(paused_ref(line.workflow)) is not None,
+        run=run,
+    )
+
+
+def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]:
+    """Yield what is to be done now of each line."""
+    for line in all_lines:
+        its = state(store, line)
+        decision = None
+        if not its.paused:
+            decision = decide(line.schedule, last=its.last, now=now, going=its.going)
+        yield Due(line=line, state=its, decision=decision)
+
+
+def newest_run(
+    store: Store, workflow: str, schedule: Schedule, known: str | None = None
+) -> Run | None:
+    """Return the run of the newest slot that a schedule was fired for, None if it is gone.
+
+    `known` is the name of that slot; in a clone nothing tells it.
+    """
+    folder, key = f"fires/{workflow}/", key_of(schedule) if schedule.params else ""
+    if known is None:
+        newest = islice(store.refs(folder, newest_first=True), FIRES_LOOKED_AT)
+        known = next((name for name, _ in newest if name.partition(".")[2] == key), None)
+    pin = store.ref(folder + known) if known else None
+    if pin is None:
+        return None
+    run_id = store.get(Run, pin, keep=False).id
+    try:
+        return run_of_id(store, workflow, run_id)[1]
+    except NotFound:  # removed just now
+        return None
+
+
+def fire(
+    store: Store,
+    workflow: str,
+    schedule: Schedule,
+    decision: Decision,
+    caller: Caller,
+    *,
+    jobs: int | None = None,
+) -> Started:
+    """Prepare the run that a decision is for: of the head as it is when its first event comes.
+
+    That event is a Conflict when the slot is not to be fired any more: another process has, or the
+    schedule was paused or taken away. Its skips are recorded in the same write.
+    """
+    assert decision.fire is not None
+    return Started(_events(store, (workflow, schedule), decision, caller, jobs))
+
+
+def leave_out(
+    store: Store,
+    workflow: str,
+    schedule: Schedule,
+    skips: Iterable[Skip],
+) -> None:
+    """Record that slots are left out; raise Conflict when another process was faster to decide."""
+    line, some = (workflow, schedule), sorted(skips, key=lambda skip: skip.first)
+    with store.transaction() as tx:
+        _check_undecided(store, line, some[0].first)
+        lines.skip_in(tx, line, some)
+        lines.move_on(tx, line, max(skip.last for skip in some))
+
+
+def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
+    """Return the ref of the run that was started for a slot."""
+    return f"fires/{workflow}/{slot_name(schedule, slot)}"
+
+
+def made_up(store: Store, workflow: str, slot: datetime, *, now: datetime) -> tuple[Schedule, str]:
+    """Return whose slot this is, and its ref; raise UsageError unless it can be made up for."""
+    head(store, workflow)
+    if slot > now:
+        raise UsageError(f"the slot {slot:%Y-%m-%d %H:%M:%S %Z} is still to come")
+    for line in lines.lines_of(store, workflow):
+        before = slot - timedelta(seconds=1)
+        if next(slots(line.schedule, before), None) == slot:
+            ref = fire_ref(workflow, line.schedule, slot)
+            if (pin := store.ref(ref)) is not None:
+                number = store.get(Run, pin).number
+                raise UsageError(
+                    f"{workflow}#{number} was started for that slot",
+                    hint=f"`ork run {workflow}#{number}` runs the same again",
+                )
+            return line.schedule, ref
+    raise UsageError(
+        f"{slot:%Y-%m-%d %H:%M:%S %Z} is no slot of {workflow}",
+        hint="`ork schedule list` tells which were left out; without --slot it is fired as of now",
+    )
+
+
+def _events(
+    store: Store,
+    line: tuple[str, Schedule],
+    decision: Decision,
+    caller: Caller,
+    jobs: int | None,
+) -> Iterator[Event]:
+    workflow, schedule = line
+    assert decision.fire is not None
+    for _ in range(RACES_MAX):
+        newest = head(store, workflow)
+        events = start.start(
+            store,
+            newest,
+            options=Options(jobs=jobs, values=schedule.params),
+            caller=replace(
+                caller,
+                trigger="schedule",
+                scheduled=decision.fire,
+                along=_along(store, line, newest, decision),
+            ),
+            allow_secret=True,  # the deploy has them
+        ).events
+        try:
+            first = next(iter(events))
+        except _HeadMoved:
+            continue
+        yield first
+        yield from events
+        return
+    raise Conflict(f"{workflow} is always deployed anew before it can be fired")
+
+
+def _along(
+    store: Store, line: tuple[str, Schedule], newest: Oid, decision: Decision
+) -> Callable[[Transaction, Oid], None]:
+    """Return what adds the fire to the write of the pin."""
+    workflow, schedule = line
+    slot = decision.fire
+    assert slot is not None
+    ref, paused = fire_ref(workflow, schedule, slot), paused_ref(workflow)
+    earliest = min((skip.first for skip in decision.skips), default=slot)
+
+    def along(tx: Transaction, pin: Oid) -> None:
+        _check_undecided(store, line, min(earliest, slot))
+        if store.ref(paused) is not None:
+            raise Conflict(f"{workflow} was paused")
+        if store.ref(f"workflows/{workflow}") != newest:
+            raise _HeadMoved(f"{workflow} was deployed anew")
+        settings = store.get(Deploy, newest).settings
+        if lines.times_of(schedule) not in map(lines.times_of, schedules_of(settings)):
+            raise Conflict(f"{workflow} does not have this schedule any more")
+        if store.ref(ref) is not None:
+            _pass_over(store, line, decision)
+            raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")
+        tx.move(ref, old=None, new=pin)
+        tx.move(paused, old=None, new=None)
+        tx.move(f"workflows/{workflow}", old=newest, new=newest)
+        lines.skip_in(tx, line, decision.skips)
+        lines.move_on(tx, line, slot, fire=slot_name(schedule, slot))
+        failpoint("fire.checked")
+
+    return along
+
+
+def _pass_over(store: Store, line: tuple[str, Schedule], decision: Decision) -> None:
+    """Decide about a slot for which there is a run already: somebody made up for it."""
+    assert decision.fire is not None
+    with store.transaction() as tx:
+        lines.skip_in(tx, line, decision.skips)
+        lines.move_on(tx, line, decision.fire, fire=slot_name(line[1], decision.fire))
+
+
+def _check_undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> None:
+    """Raise Conflict when somebody has decided about a slot, or a later one, of this line."""
+    known = lines.decided(store, lines.decided_ref(*line))
+    if known is not None and known.slot >= earliest:
+        raise Conflict(
+            f"another process has decided about {line[0]} up to {known.slot:%Y-%m-%d %H:%M:%S} UTC"
+        )

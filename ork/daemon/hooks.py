@@ -1,0 +1,186 @@
+"""Hooks: a command of a workflow's settings that is executed when a run has ended.
+
+The end of the run is recorded by then, and a hook can change nothing of it. That it begins is
+recorded before it does, so it is executed once at most, whoever settles the run. How it went is
+`hooks/WORKFLOW/RUN-ID/ATTEMPT-WHICH`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from selectors import DefaultSelector
+from typing import Literal, TypeAlias
+
+from ork.errors import Conflict, Corrupt
+from ork.executors.base import Job, Outcome, make
+from ork.failpoints import failpoint
+from ork.objects.canonical import Json, encode
+from ork.objects.kinds import Deploy, Run, Task, micros, to_json
+from ork.objects.value import Value, of_line, replace
+from ork.runner.events import Event, RunFinished
+from ork.runner.loop import Control
+from ork.runner.start import Caller
+from ork.runner.target import target_of
+from ork.runner.workplace import inherited, interpreter, secrets_in
+from ork.store.contents import task_runs
+from ork.store.resolve import resolve, run_of_id
+from ork.store.store import Store
+
+TIMEOUT_S = 300.0
+OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
+LOOK_SECONDS = 0.1
+SCHEMA = "ork.hook.v1"
+Which: TypeAlias = Literal["on_failure", "on_success"]
+WHICH: dict[str, Which] = {
+    "success": "on_success",
+    "failed": "on_failure",
+    "interrupted": "on_failure",
+}
+
+
+class Hook(Value, frozen=True, kw_only=True):
+    """How a hook of a run went; one that is executed now, or whose ork was killed, has no state."""
+
+    attempt: int  # of the run
+    which: Which
+    command: str
+    started: datetime
+    state: str | None = None  # success | failed | cancelled
+    exit: int | None = None
+    error: str | None = None
+    duration: int | None = None  # microseconds
+    output: str = ""  # the end of what it printed
+
+
+def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook | None:
+    """Execute the hook of a run that has ended, if it has one; return how it went.
+
+    None as well for a run without a deploy, for one that goes on, that was stopped, or whose hook
+    somebody else executes. Of `retries` whole runs that follow, only the last failure counts.
+    """
+    _, run = run_of_id(store, run.workflow, run.id)  # as it is recorded
+    which = WHICH.get(run.state)
+    if run.ended is None or run.deploy is None or which is None:
+        return None
+    command = _command(store.get(Deploy, run.deploy).settings, which)
+    if command is None or (which == "on_failure" and run.attempt <= retries):
+        return None
+    hook = Hook(attempt=run.attempt, which=which, command=command, started=caller.now)
+    ref = f"hooks/{run.workflow}/{run.id}/{run.attempt}-{which}"
+    if store.ref(ref) is not None:
+        return None
+    try:
+        with store.transaction() as tx:
+            claim = tx.add_value(to_json(hook))
+            tx.move(ref, old=None, new=claim)
+    except Conflict:  # somebody else was faster
+        return None
+    failpoint("hook.claimed")
+    outcome, output = _execute(store, run, hook, caller)
+    ended = replace(
+        hook,
+        state=outcome.state,
+        exit=outcome.exit,
+        error=outcome.error,
+        duration=micros(outcome.seconds),
+        output=output,
+    )
+    with store.transaction() as tx:
+        tx.move(ref, old=claim, new=tx.add_value(to_json(ended)))
+    failpoint("hook.ended")
+    return ended
+
+
+def with_hooks(store: Store, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+    """Yield the events of a run, and execute its hook at the end."""
+    for event in events:
+        yield event
+        if isinstance(event, RunFinished):
+            after(store, event.run, caller)
+
+
+def hooks_of(store: Store, run: Run) -> list[Hook]:
+    """Return how the hooks of a run went, in the order of its attempts."""
+    found = []
+    for ref, oid in store.refs(f"hooks/{run.workflow}/{run.id}/"):
+        try:
+            hook: Hook = of_line(store.blob(oid), Hook)
+        except ValueError as error:
+            raise Corrupt(f"the hook {ref} of {run.workflow}#{run.number}: {error}") from None
+        found.append(hook)
+    return sorted(found, key=lambda hook: hook.attempt)
+
+
+def facts(store: Store, run: Run, which: Which) -> Json:
+    """Return what a hook reads about its run: see docs/schedules.md."""
+    states = task_runs(store, run)
+    return {
+        "schema": SCHEMA,
+        "hook": which,
+        "name": f"{run.workflow}#{run.number}",
+        "run": to_json(run),
+        "tasks": {
+            name: {"state": one.state, "attempts": len(one.attempts), "reason": one.reason}
+            for name, one in states.items()
+        },
+    }
+
+
+def _command(settings: Mapping[str, Json], which: Which) -> str | None:
+    """Return the command of a hook; settings are data."""
+    found = settings.get(which)
+    command = found.get("command") if isinstance(found, dict) else None
+    return command if isinstance(command, str) else None
+
+
+def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcome, str]:
+    """Execute a hook as a process task is; return how it ended, and the end of its output."""
+    target = target_of(store, resolve(store, f"run:{run.id}", now=caller.now))
+    tasks = store.get_all(Task, store.snapshot(run.snapshot).tasks)
+    control = caller.control or Control()
+    with tempfile.TemporaryDirectory(prefix="ork-hook-") as folder, DefaultSelector() as selector:
+        log = Path(folder) / "log"
+        job = Job(
+            executor="process",
+            command=hook.command,
+            base=inherited(caller.environ),
+            environment={
+                "ORK_RUN_ID": run.id,
+                "ORK_WORKFLOW_NAME": run.workflow,
+                "ORK_SNAPSHOT": run.snapshot,
+                "PWD": str(target.root),
+            },
+            stdin=encode(facts(store, run, hook.which)).decode() + "\n",
+            secrets=secrets_in(tasks, caller.environ),
+            root=str(target.root),
+            python=interpreter(target.settings, target.root, caller.environ),
+            timeout_s=TIMEOUT_S,
+            log=str(log),
+        )
+        with closing(make("local", 1, selector)) as executor:
+            executor.start(hook.which, job)
+            asked = control.stops
+            while not (ended := executor.step()):
+                if control.stops > asked:
+                    asked = control.stops
+                    executor.stop(grace_s=0.0)
+                until = min(LOOK_SECONDS, max(0.0, executor.step_at - time.monotonic()))
+                for key, _ in selector.select(until):
+                    key.data()
+        return ended[0][1], _end_of(log)
+
+
+def _end_of(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - OUTPUT_BYTES_MAX))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:  # it printed nothing
+        return ""

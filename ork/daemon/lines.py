@@ -1,0 +1,215 @@
+"""The schedules of a store's heads, and up to which slot all is decided of each.
+
+`decided/WORKFLOW/KEY` is moved by every fire, and by all that leaves slots out, in the same write:
+so the decisions of several processes are one line, whatever their clocks say. KEY stands for the
+parameters of the schedule. A schedule that has other times than before begins when it was deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from ork.errors import Corrupt, OrkError
+from ork.objects.canonical import Json, Oid, encode
+from ork.objects.kinds import Deploy, format_time, parse_time
+from ork.objects.value import Value
+from ork.schedule.policy import Skip
+from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
+from ork.store.operations import operations
+from ork.store.store import Store, Transaction
+
+
+class Line(Value, frozen=True, kw_only=True):
+    """One schedule of the head of a workflow, and since when the head has had it."""
+
+    workflow: str
+    schedule: Schedule
+    since: datetime
+
+
+class Decided(Value, frozen=True, kw_only=True):
+    """Up to which slot all is decided of a line, and the newest that was fired, as refs name it."""
+
+    slot: datetime
+    fire: str | None = None
+    oid: Oid | None = None  # where the ref is
+
+
+class LeftOut(Value, frozen=True, kw_only=True):
+    """Slots of a workflow that were left out, one after the other, and why."""
+
+    workflow: str
+    count: int
+    first: datetime
+    last: datetime
+    reason: str
+
+
+class Lines:
+    """All lines of a store; a head is read again when it has moved.
+
+    `wrong` are the workflows whose heads, or schedules, cannot be read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heads: dict[str, tuple[Oid, tuple[Line, ...]]] = {}
+        self.wrong: dict[str, OrkError] = {}
+
+    def look(self) -> list[Line]:
+        """Return the lines as they are now."""
+        heads = dict(self._store.refs("workflows/"))
+        new: dict[str, tuple[Schedule, ...]] = {}
+        for workflow, oid in heads.items():
+            if workflow not in self._heads or self._heads[workflow][0] != oid:
+                self.wrong.pop(workflow, None)
+                try:
+                    new[workflow] = schedules_of(self._store.get(Deploy, oid, keep=False).settings)
+                except OrkError as error:
+                    self.wrong[workflow] = error
+                    new[workflow] = ()
+        since = _since(self._store, new)
+        for workflow, schedules in new.items():
+            lines = (
+                Line(workflow=workflow, schedule=one, since=since[workflow, times_of(one)])
+                for one in schedules
+            )
+            self._heads[workflow] = heads[workflow], tuple(lines)
+        self._heads = {workflow: self._heads[workflow] for workflow in heads}
+        self.wrong = {
+            workflow: error for workflow, error in self.wrong.items() if workflow in heads
+        }
+        return [line for _, lines in self._heads.values() for line in lines]
+
+
+def lines_of(store: Store, workflow: str) -> list[Line]:
+    """Return the lines of the head of one workflow, which is there."""
+    oid = store.ref(f"workflows/{workflow}")
+    schedules = schedules_of(store.get(Deploy, oid).settings) if oid else ()
+    since = _since(store, {workflow: schedules})
+    return [
+        Line(workflow=workflow, schedule=one, since=since[workflow, times_of(one)])
+        for one in schedules
+    ]
+
+
+def times_of(schedule: Schedule) -> str:
+    """Return what is equal for schedules with the same parameters and times."""
+    parts: list[list[Json]] = [
+        [one.cron, one.every_s, one.timezone] for one in (schedule, *schedule.also)
+    ]
+    return encode([dict(schedule.params), *sorted(parts, key=str)]).decode()
+
+
+def decided_ref(workflow: str, schedule: Schedule) -> str:
+    """Return the ref that says up to which slot all is decided."""
+    return f"decided/{workflow}/{key_of(schedule)}"
+
+
+def decided(store: Store, ref: str) -> Decided | None:
+    """Return what such a ref says."""
+    oid = store.ref(ref)
+    if oid is None:
+        return None
+    value = store.value(oid)
+    try:
+        assert isinstance(value, dict)
+        fire = value.get("fire")
+        slot = parse_time(str(value["slot"]))
+        return Decided(slot=slot, fire=str(fire) if fire else None, oid=oid)
+    except (AssertionError, KeyError, ValueError):
+        raise Corrupt(f"{ref} does not say a slot", hint="no ork wrote this store") from None
+
+
+def move_on(
+    tx: Transaction, line: tuple[str, Schedule], slot: datetime, *, fire: str | None = None
+) -> None:
+    """Add to a write that all is decided up to a slot; `fire` is its name if a run has it."""
+    ref = decided_ref(*line)
+    before = decided(tx.store, ref)
+    fire = fire or (before.fire if before else None)
+    value: dict[str, Json] = {"slot": format_time(slot)}
+    if fire:
+        value["fire"] = fire
+    tx.move(ref, old=before.oid if before else None, new=tx.add_value(value))
+
+
+def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) -> None:
+    """Add to a write that some slots were left out, and why."""
+    workflow, schedule = line
+    for skip in skips:
+        ref = f"skips/{workflow}/{slot_name(schedule, skip.last)}"
+        value: dict[str, Json] = {
+            "count": skip.count,
+            "first": format_time(skip.first),
+            "last": format_time(skip.last),
+            "reason": skip.reason,
+        }
+        tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(value))
+
+
+def skipped(store: Store, workflow: str) -> Iterator[LeftOut]:
+    """Yield what was left out of a workflow, newest first. Lazy."""
+    for name, oid in store.refs(f"skips/{workflow}/", newest_first=True):
+        value = store.value(oid)
+        try:
+            assert isinstance(value, dict) and isinstance(value["count"], int)
+            first, last = (parse_time(str(value[end])) for end in ("first", "last"))
+        except (AssertionError, KeyError, ValueError):
+            wrong = f"skips/{workflow}/{name} does not say which slots"
+            raise Corrupt(wrong, hint="no ork wrote this store") from None
+        yield LeftOut(
+            workflow=workflow,
+            count=value["count"],
+            first=first,
+            last=last,
+            reason=str(value.get("reason")),
+        )
+
+
+def _since(
+    store: Store, schedules: Mapping[str, tuple[Schedule, ...]]
+) -> dict[tuple[str, str], datetime]:
+    """Return since when heads have these schedules without a break, by workflow and times.
+
+    The operations tell: a deploy may have been made long before, elsewhere. What is before a slot
+    up to which all is decided is not looked at.
+    """
+    waiting: dict[str, dict[str, datetime | None]] = {}
+    found: dict[tuple[str, str], datetime] = {}
+    for workflow, some in schedules.items():
+        for one in some:
+            known = decided(store, decided_ref(workflow, one))
+            waiting.setdefault(workflow, {})[times_of(one)] = known.slot if known else None
+    if not waiting:
+        return found
+    for _, operation in operations(store):
+        for ref, old, _ in operation.moves:
+            workflow = ref.removeprefix("workflows/")
+            if workflow == ref or workflow not in waiting:
+                continue
+            before = _times(store, old)
+            for key, enough in [*waiting[workflow].items()]:
+                found[workflow, key] = operation.time
+                if key not in before or (enough is not None and operation.time <= enough):
+                    del waiting[workflow][key]
+            if not waiting[workflow]:
+                del waiting[workflow]
+        if not waiting:
+            break
+    for workflow, keys in waiting.items():  # no operation tells of this head
+        for key in keys:
+            head = store.ref(f"workflows/{workflow}")
+            assert head is not None
+            found.setdefault((workflow, key), store.get(Deploy, head).time)
+    return found
+
+
+def _times(store: Store, oid: Oid | None) -> set[str]:
+    """Return the times of the schedules that a deploy has; none of one that is gone."""
+    try:
+        settings = store.get(Deploy, oid, keep=False).settings if oid else {}
+        return {times_of(one) for one in schedules_of(settings)}
+    except OrkError:
+        return set()

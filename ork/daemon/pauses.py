@@ -1,0 +1,107 @@
+"""Pausing the schedules of a workflow: a recorded move, like that of a head; undo takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from ork.daemon import lines
+from ork.errors import UsageError
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Operation
+from ork.objects.value import Value
+from ork.schedule.policy import left_out
+from ork.store.operations import operations
+from ork.store.resolve import head
+from ork.store.store import Stamp, Store
+
+
+class Paused(Value, frozen=True, kw_only=True):
+    """That the schedules of a workflow are paused: by whom, since when, and the operation."""
+
+    workflow: str
+    author: str
+    since: datetime
+    operation: Oid
+
+
+class Resumed(Value, frozen=True, kw_only=True):
+    """That the schedules of a workflow go on, and how many slots went by meanwhile."""
+
+    workflow: str
+    left_out: int
+
+
+def paused_ref(workflow: str) -> str:
+    """Return the ref that is there while the schedules of a workflow are paused."""
+    return f"paused/{workflow}"
+
+
+def pause(store: Store, workflow: str, *, stamp: Stamp) -> Paused:
+    """Let no schedule of a workflow fire until it is resumed."""
+    newest, ref = head(store, workflow), paused_ref(workflow)
+    if store.ref(ref) is not None:
+        before = paused(store, workflow)
+        by = f" by {before.author}, since {before.since:%Y-%m-%d %H:%M} UTC" if before else ""
+        raise UsageError(
+            f"{workflow} is paused already{by}", hint=f"`ork schedule resume {workflow}`"
+        )
+    if not lines.lines_of(store, workflow):
+        raise UsageError(f"{workflow} has no schedule", hint="`schedule:` in its file gives it one")
+    with store.transaction(stamp) as tx:
+        tx.move(ref, old=None, new=newest)
+    done = paused(store, workflow)
+    assert done is not None
+    return done
+
+
+def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:
+    """Let the schedules of a workflow fire again, from now on.
+
+    The slots that went by are recorded as left out. What is decided up to a moment still to come,
+    by a clock that was wrong, is undecided again.
+    """
+    ref = paused_ref(workflow)
+    there, found = store.ref(ref), lines.lines_of(store, workflow)
+    known = [lines.decided(store, lines.decided_ref(workflow, line.schedule)) for line in found]
+    ahead = any(one and one.slot > now for one in known)
+    if there is None and not ahead:
+        head(store, workflow)
+        raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
+    pauser = paused(store, workflow)
+    reason = f"paused by {pauser.author}" if pauser else "paused"
+    count = 0
+    with store.transaction(stamp) as tx:
+        tx.move(ref, old=there, new=None)
+        for line, decided in zip(found, known, strict=True):
+            last = max(decided.slot, line.since) if decided else line.since
+            if skip := left_out(line.schedule, last, now, reason):
+                count += skip.count
+                lines.skip_in(tx, (workflow, line.schedule), [skip])
+            lines.move_on(tx, (workflow, line.schedule), now)
+    return Resumed(workflow=workflow, left_out=count)
+
+
+def paused(store: Store, workflow: str) -> Paused | None:
+    """Return whether the schedules of a workflow are paused, by whom and since when."""
+    return all_paused(store, [workflow]).get(workflow)
+
+
+def all_paused(store: Store, workflows: Iterable[str] | None = None) -> dict[str, Paused]:
+    """Return the workflows that are paused, all or those of some, sorted."""
+    names = workflows if workflows is not None else (name for name, _ in store.refs("paused/"))
+    waiting = {name for name in names if store.ref(paused_ref(name)) is not None}
+    found: dict[str, Paused] = {}
+    for oid, operation in operations(store):
+        if not waiting:
+            break
+        for name in [name for name in waiting if _moves(operation, paused_ref(name))]:
+            waiting.remove(name)
+            found[name] = Paused(
+                workflow=name, author=operation.author, since=operation.time, operation=oid
+            )
+    return {name: found[name] for name in sorted(found)}
+
+
+def _moves(operation: Operation, ref: str) -> bool:
+    return any(moved == ref for moved, _, _ in operation.moves)

@@ -1,0 +1,177 @@
+"""Runs that wait for `ork up`: what is to run is decided, checked and deployed already.
+
+An entry, `queue/WORKFLOW/ID`, goes in the write that pins its run: it is run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from ork.errors import Conflict, Corrupt, NotFound, UsageError
+from ork.heads.deploy import Deployed
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import to_json
+from ork.objects.value import Value, field, of_line, replace
+from ork.runner import start
+from ork.runner.choices import Selection
+from ork.runner.start import Caller, Options, Started
+from ork.store.runs import id_time
+from ork.store.store import Stamp, Store, Transaction
+from ork.worktree.load import Loaded
+
+RACES_MAX = 100  # lost one after the other
+
+
+class Entry(Value, frozen=True, kw_only=True):
+    """What is to run, and who asked for it when. `fire` is the ref of the slot that it makes up."""
+
+    deploy: str
+    author: str
+    time: datetime
+    params: Mapping[str, Json] = {}
+    selection: Selection = field(default_factory=Selection)
+    base: str | None = None
+    jobs: int | None = None
+    timeout_s: float | None = None
+    fail_fast: bool = False
+    checkout: bool = False
+    scheduled: datetime | None = None
+    fire: str | None = None
+
+
+class Queued(Value, frozen=True, kw_only=True):
+    """A run that waits."""
+
+    id: str
+    workflow: str
+    oid: Oid
+    entry: Entry
+    deployed: Deployed | None = None  # when it was put there, if its file was deployed for it
+
+
+def put(
+    store: Store,
+    what: str | Loaded,
+    *,
+    options: Options | None = None,
+    caller: Caller | None = None,
+    message: str | None = None,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+    move: bool = False,
+    fire: str | None = None,
+) -> Queued:
+    """Put a run into the queue: of a workflow file, which is deployed first, or of a revision.
+
+    What `start` refuses is refused now, but for secrets that this environment lacks: the run has
+    that of `ork up`.
+    """
+    options, caller = options or Options(), caller or Caller()
+    ready = start.prepare(
+        store,
+        what,
+        options=options,
+        caller=caller,
+        message=message,
+        with_code=with_code,
+        allow_secret=allow_secret,
+        move=move,
+        elsewhere=True,
+    )
+    if ready.target.deploy is None:
+        raise UsageError(
+            "what no deploy has cannot wait in the queue", hint="`ork deploy FILE` deploys it"
+        )
+    entry = Entry(
+        deploy=ready.target.deploy,
+        author=caller.signed().author,
+        time=caller.now,
+        params=ready.terms.params,
+        selection=options.selection,
+        base=ready.terms.base,
+        jobs=options.jobs,
+        timeout_s=options.timeout_s,
+        fail_fast=options.fail_fast,
+        checkout=options.checkout,
+        scheduled=caller.scheduled,
+        fire=fire,
+    )
+    workflow = ready.target.workflow
+    for count in range(RACES_MAX):
+        name = f"{id_time(caller.now, plus_ms=count)}-{caller.ending()}"
+        ref = f"queue/{workflow}/{name}"
+        if store.ref(ref) is None:
+            with store.transaction() as tx:
+                oid = tx.add_value(to_json(entry))
+                tx.move(ref, old=None, new=oid)
+            return Queued(id=name, workflow=workflow, oid=oid, entry=entry, deployed=ready.deployed)
+    raise Conflict("others always had the same name for a run that waits", hint="try it again")
+
+
+def waiting(store: Store) -> list[Queued]:
+    """Return the runs that wait, whoever waits longest first."""
+    return sorted(_all(store), key=lambda one: one.id)
+
+
+def find(store: Store, name: str) -> Queued | None:
+    """Return the run that waits under this id, None without one."""
+    return next((one for one in _all(store) if one.id == name), None)
+
+
+def take(store: Store, name: str, caller: Caller) -> Started:
+    """Prepare the run of an entry, which goes when its run begins.
+
+    Raises NotFound when there is none, and the first event Conflict when it was taken meanwhile.
+    """
+    found = find(store, name)
+    if found is None:
+        raise NotFound(f"no run waits under the id {name}", hint="`ork schedule list` lists them")
+    entry, ref = found.entry, f"queue/{found.workflow}/{name}"
+
+    def along(tx: Transaction, pin: Oid) -> None:
+        if store.ref(ref) != found.oid:
+            raise Conflict(f"{name} was taken by another process, or taken back")
+        tx.move(ref, old=found.oid, new=None)
+        if entry.fire is not None:
+            if store.ref(entry.fire) is not None:
+                raise Conflict(f"a run was started for {entry.fire} meanwhile")
+            tx.move(entry.fire, old=None, new=pin)
+
+    return start.start(
+        store,
+        entry.deploy,
+        options=Options(
+            jobs=entry.jobs,
+            timeout_s=entry.timeout_s,
+            fail_fast=entry.fail_fast,
+            checkout=entry.checkout,
+            values=entry.params,
+            selection=entry.selection,
+            base=f"run:{entry.base}" if entry.base else None,
+        ),
+        caller=replace(
+            caller,
+            stamp=Stamp(time=caller.now, author=entry.author),
+            trigger="queue",
+            scheduled=entry.scheduled,
+            along=along,
+        ),
+        allow_secret=True,  # who put it there was asked
+    )
+
+
+def remove(store: Store, queued: Queued) -> None:
+    """Take an entry out of the queue; raise Conflict when its run has begun, or it is gone."""
+    with store.transaction() as tx:
+        tx.move(f"queue/{queued.workflow}/{queued.id}", old=queued.oid, new=None)
+
+
+def _all(store: Store) -> Iterator[Queued]:
+    for ref, oid in store.refs("queue/"):
+        workflow, _, name = ref.partition("/")
+        try:
+            entry: Entry = of_line(store.blob(oid), Entry)
+        except ValueError as error:
+            raise Corrupt(f"queue/{ref} is no run that waits: {error}", hint="`ork fsck`") from None
+        yield Queued(id=name, workflow=workflow, oid=oid, entry=entry)

@@ -1,0 +1,196 @@
+"""Fires: each slot once, whoever fires, and what is left out is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from ork.daemon import fires, lines
+from ork.daemon.fires import Due
+from ork.errors import Conflict, UsageError
+from ork.heads.deploy import Deployed
+from ork.heads.undo import undo
+from ork.objects.kinds import Run
+from ork.runner.events import RunFinished
+from ork.runner.start import Caller
+from ork.schedule.policy import Skip
+from ork.store.store import Store
+from tests.stores import NOON, stamp
+
+Keep = Callable[..., Deployed]
+MINUTE = timedelta(minutes=1)
+FLOW = """\
+name: etl
+schedule: {schedule}
+tasks:
+  load: {{executor: process, command: '{command}'}}
+"""
+
+
+@pytest.fixture
+def flow(keep: Keep) -> Callable[..., Deployed]:
+    """Deploy the workflow: flow("0 * * * *", hours=...)."""
+
+    def deployed(schedule: str = '"*/10 * * * *"', *, command: str = "true", hours: float = 0):
+        return keep(FLOW.format(schedule=schedule, command=command), hours=hours)
+
+    return deployed
+
+
+def caller(now: datetime) -> Caller:
+    return Caller(stamp=stamp((now - NOON) / timedelta(hours=1)), now=now, environ={})
+
+
+def due(store: Store, now: datetime) -> Due:
+    """Return what is due of the only line there is."""
+    (only,) = fires.due(store, lines.Lines(store).look(), now)
+    return only
+
+
+def fire(store: Store, now: datetime, one: Due | None = None) -> Run:
+    """Fire what is due; return the run as it has ended."""
+    one = one or due(store, now)
+    assert one.decision is not None
+    started = fires.fire(store, "etl", one.line.schedule, one.decision, caller(now))
+    *_, last = started.events
+    assert isinstance(last, RunFinished)
+    return last.run
+
+
+def test_nothing_is_due_before_the_first_slot_after_the_deploy(project, flow):
+    flow(hours=0.01)
+    decision = due(project, NOON + 9 * MINUTE).decision
+    assert decision.fire is None and decision.skips == ()
+    assert decision.wake == NOON + 10 * MINUTE
+
+
+def test_a_slot_is_fired_and_then_decided(project, flow):
+    flow(command="printenv ORK_SCHEDULED_TIME; test $ORK_SCHEDULED_TIME = 2026-11-01T12:10:00Z")
+    now = NOON + 11 * MINUTE
+    run = fire(project, now)
+    assert (run.state, run.trigger, run.scheduled) == ("success", "schedule", NOON + 10 * MINUTE)
+    pin = project.ref("numbers/etl/0000000001")
+    assert dict(project.refs("fires/")) == {"etl/20261101T121000Z": pin}
+    again = due(project, now)
+    assert again.decision.fire is None and again.state.run == run
+    assert again.state.last == NOON + 10 * MINUTE
+
+
+def test_what_was_missed_is_left_out_with_the_fire(project, flow):
+    flow()
+    fire(project, NOON + 35 * MINUTE)
+    (skip,) = lines.skipped(project, "etl")
+    assert (skip.count, skip.first, skip.last) == (2, NOON + 10 * MINUTE, NOON + 20 * MINUTE)
+    assert skip.reason == "ork was not up"
+
+
+def test_a_slot_that_somebody_has_decided_is_not_fired_again(project, flow):
+    flow()
+    now = NOON + 11 * MINUTE
+    mine = due(project, now)
+    fire(project, now)
+    with pytest.raises(Conflict, match="another process has decided about etl up to 2026-11-01"):
+        fire(project, now, mine)
+    assert len(list(project.refs("runs/etl/"))) == 1
+
+
+def test_a_clock_that_goes_back_fires_nothing_again(project, flow):
+    flow()
+    fire(project, NOON + 31 * MINUTE)
+    assert due(project, NOON + 11 * MINUTE).decision.fire is None
+
+
+def test_the_head_at_the_moment_of_the_fire_is_run(project, flow):
+    flow(command="exit 1")
+    now = NOON + 11 * MINUTE
+    mine = due(project, now)
+    started = fires.fire(project, "etl", mine.line.schedule, mine.decision, caller(now))
+    newest = flow(command="true", hours=0.15)
+    *_, last = started.events
+    assert last.run.deploy == newest.deploy and last.run.state == "success"
+
+
+def test_a_head_that_moves_while_the_run_is_prepared_is_read_again(project, flow, monkeypatch):
+    flow(command="exit 1")
+    now = NOON + 11 * MINUTE
+    mine = due(project, now)
+    begin = fires.start.start
+
+    def and_deploy(*args, **options):
+        monkeypatch.setattr(fires.start, "start", begin)
+        started = begin(*args, **options)
+        flow(command="true", hours=0.15)
+        return started
+
+    monkeypatch.setattr(fires.start, "start", and_deploy)
+    assert fire(project, now, mine).state == "success"
+    assert len(list(project.refs("runs/etl/"))) == 1
+
+
+def test_a_schedule_that_was_taken_away_is_not_fired(project, flow):
+    flow()
+    now = NOON + 11 * MINUTE
+    mine = due(project, now)
+    flow(schedule='"5 * * * *"', hours=0.15)
+    with pytest.raises(Conflict, match="etl does not have this schedule any more"):
+        fire(project, now, mine)
+
+
+def test_other_times_count_from_their_deploy_on(project, flow):
+    flow()
+    fire(project, NOON + 11 * MINUTE)
+    flow(schedule='"15 * * * *"', hours=0.5)
+    assert due(project, NOON + 40 * MINUTE).decision.fire is None
+    flow(hours=1.5)
+    assert due(project, NOON + 95 * MINUTE).decision.skips == ()
+
+
+def test_a_run_that_goes_on_is_known(project, flow):
+    flow()
+    now = NOON + 11 * MINUTE
+    one = due(project, now)
+    events = fires.fire(project, "etl", one.line.schedule, one.decision, caller(now)).events
+    next(events)
+    going = due(project, NOON + 25 * MINUTE)
+    assert going.state.going.name == "etl#1" and going.state.going.ended is None
+    assert going.decision.fire is None
+    events.close()
+
+
+def test_slots_can_be_left_out_alone(project, flow):
+    flow()
+    now = NOON + 11 * MINUTE
+    one = due(project, now)
+    slot = one.decision.fire
+    skip = Skip(count=1, first=slot, last=slot, reason="the head does not load")
+    fires.leave_out(project, "etl", one.line.schedule, [skip])
+    assert due(project, now).decision.fire is None
+    with pytest.raises(Conflict):
+        fires.leave_out(project, "etl", one.line.schedule, [skip])
+    with pytest.raises(Conflict):
+        fire(project, now, one)
+
+
+def test_a_slot_can_be_made_up_for_once(project, flow):
+    flow()
+    fire(project, NOON + 35 * MINUTE)
+    now, slot = NOON + 40 * MINUTE, NOON + 10 * MINUTE
+    schedule, ref = fires.made_up(project, "etl", slot, now=now)
+    assert ref == "fires/etl/20261101T121000Z" and schedule.cron == "*/10 * * * *"
+    with pytest.raises(UsageError, match="etl#1 was started for that slot"):
+        fires.made_up(project, "etl", NOON + 30 * MINUTE, now=now)
+    with pytest.raises(UsageError, match="is no slot of etl"):
+        fires.made_up(project, "etl", NOON + 11 * MINUTE, now=now)
+    with pytest.raises(UsageError, match="still to come"):
+        fires.made_up(project, "etl", NOON + 50 * MINUTE, now=now)
+
+
+def test_a_head_that_cannot_be_read_stops_no_other(project, keep, flow):
+    flow()
+    keep("name: other\ntasks:\n  a: {executor: process, command: 'true'}\n", path="other.yaml")
+    all_lines = lines.Lines(project)
+    assert [line.workflow for line in all_lines.look()] == ["etl"]
+    undo(project, stamp=stamp(1), now=NOON)
+    assert [line.workflow for line in all_lines.look()] == ["etl"]
