@@ -48,9 +48,10 @@ torture-long: $(READY) ## The same with every place of a kill and every planted 
 golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
 	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli
 
-docs: $(READY) ## Write docs/cli.md from the help of the commands, the tables of docs/format.md from the code
+docs: $(READY) ## Write docs/cli.md and docs/man from the help of the commands, the tables of docs/format.md from the code
 	$(BIN)/python -m ork.cli.reference > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
+	mkdir -p docs/man && rm -f docs/man/*.1 && $(BIN)/python -m ork.cli.reference docs/man
 	$(BIN)/python docs/format_tables.py
 
 bench: $(READY) ## Measure ork: ratios within one run, with machine and seed

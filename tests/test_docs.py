@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from ork import errors
 from ork.cli import app
-from ork.cli.reference import reference
+from ork.cli.reference import manual, reference
 from ork.objects.kinds import Run
 from ork.store import location
 from ork.store.store import Store
@@ -20,7 +21,8 @@ from tests.orkdb.databases import fill, sqlite
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = app.COMMANDS
-ACTS = ("init", "cancel", "report")  # these do something and have no answer beside their exit code
+# These do something and have no answer beside their exit code, or print what is a file.
+ACTS = ("init", "cancel", "report", "completion")
 
 
 def source(command):
@@ -39,6 +41,20 @@ def examples(command):
 def test_the_page_of_commands_is_not_stale():
     page = (ROOT / "docs/cli.md").read_text()
     assert page == reference(), "run `make docs`"
+
+
+def test_the_pages_of_the_manual_are_not_stale():
+    found = {path.name: path.read_text() for path in (ROOT / "docs/man").iterdir()}
+    assert found == manual(), "run `make docs`"
+
+
+def test_the_pages_of_the_manual_are_in_order():
+    groff = shutil.which("groff")
+    if groff is None:
+        pytest.skip("groff is not installed")
+    pages = sorted((ROOT / "docs/man").iterdir())
+    done = subprocess.run([groff, "-man", "-ww", "-z", "-Tutf8", *pages], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_page_of_commands_is_the_same_on_every_terminal():

@@ -66,11 +66,13 @@ Upkeep
   gc           upkeep.gc:gc              Say what need not stay in the store, or remove it.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing
+  completion   completion:completion     Print a script by which a shell completes words.
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
   cat-object   plumbing:cat_object       Print the payload of an object, byte for byte.
   hash-object  plumbing:hash_object      Print the oid of a file's bytes; store nothing.
   ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
+PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
@@ -164,8 +166,11 @@ class Commands(TyperGroup):
         formatter.write("\n")
         above = ""
         for name, (section, line, _) in COMMANDS.items():
-            formatter.write(f"{'' if section == above else section:<11}  {name:<11}  {line}\n")
+            if section != PLUMBING:
+                formatter.write(f"{'' if section == above else section:<11}  {name:<11}  {line}\n")
             above = section
+        plain = [name for name, (section, *_) in COMMANDS.items() if section == PLUMBING]
+        formatter.write(f"{PLUMBING:<11}  {', '.join(plain)}\n")
 
 
 def _meant(word: str) -> str:
@@ -256,7 +261,7 @@ def options(
 
 
 @cache
-def _program() -> Any:
+def program() -> Any:
     """Return the whole command line as it is parsed, built once in a process."""
     return typer.main.get_command(app)
 
@@ -270,8 +275,8 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
     signals.note(signal.SIGINT)
     try:
         # Not by its `main`, which takes any pipe that broke for the end of our output.
-        with _program().make_context("ork", words, obj=session) as ctx:
-            _program().invoke(ctx)
+        with program().make_context("ork", words, obj=session) as ctx:
+            program().invoke(ctx)
         sys.stdout.flush()
         return 0
     except OrkError as error:

@@ -198,6 +198,12 @@ READING: dict[str, list[Case]] = {
         "cat-object --size etl",
         "cat-object --raw etl^{snapshot}",
     ),
+    "completion": reads("completion zsh")
+    + [
+        (["completion", shell, "--line", line], 0)
+        for shell in ("fish", "bash")
+        for line in ("ork show etl", "ork show etl:", "ork run etl -i ", "ork undo ", "ork check ")
+    ],
     "hash-object": reads("hash-object file"),
     "ls-tree": reads("ls-tree etl", "ls-tree etl~3", "ls-tree etl#2"),
     "check": reads("check file.json", code=1) + reads("check file.json good.json", code=1),

@@ -1,0 +1,336 @@
+"""ork completion: the script for a shell, and what may follow the words on a line.
+
+What a parameter takes is told by its name, here, for all commands alike. Nothing is settled,
+written or said: a line that makes no sense has no completions.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from ork.cli.screen import human
+from ork.cli.session import Session
+from ork.errors import OrkError, UsageError
+from ork.store.store import Store
+
+RUNS_MAX = 30
+_SPECIAL = re.compile(r"[\s\"'\\$`!&|;<>()*?\[\]]")  # to a shell, inside of a word
+SCRIPTS = {
+    "bash": """\
+# Completion of ork for bash: eval "$(ork completion bash)" in ~/.bashrc.
+_ork() {
+    local IFS=$'\\n'
+    COMPREPLY=($("$1" completion bash --line "${COMP_LINE:0:COMP_POINT}" \\
+        --breaks "$COMP_WORDBREAKS" 2>/dev/null))
+}
+complete -o nospace -F _ork ork
+""",
+    "zsh": """\
+#compdef ork
+# Completion of ork for zsh: eval "$(ork completion zsh)" in ~/.zshrc, after compinit.
+_ork() {
+    local -a whole whole_shown open open_shown
+    local word text
+    while IFS=$'\\t' read -r word text; do
+        if [[ $word == *[=/] ]]; then
+            open+=("$word") open_shown+=("$word${text:+  -- $text}")
+        else
+            whole+=("$word") whole_shown+=("$word${text:+  -- $text}")
+        fi
+    done < <(ork completion zsh 2>/dev/null \\
+        --line "${(j: :)${(@q)words[1,CURRENT-1]}} ${(q)PREFIX}")
+    (( $#open )) && compadd -l -S '' -d open_shown -a open
+    (( $#whole )) && compadd -l -d whole_shown -a whole
+    return $(( ! ($#open + $#whole) ))
+}
+compdef _ork ork
+""",
+    "fish": """\
+# Completion of ork for fish: ork completion fish > ~/.config/fish/completions/ork.fish
+complete -c ork -f -a '(ork completion fish --line (commandline -cp) 2>/dev/null)'
+""",
+}
+
+
+class Candidate(NamedTuple):
+    """What may stand in place of a word that is not complete, and what it is."""
+
+    word: str
+    about: str = ""
+
+
+Candidates = Iterator[Candidate]
+
+
+def completion(
+    ctx: typer.Context,
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="For which shell.")],
+    line: Annotated[str | None, typer.Option(hidden=True)] = None,
+    breaks: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Print a script by which a shell completes words.
+
+    Commands, options, workflows, runs, tasks, tags and files are looked up as you type. Write
+    eval "$(ork completion bash)" into ~/.bashrc, or the same with zsh into ~/.zshrc. For fish write
+    what is printed into the file ~/.config/fish/completions/ork.fish.
+
+    \b
+    Example:
+        ork completion bash
+    """
+    session: Session = ctx.obj
+    if shell not in SCRIPTS:
+        raise UsageError(f"{shell!r} is no shell with a script: there are bash, zsh and fish")
+    if line is None:
+        sys.stdout.write(SCRIPTS[shell])
+        return
+    try:
+        found = list(_completions(line, session))
+    except (OrkError, OSError, typer._click.exceptions.ClickException):
+        return
+    if shell == "bash":
+        session.print([word] for word in _for_bash(found, line, breaks))
+    else:
+        session.print([f"{one.word}\t{one.about}" if one.about else one.word] for one in found)
+
+
+def _for_bash(found: list[Candidate], line: str, breaks: str) -> Iterator[str]:
+    """Yield words for bash, which puts them in place of what follows the last word break."""
+    _, last = _words(line)
+    cut = max((last.rfind(sign) + 1 for sign in breaks if sign in last), default=0)
+    for word, _ in found:
+        end = "" if word.endswith(("=", "/")) else " "
+        yield _SPECIAL.sub(r"\\\g<0>", word[cut:]) + end
+
+
+def _words(line: str) -> tuple[list[str], str]:
+    """Return the whole words of a line, and the one that is not complete: perhaps nothing yet."""
+    words: list[str] = typer._click.shell_completion.split_arg_string(line)
+    whole = words if line[-1:].isspace() or not words else words[:-1]
+    return whole[1:], words[-1] if len(words) > len(whole) else ""
+
+
+def _completions(line: str, session: Session) -> Candidates:
+    """Yield what may follow, sorted as people look for it."""
+    from ork.cli.app import COMMANDS, program
+
+    shells = typer._click.shell_completion
+    words, last = _words(line)
+    # An option without its value would keep all other words from being understood.
+    whole = words[:-1] if words and words[-1].startswith("-") else words
+    context = shells._resolve_context(program(), {"obj": session}, "ork", whole)
+    asked, rest = shells._resolve_incomplete(context, words, last)
+    before = last.removesuffix(rest)  # the name of an option, and =
+    found: Candidates
+    if asked is context.command and context.parent is None and not last.startswith("-"):
+        found = (Candidate(name, line) for name, (_, line, _) in COMMANDS.items())
+    elif asked is context.command:
+        found = _options(context)
+    else:
+        _work_where(context, session)
+        found = _values(asked, context, rest, session)
+    return (one._replace(word=before + one.word) for one in found if one.word.startswith(rest))
+
+
+def _options(context: Any) -> Candidates:
+    for param in context.command.params:
+        if param.param_type_name == "option" and not param.hidden:
+            names = [*param.opts, *param.secondary_opts]
+            for name in [one for one in names if one.startswith("--")] or names[:1]:
+                yield Candidate(name, param.help or "")
+
+
+def _work_where(context: Any, session: Session) -> None:
+    """Do what the options before the command say of folder and store."""
+    root = context.find_root().params
+    if root.get("directory"):
+        os.chdir(root["directory"])
+    if root.get("store"):
+        session.use(root["store"])
+
+
+def _values(param: Any, context: Any, text: str, session: Session) -> Candidates:
+    """Yield the values that a parameter may have."""
+    listed = (param.metavar or "").strip("[]")
+    if re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", listed):
+        return map(Candidate, listed.split("|"))
+    if param.name in LISTS:
+        return map(Candidate, LISTS[param.name])
+    known = VALUES.get(param.name)
+    if known is not None:
+        return known(Asked(session, context, text))
+    return iter(())
+
+
+class Asked:
+    """The question for the values of one parameter."""
+
+    def __init__(self, session: Session, context: Any, text: str) -> None:
+        self.session, self.text = session, text
+        self.command: str = context.info_name
+        self.params: dict[str, Any] = context.params
+
+    @property
+    def store(self) -> Store:
+        """The store, as it is: runs whose owner was killed are not settled."""
+        from ork.store import location
+
+        if self.session._store is None:
+            folder, environ = self.session.folder, self.session.world.environ
+            self.session._store = location.open_store(folder, environ=environ)
+        return self.session._store
+
+    @property
+    def named(self) -> str:
+        """The revision that stands on the line already."""
+        words = (self.params.get(name) for name in ("what", "revision", "workflow"))
+        return next((word for word in words if isinstance(word, str)), "@")
+
+
+def _workflows(asked: Asked) -> Candidates:
+    from ork.store.resolve import workflows
+    from ork.store.runs import runs
+
+    for name in workflows(asked.store):
+        newest = next(iter(asked.store.refs(f"runs/{name}/", newest_first=True)), None)
+        about = ""
+        if newest is not None:
+            entry = next(runs(asked.store, name, limit=1))
+            about = f"{name}#{entry.run.number} {_how(asked, entry.run)}"
+        yield Candidate(name, about)
+
+
+def _how(asked: Asked, run: Any) -> str:
+    return f"{run.state}, {human.ago(run.created, asked.session.now().astimezone(UTC))}"
+
+
+def _runs(asked: Asked) -> Candidates:
+    """Yield the newest runs; what they stand for may be written as the workflow alone."""
+    from ork.store.runs import runs
+
+    workflow = asked.text.partition("#")[0] if "#" in asked.text else None
+    yield from _workflows(asked) if workflow is None else ()
+    for entry in runs(asked.store, workflow, limit=RUNS_MAX):
+        yield Candidate(f"{entry.run.workflow}#{entry.run.number}", _how(asked, entry.run))
+
+
+def _parts(asked: Asked) -> Candidates:
+    """Yield the tasks and code files of the revision before the colon."""
+    from ork.store.resolve import resolve, snapshot_of
+
+    name = asked.text.partition(":")[0]
+    found = resolve(asked.store, name or "@", now=asked.session.now())
+    snapshot = asked.store.snapshot(snapshot_of(found))
+    for task in snapshot.tasks:
+        yield Candidate(f"{name}:{task}", "task")
+    for path in snapshot.files:
+        yield Candidate(f"{name}:{path}", "code file")
+
+
+def _revisions(asked: Asked) -> Candidates:
+    """Yield workflows, and what may follow one of them: its tags, runs and parts."""
+    from ork.heads.tags import tags
+
+    start, dots, text = asked.text.rpartition("..")
+    if dots:
+        asked.text = text
+    found: Candidates
+    if ":" in asked.text:
+        found = _parts(asked)
+    elif "#" in asked.text:
+        found = _runs(asked)
+    else:
+        labels = (
+            Candidate(f"{one.workflow}@{one.label}", one.deploy.message.partition("\n")[0])
+            for one in tags(asked.store)
+        )
+        runs = _runs(asked) if asked.command in OF_RUNS else _workflows(asked)
+        found = (one for some in (runs, labels) for one in some)
+    return (one._replace(word=start + dots + one.word) for one in found)
+
+
+def _files_or_revisions(asked: Asked) -> Candidates:
+    yield from _files(asked)
+    try:
+        yield from _revisions(asked)
+    except OrkError:
+        return  # no store here, yet
+
+
+def _files(asked: Asked) -> Candidates:
+    """Yield workflow files, and folders, in which there may be more of them."""
+    return (one for one in _paths(asked) if one.word.endswith(("/", ".yaml", ".yml", ".json")))
+
+
+def _paths(asked: Asked) -> Candidates:
+    folder, slash, start = asked.text.rpartition("/")
+    above = Path(folder + slash).expanduser()
+    for entry in sorted(os.scandir(above), key=lambda one: one.name):
+        if entry.name.startswith(start) and (start.startswith(".") or entry.name[0] != "."):
+            yield Candidate(folder + slash + entry.name + "/" * entry.is_dir())
+
+
+def _tasks(asked: Asked) -> Candidates:
+    """Yield the tasks of the workflow that is named on the line, deployed or in a file."""
+    from ork.store.resolve import resolve, snapshot_of
+    from ork.worktree.load import check
+    from ork.worktree.lookup import as_revision
+
+    named = as_revision(asked.named)
+    if named.startswith("file:"):
+        names = list(check(Path(named.removeprefix("file:"))).definition.tasks)
+    else:
+        found = resolve(asked.store, named, now=asked.session.now())
+        names = list(asked.store.snapshot(snapshot_of(found)).tasks)
+    return map(Candidate, names)
+
+
+def _inputs(asked: Asked) -> Candidates:
+    from ork.store.resolve import resolve, snapshot_of
+
+    found = resolve(asked.store, asked.named, now=asked.session.now())
+    for name, param in asked.store.snapshot(snapshot_of(found)).params.items():
+        about = "required" if param.required else f"{param.default}"
+        yield Candidate(f"{name}=", about)
+
+
+def _operations(asked: Asked) -> Candidates:
+    from ork.store.operations import operations
+
+    for oid, operation in operations(asked.store, limit=RUNS_MAX):
+        yield Candidate(asked.store.short(oid), shlex.join(operation.argv))
+
+
+def _remotes(asked: Asked) -> Candidates:
+    from ork.sync.remotes import remotes
+
+    return map(Candidate, remotes(asked.session.folder))
+
+
+OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
+LISTS = {
+    "status": ("success", "failed", "running", "cancelled", "interrupted"),
+    "color": ("auto", "always", "never"),
+    "output_format": ("text", "markdown", "html"),
+    "form": ("text", "mermaid", "dot", "svg", "json"),
+}
+VALUES: dict[str, Callable[[Asked], Candidates]] = {
+    **dict.fromkeys(("revision", "revisions", "words", "subject", "base", "with_code"), _revisions),
+    **dict.fromkeys(("good", "bad", "containing", "snapshot", "objects"), _revisions),
+    **dict.fromkeys(("what", "at"), _files_or_revisions),
+    **dict.fromkeys(("workflow", "workflows"), _workflows),
+    **dict.fromkeys(("only", "start_at", "until"), _tasks),
+    **dict.fromkeys(("operation", "at_op"), _operations),
+    **dict.fromkeys(("files",), _files),
+    **dict.fromkeys(("folder", "file", "source", "target", "to", "output", "export"), _paths),
+    **dict.fromkeys(("directory", "store", "text_file", "place"), _paths),
+    "inputs": _inputs,
+    "remote": _remotes,
+}

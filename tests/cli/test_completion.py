@@ -1,0 +1,172 @@
+"""ork completion: what may follow on a line, and in the shells themselves"""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+import warnings
+
+import pytest
+
+from ork.cli.app import COMMANDS
+from ork.cli.completion import SCRIPTS
+
+BREAKS = " \t\n\"'@><=;|&(:"  # those of bash
+
+
+@pytest.fixture
+def ready(history):
+    """The world of `history` with a tag and a run."""
+    history("tag", "v1", "etl~1")
+    assert history("run", "etl", "--only", "extract").code == 0
+    return history
+
+
+def words(ork, line):
+    said = ork("completion", "fish", "--line", line)
+    assert (said.code, said.err) == (0, "")
+    return [one.partition("\t")[0] for one in said.out.splitlines()]
+
+
+def test_commands_and_options(ork, golden):
+    assert words(ork, "ork ") == list(COMMANDS)
+    assert words(ork, "ork ls") == ["ls-tree"]
+    assert words(ork, "ork log --o") == ["--oneline"]
+    golden("completion/commands.txt", ork("completion", "fish", "--line", "ork l").out)
+
+
+def test_names_come_from_the_store(ready, golden):
+    for line in ("ork log ", "ork retry ", "ork show etl#", "ork undo "):
+        said = ready("completion", "fish", "--line", line).out
+        name = re.sub(r"\W+", "-", line).strip("-")
+        golden(f"completion/{name}.txt", re.sub(r"\d+ \w+ ago|in \d+ \w+", "AGO", said))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ork show etl:ex", ["etl:extract"]),
+        ("ork show etl:ta", ["etl:tasks/etl.py"]),
+        ("ork diff etl@v1..etl@", ["etl@v1..etl@v1"]),
+        ("ork run etl --only ex", ["extract"]),
+        ("ork run etl.yaml --until ex", ["extract"]),
+        ("ork run et", ["etl.yaml", "etl", "etl@v1"]),
+        ("ork check ", ["etl.yaml", "tasks/"]),
+        ("ork check tasks/", []),
+        ("ork runs --status=fa", ["--status=failed"]),
+        ("ork runs --status fa", ["failed"]),
+        ("ork bundle ver", ["verify"]),
+        ("ork export ", ["git"]),
+        ("ork graph --format s", ["svg"]),
+        ("ork -C tasks run et", ["etl", "etl@v1"]),
+        ("ork blame 'etl:ta", ["etl:tasks/etl.py"]),
+        ("ork nonsense ", []),
+        ("ork show nonsense:", []),
+        ("ork log --since ", []),
+        ("ork diff 'unfinished", []),
+    ],
+)
+def test_what_may_follow(ready, line, found):
+    assert words(ready, line) == found
+
+
+def test_params_are_named(etl):
+    etl("deploy", "etl.yaml")
+    text = (etl.folder / "etl.yaml").read_text()
+    etl.write("etl.yaml", text.replace("tasks:\n", "params: {day: {default: today}}\ntasks:\n", 1))
+    etl("deploy", "etl.yaml")
+    assert words(etl, "ork run etl -i ") == ["day="]
+
+
+def test_without_a_store_there_are_files(ork):
+    ork.write("new.yaml", "name: new\ntasks: {a: {executor: process, command: ls}}\n")
+    assert words(ork, "ork run ") == ["new.yaml"]
+    assert words(ork, "ork show ") == []
+
+
+def test_bash_replaces_what_follows_a_break(ready):
+    def given(line):
+        return ready("completion", "bash", "--line", line, "--breaks", BREAKS).out.splitlines()
+
+    assert given("ork show etl:ex") == ["extract "]
+    assert given("ork show etl@") == ["v1 "]
+    assert given("ork show etl#") == ["etl#1 "]
+    assert given("ork runs --status=fa") == ["failed "]
+    ready.write("a b.yaml", "")
+    assert given("ork check a") == ["a\\ b.yaml "]
+
+
+def test_a_shell_that_is_unknown(ork):
+    refused = ork("completion", "tcsh")
+    assert (refused.code, "bash, zsh and fish" in refused.err) == (2, True)
+
+
+def shell(name):
+    """Return the path of a shell; the test is left out, loudly, where it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        warnings.warn(f"{name} is not installed: its completion was not tried", stacklevel=2)
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def test_in_bash(ready):
+    script = (
+        'eval "$(ork completion bash)"; COMP_LINE="ork show etl:ex"; COMP_POINT=${#COMP_LINE};'
+        ' _ork ork; printf "<%s>" "${COMPREPLY[@]}"; complete -p ork'
+    )
+    done = subprocess.run(
+        [shell("bash"), "-c", script],
+        cwd=ready.folder,
+        env=ready.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("<extract >complete -o nospace -F _ork ork\n", "")
+
+
+def test_in_fish(ready):
+    done = subprocess.run(
+        [shell("fish"), "-c", 'ork completion fish | source; complete -C "ork show etl:ex"'],
+        cwd=ready.folder,
+        env=ready.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("etl:extract\ttask\n", "")
+
+
+def test_in_zsh(ready):
+    path = shell("zsh")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ready.folder)
+        os.execve(path, [path, "-f", "-i"], {**ready.environ, "TERM": "xterm", "PS1": "% "})
+    try:
+        type_and_wait(
+            terminal, 'autoload -U compinit; compinit -u; eval "$(ork completion zsh)"', ""
+        )
+        type_and_wait(terminal, "\recho rea''dy\r", "ready")
+        type_and_wait(terminal, "ork show etl:ex\t", "etl:extract")
+    finally:
+        os.close(terminal)
+        os.waitpid(child, 0)
+
+
+def type_and_wait(terminal, keys, wanted):
+    """Type keys, and read what the terminal shows until that is in it."""
+    os.write(terminal, keys.encode())
+    shown, deadline = "", time.monotonic() + 20
+    while wanted not in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|.\x08|\x07", "", shown):
+        assert time.monotonic() < deadline, repr(shown)
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 65536).decode("utf-8", "replace")
+
+
+def test_each_shell_has_a_script_that_says_where_it_goes(ork):
+    for name, script in SCRIPTS.items():
+        assert ork("completion", name).out == script
+        assert f"ork completion {name}" in script.splitlines()[0] + script.splitlines()[1]
