@@ -51,8 +51,8 @@ ROOMS: dict[str, str] = {
     " executors runner",
     "sync": "errors files failpoints objects graph backends store logs upkeep",
     "git": "errors files objects graph yaml definition differences store worktree history heads",
-    "orkdb": "errors files failpoints objects yaml definition differences backends servers store"
-    " logs history",
+    "orkdb": "errors files failpoints objects yaml schedule definition differences backends servers"
+    " store logs history",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences backends store logs"
     " worktree history heads executors worker",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ork.definition.types import show
 from ork.objects.canonical import INTEGER_MAX
 from ork.objects.kinds import is_name
+from ork.schedule.durations import seconds_of
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
@@ -19,8 +20,6 @@ NAME_HINT = "a name has letters, digits, `_`, `.`, `-`; at most 128, the first a
 Value = TypeVar("Value")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
-_UNITS = (86_400, 3600, 60, 1)  # seconds of a day, an hour, a minute, a second
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -112,14 +111,13 @@ def duration(
     value = node.value
     if not isinstance(value, str):
         return scaled(node, what, problems, unit=unit, least=least, above=above)
-    match = _DURATION.fullmatch(value) if value else None
-    if match is None:
+    seconds = seconds_of(value)
+    if seconds is None:
         hint = "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
         hint += "; `none` is no limit" if what == "timeout" else ""
         problems.at(node, f"{what} cannot be {short(value)}", hint)
         return None
-    parts = zip(match.groups("0"), _UNITS, strict=True)
-    node = Node(sum(float(count) * seconds for count, seconds in parts), node.place)
+    node = Node(seconds, node.place)
     return scaled(node, what, problems, unit=unit, least=least, above=above)
 
 

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import gc
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
 from ork.definition.task import Draft, Shared, finish, read_draft, read_needs
+from ork.definition.types import convert, show
+from ork.errors import InvalidInput
 from ork.graph.order import find_cycle
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
+from ork.objects.value import replace
 from ork.yaml import nodes, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
-READER = 1  # raise it when a text can come to mean something else, or be wrong, as it was not
+if TYPE_CHECKING:
+    from ork.schedule.schedule import Schedule, Wrong
+
+READER = 2  # raise it when a text can come to mean something else, or be wrong, as it was not
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 
 RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
 
 _KEYS = "name description schedule types tasks include exclude env max_parallel python root shell"
-WORKFLOW_KEYS = (*_KEYS.split(), "params")
+HOOKS = ("on_failure", "on_success")
+WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
@@ -43,7 +50,7 @@ class Definition:
     """The content of a workflow file. `tasks` is sorted, canonical and complete in itself.
 
     `settings` has only the keys that were given, of description, schedule, max_parallel,
-    python, root, exclude.
+    python, root, exclude, on_failure, on_success.
     `places` has the nodes of the file: `("tasks", NAME)` is the name of a task, `("tasks", NAME,
     KEY)` and `(KEY,)` are values, `("include", GLOB)` one of them, as with `exclude`. Neither these
     nor the text are part of equality.
@@ -148,6 +155,8 @@ class _Workflow:
         settings = self._settings()
         include = self._globs("include", "sql/*.sql")
         params, tasks = self._tasks()
+        if "schedule" in self.nodes:
+            settings["schedule"] = self._schedule(self.nodes["schedule"], params)
         problems.check()
         assert name is not None
         return Definition(
@@ -168,24 +177,113 @@ class _Workflow:
             fields.text(node, "description", problems)
         elif node is not None:
             settings["description"] = str(node.value)
-        for key in ("schedule", "python"):
-            text = fields.each(self.nodes, key, fields.text, problems)
-            if text is not None:
-                settings[key] = text
+        python = fields.each(self.nodes, "python", fields.text, problems)
+        if python is not None:
+            settings["python"] = python
         root = fields.each(self.nodes, "root", fields.root, problems)
         if root is not None:
             settings["root"] = root
-        wrong = schedule_error(str(settings["schedule"])) if "schedule" in settings else None
-        if wrong is not None:
-            hint = 'as in `schedule: "0 2 * * *"` (minute hour day month weekday) or `@daily`'
-            problems.at(self.nodes["schedule"], wrong, hint)
         parallel = fields.each(self.nodes, "max_parallel", fields.whole, problems, least=1)
         if parallel is not None:
             settings["max_parallel"] = parallel
         exclude = self._globs("exclude", "gen/params.sh")
         if exclude:
             settings["exclude"] = list(exclude)
+        for key in HOOKS:
+            if command := self._hook(key):
+                settings[key] = {"command": command}
         return settings
+
+    def _hook(self, key: str) -> Json:
+        """Return the command that is started when a run has failed, or was a success."""
+        node = self.nodes.get(key)
+        if node is None:
+            return None
+        form = f"as in `{key}: {{command: ./tell.sh}}`"
+        if not isinstance(node.value, dict):
+            self.problems.at(node, f"{key} must be a mapping, not {show(nodes.plain(node))}", form)
+            return None
+        given = fields.mapping(node, key, ("command",), self.problems, {})
+        if "command" not in given:
+            self.problems.at(node, f"{key} has no `command`", form)
+        command = fields.each(given, "command", fields.command, self.problems)
+        return command if isinstance(command, str | None) else [*command]
+
+    def _schedule(self, node: Node, params: Params) -> Json:
+        """Return the schedules in the form in which they are kept."""
+        from ork.schedule.schedule import read, setting_of  # which most files do not need
+
+        schedules, wrong = read(nodes.plain(node))
+        for one in wrong:
+            self._complain(node, one)
+        found = []
+        for number, schedule in enumerate(schedules):
+            below = node.value[number] if isinstance(node.value, list) else node
+            self._check_timezone(below, schedule)
+            values = self._schedule_params(below, schedule.params, params)
+            found.append(replace(schedule, params=values))
+        return setting_of(found)
+
+    def _complain(self, node: Node, wrong: Wrong) -> None:
+        """Complain of a place in a setting: of the character of a text, where that is known."""
+        key = node
+        for step in wrong.path:
+            entries = node.value
+            if isinstance(entries, dict):
+                key, node = entries[str(step)]
+            elif isinstance(entries, list):
+                key = node = entries[int(step)]
+        at = key if wrong.of_key else node
+        word = at.value
+        hint = self.problems.near(word, wrong.known) if isinstance(word, str) else None
+        column = at.column
+        if wrong.at is not None and isinstance(word, str):
+            column = self._column(at, word, wrong.at)
+        self.problems.add(at.line, column, wrong.message, hint or wrong.hint)
+
+    def _column(self, node: Node, text: str, at: int) -> int:
+        """Return where a character of a text stands; where the text begins if it is not plain."""
+        rest = (self.problems.source(node.line) or "")[node.column - 1 :]
+        for quote in ("", "'", '"'):
+            if rest.startswith(quote + text):
+                return node.column + len(quote) + at
+        return node.column
+
+    def _check_timezone(self, node: Node, schedule: Schedule) -> None:
+        from ork.schedule.times import known_zones, zone
+
+        try:
+            zone(schedule.timezone)
+        except InvalidInput as error:
+            assert isinstance(node.value, dict)
+            _, at = node.value["timezone"]
+            hint = self.problems.near(schedule.timezone, known_zones()) or error.hint
+            self.problems.at(at, error.message, hint)
+
+    def _schedule_params(
+        self, node: Node, given: Mapping[str, Json], declared: Params
+    ) -> dict[str, Json]:
+        """Return what a schedule gives to the parameters, each in the form of its type."""
+        problems = self.problems
+        entries = node.value["params"][1].value if given and isinstance(node.value, dict) else {}
+        assert isinstance(entries, dict)
+        found: dict[str, Json] = {}
+        for name, value in sorted(given.items()):
+            key, at = entries[name]
+            if name not in declared:
+                hint = problems.near(name, declared) or "declare it under `params:`"
+                problems.at(key, f"no parameter named `{name[:60]}`", hint)
+            elif (kind := declared[name].type) is not None:
+                value, mismatches = convert(value, kind)
+                for mismatch in mismatches:
+                    problems.at(at, f"the parameter `{name[:60]}`: {mismatch}")
+            found[name] = value
+        for name, entry in declared.items():
+            if entry.required and name not in given:
+                message = f"the schedule gives no value to the parameter `{name[:60]}`"
+                hint = f"add it, as in `schedule: {{cron: ..., params: {{{name[:60]}: ...}}}}`"
+                problems.at(node, message, f"{hint}, or give it a default")
+        return found
 
     def _globs(self, key: str, example: str) -> tuple[str, ...]:
         node = self.nodes.get(key)
@@ -256,81 +354,3 @@ class _Workflow:
 
 def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:
     return cycle if len(cycle) <= 20 else (*cycle[:10], "...", *cycle[-9:])
-
-
-# -- the schedule: five fields of cron, checked and never evaluated here
-
-NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-
-_MONTHS = """january february march april may june july august september october november
-    december"""
-_DAYS = "sunday monday tuesday wednesday thursday friday saturday"
-_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-# name, least, most, words for the numbers from `least`, of which three letters are enough
-_FIELDS = (
-    ("minute", 0, 59, ""),
-    ("hour", 0, 23, ""),
-    ("day of month", 1, 31, ""),
-    ("month", 1, 12, _MONTHS),
-    ("day of week", 0, 7, _DAYS),
-)
-_ITEM = re.compile(r"(\*|[a-z]+|\d{1,3})(?:-([a-z]+|\d{1,3}))?(?:/(\d{1,3}))?", re.ASCII)
-
-
-def schedule_error(line: str) -> str | None:
-    """Return the first mistake in a schedule, in words, or None."""
-    words = line.lower().split()
-    if len(words) == 1 and words[0].startswith("@"):
-        if words[0] in NICKNAMES:
-            return None
-        return f"unknown schedule {words[0][:40]!r}; there are {', '.join(NICKNAMES)}"
-    if len(words) != len(_FIELDS):
-        return f"a schedule has five fields, this has {len(words)}"
-    found: dict[str, set[int]] = {}
-    for word, (name, least, most, names) in zip(words, _FIELDS, strict=True):
-        numbers: set[int] = set()
-        for item in word.split(","):
-            try:
-                numbers.update(_numbers(item, least, most, names.split()))
-            except ValueError as error:
-                return f"{name}: {error}"
-        found[name] = numbers
-    first = min(found["day of month"])
-    if words[4] == "*" and all(first > _MONTH_DAYS[month - 1] for month in found["month"]):
-        return f"it never comes: no month that is meant has a day {first}"
-    return None
-
-
-def _numbers(item: str, least: int, most: int, names: list[str]) -> range:
-    """Return the numbers that a part of a field means; raise ValueError with what is wrong."""
-    match = _ITEM.fullmatch(item)
-    if match is None:
-        raise ValueError(f"cannot read {item[:40]!r}")
-    first, last, step = match.groups()
-    if step is not None and not 0 < int(step) <= most - least:
-        raise ValueError(f"a step of {step} is not within 1-{most - least}")
-    if first == "*":
-        if last is not None:
-            raise ValueError(f"cannot read {item[:40]!r}")
-        return range(least, most + 1, int(step or 1))
-    begin = _number(first, least, names)
-    end = begin if last is None else _number(last, least, names)
-    if last is not None and last.isalpha() and end == 0:
-        end = 7  # a range may end with Sunday
-    for number in (begin, end):
-        if not least <= number <= most:
-            raise ValueError(f"{number} is not within {least}-{most}")
-    if begin > end:
-        raise ValueError(f"the range {item[:40]!r} runs backwards")
-    if last is None and step is not None:
-        end = most
-    return range(begin, end + 1, int(step or 1))
-
-
-def _number(word: str, least: int, names: list[str]) -> int:
-    if word.isdigit():
-        return int(word)
-    for number, name in enumerate(names, least):
-        if word in (name, name[:3]):
-            return number
-    raise ValueError(f"cannot read {word[:40]!r}")

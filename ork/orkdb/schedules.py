@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ork.definition.workflow import NICKNAMES, schedule_error
+from ork.schedule.cron import NICKNAMES, read
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _ITEM = re.compile(r"(\*|[a-z]+|\d)(?:-([a-z]+|\d))?(?:/(\d))?", re.ASCII)
@@ -32,8 +32,7 @@ def five_fields(text: str) -> str:
     if day != "*" and weekday != "*":
         raise ValueError("it needs both a day of the month and a day of the week to be right")
     line = " ".join((minute, hour, day, month, _weekdays(weekday)))
-    if wrong := schedule_error(line):
-        raise ValueError(wrong)
+    read(line)  # raises a ValueError that says what is wrong
     return line
 
 

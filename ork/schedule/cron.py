@@ -89,7 +89,8 @@ def read(line: str) -> Cron:
         return read(NICKNAMES[word.group().lower()])
     if len(words) != len(_FIELDS):
         at = words[len(_FIELDS)].start() if len(words) > len(_FIELDS) else 0
-        raise CronError(f"a schedule has five fields, this has {len(words)}", at)
+        hint = "minute hour day month weekday: no seconds and no years" if at else FORM
+        raise CronError(f"a schedule has five fields, this has {len(words)}", at, hint)
     minutes, hours, days, months, weekdays = (
         frozenset(_numbers(word, *field)) for word, field in zip(words, _FIELDS, strict=True)
     )
@@ -126,10 +127,7 @@ def _range(item: str, least: int, most: int, names: tuple[str, ...]) -> range:
     """Return the numbers that a part of a field means."""
     match = _ITEM.fullmatch(item)
     if match is None or (match[1] == "*" and match[2]):
-        hint = FORM
-        if _OTHER_TOOLS.search(item):
-            hint = "`L`, `W`, `#` and `?` are of other tools; here are numbers, names, * - , /"
-        raise CronError(f"cannot read {item[:40]!r}", hint=hint)
+        raise _unreadable(item)
     first, last, step = match.groups()
     if step is not None and not 0 < int(step) <= most - least:
         at = match.start(3)
@@ -156,4 +154,11 @@ def _number(word: str, at: int, least: int, names: tuple[str, ...]) -> int:
     for number, name in enumerate(names, least):
         if word in (name, name[:3]):
             return number
-    raise CronError(f"cannot read {word[:40]!r}", at)
+    raise _unreadable(word, at)
+
+
+def _unreadable(part: str, at: int = 0) -> CronError:
+    hint = FORM
+    if _OTHER_TOOLS.search(part):
+        hint = "`L`, `W`, `#` and `?` are of other tools; here are numbers, names, * - , /"
+    return CronError(f"cannot read {part[:40]!r}", at, hint)

@@ -1,30 +1,35 @@
-"""The schedules of a workflow, as its settings have them.
+"""The schedules of a workflow, as its file and its settings have them.
 
-A setting is a line of cron, or a mapping with more than that, or a list of these. Schedules with
-the same parameters start the same runs, so they are one here: its slots are those of all of them.
-When a schedule is due is told by `ork.schedule.times`.
+A setting is a line of cron, or a mapping with more than that, or a list of these. It is read alike
+from a file and from a deploy. Schedules with the same parameters start the same runs, so they are
+one for whoever fires: its slots are those of all of them. When a schedule is due is told by
+`ork.schedule.times`.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import Json, encode, hash_bytes
 from ork.objects.value import Value, replace
 from ork.schedule import cron
+from ork.schedule.durations import duration_text, seconds_of
 
 Catchup: TypeAlias = Literal["latest", "none", "all"]
 Overlap: TypeAlias = Literal["skip", "queue", "allow"]
-CATCHUPS: tuple[str, ...] = get_args(Catchup)
-OVERLAPS: tuple[str, ...] = get_args(Overlap)
+WORDS: dict[str, tuple[str, ...]] = {"catchup": get_args(Catchup), "overlap": get_args(Overlap)}
 KEYS = ("cron", "every", "timezone", "catchup", "overlap", "params", "retries", "retry_delay")
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
-_UNITS = {"d": 86_400, "h": 3600, "m": 60}
+DURATION_MAX_S = 366 * 86_400
+SCHEDULES_MAX = 100
+RETRIES_MAX = 1000
+
+_LONG_FORM = "as in `schedule: {cron: 0 2 * * *, timezone: Europe/Berlin}`"
+_POLICIES = ("catchup", "overlap", "retries", "retry_delay_s")
 
 
 class Schedule(Value, frozen=True, kw_only=True):
@@ -47,6 +52,26 @@ class Schedule(Value, frozen=True, kw_only=True):
     retry_delay_s: float = 0.0
     also: tuple[Schedule, ...] = ()
 
+    @property
+    def parts(self) -> tuple[Schedule, ...]:
+        """The schedules that are one here."""
+        return (self, *self.also)
+
+
+class Wrong(Value, frozen=True, kw_only=True):
+    """One complaint about a setting, and the `path` to what it is about.
+
+    It is about a key itself with `of_key`; about the character `at` where that is within a text.
+    Where a word was not known, `known` has those that are.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str | None = None
+    of_key: bool = False
+    at: int | None = None
+    known: tuple[str, ...] = ()
+
 
 def schedules_of(settings: Mapping[str, Json]) -> tuple[Schedule, ...]:
     """Return the schedules that the settings of a deploy have, no two with the same parameters.
@@ -55,10 +80,17 @@ def schedules_of(settings: Mapping[str, Json]) -> tuple[Schedule, ...]:
     written by somebody else.
     """
     found = settings.get("schedule")
-    each = found if isinstance(found, list) else [] if found is None else [found]
+    if found is None:
+        return ()
+    schedules, wrong = read(found)
+    if wrong:
+        shown = json.dumps(found, ensure_ascii=False)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        hint = "write a right `schedule:` into the workflow file, and `ork deploy` it"
+        message = f"the schedule {shown} cannot be read: {wrong[0].message}"
+        raise InvalidInput(message, hint=hint)
     grouped: dict[str, list[Schedule]] = {}
-    for one in each:
-        schedule = _stored(one)
+    for schedule in schedules:
         grouped.setdefault(key_of(schedule), []).append(schedule)
     return tuple(replace(first, also=tuple(rest)) for first, *rest in grouped.values())
 
@@ -72,6 +104,9 @@ def slot_name(schedule: Schedule, slot: datetime) -> str:
     """Return a slot as a part of the name of a ref, such as `20261127T020000Z`."""
     moment = f"{slot.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     return f"{moment}.{key_of(schedule)}" if schedule.params else moment
+
+
+# -- as it is kept
 
 
 def setting_of(schedules: Sequence[Schedule]) -> Json:
@@ -100,68 +135,163 @@ def _setting(schedule: Schedule) -> Json:
     return schedule.cron if found.keys() == {"cron"} else found
 
 
-def duration_text(seconds: float) -> str:
-    """Return a duration as a workflow file writes it, such as `1h30m`."""
-    rest, parts = seconds, []
-    for unit, length in _UNITS.items():
-        count, rest = divmod(rest, length)
-        parts += [f"{count:.0f}{unit}"] if count else []
-    return "".join([*parts, f"{round(rest, 6):g}s"] if rest or not parts else parts)
+def read(value: Json) -> tuple[tuple[Schedule, ...], list[Wrong]]:
+    """Return the schedules that a setting has, each by itself, and all that is wrong with it.
+
+    Where something is wrong, the schedules are of no use. Whether there are such parameters and
+    time zones is not known here.
+    """
+    reading = _Reading()
+    if not isinstance(value, list):
+        schedules = [reading.schedule(value, ())]
+    elif not value or len(value) > SCHEDULES_MAX:
+        reading.complain((), f"schedule is a list of 1 to {SCHEDULES_MAX}, not of {len(value)}")
+        schedules = []
+    else:
+        schedules = [reading.schedule(one, (place,)) for place, one in enumerate(value)]
+        reading.compare(schedules)
+    return tuple(schedules), reading.wrong
 
 
-def seconds_of(text: str) -> float:
-    """Return the seconds of a duration such as `1h30m`; raise ValueError of any other text."""
-    match = _DURATION.fullmatch(text) if text else None
-    if match is None:
-        raise ValueError(f"{text!r} is no duration")
-    parts = zip(match.groups("0"), (*_UNITS.values(), 1), strict=True)
-    return sum(float(count) * length for count, length in parts)
+class _Reading:
+    """Reads one setting, and collects what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.wrong: list[Wrong] = []
+
+    def complain(
+        self, path: tuple[str | int, ...], message: str, hint: str | None = None, **more: Any
+    ) -> None:
+        self.wrong.append(Wrong(path=path, message=message, hint=hint, **more))
+
+    def schedule(self, value: Json, path: tuple[str | int, ...]) -> Schedule:
+        if isinstance(value, str):
+            return Schedule(cron=self._line(value, path, "schedule"))
+        if not isinstance(value, dict):
+            message = f"schedule must be a text, a mapping or a list of these, not {_shown(value)}"
+            self.complain(path, message, cron.FORM)
+            return Schedule()
+        given = {key: below for key, below in value.items() if below is not None}
+        for key in given.keys() - set(KEYS):
+            message = f"unknown key `{key[:60]}` in a schedule"
+            hint = f"a schedule has: {', '.join(KEYS)}"
+            self.complain((*path, key), message, hint, of_key=True, known=KEYS)
+        if ("cron" in given) == ("every" in given):
+            has = "both `cron` and `every`" if "cron" in given else "neither `cron` nor `every`"
+            hint = "one is enough: a list may have several schedules"
+            self.complain(path, f"the schedule has {has}", hint if "cron" in given else _LONG_FORM)
+        schedule = Schedule(
+            cron=self._line(given["cron"], (*path, "cron"), "cron") if "cron" in given else None,
+            every_s=self._every(given, path),
+            timezone=self._timezone(given, path),
+            catchup=self._word(given, "catchup", path),
+            overlap=self._word(given, "overlap", path),
+            params=self._params(given, path),
+            retries=self._retries(given, path),
+            retry_delay_s=self._duration(given, "retry_delay", path, least=0),
+        )
+        if schedule.overlap == "queue" and schedule.catchup == "none":
+            message = "`overlap: queue` has late slots wait, and `catchup: none` leaves them out"
+            self.complain((*path, "overlap"), message, "choose one of the two")
+        return schedule
+
+    def compare(self, schedules: Sequence[Schedule]) -> None:
+        """Complain of what cannot stand side by side."""
+        first_of: dict[str, Schedule] = {}
+        for place, schedule in enumerate(schedules):
+            if schedule in schedules[:place]:
+                self.complain((place,), "this schedule is given twice", "keep one of them")
+            first = first_of.setdefault(encode(dict(schedule.params)).decode(), schedule)
+            for key in _POLICIES:
+                if getattr(first, key) != getattr(schedule, key):
+                    word = key.removesuffix("_s")
+                    message = f"another `{word}` than a schedule above that starts the same runs"
+                    hint = f"give both the same `{word}`, or each other `params`"
+                    self.complain((place,), message, hint)
+
+    def _line(self, value: Json, path: tuple[str | int, ...], what: str) -> str | None:
+        if not isinstance(value, str):
+            self.complain(path, f"{what} must be a text, not {_shown(value)}", cron.FORM)
+        elif not value.strip():
+            self.complain(path, f"{what} is empty", cron.FORM)
+        else:
+            try:
+                cron.read(value)
+            except cron.CronError as error:
+                self.complain(path, str(error), error.hint, at=error.at)
+            return value
+        return None
+
+    def _every(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> int | None:
+        if "every" not in given:
+            return None
+        seconds = self._duration(given, "every", path, least=1)
+        if seconds != int(seconds):
+            self.complain((*path, "every"), "every must be a whole number of seconds")
+        return int(seconds)
+
+    def _duration(
+        self, given: Mapping[str, Json], key: str, path: tuple[str | int, ...], *, least: int
+    ) -> float:
+        value = given.get(key, least)
+        seconds = seconds_of(value) if isinstance(value, str) else value
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            hint = "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
+            self.complain((*path, key), f"{key} cannot be {_shown(value)}", hint)
+        elif not least <= seconds <= DURATION_MAX_S:
+            most = duration_text(DURATION_MAX_S)
+            message = f"{key} must be from {least}s to {most}, not {_shown(value)}"
+            self.complain((*path, key), message)
+        else:
+            return seconds
+        return least
+
+    def _timezone(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> str:
+        value = given.get("timezone", "UTC")
+        if not isinstance(value, str):
+            hint = "a name, as in `timezone: Europe/Berlin`"
+            self.complain((*path, "timezone"), f"timezone cannot be {_shown(value)}", hint)
+            return "UTC"
+        if "timezone" in given and "every" in given:
+            message = "`every` counts from 1970 in UTC, so that no time zone has a meaning for it"
+            hint = "leave `timezone` out, or write a `cron`"
+            self.complain((*path, "timezone"), message, hint, of_key=True)
+        return value
+
+    def _word(self, given: Mapping[str, Json], key: str, path: tuple[str | int, ...]) -> Any:
+        words = WORDS[key]
+        value = given.get(key)
+        if value is not None and value not in words:
+            message = f"{key} must be one of {', '.join(words)}, not {_shown(value)}"
+            known = words if isinstance(value, str) else ()
+            self.complain((*path, key), message, known=known)
+            value = None
+        return value or getattr(Schedule(), key)
+
+    def _params(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> Mapping[str, Json]:
+        value, hint = given.get("params", {}), "as in `params: {region: eu}`"
+        if not isinstance(value, dict):
+            message = f"params must be a mapping, not {_shown(value)}"
+            self.complain((*path, "params"), message, hint)
+            return {}
+        try:
+            encode(value)
+        except InvalidInput as error:  # what no record can hold, such as half a character
+            self.complain((*path, "params"), f"params: {error.message}")
+            return {}
+        return value
+
+    def _retries(self, given: Mapping[str, Json], path: tuple[str | int, ...]) -> int:
+        value = given.get("retries", 0)
+        if type(value) is int and 0 <= value <= RETRIES_MAX:
+            return value
+        message = f"retries must be a whole number from 0 to {RETRIES_MAX}, not {_shown(value)}"
+        self.complain((*path, "retries"), message)
+        return 0
 
 
-def _stored(found: Json) -> Schedule:
-    """Return a schedule as it is kept, checked."""
-    try:
-        return _read(found)
-    except (ValueError, TypeError) as error:
-        shown = repr(found) if len(repr(found)) <= 80 else repr(found)[:77] + "..."
-        hint = "write a right `schedule:` into the workflow file, and `ork deploy` it"
-        raise InvalidInput(f"the schedule {shown} cannot be read: {error}", hint=hint) from None
-
-
-def _read(found: Json) -> Schedule:
-    given = {"cron": found} if isinstance(found, str) else found
-    if not isinstance(given, dict) or given.keys() - set(KEYS):
-        raise ValueError("it is of a form that this ork does not know")
-    line, every = given.get("cron"), given.get("every")
-    if (line is None) == (every is None):
-        raise ValueError("it has neither or both of `cron` and `every`")
-    if line is not None:
-        cron.read(_text(line))
-    every_s = None if every is None else seconds_of(_text(every))
-    if every_s is not None and (every_s < 1 or every_s != int(every_s)):
-        raise ValueError("`every` is not a whole number of seconds")
-    retries, params = given.get("retries", 0), given.get("params", {})
-    if type(retries) is not int or retries < 0 or not isinstance(params, dict):
-        raise ValueError("`retries` is no number, or `params` no mapping")
-    return Schedule(
-        cron=None if line is None else _text(line),
-        every_s=None if every_s is None else int(every_s),
-        timezone=_text(given.get("timezone", "UTC")),
-        catchup=_one_of(given.get("catchup", "latest"), CATCHUPS),  # type: ignore[arg-type]
-        overlap=_one_of(given.get("overlap", "skip"), OVERLAPS),  # type: ignore[arg-type]
-        params=params,
-        retries=retries,
-        retry_delay_s=seconds_of(_text(given.get("retry_delay", "0s"))),
-    )
-
-
-def _text(value: Json) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
-
-
-def _one_of(value: Json, words: Sequence[str]) -> str:
-    if value not in words:
-        raise ValueError(f"{value!r} is none of {', '.join(words)}")
-    return str(value)
+def _shown(value: Json) -> str:
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "a mapping"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -23,6 +23,7 @@ from ork.schedule.schedule import Schedule
 
 COUNTED_ONE_BY_ONE_MAX = 100_000
 
+_ELSEWHERE_OTHERS = {"localtime", "Factory"}  # they mean another zone on another machine
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -33,7 +34,7 @@ _NONE = timedelta(0)
 def slots(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     """Yield the slots later than a moment, in UTC, each later than the one before; for ever."""
     latest = after
-    for slot in merge(*(_slots_of(part, after) for part in _parts(schedule))):
+    for slot in merge(*(_slots_of(part, after) for part in schedule.parts)):
         if slot > latest:
             latest = slot
             yield slot
@@ -41,7 +42,7 @@ def slots(schedule: Schedule, after: datetime) -> Iterator[datetime]:
 
 def newest(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
     """Return the last slot that is later than one moment and not later than another."""
-    found = [_newest(part, after, until) for part in _parts(schedule)]
+    found = [_newest(part, after, until) for part in schedule.parts]
     return max((slot for slot in found if slot is not None), default=None)
 
 
@@ -51,7 +52,7 @@ def count(schedule: Schedule, after: datetime, until: datetime) -> int:
     It takes some microseconds for each day. Where several schedules are one, a slot that is due by
     two of them counts once, as long as there are at most COUNTED_ONE_BY_ONE_MAX.
     """
-    parts = _parts(schedule)
+    parts = schedule.parts
     total = sum(_count(part, after, until) for part in parts)
     if len(parts) == 1 or total > COUNTED_ONE_BY_ONE_MAX:
         return total
@@ -63,21 +64,24 @@ def zone(name: str) -> tzinfo:
     """Return a time zone; raise InvalidInput where this machine knows none of that name."""
     if name == "UTC":
         return UTC
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:
-        if name.startswith(("posix", "right/")) or name in ("localtime", "Factory"):
-            raise ValueError(name)  # names that mean another zone on another machine
+        if name.startswith(("posix", "right/")) or name in _ELSEWHERE_OTHERS:
+            raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = "names are as in `Europe/Berlin`; this machine may need a newer `tzdata`"
-        if not available_timezones():
+        hint = "a name is as in `Europe/Berlin`; new ones need a new `tzdata` on this machine"
+        if not known_zones():
             hint = "this machine has no data of time zones: install `tzdata`"
         raise InvalidInput(f"there is no time zone named {name[:60]!r}", hint=hint) from None
 
 
-def _parts(schedule: Schedule) -> tuple[Schedule, ...]:
-    return (schedule, *schedule.also)
+def known_zones() -> set[str]:
+    """Return the names of all time zones that this machine has data of."""
+    from zoneinfo import available_timezones
+
+    return available_timezones() - _ELSEWHERE_OTHERS
 
 
 def _between(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
