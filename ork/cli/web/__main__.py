@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from ipaddress import ip_address
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ork.cli.screen.errors import error_view
 from ork.cli.screen.line import texts_of
-from ork.cli.web import guard, metrics
+from ork.cli.web import acting, guard, metrics
 from ork.cli.web.app import Setup, Web, app
 from ork.cli.web.live import Live
 from ork.errors import OrkError, UsageError
-from ork.objects.value import of_line
+from ork.objects.value import of_line, replace
 
 if TYPE_CHECKING:
     from types import FrameType
 
+TOKEN = "ORK_UP_TOKEN"
 CONNECTIONS_MAX = 512
 HEAD_BYTES_MAX = 16 << 10  # the first line and the headers of a request
 CLIENT_SECONDS_MAX = 10.0  # without a whole head, or without anything read
@@ -41,7 +43,12 @@ def main(argv: list[str]) -> int:
     """Serve until the end; return the exit code."""
     try:
         setup: Setup = of_line(argv[1].encode(), Setup)
+        # Taken out of the environment: what is started from here needs it as little as a task.
+        given = os.environ.pop(TOKEN, None)
+        setup = replace(setup, token=setup.token or given)
         listening = _listen(setup.listen)
+        if setup.token is None and not ip_address(listening.getsockname()[0]).is_loopback:
+            raise UsageError(f"--listen {setup.listen} asks for a token: others reach it")
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))
         return error.exit_code
@@ -60,7 +67,7 @@ def serve(setup: Setup, listening: socket.socket) -> int:
         return error.exit_code
     live = Live(web)
     config = Config(
-        app(web, [*metrics.routes(web), *live.routes()]),
+        app(web, [*metrics.routes(web, live), *live.routes(), *acting.routes(web)]),
         http=Connection,
         ws="none",
         lifespan="off",

@@ -45,6 +45,7 @@ PAGE_SECONDS_MAX = 60.0
 CLOSE_SECONDS = 60.0  # until a store is closed that another has taken the place of
 PERSON_CHARS_MAX = 200
 _STATUS: tuple[tuple[type[OrkError], int], ...] = (
+    (guard.Refused, 403),
     (NotFound, 404),
     (Ambiguous, 404),
     (Corrupt, 500),
@@ -56,7 +57,11 @@ T = TypeVar("T")
 
 
 class Setup(Value, frozen=True, kw_only=True):
-    """What `ork up` asks the process of the page for; see docs/web.md for what each means."""
+    """What `ork up` asks the process of the page for.
+
+    Its command line says it, which every user of the machine can read: so `ork up` hands the token
+    over in the environment, as ORK_UP_TOKEN.
+    """
 
     store: str  # the folder
     listen: str = "127.0.0.1:0"
@@ -137,7 +142,8 @@ class Web:
         """Return whom the proxy names, if there is one that does."""
         if self.setup.proxy_user_header is None:
             return None
-        return request.headers.get(self.setup.proxy_user_header, "")[:PERSON_CHARS_MAX] or None
+        named = request.headers.get(self.setup.proxy_user_header, "").encode("latin-1")
+        return named.decode("utf-8", "replace").strip()[:PERSON_CHARS_MAX] or None
 
 
 def app(web: Web, routes: list[Route]) -> ASGIApp:

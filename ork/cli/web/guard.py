@@ -20,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from ork.errors import OrkError
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?", re.ASCII)
+
+
+class Refused(OrkError):
+    """This is not for whoever asks."""
 
 
 class Rules(Value, frozen=True, kw_only=True):
@@ -126,7 +131,7 @@ class Guard:
         if not _same(given[-1], self._rules.token):
             return None
         rest = urlencode([field for field in fields if field[0] != TOKEN])
-        path = _local(request.scope["raw_path"].decode("ascii"))
+        path = local_path(request.scope["raw_path"].decode("ascii"))
         response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
         set_cookie(request, response, _name(self._rules), _signed(self._rules, _new_session()))
         return response
@@ -213,6 +218,11 @@ def set_cookie(
     )
 
 
+def local_path(path: str) -> str:
+    """Return a path that leads to no other host: two slashes would begin the name of one."""
+    return "/" + path.lstrip("/\\")
+
+
 def set_notice(request: Request, response: Response, rules: Rules, text: str) -> None:
     """Let the next page say what was done; nobody else can make it say anything."""
     words = urlsafe_b64encode(text[:NOTICE_CHARS_MAX].encode("utf-8", "backslashreplace")).decode()
@@ -254,11 +264,6 @@ def _signed(rules: Rules, session: str) -> str:
 def _proof(rules: Rules, purpose: str, text: str) -> str:
     words = f"{purpose}\n{text}".encode("utf-8", "surrogatepass")
     return hmac.digest(rules.key, words, "sha256").hex()
-
-
-def _local(path: str) -> str:
-    """Return a path that leads to no other host: two slashes would begin the name of one."""
-    return "/" + path.lstrip("/\\")
 
 
 def _same(given: str, wanted: str) -> bool:

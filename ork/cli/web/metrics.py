@@ -1,25 +1,49 @@
-"""What other programs ask: whether all is well, and numbers."""
+"""What other programs ask: whether all is well, and numbers for Prometheus.
+
+Each number costs little, however many runs there are: of each workflow the newest runs are read,
+and their numbers tell how many there were.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
-from time import monotonic
-from typing import TYPE_CHECKING
+from pathlib import Path
+from time import monotonic, process_time
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ork.errors import OrkError
+from ork.errors import OrkError, StoreError
+from ork.objects.kinds import Run
 from ork.objects.value import Value, of_line
+from ork.store import location
+from ork.store.resolve import newest_number, workflows_with_runs
+from ork.store.runs import runs
 
 if TYPE_CHECKING:
     from ork.cli.web.app import Web
+    from ork.cli.web.live import Live
+    from ork.store.store import Store
 
 BEAT_SECONDS_MAX = 60.0  # that the newest beat of `ork up` may be old
 HEALTH_SECONDS_MAX = 5.0  # for the store to answer
+RECENT_RUNS = 20  # of each workflow
+WORKFLOWS_MAX = 1000  # of more only the first, by name
+KEEP_SECONDS = 10.0  # that the numbers of the store are good for
+QUANTILES = (0.5, 0.9, 1.0)
+STATES = ("running", "success", "failed", "cancelled", "interrupted")
+KIND = "text/plain; version=0.0.4; charset=utf-8"
+
+Labels: TypeAlias = dict[str, str]
+Samples: TypeAlias = Iterable[tuple[Labels, float]]
 
 
 class Beat(Value, frozen=True, kw_only=True):
@@ -44,16 +68,29 @@ class Beats:
         """Note a beat."""
         self.last, self._came = of_line(line, Beat), monotonic()
 
+    @property
+    def age_s(self) -> float:
+        """How old the newest is."""
+        return monotonic() - self._came
+
     def fine(self) -> bool:
         """Say whether `ork up` is at work; where it sends no beats nobody asks it to be."""
-        if self.last is None:
-            return True
-        return self.last.ok and monotonic() - self._came <= BEAT_SECONDS_MAX
+        return self.last is None or (self.last.ok and self.age_s <= BEAT_SECONDS_MAX)
 
 
-def routes(web: Web) -> list[Route]:
+class Metric(Value, frozen=True, kw_only=True):
+    """One metric with its samples."""
+
+    name: str
+    kind: str  # counter | gauge
+    help: str
+    samples: list[tuple[Labels, float]]
+
+
+def routes(web: Web, live: Live) -> list[Route]:
     """Return the routes of what programs ask."""
     thread = ThreadPoolExecutor(1, "health")  # its own: others may all be at work for long
+    kept: tuple[float, list[Metric]] = (-KEEP_SECONDS, [])
 
     async def health(request: Request) -> Response:
         """Say in one word whether all is well: this anybody may ask."""
@@ -65,4 +102,115 @@ def routes(web: Web) -> list[Route]:
             fine = False
         return JSONResponse({"ok": fine}, 200 if fine else 503)
 
-    return [Route("/health", health)]
+    async def metrics(request: Request) -> Response:
+        nonlocal kept
+        if monotonic() - kept[0] >= KEEP_SECONDS:
+            kept = monotonic(), await web.in_thread(lambda: list(_of_store(web.store)))
+        found = [*_of_beats(web.beats), *kept[1], *_of_process(live)]
+        return Response(text(found), media_type=KIND)
+
+    return [Route("/health", health), Route("/metrics", metrics)]
+
+
+def text(metrics: Iterable[Metric]) -> str:
+    """Return metrics in the text format of Prometheus."""
+    return "".join(line + "\n" for metric in metrics for line in _lines(metric))
+
+
+def _lines(metric: Metric) -> Iterator[str]:
+    yield f"# HELP {metric.name} {metric.help}"
+    yield f"# TYPE {metric.name} {metric.kind}"
+    for labels, value in metric.samples:
+        pairs = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+        yield f"{metric.name}{{{pairs}}} {value:.12g}" if pairs else f"{metric.name} {value:.12g}"
+
+
+def _escaped(text: str) -> str:
+    for one, other in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(one, other)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _one(name: str, kind: str, help: str, value: float) -> Metric:
+    return Metric(name=name, kind=kind, help=help, samples=[({}, value)])
+
+
+def _of_beats(beats: Beats) -> Iterator[Metric]:
+    beat = beats.last
+    if beat is None:
+        return
+    yield _one("ork_up_fires_total", "counter", "Runs that this ork up has fired.", beat.fires)
+    yield _one("ork_up_skips_total", "counter", "Slots that it has left out.", beat.skips)
+    yield _one("ork_up_runs", "gauge", "Runs of its that go on.", beat.running)
+    if beat.lag_s is not None:
+        help = "How long after its slot the newest run was fired."
+        yield _one("ork_up_lag_seconds", "gauge", help, beat.lag_s)
+    yield _one("ork_up_beat_age_seconds", "gauge", "Since it was last heard of.", beats.age_s)
+
+
+def _of_store(store: Store) -> Iterator[Metric]:
+    counts: list[tuple[Labels, float]] = []
+    recent: list[tuple[Labels, float]] = []
+    durations: list[tuple[Labels, float]] = []
+    good: list[tuple[Labels, float]] = []
+    for name in workflows_with_runs(store)[:WORKFLOWS_MAX]:
+        labels = {"workflow": name}
+        counts.append((labels, newest_number(store, name)))
+        found = [entry.run for entry in runs(store, name, limit=RECENT_RUNS)]
+        states: Counter[str] = Counter(run.state for run in found)
+        recent += [({**labels, "state": state}, states[state]) for state in STATES]
+        durations += _quantiles(labels, found)
+        last = next((run.ended for run in found if run.state == "success" and run.ended), None)
+        if last is not None:
+            good.append((labels, last.timestamp()))
+    yield _metric("ork_runs_total", "counter", "Runs that have begun, ever.", counts)
+    help = f"How the newest {RECENT_RUNS} runs of each workflow went."
+    yield _metric("ork_recent_runs", "gauge", help, recent)
+    help = f"How long those of the newest {RECENT_RUNS} runs took that have ended."
+    yield _metric("ork_recent_run_duration_seconds", "gauge", help, durations)
+    help = "When the newest run that succeeded has ended, if it is among these."
+    yield _metric("ork_last_success_timestamp_seconds", "gauge", help, good)
+    active = sum(1 for _ in store.folders("active/"))
+    yield _one("ork_active_runs", "gauge", "Runs that go on, whoever has started them.", active)
+    waiting = sum(1 for _ in store.refs("queue/"))
+    yield _one("ork_queued_runs", "gauge", "Runs that wait for an ork up.", waiting)
+    if (size := _size(store)) is not None:
+        yield _one("ork_store_bytes", "gauge", "What the data of the store take on disk.", size)
+
+
+def _metric(name: str, kind: str, help: str, samples: Samples) -> Metric:
+    return Metric(name=name, kind=kind, help=help, samples=list(samples))
+
+
+def _quantiles(labels: Labels, found: list[Run]) -> Iterator[tuple[Labels, float]]:
+    seconds = sorted(run.seconds for run in found if run.ended is not None and run.seconds)
+    for quantile in QUANTILES if seconds else ():
+        place = min(len(seconds) - 1, int(quantile * len(seconds)))
+        yield {**labels, "quantile": f"{quantile:g}"}, seconds[place]
+
+
+def _size(store: Store) -> int | None:
+    """Return the bytes on this disk; None where the data are on a server, or in many files."""
+    if store.folder is None:
+        return None
+    with suppress(StoreError):
+        data = location.on_disk(store.folder, environ=os.environ)
+        size = 0
+        for path in data.kind.files(data.at):
+            with suppress(FileNotFoundError):
+                if path.is_dir():
+                    return None
+                size += path.stat().st_blocks * 512
+        return size
+    return None
+
+
+def _of_process(live: Live) -> Iterator[Metric]:
+    streams = len(live.streams)
+    yield _one("ork_page_event_streams", "gauge", "Streams of events that are open.", streams)
+    help = "Processor time of the process of the page."
+    yield _one("process_cpu_seconds_total", "counter", help, process_time())
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        size = pages * os.sysconf("SC_PAGE_SIZE")
+        yield _one("process_resident_memory_bytes", "gauge", "Memory of that process.", size)

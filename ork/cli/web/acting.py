@@ -1,0 +1,248 @@
+"""Changes that a page asks for: each is a form, and the same call as a command makes.
+
+Only with `ork up --allow-changes`. A form needs no script; it names in `back` the page to return
+to, which then tells in a line what was done. What is recorded names the person that a proxy names,
+else the page of the user who started `ork up`, and as command line `ork up: rollback etl etl~1`.
+
+No form takes a workflow file: a page is no way to run code that is not deployed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ork.cli.web import guard
+from ork.daemon import pauses, queue
+from ork.errors import Conflict, NotFound, UsageError
+from ork.heads.rollback import rollback
+from ork.heads.tags import tag, untag
+from ork.heads.undo import undo
+from ork.objects.value import Value
+from ork.runner import record
+from ork.runner.start import Caller, Options
+from ork.store.contents import find_run
+from ork.store.resolve import head, resolve
+from ork.store.store import Stamp, Store
+from ork.worktree.origin import author
+from ork.zone import now_here
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ork.cli.web.app import Web
+
+FORM_BYTES_MAX = 64 << 10
+FORM_SECONDS_MAX = 10.0
+FIELDS_MAX = 200
+# Without the folder of the project among the places of modules (-P), so ork's own is told.
+ROOT = str(Path(__file__).parents[3])
+_RETRY = """\
+import sys
+root, folder, run, who = sys.argv[1:]
+sys.path.append(root)
+import ork
+for event in ork.retry(ork.open(folder), run, author=who):
+    pass
+"""
+INPUT = "input."  # before the name of a parameter, in the name of its field
+
+
+class Form(Value, frozen=True, kw_only=True):
+    """A change that somebody asks for; `fields` are those that are not empty."""
+
+    store: Store
+    now: datetime
+    path: Mapping[str, str]
+    fields: Mapping[str, str]
+    who: str
+
+    def get(self, name: str) -> str:
+        """Return what a field says that must say something."""
+        if name not in self.fields:
+            raise UsageError(f"the field {name} is empty")
+        return self.fields[name]
+
+    def stamp(self, *words: str) -> Stamp:
+        """Return who does what; the words are those of the command."""
+        return Stamp(time=self.now, author=self.who, argv=("ork", "up:", *words))
+
+
+Change: TypeAlias = Callable[[Form], str]
+
+
+def _run(form: Form) -> str:
+    """Let the newest deploy of a workflow wait for `ork up` to run it."""
+    name = form.path["name"]
+    given = {
+        field.removeprefix(INPUT): value
+        for field, value in form.fields.items()
+        if field.startswith(INPUT)
+    }
+    caller = Caller(stamp=form.stamp("run", name), now=form.now)
+    # By its oid: a name could be that of a file.
+    queue.put(form.store, head(form.store, name), options=Options(given=given), caller=caller)
+    return f"{name} will run in a moment"
+
+
+def _retry(form: Form) -> str:
+    """Go on with a run in a process of its own, as `ork retry` does."""
+    store, name = form.store, _run_name(form)
+    _, run = find_run(store, resolve(store, name, now=form.now))
+    if run.ended is None:
+        raise Conflict(f"{name} goes on")
+    if run.state == "success":
+        raise UsageError(f"{name} succeeded: there is nothing to go on with")
+    assert store.folder is not None
+    subprocess.Popen(
+        [sys.executable, "-P", "-c", _RETRY, ROOT, str(store.folder), name, form.who],
+        cwd=store.project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # it goes on when this process ends
+    )
+    return f"{name} goes on in a moment"
+
+
+def _cancel(form: Form) -> str:
+    """Ask the owner of a run to stop it."""
+    name = _run_name(form)
+    record.cancel(form.store, resolve(form.store, name, now=form.now))
+    return f"asked {name} to stop"
+
+
+def _run_name(form: Form) -> str:
+    return f"{form.path['name']}#{form.path['number']}"
+
+
+def _take_back(form: Form) -> str:
+    """Take a run that waits out of the queue."""
+    found = queue.find(form.store, form.path["id"])
+    if found is None:
+        raise NotFound(f"no run waits under the id {form.path['id']}: perhaps it has begun")
+    queue.remove(form.store, found)
+    return f"a run of {found.workflow} that waited was taken back"
+
+
+def _pause(form: Form) -> str:
+    name = form.path["name"]
+    pauses.pause(form.store, name, stamp=form.stamp("schedule", "pause", name))
+    return f"{name} is paused"
+
+
+def _resume(form: Form) -> str:
+    name = form.path["name"]
+    stamp = form.stamp("schedule", "resume", name)
+    done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
+    return f"{name} is scheduled again; {done.left_out:,} times went by meanwhile"
+
+
+def _rollback(form: Form) -> str:
+    name, revision = form.path["name"], form.get("revision")
+    stamp = form.stamp("rollback", name, revision)
+    message = form.fields.get("message")
+    done = rollback(form.store, name, revision, stamp=stamp, now=form.now, message=message)
+    if not done.changed:
+        return f"{name} has that content already"
+    return f"{name}: {done.message.partition(chr(10))[0]}"
+
+
+def _tag(form: Form) -> str:
+    name = f"{form.path['name']}@{form.get('label')}"
+    revision, force = form.fields.get("revision"), "force" in form.fields
+    words = ("tag", *(("-f",) if force else ()), name, *((revision,) if revision else ()))
+    tag(form.store, name, revision, stamp=form.stamp(*words), now=form.now, force=force)
+    return f"{name} is a tag now"
+
+
+def _untag(form: Form) -> str:
+    name = f"{form.path['name']}@{form.get('label')}"
+    untag(form.store, name, stamp=form.stamp("tag", "-d", name))
+    return f"the tag {name} is gone"
+
+
+def _undo(form: Form) -> str:
+    oid = form.path["oid"]
+    done = undo(form.store, oid, stamp=form.stamp("undo", oid), now=form.now)
+    return f"took back: {' '.join(done.operation.argv)}"
+
+
+CHANGES: tuple[tuple[str, Change], ...] = (
+    ("/workflows/{name}/run", _run),  # input.NAME
+    ("/workflows/{name}/pause", _pause),
+    ("/workflows/{name}/resume", _resume),
+    ("/workflows/{name}/rollback", _rollback),  # revision, message
+    ("/workflows/{name}/tag", _tag),  # label, revision, force
+    ("/workflows/{name}/untag", _untag),  # label
+    ("/runs/{name}/{number:int}/retry", _retry),
+    ("/runs/{name}/{number:int}/cancel", _cancel),
+    ("/queue/{name}/{id}/remove", _take_back),
+    ("/ops/{oid}/undo", _undo),
+)
+
+
+def routes(web: Web) -> list[Route]:
+    """Return the routes of all changes."""
+    return [
+        Route(pattern, partial(_change, web, change), methods=["POST"])
+        for pattern, change in CHANGES
+    ]
+
+
+async def _change(web: Web, change: Change, request: Request) -> Response:
+    """Do what a form asks for, and lead back to its page."""
+    if not web.setup.allow_changes:
+        raise guard.Refused(
+            "pages only show here", hint="`ork up --allow-changes` lets them change"
+        )
+    fields = await _fields(request)
+    if not guard.has_form_token(request, fields.pop("form_token", "")):
+        raise guard.Refused("this form is too old", hint="open its page again, then send it")
+    who = web.person(request)
+    if who is None and web.setup.proxy_user_header is not None:
+        raise guard.Refused("the proxy names nobody, so nothing is changed")
+    back = guard.local_path(fields.pop("back", "/"))
+    form = Form(
+        store=web.store,
+        now=now_here(),
+        path={name: str(value) for name, value in request.path_params.items()},
+        fields=fields,
+        who=who or f"page of {author(os.environ, web.store.project)}",
+    )
+    told = await web.in_thread(change, form)
+    response = RedirectResponse(back, 303)
+    guard.set_notice(request, response, web.rules, told)
+    return response
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form that are not empty; its size and its time have a limit."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise UsageError("a change is asked for by a form")
+    data = bytearray()
+    try:
+        async with asyncio.timeout(FORM_SECONDS_MAX):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > FORM_BYTES_MAX:
+                    raise UsageError(f"a form has at most {FORM_BYTES_MAX:,} bytes")
+    except TimeoutError:
+        raise UsageError("the form did not come to its end in time") from None
+    try:
+        found = parse_qsl(data.decode(), keep_blank_values=False, max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise UsageError("this is no form that ork made") from None
+    return {name: value.replace("\r\n", "\n") for name, value in found}
