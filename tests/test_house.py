@@ -96,7 +96,6 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
     "jinja2": ("ork/cli/report/", "ork/cli/web/"),
-    "cronsim": ("ork/schedule/times.py",),
     "starlette": ("ork/cli/web/",),
     "uvicorn": ("ork/cli/web/",),
 }

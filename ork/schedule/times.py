@@ -23,7 +23,7 @@ from ork.schedule.schedule import Schedule
 
 COUNTED_ONE_BY_ONE_MAX = 100_000
 
-_ELSEWHERE_OTHERS = {"localtime", "Factory"}  # they mean another zone on another machine
+_OTHERS_ELSEWHERE = {"localtime", "Factory"}  # they mean another zone on another machine
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -67,7 +67,7 @@ def zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:
-        if name.startswith(("posix", "right/")) or name in _ELSEWHERE_OTHERS:
+        if name.startswith(("posix", "right/")) or name in _OTHERS_ELSEWHERE:
             raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -81,7 +81,7 @@ def known_zones() -> set[str]:
     """Return the names of all time zones that this machine has data of."""
     from zoneinfo import available_timezones
 
-    return available_timezones() - _ELSEWHERE_OTHERS
+    return available_timezones() - _OTHERS_ELSEWHERE
 
 
 def _between(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
