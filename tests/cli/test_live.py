@@ -320,6 +320,57 @@ def test_a_task_under_which_code_changed_says_so():
     assert "  tainted: load.py changed while it ran; for" in other
 
 
+def test_failures_come_first_with_the_end_of_their_logs():
+    board = board_of(300)
+    board.note(TaskStarted(task="task_5", attempt=1, time=NOW, log=None))
+    board.note(TaskRetried(task="task_6", attempt=1, error="no luck\nwhy", delay=90.0))
+    for name in ("task_1", "task_2"):
+        board.note(finished(name, "failed"))
+        board._failed[name] = [f"{name} says", "why"]
+    board.note(finished("task_3"))
+    shown = [plain(line).rstrip() for line in board.frame(14, 60)]
+    assert shown[1].endswith(" 3 of 300")
+    assert [line.split()[:2] for line in shown[2:6]] == [
+        ["✗", "task_2"],
+        ["task_2", "says"],
+        ["why"],
+        ["and", "1"],
+    ]
+    assert [line.split()[:3] for line in shown[6:]] == [
+        ["◉", "task_5", "running"],
+        ["○", "task_6", "waiting"],
+        ["●", "task_3", "ok"],
+    ]
+    assert "no luck, again in 9" in shown[7]
+
+
+def test_a_bar_is_as_full_as_the_run():
+    board = board_of(300)
+    for number in range(150):
+        board.note(finished(f"task_{number}"))
+    for columns in (0, 5, 12, 40, 200):
+        bar = plain(board.frame(5, columns)[1])
+        solid, thin = bar.count("━"), bar.count("─")
+        assert abs(solid - thin) <= 1 and solid + thin == max(0, min(60, columns - 12))
+    plain_bar = plain(board_of(300, box=False).frame(5, 40)[1])
+    assert plain_bar == "-" * 30 + " 0 of 300"
+
+
+def test_it_says_how_long_it_still_takes(ork, show):
+    gate = "while ! test -e go; do sleep 0.02; done"
+    ork.write("slow.yaml", f"name: slow\ntasks: {{a: {{executor: process, command: '{gate}'}}}}\n")
+    first = show("run", "slow.yaml")
+    first.read_until(lambda seen: "running     2." in seen)
+    assert " left: " not in first.seen
+    go(ork)
+    assert first.end() == 0
+    (ork.folder / "go").unlink()
+    second = show("run", "slow")
+    second.read_until(lambda seen: re.search(r"slow#2 running 0\.\ds, about [12]s left: ", seen))
+    go(ork)
+    assert second.end() == 0
+
+
 def test_counts_add_up_and_are_said_once_per_word():
     board = board_of(300)
     board.note(TaskStarted(task="task_0", attempt=1, time=NOW, log=None))

@@ -1,6 +1,6 @@
 """The live view of a run: its graph, with what each task does, for as long as it goes on.
 
-A graph that does not fit the window gives way to what runs, what ended last, and counts.
+A graph that does not fit the window gives way to a bar, what failed, what runs and what ended last.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
 
 from rich.cells import cell_len
 
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.runs.plain import checked_out
+from ork.cli.runs.plain import LOG_BYTES_MAX, checked_out
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
 from ork.cli.screen.parts import clip, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
+from ork.history.pace import Pace, pace_of
 from ork.logs.bytes import size_of
-from ork.logs.reading import last_line
+from ork.logs.reading import last_line, last_part, pieces
 from ork.objects.kinds import TaskRun
 from ork.runner.events import (
     CheckedOut,
@@ -40,6 +42,9 @@ from ork.store.verdict import taint, taint_text
 
 TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
+FAILED_MAX = 50  # whose logs are kept at hand
+FAILED_LINES = 3  # of the end of a log
+BAR_COLUMNS_MAX = 60
 
 
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
@@ -68,9 +73,10 @@ class Board:
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
         self._running: dict[str, _Attempt] = {}
-        self._waiting: dict[str, str] = {}  # task -> why it is tried again
+        self._waiting: dict[str, tuple[str, float]] = {}  # task -> why it is tried again, when
         self._ended: dict[str, TaskRun] = {}
-        self._failed: list[str] = []
+        self._failed: dict[str, list[str]] = {}  # task -> the end of its log
+        self._pace: Pace | None = None
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
     def note(self, event: Event) -> None:
@@ -87,14 +93,17 @@ class Board:
                     self._running[event.task] = _Attempt(event, self._store)
                 case TaskRetried():
                     self._move(event.task, "pending")
-                    again = f", again in {human.duration(event.delay)}" if event.delay else ""
-                    self._waiting[event.task] = event.error.partition("\n")[0] + again
+                    again = time.monotonic() + event.delay
+                    self._waiting[event.task] = event.error.partition("\n")[0], again
                 case TaskFinished():
                     self._move(event.task, event.taskrun.state)
                     self._ended[event.task] = event.taskrun
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":
-                        self._failed.append(event.task)
+                        self._failed[event.task] = self._end_of_log(event.taskrun)
+                    if self._pace:
+                        executed = bool(event.taskrun.attempts) and not event.kept
+                        self._pace.end(event.task, executed=executed)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
         """Return the lines to show in a window of this size: never more than it has."""
@@ -111,7 +120,7 @@ class Board:
             if self._rows and len(self._rows) + len(self._left) < rows:
                 return self._graph(columns) + self._left
             room = max(1, rows - 2)
-            lines = [self._task([], name, columns) for name in self._failed[:room]]
+            lines = [self._task([], name, columns) for name in list(self._failed)[:room]]
             if len(self._failed) > room:
                 lines.append([f"and {len(self._failed) - room} more that failed"])
             return (lines + self._left)[:rows]
@@ -126,6 +135,9 @@ class Board:
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
+        self._pace = pace_of(self._store, run)
+        if self._pace:
+            self._pace.begin(event.tasks)
         if len(event.tasks) <= TASKS_MAX:
             self._rows = tuple(draw(event.tasks, box=self._box))
         names = [f"{row.prefix} {row.name}" for row in self._rows if row.name]
@@ -148,8 +160,35 @@ class Board:
         states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
         style = "warning" if stops else "running"
         where = f" in {human.path(self._folder)}" if self._folder else ""
-        rest = f"{where} {_elapsed(self._since)}{again}: {states}"
+        rest = f"{where} {_elapsed(self._since)}{self._left_in_words()}{again}: {states}"
         return [(self._name, "name"), " ", (doing, style), rest]
+
+    def _left_in_words(self) -> str:
+        if self._pace is None or (self._control and self._control.stops):
+            return ""
+        now = time.monotonic()
+        ages = {task: now - attempt.since for task, attempt in self._running.items()}
+        left = self._pace.left(now - self._since, ages)
+        return f", about {human.about(left)} left" if left is not None and left >= 1 else ""
+
+    def _bar(self, columns: int) -> Line:
+        total, done = self._counts.total(), len(self._ended)
+        words = f" {done:,} of {total:,}"
+        room = max(0, min(BAR_COLUMNS_MAX, columns - 1 - len(words)))
+        full = room * done // total if total else 0
+        solid, thin = "━─" if self._box else "#-"
+        style = "failed" if self._failed else "success"
+        return [(solid * full, style), (thin * (room - full), "dim"), words]
+
+    def _end_of_log(self, taskrun: TaskRun) -> list[str]:
+        log = taskrun.attempts[-1].log if taskrun.attempts else None
+        if log is None or len(self._failed) >= FAILED_MAX:
+            return []
+        data = b""
+        for piece in pieces(self._store, log, tail=FAILED_LINES):
+            data = (data + piece)[-LOG_BYTES_MAX:]
+        text = data.decode("utf-8", "backslashreplace").rstrip("\n")
+        return [last_part(line) for line in text.split("\n")] if text else []
 
     def _graph(self, columns: int) -> list[Line]:
         return [
@@ -160,16 +199,36 @@ class Board:
         ]
 
     def _busy(self, room: int, columns: int) -> list[Line]:
-        """Return the tasks that run, then those that ended last, the newest first."""
+        """Return a bar, what failed last, in half of the room, what runs, and what ended last."""
         if room < 1:
             return []
-        running = list(self._running)
-        shown = running[: room - 1] if len(running) > room else running
-        lines = [self._task([], name, columns) for name in shown]
-        if len(running) > len(shown):
-            lines.append([f"and {len(running) - len(shown)} more that run"])
-        newest = list(reversed(self._last))[: room - len(lines)]
+        lines = [self._bar(columns)]
+        lines += self._failures(room // 2, columns)
+        running = [*self._running, *self._waiting]
+        free = room - len(lines)
+        shown = running[: max(0, free - 1)] if len(running) > free else running
+        lines += [self._task([], name, columns) for name in shown]
+        if len(running) > len(shown) and free:
+            lines.append([f"and {len(running) - len(shown)} more that run or are tried again"])
+        others = (name for name in reversed(self._last) if name not in self._failed)
+        newest = list(islice(others, max(0, room - len(lines))))
         return lines + [self._task([], name, columns) for name in newest]
+
+    def _failures(self, room: int, columns: int) -> list[Line]:
+        """Return the tasks that failed, the newest first, each with the end of its log."""
+        lines: list[Line] = []
+        shown = 0
+        for name, log in reversed(self._failed.items()):
+            own = [self._task([], name, columns)]
+            own += [[("    " + line, PRINTED)] for line in log]
+            if len(lines) + len(own) >= room:
+                break
+            lines += own
+            shown += 1
+        if len(self._failed) > shown and room > len(lines):
+            more = f"{len(self._failed) - shown} {'more ' if shown else ''}failed"
+            lines.append([("and " if shown else "", ""), (more, "failed")])
+        return lines
 
     def _state(self, name: str) -> str:
         if name in self._running:
@@ -182,7 +241,11 @@ class Board:
         lanes = lanes or [(node_mark(state, box=self._box), state), " "]
         room = max(min(self._width, columns // 2) - length(lanes), 8)
         shown = clip(name, room)
-        took, number, text, style = "", 0, self._waiting.get(name, ""), "dim"
+        took, number, text, style = "", 0, "", "dim"
+        if waiting := self._waiting.get(name):
+            text, again = waiting
+            left = again - time.monotonic()
+            text += f", again in {human.about(left)}" if left > 0 else ""
         if attempt := self._running.get(name):
             took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
             style = PRINTED

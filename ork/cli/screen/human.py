@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -66,6 +67,15 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def about(seconds: float) -> str:
+    """Return a duration that is not known to tenths: 8s, 2m, 1h20m."""
+    whole = math.ceil(seconds)
+    if whole < 100:
+        return f"{whole}s"
+    minutes = round(whole / 60)
+    return f"{minutes}m" if minutes < 100 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def path(folder: str) -> str:

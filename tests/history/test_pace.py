@@ -1,0 +1,74 @@
+"""How long a run still takes, by the newest good run before it."""
+
+import pytest
+
+from ork.history.pace import Pace, pace_of
+from ork.store.resolve import resolve
+from tests.history.histories import History, task
+from tests.runs import in_memory, outcome, write_run
+from tests.stores import NOON
+
+
+def pace(lasted=10.0, **seconds):
+    found = Pace(lasted, seconds)
+    found.begin(list(seconds))
+    return found
+
+
+def test_nothing_is_done_yet():
+    assert pace(a=5, b=5).left(0.0, {}) == 10.0
+
+
+def test_as_fast_as_before():
+    found = pace(a=5, b=5)
+    found.end("a", executed=True)
+    assert found.left(5.0, {}) == pytest.approx(5.0)
+
+
+def test_twice_as_slow_as_before():
+    found = pace(a=5, b=5)
+    found.end("a", executed=True)
+    assert found.left(10.0, {}) == pytest.approx(10.0)
+
+
+def test_a_task_that_runs_counts_by_its_age_and_never_as_done():
+    found = pace(a=5, b=5)
+    assert found.left(0.5, {"a": 0.5}) == pytest.approx(9.5)
+    found.end("a", executed=True)
+    assert found.left(1000.0, {"b": 990.0}) > 0
+
+
+def test_what_is_not_executed_takes_no_time():
+    found = pace(a=5, b=5)
+    found.end("a", executed=False)
+    assert found.left(0.0, {}) == 10.0
+    found.end("b", executed=True)
+    assert found.left(10.0, {}) == 0.0
+
+
+def test_a_new_task_counts_as_the_mean():
+    found = Pace(10.0, {"a": 4.0, "b": 6.0})
+    found.begin(["a", "b", "c"])
+    assert found.total == 15.0
+
+
+def test_nothing_tells():
+    found = pace(lasted=0.0, a=0.0)
+    assert found.left(3.0, {}) is None
+
+
+def test_the_earlier_run_is_the_newest_good_one():
+    history = History(in_memory())
+    history.deploy({"a": task("a"), "b": task("b", "a")})
+    head = history.oids[0]
+    oids = history.store.snapshot(resolve(history.store, "etl", now=NOON).snapshot).tasks
+    good = {name: outcome(oid) for name, oid in oids.items()}
+    first = write_run(history.store, head, good)
+    assert pace_of(history.store, first) is None
+    bad = {"a": outcome(oids["a"], "failed"), "b": outcome(oids["b"], "upstream_failed")}
+    second = write_run(history.store, head, bad, "failed")
+    third = write_run(history.store, head, bad, "failed")
+    for run in (second, third):
+        found = pace_of(history.store, run)
+        assert found is not None
+        assert (found.lasted, found.seconds) == (first.seconds, {"a": 1.0, "b": 1.0})
