@@ -23,6 +23,8 @@ def svg(graph: Graph, address: Callable[[str], str | None] = lambda _: None) -> 
     it with colours of its own.
     """
     found = layout(graph.needs)
+    # What is one image to a screen reader hides the links in it.
+    role = "group" if any(map(address, graph.needs)) else "img"
     columns = _columns(graph, found.places)
     heights = [height for _, height in found.places.values()]
     heights += [height for *_, bends in found.ways for _, height in bends]
@@ -31,7 +33,7 @@ def svg(graph: Graph, address: Callable[[str], str | None] = lambda _: None) -> 
     tall = _y(bottom, top) + HEIGHT / 2 + MARGIN + (STEP / 2 if graph.rest else 0)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{tall:.0f}" '
-        f'viewBox="0 0 {width:.0f} {tall:.0f}" role="img" class="graph">'
+        f'viewBox="0 0 {width:.0f} {tall:.0f}" role="{role}" class="graph">'
     )
     yield f"<title>{_text(graph.title)}</title>"
     yield f'<rect class="ground" width="{width:.0f}" height="{tall:.0f}" fill="#ffffff"/>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,8 +14,9 @@ from ork.cli.pictures.change import nearest
 from ork.cli.pictures.graph import Graph
 from ork.cli.pictures.looks import ALL_COLORS, COLORS, PLAIN_COLOR, SIGNS
 from ork.cli.pictures.svg import svg
+from ork.cli.report.charts import bars
 from ork.cli.screen import human
-from ork.cli.screen.line import visible
+from ork.cli.screen.line import visible, without_colors
 from ork.cli.screen.parts import clip
 from ork.objects.canonical import Json
 from ork.objects.kinds import format_time
@@ -77,6 +79,7 @@ def environment(
         "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
         "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
         "taint_text": taint_text,
+        "bars": bars,
         "on_web": link is not leads_nowhere,
         "svg": lambda graph, leads: "\n".join(
             svg(graph, lambda task: link(*leads, task) if leads else None)
@@ -89,6 +92,8 @@ def environment(
         "iso": format_time,
         "json": _json,
         "log_lines": _log_lines,
+        "log_text": without_colors,
+        "near": _near,
         "value": wording.value_text,
     }
     found.tests["by_line"] = lambda field: wording.field_texts(field) is not None
@@ -125,6 +130,14 @@ def _log_lines(text: str) -> list[tuple[str, str]]:
         return found
     rest = f"... {len(found) - LINES_MAX:,} lines ..."
     return [*found[: LINES_MAX // 2], (rest, "hunk"), *found[-LINES_MAX // 2 :]]
+
+
+def _near(time: datetime, now: datetime) -> str:
+    """Return how far a moment is from now: "2 hours ago", "in 5 minutes"."""
+    if time <= now:
+        return human.ago(time, now)
+    text = human.ago(now, time)
+    return text if text == "now" else f"in {text.removesuffix(' ago')}"
 
 
 def _json(value: Json) -> str:

@@ -21,7 +21,7 @@ from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
 from ork.logs.reading import pieces
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import find_run
@@ -38,8 +38,12 @@ RUNS_LOOKED_AT_MAX = 1_000  # for a good run before a failed one
 
 
 def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
-    """Return the page of a run; of one that failed also what changed since the last good one."""
-    oid, run = find_run(store, found)
+    """Return the page of a run."""
+    return render("run", **run_values(store, *find_run(store, found), now=now))
+
+
+def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, Any]:
+    """Return what the page of a run shows; if it failed, also what changed since a good one."""
     details = run_details(store, oid, run)
     report = RunReport(
         details=details,
@@ -49,7 +53,7 @@ def run_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
     )
     good = _since_good(store, run, now) if run.state == "failed" else None
     title = f"{run.workflow}#{run.number} {run.state}"
-    return render("run", title=title, report=report, good=good, now=now)
+    return {"title": title, "report": report, "good": good, "now": now}
 
 
 class Failure(Value, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from ork.cli.pictures.graph import Graph
 from ork.cli.report.page import render
@@ -19,19 +20,26 @@ RUNS_MAX = 50
 
 
 def workflow_page(store: Store, found: Resolved, *, now: datetime) -> Iterator[str]:
-    """Return the page of a workflow: its graph, its newest deploys and its newest runs."""
+    """Return the page of a workflow."""
+    values = workflow_values(store, found, now=now, deploys_max=DEPLOYS_MAX, runs_max=RUNS_MAX)
+    return render("workflow", **values)
+
+
+def workflow_values(
+    store: Store, found: Resolved, *, now: datetime, deploys_max: int, runs_max: int
+) -> dict[str, Any]:
+    """Return what the page of a workflow shows: its graph, its newest deploys and newest runs."""
     deploy = deploy_of(store, found)
     name = deploy.workflow
-    entries = list(log(store, deploy.oid, now=now, limit=DEPLOYS_MAX))
-    newest = runs(store, name, limit=RUNS_MAX) if has_run(store, name) else ()
-    return render(
-        "workflow",
-        title=name,
-        about=entries[0].deploy.settings.get("description"),
-        graph=Graph(title=name, needs=needs_of(store, store.snapshot(deploy.snapshot))),
-        entries=entries,
-        runs=list(with_taint(store, newest)),
-        deploys_max=DEPLOYS_MAX,
-        runs_max=RUNS_MAX,
-        now=now,
-    )
+    entries = list(log(store, deploy.oid, now=now, limit=deploys_max))
+    newest = runs(store, name, limit=runs_max) if has_run(store, name) else ()
+    return {
+        "title": name,
+        "about": entries[0].deploy.settings.get("description"),
+        "graph": Graph(title=name, needs=needs_of(store, store.snapshot(deploy.snapshot))),
+        "entries": entries,
+        "runs": list(with_taint(store, newest)),
+        "deploys_max": deploys_max,
+        "runs_max": runs_max,
+        "now": now,
+    }

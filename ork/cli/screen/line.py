@@ -109,6 +109,11 @@ def colors(text: str) -> list[str]:
     return parts
 
 
+def without_colors(text: str) -> str:
+    """Return what a task printed without its colours, made visible."""
+    return "".join(colors(text)[::2])
+
+
 def texts_of(lines: Iterable[Line], *, color: bool) -> Iterator[str]:
     """Yield each line as text that ends with a newline."""
     render = styled if color else plain

@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ork.cli.screen.line import to_json, visible
+from ork.cli.screen.line import to_json, without_colors
 from ork.errors import NotFound, OrkError, StoreError
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing
@@ -422,4 +422,4 @@ async def _attempt_events(
 
 def _shown(text: str) -> str:
     """Return text of a log with all that is in it to be seen, line by line."""
-    return "\n".join(map(visible, text.split("\n")))
+    return "\n".join(map(without_colors, text.split("\n")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ork.objects.value import Value
 from ork.store.store import Store
@@ -50,10 +50,13 @@ class Page(Value, frozen=True, kw_only=True):
 Answer: TypeAlias = Callable[[Asked], Page]
 
 
-def link(kind: str, *words: object) -> str:
+def link(kind: str, *words: object, **query: object) -> str:
     """Return the address of a page: `link("runs", "etl", 57)` is /runs/etl/57.
 
-    A slash follows a name that ends as the addresses of documents do.
+    A slash follows a name that ends as the addresses of documents do. Of the fields behind the
+    question mark those that are None or empty are left out.
     """
     path = "/".join(("", kind, *(quote(str(word), safe="@~:,") for word in words)))
-    return f"{path}/" if path.endswith(JSON_END) else path
+    path = f"{path}/" if path.endswith(JSON_END) else path
+    fields = urlencode({name: one for name, one in query.items() if one not in (None, "")})
+    return f"{path}?{fields}" if fields else path

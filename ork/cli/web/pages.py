@@ -1,18 +1,368 @@
-"""The pages: what each is asked by its address, and what it shows."""
+"""The pages: what each is asked by its address, and what it shows.
+
+Each looks at a bounded part of the store, newest first; `before` goes on behind what was shown. So
+a store with a million runs opens as fast as one with twenty.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from ork.cli.diff.wording import headline
+from ork.cli.pictures.change import Change, change_of
+from ork.cli.pictures.graph import Graph
+from ork.cli.report.change import history_of
+from ork.cli.report.charts import Moment
+from ork.cli.report.workflow import workflow_values
+from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
-from ork.store.resolve import workflows
+from ork.daemon.pauses import Paused, all_paused
+from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
+from ork.errors import OrkError, UsageError
+from ork.heads.tags import tags
+from ork.history.compare import compare_resolved, impact_of
+from ork.history.compare_runs import diff_runs
+from ork.history.log import LogEntry, entry_of, log
+from ork.history.search import search
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Param, Run, is_oid
+from ork.objects.value import Value, replace
+from ork.schedule.schedule import schedules_of
+from ork.schedule.times import slots
+from ork.store.contents import needs_of, snapshot_details
+from ork.store.operations import operations
+from ork.store.resolve import (
+    Resolved,
+    deploy_of,
+    has_run,
+    resolve,
+    workflows,
+    workflows_with_runs,
+)
+from ork.store.runs import Executed, runs
+from ork.store.store import Store
+from ork.store.verdict import with_taint
+
+WORKFLOWS_A_PAGE = 50
+STRIP_RUNS = 20  # of each workflow
+SHORT_LIST = 15  # deploys and runs, where a page shows more than those
+LOG_A_PAGE = 30
+OPERATIONS_A_PAGE = 50
+SCHEDULES_A_PAGE = 200
+NEXT_TIMES = 3
+HERE = "web/templates/"
+
+
+class WorkflowRow(Value, frozen=True, kw_only=True):
+    """One workflow among all: its newest deploy, its newest runs, and when it is due."""
+
+    name: str
+    head: LogEntry | None  # None: it was never deployed, its runs are unattached
+    runs: list[Moment]  # oldest first
+    last: Run | None
+    schedule: Json = None
+    next: datetime | None = None
+    paused: Paused | None = None
+
+
+class ScheduleRow(Value, frozen=True, kw_only=True):
+    """A workflow that has a schedule, and its next times."""
+
+    workflow: str
+    schedule: Json
+    next: list[datetime]
+    last: Run | None
 
 
 def overview(asked: Asked) -> Page:
-    """Show all workflows."""
-    names = workflows(asked.store)
-    values = {"title": "Workflows", "names": names}
-    return Page(
-        template="web/templates/workflows.html", values=values, schema="workflows", document=names
+    """Show all workflows, by their names."""
+    store, after = asked.store, asked.query.get("after", "")
+    names = sorted({*workflows(store), *workflows_with_runs(store)})
+    rest = [name for name in names if name > after]
+    shown = rest[:WORKFLOWS_A_PAGE]
+    paused = all_paused(store, shown)
+    rows = [_row(store, name, paused.get(name), asked.now) for name in shown]
+    values = {
+        "title": "Workflows",
+        "rows": rows,
+        "total": len(names),
+        "after": rows[-1].name if len(rest) > len(rows) else None,
+    }
+    return Page(template=f"{HERE}workflows.html", values=values, schema="workflows", document=rows)
+
+
+def _row(store: Store, name: str, paused: Paused | None, now: datetime) -> WorkflowRow:
+    oid = store.ref(f"workflows/{name}")
+    head = entry_of(store, oid, store.get(Deploy, oid)) if oid else None
+    settings = head.deploy.settings if head else {}
+    newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)]
+    return WorkflowRow(
+        name=name,
+        head=head,
+        runs=moments(newest),
+        last=newest[0] if newest else None,
+        schedule=settings.get("schedule"),
+        next=next(iter(next_times(settings, now, 1)), None),
+        paused=paused,
     )
 
 
-PAGES: tuple[tuple[str, Answer], ...] = (("/", overview),)
+def moments(newest: Iterable[Run]) -> list[Moment]:
+    """Return runs that were listed newest first as they are drawn: the oldest first."""
+    return [
+        Moment(name=run.workflow, number=run.number, state=run.state, seconds=run.seconds)
+        for run in newest
+    ][::-1]
+
+
+def next_times(settings: Mapping[str, Json], now: datetime, count: int) -> list[datetime]:
+    """Return when a workflow with these settings is due next; nothing if they make no sense."""
+    try:
+        found = {
+            slot
+            for schedule in schedules_of(settings)
+            for slot in islice(slots(schedule, now), count)
+        }
+    except (OrkError, ValueError):
+        return []
+    return sorted(found)[:count]
+
+
+def workflow(asked: Asked) -> Page:
+    """Show one workflow: its graph, its newest deploys and runs, settings, schedule and tags."""
+    store, name = asked.store, run_pages.workflow_in(asked)
+    if store.ref(f"workflows/{name}") is None and has_run(store, name):
+        values = _of_unattached(asked, name)
+    else:
+        found = resolve(store, f"{name}~0", now=asked.now)
+        values = workflow_values(
+            store, found, now=asked.now, deploys_max=SHORT_LIST, runs_max=SHORT_LIST
+        )
+    head: LogEntry | None = next(iter(values["entries"]), None)
+    settings = head.deploy.settings if head else {}
+    newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)] if values["runs"] else []
+    found_tags = list(tags(store, name))
+    times = next_times(settings, asked.now, NEXT_TIMES)
+    values |= {
+        "moments": moments(newest),
+        "tags": found_tags,
+        "settings": {key: value for key, value in settings.items() if key != "description"},
+        "next_times": times,
+        "paused": all_paused(store, [name]).get(name),
+        "head": head,
+        "params": _params(store, head),
+    }
+    document = {
+        "workflow": name,
+        "log": values["entries"],
+        "runs": values["runs"],
+        "tags": found_tags,
+        "settings": settings,
+        "next": times,
+        "paused": values["paused"],
+    }
+    return Page(
+        template=f"{HERE}workflow.html", values=values, schema="workflow", document=document
+    )
+
+
+def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
+    """Return the values of a workflow that has no head: of its runs alone."""
+    newest = list(with_taint(asked.store, runs(asked.store, name, limit=SHORT_LIST)))
+    snapshot = asked.store.snapshot(newest[0].run.snapshot)
+    return {
+        "title": name,
+        "about": None,
+        "graph": Graph(title=name, needs=needs_of(asked.store, snapshot)),
+        "entries": [],
+        "runs": newest,
+        "deploys_max": SHORT_LIST,
+        "runs_max": SHORT_LIST,
+    }
+
+
+def _params(store: Store, head: LogEntry | None) -> Mapping[str, Param]:
+    return store.snapshot(head.deploy.snapshot).params if head else {}
+
+
+def history(asked: Asked) -> Page:
+    """Show the deploys of a workflow, newest first, a page of them."""
+    store, name, before = asked.store, run_pages.workflow_in(asked), asked.query.get("before")
+    start: str | Oid = f"{name}~0"
+    if before is not None:
+        last = store.get(Deploy, oid_of(before))
+        if last.workflow != name:
+            raise UsageError(f"{before[:16]} is no deploy of {name}")
+        start = last.parents[0] if last.parents else ""
+    entries = list(log(store, start, now=asked.now, limit=LOG_A_PAGE)) if start else []
+    more = entries[-1].oid if entries and entries[-1].deploy.parents else None
+    values = {"title": f"Deploys of {name}", "name": name, "entries": entries, "before": more}
+    return Page(template=f"{HERE}history.html", values=values, schema="log", document=entries)
+
+
+def oid_of(text: str) -> Oid:
+    """Return a whole oid that an address has; raise UsageError for anything else."""
+    if not is_oid(text):
+        raise UsageError(f"{text[:80]!r} is no whole oid", hint="pages are turned by their links")
+    return Oid(text)
+
+
+def deploy(asked: Asked) -> Page:
+    """Show one deploy: what it changed, what it has, and the runs of what it deployed."""
+    store, text = asked.store, asked.path["revision"]
+    found = deploy_of(store, resolve(store, text, now=asked.now))
+    value = store.get(Deploy, found.oid)
+    entry = entry_of(store, found.oid, value)
+    definition = snapshot_details(store, found)
+    executed = Executed(kind="snapshot", oid=value.snapshot)
+    name = value.workflow
+    newest = list(with_taint(store, runs(store, name, limit=SHORT_LIST, executed=executed)))
+    values = {
+        "title": f"{name} {store.short(value.snapshot)}",
+        "entry": entry,
+        "definition": definition,
+        "change": _since_parent(store, found.oid, value, asked.now),
+        "graph": Graph(title=name, needs=needs_of(store, store.snapshot(value.snapshot))),
+        "runs": newest,
+        "runs_max": SHORT_LIST,
+        "short": store.short(found.oid),
+        "names": _names(store, found.oid, value),
+    }
+    document = {"kind": "deploy", "oid": found.oid, "entry": entry, "definition": definition}
+    return Page(template=f"{HERE}deploy.html", values=values, schema="show", document=document)
+
+
+def _since_parent(store: Store, oid: Oid, value: Deploy, now: datetime) -> Change | None:
+    if not value.parents:
+        return None
+    ends = (value.parents[0], oid)
+    before, after = (replace(resolve(store, end, now=now), text=store.short(end)) for end in ends)
+    return change_of(store, compare_resolved(store, before, after), hunks=True)
+
+
+def _names(store: Store, oid: Oid, value: Deploy) -> list[str]:
+    """Return the revisions that mean a deploy, as people write them."""
+    found = [f"{one.workflow}@{one.label}" for one in tags(store, value.workflow) if one.oid == oid]
+    return [value.workflow, *found] if store.ref(f"workflows/{value.workflow}") == oid else found
+
+
+def compare(asked: Asked) -> Page:
+    """Compare two revisions or two runs; without them, ask for them."""
+    store, now = asked.store, asked.now
+    old, new = (asked.query.get(end, "").strip() for end in ("old", "new"))
+    values: dict[str, Any] = {"title": "Compare", "old": old, "new": new, "change": None}
+    if not (old and new):
+        return Page(template=f"{HERE}compare.html", values=values)
+    before, after = (resolve(store, text, now=now) for text in (old, new))
+    comparison = compare_resolved(store, before, after)
+    change = change_of(store, comparison, hunks=True)
+    run_diff = diff_runs(store, before, after) if before.kind == after.kind == "run" else None
+    values |= {
+        "title": headline(change.comparison, change.impact),
+        "change": change,
+        "run_diff": run_diff,
+        "history": history_of(store, change.comparison, now),
+    }
+    if run_diff is not None:
+        found = with_hunks(run_diff.definition, store.blob, lines_max=SHORT_DIFF_LINES)
+        schema, document = "diff-runs", run_pages.fields(replace(run_diff, definition=found))
+    else:
+        found = with_hunks(comparison.diff, store.blob, lines_max=SHORT_DIFF_LINES)
+        impact = impact_of(store, comparison)
+        ends = {"old": comparison.old, "new": comparison.new}
+        schema, document = "diff", {**ends, "diff": found, "impact": impact}
+    return Page(template=f"{HERE}compare.html", values=values, schema=schema, document=document)
+
+
+def found(asked: Asked) -> Page:
+    """Search names, messages, authors and oids."""
+    text = asked.query.get("q", "").strip()
+    result = search(asked.store, text, now=asked.now) if text else None
+    one = _address(asked.store, result.one) if result and result.one else None
+    values = {"title": "Search", "text": text, "found": result, "one": one}
+    return Page(
+        template=f"{HERE}search.html",
+        values=values,
+        schema="search" if result is not None else None,
+        document=result,
+    )
+
+
+def _address(store: Store, one: Resolved) -> tuple[str, ...] | None:
+    """Return the words of the address of what a revision means, if there is a page of it."""
+    if one.kind == "run":
+        run = store.get(Run, one.oid)
+        return ("runs", run.workflow, str(run.number))
+    if one.kind == "deploy":
+        return ("deploys", one.oid)
+    if one.deploy is not None:
+        return ("deploys", one.deploy)
+    return None
+
+
+def moves(asked: Asked) -> Page:
+    """Show what moved heads, tags and pauses, newest first."""
+    store, before = asked.store, asked.query.get("before")
+    rows = list(_operations(store, before))
+    more = rows[-1]["oid"] if len(rows) == OPERATIONS_A_PAGE else None
+    values = {"title": "Operations", "rows": rows, "before": more, "deploys": _targets(store, rows)}
+    return Page(template=f"{HERE}ops.html", values=values, schema="ops", document=rows)
+
+
+def _operations(store: Store, before: str | None) -> Iterable[dict[str, Any]]:
+    start = oid_of(before) if before is not None else None
+    found = islice(operations(store, start=start), 1 if start else 0, None)
+    for oid, operation in islice(found, OPERATIONS_A_PAGE):
+        yield {"oid": oid, "operation": operation}
+
+
+def _targets(store: Store, rows: list[dict[str, Any]]) -> dict[Oid, Deploy]:
+    """Return the deploys that names were moved to and from, but those that are gone."""
+    ends = {end: end for row in rows for _, *both in row["operation"].moves for end in both if end}
+    present = {oid: oid for oid in ends if store.has(oid)}
+    return {oid: one for oid in present if isinstance(one := store.read(oid), Deploy)}
+
+
+def schedules(asked: Asked) -> Page:
+    """Show what is due when."""
+    store = asked.store
+    rows = []
+    for name in workflows(store):
+        oid = store.ref(f"workflows/{name}")
+        settings = store.get(Deploy, oid).settings if oid else {}
+        if settings.get("schedule") is not None:
+            last = next(runs(store, name, limit=1), None) if has_run(store, name) else None
+            rows.append(
+                ScheduleRow(
+                    workflow=name,
+                    schedule=settings["schedule"],
+                    next=next_times(settings, asked.now, NEXT_TIMES),
+                    last=last.run if last else None,
+                )
+            )
+        if len(rows) == SCHEDULES_A_PAGE:
+            break
+    rows.sort(key=lambda row: (not row.next, row.next))
+    values = {"title": "Schedules", "rows": rows, "most": SCHEDULES_A_PAGE}
+    return Page(template=f"{HERE}schedules.html", values=values, schema="schedules", document=rows)
+
+
+PAGES: tuple[tuple[str, Answer], ...] = (
+    ("/", overview),
+    ("/workflows/{workflow}", workflow),
+    ("/workflows/{workflow}/log", history),
+    ("/deploys/{revision}", deploy),
+    ("/runs", run_pages.listed),
+    ("/runs/{workflow}", run_pages.listed),
+    ("/runs/{workflow}/{number:int}", run_pages.run),
+    ("/runs/{workflow}/{number:int}/log/{task:path}", run_pages.log),
+    ("/code/{revision}/{path:path}", run_pages.code),
+    ("/tasks/{workflow}/{task:path}", run_pages.task),
+    ("/compare", compare),
+    ("/search", found),
+    ("/ops", moves),
+    ("/schedules", schedules),
+)

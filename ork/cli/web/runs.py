@@ -1,0 +1,303 @@
+"""The pages of runs: lists, one run, the log of a task, code as executed, a task over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from ork.cli.report.charts import Moment, chart
+from ork.cli.report.run import run_values
+from ork.cli.web.page import Asked, Page
+from ork.definition.written import as_written
+from ork.errors import NotFound, UsageError
+from ork.history.details import task_details
+from ork.history.filters import Parts
+from ork.history.log import LogEntry, entry_of
+from ork.logs.bytes import opened
+from ork.logs.reading import Log, logs
+from ork.objects import tree
+from ork.objects.canonical import Oid
+from ork.objects.kinds import RUN_STATES, Deploy, Run, Task, TaskRun, is_name
+from ork.objects.value import Value
+from ork.store.contents import entries, join_text
+from ork.store.resolve import (
+    history,
+    part_of,
+    resolve,
+    resolved_run,
+    run_of_number,
+)
+from ork.store.runs import RunEntry, runs
+from ork.store.store import Store
+from ork.store.verdict import with_taint
+
+RUNS_A_PAGE = 50
+RUNS_LOOKED_AT_MAX = 2_000  # for those in a state
+TASK_RUNS = 60
+DEPLOYS_LOOKED_AT_MAX = 1_000  # for those that changed a task
+DEPLOYS_SHOWN = 15
+LOG_BYTES = 128 << 10  # that a page shows of a log
+CODE_BYTES_MAX = 1 << 20  # that a page shows of a file
+HERE = "web/templates/"
+
+
+def listed(asked: Asked) -> Page:
+    """Show runs, newest first, of one workflow or all, and of one state or all."""
+    store, name = asked.store, workflow_in(asked) if "workflow" in asked.path else None
+    state, before = asked.query.get("state") or None, before_in(asked)
+    if state is not None and state not in RUN_STATES:
+        raise UsageError(f"state={state[:40]}: say one of {', '.join(RUN_STATES)}")
+    found: list[RunEntry] = []
+    looked_at, last = 0, None
+    for entry in runs(store, name, before=before):
+        if looked_at == RUNS_LOOKED_AT_MAX or len(found) == RUNS_A_PAGE:
+            break
+        looked_at, last = looked_at + 1, entry.run.id
+        if state in (None, entry.run.state):
+            found.append(entry)
+    else:
+        last = None
+    found = list(with_taint(store, found))
+    values = {
+        "title": f"Runs of {name}" if name else "Runs",
+        "name": name,
+        "state": state,
+        "states": RUN_STATES,
+        "runs": found,
+        "looked_at": looked_at,
+        "before": last,
+    }
+    return Page(template=f"{HERE}runs.html", values=values, schema="runs", document=found)
+
+
+def workflow_in(asked: Asked) -> str:
+    """Return the workflow that an address names."""
+    name = asked.path["workflow"]
+    if not is_name(name):
+        raise NotFound(f"no workflow is named {name[:80]!r}")
+    return name
+
+
+def before_in(asked: Asked) -> str | None:
+    """Return the id of the run behind which a list goes on."""
+    before = asked.query.get("before")
+    if before is not None and not is_name(before):
+        raise UsageError(f"before={before[:80]}: that is no id of a run")
+    return before
+
+
+def run(asked: Asked) -> Page:
+    """Show one run, also while it goes on, with the code that it executed."""
+    store = asked.store
+    oid, found = _run(asked)
+    values = run_values(store, oid, found, now=asked.now)
+    details = values["report"].details
+    whole = resolved_run(oid, found, f"{found.workflow}#{found.number}")
+    values |= {
+        "files": [one for one in entries(store, whole) if one.kind == "blob"],
+        "round": found.attempt,
+    }
+    document = {"kind": "run", "oid": oid, **fields(details)}
+    return Page(template=f"{HERE}run.html", values=values, schema="show", document=document)
+
+
+def _run(asked: Asked) -> tuple[Oid, Run]:
+    return run_of_number(asked.store, workflow_in(asked), int(asked.path["number"]))
+
+
+def fields(value: Value) -> dict[str, Any]:
+    """Return the fields of a value by their names."""
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+class LogPart(Value, frozen=True, kw_only=True):
+    """Some bytes of a log as text, and where they are in it."""
+
+    text: str
+    start: int
+    end: int
+    size: int
+
+
+def log(asked: Asked) -> Page:
+    """Show what became of a task in a run, and what an attempt at it printed."""
+    store, name = asked.store, asked.path["task"]
+    _, found = _run(asked)
+    run_name = f"{found.workflow}#{found.number}"
+    snapshot = store.snapshot(found.snapshot)
+    if name not in snapshot.tasks:
+        raise NotFound(f"{run_name} has no task {name!r}")
+    text = f"{run_name}:{name}"
+    attempts, missing = _logs(store, text, asked.now)
+    chosen = _chosen(attempts, asked.query.get("attempt"), text)
+    part = _part(store, chosen, asked.query.get("before")) if chosen else None
+    details = _details(store, found, name)
+    values = {
+        "title": f"{name} in {run_name}",
+        "run": found,
+        "task": name,
+        "definition": as_written(store.get(Task, snapshot.tasks[name])),
+        "details": details,
+        "attempts": attempts,
+        "chosen": chosen,
+        "part": part,
+        "missing": missing,
+        "goes_on": found.ended is None,
+    }
+    document = {"name": name, **(fields(details) if details else {})}
+    return Page(
+        template=f"{HERE}log.html",
+        values=values,
+        schema="show" if details else None,
+        document=document,
+    )
+
+
+def _logs(store: Store, text: str, now: datetime) -> tuple[list[Log], str]:
+    """Return the logs of all attempts at a task, or why there are none."""
+    try:
+        return logs(store, text, now=now, every=True), ""
+    except NotFound as error:
+        return [], error.message
+
+
+def _chosen(found: list[Log], attempt: str | None, text: str) -> Log | None:
+    if not attempt:
+        return found[-1] if found else None
+    chosen = next((one for one in found if str(one.attempt) == attempt), None)
+    if chosen is None:
+        raise NotFound(f"{text} has no attempt {attempt[:20]}")
+    return chosen
+
+
+def _part(store: Store, chosen: Log, before: str | None) -> LogPart:
+    """Return the end of a log, or what stands there before a place; whole lines if there are."""
+    if chosen.log is None:
+        return LogPart(text="", start=0, end=0, size=0)
+    first, length = chosen.log.offset, chosen.log.length
+    try:
+        with opened(store, chosen.log.path, offset=first) as file:
+            size = max(0, file.size() - first) if length is None else length
+            end = min(size, _place(before)) if before else size
+            start = max(0, end - LOG_BYTES)
+            data = file.read(end - start, first + start)
+    except OSError:
+        return LogPart(text="", start=0, end=0, size=0)
+    if start and (cut := data.find(b"\n") + 1):
+        start, data = start + cut, data[cut:]
+    return LogPart(text=data.decode("utf-8", "replace"), start=start, end=end, size=size)
+
+
+def _place(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise UsageError(f"before={text[:40]}: a place in a log is a number of bytes")
+    return int(text)
+
+
+def _details(store: Store, found: Run, name: str) -> Any:
+    """Return what became of a task; None before it has started."""
+    try:
+        return task_details(store, found, name)
+    except KeyError:
+        return None
+
+
+def code(asked: Asked) -> Page:
+    """Show a code file of a deploy or run as it was captured; without a path the workflow file."""
+    store, path = asked.store, asked.path["path"]
+    whole = resolve(store, asked.path["revision"], now=asked.now)
+    found = part_of(store, whole, path)
+    if path == "" and found.deploy is not None:
+        source = store.get(Deploy, found.deploy).source
+        data, kind, title = join_text(store, source), "text", source.path
+    elif found.kind == "blob":
+        data, kind, title = store.blob(found.oid), "blob", path
+    else:
+        raise NotFound(f"{path!r} is a {found.kind}, not a code file")
+    text = None if b"\0" in data else data.decode("utf-8", "replace")
+    values = {
+        "title": f"{title} of {whole.text}",
+        "path": title,
+        "revision": whole,
+        "run": store.get(Run, whole.oid) if whole.kind == "run" else None,
+        "text": text if text is None else text[:CODE_BYTES_MAX],
+        "size": len(data),
+        "is_cut": text is not None and len(text) > CODE_BYTES_MAX,
+        "oid": found.oid,
+    }
+    document = {"kind": kind, "oid": found.oid, "name": path, "text": data}
+    return Page(template=f"{HERE}code.html", values=values, schema="show", document=document)
+
+
+class TaskRow(Value, frozen=True, kw_only=True):
+    """A task in one run: None where that run has not come to it."""
+
+    run: Run
+    taskrun: TaskRun | None
+
+
+def task(asked: Asked) -> Page:
+    """Show one task over time: how long it took, how it ended, and which deploys changed it."""
+    store, name, wanted = asked.store, workflow_in(asked), asked.path["task"]
+    before = before_in(asked)
+    rows, last = _task_rows(store, name, wanted, before)
+    head = store.ref(f"workflows/{name}")
+    snapshot = store.snapshot(store.get(Deploy, head).snapshot) if head else None
+    oid = snapshot.tasks.get(wanted) if snapshot else None
+    if oid is None and all(row.taskrun is None for row in rows) and before is None:
+        raise NotFound(f"{name} has no task {wanted!r}")
+    deploys = list(_changes(store, name, wanted)) if oid else []
+    measured = [
+        Moment(
+            name=name,
+            number=row.run.number,
+            state=row.taskrun.state,
+            seconds=sum(one.seconds for one in row.taskrun.attempts),
+        )
+        for row in reversed(rows)
+        if row.taskrun is not None and row.taskrun.attempts
+    ]
+    values = {
+        "title": f"{wanted} of {name}",
+        "workflow": name,
+        "task": wanted,
+        "definition": as_written(store.get(Task, oid)) if oid else {},
+        "rows": rows,
+        "before": last,
+        "chart": chart(measured),
+        "entries": deploys[:DEPLOYS_SHOWN],
+        "looked_at": DEPLOYS_LOOKED_AT_MAX,
+    }
+    document = {"workflow": name, "task": wanted, "runs": rows, "deploys": deploys}
+    return Page(template=f"{HERE}task.html", values=values, schema="task", document=document)
+
+
+def _task_rows(
+    store: Store, name: str, wanted: str, before: str | None
+) -> tuple[list[TaskRow], str | None]:
+    """Return a page of the runs of a workflow with one of their tasks, and where more begin."""
+    found = list(islice(runs(store, name, before=before), TASK_RUNS + 1))
+    rows = [
+        TaskRow(run=entry.run, taskrun=_outcome(store, entry.run, wanted))
+        for entry in found[:TASK_RUNS]
+    ]
+    return rows, rows[-1].run.id if len(found) > TASK_RUNS else None
+
+
+def _outcome(store: Store, found: Run, name: str) -> TaskRun | None:
+    """Return what became of one task of a run; nothing else of the run is read."""
+    if found.tasks is not None:
+        one = tree.lookup(store.tree, found.tasks, name)
+        return one if isinstance(one, TaskRun) else None
+    oid = store.ref(f"active/{found.id}/{name}") if is_name(name) else None
+    return store.get(TaskRun, oid) if oid else None
+
+
+def _changes(store: Store, name: str, wanted: str) -> Iterator[LogEntry]:
+    """Yield the deploys that changed a task, newest first, of those that are looked at."""
+    deploys = islice(history(store, name), DEPLOYS_LOOKED_AT_MAX)
+    changed = Parts(store, [wanted], follow=True).changed(deploys)
+    for oid, one in islice(changed, DEPLOYS_SHOWN):
+        yield entry_of(store, oid, one)

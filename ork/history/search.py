@@ -1,0 +1,101 @@
+"""Searches names, messages, authors and oids, newest first, and looks at a bounded part of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice
+
+from ork.errors import Ambiguous, NotFound
+from ork.history.log import LogEntry, entry_of
+from ork.objects.kinds import Deploy
+from ork.objects.value import Value
+from ork.store.resolve import Resolved, histories, resolve, workflows, workflows_with_runs
+from ork.store.store import Store
+
+DEPLOYS_LOOKED_AT_MAX = 3_000
+WORKFLOWS_LOOKED_INTO_MAX = 300  # for tasks and code files
+FOUND_MAX = 50  # of each sort
+
+
+class PartFound(Value, frozen=True, kw_only=True):
+    """A task or code file of the newest version of a workflow."""
+
+    workflow: str
+    kind: str  # task | file
+    name: str
+
+
+class Found(Value, frozen=True, kw_only=True):
+    """What a search found. `one` is what the text means as a revision, such as an oid or etl#57.
+
+    `looked_at` deploys were read, back to `until`; `complete` says whether these were all of them.
+    """
+
+    text: str
+    one: Resolved | None
+    workflows: tuple[str, ...]
+    parts: tuple[PartFound, ...]
+    tags: tuple[tuple[str, str], ...]  # workflow, label
+    deploys: tuple[LogEntry, ...]
+    looked_at: int
+    until: datetime | None
+    complete: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.one or self.workflows or self.parts or self.tags or self.deploys)
+
+
+def search(store: Store, text: str, *, now: datetime) -> Found:
+    """Return what has this text in it, in any case: names, tags, messages and authors."""
+    wanted = text.casefold()
+    names = sorted({*workflows(store), *workflows_with_runs(store)})
+    tags = (name.partition("/") for name, _ in store.refs("tags/"))
+    deploys, looked_at, last, complete = _deploys(store, wanted)
+    return Found(
+        text=text,
+        one=_meant(store, text, now),
+        workflows=tuple(islice((n for n in names if wanted in n.casefold()), FOUND_MAX)),
+        parts=tuple(islice(_parts(store, wanted), FOUND_MAX)),
+        tags=tuple(islice(((n, tag) for n, _, tag in tags if wanted in tag.casefold()), FOUND_MAX)),
+        deploys=tuple(deploys),
+        looked_at=looked_at,
+        until=last.time if last else None,
+        complete=complete,
+    )
+
+
+def _meant(store: Store, text: str, now: datetime) -> Resolved | None:
+    with suppress(NotFound, Ambiguous):
+        return resolve(store, text, now=now)
+    return None
+
+
+def _parts(store: Store, wanted: str) -> Iterator[PartFound]:
+    for name in workflows(store)[:WORKFLOWS_LOOKED_INTO_MAX]:
+        head = store.ref(f"workflows/{name}")
+        if head is None:  # undone since
+            continue
+        snapshot = store.snapshot(store.get(Deploy, head).snapshot)
+        for kind, parts in (("task", snapshot.tasks), ("file", snapshot.files)):
+            for part in parts:
+                if wanted in part.casefold():
+                    yield PartFound(workflow=name, kind=kind, name=part)
+
+
+def _deploys(store: Store, wanted: str) -> tuple[list[LogEntry], int, Deploy | None, bool]:
+    """Return those whose message or author has it, how many were looked at, the last, and if all.
+
+    It ends early when enough were found.
+    """
+    found: list[LogEntry] = []
+    looked_at, last = 0, None
+    deploys = histories(store, workflows(store))
+    for oid, deploy in deploys:
+        if looked_at == DEPLOYS_LOOKED_AT_MAX or len(found) == FOUND_MAX:
+            return found, looked_at, last, False
+        looked_at, last = looked_at + 1, deploy
+        if wanted in deploy.message.casefold() or wanted in deploy.author.casefold():
+            found.append(entry_of(store, oid, deploy))
+    return found, looked_at, last, True
