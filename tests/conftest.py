@@ -10,6 +10,7 @@ import signal
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from hypothesis import settings
 
 from ork.store import location
 from ork.store.store import Store
-from tests.scale import LONG, examples
+from tests.scale import DAY, LONG, examples, has_its_turn
 
 if TYPE_CHECKING:
     from ork.cli.session import World
@@ -81,10 +82,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "torture" and not asked else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what looks into the files of LMDB, where stores are of another kind."""
+def pytest_report_header() -> str:
+    """Say which cases have their turn."""
+    return "all cases" if LONG else f"cases of the day; the same ones again: ORK_DAY={DAY}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has its turn on another day, and what looks into files that are not there."""
     if KIND not in ("", "lmdb"):
         items[:] = [item for item in items if item.get_closest_marker("lmdb") is None]
+    if any("::" in argument for argument in config.args):
+        return  # whoever names a test wants all of it
+    seen = Counter[str]()
+    left = []
+    for item in items:
+        turns = item.get_closest_marker("turns")
+        if turns is not None:
+            name = item.nodeid.partition("[")[0]
+            seen[name] += 1
+            if not has_its_turn(name, seen[name], one_in=turns.args[0]):
+                left.append(item)
+    config.hook.pytest_deselected(items=left)
+    gone = set(left)
+    items[:] = [item for item in items if item not in gone]
 
 
 def pytest_collection_finish() -> None:
@@ -182,7 +202,7 @@ def ork(
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     for name in list(os.environ):
-        if name.startswith("ORK_") and name != "ORK_GOLDEN":
+        if name.startswith("ORK_") and name not in ("ORK_GOLDEN", "ORK_DAY"):
             monkeypatch.delenv(name)
     time.tzset()
     yield Ork(folder, capsys)

@@ -1,13 +1,21 @@
-"""How much the tests try: a fifth by day, all of it in `make test-long`."""
+"""How much the tests try: a part by day, all of it in `make test-long`.
+
+What is a matrix of cases takes turns: each day has its share of them, and after a few days all have
+been tried. `ORK_DAY=3 make test` tries what was tried on that day.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+import zlib
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
 
 LONG = os.environ.get("ORK_TESTS") == "long"
+# Processes that run a part of the tests have the day of the one that started them.
+DAY = int(os.environ.setdefault("ORK_DAY", str(int(time.time()) // 86400)))
 Case = TypeVar("Case")
 
 
@@ -22,8 +30,13 @@ def size(whole: int, *, by_day: int) -> int:
 
 
 def sampled(cases: Sequence[Case], *, one_in: int = 3) -> list[Case]:
-    """Return the cases of a matrix that are tried; by day every third, always the same ones."""
-    return list(cases if LONG else cases[::one_in])
+    """Return the cases of a matrix that are tried; by day every third, others each day."""
+    return list(cases if LONG else cases[DAY % one_in :: one_in])
+
+
+def has_its_turn(name: str, index: int, *, one_in: int) -> bool:
+    """Say whether a case is tried today, by what it is a case of and its place there."""
+    return LONG or (zlib.crc32(name.encode()) + index + DAY) % one_in == 0
 
 
 def bundled(cases: Iterable[Case], *, size: int) -> list[tuple[Case, ...]]:

@@ -227,6 +227,7 @@ def test_what_is_masked_is_still_there_to_be_read(finished: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_without_masking_every_canary_would_be_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

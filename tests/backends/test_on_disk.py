@@ -54,17 +54,20 @@ def increments(start: Start, how: str, folder: Path, kind: Any) -> tuple[int, in
     return wins, count
 
 
+@pytest.mark.turns(3)
 def test_processes_that_compare_and_set_lose_nothing(start: Start, folder: Path, kind: Any) -> None:
     wins, count = increments(start, "checked", folder, kind)
     assert wins == count >= 150
 
 
+@pytest.mark.turns(3)
 def test_without_the_comparison_they_do_lose(start: Start, folder: Path, kind: Any) -> None:
     wins, count = increments(start, "unchecked", folder, kind)
     assert wins == 450 > count
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_writers_and_sweeps_lose_no_object_that_a_ref_needs(
     start: Start, folder: Path, kind: Any
 ) -> None:
@@ -80,6 +83,7 @@ def test_writers_and_sweeps_lose_no_object_that_a_ref_needs(
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_an_object_of_100_mb_is_kept_with_little_memory_besides(start: Start) -> None:
     megabytes = size(100, by_day=16)
     assert output(start("keep_large", megabytes)) == [str(megabytes << 20)]
@@ -87,6 +91,7 @@ def test_an_object_of_100_mb_is_kept_with_little_memory_besides(start: Start) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("acknowledged", [1, 2, 7, 30, 31, 90])
+@pytest.mark.turns(3)
 def test_a_killed_writer_leaves_all_or_nothing(
     start: Start, folder: Path, acknowledged: int, kind: Any
 ) -> None:
@@ -281,6 +286,7 @@ def test_a_folder_without_write_permission_can_be_read(
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace makes system calls fail")
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.turns(3)
 def test_a_write_that_the_disk_refused_is_told_as_what_it_is(
     folder: Path, tmp_path: Path, error: str, kind: Any
 ) -> None:

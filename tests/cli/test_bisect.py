@@ -278,6 +278,7 @@ CODE = {
 
 
 @pytest.mark.parametrize("path", ["sql/rows.sql", "lib/words.sh", "pkg/base.py"])
+@pytest.mark.turns(3)
 def test_the_deploy_is_found_that_broke_what_a_task_only_reads_sources_or_imports(
     ork: Ork, path
 ) -> None:

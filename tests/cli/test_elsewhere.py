@@ -38,6 +38,7 @@ def choose(ork: Ork, url: str, by: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
 @pytest.mark.parametrize("by", BY)
+@pytest.mark.turns(3)
 def test_every_way_to_name_a_store_leads_to_the_same_one(
     etl: Ork, tmp_path: Path, kind: str, by: str
 ) -> None:

@@ -71,6 +71,7 @@ SMALL = {"report": ("report", "wide", "-o", "page.html")}
     ],
     ids=" ".join,
 )
+@pytest.mark.turns(2)
 def test_one_output_is_in_memory_at_a_time(project, words):
     least = peak(project, *SMALL.get(words[0], (words[0], "wide#1:first")))
     assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2

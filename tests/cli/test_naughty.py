@@ -414,8 +414,16 @@ def test_every_command_is_tried() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "color"),
-    [(name, "never") for name in ("mixed", "marks", "option", "blank", "long")]
-    + [("mixed", "always")],
+    [
+        ("mixed", "never"),
+        *(
+            pytest.param(name, color, marks=pytest.mark.turns(3))
+            for name, color in [
+                *((name, "never") for name in ("marks", "option", "blank", "long")),
+                ("mixed", "always"),
+            ]
+        ),
+    ],
 )
 def test_no_output_is_painted_or_forged_by_data(
     name: str, color: str, world: Callable[[str], Ork]
@@ -438,7 +446,7 @@ def test_no_output_is_painted_or_forged_by_data(
 def test_a_terminal_is_never_painted_by_data(world: Callable[[str], Ork]) -> None:
     ork = world(TEXTS["mixed"])
     wrong = []
-    for argv, code in [*reads(*BYTES), *cases()]:
+    for argv, code in [*reads(*BYTES), *cases(one_in=3)]:
         line = " ".join(argv)
         result = on_terminal(ork, argv)
         if is_raw(line) or line in BYTES:  # lines of a file are lines
@@ -483,7 +491,7 @@ def test_a_text_with_many_lines_makes_no_more_records(world: Callable[[str], Ork
 def test_what_the_user_typed_is_quoted_harmlessly(name: str, world: Callable[[str], Ork]) -> None:
     text = "\udcff\udc9b31m" if name == "bytes" else TEXTS[name].replace("\0", "")
     ork = world("plain")
-    for command in COMMANDS:
+    for command in sampled([*COMMANDS]):
         for argv in (
             [text],
             [f"--{text}"],
@@ -524,7 +532,7 @@ def test_names_that_another_program_wrote_are_refused_or_made_visible(
     ork: Ork, opened: Callable[[], Store]
 ) -> None:
     with_names(ork, opened, NAMES)
-    hold_harmless(ork, [*cases(one_in=2), *reads("run etl~3", "retry etl#3")])
+    hold_harmless(ork, [*cases(one_in=4), *reads("run etl~3", "retry etl#3")])
 
 
 @pytest.mark.slow

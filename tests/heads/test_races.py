@@ -22,7 +22,6 @@ from ork.store.store import RECORDED, Store
 from tests.forked import Forked
 from tests.heads import deployers, movers
 from tests.heads.conftest import version
-from tests.scale import sampled
 from tests.stores import NOON, contents, reachable, stamp
 
 ROOT = Path(__file__).parents[2]
@@ -97,13 +96,15 @@ def test_deployers_of_different_workflows_lose_nothing(folder):
 
 
 @pytest.mark.lmdb
+@pytest.mark.turns(3)
 def test_without_compare_and_set_the_same_deployers_lose_deploys(folder):
     reported = deploy_at_once(folder, "Unchecked", ["etl"] * 4, 12)
     with looking(folder) as store:
         assert set(deploys_of(store, "etl")) < set(chain.from_iterable(reported))
 
 
-@pytest.mark.parametrize("seed", sampled(range(4)))
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.turns(4)
 def test_killed_deployers_leave_every_deploy_that_was_told_of(folder, seed):
     numbers = random.Random(seed)
     told = {"etl": [], "other": []}
@@ -206,6 +207,7 @@ def test_movers_of_the_same_refs_lose_nothing(folder):
 
 
 @pytest.mark.lmdb
+@pytest.mark.turns(3)
 def test_without_compare_and_set_the_same_movers_lose_moves(folder):
     told = move_at_once(folder, "Unchecked", 25)
     with looking(folder) as store:

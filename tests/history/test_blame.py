@@ -332,6 +332,7 @@ def test_a_history_longer_than_the_stack_is_deep_is_no_recursion(etl):
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.turns(2)
 def test_lines_are_those_of_git_blame(tmp_path, seed):
     dice = random.Random(seed)
     history = Blamed(Store(Memory()))

@@ -555,6 +555,7 @@ import_database(store, open_database(sys.argv[2]), stamp=STAMP)
 
 
 @pytest.mark.parametrize("point", ["objects", "logs", "written"])
+@pytest.mark.turns(3)
 def test_an_import_that_is_killed_shows_nothing_and_can_be_repeated(
     original, file, take, store, point
 ):

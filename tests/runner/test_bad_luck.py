@@ -337,6 +337,7 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(flow: Project, options
 @pytest.mark.parametrize(
     "redirection", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"]
 )
+@pytest.mark.turns(2)
 def test_streams_that_are_closed_or_full_do_not_stop_the_run(
     project: Project, redirection: str
 ) -> None:

@@ -26,7 +26,6 @@ from tests.runner.suite import (
     shell,
     told,
 )
-from tests.scale import sampled
 
 CODE = """\
     import os, time
@@ -152,7 +151,8 @@ def test_every_failpoint_is_named_and_every_name_is_used() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", sampled([*IN_RUN, *LATER]))
+@pytest.mark.parametrize("at", [*IN_RUN, *LATER])
+@pytest.mark.turns(6)
 def test_a_run_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
     flow.ork("init")
     acknowledged = crash(flow, "run", "flow.yaml", "-j", "3", "--json", at=at)
@@ -163,7 +163,8 @@ def test_a_run_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", sampled([*IN_RETRY, "outcome.arrived:2", "save.after:2"]))
+@pytest.mark.parametrize("at", [*IN_RETRY, "outcome.arrived:2", "save.after:2"])
+@pytest.mark.turns(8)
 def test_a_retry_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
     first = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:3")
     done = executed(flow, check(flow, first))
@@ -175,7 +176,8 @@ def test_a_retry_that_is_killed_is_gone_on_with(flow: Project, at: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", sampled(IN_SETTLE, one_in=2))
+@pytest.mark.parametrize("at", IN_SETTLE)
+@pytest.mark.turns(4)
 def test_a_command_that_is_killed_while_it_settles_leaves_it_to_the_next(
     flow: Project, at: str
 ) -> None:
@@ -318,6 +320,7 @@ TELLS_FIRST = """\
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_without_recording_first_the_check_sees_what_was_lost(flow: Project) -> None:
     patch = TELLS_FIRST.format(save="tell_then_save")
     done = flow.ork("run", "flow.yaml", "-j", "1", "--json", patch=patch, code=-signal.SIGKILL)
@@ -327,6 +330,7 @@ def test_without_recording_first_the_check_sees_what_was_lost(flow: Project) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_without_the_lock_a_living_run_is_settled(project: Project) -> None:
     project.workflow(shell("long", "touch here; until test -e stop; do sleep 0.02; done"))
     child = project.start("run", "flow.yaml")
@@ -339,6 +343,7 @@ def test_without_the_lock_a_living_run_is_settled(project: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_without_the_guard_children_outlive_ork(project: Project) -> None:
     project.workflow(shell("sh", "touch sh; sleep 300"))
     patch = "from ork.executors.process_tree import Guard; Guard._SCRIPT = 'exit 0'"
@@ -351,6 +356,7 @@ def test_without_the_guard_children_outlive_ork(project: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_without_what_is_kept_successes_are_repeated(flow: Project) -> None:
     acknowledged = crash(flow, "run", "flow.yaml", "-j", "2", "--json", at="outcome.arrived:4")
     done = executed(flow, check(flow, acknowledged))

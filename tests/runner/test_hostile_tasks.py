@@ -114,6 +114,7 @@ def around(project: Project, code: int) -> None:
 
 
 @pytest.mark.parametrize("names", bundled(PYTHON, size=9), ids=" and ".join)
+@pytest.mark.turns(2)
 def test_hostile_python_tasks_hurt_nobody_else(project: Project, names: tuple[str, ...]) -> None:
     tasks = {f"bad{number}": name for number, name in enumerate(names)}
     for task, name in tasks.items():

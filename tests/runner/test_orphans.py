@@ -168,6 +168,7 @@ def test_children_from_before_are_no_remains_of_a_task(project: Project, lost: L
     assert eventually(lambda: not lost.living())
 
 
+@pytest.mark.turns(3)
 def test_without_the_kernels_help_an_orphan_outlives_ork(project: Project, lost: Lost) -> None:
     project.workflow(shell("loses", lost.line("pid")))
     patch = "from ork.executors import process_tree; process_tree.adopt_orphans = lambda *_: False"

@@ -216,6 +216,7 @@ def test_latest_keeps_nothing_of_a_task_whose_code_leaves_open_what_it_loads(
 
 
 @pytest.mark.parametrize("seed", range(examples(20)))
+@pytest.mark.turns(2)
 def test_what_latest_keeps_is_what_a_whole_run_would_give(ork: Ork, seed: int) -> None:
     chance = random.Random(seed)
 

@@ -23,7 +23,6 @@ from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from tests.postgres import Running
 from tests.runner.suite import IMPATIENT, Project, check_whole, eventually, python, shell
-from tests.scale import sampled
 from tests.stores import stamp
 from tests.team import Machine, Team, team_on
 
@@ -46,6 +45,7 @@ def team(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Team]:
 
 
 @EVERYWHERE
+@pytest.mark.turns(2)
 def test_two_machines_on_one_store(team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(
@@ -90,7 +90,8 @@ def test_two_machines_on_one_store(team: Team) -> None:
 KILLS = ["end.before", "logs.shipped:2", "save.before:3", "save.after:3"]
 
 
-@pytest.mark.parametrize("at", sampled(KILLS, one_in=2))
+@pytest.mark.parametrize("at", KILLS)
+@pytest.mark.turns(4)
 def test_no_outcome_is_recorded_without_its_log(team: Team, at: str) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(
@@ -125,6 +126,7 @@ def tries(machine: Machine, task: str) -> int:
 
 
 @EVERYWHERE
+@pytest.mark.turns(2)
 def test_a_stopped_owner_is_alive(team: Team) -> None:
     ada, bob = team("ada"), team("bob")
     ada.workflow(shell("a", WAIT))
@@ -159,6 +161,7 @@ AWAY = """\
 
 
 @pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.turns(2)
 def test_a_run_waits_for_a_store_that_is_away(team: Team, arrives: bool) -> None:
     """What is written meanwhile does not arrive, or does, and nobody says so."""
     ada = team("ada")

@@ -356,6 +356,7 @@ def killed(at: str, *words: object) -> bool:
         ("backup.checked", "copy.orkbackup"),
     ],
 )
+@pytest.mark.turns(2)
 def test_a_backup_that_is_killed_leaves_nothing_and_can_be_repeated(places, point, name):
     target = places.folder / name
     assert killed(point, "backup", places.store.folder, target)
@@ -377,6 +378,7 @@ def test_what_a_killed_backup_has_left_goes_even_if_this_one_is_refused(places):
 
 
 @pytest.mark.parametrize("point", ["backup.objects", "init.checked"])
+@pytest.mark.turns(2)
 def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(places, target, point):
     backup(places.store, target, environ=ENVIRON)
     new = places.folder / "new"

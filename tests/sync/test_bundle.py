@@ -294,6 +294,7 @@ with open_bundle(sys.argv[2]) as bundle:
 
 
 @pytest.mark.parametrize("point", ["checked", "objects", "logs", "written"])
+@pytest.mark.turns(2)
 def test_an_import_that_is_killed_shows_nothing_and_can_be_repeated(places, point):
     other, file = places.other(), places.bundle()
     killed = subprocess.run(

@@ -24,7 +24,6 @@ from ork.store.store import Store
 from ork.store.verdict import Tally, tally
 from ork.sync import carrier, transfer
 from tests.runs import outcome, write_retry
-from tests.scale import sampled
 from tests.stores import NOON, contents, plant, stamp
 from tests.sync.test_bundle import Places, bomb, heads
 from tests.sync.test_transfer import another_run, is_whole, move
@@ -75,17 +74,16 @@ def begin(source: Store, target: Store, direction: str = "push", at: str = "") -
 
 @pytest.mark.parametrize(
     ("at", "direction"),
-    sampled(
-        [
-            (point, direction)
-            for point in (
-                *("sync.objects:1", "sync.objects:3", "sync.blobs:2", "sync.heads"),
-                *("sync.objects:5", "sync.logs", "sync.runs", "sync.runs:2"),
-            )
-            for direction in ("push", "pull")
-        ]
-    ),
+    [
+        (point, direction)
+        for point in (
+            *("sync.objects:1", "sync.objects:3", "sync.blobs:2", "sync.heads"),
+            *("sync.objects:5", "sync.logs", "sync.runs", "sync.runs:2"),
+        )
+        for direction in ("push", "pull")
+    ],
 )
+@pytest.mark.turns(5)
 def test_what_is_killed_is_whole_and_is_done_by_doing_it_again(places, at, direction):
     other = places.other()
     with begin(places.store, other, direction, at) as child:
@@ -134,8 +132,9 @@ clone(*sys.argv[1:3], scheme="lmdb", start=Path.cwd(), environ=os.environ, stamp
 """
 
 
-@pytest.mark.parametrize("at", sampled(["clone.filled", "sync.heads", "sync.objects:2"]))
+@pytest.mark.parametrize("at", ["clone.filled", "sync.heads", "sync.objects:2"])
 @pytest.mark.parametrize("by_url", [False, True], ids=["folder", "url"])
+@pytest.mark.turns(4)
 def test_a_clone_that_is_killed_can_be_made_again(places, at, by_url):
     target = f"sqlite:{places.folder}/clone.db" if by_url else str(places.folder / "clone")
     words = [sys.executable, "-c", CLONE, str(places.store.project), target]

@@ -66,10 +66,11 @@ def run(folder: Path, tests: Sequence[str], fault: Fault | None = None) -> Ran:
         file.write_text(fault.planted(file.read_text()))
         words.append(f"--timeout={SECONDS_MAX}")
     steered = ("ORK_", "PYTEST_", "PYTHON")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(steered)}
     done = subprocess.run(
         [*words, *(f"tests/{test}" for test in tests)],
         cwd=copy,
-        env={name: text for name, text in os.environ.items() if not name.startswith(steered)},
+        env={**kept, "ORK_DAY": "0"},  # each fault meets the same cases, whenever it has its turn
         capture_output=True,
         text=True,
     )

@@ -284,6 +284,7 @@ def dying(real: Callable[..., object], after: bool) -> Callable[..., object]:
 
 
 @pytest.mark.parametrize(("where", "after"), KILLED)
+@pytest.mark.turns(3)
 def test_killed_anywhere_it_is_typed_again(leaky: Ork, where: str, after: bool) -> None:
     folder = leaky.folder / ".ork"
     there = repair if where == "tell_anchor" else module

@@ -233,6 +233,7 @@ def test_it_is_killed_between_two_writes_and_typed_again(project, second):
 
 
 @pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.turns(2)
 def test_a_writer_that_is_stopped_before_its_write_succeeds_whole_or_fails_cleanly(
     project, second, collected
 ):
@@ -281,6 +282,7 @@ def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, secon
 
 
 @pytest.mark.parametrize("kind", ["exact", "blind"])
+@pytest.mark.turns(2)
 def test_writers_and_gc_in_several_processes(project, kind):
     """Processes deploy, undo and tag the same contents while another collects without end."""
     rounds = size(200, by_day=12)
@@ -330,6 +332,7 @@ def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
 
 
 @pytest.mark.parametrize("point", ["repack.copied", "repack.swapped"])
+@pytest.mark.turns(2)
 def test_a_repack_that_was_killed_is_typed_again(wide, point):
     folder = wide.folder / ".ork"
     before = answers(wide.folder)

@@ -214,6 +214,7 @@ def test_logs_go_alone_and_a_retry_does_not_write_where_they_were(ran):
 
 
 @pytest.mark.parametrize("point", ["gc.recorded", "gc.folders", "gc.runs", "gc.swept"])
+@pytest.mark.turns(2)
 def test_it_is_killed_anywhere_and_typed_again(five, point):
     folder = five.folder
     killed = beside(five.project, "retain", env={**os.environ, "ORK_FAILPOINT": point})

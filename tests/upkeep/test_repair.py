@@ -63,6 +63,7 @@ def test_a_whole_store_is_left_alone(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("how", ["dropped", "flipped"])
+@pytest.mark.turns(2)
 def test_refs_that_follow_from_the_rest_are_made_again(folder: Path, ref: str, how: str) -> None:
     before = answers(folder.parent)
     assert {code for code, _ in before} == {0}
@@ -279,6 +280,7 @@ PLACES = (
 
 
 @pytest.mark.parametrize("at", range(6))
+@pytest.mark.turns(3)
 def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int) -> None:
     before = answers(folder.parent)
     flip(folder, b"rtags/etl/prod", 12)
