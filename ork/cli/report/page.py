@@ -87,6 +87,7 @@ def environment(
     }
     found.filters |= {
         "clip": clip,
+        "combined": lambda one, other: {**one, **other},
         "date": human.date,
         "duration": human.duration,
         "iso": format_time,

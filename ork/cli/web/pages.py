@@ -23,6 +23,7 @@ from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 from ork.errors import OrkError, UsageError
 from ork.heads.tags import tags
+from ork.heads.undo import display
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.compare_runs import diff_runs
 from ork.history.log import LogEntry, entry_of, log
@@ -36,8 +37,10 @@ from ork.store.contents import needs_of, snapshot_details
 from ork.store.operations import operations
 from ork.store.resolve import (
     Resolved,
+    deploy_in,
     deploy_of,
     has_run,
+    head,
     resolve,
     workflows,
     workflows_with_runs,
@@ -96,12 +99,12 @@ def overview(asked: Asked) -> Page:
 
 def _row(store: Store, name: str, paused: Paused | None, now: datetime) -> WorkflowRow:
     oid = store.ref(f"workflows/{name}")
-    head = entry_of(store, oid, store.get(Deploy, oid)) if oid else None
-    settings = head.deploy.settings if head else {}
+    newest_deploy = entry_of(store, oid, store.get(Deploy, oid)) if oid else None
+    settings = newest_deploy.deploy.settings if newest_deploy else {}
     newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)]
     return WorkflowRow(
         name=name,
-        head=head,
+        head=newest_deploy,
         runs=moments(newest),
         last=newest[0] if newest else None,
         schedule=settings.get("schedule"),
@@ -141,8 +144,8 @@ def workflow(asked: Asked) -> Page:
         values = workflow_values(
             store, found, now=asked.now, deploys_max=SHORT_LIST, runs_max=SHORT_LIST
         )
-    head: LogEntry | None = next(iter(values["entries"]), None)
-    settings = head.deploy.settings if head else {}
+    first: LogEntry | None = next(iter(values["entries"]), None)
+    settings = first.deploy.settings if first else {}
     newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)] if values["runs"] else []
     found_tags = list(tags(store, name))
     times = next_times(settings, asked.now, NEXT_TIMES)
@@ -152,8 +155,8 @@ def workflow(asked: Asked) -> Page:
         "settings": {key: value for key, value in settings.items() if key != "description"},
         "next_times": times,
         "paused": all_paused(store, [name]).get(name),
-        "head": head,
-        "params": _params(store, head),
+        "head": first,
+        "params": _params(store, first),
     }
     document = {
         "workflow": name,
@@ -184,8 +187,8 @@ def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
     }
 
 
-def _params(store: Store, head: LogEntry | None) -> Mapping[str, Param]:
-    return store.snapshot(head.deploy.snapshot).params if head else {}
+def _params(store: Store, newest: LogEntry | None) -> Mapping[str, Param]:
+    return store.snapshot(newest.deploy.snapshot).params if newest else {}
 
 
 def history(asked: Asked) -> Page:
@@ -249,6 +252,30 @@ def _names(store: Store, oid: Oid, value: Deploy) -> list[str]:
     return [value.workflow, *found] if store.ref(f"workflows/{value.workflow}") == oid else found
 
 
+def start(asked: Asked) -> Page:
+    """Ask for the parameters with which to run a workflow."""
+    store, name = asked.store, run_pages.workflow_in(asked)
+    oid = head(store, name)
+    entry = entry_of(store, oid, store.get(Deploy, oid))
+    values = {"title": f"Run {name}", "name": name, "head": entry, "params": _params(store, entry)}
+    return Page(template=f"{HERE}start.html", values=values)
+
+
+def back(asked: Asked) -> Page:
+    """Show what a rollback would change, and ask whether to make it."""
+    store, name, now = asked.store, run_pages.workflow_in(asked), asked.now
+    newest = replace(resolve(store, head(store, name), now=now), text=name)
+    oid, older = deploy_in(store, asked.query.get("to", ""), name, now=now)
+    target = replace(resolve(store, oid, now=now), text=store.short(oid))
+    values = {
+        "title": f"Roll back {name}",
+        "name": name,
+        "entry": entry_of(store, oid, older),
+        "change": change_of(store, compare_resolved(store, newest, target), hunks=True),
+    }
+    return Page(template=f"{HERE}rollback.html", values=values)
+
+
 def compare(asked: Asked) -> Page:
     """Compare two revisions or two runs; without them, ask for them."""
     store, now = asked.store, asked.now
@@ -308,7 +335,13 @@ def moves(asked: Asked) -> Page:
     store, before = asked.store, asked.query.get("before")
     rows = list(_operations(store, before))
     more = rows[-1]["oid"] if len(rows) == OPERATIONS_A_PAGE else None
-    values = {"title": "Operations", "rows": rows, "before": more, "deploys": _targets(store, rows)}
+    values = {
+        "title": "Operations",
+        "rows": rows,
+        "before": more,
+        "deploys": _targets(store, rows),
+        "display": display,
+    }
     return Page(template=f"{HERE}ops.html", values=values, schema="ops", document=rows)
 
 
@@ -354,6 +387,8 @@ PAGES: tuple[tuple[str, Answer], ...] = (
     ("/", overview),
     ("/workflows/{workflow}", workflow),
     ("/workflows/{workflow}/log", history),
+    ("/workflows/{workflow}/run", start),
+    ("/workflows/{workflow}/rollback", back),
     ("/deploys/{revision}", deploy),
     ("/runs", run_pages.listed),
     ("/runs/{workflow}", run_pages.listed),

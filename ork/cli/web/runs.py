@@ -10,6 +10,7 @@ from typing import Any
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
 from ork.cli.web.page import Asked, Page
+from ork.daemon.hooks import hooks_of
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
 from ork.history.details import task_details
@@ -96,8 +97,8 @@ def run(asked: Asked) -> Page:
     details = values["report"].details
     whole = resolved_run(oid, found, f"{found.workflow}#{found.number}")
     values |= {
+        "hooks": hooks_of(store, found),
         "files": [one for one in entries(store, whole) if one.kind == "blob"],
-        "round": found.attempt,
     }
     document = {"kind": "run", "oid": oid, **fields(details)}
     return Page(template=f"{HERE}run.html", values=values, schema="show", document=document)
