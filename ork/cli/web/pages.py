@@ -19,6 +19,7 @@ from ork.cli.report.charts import Moment
 from ork.cli.report.workflow import workflow_values
 from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
+from ork.cli.web.search import search
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 from ork.errors import OrkError, UsageError
@@ -27,7 +28,6 @@ from ork.heads.undo import display
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.compare_runs import diff_runs
 from ork.history.log import LogEntry, entry_of, log
-from ork.history.search import search
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Param, Run, is_oid
 from ork.objects.value import Value, replace
