@@ -35,6 +35,7 @@ CONNECTIONS_MAX = 512
 HEAD_BYTES_MAX = 16 << 10  # the first line and the headers of a request
 CLIENT_SECONDS_MAX = 10.0  # without a whole head, or without anything read
 KEEP_SECONDS = 5
+SEND_BYTES = 128 << 10  # that the system takes of an answer before it is read
 STOP_SECONDS_MAX = 5  # that answers may take to end when the process is to
 BEAT_BYTES_MAX = 1 << 16
 
@@ -183,7 +184,10 @@ def _listen(text: str) -> socket.socket:
     name = host.removeprefix("[").removesuffix("]")
     try:
         found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
-        return socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS_MAX)
+        made = socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS_MAX)
+        # Else the system keeps some megabytes for each client that does not read.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        return made
     except (ValueError, OverflowError, socket.gaierror):
         raise UsageError(
             f"--listen {text!r}: no such address", hint="write 127.0.0.1:8080"

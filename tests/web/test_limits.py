@@ -1,0 +1,124 @@
+"""Clients that are slow, silent, large or many: what they cost is bounded, others are served."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from tests.web.server import Served, make_project, serving
+
+CLIENT_SECONDS = 0.5  # in this process: a client that does nothing for so long is cut
+CONNECTIONS = 40
+FOREVER = 15.0  # a test that waits so long has failed
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A process with little patience."""
+    folder = tmp_path_factory.mktemp("limited")
+    make_project(folder).close()
+    limits = {
+        "page.CLIENT_SECONDS_MAX": CLIENT_SECONDS,
+        "page.CONNECTIONS_MAX": CONNECTIONS,
+        "acting.FORM_SECONDS_MAX": CLIENT_SECONDS,
+    }
+    with serving(folder, limits=limits, allow_changes=True) as found:
+        yield found
+
+
+def ends(there: socket.socket) -> bool:
+    """Say whether the other side ends the connection before long."""
+    there.settimeout(FOREVER)
+    with suppress(ConnectionError):
+        while there.recv(1 << 16):
+            pass
+    return True
+
+
+def test_a_silent_client_is_cut(served: Served):
+    with served.socket() as there:
+        assert ends(there)
+
+
+def test_a_client_that_sends_its_head_slowly_is_cut(served: Served):
+    with served.socket(b"GET / HTTP/1.1\r\n") as there, suppress(ConnectionError):
+        deadline = time.monotonic() + FOREVER
+        while time.monotonic() < deadline:
+            there.sendall(b"x: y\r\n")
+            time.sleep(CLIENT_SECONDS / 10)
+        pytest.fail("it may go on for ever")
+
+
+def test_a_client_that_sends_a_form_slowly_is_told_to_stop(served: Served):
+    head = (
+        f"POST /workflows/etl/pause HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+        f"Cookie: {served.cookie}\r\nContent-Length: 100000\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+    with served.socket(head.encode()) as there:
+        assert b" 400 " in there.recv(1000)
+        assert ends(there)
+
+
+def test_a_second_head_that_is_slow_is_cut(served: Served):
+    with served.socket(served.request("/health")) as there:
+        assert b"200 OK" in there.recv(10_000)
+        there.sendall(b"GET / HTTP/1.1\r\n")
+        assert ends(there)
+
+
+def test_a_client_that_reads_nothing_is_cut(served: Served):
+    with served.socket(buffer=4096) as there:
+        with suppress(ConnectionError, TimeoutError):
+            there.settimeout(FOREVER)
+            for _ in range(2000):  # answers pile up, until no more is taken
+                there.sendall(served.request("/page.css"))
+        assert ends(there)
+    assert served.metric("process_resident_memory_bytes") < 150 << 20
+
+
+def test_a_large_head_is_refused(served: Served):
+    for head in (b"GET /" + b"x" * 100_000, b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000):
+        with served.socket() as there:
+            with suppress(ConnectionError):
+                there.sendall(head)
+            with suppress(ConnectionError):
+                assert b" 400 " in there.recv(1000)
+            assert ends(there)
+
+
+def test_a_large_form_is_refused(served: Served):
+    answer = served.post("/workflows/etl/tag", {"label": "x" * 70_000})
+    assert (answer.status, "65,536 bytes" in answer.text) == (400, True)
+    answer = served.post("/workflows/etl/run", {f"input.{n}": "1" for n in range(1000)})
+    assert answer.status == 400
+
+
+def test_what_is_no_http_is_refused_and_nothing_is_printed(served: Served):
+    before = served.errors()
+    for data in (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"SSH-2.0-x\r\n\r\n",
+        b"\0" * 100,
+        b"GET\r\n\r\n",
+    ):
+        with served.socket(data) as there:
+            assert ends(there)
+    # Behind a request that is answered, too.
+    with served.socket(served.request("/health") + b"\0\0\r\n\r\n") as there:
+        assert ends(there)
+    assert served.errors() == before
+
+
+def test_who_connects_often_does_not_keep_others_out_for_long(served: Served):
+    with ExitStack() as stack:
+        many = [stack.enter_context(served.socket()) for _ in range(2 * CONNECTIONS)]
+        for there in many[CONNECTIONS + 1 :]:  # one too many is cut at once, the others soon
+            assert ends(there)
+        for there in many:
+            assert ends(there)
+    assert served.get("/").status == 200

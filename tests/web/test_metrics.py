@@ -1,0 +1,113 @@
+"""/health and /metrics, the latter read by a parser of the format's own rules."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ork.cli.web.metrics import Metric, text
+from ork.store import location
+from tests.web.server import TOKEN, Served, make_project, serving
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = rf'({NAME})="((?:[^"\\\n]|\\["\\n])*)"'
+SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (-?[0-9.e+-]+)")
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def parse(page: str) -> Samples:
+    """Return the samples of a page; each metric says its kind once, before its samples."""
+    found: Samples = {}
+    kinds: dict[str, str] = {}
+    assert page.endswith("\n")
+    for line in page.removesuffix("\n").split("\n"):
+        if line.startswith("# HELP "):
+            assert re.fullmatch(rf"# HELP {NAME} .+", line)
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in kinds and kind in ("counter", "gauge")
+            kinds[name] = kind
+        else:
+            sample = SAMPLE.fullmatch(line)
+            assert sample, line
+            assert kinds[sample[1]]
+            labels = frozenset(
+                (name, value.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\"))
+                for name, value in re.findall(LABEL, sample[2] or "")
+            )
+            assert (sample[1], labels) not in found
+            found[sample[1], labels] = float(sample[sample.lastindex or 0])
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A process that all tests of this page ask."""
+    folder = tmp_path_factory.mktemp("measured")
+    make_project(folder).close()
+    with serving(folder, limits={"metrics.BEAT_SECONDS_MAX": 0.3}) as found:
+        yield found
+
+
+def metrics(served: Served) -> Samples:
+    return parse(served.ask("/metrics", Authorization=f"Bearer {TOKEN}").text)
+
+
+def until_health_is(served: Served, status: int) -> object:
+    deadline = time.monotonic() + 15
+    while (answer := served.ask("/health")).status != status:
+        assert time.monotonic() < deadline
+    return answer.json
+
+
+def test_health_tells_whether_ork_up_is_at_work(served: Served):
+    served.beat()
+    assert until_health_is(served, 503) == {"ok": False}
+    served.beat()
+    assert until_health_is(served, 200) == {"ok": True}
+    served.beat(ok=False)
+    assert until_health_is(served, 503) == {"ok": False}
+
+
+def test_a_store_in_the_place_of_the_one_that_was_open_is_served(tmp_path: Path):
+    make_project(tmp_path).close()
+    with serving(tmp_path) as served:
+        assert served.ask("/health").json == {"ok": True}  # no beats came: none are asked for
+        (tmp_path / ".ork").rename(tmp_path / "away")
+        location.create(tmp_path / ".ork")
+        deadline = time.monotonic() + 15
+        while served.get("/workflows/etl").status != 404:  # the new one has no workflows
+            assert time.monotonic() < deadline
+        assert served.ask("/health").status == 200
+
+
+def test_metrics_ask_for_the_token(served: Served):
+    assert served.ask("/metrics").status == 401
+    assert served.get("/metrics").status == 200
+
+
+def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
+    served.beat(fires=3, skips=2, lag_s=0.25, running=1)
+    deadline = time.monotonic() + 15
+    while ("ork_up_fires_total", frozenset()) not in (found := metrics(served)):
+        assert time.monotonic() < deadline
+    etl = ("workflow", "etl")
+    assert found["ork_up_fires_total", frozenset()] == 3
+    assert found["ork_up_skips_total", frozenset()] == 2
+    assert found["ork_up_lag_seconds", frozenset()] == 0.25
+    assert found["ork_runs_total", frozenset({etl})] == 2
+    assert found["ork_recent_runs", frozenset({etl, ("state", "failed")})] == 1
+    assert found["ork_recent_runs", frozenset({etl, ("state", "success")})] == 1
+    assert found["ork_active_runs", frozenset()] == 0
+    assert found["ork_store_bytes", frozenset()] > 0
+    assert found["process_resident_memory_bytes", frozenset()] > 1 << 20
+
+
+def test_labels_are_escaped():
+    hostile = 'a"b\\c\nd\u202e'
+    page = text([Metric(name="x", kind="gauge", help="h", samples=[({"workflow": hostile}, 1.5)])])
+    assert parse(page) == {("x", frozenset({("workflow", hostile)})): 1.5}
