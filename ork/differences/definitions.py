@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from ork.differences.files import FileChange, Read, file_changes, hunks, renamed_files
-from ork.differences.tasks import EdgeChange, TaskChange, edge_changes, renamed_tasks, task_changes
+from ork.differences.tasks import (
+    EdgeChange,
+    TaskChange,
+    alike,
+    edge_changes,
+    renamed_tasks,
+    task_changes,
+)
 from ork.differences.values import FieldChange, object_changes
 from ork.objects.canonical import Json
 from ork.objects.kinds import FileEntry, Param, Task, to_json
@@ -116,7 +123,11 @@ def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
     """Yield a verb and what it is done to, for each thing that differs."""
     verbs = {"added": "add", "renamed": "rename", "changed": "change", "removed": "remove"}
     for kind, verb in verbs.items():
-        yield from ((verb, _task(task)) for task in diff.tasks if task.kind == kind)
+        of_kind = (task for task in diff.tasks if task.kind == kind)
+        if kind == "changed":
+            yield from ((verb, _tasks(group)) for group in alike(of_kind))
+        else:
+            yield from ((verb, _task(task)) for task in of_kind)
     yield from (("change", f"params.{_field(param)}") for param in diff.params)
     yield from (("change", _field(setting)) for setting in diff.settings)
     verbs = {"changed": "edit", "added": "add", "renamed": "rename", "removed": "remove"}
@@ -130,6 +141,14 @@ def _sentence(clauses: list[tuple[str, str]]) -> str:
     return text[0].upper() + text[1:]
 
 
+def _tasks(group: tuple[TaskChange, ...]) -> str:
+    if len(group) == 1:
+        return _task(group[0])
+    fields = group[0].fields
+    what = _field(fields[0]) if len(fields) == 1 else _names(fields)
+    return f"{what} of {len(group)} tasks"
+
+
 def _task(task: TaskChange) -> str:
     if task.kind == "renamed":
         return f"{task.old_name} to {task.name}"
@@ -137,9 +156,13 @@ def _task(task: TaskChange) -> str:
         return task.name
     if len(task.fields) == 1:
         return f"{task.name}.{_field(task.fields[0])}"
-    names = list(dict.fromkeys(re.split(r"[.\[]", field.path)[0] for field in task.fields))
+    return f"{task.name} ({_names(task.fields)})"
+
+
+def _names(fields: tuple[FieldChange, ...]) -> str:
+    names = list(dict.fromkeys(re.split(r"[.\[]", field.path)[0] for field in fields))
     rest = ["..."] if len(names) > SUMMARY_FIELDS_MAX else []
-    return f"{task.name} ({', '.join(names[:SUMMARY_FIELDS_MAX] + rest)})"
+    return ", ".join(names[:SUMMARY_FIELDS_MAX] + rest)
 
 
 def _file(file: FileChange) -> str:

@@ -17,6 +17,7 @@ from ork.objects.kinds import Task, encode_object
 from ork.objects.value import Value, replace
 
 PERCENT_MIN = 60  # of similarity, to call a task renamed
+ALIKE_MIN = 3  # equal changes that are told once
 WORDS_MAX = 200  # of a command, that count for its similarity
 
 Names = Mapping[str, str]  # old name -> new name of the renamed tasks
@@ -42,6 +43,26 @@ class EdgeChange(Value, frozen=True, kw_only=True):
     kind: str  # added | removed
     upstream: str
     downstream: str
+
+
+def alike(changes: Iterable[TaskChange]) -> Iterator[tuple[TaskChange, ...]]:
+    """Yield the changes in their order, those of several tasks that are the same ones together.
+
+    They stand where the first of them stood. Fewer than ALIKE_MIN are not put together.
+    """
+    groups: dict[str, list[TaskChange]] = {}
+    keys = []
+    for change in changes:
+        is_own = change.kind == "renamed" or not change.fields
+        key = change.name if is_own else f"{change.kind} {change.fields!r}"
+        groups.setdefault(key, []).append(change)
+        keys.append((key, change))
+    for key, change in keys:
+        group = groups[key]
+        if len(group) < ALIKE_MIN:
+            yield (change,)
+        elif change is group[0]:
+            yield tuple(group)
 
 
 def given_fields(task: Task) -> dict[str, Json]:

@@ -114,6 +114,30 @@ def test_no_difference_draws_nothing():
         assert list(view(Diff())) == []
 
 
+def test_equal_changes_of_several_tasks_are_told_once():
+    fields = (changed("timeout", 300, 60),)
+    tasks = [TaskChange(kind="changed", name=f"shard_{n:03}", fields=fields) for n in range(200)]
+    tasks.insert(1, TaskChange(kind="changed", name="shard_000b", fields=(added("retries", 1),)))
+    tasks += [
+        TaskChange(kind="added", name=f"new_{n}", fields=(added("command", "ls"),))
+        for n in range(3)
+    ]
+    diff = Diff(tasks=tuple(tasks))
+    assert drawn(diff_view(diff, width=60)) == [
+        "tasks",
+        "  ~ 200 tasks  changed: shard_000, shard_001 and 198 more",
+        "      timeout  300 -> 60",
+        "  ~ shard_000b  changed",
+        "      retries  + 1",
+        "  + 3 tasks  added (ls): new_0, new_1, new_2",
+    ]
+    whole = "\n".join(drawn(diff_view(diff)))
+    assert all(task.name in whole for task in tasks), "in a pipe all names can be searched for"
+    assert len(drawn(diff_view(diff, patch=True))) > 400
+    few = Diff(tasks=(tasks[0], tasks[2]))
+    assert len(drawn(diff_view(few))) == 5
+
+
 def test_a_patch_shows_what_an_added_task_is_made_of():
     diff = Diff(tasks=(DIFF.tasks[3],))
     assert drawn(diff_view(diff, patch=True)) == [

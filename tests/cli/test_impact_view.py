@@ -48,10 +48,23 @@ def test_none_and_all():
 
 
 def test_a_long_list_is_folded_and_with_patch_it_is_not():
-    impact = Impact(affected=tuple(Affected(name=f"t{n}", why="changed") for n in range(500)))
+    found = (Affected(name=f"t{n}", why="upstream", via=(f"u{n}",)) for n in range(500))
+    impact = Impact(affected=tuple(found))
     lines = drawn(impact_view(impact))
     assert len(lines) == 22 and lines[-1] == "  and 480 more (-p shows all)"
     assert len(drawn(impact_view(impact, patch=True))) == 501
+
+
+def test_tasks_with_the_same_reason_are_told_together():
+    found = [Affected(name=f"t{n}", why="changed") for n in range(200)]
+    found.insert(1, Affected(name="other", why="upstream", via=("t0",)))
+    impact = Impact(affected=tuple(found))
+    together, alone = drawn(impact_view(impact, width=60))[1:]
+    assert together == "  200 tasks  changed: t0, t1, t2, t3, t4, t5 and 194 more"
+    assert alone.split() == ["other", "after", "t0"]
+    two = Impact(affected=tuple(found[2:4]))
+    assert len(drawn(impact_view(two))) == 3
+    assert len(drawn(impact_view(impact, patch=True))) == 202
 
 
 def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_folded_late_in_a_pipe():

@@ -364,6 +364,10 @@ def test_a_summary_joins_tasks_settings_and_files():
 
 
 def test_a_long_summary_counts_what_it_leaves_out():
+    slower = replace(LOAD, timeout=7 * SECOND)
+    names = [f"task_{n:02}" for n in range(50)]
+    diff = compare_tasks(dict.fromkeys(names, LOAD), dict.fromkeys(names, slower))
+    assert summarize(diff) == "Change timeout 300 -> 7 of 50 tasks"
     text = summarize(compare_tasks({}, {f"task_{n:02}": LOAD for n in range(50)}))
     assert text == "Add task_00, task_01, task_02, task_03, task_04, task_05 and 44 more"
     text = summarize(compare_tasks({}, {"x" * 128: LOAD, "y" * 128: EXTRACT}))

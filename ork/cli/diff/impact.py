@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ork.cli.diff.wording import drawn, reason, short_reach
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import column, quoted
-from ork.differences.impact import Impact
+from ork.cli.screen.parts import column, fitted, quoted
+from ork.differences.impact import Affected, Impact
+from ork.differences.tasks import ALIKE_MIN
 
 TASKS_MAX = 20  # shown without being asked for
 NAMES_MAX = 3  # in one reason, likewise
@@ -22,34 +23,35 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
     """
     affected, unaffected = impact.affected, impact.unaffected
     yield [("impact", "heading"), f"  {short_reach(impact)}"]
-    shown = affected if patch else affected[:TASKS_MAX]
-    longest = column(quoted(task.name) for task in shown)
-    for task in shown:
-        why = drawn(reason(task, short=True, names_max=None if patch else NAMES_MAX))
+    groups: dict[object, list[Affected]] = {}
+    for task in affected:
+        groups.setdefault(task.name if patch else (task.why, task.via), []).append(task)
+    rows = [
+        row
+        for group in groups.values()
+        for row in ([group] if len(group) >= ALIKE_MIN else [[task] for task in group])
+    ]
+    shown = rows if patch else rows[:TASKS_MAX]
+    longest = column(_lead(row) for row in shown)
+    for row in shown:
         # What comes after a change recedes behind the change itself.
-        style = _STYLES.get(task.why, "changed")
-        yield ["  ", (quoted(task.name).ljust(longest), "name"), "  ", (why, style)]
-    if len(affected) > len(shown):
-        yield [(f"  and {len(affected) - len(shown)} more (-p shows all)", "dim")]
+        style = _STYLES.get(row[0].why, "changed")
+        why = drawn(reason(row[0], short=True, names_max=None if patch else NAMES_MAX))
+        line: Line = ["  ", (_lead(row).ljust(longest), "name"), "  ", (why, style)]
+        if len(row) > 1:
+            room = width and width - longest - len(why) - 6
+            line += [": ", (fitted([task.name for task in row], room, OTHERS_MAX), "name")]
+        yield line
+    if len(rows) > len(shown):
+        left = sum(map(len, rows[TASKS_MAX:]))
+        yield [(f"  and {left} more (-p shows all)", "dim")]
     if affected and unaffected:
         lead = "  the other cannot: "
         if len(unaffected) > 1:
             lead = f"  the other {len(unaffected)} cannot: "
         most = None if patch else OTHERS_MAX
-        yield [(lead + _fitted(unaffected, width and width - len(lead), most), "dim")]
+        yield [(lead + fitted(unaffected, width and width - len(lead), most), "dim")]
 
 
-def _fitted(names: Sequence[str], room: int | None, most: int | None) -> str:
-    """Return the names, as many as fit, and how many are left out; `most` where all would fit."""
-    if room is None:
-        first = names[:most]
-        rest = f" and {len(names) - len(first)} more" if len(first) < len(names) else ""
-        return ", ".join(map(quoted, first)) + rest
-    text, shown = quoted(names[0]), 1
-    for name in names[1:]:
-        left = f" and {len(names) - shown - 1} more" if shown + 1 < len(names) else ""
-        longer = f"{text}, {quoted(name)}"
-        if len(longer) + len(left) > room:
-            return f"{text} and {len(names) - shown} more"
-        text, shown = longer, shown + 1
-    return text
+def _lead(row: list[Affected]) -> str:
+    return quoted(row[0].name) if len(row) == 1 else f"{len(row)} tasks"

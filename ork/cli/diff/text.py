@@ -25,9 +25,10 @@ from ork.cli.diff.wording import (
 )
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import CLIP_MIN, clip, column, quoted
+from ork.cli.screen.parts import CLIP_MIN, clip, column, fitted, quoted
 from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
+from ork.differences.tasks import alike
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
@@ -58,9 +59,13 @@ def diff_view(
     how = _How(width=width, patch=patch, word_marks=word_marks)
     if diff.tasks:
         yield [("tasks", "heading")]
-        names = column(quoted(task.name) for task in diff.tasks)
-        for task in diff.tasks:
-            yield from _task_lines(task, names, how)
+        groups = [(task,) for task in diff.tasks] if patch else list(alike(diff.tasks))
+        names = column(quoted(group[0].name) for group in groups if len(group) == 1)
+        for group in groups:
+            if len(group) == 1:
+                yield from _task_lines(group[0], names, how)
+            else:
+                yield from _alike_lines(group, how)
     if diff.edges:
         yield [("edges", "heading")]
         for edge in diff.edges:
@@ -105,6 +110,20 @@ def _task_lines(task: TaskChange, pad: int, how: _How) -> Iterator[Line]:
         remark += " (depends_on)"
     yield _entry(task.kind, quoted(task.name), "name", pad, (remark, "dim"))
     if how.patch or task.kind in EDITED:
+        yield from _fields_lines(fields, "      ", how)
+
+
+def _alike_lines(group: Sequence[TaskChange], how: _How) -> Iterator[Line]:
+    """Yield what is the same of several tasks, which are all named where lines may be long."""
+    first = group[0]
+    lead = f"{len(group)} tasks"
+    what = "" if first.kind in EDITED else f" ({quoted(': '.join(gist(first)))})"
+    remark = clip(f"{first.kind}{what}: ", how.width and how.width // 2)
+    room = how.width and how.width - len(lead) - len(remark) - 6
+    shown = fitted([task.name for task in group], room)
+    yield ["  ", (SIGNS[first.kind], first.kind), " ", lead, "  ", (remark, "dim"), (shown, "name")]
+    fields = [field for field in first.fields if field.path != "depends_on"]
+    if first.kind in EDITED:
         yield from _fields_lines(fields, "      ", how)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ork.cli.screen.line import Line
 
@@ -48,3 +48,19 @@ def person(author: str, room: int) -> str:
 def column(names: Iterable[str]) -> int:
     """Return how wide a column of these names is, but for those that are too long."""
     return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)
+
+
+def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> str:
+    """Return the names, as many as fit, and how many are left out; `most` where all would fit."""
+    if room is None:
+        first = names[:most]
+        rest = f" and {len(names) - len(first)} more" if len(first) < len(names) else ""
+        return ", ".join(map(quoted, first)) + rest
+    text, shown = quoted(names[0]), 1
+    for name in names[1:]:
+        left = f" and {len(names) - shown - 1} more" if shown + 1 < len(names) else ""
+        longer = f"{text}, {quoted(name)}"
+        if len(longer) + len(left) > room:
+            return f"{text} and {len(names) - shown} more"
+        text, shown = longer, shown + 1
+    return text
