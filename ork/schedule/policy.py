@@ -63,11 +63,12 @@ def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | 
     on is left out with `overlap: skip`, waits for the end with `queue`, and takes no notice with
     `allow`; a slot to catch up with waits in any case.
     """
-    wake = next(slots(schedule, max(last, now)))
-    latest = newest(schedule, last, now)
-    if latest is None:
-        return Decision(wake=wake)
     first = next(slots(schedule, last))
+    if first > now:
+        return Decision(wake=first)
+    latest = newest(schedule, last, now)
+    wake = next(slots(schedule, now))
+    assert latest is not None
     catches_up = schedule.catchup == "all" and first < latest
     if schedule.overlap == "allow" and not catches_up:
         going = None

@@ -33,6 +33,8 @@ _NONE = timedelta(0)
 
 def slots(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     """Yield the slots later than a moment, in UTC, each later than the one before; for ever."""
+    if not schedule.also:
+        yield from _slots_of(schedule, after)
     latest = after
     for slot in merge(*(_slots_of(part, after) for part in schedule.parts)):
         if slot > latest:

@@ -1292,4 +1292,33 @@ FAULTS = (
         "return False",
         ("servers/test_cache.py::test_after_a_refusal_what_was_needed_is_looked_for_anew",),
     ),
+    # When a schedule is due, and what is fired.
+    Fault(
+        "a time that the clock shows twice is due twice",
+        "ork/schedule/times.py",
+        "low, high = passed, max(high, passed)",
+        "pass",
+        (
+            "schedule/test_times.py::test_a_line_is_due_when_the_rule_says",
+            "schedule/test_times.py::test_a_slow_reading_of_the_rule_agrees",
+        ),
+    ),
+    Fault(
+        "an hour that was decided is decided again",
+        "ork/schedule/policy.py",
+        "    first = next(slots(schedule, last))\n    if first > now:",
+        "    last = min(last, now - timedelta(hours=1))\n"
+        "    first = next(slots(schedule, last))\n    if first > now:",
+        (
+            "schedule/test_policy.py::test_of_what_is_due",
+            "schedule/test_simulation.py::test_each_slot_of_years_is_fired_or_left_out_once",
+        ),
+    ),
+    Fault(
+        "a slot is fired that came while the run before went on",
+        "ork/schedule/policy.py",
+        "fires = not late and not (missed and _went_on(missed, latest))",
+        "fires = not late",
+        ("schedule/test_policy.py::test_of_what_is_due",),
+    ),
 )
