@@ -119,7 +119,11 @@ def test_equal_changes_of_several_tasks_are_told_once():
     tasks = [TaskChange(kind="changed", name=f"shard_{n:03}", fields=fields) for n in range(200)]
     tasks.insert(1, TaskChange(kind="changed", name="shard_000b", fields=(added("retries", 1),)))
     tasks += [
-        TaskChange(kind="added", name=f"new_{n}", fields=(added("command", "ls"),))
+        TaskChange(
+            kind="added",
+            name=f"new_{n}",
+            fields=(added("command", "ls"), added("executor", "process")),
+        )
         for n in range(3)
     ]
     diff = Diff(tasks=tuple(tasks))
@@ -129,7 +133,7 @@ def test_equal_changes_of_several_tasks_are_told_once():
         "      timeout  300 -> 60",
         "  ~ shard_000b  changed",
         "      retries  + 1",
-        "  + 3 tasks  added (ls): new_0, new_1, new_2",
+        "  + 3 tasks  added (process: ls): new_0, new_1, new_2",
     ]
     whole = "\n".join(drawn(diff_view(diff)))
     assert all(task.name in whole for task in tasks), "in a pipe all names can be searched for"
