@@ -51,6 +51,7 @@ Runs
   watch        runs.watch:watch          Watch a run that was started elsewhere.
   logs         runs.logs:logs            Print what the tasks of a run wrote.
   outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
+  schedule     schedule:schedule         Tell what is due, pause schedules, fire one now.
 In and out
   export       git:export                Write the history of a workflow to git.
   import       git:import_               Take in a history from elsewhere.

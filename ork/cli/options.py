@@ -51,6 +51,9 @@ From = Annotated[
 Until = Annotated[
     list[str] | None, typer.Option("--until", help="Run this task and what it depends on.")
 ]
+NoHooks = Annotated[
+    bool, typer.Option("--no-hooks", help="Execute no `on_failure:` and no `on_success:`.")
+]
 AllowSecret = Annotated[
     bool, typer.Option("--allow-secret", help="Keep what looks like a key or a password.")
 ]

@@ -7,13 +7,14 @@ killed has fired, or has not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
-from ork.daemon import lines
-from ork.daemon.lines import Line
-from ork.daemon.pauses import paused_ref
+from ork.daemon import lines, queue
+from ork.daemon.lines import LeftOut, Line, key_of_refs, skipped
+from ork.daemon.pauses import Paused, all_paused, paused_ref
+from ork.daemon.queue import Queued
 from ork.errors import Conflict, NotFound, UsageError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid
@@ -23,12 +24,13 @@ from ork.runner import start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
 from ork.schedule.policy import Decision, Going, Skip, decide
-from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
+from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.times import slots
 from ork.store.resolve import head, run_of_id
 from ork.store.store import Store, Transaction
 
 RACES_MAX = 100  # lost one after the other
+LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 
 
@@ -47,6 +49,31 @@ class Due(Value, frozen=True, kw_only=True):
     line: Line
     state: State
     decision: Decision | None
+
+
+class Fired(Value, frozen=True, kw_only=True):
+    """The newest run that a schedule started, and the slot for which it did."""
+
+    slot: datetime
+    name: str
+    state: str
+    created: datetime
+    ended: datetime | None
+
+
+class Listed(Value, frozen=True, kw_only=True):
+    """A schedule, how it stands, and what was left out of its workflow lately, newest first.
+
+    `due` is a slot that has come and is not decided yet: of a schedule that nobody fires.
+    """
+
+    workflow: str
+    schedule: Schedule
+    next: datetime | None  # None while it is paused
+    due: datetime | None
+    last: Fired | None
+    paused: Paused | None
+    left_out: tuple[LeftOut, ...]
 
 
 class _HeadMoved(Conflict):
@@ -78,6 +105,35 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
         yield Due(line=line, state=its, decision=decision)
 
 
+def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Listed]:
+    """Return how schedules stand."""
+    pauses, found = all_paused(store), []
+    for one in due(store, all_lines, now):
+        line, run, decision = one.line, one.state.run, one.decision
+        last = None
+        if run is not None and run.scheduled is not None:
+            last = Fired(
+                slot=run.scheduled,
+                name=f"{run.workflow}#{run.number}",
+                state=run.state,
+                created=run.created,
+                ended=run.ended,
+            )
+        lately = takewhile(lambda one: one.last > now - LATELY, skipped(store, line.workflow))
+        found.append(
+            Listed(
+                workflow=line.workflow,
+                schedule=line.schedule,
+                next=decision.wake if decision else None,
+                due=decision.decided if decision else None,
+                last=last,
+                paused=pauses.get(line.workflow),
+                left_out=tuple(skip for skip in lately if skip.key == key_of_refs(line.schedule)),
+            )
+        )
+    return sorted(found, key=lambda one: one.workflow)
+
+
 def newest_run(
     store: Store, workflow: str, schedule: Schedule, known: str | None = None
 ) -> Run | None:
@@ -85,7 +141,7 @@ def newest_run(
 
     `known` is the name of that slot; in a clone nothing tells it.
     """
-    folder, key = f"fires/{workflow}/", key_of(schedule) if schedule.params else ""
+    folder, key = f"fires/{workflow}/", key_of_refs(schedule)
     if known is None:
         newest = islice(store.refs(folder, newest_first=True), FIRES_LOOKED_AT)
         known = next((name for name, _ in newest if name.partition(".")[2] == key), None)
@@ -156,6 +212,33 @@ def made_up(store: Store, workflow: str, slot: datetime, *, now: datetime) -> tu
         f"{slot:%Y-%m-%d %H:%M:%S %Z} is no slot of {workflow}",
         hint="`ork schedule list` tells which were left out; without --slot it is fired as of now",
     )
+
+
+def fire_now(
+    store: Store,
+    workflow: str,
+    caller: Caller,
+    *,
+    given: Mapping[str, object] = {},
+    slot: datetime | None = None,
+) -> Queued:
+    """Put a run into the queue as if a schedule of the workflow were due, or for a missed slot.
+
+    It has the parameters of the schedule, unless there are several, and those that are given.
+    """
+    newest, ref = head(store, workflow), None
+    scheduled = caller.now.replace(microsecond=0)
+    found = [line.schedule for line in lines.lines_of(store, workflow)]
+    if not found:
+        raise UsageError(
+            f"{workflow} has no schedule", hint=f"`ork run --queue {workflow}` runs it all the same"
+        )
+    if slot is not None:
+        schedule, ref = made_up(store, workflow, slot, now=caller.now)
+        found, scheduled = [schedule], slot
+    options = Options(given=given, values=found[0].params if len(found) == 1 else {})
+    caller = replace(caller, scheduled=scheduled)
+    return queue.put(store, newest, options=options, caller=caller, fire=ref)
 
 
 def _events(

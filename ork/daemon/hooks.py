@@ -12,17 +12,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from selectors import DefaultSelector
-from typing import Literal, TypeAlias
 
-from ork.errors import Conflict, Corrupt
+from ork.errors import Conflict
 from ork.executors.base import Job, Outcome, make
 from ork.failpoints import failpoint
 from ork.objects.canonical import Json, encode
 from ork.objects.kinds import Deploy, Run, Task, micros, to_json
-from ork.objects.value import Value, of_line, replace
+from ork.objects.value import replace
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller
@@ -30,32 +28,18 @@ from ork.runner.target import target_of
 from ork.runner.workplace import inherited, interpreter, secrets_in
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_id
+from ork.store.runs import Hook, Which
 from ork.store.store import Store
 
 TIMEOUT_S = 300.0
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
 LOOK_SECONDS = 0.1
 SCHEMA = "ork.hook.v1"
-Which: TypeAlias = Literal["on_failure", "on_success"]
 WHICH: dict[str, Which] = {
     "success": "on_success",
     "failed": "on_failure",
     "interrupted": "on_failure",
 }
-
-
-class Hook(Value, frozen=True, kw_only=True):
-    """How a hook of a run went; one that is executed now, or whose ork was killed, has no state."""
-
-    attempt: int  # of the run
-    which: Which
-    command: str
-    started: datetime
-    state: str | None = None  # success | failed | cancelled
-    exit: int | None = None
-    error: str | None = None
-    duration: int | None = None  # microseconds
-    output: str = ""  # the end of what it printed
 
 
 def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook | None:
@@ -103,18 +87,6 @@ def with_hooks(store: Store, events: Iterator[Event], caller: Caller) -> Iterato
         yield event
         if isinstance(event, RunFinished):
             after(store, event.run, caller)
-
-
-def hooks_of(store: Store, run: Run) -> list[Hook]:
-    """Return how the hooks of a run went, in the order of its attempts."""
-    found = []
-    for ref, oid in store.refs(f"hooks/{run.workflow}/{run.id}/"):
-        try:
-            hook: Hook = of_line(store.blob(oid), Hook)
-        except ValueError as error:
-            raise Corrupt(f"the hook {ref} of {run.workflow}#{run.number}: {error}") from None
-        found.append(hook)
-    return sorted(found, key=lambda hook: hook.attempt)
 
 
 def facts(store: Store, run: Run, which: Which) -> Json:

@@ -40,6 +40,7 @@ class LeftOut(Value, frozen=True, kw_only=True):
     """Slots of a workflow that were left out, one after the other, and why."""
 
     workflow: str
+    key: str  # what stands for the parameters of the schedule; empty without any
     count: int
     first: datetime
     last: datetime
@@ -102,6 +103,11 @@ def times_of(schedule: Schedule) -> str:
     return encode([dict(schedule.params), *sorted(parts, key=str)]).decode()
 
 
+def key_of_refs(schedule: Schedule) -> str:
+    """Return what stands after the time in refs that name a slot; empty without parameters."""
+    return key_of(schedule) if schedule.params else ""
+
+
 def decided_ref(workflow: str, schedule: Schedule) -> str:
     """Return the ref that says up to which slot all is decided."""
     return f"decided/{workflow}/{key_of(schedule)}"
@@ -161,6 +167,7 @@ def skipped(store: Store, workflow: str) -> Iterator[LeftOut]:
             raise Corrupt(wrong, hint="no ork wrote this store") from None
         yield LeftOut(
             workflow=workflow,
+            key=name.partition(".")[2],
             count=value["count"],
             first=first,
             last=last,

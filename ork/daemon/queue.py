@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from ork.errors import Conflict, Corrupt, NotFound, UsageError
 from ork.heads.deploy import Deployed
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Oid
 from ork.objects.kinds import to_json
 from ork.objects.value import Value, field, of_line, replace
 from ork.runner import start
@@ -29,7 +30,7 @@ class Entry(Value, frozen=True, kw_only=True):
     deploy: str
     author: str
     time: datetime
-    params: Mapping[str, Json] = {}
+    params: Mapping[str, Any] = {}
     selection: Selection = field(default_factory=Selection)
     base: str | None = None
     jobs: int | None = None

@@ -15,6 +15,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
+from ork.store.runs import Hook, hooks_of
 from ork.store.store import Store
 
 Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
@@ -60,6 +61,7 @@ class RunDetails(Value, frozen=True, kw_only=True):
     run: Run
     params: Json
     tasks: DetailsOfTasks
+    hooks: tuple[Hook, ...] = ()
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
@@ -67,7 +69,13 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
     # First the edges, whose order takes memory for a moment, then the outcomes, which stay.
     needs = needs_of(store, store.snapshot(run.snapshot))
     values = RunValues(store, run, task_runs(store, run))
-    return RunDetails(oid=oid, run=run, params=values.params, tasks=DetailsOfTasks(values, needs))
+    return RunDetails(
+        oid=oid,
+        run=run,
+        params=values.params,
+        tasks=DetailsOfTasks(values, needs),
+        hooks=hooks_of(store, run),
+    )
 
 
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:

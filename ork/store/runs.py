@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
+from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Node, Run, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -27,6 +28,7 @@ from ork.store.resolve import (
 from ork.store.store import Store
 
 PAGE_RUNS = 32
+Which: TypeAlias = Literal["on_failure", "on_success"]
 
 
 class RunEntry(Value, frozen=True, kw_only=True):
@@ -47,12 +49,38 @@ class Executed(Value, frozen=True, kw_only=True):
     oid: Oid
 
 
+class Hook(Value, frozen=True, kw_only=True):
+    """How a hook of a run went; one that is executed now, or whose ork was killed, has no state."""
+
+    attempt: int  # of the run
+    which: Which
+    command: str
+    started: datetime
+    state: str | None = None  # success | failed | cancelled
+    exit: int | None = None
+    error: str | None = None
+    duration: int | None = None  # microseconds
+    output: str = ""  # the end of what it printed
+
+
 def refs_of(run: Run) -> list[str]:
     """Return the refs that a run which has ended must have; its own comes first."""
     place = f"{run.workflow}/{run.id}"
     number = number_ref(run.workflow, run.number)
     found = [f"runs/{place}", number, f"ran/{run.snapshot}/{place}"]
     return found if run.deploy is not None else [*found, f"unattached/{place}"]
+
+
+def hooks_of(store: Store, run: Run) -> tuple[Hook, ...]:
+    """Return how the hooks of a run went, in the order of its attempts."""
+    found = []
+    for ref, oid in store.refs(f"hooks/{run.workflow}/{run.id}/"):
+        try:
+            hook: Hook = of_line(store.blob(oid), Hook)
+        except ValueError as error:
+            raise Corrupt(f"the hook {ref} of {run.workflow}#{run.number}: {error}") from None
+        found.append(hook)
+    return tuple(sorted(found, key=lambda hook: hook.attempt))
 
 
 def runs(

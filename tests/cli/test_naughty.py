@@ -188,6 +188,7 @@ READING: dict[str, list[Case]] = {
         "logs -f etl#1:extract",
     ),
     "outputs": reads("outputs etl#1", "outputs etl#1:load"),
+    "schedule": reads("schedule", "schedule skips"),
     "fsck": reads("fsck --full"),
     "forget": reads("forget etl:extract"),
     "rev-parse": reads("rev-parse etl etl#1 etl:extract", "rev-parse --short etl"),
@@ -218,6 +219,7 @@ WRITING: dict[str, list[Case]] = {
     "run": reads("run good", code=1) + reads("run etl", code=2),  # it wants secrets
     "retry": reads("retry etl#2", code=2),
     "cancel": reads("cancel etl#1", code=2),
+    "schedule": reads("run etl --queue", "schedule list"),
     "bisect": reads("bisect etl --good etl#1 --bad etl#2"),
     "export": reads("export git repo etl", "export git repo etl --update"),
     "backup": reads("backup copy"),
@@ -249,6 +251,7 @@ LISTS = (
     "runs",
     "tag",
     "ops",
+    "schedule",
     "ls-tree etl",
     "rev-parse etl etl#1 etl:extract",
     "diff --name-status etl~3",

@@ -119,6 +119,10 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
             what = "logs of runs" if found["what"] == "logs" else "runs"
             gone.setdefault((found["workflow"], what), []).append(int(found["number"]))
             continue
+        if ref.startswith("paused/"):
+            how = "go on" if new is None else "are paused"
+            yield ["          ", (display(ref), "head"), f"  its schedules {how}"]
+            continue
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")
         line: Line = ["          ", (display(ref), style), "  "]

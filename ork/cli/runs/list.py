@@ -11,14 +11,14 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, Line
+from ork.cli.screen.line import MARKS, PRINTED, Line
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
-from ork.objects.kinds import RUN_STATES, Run, TaskRun
+from ork.objects.kinds import RUN_STATES, SECOND, Run, TaskRun
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
-from ork.store.runs import RunEntry
+from ork.store.runs import Hook, RunEntry
 from ork.store.store import Store
 from ork.store.verdict import taint, taint_text, tainted, with_taint
 from ork.worktree.lookup import look_up
@@ -93,6 +93,9 @@ def runs(
     if as_json:
         session.print_json("runs", list(found))
         return
+    if waiting := sum(1 for _ in store.refs(f"queue/{workflow}/" if workflow else "queue/")):
+        told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
+        session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
     first = next(found, None)
     if first is None:
         session.say(["no runs"])
@@ -185,12 +188,33 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         yield [("params   ", "label"), _json(details.params)]
     took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
+    if run.scheduled:
+        yield [("slot     ", "label"), human.date(run.scheduled, now)]
     if run.host:  # else the run was imported from where neither was recorded
         yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
     yield [""]
     width = min(max((len(name) for name in states), default=0), 32)
     for name, taskrun in states.items():
         yield task_line(name, taskrun, width, value=details.tasks.output(name))
+    for hook in details.hooks:
+        yield [""]
+        yield from _hook(hook, session)
+
+
+def _hook(hook: Hook, session: Session) -> Iterator[Line]:
+    """Yield how a hook went, and the end of what it printed."""
+    seconds = None if hook.duration is None else hook.duration / SECOND
+    how = hook.state or "begun, and its end is not known"
+    yield [
+        (f"{hook.which:<10} ", "label"),
+        (how, hook.state or "interrupted"),
+        f", {human.date(hook.started, session.now())}, took {human.duration(seconds)}",
+    ]
+    yield ["    ", hook.command]
+    if hook.error:
+        yield ["    ", hook.error.partition("\n")[0]]
+    for line in hook.output.rstrip("\n").split("\n") if hook.output else ():
+        yield [("    | ", "dim"), (line, PRINTED)]
 
 
 def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:

@@ -10,15 +10,16 @@ import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human, signals
 from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
+from ork.errors import OrkError
 from ork.executors.base import adopting
 from ork.logs.reading import last_part, pieces
-from ork.objects.kinds import TaskRun
+from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner.events import (
     CheckedOut,
     Event,
@@ -31,9 +32,13 @@ from ork.runner.events import (
 from ork.runner.loop import Control
 from ork.store.contents import task_runs
 
+if TYPE_CHECKING:
+    from ork.runner.start import Caller
+
 FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10
 LOG_BYTES_MAX = 8192
+HOOKS = {"on_failure", "on_success"}
 STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
@@ -96,6 +101,29 @@ def exit_code(finished: RunFinished) -> int:
     """Return the exit code of a command for how its run ended."""
     code = {"success": 0, "cancelled": signals.exit_code()}.get(finished.run.state, 1)
     return 124 if finished.timed_out else code
+
+
+def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> None:
+    """Execute the hook of a run that has ended, if it has one; nothing of the run depends on it."""
+    if run.deploy is None or not HOOKS.intersection(session.store.get(Deploy, run.deploy).settings):
+        return
+    from ork.daemon.hooks import after
+
+    try:
+        hook = after(session.store, run, caller)
+    except OrkError as error:
+        session.say([("note: ", "warning"), f"the hook of the run: {error.message}"])
+        return
+    if hook is None:
+        return
+    if as_json:
+        document = {"schema": "ork.run.v1", "event": "HookFinished", **to_json(hook)}
+        with unread_is_no_error():
+            sys.stdout.write(json.dumps(document) + "\n")
+    elif hook.state != "success":
+        name = f"{run.workflow}#{run.number}"
+        told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
+        session.say([("note: ", "warning"), told])
 
 
 def summary(session: Session, finished: RunFinished) -> None:

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line
-from ork.cli.runs.plain import exit_code, follow, stop_on_signals
+from ork.cli.runs.plain import exit_code, follow, run_hook, stop_on_signals
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.heads.deploy import head_status
 from ork.runner import record, start
+from ork.runner.loop import Control
 from ork.store.resolve import resolve, workflows
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
@@ -48,6 +49,10 @@ def run(
     no_deploy: Annotated[
         bool, typer.Option("--no-deploy", help="Run the file as it is, outside of the history.")
     ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Let `ork up` run it; return at once.")
+    ] = False,
+    no_hooks: shared.NoHooks = False,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
@@ -64,6 +69,9 @@ def run(
 
     Tasks run in the project's folder as long as every captured file there is as recorded; else, and
     with --checkout, in a checkout: those files as recorded, and links to everything else.
+
+    With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
+    there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
@@ -94,13 +102,30 @@ def run(
         until=until,
         base=base,
     )
+    if queue:
+        if no_deploy or no_hooks:
+            raise UsageError("--queue excludes --no-deploy and --no-hooks")
+        _queue(
+            session,
+            store,
+            source,
+            as_json=as_json,
+            options=options,
+            message=message,
+            caller=shared.caller_of(session, Control()),
+            with_code=with_code,
+            allow_secret=allow_secret,
+            move=move,
+        )
+        return
     with stop_on_signals() as control:
+        caller = shared.caller_of(session, control)
         started = start.start(
             store,
             source,
             options=options,
             message=message,
-            caller=shared.caller_of(session, control),
+            caller=caller,
             no_deploy=no_deploy,
             with_code=with_code,
             allow_secret=allow_secret,
@@ -111,6 +136,8 @@ def run(
         if deployed and (deployed.changed or deployed.moved) and not as_json:
             session.say(deploy_line(deployed, store))
         last = follow(session, started.events, control=control, as_json=as_json)
+        if not no_hooks:
+            run_hook(session, last.run, caller, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
 
@@ -126,6 +153,7 @@ def retry(
     timeout: shared.Timeout = None,
     fail_fast: shared.FailFast = False,
     checkout: shared.Checkout = False,
+    no_hooks: shared.NoHooks = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Go on with a run that failed or was stopped.
@@ -155,30 +183,37 @@ def retry(
         start=start_at,
     )
     with stop_on_signals() as control:
+        caller = shared.caller_of(session, control)
         started = start.retry(
             session.store,
             revision,
             options=options,
             latest=latest,
-            caller=shared.caller_of(session, control),
+            caller=caller,
         )
         if (good := started.beside) and not as_json:
             name = f"{good.workflow}#{good.number}"
             session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
         last = follow(session, started.events, control=control, as_json=as_json)
+        if not no_hooks:
+            run_hook(session, last.run, caller, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
 
 def cancel(
     ctx: typer.Context,
-    revision: shared.OneRun = "@",
+    revision: Annotated[
+        str,
+        typer.Argument(help="A run; a workflow means its newest run. Or the id of one that waits."),
+    ] = "@",
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
 ) -> None:
     """Stop a run, from any terminal.
 
     The process that owns the run starts nothing more, lets what runs end for a moment, then stops
-    it, as with Ctrl-C there. Waits until the run has ended, and prints how.
+    it, as with Ctrl-C there. Waits until the run has ended, and prints how. A run that waits for
+    `ork up` is taken out of the queue.
 
     \b
     Exit codes: 0 the run was stopped, or ended by itself; 2 it had ended before.
@@ -189,6 +224,8 @@ def cancel(
     """
     session: Session = ctx.obj
     store = session.store
+    if next(iter(store.refs("queue/")), None) is not None and _taken_back(session, store, revision):
+        return
     run = record.cancel(store, resolve(store, revision, now=session.now()), now=now)
     name = f"{run.workflow}#{run.number}"
     if no_wait:
@@ -209,6 +246,30 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
         return session.new_store, what
     loaded = check(Path(what.removeprefix("file:")))
     return session.new_store, loaded
+
+
+def _queue(
+    session: Session, store: Store, what: str | Loaded, *, as_json: bool, **options: Any
+) -> None:
+    from ork.cli.runs.queued import tell_queued
+    from ork.daemon.queue import put
+
+    queued = put(store, what, **options)
+    deployed = queued.deployed
+    if deployed and (deployed.changed or deployed.moved) and not as_json:
+        session.say(deploy_line(deployed, store))
+    tell_queued(session, queued, as_json)
+
+
+def _taken_back(session: Session, store: Store, name: str) -> bool:
+    """Take a run out of the queue, if one waits there under this id."""
+    from ork.daemon.queue import find, remove
+
+    if (queued := find(store, name)) is None:
+        return False
+    remove(store, queued)
+    session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
+    return True
 
 
 def _edited(store: Store, workflow: str) -> Iterator[Line]:

@@ -31,6 +31,12 @@ def ago(time: datetime, now: datetime) -> str:
     return "now"
 
 
+def ahead(time: datetime, now: datetime) -> str:
+    """Return how long it is until then: "in 2 hours"."""
+    past = ago(now, time)
+    return f"in {past.removesuffix(' ago')}" if past.endswith(" ago") else "now"
+
+
 def date(time: datetime, now: datetime) -> str:
     """Return a date and time in the zone of `now`, which sorts and greps well."""
     return time.astimezone(now.tzinfo).strftime("%Y-%m-%d %H:%M:%S %z")

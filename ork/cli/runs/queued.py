@@ -1,0 +1,31 @@
+"""Runs that wait for `ork up`, as text"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, person
+from ork.cli.session import Session
+
+if TYPE_CHECKING:
+    from ork.daemon.queue import Queued
+
+
+def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
+    """Tell that a run waits, and what to do about it."""
+    if as_json:
+        session.print_json("queued", queued)
+        return
+    session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
+    next_steps = f"`ork up`, if nobody runs it, or `ork cancel {queued.id}`"
+    session.say([("next: ", "hint"), next_steps])
+
+
+def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line]:
+    """Yield a line for each run that waits."""
+    now = session.now()
+    for one in waiting:
+        by = person(one.entry.author, AUTHOR_CHARS_MAX)
+        since = human.ago(one.entry.time, now) if session.width else human.date(one.entry.time, now)
+        yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}  by {by}, {since}"]

@@ -1,0 +1,284 @@
+"""ork schedule: what is due when, what was left out, and who paused it"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ork.cli import options as shared
+from ork.cli.runs.queued import tell_queued, waiting_view
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, column, person
+from ork.cli.session import Session
+from ork.errors import NotFound, UsageError
+from ork.store.store import Store
+
+if TYPE_CHECKING:
+    from ork.daemon.fires import Listed
+    from ork.daemon.lines import LeftOut
+    from ork.daemon.lines import Line as OneLine
+    from ork.schedule.schedule import Schedule
+
+ACTIONS = ("list", "next", "skips", "pause", "resume", "fire")
+OPTIONS = {"next": ("-n", "--since"), "skips": ("-n",), "fire": ("-i", "--slot")}
+NEXT = 5
+
+
+def schedule(
+    ctx: typer.Context,
+    action: Annotated[
+        str, typer.Argument(metavar=f"[{'|'.join(ACTIONS)}]", help="What to do.")
+    ] = "list",
+    workflow: Annotated[
+        str | None,
+        typer.Argument(metavar="[WORKFLOW]", help="May be left out if only one has a schedule."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("-n", min=0, help="next, skips: show at most this many.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="next: count from this moment on, not from now.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("-i", "--input", metavar="INPUT", help="fire: a parameter, as of `ork run`."),
+    ] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option("--slot", metavar="TIME", help="fire: make up for this slot, if none did."),
+    ] = None,
+    as_json: shared.Json = False,
+) -> None:
+    """Tell what is due, pause schedules, fire one now.
+
+    list shows each schedule: its next slot, the run of its last one, who paused it, what was left
+    out in the last week, and which runs wait for `ork up`. next prints the slots to come, skips
+    those that were left out, newest first, and why.
+
+    pause lets nothing fire until resume, which begins at that moment: what went by is left out.
+    `ork undo` takes a pause back as if it had not been; then `catchup` applies to what went by.
+    resume also begins anew at this moment where a clock that was wrong has decided about slots
+    still to come.
+
+    fire puts a run into the queue as if its schedule were due now; with --slot for a slot that was
+    left out. `ork up` runs it.
+
+    \b
+    Example:
+        ork schedule list
+        ork schedule next etl -n 3
+        ork schedule pause etl
+        ork schedule resume etl
+        ork schedule fire etl
+    """
+    session: Session = ctx.obj
+    if action not in ACTIONS:
+        raise UsageError(f"{action!r}: say one of {', '.join(ACTIONS)}")
+    given = {"-n": limit is not None, "--since": since, "-i": inputs, "--slot": slot}
+    for name, value in given.items():
+        if value and name not in OPTIONS.get(action, ()):
+            raise UsageError(f"{name} is no option of `ork schedule {action}`")
+    if session.at_op is not None and action in ("pause", "resume", "fire"):
+        raise UsageError("--at-op only reads", hint=f"`ork schedule {action}` writes")
+    store = session.store
+    if action == "list":
+        _list(session, store, workflow, as_json)
+    elif action == "next":
+        _next(session, store, workflow, NEXT if limit is None else limit, since, as_json)
+    elif action == "skips":
+        _skips(session, store, workflow, limit, as_json)
+    elif action == "fire":
+        _fire(session, store, workflow or _only(store), inputs or [], slot, as_json)
+    else:
+        _pause_or_resume(session, store, action, workflow or _only(store), as_json)
+
+
+def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
+    from ork.daemon import queue
+    from ork.daemon.fires import listed
+
+    found = listed(store, _lines(session, store, workflow), session.now())
+    waiting = [one for one in queue.waiting(store) if workflow in (None, one.workflow)]
+    if as_json:
+        rows = [{"words": _words(one.schedule), **_members(one)} for one in found]
+        session.print_json("schedules", {"schedules": rows, "waiting": waiting})
+        return
+    session.print(_schedules(found, session), page=True)
+    session.print(waiting_view(waiting, session))
+    if not found:
+        session.say(["no schedules: `schedule:` in a workflow file makes one"])
+
+
+def _members(value: object) -> dict[str, object]:
+    from ork.cli.screen.line import members
+
+    return dict(members(value) or ())
+
+
+def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
+    now = session.now()
+    for one in found:
+        yield [(one.workflow, "name"), "  ", _words(one.schedule)]
+        if one.paused:
+            by = person(one.paused.author, AUTHOR_CHARS_MAX)
+            when = human.ago(one.paused.since, now)
+            yield [("  paused ", "label"), (f"by {by}, {when}", "warning")]
+        elif one.next:
+            yield [
+                ("  next   ", "label"),
+                f"{human.date(one.next, now)}, {human.ahead(one.next, now)}",
+            ]
+        if one.due:
+            late = human.ago(one.due, now)
+            yield [("  due    ", "label"), (f"{human.date(one.due, now)}, {late}", "warning")]
+        if last := one.last:
+            yield [
+                ("  last   ", "label"),
+                f"{human.date(last.slot, now)}  ",
+                (last.name, "name"),
+                "  ",
+                (last.state, last.state),
+            ]
+        if one.left_out:
+            count = sum(skip.count for skip in one.left_out)
+            reasons = sorted({skip.reason for skip in one.left_out})
+            yield [
+                ("  skips  ", "label"),
+                f"{human.count(count, 'slot')} left out in the last week: {reasons[0]}",
+                " and other reasons" if len(reasons) > 1 else "",
+            ]
+
+
+def _next(
+    session: Session,
+    store: Store,
+    workflow: str | None,
+    limit: int,
+    since: str | None,
+    as_json: bool,
+) -> None:
+    from ork.schedule.times import slots
+    from ork.store.revision import parse_moment
+
+    now = session.now()
+    begin = parse_moment(since, now) if since else now
+    # A slot at that very moment is one of them.
+    after = begin - timedelta(microseconds=1) if since else begin
+
+    def of(line: "OneLine") -> Iterator[tuple[datetime, str]]:
+        return ((slot, line.workflow) for slot in slots(line.schedule, after))
+
+    streams = map(of, _lines(session, store, workflow))
+    found = list(islice(merge(*streams), limit))
+    if as_json:
+        rows = [{"workflow": name, "slot": slot} for slot, name in found]
+        session.print_json("slots", rows)
+        return
+    session.print(
+        [human.date(slot, now), f"  {human.ahead(slot, now):<14}  ", (name, "name")]
+        for slot, name in found
+    )
+
+
+def _skips(
+    session: Session, store: Store, workflow: str | None, limit: int | None, as_json: bool
+) -> None:
+    from ork.daemon.lines import skipped
+
+    names = [workflow] if workflow else sorted(store.folders("skips/"))
+    streams = (skipped(store, name) for name in names)
+    found = list(islice(merge(*streams, key=lambda skip: skip.last, reverse=True), limit))
+    if as_json:
+        session.print_json("skips", found)
+        return
+    session.print(_skips_view(found, session), page=True)
+    if not found:
+        session.say(["no slot was left out"])
+
+
+def _skips_view(found: Sequence["LeftOut"], session: Session) -> Iterator[Line]:
+    now, width = session.now(), column(skip.workflow for skip in found)
+    for skip in found:
+        first, last = human.date(skip.first, now), human.date(skip.last, now)
+        until = "" if skip.count == 1 else f"  {human.count(skip.count, 'slot')}, from {first}"
+        yield [last, "  ", (f"{skip.workflow:<{width}}", "name"), f"  {skip.reason}{until}"]
+
+
+def _pause_or_resume(
+    session: Session, store: Store, action: str, workflow: str, as_json: bool
+) -> None:
+    from ork.daemon.pauses import pause, resume
+
+    name = (workflow, "name")
+    if action == "pause":
+        paused = pause(store, workflow, stamp=session.stamp())
+        if as_json:
+            session.print_json("paused", paused)
+            return
+        session.print([[name, " is paused"]])
+        session.say([("next: ", "hint"), f"`ork schedule resume {workflow}`, or `ork undo`"])
+        return
+    resumed = resume(store, workflow, stamp=session.stamp(), now=session.now())
+    if as_json:
+        session.print_json("resumed", resumed)
+        return
+    gone = f": {human.count(resumed.left_out, 'slot')} left out" if resumed.left_out else ""
+    session.print([[name, f" goes on{gone}"]])
+    session.say([("next: ", "hint"), f"`ork schedule next {workflow}`"])
+
+
+def _fire(
+    session: Session,
+    store: Store,
+    workflow: str,
+    inputs: list[str],
+    slot: str | None,
+    as_json: bool,
+) -> None:
+    from ork.daemon.fires import fire_now
+    from ork.runner.choices import parse_given
+    from ork.runner.loop import Control
+    from ork.store.revision import parse_moment
+
+    moment = parse_moment(slot, session.now()) if slot else None
+    caller = shared.caller_of(session, Control())
+    queued = fire_now(store, workflow, caller, given=parse_given(inputs), slot=moment)
+    tell_queued(session, queued, as_json)
+
+
+def _lines(session: Session, store: Store, workflow: str | None) -> list["OneLine"]:
+    """Return the schedules of one workflow, or of all; say which cannot be read."""
+    from ork.daemon.lines import Lines, lines_of
+    from ork.store.resolve import head
+
+    if workflow is not None:
+        head(store, workflow)
+        return lines_of(store, workflow)
+    every = Lines(store)
+    found = every.look()
+    for name, error in every.wrong.items():
+        session.say([("note: ", "warning"), f"{name}: {error.message}"])
+    return found
+
+
+def _only(store: Store) -> str:
+    """Return the only workflow that has a schedule."""
+    from ork.daemon.lines import Lines
+
+    names = sorted({line.workflow for line in Lines(store).look()})
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise NotFound("no workflow has a schedule", hint="`schedule:` in its file gives it one")
+    raise UsageError("which workflow?", hint=f"these have schedules: {', '.join(names[:10])}")
+
+
+def _words(schedule: "Schedule") -> str:
+    from ork.schedule.schedule import setting_of
+
+    return json.dumps(setting_of([schedule]), ensure_ascii=False)

@@ -1,0 +1,127 @@
+"""ork schedule: the list, what is next, pauses, slots that were left out, runs that wait."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from ork.daemon import fires, lines
+from ork.runner.start import Caller
+from ork.store.store import Stamp
+from tests.conftest import START, Ork
+
+FLOW = """\
+    name: {name}
+    schedule: {schedule}
+    params: {{n: {{type: int, default: 1}}}}
+    tasks:
+      load: {{executor: process, command: "true", inputs: {{n: {{ref: params.n}}}}}}
+"""
+ID = re.compile(r"\d{8}T\d{6}\.\d{3}-[0-9a-f]{6}")
+
+
+@pytest.fixture
+def flow(ork: Ork) -> Ork:
+    """A workflow that is due every ten minutes, deployed at noon."""
+    ork.write("etl.yaml", FLOW.format(name="etl", schedule='"*/10 * * * *"'))
+    assert ork("deploy", "etl.yaml").code == 0
+    return ork
+
+
+@pytest.fixture
+def two(flow: Ork, opened) -> Ork:
+    """Another one, too; the first was fired at half past twelve, and it is one o'clock."""
+    schedule = "{every: 6h, overlap: queue}"
+    flow.write("report.yaml", FLOW.format(name="report", schedule=schedule))
+    assert flow("deploy", "report.yaml").code == 0
+    now = START.replace(minute=30)
+    one = next(iter(fires.due(opened(), lines.lines_of(opened(), "etl"), now)))
+    stamp = Stamp(time=now, author="ork up")
+    caller = Caller(stamp=stamp, now=now, environ=flow.environ, token="abc123")
+    list(fires.fire(opened(), "etl", one.line.schedule, one.decision, caller).events)
+    flow._seconds += 3600
+    return flow
+
+
+def test_list(two, golden, monkeypatch):
+    two("schedule", "pause", "report")
+    two("schedule", "fire", "etl", "-i", "n=2")
+    golden("schedule/list.txt", two("schedule").out)
+    document = two("schedule", "list", "--json").out
+    golden("schedule/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
+    for columns in (60, 100, 160):
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda stream, _c=columns: _c)
+        golden(f"schedule/list.{columns}.txt", two("schedule", "list").out)
+
+
+def test_nothing_to_list(ork, golden):
+    ork("init")
+    result = ork("schedule")
+    golden("schedule/none.txt", result.out + result.err)
+
+
+def test_next(two, golden):
+    golden("schedule/next.txt", two("schedule", "next", "-n", "8").out)
+    golden("schedule/next.json", two("schedule", "next", "report", "-n", "2", "--json").out)
+    since = two("schedule", "next", "etl", "-n", "1", "--since", "2026-12-24T18:00").out
+    assert since.startswith("2026-12-24 18:00:00 +0000")
+
+
+def test_skips(two, golden):
+    golden("schedule/skips.txt", two("schedule", "skips").out)
+    golden("schedule/skips.json", two("schedule", "skips", "etl", "--json").out)
+
+
+def test_pause_and_resume(flow, golden):
+    done = [flow("schedule", "pause"), flow("schedule", "pause")]
+    golden("schedule/pause.txt", "".join(one.out + one.err for one in done))
+    golden("schedule/ops.txt", flow("ops", "-n", "1").out)
+    flow._seconds += 1500
+    done = [flow("schedule", "resume"), flow("schedule", "resume")]
+    golden("schedule/resume.txt", "".join(one.out + one.err for one in done))
+    assert [one.code for one in done] == [0, 2]
+    golden("schedule/paused.json", flow("schedule", "pause", "etl", "--json").out)
+    golden("schedule/resumed.json", flow("schedule", "resume", "etl", "--json").out)
+
+
+def test_an_undo_takes_a_pause_back_and_catches_up(flow):
+    flow("schedule", "pause")
+    flow._seconds += 1500
+    assert "its schedules go on" in flow("undo").out
+    schedule = json.loads(flow("schedule", "--json").out)["data"]["schedules"][0]
+    assert schedule["paused"] is None and schedule["due"] == "2026-11-01T12:20:00Z"
+
+
+def test_a_run_waits_and_is_taken_back(flow, golden):
+    done = flow("run", "etl.yaml", "--queue", "-i", "n=2")
+    golden("schedule/queued.txt", done.out + done.err)
+    name = ID.search(done.out)[0]
+    done = flow("runs")
+    assert "1 run waits for `ork up`" in done.err and "no runs" in done.err
+    assert flow("cancel", name).out == f"etl does not wait any more: {name}\n"
+    assert flow("cancel", name).code == 3
+    golden("schedule/queued.json", flow("schedule", "fire", "--json").out)
+
+
+def test_what_makes_no_sense(flow, golden):
+    lines_ = (
+        "schedule stop",
+        "schedule pause nowhere",
+        "schedule list --slot now",
+        "schedule fire --slot 2026-11-01T12:05",
+        "schedule fire --slot 2026-11-02",
+        "schedule fire -i m=1",
+        "--at-op @ schedule pause",
+        "run etl.yaml --queue --no-deploy",
+        "run etl --queue -i n=x",
+    )
+    results = [(one, flow(*one.split())) for one in lines_]
+    golden("schedule/wrong.txt", "".join(f"$ ork {one}\n{done.err}" for one, done in results))
+    assert [done.code for _, done in results] == [2, 3, 2, 2, 2, 2, 2, 2, 2]
+
+
+def test_which_workflow_must_be_said_if_there_are_several(two):
+    done = two("schedule", "pause")
+    assert done.code == 2 and "etl, report" in done.err
