@@ -10,7 +10,6 @@ from typing import Any
 from ork.cli.report.charts import Moment, chart
 from ork.cli.report.run import run_values
 from ork.cli.web.page import Asked, Page
-from ork.daemon.hooks import hooks_of
 from ork.definition.written import as_written
 from ork.errors import NotFound, UsageError
 from ork.history.details import task_details
@@ -30,7 +29,7 @@ from ork.store.resolve import (
     resolved_run,
     run_of_number,
 )
-from ork.store.runs import RunEntry, runs
+from ork.store.runs import RunEntry, hooks_of, runs
 from ork.store.store import Store
 from ork.store.verdict import with_taint
 
