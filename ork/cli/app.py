@@ -52,6 +52,7 @@ Runs
   logs         runs.logs:logs            Print what the tasks of a run wrote.
   outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
   schedule     schedule:schedule         Tell what is due, pause schedules, fire one now.
+  up           up:up                     Fire what is due, and serve a page.
 In and out
   export       git:export                Write the history of a workflow to git.
   import       git:import_               Take in a history from elsewhere.
@@ -77,7 +78,7 @@ PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
-    *("clone", "push", "pull"),
+    *("clone", "push", "pull", "up"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
 # What git and other tools call things -> what does them here.

@@ -234,6 +234,7 @@ WRITING: dict[str, list[Case]] = {
     "push": reads("push ../elsewhere", "push ../elsewhere --dry-run"),
     "pull": reads("pull ../elsewhere"),
     "clone": reads("clone . ../cloned"),
+    "up": reads("up --systemd --no-web"),  # what it tells: tests/daemon/test_told.py
     "gc": reads("gc", "gc --prune --force --undo-days 0 --keep-runs 0", "ops"),
 }
 # What prints bytes, or values for other programs, as they are: only a terminal is protected.

@@ -1,0 +1,334 @@
+"""ork up"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ork.cli import options as shared
+from ork.cli.screen import human, signals
+from ork.cli.screen.line import Line, to_json, unread_is_no_error
+from ork.cli.session import Session
+from ork.errors import UsageError
+
+if TYPE_CHECKING:
+    from ork.daemon.loop import Control
+    from ork.daemon.told import Told, Up
+
+LISTEN = "127.0.0.1:8080"
+TOKEN = "ORK_UP_TOKEN"
+RUNS_AT_ONCE = 4  # at least: most of their time they wait for their tasks
+MORE_GRACE_SECONDS = 30  # for systemd: runs that are stopped take a moment to end
+
+
+def up(
+    ctx: typer.Context,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Serve no page.")] = False,
+    no_schedule: Annotated[
+        bool, typer.Option("--no-schedule", help="Start no run: only serve the page.")
+    ] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS:PORT", help=f"Where the page answers; else {LISTEN}."),
+    ] = None,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="The page can run, retry, cancel, roll back.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, help="Runs at once; else the cores, at least 4."),
+    ] = None,
+    grace: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long runs may go on when asked to end.")
+    ] = "30s",
+    host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name by which the page may be asked for, too."),
+    ] = None,
+    proxy_user_header: Annotated[
+        str | None,
+        typer.Option(metavar="HEADER", help="Where a proxy in front says who asks."),
+    ] = None,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="Print a unit for systemd instead.")
+    ] = False,
+    as_json: shared.AsJson = False,
+) -> None:
+    """Fire what is due, and serve a page.
+
+    Runs what schedules and `ork run --queue` ask for, and retries what failed. Each run is a
+    process of its own, and is recorded as every other: `ork runs`, `ork watch` and `ork cancel`
+    work on it. Killed at any instant, it has fired a slot or it has not, and what was missed is
+    made up for as `catchup:` says. Several on one store share the work.
+
+    The page answers on this machine only, to whoever has the address that is printed; it needs
+    `pip install 'ork-workflows[web]'`. ORK_UP_TOKEN, if set, is its token.
+
+    TERM or Ctrl-C lets runs go on for the grace, then stops them as `ork cancel` does; a second one
+    kills what they run. HUP reads everything again, and starts the page again.
+
+    \b
+    Exit codes: 0 ended by TERM; 130 by Ctrl-C.
+
+    \b
+    Example:
+        ork up --no-web
+    """
+    from ork.daemon.loop import Daemon, Options
+    from ork.store import location
+
+    session: Session = ctx.obj
+    if no_web and no_schedule:
+        raise UsageError("--no-web and --no-schedule leave nothing to do")
+    grace_s = _seconds(grace)
+    if not (no_web or systemd):
+        _need_web()
+    folder = session.folder
+    if systemd:
+        options = {
+            "--no-web": no_web,
+            "--no-schedule": no_schedule,
+            "--listen": listen,
+            "--allow-changes": allow_changes,
+            "--jobs": jobs,
+            "--grace": grace,
+            "--host": host,
+            "--proxy-user-header": proxy_user_header,
+        }
+        sys.stdout.write(_unit(session, folder, _words(options), grace_s))
+        return
+    environ = dict(session.world.environ)
+    token = environ.pop(TOKEN, None) or secrets.token_urlsafe(18)  # for the page, not for tasks
+    page = None
+    if not no_web:
+        from ork.daemon.page import Page
+
+        setup = {
+            "store": str(folder),
+            "listen": listen or _free(LISTEN),
+            "token": None,  # a command line could be read by every user of the machine
+            "allow_changes": allow_changes,
+            "hosts": host or [],
+            "proxy_user_header": proxy_user_header,
+            "schedule": not no_schedule,
+        }
+        page = Page(json.dumps(setup), {**environ, TOKEN: token})
+    how = Options(
+        jobs=jobs or max(RUNS_AT_ONCE, os.cpu_count() or 1),
+        grace_s=grace_s,
+        schedule=not no_schedule,
+    )
+    with _listening() as control:
+        daemon = Daemon(
+            lambda: location.open_store(folder, environ=session.world.environ),
+            how,
+            control,
+            clock=session.world.clock,
+            environ=environ,
+            author=session.author(),
+            page=page,
+        )
+        for told in daemon.events():
+            with unread_is_no_error():
+                if as_json:
+                    sys.stdout.write(told_json(told))
+                else:
+                    session.print(told_lines(told, session.now(), str(folder)))
+                sys.stdout.flush()
+    code = signals.exit_code()
+    raise typer.Exit(0 if code == 143 else code)  # TERM is how a service is asked to end
+
+
+def told_json(told: "Told") -> str:
+    """Return the line of JSON that tells of something."""
+    event = {"schema": "ork.up.v1", "event": type(told).__name__, **to_json(told)}
+    return json.dumps(event) + "\n"
+
+
+def told_lines(told: "Told", now: datetime, store: str) -> list[Line]:
+    """Return the lines that tell of something: none, one, or some."""
+    from ork.daemon import told as tell
+
+    time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
+    match told:
+        case tell.Up():
+            return [[time, f"  {line}"] for line in _up(told, store)]
+        case tell.Listening(url=url):
+            return [[time, "  the page is ", (url, "name")]]
+        case tell.Began(workflow=workflow, number=number, trigger=trigger):
+            name = (f"{workflow}#{number}", "name")
+            if trigger == "retry":
+                return [[time, "  ", name, f" is retried, attempt {told.attempt}"]]
+            if told.slot is None:
+                return [[time, "  ", name, " is run from the queue"]]
+            return [[time, "  ", name, f" fired for {_slot(told.slot, told.time)}"]]
+        case tell.Ended(state=state, reason=reason):
+            took = f" in {human.duration(told.duration)}" if told.duration is not None else ""
+            why = f": {reason.partition(chr(10))[0]}" if reason else ""
+            name = (f"{told.workflow}#{told.number}", "name")
+            return [[time, "  ", name, " ", (state, state), f"{took}{why}"]]
+        case tell.LeftOut(count=number, first=first, last=last):
+            until = f" to {_slot(last, told.time)}" if number > 1 else ""
+            which = f"{human.count(number, 'slot')} left out, {_slot(first, told.time)}{until}"
+            return [[time, "  ", (told.workflow, "name"), f": {which}: {told.reason}"]]
+        case tell.Trouble(message=message, hint=hint):
+            whose = f"{told.workflow}: " if told.workflow else ""
+            line, *others = message.splitlines() or [""]
+            lines: list[Line] = [[time, ("  warning: ", "warning"), f"{whose}{line}"]]
+            lines += [[f"          {other}"] for other in others]
+            return [*lines, [("          hint: ", "hint"), hint]] if hint else lines
+        case tell.Note(message=message):
+            return [[time, f"  {message}"]]
+    return []  # what another process was faster with, it tells itself
+
+
+def _up(told: "Up", store: str) -> Iterator[str]:
+    yield f"ork up in {human.path(store)}"
+    if told.schedules:
+        schedules = human.count(told.schedules, "schedule")
+        paused = f", {told.paused} paused" if told.paused else ""
+        workflows = human.count(told.workflows, "workflow")
+        yield f"{schedules} of {workflows}{paused}; {human.count(told.jobs, 'run')} at once"
+    else:
+        yield "no workflow has a schedule: `schedule:` in its file gives it one"
+    if told.next is not None:
+        yield f"next: {told.workflow} at {_slot(told.next, told.time)}"
+
+
+def _slot(slot: datetime, now: datetime) -> str:
+    """Return a slot as people read it: with its day if that is another one."""
+    slot, today = slot.astimezone(UTC), now.astimezone(UTC).date()
+    day = "" if slot.date() == today else "%Y-%m-%d "
+    return slot.strftime(f"{day}%H:%M{':%S' if slot.second else ''} UTC")
+
+
+@contextmanager
+def _listening() -> Iterator["Control"]:
+    """Turn signals into what the daemon is told to do, while the block lasts."""
+    from ork.daemon.loop import Control
+
+    control = Control()
+
+    def stop(number: int, frame: Any) -> None:
+        signals.note(number)
+        control.stop()
+
+    def reread(number: int, frame: Any) -> None:
+        control.reread()
+
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: reread}
+    before = {number: signal.signal(number, act) for number, act in handlers.items()}
+    try:
+        yield control
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _seconds(text: str) -> float:
+    from ork.schedule.durations import seconds_of
+
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise UsageError(f"--grace {text}: no duration", hint="write 30s or 5m")
+    return seconds
+
+
+def _need_web() -> None:
+    """Raise UsageError where the libraries of the page are not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the page needs {' and '.join(missing)}",
+            hint="`pip install 'ork-workflows[web]'`; `ork up --no-web` goes without the page",
+        )
+
+
+def _free(address: str) -> str:
+    """Return this address; with another port if the one that nobody has asked for is taken."""
+    name, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((name, int(port)))
+        except OSError:
+            return f"{name}:0"
+    return address
+
+
+UNIT = """\
+# For you alone: ~/.config/systemd/user/ork.service, then
+#     systemctl --user daemon-reload
+#     systemctl --user enable --now ork
+#     loginctl enable-linger
+# the last so that it works on when you are not logged in. For the machine:
+# /etc/systemd/system/ork.service, with `User=` below [Service] and `multi-user.target` below
+# [Install], and the same without `--user`. `journalctl -u ork` shows what it tells.
+
+[Unit]
+Description=ork up in {project}
+
+[Service]
+Type=exec
+WorkingDirectory={folder}
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+# Secrets of tasks, NAME=VALUE a line, in a file that you alone can read:
+# EnvironmentFile=/etc/ork.env
+# Only ork up is asked to end; it lets runs go on for the grace, then stops them. What is left when
+# it has ended is killed.
+KillMode=mixed
+TimeoutStopSec={timeout:.0f}
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    """Return options as they are typed."""
+    words = []
+    for name, value in options.items():
+        if value is True:
+            words.append(name)
+        elif isinstance(value, list):
+            words += [word for one in value for word in (name, one)]
+        elif value not in (None, False):
+            words += [name, str(value)]
+    return words
+
+
+def _unit(session: Session, folder: Path, words: list[str], grace_s: float) -> str:
+    """Return the unit for `ork up` with these options, here."""
+    from ork.backends.address import is_url, public
+
+    here, store = Path.cwd(), session.world.environ.get("ORK_STORE", "")
+    chosen = ["--store", public(store) if is_url(store) else str(folder)]
+    command = [sys.executable, "-P", "-m", "ork", *chosen, "up", *words]
+    if any(not text.isprintable() for text in (str(here), *command)):
+        raise UsageError("a unit cannot have a path with such a name", hint="rename the folder")
+    return UNIT.format(
+        project=str(here).replace("%", "%%"),
+        folder=str(here).replace("%", "%%"),
+        command=" ".join(_quoted(word) for word in command),
+        timeout=grace_s + MORE_GRACE_SECONDS,
+    )
+
+
+def _quoted(word: str) -> str:
+    """Return a word as systemd reads it: no variable, no specifier, no escape."""
+    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{word}"'

@@ -1,0 +1,264 @@
+"""The process that a run of the daemon gets: forked from one that has imported everything.
+
+The daemon starts that one as a program of its own. It opens no store and begins no thread, so it
+can be forked at any moment: a child is ready in a few milliseconds, where a new interpreter takes
+ten times the processor time of a short run. For each child it is sent a socket, on which the child
+is told its work, and tells how that went. When the daemon is gone no more children begin; those
+that there are work on to their end.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, TypeAlias
+
+from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.objects.value import Value, as_line, of_line
+from ork.schedule.policy import Decision
+
+if TYPE_CHECKING:
+    from ork.runner.events import Event
+    from ork.runner.start import Caller
+    from ork.schedule.schedule import Schedule
+    from ork.store.store import Store
+
+# What a child needs, imported once: a run would import it otherwise when it comes to that.
+PRELOADED = (
+    *("ork.backends.lmdb", "ork.backends.sqlite", "ork.store.location", "ork.runner.start"),
+    *("ork.runner.loop", "ork.executors.local", "ork.executors.process", "ork.executors.worker"),
+    *("ork.executors.process_tree", "ork.daemon.fires", "ork.daemon.queue", "ork.daemon.hooks"),
+    *("ork.schedule.policy", "ork.schedule.times", "cronsim", "zoneinfo"),
+)
+BUG_EXIT_CODE = 70
+STOP, KILL = signal.SIGTERM, signal.SIGINT  # a run: gently, or at once
+
+
+class Fire(Value, frozen=True, kw_only=True, tag=True):
+    """Start the run for the slot of a schedule, as was decided."""
+
+    workflow: str
+    key: str  # of the schedule
+    decision: Decision
+    retries: int  # of the run, if it fails
+    now: datetime
+
+
+class Take(Value, frozen=True, kw_only=True, tag=True):
+    """Start the run that an entry of the queue asks for."""
+
+    workflow: str
+    id: str
+    now: datetime
+
+
+class Retry(Value, frozen=True, kw_only=True, tag=True):
+    """Go on with a run that has failed in this attempt."""
+
+    workflow: str
+    id: str
+    attempt: int
+    retries: int
+    now: datetime
+
+
+class Finish(Value, frozen=True, kw_only=True, tag=True):
+    """Execute the hook of a run whose owner was killed."""
+
+    workflow: str
+    id: str
+    retries: int
+    now: datetime
+
+
+Work: TypeAlias = Fire | Take | Retry | Finish
+
+
+class Order(Value, frozen=True, kw_only=True):
+    """What a child is told: its work, and in which store."""
+
+    work: Work
+    store: str  # the folder
+    author: str
+
+
+class Born(Value, frozen=True, kw_only=True, tag=True):
+    """The child is there, and takes signals."""
+
+    pid: int
+
+
+class Pinned(Value, frozen=True, kw_only=True, tag=True):
+    """The run has begun."""
+
+    run: str
+    number: int
+    attempt: int
+
+
+class Over(Value, frozen=True, kw_only=True, tag=True):
+    """The run has ended."""
+
+    state: str
+    reason: str | None
+    duration: float | None
+
+
+class Failed(Value, frozen=True, kw_only=True, tag=True):
+    """The child could not do what it was told to: an error of ork, or a bug (70)."""
+
+    message: str
+    hint: str | None = None
+    lost: bool = False  # another process was faster
+    away: bool = False  # the store cannot be used at present
+
+
+Answer: TypeAlias = Born | Pinned | Over | Failed
+
+
+def serve() -> None:
+    """Fork a child for each socket that comes over standard input, until that is closed."""
+    for name in PRELOADED:
+        import_module(name)
+    gc.freeze()  # what is here by now stays, and the collector need not write to its pages
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the daemon sees by the sockets how they end
+    with socket.socket(fileno=0) as channel:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+            if not data:
+                return
+            if os.fork() == 0:
+                _become_child(descriptors[0])
+            os.close(descriptors[0])
+
+
+def _become_child(descriptor: int) -> None:
+    """Do the work that is told on this socket, and end the process."""
+    code = BUG_EXIT_CODE
+    try:
+        os.setsid()  # Ctrl-C is for the daemon, which decides what becomes of its runs
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        gc.enable()
+        with socket.socket(fileno=descriptor) as there:
+            code = _obey(there)
+    finally:
+        os._exit(code)
+
+
+def _obey(there: socket.socket) -> int:
+    """Do the work, tell how it went, and return the exit code."""
+
+    def tell(answer: Answer) -> None:
+        with suppress(OSError):  # the daemon is gone: the run goes on
+            there.sendall(as_line(answer))
+
+    try:
+        with there.makefile("rb") as lines:
+            order: Order = of_line(lines.readline(), Order)
+        _run(order, tell)
+    except OrkError as error:
+        tell(_failed(error))
+        return error.exit_code
+    except BaseException:
+        tell(Failed(message=f"a bug in ork; please report it:\n{traceback.format_exc()}"))
+        raise
+    return 0
+
+
+def _failed(error: OrkError) -> Failed:
+    lost = isinstance(error, Conflict)
+    away = isinstance(error, StoreError) and not isinstance(error, Corrupt)
+    return Failed(message=error.message, hint=error.hint, lost=lost, away=away)
+
+
+def _run(order: Order, tell: Callable[[Answer], None]) -> None:
+    """Execute a run; whoever looks at it sees one like every other."""
+    from ork.daemon import hooks
+    from ork.executors.base import adopting
+    from ork.runner.events import RunFinished, RunStarted
+    from ork.runner.loop import Control
+    from ork.runner.start import Caller
+    from ork.store import location
+    from ork.store.resolve import run_of_id
+    from ork.store.store import Stamp
+
+    control = Control()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Two of one signal may come as one, so another asks for what a second one would.
+        control.stops = 2 if number == KILL else max(1, control.stops)
+        control.wake()
+
+    for number in (STOP, KILL, signal.SIGHUP):
+        signal.signal(number, stop)
+    tell(Born(pid=os.getpid()))
+    store = location.open_store(Path(order.store), environ=os.environ)
+    try:
+        stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
+        caller = Caller(stamp=stamp, now=order.work.now, control=control)
+        with adopting():
+            for event in _events(store, order.work, caller):
+                match event:
+                    case RunStarted(run=run):
+                        tell(Pinned(run=run.id, number=run.number, attempt=run.attempt))
+                    case RunFinished(run=run):
+                        tell(Over(state=run.state, reason=run.reason, duration=run.seconds))
+                        ended = run
+            if isinstance(order.work, Finish):
+                ended = run_of_id(store, order.work.workflow, order.work.id)[1]
+            hook = hooks.after(store, ended, caller, retries=_retries(order.work))
+            if hook is not None and hook.state != "success":
+                how = hook.error or hook.state
+                name = f"{ended.workflow}#{ended.number}"
+                tell(
+                    Failed(
+                        message=f"the hook {hook.which} of {name}: {how}", hint=f"`ork show {name}`"
+                    )
+                )
+    finally:
+        store.close()
+
+
+def _retries(work: Work) -> int:
+    return 0 if isinstance(work, Take) else work.retries
+
+
+def _events(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
+    """Return what happens in the run that is asked for."""
+    from ork.daemon import fires, queue
+    from ork.runner import start
+
+    match work:
+        case Fire():
+            schedule = _schedule(store, work)
+            return fires.fire(store, work.workflow, schedule, work.decision, caller).events
+        case Take():
+            return queue.take(store, work.id, caller).events
+        case Retry():
+            return start.retry(store, f"run:{work.id}", caller=caller).events
+        case Finish():
+            return iter(())
+
+
+def _schedule(store: Store, work: Fire) -> Schedule:
+    """Return the schedule that is to be fired."""
+    from ork.objects.kinds import Deploy
+    from ork.schedule.schedule import key_of, schedules_of
+    from ork.store.resolve import head
+
+    for schedule in schedules_of(store.get(Deploy, head(store, work.workflow)).settings):
+        if key_of(schedule) == work.key:
+            return schedule
+    raise Conflict(f"{work.workflow} does not have this schedule any more")

@@ -1,0 +1,605 @@
+"""The daemon: fires what is due, runs what was queued, retries what failed. Yields what it tells.
+
+It is one thread that holds no task: each run is a process of its own (`ork.daemon.children`). All
+that it goes by is in the store, so it may be killed at any instant, and several may share a store:
+each decision is a compare-and-set in the write that pins the run.
+
+Once a second it asks for the sequence number of the store, and looks further only if that has
+risen. A schedule is looked at when its next slot has come, or when something about it has moved.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from selectors import EVENT_READ, DefaultSelector
+from socket import socketpair
+from typing import TypeAlias
+
+from ork.daemon import fires, queue
+from ork.daemon.child import (
+    KILL,
+    STOP,
+    Born,
+    Failed,
+    Finish,
+    Fire,
+    Over,
+    Pinned,
+    Retry,
+    Take,
+    Work,
+)
+from ork.daemon.children import Child, Children
+from ork.daemon.lines import Line, Lines
+from ork.daemon.page import BEAT_SECONDS, Page
+from ork.daemon.queue import Queued
+from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
+from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.objects.kinds import Run
+from ork.objects.value import Value
+from ork.runner import record
+from ork.schedule.policy import LATE_MAX, Skip
+from ork.schedule.schedule import key_of
+from ork.store.store import Store
+
+LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
+SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners of runs
+AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
+JUMP_SECONDS = 2.0  # by which the clock may be set without a word
+END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
+RETRIED = ("failed", "interrupted")  # states of a run that is retried if its schedule says so
+
+
+class Options(Value, frozen=True, kw_only=True):
+    """How the daemon works."""
+
+    jobs: int  # runs at once
+    grace_s: float = 30.0  # in which runs may end by themselves when the daemon is to end
+    schedule: bool = True  # else nothing is started, and there is only the page
+
+
+class Control:
+    """Lets a signal handler tell the daemon what to do; `wake` ends its sleep."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+        self.rereads = 0
+        self.wake: Callable[[], object] = lambda: None
+
+    def stop(self) -> None:
+        """Start nothing more, let runs end for a grace, then stop them; asked again, kill them."""
+        self.stops += 1
+        self.wake()
+
+    def reread(self) -> None:
+        """Read everything again, and start the page again."""
+        self.rereads += 1
+        self.wake()
+
+
+class Watched:
+    """A line, and what the daemon remembers of it between two looks."""
+
+    def __init__(self, line: Line, now: datetime) -> None:
+        self.line = line
+        self.look_at: datetime | None = now  # None: its run is about to begin, or waits for a place
+        self.goes_on = False  # a run whose end decides what comes next
+        self.refused: tuple[str, int] | None = None  # a run that could not be retried, and attempt
+
+
+# For whom something is to start: a schedule, which is looked at once more when there is a place, an
+# entry of the queue, a run whose owner was killed. With since when, and a number for equals.
+Whose: TypeAlias = Watched | Queued | Finish
+Ready: TypeAlias = tuple[datetime, int, Whose]
+
+
+class Daemon:
+    """One `ork up`."""
+
+    def __init__(
+        self,
+        opened: Callable[[], Store],
+        options: Options,
+        control: Control,
+        *,
+        clock: Callable[[], datetime],
+        environ: Mapping[str, str],
+        author: str,
+        page: Page | None = None,
+    ) -> None:
+        self._opened, self._options, self._control, self._page = opened, options, control, page
+        self._clock = clock
+        self._store = opened()
+        assert self._store.folder is not None
+        self._children = Children(str(self._store.folder), environ, author)
+        self._lines = Lines(self._store)
+        self._watched: dict[int, Watched] = {}  # by the identity of the line
+        self._paused: set[str] = set()
+        self._ready: list[Ready] = []
+        self._count = 0  # of what was ever ready
+        self._asked: dict[Child, Whose] = {}  # for whom a child works
+        self._taken: set[str] = set()  # entries of the queue that are ready, or begin
+        self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
+        self._told: list[Told] = []
+        self._sequence = -1
+        self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
+        self._look_at = self._sure_at = self._beat_at = 0.0
+        self._now, self._moment = clock(), time.monotonic()
+        self._signal: int | None = None  # the last one that all children were sent
+        self._fires = self._skips = 0
+        self._lag_s: float | None = None
+        self._selector = DefaultSelector()
+        self._bell, self._button = socketpair()
+        self._button.setblocking(False)
+        self._selector.register(self._bell, EVENT_READ, lambda: self._bell.recv(4096))
+        control.wake = self._wake
+
+    def events(self) -> Iterator[Told]:
+        """Work until asked to stop; yield what happens. Closing it early leaves runs alone."""
+        rereads = -1
+        try:
+            while not self._control.stops:
+                if rereads != self._control.rereads:
+                    if rereads >= 0 and self._page is not None:
+                        self._close_page(self._page)
+                    rereads = self._control.rereads
+                    self._begin()
+                self._turn()
+                yield from self._tell()
+            for _ in self._end():
+                yield from self._tell()
+        finally:
+            self._close()
+
+    def _tell(self) -> Iterator[Told]:
+        told, self._told = self._told, []
+        yield from told
+
+    def _begin(self) -> None:
+        """Read everything, and tell what there is."""
+        now = self._clock()
+        self._lines, self._sequence = Lines(self._store), -1
+        self._watched, self._troubles = {}, {}
+        self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
+        self._look_at = self._sure_at = 0.0
+        if self._options.schedule:
+            self._children.prepare()
+            self._patiently(self._look, now)
+        coming = [(one.look_at, one.line.workflow) for one in self._watched.values() if one.look_at]
+        coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
+        slot, workflow = min(coming, default=(None, None))
+        up = Up(
+            time=now,
+            workflows=len({one.line.workflow for one in self._watched.values()}),
+            schedules=len(self._watched),
+            paused=len(self._paused),
+            jobs=self._options.jobs,
+            next=slot,
+            workflow=workflow,
+        )
+        self._told.insert(0, up)
+
+    def _turn(self) -> None:
+        """Wait for something to happen, or to be due, and do what follows from it."""
+        for key, _ in self._selector.select(self._wait_s()):
+            key.data()
+        if self._page is not None:
+            self._tend(self._page)
+        now = self._clock()
+        self._notice_jump(now)
+        if self._options.schedule:
+            self._patiently(self._look, now)
+            self._patiently(self._start, now)
+
+    def _wait_s(self) -> float:
+        """Return how long there is nothing to do, as far as is known."""
+        moment = time.monotonic()
+        until = self._look_at
+        if self._page is not None:
+            until = min(until, self._beat_at if self._page.runs else self._page.start_at)
+        wait_s = max(0.0, until - moment)
+        slots = [one.look_at for one in self._watched.values() if one.look_at is not None]
+        if slots and moment >= self._away_until:
+            wait_s = min(wait_s, max(0.0, (min(slots) - self._clock()).total_seconds()))
+        return wait_s
+
+    def _notice_jump(self, now: datetime) -> None:
+        """Look at everything when the clock was set, or the machine slept."""
+        moment = time.monotonic()
+        jump_s = (now - self._now).total_seconds() - (moment - self._moment)
+        self._now, self._moment = now, moment
+        if abs(jump_s) > JUMP_SECONDS:
+            way = "forward" if jump_s > 0 else "back"
+            message = f"the clock went {way} by {timedelta(seconds=round(abs(jump_s)))}"
+            self._told.append(Note(time=now, message=message))
+            self._sure_at = self._look_at = 0.0
+            for one in self._watched.values():
+                one.look_at = one.look_at and now
+
+    # -- what there is to do
+
+    def _look(self, now: datetime) -> None:
+        """See what has moved in the store, and which schedules are due."""
+        moment = time.monotonic()
+        if moment >= self._look_at:
+            self._look_at = moment + LOOK_SECONDS
+            if moment >= self._sure_at:
+                self._sure_at = moment + SURE_SECONDS
+                self._settle(now)
+            sequence = self._store.backend.sequence()
+            if sequence != self._sequence:
+                self._see(now)
+                self._sequence = sequence
+        for one in self._watched.values():
+            if one.look_at is not None and one.look_at <= now and (found := self._decide(one, now)):
+                self._push(found[0], one)
+
+    def _see(self, now: datetime) -> None:
+        """See which heads, pauses and entries of the queue there are."""
+        before, self._watched = self._watched, {}
+        for line in self._lines.look():
+            self._watched[id(line)] = before.get(id(line)) or Watched(line, now)
+        for workflow, error in self._lines.wrong.items():
+            self._complain(workflow, error, now)
+        paused = {workflow for workflow, _ in self._store.refs("paused/")}
+        for one in self._watched.values():
+            if (one.line.workflow in paused) != (one.line.workflow in self._paused) or one.goes_on:
+                one.look_at = one.look_at and now
+        self._paused = paused
+        for entry in queue.waiting(self._store):
+            if entry.id not in self._taken:
+                self._taken.add(entry.id)
+                self._push(entry.entry.time, entry)
+
+    def _decide(self, one: Watched, now: datetime) -> tuple[datetime, Work] | None:
+        """Return what is to be started for a schedule, and since when; None if nothing now.
+
+        What is to be left out is recorded here.
+        """
+        line = one.line
+        if self._watched.get(id(line)) is not one:
+            return None  # its head has other schedules by now
+        try:
+            due = next(fires.due(self._store, [line], now))
+            if (decision := due.decision) is None:  # paused
+                one.look_at, one.goes_on = now + timedelta(days=1), False
+                return None
+            if decision.fire is None and decision.skips:
+                fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
+                self._left_out(line.workflow, decision.skips, now)
+        except Conflict:  # another process has decided
+            one.look_at = now
+            return None
+        except OrkError as error:
+            if isinstance(error, StoreError) and not isinstance(error, Corrupt):
+                raise
+            self._complain(line.workflow, error, now)
+            one.look_at = now + timedelta(seconds=AGAIN_SECONDS)
+            return None
+        run = due.state.run
+        one.goes_on = run is not None and run.ended is None
+        if decision.fire is not None:
+            one.look_at = None
+            key = key_of(line.schedule)
+            fire = Fire(
+                workflow=line.workflow,
+                key=key,
+                decision=decision,
+                retries=line.schedule.retries,
+                now=now,
+            )
+            return decision.fire, fire
+        one.look_at = decision.wake
+        at = None if run is None else _retry_at(one, run, now)
+        if run is None or at is None:
+            return None
+        if at > now:
+            one.look_at = min(decision.wake, at)
+            return None
+        one.look_at = None
+        retry = Retry(
+            workflow=line.workflow,
+            id=run.id,
+            attempt=run.attempt,
+            retries=line.schedule.retries,
+            now=now,
+        )
+        return at, retry
+
+    def _push(self, since: datetime, whose: Whose) -> None:
+        self._count += 1
+        heappush(self._ready, (since, self._count, whose))
+
+    def _start(self, now: datetime) -> None:
+        """Start what is ready, whatever waits longest first, as long as there is a place."""
+        while self._ready and len(self._children.living) < self._options.jobs:
+            _, _, whose = self._ready[0]
+            if isinstance(whose, Queued):
+                work: Work = Take(workflow=whose.workflow, id=whose.id, now=now)
+            elif isinstance(whose, Finish):
+                work = whose
+            else:
+                found = self._decide(whose, now)  # as it is by now
+                if found is None:
+                    heappop(self._ready)
+                    continue
+                _, work = found
+            child = self._children.start(work)
+            heappop(self._ready)
+            self._asked[child] = whose
+            self._selector.register(child.socket, EVENT_READ, lambda child=child: self._hear(child))
+
+    # -- what children tell
+
+    def _hear(self, child: Child) -> None:
+        now = self._clock()
+        for answer in child.hear():
+            match answer:
+                case Born() if self._signal is not None:
+                    child.signal(self._signal)
+                case Pinned():
+                    self._began(child, answer, now)
+                case Over() if child.pinned is not None:
+                    self._troubles.pop(child.work.workflow, None)
+                    self._told.append(_ended(child.work.workflow, child.pinned, answer, now))
+                    child.told = True
+                case Failed():
+                    child.told = True
+                    self._failed(child, answer, now)
+        if child.ended:
+            self._gone(child, now)
+
+    def _began(self, child: Child, pinned: Pinned, now: datetime) -> None:
+        work, slot = child.work, None
+        if isinstance(work, Fire):
+            slot = work.decision.fire
+            assert slot is not None
+            self._fires += 1
+            self._lag_s = (now - slot).total_seconds()
+            self._left_out(work.workflow, work.decision.skips, now)
+        began = Began(
+            time=now,
+            workflow=work.workflow,
+            number=pinned.number,
+            run=pinned.run,
+            attempt=pinned.attempt,
+            trigger={Fire: "schedule", Take: "queue", Retry: "retry"}[type(work)],
+            slot=slot,
+        )
+        self._told.append(began)
+        self._look_again(child, now)
+
+    def _look_again(self, child: Child, at: datetime) -> None:
+        """Look at what a child works for once more, at this moment."""
+        whose = self._asked[child]
+        if isinstance(whose, Watched):
+            whose.look_at = at
+
+    def _failed(self, child: Child, failed: Failed, now: datetime) -> None:
+        """Tell why a child could not do its work, and let it not be tried again and again."""
+        work, whose = child.work, self._asked[child]
+        workflow = work.workflow
+        if failed.lost and child.pinned is None:
+            self._told.append(Lost(time=now, workflow=workflow, reason=failed.message))
+            self._look_again(child, now)
+            return
+        message, hint = failed.message, failed.hint
+        self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+        self._look_again(child, now + timedelta(seconds=AGAIN_SECONDS))
+        if child.pinned is not None or failed.away:
+            return
+        reason = message.strip().rpartition("\n")[2]  # of a bug the last line tells the most
+        with suppress(Conflict):  # another process has decided
+            if isinstance(whose, Watched) and isinstance(work, Fire):
+                slot = work.decision.fire
+                assert slot is not None
+                skip = Skip(count=1, first=slot, last=slot, reason=reason)
+                skips = (*work.decision.skips, skip)
+                fires.leave_out(self._store, workflow, whose.line.schedule, skips)
+                self._left_out(workflow, skips, now)
+                self._look_again(child, now)
+            elif isinstance(whose, Queued):
+                queue.remove(self._store, whose)
+            elif isinstance(whose, Watched) and isinstance(work, Retry):
+                whose.refused = work.id, work.attempt
+
+    def _gone(self, child: Child, now: datetime) -> None:
+        """Take note of the end of a child's process."""
+        self._selector.unregister(child.socket)
+        self._children.forget(child)
+        whose = self._asked.pop(child)
+        killed = not child.told and not isinstance(whose, Finish)
+        if killed:
+            self._sure_at = self._look_at = 0.0  # its run, if it has begun, has no owner now
+            if child.pinned is None:
+                message = "the process of its run was killed before the run began"
+                self._told.append(Trouble(time=now, workflow=child.work.workflow, message=message))
+        if isinstance(whose, Queued):
+            self._taken.discard(whose.id)  # it is gone, or is tried again
+            self._sequence = -1
+        elif isinstance(whose, Watched) and child.pinned is not None:
+            whose.look_at = now
+        elif isinstance(whose, Watched) and killed:
+            whose.look_at = now + timedelta(seconds=AGAIN_SECONDS)
+
+    def _settle(self, now: datetime) -> None:
+        """Put an end to the record of runs whose owners were killed, and execute their hooks."""
+        try:
+            settled = record.settle(self._store, now=now)
+        except Corrupt as error:
+            self._complain(None, error, now)
+            return
+        for run in settled:
+            over = Over(state=run.state, reason=run.reason, duration=run.seconds)
+            pinned = Pinned(run=run.id, number=run.number, attempt=run.attempt)
+            self._told.append(_ended(run.workflow, pinned, over, now))
+            its = [one for one in self._watched.values() if one.line.workflow == run.workflow]
+            for one in its:
+                one.look_at = one.look_at and now
+            if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
+                retries = max((one.line.schedule.retries for one in its), default=0)
+                if run.scheduled is None:
+                    retries = 0
+                finish = Finish(workflow=run.workflow, id=run.id, retries=retries, now=now)
+                self._push(now, finish)
+
+    # -- what is told
+
+    def _left_out(self, workflow: str, skips: Iterable[Skip], now: datetime) -> None:
+        for skip in skips:
+            self._skips += skip.count
+            self._told.append(
+                LeftOut(
+                    time=now,
+                    workflow=workflow,
+                    count=skip.count,
+                    first=skip.first,
+                    last=skip.last,
+                    reason=skip.reason,
+                )
+            )
+
+    def _complain(self, workflow: str | None, error: OrkError, now: datetime) -> None:
+        """Tell what is wrong, of each workflow once until something else is."""
+        if self._troubles.get(workflow) != error.message:
+            self._troubles[workflow] = error.message
+            message, hint = error.message, error.hint
+            self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+
+    def _patiently(self, act: Callable[[datetime], None], now: datetime) -> None:
+        """Do something with the store; when that cannot be used, wait for it and open it anew."""
+        moment = time.monotonic()
+        if moment < self._away_until:
+            return
+        try:
+            if self._away:
+                self._store.close()
+                self._store = self._opened()
+                self._lines, self._sequence = Lines(self._store), -1
+            act(now)
+        except StoreError as error:
+            self._away = True
+            self._away_until = moment + AGAIN_SECONDS
+            self._complain(None, error, now)
+            return
+        if self._away:
+            self._away = False
+            del self._troubles[None]
+            self._told.append(Note(time=now, message="the store can be used again"))
+
+    # -- the page
+
+    def _tend(self, page: Page) -> None:
+        """Start the page when it is time to, and tell it how we are."""
+        moment = time.monotonic()
+        if not page.runs:
+            if moment >= page.start_at:
+                descriptor = page.start()
+                self._selector.register(
+                    descriptor, EVENT_READ, lambda: self._hear_page(page, descriptor)
+                )
+        elif moment >= self._beat_at:
+            self._beat_at = moment + BEAT_SECONDS
+            page.beat(
+                {
+                    "time": self._clock().isoformat(),
+                    "fires": self._fires,
+                    "skips": self._skips,
+                    "lag_s": self._lag_s,
+                    "running": len(self._children.living),
+                    "ok": not self._away,
+                }
+            )
+
+    def _hear_page(self, page: Page, descriptor: int) -> None:
+        url = page.hear()
+        if url is not None:
+            self._told.append(Listening(time=self._clock(), url=url))
+            self._beat_at = 0.0
+        elif not page.runs:
+            self._selector.unregister(descriptor)
+            wait_s = page.start_at - time.monotonic()
+            message = f"the page has ended by itself; it is started again in {wait_s:.0f} s"
+            self._told.append(Trouble(time=self._clock(), message=message))
+
+    def _close_page(self, page: Page) -> None:
+        if page.runs:
+            self._selector.unregister(page.descriptor)
+            page.close()
+        page.start_at = 0.0
+
+    # -- the end
+
+    def _end(self) -> Iterator[None]:
+        """Let runs end for a grace, then stop them; yield when there may be something to tell.
+
+        Asked again, kill them. A child that does not end even then is killed itself, and whoever
+        comes next says so in the record of its run.
+        """
+        asked = 0  # 1: to stop, 2: to kill what runs, 3: killed itself
+        limit = time.monotonic() + self._options.grace_s
+        self._note_end()
+        yield
+        while self._children.living:
+            late = time.monotonic() >= limit
+            wanted = 2 if self._control.stops > 1 else 0
+            if late:
+                wanted = max(wanted, min(asked + 1, 3))
+            if wanted > asked:
+                asked, limit = wanted, time.monotonic() + END_SECONDS
+                self._signal = (STOP, KILL, signal.SIGKILL)[asked - 1]
+                self._children.signal(self._signal)
+            for key, _ in self._selector.select(min(LOOK_SECONDS, limit - time.monotonic())):
+                key.data()
+            if self._page is not None:
+                self._tend(self._page)
+            yield
+
+    def _note_end(self) -> None:
+        if number := len(self._children.living):
+            runs = "one run" if number == 1 else f"{number} runs"
+            words = (
+                f"{runs} may take {self._options.grace_s:g} s to end; asked again, they are killed"
+            )
+            self._told.append(Note(time=self._clock(), message=f"ending: {words}"))
+
+    def _wake(self) -> None:
+        """Let the loop look around; called by signals."""
+        with suppress(OSError):  # it knows already
+            self._button.send(b"!")
+
+    def _close(self) -> None:
+        self._control.wake = lambda: None
+        if self._page is not None:
+            self._close_page(self._page)
+        self._children.close()
+        for thing in (self._selector, self._bell, self._button, self._store):
+            thing.close()
+
+
+def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
+    """Return when the newest run of a schedule is to be retried; None if it is not."""
+    schedule = one.line.schedule
+    if run.ended is None or run.state not in RETRIED or run.attempt > schedule.retries:
+        return None
+    if one.refused == (run.id, run.attempt):
+        return None
+    at = run.ended + timedelta(seconds=schedule.retry_delay_s)
+    return at if now - at < LATE_MAX["latest"] else None
+
+
+def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
+    return Ended(
+        time=now,
+        workflow=workflow,
+        number=pinned.number,
+        run=pinned.run,
+        state=over.state,
+        reason=over.reason,
+        duration=over.duration,
+    )

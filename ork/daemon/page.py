@@ -1,0 +1,107 @@
+"""The process of the page, which is one of its own, so that no page can disturb what is fired.
+
+It says on its standard output where it listens, hears of the daemon by a line now and then, and
+ends when no more can come. When it ends by itself it is started again, after a pause.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ork.daemon.children import ROOT
+
+BEAT_SECONDS = 5.0
+PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)  # before it is started again: longer each time
+WELL_SECONDS = 60.0  # one that has lived so long counts as the first
+CLOSE_SECONDS = 5.0
+LINE_BYTES_MAX = 65536
+_PROGRAM = (  # `python -m ork.cli.web`, and see ROOT
+    "import runpy, sys; sys.path.append(sys.argv.pop(1));"
+    " runpy.run_module('ork.cli.web', run_name='__main__', alter_sys=True)"
+)
+
+
+class Page:
+    """The process of the page, as the daemon sees it. Moments are of a clock that never jumps."""
+
+    def __init__(self, setup: str, environ: Mapping[str, str]) -> None:
+        """`setup` says what is served, and to whom: JSON, for all users of the machine to see."""
+        self._setup, self._environ = setup, dict(environ)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._printed = b""
+        self._started = 0.0
+        self._failures = 0
+        self.start_at = 0.0  # when it is to be started, if it does not run
+
+    @property
+    def runs(self) -> bool:
+        """Say whether the process is there, as far as was heard."""
+        return self._process is not None
+
+    @property
+    def descriptor(self) -> int:
+        """What can be read when `hear` has to be called."""
+        assert self._process is not None and self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def start(self) -> int:
+        """Start the process; return its `descriptor`."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, ROOT, self._setup],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=self._environ,
+            start_new_session=True,  # Ctrl-C is for the daemon
+        )
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._printed, self._started = b"", time.monotonic()
+        return self.descriptor
+
+    def hear(self) -> str | None:
+        """Return the address when it says that; None, and it `runs` no more, when it has ended."""
+        data = os.read(self.descriptor, LINE_BYTES_MAX)
+        if not data:
+            self._failed()
+            return None
+        line, end, _ = (self._printed + data).partition(b"\n")
+        self._printed = b"" if end else line[:LINE_BYTES_MAX]
+        with suppress(ValueError, TypeError, KeyError):
+            return str(json.loads(line)["url"]) if end else None
+        return None
+
+    def beat(self, facts: Mapping[str, object]) -> None:
+        """Tell it how the daemon is; if it is too busy to read, it misses that."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):
+                os.write(self._process.stdin.fileno(), json.dumps(facts).encode() + b"\n")
+
+    def close(self) -> None:
+        """End the process."""
+        if (process := self._process) is None:
+            return
+        self._process = None
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        process.terminate()
+        try:
+            process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+    def _failed(self) -> None:
+        now = time.monotonic()
+        if now - self._started > WELL_SECONDS:
+            self._failures = 0
+        pause = PAUSES_SECONDS[min(self._failures, len(PAUSES_SECONDS) - 1)]
+        self._failures += 1
+        self.start_at = now + pause
+        self.close()

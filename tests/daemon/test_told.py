@@ -1,0 +1,147 @@
+"""What `ork up` prints of what happens, and the unit that it prints for systemd."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ork.cli.screen.line import texts_of
+from ork.cli.up import told_json, told_lines
+from ork.daemon import told as tell
+from tests.conftest import Ork
+
+TWO = datetime(2026, 11, 27, 2, tzinfo=UTC)
+NOW = TWO + timedelta(seconds=1)
+YESTERDAY = TWO - timedelta(days=1)
+
+
+TOLD: list[tuple[tell.Told, str]] = [
+    (
+        tell.Up(time=NOW, workflows=1, schedules=2, paused=1, jobs=4, next=TWO, workflow="etl"),
+        "02:00:01  ork up in .ork\n"
+        "02:00:01  2 schedules of 1 workflow, 1 paused; 4 runs at once\n"
+        "02:00:01  next: etl at 02:00 UTC\n",
+    ),
+    (
+        tell.Up(time=NOW, workflows=0, schedules=0, paused=0, jobs=1),
+        "02:00:01  ork up in .ork\n"
+        "02:00:01  no workflow has a schedule: `schedule:` in its file gives it one\n",
+    ),
+    (
+        tell.Listening(time=NOW, url="http://127.0.0.1:8080/?token=abc"),
+        "02:00:01  the page is http://127.0.0.1:8080/?token=abc\n",
+    ),
+    (
+        tell.Began(time=NOW, workflow="etl", number=58, run="r", trigger="schedule", slot=TWO),
+        "02:00:01  etl#58 fired for 02:00 UTC\n",
+    ),
+    (
+        tell.Began(time=NOW, workflow="etl", number=58, run="r", trigger="retry", attempt=2),
+        "02:00:01  etl#58 is retried, attempt 2\n",
+    ),
+    (
+        tell.Began(time=NOW, workflow="etl", number=59, run="r", trigger="queue"),
+        "02:00:01  etl#59 is run from the queue\n",
+    ),
+    (
+        tell.Ended(
+            time=NOW,
+            workflow="etl",
+            number=58,
+            run="r",
+            state="failed",
+            reason="load: exited with code 3\nmore",
+            duration=2.1,
+        ),
+        "02:00:01  etl#58 failed in 2.1s: load: exited with code 3\n",
+    ),
+    (
+        tell.LeftOut(
+            time=NOW, workflow="etl", count=2, first=YESTERDAY, last=TWO, reason="etl#5 went on"
+        ),
+        "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 UTC to 02:00 UTC: etl#5 went on\n",
+    ),
+    (
+        tell.Trouble(time=NOW, workflow="etl", message="the\n\x1b[2J", hint="`ork fsck`"),
+        "02:00:01  warning: etl: the\n          ^[[2J\n          hint: `ork fsck`\n",
+    ),
+    (tell.Lost(time=NOW, workflow="etl", reason="another was faster"), ""),
+]
+
+
+@pytest.mark.parametrize(("told", "text"), TOLD)
+def test_what_happens_is_told_in_plain_lines(told: tell.Told, text: str, ork: Ork) -> None:
+    lines = told_lines(told, NOW, str(ork.folder / ".ork"))
+    assert "".join(texts_of(lines, color=False)) == text
+
+
+def test_json_is_a_line_for_each_thing(golden: Callable[[str, str], None]) -> None:
+    golden("up/events.json", "".join(told_json(told) for told, _ in TOLD))
+
+
+def test_a_unit_starts_the_same_again(etl: Ork) -> None:
+    etl("deploy", "etl.yaml")
+    unit = etl("up", "--systemd", "--no-web", "--grace", "2m", "--jobs", "3")
+    assert unit.code == 0
+    lines = dict(line.split("=", 1) for line in unit.out.splitlines() if "=" in line[1:30])
+    assert lines["WorkingDirectory"] == str(etl.folder)
+    words = shlex.split(lines["ExecStart"])
+    assert words[1:] == [
+        *("-P", "-m", "ork", "--store", str(etl.folder / ".ork")),
+        *("up", "--no-web", "--jobs", "3", "--grace", "2m"),
+    ]
+    assert lines["TimeoutStopSec"] == "150"
+    assert (lines["KillMode"], lines["Restart"]) == ("mixed", "on-failure")
+
+
+def test_what_means_something_to_systemd_is_quoted(
+    ork: Ork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ork.folder / 'a "b" %i $HOME \\n'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert ork("init").code == 0
+    out = ork("up", "--systemd", "--no-web").out
+    assert '"a' not in out
+    assert r'a \"b\" %%i $$HOME \\n/.ork"' in out
+    assert f"WorkingDirectory={folder}".replace("%", "%%") in out.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_takes_the_unit(etl: Ork, tmp_path: Path) -> None:
+    etl("deploy", "etl.yaml")
+    (tmp_path / "ork.service").write_text(etl("up", "--systemd", "--no-web").out)
+    words = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "ork.service")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (("--no-web",), 3, "no ork store here"),
+        (("--no-web", "--no-schedule"), 2, "leave nothing to do"),
+        (("--no-web", "--grace", "soon"), 2, "--grace soon: no duration"),
+    ],
+)
+def test_what_cannot_be_is_said(ork: Ork, argv: tuple[str, ...], code: int, message: str) -> None:
+    done = ork("up", *argv)
+    assert done.code == code
+    assert message in done.err
+
+
+def test_without_the_libraries_of_the_page_it_says_what_to_install(
+    etl: Ork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etl("deploy", "etl.yaml")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = etl("up")
+    assert done.code == 2
+    assert "the page needs starlette and uvicorn" in done.err
+    assert "pip install 'ork-workflows[web]'" in done.err

@@ -1,0 +1,339 @@
+"""`ork up`: what is due is fired, once, whatever happens to the processes that do it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from ork.cli.app import main
+from ork.daemon import pauses, queue
+from ork.daemon.lines import skipped
+from ork.objects.kinds import Run
+from ork.store.resolve import run_of_id
+from ork.store.store import Stamp, Store
+from tests.conftest import Ork
+from tests.daemon.ups import Up, eventually, now, owners, running, set_clock, set_to
+
+Opened = Callable[[], Store]
+QUICK = "tasks: {t: {executor: process, command: 'true'}}"
+SLOW = "tasks: {t: {executor: process, command: sleep 60}}"
+
+
+def deploy(ork: Ork, name: str, schedule: str, tasks: str = QUICK, more: str = "") -> None:
+    """Deploy a workflow with a schedule."""
+    ork.write(f"{name}.yaml", f"name: {name}\nschedule: {schedule}\n{more}\n{tasks}\n")
+    world = ork.world()._replace(clock=lambda: now(ork))
+    assert main(["deploy", f"{name}.yaml"], world=world) == 0
+
+
+def moment(text: str) -> datetime:
+    """Return a time that was told."""
+    return datetime.fromisoformat(text)
+
+
+def runs_of(store: Store, workflow: str) -> list[Run]:
+    """Return the runs of a workflow, oldest first."""
+    return [run_of_id(store, workflow, run_id)[1] for run_id, _ in store.refs(f"runs/{workflow}/")]
+
+
+def decided_seconds(store: Store, workflow: str) -> list[datetime]:
+    """Return the slots of `every: 1s` that were fired or left out, each as often as that."""
+    found = [
+        datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        for name, _ in store.refs(f"fires/{workflow}/")
+    ]
+    for skip in skipped(store, workflow):
+        found += [skip.first + timedelta(seconds=n) for n in range(skip.count)]
+    return sorted(found)
+
+
+def holds_each_second_once(slots: list[datetime]) -> bool:
+    """Say whether none is there twice, and none is missing in between."""
+    return all(later - slot == timedelta(seconds=1) for slot, later in pairwise(slots))
+
+
+def test_what_is_due_is_fired_and_recorded(ork: Ork, opened: Opened) -> None:
+    deploy(ork, "tick", "{every: 1s}", more="on_success: {command: touch hooked}")
+    with running(ork) as up:
+        told = up.until("Up")
+        assert (told["schedules"], told["workflows"], told["workflow"]) == (1, 1, "tick")
+        began = up.until("Began", workflow="tick", trigger="schedule")
+        ended = up.until("Ended", workflow="tick", number=began["number"])
+        up.until("Began")
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+    assert ended["state"] == "success"
+    store = opened()
+    run = runs_of(store, "tick")[0]
+    assert (run.trigger, run.number, run.author) == (
+        "schedule",
+        1,
+        "Ada Lovelace <ada@example.org>",
+    )
+    assert run.scheduled == moment(began["slot"])
+    assert holds_each_second_once(decided_seconds(store, "tick"))
+    assert all(one.state == "success" for one in runs_of(store, "tick"))
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite"])
+def test_several_share_the_work_and_no_slot_is_fired_twice_or_lost(
+    ork: Ork, opened: Opened, kind: str
+) -> None:
+    assert ork("init", "--store", f"{kind}:").code == 0
+    for name in ("a", "b", "c"):
+        deploy(ork, name, "{every: 1s, overlap: allow}")
+    ups = [Up(ork, "--no-web") for _ in range(3)]
+    try:
+        for up in ups:
+            up.until("Began")
+        for _ in range(3):
+            ups[0].until("Began")
+        assert [up.end() for up in ups] == [0, 0, 0]
+    finally:
+        for up in ups:
+            up.process.kill()
+            up.process.wait()
+    store = opened()
+    for name in ("a", "b", "c"):
+        slots = decided_seconds(store, name)
+        assert len(slots) >= 3
+        assert holds_each_second_once(slots)
+        runs = runs_of(store, name)
+        assert len(runs) == len(set(store.refs(f"fires/{name}/")))
+        assert len({run.scheduled for run in runs}) == len(runs)
+    assert not any(up.all("Trouble") for up in ups)
+
+
+def test_a_killed_daemon_leaves_its_runs_to_their_end(ork: Ork, opened: Opened) -> None:
+    ork.write("wait", "#!/bin/sh\nuntil test -e go; do sleep 0.05; done\n", executable=True)
+    deploy(ork, "w", "{every: 1s}", "tasks: {t: {executor: process, command: ./wait}}")
+    with running(ork) as up:
+        began = up.until("Began")
+        up.process.kill()
+    with running(ork) as after:
+        after.until("Up")
+        (ork.folder / "go").touch()
+        second = after.until("Began")
+        assert second["number"] == 2
+        assert after.end() == 0
+    store = opened()
+    first = runs_of(store, "w")[0]
+    assert (first.id, first.state) == (began["run"], "success")
+    assert first.ended is not None
+    assert runs_of(store, "w")[1].created > first.ended
+    assert holds_each_second_once(decided_seconds(store, "w"))
+
+
+def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened: Opened) -> None:
+    tasks = "tasks: {t: {executor: process, command: ./once}}"
+    ork.write("once", "#!/bin/sh\ntest -e again || { touch there; sleep 60; }\n", executable=True)
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 2}", tasks, "on_failure: {command: touch hooked}")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Began", attempt=1)
+        assert eventually((ork.folder / "there").exists)
+        (ork.folder / "again").touch()
+        for pid in owners(ork.folder):
+            os.kill(pid, signal.SIGKILL)
+        assert up.until("Ended")["state"] == "interrupted"
+        up.until("Began", trigger="retry", attempt=2)
+        assert up.until("Ended")["state"] == "success"
+        assert up.end() == 0
+    (run,) = runs_of(opened(), "w")
+    assert (run.state, run.attempt, run.trigger) == ("success", 2, "retry")
+    assert not (ork.folder / "hooked").exists()
+
+
+def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
+    ork: Ork, opened: Opened
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'false'}}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 1}", tasks, "on_failure: {command: echo >> hooked}")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        for attempt in (1, 2):
+            up.until("Began", attempt=attempt)
+            assert up.until("Ended")["state"] == "failed"
+        assert eventually(lambda: (ork.folder / "hooked").exists())
+        set_to(ork, 0)
+        assert up.until("Began")["number"] == 2
+        assert up.end() == 0
+    assert len((ork.folder / "hooked").read_text()) == 1
+    assert runs_of(opened(), "w")[0].attempt == 2
+
+
+def test_a_clock_that_is_set_fires_nothing_twice_and_what_it_jumps_over_is_left_out(
+    ork: Ork, opened: Opened
+) -> None:
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h}")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Note")
+        first = up.until("Began")
+        up.until("Ended")
+        wrong_s = float((ork.folder / "offset").read_text())
+        set_clock(ork, wrong_s - 7200)
+        assert "back" in up.until("Note")["message"]
+        set_clock(ork, wrong_s + 3 * 3600)
+        assert "forward" in up.until("Note")["message"]
+        later = up.until("Began")
+        assert up.end() == 0
+    assert moment(later["slot"]) - moment(first["slot"]) >= timedelta(hours=2)
+    assert up.all("LeftOut")[0]["reason"] == "ork was not up"
+    runs = runs_of(opened(), "w")
+    assert len({run.scheduled for run in runs}) == len(runs) == 2
+
+
+def test_no_more_runs_go_on_at_once_than_it_was_told(ork: Ork, opened: Opened) -> None:
+    set_to(ork, 30)
+    for name in ("a", "b", "c"):
+        deploy(ork, name, "{every: 1h}", "tasks: {t: {executor: process, command: sleep 0.2}}")
+    with running(ork, "--jobs", "1", clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        for _ in range(3):
+            up.until("Began")
+            up.until("Ended")
+        assert up.end() == 0
+    store = opened()
+    spans = sorted((run.created, run.ended) for name in "abc" for run in runs_of(store, name))
+    assert len(spans) == 3
+    assert all(ended is not None and ended <= begun for (_, ended), (begun, _) in pairwise(spans))
+
+
+def test_what_cannot_begin_is_left_out_and_told_once_for_its_slot(ork: Ork, opened: Opened) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'true', env: {A: {secret: NOWHERE}}}}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h}", tasks)
+    deploy(ork, "tick", "{every: 1s}")
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        trouble = up.until("Trouble", workflow="w")
+        assert "NOWHERE" in trouble["message"]
+        assert up.until("LeftOut", workflow="w")["reason"] == trouble["message"]
+        for _ in range(2):
+            up.until("Began", workflow="tick")
+        assert up.end() == 0
+        assert len(up.all("Trouble")) == 1
+    store = opened()
+    assert not runs_of(store, "w")
+    assert [skip.reason for skip in skipped(store, "w")] == [trouble["message"]]
+
+
+def test_a_head_that_cannot_be_read_keeps_no_other_workflow_from_being_fired(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "bad", "{every: 1s}")
+    deploy(ork, "good", "{every: 1s}")
+    store = opened()
+    head = store.ref("workflows/bad")
+    assert head is not None
+    store.backend.write({}, {}, [head])
+    with running(ork) as up:
+        assert up.until("Trouble", workflow="bad")["message"].endswith("missing from the store")
+        for _ in range(2):
+            up.until("Began", workflow="good")
+        assert up.end() == 0
+        assert len(up.all("Trouble")) == 1
+
+
+def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> None:
+    assert ork("init").code == 0
+    with running(ork) as up:
+        assert up.until("Up")["schedules"] == 0
+        deploy(ork, "w", "{every: 1s}")
+        up.until("Ended")
+        store, stamp = opened(), Stamp(time=now(ork), author="Ada")
+        pauses.pause(store, "w", stamp=stamp)
+        deploy(ork, "other", "{every: 1s}")
+        up.until("Began", workflow="other")
+        number = len(runs_of(store, "w"))
+        for _ in range(2):
+            up.until("Began", workflow="other")
+        assert len(runs_of(store, "w")) == number
+        pauses.resume(store, "w", stamp=stamp, now=now(ork))
+        up.until("Began", workflow="w")
+        assert up.end() == 0
+
+
+def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
+    deploy(ork, "w", "{every: 1h}")
+    store = opened()
+    with running(ork) as up:
+        up.until("Up")
+        queue.put(store, "w")
+        up.until("Began", workflow="w", trigger="queue")
+        assert up.until("Ended")["state"] == "success"
+        assert up.end() == 0
+    assert next(store.refs("queue/"), None) is None
+
+
+def test_term_lets_runs_go_on_for_the_grace(ork: Ork, opened: Opened) -> None:
+    ork.write("wait", "#!/bin/sh\nuntil test -e go; do sleep 0.05; done\n", executable=True)
+    deploy(ork, "w", "{every: 1s}", "tasks: {t: {executor: process, command: ./wait}}")
+    with running(ork) as up:
+        up.until("Began")
+        up.process.send_signal(signal.SIGTERM)
+        assert "30 s" in up.until("Note")["message"]
+        (ork.folder / "go").touch()
+        assert up.rest() == 0
+    assert [run.state for run in runs_of(opened(), "w")] == ["success"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_runs_that_do_not_end_in_the_grace_are_stopped_and_recorded(
+    ork: Ork, opened: Opened, number: int, code: int
+) -> None:
+    deploy(ork, "w", "{every: 1s}", SLOW)
+    with running(ork, "--grace", "0s") as up:
+        up.until("Began")
+        assert up.end(number) == code
+        assert up.until("Ended")["state"] == "cancelled"
+    (run,) = runs_of(opened(), "w")
+    assert (run.state, run.reason) == ("cancelled", "stopped by the user")
+    assert not owners(ork.folder)
+
+
+def test_asked_twice_it_kills_what_runs(ork: Ork, opened: Opened) -> None:
+    tasks = "tasks: {t: {executor: process, command: ./deaf}}"
+    ork.write("deaf", "#!/bin/sh\ntrap '' TERM INT\ntouch there\nsleep 60\n", executable=True)
+    deploy(ork, "w", "{every: 1s}", tasks)
+    with running(ork) as up:
+        up.until("Began")
+        assert eventually((ork.folder / "there").exists)
+        up.process.send_signal(signal.SIGTERM)
+        up.until("Note")
+        assert up.end() == 0
+        assert up.until("Ended")["state"] == "cancelled"
+    assert [run.state for run in runs_of(opened(), "w")] == ["cancelled"]
+
+
+def test_hup_reads_everything_again(ork: Ork) -> None:
+    deploy(ork, "w", "{every: 1h}")
+    with running(ork) as up:
+        assert up.until("Up")["schedules"] == 1
+        up.process.send_signal(signal.SIGHUP)
+        assert up.until("Up")["schedules"] == 1
+        assert up.end() == 0
+
+
+def test_the_process_that_forks_may_be_killed(ork: Ork) -> None:
+    deploy(ork, "w", "{every: 1s}")
+    with running(ork) as up:
+        up.until("Ended")
+        for pid in owners(ork.folder):
+            os.kill(pid, signal.SIGKILL)
+        up.until("Began")
+        assert up.end() == 0
