@@ -15,7 +15,7 @@ from ork.executors import logfile
 from ork.executors.logfile import Answer, Log
 from ork.executors.mask import Masker
 from tests.executors.suite import Place, Served, eventually, run
-from tests.scale import examples
+from tests.scale import examples, size
 
 SECRET = "s3cret-t0ken-of-some-length"
 MARK = re.compile(rb"\[ork: (\d+) bytes of this log were dropped here\]\n")
@@ -274,17 +274,18 @@ def test_a_job_shows_no_secret(place: Place) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["python", "process"])
 def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) -> None:
+    megabytes = size(200, by_day=80)  # a log has no more than 64
     if kind == "python":
         job = place.python(
             """
             import sys
             def main():
-                for _ in range(200):
+                for _ in range(MEGABYTES):
                     sys.stdout.write(("y" * 99 + "\\n") * 10_000)
-            """
+            """.replace("MEGABYTES", str(megabytes))
         )
     else:
-        job = place.shell("yes 'a line that is written over and over' | head -c 200000000")
+        job = place.shell(f"yes 'a line that is written over and over' | head -c {megabytes}000000")
     code = f"""
 import re
 from ork.executors.base import Job
@@ -302,7 +303,7 @@ print(re.search("VmHWM:\\\\s*([0-9]+)", open("/proc/self/status").read())[1])  #
     assert int(done.stdout) < 100 * 1024
     kept = Path(job.log).read_bytes()
     (told,) = MARK.findall(kept)
-    assert len(MARK.sub(b"", kept)) + int(told) == 200_000_000
+    assert len(MARK.sub(b"", kept)) + int(told) == megabytes * 1_000_000
     assert len(kept) < logfile.LOG_BYTES_MAX + 100
 
 

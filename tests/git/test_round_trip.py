@@ -26,7 +26,7 @@ from ork.objects.kinds import Deploy
 from ork.store.resolve import history
 from ork.store.store import Store
 from tests.git.repositories import ENVIRON
-from tests.scale import examples
+from tests.scale import size
 from tests.stores import NOON, contents, reachable, stamp
 
 NAMES = ("etl", "b")
@@ -149,7 +149,7 @@ def grown(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=examples(6))
+@settings(deadline=None, max_examples=size(6, by_day=2))
 @given(seed=st.integers(0, 10**9))
 def test_two_workflows_come_back_from_one_repository_as_they_grow(seed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("round")

@@ -44,7 +44,7 @@ from ork.store.resolve import deploy_of, history, resolve, workflows
 from ork.store.runs import runs
 from ork.store.store import RECORDED, Stamp, Store
 from ork.store.verdict import tally
-from tests.scale import examples
+from tests.scale import size
 from tests.stores import ADA, NOON, contents, reachable
 
 NOW = NOON + timedelta(days=400)
@@ -450,7 +450,7 @@ def test_whatever_users_do_the_store_is_where_the_model_is():
         Machine,
         settings=settings(
             deadline=None,
-            max_examples=examples(60),
+            max_examples=size(60, by_day=6),
             stateful_step_count=40,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),

@@ -26,7 +26,7 @@ from ork.objects.value import replace
 from ork.store.store import Store
 from tests.history.histories import History
 from tests.history.test_blame_model import renamed
-from tests.scale import examples
+from tests.scale import examples, size
 from tests.stores import NOON
 from tests.worktree import test_capture_truth as truth
 
@@ -278,7 +278,7 @@ def unsound(seed):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=examples(100))
+@settings(deadline=None, max_examples=examples(50))
 @given(seed=st.integers(0, 10**9))
 def test_a_task_that_gives_something_else_is_affected(seed):
     assert unsound(seed) == []
@@ -328,7 +328,7 @@ OTHER_COMMANDS = (
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=examples(20))
+@settings(deadline=None, max_examples=size(20, by_day=2))
 @given(seed=st.integers(0, 10**9))
 def test_a_task_that_executes_a_changed_file_is_affected(seed):
     assert contradicted(seed) == []

@@ -20,7 +20,7 @@ from ork.objects.kinds import decode_object, encode_object
 from tests.objects.second_reader import PAGE, is_object
 from tests.scale import LONG
 
-MUTANTS = 500_000 if LONG else 1_500  # of each kind
+MUTANTS = 500_000 if LONG else 600  # of each kind
 VECTORS = re.findall(r"^```vector\noid \w+\nkind (\w+)\npayload (.*)\n```$", PAGE, re.MULTILINE)
 SEEDS: dict[str, list[str]] = {}
 for _kind, _payload in VECTORS:

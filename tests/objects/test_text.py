@@ -109,6 +109,7 @@ def test_the_same_text_is_cut_the_same_with_and_without_carriage_returns_elsewhe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", ["change", "insert", "delete", "append", "prepend"])
+@pytest.mark.turns(3)
 def test_one_edit_in_three_megabytes_adds_less_than_64_kib(edit):
     text = yaml(33_000)
     assert len(text) > 3_000_000

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from tests.conftest import Ork
 from tests.servers.proxy import HANG_UP, LOSE_ANSWER, LOSE_REQUEST, Proxy
 
 obstore = pytest.importorskip("obstore", reason="obstore is not installed")
-pytest.importorskip("moto", reason="moto, a server like S3, is not installed")
+if find_spec("moto") is None:  # to import it takes a second, for which every test would wait
+    pytest.skip("moto, a server like S3, is not installed", allow_module_level=True)
 pytest.register_assert_rewrite("tests.backends.suite")
 
 from ork.servers import cloud  # noqa: E402

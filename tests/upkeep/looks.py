@@ -9,7 +9,7 @@ import io
 import os
 import pickle
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,29 @@ def answers(project: Path) -> Any:
     return in_child(lambda: _answers(project))
 
 
+def differs(project: Path, before: list[tuple[int, bytes]]) -> bool:
+    """Say whether a reading command gives another answer than before, or none."""
+    return in_child(lambda: _differs(project, before)) is not False
+
+
 def _answers(project: Path) -> list[tuple[int, bytes]]:
+    return list(_each_answer(project))
+
+
+def _differs(project: Path, before: list[tuple[int, bytes]]) -> bool:
+    return any(now != then for now, then in zip(_each_answer(project), before, strict=True))
+
+
+def _each_answer(project: Path) -> Iterator[tuple[int, bytes]]:
     environ = {"HOME": str(project), "TERM": "dumb"}
     world = World(environ=environ, clock=lambda: START, token=lambda: "0")
     os.chdir(project)
-    found = []
     for line in READERS:
         out = io.TextIOWrapper(io.BytesIO())
         with redirect_stdout(out), redirect_stderr(io.StringIO()):
             code = main(line.split(), world=world)
         out.flush()
-        found.append((code, out.buffer.getvalue()))  # type: ignore[attr-defined]
-    return found
+        yield code, out.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def findings(folder: Path, depth: Depth = "default") -> list[Finding]:

@@ -26,7 +26,7 @@ from tests.conftest import Ork
 from tests.damage import data_file, flip, raw
 from tests.forked import Forked
 from tests.scale import examples, size
-from tests.upkeep.looks import answers, findings, look_here
+from tests.upkeep.looks import answers, differs, findings, look_here
 
 LOOSE = "name: {name}\ntasks: {{t: {{executor: process, command: '{command}'}}}}\n"
 
@@ -374,7 +374,7 @@ def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         file.write_bytes(flipped)
-        if answers(folder.parent) != before:
+        if differs(folder.parent, before):
             harmful.append(bit)
             found = findings(folder)
             assert isinstance(found, str) or any(one.level == "error" for one in found), bit

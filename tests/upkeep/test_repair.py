@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from ork.upkeep.repair import QUARANTINE, Repaired, repair
 from tests.conftest import START, Ork
 from tests.damage import data_file, flip, raw
 from tests.scale import examples
-from tests.upkeep.looks import answers, in_child
+from tests.upkeep.looks import answers, differs, in_child
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,19 @@ def folder(ran: Ork) -> Path:
     """The folder of a store with deploys, tags and runs."""
     assert ran("tag", "etl@prod", "etl~1").code == 0
     return ran.folder / ".ork"
+
+
+@pytest.fixture(scope="module")
+def answered() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def before(folder: Path, answered: list[Any]) -> Any:
+    """What commands answer of the whole store; they are asked once, all tests begin with copies."""
+    if not answered:
+        answered.append(answers(folder.parent))
+    return answered[0]
 
 
 def repaired(folder: Path) -> Repaired:
@@ -64,8 +78,9 @@ def test_a_whole_store_is_left_alone(folder: Path) -> None:
 )
 @pytest.mark.parametrize("how", ["dropped", "flipped"])
 @pytest.mark.turns(2)
-def test_refs_that_follow_from_the_rest_are_made_again(folder: Path, ref: str, how: str) -> None:
-    before = answers(folder.parent)
+def test_refs_that_follow_from_the_rest_are_made_again(
+    folder: Path, before: Any, ref: str, how: str
+) -> None:
     assert {code for code, _ in before} == {0}
     if how == "flipped":
         flip(folder, b"r" + ref.encode(), len(ref))
@@ -73,7 +88,7 @@ def test_refs_that_follow_from_the_rest_are_made_again(folder: Path, ref: str, h
         with raw(folder) as txn:
             for key in [k for k, _ in txn.cursor() if k.startswith(b"r" + ref.encode())]:
                 txn.delete(key)
-    assert answers(folder.parent) != before
+    assert differs(folder.parent, before)
     done = repaired(folder)
     assert done.before.errors > 0
     assert done.after.findings == ()
@@ -81,19 +96,19 @@ def test_refs_that_follow_from_the_rest_are_made_again(folder: Path, ref: str, h
     assert any("quarantine" in step for step in done.steps)
 
 
-def test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same(folder: Path) -> None:
-    before = answers(folder.parent)
+def test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same(
+    folder: Path, before: Any
+) -> None:
     flip(folder, b"loading $ORK_INPUT_JSON", 3)
     done = repaired(folder)
     # The present file is that of the newest deploy; the older one is nowhere any more.
     assert "objects taken from files of the project that have their bytes: 1" in done.steps
     assert {one.code for one in done.after.findings} == {"E101"}
     assert all("etl#2" not in one.affects for one in done.after.findings)
-    assert answers(folder.parent) != before
+    assert differs(folder.parent, before)
 
 
-def test_what_is_only_missing_is_healed_in_place(ran: Ork, folder: Path) -> None:
-    before = answers(folder.parent)
+def test_what_is_only_missing_is_healed_in_place(folder: Path, before: Any) -> None:
     code = (folder.parent / "load.sh").read_bytes()
     oid = hash_bytes(encode_object(Blob(code)))
     with raw(folder) as txn:
@@ -213,8 +228,9 @@ def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> No
 
 
 @pytest.mark.parametrize("page", [0, 4096])
-def test_a_store_with_a_broken_meta_page_is_salvaged(ran: Ork, folder: Path, page: int) -> None:
-    before = answers(folder.parent)
+def test_a_store_with_a_broken_meta_page_is_salvaged(
+    ran: Ork, folder: Path, before: Any, page: int
+) -> None:
     data = bytearray(data_file(folder).read_bytes())
     data[page + 16 : page + 152] = bytes(136)
     data_file(folder).write_bytes(data)
@@ -281,8 +297,9 @@ PLACES = (
 
 @pytest.mark.parametrize("at", range(6))
 @pytest.mark.turns(3)
-def test_a_repair_that_was_killed_is_begun_again(ran: Ork, folder: Path, at: int) -> None:
-    before = answers(folder.parent)
+def test_a_repair_that_was_killed_is_begun_again(
+    ran: Ork, folder: Path, before: Any, at: int
+) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     steps = iter(range(99))
 
