@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -256,14 +256,17 @@ def _need_web() -> None:
 
 
 def _free(address: str) -> str:
-    """Return this address; with another port if the one that nobody has asked for is taken."""
+    """Return this address; with another port if the one that nobody has asked for is taken.
+
+    It is chosen here, so that the page has the same one when it is started again.
+    """
     name, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((name, int(port)))
-        except OSError:
-            return f"{name}:0"
+    for one in (int(port), 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((name, one))
+                return f"{name}:{probe.getsockname()[1]}"
     return address
 
 

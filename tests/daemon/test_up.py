@@ -96,8 +96,7 @@ def test_several_share_the_work_and_no_slot_is_fired_twice_or_lost(
         assert [up.end() for up in ups] == [0, 0, 0]
     finally:
         for up in ups:
-            up.process.kill()
-            up.process.wait()
+            up.close()
     store = opened()
     for name in ("a", "b", "c"):
         slots = decided_seconds(store, name)

@@ -112,17 +112,22 @@ class Up:
             assert time.monotonic() < deadline, f"it does not end: {self.told}"
         return self.process.wait(PATIENCE_SECONDS)
 
+    def close(self) -> None:
+        """Kill it, if it is still there."""
+        with self.process:
+            self.process.kill()
+        self._selector.close()
+
 
 @contextmanager
 def running(ork: Ork, *argv: str, clock: bool = False, **environ: str) -> Iterator[Up]:
     """Start `ork up` without a page; it is gone after the block, and so is what it has started."""
     web = () if "--no-schedule" in argv or "--listen" in argv else ("--no-web",)
     up = Up(ork, *web, *argv, clock=clock, **environ)
-    with up.process:
-        try:
-            yield up
-        finally:
-            up.process.kill()
+    try:
+        yield up
+    finally:
+        up.close()
 
 
 def eventually(holds: Callable[[], object]) -> bool:

@@ -1,0 +1,92 @@
+"""The process of the page, as `ork up` keeps it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import Ork
+from tests.daemon.ups import Up, eventually, running
+
+pytest.importorskip("uvicorn")
+LISTEN = ("--listen", "127.0.0.1:0")
+
+
+def status(url: str, path: str) -> int | None:
+    """Return how the page answers there; None if nobody listens."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except ConnectionError:
+        return None
+    finally:
+        connection.close()
+
+
+def page_of(up: Up) -> int:
+    """Return the process of the page."""
+    children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
+    (found,) = (
+        one for one in children if b"ork.cli.web" in Path(f"/proc/{one}/cmdline").read_bytes()
+    )
+    return int(found)
+
+
+@pytest.fixture
+def deployed(etl: Ork) -> Ork:
+    assert etl("deploy", "etl.yaml").code == 0
+    return etl
+
+
+def test_the_page_answers_whoever_has_its_address(deployed: Ork) -> None:
+    with running(deployed, *LISTEN) as up:
+        url = up.until("Listening")["url"]
+        assert status(url, "/health") == 200
+        assert status(url, "/") in (401, 403)
+        assert status(url, f"/?{urlsplit(url).query}") in (200, 302, 303)
+        assert up.end() == 0
+    assert status(url, "/health") is None
+
+
+def test_a_page_that_ends_is_started_again_with_the_same_token(deployed: Ork) -> None:
+    with running(deployed, *LISTEN, "--no-schedule") as up:
+        url = up.until("Listening")["url"]
+        os.kill(page_of(up), signal.SIGKILL)
+        assert "started again" in up.until("Trouble")["message"]
+        again = up.until("Listening")["url"]
+        assert urlsplit(again).query == urlsplit(url).query
+        up.process.send_signal(signal.SIGHUP)
+        third = up.until("Listening")["url"]
+        assert status(third, "/health") == 200
+        assert up.end() == 0
+
+
+def test_the_token_is_on_no_command_line_and_in_no_environment_of_a_task(deployed: Ork) -> None:
+    environ = {"ORK_UP_TOKEN": "a-word-that-is-long-enough"}
+    deployed.write(
+        "w.yaml",
+        "name: w\nschedule: {every: 1s}\n"
+        "tasks: {t: {executor: process, command: env > seen.tmp && mv seen.tmp seen}}\n",
+    )
+    assert deployed("deploy", "w.yaml").code == 0
+    with running(deployed, *LISTEN, **environ) as up:
+        assert up.until("Listening")["url"].endswith("?token=a-word-that-is-long-enough")
+        commands = [Path(f"/proc/{page_of(up)}/cmdline"), Path(f"/proc/{up.process.pid}/cmdline")]
+        assert not any(b"long-enough" in command.read_bytes() for command in commands)
+        assert eventually((deployed.folder / "seen").exists)
+        assert up.end() == 0
+    seen = (deployed.folder / "seen").read_text()
+    assert "ORK_SCHEDULED_TIME=" in seen
+    assert "long-enough" not in seen
+
+
+def test_the_page_ends_with_a_daemon_that_was_killed(deployed: Ork) -> None:
+    with running(deployed, *LISTEN) as up:
+        url = up.until("Listening")["url"]
+    assert eventually(lambda: status(url, "/health") is None)
