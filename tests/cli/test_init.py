@@ -1,5 +1,7 @@
 """ork init"""
 
+import pytest
+
 
 def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
     result = ork("init")
@@ -55,3 +57,35 @@ def test_a_store_in_a_folder_above_is_found(etl, monkeypatch):
     etl("deploy", "etl.yaml")
     monkeypatch.chdir(etl.folder / "tasks")
     assert etl("log", "etl").code == 0
+
+
+@pytest.mark.parametrize(
+    ("example", "workflow"),
+    [("penguins", "penguins.yaml"), ("shell", "hello.yaml"), ("empty", "first.yaml")],
+)
+def test_an_example_is_written_and_runs(ork, example, workflow, monkeypatch):
+    said = ork("init", "--example", example, "new/folder")
+    assert said.code == 0
+    written = [line.removeprefix("wrote ") for line in said.out.splitlines()[1:]]
+    assert written[0] == f"new/folder/{workflow}"
+    found = {path for path in (ork.folder / "new/folder").rglob("*") if path.is_file()}
+    kept = {path for path in found if ".ork" not in path.parts}
+    assert sorted(str(path.relative_to(ork.folder)) for path in kept) == sorted(written)
+    assert said.err.endswith(f"next: `ork -C new/folder run {workflow}`\n")
+    monkeypatch.chdir(ork.folder / "new/folder")
+    assert ork("run", workflow).code == 0
+
+
+def test_an_example_replaces_nothing(ork):
+    ork.write("shout.sh", "mine\n")
+    refused = ork("init", "--example", "shell")
+    assert refused.code == 3
+    assert "there is shout.sh already" in refused.err
+    assert [path.name for path in ork.folder.iterdir()] == ["shout.sh"]
+    assert (ork.folder / "shout.sh").read_text() == "mine\n"
+
+
+def test_an_example_that_is_not_there(ork):
+    refused = ork("init", "--example", "nope")
+    assert (refused.code, "penguins, shell, empty" in refused.err) == (2, True)
+    assert ork("init", "--example", "shell", "--from", "x").code == 2

@@ -46,6 +46,12 @@ def init(
         str | None,
         typer.Option("--store", metavar="URL", help="Where the data are, and how they are kept."),
     ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            metavar="penguins|shell|empty", help="Write a small project that runs, to begin with."
+        ),
+    ] = None,
 ) -> None:
     """Make a store in a project: empty, or from a backup.
 
@@ -62,22 +68,33 @@ def init(
     sqlite:PATH, names a place elsewhere: its store is made if need be, and .ork/config.toml says
     so. Together with --from a store moves from one to the other.
 
+    With --example there is a workflow as well, to try ork with: of shell commands, of Python
+    functions with real data, or one task to begin with. A file that is there is never replaced.
+
     \b
     Example:
         ork init
+        ork init --example shell first
         ork init --from ../etl.orkbackup ../restored
         ork init --store sqlite:
         ork init --store sqlite:../team.db
     """
     session: Session = ctx.obj
-    if not folder.is_dir():
+    if not folder.is_dir() and (example is None or folder.exists()):
         raise UsageError(f"{folder} is not a folder")
     environ = session.world.environ
     store = session.chosen or folder.resolve() / location.NAME
     address = None if url is None else parse_url(url, base=Path.cwd())
     if backup is not None:
+        if example is not None:
+            raise UsageError("--example and --from: a store of a backup has its files already")
         _init_from(session, backup, store, address)
         return
+    written: list[Path] = []
+    if example is not None:
+        from ork.cli.heads.example import write_example
+
+        written = write_example(example, folder)
     verb = "There is a store already in"
     if not (existed := location.is_there(store, environ=environ)):
         made = location.make(store, environ=environ, address=address)
@@ -93,7 +110,13 @@ def init(
     if place and url and public(url) != url:
         told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
         session.say([("note: ", "warning"), told])
-    session.say([("next: ", "hint"), "`ork deploy FILE` keeps the first version of a workflow"])
+    if written:
+        session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
+        at = "" if folder == Path() else f"-C {folder} "
+        told = f"`ork {at}run {written[0].relative_to(folder)}`"
+    else:
+        told = "`ork deploy FILE` keeps the first version of a workflow"
+    session.say([("next: ", "hint"), told])
 
 
 def _init_from(session: Session, backup: str, store: Path, address: Address | None) -> None:
