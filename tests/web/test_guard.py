@@ -120,7 +120,7 @@ def test_every_answer_has_the_headers(served: Served):
         served.get("/no-such-page.json"),
         served.get("/a-bug"),
         served.get("/", Host="evil.example"),
-        served.ask("/", method="PUT"),
+        served.ask("/", method="PUT", Cookie=served.cookie),
         served.ask(f"/?token={TOKEN}"),
         served.get("/page.css", If_None_Match=tag),
         served.post("/workflows/no-such/pause"),

@@ -69,6 +69,7 @@ def test_health_tells_whether_ork_up_is_at_work(served: Served):
     assert until_health_is(served, 503) == {"ok": False}
     served.beat()
     assert until_health_is(served, 200) == {"ok": True}
+    served.beat(time="soon")  # which is no beat
     served.beat(ok=False)
     assert until_health_is(served, 503) == {"ok": False}
 

@@ -140,7 +140,8 @@ class Connection(H11Protocol):
         """Take in what has come; once that is a whole head, the client has done its part."""
         before = self.cycle
         super().handle_events()
-        if self.cycle is not before:
+        # What it asks for behind answers that it does not read is no sign of life.
+        if self.cycle is not before and not self.flow.write_paused:
             self._late.cancel()
 
     def on_response_complete(self) -> None:
@@ -173,9 +174,11 @@ class Connection(H11Protocol):
 
 def _beats(server: PageServer) -> None:
     """Note the beats of `ork up`; end when it does."""
-    while line := sys.stdin.buffer.readline(BEAT_BYTES_MAX):
-        server.web.beats.take(line)
-    server.should_exit = True
+    try:
+        while line := sys.stdin.buffer.readline(BEAT_BYTES_MAX):
+            server.web.beats.take(line)
+    finally:
+        server.should_exit = True
 
 
 def _listen(text: str) -> socket.socket:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-METHODS = ("GET", "HEAD", "POST")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 OPEN = ("/health", "/page.css", "/page.js")  # what tells nothing of a store
 TOKEN = "token"  # in the address that `ork up` prints
@@ -109,9 +108,6 @@ class Guard:
 
     def _wrong_at_once(self, request: Request) -> Response | None:
         """Return the answer to what nobody may ask, whoever it is."""
-        if request.method not in METHODS:
-            allow = {"allow": ", ".join(METHODS)}
-            return PlainTextResponse("only GET, HEAD and POST\n", 405, headers=allow)
         host = request.headers.get("host", "").lower()
         if not is_known(host, self._rules.hosts, request.scope.get("server")):
             words = (
@@ -144,7 +140,7 @@ class Guard:
         token = self._rules.token
         if token is not None and session is None and not _same(bearer, token):
             return self._refuse(request, 401)
-        is_change = request.method == "POST"
+        is_change = request.method not in ("GET", "HEAD")
         if (is_change or is_stream(request)) and not self._is_own(headers):
             return self._refuse(request, 403)
         new = None if session else _new_session()

@@ -65,8 +65,9 @@ class Beats:
         self._came = monotonic()
 
     def take(self, line: bytes) -> None:
-        """Note a beat."""
-        self.last, self._came = of_line(line, Beat), monotonic()
+        """Note a beat; a line that was cut is none."""
+        with suppress(ValueError):
+            self.last, self._came = of_line(line, Beat), monotonic()
 
     @property
     def age_s(self) -> float:

@@ -1,0 +1,188 @@
+"""What pages change: each as the command would, recorded with who asked, and only when allowed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pytest
+
+from ork.daemon import pauses, queue
+from ork.heads.tags import tags
+from ork.objects.kinds import Operation
+from ork.store.resolve import head, history, run_of_number
+from ork.store.store import Store
+from tests.web.server import Answer, Served, make_project, serving
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store of a project. Each test leaves nothing paused, tagged or waiting."""
+    made = make_project(tmp_path_factory.mktemp("changed"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def served(store: Store) -> Iterator[Served]:
+    """A process that may change the store, and is told by a proxy who asks."""
+    with serving(store.project, allow_changes=True, proxy_user_header="X-User") as found:
+        yield found
+
+
+def newest(store: Store) -> Operation:
+    oid = store.ref("ops")
+    assert oid is not None
+    return store.get(Operation, oid)
+
+
+def notice(served: Served, answer: Answer) -> str:
+    """Return what the page says to which a form led back."""
+    cookies = [f"{name}={value.split(';')[0]}" for name, value in answer.cookies.items()]
+    return served.get("/", Cookie="; ".join([served.cookie, *cookies])).text
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_rollback_is_recorded_with_its_person(served: Served, store: Store):
+    before = list(history(store, "etl"))
+    fields = {"revision": "etl~1", "message": "too\r\neager", "back": "/workflows/etl?x=1"}
+    answer = served.post(
+        "/workflows/etl/rollback", fields, X_User="Gr\u00e9te".encode().decode("latin-1")
+    )
+    assert (answer.status, answer.headers["location"]) == (303, "/workflows/etl?x=1")
+    after = list(history(store, "etl"))
+    assert len(after) == len(before) + 1
+    assert after[0][1].snapshot == before[1][1].snapshot
+    assert after[0][1].message == "too\neager"
+    done = newest(store)
+    assert (done.author, done.argv) == ("Gr\u00e9te", ("ork", "up:", "rollback", "etl", "etl~1"))
+    assert "too" in notice(served, answer)
+
+
+def test_a_tag_is_given_moved_and_removed(served: Served, store: Store):
+    def labels() -> list[tuple[str, str]]:
+        return [(one.label, one.oid) for one in tags(store, "etl")]
+
+    second, first = (oid for oid, _ in islice(history(store, "etl"), 2))
+    assert served.post("/workflows/etl/tag", {"label": "prod"}, X_User="ada").status == 303
+    assert labels() == [("prod", second)]
+    fields = {"label": "prod", "revision": "etl~1"}
+    refused = served.post("/workflows/etl/tag", fields, X_User="ada")
+    assert (refused.status, labels()) == (400, [("prod", second)])
+    served.post("/workflows/etl/tag", {**fields, "force": "1"}, X_User="ada")
+    assert labels() == [("prod", first)]
+    served.post("/workflows/etl/untag", {"label": "prod"}, X_User="ada")
+    assert labels() == []
+    assert newest(store).argv == ("ork", "up:", "tag", "-d", "etl@prod")
+
+
+def test_an_operation_is_undone(served: Served, store: Store):
+    before = head(store, "etl")
+    served.post("/workflows/etl/rollback", {"revision": "etl~1"}, X_User="ada")
+    answer = served.post(f"/ops/{store.ref('ops')}/undo", X_User="ada")
+    assert answer.status == 303
+    assert head(store, "etl") == before
+    assert newest(store).argv[:3] == ("ork", "up:", "undo")
+
+
+def test_a_schedule_is_paused_and_resumed(served: Served, store: Store):
+    assert served.post("/workflows/etl/pause", X_User="ada").status == 303
+    found = pauses.paused(store, "etl")
+    assert found is not None and found.author == "ada"
+    assert served.post("/workflows/etl/pause", X_User="ada").status == 400
+    assert served.post("/workflows/etl/resume", X_User="ada").status == 303
+    assert pauses.paused(store, "etl") is None
+
+
+def test_a_run_waits_with_its_parameters_and_is_taken_back(served: Served, store: Store):
+    answer = served.post("/workflows/etl/run", {"input.day": "friday"}, X_User="ada")
+    assert answer.status == 303
+    (waiting,) = queue.waiting(store)
+    assert (waiting.entry.deploy, waiting.entry.author) == (head(store, "etl"), "ada")
+    assert waiting.entry.params == {"day": "friday"}
+    wrong = served.post("/workflows/etl/run", {"input.no": "1"}, X_User="ada")
+    assert (wrong.status, len(queue.waiting(store))) == (400, 1)
+    gone = f"/queue/etl/{waiting.id}/remove"
+    assert served.post(gone, X_User="ada").status == 303
+    assert queue.waiting(store) == []
+    assert served.post(gone, X_User="ada").status == 404
+
+
+def test_a_parameter_reads_no_file(served: Served, store: Store):
+    served.post("/workflows/etl/run", {"input.day": "@/etc/hostname"}, X_User="ada")
+    (waiting,) = queue.waiting(store)
+    assert waiting.entry.params == {"day": "@/etc/hostname"}
+    queue.remove(store, waiting)
+
+
+@pytest.mark.parametrize("path", ["etl.yaml", "..%2Fetl.yaml", "file:etl.yaml", "%2Fetc%2Fpasswd"])
+def test_no_file_is_run_or_deployed(served: Served, store: Store, path: str):
+    (store.project / "etl.yaml").write_text(
+        "name: etl\ntasks: {x: {executor: process, command: a}}"
+    )
+    before = store.ref("ops")
+    for end in ("run", "rollback", "tag", "pause"):
+        fields = {"revision": "etl.yaml", "label": "x"}
+        assert served.post(f"/workflows/{path}/{end}", fields, X_User="ada").status in (400, 404)
+    for revision in ("etl.yaml", "file:etl.yaml", "./etl.yaml"):
+        fields = {"revision": revision}
+        assert served.post("/workflows/etl/rollback", fields, X_User="ada").status in (400, 404)
+    assert (store.ref("ops"), queue.waiting(store)) == (before, [])
+
+
+def test_a_run_that_failed_is_retried_and_one_that_did_not_is_not(served: Served, store: Store):
+    assert served.post("/runs/etl/1/retry", X_User="ada").status == 400
+    assert served.post("/runs/etl/2/retry", X_User="ada lovelace").status == 303
+    eventually(lambda: run_of_number(store, "etl", 2)[1].state == "success")
+    run = run_of_number(store, "etl", 2)[1]
+    assert (run.attempt, run.author) == (2, "ada lovelace")
+    assert served.post("/runs/etl/2/cancel", X_User="ada").status == 400  # it has ended
+
+
+def test_where_a_proxy_names_people_nobody_else_changes_anything(served: Served, store: Store):
+    before = store.ref("ops")
+    assert served.post("/workflows/etl/pause").status == 403
+    assert served.post("/workflows/etl/pause", X_User="  ").status == 403
+    assert store.ref("ops") == before
+
+
+def test_without_a_proxy_no_header_names_anybody(store: Store):
+    with serving(store.project, allow_changes=True) as served:
+        assert served.post("/workflows/etl/pause", X_User="root", Remote_User="root").status == 303
+        assert newest(store).author == "page of Ada <a@b>"
+        served.post("/workflows/etl/resume")
+
+
+def test_pages_that_only_show_change_nothing(store: Store):
+    before = store.ref("ops")
+    with serving(store.project) as served:
+        answer = served.post("/workflows/etl/pause")
+        assert (answer.status, "--allow-changes" in answer.text) == (403, True)
+    assert store.ref("ops") == before
+
+
+def test_a_form_leads_back_to_our_own_pages_only(served: Served):
+    for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "\\\\evil.example"):
+        answer = served.post(
+            "/workflows/etl/tag", {"label": "x", "force": "1", "back": back}, X_User="a"
+        )
+        there = answer.headers["location"]
+        assert there.startswith("/") and not there.startswith(("//", "/\\")), back
+    served.post("/workflows/etl/untag", {"label": "x"}, X_User="ada")
+
+
+def test_what_a_page_is_to_say_cannot_be_made_up(served: Served):
+    answer = served.post("/workflows/etl/tag", {"label": "x"}, X_User="ada")
+    (name, value) = next((n, v) for n, v in answer.cookies.items() if n.endswith("-notice"))
+    words, _, proof = value.split(";")[0].partition(".")
+    forged = f"{served.cookie}; {name}={words[:-4]}AAAA.{proof}"
+    assert 'class="notice"' not in served.get("/", Cookie=forged).text
+    assert 'class="notice"' in notice(served, answer)
+    served.post("/workflows/etl/untag", {"label": "x"}, X_User="ada")
