@@ -14,7 +14,12 @@ from ork.cli.heads import check, cores
 
 def test_a_good_file_needs_no_store(etl):
     result = etl("check", "etl.yaml")
-    assert (result.code, result.out, result.err) == (0, "etl  etl.yaml: good\n", "")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "etl  etl.yaml: good",
+        "  schedule  every day at 02:00, UTC",
+        "  next      2026-11-02 02:00, 2026-11-03 02:00, 2026-11-04 02:00 (UTC)",
+    ]
     assert not (etl.folder / ".ork").exists()
 
 
@@ -44,6 +49,37 @@ def test_what_cannot_be_read_as_a_file(ork):
     assert "folder.yaml" in result.out
     assert ork("check", "nowhere.yaml").code == 3
     assert ork("check").code == 2
+
+
+SCHEDULES = """\
+name: w
+params: {region: {type: str, default: us}}
+schedule:
+  - {cron: "30 2 * * *", timezone: Europe/Berlin, params: {region: eu}}
+  - "*/7 * * * *"
+  - every: 90s
+tasks: {a: {executor: process, command: "true"}}
+"""
+
+
+def test_schedules_are_told_in_words_with_their_next_times(ork, golden):
+    ork.write("w.yaml", SCHEDULES)
+    golden("check/schedules.txt", ork("check", "w.yaml").out)
+    (found,) = json.loads(ork("check", "w.yaml", "--json").out)["data"]
+    assert found["schedules"][0] == {
+        "words": "every day at 02:30, Europe/Berlin",
+        "timezone": "Europe/Berlin",
+        "params": {"region": "eu"},
+        "next": [f"2026-11-0{day}T02:30:00+01:00" for day in (2, 3, 4)],
+    }
+
+
+def test_a_wrong_schedule_is_shown_at_its_place(ork, golden):
+    wrong = SCHEDULES.replace("Berlin", "Berln").replace("*/7 *", "*/7 24").replace("90s", "90x")
+    ork.write("w.yaml", wrong.replace("region: eu", "regoin: eu"))
+    result = ork("check", "w.yaml")
+    assert result.code == 1
+    golden("check/wrong_schedules.txt", result.out)
 
 
 def test_the_snapshot_is_the_one_that_a_deploy_makes(etl):

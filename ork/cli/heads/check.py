@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
+from itertools import islice
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -12,14 +15,18 @@ from ork.cli.heads.cores import each
 from ork.cli.options import Files, Json
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem
+from ork.objects.canonical import Json as Data
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
     from ork.worktree.capture import Captured
 
 TASKS_SHOWN = 5
+TIMES_SHOWN = 3
+PARAMS_CHARS_MAX = 120
 BY = {
     "program": "started by",
     "script": "executed by",
@@ -42,17 +49,28 @@ class CheckedFile(Value, frozen=True, kw_only=True):
     tasks: tuple[str, ...] = ()
 
 
+class CheckedSchedule(Value, frozen=True, kw_only=True):
+    """One schedule of a file: in words, and the next times in its zone, as ISO 8601."""
+
+    words: str
+    timezone: str
+    params: dict[str, Data]
+    next: tuple[str, ...]
+
+
 class Checked(Value, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
 
-    `warnings` tell where it cannot be known what is executed, `files` with --files what is
-    captured, and `open` then the places of which nobody could know more.
+    `schedules` tell when it is due. `warnings` tell where it cannot be known what is executed,
+    `files` with --files what is captured, and `open` then the places of which nobody could know
+    more.
     """
 
     file: str
     workflow: str | None = None
     snapshot: str | None = None
     problems: tuple[Problem, ...] = ()
+    schedules: tuple[CheckedSchedule, ...] = ()
     warnings: tuple[Problem, ...] = ()
     files: tuple[CheckedFile, ...] | None = None
     open: tuple[Problem, ...] | None = None
@@ -75,6 +93,8 @@ def check(
     Every complaint has its file, line and column. What is obviously a key or a password is a
     complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
 
+    Of a good file it says when it is due: its schedules in words, and the next three times of each.
+
     Where the code leaves open what it executes - it sources a path with a variable, or imports a
     name that it computes - a warning says so, until `include` names code that it may be.
 
@@ -86,13 +106,14 @@ def check(
         ork check etl.yaml
     """
     session: Session = ctx.obj
-    results = _check(files, show_files=show_files)
+    results = _check(files, show_files=show_files, now=session.now())
     if as_json:
         session.print_json("check", results)
     else:
         for one in results:
             if one.snapshot:
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
+                session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
                 warnings = (w._replace(message=f"warning: {w.message}") for w in one.warnings)
                 session.say(*problems_view(tuple(warnings)))
@@ -101,11 +122,11 @@ def check(
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
 
 
-def _check(files: Sequence[Path], *, show_files: bool) -> list[Checked]:
+def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Checked]:
     from ork.worktree.load import check, same_names
 
     paths = list(dict.fromkeys(files))
-    looked = each(partial(_checked, show_files=show_files), paths, Looked)
+    looked = each(partial(_checked, show_files=show_files, now=now), paths, Looked)
     names, found = zip(*looked, strict=True)
     checked = dict(zip(paths, found, strict=True))
     many = {name for name, count in Counter(names).items() if name and count > 1}
@@ -117,7 +138,7 @@ def _check(files: Sequence[Path], *, show_files: bool) -> list[Checked]:
     return [checked[path] for path in files]
 
 
-def _checked(path: Path, *, show_files: bool) -> Looked:
+def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
     from ork.worktree.load import check, secrets_in
 
@@ -134,10 +155,38 @@ def _checked(path: Path, *, show_files: bool) -> Looked:
         file=str(path),
         workflow=name,
         snapshot=loaded.snapshot,
+        schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
         warnings=captured.unknown,
         files=tuple(_captured(captured)) if show_files else None,
         open=captured.silent if show_files else None,
     )
+
+
+def _schedules(setting: Data, now: datetime) -> Iterator[CheckedSchedule]:
+    if setting is None:
+        return
+    from ork.schedule.schedule import read
+    from ork.schedule.times import slots, zone
+    from ork.schedule.words import in_words
+
+    for schedule in read(setting)[0]:
+        there = zone(schedule.timezone)
+        coming = islice(slots(schedule, now), TIMES_SHOWN)
+        yield CheckedSchedule(
+            words=in_words(schedule),
+            timezone=schedule.timezone,
+            params=dict(schedule.params),
+            next=tuple(slot.astimezone(there).isoformat() for slot in coming),
+        )
+
+
+def _schedule_lines(one: Checked) -> Iterator[Line]:
+    for schedule in one.schedules:
+        values = ", ".join(f"{name}={dumps(value)}" for name, value in schedule.params.items())
+        given = f", with {clip(values, PARAMS_CHARS_MAX)}" if values else ""
+        yield ["  ", ("schedule", "label"), f"  {schedule.words}{given}"]
+        shown = (time[:-6].replace("T", " ").removesuffix(":00") for time in schedule.next)
+        yield ["  ", ("next", "label"), f"      {', '.join(shown)} ({schedule.timezone})"]
 
 
 def _captured(captured: "Captured") -> Iterator[CheckedFile]:
