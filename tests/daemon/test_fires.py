@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import pytest
 
-from ork.daemon import fires, lines
-from ork.daemon.fires import Due
+from ork.daemon import fires, lines, queue
 from ork.errors import Conflict, UsageError
 from ork.heads.deploy import Deployed
 from ork.heads.undo import undo
 from ork.objects.kinds import Run
-from ork.runner.events import RunFinished
-from ork.runner.start import Caller
 from ork.schedule.policy import Skip
 from ork.store.store import Store
+from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
 from tests.stores import NOON, stamp
 
 Keep = Callable[..., Deployed]
-MINUTE = timedelta(minutes=1)
-FLOW = """\
-name: etl
-schedule: {schedule}
-tasks:
-  load: {{executor: process, command: '{command}'}}
-"""
 
 
 @pytest.fixture
@@ -37,26 +27,6 @@ def flow(keep: Keep) -> Callable[..., Deployed]:
         return keep(FLOW.format(schedule=schedule, command=command), hours=hours)
 
     return deployed
-
-
-def caller(now: datetime) -> Caller:
-    return Caller(stamp=stamp((now - NOON) / timedelta(hours=1)), now=now, environ={})
-
-
-def due(store: Store, now: datetime) -> Due:
-    """Return what is due of the only line there is."""
-    (only,) = fires.due(store, lines.Lines(store).look(), now)
-    return only
-
-
-def fire(store: Store, now: datetime, one: Due | None = None) -> Run:
-    """Fire what is due; return the run as it has ended."""
-    one = one or due(store, now)
-    assert one.decision is not None
-    started = fires.fire(store, "etl", one.line.schedule, one.decision, caller(now))
-    *_, last = started.events
-    assert isinstance(last, RunFinished)
-    return last.run
 
 
 def test_nothing_is_due_before_the_first_slot_after_the_deploy(project, flow):
@@ -173,6 +143,27 @@ def test_slots_can_be_left_out_alone(project, flow):
         fire(project, now, one)
 
 
+def test_parameters_of_a_schedule_have_slots_of_their_own(project, keep):
+    keep(
+        "name: etl\n"
+        'schedule: ["0 * * * *", {cron: "0 * * * *", params: {day: "007"}}]\n'
+        "params: {day: {default: none}}\n"
+        "tasks:\n"
+        "  load: {executor: process, command: 'true', inputs: {day: {ref: params.day}}}\n"
+    )
+    now = NOON + 61 * MINUTE
+    for one in fires.due(project, lines.Lines(project).look(), now):
+        list(fires.fire(project, "etl", one.line.schedule, one.decision, caller(now)).events)
+    names = [name for name, _ in project.refs("fires/etl/")]
+    assert names[0] == "20261101T130000Z" and names[1].startswith("20261101T130000Z.")
+    params = [project.value(run.params) for run in runs_of(project)]
+    assert params == [{"day": "none"}, {"day": "007"}]
+
+
+def runs_of(store: Store) -> list[Run]:
+    return [store.get(Run, oid) for _, oid in store.refs("runs/etl/")]
+
+
 def test_a_slot_can_be_made_up_for_once(project, flow):
     flow()
     fire(project, NOON + 35 * MINUTE)
@@ -185,6 +176,18 @@ def test_a_slot_can_be_made_up_for_once(project, flow):
         fires.made_up(project, "etl", NOON + 11 * MINUTE, now=now)
     with pytest.raises(UsageError, match="still to come"):
         fires.made_up(project, "etl", NOON + 50 * MINUTE, now=now)
+
+
+def test_a_slot_for_which_somebody_has_started_a_run_is_passed_over(project, flow):
+    flow()
+    now = NOON + 11 * MINUTE
+    queued = fires.fire_now(project, "etl", caller(now), slot=NOON + 10 * MINUTE)
+    list(queue.take(project, queued.id, caller(now)).events)
+    with pytest.raises(Conflict, match="2026-11-01 12:10:00 UTC"):
+        fire(project, now)
+    assert due(project, now).decision.fire is None
+    assert [run.trigger for run in runs_of(project)] == ["queue"]
+    assert [name for name, _ in project.refs("fires/etl/")] == ["20261101T121000Z"]
 
 
 def test_a_head_that_cannot_be_read_stops_no_other(project, keep, flow):

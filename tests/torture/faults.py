@@ -1321,4 +1321,28 @@ FAULTS = (
         "fires = not late",
         ("schedule/test_policy.py::test_of_what_is_due",),
     ),
+    Fault(
+        "a slot is fired again for which there is a run",
+        "ork/daemon/fires.py",
+        "        if store.ref(ref) is not None:\n"
+        "            _pass_over(store, line, decision)\n"
+        '            raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")\n'
+        "        tx.move(ref, old=None, new=pin)\n",
+        "        tx.move(ref, old=store.ref(ref), new=pin)\n",
+        ("daemon/test_fires.py::test_a_slot_for_which_somebody_has_started_a_run_is_passed_over",),
+    ),
+    Fault(
+        "what others have decided about a schedule is not compared",
+        "ork/daemon/fires.py",
+        "if known is not None and known.slot >= earliest:",
+        "if False:",
+        ("daemon/test_fires.py::test_slots_can_be_left_out_alone",),
+    ),
+    Fault(
+        "a hook is executed before the end of its run is recorded",
+        "ork/daemon/hooks.py",
+        "    _, run = run_of_id(store, run.workflow, run.id)  # as it is recorded\n",
+        "",
+        ("daemon/test_hooks.py::test_a_run_that_is_not_recorded_as_ended_has_no_hook",),
+    ),
 )

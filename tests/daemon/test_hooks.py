@@ -1,0 +1,195 @@
+"""Hooks: after the end, once, with the facts, and nothing of the run depends on them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from ork import failpoints
+from ork.daemon import hooks
+from ork.objects.value import replace
+from ork.runner import record
+from ork.runner.loop import Control
+from ork.runner.start import Caller, retry, start
+from ork.store.resolve import run_of_number
+from ork.store.runs import hooks_of
+from tests.daemon.flow import caller
+from tests.forked import Forked
+from tests.stores import NOON, stamp
+
+FLOW = """\
+name: etl
+on_failure: {{command: '{failure}'}}
+on_success: {{command: '{success}'}}
+tasks:
+  load: {{executor: process, command: '{command}', env: {{TOKEN: {{secret: TOKEN}}}}}}
+"""
+
+
+@pytest.fixture
+def flow(project, keep):
+    """Deploy the workflow: flow(command=..., success=..., failure=...)."""
+
+    def deployed(command="true", success="true", failure="true", hours=0.0):
+        keep(FLOW.format(command=command, success=success, failure=failure), hours=hours)
+        return project
+
+    return deployed
+
+
+WHO = Caller(stamp=stamp(), now=NOON, environ={"PATH": "/usr/bin:/bin", "TOKEN": "hidden-value"})
+
+
+def run(store):
+    """Run the workflow without its hooks."""
+    *_, last = start(store, "etl", caller=WHO).events
+    return last.run
+
+
+def test_it_reads_the_facts_of_a_run_that_is_recorded(flow):
+    store = flow(success="cat > facts.json; echo $ORK_RUN_ID; pwd")
+    ended = run(store)
+    hook = hooks.after(store, ended, WHO)
+    facts = json.loads((store.project / "facts.json").read_text())
+    assert facts["schema"] == "ork.hook.v1" and facts["hook"] == "on_success"
+    assert facts["name"] == "etl#1" and facts["run"]["state"] == "success"
+    assert facts["tasks"] == {"load": {"attempts": 1, "reason": None, "state": "success"}}
+    assert (hook.state, hook.exit, hook.attempt) == ("success", 0, 1)
+    assert hook.output == f"{ended.id}\n{store.project.resolve()}\n"
+    assert hooks_of(store, ended) == (hook,)
+
+
+def test_a_run_that_is_not_recorded_as_ended_has_no_hook(flow):
+    store = flow(success="echo too early > early")
+    events = start(store, "etl", caller=WHO).events
+    going = next(events).run
+    early = replace(going, state="success", ended=datetime.now(UTC))
+    assert hooks.after(store, early, WHO) is None
+    events.close()
+    assert not (store.project / "early").exists()
+
+
+def test_that_it_fails_changes_nothing(flow):
+    store = flow(command="exit 1", failure="echo sent; exit 3")
+    ended = run(store)
+    before = run_of_number(store, "etl", 1)
+    hook = hooks.after(store, ended, WHO)
+    assert (hook.which, hook.state, hook.exit) == ("on_failure", "failed", 3)
+    assert hook.error == "exited with code 3" and hook.output == "sent\n"
+    assert run_of_number(store, "etl", 1) == before
+
+
+def test_it_is_executed_once(flow):
+    store = flow(success="echo x >> done")
+    ended = run(store)
+    assert hooks.after(store, ended, WHO) is not None
+    assert hooks.after(store, ended, WHO) is None
+    assert (store.project / "done").read_text() == "x\n"
+
+
+def test_each_attempt_has_one_but_for_failures_that_are_retried(flow):
+    store = flow(command="test -e there", failure="echo $ORK_RUN_ID >> failed")
+    ended = run(store)
+    assert hooks.after(store, ended, WHO, retries=1) is None
+    *_, last = retry(store, "etl#1", caller=WHO).events
+    assert hooks.after(store, last.run, WHO, retries=1).attempt == 2
+    (store.project / "there").touch()
+    *_, last = retry(store, "etl#1", caller=WHO).events
+    assert hooks.after(store, last.run, WHO).which == "on_success"
+    found = [(hook.attempt, hook.which) for hook in hooks_of(store, last.run)]
+    assert found == [(2, "on_failure"), (3, "on_success")]
+
+
+def test_what_it_prints_is_masked_and_its_end_is_kept(flow):
+    store = flow(success="printenv TOKEN; yes | head -c 9000; printenv TOKEN")
+    hook = hooks.after(store, run(store), WHO)
+    assert len(hook.output) <= hooks.OUTPUT_BYTES_MAX
+    assert "hidden-value" not in hook.output and "***" in hook.output
+
+
+def test_one_that_takes_too_long_is_killed_with_all_it_started(flow, monkeypatch):
+    monkeypatch.setattr(hooks, "TIMEOUT_S", 0.2)
+    store = flow(success="(sleep 60; echo late > late) & sleep 60")
+    hook = hooks.after(store, run(store), WHO)
+    assert hook.state == "failed" and "timed out after 0.2 s" in hook.error
+
+
+def test_it_can_be_stopped(flow):
+    store = flow(success="echo begun > begun; sleep 60")
+    ended = run(store)
+
+    class Stopped(Control):
+        @property
+        def stops(self):
+            return int((store.project / "begun").exists())
+
+        @stops.setter
+        def stops(self, value):
+            pass
+
+    hook = hooks.after(store, ended, replace(WHO, control=Stopped()))
+    assert hook.state == "cancelled"
+
+
+def test_one_whose_ork_is_killed_is_not_executed_again(flow):
+    store = flow(success="echo x >> done")
+    ended = run(store)
+    folder = store.folder
+    store.close()
+
+    def killed() -> None:
+        failpoints._armed, failpoints._left = "hook.claimed", 1
+        hooks.after(opened(folder), ended, WHO)
+
+    Forked(killed).rest()
+    store = opened(folder)
+    assert hooks.after(store, ended, WHO) is None
+    (hook,) = hooks_of(store, ended)
+    assert hook.state is None and not (store.project / "done").exists()
+    store.close()
+
+
+def opened(folder):
+    from ork.store import location
+    from ork.store.store import Store
+
+    return Store(location.open_backend(folder, environ={}), folder=folder)
+
+
+def test_a_run_that_was_killed_has_its_hook_from_who_settles_it(flow):
+    store = flow(command="exit 1", failure="cat > facts.json")
+    folder = store.folder
+    store.close()
+
+    def killed() -> None:
+        failpoints._armed, failpoints._left = "place.ready", 1
+        run(opened(folder))
+
+    Forked(killed).rest()
+    store = opened(folder)
+    (settled,) = record.settle(store, now=NOON)
+    assert hooks.after(store, settled, WHO).which == "on_failure"
+    assert json.loads((store.project / "facts.json").read_text())["run"]["state"] == "interrupted"
+    store.close()
+
+
+def test_runs_without_a_deploy_and_stopped_ones_have_none(flow):
+    store = flow(success="true", failure="true")
+    *_, last = start(store, f"file:{store.project}/etl.yaml", caller=WHO, no_deploy=True).events
+    assert last.run.deploy is None and hooks.after(store, last.run, WHO) is None
+    events = start(store, "etl", caller=WHO).events
+    next(events)
+    events.close()
+    _, stopped = run_of_number(store, "etl", 2)
+    assert stopped.state == "cancelled" and hooks.after(store, stopped, WHO) is None
+
+
+def test_the_events_of_a_run_come_first(flow):
+    store = flow(success="echo x >> done")
+    told = []
+    for event in hooks.with_hooks(store, start(store, "etl", caller=WHO).events, WHO):
+        told.append((type(event).__name__, (store.project / "done").exists()))
+    assert told[-1] == ("RunFinished", False) and (store.project / "done").exists()
+    assert caller(NOON).now == NOON
