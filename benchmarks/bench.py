@@ -28,6 +28,7 @@ import placing
 import running
 import starting
 import storing
+import upping
 from material import SEED
 from measure import Row
 
@@ -43,6 +44,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "memory": ("The most memory of commands that read", memory.rows),
     "place": ("The place of execution", placing.rows),
     "run": ("Running no-op tasks", running.rows),
+    "up": ("Firing what is due", upping.rows),
 }
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"

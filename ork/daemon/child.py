@@ -37,7 +37,7 @@ PRELOADED = (
     *("ork.backends.lmdb", "ork.backends.sqlite", "ork.store.location", "ork.runner.start"),
     *("ork.runner.loop", "ork.executors.local", "ork.executors.process", "ork.executors.worker"),
     *("ork.executors.process_tree", "ork.daemon.fires", "ork.daemon.queue", "ork.daemon.hooks"),
-    *("ork.schedule.policy", "ork.schedule.times", "cronsim", "zoneinfo"),
+    *("ork.schedule.policy", "ork.schedule.times", "cronsim", "zoneinfo", "ctypes"),
 )
 BUG_EXIT_CODE = 70
 STOP, KILL = signal.SIGTERM, signal.SIGINT  # a run: gently, or at once
@@ -136,8 +136,9 @@ def serve() -> None:
             data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
             if not data:
                 return
-            if os.fork() == 0:
-                _become_child(descriptors[0])
+            with suppress(OSError):  # no more processes: the daemon sees the socket close
+                if os.fork() == 0:
+                    _become_child(descriptors[0])
             os.close(descriptors[0])
 
 

@@ -92,23 +92,25 @@ class Children:
 
     def start(self, work: Work) -> Child:
         """Start a child and tell it its work."""
+        order = as_line(Order(work=work, store=self._store, author=self._author))
+        reason = ""
         for _ in range(2):
-            self.prepare()
-            assert self._channel is not None
             ours, theirs = socket.socketpair()
             try:
                 with theirs:
+                    self.prepare()
+                    assert self._channel is not None
                     socket.send_fds(self._channel, [b"!"], [theirs.fileno()])
-                order = Order(work=work, store=self._store, author=self._author)
-                ours.sendall(as_line(order))
-            except ConnectionError:  # it was killed since
+                ours.sendall(order)
+            except OSError as error:  # killed just now, it is started anew
+                reason = error.strerror or str(error)
                 ours.close()
                 self._release()
                 continue
             child = Child(work, ours)
             self.living.append(child)
             return child
-        raise StoreError("no process can be started for a run", hint="see what ends it at once")
+        raise StoreError(f"no process can be started for a run: {reason}")
 
     def forget(self, child: Child) -> None:
         """Let go of a child that has ended."""

@@ -143,6 +143,8 @@ class Daemon:
         """Work until asked to stop; yield what happens. Closing it early leaves runs alone."""
         rereads = -1
         try:
+            if self._page is not None:
+                self._tend(self._page)  # it takes a while to begin, and can do so meanwhile
             while not self._control.stops:
                 if rereads != self._control.rereads:
                     if rereads >= 0 and self._page is not None:
@@ -170,7 +172,8 @@ class Daemon:
         if self._options.schedule:
             self._children.prepare()
             self._patiently(self._look, now)
-        coming = [(one.look_at, one.line.workflow) for one in self._watched.values() if one.look_at]
+        awake = [one for one in self._watched.values() if one.line.workflow not in self._paused]
+        coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
         coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
         slot, workflow = min(coming, default=(None, None))
         up = Up(
@@ -251,7 +254,12 @@ class Daemon:
             if (one.line.workflow in paused) != (one.line.workflow in self._paused) or one.goes_on:
                 one.look_at = one.look_at and now
         self._paused = paused
-        for entry in queue.waiting(self._store):
+        try:
+            waiting = queue.waiting(self._store)
+        except Corrupt as error:
+            self._complain("", error, now)
+            return
+        for entry in waiting:
             if entry.id not in self._taken:
                 self._taken.add(entry.id)
                 self._push(entry.entry.time, entry)
@@ -382,8 +390,7 @@ class Daemon:
 
     def _failed(self, child: Child, failed: Failed, now: datetime) -> None:
         """Tell why a child could not do its work, and let it not be tried again and again."""
-        work, whose = child.work, self._asked[child]
-        workflow = work.workflow
+        workflow = child.work.workflow
         if failed.lost and child.pinned is None:
             self._told.append(Lost(time=now, workflow=workflow, reason=failed.message))
             self._look_again(child, now)
@@ -394,19 +401,28 @@ class Daemon:
         if child.pinned is not None or failed.away:
             return
         reason = message.strip().rpartition("\n")[2]  # of a bug the last line tells the most
-        with suppress(Conflict):  # another process has decided
-            if isinstance(whose, Watched) and isinstance(work, Fire):
-                slot = work.decision.fire
-                assert slot is not None
-                skip = Skip(count=1, first=slot, last=slot, reason=reason)
-                skips = (*work.decision.skips, skip)
-                fires.leave_out(self._store, workflow, whose.line.schedule, skips)
-                self._left_out(workflow, skips, now)
-                self._look_again(child, now)
-            elif isinstance(whose, Queued):
-                queue.remove(self._store, whose)
-            elif isinstance(whose, Watched) and isinstance(work, Retry):
-                whose.refused = work.id, work.attempt
+        try:
+            self._give_up(child, reason, now)
+        except Conflict:
+            pass  # another process has decided
+        except OrkError as error:
+            self._complain(workflow, error, now)
+
+    def _give_up(self, child: Child, reason: str, now: datetime) -> None:
+        """Record that what a child was to do is not done."""
+        work, whose = child.work, self._asked[child]
+        if isinstance(whose, Watched) and isinstance(work, Fire):
+            slot = work.decision.fire
+            assert slot is not None
+            skip = Skip(count=1, first=slot, last=slot, reason=reason)
+            skips = (*work.decision.skips, skip)
+            fires.leave_out(self._store, work.workflow, whose.line.schedule, skips)
+            self._left_out(work.workflow, skips, now)
+            self._look_again(child, now)
+        elif isinstance(whose, Queued):
+            queue.remove(self._store, whose)
+        elif isinstance(whose, Watched) and isinstance(work, Retry):
+            whose.refused = work.id, work.attempt
 
     def _gone(self, child: Child, now: datetime) -> None:
         """Take note of the end of a child's process."""
@@ -469,7 +485,8 @@ class Daemon:
         if self._troubles.get(workflow) != error.message:
             self._troubles[workflow] = error.message
             message, hint = error.message, error.hint
-            self._told.append(Trouble(time=now, workflow=workflow, message=message, hint=hint))
+            whose = workflow or None
+            self._told.append(Trouble(time=now, workflow=whose, message=message, hint=hint))
 
     def _patiently(self, act: Callable[[datetime], None], now: datetime) -> None:
         """Do something with the store; when that cannot be used, wait for it and open it anew."""
@@ -489,7 +506,7 @@ class Daemon:
             return
         if self._away:
             self._away = False
-            del self._troubles[None]
+            self._troubles.pop(None, None)
             self._told.append(Note(time=now, message="the store can be used again"))
 
     # -- the page
@@ -498,8 +515,8 @@ class Daemon:
         """Start the page when it is time to, and tell it how we are."""
         moment = time.monotonic()
         if not page.runs:
-            if moment >= page.start_at:
-                descriptor = page.start()
+            if moment >= page.start_at and page.start():
+                descriptor = page.descriptor
                 self._selector.register(
                     descriptor, EVENT_READ, lambda: self._hear_page(page, descriptor)
                 )

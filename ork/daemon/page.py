@@ -50,19 +50,24 @@ class Page:
         assert self._process is not None and self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def start(self) -> int:
-        """Start the process; return its `descriptor`."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, ROOT, self._setup],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self._environ,
-            start_new_session=True,  # Ctrl-C is for the daemon
-        )
+    def start(self) -> bool:
+        """Start the process; say whether that worked, and what it says is to be heard."""
+        self._started = time.monotonic()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, ROOT, self._setup],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self._environ,
+                start_new_session=True,  # Ctrl-C is for the daemon
+            )
+        except OSError:  # no more processes
+            self._failed()
+            return False
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
-        self._printed, self._started = b"", time.monotonic()
-        return self.descriptor
+        self._printed = b""
+        return True
 
     def hear(self) -> str | None:
         """Return the address when it says that; None, and it `runs` no more, when it has ended."""
