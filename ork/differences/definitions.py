@@ -85,9 +85,28 @@ def compare(
         tasks=tuple(task_changes(old_tasks, new_tasks, names)),
         edges=tuple(edge_changes(old_tasks, new_tasks, names)),
         params=tuple(object_changes(*params)),
-        settings=tuple(object_changes(*settings)),
+        settings=tuple(object_changes(*_in_one_form(*settings))),
         files=tuple(file_changes(old_files, new_files, paths, read)),
     )
+
+
+def _in_one_form(
+    old: Mapping[str, Json], new: Mapping[str, Json]
+) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
+    """Return settings whose schedules can be compared: a line of cron is short for a mapping."""
+    before, after = old.get("schedule"), new.get("schedule")
+    if before is None or after is None:
+        return old, new
+    several = isinstance(before, list) or isinstance(after, list)
+    sides: list[list[Json]] = [one if isinstance(one, list) else [one] for one in (before, after)]
+    if any(isinstance(one, dict) for side in sides for one in side):
+        sides = [[_long_form(one) for one in side] for side in sides]
+    before, after = sides if several else (side[0] for side in sides)
+    return {**old, "schedule": before}, {**new, "schedule": after}
+
+
+def _long_form(schedule: Json) -> Json:
+    return {"cron": schedule} if isinstance(schedule, str) else schedule
 
 
 def with_hunks(diff: Diff, read: Read, *, lines_max: int | None = None) -> Diff:

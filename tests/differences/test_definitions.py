@@ -237,6 +237,29 @@ def test_thousands_of_renamed_and_edited_tasks_are_found():
 # -- settings and files
 
 
+BERLIN = {"cron": "@daily", "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("@daily", "@hourly", ["schedule"]),
+        ("@daily", BERLIN, ["schedule.timezone"]),
+        ({"every": "5m"}, BERLIN, ["schedule"]),
+        (BERLIN, [BERLIN, "@hourly"], ["schedule[1]"]),
+        ("@daily", [BERLIN, "@hourly"], ["schedule[0]", "schedule[0]", "schedule[1]"]),
+        (["@daily", "@hourly"], ["@daily", {"every": "5m"}], ["schedule[1]"]),
+        (["@daily", "@hourly"], ["@daily"], ["schedule[1]"]),
+        (BERLIN, None, ["schedule"]),
+    ],
+)
+def test_schedules_are_compared_in_one_form(old, new, changes):
+    sides = [{"schedule": side} if side else {} for side in (old, new)]
+    diff = compare(tasks={}, files={}, settings=tuple(sides), read=no_read)
+    assert [change.path for change in diff.settings] == changes
+    assert compare(tasks={}, files={}, settings=(sides[0], sides[0]), read=no_read).settings == ()
+
+
 def test_settings_are_compared_by_key():
     diff = compare(
         tasks={},
