@@ -24,6 +24,7 @@ import growing
 import keeping
 import looking_back
 import memory
+import paging
 import placing
 import running
 import starting
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[str, Callable[[Path, bool], Iterator[Row]]]] = {
     "place": ("The place of execution", placing.rows),
     "run": ("Running no-op tasks", running.rows),
     "up": ("Firing what is due", upping.rows),
+    "page": ("The page of ork up", paging.rows),
 }
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"

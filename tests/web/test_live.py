@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import takewhile
@@ -133,7 +134,9 @@ def test_a_run_is_told_while_it_goes_on(served: Served, slow: Slow):
 def test_a_log_is_told_as_it_is_written(served: Served, slow: Slow):
     log = f"/runs/slow/{slow.number}/log/talk/events"
     with served.events(log) as events:
-        assert next(events).data == {"attempt": 1, "text": "one\ntwo "}  # whole characters only
+        first = next(events)
+        assert first.data == {"attempt": 1, "text": "one\ntwo "}  # whole characters only
+        assert first.id == "1:8"
         slow.let_go()
         assert texts(events) == "\u00e9\nthree\n"
     with served.events(log, Last_Event_ID="1:4") as events:
@@ -195,6 +198,18 @@ def test_two_hundred_streams_are_served_and_no_more(served: Served):
         with served.events("/events") as events:
             next(events)
     assert served.metric("ork_page_event_streams") == 0
+
+
+def test_who_does_not_read_a_stream_is_cut(folder: Path):
+    limits = {"page.CLIENT_SECONDS_MAX": 0.3}
+    with serving(folder, limits=limits) as served:
+        request = served.request("/runs/loud/1/log/loud/events")
+        with served.socket(request, buffer=4096) as there:
+            assert b"200 OK" in there.recv(200)
+            deadline = time.monotonic() + 15
+            while served.metric("ork_page_event_streams"):
+                assert time.monotonic() < deadline
+        assert served.errors() == ""
 
 
 def test_streams_end_when_the_process_is_told_to(folder: Path):

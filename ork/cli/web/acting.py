@@ -24,14 +24,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ork.cli.web import guard
-from ork.daemon import pauses, queue
 from ork.errors import Conflict, NotFound, UsageError
-from ork.heads.rollback import rollback
-from ork.heads.tags import tag, untag
-from ork.heads.undo import undo
 from ork.objects.value import Value
-from ork.runner import record
-from ork.runner.start import Caller, Options
 from ork.store.contents import find_run
 from ork.store.resolve import head, resolve
 from ork.store.store import Stamp, Store
@@ -79,11 +73,14 @@ class Form(Value, frozen=True, kw_only=True):
         return Stamp(time=self.now, author=self.who, argv=("ork", "up:", *words))
 
 
-Change: TypeAlias = Callable[[Form], str]
+Change: TypeAlias = Callable[[Form], str]  # each imports what it needs: most pages only show
 
 
 def _run(form: Form) -> str:
     """Let the newest deploy of a workflow wait for `ork up` to run it."""
+    from ork.daemon import queue
+    from ork.runner.start import Caller, Options
+
     name = form.path["name"]
     given = {
         field.removeprefix(INPUT): value
@@ -118,6 +115,8 @@ def _retry(form: Form) -> str:
 
 def _cancel(form: Form) -> str:
     """Ask the owner of a run to stop it."""
+    from ork.runner import record
+
     name = _run_name(form)
     record.cancel(form.store, resolve(form.store, name, now=form.now))
     return f"asked {name} to stop"
@@ -129,6 +128,8 @@ def _run_name(form: Form) -> str:
 
 def _take_back(form: Form) -> str:
     """Take a run that waits out of the queue."""
+    from ork.daemon import queue
+
     found = queue.find(form.store, form.path["id"])
     if found is None:
         raise NotFound(f"no run waits under the id {form.path['id']}: perhaps it has begun")
@@ -137,12 +138,16 @@ def _take_back(form: Form) -> str:
 
 
 def _pause(form: Form) -> str:
+    from ork.daemon import pauses
+
     name = form.path["name"]
     pauses.pause(form.store, name, stamp=form.stamp("schedule", "pause", name))
     return f"{name} is paused"
 
 
 def _resume(form: Form) -> str:
+    from ork.daemon import pauses
+
     name = form.path["name"]
     stamp = form.stamp("schedule", "resume", name)
     done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
@@ -150,6 +155,8 @@ def _resume(form: Form) -> str:
 
 
 def _rollback(form: Form) -> str:
+    from ork.heads.rollback import rollback
+
     name, revision = form.path["name"], form.get("revision")
     stamp = form.stamp("rollback", name, revision)
     message = form.fields.get("message")
@@ -160,6 +167,8 @@ def _rollback(form: Form) -> str:
 
 
 def _tag(form: Form) -> str:
+    from ork.heads.tags import tag
+
     name = f"{form.path['name']}@{form.get('label')}"
     revision, force = form.fields.get("revision"), "force" in form.fields
     words = ("tag", *(("-f",) if force else ()), name, *((revision,) if revision else ()))
@@ -168,12 +177,16 @@ def _tag(form: Form) -> str:
 
 
 def _untag(form: Form) -> str:
+    from ork.heads.tags import untag
+
     name = f"{form.path['name']}@{form.get('label')}"
     untag(form.store, name, stamp=form.stamp("tag", "-d", name))
     return f"the tag {name} is gone"
 
 
 def _undo(form: Form) -> str:
+    from ork.heads.undo import undo
+
     oid = form.path["oid"]
     done = undo(form.store, oid, stamp=form.stamp("undo", oid), now=form.now)
     return f"took back: {' '.join(done.operation.argv)}"
