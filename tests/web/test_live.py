@@ -56,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Served]:
     """A process that all tests of this page ask."""
-    with serving(folder, limits={"live.LOOK_SECONDS": 0.1, "live.POLL_SECONDS": 0.05}) as found:
+    limits = {"live.LOOK_SECONDS": 0.1, "live.POLL_SECONDS": 0.05, "page.CLIENT_SECONDS_MAX": 100}
+    with serving(folder, limits=limits) as found:
         yield found
 
 
