@@ -68,6 +68,7 @@ Upkeep
   gc           upkeep.gc:gc              Say what need not stay in the store, or remove it.
   forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
 Plumbing
+  schema       heads.schema:schema       Print the JSON Schema of workflow files, for editors.
   completion   completion:completion     Print a script by which a shell completes words.
   rev-parse    plumbing:rev_parse        Print the oid of what a revision means.
   cat-object   plumbing:cat_object       Print the payload of an object, byte for byte.

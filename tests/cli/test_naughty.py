@@ -199,6 +199,7 @@ READING: dict[str, list[Case]] = {
         "cat-object --size etl",
         "cat-object --raw etl^{snapshot}",
     ),
+    "schema": reads("schema"),
     "completion": reads("completion zsh")
     + [
         (["completion", shell, "--line", line], 0)

@@ -10,6 +10,7 @@ import pytest
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json
+from tests.definition import schema
 
 HEAD = """\
 name: etl
@@ -22,7 +23,9 @@ tasks: {t: {executor: python, file: a.py}}
 
 
 def settings(text: str) -> Json:
-    return dict(parse((HEAD + text).encode(), file="etl.yaml").settings)
+    found = dict(parse((HEAD + text).encode(), file="etl.yaml").settings)
+    assert schema.errors(HEAD + text) == [], "the JSON Schema refuses what ork accepts"
+    return found
 
 
 def complaints(text: str) -> list[Problem]:

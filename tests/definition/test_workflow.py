@@ -18,6 +18,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, decode_object, encode_object
 from ork.yaml import nodes
 from ork.yaml.problems import PROBLEMS_MAX
+from tests.definition import schema
 from tests.scale import examples
 
 FULL = """\
@@ -47,7 +48,9 @@ tasks:
 
 
 def read(text: str) -> Definition:
-    return parse(text.encode(), file="etl.yaml")
+    found = parse(text.encode(), file="etl.yaml")
+    assert schema.errors(text) == [], "the JSON Schema refuses what ork accepts"
+    return found
 
 
 def complaints(text: str) -> list[Problem]:

@@ -1,0 +1,238 @@
+"""ork schema: what a workflow file may have, for editors, as JSON Schema 2020-12.
+
+It is made of the same lists of keys that the reader of files has. It accepts every file that
+`ork check` accepts; that names which are used exist, that types match and such it cannot say.
+"""
+
+import json
+from typing import Any
+
+import typer
+
+from ork.cli.session import Session
+from ork.definition.bindings import PARAM_KEYS
+from ork.definition.task import CODE_KEYS, EXECUTOR_ALIASES, TASK_KEYS
+from ork.definition.workflow import RESERVED, WORKFLOW_KEYS
+from ork.objects.kinds import NAME_PATTERN, SCALARS
+from ork.schedule.schedule import KEYS as SCHEDULE_KEYS
+from ork.schedule.schedule import WORDS
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+WORDS_OF_COMMAND: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+DURATION_PATTERN = r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$"
+
+
+def schema(ctx: typer.Context) -> None:
+    """Print the JSON Schema of workflow files, for editors.
+
+    An editor that has it completes keys and marks what cannot be right while you type. Write it
+    into a file and name that in the first line of a workflow, as below, or in the settings of the
+    editor. `ork check` knows more: it reads the code as well.
+
+    \b
+        # yaml-language-server: $schema=.ork.schema.json
+
+    \b
+    Example:
+        ork schema
+    """
+    session: Session = ctx.obj
+    session.print([line] for line in json.dumps(document(), indent=2).split("\n"))
+
+
+def document() -> Schema:
+    """Return the schema."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A workflow of ork",
+        **_object(_workflow(), WORKFLOW_KEYS, required=("name", "tasks")),
+        "$defs": {
+            "name": {
+                "type": "string",
+                "pattern": f"^{NAME_PATTERN.pattern}$",
+                "description": "Letters, digits, `_`, `.` and `-`, at most 128.",
+            },
+            "duration": {
+                "description": "30s, 5m, 1h30m, 2d, or a number of seconds.",
+                "anyOf": [
+                    {"type": "number", "minimum": 0},
+                    {"type": "string", "pattern": DURATION_PATTERN, "minLength": 2},
+                ],
+            },
+            "type": {
+                "description": "A scalar, {field: type}, [type], or types.NAME.",
+                "anyOf": [
+                    {"enum": list(SCALARS)},
+                    {"type": "string", "pattern": r"^types\."},
+                    {"type": "object", "additionalProperties": _ref("type")},
+                    {"type": "array", "items": _ref("type"), "minItems": 1, "maxItems": 1},
+                ],
+            },
+            "binding": {
+                "description": "{const: VALUE}, {ref: tasks.NAME.output.FIELD} or"
+                " {ref: params.NAME}.",
+                "anyOf": [_one("const", {}), _one("ref", {"type": "string"})],
+            },
+            "env": {
+                "type": "object",
+                "description": "Variable -> a text, {const: VALUE}, {ref: ...} or {secret: NAME}.",
+                "propertyNames": {"pattern": VARIABLE},
+                "additionalProperties": {
+                    "anyOf": [
+                        {"type": "string"},
+                        _ref("binding"),
+                        _one("secret", {"type": "string", "pattern": VARIABLE}),
+                    ]
+                },
+            },
+            "schedule": {
+                "anyOf": [
+                    {**TEXT, "examples": ["0 2 * * *", "@daily"]},
+                    {
+                        **_object(_schedule(), SCHEDULE_KEYS),
+                        "oneOf": [{"required": ["cron"]}, {"required": ["every"]}],
+                    },
+                ]
+            },
+            "task": {
+                **_object(_task(), TASK_KEYS, required=("executor",)),
+                "allOf": [_code_of(executor) for executor in CODE_KEYS],
+            },
+        },
+    }
+
+
+def _workflow() -> dict[str, Schema]:
+    globs = {"type": "array", "items": TEXT}
+    schedules = {"type": "array", "items": _ref("schedule"), "minItems": 1}
+    command = {"anyOf": [TEXT, WORDS_OF_COMMAND]}
+    hook = _object({"command": command}, ("command",), required=("command",))
+    return {
+        "name": {**_ref("name"), "not": {"enum": list(RESERVED)}},
+        "description": {"type": "string"},
+        "tasks": {
+            "type": "object",
+            "description": "Task name -> task.",
+            "propertyNames": _ref("name"),
+            "additionalProperties": _ref("task"),
+            "minProperties": 1,
+        },
+        "types": {
+            "type": "object",
+            "description": "NAME -> a type, used as types.NAME.",
+            "additionalProperties": _ref("type"),
+        },
+        "params": {
+            "type": "object",
+            "description": "The parameters of a run: name -> {type, default}, or just the type.",
+            "propertyNames": _ref("name"),
+            "additionalProperties": {
+                "anyOf": [
+                    {"allOf": [_ref("type"), {"type": ["string", "array"]}]},
+                    _object({"type": _ref("type"), "default": {}}, PARAM_KEYS),
+                ]
+            },
+        },
+        "include": {**globs, "description": "More files to record, as globs."},
+        "exclude": {**globs, "description": "Files that are data though a task executes them."},
+        "env": {**_ref("env"), "description": "Variables for all tasks."},
+        "shell": {**WORDS_OF_COMMAND, "description": "What takes the commands of all tasks."},
+        "schedule": {
+            "description": "When `ork up` starts it: five-field cron, @daily and friends, a mapping"
+            " with more, or a list of these.",
+            "anyOf": [_ref("schedule"), schedules],
+        },
+        "on_failure": {**hook, "description": "Executed when a run has failed."},
+        "on_success": {**hook, "description": "Executed when a run has succeeded."},
+        "max_parallel": {"type": "integer", "minimum": 1, "description": "Tasks at once."},
+        "root": {**TEXT, "description": "A folder above that of the file, such as `..`."},
+        "python": {**TEXT, "description": "The interpreter of the tasks."},
+    }
+
+
+def _task() -> dict[str, Schema]:
+    object_type = {"type": "object", "additionalProperties": _ref("type")}
+    return {
+        "executor": {"enum": [*CODE_KEYS, *EXECUTOR_ALIASES], "description": "What executes it."},
+        "file": {**TEXT, "description": "A Python file, a program or a shared object."},
+        "module": {**TEXT, "description": "Python: a module below the root, instead of `file`."},
+        "command": {
+            "description": "A line for the shell, several lines, or a list of words.",
+            "anyOf": [TEXT, WORDS_OF_COMMAND],
+        },
+        "shell": {**WORDS_OF_COMMAND, "description": "What takes the command."},
+        "function": {**TEXT, "description": "Python: what is called; else `main`."},
+        "timeout": {
+            "description": "For each attempt; else 5m.",
+            "anyOf": [_ref("duration"), {"const": "none"}],
+        },
+        "retries": {"type": "number", "minimum": 0, "description": "Attempts after a failure."},
+        "retry_delay": {**_ref("duration"), "description": "Before an attempt after a failure."},
+        "retry_backoff": {"type": "number", "minimum": 1, "description": "How the delay grows."},
+        "fresh": {"type": "boolean", "description": "A process of its own for each attempt."},
+        "depends_on": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Tasks that must succeed first.",
+        },
+        "input_type": {
+            "description": "The fields of its inputs, and their types.",
+            "anyOf": [object_type, {"type": "string", "pattern": r"^types\."}],
+        },
+        "output_type": {**_ref("type"), "description": "The type of what it gives."},
+        "inputs": {
+            "type": "object",
+            "description": "Field -> {const: VALUE} or {ref: tasks.NAME.output.FIELD}.",
+            "additionalProperties": _ref("binding"),
+        },
+        "env": _ref("env"),
+        "on_upstream_failure": {
+            "enum": ["skip", "run"],
+            "description": "Whether it runs when what it depends on did not succeed.",
+        },
+    }
+
+
+def _schedule() -> dict[str, Schema]:
+    return {
+        "cron": {**TEXT, "description": "Minute hour day month weekday, or @daily and friends."},
+        "every": {**_ref("duration"), "description": "From 1s on; counted from 1970 in UTC."},
+        "timezone": {**TEXT, "description": "As in Europe/Berlin; else UTC."},
+        "catchup": {"enum": list(WORDS["catchup"]), "description": "What is made up for."},
+        "overlap": {"enum": list(WORDS["overlap"]), "description": "While a run goes on."},
+        "params": {"type": "object", "description": "The parameters of its runs."},
+        "retries": {"type": "integer", "minimum": 0, "description": "Of a whole run that failed."},
+        "retry_delay": _ref("duration"),
+    }
+
+
+def _code_of(executor: str) -> Schema:
+    """Return that a task of this executor has exactly one of the keys that say what it executes."""
+    names = [executor, *(alias for alias, of in EXECUTOR_ALIASES.items() if of == executor)]
+    return {
+        "if": {"properties": {"executor": {"enum": names}}, "required": ["executor"]},
+        "then": {"oneOf": [{"required": [key]} for key in CODE_KEYS[executor]]},
+    }
+
+
+def _object(
+    properties: dict[str, Schema], keys: tuple[str, ...], *, required: tuple[str, ...] = ()
+) -> Schema:
+    """Return an object with these keys, in their order, and no others."""
+    return {
+        "type": "object",
+        "properties": {key: properties[key] for key in keys},
+        "additionalProperties": False,
+        **({"required": list(required)} if required else {}),
+    }
+
+
+def _one(key: str, value: Schema) -> Schema:
+    return _object({key: value}, (key,), required=(key,))
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
