@@ -17,7 +17,7 @@ from heapq import merge
 from itertools import takewhile
 
 from ork.errors import InvalidInput
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.schedule.cron import Cron, CronError, read
 from ork.schedule.schedule import Schedule
 
@@ -128,8 +128,9 @@ def _count(part: Schedule, after: datetime, until: datetime) -> int:
     for stretch in _stretches(line, zone(part.timezone), after):
         if stretch.begin >= end:
             break
-        if stretch.is_plain and stretch.begin > after and stretch.end <= end:
-            total += sum(last - first for _, first, last in _days(line, stretch))
+        if stretch.is_plain and stretch.begin > after:
+            until_end = replace(stretch, high=min(stretch.high, _naive(end + stretch.offset)))
+            total += sum(last - first for _, first, last in _days(line, until_end))
         else:
             total += len({slot for slot in _due(line, stretch) if after < slot <= until})
     return total
@@ -151,7 +152,6 @@ class _Stretch(Value, frozen=True, kw_only=True):
     """
 
     begin: datetime
-    end: datetime
     offset: timedelta
     low: datetime  # naive, as the clock shows it
     high: datetime
@@ -178,7 +178,7 @@ def _stretches(line: Cron, where: tzinfo, after: datetime) -> Iterator[_Stretch]
         low, high = _naive(begin + offset), _naive(end + offset)
         if line.at_times and passed is not None:
             low, high = passed, max(high, passed)
-        yield _Stretch(begin=begin, end=end, offset=offset, low=low, high=high)
+        yield _Stretch(begin=begin, offset=offset, low=low, high=high)
         begin, offset, passed = end, after_it, high
 
 
