@@ -1,6 +1,5 @@
 """ork schedule: what is due when, what was left out, and who paused it"""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import merge
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from ork.daemon.fires import Listed
     from ork.daemon.lines import LeftOut
     from ork.daemon.lines import Line as OneLine
-    from ork.schedule.schedule import Schedule
 
 ACTIONS = ("list", "next", "skips", "pause", "resume", "fire")
 OPTIONS = {"next": ("-n", "--since"), "skips": ("-n",), "fire": ("-i", "--slot")}
@@ -101,11 +99,12 @@ def schedule(
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
     from ork.daemon import queue
     from ork.daemon.fires import listed
+    from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, store, workflow), session.now())
     waiting = [one for one in queue.waiting(store) if workflow in (None, one.workflow)]
     if as_json:
-        rows = [{"words": _words(one.schedule), **_members(one)} for one in found]
+        rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
         session.print_json("schedules", {"schedules": rows, "waiting": waiting})
         return
     session.print(_schedules(found, session), page=True)
@@ -121,9 +120,11 @@ def _members(value: object) -> dict[str, object]:
 
 
 def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
+    from ork.schedule.words import in_words
+
     now = session.now()
     for one in found:
-        yield [(one.workflow, "name"), "  ", _words(one.schedule)]
+        yield [(one.workflow, "name"), "  ", in_words(one.schedule)]
         if one.paused:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
             when = human.ago(one.paused.since, now)
@@ -276,9 +277,3 @@ def _only(store: Store) -> str:
     if not names:
         raise NotFound("no workflow has a schedule", hint="`schedule:` in its file gives it one")
     raise UsageError("which workflow?", hint=f"these have schedules: {', '.join(names[:10])}")
-
-
-def _words(schedule: "Schedule") -> str:
-    from ork.schedule.schedule import setting_of
-
-    return json.dumps(setting_of([schedule]), ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from ork.schedule.durations import duration_text
 from ork.schedule.schedule import Schedule
 
 LISTED_MAX = 6  # times, days or months that a sentence names one by one
+PARAMS_CHARS_MAX = 120
 A_FEW = 3  # that it names one by one also where they follow each other
 
 _DAY_MINUTES = 24 * 60
@@ -18,8 +20,16 @@ _WEEK = (*DAYS[1:], DAYS[0])
 
 
 def in_words(schedule: Schedule) -> str:
-    """Return when it is due, such as `every day at 02:00, Europe/Berlin`."""
-    return "; ".join(_part(part) for part in schedule.parts)
+    """Return when it is due and with which parameters.
+
+    As in `every day at 02:00, Europe/Berlin` or `every 15 minutes, with region="eu"`.
+    """
+    when = "; ".join(_part(part) for part in schedule.parts)
+    if not schedule.params:
+        return when
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in schedule.params.items())
+    given = given if len(given) <= PARAMS_CHARS_MAX else given[: PARAMS_CHARS_MAX - 3] + "..."
+    return f"{when}{';' if schedule.also else ','} with {given}"
 
 
 def _part(part: Schedule) -> str:
@@ -30,7 +40,7 @@ def _part(part: Schedule) -> str:
         found = _sentence(read(part.cron))
     except CronError:  # it was kept by an older ork
         found = None
-    sentence = found or part.cron.strip()
+    sentence = found or " ".join(part.cron.split())
     # Of a sentence without a time of the day, no zone makes another.
     said = found is None or ":" in found or " on " in found or part.timezone != "UTC"
     return f"{sentence}, {part.timezone}" if said else sentence

@@ -67,7 +67,7 @@ def test_schedules_are_told_in_words_with_their_next_times(ork, golden):
     golden("check/schedules.txt", ork("check", "w.yaml").out)
     (found,) = json.loads(ork("check", "w.yaml", "--json").out)["data"]
     assert found["schedules"][0] == {
-        "words": "every day at 02:30, Europe/Berlin",
+        "words": 'every day at 02:30, Europe/Berlin, with region="eu"',
         "timezone": "Europe/Berlin",
         "params": {"region": "eu"},
         "next": [f"2026-11-0{day}T02:30:00+01:00" for day in (2, 3, 4)],

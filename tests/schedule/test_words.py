@@ -69,3 +69,11 @@ def test_the_zone_is_named_and_every_part_of_a_schedule() -> None:
     assert in_words(nightly) == "every day at 02:00, Europe/Berlin; every hour"
     often = Schedule(cron="*/5 * * * *", timezone="Asia/Kolkata")
     assert in_words(often) == "every 5 minutes, Asia/Kolkata"
+
+
+def test_what_is_given_to_parameters_is_named() -> None:
+    hourly = Schedule(every_s=3600, params={"region": "e\nu", "size": 1})
+    assert in_words(hourly) == 'every hour, with region="e\\nu", size=1'
+    both = Schedule(every_s=3600, also=(Schedule(cron="30 * * * *"),), params={"region": "x" * 200})
+    assert in_words(both).startswith('every hour; every hour at minute 30; with region="xxx')
+    assert in_words(both).endswith("xxx...")

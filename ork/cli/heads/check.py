@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -15,7 +14,6 @@ from ork.cli.heads.cores import each
 from ork.cli.options import Files, Json
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem
 from ork.objects.canonical import Json as Data
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 TASKS_SHOWN = 5
 TIMES_SHOWN = 3
-PARAMS_CHARS_MAX = 120
 BY = {
     "program": "started by",
     "script": "executed by",
@@ -182,9 +179,7 @@ def _schedules(setting: Data, now: datetime) -> Iterator[CheckedSchedule]:
 
 def _schedule_lines(one: Checked) -> Iterator[Line]:
     for schedule in one.schedules:
-        values = ", ".join(f"{name}={dumps(value)}" for name, value in schedule.params.items())
-        given = f", with {clip(values, PARAMS_CHARS_MAX)}" if values else ""
-        yield ["  ", ("schedule", "label"), f"  {schedule.words}{given}"]
+        yield ["  ", ("schedule", "label"), f"  {schedule.words}"]
         shown = (time[:-6].replace("T", " ").removesuffix(":00") for time in schedule.next)
         yield ["  ", ("next", "label"), f"      {', '.join(shown)} ({schedule.timezone})"]
 
