@@ -71,6 +71,7 @@ PAGE_OBJECTS = 512  # that are read together
 PAGE_SHORT = 32  # lines whose oids are shortened together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
+SHORT_OIDS_MAX = 65_536  # whose short forms are known
 PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
 # Smaller ones, deploys above all, are read one by one by every log: unpacking costs 3 us each.
 PACK_BYTES_MIN = 1024
@@ -419,6 +420,8 @@ class Store:
                 while other.startswith(oid[:digits]):
                     digits += 1
             found[oid] = oid[:digits]
+        if len(self._short) > SHORT_OIDS_MAX:  # what is kept open for long must not grow
+            self._short.clear()
         self._short |= found
         return found
 

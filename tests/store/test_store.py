@@ -281,6 +281,13 @@ def test_an_abbreviation_is_as_long_as_it_must_be(monkeypatch, store):
     assert store.short(ABSENT) == "ffff"
 
 
+def test_few_abbreviations_are_remembered(monkeypatch, store):
+    monkeypatch.setattr("ork.store.store.SHORT_OIDS_MAX", 2)
+    for oid in put(store, *(Blob(bytes([n])) for n in range(20))):
+        assert store.find(store.short(oid)) == oid
+        assert len(store._short) <= 3
+
+
 @given(st.sets(st.binary(max_size=4), min_size=1, max_size=30))
 @settings(deadline=None, max_examples=examples(50))
 def test_every_abbreviation_is_accepted_back(contents_of_blobs):

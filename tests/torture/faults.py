@@ -1345,4 +1345,32 @@ FAULTS = (
         "",
         ("daemon/test_hooks.py::test_a_run_that_is_not_recorded_as_ended_has_no_hook",),
     ),
+    Fault(
+        "a page is served under any name that leads here",
+        "ork/cli/web/guard.py",
+        'return found[1] in hosts or found[1] in (at, f"[{at}]")',
+        "return True",
+        ("web/test_guard.py::test_a_name_that_leads_here_by_rebinding_is_not_served[/]",),
+    ),
+    Fault(
+        "a form of another site changes something",
+        "ork/cli/web/guard.py",
+        "if (is_change or is_stream(request)) and not self._is_own(headers):",
+        "if False:",
+        ("web/test_guard.py::test_a_form_of_another_site_changes_nothing",),
+    ),
+    Fault(
+        "the token of a form is not compared",
+        "ork/cli/web/guard.py",
+        "return found.new_cookie is None and _same(given, found.form_token)",
+        "return True",
+        ("web/test_guard.py::test_a_form_that_was_on_none_of_our_pages_changes_nothing",),
+    ),
+    Fault(
+        "who does not read a stream is not cut",
+        "ork/cli/web/__main__.py",
+        "        super().pause_writing()\n        self._wait()\n",
+        "        super().pause_writing()\n",
+        ("web/test_live.py::test_who_does_not_read_a_stream_is_cut",),
+    ),
 )

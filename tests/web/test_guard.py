@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Served]:
     """A process that all tests of this page ask, and none disturbs."""
-    with serving(folder, allow_changes=True, hosts=[KNOWN]) as found:
+    with serving(folder, allow_changes=True, hosts=[f"{KNOWN.upper()}:443"]) as found:
         yield found
 
 
@@ -109,6 +110,10 @@ def test_the_link_leads_nowhere_else(served: Served):
     for path in ("//evil.example/x", "///evil.example", "/%5Cevil.example", "/\\evil.example"):
         there = served.ask(f"{path}?token={TOKEN}").headers["location"]
         assert there.startswith("/") and not there.startswith(("//", "/\\"))
+        asked = served.ask(f"{path}?token=wrong&x=%221").text
+        (again,) = re.findall('href="([^"]*)">Go on', asked)
+        assert again.startswith("/") and not again.startswith(("//", "/\\"))
+        assert again.endswith("?x=%221")
 
 
 def test_every_answer_has_the_headers(served: Served):
@@ -215,8 +220,9 @@ def test_without_a_token_only_this_machine_is_served(folder: Path):
         assert open_to_all.url.endswith("/")
         assert open_to_all.ask("/").status == 200
         assert open_to_all.ask("/", Host="evil.example").status == 421
-    with pytest.raises(AssertionError), serving(folder, token=None, listen="0.0.0.0:0"):
-        pass
+    for wrong in ({"listen": "0.0.0.0:0"}, {"hosts": ["a b"]}, {"listen": "nowhere"}):
+        with pytest.raises(AssertionError), serving(folder, token=None, **wrong):
+            pass
 
 
 def test_every_address_of_this_machine_is_served_by_its_number(folder: Path):

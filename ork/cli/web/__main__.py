@@ -60,8 +60,8 @@ def serve(setup: Setup, listening: socket.socket) -> int:
     """Answer what comes in on a socket, until the process is told to end, or `ork up` is gone."""
     host, port = listening.getsockname()[:2]
     named = (_name_of(setup.listen), *setup.hosts)
-    rules = guard.rules(setup.token, named, port)
     try:
+        rules = guard.rules(setup.token, named, port)
         web = Web(setup, rules)
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))

@@ -251,7 +251,9 @@ def _refused(web: Web, request: Request, status: int) -> Response:
     if status == 401:
         words = "this page asks for a token"
         hint = "open the link that `ork up` printed; if you did so before, go on"
-        return _error_page(request, status, OrkError(words, hint=hint), again=request.url.path)
+        return _error_page(
+            request, status, OrkError(words, hint=hint), again=guard.without_token(request)
+        )
     words = "a request that comes from another site is refused"
     return _error_page(request, status, OrkError(words, hint="open the page itself"))
 

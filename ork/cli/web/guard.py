@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from ork.errors import OrkError
+from ork.errors import OrkError, UsageError
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
@@ -68,10 +68,17 @@ class Visitor(Value, frozen=True, kw_only=True):
 
 
 def rules(token: str | None, hosts: tuple[str, ...], port: int) -> Rules:
-    """Return the rules for a token; without one cookies are good for this process only."""
+    """Return the rules for a token; without one cookies are good for this process only.
+
+    A port behind the name of a host means nothing: whichever leads here is fine.
+    """
     key = token.encode("utf-8", "surrogatepass") if token is not None else os.urandom(32)
-    known = (*LOOPBACK, *(host.lower() for host in hosts))
-    return Rules(token=token, hosts=known, port=port, key=sha256(b"ork up\n" + key).digest())
+    known = [*LOOPBACK]
+    for host in hosts:
+        if (found := _HOST.fullmatch(host.lower())) is None:
+            raise UsageError(f"--host {host!r}: no name of a host", hint="write ork.example.org")
+        known.append(found[1])
+    return Rules(token=token, hosts=tuple(known), port=port, key=sha256(b"ork up\n" + key).digest())
 
 
 class Guard:
@@ -126,9 +133,7 @@ class Guard:
             return None
         if not _same(given[-1], self._rules.token):
             return None
-        rest = urlencode([field for field in fields if field[0] != TOKEN])
-        path = local_path(request.scope["raw_path"].decode("ascii"))
-        response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+        response = RedirectResponse(without_token(request), 303)
         set_cookie(request, response, _name(self._rules), _signed(self._rules, _new_session()))
         return response
 
@@ -212,6 +217,14 @@ def set_cookie(
         samesite="strict",
         secure=request.headers.get("x-forwarded-proto") == "https",
     )
+
+
+def without_token(request: Request) -> str:
+    """Return what a request asks for, as an address of this host, without a token."""
+    fields = parse_qsl(request.url.query, keep_blank_values=True)
+    rest = urlencode([field for field in fields if field[0] != TOKEN])
+    path = local_path(request.scope["raw_path"].decode("ascii"))
+    return f"{path}?{rest}" if rest else path
 
 
 def local_path(path: str) -> str:
