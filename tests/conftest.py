@@ -60,7 +60,7 @@ if KIND:
     location.create.__defaults__ = (KIND,)
     location.begun.__wrapped__.__defaults__ = (KIND,)  # type: ignore[attr-defined]
 
-pytest_plugins = ["tests.stores", "tests.postgres"]
+pytest_plugins = ["tests.stores", "tests.postgres", "tests.browser"]
 # By day the same examples every time; `make test-long` looks for new ones and prints how to repeat.
 settings.register_profile(
     "ork", deadline=None, derandomize=not LONG, print_blob=True, max_examples=examples(100)

@@ -188,17 +188,19 @@ def _page(web: Web, answer: Answer, as_json: bool) -> Callable[[Request], Any]:
 
 def _made(answer: Answer, asked: Asked, as_json: bool) -> tuple[int, str]:
     """Return a page as text; everything that reads the store happens in here."""
+    sequence = asked.store.backend.sequence()  # before: what is written meanwhile is news
     page = answer(asked)
     if not as_json:
-        return page.status, _drawn(page, asked)
+        return page.status, _drawn(page, asked, sequence)
     if page.schema is None:
         raise NotFound("this page is no document", hint="leave out .json")
     return page.status, json_text(page.schema, page.document) + "\n"
 
 
-def _drawn(page: Page, asked: Asked | None) -> str:
+def _drawn(page: Page, asked: Asked | None, sequence: int | None = None) -> str:
     template = _templates().get_template(page.template)
-    return template.render({"now": asked and asked.now, **page.values, "asked": asked})
+    about = {"asked": asked, "sequence": sequence}
+    return template.render({"now": asked and asked.now, **page.values, **about})
 
 
 @cache

@@ -1,4 +1,3 @@
-"use strict";
 // Keeps the page as the store is: times go on, parts come anew when something has moved, and a log
 // grows while it is written. Whatever is data becomes text, never markup of its own.
 
@@ -52,16 +51,18 @@ async function refresh() {
   again = false;
   await new Promise((done) => setTimeout(done, Math.max(0, last + SLOWEST - Date.now())));
   last = Date.now();
+  const text = await fetched();
+  asking = false;
+  if (text) replace(new DOMParser().parseFromString(text, "text/html"));
+  if (again) refresh();
+}
+
+async function fetched() {
   try {
     const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (answer.ok) {
-      replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    }
+    return answer.ok ? await answer.text() : "";
   } catch {
-    // The stream says that the connection is lost, and asks again.
-  } finally {
-    asking = false;
-    if (again) refresh();
+    return ""; // the stream tells that the connection is lost, and asks again
   }
 }
 
@@ -90,6 +91,7 @@ function replace(fresh) {
     )?.focus({ preventScroll: true });
   }
   if (fresh.title) document.title = fresh.title;
+  document.body.dataset.sequence = fresh.body.dataset.sequence ?? "";
   tick();
   reachable();
 }
@@ -156,7 +158,6 @@ function lost(is) {
   const said = document.getElementById("connection");
   if (!said || said.hidden === !is) return;
   said.hidden = !is;
-  if (!is) refresh();
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -205,6 +206,13 @@ setInterval(() => document.hidden || tick(), 1000);
 reachable();
 addEventListener("resize", reachable);
 if (document.querySelector("[data-live]")) {
-  stream("/events", (source) => source.addEventListener("moved", refresh));
+  // `ready` tells of what was written after the page was made and before the stream was open.
+  const moved = (event) => {
+    if (String(JSON.parse(event.data).sequence) !== document.body.dataset.sequence) refresh();
+  };
+  stream("/events", (source) => {
+    source.addEventListener("ready", moved);
+    source.addEventListener("moved", moved);
+  });
 }
 document.querySelectorAll("[data-log]").forEach(follow);
