@@ -210,7 +210,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
         caller = Caller(stamp=stamp, now=order.work.now, control=control)
         with adopting():
-            for event in _events(store, order.work, caller):
+            for event in begin(store, order.work, caller):
                 match event:
                     case RunStarted(run=run):
                         tell(Pinned(run=run.id, number=run.number, attempt=run.attempt))
@@ -236,10 +236,11 @@ def _retries(work: Work) -> int:
     return 0 if isinstance(work, Take) else work.retries
 
 
-def _events(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
+def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
     """Return what happens in the run that is asked for."""
     from ork.daemon import fires, queue
     from ork.runner import start
+    from ork.store.resolve import run_of_id
 
     match work:
         case Fire():
@@ -248,6 +249,8 @@ def _events(store: Store, work: Work, caller: Caller) -> Iterator[Event]:
         case Take():
             return queue.take(store, work.id, caller).events
         case Retry():
+            if run_of_id(store, work.workflow, work.id)[1].attempt != work.attempt:
+                raise Conflict("another process has retried it")
             return start.retry(store, f"run:{work.id}", caller=caller).events
         case Finish():
             return iter(())

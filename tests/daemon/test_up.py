@@ -12,9 +12,13 @@ import pytest
 
 from ork.cli.app import main
 from ork.daemon import pauses, queue
+from ork.daemon.child import Retry, begin
 from ork.daemon.lines import skipped
+from ork.errors import Conflict
 from ork.objects.kinds import Run
+from ork.runner.start import Caller
 from ork.store.resolve import run_of_id
+from ork.store.runs import hooks_of
 from ork.store.store import Stamp, Store
 from tests.conftest import Ork
 from tests.daemon.ups import Up, eventually, now, owners, running, set_clock, set_to
@@ -110,7 +114,8 @@ def test_several_share_the_work_and_no_slot_is_fired_twice_or_lost(
 
 def test_a_killed_daemon_leaves_its_runs_to_their_end(ork: Ork, opened: Opened) -> None:
     ork.write("wait", "#!/bin/sh\nuntil test -e go; do sleep 0.05; done\n", executable=True)
-    deploy(ork, "w", "{every: 1s}", "tasks: {t: {executor: process, command: ./wait}}")
+    tasks = "tasks: {t: {executor: process, command: ./wait}}"
+    deploy(ork, "w", "{every: 1s}", tasks, "on_success: {command: echo >> hooked}")
     with running(ork) as up:
         began = up.until("Began")
         up.process.kill()
@@ -119,10 +124,12 @@ def test_a_killed_daemon_leaves_its_runs_to_their_end(ork: Ork, opened: Opened) 
         (ork.folder / "go").touch()
         second = after.until("Began")
         assert second["number"] == 2
+        assert eventually((ork.folder / "hooked").exists)
         assert after.end() == 0
     store = opened()
     first = runs_of(store, "w")[0]
     assert (first.id, first.state) == (began["run"], "success")
+    assert [hook.state for hook in hooks_of(store, first)] == ["success"]
     assert first.ended is not None
     assert runs_of(store, "w")[1].created > first.ended
     assert holds_each_second_once(decided_seconds(store, "w"))
@@ -168,6 +175,18 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
         assert up.end() == 0
     assert len((ork.folder / "hooked").read_text()) == 1
     assert runs_of(opened(), "w")[0].attempt == 2
+
+
+def test_a_retry_that_another_process_has_made_is_not_made_once_more(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "w", "{every: 1h}", "tasks: {t: {executor: process, command: 'false'}}")
+    assert (ork("run", "w").code, ork("retry", "w#1").code) == (1, 1)
+    store = opened()
+    (run,) = runs_of(store, "w")
+    work = Retry(workflow="w", id=run.id, attempt=1, retries=1, now=now(ork))
+    with pytest.raises(Conflict, match="another process has retried it"):
+        begin(store, work, Caller())
 
 
 def test_a_clock_that_is_set_fires_nothing_twice_and_what_it_jumps_over_is_left_out(
@@ -279,15 +298,20 @@ def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
     assert next(store.refs("queue/"), None) is None
 
 
-def test_term_lets_runs_go_on_for_the_grace(ork: Ork, opened: Opened) -> None:
+@pytest.mark.parametrize(
+    ("ask", "number", "code"), [(os.kill, signal.SIGTERM, 0), (os.killpg, signal.SIGINT, 130)]
+)
+def test_asked_to_end_it_lets_runs_go_on_for_the_grace(
+    ork: Ork, opened: Opened, ask: Callable[[int, int], None], number: int, code: int
+) -> None:
     ork.write("wait", "#!/bin/sh\nuntil test -e go; do sleep 0.05; done\n", executable=True)
     deploy(ork, "w", "{every: 1s}", "tasks: {t: {executor: process, command: ./wait}}")
     with running(ork) as up:
         up.until("Began")
-        up.process.send_signal(signal.SIGTERM)
+        ask(up.process.pid, number)  # Ctrl-C goes to everything that was started in the terminal
         assert "30 s" in up.until("Note")["message"]
         (ork.folder / "go").touch()
-        assert up.rest() == 0
+        assert up.rest() == code
     assert [run.state for run in runs_of(opened(), "w")] == ["success"]
 
 

@@ -65,6 +65,7 @@ class Up:
             cwd=ork.folder,
             env={**ork.environ, **environ},
             stdout=subprocess.PIPE,
+            start_new_session=True,  # as a terminal starts it: Ctrl-C goes to all of its group
         )
         self.told: list[dict[str, Any]] = []
         assert self.process.stdout is not None
