@@ -146,7 +146,7 @@ def _become_child(descriptor: int) -> None:
     """Do the work that is told on this socket, and end the process."""
     code = BUG_EXIT_CODE
     try:
-        os.setsid()  # Ctrl-C is for the daemon, which decides what becomes of its runs
+        os.setsid()  # a signal to its group is for this run alone
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)

@@ -1373,4 +1373,19 @@ FAULTS = (
         "        super().pause_writing()\n",
         ("web/test_live.py::test_who_does_not_read_a_stream_is_cut",),
     ),
+    # Firing what is due.
+    Fault(
+        "a run is retried although somebody else has",
+        "ork/daemon/child.py",
+        "if run_of_id(store, work.workflow, work.id)[1].attempt != work.attempt:",
+        "if False:",
+        ("daemon/test_up.py::test_a_retry_that_another_process_has_made_is_not_made_once_more",),
+    ),
+    Fault(
+        "a child ends when nobody hears what it tells",
+        "ork/daemon/child.py",
+        "with suppress(OSError):  # the daemon is gone: the run goes on",
+        "if True:",
+        ("daemon/test_up.py::test_a_killed_daemon_leaves_its_runs_to_their_end",),
+    ),
 )
