@@ -198,8 +198,9 @@ class _Reading:
     def compare(self, schedules: Sequence[Schedule]) -> None:
         """Complain of what cannot stand side by side."""
         first_of: dict[str, Schedule] = {}
+        settings = [repr(_setting(schedule)) for schedule in schedules]  # where true is not 1
         for place, schedule in enumerate(schedules):
-            if schedule in schedules[:place]:
+            if settings[place] in settings[:place]:
                 self.complain((place,), "this schedule is given twice", "keep one of them")
             first = first_of.setdefault(encode(dict(schedule.params)).decode(), schedule)
             for key in _POLICIES:

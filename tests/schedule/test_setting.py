@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import Json
+from ork.schedule import cron
 from ork.schedule.durations import duration_text, seconds_of
 from ork.schedule.schedule import (
+    KEYS,
     Schedule,
     key_of,
     read,
@@ -17,6 +21,7 @@ from ork.schedule.schedule import (
     setting_of,
     slot_name,
 )
+from tests.scale import examples
 
 LATE = {"cron": "0 2 * * *", "timezone": "Europe/Berlin"}
 
@@ -155,3 +160,43 @@ def test_a_slot_is_named_by_its_moment_and_its_parameters() -> None:
 def test_a_duration_has_one_text(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
     assert seconds_of(text) == seconds
+
+
+def test_true_is_not_one() -> None:
+    setting: Json = [{"every": "5m", "params": {"x": value}} for value in (True, 1)]
+    assert kept(setting) == setting
+    assert len(schedules_of({"schedule": setting})) == 2
+
+
+ODD = st.text(max_size=12) | st.sampled_from(["@daily", "0 2 * * *", "5m", "UTC", "all", "skip"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ODD,
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | ODD, below, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=examples(400))
+@given(value=VALUES)
+def test_whatever_is_given_is_read_or_complained_of(value: Json) -> None:
+    schedules, wrong = read(value)
+    for one in wrong:
+        assert one.message
+    if not wrong:
+        setting = setting_of(schedules)
+        assert kept(setting) == setting
+        assert [key_of(one) for one in read(setting)[0]] == [key_of(one) for one in schedules]
+
+
+@settings(max_examples=examples(400))
+@given(line=st.text("0123456789*/,-@# \tLWafeu", max_size=20) | st.text(max_size=20))
+def test_a_line_means_something_or_is_complained_of_within(line: str) -> None:
+    try:
+        found = cron.read(line)
+    except cron.CronError as error:
+        assert 0 <= error.at <= len(line)
+    else:
+        assert found.minutes
