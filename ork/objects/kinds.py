@@ -377,7 +377,7 @@ class Run(Kind, frozen=True, kw_only=True):
     snapshot: Link
     state: RunState
     tasks: Link | None = None  # tree: task name -> its outcome
-    trigger: str  # run | retry | bisect
+    trigger: str  # run | retry | bisect | schedule | queue
     workflow: Name
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
@@ -71,6 +71,28 @@ def refs_of(run: Run) -> list[str]:
     return found if run.deploy is not None else [*found, f"unattached/{place}"]
 
 
+def refs_beside(store: Store, pins: Mapping[Oid, Run]) -> dict[str, dict[str, Oid]]:
+    """Return by id the refs that go with runs, given by their pins, and that not each has.
+
+    Those of the slots for which they were started, and of their hooks.
+    """
+    found: dict[str, dict[str, Oid]] = {run.id: {} for run in pins.values()}
+    hooks = [f"hooks/{run.workflow}/{run.id}/" for run in pins.values()]
+    for ref, oid in store.backend.refs_many(hooks):
+        found[ref.split("/")[2]][ref] = oid
+    scheduled = [(run.workflow, run.scheduled) for run in pins.values() if run.scheduled]
+    slots = [f"fires/{workflow}/{slot_text(slot)}" for workflow, slot in scheduled]
+    for ref, oid in store.backend.refs_many(slots):
+        if oid in pins:
+            found[pins[oid].id][ref] = oid
+    return found
+
+
+def slot_text(slot: datetime) -> str:
+    """Return how the name of a ref begins that is about a slot."""
+    return f"{slot.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
 def hooks_of(store: Store, run: Run) -> tuple[Hook, ...]:
     """Return how the hooks of a run went, in the order of its attempts."""
     found = []
@@ -78,6 +100,8 @@ def hooks_of(store: Store, run: Run) -> tuple[Hook, ...]:
         try:
             hook: Hook = of_line(store.blob(oid), Hook)
         except ValueError as error:
+            if oid in store.forgotten:
+                continue
             raise Corrupt(f"the hook {ref} of {run.workflow}#{run.number}: {error}") from None
         found.append(hook)
     return tuple(sorted(found, key=lambda hook: hook.attempt))

@@ -28,7 +28,7 @@ from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import number_ref
-from ork.store.runs import refs_of
+from ork.store.runs import refs_of, slot_text
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.sync.bundle import Bundle, LogFile
@@ -125,8 +125,10 @@ def receive(
     kept = {ref: oid for ref, oid in bundle.refs.items() if ref.startswith("forgotten/")} | targets
     if len(kept) < len(bundle.refs):
         needs = _needed(arrived, kept)
+    besides = by_run(targets)
     for run in fresh:
         moves |= {ref: (store.ref(ref), targets[ref]) for ref in refs_of(run)}
+        moves |= moves_beside(store, run, targets, besides)
     for ref in bundle.refs:
         oid = Oid(ref.removeprefix("forgotten/"))
         if oid != ref and moves and oid in needs and not store.has(oid):
@@ -312,11 +314,49 @@ def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
         _must_be(bundle, ref, ref in refs_of(pin) and refs_of(pin)[0] in bundle.refs)
     elif space == "forgotten" and len(parts) == 1 and is_oid(parts[0]):
         _must_be(bundle, ref, arrived.get(Tombstone, oid, keep=False).object == parts[0])
+    elif space == "fires" and len(parts) == 2:
+        pin = arrived.get(Run, oid, keep=False)
+        slot = pin.scheduled and slot_text(pin.scheduled)
+        _must_be(bundle, ref, [parts[0], parts[1].partition(".")[0]] == [pin.workflow, slot])
+        _must_be(bundle, ref, bundle.refs.get(number_ref(pin.workflow, pin.number)) == oid)
+    elif space == "hooks" and len(parts) == 3:
+        _must_be(bundle, ref, f"runs/{parts[0]}/{parts[1]}" in bundle.refs)
     elif space == "unattached" and len(parts) == 2:
         run = arrived.get(Run, bundle.refs.get("/".join(["runs", *parts]), oid), keep=False)
         _must_be(bundle, ref, run.deploy is None)
     else:
         raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+
+
+def by_run(refs: Mapping[str, Oid]) -> dict[str, list[str]]:
+    """Return those of some refs that go with a run, and that not each has: by its pin or id."""
+    found: dict[str, list[str]] = {}
+    for ref, oid in refs.items():
+        if ref.startswith("fires/"):
+            found.setdefault(oid, []).append(ref)
+        elif ref.startswith("hooks/"):
+            found.setdefault(ref.split("/")[2], []).append(ref)
+    return found
+
+
+def moves_beside(
+    store: Store, run: Run, refs: Mapping[str, Oid], found: Mapping[str, list[str]]
+) -> dict[str, tuple[Oid | None, Oid | None]]:
+    """Return how the refs move that `by_run` has found of a run.
+
+    A slot for which another run was started here keeps that.
+    """
+    pin = refs[number_ref(run.workflow, run.number)]
+    moves = {ref: (store.ref(ref), refs[ref]) for ref in _beside(run, pin, found)}
+    return {
+        ref: (old, new)
+        for ref, (old, new) in moves.items()
+        if old is None or not ref.startswith("fires/")
+    }
+
+
+def _beside(run: Run, pin: Oid, found: Mapping[str, list[str]]) -> list[str]:
+    return [*found.get(pin, []), *found.get(run.id, [])]
 
 
 def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
@@ -407,6 +447,7 @@ def _runs(
     gone: dict[str, str] = {}
     has_runs = any(ref.startswith("runs/") for ref in targets)
     removed_here = removed(store) if has_runs else set()
+    besides = by_run(targets)
     for ref, oid in targets.items():
         if not ref.startswith("runs/"):
             continue
@@ -415,7 +456,9 @@ def _runs(
         if old is not None and is_earlier(arrived, oid, old):
             continue
         if number_ref(run.workflow, run.number) in removed_here:
-            gone |= dict.fromkeys(refs_of(run), f"{run.workflow}#{run.number}")
+            pin = targets[number_ref(run.workflow, run.number)]
+            all_refs = (*refs_of(run), *_beside(run, pin, besides))
+            gone |= dict.fromkeys(all_refs, f"{run.workflow}#{run.number}")
             continue
         others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
         if others or not (old is None or is_earlier(arrived, old, oid)):

@@ -17,8 +17,8 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
-from ork.store.resolve import deploy_in, resolve, run_of, run_of_id
-from ork.store.runs import refs_of
+from ork.store.resolve import deploy_in, number_ref, resolve, run_of, run_of_id
+from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
@@ -147,6 +147,8 @@ def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) 
         if oid is None:
             raise Corrupt(f"the ref {ref!r} is missing", hint="`ork fsck`")
         refs[ref] = oid
+    pin = refs[number_ref(run.workflow, run.number)]
+    refs |= refs_beside(store, {pin: run})[run.id]
 
 
 def needed(

@@ -21,11 +21,20 @@ from ork.objects.value import Value
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
 from ork.store.operations import removed
 from ork.store.resolve import newest_number, number_ref
-from ork.store.runs import refs_of
+from ork.store.runs import refs_beside, refs_of
 from ork.store.store import SHORT_DIGITS_MIN, Stamp, Store, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
-from ork.sync.receive import check_ref, is_before, is_earlier, tallies, without_logs, write_logs
+from ork.sync.receive import (
+    by_run,
+    check_ref,
+    is_before,
+    is_earlier,
+    moves_beside,
+    tallies,
+    without_logs,
+    write_logs,
+)
 from ork.sync.select import logs_of, reading
 
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
@@ -393,6 +402,7 @@ class _Transfer:
         """Return runs that are to move together, with the refs that each must have."""
         moving = _Part(self._from, {}, {}, {})
         found = self._read_runs({run_id: new for run_id, new, _ in part})
+        taken: dict[Oid, Run] = {}
         for run_id, new, old in part:
             run = found[run_id]
             shown = f"{name}#{run.number}"
@@ -417,6 +427,13 @@ class _Transfer:
                     moving.moves[ref] = (None, oid)
             moving.moves[place] = (old, new)
             moving.runs[place] = run
+            if pin is not None:
+                taken[pin] = run
+        for refs in refs_beside(self._from.store, taken).values():
+            moving.refs.update(refs)
+        besides = by_run(moving.refs)
+        for run in moving.runs.values():
+            moving.moves.update(moves_beside(self._to.store, run, moving.refs, besides))
         return moving
 
     def _read_runs(self, oids: Mapping[str, Oid]) -> Mapping[str, Run]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from ork import files
@@ -22,8 +23,8 @@ from ork.objects.value import Value, replace
 from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
-from ork.store.resolve import newest_number, run_of_id, workflows_with_runs
-from ork.store.runs import RunEntry, refs_of, runs
+from ork.store.resolve import newest_number, number_ref, run_of_id, workflows_with_runs
+from ork.store.runs import RunEntry, refs_beside, refs_of, runs
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
 from ork.worktree.place import WORK
@@ -31,6 +32,7 @@ from ork.worktree.place import WORK
 UNDO_DAYS = 30
 GOOD_KEPT = 2  # versions: what runs well now, and what `ork rollback` would go back to
 RUNS_TOGETHER = 50  # that one write removes
+SKIPS_KEPT = 1000  # the newest of each workflow: each tells of any number of slots
 RACES_MAX = 100  # lost one after the other
 RUNS_MAX = 10**9
 DAYS_MAX = 100_000  # more than anybody has a history of, and less than the calendar has
@@ -125,7 +127,7 @@ def refs_that_go(store: Store, gone: Sequence[RunEntry], logs: Iterable[Folder])
     With them go the tallies of deploys that have no other runs.
     """
     going = Counter(entry.run.deploy for entry in gone)
-    refs = {ref for entry in gone for ref in refs_of(entry.run)}
+    refs = {ref for entry in gone for ref in (*refs_of(entry.run), *_beside(store, entry.run))}
     for folder in logs:
         refs |= parts_of(store, *folder.parts[1:]).keys()
     for deploy, count in going.items():
@@ -168,6 +170,30 @@ def checkouts(store: Store, keep: Keep, now: datetime, gone: Iterable[RunEntry])
             found := _folder(store, places[run_id], (WORK, run_id), keep.checkouts_days, now, going)
         )
     ]
+
+
+def old_skips(store: Store) -> dict[str, Oid]:
+    """Return the refs that tell of slots left out, but for the newest of each workflow."""
+    return {
+        f"skips/{workflow}/{name}": oid
+        for workflow in store.folders("skips/")
+        for name, oid in islice(
+            store.refs(f"skips/{workflow}/", newest_first=True), SKIPS_KEPT, None
+        )
+    }
+
+
+def remove_skips(store: Store, skips: Mapping[str, Oid]) -> None:
+    """Remove refs that tell of slots left out."""
+    with store.transaction() as tx:
+        for ref, oid in skips.items():
+            tx.move(ref, old=oid, new=None)
+
+
+def _beside(store: Store, run: Run) -> dict[str, Oid]:
+    """Return the refs that go with a run besides those that each has."""
+    pin = store.ref(number_ref(run.workflow, run.number))
+    return refs_beside(store, {pin: run})[run.id] if pin else {}
 
 
 def remove_runs(store: Store, gone: Sequence[RunEntry]) -> Iterator[Run]:
@@ -224,7 +250,7 @@ def _move_away(store: Store, batch: Sequence[RunEntry]) -> None:
                 for entry in batch:
                     place, *pins = refs_of(entry.run)
                     tx.move(place, old=entry.oid, new=None)
-                    for pin in pins:
+                    for pin in (*pins, *_beside(store, entry.run)):
                         tx.move(pin, old=store.ref(pin), new=None)
                 _count_out(tx, [entry.run for entry in batch])
             return

@@ -29,9 +29,11 @@ from ork.upkeep.keep import (
     configured,
     expired,
     logs,
+    old_skips,
     refs_that_go,
     remove_folders,
     remove_runs,
+    remove_skips,
 )
 from ork.upkeep.repair import BESIDE, alone, copy_objects, swap
 
@@ -91,10 +93,11 @@ def gc(
     keep = configured(store.folder) if keep is None else keep
     gone = expired(store, keep, now)
     folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
+    skips = old_skips(store)
     garbage = Garbage(
         store,
         undo_since=now - timedelta(days=keep.undo_days),
-        leaving=refs_that_go(store, gone, folders[0]),
+        leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
     )
     found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
     if stamp is None or found.nothing:
@@ -113,6 +116,7 @@ def gc(
         + list(remove_folders(store, [one for one in some if one.entry.run.id not in planned]))
         for some in folders
     ]
+    remove_skips(store, skips)
     doomed = garbage.sweep()
     store.tell_anchor()
     return replace(_pruned(doomed, runs, *left, before=garbage.objects), done=True)

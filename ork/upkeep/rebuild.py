@@ -62,6 +62,7 @@ class Rebuilt:
         self._keep_others()
         self._decide_heads()
         self._decide_runs()
+        self._leave_out_alone()
         self._decide_tallies()
         self.store.backend.write({}, {ref: (None, oid) for ref, oid in self._refs.items()})
         for ref in sorted(self._refs.keys() | self._seen.keys()):
@@ -149,6 +150,18 @@ class Rebuilt:
             for pin in pins:
                 seen = self._seen.get(pin)
                 self._refs[pin] = seen if seen and self._is(pin, seen) else oid
+
+    def _leave_out_alone(self) -> None:
+        """Leave out what goes with runs that are not there."""
+        for ref, oid in [*self._refs.items()]:
+            if ref.startswith("hooks/"):
+                place = ref.partition("/")[2].rpartition("/")[0]
+                if f"runs/{place}" not in self._refs:
+                    del self._refs[ref]
+            elif ref.startswith("fires/"):
+                run = self.store.get(Run, oid, keep=False)
+                if self._refs.get(number_ref(run.workflow, run.number)) != oid:
+                    del self._refs[ref]
 
     def _was_removed(self, run: Run, number: str) -> bool:
         """Say whether gc has removed a run; one that somebody went on with meanwhile stayed."""

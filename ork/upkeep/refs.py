@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.logs.bytes import offset_of, parts_ref
-from ork.objects.canonical import Oid
-from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone
+from ork.objects.canonical import Json, Oid, decode
+from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone, parse_time
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
+from ork.store.resolve import number_ref
+from ork.store.runs import slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.upkeep.findings import Finding
@@ -34,6 +36,23 @@ def count_run(store: Store, run: Run, counted: dict[Oid, Tally]) -> None:
         counts[word] += 1
         last = max(run.number, before.last or 0)
         counted[run.deploy] = Tally(counts=dict(counts), last=last)
+
+
+# What the blobs of these refs must say.
+SHAPES = {
+    "skips": ("count", "first", "last", "reason"),
+    "decided": ("slot",),
+    "queue": ("author", "deploy", "time"),
+    "hooks": ("attempt", "command", "started", "which"),
+}
+
+
+def _is_at(ref: str, last: Json) -> bool:
+    try:
+        slot = slot_text(parse_time(str(last)))
+    except ValueError:
+        return False
+    return ref.rpartition("/")[2].partition(".")[0] == slot
 
 
 @dataclass(slots=True)
@@ -75,6 +94,7 @@ class Refs:
         self._check_pins()
         self._check_active()
         self._check_logs()
+        self._check_schedules()
         for ref, _ in self._whole("stops/"):
             self._must_be(f"active/{ref.partition('/')[2]}/.run", ref)
         if tallies:
@@ -202,6 +222,35 @@ class Refs:
                 self._say("E202", ref, f"the part before it ends at {end}", oid)
             part = self._get(Blob, oid)  # None: it is damaged, and nobody knows how long it was
             end = offset + len(part.data) if part else None
+
+    def _check_schedules(self) -> None:
+        """Check what is kept of schedules, of runs that wait, and of hooks."""
+        for ref, oid in self._whole("fires/"):
+            if (pin := self._get(Run, oid)) is None:
+                continue
+            slot = slot_text(pin.scheduled) if pin.scheduled else "no slot"
+            if ref.partition(".")[0] != f"fires/{pin.workflow}/{slot}":
+                self._say("E202", ref, f"it leads to a run for {slot} of {pin.workflow}", oid)
+            elif self._ref(number := number_ref(pin.workflow, pin.number)) != oid:
+                self._say("E202", ref, f"it is not where {number!r} is", oid)
+        for ref, _ in self._whole("hooks/"):
+            self._must_be(f"runs/{ref.partition('/')[2].rpartition('/')[0]}", ref)
+        for space, keys in SHAPES.items():
+            for ref, oid in self._whole(f"{space}/"):
+                blob = self._get(Blob, oid)
+                if blob is not None and oid not in self.store.forgotten:
+                    self._check_shape(ref, oid, blob.data, keys)
+
+    def _check_shape(self, ref: str, oid: Oid, data: bytes, keys: Collection[str]) -> None:
+        """Check that a blob is an object of JSON with these fields, and about the slot it is at."""
+        try:
+            value = decode(data)
+        except Corrupt:
+            value = None
+        if not isinstance(value, dict) or not value.keys() >= set(keys):
+            self._say("E202", ref, f"it leads to no object with {', '.join(keys)}", oid)
+        elif ref.startswith("skips/") and not _is_at(ref, value["last"]):
+            self._say("E202", ref, f"it is about slots up to {value['last']}", oid)
 
     def _check_tallies(self, counted: dict[Oid, Tally]) -> None:
         found: dict[Oid, list[str]] = {}

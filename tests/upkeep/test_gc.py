@@ -172,6 +172,12 @@ LEADING = (
     "tags/etl/v1",
     "tally/1/9:success=1",
     "unattached/etl/1",
+    "fires/etl/1",
+    "skips/etl/1",
+    "decided/etl/1",
+    "paused/etl",
+    "queue/etl/1",
+    "hooks/etl/1/1",
     "workflows/other",
 )
 
