@@ -36,7 +36,7 @@ from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing
 from ork.runner.events import Event, TaskFinished, TaskRetried, TaskStarted
 from ork.runner.watch import Watching
-from ork.store.resolve import run_of_number
+from ork.store.resolve import run_of_number, run_ref
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -123,8 +123,8 @@ class Live:
         """Return the one look at a run that all who watch it share."""
         key = (str(request.path_params["name"]), int(request.path_params["number"]))
         found = self._runs.get(key)
-        if found is not None and found.over and await self.in_thread(_goes_on, self.store, key):
-            found = None  # a retry goes on with it
+        if found is not None and found.over and await self.in_thread(_has_moved, found.watching):
+            found = None  # a retry went on with it
             self._runs.pop(key, None)
         if found is None:
             if sum(one.bytes for one in self._runs.values()) > REMEMBERED_BYTES_MAX:
@@ -266,8 +266,9 @@ class _Pulse:
                     self._news.tell()
 
 
-def _goes_on(store: Store, key: tuple[str, int]) -> bool:
-    return run_of_number(store, *key)[1].ended is None
+def _has_moved(watching: Watching) -> bool:
+    run = watching.run
+    return watching.oid != run_ref(watching.store, run.workflow, run.id)
 
 
 def _watching(store: Store, run: Run) -> Watching:
