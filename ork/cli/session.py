@@ -98,12 +98,19 @@ class Session:
         """Use the store of a path or a URL, whatever the environment says."""
         from ork.backends.address import is_url
 
+        for found in ("chosen", "_found"):  # before, perhaps
+            self.__dict__.pop(found, None)
         if not is_url(text):
             self._store_path = Path(text).absolute()
             return
         # Processes that are started for this command find the same one.
         environ = {**self.world.environ, "ORK_STORE": text}
         self.world = self.world._replace(environ=environ)
+
+    def need_no_store(self) -> None:
+        """Work in memory where there is no store: files are compared, and nothing is kept."""
+        if not self.has_store():
+            self.use("memory:")
 
     def now(self) -> datetime:
         """Return the present moment in the user's time zone."""

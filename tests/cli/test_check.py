@@ -237,3 +237,31 @@ def test_ctrl_c_ends_all_that_check(ork):
         out, err = process.communicate()  # ends when nobody holds the pipes any more
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
+
+
+@pytest.fixture
+def found(ork):
+    """A file with two mistakes under a name that needs escapes, and one with a warning."""
+    ork.write("a,b: 5%.yaml", "name: x\ntasks:\n  a: {executor: bash}\n  b: {retries: 'a%\\nb'}\n")
+    ork.write("warn.yaml", "name: y\ntasks: {a: {executor: process, command: '. $X/lib.sh'}}\n")
+    return ork
+
+
+def test_findings_for_github(found, golden):
+    said = found("check", "a,b: 5%.yaml", "warn.yaml", "--format", "github")
+    assert (said.code, said.err) == (1, "")
+    golden("check/github.txt", said.out)
+    assert found("check", "warn.yaml", "--format", "github").code == 0
+
+
+def test_findings_as_sarif(found, golden):
+    said = found("check", "a,b: 5%.yaml", "warn.yaml", "--format", "sarif")
+    assert (said.code, said.err) == (1, "")
+    golden("check/findings.sarif", said.out)
+    assert json.loads(said.out)["version"] == "2.1.0"
+
+
+def test_a_format_that_is_none(found):
+    assert found("check", "warn.yaml", "--format", "json").out.startswith('{\n  "schema"')
+    refused = found("check", "warn.yaml", "--format", "xml")
+    assert (refused.code, "say text, github, sarif or json" in refused.err) == (2, True)

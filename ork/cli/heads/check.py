@@ -15,13 +15,14 @@ from ork.cli.options import Files, Json
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import InvalidInput, Problem
+from ork.errors import InvalidInput, Problem, UsageError
 from ork.objects.canonical import Json as Data
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
     from ork.worktree.capture import Captured
 
+FORMATS = ("text", "github", "sarif", "json")
 TASKS_SHOWN = 5
 TIMES_SHOWN = 3
 BY = {
@@ -82,6 +83,12 @@ def check(
     show_files: Annotated[
         bool, typer.Option("--files", help="List what is captured as code, and why.")
     ] = False,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="text|github|sarif|json", help="github marks lines; sarif is a log."
+        ),
+    ] = "text",
     as_json: Json = False,
 ) -> None:
     """Say all that is wrong in workflow files.
@@ -103,9 +110,15 @@ def check(
         ork check etl.yaml
     """
     session: Session = ctx.obj
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     results = _check(files, show_files=show_files, now=session.now())
-    if as_json:
+    if as_json or form == "json":
         session.print_json("check", results)
+    elif form in ("github", "sarif"):
+        from ork.cli.heads import findings
+
+        session.print([line] for line in getattr(findings, form)(results))
     else:
         for one in results:
             if one.snapshot:

@@ -94,6 +94,8 @@ def diff(
     form = "json" if as_json else "name-status" if name_status else form
     revisions, names = _split_parts(*split_words(session.argv, words or []))
     asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
+    if len(revisions) == 2 and all(as_revision(text).startswith("file:") for text in revisions):
+        session.need_no_store()
     find = _last_failure if last else _ends
     before, after = find(session, revisions)
     if before.kind == after.kind == "run":

@@ -1,0 +1,42 @@
+#!/bin/sh
+# What a branch changes in workflows, as Markdown: their definitions, and the code that they call.
+#
+#     sh diff.sh origin/main 'workflows/*.yaml'
+#
+# The first word is where the branch is to go; the others say which files are workflows, as for
+# `git ls-files`. Nothing is printed where nothing differs. Needs git with the history up to where
+# the branch began, and ork; no store, and nothing of the workflows is executed.
+set -eu
+
+here=$(git rev-parse --show-toplevel)
+began=$(git merge-base "$1" HEAD)
+shift
+cd "$here"
+
+work=$(mktemp -d)
+trap 'git worktree remove --force "$work/old" 2>/dev/null || true; rm -rf "$work"' EXIT
+git worktree add --quiet --detach "$work/old" "$began"
+
+git -C "$work/old" ls-files -- "$@" >"$work/before"
+git ls-files -- "$@" >"$work/after"
+
+while IFS= read -r file; do
+    if [ ! -e "$file" ]; then
+        printf '### `%s` is gone\n\n' "$file"
+    fi
+done <"$work/before"
+
+while IFS= read -r file; do
+    if [ ! -e "$work/old/$file" ]; then
+        printf '### `%s` is new\n\n' "$file"
+        continue
+    fi
+    code=0
+    ork diff "file:$work/old/$file" "file:$file" --format markdown --exit-code >"$work/page" ||
+        code=$?
+    case $code in
+        0) ;;  # nothing differs
+        1) sed "s|file:$work/old/|$(git rev-parse --short "$began"):|g" "$work/page" ;;
+        *) exit "$code" ;;
+    esac
+done <"$work/after"

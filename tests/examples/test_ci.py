@@ -1,0 +1,80 @@
+"""The script that tells what a pull request changes, in a real repository."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "examples/ci/diff.sh"
+WORKFLOW = "name: {0}\ntasks: {{load: {{executor: process, command: sh load.sh}}}}\n"
+
+
+@pytest.fixture
+def repo(ork):
+    """A repository with two workflows on main, of which a branch changes one."""
+
+    def git(*words):
+        options = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+        subprocess.run(["git", *options, *words], cwd=ork.folder, env=environ, check=True)
+
+    environ = {**ork.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    git("init", "-q", "-b", "main")
+    ork.write("load.sh", "echo 1\n")
+    for name in ("etl", "gone"):
+        ork.write(f"{name}.yaml", WORKFLOW.format(name))
+    git("add", ".")
+    git("commit", "-qm", "First")
+    git("checkout", "-q", "-b", "branch")
+    return ork, git, environ
+
+
+def tell(repo):
+    ork, _, environ = repo
+    done = subprocess.run(
+        ["sh", str(SCRIPT), "main", "*.yaml"],
+        cwd=ork.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_nothing_is_told_of_nothing(repo):
+    ork, git, _ = repo
+    ork.write("README", "about\n")
+    git("add", ".")
+    git("commit", "-qm", "Second")
+    assert tell(repo) == ""
+    assert not (ork.folder / ".ork").exists()
+
+
+def test_code_that_a_workflow_calls_is_told_as_well(repo):
+    ork, git, _ = repo
+    ork.write("load.sh", "echo 2\n")
+    ork.write("new.yaml", WORKFLOW.format("new"))
+    (ork.folder / "gone.yaml").unlink()
+    git("add", "-A")
+    git("commit", "-qm", "Second")
+    page = tell(repo)
+    assert page.startswith("### `gone.yaml` is gone\n\n### etl: ")
+    assert "### `new.yaml` is new\n" in page
+    assert "-echo 1\n+echo 2\n" in page
+    assert ":etl.yaml` (" in page and str(ork.folder.parent) not in page
+    left = subprocess.run(
+        ["git", "worktree", "list"], cwd=ork.folder, capture_output=True, text=True, check=True
+    )
+    assert left.stdout.count("\n") == 1, "the old version is left behind"
+
+
+def test_two_files_need_no_store(ork):
+    for name, command in (("a", "ls"), ("b", "ls -l")):
+        text = f"name: etl\ntasks: {{t: {{executor: process, command: {command}}}}}\n"
+        ork.write(f"{name}.yaml", text)
+    said = ork("diff", "a.yaml", "b.yaml", "--exit-code")
+    assert (said.code, said.err) == (1, "")
+    assert 'command  "ls" -> "ls -l"' in said.out
+    assert sorted(path.name for path in ork.folder.iterdir()) == ["a.yaml", "b.yaml"]
