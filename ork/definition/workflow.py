@@ -250,6 +250,8 @@ class _Workflow:
         return node.column
 
     def _check_timezone(self, node: Node, schedule: Schedule) -> None:
+        if schedule.timezone == "UTC":
+            return
         from ork.schedule.times import known_zones, zone
 
         try:
