@@ -77,4 +77,4 @@ def test_two_files_need_no_store(ork):
     said = ork("diff", "a.yaml", "b.yaml", "--exit-code")
     assert (said.code, said.err) == (1, "")
     assert 'command  "ls" -> "ls -l"' in said.out
-    assert sorted(path.name for path in ork.folder.iterdir()) == ["a.yaml", "b.yaml"]
+    assert not (ork.folder / ".ork").exists()
