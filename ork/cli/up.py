@@ -74,10 +74,11 @@ def up(
     `pip install 'ork-workflows[web]'`. ORK_UP_TOKEN, if set, is its token.
 
     TERM or Ctrl-C lets runs go on for the grace, then stops them as `ork cancel` does; a second one
-    kills what they run. HUP reads everything again, and starts the page again.
+    kills what they run. HUP reads everything again, and starts the page again; when its terminal
+    is closed, ork up ends.
 
     \b
-    Exit codes: 0 ended by TERM; 130 by Ctrl-C.
+    Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal.
 
     \b
     Example:
@@ -222,16 +223,29 @@ def _listening() -> Iterator["Control"]:
         signals.note(number)
         control.stop()
 
-    def reread(number: int, frame: Any) -> None:
-        control.reread()
+    def hang_up(number: int, frame: Any) -> None:
+        if on_terminal and not _has_terminal():
+            stop(number, frame)
+        else:
+            control.reread()
 
-    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: reread}
+    on_terminal = sys.stdin.isatty()
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: hang_up}
     before = {number: signal.signal(number, act) for number, act in handlers.items()}
     try:
         yield control
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _has_terminal() -> bool:
+    """Say whether the terminal is there that started this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _seconds(text: str) -> float:

@@ -170,7 +170,8 @@ class Daemon:
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
         if self._options.schedule:
-            self._children.prepare()
+            with suppress(OSError):  # it is tried again when a child is to start
+                self._children.prepare()
             self._patiently(self._look, now)
         awake = [one for one in self._watched.values() if one.line.workflow not in self._paused]
         coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
@@ -202,7 +203,9 @@ class Daemon:
     def _wait_s(self) -> float:
         """Return how long there is nothing to do, as far as is known."""
         moment = time.monotonic()
-        until = self._look_at
+        until = moment + SURE_SECONDS
+        if self._options.schedule:
+            until = max(self._look_at, self._away_until)
         if self._page is not None:
             until = min(until, self._beat_at if self._page.runs else self._page.start_at)
         wait_s = max(0.0, until - moment)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -62,14 +66,15 @@ def holds_each_second_once(slots: list[datetime]) -> bool:
 
 
 def test_what_is_due_is_fired_and_recorded(ork: Ork, opened: Opened) -> None:
-    deploy(ork, "tick", "{every: 1s}", more="on_success: {command: touch hooked}")
+    deploy(ork, "tick", "{every: 1s}", more="on_success: {command: 'touch hooked; exit 3'}")
     with running(ork) as up:
         told = up.until("Up")
         assert (told["schedules"], told["workflows"], told["workflow"]) == (1, 1, "tick")
         began = up.until("Began", workflow="tick", trigger="schedule")
         ended = up.until("Ended", workflow="tick", number=began["number"])
+        assert "on_success of tick#1" in up.until("Trouble")["message"]
+        assert (ork.folder / "hooked").exists()
         up.until("Began")
-        assert eventually((ork.folder / "hooked").exists)
         assert up.end() == 0
     assert ended["state"] == "success"
     store = opened()
@@ -350,6 +355,38 @@ def test_hup_reads_everything_again(ork: Ork) -> None:
         up.process.send_signal(signal.SIGHUP)
         assert up.until("Up")["schedules"] == 1
         assert up.end() == 0
+
+
+def test_it_ends_with_its_terminal(ork: Ork) -> None:
+    assert ork("init").code == 0
+    words = [sys.executable, "-m", "ork", "up", "--no-web"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(sys.executable, words, ork.environ)
+        finally:
+            os._exit(1)
+    printed = b""
+    while b"no workflow has a schedule" not in printed:
+        printed += os.read(terminal, 4096)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 129
+
+
+def test_without_schedules_it_sleeps(ork: Ork) -> None:
+    assert ork("init").code == 0
+    with running(ork, "--no-schedule", "--listen", "127.0.0.1:0") as up:
+        up.until("Listening")
+        before = used(up)
+        time.sleep(1)
+        assert used(up) - before < 0.05
+        assert up.end() == 0
+
+
+def used(up: Up) -> float:
+    """Return the processor time that it has used, in seconds."""
+    fields = Path(f"/proc/{up.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_process_that_forks_may_be_killed(ork: Ork) -> None:
