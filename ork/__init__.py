@@ -17,13 +17,14 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
-__all__ += ["OrkError", "Selection", "Stamp", "Store", "add_remote", "backup", "bisect", "blame"]
-__all__ += ["cancel", "check", "clone", "create_bundle", "deploy", "diff", "diff_runs"]
-__all__ += ["export_git", "forget", "fsck", "gc", "impact", "import_bundle", "import_git"]
-__all__ += ["import_ork_db", "log", "open", "operations", "outputs", "pull", "push", "remotes"]
-__all__ += ["remove_remote", "repack", "repair", "resolve", "restore", "restore_backup", "retry"]
-__all__ += ["rollback", "run", "runs", "show", "status", "tag", "tags", "undo", "untag"]
+__all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound"]
+__all__ += ["Options", "OrkError", "Selection", "Stamp", "Store", "add_remote", "backup"]
+__all__ += ["bisect", "blame", "cancel", "check", "clone", "create_bundle", "deploy", "diff"]
+__all__ += ["diff_runs", "export_git", "forget", "fsck", "gc", "impact", "import_bundle"]
+__all__ += ["import_git", "import_ork_db", "log", "open", "operations", "outputs", "pause"]
+__all__ += ["pull", "push", "queue", "queued", "remotes", "remove_remote", "repack", "repair"]
+__all__ += ["resolve", "restore", "restore_backup", "resume", "retry", "rollback", "run"]
+__all__ += ["runs", "schedules", "show", "status", "tag", "tags", "undo", "unqueue", "untag"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

@@ -27,6 +27,7 @@ import ork.runner.record
 import ork.runner.start
 import ork.store.contents
 import ork.store.operations
+import ork.store.resolve
 import ork.store.runs
 import ork.worktree.restore
 from ork.backends.address import is_url, parse_url, public
@@ -68,6 +69,9 @@ from ork.worktree.restore import Restored
 from ork.zone import now_here
 
 if TYPE_CHECKING:
+    from ork.daemon.fires import Listed
+    from ork.daemon.pauses import Paused, Resumed
+    from ork.daemon.queue import Queued
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
     from ork.orkdb.importing import ImportedDatabase
@@ -336,24 +340,27 @@ def run(
     with_code: str | None = None,
     allow_secret: bool = False,
     move: bool = False,
+    hooks: bool = True,
 ) -> Iterator[Event]:
     """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
     A file is deployed first if it differs from its head, unless `no_deploy`. Closing the iterator,
     or `control.stop()` from another thread or a signal handler, stops the run and records it as
-    cancelled. See `ork.runner.start.start`.
+    cancelled. Its hook is executed after the last event. See `ork.runner.start.start`.
     """
-    return ork.runner.start.start(
+    caller = _caller(author, control)
+    events = ork.runner.start.start(
         store,
         str(what),
         options=options,
-        caller=_caller(author, control),
+        caller=caller,
         message=message,
         no_deploy=no_deploy,
         with_code=with_code,
         allow_secret=allow_secret,
         move=move,
     ).events
+    return _with_hooks(store, events, caller) if hooks else events
 
 
 def retry(
@@ -364,10 +371,12 @@ def retry(
     latest: bool = False,
     author: str | None = None,
     control: Control | None = None,
+    hooks: bool = True,
 ) -> Iterator[Event]:
     """Go on with a run that has ended: what succeeded is kept, everything else runs again."""
     caller = _caller(author, control)
-    return ork.runner.start.retry(store, what, options=options, latest=latest, caller=caller).events
+    started = ork.runner.start.retry(store, what, options=options, latest=latest, caller=caller)
+    return _with_hooks(store, started.events, caller) if hooks else started.events
 
 
 def bisect(
@@ -394,6 +403,72 @@ def bisect(
 def cancel(store: Store, what: str, *, now: bool = False) -> Run:
     """Ask the process that runs a run to stop it, with `now` at once; return at once."""
     return ork.runner.record.cancel(store, resolve(store, what), now=now)
+
+
+def schedules(store: Store, workflow: str | None = None) -> list[Listed]:
+    """Return the schedules of a workflow, or of all: what is next, the last run, who paused it."""
+    from ork.daemon.fires import listed
+    from ork.daemon.lines import Lines, lines_of
+
+    if workflow is not None:
+        ork.store.resolve.head(store, workflow)
+    found = Lines(store).look() if workflow is None else lines_of(store, workflow)
+    return listed(store, found, now_here())
+
+
+def pause(store: Store, workflow: str, *, author: str | None = None) -> Paused:
+    """Let no schedule of a workflow fire until it is resumed, or the pause undone."""
+    from ork.daemon.pauses import pause
+
+    return pause(store, workflow, stamp=_stamp(author, "schedule", "pause", workflow))
+
+
+def resume(store: Store, workflow: str, *, author: str | None = None) -> Resumed:
+    """Let the schedules of a workflow fire again from now on; what went by is left out."""
+    from ork.daemon.pauses import resume
+
+    stamp = _stamp(author, "schedule", "resume", workflow)
+    return resume(store, workflow, stamp=stamp, now=now_here())
+
+
+def queue(
+    store: Store,
+    what: str | Path,
+    *,
+    options: Options | None = None,
+    message: str | None = None,
+    author: str | None = None,
+    with_code: str | None = None,
+    allow_secret: bool = False,
+    move: bool = False,
+) -> Queued:
+    """Let `ork up` run a workflow file, which is deployed first, or a revision; return at once."""
+    from ork.daemon.queue import put
+
+    return put(
+        store,
+        str(what),
+        options=options,
+        caller=_caller(author, None),
+        message=message,
+        with_code=with_code,
+        allow_secret=allow_secret,
+        move=move,
+    )
+
+
+def queued(store: Store) -> list[Queued]:
+    """Return the runs that wait for `ork up`, those that wait longest first."""
+    from ork.daemon.queue import waiting
+
+    return waiting(store)
+
+
+def unqueue(store: Store, waiting: Queued) -> None:
+    """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone."""
+    from ork.daemon.queue import remove
+
+    remove(store, waiting)
 
 
 def outputs(store: Store, what: str) -> dict[str, Json]:
@@ -617,6 +692,12 @@ def import_bundle(
 def _stamp(author: str | None, *words: str) -> Stamp:
     author = author or author_of(os.environ, Path.cwd())
     return Stamp(time=now_here(), author=author, argv=("python", *words))
+
+
+def _with_hooks(store: Store, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+    from ork.daemon.hooks import with_hooks
+
+    return with_hooks(store, events, caller)
 
 
 def _caller(author: str | None, control: Control | None) -> Caller:

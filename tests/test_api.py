@@ -235,3 +235,28 @@ def test_a_history_goes_to_git_and_comes_back(store, tmp_path):
     found = library.import_git(other, tmp_path / "out", "*.yaml").workflows[0]
     assert [one.snapshot for one in found.added] == [oid]
     other.close()
+
+
+def test_schedules_pauses_and_the_queue(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "name: etl\nschedule: '@hourly'\non_success: {command: echo done > done}\n"
+    text += "tasks:\n  a: {executor: process, command: 'true'}\n"
+    (tmp_path / "etl.yaml").write_text(text)
+    store = library.open(tmp_path, create=True)
+    try:
+        list(library.run(store, "etl.yaml"))
+        assert (tmp_path / "done").exists()
+        (tmp_path / "done").unlink()
+        list(library.run(store, "etl", hooks=False))
+        assert not (tmp_path / "done").exists()
+        assert library.pause(store, "etl", author="Ada").author == "Ada"
+        (listed,) = library.schedules(store, "etl")
+        assert listed.paused and listed.next is None
+        assert library.resume(store, "etl").workflow == "etl"
+        assert library.schedules(store)[0].next is not None
+        waiting = library.queue(store, "etl")
+        assert library.queued(store) == [waiting]
+        library.unqueue(store, waiting)
+        assert library.queued(store) == []
+    finally:
+        store.close()
