@@ -125,5 +125,6 @@ def test_every_example_is_in_the_table():
     table = (EXAMPLES / "README.md").read_text("utf-8")
     folders = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
     assert [name for name in folders if f"]({name}/)" not in table] == []
-    # The example in C is compiled and run by tests/runner/test_library.py; `deploy` and `ci` are no workflows.
+    # The example in C is compiled and run by tests/runner/test_library.py; the last two are no
+    # workflows.
     assert set(folders) == {*EXPECTED, "penguins", "library", "deploy", "ci"}
