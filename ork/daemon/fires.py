@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from ork.daemon import lines, queue
-from ork.daemon.lines import LeftOut, Line, key_of_refs, skipped
+from ork.daemon.lines import Decided, LeftOut, Line, key_of_refs, skipped
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, NotFound, UsageError
@@ -182,9 +182,9 @@ def leave_out(
     """Record that slots are left out; raise Conflict when another process was faster to decide."""
     line, some = (workflow, schedule), sorted(skips, key=lambda skip: skip.first)
     with store.transaction() as tx:
-        _check_undecided(store, line, some[0].first)
+        before = _undecided(store, line, some[0].first)
         lines.skip_in(tx, line, some)
-        lines.move_on(tx, line, max(skip.last for skip in some))
+        lines.move_on(tx, line, before, max(skip.last for skip in some))
 
 
 def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
@@ -285,7 +285,7 @@ def _along(
     earliest = min((skip.first for skip in decision.skips), default=slot)
 
     def along(tx: Transaction, pin: Oid) -> None:
-        _check_undecided(store, line, min(earliest, slot))
+        before = _undecided(store, line, min(earliest, slot))
         if store.ref(paused) is not None:
             raise Conflict(f"{workflow} was paused")
         if store.ref(f"workflows/{workflow}") != newest:
@@ -294,30 +294,33 @@ def _along(
         if lines.times_of(schedule) not in map(lines.times_of, schedules_of(settings)):
             raise Conflict(f"{workflow} does not have this schedule any more")
         if store.ref(ref) is not None:
-            _pass_over(store, line, decision)
+            _pass_over(store, line, before, decision)
             raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")
         tx.move(ref, old=None, new=pin)
         tx.move(paused, old=None, new=None)
         tx.move(f"workflows/{workflow}", old=newest, new=newest)
         lines.skip_in(tx, line, decision.skips)
-        lines.move_on(tx, line, slot, fire=slot_name(schedule, slot))
+        lines.move_on(tx, line, before, slot, fire=slot_name(schedule, slot))
         failpoint("fire.checked")
 
     return along
 
 
-def _pass_over(store: Store, line: tuple[str, Schedule], decision: Decision) -> None:
+def _pass_over(
+    store: Store, line: tuple[str, Schedule], before: Decided | None, decision: Decision
+) -> None:
     """Decide about a slot for which there is a run already: somebody made up for it."""
     assert decision.fire is not None
     with store.transaction() as tx:
         lines.skip_in(tx, line, decision.skips)
-        lines.move_on(tx, line, decision.fire, fire=slot_name(line[1], decision.fire))
+        lines.move_on(tx, line, before, decision.fire, fire=slot_name(line[1], decision.fire))
 
 
-def _check_undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> None:
-    """Raise Conflict when somebody has decided about a slot, or a later one, of this line."""
+def _undecided(store: Store, line: tuple[str, Schedule], earliest: datetime) -> Decided | None:
+    """Return what is decided of a line; raise Conflict when that reaches a slot, or a later one."""
     known = lines.decided(store, lines.decided_ref(*line))
     if known is not None and known.slot >= earliest:
         raise Conflict(
             f"another process has decided about {line[0]} up to {known.slot:%Y-%m-%d %H:%M:%S} UTC"
         )
+    return known

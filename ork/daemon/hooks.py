@@ -104,10 +104,12 @@ def facts(store: Store, run: Run, which: Which) -> Json:
     }
 
 
-def _command(settings: Mapping[str, Json], which: Which) -> str | None:
-    """Return the command of a hook; settings are data."""
+def _command(settings: Mapping[str, Json], which: Which) -> str | tuple[str, ...] | None:
+    """Return the command of a hook, a line or words; settings are data."""
     found = settings.get(which)
     command = found.get("command") if isinstance(found, dict) else None
+    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        return tuple(map(str, command)) or None
     return command if isinstance(command, str) else None
 
 

@@ -129,11 +129,18 @@ def decided(store: Store, ref: str) -> Decided | None:
 
 
 def move_on(
-    tx: Transaction, line: tuple[str, Schedule], slot: datetime, *, fire: str | None = None
+    tx: Transaction,
+    line: tuple[str, Schedule],
+    before: Decided | None,
+    slot: datetime,
+    *,
+    fire: str | None = None,
 ) -> None:
-    """Add to a write that all is decided up to a slot; `fire` is its name if a run has it."""
+    """Add to a write that all is decided up to a slot; `fire` is its name if a run has it.
+
+    `before` is what was decided when this was: the write fails when that has changed since.
+    """
     ref = decided_ref(*line)
-    before = decided(tx.store, ref)
     fire = fire or (before.fire if before else None)
     value: dict[str, Json] = {"slot": format_time(slot)}
     if fire:

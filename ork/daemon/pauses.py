@@ -78,7 +78,7 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
             if skip := left_out(line.schedule, last, now, reason):
                 count += skip.count
                 lines.skip_in(tx, (workflow, line.schedule), [skip])
-            lines.move_on(tx, (workflow, line.schedule), now)
+            lines.move_on(tx, (workflow, line.schedule), decided, now)
     return Resumed(workflow=workflow, left_out=count)
 
 

@@ -6,6 +6,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -54,13 +55,18 @@ class Hook(Value, frozen=True, kw_only=True):
 
     attempt: int  # of the run
     which: Which
-    command: str
+    command: str | tuple[str, ...]
     started: datetime
     state: str | None = None  # success | failed | cancelled
     exit: int | None = None
     error: str | None = None
     duration: int | None = None  # microseconds
     output: str = ""  # the end of what it printed
+
+    @property
+    def line(self) -> str:
+        """The command as one would type it."""
+        return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
 
 def refs_of(run: Run) -> list[str]:

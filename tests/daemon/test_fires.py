@@ -66,6 +66,26 @@ def test_a_slot_that_somebody_has_decided_is_not_fired_again(project, flow):
     assert len(list(project.refs("runs/etl/"))) == 1
 
 
+def test_what_is_decided_while_the_write_is_prepared_is_seen(project, flow, monkeypatch):
+    flow()
+    now = NOON + 11 * MINUTE
+    mine = due(project, now)
+    undecided, later = fires._undecided, mine.decision.fire + 10 * MINUTE
+
+    def and_decide(*args):
+        found = undecided(*args)
+        monkeypatch.setattr(fires, "_undecided", undecided)
+        skip = Skip(count=2, first=mine.decision.fire, last=later, reason="not up")
+        fires.leave_out(project, "etl", mine.line.schedule, [skip])
+        return found
+
+    monkeypatch.setattr(fires, "_undecided", and_decide)
+    with pytest.raises(Conflict):
+        fire(project, now, mine)
+    assert list(project.refs("runs/")) == []
+    assert fires.state(project, mine.line).last == later
+
+
 def test_a_clock_that_goes_back_fires_nothing_again(project, flow):
     flow()
     fire(project, NOON + 31 * MINUTE)

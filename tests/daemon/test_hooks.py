@@ -61,6 +61,20 @@ def test_it_reads_the_facts_of_a_run_that_is_recorded(flow):
     assert hooks_of(store, ended) == (hook,)
 
 
+def test_its_command_may_be_words(project, keep):
+    keep(
+        FLOW.format(command="true", success="true", failure="true").replace(
+            "'true'}\ntasks", "[printf, '%s.', 'a b', c]}\ntasks"
+        )
+    )
+    hook = hooks.after(project, run(project), WHO)
+    assert (hook.output, hook.command) == ("a b.c.", ("printf", "%s.", "a b", "c"))
+    assert hook.line == "printf %s. 'a b' c"
+    assert [one.command for one in hooks_of(project, run_of_number(project, "etl", 1)[1])] == [
+        hook.command
+    ]
+
+
 def test_a_run_that_is_not_recorded_as_ended_has_no_hook(flow):
     store = flow(success="echo too early > early")
     events = start(store, "etl", caller=WHO).events

@@ -210,7 +210,7 @@ def _hook(hook: Hook, session: Session) -> Iterator[Line]:
         (how, hook.state or "interrupted"),
         f", {human.date(hook.started, session.now())}, took {human.duration(seconds)}",
     ]
-    yield ["    ", hook.command]
+    yield ["    ", hook.line]
     if hook.error:
         yield ["    ", hook.error.partition("\n")[0]]
     for line in hook.output.rstrip("\n").split("\n") if hook.output else ():
