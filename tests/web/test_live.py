@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
+from ork.cli.web import live
+from ork.cli.web.app import Setup, Web
+from ork.cli.web.guard import rules
 from ork.store.resolve import run_of_number
 from tests.scale import size
 from tests.web.server import Event, Served, make_project, serving
@@ -151,6 +155,24 @@ def test_a_log_is_followed_before_its_task_has_begun(served: Served, slow: Slow)
     with served.events(f"/runs/slow/{slow.number}/log/after/events") as events:
         slow.let_go()
         assert texts(events) == "done\n"
+
+
+def test_a_log_whose_run_is_looked_at_no_longer_ends_where_it_is(folder: Path, slow: Slow):
+    async def told() -> list[bytes]:
+        web = Web(Setup(store=str(folder / ".ork")), rules(None, (), 0))
+        all_streams = live.Live(web)
+        run = run_of_number(web.store, "slow", slow.number)[1]
+        watched = live._Watched(all_streams, live._watching(web.store, run))
+        watched.newest["talk"] = 1
+        found = []
+        async for event in live._log_events(all_streams, watched, "talk", 1, 0):
+            found.append(event)
+            watched.stopped = True  # as after a minute in which the client took nothing
+        web.store.close()
+        return found
+
+    (only,) = asyncio.run(told())
+    assert only.startswith(b"id: 1:8\n")  # whoever asks again goes on from there
 
 
 def test_what_is_not_there_is_told_as_an_error(served: Served):

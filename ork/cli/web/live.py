@@ -143,6 +143,8 @@ class Live:
         try:
             await watched.look()
         finally:
+            watched.stopped = True
+            watched.news.tell()
             if self._runs.get(key) is watched:
                 del self._runs[key]
 
@@ -286,6 +288,7 @@ class _Watched:
         self.lines: list[bytes] = []
         self.bytes = 0
         self.over = False
+        self.stopped = False  # nobody looks any more: what is open ends, and is asked for anew
         self.error: OrkError | None = None
         self.wanted_at = monotonic()
         self.task: asyncio.Task[None] | None = None
@@ -348,6 +351,8 @@ class _Watched:
             if over:
                 yield _event("{}", name="end")
                 return
+            if self.stopped:
+                return
             if not await self.news.wait(PING_SECONDS):
                 yield PING
 
@@ -377,13 +382,15 @@ async def _log_events(
             async for event in _attempt_events(live, watched, task, attempt, at):
                 yield event
             attempt, at = attempt + 1, 0
-        elif watched.error is not None:
-            raise watched.error
         elif watched.over or task in watched.done:
             yield _event("{}", name="end", id=END)
             return
-        elif not await watched.news.wait(PING_SECONDS):
+        elif not watched.stopped and not await watched.news.wait(PING_SECONDS):
             yield PING
+        if watched.error is not None:
+            raise watched.error
+        if watched.stopped and not watched.over:
+            return
 
 
 async def _attempt_events(
@@ -397,6 +404,7 @@ async def _attempt_events(
     spoke_at = monotonic()
     try:
         while True:
+            watched.wanted_at = monotonic()
             # Asked before the log is read: what was printed until then is there.
             ended = watched.over or task in watched.done or (task, attempt) in watched.ended
             piece = await live.in_thread(log.read)
@@ -408,8 +416,9 @@ async def _attempt_events(
                 spoke_at = monotonic()
             if ended and not piece:
                 break
+            if not piece and watched.stopped:
+                return
             if not piece:
-                watched.wanted_at = monotonic()
                 await watched.news.wait(POLL_SECONDS)
                 if monotonic() - spoke_at > PING_SECONDS:
                     spoke_at = monotonic()
