@@ -7,8 +7,6 @@ import itertools
 import os
 import re
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Callable
 
@@ -19,6 +17,7 @@ from ork.objects.kinds import Blob, encode_object
 from ork.store.resolve import resolve
 from ork.store.store import Stamp, Store
 from tests.conftest import START, Ork, Steps
+from tests.started import Started
 
 BROKEN = """\
     name: broken
@@ -160,8 +159,8 @@ def terminal(ork: Ork) -> Callable[..., str]:
     def run(*argv: str, **environ: str) -> str:
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        child = subprocess.Popen(
-            [sys.executable, "-m", "ork", *argv],
+        child = Started(
+            *argv,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

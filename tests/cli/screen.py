@@ -8,12 +8,12 @@ import re
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Callable
 
 from rich.cells import cell_len
+
+from tests.started import Started
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
 
@@ -100,8 +100,8 @@ class Child:
         self.resize(rows, columns)
         self.window = Window(rows, columns)
         self.seen = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ork", *argv],
+        self.process = Started(
+            *argv,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from ork.cli.app import COMMANDS, PLUMBING, find_command
+from tests.started import Started
 
 
 def test_the_list_of_commands_fits_a_screen(ork):
@@ -257,8 +258,8 @@ def test_the_pager_gets_long_answers(history, terminal):
 
 
 def start(ork, *argv, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "ork", *argv],
+    return Started(
+        *argv,
         cwd=ork.folder,
         env=ork.environ,
         stdout=subprocess.PIPE,

@@ -22,6 +22,7 @@ from ork.runner.events import CheckedOut, RunStarted, TaskFinished, TaskRetried,
 from ork.store.store import Store
 from tests.cli.screen import Child, Window
 from tests.scale import sampled
+from tests.started import Started
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OID = Oid("0" * 64)
@@ -213,8 +214,9 @@ def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
     assert gated("deploy", "gated.yaml").code == 0
     reader, writer = os.pipe()
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writer}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ork", "run", "gated"],
+    child = Started(
+        "run",
+        "gated",
         env=gated.environ,
         cwd=gated.folder,
         **options,
@@ -227,8 +229,9 @@ def test_a_run_outlives_the_reader_of_its_lines(gated, stream):
 
 
 def test_without_a_terminal_an_interrupt_is_answered_in_words(gated):
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ork", "run", "gated.yaml"],
+    child = Started(
+        "run",
+        "gated.yaml",
         text=True,
         env=gated.environ,
         cwd=gated.folder,

@@ -14,6 +14,7 @@ from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing, last_line, pieces
 from ork.logs.writing import Slots
 from ork.objects import kinds
+from tests.started import Started
 
 
 def test_logs_of_a_run_follow_each_other(ran, golden):
@@ -110,8 +111,8 @@ def gated(ork):
 
 
 def spawn(ork, *argv):
-    return subprocess.Popen(
-        [sys.executable, "-m", "ork", *argv],
+    return Started(
+        *argv,
         env=ork.environ,
         cwd=ork.folder,
         text=True,

@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
+
+from tests.started import Started
 
 GATED = """\
     name: gated
@@ -25,8 +26,8 @@ def spawn(ork):
 
     def start(*argv):
         children.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "ork", *argv],
+            Started(
+                *argv,
                 env=ork.environ,
                 cwd=ork.folder,
                 text=True,

@@ -36,6 +36,7 @@ from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from tests.scale import LONG
+from tests.started import Started
 
 SECONDS_MAX = 30  # nothing here takes a second on an idle machine
 MAIN = "import sys\nfrom ork.cli.app import entry\n{patch}\nentry()\n"
@@ -50,6 +51,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = f"mark-{secrets.token_hex(8)}"
+        self._forked: list[Started] = []  # whose environment nobody sees from outside
 
     @property
     def environ(self) -> dict[str, str]:
@@ -78,18 +80,24 @@ class Project:
         return self.write(path, f"name: flow\n{textwrap.dedent(head)}\ntasks:\n{body}\n")
 
     def start(
-        self, *argv: str, patch: str = "", failpoint: str = "", **options: Any
+        self, *argv: str, patch: str = "", failpoint: str = "", anew: bool = False, **options: Any
     ) -> subprocess.Popen[str]:
-        """Start a command; `patch` is Python that is executed before ork begins."""
+        """Start a command; `patch` is Python that is executed before ork begins.
+
+        Python itself is started anew where that is asked for: for what a process has in memory.
+        """
         environ = {**self.environ, **options.pop("environ", {})}
         if failpoint:
             environ["ORK_FAILPOINT"] = failpoint
-        start = ["-c", MAIN.format(patch=textwrap.dedent(patch))] if patch else ["-m", "ork"]
+        patch = textwrap.dedent(patch)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(
-            [sys.executable, *start, *argv], cwd=self.folder, text=True, env=environ, **options
-        )
+        options = {"cwd": self.folder, "text": True, "env": environ, **options}
+        if anew:
+            start = ["-c", MAIN.format(patch=patch)] if patch else ["-m", "ork"]
+            return subprocess.Popen([sys.executable, *start, *argv], **options)
+        self._forked.append(Started(*argv, patch=patch, **options))
+        return self._forked[-1]
 
     def ork(self, *argv: str, code: int | None = 0, alone: bool = False, **options: Any) -> Any:
         """Run a command to its end; its exit code must be as expected, unless that is None.
@@ -157,7 +165,7 @@ class Project:
 
     def survivors(self) -> list[int]:
         """Return the living processes that come from this project."""
-        return marked(self.mark)
+        return marked(self.mark) + [one.pid for one in self._forked if one.poll() is None]
 
 
 def shell(name: str, command: str, more: str = "") -> str:

@@ -323,7 +323,8 @@ TELLS_FIRST = """\
 @pytest.mark.turns(3)
 def test_without_recording_first_the_check_sees_what_was_lost(flow: Project) -> None:
     patch = TELLS_FIRST.format(save="tell_then_save")
-    done = flow.ork("run", "flow.yaml", "-j", "1", "--json", patch=patch, code=-signal.SIGKILL)
+    words = ("run", "flow.yaml", "-j", "1", "--json")
+    done = flow.ork(*words, patch=patch, anew=True, code=-signal.SIGKILL)
     assert successes(done.stdout) == {"first"}
     with pytest.raises(AssertionError, match="told, but not recorded"):
         check(flow, successes(done.stdout))

@@ -200,6 +200,7 @@ def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
         "flow.yaml",
         "-j",
         "2",
+        anew=True,
         patch="""\
         import atexit
         from ork.cli import app
