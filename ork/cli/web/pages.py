@@ -20,6 +20,9 @@ from ork.cli.report.workflow import workflow_values
 from ork.cli.web import runs as run_pages
 from ork.cli.web.page import Answer, Asked, Page
 from ork.cli.web.search import search
+from ork.daemon import queue
+from ork.daemon.fires import listed
+from ork.daemon.lines import Lines
 from ork.daemon.pauses import Paused, all_paused
 from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 from ork.errors import OrkError, UsageError
@@ -33,6 +36,7 @@ from ork.objects.kinds import Deploy, Param, Run, is_oid
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
+from ork.schedule.words import in_words
 from ork.store.contents import needs_of, snapshot_details
 from ork.store.operations import operations
 from ork.store.resolve import (
@@ -54,7 +58,7 @@ STRIP_RUNS = 20  # of each workflow
 SHORT_LIST = 15  # deploys and runs, where a page shows more than those
 LOG_A_PAGE = 30
 OPERATIONS_A_PAGE = 50
-SCHEDULES_A_PAGE = 200
+SCHEDULES_MAX = 500  # that one page shows
 NEXT_TIMES = 3
 HERE = "web/templates/"
 
@@ -69,15 +73,6 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
     schedule: Json = None
     next: datetime | None = None
     paused: Paused | None = None
-
-
-class ScheduleRow(Value, frozen=True, kw_only=True):
-    """A workflow that has a schedule, and its next times."""
-
-    workflow: str
-    schedule: Json
-    next: list[datetime]
-    last: Run | None
 
 
 def overview(asked: Asked) -> Page:
@@ -154,6 +149,7 @@ def workflow(asked: Asked) -> Page:
         "tags": found_tags,
         "settings": {key: value for key, value in settings.items() if key != "description"},
         "next_times": times,
+        "words": _words(settings),
         "paused": all_paused(store, [name]).get(name),
         "head": first,
         "params": _params(store, first),
@@ -170,6 +166,14 @@ def workflow(asked: Asked) -> Page:
     return Page(
         template=f"{HERE}workflow.html", values=values, schema="workflow", document=document
     )
+
+
+def _words(settings: Mapping[str, Json]) -> list[str]:
+    """Return the schedules in words; nothing if they make no sense."""
+    try:
+        return [in_words(one) for one in schedules_of(settings)]
+    except (OrkError, ValueError):
+        return []
 
 
 def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
@@ -360,27 +364,24 @@ def _targets(store: Store, rows: list[dict[str, Any]]) -> dict[Oid, Deploy]:
 
 
 def schedules(asked: Asked) -> Page:
-    """Show what is due when."""
-    store = asked.store
-    rows = []
-    for name in workflows(store):
-        oid = store.ref(f"workflows/{name}")
-        settings = store.get(Deploy, oid).settings if oid else {}
-        if settings.get("schedule") is not None:
-            last = next(runs(store, name, limit=1), None) if has_run(store, name) else None
-            rows.append(
-                ScheduleRow(
-                    workflow=name,
-                    schedule=settings["schedule"],
-                    next=next_times(settings, asked.now, NEXT_TIMES),
-                    last=last.run if last else None,
-                )
-            )
-        if len(rows) == SCHEDULES_A_PAGE:
-            break
-    rows.sort(key=lambda row: (not row.next, row.next))
-    values = {"title": "Schedules", "rows": rows, "most": SCHEDULES_A_PAGE}
-    return Page(template=f"{HERE}schedules.html", values=values, schema="schedules", document=rows)
+    """Show what is due when, how the last fires went, what was left out, and what waits."""
+    store, lines = asked.store, Lines(asked.store)
+    rows = listed(store, lines.look(), asked.now)
+    waiting = queue.waiting(store)
+    soonest = sorted(rows, key=lambda row: (row.next is None, row.next or asked.now, row.workflow))
+    values = {
+        "title": "Schedules",
+        "rows": soonest[:SCHEDULES_MAX],
+        "total": len(rows),
+        "wrong": lines.wrong,
+        "waiting": waiting[:SCHEDULES_MAX],
+        "in_words": in_words,
+    }
+    told = [{"words": in_words(row.schedule), **run_pages.fields(row)} for row in rows]
+    document = {"schedules": told, "waiting": waiting}
+    return Page(
+        template=f"{HERE}schedules.html", values=values, schema="schedules", document=document
+    )
 
 
 PAGES: tuple[tuple[str, Answer], ...] = (

@@ -29,7 +29,7 @@ from ork.store.resolve import (
     resolved_run,
     run_of_number,
 )
-from ork.store.runs import RunEntry, hooks_of, runs
+from ork.store.runs import RunEntry, runs
 from ork.store.store import Store
 from ork.store.verdict import with_taint
 
@@ -96,7 +96,6 @@ def run(asked: Asked) -> Page:
     details = values["report"].details
     whole = resolved_run(oid, found, f"{found.workflow}#{found.number}")
     values |= {
-        "hooks": hooks_of(store, found),
         "files": [one for one in entries(store, whole) if one.kind == "blob"],
     }
     document = {"kind": "run", "oid": oid, **fields(details)}
@@ -124,7 +123,7 @@ class LogPart(Value, frozen=True, kw_only=True):
 def log(asked: Asked) -> Page:
     """Show what became of a task in a run, and what an attempt at it printed."""
     store, name = asked.store, asked.path["task"]
-    _, found = _run(asked)
+    oid, found = _run(asked)
     run_name = f"{found.workflow}#{found.number}"
     snapshot = store.snapshot(found.snapshot)
     if name not in snapshot.tasks:
@@ -146,11 +145,14 @@ def log(asked: Asked) -> Page:
         "missing": missing,
         "goes_on": found.ended is None,
     }
-    document = {"name": name, **(fields(details) if details else {})}
+    document = None
+    if details is not None:
+        part_oid = part_of(store, resolved_run(oid, found, run_name), name).oid
+        document = {"kind": "taskrun", "oid": part_oid, "name": name, **fields(details)}
     return Page(
         template=f"{HERE}log.html",
         values=values,
-        schema="show" if details else None,
+        schema="show" if document else None,
         document=document,
     )
 
@@ -185,7 +187,7 @@ def _part(store: Store, chosen: Log, before: str | None) -> LogPart:
             data = file.read(end - start, first + start)
     except OSError:
         return LogPart(text="", start=0, end=0, size=0)
-    if start and (cut := data.find(b"\n") + 1):
+    if start and 0 < (cut := data.find(b"\n") + 1) < len(data):
         start, data = start + cut, data[cut:]
     return LogPart(text=data.decode("utf-8", "replace"), start=start, end=end, size=size)
 
@@ -227,7 +229,7 @@ def code(asked: Asked) -> Page:
         "is_cut": text is not None and len(text) > CODE_BYTES_MAX,
         "oid": found.oid,
     }
-    document = {"kind": kind, "oid": found.oid, "name": path, "text": data}
+    document = {"kind": kind, "oid": found.oid, "name": path or None, "text": data}
     return Page(template=f"{HERE}code.html", values=values, schema="show", document=document)
 
 
