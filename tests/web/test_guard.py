@@ -229,6 +229,8 @@ def test_every_address_of_this_machine_is_served_by_its_number(folder: Path):
     with serving(folder, listen="0.0.0.0:0") as served:
         assert served.get("/", Host=f"127.0.0.1:{served.port}").status == 200
         assert served.get("/", Host="192.0.2.1").status == 421
+        # And by the name of the machine, which is in the address that is printed.
+        assert served.get("/", Host=served.url.split("/")[2]).status == 200
 
 
 def test_the_token_is_in_no_command_line(served: Served):

@@ -59,9 +59,9 @@ def main(argv: list[str]) -> int:
 def serve(setup: Setup, listening: socket.socket) -> int:
     """Answer what comes in on a socket, until the process is told to end, or `ork up` is gone."""
     host, port = listening.getsockname()[:2]
-    named = (_name_of(setup.listen), *setup.hosts)
+    name = _shown(setup.listen, host)
     try:
-        rules = guard.rules(setup.token, named, port)
+        rules = guard.rules(setup.token, (name, *setup.hosts), port)
         web = Web(setup, rules)
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))
@@ -87,7 +87,7 @@ def serve(setup: Setup, listening: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     token = f"?token={setup.token}" if setup.token is not None else ""
-    url = f"http://{_shown(setup.listen, host)}:{port}/{token}"
+    url = f"http://{name}:{port}/{token}"
     sys.stdout.write(json.dumps({"url": url}) + "\n")
     sys.stdout.flush()
     server.run([listening])
@@ -204,15 +204,11 @@ def _listen(text: str) -> socket.socket:
         ) from None
 
 
-def _name_of(listen: str) -> str:
-    return listen.rpartition(":")[0]
-
-
 def _shown(listen: str, host: str) -> str:
     """Return the name by which people reach an address: that of the machine for all of them."""
     if host in ("0.0.0.0", "::"):
         return socket.gethostname()
-    return _name_of(listen)
+    return listen.rpartition(":")[0]
 
 
 if __name__ == "__main__":
