@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,7 @@ from ork.worktree.lookup import look_up
 if TYPE_CHECKING:
     from ork.history.details import RunDetails, TaskDetails
 
+WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
 
@@ -192,13 +193,31 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         yield [("slot     ", "label"), human.date(run.scheduled, now)]
     if run.host:  # else the run was imported from where neither was recorded
         yield [("place    ", "label"), *_where(details, checkout_of(store, run))]
+    if len(states) > 1:
+        yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
     width = min(max((len(name) for name in states), default=0), 32)
-    for name, taskrun in states.items():
-        yield task_line(name, taskrun, width, value=details.tasks.output(name))
+    # What went wrong comes first; of what follows from it, the cause is among that.
+    for wrong in (True, False):
+        for name, taskrun in states.items():
+            if (taskrun.state in WRONG) == wrong:
+                yield task_line(name, taskrun, width, value=details.tasks.output(name))
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
+
+
+def _how_many(states: Mapping[str, TaskRun]) -> Line:
+    """Return how many tasks are in each state, what went wrong first."""
+    counts: dict[str, tuple[str, int]] = {}
+    for taskrun in sorted(states.values(), key=lambda one: (one.state not in WRONG, one.state)):
+        word = human.STATE_WORDS.get(taskrun.state, taskrun.state)
+        state, number = counts.get(word, (taskrun.state, 0))
+        counts[word] = state, number + 1
+    line: Line = []
+    for word, (state, number) in counts.items():
+        line += [*([", "] if line else []), (f"{number} {word}", state)]
+    return line
 
 
 def _hook(hook: Hook, session: Session) -> Iterator[Line]:
