@@ -160,6 +160,13 @@ def test_without_a_proxy_no_header_names_anybody(store: Store):
         served.post("/workflows/etl/resume")
 
 
+def test_where_no_runs_are_started_a_run_that_waits_is_told_so(store: Store):
+    with serving(store.project, allow_changes=True, schedule=False) as served:
+        answer = served.post("/workflows/etl/run")
+        assert "starts no runs" in notice(served, answer)
+    queue.remove(store, queue.waiting(store)[0])
+
+
 def test_pages_that_only_show_change_nothing(store: Store):
     before = store.ref("ops")
     with serving(store.project) as served:

@@ -61,6 +61,7 @@ class Form(Value, frozen=True, kw_only=True):
     path: Mapping[str, str]
     fields: Mapping[str, str]
     who: str
+    schedule: bool  # this `ork up` runs what waits
 
     def get(self, name: str) -> str:
         """Return what a field says that must say something."""
@@ -90,6 +91,8 @@ def _run(form: Form) -> str:
     caller = Caller(stamp=form.stamp("run", name), now=form.now)
     # By its oid: a name could be that of a file.
     queue.put(form.store, head(form.store, name), options=Options(given=given), caller=caller)
+    if not form.schedule:
+        return f"{name} waits: this `ork up` starts no runs, another one has to"
     return f"{name} will run in a moment"
 
 
@@ -233,6 +236,7 @@ async def _change(web: Web, change: Change, request: Request) -> Response:
         path={name: str(value) for name, value in request.path_params.items()},
         fields=fields,
         who=who or f"page of {author(os.environ, web.store.project)}",
+        schedule=web.setup.schedule,
     )
     told = await web.in_thread(change, form)
     response = RedirectResponse(back, 303)
