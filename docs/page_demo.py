@@ -1,14 +1,15 @@
-"""Draws the picture of the page that README shows: `python docs/page_demo.py FOLDER`.
+"""Takes the picture of the page that README shows: `python docs/page_demo.py FOLDER`.
 
-Makes a project in the folder with some workflows and three weeks of their runs, serves its page,
-and takes pictures of it with Chromium into the folder; `--serve` only serves it. The clock of what
-is run here is set back, so that the runs are as far apart as their schedules say.
+Makes a project in the folder, if it is not there, with some workflows and three weeks of their
+runs, serves its page, and takes the picture with Chromium; `--serve` only serves it. The clock of
+what is run here is set back, so that the runs are as far apart as their schedules say.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -187,3 +188,35 @@ def serve(folder: Path, **more: object) -> tuple[subprocess.Popen[bytes], str]:
     page = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert page.stdout is not None
     return page, json.loads(page.stdout.readline())["url"]
+
+
+def take_picture(url: str, file: Path) -> None:
+    """Take the picture of a workflow."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    rights = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=rights)
+        size = {"width": 1080, "height": 800}
+        page = browser.new_page(viewport=size, device_scale_factor=1.25)
+        page.goto(url.partition("?")[0] + "workflows/sales")
+        page.screenshot(path=file)
+        browser.close()
+
+
+if __name__ == "__main__":
+    chosen = Path(sys.argv[1]).absolute()
+    if not chosen.exists():
+        fill(chosen)
+    served, address = serve(chosen, allow_changes="--serve" in sys.argv)
+    try:
+        if "--serve" in sys.argv:
+            sys.stdout.write(f"{address}\n")
+            sys.stdout.flush()
+            served.wait()
+        else:
+            take_picture(address, Path(__file__).parent / "images" / "page.png")
+    finally:
+        served.terminate()
