@@ -90,6 +90,13 @@ def test_an_example_is_shown(command, ork):
 def world(etl, edit, once):
     """A world with what the examples name: etl, with five deploys, its runs #1 and #57, tag v1."""
     once("docs", lambda: deploy_and_run(etl, edit))
+    return etl
+
+
+@pytest.fixture
+def around(world):
+    """What the examples name that lies beside that world."""
+    etl = world
     assert etl("export", "git", "../pipelines", "etl").code == 0
     assert etl("bundle", "create", "../etl.bundle", "etl").code == 0
     assert etl("backup", "../etl.orkbackup").code == 0
@@ -101,7 +108,6 @@ def world(etl, edit, once):
     original = sqlite(etl.folder.parent / "pipelines" / ".ork" / "ork.db")
     fill(original)
     original.close()
-    return etl
 
 
 def deploy_and_run(etl, edit):
@@ -127,13 +133,16 @@ def with_gap_before(number, etl):
     store.close()
 
 
+BESIDE = ("../", "origin")
 ENDED = ("retry", "cancel")  # of a run that went well there is nothing to retry or to cancel
 GOES_ON = ("up",)  # until a signal comes: tests/daemon/test_up.py starts it as its example does
 PLANTED = ("backup", "fsck")  # these find the numbers and the tag that `with_gap_before` made up
 
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one not in GOES_ON])
-def test_the_examples_run(command, world):
+def test_the_examples_run(command, world, request):
+    if any(place in line for line in examples(command) for place in BESIDE):
+        request.getfixturevalue("around")
     for line in examples(command):
         result = world(*shlex.split(line))
         assert "Traceback" not in result.err

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from itertools import chain
@@ -22,6 +21,7 @@ from ork.store.store import RECORDED, Store
 from tests.forked import Forked
 from tests.heads import deployers, movers
 from tests.heads.conftest import version
+from tests.started import Started
 from tests.stores import NOON, contents, reachable, stamp
 
 ROOT = Path(__file__).parents[2]
@@ -143,12 +143,11 @@ def test_the_first_deploys_of_a_project_make_one_store(tmp_path):
     for number in range(4):
         text = f"name: etl{number % 2}\ntasks: {{a: {{executor: process, command: echo {number}}}}}"
         (tmp_path / f"{number}.yaml").write_text(text)
-        command = [sys.executable, "-m", "ork", "deploy", f"{number}.yaml", "--json", "--move"]
         children.append(
-            subprocess.Popen(
-                command,
+            Started(
+                *("deploy", f"{number}.yaml", "--json", "--move"),
                 cwd=tmp_path,
-                env={**environ, "PYTHONPATH": str(ROOT)},
+                env=environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
