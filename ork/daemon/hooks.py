@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from selectors import DefaultSelector
 
@@ -55,7 +56,7 @@ def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook |
     command = _command(store.get(Deploy, run.deploy).settings, which)
     if command is None or (which == "on_failure" and run.attempt <= retries):
         return None
-    hook = Hook(attempt=run.attempt, which=which, command=command, started=caller.now)
+    hook = Hook(attempt=run.attempt, which=which, command=command, started=datetime.now(UTC))
     ref = f"hooks/{run.workflow}/{run.id}/{run.attempt}-{which}"
     if store.ref(ref) is not None:
         return None

@@ -8,6 +8,7 @@ parameters of the schedule. A schedule that has other times than before begins w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from ork.errors import Corrupt, OrkError
@@ -60,7 +61,10 @@ class Lines:
 
     def look(self) -> list[Line]:
         """Return the lines as they are now."""
-        heads = dict(self._store.refs("workflows/"))
+        found = {
+            ref.partition("/")[2]: oid for ref, oid in self._store.backend.survey("workflows/")
+        }
+        heads = {workflow: oid for workflow, oid in found.items() if oid is not None}
         new: dict[str, tuple[Schedule, ...]] = {}
         for workflow, oid in heads.items():
             if workflow not in self._heads or self._heads[workflow][0] != oid:
@@ -78,9 +82,9 @@ class Lines:
             )
             self._heads[workflow] = heads[workflow], tuple(lines)
         self._heads = {workflow: self._heads[workflow] for workflow in heads}
-        self.wrong = {
-            workflow: error for workflow, error in self.wrong.items() if workflow in heads
-        }
+        self.wrong = {name: error for name, error in self.wrong.items() if name in heads}
+        for workflow in found.keys() - heads.keys():
+            self.wrong[workflow] = Corrupt(f"the ref of the head of {workflow} is damaged")
         return [line for _, lines in self._heads.values() for line in lines]
 
 
@@ -194,7 +198,9 @@ def _since(
     found: dict[tuple[str, str], datetime] = {}
     for workflow, some in schedules.items():
         for one in some:
-            known = decided(store, decided_ref(workflow, one))
+            known = None
+            with suppress(Corrupt):  # told by whoever decides about this line
+                known = decided(store, decided_ref(workflow, one))
             waiting.setdefault(workflow, {})[times_of(one)] = known.slot if known else None
     if not waiting:
         return found

@@ -198,6 +198,22 @@ def _run(
             tx.move(f"unattached/etl/{run_id}", old=None, new=tx.add_value(place))
         else:
             tx.move(f"tally/{deploy}/{number}:{state}=1", old=None, new=deploy)
+        hook = {
+            "attempt": 1,
+            "which": "on_success",
+            "command": text,
+            "started": "2026-11-01T12:00:00Z",
+            "state": text,
+            "error": text,
+            "output": text,
+        }
+        tx.move(f"hooks/etl/{run_id}/1-on_success", old=None, new=tx.add_value(hook))
+        slot = f"2026-11-01T12:0{number}:00Z"
+        skip = {"count": 2, "first": slot, "last": slot, "reason": text}
+        name = f"20261101T120{number}00Z"
+        tx.move(f"skips/etl/{name}", old=None, new=tx.add_value(skip))
+        waits = {"deploy": pin, "author": text, "time": slot, "params": {text: text}}
+        tx.move(f"queue/etl/{run_id}", old=None, new=tx.add_value(waits))
     _write_logs(store, run_id, tasks, text)
 
 

@@ -10,11 +10,13 @@ from ork.daemon import fires, lines, queue
 from ork.errors import Conflict, UsageError
 from ork.heads.deploy import Deployed
 from ork.heads.undo import undo
-from ork.objects.kinds import Run
+from ork.objects.kinds import Blob, Run
+from ork.runner.choices import Selection
+from ork.runner.start import Options, retry
 from ork.schedule.policy import Skip
 from ork.store.store import Store
 from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
-from tests.stores import NOON, stamp
+from tests.stores import NOON, plant, stamp
 
 Keep = Callable[..., Deployed]
 
@@ -210,7 +212,32 @@ def test_a_slot_for_which_somebody_has_started_a_run_is_passed_over(project, flo
     assert [name for name, _ in project.refs("fires/etl/")] == ["20261101T121000Z"]
 
 
-def test_a_head_that_cannot_be_read_stops_no_other(project, keep, flow):
+def test_a_retry_finds_the_same_slot(project, flow):
+    flow(command="test $ORK_SCHEDULED_TIME = 2026-11-01T12:10:00Z && test -e there")
+    run = fire(project, NOON + 11 * MINUTE)
+    assert run.state == "failed"
+    (project.project / "there").touch()
+    *_, last = retry(project, "etl#1", caller=caller(NOON)).events
+    assert (last.run.state, last.run.scheduled) == ("success", NOON + 10 * MINUTE)
+    *_, last = retry(
+        project, "etl#1", caller=caller(NOON), options=Options(selection=Selection(only=("load",)))
+    ).events
+    assert (last.run.state, last.run.number) == ("success", 2)
+    assert [name for name, _ in project.refs("fires/etl/")] == ["20261101T121000Z"]
+
+
+def test_a_damaged_head_stops_no_other(project, keep, flow):
+    flow()
+    text = FLOW.format(schedule='"* * * * *"', command="true").replace("name: etl", "name: other")
+    keep(text, path="other.yaml")
+    (oid,) = plant(project, Blob(b"no deploy"))
+    plant(project, workflows__etl=oid)
+    all_lines = lines.Lines(project)
+    assert [line.workflow for line in all_lines.look()] == ["other"]
+    assert list(all_lines.wrong) == ["etl"]
+
+
+def test_a_head_that_is_taken_away_has_no_lines(project, keep, flow):
     flow()
     keep("name: other\ntasks:\n  a: {executor: process, command: 'true'}\n", path="other.yaml")
     all_lines = lines.Lines(project)

@@ -11,7 +11,7 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, PRINTED, Line
+from ork.cli.screen.line import MARKS, Line
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
@@ -232,8 +232,8 @@ def _hook(hook: Hook, session: Session) -> Iterator[Line]:
     yield ["    ", hook.line]
     if hook.error:
         yield ["    ", hook.error.partition("\n")[0]]
-    for line in hook.output.rstrip("\n").split("\n") if hook.output else ():
-        yield [("    | ", "dim"), (line, PRINTED)]
+    if last := hook.output.rstrip("\n").rpartition("\n")[2]:  # --json has more of it
+        yield ["    ", ("printed ", "dim"), last]
 
 
 def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple[str, str]]:

@@ -1,0 +1,61 @@
+"""Hooks, as they are told: a note when one fails, and what `ork show` has of them."""
+
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def flow(ork):
+    ork.write(
+        "etl.yaml",
+        """\
+        name: etl
+        on_failure: {command: "echo one; echo two; exit 3"}
+        on_success: {command: "cat > facts.json"}
+        params: {code: {type: int, default: 0}}
+        tasks:
+          a: {executor: process, command: exit $ORK_IN_code, inputs: {code: {ref: params.code}}}
+        """,
+    )
+    return ork
+
+
+def test_one_that_fails_is_told_and_changes_no_exit_code(flow, golden):
+    done = flow("run", "etl.yaml", "-i", "code=7")
+    assert done.code == 1
+    golden("hooks/failed.err", done.err)
+    shown = flow("show", "etl#1").out
+    golden("hooks/show.txt", re.sub(r"(on_failure failed, ).*(, took)", r"\1NOW\2", shown))
+    assert json.loads(flow("show", "etl#1", "--json").out)["data"]["hooks"][0]["exit"] == 3
+
+
+def test_one_that_succeeds_is_not_told(flow):
+    done = flow("run", "etl.yaml")
+    assert done.code == 0 and "hook" not in done.err and "on_success" not in done.err
+    facts = json.loads((flow.folder / "facts.json").read_text())
+    assert facts["name"] == "etl#1" and facts["run"]["state"] == "success"
+
+
+def test_they_are_events_as_well(flow):
+    lines = flow("run", "etl.yaml", "--json").out.splitlines()
+    last = json.loads(lines[-1])
+    assert last["event"] == "HookFinished" and last["which"] == "on_success"
+
+
+def test_a_retry_has_its_own(flow):
+    flow("run", "etl.yaml", "-i", "code=7")
+    flow("retry", "etl#1")
+    hooks = json.loads(flow("show", "etl#1", "--json").out)["data"]["hooks"]
+    assert [(hook["attempt"], hook["which"]) for hook in hooks] == [
+        (1, "on_failure"),
+        (2, "on_failure"),
+    ]
+
+
+def test_they_can_be_left_out(flow):
+    flow("run", "etl.yaml", "--no-hooks")
+    assert not (flow.folder / "facts.json").exists()
+    assert flow("retry", "etl#1", "--no-hooks", "--only", "a").code == 0
+    assert not (flow.folder / "facts.json").exists()
