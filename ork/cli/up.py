@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LISTEN = "127.0.0.1:8080"
 TOKEN = "ORK_UP_TOKEN"
 RUNS_AT_ONCE = 4  # at least: most of their time they wait for their tasks
-MORE_GRACE_SECONDS = 30  # for systemd: runs that are stopped take a moment to end
+# For systemd: runs that are stopped take a moment to end, and a store is waited for for a minute.
+MORE_GRACE_SECONDS = 90
 
 
 def up(
@@ -74,8 +75,8 @@ def up(
     `pip install 'ork-workflows[web]'`. ORK_UP_TOKEN, if set, is its token.
 
     TERM or Ctrl-C lets runs go on for the grace, then stops them as `ork cancel` does; a second one
-    kills what they run. HUP reads everything again, and starts the page again; when its terminal
-    is closed, ork up ends.
+    kills what they run, a third one ends ork up alone. HUP reads everything again, and starts the
+    page again; when its terminal is closed, ork up ends.
 
     \b
     Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal.
@@ -222,6 +223,8 @@ def _listening() -> Iterator["Control"]:
     def stop(number: int, frame: Any) -> None:
         signals.note(number)
         control.stop()
+        if control.stops > 2:  # whatever it waits for
+            raise KeyboardInterrupt
 
     def hang_up(number: int, frame: Any) -> None:
         if on_terminal and not _has_terminal():

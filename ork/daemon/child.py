@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
@@ -125,9 +125,12 @@ class Failed(Value, frozen=True, kw_only=True, tag=True):
 Answer: TypeAlias = Born | Pinned | Over | Failed
 
 
-def serve() -> None:
-    """Fork a child for each socket that comes over standard input, until that is closed."""
-    for name in PRELOADED:
+def serve(more: Iterable[str]) -> None:
+    """Fork a child for each socket that comes over standard input, until that is closed.
+
+    `more` are modules that the children of this daemon need besides.
+    """
+    for name in (*PRELOADED, *more):
         import_module(name)
     gc.freeze()  # what is here by now stays, and the collector need not write to its pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the daemon sees by the sockets how they end

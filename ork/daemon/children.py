@@ -23,7 +23,14 @@ from ork.objects.value import as_line, of_line
 BYTES_AT_ONCE = 65536
 # `-P`: no module of the project is taken for one of Python. So where ork is has to be told.
 ROOT = str(Path(__file__).parents[2])
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from ork.daemon.child import serve; serve()"
+_PROGRAM = """\
+import sys
+sys.path.append(sys.argv[1])
+from ork.daemon.child import serve
+serve(sys.argv[2:])
+"""
+# What the store of the daemon is opened with, if it lies on a server.
+SERVERS = ("ork.servers.cache", "ork.servers.postgresql")
 
 
 class Child:
@@ -80,10 +87,11 @@ class Children:
         if self._process is not None and self._process.poll() is None:
             return
         self._release()
+        used = [name for name in SERVERS if name in sys.modules]
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, ROOT],
+                [sys.executable, "-P", "-c", _PROGRAM, ROOT, *used],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=self._environ,

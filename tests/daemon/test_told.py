@@ -96,7 +96,7 @@ def test_a_unit_starts_the_same_again(etl: Ork) -> None:
         *("-P", "-m", "ork", "--store", str(etl.folder / ".ork")),
         *("up", "--no-web", "--jobs", "3", "--grace", "2m"),
     ]
-    assert lines["TimeoutStopSec"] == "150"
+    assert lines["TimeoutStopSec"] == "210"
     assert (lines["KillMode"], lines["Restart"]) == ("mixed", "on-failure")
 
 

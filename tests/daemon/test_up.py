@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -152,7 +153,8 @@ def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened:
         assert eventually((ork.folder / "there").exists)
         (ork.folder / "again").touch()
         for pid in owners(ork.folder):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # its run has ended just now
+                os.kill(pid, signal.SIGKILL)
         assert up.until("Ended")["state"] == "interrupted"
         up.until("Began", trigger="retry", attempt=2)
         assert up.until("Ended")["state"] == "success"
@@ -394,6 +396,7 @@ def test_the_process_that_forks_may_be_killed(ork: Ork) -> None:
     with running(ork) as up:
         up.until("Ended")
         for pid in owners(ork.folder):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # its run has ended just now
+                os.kill(pid, signal.SIGKILL)
         up.until("Began")
         assert up.end() == 0

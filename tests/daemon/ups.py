@@ -85,9 +85,11 @@ class Up:
         self.told += map(json.loads, lines)
         return bool(data)
 
-    def until(self, event: str, **fields: Any) -> dict[str, Any]:
+    def until(
+        self, event: str, *, wait_s: float = PATIENCE_SECONDS, **fields: Any
+    ) -> dict[str, Any]:
         """Return the next event of this name with these fields, after what was returned before."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + wait_s
         while True:
             for at in range(self._passed, len(self.told)):
                 one = self.told[at]
