@@ -25,7 +25,7 @@ from tests.cli.naughty import NAUGHTY, harmless
 from tests.web.server import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 FLOW = """\
 name: etl
@@ -214,6 +214,19 @@ def test_a_page_follows_a_run_while_it_goes_on(site: Site) -> None:
             page.locator("h1 .success").wait_for()
             page.get_by_text("2 succeeded").wait_for()
             assert page.evaluate("window.same"), "it was loaded anew"
+
+
+def test_nothing_is_missed_before_the_stream_is_open(site: Site) -> None:
+    def meanwhile(route: Route) -> None:
+        store = ork.open(site.folder)
+        ork.tag(store, "etl@between", author="Ada <a@b>")
+        store.close()
+        route.continue_()
+
+    with site.page("/workflows/etl") as page:
+        page.route("**/events", meanwhile, times=1)
+        page.reload()
+        page.get_by_text("@between").first.wait_for()
 
 
 def test_a_log_grows_while_it_is_written(site: Site) -> None:

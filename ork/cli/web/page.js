@@ -1,7 +1,10 @@
 // Keeps the page as the store is: times go on, parts come anew when something has moved, and a log
 // grows while it is written. Whatever is data becomes text, never markup of its own.
 
-const SLOWEST = 1000; // milliseconds between two times that the page is asked for again
+// Milliseconds between two times that the page is asked for again, and how many times what that
+// takes: a large page is not to keep the server busy.
+const SPACING = 1000;
+const SHARE = 5;
 const LOG_CHARS_MAX = 2_000_000; // of a log that grows; its start is let go of
 
 // -- times
@@ -40,7 +43,7 @@ function reachable() {
 
 // -- parts that come anew
 
-let asking = false, again = false, last = 0;
+let asking = false, again = false, last = 0, spacing = SPACING;
 
 async function refresh() {
   if (asking) {
@@ -49,9 +52,11 @@ async function refresh() {
   }
   asking = true;
   again = false;
-  await new Promise((done) => setTimeout(done, Math.max(0, last + SLOWEST - Date.now())));
-  last = Date.now();
+  await new Promise((done) => setTimeout(done, Math.max(0, last + spacing - Date.now())));
+  const began = Date.now();
   const text = await fetched();
+  last = Date.now();
+  spacing = Math.max(SPACING, SHARE * (last - began));
   asking = false;
   if (text) replace(new DOMParser().parseFromString(text, "text/html"));
   if (again) refresh();
