@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from ork.runner.loop import Control
     from ork.runner.start import Caller, Options
 
-Files = Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="FILE...")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Workflow files; the only one in this folder when left out.", metavar="[FILE]..."
+    ),
+]
 OneRun = Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
 Limit = Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")]
@@ -107,6 +112,20 @@ def caller_of(session: Session, control: Control) -> Caller:
         control=control,
         token=session.world.token(),
     )
+
+
+def files_of(files: list[Path] | None) -> list[Path]:
+    """Return the workflow files that are named, else the only one in this folder."""
+    if files:
+        return files
+    from ork.worktree.lookup import only_file
+
+    if (only := only_file(Path.cwd())) is None:
+        raise UsageError(
+            "no FILE is named, and this folder has no workflow file, or more than one",
+            hint="`ork status` lists them",
+        )
+    return [only]
 
 
 def runs_of(text: str) -> int | None:

@@ -29,14 +29,13 @@ from ork.worktree.load import (
     refuse_root,
     secrets_in,
 )
+from ork.worktree.lookup import workflow_files
 from ork.worktree.origin import origin_of
 from ork.worktree.place import Project
 
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGE_HINT = "write another one; --allow-secret keeps it anyway"
-STATUS_FILES_MAX = 2000
 RACES_MAX = 1000  # lost one after the other: then nobody would get anywhere
-_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
 class Deployed(Value, frozen=True, kw_only=True):
@@ -157,7 +156,7 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
     found = []
-    for path in sorted({*known, *_workflow_files(store, folder)}):
+    for path in sorted({*known, *(relative(store, path) for path in workflow_files(folder))}):
         one = _file_status(store, path, known.get(path))
         other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
         if other != path:
@@ -379,21 +378,3 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
 def _known_files(store: Store) -> dict[str, str]:
     heads = store.get_all(Deploy, dict(store.refs("workflows/")))
     return {deploy.source.path: name for name, deploy in heads.items()}
-
-
-def _workflow_files(store: Store, folder: Path) -> Iterator[str]:
-    """Yield YAML files below the folder that have a line `tasks:`; hidden folders are skipped."""
-    count = 0
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f[0] != "." and f not in _SKIPPED_FOLDERS)
-        for name in sorted(names):
-            path = Path(base) / name
-            if path.suffix not in (".yaml", ".yml") or path.is_symlink() or not path.is_file():
-                continue
-            count += 1
-            if count > STATUS_FILES_MAX:
-                return
-            with path.open("rb") as file:
-                start = file.read(1 << 20)
-            if start.startswith(b"tasks:") or b"\ntasks:" in start:
-                yield relative(store, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,9 @@ from ork.store.store import Store
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
+
+FILES_MAX = 2000  # that are looked at
+SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
 
 
 class ResolvedFile(ResolvedObject, frozen=True, kw_only=True):
@@ -49,3 +54,36 @@ def as_revision(text: str) -> str:
     """Return `file:PATH` for the path of a workflow file, any other text as it is."""
     is_file = text.endswith((".yaml", ".yml", ".json")) and ":" not in text
     return f"file:{text}" if is_file and Path(text).exists() else text
+
+
+def workflow_files(folder: Path) -> Iterator[Path]:
+    """Yield YAML files below a folder that have a line `tasks:`; hidden folders are skipped."""
+    count = 0
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f[0] != "." and f not in SKIPPED_FOLDERS)
+        for name in sorted(names):
+            path = Path(base) / name
+            if path.suffix not in (".yaml", ".yml") or path.is_symlink() or not path.is_file():
+                continue
+            count += 1
+            if count > FILES_MAX:
+                return
+            if _looks_like_one(path):
+                yield path
+
+
+def only_file(folder: Path) -> Path | None:
+    """Return the workflow file in a folder if there is one, and no more."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")))
+    paths = (Path(name) for name in names[:FILES_MAX])
+    found = [path for path in paths if (folder / path).is_file() and _looks_like_one(folder / path)]
+    return found[0] if len(found) == 1 else None
+
+
+def _looks_like_one(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(1 << 20)
+    except OSError:
+        return False
+    return start.startswith(b"tasks:") or b"\ntasks:" in start

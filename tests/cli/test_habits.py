@@ -145,3 +145,36 @@ def test_a_reader_that_has_seen_enough_is_no_failure(history):
         text=True,
     )
     assert (done.stdout, done.stderr) == ("{\n0\n", "")
+
+
+def test_the_only_file_needs_no_name(etl):
+    assert etl("check").out.startswith("etl  etl.yaml: good")
+    assert etl("deploy").out.startswith("etl ")
+    assert "etl#1 success" in etl("run").out + etl("run").err
+    assert etl("rollback").code in (0, 3)
+    (etl.folder / "etl.yaml").unlink()
+    assert etl("restore").out == "written   etl.yaml\n"
+    assert etl("run", "--at", "etl").code == 0
+
+
+def test_the_only_file_is_run_as_it_is_now(etl, edit):
+    etl("deploy", "etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 60")
+    assert "timeout 300 -> 60" in etl("run").err
+
+
+def test_of_several_files_one_is_to_be_named(etl):
+    text = (etl.folder / "etl.yaml").read_text()
+    etl.write("other.yaml", text.replace("name: etl", "name: other"))
+    for command in ("check", "deploy"):
+        refused = etl(command)
+        assert (refused.code, "no FILE is named" in refused.err) == (2, True)
+    etl.write("settings.yaml", "tasks_of_mine: 1\n")
+    (etl.folder / "other.yaml").unlink()
+    assert etl("check").code == 0
+
+
+def test_a_rollback_takes_what_follows_a_name(history):
+    before = history("rev-parse", "etl~2^{snapshot}").out
+    assert history("rollback", "~2").code == 0
+    assert history("rev-parse", "etl^{snapshot}").out == before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.backends.address import Address, parse_url, public
-from ork.cli.options import AllowSecret, Files, Json, Move
+from ork.cli.options import AllowSecret, Files, Json, Move, files_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
@@ -136,7 +136,7 @@ def _init_from(session: Session, backup: str, store: Path, address: Address | No
 
 def deploy(
     ctx: typer.Context,
-    files: Files,
+    files: Files = None,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
     ] = None,
@@ -163,7 +163,9 @@ def deploy(
 
     session: Session = ctx.obj
     known = session.store if session.has_store() else None
-    checked = [check(path, known) for path in files]  # all, before any is deployed or a store made
+    checked = [
+        check(path, known) for path in files_of(files)
+    ]  # all, before any is deployed or a store made
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store

@@ -26,7 +26,9 @@ SURPLUS_SHOWN_MAX = 5
 
 def rollback(
     ctx: typer.Context,
-    workflow: Annotated[str, typer.Argument(help="A workflow; `@` is the only one there is.")],
+    workflow: Annotated[
+        str, typer.Argument(help="A workflow; the only one there is when left out.")
+    ] = "@",
     revision: Annotated[
         str | None,
         typer.Argument(
@@ -53,6 +55,8 @@ def rollback(
 
     session: Session = ctx.obj
     store = session.store
+    if revision is None and workflow != "@" and workflow[:1] in "~^@#":
+        workflow, revision = "@", workflow
     name = only_workflow(store) if workflow == "@" else workflow
     done = rollback(
         store, name, revision, stamp=session.stamp(), now=session.now(), message=message
@@ -78,8 +82,12 @@ def _rolled_back(done: "RolledBack", store: "Store") -> Iterator[Line]:
 def restore(
     ctx: typer.Context,
     revision: Annotated[
-        str, typer.Argument(help="A deploy or run; REV:PATH or REV:TASK for one code file.")
-    ],
+        str,
+        typer.Argument(
+            help="A deploy or run; REV:PATH or REV:TASK for one code file. The only workflow when"
+            " left out."
+        ),
+    ] = "@",
     code: Annotated[bool, typer.Option("--code", help="The code files as well.")] = False,
     to: Annotated[
         str | None,

@@ -19,14 +19,19 @@ from ork.runner.loop import Control
 from ork.store.resolve import resolve, workflows
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
-from ork.worktree.lookup import as_revision
+from ork.worktree.lookup import as_revision, only_file
 
 
 def run(
     ctx: typer.Context,
     what: Annotated[
-        str, typer.Argument(metavar="FILE|REVISION", help="A workflow file, or any revision.")
-    ] = "@",
+        str | None,
+        typer.Argument(
+            metavar="FILE|REVISION",
+            help="A workflow file, or any revision; when left out, the only file here, else the"
+            " only workflow.",
+        ),
+    ] = None,
     jobs: shared.Jobs = None,
     inputs: shared.Inputs = None,
     only: shared.Only = None,
@@ -84,9 +89,9 @@ def run(
         ork run etl.yaml
     """
     session: Session = ctx.obj
-    if at is not None and what != "@":
+    if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
-    what = as_revision(at or what)
+    what = as_revision(at or what or str(only_file(Path.cwd()) or "@"))
     store, source = _opened(session, what)
     names = workflows(store)
     if not as_json and (source in names or (source == "@" and len(names) == 1)):
