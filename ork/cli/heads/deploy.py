@@ -163,9 +163,8 @@ def deploy(
 
     session: Session = ctx.obj
     known = session.store if session.has_store() else None
-    checked = [
-        check(path, known) for path in files_of(files)
-    ]  # all, before any is deployed or a store made
+    # All, before any is deployed or a store made.
+    checked = [check(path, known) for path in files_of(files)]
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store
