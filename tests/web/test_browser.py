@@ -224,8 +224,11 @@ def test_nothing_is_missed_before_the_stream_is_open(site: Site) -> None:
         route.continue_()
 
     with site.page("/workflows/etl") as page:
+        where = page.url
+        page.goto("about:blank")
+        page.wait_for_timeout(1500)  # nobody listens, so the server looks no more
         page.route("**/events", meanwhile, times=1)
-        page.reload()
+        page.goto(where)
         page.get_by_text("@between").first.wait_for()
 
 
