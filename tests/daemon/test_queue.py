@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ork.daemon import queue
 from ork.errors import Conflict, Corrupt, InvalidInput, NotFound, UsageError
 from ork.objects.kinds import Blob
 from ork.objects.value import replace
+from ork.runner import record
 from ork.runner.choices import Selection
 from ork.runner.events import RunFinished
 from ork.runner.start import Options
+from ork.store import location
 from ork.store.contents import task_runs
+from ork.store.resolve import resolve, run_of_number
+from ork.store.store import Store
 from tests.daemon.flow import MINUTE, caller
 from tests.forked import Forked
 from tests.stores import ADA, NOON, plant
@@ -115,10 +121,7 @@ def test_two_processes_take_one_entry(flow):
     flow.close()
 
     def take() -> None:
-        from ork.store import location
-        from ork.store.store import Store
-
-        store = Store(location.open_backend(flow.folder, environ={}), folder=flow.folder)
+        store = again(flow)
         try:
             taken(store, queued)
             print("run")
@@ -127,6 +130,45 @@ def test_two_processes_take_one_entry(flow):
 
     children = [Forked(take) for _ in range(3)]
     assert sorted(child.rest().strip() for child in children) == ["lost", "lost", "run"]
+
+
+def test_it_is_watched_and_cancelled_as_any_run(project, keep):
+    keep("name: etl\ntasks:\n  a: {executor: process, command: 'echo begun; sleep 60'}\n")
+    queued = queue.put(project, "etl", caller=caller(NOON))
+
+    def take() -> None:
+        store = again(project)
+        *_, last = queue.take(store, queued.id, caller(NOON)).events
+        print(last.run.state)
+        store.close()
+
+    project.close()
+    child = Forked(take)
+    store = again(project)
+    while not list(store.refs("active/")) and child.is_running():
+        time.sleep(0.01)
+    _, run = run_of_number(store, "etl", 1)
+    logs = follow(store, run, child)
+    record.cancel(store, resolve(store, "etl#1", now=NOON), now=True)
+    assert record.wait(store, run).state == "cancelled"
+    assert child.rest().strip() == "cancelled"
+    store.close()
+    assert "begun" in logs
+
+
+def follow(store, run, child) -> str:
+    """Return what the task of a run prints first."""
+    folder = store.folder / "logs" / "etl" / run.id
+    while child.is_running():
+        found = [one.read_text() for one in folder.glob("*.log")]
+        if any(found):
+            return "".join(found)
+        time.sleep(0.01)
+    return ""
+
+
+def again(store):
+    return Store(location.open_backend(store.folder, environ={}), folder=store.folder)
 
 
 def test_states_of_tasks_are_those_of_any_run(flow):

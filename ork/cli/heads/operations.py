@@ -31,8 +31,8 @@ def ops(
     """List every command that moved a head or a tag.
 
     The newest comes first: when, who, and what moved. Each begins with the oid of the operation,
-    which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Runs move no head:
-    `ork runs` lists them.
+    which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Pauses of schedules
+    are among them. Runs move no head: `ork runs` lists them.
 
     \b
     Example:
