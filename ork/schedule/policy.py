@@ -8,6 +8,7 @@ takes the step keeps its end, and hands it in as `last` the next time: so no slo
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from ork.objects.value import Value, replace
 from ork.schedule.schedule import Schedule
@@ -15,6 +16,7 @@ from ork.schedule.times import count, newest, slots
 
 # How late a slot may be to be fired as the newest one.
 LATE_MAX = {"latest": timedelta(days=1), "none": timedelta(seconds=60)}
+A_FEW = 3  # slots that are gone through: where more are due, the newest is found quicker
 NOT_UP = "ork was not up"
 
 _SECOND = timedelta(seconds=1)  # no two slots are nearer to each other
@@ -66,9 +68,7 @@ def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | 
     first = next(slots(schedule, last))
     if first > now:
         return Decision(wake=first)
-    latest = newest(schedule, last, now)
-    wake = next(slots(schedule, now))
-    assert latest is not None
+    latest, wake = _last_and_next(schedule, first, now)
     catches_up = schedule.catchup == "all" and first < latest
     if schedule.overlap == "allow" and not catches_up:
         going = None
@@ -85,6 +85,8 @@ def decide(schedule: Schedule, *, last: datetime, now: datetime, going: Going | 
         return Decision(fire=fire if fire <= now else None, skips=skips, wake=wake)
     late = now - latest >= LATE_MAX[schedule.catchup]
     fires = not late and not (missed and _went_on(missed, latest))
+    if fires and first == latest:
+        return Decision(fire=latest, wake=wake)
     skips = _left_out(schedule, last, latest - _SECOND if fires else latest, going)
     return Decision(fire=latest if fires else None, skips=skips, wake=wake)
 
@@ -97,6 +99,16 @@ def left_out(schedule: Schedule, after: datetime, until: datetime, reason: str) 
     first = next(slots(schedule, after))
     number = count(schedule, after, until)
     return Skip(count=number, first=first, last=last, reason=reason)
+
+
+def _last_and_next(schedule: Schedule, first: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """Return the newest slot that is due, of which `first` is the oldest, and the one to come."""
+    latest = first
+    for slot in islice(slots(schedule, first), A_FEW):
+        if slot > now:
+            return latest, slot
+        latest = slot
+    return newest(schedule, first, now) or first, next(slots(schedule, now))
 
 
 def _left_out(
