@@ -2,6 +2,8 @@
 
 import json
 
+from ork.store import location
+
 
 def test_a_run_of_a_revision(history, golden, masked):
     result = history("run", "etl", "-j", "1")
@@ -117,3 +119,25 @@ def test_a_version_of_before_a_move_finds_its_data_where_the_file_lies_now(ork):
         assert ork("run", version).code == 0
         assert ork("logs", "t:a").out == "rows"
     assert not (ork.folder / "old").exists()
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(etl, golden):
+    said = etl("run", "etl.yaml", "--dry-run")
+    assert (said.code, said.err) == (0, "")
+    golden("run/dry.txt", said.out)
+    assert not (etl.folder / ".ork").exists()
+    assert etl("run", "etl.yaml").code == 0
+    before = _writes(etl)
+    golden("run/dry_again.txt", etl("run", "etl", "--dry-run", "--from", "load").out)
+    golden("run/dry.json", etl("run", "--dry-run", "--json").out)
+    assert _writes(etl) == before
+    assert etl("run", "--dry-run", "--only", "nope").code == 3
+
+
+def _writes(ork):
+    """Return how many writes the store has taken."""
+    store = location.open_store(ork.folder / ".ork", environ={})
+    try:
+        return store.backend.sequence()
+    finally:
+        store.close()

@@ -58,6 +58,9 @@ def run(
         bool, typer.Option("--queue", help="Let `ork up` run it; return at once.")
     ] = False,
     no_hooks: shared.NoHooks = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
+    ] = False,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
@@ -92,6 +95,8 @@ def run(
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what or str(only_file(Path.cwd()) or "@"))
+    if dry and what.startswith("file:"):
+        session.need_no_store()
     store, source = _opened(session, what)
     names = workflows(store)
     if not as_json and (source in names or (source == "@" and len(names) == 1)):
@@ -107,6 +112,21 @@ def run(
         until=until,
         base=base,
     )
+    if dry:
+        from ork.cli.runs import dry_run
+
+        caller = shared.caller_of(session, Control())
+        ready = start.prepare(
+            store,
+            source,
+            options=options,
+            caller=caller,
+            no_deploy=True,
+            with_code=with_code,
+            allow_secret=allow_secret,
+        )
+        dry_run.show(session, store, ready, as_json=as_json)
+        return
     if queue:
         if no_deploy or no_hooks:
             raise UsageError("--queue excludes --no-deploy and --no-hooks")

@@ -1,0 +1,72 @@
+"""What `ork run --dry-run` says: the tasks that would be executed, and those that would not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from ork.cli.screen import human
+from ork.cli.screen.line import Line
+from ork.cli.screen.parts import column, quoted
+from ork.cli.session import Session
+from ork.objects.canonical import Json
+from ork.objects.kinds import Deploy
+from ork.objects.value import Value
+from ork.runner.start import Prepared
+from ork.store.contents import needs_of
+from ork.store.store import Store
+
+SNAPSHOT_DIGITS = 8
+
+
+def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> None:
+    """Say what a run that was prepared would do."""
+    would = would_run(store, ready)
+    if as_json:
+        session.print_json("dry-run", would)
+    else:
+        session.print(_lines(would), page=True)
+
+
+class WouldRun(Value, frozen=True, kw_only=True):
+    """What a run would execute: each task in the order in which they can run, and what it needs.
+
+    `kept` are the tasks that are not executed, with the state in which they stand for themselves.
+    """
+
+    workflow: str
+    snapshot: str
+    deployed: bool
+    params: Mapping[str, Json]
+    tasks: Mapping[str, tuple[str, ...]]
+    kept: Mapping[str, str]
+
+
+def would_run(store: Store, ready: Prepared) -> WouldRun:
+    target, terms = ready.target, ready.terms
+    needs = needs_of(store, store.snapshot(target.snapshot))
+    head = store.ref(f"workflows/{target.workflow}")
+    return WouldRun(
+        workflow=target.workflow,
+        snapshot=target.snapshot,
+        deployed=target.deploy is not None
+        or (head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)),
+        params=terms.params,
+        tasks={name: below for name, below in needs.items() if name not in terms.before},
+        kept={name: terms.before[name].state for name in needs if name in terms.before},
+    )
+
+
+def _lines(would: WouldRun) -> Iterator[Line]:
+    tasks = human.count(len(would.tasks), "task")
+    new = "" if would.deployed else "; it would be deployed first"
+    snapshot = (would.snapshot[:SNAPSHOT_DIGITS], "oid")
+    yield [(would.workflow, "name"), " ", snapshot, f"  {tasks} would run{new}"]
+    if would.params:
+        yield [("params ", "label"), json.dumps(would.params, ensure_ascii=False)]
+    width = column(quoted(name) for name in (*would.tasks, *would.kept))
+    for name, needs in would.tasks.items():
+        after = f"  after {', '.join(map(quoted, needs))}" if needs else ""
+        yield ["  run      ", (f"{quoted(name):<{width}}", "name"), (after, "dim")]
+    for name, state in would.kept.items():
+        yield [("  not run  ", "dim"), (f"{quoted(name):<{width}}", "name"), (f"  {state}", state)]
