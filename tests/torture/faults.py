@@ -1325,7 +1325,7 @@ FAULTS = (
         "a slot is fired again for which there is a run",
         "ork/daemon/fires.py",
         "        if store.ref(ref) is not None:\n"
-        "            _pass_over(store, line, decision)\n"
+        "            _pass_over(store, line, before, decision)\n"
         '            raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")\n'
         "        tx.move(ref, old=None, new=pin)\n",
         "        tx.move(ref, old=store.ref(ref), new=pin)\n",
