@@ -94,3 +94,25 @@ do_ork run penguins~1
 
 say "The first run and its repetition: nothing differs."
 do_ork diff "penguins#1" "penguins#3"
+
+say "When it runs is a setting: a change of that is history, and no new snapshot."
+sed -e 's/^  cron: .*/  every: 3s/' -e '/^  timezone: /d' penguins.yaml > changed.yaml
+mv changed.yaml penguins.yaml
+do_ork deploy penguins.yaml -m "Every three seconds, to see it at work"
+
+say "ork up fires what is due, and serves a page of all this, until it is asked to end."
+echo "\$ ork up"
+"$ork" up > up.log 2>&1 &
+up=$!
+trap 'kill $up 2>/dev/null || true; rm -rf "${folder:-}"' EXIT
+tries=0
+until grep -q "penguins#[0-9]* success" up.log || [ $tries -ge 120 ]; do
+    kill -0 $up || break
+    sleep 0.5
+    tries=$((tries + 1))
+done
+kill -TERM $up || true
+wait $up || true
+cat up.log
+rm up.log
+do_ork runs penguins -n 3

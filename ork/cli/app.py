@@ -108,6 +108,8 @@ fetch: pull
 archive pack dump: bundle, backup
 verify doctor: fsck
 prune clean: gc
+serve server scheduler daemon web page ui: up
+cron pause unpause timetable: schedule
 version: --version
 """.splitlines()
     for words, _, commands in [line.partition(": ")]

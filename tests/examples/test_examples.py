@@ -105,6 +105,8 @@ def test_penguins_tells_its_story(ork, tmp_path):
     assert told.returncode == 0, told
     assert told.stdout.count("$ ork run penguins") == 3
     first, second, third = (outputs(ork, f"penguins#{number}") for number in (1, 2, 3))
+    assert "  the page is http://127.0.0.1:" in told.stdout
+    assert "penguins#4 fired for " in told.stdout and "penguins#4 success in " in told.stdout
     assert first["clean"]["dropped"] == 11
     assert len(first["clean"]["penguins"]) == 333
     assert first["by_species"]["sizes"][0] == {
