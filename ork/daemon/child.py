@@ -37,7 +37,7 @@ PRELOADED = (
     *("ork.backends.lmdb", "ork.backends.sqlite", "ork.store.location", "ork.runner.start"),
     *("ork.runner.loop", "ork.executors.local", "ork.executors.process", "ork.executors.worker"),
     *("ork.executors.process_tree", "ork.daemon.fires", "ork.daemon.queue", "ork.daemon.hooks"),
-    *("ork.schedule.policy", "ork.schedule.times", "cronsim", "zoneinfo", "ctypes"),
+    *("ork.schedule.policy", "ork.schedule.times", "zoneinfo", "ctypes"),
 )
 BUG_EXIT_CODE = 70
 STOP, KILL = signal.SIGTERM, signal.SIGINT  # a run: gently, or at once
