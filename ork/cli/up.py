@@ -85,9 +85,6 @@ def up(
     Example:
         ork up --no-web
     """
-    from ork.daemon.loop import Daemon, Options
-    from ork.store import location
-
     session: Session = ctx.obj
     if no_web and no_schedule:
         raise UsageError("--no-web and --no-schedule leave nothing to do")
@@ -124,6 +121,10 @@ def up(
             "schedule": not no_schedule,
         }
         page = Page(json.dumps(setup), {**environ, TOKEN: token})
+        page.start()  # while we import what we need
+    from ork.daemon.loop import Daemon, Options
+    from ork.store import location
+
     how = Options(
         jobs=jobs or max(RUNS_AT_ONCE, os.cpu_count() or 1),
         grace_s=grace_s,

@@ -14,15 +14,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from ork.daemon.child import Answer, Born, Order, Pinned, Work
+from ork.daemon.page import ROOT
 from ork.errors import StoreError
 from ork.objects.value import as_line, of_line
 
 BYTES_AT_ONCE = 65536
-# `-P`: no module of the project is taken for one of Python. So where ork is has to be told.
-ROOT = str(Path(__file__).parents[2])
 _PROGRAM = """\
 import sys
 sys.path.append(sys.argv[1])

@@ -40,6 +40,7 @@ from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
 from ork.errors import Conflict, Corrupt, OrkError, StoreError
+from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
 from ork.objects.value import Value
 from ork.runner import record
@@ -120,6 +121,7 @@ class Daemon:
         self._lines = Lines(self._store)
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
+        self._ops: Oid | None = None  # the newest operation that was seen
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
@@ -138,13 +140,13 @@ class Daemon:
         self._button.setblocking(False)
         self._selector.register(self._bell, EVENT_READ, lambda: self._bell.recv(4096))
         control.wake = self._wake
+        if page is not None and page.runs:
+            self._hear_from(page)
 
     def events(self) -> Iterator[Told]:
         """Work until asked to stop; yield what happens. Closing it early leaves runs alone."""
         rereads = -1
         try:
-            if self._page is not None:
-                self._tend(self._page)  # it takes a while to begin, and can do so meanwhile
             while not self._control.stops:
                 if rereads != self._control.rereads:
                     if rereads >= 0 and self._page is not None:
@@ -170,8 +172,8 @@ class Daemon:
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
         if self._options.schedule:
-            with suppress(OSError):  # it is tried again when a child is to start
-                self._children.prepare()
+            if self._page is None:
+                self._prepare()
             self._patiently(self._look, now)
         awake = [one for one in self._watched.values() if one.line.workflow not in self._paused]
         coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
@@ -247,16 +249,16 @@ class Daemon:
 
     def _see(self, now: datetime) -> None:
         """See which heads, pauses and entries of the queue there are."""
-        before, self._watched = self._watched, {}
-        for line in self._lines.look():
-            self._watched[id(line)] = before.get(id(line)) or Watched(line, now)
+        lines, before = self._lines.look(), self._watched
+        self._watched = {id(line): before.get(id(line)) or Watched(line, now) for line in lines}
         for workflow, error in self._lines.wrong.items():
             self._complain(workflow, error, now)
-        paused = {workflow for workflow, _ in self._store.refs("paused/")}
+        # Whoever pauses, resumes, or takes that back, writes an operation.
+        before_ops, self._ops = self._ops, self._store.ref("ops")
         for one in self._watched.values():
-            if (one.line.workflow in paused) != (one.line.workflow in self._paused) or one.goes_on:
+            if self._ops != before_ops or one.goes_on:
                 one.look_at = one.look_at and now
-        self._paused = paused
+        self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
         try:
             waiting = queue.waiting(self._store)
         except Corrupt as error:
@@ -331,6 +333,10 @@ class Daemon:
         while self._ready and len(self._children.living) < self._options.jobs:
             _, _, whose = self._ready[0]
             if isinstance(whose, Queued):
+                if self._store.ref(f"queue/{whose.workflow}/{whose.id}") != whose.oid:
+                    heappop(self._ready)  # taken by another process, or taken back
+                    self._taken.discard(whose.id)
+                    continue
                 work: Work = Take(workflow=whose.workflow, id=whose.id, now=now)
             elif isinstance(whose, Finish):
                 work = whose
@@ -519,10 +525,7 @@ class Daemon:
         moment = time.monotonic()
         if not page.runs:
             if moment >= page.start_at and page.start():
-                descriptor = page.descriptor
-                self._selector.register(
-                    descriptor, EVENT_READ, lambda: self._hear_page(page, descriptor)
-                )
+                self._hear_from(page)
         elif moment >= self._beat_at:
             self._beat_at = moment + BEAT_SECONDS
             page.beat(
@@ -536,11 +539,21 @@ class Daemon:
                 }
             )
 
+    def _hear_from(self, page: Page) -> None:
+        descriptor = page.descriptor
+        self._selector.register(descriptor, EVENT_READ, lambda: self._hear_page(page, descriptor))
+
+    def _prepare(self) -> None:
+        if self._options.schedule:
+            with suppress(OSError):  # it is tried again when a child is to start
+                self._children.prepare()
+
     def _hear_page(self, page: Page, descriptor: int) -> None:
         url = page.hear()
         if url is not None:
             self._told.append(Listening(time=self._clock(), url=url))
             self._beat_at = 0.0
+            self._prepare()  # not before: the page takes the longest to begin
         elif not page.runs:
             self._selector.unregister(descriptor)
             wait_s = page.start_at - time.monotonic()

@@ -13,14 +13,15 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-
-from ork.daemon.children import ROOT
+from pathlib import Path
 
 BEAT_SECONDS = 5.0
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)  # before it is started again: longer each time
 WELL_SECONDS = 60.0  # one that has lived so long counts as the first
 CLOSE_SECONDS = 5.0
 LINE_BYTES_MAX = 65536
+# `-P`: no module of the project is taken for one of Python. So where ork is has to be told.
+ROOT = str(Path(__file__).parents[2])
 _PROGRAM = (  # `python -m ork.cli.web`, and see ROOT
     "import runpy, sys; sys.path.append(sys.argv.pop(1));"
     " runpy.run_module('ork.cli.web', run_name='__main__', alter_sys=True)"

@@ -220,6 +220,21 @@ def test_a_clock_that_is_set_fires_nothing_twice_and_what_it_jumps_over_is_left_
     assert len({run.scheduled for run in runs}) == len(runs) == 2
 
 
+def test_what_a_clock_far_ahead_has_decided_is_undecided_by_resume(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "w", "{every: 1s}")
+    set_clock(ork, 7200)
+    with running(ork, clock=True) as up:
+        up.until("Ended")
+        set_clock(ork, 0)
+        up.until("Note")
+        pauses.resume(opened(), "w", stamp=Stamp(time=now(ork), author="Ada"), now=now(ork))
+        while moment(up.until("Began")["slot"]) > now(ork):
+            pass
+        assert up.end() == 0
+
+
 def test_no_more_runs_go_on_at_once_than_it_was_told(ork: Ork, opened: Opened) -> None:
     set_to(ork, 30)
     for name in ("a", "b", "c"):
