@@ -23,12 +23,12 @@ from ork.files import new_file
 from ork.logs.bytes import is_log, put
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
-from ork.objects.value import Value
+from ork.objects.value import Value, of_line
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import number_ref
-from ork.store.runs import refs_of, slot_text
+from ork.store.runs import Hook, refs_of, slot_text
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 from ork.sync.bundle import Bundle, LogFile
@@ -321,11 +321,21 @@ def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
         _must_be(bundle, ref, bundle.refs.get(number_ref(pin.workflow, pin.number)) == oid)
     elif space == "hooks" and len(parts) == 3:
         _must_be(bundle, ref, f"runs/{parts[0]}/{parts[1]}" in bundle.refs)
+        _must_be(bundle, ref, oid in arrived.forgotten or _is_hook(arrived, oid, parts[2]))
     elif space == "unattached" and len(parts) == 2:
         run = arrived.get(Run, bundle.refs.get("/".join(["runs", *parts]), oid), keep=False)
         _must_be(bundle, ref, run.deploy is None)
     else:
         raise bundle.wrong(f"the ref {ref!r} is of no form that this ork knows")
+
+
+def _is_hook(arrived: Store, oid: Oid, name: str) -> bool:
+    """Say whether a blob is what is kept of a hook of this name."""
+    try:
+        hook: Hook = of_line(arrived.blob(oid), Hook)
+    except ValueError:
+        return False
+    return name == f"{hook.attempt}-{hook.which}"
 
 
 def by_run(refs: Mapping[str, Oid]) -> dict[str, list[str]]:

@@ -165,6 +165,26 @@ def test_slots_can_be_left_out_alone(project, flow):
         fire(project, now, one)
 
 
+def test_who_decides_at_the_same_moment_writes_nothing(project, flow, monkeypatch):
+    flow()
+    now = NOON + 11 * MINUTE
+    one = due(project, now)
+    slot = one.decision.fire
+    skip = Skip(count=1, first=slot, last=slot, reason="a test")
+    record_skips = lines.skip_in
+
+    def and_fire(*args):
+        monkeypatch.setattr(lines, "skip_in", record_skips)
+        fire(project, now + 10 * MINUTE)
+        record_skips(*args)
+
+    monkeypatch.setattr(lines, "skip_in", and_fire)
+    with pytest.raises(Conflict):
+        fires.leave_out(project, "etl", one.line.schedule, [skip])
+    assert [one.reason for one in lines.skipped(project, "etl")] == ["ork was not up"]
+    assert due(project, now + 10 * MINUTE).state.last == NOON + 20 * MINUTE
+
+
 def test_parameters_of_a_schedule_have_slots_of_their_own(project, keep):
     keep(
         "name: etl\n"

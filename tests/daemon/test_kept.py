@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from ork.daemon import fires, hooks, lines, pauses, queue
+from ork.errors import InvalidInput
 from ork.heads.deploy import deploy
 from ork.objects.kinds import Blob
 from ork.schedule.policy import Skip
 from ork.store import location
 from ork.store.runs import hooks_of
 from ork.store.store import Store
+from ork.sync import select
 from ork.sync.backup import backup
-from ork.sync.bundle import open_bundle
+from ork.sync.bundle import open_bundle, pieces
 from ork.sync.clone import clone
 from ork.sync.receive import receive
 from ork.sync.select import Wish, create
@@ -198,3 +200,36 @@ def test_a_finding_names_what_is_wrong(full):
     found = fsck(full.folder, environ={}, depth="full").findings
     (one,) = [one for one in found if isinstance(one, Finding) and one.level == "error"]
     assert one.message == "it leads to no object with slot"
+
+
+@pytest.mark.parametrize(
+    ("ref", "says"),
+    [
+        ("hooks/etl/{id}/1-on_success", b"{}"),
+        ("hooks/etl/{id}/2-on_failure", None),
+        ("hooks/etl/20200101T000000.000-000000/1-on_success", None),
+        ("fires/etl/20200101T000000Z", None),
+    ],
+)
+def test_a_bundle_in_which_they_make_no_sense_is_refused(full, tmp_path, ref, says):
+    runs = dict(full.refs("runs/etl/"))
+    ref = ref.format(id=min(runs))
+    hook = dict(full.refs("hooks/"))[f"etl/{min(runs)}/1-on_success"]
+    pin = full.ref("numbers/etl/0000000001")
+    target = pin if ref.startswith("fires") else hook if says is None else _oid(says)
+    plant(full, *([Blob(says)] if says else []), **{ref.replace("/", "__"): target})
+    refs = {**dict(full.backend.refs()), ref: target}
+    there = {
+        name: oid
+        for name, oid in refs.items()
+        if name.partition("/")[0] in ("workflows", "runs", "numbers", "ran", "fires", "hooks")
+    }
+    objects = select.needed(full, there)
+    file = tmp_path / "bad.bundle"
+    file.write_bytes(b"".join(pieces((), there, objects, ())))
+    (tmp_path / "other").mkdir()
+    store = other(tmp_path / "other")
+    with open_bundle(str(file)) as bundle, pytest.raises(InvalidInput):
+        receive(bundle, store, stamp=stamp(1))
+    assert dict(store.backend.refs()) == {}
+    store.close()

@@ -1346,6 +1346,13 @@ FAULTS = (
         ("daemon/test_hooks.py::test_a_run_that_is_not_recorded_as_ended_has_no_hook",),
     ),
     Fault(
+        "what is decided moves on from wherever it is",
+        "ork/daemon/lines.py",
+        "tx.move(ref, old=before.oid if before else None, new=tx.add_value(value))",
+        "tx.move(ref, old=tx.store.ref(ref), new=tx.add_value(value))",
+        ("daemon/test_fires.py::test_who_decides_at_the_same_moment_writes_nothing",),
+    ),
+    Fault(
         "a page is served under any name that leads here",
         "ork/cli/web/guard.py",
         'return found[1] in hosts or found[1] in (at, f"[{at}]")',
