@@ -176,9 +176,9 @@ addEventListener("pagehide", () => [...streams.keys()].forEach(shut));
 function append(log, text) {
   const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 30;
   log.append(document.createTextNode(text));
-  let chars = log.textContent.length;
-  while (chars > LOG_CHARS_MAX && log.childNodes.length > 1) {
-    chars -= log.firstChild.length;
+  log.chars = (log.chars ?? log.textContent.length - text.length) + text.length;
+  while (log.chars > LOG_CHARS_MAX && log.childNodes.length > 1) {
+    log.chars -= log.firstChild.length;
     log.firstChild.remove();
   }
   if (atEnd) log.scrollTop = log.scrollHeight;
