@@ -154,17 +154,13 @@ def test_where_a_proxy_names_people_nobody_else_changes_anything(served: Served,
 
 
 def test_without_a_proxy_no_header_names_anybody(store: Store):
-    with serving(store.project, allow_changes=True) as served:
+    with serving(store.project, allow_changes=True, schedule=False) as served:
         assert served.post("/workflows/etl/pause", X_User="root", Remote_User="root").status == 303
         assert newest(store).author == "page of Ada <a@b>"
         served.post("/workflows/etl/resume")
-
-
-def test_where_no_runs_are_started_a_run_that_waits_is_told_so(store: Store):
-    with serving(store.project, allow_changes=True, schedule=False) as served:
-        answer = served.post("/workflows/etl/run")
-        assert "starts no runs" in notice(served, answer)
-    queue.remove(store, queue.waiting(store)[0])
+        # Here no runs are started either, and whoever asks for one is told so.
+        assert "starts no runs" in notice(served, served.post("/workflows/etl/run"))
+        queue.remove(store, queue.waiting(store)[0])
 
 
 def test_pages_that_only_show_change_nothing(store: Store):

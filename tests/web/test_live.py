@@ -252,19 +252,15 @@ def test_the_process_ends_when_who_started_it_is_gone(folder: Path):
         assert short.process.wait(20) == 0
 
 
-def test_a_retry_is_told_to_who_watches_then(tmp_path: Path):
-    store = make_project(tmp_path)
-    (tmp_path / "flaky.yaml").write_text(
-        "name: flaky\ntasks:\n  a: {executor: process, command: test -e good}\n"
-    )
-    assert ork(tmp_path, "run", "flaky.yaml").wait() == 1
-    with serving(tmp_path) as served:
-        with served.events("/runs/flaky/1/events") as events:
-            assert kinds(events)[-1] == "RunFinished"
-        (tmp_path / "good").touch()
-        assert ork(tmp_path, "retry", "flaky#1").wait() == 0
-        with served.events("/runs/flaky/1/events") as events:
-            told = [event.data for event in events if event.name == "message"]
-    assert run_of_number(store, "flaky", 1)[1].state == "success"
+def test_a_retry_is_told_to_who_watches_then(served: Served, folder: Path):
+    flaky = "name: flaky\ntasks:\n  a: {executor: process, command: test -e good}\n"
+    (folder / "flaky.yaml").write_text(flaky)
+    (folder / "good").unlink(missing_ok=True)
+    assert ork(folder, "run", "flaky.yaml").wait() == 1
+    with served.events("/runs/flaky/1/events") as events:
+        assert kinds(events)[-1] == "RunFinished"
+    (folder / "good").touch()
+    assert ork(folder, "retry", "flaky#1").wait() == 0
+    with served.events("/runs/flaky/1/events") as events:
+        told = [event.data for event in events if event.name == "message"]
     assert told[-1]["run"]["state"] == "success"
-    store.close()

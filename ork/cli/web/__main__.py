@@ -47,25 +47,21 @@ def main(argv: list[str]) -> int:
         # Taken out of the environment: what is started from here needs it as little as a task.
         given = os.environ.pop(TOKEN, None)
         setup = replace(setup, token=setup.token or given)
-        listening = _listen(setup.listen)
-        if setup.token is None and not ip_address(listening.getsockname()[0]).is_loopback:
-            raise UsageError(f"--listen {setup.listen} asks for a token: others reach it")
+        with _listen(setup.listen) as listening:
+            if setup.token is None and not ip_address(listening.getsockname()[0]).is_loopback:
+                raise UsageError(f"--listen {setup.listen} asks for a token: others reach it")
+            serve(setup, listening)
     except OrkError as error:
         sys.stderr.writelines(texts_of(error_view(error), color=False))
         return error.exit_code
-    return serve(setup, listening)
+    return 0
 
 
-def serve(setup: Setup, listening: socket.socket) -> int:
+def serve(setup: Setup, listening: socket.socket) -> None:
     """Answer what comes in on a socket, until the process is told to end, or `ork up` is gone."""
     host, port = listening.getsockname()[:2]
     name = _shown(setup.listen, host)
-    try:
-        rules = guard.rules(setup.token, (name, *setup.hosts), port)
-        web = Web(setup, rules)
-    except OrkError as error:
-        sys.stderr.writelines(texts_of(error_view(error), color=False))
-        return error.exit_code
+    web = Web(setup, guard.rules(setup.token, (name, *setup.hosts), port))
     live = Live(web)
     config = Config(
         app(web, [*metrics.routes(web, live), *live.routes(), *acting.routes(web)]),
@@ -91,7 +87,6 @@ def serve(setup: Setup, listening: socket.socket) -> int:
     sys.stdout.write(json.dumps({"url": url}) + "\n")
     sys.stdout.flush()
     server.run([listening])
-    return 0
 
 
 class PageServer(Server):
@@ -186,6 +181,8 @@ def _listen(text: str) -> socket.socket:
     host, _, port = text.rpartition(":")
     name = host.removeprefix("[").removesuffix("]")
     try:
+        if not 0 <= int(port) <= 0xFFFF:
+            raise ValueError
         found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
         made = socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS_MAX)
         # Else the system keeps some megabytes for each client that does not read.
@@ -194,7 +191,7 @@ def _listen(text: str) -> socket.socket:
         # from the client. asyncio does this only for sockets that say which protocol they speak.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
-    except (ValueError, OverflowError, socket.gaierror):
+    except (ValueError, socket.gaierror):
         raise UsageError(
             f"--listen {text!r}: no such address", hint="write 127.0.0.1:8080"
         ) from None
