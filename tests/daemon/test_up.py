@@ -289,6 +289,20 @@ def test_a_head_that_cannot_be_read_keeps_no_other_workflow_from_being_fired(
         assert len(up.all("Trouble")) == 1
 
 
+def test_a_damaged_entry_of_the_queue_keeps_nothing_from_being_fired(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "w", "{every: 1s}")
+    with opened().transaction() as tx:
+        tx.move("queue/w/one", old=None, new=tx.add_value("nonsense"))
+    with running(ork) as up:
+        assert "queue/w/one" in up.until("Trouble")["message"]
+        for _ in range(2):
+            up.until("Began", trigger="schedule")
+        assert up.end() == 0
+        assert len(up.all("Trouble")) == 1
+
+
 def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> None:
     assert ork("init").code == 0
     with running(ork) as up:
