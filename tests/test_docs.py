@@ -208,6 +208,7 @@ def test_every_schema_is_documented_and_held_by_a_golden_file():
     for path in (ROOT / "ork/cli").rglob("*.py"):
         source = path.read_text()
         names = re.findall(r'(?:print_json|json_text)\(\s*"([a-z-]+)"', source)
+        names += re.findall(r'schema="([a-z-]+)"', source)  # of a page
         printed |= {f"ork.{name}.v1" for name in names}
         printed |= set(re.findall(r'"(ork\.[a-z-]+\.v\d)"', source))
     assert printed == documented
