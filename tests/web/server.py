@@ -25,16 +25,18 @@ from tests.stores import stamp
 TOKEN = "open-sesame"
 # Limits that a test cannot wait for are set lower, and pages added, before the process serves.
 PROGRAM = """\
-import json, os, sys
-from ork.cli.web import __main__ as page, acting, live, metrics, pages
+import json, os, sys, time
+from ork.cli.web import __main__ as page, acting, app, live, metrics, pages
 for name, value in json.loads(sys.argv.pop(1)).items():
     module, _, limit = name.partition(".")
-    there = {"page": page, "acting": acting, "live": live, "metrics": metrics}[module]
+    there = {"page": page, "acting": acting, "app": app, "live": live, "metrics": metrics}[module]
     assert hasattr(there, limit), name
     setattr(there, limit, value)
-pages.PAGES += (("/a-bug", lambda asked: 1 // 0),)
-from ork.cli.web import app
-app.PAGES = pages.PAGES
+def slow(asked):
+    while (asked.store.project / "wait").exists():
+        time.sleep(0.01)
+    return pages.overview(asked)
+app.PAGES += (("/a-bug", lambda asked: 1 // 0), ("/slow", slow))
 code = page.main(sys.argv)
 sys.stdout.flush()
 os._exit(code)

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,32 @@ def test_one_connection_too_many_ends_at_once(served: Served):
             assert there.recv(1000) == b""
     with served.socket(served.request("/health")) as there:  # soon there is room again
         assert ends(there)
+
+
+def test_a_page_that_takes_long_keeps_nobody_else_waiting(tmp_path: Path):
+    make_project(tmp_path).close()
+    (tmp_path / "wait").touch()
+    with serving(tmp_path, limits={"app.THREADS": 2, "app.WAITING_MAX": 4}) as served:
+        with served.socket(served.request("/slow")) as first:
+            assert served.get("/").status == 200
+            with ExitStack() as stack:
+                for _ in range(3):
+                    stack.enter_context(served.socket(served.request("/slow")))
+                deadline = time.monotonic() + FOREVER
+                while served.get("/").status != 503:
+                    assert time.monotonic() < deadline  # until all four have been taken in
+                assert served.ask("/health").status == 200
+                assert served.get("/page.css").status == 200
+                (tmp_path / "wait").unlink()
+                assert b"200 OK" in first.recv(1000)
+        assert served.get("/").status == 200
+
+
+def test_a_page_that_takes_too_long_is_given_up(tmp_path: Path):
+    make_project(tmp_path).close()
+    (tmp_path / "wait").touch()
+    with serving(tmp_path, limits={"app.PAGE_SECONDS_MAX": 0.1}) as served:
+        answer = served.get("/slow")
+        assert (answer.status, "took more than" in answer.text) == (503, True)
+        served.process.terminate()
+        assert served.process.wait(FOREVER) == 0  # although a thread still works on it
