@@ -97,6 +97,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
     "jinja2": ("ork/cli/report/", "ork/cli/web/"),
     "starlette": ("ork/cli/web/",),
+    "watchfiles": ("ork/cli/runs/again.py",),
     "uvicorn": ("ork/cli/web/",),
 }
 # Modules of the standard library that some folder does without -> (where, what instead).

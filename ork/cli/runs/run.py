@@ -1,7 +1,7 @@
 """ork run, ork retry, ork cancel"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.heads.deploy import head_status
 from ork.runner import record, start
+from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.resolve import resolve, workflows
 from ork.store.store import Store
@@ -61,6 +62,9 @@ def run(
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run a file again on every save of it or its code.")
+    ] = False,
     message: Annotated[
         str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
     ] = None,
@@ -81,6 +85,8 @@ def run(
     With --queue the run waits for `ork up`, with all its options; the secrets of its tasks are read
     there. When a run has ended, its `on_failure:` or `on_success:` is executed.
 
+    With --watch a file is deployed and run again on every save of it, or of the code that it calls.
+
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
     \b
@@ -95,6 +101,8 @@ def run(
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what or str(only_file(Path.cwd()) or "@"))
+    if watch and (dry or queue):
+        raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if dry and what.startswith("file:"):
         session.need_no_store()
     store, source = _opened(session, what)
@@ -143,26 +151,27 @@ def run(
             move=move,
         )
         return
-    with stop_on_signals() as control:
-        caller = shared.caller_of(session, control)
-        started = start.start(
-            store,
-            source,
-            options=options,
-            message=message,
-            caller=caller,
-            no_deploy=no_deploy,
-            with_code=with_code,
-            allow_secret=allow_secret,
-            move=move,
-        )
-        del source  # what was read may be large, and is in the store by now
-        deployed = started.deployed
-        if deployed and (deployed.changed or deployed.moved) and not as_json:
-            session.say(deploy_line(deployed, store))
-        last = follow(session, started.events, control=control, as_json=as_json)
-        if not no_hooks:
-            run_hook(session, last.run, caller, as_json=as_json)
+    how = {
+        "options": options,
+        "message": message,
+        "no_deploy": no_deploy,
+        "with_code": with_code,
+        "allow_secret": allow_secret,
+        "move": move,
+    }
+    if watch:
+        from ork.cli.runs.again import on_every_save
+
+        if not what.startswith("file:"):
+            raise UsageError("--watch needs a workflow file to watch")
+
+        def again() -> None:
+            last, stopped = _run(session, store, what, how, no_hooks=no_hooks, as_json=as_json)
+            if stopped:
+                raise typer.Exit(exit_code(last))
+
+        on_every_save(session, Path(what.removeprefix("file:")), again)
+    last, _ = _run(session, store, source, how, no_hooks=no_hooks, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
 
@@ -258,6 +267,29 @@ def cancel(
         return
     last = record.wait(store, run)
     session.print([[(name, "name"), " ", (last.state, last.state)]])
+
+
+def _run(
+    session: Session,
+    store: Store,
+    source: str | Loaded,
+    how: Mapping[str, Any],
+    *,
+    no_hooks: bool,
+    as_json: bool,
+) -> tuple[RunFinished, bool]:
+    """Run it to its end; return that, and whether somebody asked to stop."""
+    with stop_on_signals() as control:
+        caller = shared.caller_of(session, control)
+        started = start.start(store, source, caller=caller, **how)
+        del source  # what was read may be large, and is in the store by now
+        deployed = started.deployed
+        if deployed and (deployed.changed or deployed.moved) and not as_json:
+            session.say(deploy_line(deployed, store))
+        last = follow(session, started.events, control=control, as_json=as_json)
+        if not no_hooks:
+            run_hook(session, last.run, caller, as_json=as_json)
+    return last, control.stops > 0
 
 
 def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:

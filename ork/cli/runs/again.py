@@ -1,0 +1,79 @@
+"""ork run --watch: a workflow is deployed and run again on every save of what it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from ork.cli.screen.errors import error_view
+from ork.cli.session import Session
+from ork.errors import InvalidInput, OrkError, UsageError
+from ork.worktree.load import check
+
+TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
+LOOK_MS = 2000  # between two looks, for what was saved just before the watching began
+
+
+def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoReturn:
+    """Run whenever the definition in a file, or the code that it calls, is another than before.
+
+    What is wrong with it is told once, and then waited for. Only an interrupt ends this, or what
+    `run` raises.
+    """
+    _need_watchfiles()
+    done: object = None
+    told, root = "", path.parent
+    while True:
+        try:
+            loaded = check(path)
+            root, found = loaded.root, (loaded.snapshot, loaded.definition.settings)
+        except InvalidInput as error:
+            found, told = None, _tell(session, error, told)
+        if found is None or found == done:
+            _wait(root)
+            continue
+        done, told = found, ""
+        try:
+            run()
+        except OrkError as error:
+            told = _tell(session, error, told)
+        session.say([("watching ", "hint"), f"{path}, and the code that it calls; Ctrl-C ends"])
+
+
+def _tell(session: Session, error: OrkError, told: str) -> str:
+    """Say what is wrong, unless that was said last; return it."""
+    problems = getattr(error, "problems", ())
+    now = f"{error.message}{problems}"
+    if now != told:
+        session.say(*error_view(error))
+    return now
+
+
+def _wait(root: Path) -> None:
+    """Wait until something below a folder was saved, or a moment."""
+    from watchfiles import Change, DefaultFilter, watch
+
+    ordinary = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, ".ork"))
+
+    def counts(change: Change, name: str) -> bool:
+        return ordinary(change, name)
+
+    changes = watch(
+        root,
+        watch_filter=counts,
+        debounce=TOGETHER_MS,
+        rust_timeout=LOOK_MS,
+        yield_on_timeout=True,
+    )
+    next(changes, None)
+    changes.close()
+
+
+def _need_watchfiles() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("watchfiles") is None:
+        raise UsageError(
+            "--watch needs watchfiles", hint="`pip install 'ork-workflows[watch]'` installs it"
+        )

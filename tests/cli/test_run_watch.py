@@ -1,0 +1,59 @@
+"""ork run --watch, as a process, with files that are saved while it goes on"""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WORKFLOW = "name: w\ntasks: {a: {executor: process, command: sh a.sh}}\n"
+
+
+@pytest.fixture
+def watching(ork):
+    """A process that watches, and a function that waits for a text in what it says."""
+    ork.write("w.yaml", WORKFLOW)
+    ork.write("a.sh", "echo one\n")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ork", "run", "w.yaml", "--watch"],
+        cwd=ork.folder,
+        env=ork.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def until(text):
+        for line in child.stdout:
+            if text in line:
+                return
+        raise AssertionError(f"it ended without {text!r}")
+
+    yield child, until
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
+    child, until = watching
+    until("w#1 success")
+    until("watching w.yaml")
+    ork.write("data.csv", "1\n")  # which is no part of it
+    ork.write("a.sh", "echo two\n")
+    until("w#2 success")
+    until("watching")
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: bash}}\n")
+    until("executor must be one of")
+    ork.write("w.yaml", WORKFLOW.replace("name: w", "name: w\nmax_parallel: 2"))
+    until("w#3 success")
+    until("watching")
+    child.send_signal(signal.SIGINT)
+    assert child.wait() == 130
+    assert ork("runs").out.count("w#") == 3
+
+
+def test_a_revision_cannot_be_watched(etl):
+    etl("deploy", "etl.yaml")
+    refused = etl("run", "etl", "--watch")
+    assert (refused.code, "--watch needs a workflow file" in refused.err) == (2, True)
