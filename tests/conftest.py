@@ -72,8 +72,8 @@ START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are cores, since many tests wait for processes; five at most."""
-    return min(len(os.sched_getaffinity(0)), 4) + 1
+    """Return two more than there are cores, since many tests wait for processes; six at most."""
+    return min(len(os.sched_getaffinity(0)), 4) + 2
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

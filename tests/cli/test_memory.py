@@ -94,6 +94,7 @@ def with_large_outputs(folder: Path, kind: str, runs: int = TASKS) -> library.St
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_a_bundle_is_checked_object_by_object(tmp_path):
     store = with_large_outputs(tmp_path, "lmdb:")
     (tmp_path / "elsewhere").mkdir()
@@ -106,6 +107,7 @@ def test_a_bundle_is_checked_object_by_object(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_a_clone_holds_a_part_at_a_time(tmp_path):
     # In SQLite, which maps nothing: mapped pages of both stores would count as well.
     with_large_outputs(tmp_path / "small", "sqlite:", 1).close()

@@ -542,6 +542,7 @@ def test_names_that_another_program_wrote_are_refused_or_made_visible(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+@pytest.mark.turns(3)
 def test_a_name_of_a_task_that_is_none_is_refused_or_made_visible(
     name: str, ork: Ork, opened: Callable[[], Store]
 ) -> None:

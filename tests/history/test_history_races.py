@@ -28,6 +28,8 @@ from tests.heads.test_races import folder, looking
 from tests.history import racers
 from tests.stores import NOON, contents, reachable, stamp
 
+pytestmark = pytest.mark.turns(2)
+
 __all__ = ["folder"]  # the fixture
 
 

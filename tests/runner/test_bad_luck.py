@@ -36,7 +36,7 @@ from tests.runner.suite import (
     told,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.turns(2)]
 
 
 # Nothing to execute.

@@ -167,6 +167,7 @@ def told(ork, place: Path, command: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*FILES, *FOLDERS])
+@pytest.mark.turns(3)
 def test_no_command_uses_what_is_not_what_ork_makes(hostile, name, kind):
     if kind == ("file" if name in FILES else "folder"):
         pytest.skip("so it is to be")
@@ -178,6 +179,7 @@ def test_no_command_uses_what_is_not_what_ork_makes(hostile, name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", OF_RUN)
+@pytest.mark.turns(3)
 def test_no_command_uses_what_is_not_what_a_run_makes(hostile, name, kind):
     last = name.rpartition("/")[2]
     is_file = "." in last or last == "begun" or name == "locks/RUN"

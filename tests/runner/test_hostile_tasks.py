@@ -162,6 +162,7 @@ SHELL = {
 
 
 @pytest.mark.parametrize("names", bundled(SHELL, size=9), ids=" and ".join)
+@pytest.mark.turns(2)
 def test_hostile_shell_tasks_hurt_nobody_else(project: Project, names: tuple[str, ...]) -> None:
     tasks = {f"bad{number}": name for number, name in enumerate(names)}
     more = {"no end": ", timeout: 1"}
@@ -180,6 +181,7 @@ def test_hostile_shell_tasks_hurt_nobody_else(project: Project, names: tuple[str
     around(project, done.returncode)
 
 
+@pytest.mark.turns(2)
 def test_100_mb_of_output_cost_bounded_memory(project: Project) -> None:
     project.write(
         "code.py",
@@ -224,6 +226,7 @@ def test_a_task_that_prints_without_a_newline_for_ever_is_stopped(project: Proje
     assert project.states() == {"bad": "failed", "sh": "success"}
 
 
+@pytest.mark.turns(2)
 def test_many_tasks_that_all_crash_leave_a_run_that_ends(project: Project) -> None:
     project.write("code.py", "import os\ndef main():\n    os.kill(os.getpid(), 11)\n")
     project.workflow(*(python(f"t{n}") for n in range(size(40, by_day=12))), shell("sh", "true"))

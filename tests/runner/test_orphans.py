@@ -104,6 +104,7 @@ def test_what_may_be_of_two_programs_ends_with_the_later_one(project: Project, l
 
 
 @pytest.mark.parametrize("how", ["timeout", "signal", "twice"] if LONG else ["timeout"])
+@pytest.mark.turns(2)
 def test_a_task_that_is_stopped_takes_200_processes_with_it(
     project: Project, lost: Lost, how: str
 ) -> None:

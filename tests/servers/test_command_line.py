@@ -16,6 +16,8 @@ from tests.conftest import Ork
 from tests.postgres import PASSWORD, Running, Server
 from tests.servers.proxy import Proxy
 
+pytestmark = pytest.mark.turns(2)
+
 ASKED_MAX = 10  # one for the connection, the others each a round trip
 
 

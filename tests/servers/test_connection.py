@@ -257,6 +257,7 @@ def pool(request: pytest.FixtureRequest, postgres: Running) -> Iterator[tuple[in
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_a_server_that_is_started_again_goes_unnoticed(server: Server, opened: Open) -> None:
     url = server.url()
     Postgresql.create(url)
@@ -278,6 +279,7 @@ def test_a_server_that_is_started_again_goes_unnoticed(server: Server, opened: O
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_a_server_that_does_not_come_back_is_told(
     server: Server, opened: Open, impatient: None
 ) -> None:

@@ -16,7 +16,7 @@ from tests.servers.conftest import running_server
 from tests.servers.proxy import HANG_UP, PASS, Proxy
 from tests.team import Machine, Team, team_on
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.turns(2)]
 
 WAIT = "touch here; until test -e on; do sleep 0.02; done"
 

@@ -570,6 +570,7 @@ def refuses(places: Places, data: bytes) -> OrkError:
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.turns(2)
 def test_a_hostile_bundle_lets_nothing_in(places, change):
     parts = taken_apart(Path(places.bundle()).read_bytes())
     assert refuses(places, together(CHANGES[change](parts))).exit_code == 3

@@ -417,6 +417,7 @@ OF_RUNS = ("run", "pin", "no numbers", "a log")
 
 @BOTH
 @pytest.mark.parametrize("harm", HARM)
+@pytest.mark.turns(2)
 def test_a_store_made_to_do_harm_lets_nothing_in(places, harm, direction, monkeypatch):
     monkeypatch.setattr(carrier, "BATCH_BYTES", 1)
     HARM[harm](places.store)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.scale import LONG, sampled
+from tests.scale import DAY, LONG, sampled
 from tests.torture.conftest import Score
 from tests.torture.forker import Forker, Hurt, names_below
 from tests.torture.scenarios import SCENARIOS, Box, Scenario, State, newest_run, told_successes
@@ -141,9 +141,9 @@ def wrong(scenario: Scenario, peace: Peace, box: Box, hurt: Hurt) -> tuple[str, 
 
 
 def points(name: str, calls: list[str]) -> Iterator[Hurt]:
-    """Yield the places: all of them, or by day a sample that is always the same."""
+    """Yield the places: all of them, or by day a sample, another one each day."""
     for way, hurt in WAYS.items():
-        numbers = random.Random(f"{name} {way}")
+        numbers = random.Random(f"{name} {way} {DAY}")
         every = [at for at, call in enumerate(calls, 1) if not hurt.half or is_write(call)]
         chosen = every if LONG else sorted(numbers.sample(every, min(BY_DAY, len(every))))
         if way == "EIO once":
@@ -160,6 +160,7 @@ CASES = [(name, "") for name in SCENARIOS]
 CASES += sampled([(name, kind) for name in SCENARIOS for kind in OTHERS], one_in=5)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda text: text.rstrip(":") or "lmdb")
 def test_a_command_that_is_hurt_at_any_call_can_be_typed_again(
     name: str, kind: str, forker: Forker, tmp_path: Path, score: Score

@@ -27,7 +27,7 @@ from tests.torture.conftest import Score
 from tests.torture.faults import FAULTS, ROOT, Fault
 
 SECONDS_MAX = 250  # for one of the named tests
-TRIED = sampled(FAULTS, one_in=10)
+TRIED = sampled(FAULTS, one_in=15)
 # What says that the fault is no fault but nonsense, or that nothing was said in time.
 NO_ANSWER = re.compile(
     r"collection failure|Timeout \(>|\b(Import|ModuleNotFound|Syntax|Indentation|Name)Error\b"

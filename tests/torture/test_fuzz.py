@@ -24,7 +24,7 @@ from tests.torture.conftest import Score
 __all__ = ["history", "ran"]
 
 ROOT = Path(__file__).parents[2]
-SECONDS = size(20 * 60, by_day=10)
+SECONDS = size(20 * 60, by_day=6)
 OPTIONS = ("-timeout=60", "-rss_limit_mb=512", "-verbosity=1", "-print_final_stats=1")
 HASH_BYTES = 32
 REVISIONS = [

@@ -383,6 +383,7 @@ def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(examples(4)))
+@pytest.mark.turns(2)
 def test_no_store_that_commands_have_made_is_called_damaged(ork: Ork, seed: int) -> None:
     numbers = random.Random(seed)
     folder = ork.folder / ".ork"
@@ -416,6 +417,7 @@ def test_no_store_that_commands_have_made_is_called_damaged(ork: Ork, seed: int)
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_others_who_write_meanwhile_are_no_damage(etl: Ork) -> None:
     assert etl("deploy", "etl.yaml").code == 0
 

@@ -360,6 +360,7 @@ def test_a_configuration_that_is_a_link_is_refused(five, tmp_path):
         location.open_store(five.folder, environ={})
 
 
+@pytest.mark.turns(2)
 def test_runs_begin_and_end_while_others_are_removed(five):
     """Two processes write runs and go on with them; another one removes all but a few."""
     rounds = str(size(200, by_day=15))

@@ -77,7 +77,7 @@ def test_a_whole_store_is_left_alone(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("how", ["dropped", "flipped"])
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 def test_refs_that_follow_from_the_rest_are_made_again(
     folder: Path, before: Any, ref: str, how: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_whatever_an_attempt_changes_the_next_one_finds_as_it_was(place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.turns(2)
 def test_a_warm_worker_gives_what_a_fresh_process_gives(place, seed):
     """Random sequences of attempts that change the interpreter and look at it."""
     installed(place, "others.py", OTHERS)

@@ -137,6 +137,7 @@ SMALL = [name for name in HOSTILE if len(HOSTILE[name]) < 300_000]
 
 
 @pytest.mark.parametrize("name", SMALL)
+@pytest.mark.turns(2)
 def test_without_the_c_parser_it_is_the_same_error(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
