@@ -106,6 +106,8 @@ def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     assert found["ork_active_runs", frozenset()] == 0
     assert found["ork_store_bytes", frozenset()] > 0
     assert found["process_resident_memory_bytes", frozenset()] > 1 << 20
+    page = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+    assert {name for name, _ in found} <= set(re.findall(r"`(\w+)[{`]", page))
 
 
 def test_labels_are_escaped():
