@@ -61,6 +61,16 @@ def test_a_clock_that_was_set_back_turns_no_bar_round():
     assert found[0].bars == (bar(0, 10),)
 
 
+def test_a_task_that_runs_has_a_bar_up_to_now():
+    began = BEGAN + timedelta(seconds=20)
+    going = {"a": (began, BEGAN + timedelta(seconds=50)), "b": (began, BEGAN)}
+    a, b = lanes({"a": tried((0, 10))}, {"a": (), "b": ()}, BEGAN, going=going)
+    assert [(bar.start, bar.end, bar.state, bar.number) for bar in a.bars][1:] == [
+        (20, 50, "running", 2)
+    ]
+    assert (b.bars[0].start, b.bars[0].end) == (20, 20)
+
+
 def test_the_critical_path_goes_back_from_the_last_to_end():
     needs = {"a": (), "b": (), "c": ("a", "b"), "d": ("a",)}
     tasks = {"a": tried((0, 1)), "b": tried((0, 3)), "c": tried((3, 4)), "d": tried((1, 2))}

@@ -20,6 +20,7 @@ from ork.cli.screen import human
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
+from ork.logs.begun import Beginnings
 from ork.logs.reading import pieces
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
@@ -50,6 +51,7 @@ def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, 
         deploy=store.get(Deploy, run.deploy) if run.deploy else None,
         environment=store.value(run.environment) if run.environment else None,
         failures=_failures(store, details),
+        going={name: (since, now) for name, since in _begun(store, details)},
     )
     good = _since_good(store, run, now) if run.state == "failed" else None
     title = f"{run.workflow}#{run.number} {run.state}"
@@ -73,6 +75,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     deploy: Deploy | None
     environment: Json
     failures: list[Failure]
+    going: Mapping[str, tuple[datetime, datetime]]  # task that runs -> since when, and now
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
@@ -105,8 +108,9 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     @cached_property
     def timeline(self) -> Timeline:
         """When each task ran."""
-        found = lanes(self.taskruns, self.needs, self.details.run.created)
-        path = critical_path(found, self.needs)
+        run = self.details.run
+        found = lanes(self.taskruns, self.needs, run.created, going=self.going)
+        path = critical_path(found, self.needs) if run.ended else ()
         return timeline(found, path if len(path) > 1 else ())
 
     @property
@@ -137,6 +141,15 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     @property
     def _facts(self) -> list[tuple[str, Json]]:
         return list(self.environment.items()) if isinstance(self.environment, dict) else []
+
+
+def _begun(store: Store, details: RunDetails) -> list[tuple[str, datetime]]:
+    """Return the tasks that run now, and since when; the newest attempt of each comes last."""
+    running = {name for name, one in details.tasks.states.items() if one.state == "running"}
+    if not running or details.run.ended:
+        return []
+    attempts = Beginnings(store, details.run).now()
+    return [(name, one.started) for (name, _), one in attempts.items() if name in running]
 
 
 def _failures(store: Store, details: RunDetails) -> list[Failure]:

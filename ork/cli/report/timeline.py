@@ -114,10 +114,23 @@ class Scale:
 
 
 def lanes(
-    tasks: Mapping[str, TaskRun], needs: Mapping[str, Collection[str]], began: datetime
+    tasks: Mapping[str, TaskRun],
+    needs: Mapping[str, Collection[str]],
+    began: datetime,
+    *,
+    going: Mapping[str, tuple[datetime, datetime]] = {},
 ) -> list[Lane]:
-    """Return a lane for each task that was tried, in the order in which they started."""
+    """Return a lane for each task that was tried, in the order in which they started.
+
+    `going` has the tasks that run now: since when, and until which moment that is known.
+    """
     bars = {name: tuple(_bars(taskrun, began)) for name, taskrun in tasks.items()}
+    for name, (since, until) in going.items():
+        before = bars.get(name, ())
+        start = max(0.0, (since - began).total_seconds())
+        end = max(start, (until - began).total_seconds())
+        bar = Bar(start=start, end=end, state="running", number=len(before) + 1)
+        bars[name] = (*before, bar)
     found = [
         Lane(
             name=name,
