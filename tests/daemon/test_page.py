@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ def status(url: str, path: str) -> int | None:
         connection.close()
 
 
+def metrics(url: str) -> str:
+    """Return what the page tells programs."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    token = urlsplit(url).query.removeprefix("token=")
+    connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    with closing(connection):
+        return connection.getresponse().read().decode()
+
+
 def page_of(up: Up) -> int:
     """Return the process of the page."""
     children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
@@ -50,6 +60,7 @@ def test_the_page_answers_whoever_has_its_address(deployed: Ork) -> None:
         assert status(url, "/health") == 200
         assert status(url, "/") in (401, 403)
         assert status(url, f"/?{urlsplit(url).query}") in (200, 302, 303)
+        assert eventually(lambda: "ork_up_fires_total 0" in metrics(url))  # the daemon is heard
         assert up.end() == 0
     assert status(url, "/health") is None
 

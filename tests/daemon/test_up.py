@@ -141,6 +141,20 @@ def test_a_killed_daemon_leaves_its_runs_to_their_end(ork: Ork, opened: Opened) 
     assert holds_each_second_once(decided_seconds(store, "w"))
 
 
+def test_a_slot_is_fired_once_when_its_process_dies_as_soon_as_that_is_recorded(
+    ork: Ork, opened: Opened
+) -> None:
+    deploy(ork, "w", "{every: 1s}")
+    with running(ork, ORK_FAILPOINT="begin.pinned") as up:
+        for _ in range(2):
+            assert up.until("Ended")["state"] == "interrupted"
+        assert up.end() == 0
+    store = opened()
+    assert holds_each_second_once(decided_seconds(store, "w"))
+    found = runs_of(store, "w")
+    assert len({run.scheduled for run in found}) == len(found) >= 2
+
+
 def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened: Opened) -> None:
     tasks = "tasks: {t: {executor: process, command: ./once}}"
     ork.write("once", "#!/bin/sh\ntest -e again || { touch there; sleep 60; }\n", executable=True)
