@@ -5,6 +5,7 @@
 // takes: a large page is not to keep the server busy.
 const SPACING = 1000;
 const SHARE = 5;
+const GOING = 5000;
 const LOG_CHARS_MAX = 2_000_000; // of a log that grows; its start is let go of
 
 // -- times
@@ -208,6 +209,8 @@ function follow(log) {
 
 tick();
 setInterval(() => document.hidden || tick(), 1000);
+// Of a run that goes on more is seen with time, though nothing is written: a bar grows.
+setInterval(() => document.hidden || document.querySelector("[data-going]") && refresh(), GOING);
 reachable();
 addEventListener("resize", reachable);
 if (document.querySelector("[data-live]")) {
