@@ -587,7 +587,8 @@ class Daemon:
                 asked, limit = wanted, time.monotonic() + END_SECONDS
                 self._signal = (STOP, KILL, signal.SIGKILL)[asked - 1]
                 self._children.signal(self._signal)
-            for key, _ in self._selector.select(min(LOOK_SECONDS, limit - time.monotonic())):
+            left_s = LOOK_SECONDS if asked == 3 else limit - time.monotonic()
+            for key, _ in self._selector.select(max(0.0, min(LOOK_SECONDS, left_s))):
                 key.data()
             if self._page is not None:
                 self._tend(self._page)
