@@ -136,8 +136,8 @@ def run(
         dry_run.show(session, store, ready, as_json=as_json)
         return
     if queue:
-        if no_deploy or no_hooks:
-            raise UsageError("--queue excludes --no-deploy and --no-hooks")
+        if no_deploy or no_hooks or watch:
+            raise UsageError("--queue excludes --no-deploy, --no-hooks and --watch")
         _queue(
             session,
             store,
