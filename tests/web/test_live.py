@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
@@ -171,7 +172,8 @@ def test_a_log_whose_run_is_looked_at_no_longer_ends_where_it_is(folder: Path, s
         web.store.close()
         return found
 
-    (only,) = asyncio.run(told())
+    with ThreadPoolExecutor(1) as aside:  # in this thread the browser of other tests has a loop
+        (only,) = aside.submit(asyncio.run, told()).result()
     assert only.startswith(b"id: 1:8\n")  # whoever asks again goes on from there
 
 
