@@ -280,6 +280,16 @@ def test_the_keyboard_is_enough(site: Site) -> None:
         assert "Pause the schedule" in reached
 
 
+def test_a_run_is_cancelled_and_gone_on_with(site: Site) -> None:
+    with _going_on(site.folder) as number, site.page(f"/runs/slow/{number}") as page:
+        page.get_by_role("button", name="Cancel").click()
+        page.locator("h1 .cancelled").wait_for()
+        page.get_by_role("button", name="Retry").click()
+        page.locator("h1 .running").wait_for()
+        (site.folder / "go").touch()
+        page.locator("h1 .success").wait_for()
+
+
 def test_a_form_runs_a_workflow_with_parameters(site: Site) -> None:
     for script in (True, False):
         with site.page("/workflows/etl", java_script_enabled=script) as page:

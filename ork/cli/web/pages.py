@@ -135,7 +135,7 @@ def workflow(asked: Asked) -> Page:
     if store.ref(f"workflows/{name}") is None and has_run(store, name):
         values = _of_unattached(asked, name)
     else:
-        found = resolve(store, f"{name}~0", now=asked.now)
+        found = resolve(store, head(store, name), now=asked.now)
         values = workflow_values(
             store, found, now=asked.now, deploys_max=SHORT_LIST, runs_max=SHORT_LIST
         )
@@ -198,7 +198,7 @@ def _params(store: Store, newest: LogEntry | None) -> Mapping[str, Param]:
 def history(asked: Asked) -> Page:
     """Show the deploys of a workflow, newest first, a page of them."""
     store, name, before = asked.store, run_pages.workflow_in(asked), asked.query.get("before")
-    start: str | Oid = f"{name}~0"
+    start: str = head(store, name)
     if before is not None:
         last = store.get(Deploy, oid_of(before))
         if last.workflow != name:
