@@ -17,7 +17,7 @@ setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 demo: $(READY) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
 
-test: $(READY) ## Run the tests on all cores
+test: $(READY) ## Run the tests on all cores, of matrices the cases of the day
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-long: $(READY) ## Run the tests with all examples of properties and all places of crashes
@@ -47,7 +47,7 @@ check: $(READY) ## Check format, lint, types, the rules of the house and all tes
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
-torture: $(READY) ## Kill, damage, fill and race: a sample of all that docs/reliability.md counts
+torture: $(READY) ## Kill, damage, fill and race: the day's sample of what docs/reliability.md counts
 	$(BIN)/python -m pytest $(PARALLEL) --timeout 300 tests/torture
 
 torture-long: $(READY) ## The same with every place of a kill and every planted fault; takes hours

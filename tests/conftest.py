@@ -82,9 +82,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "torture" and not asked else None
 
 
-def pytest_report_header() -> str:
-    """Say which cases have their turn."""
-    return "all cases" if LONG else f"cases of the day; the same ones again: ORK_DAY={DAY}"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which cases had their turn, and how they are tried again."""
+    if not LONG:
+        terminalreporter.write_line(f"of matrices the cases of one day: ORK_DAY={DAY}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
