@@ -2,13 +2,13 @@
 
     import ork
 
-    store = ork.open(".")
-    ork.deploy(store, "etl.yaml", message="Fetch twice a day")
-    for event in ork.run(store, "etl"):
-        print(event)
-    for entry in ork.log(store, "etl", limit=5):
-        print(entry.deploy.time, entry.deploy.message)
-    print(ork.diff(store, "etl~1", "etl").diff)
+    with ork.open(".") as store:
+        ork.deploy(store, "etl.yaml", message="Fetch twice a day")
+        for event in ork.run(store, "etl"):
+            print(event)
+        for entry in ork.log(store, "etl", limit=5):
+            print(entry.deploy.time, entry.deploy.message)
+        print(ork.diff(store, "etl~1", "etl").diff)
 
 Names are resolved on first use, so `import ork` costs next to nothing.
 """
@@ -28,9 +28,15 @@ __all__ += ["runs", "schedules", "show", "status", "tag", "tags", "undo", "unque
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403
+
+    __version__: str
 else:
 
     def __getattr__(name):
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("ork-workflows")
         if name in __all__:
             from ork import api
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_every_public_name_is_there():
     assert dir(library) == list(library.__all__)
     names = "from ork import *; print(sorted(n for n in dir() if not n.startswith('__')))"
     assert python(names) == f"{sorted(library.__all__)}\n"
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert library.__version__ == version("ork-workflows")
+
+
+def test_a_store_is_closed_at_the_end_of_its_block(etl):
+    with library.open(etl.folder, create=True) as store:
+        library.deploy(store, str(etl.folder / "etl.yaml"))
+    with library.open(etl.folder) as store:
+        assert [entry.deploy.workflow for entry in library.log(store)] == ["etl"]
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -445,8 +445,14 @@ class Store:
             anchor.append(self.folder, Anchor(sequence=sequence, operation=operation, pin=pin))
 
     def close(self) -> None:
-        """Release the backend. Idempotent."""
+        """Release the backend. Idempotent. At the end of a `with` block it is done by itself."""
         self.backend.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class Transaction:
