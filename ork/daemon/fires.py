@@ -15,7 +15,7 @@ from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, key_of_refs, skipped
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
-from ork.errors import Conflict, NotFound, UsageError
+from ork.errors import Conflict, UsageError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
@@ -26,7 +26,7 @@ from ork.runner.start import Caller, Options, Started
 from ork.schedule.policy import Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.times import slots
-from ork.store.resolve import head, run_of_id
+from ork.store.resolve import head
 from ork.store.store import Store, Transaction
 
 RACES_MAX = 100  # lost one after the other
@@ -148,11 +148,9 @@ def newest_run(
     pin = store.ref(folder + known) if known else None
     if pin is None:
         return None
-    run_id = store.get(Run, pin, keep=False).id
-    try:
-        return run_of_id(store, workflow, run_id)[1]
-    except NotFound:  # removed just now
-        return None
+    # None of them is kept at hand: a daemon sees many, and each but a few times.
+    oid = store.ref(f"runs/{workflow}/{store.get(Run, pin, keep=False).id}")
+    return None if oid is None else store.get(Run, oid, keep=False)
 
 
 def fire(
