@@ -71,7 +71,7 @@ SMALL = {"report": ("report", "wide", "-o", "page.html")}
     ],
     ids=" ".join,
 )
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 def test_one_output_is_in_memory_at_a_time(project, words):
     least = peak(project, *SMALL.get(words[0], (words[0], "wide#1:first")))
     assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2
@@ -94,7 +94,7 @@ def with_large_outputs(folder: Path, kind: str, runs: int = TASKS) -> library.St
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 def test_a_bundle_is_checked_object_by_object(tmp_path):
     store = with_large_outputs(tmp_path, "lmdb:")
     (tmp_path / "elsewhere").mkdir()
@@ -107,7 +107,7 @@ def test_a_bundle_is_checked_object_by_object(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 def test_a_clone_holds_a_part_at_a_time(tmp_path):
     # In SQLite, which maps nothing: mapped pages of both stores would count as well.
     with_large_outputs(tmp_path / "small", "sqlite:", 1).close()

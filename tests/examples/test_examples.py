@@ -87,6 +87,7 @@ def test_imported_modules_are_captured_with_the_file_that_the_task_names(ork):
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_penguins_tells_its_story(ork, tmp_path):
     script = tmp_path / "ork"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ork "$@"\n')

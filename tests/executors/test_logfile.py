@@ -273,6 +273,7 @@ def test_a_job_shows_no_secret(place: Place) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["python", "process"])
+@pytest.mark.turns(2)
 def test_a_task_that_prints_a_lot_costs_bounded_memory(place: Place, kind: str) -> None:
     megabytes = size(200, by_day=80)  # a log has no more than 64
     if kind == "python":

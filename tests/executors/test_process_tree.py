@@ -119,7 +119,7 @@ def test_children_have_the_grace_too_when_the_first_process_is_gone(place):
         executor.close()
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 def test_nobody_survives_a_stop_at_whatever_moment_of_its_start(place):
     lines = ["true", "sleep 300", "setsid sleep 300 & sleep 300"]
     for number in range(30):
@@ -185,7 +185,7 @@ def test_trees_of_an_inner_ork_belong_to_the_outer_tree(start, tmp_path, monkeyp
     assert outer.pid not in inner.members()
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 def test_who_becomes_another_program_again_and_again_is_a_member(start, tmp_path):
     (tmp_path / "again").write_text("exec sh again\n")
     tree = start("setsid sh -c 'echo $$ > pid; exec sh again' & sleep 300")

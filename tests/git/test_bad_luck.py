@@ -118,6 +118,7 @@ def killed(ork: Ork, number: int, *argv: str) -> bool:
     return code != 0
 
 
+@pytest.mark.turns(2)
 def test_an_export_that_was_killed_anywhere_can_be_repeated(etl: Ork) -> None:
     assert etl("deploy", "etl.yaml").code == 0
     whole = etl("export", "git", "whole", "etl", "--json").out.replace("whole", "ork-history")

@@ -775,6 +775,7 @@ def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: 
     assert children_with(environ["TEST_COOKIE"]) == []
 
 
+@pytest.mark.turns(2)
 def test_two_runs_at_the_same_time_get_different_numbers(project: Project) -> None:
     project.workflow(shell("one", "sleep 0.2"))
     api.deploy(project.store, project.folder / "flow.yaml")

@@ -98,6 +98,7 @@ def test_a_run_that_ends_meanwhile_goes_on_in_the_copy(places, monkeypatch):
     assert is_whole(copy)
 
 
+@pytest.mark.turns(2)
 def test_writers_go_on_meanwhile(places):
     stop = threading.Event()
 

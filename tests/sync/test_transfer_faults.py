@@ -193,6 +193,7 @@ def test_who_brings_the_same_runs_at_the_same_moment_is_told(places, monkeypatch
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 def test_pushes_that_race_leave_what_one_of_them_has(places):
     other, second = places.other(), Places(places.other("second"), places.folder)
     move(places.store, second.store)

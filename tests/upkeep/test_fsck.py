@@ -359,6 +359,7 @@ def test_a_file_that_kills_its_reader_is_a_finding(
     ]
 
 
+@pytest.mark.turns(2)
 def test_all_flips_that_change_an_answer_are_reported(folder: Path) -> None:
     """Bits in objects, refs, meta pages, branch pages and lists of free pages, one at a time."""
     file = data_file(folder)

@@ -288,7 +288,7 @@ def test_an_undo_says_that_gc_removed_meanwhile_where_it_would_go(project, secon
 
 
 @pytest.mark.parametrize("kind", ["exact", "blind"])
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 def test_writers_and_gc_in_several_processes(project, kind):
     """Processes deploy, undo and tag the same contents while another collects without end."""
     rounds = size(200, by_day=12)

@@ -203,6 +203,7 @@ def is_left(data: bytes, key: bytes, value: bytes) -> bool:
     return False
 
 
+@pytest.mark.turns(2)
 def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> None:
     """Zero one page at a time: what the others have is there afterwards, and no ref is invented."""
     file = data_file(folder)

@@ -184,6 +184,7 @@ print(int(peak) // 1024 < 256)
 
 
 @pytest.mark.slow
+@pytest.mark.turns(3)
 def test_all_of_them_together_take_a_bounded_time_and_memory(tmp_path: Path) -> None:
     files = []
     for number, data in enumerate(sampled([*HOSTILE.values()], one_in=6)):
