@@ -296,7 +296,7 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
             for text in (
                 "",
                 "-x",
-                "~1",
+                "~x",
                 "etl~x",
                 "etl^{tree}",
                 "etl^{}",
@@ -316,7 +316,7 @@ def test_what_a_whole_is_asked_for_takes_no_part(etl):
                 "run:x@v1",
                 "etl^{deploy}@v1",
                 "etl^{deploy}#1",
-                "~2",
+                "~~@",
                 "etl@{1}@{1}",
                 "etl#1@{1}",
                 "etl@v1#1",
