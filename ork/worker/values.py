@@ -13,6 +13,20 @@ import sys
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
 
+# What a value has that JSON can be made of, by its library and class.
+_CURES = {
+    "numpy.ndarray": "`.tolist()`",
+    "pandas.DataFrame": "`.to_dict('records')`",
+    "pandas.Series": "`.tolist()`",
+    "polars.DataFrame": "`.to_dicts()`",
+    "polars.Series": "`.to_list()`",
+    "builtins.set": "`sorted(...)`",
+    "builtins.frozenset": "`sorted(...)`",
+    "builtins.bytes": "`.decode()`",
+    "datetime.timedelta": "`.total_seconds()`",
+    **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PosixPath"), "`str(...)`"),
+}
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -85,7 +99,12 @@ def _special(value: Any, depth: int) -> Any:
         except TypeError:  # it takes no mode
             dumped = value.model_dump()
         return to_json(dumped, depth + 1)
-    raise Unfit(f"{_a(kind)} is not a JSON value")
+    library = str(kind.__module__).partition(".")[0]
+    if library == "numpy" and getattr(value, "shape", None) == ():
+        return to_json(value.item(), depth + 1)  # one number, which Python has as well
+    cure = _CURES.get(f"{library}.{kind.__qualname__}")
+    hint = f"; return {cure} of it" if cure else ""
+    raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
 
 
 def _array(values: Any, depth: int) -> Any:

@@ -670,11 +670,15 @@ def test_structured_values_become_json(pool, place):
                 return {"options": options}
         class Colour(str, enum.Enum):
             RED = "red"
+        class int64:  # as numpy's
+            __module__, shape = "numpy", ()
+            def item(self): return 7
         def main():
-            return [Row(1), Model(mode=1), Model(), collections.OrderedDict(x=datetime.date.min),
+            return [int64(), Row(1), Model(mode=1), Model(), collections.OrderedDict(x=datetime.date.min),
                     Colour.RED, True, "é\\n\\u2028"]
         """
     assert output_of(pool, place.python(source), place) == [
+        7,
         {"a": 1, "b": [1.5, None]},
         {"options": {"mode": "json"}},
         {"options": {}},
@@ -694,8 +698,9 @@ def test_structured_values_become_json(pool, place):
         ("{'a': 2**53}", "output.a: an integer beyond 2^53-1 loses digits in JSON"),
         ("{1: 2}", "output: the key 1 is an int, not a string"),
         ("['\\ud800']", "output[0]: the text has a lone surrogate"),
-        ("b'x'", "output: a bytes is not a JSON value"),
-        ("__import__('pathlib').Path('x')", "PosixPath is not a JSON value"),
+        ("b'x'", "output: a bytes is not a JSON value; return `.decode()` of it"),
+        ("__import__('pathlib').Path('x')", "PosixPath is not a JSON value; return `str(...)` of"),
+        ("type('ndarray', (), {'__module__': 'numpy'})()", "value; return `.tolist()` of it"),
         ("(x for x in 'a')", "output: a generator is not a JSON value"),
         ("[l := [], l.append(l)]", "nested deeper than 64 levels"),
         ("'x' * (64 * 2**20)", "the output is larger than 64 MiB"),
