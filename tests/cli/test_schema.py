@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ork.cli.heads.schema import document
+from ork.worktree.lookup import workflow_files
 from tests.definition.schema import errors
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
+EXAMPLES = sorted(workflow_files(Path(__file__).parents[2] / "examples"))
 GOOD = "name: n\ntasks: {a: {executor: process, command: ls}}\n"
 
 

@@ -674,7 +674,8 @@ def test_structured_values_become_json(pool, place):
             __module__, shape = "numpy", ()
             def item(self): return 7
         def main():
-            return [int64(), Row(1), Model(mode=1), Model(), collections.OrderedDict(x=datetime.date.min),
+            return [int64(), Row(1), Model(mode=1), Model(),
+                    collections.OrderedDict(x=datetime.date.min),
                     Colour.RED, True, "é\\n\\u2028"]
         """
     assert output_of(pool, place.python(source), place) == [

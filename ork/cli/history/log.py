@@ -86,6 +86,9 @@ def log(
     if graph and reverse:
         raise UsageError("--graph draws from the newest on: leave --reverse out")
     store, now = session.store, session.now()
+    all_names = [] if revision else workflows(store)
+    if len(all_names) == 1:
+        revision = all_names[0]
     entries = history.log(
         store,
         revision,
@@ -113,9 +116,9 @@ def log(
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot])
     elif session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
-    several = revision is None and len(workflows(store)) > 1
+    named = len(all_names) > 1
     shown = (
-        (entry, _entry(entry, store, session, patch=patch, oneline=oneline, named=several))
+        (entry, _entry(entry, store, session, patch=patch, oneline=oneline, named=named))
         for entry in entries
     )
     lines = _graph(shown) if graph else _lines(shown, apart=not oneline)
