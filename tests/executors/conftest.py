@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.executors.suite import Place, Served
+from tests.executors.suite import Place, Served, note_children
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
+    note_children()
     return Place(tmp_path)
 
 

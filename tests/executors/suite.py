@@ -320,11 +320,20 @@ class Promises:
         assert pickle.loads(pickle.dumps(outcome)) == outcome  # noqa: S301
 
 
+BEFORE: set[int] = set()  # children of other tests' servers, which end with all tests
+
+
+def note_children() -> None:
+    """Count only what is started from now on."""
+    BEFORE.clear()
+    BEFORE.update(living_children())
+
+
 def living_children() -> list[int]:
-    """Return the processes that this one has started and that still run."""
+    """Return the processes that the test has started in this one and that still run."""
     import os
 
-    found = []
+    found = set()
     for name in os.listdir(PROC):
         if name.isdigit() and alive(int(name)):
             try:
@@ -332,5 +341,5 @@ def living_children() -> list[int]:
             except OSError:
                 continue
             if int(stat.rpartition(")")[2].split()[1]) == os.getpid():
-                found.append(int(name))
-    return found
+                found.add(int(name))
+    return sorted(found - BEFORE)
