@@ -69,7 +69,7 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
         head(store, workflow)
         raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
     pauser = paused(store, workflow)
-    reason = f"paused by {pauser.author}" if pauser else "paused"
+    reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
     count = 0
     with store.transaction(stamp) as tx:
         tx.move(ref, old=there, new=None)
