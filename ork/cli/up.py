@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LISTEN = "127.0.0.1:8080"
 TOKEN = "ORK_UP_TOKEN"
-RUNS_AT_ONCE = 4  # at least: most of their time they wait for their tasks
 # For systemd: runs that are stopped take a moment to end, and a store is waited for for a minute.
 MORE_GRACE_SECONDS = 90
 
@@ -123,10 +122,11 @@ def up(
         page = Page(json.dumps(setup), {**environ, TOKEN: token})
         page.start()  # while we import what we need
     from ork.daemon.loop import Daemon, Options
+    from ork.runner.start import at_once
     from ork.store import location
 
     how = Options(
-        jobs=jobs or max(RUNS_AT_ONCE, os.cpu_count() or 1),
+        jobs=jobs or at_once(),
         grace_s=grace_s,
         schedule=not no_schedule,
     )

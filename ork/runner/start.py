@@ -244,7 +244,7 @@ def _run(
     cancelled; what goes wrong in ork itself is raised, and recorded as interrupted. No child is
     left.
     """
-    slots = options.jobs or max(JOBS, os.cpu_count() or 1)
+    slots = options.jobs or at_once()
     loop = Loop(store, target, terms, caller.environ, caller.control or Control(), slots=slots)
     try:
         yield from loop.begin(caller.signed(), host(), caller.ending())
@@ -256,6 +256,11 @@ def _run(
         raise
     finally:
         loop.abandon()
+
+
+def at_once() -> int:
+    """Return how many tasks run at once, or runs of `ork up`, when nobody says so."""
+    return max(JOBS, os.cpu_count() or 1)
 
 
 def _refuse_secrets(given: Mapping[str, object]) -> None:

@@ -52,16 +52,11 @@ def _tell(session: Session, error: OrkError, told: str) -> str:
 
 def _wait(root: Path) -> None:
     """Wait until something below a folder was saved, or a moment."""
-    from watchfiles import Change, DefaultFilter, watch
-
-    ordinary = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, ".ork"))
-
-    def counts(change: Change, name: str) -> bool:
-        return ordinary(change, name)
+    from watchfiles import DefaultFilter, watch
 
     changes = watch(
         root,
-        watch_filter=counts,
+        watch_filter=DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, ".ork")),
         debounce=TOGETHER_MS,
         rust_timeout=LOOK_MS,
         yield_on_timeout=True,

@@ -9,14 +9,12 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value
 from ork.runner.start import Prepared
 from ork.store.contents import needs_of
 from ork.store.store import Store
-
-SNAPSHOT_DIGITS = 8
 
 
 def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> None:
@@ -25,7 +23,7 @@ def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> N
     if as_json:
         session.print_json("dry-run", would)
     else:
-        session.print(_lines(would), page=True)
+        session.print(_lines(would, store), page=True)
 
 
 class WouldRun(Value, frozen=True, kw_only=True):
@@ -35,7 +33,7 @@ class WouldRun(Value, frozen=True, kw_only=True):
     """
 
     workflow: str
-    snapshot: str
+    snapshot: Oid
     deployed: bool
     params: Mapping[str, Json]
     tasks: Mapping[str, tuple[str, ...]]
@@ -57,10 +55,10 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
     )
 
 
-def _lines(would: WouldRun) -> Iterator[Line]:
+def _lines(would: WouldRun, store: Store) -> Iterator[Line]:
     tasks = human.count(len(would.tasks), "task")
     new = "" if would.deployed else "; it would be deployed first"
-    snapshot = (would.snapshot[:SNAPSHOT_DIGITS], "oid")
+    snapshot = (store.short(would.snapshot), "oid")
     yield [(would.workflow, "name"), " ", snapshot, f"  {tasks} would run{new}"]
     if would.params:
         yield [("params ", "label"), json.dumps(would.params, ensure_ascii=False)]
