@@ -56,11 +56,12 @@ torture-long: $(READY) ## The same with every place of a kill and every planted 
 golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
 	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli
 
-docs: $(READY) ## Write docs/cli.md and docs/man from the help of the commands, the tables of docs/format.md from the code
+docs: $(READY) .venv/.docs ## Write the pages that are made from the code, and the site of all pages into site/
 	$(BIN)/python -m ork.cli.reference > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
 	mkdir -p docs/man && rm -f docs/man/*.1 && $(BIN)/python -m ork.cli.reference docs/man
 	$(BIN)/python docs/format_tables.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(READY) ## Measure ork: ratios within one run, with machine and seed
 	$(BIN)/python benchmarks/bench.py
@@ -69,8 +70,15 @@ bench-peers: $(READY) ## Measure other tools beside ork; installs them in enviro
 	benchmarks/peers.sh
 
 clean: ## Remove what make has made: .venv and all caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/cli.md.new
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site docs/cli.md.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Only whoever makes the site needs them.
+.venv/.docs: $(READY)
+	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
+	    print(*groups["dependency-groups"]["docs"], sep="\n")' > .venv/docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/docs.txt
+	@touch $@
 
 # The tools are read from the `dev` group by hand, since pip knows such groups only from 25.1 on.
 $(READY): pyproject.toml

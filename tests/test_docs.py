@@ -196,6 +196,13 @@ def test_links_in_the_documents_lead_somewhere():
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_site_has_every_page():
+    named = set(re.findall(r"(?m)^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text()))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}
+    assert pages <= named
+    assert all((ROOT / page).is_file() for page in named - pages)
+
+
 def test_every_schema_is_documented_and_held_by_a_golden_file():
     page = (ROOT / "docs/json.md").read_text()
     documented = set(re.findall(r"\bork\.[a-z-]+\.v\d\b", page))
