@@ -94,10 +94,10 @@ def test_metrics_ask_for_the_token(served: Served):
 def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     served.beat(fires=3, skips=2, lag_s=0.25, running=1)
     deadline = time.monotonic() + 15
-    while ("ork_up_fires_total", frozenset()) not in (found := metrics(served)):
+    # Beats of the tests before may be all that was read by now.
+    while (found := metrics(served)).get(("ork_up_fires_total", frozenset())) != 3:
         assert time.monotonic() < deadline
     etl = ("workflow", "etl")
-    assert found["ork_up_fires_total", frozenset()] == 3
     assert found["ork_up_skips_total", frozenset()] == 2
     assert found["ork_up_lag_seconds", frozenset()] == 0.25
     assert found["ork_runs_total", frozenset({etl})] == 2
