@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -252,11 +252,11 @@ def _started(words: list[str], stdin: IO[bytes] | None = None) -> Iterator[subpr
                 yield process
             except Deaf as deaf:
                 if deaf.process is not process:
-                    process.kill()
+                    _stop(process)
                     raise
                 heard = False  # why, it says below
             except BaseException:
-                process.kill()
+                _stop(process)
                 raise
             if process.stdin:
                 try:
@@ -268,6 +268,14 @@ def _started(words: list[str], stdin: IO[bytes] | None = None) -> Iterator[subpr
                 raise StoreError(f"git failed: {_why(code, error.read())}")
             if not heard:
                 raise StoreError("git stopped before it had read everything")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a git that nobody needs any more; what was not sent to it yet goes nowhere."""
+    process.kill()
+    if process.stdin:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _environ() -> dict[str, str]:

@@ -24,3 +24,14 @@ def test_objects_are_read_whole_up_to_a_limit(repo):
         # What was cut short is not remembered.
         assert objects.read(names[2], 5_000_000) == b"x" * 5_000_000
         assert objects.read(names[1], 100) == b"small"
+
+
+def test_what_went_wrong_is_raised_whatever_was_not_sent_yet(repo):
+    with (
+        pytest.raises(ValueError, match="mine"),
+        Git(repo.folder / ".git").talk("cat-file", "--batch") as process,
+    ):
+        process.stdin.write(b"HEAD\n")  # which waits to be sent, for more
+        process.kill()
+        process.wait()
+        raise ValueError("mine")
