@@ -78,7 +78,7 @@ def _runs(project: Path, count: int) -> Iterator[Row]:
     path.write_text("\n".join(lines) + "\n")
 
     def once() -> None:
-        *_, last = ork.run(store, path)
+        *_, last = ork.Project(store).events(path)
         assert last.run.state == "success"
 
     value = _growth(store, once, count)

@@ -2,13 +2,13 @@
 
     import ork
 
-    with ork.open(".") as store:
-        ork.deploy(store, "etl.yaml", message="Fetch twice a day")
-        for event in ork.run(store, "etl"):
-            print(event)
-        for entry in ork.log(store, "etl", limit=5):
+    with ork.open() as project:
+        project.deploy("etl.yaml", message="Fetch twice a day")
+        run = project.run("etl")
+        print(run.state, dict(run.outputs))
+        for entry in project.log("etl", limit=5):
             print(entry.deploy.time, entry.deploy.message)
-        print(ork.diff(store, "etl~1", "etl").diff)
+        print(project.diff("etl~1", "etl").diff)
 
 Names are resolved on first use, so `import ork` costs next to nothing.
 """
@@ -17,14 +17,9 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound"]
-__all__ += ["Options", "OrkError", "Selection", "Stamp", "Store", "add_remote", "backup"]
-__all__ += ["bisect", "blame", "cancel", "check", "clone", "create_bundle", "deploy", "diff"]
-__all__ += ["diff_runs", "export_git", "forget", "fsck", "gc", "impact", "import_bundle"]
-__all__ += ["import_git", "import_ork_db", "log", "open", "operations", "outputs", "pause"]
-__all__ += ["pull", "push", "queue", "queued", "remotes", "remove_remote", "repack", "repair"]
-__all__ += ["resolve", "restore", "restore_backup", "resume", "retry", "rollback", "run"]
-__all__ += ["runs", "schedules", "show", "status", "tag", "tags", "undo", "unqueue", "untag"]
+__all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
+__all__ += ["OrkError", "Project", "RunFailed", "Selection", "check", "clone", "forget", "fsck"]
+__all__ += ["open", "repack", "repair", "restore_backup"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

@@ -51,7 +51,7 @@ def test_importing_ork_imports_nothing_heavy():
 
 
 def test_the_library_needs_nothing_of_the_command_line():
-    out = python("import sys, ork; ork.open, ork.run, ork.Store; print(*(set(sys.modules)))")
+    out = python("import sys, ork; ork.open, ork.Project; print(*(set(sys.modules)))")
     assert not {"typer", "rich", "ork.cli", "ruamel"} & set(out.split())
 
 
@@ -69,10 +69,10 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_a_store_is_closed_at_the_end_of_its_block(etl):
-    with library.open(etl.folder, create=True) as store:
-        library.deploy(store, str(etl.folder / "etl.yaml"))
-    with library.open(etl.folder) as store:
-        assert [entry.deploy.workflow for entry in library.log(store)] == ["etl"]
+    with library.open(etl.folder, create=True) as project:
+        project.deploy(str(etl.folder / "etl.yaml"))
+    with library.open(etl.folder) as project:
+        assert [entry.deploy.workflow for entry in project.log()] == ["etl"]
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -91,8 +91,7 @@ def test_the_example_of_the_docstring_works(etl, edit):
     etl("deploy", "etl.yaml")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
     out = python(example(library.__doc__), etl.folder)
-    assert "RunStarted" in out
-    assert "RunFinished" in out
+    assert out.startswith("success {'extract': {'rows': 3}, 'load': {'loaded': 3}}\n")
     assert "Fetch twice a day" in out
     assert "Diff(tasks=(TaskChange(kind='changed', name='extract'" in out
     assert "Fetch twice a day" in etl("log").out
@@ -112,7 +111,7 @@ def test_the_example_of_the_readme_works(etl, edit):
 
 
 @pytest.fixture
-def store(etl):
+def project(etl):
     opened = library.open(create=True)
     yield opened
     opened.close()
@@ -126,62 +125,62 @@ def test_a_store_is_found_upwards_or_made(etl, monkeypatch):
     library.open(etl.folder, create=True).close()
     for path in (etl.folder / "tasks", str(etl.folder), "."):
         opened = library.open(path)
-        assert opened.folder == etl.folder / ".ork"
+        assert opened.store.folder == etl.folder / ".ork"
         opened.close()
         opened.close()
 
 
-def test_the_whole_story(store, edit):
-    done = library.deploy(store, "etl.yaml", message="First", author="Ada <ada@example.org>")
+def test_the_whole_story(project, edit):
+    done = project.deploy("etl.yaml", message="First", author="Ada <ada@example.org>")
     assert (done.workflow, done.changed, done.task_count) == ("etl", True, 2)
-    assert not library.deploy(store, Path("etl.yaml")).changed
-    events = list(library.run(store, "etl"))
+    assert not project.deploy(Path("etl.yaml")).changed
+    events = list(project.events("etl"))
     assert events[-1].run.state == "success"
     edit("etl.yaml", "timeout: 300", "timeout: 600")
-    assert [one.state for one in library.status(store)] == ["modified"]
-    assert list(library.run(store, "etl.yaml"))[-1].run.number == 2
-    first, second = reversed(list(library.log(store, "etl")))
+    assert [one.state for one in project.status()] == ["modified"]
+    assert list(project.events("etl.yaml"))[-1].run.number == 2
+    first, second = reversed(list(project.log("etl")))
     assert (first.deploy.author, first.runs.counts) == ("Ada <ada@example.org>", {"success": 1})
     assert second.deploy.parents == (first.oid,)
     assert isinstance(second.deploy.time, datetime)
-    assert library.resolve(store, "etl~1").oid == first.oid
-    assert [entry.run.number for entry in library.runs(store, "etl")] == [2, 1]
-    assert list(library.runs(store, states=("failed",))) == []
-    shown = library.show(store, "etl#1")
+    assert project.resolve("etl~1").oid == first.oid
+    assert [entry.run.number for entry in project.runs("etl")] == [2, 1]
+    assert list(project.runs(states=("failed",))) == []
+    shown = project.show("etl#1")
     assert shown.tasks["load"].output == {"loaded": 3}
-    assert list(library.show(store, "etl").tasks) == ["extract", "load"]
-    (change,) = library.diff(store, "etl#1", "etl#2").diff.tasks
+    assert list(project.show("etl").tasks) == ["extract", "load"]
+    (change,) = project.diff("etl#1", "etl#2").diff.tasks
     assert change.fields[0].path == "timeout"
-    assert not library.diff(store, "etl", "etl").diff
-    assert not library.diff(store, "etl#1", "etl#2", tasks=["load"]).diff
-    touched = {part.name: part.deploy for part in library.blame(store, "etl").parts}
+    assert not project.diff("etl", "etl").diff
+    assert not project.diff("etl#1", "etl#2", tasks=["load"]).diff
+    touched = {part.name: part.deploy for part in project.blame("etl").parts}
     assert (touched["load"], touched["extract"]) == (first.oid, second.oid)
-    assert [entry.oid for entry in library.log(store, "etl:load")] == [first.oid]
-    impact = library.impact(store, library.diff(store, "etl~1", "etl", tasks=["extract"]))
+    assert [entry.oid for entry in project.log("etl:load")] == [first.oid]
+    impact = project.impact(project.diff("etl~1", "etl", tasks=["extract"]))
     assert [(one.name, one.why) for one in impact.affected] == [
         ("extract", "changed"),
         ("load", "upstream"),
     ]
 
 
-def test_moving_and_undoing(store, edit):
-    first = library.deploy(store, "etl.yaml", message="First")
-    library.tag(store, "v1")
+def test_moving_and_undoing(project, edit):
+    first = project.deploy("etl.yaml", message="First")
+    project.tag("v1")
     edit("etl.yaml", "timeout: 300", "timeout: 600")
-    second = library.deploy(store, "etl.yaml", message="Second")
-    back = library.rollback(store, "etl", "@v1", message="It lost rows")
+    second = project.deploy("etl.yaml", message="Second")
+    back = project.rollback("etl", "@v1", message="It lost rows")
     assert (back.restores, back.parent) == (first.deploy, second.deploy)
-    written = library.restore(store, "etl", code=True)
+    written = project.restore("etl", code=True)
     assert [file.path for file in written.files if file.state == "written"] == ["etl.yaml"]
-    assert [one.state for one in library.status(store)] == ["unchanged"]
-    assert library.restore(store, "etl~1", to="old.yaml").files[0].path == "old.yaml"
-    assert [one.label for one in library.tags(store, "etl")] == ["v1"]
-    assert library.untag(store, "etl@v1").removed
-    assert library.undo(store).moves == (("tags/etl/v1", None, first.deploy),)
-    argv = [operation.argv for _, operation in library.operations(store, limit=3)]
+    assert [one.state for one in project.status()] == ["unchanged"]
+    assert project.restore("etl~1", to="old.yaml").files[0].path == "old.yaml"
+    assert [one.label for one in project.tags("etl")] == ["v1"]
+    assert project.untag("etl@v1").removed
+    assert project.undo().moves == (("tags/etl/v1", None, first.deploy),)
+    argv = [operation.argv for _, operation in project.operations(limit=3)]
     assert [words[1:] for words in argv] == [("undo",), ("untag", "etl@v1"), ("rollback", "etl")]
     then = library.open(at_op="@{3}")
-    assert library.resolve(then, "etl").oid == second.deploy
+    assert then.resolve("etl").oid == second.deploy
     then.close()
     with pytest.raises(library.NotFound, match="not that many operations"):
         library.open(at_op="@{99}")
@@ -193,38 +192,38 @@ def test_check_needs_no_store(etl):
     assert not (etl.folder / ".ork").exists()
 
 
-def test_errors_say_what_happened_and_what_to_do(store, etl):
-    library.deploy(store, "etl.yaml")
+def test_errors_say_what_happened_and_what_to_do(project, etl):
+    project.deploy("etl.yaml")
     with pytest.raises(library.NotFound) as caught:
-        library.resolve(store, "elt")
+        project.resolve("elt")
     assert caught.value.message == str(caught.value) == "no workflow or object named 'elt'"
     assert (caught.value.hint, caught.value.exit_code) == ("did you mean etl?", 3)
     etl.write("bad.yaml", "name: bad\ntasks:\n  a: {executor: pyhton, colour: red}\n")
     with pytest.raises(library.InvalidInput) as caught:
-        library.deploy(store, "bad.yaml")
+        project.deploy("bad.yaml")
     assert {(problem.line, problem.file) for problem in caught.value.problems} == {(3, "bad.yaml")}
     assert len(caught.value.problems) >= 2
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
-    library.deploy(store, "other.yaml")
+    project.deploy("other.yaml")
     with pytest.raises(library.Ambiguous) as caught:
-        library.resolve(store, "@")
+        project.resolve("@")
     assert caught.value.candidates == ("etl", "other")
     for error in ("NotFound", "Ambiguous", "InvalidInput", "Conflict", "Corrupt"):
         assert issubclass(getattr(library, error), library.OrkError)
 
 
-def test_a_task_that_fails_is_an_event_and_no_exception(store, etl):
+def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
-    *_, finished = library.run(store, "etl.yaml")
+    *_, finished = project.events("etl.yaml")
     assert (finished.run.state, finished.states) == ("failed", {"failed": 1, "success": 1})
 
 
-def test_closing_the_events_stops_the_run(store, etl):
+def test_closing_the_events_stops_the_run(project, etl):
     etl.write("load.sh", "#!/bin/sh\nsleep 600\n", executable=True)
-    events = library.run(store, "etl.yaml")
+    events = project.events("etl.yaml")
     next(events)
     events.close()
-    (entry,) = library.runs(store)
+    (entry,) = project.runs()
     assert entry.run.state == "cancelled"
 
 
@@ -232,19 +231,17 @@ def test_a_closed_store_says_so(etl):
     opened = library.open(create=True)
     opened.close()
     with pytest.raises(library.OrkError, match="the store is closed"):
-        list(library.log(opened))
+        list(opened.log())
 
 
-def test_a_history_goes_to_git_and_comes_back(store, tmp_path):
-    oid = library.deploy(
-        store, "etl.yaml", message="First", author="Ada <ada@example.org>"
-    ).snapshot
-    done = library.export_git(store, tmp_path / "out")
+def test_a_history_goes_to_git_and_comes_back(project, tmp_path):
+    oid = project.deploy("etl.yaml", message="First", author="Ada <ada@example.org>").snapshot
+    done = project.export_git(tmp_path / "out")
     assert (done.workflow, done.commits) == ("etl", 1)
-    assert library.export_git(store, tmp_path / "out", "etl", update=True).added == 0
+    assert project.export_git(tmp_path / "out", "etl", update=True).added == 0
     (tmp_path / "other").mkdir()
     other = library.open(tmp_path / "other", create=True)
-    found = library.import_git(other, tmp_path / "out", "*.yaml").workflows[0]
+    found = other.import_git(tmp_path / "out", "*.yaml").workflows[0]
     assert [one.snapshot for one in found.added] == [oid]
     other.close()
 
@@ -254,21 +251,40 @@ def test_schedules_pauses_and_the_queue(tmp_path, monkeypatch):
     text = "name: etl\nschedule: '@hourly'\non_success: {command: echo done > done}\n"
     text += "tasks:\n  a: {executor: process, command: 'true'}\n"
     (tmp_path / "etl.yaml").write_text(text)
-    store = library.open(tmp_path, create=True)
+    project = library.open(tmp_path, create=True)
     try:
-        list(library.run(store, "etl.yaml"))
+        list(project.events("etl.yaml"))
         assert (tmp_path / "done").exists()
         (tmp_path / "done").unlink()
-        list(library.run(store, "etl", hooks=False))
+        list(project.events("etl", hooks=False))
         assert not (tmp_path / "done").exists()
-        assert library.pause(store, "etl", author="Ada").author == "Ada"
-        (listed,) = library.schedules(store, "etl")
+        assert project.pause("etl", author="Ada").author == "Ada"
+        (listed,) = project.schedules("etl")
         assert listed.paused and listed.next is None
-        assert library.resume(store, "etl").workflow == "etl"
-        assert library.schedules(store)[0].next is not None
-        waiting = library.queue(store, "etl")
-        assert library.queued(store) == [waiting]
-        library.unqueue(store, waiting)
-        assert library.queued(store) == []
+        assert project.resume("etl").workflow == "etl"
+        assert project.schedules()[0].next is not None
+        waiting = project.queue("etl")
+        assert project.queued() == [waiting]
+        project.unqueue(waiting)
+        assert project.queued() == []
     finally:
-        store.close()
+        project.close()
+
+
+def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project, etl):
+    etl.write("asked.sh", "#!/bin/sh\necho seen $ORK_IN_day\n", executable=True)
+    text = "name: asked\nparams: {day: {}, n: int}\ntasks:\n  a: {executor: process, "
+    text += "command: ./asked.sh, inputs: {day: {ref: params.day}}}\n"
+    etl.write("asked.yaml", text.replace("day: {}", "day: {default: '1'}"))
+    run = project.run("asked.yaml", params={"day": "3", "n": 3})
+    assert (run.name, run.state, run.ok) == ("asked#1", "success", True)
+    assert project.show("asked#1").params == {"day": "3", "n": 3}
+    assert project.logs("asked#1:a") == "seen 3\n"
+    with pytest.raises(library.OrkError, match="the parameter n"):
+        project.run("asked", params={"n": "3"})
+    etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
+    run = project.run("etl.yaml")
+    assert (run.ok, dict(run.outputs)) == (False, {"extract": {"rows": 3}})
+    with pytest.raises(library.RunFailed, match="etl#1 ended as failed") as caught:
+        project.retry("etl#1", check=True)
+    assert caught.value.run.name == "etl#1"

@@ -157,27 +157,27 @@ def run_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "tasks.py").write_text(textwrap.dedent(TASKS))
     for name, value in CANARIES.items():
         monkeypatch.setenv(f"CANARY_{name.upper()}", value)
-    store = api.open(folder, create=True)
+    project = api.open(folder, create=True)
     try:
-        events = list(api.run(store, folder / "flow.yaml"))
+        events = list(project.events(folder / "flow.yaml"))
         assert isinstance(events[-1], RunFinished)
         states = {e.task: e.taskrun.state for e in events if isinstance(e, TaskFinished)}
         failed = {name for name, state in states.items() if state != "success"}
         assert failed == {"traceback", "message", "shell_failure", "shell_trace", "retried"}
         assert found_in(repr(events).encode()) == []
     finally:
-        store.close()
+        project.close()
     return folder
 
 
 def log_of(folder: Path, task: str) -> bytes:
     """Return what was printed by a task, as it was kept."""
-    store = api.open(folder)
+    project = api.open(folder)
     try:
-        _, run = run_of_number(store, "flow", 1)
-        return b"".join(pieces(store, task_runs(store, run)[task].attempts[-1].log))
+        _, run = run_of_number(project.store, "flow", 1)
+        return b"".join(pieces(project.store, task_runs(project.store, run)[task].attempts[-1].log))
     finally:
-        store.close()
+        project.close()
 
 
 def forms(value: str) -> set[bytes]:

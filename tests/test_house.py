@@ -60,8 +60,9 @@ ROOMS: dict[str, str] = {
     " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
-    "api": "errors files objects graph yaml definition differences backends store worktree history"
-    " heads git orkdb executors runner schedule daemon bisection zone upkeep sync",
+    "project": "errors files objects graph yaml definition differences backends store worktree"
+    " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs",
+    "api": "errors files backends store worktree heads runner zone upkeep sync project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

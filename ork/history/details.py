@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, Task, TaskRun
+from ork.objects.kinds import Run, RunState, Task, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
 from ork.store.runs import Hook, hooks_of
@@ -44,6 +44,11 @@ class DetailsOfTasks(Mapping[str, TaskDetails]):
         """Return the value that a task gave; None of one that gave none."""
         return self._values.output(name)
 
+    @property
+    def outputs(self) -> Mapping[str, Json]:
+        """Task -> the value that it gave, of those that gave one."""
+        return self._values.outputs
+
     def __getitem__(self, name: str) -> TaskDetails:
         return self._values.details(name)
 
@@ -62,6 +67,26 @@ class RunDetails(Value, frozen=True, kw_only=True):
     params: Json
     tasks: DetailsOfTasks
     hooks: tuple[Hook, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called: "etl#5"."""
+        return f"{self.run.workflow}#{self.run.number}"
+
+    @property
+    def state(self) -> RunState:
+        """How it ended, or that it goes on."""
+        return self.run.state
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.run.state == "success"
+
+    @property
+    def outputs(self) -> Mapping[str, Json]:
+        """Task -> the value that it gave, of those that gave one; read when it is asked for."""
+        return self.tasks.outputs
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:

@@ -24,6 +24,10 @@ SHOWN = 5  # names in a complaint
 NOT_SELECTED = "not selected"
 
 
+class Exact(str):
+    """A text that is given as the value itself, and not to be read."""
+
+
 def parse_given(texts: list[str]) -> dict[str, str]:
     """Return name -> text of `NAME=VALUE` arguments.
 
@@ -184,6 +188,8 @@ def again(
 
 
 def _parse(value: object, declared: Json) -> Json:
+    if isinstance(value, Exact):
+        return str(value)
     if not isinstance(value, str):
         return value  # type: ignore[return-value]
     textual = isinstance(declared, str) and declared not in ("int", "float", "bool")

@@ -204,13 +204,13 @@ def test_a_class_of_somebody_else_is_named_by_who_runs_ork(etl: Ork) -> None:
 def test_python_opens_a_url(etl: Ork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(etl.folder)
-    store = api.open(f"sqlite:{tmp_path}/x.db", create=True)
-    api.deploy(store, "etl.yaml")
-    assert store.project == etl.folder
-    store.close()
-    store = api.open(f"sqlite:{tmp_path}/x.db")
-    assert [entry.deploy.workflow for entry in api.log(store, "etl")] == ["etl"]
-    store.close()
+    project = api.open(f"sqlite:{tmp_path}/x.db", create=True)
+    project.deploy("etl.yaml")
+    assert project.store.project == etl.folder
+    project.close()
+    project = api.open(f"sqlite:{tmp_path}/x.db")
+    assert [entry.deploy.workflow for entry in project.log("etl")] == ["etl"]
+    project.close()
 
 
 def test_files_that_others_can_write_are_trusted_where_nothing_maps_them(

@@ -239,9 +239,9 @@ def test_python_takes_one_in_as_well(original, ork):
     import ork as library
 
     store = library.open(ork.folder, create=True)
-    done = library.import_ork_db(store, ork.folder.parent / "old", dry_run=True)
+    done = store.import_ork_db(ork.folder.parent / "old", dry_run=True)
     assert [one.workflow for one in done.workflows] == ["My_Flow_prod", "etl", "health"]
-    assert library.import_ork_db(store, ork.folder.parent / "old").workflows == done.workflows
+    assert store.import_ork_db(ork.folder.parent / "old").workflows == done.workflows
     store.close()
 
 

@@ -176,7 +176,7 @@ def test_a_run_that_has_ended_is_followed_at_once(ran):
 def project(ork):
     """The store of a project."""
     assert ork("init").code == 0
-    store = open_store(ork.folder)
+    store = open_store(ork.folder).store
     yield store
     store.close()
 

@@ -77,30 +77,31 @@ def test_one_output_is_in_memory_at_a_time(project, words):
     assert peak(project, *words) - least < TASKS * OUTPUT_BYTES // 2
 
 
-def with_large_outputs(folder: Path, kind: str, runs: int = TASKS) -> library.Store:
+def with_large_outputs(folder: Path, kind: str, runs: int = TASKS) -> library.Project:
     """Return a store with so many runs, each of which has an output of its own."""
     folder.mkdir(exist_ok=True)
     flow = "name: w\ntasks:\n  t: {executor: process, command: echo}\n"
     (folder / "w.yaml").write_text(flow)
-    store = library.open(folder, create=True, store=kind)
-    library.deploy(store, folder / "w.yaml")
+    project = library.open(folder, create=True, store=kind)
+    project.deploy(folder / "w.yaml")
+    store = project.store
     head = store.ref("workflows/w")
     task = store.snapshot(store.get(Deploy, head).snapshot).tasks["t"]
     for _ in range(runs):
         with store.transaction() as tx:
             big = tx.add(Blob(os.urandom(OUTPUT_BYTES)))
         write_run(store, head, {"t": replace(outcome(task), output=Output(oid=big))})
-    return store
+    return project
 
 
 @pytest.mark.slow
 @pytest.mark.turns(3)
 def test_a_bundle_is_checked_object_by_object(tmp_path):
-    store = with_large_outputs(tmp_path, "lmdb:")
+    project = with_large_outputs(tmp_path, "lmdb:")
     (tmp_path / "elsewhere").mkdir()
-    library.create_bundle(store, tmp_path / "elsewhere/w.bundle", runs=None)
-    library.create_bundle(store, tmp_path / "elsewhere/small.bundle", runs=1)
-    store.close()
+    project.create_bundle(tmp_path / "elsewhere/w.bundle", runs=None)
+    project.create_bundle(tmp_path / "elsewhere/small.bundle", runs=1)
+    project.close()
     least = peak(tmp_path / "elsewhere", "bundle", "verify", "small.bundle")
     most = peak(tmp_path / "elsewhere", "bundle", "verify", "w.bundle")
     assert most - least < TASKS * OUTPUT_BYTES // 4

@@ -55,7 +55,9 @@ def flow(project):
 
 def run(store, what=None, **options):
     """Run etl.yaml or a revision, to its end; return the run."""
-    *_, last = ork.run(store, what or store.project / "etl.yaml", options=Options(**options))
+    *_, last = ork.Project(store).events(
+        what or store.project / "etl.yaml", options=Options(**options)
+    )
     return last.run
 
 
@@ -202,7 +204,7 @@ def test_a_retry_is_compared_as_it_is_now(flow):
     (flow.project / "rows").write_text("x")
     run(flow)
     (flow.project / "rows").write_text("3")
-    *_, last = ork.retry(flow, "etl#2")
+    *_, last = ork.Project(flow).retry_events("etl#2")
     assert (last.run.state, last.run.attempt) == ("success", 2)
     found = compared(flow, "etl#1", "etl#2")
     assert not found
@@ -212,7 +214,7 @@ def test_a_retry_is_compared_as_it_is_now(flow):
 def test_unattached_runs_are_compared_too(flow):
     run(flow)
     edit(flow, "load.sh", "echo", "exit 7 #")
-    *_, _ = ork.run(flow, flow.project / "etl.yaml", no_deploy=True)
+    *_, _ = ork.Project(flow).events(flow.project / "etl.yaml", no_deploy=True)
     found = compared(flow, "etl#1", "etl#2")
     assert found.new.run.deploy is None
     assert found.first.task == "load"
@@ -257,7 +259,7 @@ def test_a_workflow_stands_for_its_newest_run(flow):
     run(flow)
     run(flow)
     assert compared(flow, "etl#1", "etl").new.name == "etl#2"
-    assert ork.diff_runs(flow, "etl#1", "etl").new.name == "etl#2"
+    assert ork.Project(flow).diff_runs("etl#1", "etl").new.name == "etl#2"
     with pytest.raises(NotFound, match="is a task; two runs are compared whole"):
         compared(flow, "etl#1", "etl#1^{snapshot}:load")
 
@@ -280,7 +282,7 @@ def test_the_last_failure_and_what_was_good_before(flow):
 def test_there_may_be_no_failure_or_nothing_good_before(flow):
     with pytest.raises(NotFound, match="nothing is deployed here yet"):
         last_failure(flow, "etl")
-    ork.deploy(flow, flow.project / "etl.yaml")
+    ork.Project(flow).deploy(flow.project / "etl.yaml")
     with pytest.raises(NotFound, match="etl has not run yet"):
         last_failure(flow, "etl")
     edit(flow, "load.sh", "echo", "exit 7 #")
@@ -314,7 +316,7 @@ def test_ids_of_runs_are_in_utc_wherever_they_are_started(flow, monkeypatch):
     monkeypatch.undo()
     time.tzset()
     assert found.id.startswith(f"{found.created:%Y%m%dT%H%M%S}.")
-    assert [e.run.number for e in ork.runs(flow, since=found.created)] == [1]
+    assert [e.run.number for e in ork.Project(flow).runs(since=found.created)] == [1]
 
 
 def test_every_run_is_in_the_index_of_what_it_executed(flow):
@@ -327,9 +329,9 @@ def test_every_run_is_in_the_index_of_what_it_executed(flow):
     assert len(list(flow.refs("ran/"))) == 2
     loads = [states["load"].task for states in _trees(flow)]
     assert len(set(loads)) == 1
-    found = ork.runs(flow, containing=loads[0][:12])
+    found = ork.Project(flow).runs(containing=loads[0][:12])
     assert [entry.run.number for entry in found] == [2, 1]
-    assert [e.run.number for e in ork.runs(flow, snapshot="etl", since=NOON)] == [2, 1]
+    assert [e.run.number for e in ork.Project(flow).runs(snapshot="etl", since=NOON)] == [2, 1]
 
 
 def _trees(store):

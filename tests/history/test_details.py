@@ -53,13 +53,13 @@ def flow(project):
 def run(store, what=None, *, given=None, **selection):
     """Run etl.yaml or a revision, to its end; return the run."""
     options = Options(given=given or {}, selection=Selection(**selection))
-    *_, last = ork.run(store, what or store.project / "etl.yaml", options=options)
+    *_, last = ork.Project(store).events(what or store.project / "etl.yaml", options=options)
     return last.run
 
 
 def retry(store, what, *, latest=False, **selection):
     options = Options(selection=Selection(**selection))
-    *_, last = ork.retry(store, what, options=options, latest=latest)
+    *_, last = ork.Project(store).retry_events(what, options=options, latest=latest)
     return last.run
 
 
@@ -189,7 +189,7 @@ def test_a_retry_with_the_newest_definition_takes_what_stands_in(flow):
     run(flow)
     gives(flow, "load", "true")
     (flow.project / "etl.yaml").write_text(ETL.replace("answer.sh load", "answer.sh load --again"))
-    ork.deploy(flow, flow.project / "etl.yaml")
+    ork.Project(flow).deploy(flow.project / "etl.yaml")
     retry(flow, "etl#1", latest=True)
     found = details(flow, "etl#2").tasks
     assert (found["fetch"].taskrun.state, found["fetch"].inputs) == ("skipped", None)
@@ -206,7 +206,7 @@ def test_equal_values_are_not_read_to_compare_two_runs(flow, monkeypatch):
     monkeypatch.setattr(
         type(flow), "value", lambda self, oid: read.append(oid) or original(self, oid)
     )
-    assert not ork.diff_runs(flow, "etl#1", "etl#2")
+    assert not ork.Project(flow).diff_runs("etl#1", "etl#2")
     assert large not in read
 
 
@@ -216,6 +216,6 @@ def test_inputs_that_a_retry_changed_are_compared(flow):
     run(flow)
     gives(flow, "fetch", '{"rows": 5}')
     retry(flow, "etl#2", only=("fetch",))
-    found = {task.name: task for task in ork.diff_runs(flow, "etl#1", "etl#2").tasks}
+    found = {task.name: task for task in ork.Project(flow).diff_runs("etl#1", "etl#2").tasks}
     assert [(c.path, c.old, c.new) for c in found["fetch"].output] == [("rows", 3, 5)]
     assert "load" not in found or found["load"].inputs == ()

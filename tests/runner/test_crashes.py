@@ -290,7 +290,7 @@ def test_a_library_that_retries_settles_first(project: Project) -> None:
     child.communicate()
     project.write("fixed", "")
     store = ork.open(project.folder)
-    *_, last = ork.retry(store, "flow#1")
+    *_, last = store.retry_events("flow#1")
     store.close()
     assert last.run.state == "success"  # type: ignore[union-attr]
 

@@ -47,7 +47,7 @@ def test_an_output_is_found_again_whether_it_is_a_blob_or_not(
     text = "x" * length
 
     assert ork("run", "flow.yaml").code == 1
-    store = open_store(ork.folder)
+    store = open_store(ork.folder).store
     output = task_runs(store, run_of_number(store, "flow", 1)[1])["give"].output
     assert output is not None
     assert store.output(output) == text

@@ -441,12 +441,12 @@ def test_a_run_that_a_library_closed_is_retried_with_new_numbers_and_logs(projec
     project.workflow(shell("a", "touch here; test -e fixed || sleep 300"))
     store = api.open(project.folder, create=True)
     try:
-        events = api.run(store, project.folder / "flow.yaml")
+        events = store.events(project.folder / "flow.yaml")
         assert [type(next(events)).__name__ for _ in "12"] == ["RunStarted", "TaskStarted"]
         assert eventually((project.folder / "here").exists)
         events.close()  # type: ignore[attr-defined]
         project.write("fixed", "")
-        *_, last = api.retry(store, "flow#1")
+        *_, last = store.retry_events("flow#1")
     finally:
         store.close()
     assert last.run.state == "success"  # type: ignore[union-attr]

@@ -42,7 +42,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.store: Store = api.open(folder, create=True)
+        self.store: Store = api.open(folder, create=True).store
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> Path:
         target = self.folder / path
@@ -57,7 +57,7 @@ class Project:
 
     def run(self, what: str = "flow.yaml", **options: object) -> RunFinished:
         path = str(self.folder / what) if what.endswith(".yaml") else what
-        *_, last = api.run(self.store, path, **options)  # type: ignore[arg-type]
+        *_, last = api.Project(self.store).events(path, **options)  # type: ignore[arg-type]
         assert isinstance(last, RunFinished)
         return last
 
@@ -66,7 +66,7 @@ class Project:
         return {name: taskrun.state for name, taskrun in task_runs(self.store, run).items()}
 
     def output(self, task: str, number: int = 1) -> object:
-        details = api.show(self.store, f"flow#{number}")
+        details = api.Project(self.store).show(f"flow#{number}")
         assert isinstance(details, RunDetails)
         return details.tasks[task].output
 
@@ -112,12 +112,12 @@ def test_outputs_travel_by_reference(project: Project) -> None:
 
 def test_the_pin_is_durable_before_the_first_task_starts(project: Project) -> None:
     project.workflow(shell("one", "true"))
-    events = iter(api.run(project.store, project.folder / "flow.yaml"))
+    events = iter(api.Project(project.store).events(project.folder / "flow.yaml"))
     first = next(events)
     assert isinstance(first, RunStarted)
     _, pinned = run_of_number(project.store, "flow", 1)
     assert pinned.state == "running"
-    assert pinned.snapshot == api.resolve(project.store, "flow").snapshot
+    assert pinned.snapshot == api.Project(project.store).resolve("flow").snapshot
     (begun,) = project.folder.glob(".ork/logs/flow/*/begun")
     assert begun.read_bytes() == b""
     assert isinstance(next(events), TaskStarted)
@@ -127,7 +127,7 @@ def test_the_pin_is_durable_before_the_first_task_starts(project: Project) -> No
 def test_outcomes_are_recorded_before_they_are_told(project: Project) -> None:
     project.workflow(shell("one", "true") + shell("two", "false"))
     told = 0
-    for event in api.run(project.store, project.folder / "flow.yaml"):
+    for event in api.Project(project.store).events(project.folder / "flow.yaml"):
         if isinstance(event, TaskFinished):
             _, run = run_of_number(project.store, "flow", 1)
             assert task_runs(project.store, run)[event.task] == event.taskrun
@@ -147,7 +147,7 @@ def test_an_outcome_is_not_told_while_it_is_written(
         return write(objects, moves, *more)
 
     monkeypatch.setattr(project.store.backend, "write", late)
-    for event in api.run(project.store, project.folder / "flow.yaml"):
+    for event in api.Project(project.store).events(project.folder / "flow.yaml"):
         if isinstance(event, TaskFinished):
             _, run = run_of_number(project.store, "flow", 1)
             states = task_runs(project.store, run)
@@ -225,7 +225,7 @@ def test_a_file_that_was_read_before_is_run_as_it_was_read(project: Project) -> 
     *_, last = start(project.store, read).events
     assert isinstance(last, RunFinished)
     assert last.run.state == "success"
-    assert last.run.snapshot == read.snapshot == api.resolve(project.store, "flow").snapshot
+    assert last.run.snapshot == read.snapshot == api.Project(project.store).resolve("flow").snapshot
 
 
 def test_no_event_is_held_back_while_a_task_runs(project: Project) -> None:
@@ -283,7 +283,7 @@ def test_retries_run_again_and_keep_every_attempt(project: Project) -> None:
     project.workflow(
         shell("flaky", 'echo try $ORK_ATTEMPT; test "$ORK_ATTEMPT" = 3', ", retries: 2")
     )
-    events = list(api.run(project.store, project.folder / "flow.yaml"))
+    events = list(api.Project(project.store).events(project.folder / "flow.yaml"))
     assert [e.attempt for e in events if isinstance(e, TaskRetried)] == [1, 2]
     _, run = run_of_number(project.store, "flow", 1)
     taskrun = task_runs(project.store, run)["flaky"]
@@ -393,7 +393,7 @@ def test_only_secrets_of_tasks_that_are_executed_count(
     assert project.states() == {"one": "success", "two": "failed"}
     monkeypatch.delenv("SET_FOR_ONE")
     project.write("ready", "")
-    *_, last = api.retry(project.store, "flow#1")
+    *_, last = api.Project(project.store).retry_events("flow#1")
     assert isinstance(last, RunFinished) and last.run.state == "success"
     with pytest.raises(UsageError, match="SET_FOR_ONE"):
         project.run("flow")
@@ -487,7 +487,7 @@ def test_secrets_and_variables_reach_the_task_and_the_secret_is_not_stored(
     for path in project.folder.glob(".ork/**/*"):
         if path.is_file() and path.name != "lock.mdb":
             assert b"canary-4711" not in path.read_bytes()
-    project.store = api.open(project.folder)
+    project.store = api.open(project.folder).store
 
 
 def test_code_that_is_edited_after_the_run_began_does_not_count(project: Project) -> None:
@@ -514,7 +514,7 @@ def test_code_that_is_edited_after_the_run_began_does_not_count(project: Project
         + python("two", function="second", more=", depends_on: [one]")
         + shell("three", "./say.sh", ", depends_on: [one]")
     )
-    for event in api.run(project.store, project.folder / "flow.yaml"):
+    for event in api.Project(project.store).events(project.folder / "flow.yaml"):
         if isinstance(event, TaskStarted) and event.task == "one":
             while not (project.folder / "started").exists():
                 time.sleep(0.01)
@@ -578,7 +578,7 @@ def test_equal_outputs_are_stored_once_and_runs_compare_by_hash(project: Project
 def test_stop_cancels_what_runs_and_records_it(project: Project) -> None:
     project.workflow(shell("long", "sleep 60") + shell("next", "true", ", depends_on: [long]"))
     control = Control()
-    for event in api.run(project.store, project.folder / "flow.yaml", control=control):
+    for event in api.Project(project.store).events(project.folder / "flow.yaml", control=control):
         if isinstance(event, TaskStarted):
             control.stop()
             control.stop()
@@ -589,7 +589,7 @@ def test_stop_cancels_what_runs_and_records_it(project: Project) -> None:
 
 def test_closing_the_events_stops_the_run(project: Project) -> None:
     project.workflow(shell("long", "sleep 60"))
-    events = api.run(project.store, project.folder / "flow.yaml")
+    events = api.Project(project.store).events(project.folder / "flow.yaml")
     assert isinstance(next(events), RunStarted)
     assert isinstance(next(events), TaskStarted)
     events.close()  # type: ignore[attr-defined]
@@ -602,7 +602,9 @@ def test_jobs_bounds_what_runs_at_once(project: Project) -> None:
     tasks = "".join(shell(f"t{n}", "sleep 0.05") for n in range(6))
     project.workflow(tasks)
     running = most = 0
-    for event in api.run(project.store, project.folder / "flow.yaml", options=api.Options(jobs=2)):
+    for event in api.Project(project.store).events(
+        project.folder / "flow.yaml", options=api.Options(jobs=2)
+    ):
         running += isinstance(event, TaskStarted) - isinstance(event, TaskFinished)
         most = max(most, running)
     assert most == 2
@@ -610,13 +612,15 @@ def test_jobs_bounds_what_runs_at_once(project: Project) -> None:
 
 def test_max_parallel_bounds_what_runs_at_once(project: Project) -> None:
     project.workflow(shell("a", "true") + shell("b", "true"), head="max_parallel: 1\n")
-    events = list(api.run(project.store, project.folder / "flow.yaml", options=api.Options(jobs=8)))
+    events = list(
+        api.Project(project.store).events(project.folder / "flow.yaml", options=api.Options(jobs=8))
+    )
     assert isinstance(events[0], RunStarted)
     assert events[0].slots == 1
 
 
 def test_a_bound_of_nothing_in_a_store_does_not_make_a_run_wait_for_ever(project: Project) -> None:
-    deployed = api.deploy(project.store, project.workflow(shell("a", "true")))
+    deployed = api.Project(project.store).deploy(project.workflow(shell("a", "true")))
     deploy = project.store.get(Deploy, deployed.deploy)
     with project.store.transaction() as tx:
         odd = tx.add(replace(deploy, settings={"max_parallel": 0}))
@@ -666,7 +670,7 @@ CHILD = """
 import sys
 import ork
 store = ork.open(".")
-for event in ork.run(store, "flow.yaml"):
+for event in store.events("flow.yaml"):
     print(type(event).__name__, getattr(event, "task", ""), flush=True)
 """
 
@@ -778,14 +782,14 @@ def test_ctrl_c_leaves_no_child_and_an_honest_record(project: Project, presses: 
 @pytest.mark.turns(2)
 def test_two_runs_at_the_same_time_get_different_numbers(project: Project) -> None:
     project.workflow(shell("one", "sleep 0.2"))
-    api.deploy(project.store, project.folder / "flow.yaml")
+    api.Project(project.store).deploy(project.folder / "flow.yaml")
     children = [start_child(project) for _ in range(4)]
     for child in children:
         out, _ = child.communicate(timeout=60)
         assert "RunFinished" in out
-    runs = list(api.runs(project.store, "flow"))
+    runs = list(api.Project(project.store).runs("flow"))
     assert sorted(entry.run.number for entry in runs) == [1, 2, 3, 4]
-    (entry,) = api.log(project.store, "flow")
+    (entry,) = api.Project(project.store).log("flow")
     assert entry.runs.counts == {"success": 4}
 
 

@@ -316,7 +316,7 @@ def test_a_file_is_checked_where_it_lies(places):
 
 
 def test_the_library_does_the_same(places):
-    library.backup(places.store, places.folder / "a.orkbackup")
+    library.Project(places.store).backup(places.folder / "a.orkbackup")
     (places.folder / "new").mkdir()
     made = library.restore_backup(places.folder / "a.orkbackup", places.folder / "new")
     assert made.store == str(places.folder / "new" / ".ork")

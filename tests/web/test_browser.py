@@ -19,7 +19,6 @@ from axe_playwright_python.sync_playwright import Axe
 import ork
 from ork.objects.kinds import Run
 from ork.store import location
-from ork.store.store import Store
 from tests.cli.hostile_store import fill
 from tests.cli.naughty import NAUGHTY, harmless
 from tests.web.server import serving
@@ -129,20 +128,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.chmod(0o755)
     store = ork.open(folder, create=True)
     try:
-        ork.deploy(store, folder / "etl.yaml", message="First\n\nWith a body", author="Ada <a@b>")
-        ork.deploy(store, folder / "slow.yaml", author="Ada <a@b>")
-        ork.tag(store, "etl@v1", author="Ada <a@b>")
+        store.deploy(folder / "etl.yaml", message="First\n\nWith a body", author="Ada <a@b>")
+        store.deploy(folder / "slow.yaml", author="Ada <a@b>")
+        store.tag("etl@v1", author="Ada <a@b>")
         assert _run(store, "etl").state == "success"
         script.write_text("#!/bin/sh\necho no rows >&2\nexit 3\n")
-        ork.deploy(store, folder / "etl.yaml", message="Break it", author="Grace <g@b>")
+        store.deploy(folder / "etl.yaml", message="Break it", author="Grace <g@b>")
         assert _run(store, "etl").state == "failed"
     finally:
         store.close()
     return folder
 
 
-def _run(store: Store, what: str) -> Run:
-    found: Any = [*ork.run(store, what, author="Ada <a@b>")][-1]
+def _run(store: ork.Project, what: str) -> Run:
+    found: Any = [*store.events(what, author="Ada <a@b>")][-1]
     return found.run
 
 
@@ -219,7 +218,7 @@ def test_a_page_follows_a_run_while_it_goes_on(site: Site) -> None:
 def test_nothing_is_missed_before_the_stream_is_open(site: Site) -> None:
     def meanwhile(route: Route) -> None:
         store = ork.open(site.folder)
-        ork.tag(store, "etl@between", author="Ada <a@b>")
+        store.tag("etl@between", author="Ada <a@b>")
         store.close()
         route.continue_()
 
@@ -300,11 +299,8 @@ def test_a_form_runs_a_workflow_with_parameters(site: Site) -> None:
             page.get_by_role("button", name="Run").click()
             page.wait_for_url("**/workflows/etl")
             assert "etl will run in a moment" in page.locator(".notice").inner_text()
-    store = ork.open(site.folder)
-    try:
-        found = [store.value(oid) for _, oid in store.refs("queue/etl/")]
-    finally:
-        store.close()
+    with ork.open(site.folder) as project:
+        found = [project.store.value(oid) for _, oid in project.store.refs("queue/etl/")]
     assert [one["params"] for one in found] == [  # type: ignore[index, call-overload]
         {"day": "2026-03-04", "rows": 17, "deep": {"a": [1]}}
     ] * 2

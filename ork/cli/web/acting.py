@@ -47,7 +47,7 @@ import sys
 root, folder, run, who = sys.argv[1:]
 sys.path.append(root)
 import ork
-for event in ork.retry(ork.open(folder), run, author=who):
+for event in ork.open(folder).retry_events(run, author=who):
     pass
 """
 INPUT = "input."  # before the name of a parameter, in the name of its field

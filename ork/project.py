@@ -1,0 +1,765 @@
+"""A project in Python: everything that a command does is a method.
+
+The commands pass the moment and the author explicitly; here both have defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import ork.bisection
+import ork.heads.deploy
+import ork.heads.rollback
+import ork.heads.tags
+import ork.heads.undo
+import ork.history.blame
+import ork.history.compare
+import ork.history.compare_runs
+import ork.history.details
+import ork.history.log
+import ork.runner.record
+import ork.runner.start
+import ork.store.contents
+import ork.store.operations
+import ork.store.resolve
+import ork.store.runs
+import ork.worktree.restore
+from ork.backends.address import public
+from ork.bisection import Judge, Question, Step
+from ork.differences.impact import Impact
+from ork.errors import OrkError, StoreError
+from ork.heads.deploy import Deployed, FileStatus
+from ork.heads.rollback import RolledBack
+from ork.heads.tags import Tag, Tagged
+from ork.heads.undo import Undone
+from ork.history.blame import Blame
+from ork.history.compare import Comparison
+from ork.history.compare_runs import RunDiff
+from ork.history.details import RunDetails
+from ork.history.log import LogEntry
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Operation, Run
+from ork.objects.value import replace
+from ork.runner.choices import Exact
+from ork.runner.events import Event, RunFinished
+from ork.runner.loop import Control
+from ork.runner.start import Caller, Options
+from ork.store.contents import SnapshotDetails
+from ork.store.resolve import Resolved
+from ork.store.runs import RunEntry
+from ork.store.store import Stamp, Store
+from ork.worktree.lookup import look_up
+from ork.worktree.origin import author as author_of
+from ork.worktree.restore import Restored
+from ork.zone import now_here
+
+if TYPE_CHECKING:
+    from ork.daemon.fires import Listed
+    from ork.daemon.pauses import Paused, Resumed
+    from ork.daemon.queue import Queued
+    from ork.git.from_git import Imported
+    from ork.git.to_git import Exported
+    from ork.orkdb.importing import ImportedDatabase
+    from ork.sync.backup import BackedUp
+    from ork.sync.receive import Received
+    from ork.sync.select import Created
+    from ork.sync.transfer import Direction, Transferred
+    from ork.upkeep.prune import Pruned
+
+
+class RunFailed(OrkError):
+    """A run that was to succeed did not; `run` tells what became of it."""
+
+    def __init__(self, run: RunDetails) -> None:
+        reason = f": {run.run.reason}" if run.run.reason else ""
+        super().__init__(f"{run.name} ended as {run.state}{reason}")
+        self.run = run
+
+
+class Project:
+    """A project and its store: what every command does, as a method.
+
+    It comes from `ork.open` and is closed at the end of its `with` block, or by `close`. Every
+    method raises the errors of `ork.errors`; paths of files are relative to the working directory.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Project {str(self.store.project)!r}>"
+
+    def close(self) -> None:
+        """Close the store; the project is not to be used after that."""
+        self.store.close()
+
+    def gc(
+        self,
+        *,
+        prune: bool = False,
+        keep_runs: int | None = None,
+        keep_days: int | None = None,
+        keep_logs_days: int | None = None,
+        keep_checkouts_days: int | None = None,
+        undo_days: int | None = None,
+        force: bool = False,
+        author: str | None = None,
+    ) -> Pruned:
+        """Say what need not stay in a store; with `prune`, remove it, while others work.
+
+        What is None is as the store's own configuration says; else no run and no log goes, and what
+        was moved in the last 30 days can be undone.
+        """
+        from ork.upkeep.keep import chosen
+        from ork.upkeep.prune import gc
+
+        keep = chosen(
+            self.store.folder,
+            runs=keep_runs,
+            days=keep_days,
+            logs_days=keep_logs_days,
+            checkouts_days=keep_checkouts_days,
+            undo_days=undo_days,
+        )
+        return gc(
+            self.store,
+            keep=keep,
+            now=now_here(),
+            stamp=stamp_of(author) if prune else None,
+            force=force,
+        )
+
+    def deploy(
+        self,
+        path: str | Path,
+        *,
+        message: str | None = None,
+        author: str | None = None,
+        allow_secret: bool = False,
+        move: bool = False,
+    ) -> Deployed:
+        """Deploy a workflow file; `changed` of the result is False when the head had its content.
+
+        Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, and when the
+        workflow was deployed from another file, unless `move`.
+        """
+        return ork.heads.deploy.deploy(
+            self.store,
+            Path(path),
+            stamp=stamp_of(author),
+            message=message,
+            allow_secret=allow_secret,
+            move=move,
+        )
+
+    def status(self, folder: str | Path = ".") -> list[FileStatus]:
+        """Return how the workflow files of the project stand to what is deployed."""
+        return list(ork.heads.deploy.status(self.store, Path(folder)))
+
+    def resolve(self, revision: str) -> Resolved:
+        """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
+        return look_up(self.store, revision, now=now_here())
+
+    def log(
+        self,
+        revision: str | None = None,
+        *,
+        limit: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        author: str | None = None,
+        grep: str | None = None,
+        reverse: bool = False,
+        with_diff: bool = False,
+        names: Sequence[str] = (),
+        follow: bool = False,
+    ) -> Iterator[LogEntry]:
+        """Yield deploys, newest first, with how their runs went; see `ork.history.log.log`.
+
+        Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
+        """
+        return ork.history.log.log(
+            self.store,
+            revision,
+            now=now_here(),
+            limit=limit,
+            since=since,
+            until=until,
+            author=author,
+            grep=grep,
+            reverse=reverse,
+            with_diff=with_diff,
+            names=names,
+            follow=follow,
+        )
+
+    def blame(self, revision: str, *, keys: bool = False) -> Blame:
+        """Return which deploy last touched each task and code file, or with `keys` each field.
+
+        Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
+        """
+        return ork.history.blame.blame(self.store, revision, now=now_here(), keys=keys)
+
+    def diff(
+        self, old: str, new: str, *, rename: bool = True, tasks: Collection[str] = ()
+    ) -> Comparison:
+        """Compare two revisions; the `diff` of the result is false when nothing differs.
+
+        With `tasks`, names of tasks or paths of code files, only what concerns these.
+        """
+        found = ork.history.compare.diff(self.store, old, new, now=now_here(), rename=rename)
+        return ork.history.compare.narrow(self.store, found, tasks) if tasks else found
+
+    def impact(self, comparison: Comparison) -> Impact:
+        """Return which tasks can give other results after a change, and which cannot."""
+        return ork.history.compare.impact_of(self.store, comparison)
+
+    def diff_runs(self, old: str, new: str) -> RunDiff:
+        """Compare two runs in layers; `first` of the result is the task where they part."""
+        before, after = self.resolve(old), self.resolve(new)
+        return ork.history.compare_runs.diff_runs(self.store, before, after)
+
+    def runs(
+        self,
+        workflow: str | None = None,
+        *,
+        limit: int | None = None,
+        states: tuple[str, ...] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        containing: str | None = None,
+        snapshot: str | None = None,
+    ) -> Iterator[RunEntry]:
+        """Yield runs, newest first: of one workflow or of all; `states` such as ("failed",).
+
+        `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
+        definition.
+        """
+        executed = ork.store.runs.wanted(
+            self.store,
+            containing=self.resolve(containing) if containing else None,
+            snapshot=self.resolve(snapshot) if snapshot else None,
+        )
+        return ork.store.runs.runs(
+            self.store,
+            workflow,
+            limit=limit,
+            states=states,
+            since=since,
+            until=until,
+            executed=executed,
+        )
+
+    def show(self, revision: str) -> SnapshotDetails | RunDetails:
+        """Return a whole definition, or for a run everything that became of it, values included."""
+        found = self.resolve(revision)
+        if found.kind == "run":
+            return ork.history.details.run_details(
+                self.store, *ork.store.contents.find_run(self.store, found)
+            )
+        return ork.store.contents.snapshot_details(self.store, found)
+
+    def run(
+        self,
+        what: str | Path,
+        *,
+        params: Mapping[str, Json] = {},
+        options: Options | None = None,
+        check: bool = False,
+        message: str | None = None,
+        author: str | None = None,
+        control: Control | None = None,
+        no_deploy: bool = False,
+        with_code: str | None = None,
+        allow_secret: bool = False,
+        move: bool = False,
+        hooks: bool = True,
+    ) -> RunDetails:
+        """Run a workflow file or a revision to its end, and return the run, however it ended.
+
+        As with `subprocess.run`, a failure is an answer: `ok` and `state` of the run tell it. With
+        `check` RunFailed is raised instead, whose `run` it is. The rest is as for `events`.
+        """
+        events = self.events(
+            what,
+            params=params,
+            options=options,
+            message=message,
+            author=author,
+            control=control,
+            no_deploy=no_deploy,
+            with_code=with_code,
+            allow_secret=allow_secret,
+            move=move,
+            hooks=hooks,
+        )
+        return self._ended(events, check=check)
+
+    def events(
+        self,
+        what: str | Path,
+        *,
+        params: Mapping[str, Json] = {},
+        options: Options | None = None,
+        message: str | None = None,
+        author: str | None = None,
+        control: Control | None = None,
+        no_deploy: bool = False,
+        with_code: str | None = None,
+        allow_secret: bool = False,
+        move: bool = False,
+        hooks: bool = True,
+    ) -> Iterator[Event]:
+        """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
+
+        A file is deployed first if it differs from its head, unless `no_deploy`. Closing the
+        iterator, or `control.stop()` from another thread or a signal handler, stops the run and
+        records it as cancelled. Its hook is executed after the last event. `params` are values,
+        taken as they are; those that `options` gives may be texts, as after `ork run -i`.
+        """
+        caller = _caller(author, control)
+        options = options or Options()
+        exact = {name: Exact(it) if isinstance(it, str) else it for name, it in params.items()}
+        events = ork.runner.start.start(
+            self.store,
+            str(what),
+            options=replace(options, given={**options.given, **exact}),
+            caller=caller,
+            message=message,
+            no_deploy=no_deploy,
+            with_code=with_code,
+            allow_secret=allow_secret,
+            move=move,
+        ).events
+        return self._with_hooks(events, caller) if hooks else events
+
+    def retry(
+        self,
+        what: str,
+        *,
+        options: Options | None = None,
+        check: bool = False,
+        latest: bool = False,
+        author: str | None = None,
+        control: Control | None = None,
+        hooks: bool = True,
+    ) -> RunDetails:
+        """Go on with a run that has ended, to its end: what succeeded is kept, the rest runs again.
+
+        What is returned, or raised, is as for `run`.
+        """
+        events = self.retry_events(
+            what, options=options, latest=latest, author=author, control=control, hooks=hooks
+        )
+        return self._ended(events, check=check)
+
+    def retry_events(
+        self,
+        what: str,
+        *,
+        options: Options | None = None,
+        latest: bool = False,
+        author: str | None = None,
+        control: Control | None = None,
+        hooks: bool = True,
+    ) -> Iterator[Event]:
+        """Go on with a run that has ended; yield what happens, as `events` does."""
+        caller = _caller(author, control)
+        started = ork.runner.start.retry(
+            self.store, what, options=options, latest=latest, caller=caller
+        )
+        return self._with_hooks(started.events, caller) if hooks else started.events
+
+    def _ended(self, events: Iterator[Event], *, check: bool) -> RunDetails:
+        """Take all events of a run; return what became of it."""
+        for event in events:
+            last = event
+        assert isinstance(last, RunFinished)
+        run = ork.history.details.run_details(self.store, last.oid, last.run)
+        if check and not run.ok:
+            raise RunFailed(run)
+        return run
+
+    def logs(self, what: str) -> str:
+        """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text."""
+        from ork.logs.reading import logs, pieces
+
+        found = logs(self.store, what, now=now_here())
+        data = b"".join(piece for one in found for piece in pieces(self.store, one.log))
+        return data.decode("utf-8", "replace")
+
+    def bisect(
+        self,
+        workflow: str,
+        *,
+        good: str | None = None,
+        bad: str | None = None,
+        options: Options | None = None,
+        judge: Judge | None = None,
+        author: str | None = None,
+        control: Control | None = None,
+    ) -> Iterator[Step]:
+        """Find the deploy that made a workflow fail: yield each verdict, at last what was found.
+
+        Takes recorded outcomes first and runs what is missing. See `ork.bisection.bisect`.
+        """
+        question = Question(
+            options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
+        )
+        return ork.bisection.bisect(self.store, workflow, good=good, bad=bad, question=question)
+
+    def cancel(self, what: str, *, now: bool = False) -> Run:
+        """Ask the process that runs a run to stop it, with `now` at once; return at once."""
+        return ork.runner.record.cancel(self.store, self.resolve(what), now=now)
+
+    def schedules(self, workflow: str | None = None) -> list[Listed]:
+        """Return the schedules of a workflow, or of all: next, last run, who paused it."""
+        from ork.daemon.fires import listed
+        from ork.daemon.lines import Lines, lines_of
+
+        if workflow is not None:
+            ork.store.resolve.head(self.store, workflow)
+        found = Lines(self.store).look() if workflow is None else lines_of(self.store, workflow)
+        return listed(self.store, found, now_here())
+
+    def pause(self, workflow: str, *, author: str | None = None) -> Paused:
+        """Let no schedule of a workflow fire until it is resumed, or the pause undone."""
+        from ork.daemon.pauses import pause
+
+        return pause(self.store, workflow, stamp=stamp_of(author, "schedule", "pause", workflow))
+
+    def resume(self, workflow: str, *, author: str | None = None) -> Resumed:
+        """Let the schedules of a workflow fire again from now on; what went by is left out."""
+        from ork.daemon.pauses import resume
+
+        stamp = stamp_of(author, "schedule", "resume", workflow)
+        return resume(self.store, workflow, stamp=stamp, now=now_here())
+
+    def queue(
+        self,
+        what: str | Path,
+        *,
+        options: Options | None = None,
+        message: str | None = None,
+        author: str | None = None,
+        with_code: str | None = None,
+        allow_secret: bool = False,
+        move: bool = False,
+    ) -> Queued:
+        """Let `ork up` run a workflow file, deployed first, or a revision; return at once."""
+        from ork.daemon.queue import put
+
+        return put(
+            self.store,
+            str(what),
+            options=options,
+            caller=_caller(author, None),
+            message=message,
+            with_code=with_code,
+            allow_secret=allow_secret,
+            move=move,
+        )
+
+    def queued(self) -> list[Queued]:
+        """Return the runs that wait for `ork up`, those that wait longest first."""
+        from ork.daemon.queue import waiting
+
+        return waiting(self.store)
+
+    def unqueue(self, waiting: Queued) -> None:
+        """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone."""
+        from ork.daemon.queue import remove
+
+        remove(self.store, waiting)
+
+    def outputs(self, what: str) -> dict[str, Json]:
+        """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one."""
+        run, task = ork.store.contents.run_and_task(self.store, what, now=now_here())
+        return ork.store.contents.outputs(self.store, run, task)
+
+    def rollback(
+        self,
+        workflow: str,
+        revision: str | None = None,
+        *,
+        message: str | None = None,
+        author: str | None = None,
+    ) -> RolledBack:
+        """Deploy older content again; without a revision the newest that had a good run."""
+        stamp = stamp_of(author, "rollback", workflow)
+        return ork.heads.rollback.rollback(
+            self.store, workflow, revision, message=message, now=now_here(), stamp=stamp
+        )
+
+    def restore(
+        self,
+        revision: str,
+        *,
+        code: bool = False,
+        to: str | Path | None = None,
+        force: bool = False,
+    ) -> Restored:
+        """Write a workflow file, with `code` the files it calls too, back to disk, or to a folder.
+
+        Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
+        """
+        folder = Path(to) if to else None
+        return ork.worktree.restore.restore(
+            self.store, revision, now=now_here(), code=code, force=force, to=folder
+        )
+
+    def tag(
+        self,
+        name: str,
+        revision: str | None = None,
+        *,
+        force: bool = False,
+        author: str | None = None,
+    ) -> Tagged:
+        """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
+        stamp = stamp_of(author, "tag", name)
+        return ork.heads.tags.tag(
+            self.store, name, revision, now=now_here(), force=force, stamp=stamp
+        )
+
+    def untag(self, name: str, *, author: str | None = None) -> Tagged:
+        """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it."""
+        return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
+
+    def tags(self, workflow: str | None = None) -> list[Tag]:
+        """Return the tags of a workflow, or of all, sorted."""
+        return list(ork.heads.tags.tags(self.store, workflow))
+
+    def operations(self, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
+        """Yield the commands that moved heads and tags, newest first."""
+        return ork.store.operations.operations(self.store, limit=limit)
+
+    def undo(
+        self,
+        operation: str | None = None,
+        *,
+        redo: bool = False,
+        author: str | None = None,
+    ) -> Undone:
+        """Move the refs of an operation back to where they were.
+
+        If none is named it is the newest that was not undone; with `redo` the newest undo.
+        """
+        words = [operation] if operation else ["--redo"] if redo else []
+        stamp = stamp_of(author, "undo", *words)
+        return ork.heads.undo.undo(self.store, operation, redo=redo, stamp=stamp, now=now_here())
+
+    def export_git(
+        self,
+        destination: str | Path,
+        workflow: str | None = None,
+        *,
+        branch: str = "main",
+        update: bool = False,
+    ) -> Exported:
+        """Write the history of a workflow as a git repository, with `update` what is new."""
+        from ork.git.to_git import export_git, the_workflow
+
+        name = the_workflow(self.store, workflow)
+        return export_git(self.store, Path(destination), name, branch=branch, update=update)
+
+    def import_git(
+        self,
+        repository: str | Path,
+        path: str,
+        *,
+        branch: str | None = None,
+        author: str | None = None,
+        allow_secret: bool = False,
+    ) -> Imported:
+        """Deploy the versions that a git repository has of a workflow file, or of a pattern.
+
+        `skipped` of the result are versions that could not be deployed.
+        """
+        from ork.git.from_git import import_git
+
+        folder, stamp = Path(repository), stamp_of(author)
+        return import_git(
+            self.store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret
+        )
+
+    def import_ork_db(
+        self,
+        source: str | Path,
+        *,
+        rename: Mapping[str, str] = {},
+        unfinished: bool = False,
+        allow_secret: bool = False,
+        dry_run: bool = False,
+        author: str | None = None,
+    ) -> ImportedDatabase:
+        """Take in a database of the original ork: a file, its folder, or postgresql://USER@HOST/DB.
+
+        `left_out` of the result is what did not come over, and why; `dry_run` only says all that.
+        """
+        from ork.orkdb.database import open_database
+        from ork.orkdb.importing import import_database
+
+        database = open_database(source)
+        try:
+            return import_database(
+                self.store,
+                database,
+                stamp=stamp_of(author, "import", "ork-db", public(str(source))),
+                rename=rename,
+                unfinished=unfinished,
+                allow_secret=allow_secret,
+                dry_run=dry_run,
+            )
+        finally:
+            database.close()
+
+    def backup(self, target: str | Path) -> BackedUp:
+        """Copy a whole store into a folder or a file (NAME.orkbackup) that does not exist yet."""
+        from ork.sync.backup import backup
+
+        return backup(self.store, Path(target), environ=os.environ)
+
+    def create_bundle(
+        self,
+        file: str | Path,
+        *revisions: str,
+        since: tuple[str, ...] = (),
+        runs: int | None = 0,
+        tags: bool = True,
+    ) -> Created:
+        """Write workflows, all if none is named, and what they need, into a file for others.
+
+        `runs` is how many of the newest runs of each come along; None is all of them.
+        """
+        from ork.sync.select import Wish, create
+
+        wish = Wish(revisions=revisions, all=not revisions, since=since, runs=runs, tags=tags)
+        return create(self.store, wish, Path(file), now=now_here())
+
+    def import_bundle(
+        self,
+        file: str | Path,
+        *,
+        author: str | None = None,
+        force: bool = False,
+        runs: bool = True,
+        dry_run: bool = False,
+    ) -> Received:
+        """Take in what a bundle holds: all of it or nothing; `dry_run` only says what is new."""
+        from ork.sync.bundle import open_bundle
+        from ork.sync.receive import receive
+
+        stamp = stamp_of(author, "import", "bundle", str(file))
+        with open_bundle(str(file)) as bundle:
+            return receive(bundle, self.store, stamp=stamp, force=force, runs=runs, dry_run=dry_run)
+
+    def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+        from ork.daemon.hooks import with_hooks
+
+        return with_hooks(self.store, events, caller)
+
+    def push(
+        self,
+        remote: str | None = None,
+        *workflows: str,
+        runs: int | None = None,
+        tags: bool = True,
+        force: bool = False,
+        dry_run: bool = False,
+        author: str | None = None,
+    ) -> Transferred:
+        """Bring to another store, a remote, folder or URL, what it lacks of this one.
+
+        `runs` is how many of the newest of each workflow move; None is all of them.
+        """
+        words = tuple(filter(None, ("push", remote, *workflows)))
+        return self._transfer("push", remote, words, workflows, runs, tags, force, dry_run, author)
+
+    def pull(
+        self,
+        remote: str | None = None,
+        *workflows: str,
+        runs: int | None = None,
+        tags: bool = True,
+        force: bool = False,
+        dry_run: bool = False,
+        author: str | None = None,
+    ) -> Transferred:
+        """Take from another store, a remote, folder or URL, what this one lacks; see `push`."""
+        words = tuple(filter(None, ("pull", remote, *workflows)))
+        return self._transfer("pull", remote, words, workflows, runs, tags, force, dry_run, author)
+
+    def _transfer(
+        self,
+        direction: Direction,
+        remote: str | None,
+        words: tuple[str, ...],
+        workflows: tuple[str, ...],
+        runs: int | None,
+        tags: bool,
+        force: bool,
+        dry_run: bool,
+        author: str | None,
+    ) -> Transferred:
+        from ork.sync.carrier import Side
+        from ork.sync.remotes import opened, place_of
+        from ork.sync.transfer import Choice, transfer
+
+        choice = Choice(workflows=workflows, runs=runs, tags=tags)
+        name, place = place_of(self._folder_of(), remote, start=Path.cwd())
+        with opened(place, name, environ=os.environ) as other:
+            here = Side(self.store, "this store")
+            source, target = (here, other) if direction == "push" else (other, here)
+            return transfer(
+                source,
+                target,
+                choice,
+                direction=direction,
+                stamp=stamp_of(author, *words),
+                force=force,
+                dry_run=dry_run,
+            )
+
+    def remotes(self) -> dict[str, str]:
+        """Return the names that a store has for others, and where these are."""
+        from ork.sync.remotes import remotes
+
+        return remotes(self._folder_of())
+
+    def add_remote(self, name: str, place: str, *, force: bool = False) -> str:
+        """Name another store, a folder or a URL; `force` lets a name lead elsewhere than before."""
+        from ork.sync.remotes import add
+
+        return add(self._folder_of(), name, place, start=Path.cwd(), force=force)
+
+    def remove_remote(self, name: str) -> str:
+        """Take a name away; return where it led."""
+        from ork.sync.remotes import remove
+
+        return remove(self._folder_of(), name)
+
+    def _folder_of(self) -> Path:
+        if self.store.folder is None:
+            raise StoreError("a store in memory has no remotes")
+        return self.store.folder
+
+
+def stamp_of(author: str | None, *words: str) -> Stamp:
+    """Return who does something now, from Python; None is as the environment says."""
+    author = author or author_of(os.environ, Path.cwd())
+    return Stamp(time=now_here(), author=author, argv=("python", *words))
+
+
+def _caller(author: str | None, control: Control | None) -> Caller:
+    return Caller(stamp=stamp_of(author), now=now_here(), control=control)
