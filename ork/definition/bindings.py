@@ -139,8 +139,8 @@ def _binding(
     entries = node.value
     if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
         hint = _FORM
-        if isinstance(entries, str) and (split_ref(entries) or split_param(entries)):
-            hint = f"{{ref: {entries}}}"
+        if isinstance(entries, str) and (ref := _meant(entries)):
+            hint = f"{{ref: {ref}}}"
         elif not isinstance(entries, (dict, list)):
             hint = f"{{const: {entries}}}"
         message = f"inputs: `{field[:60]}` is not a binding"
@@ -150,6 +150,12 @@ def _binding(
     if word == "const":
         return {"const": _constant(field, value, wanted, problems)}
     return _reference(value, wanted, scope, problems)
+
+
+def _meant(text: str) -> str | None:
+    """Return the reference that a text is, or would be in other tools: `${...}`, `{{ ... }}`."""
+    ref = text.strip("${ }")
+    return ref if split_ref(ref) or split_param(ref) else None
 
 
 def _reference(
@@ -280,6 +286,10 @@ def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Js
             problems.at(value, message, hint)
             return None
     if isinstance(entries, str):
+        if "{" in entries and (ref := _meant(entries)):
+            message = f"env: {variable[:60]} is this text, in which nothing is replaced"
+            hint = f"{{ref: {ref}}}; {{const: ...}} for the text itself"
+            problems.at(node, message, hint[:200])
         return _no_nul(variable, node, entries, problems)
     form = "quote it"
     if entries is None:

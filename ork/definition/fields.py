@@ -217,6 +217,10 @@ def dotted(node: Node, what: str, problems: Problems) -> str | None:
     if value is None or all(part.isidentifier() for part in value.split(".")):
         return value
     hint = "dotted names, as in `tasks.etl`" if what == "module" else "a Python name"
+    before, colon, name = value.rpartition(":")
+    if what == "function" and colon and name.isidentifier():
+        place = "file" if before.endswith(".py") else "module"
+        hint = f"`{place}: {before}` and `function: {name}`"
     if what == "module" and ("/" in value or value.endswith(".py")):
         hint = "a path belongs in `file:`"
     problems.at(node, f"{what} cannot be {short(value)}", hint)

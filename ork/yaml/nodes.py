@@ -19,6 +19,7 @@ from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.yaml.problems import Problems
 from ork.yaml.reader import (
     ALIAS_HINT,
+    BRACE_HINT,
     Unreadable,
     check_directives,
     complain,
@@ -353,7 +354,8 @@ class _Builder:
 
     def _bad_key(self, key: Node) -> None:
         if isinstance(key.value, (list, dict)):
-            what, hint = "a list or mapping cannot be a key", "a key is a text"
+            what = "a list or mapping cannot be a key"
+            hint = BRACE_HINT if isinstance(key.value, dict) else "a key is a text"
         elif key.value is None:
             what, hint = "an empty key", "a key is a text"
         else:

@@ -24,6 +24,7 @@ SLOW_LINE_MAX = 256 * 1024
 COLON = "\ue000"
 # Stands for the question mark of a word, as in {?x: 1}, which no parser here takes for one.
 QUESTION = "\ue001"
+BRACE_HINT = "a text with braces needs quotes; a reference is `{ref: params.NAME}`"
 ALIAS_HINT = 'a text that begins with `*` needs quotes, as in `schedule: "*/5 * * * *"`'
 
 
@@ -191,6 +192,7 @@ _HINTS = (
     ("expected <block end>", "check the indentation of this line and of the one above"),
     ("could not find expected ':'", "is there a `:` and a space after the key?"),
     ("scanning an alias", ALIAS_HINT),
+    ("but got '{'", BRACE_HINT),
     ("cannot start any token", "a text that begins with this character needs quotes"),
     ("found unexpected end of stream", "is a quote or a bracket left open?"),
 )
