@@ -115,12 +115,21 @@ version: --version
     for words, _, commands in [line.partition(": ")]
     for word in words.split()
 }
-# Options that git has, and why they are not here.
+# Options that git and other tools have -> what is here in their place.
 OTHER_OPTIONS = {
     ("diff", "--cached"): "nothing is staged here: `ork diff` compares the file with the head",
     ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
     ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
+    ("diff", "--name-only"): "`--stat` has a line for each file and task, `--json` is for programs",
+    ("show", "--stat"): "`ork log --stat` tells it of each deploy",
+    ("deploy", "-a"): "nothing is staged here: a deploy takes the file and all that it calls",
     ("log", "--all"): "without a name, `ork log` lists all workflows",
+    ("runs", "--failed"): "`--status failed` lists these",
+    **dict.fromkeys(
+        [("run", option) for option in ("-p", "--param", "--params", "--set", "--var", "-e")],
+        "a parameter is given as `-i NAME=VALUE`",
+    ),
+    ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
 }
 BUG_EXIT_CODE = 70
 EPILOG = (

@@ -41,7 +41,8 @@ def logs(
         int | None, typer.Option("--attempt", min=1, help="Only this attempt; the last otherwise.")
     ] = None,
     tail: Annotated[
-        int | None, typer.Option("--tail", min=0, help="Only so many lines at the end of each log.")
+        int | None,
+        typer.Option("-n", "--tail", min=0, help="So many lines at the end of each log."),
     ] = None,
     export: Annotated[
         Path | None,
