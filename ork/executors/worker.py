@@ -155,7 +155,9 @@ class Worker(Child):
     def _changes(self, job: Job) -> dict[str, object]:
         """Return the variables that differ from those of the job before, if there was one."""
         own, before = job.environment, self._environment
-        names = {*before, *own} if self._task else {*self._base, *own}
+        names = {name for name, _ in own.items() ^ before.items()}
+        if not self._task:
+            names |= self._base.keys()
         known = self._base if self._task else {}
         old = {name: before.get(name, known.get(name)) for name in names}
         new = {name: own.get(name, self._base.get(name)) for name in names}

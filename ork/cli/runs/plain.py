@@ -215,7 +215,8 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
     for event in events:
         if isinstance(event, RunStarted):
             width = min(max(map(len, event.tasks), default=0), 32)
-        lines += event_lines(event, width, session.now())
+        # An offset that is fixed will do for a clock, and is found sooner than a zone.
+        lines += event_lines(event, width, session.world.clock().astimezone())
         if lines and not control.more:
             session.say(*lines)
             lines = []
