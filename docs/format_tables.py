@@ -7,6 +7,7 @@ of each field is kept.
 from __future__ import annotations
 
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,9 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of every kind: `$defs` holds them by the names of their classes."""
     classes = list(RECORDS.values())
     _, components = msgspec.json.schema_components(classes, ref_template="#/$defs/{name}")
+    for told in components.values():
+        if "description" in told:  # which Python itself does from 3.13 on
+            told["description"] = cleandoc(told["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The payloads of ork's objects (docs/format.md)",
