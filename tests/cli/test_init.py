@@ -1,6 +1,10 @@
 """ork init"""
 
+import json
+
 import pytest
+
+from ork.cli.heads.schema import document
 
 
 def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
@@ -24,10 +28,11 @@ def test_init_again_changes_nothing(etl):
     assert "First" in etl("log").out
 
 
-def test_init_of_another_folder(ork):
+def test_init_of_another_folder_which_is_made_if_need_be(ork):
     (ork.folder / "below").mkdir()
-    assert ork("init", "below").code == 0
-    assert (ork.folder / "below/.ork/config.json").is_file()
+    for name in ("below", "new/folder"):
+        assert ork("init", name).code == 0
+        assert (ork.folder / name / ".ork/config.json").is_file()
     assert not (ork.folder / ".ork").exists()
 
 
@@ -39,10 +44,12 @@ def test_init_of_a_chosen_store(ork, tmp_path):
 
 def test_init_of_what_is_no_folder(ork):
     ork.write("file", "")
-    for name in ("file", "nowhere"):
-        result = ork("init", name)
-        assert result.code == 2
-        assert f"{name} is not a folder" in result.err
+    result = ork("init", "file")
+    assert result.code == 2
+    assert "file is not a folder" in result.err
+    result = ork("init", "file/below")
+    assert result.code == 4
+    assert "no store can be made" in result.err
 
 
 def test_init_where_nothing_can_be_made(ork):
@@ -74,6 +81,20 @@ def test_an_example_is_written_and_runs(ork, example, workflow, monkeypatch):
     assert said.err.endswith(f"next: `ork -C new/folder run {workflow}`\n")
     monkeypatch.chdir(ork.folder / "new/folder")
     assert ork("run", workflow).code == 0
+
+
+def test_an_example_names_its_schema_which_is_no_code_of_it(ork):
+    ork("init", "--example", "shell")
+    first, second = (ork.folder / "hello.yaml").read_text().splitlines()[:2]
+    assert first == "# yaml-language-server: $schema=.ork.schema.json"
+    assert second.startswith("# Two shell tasks")
+    assert json.loads((ork.folder / ".ork.schema.json").read_text()) == document()
+    assert ork("deploy").code == 0
+    ork.write(".ork.schema.json", "older\n")
+    assert ork("status").out.startswith("unchanged")
+    assert ".ork.schema.json" not in ork("ls-tree", "hello").out
+    assert ork("init", "--example", "empty").code == 0  # whose schema is the one that is there
+    assert (ork.folder / ".ork.schema.json").read_text() == "older\n"
 
 
 def test_an_example_replaces_nothing(ork):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +57,7 @@ def init(
     """Make a store in a project: empty, or from a backup.
 
     `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
-    folder. Running it again changes nothing.
+    folder, which is made if need be. Running it again changes nothing.
 
     With --from the store has all that a file or folder of `ork backup` has, or another project, or
     the store that a URL names, under the same ids and numbers. All of it is checked before the
@@ -69,7 +70,8 @@ def init(
     so. Together with --from a store moves from one to the other.
 
     With --example there is a workflow as well, to try ork with: of shell commands, of Python
-    functions with real data, or one task to begin with. A file that is there is never replaced.
+    functions with real data, or one task to begin with; and the schema that lets an editor complete
+    its keys. A file that is there is never replaced.
 
     \b
     Example:
@@ -80,21 +82,23 @@ def init(
         ork init --store sqlite:../team.db
     """
     session: Session = ctx.obj
-    if not folder.is_dir() and (example is None or folder.exists()):
+    if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
+    if backup is not None and example is not None:
+        raise UsageError("--example and --from: a store of a backup has its files already")
     environ = session.world.environ
     store = session.chosen or folder.resolve() / location.NAME
     address = None if url is None else parse_url(url, base=Path.cwd())
-    if backup is not None:
-        if example is not None:
-            raise UsageError("--example and --from: a store of a backup has its files already")
-        _init_from(session, backup, store, address)
-        return
     written: list[Path] = []
     if example is not None:
         from ork.cli.heads.example import write_example
 
         written = write_example(example, folder)
+    with suppress(OSError):  # making the store says what is in the way
+        store.parent.mkdir(parents=True, exist_ok=True)
+    if backup is not None:
+        _init_from(session, backup, store, address)
+        return
     verb = "There is a store already in"
     if not (existed := location.is_there(store, environ=environ)):
         made = location.make(store, environ=environ, address=address)

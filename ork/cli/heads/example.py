@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import ork
+from ork.cli.heads import schema
 from ork.errors import InvalidInput, UsageError
 from ork.files import new_file
 
@@ -30,28 +30,24 @@ def write_example(name: str, folder: Path) -> list[Path]:
     if name not in EXAMPLES:
         raise UsageError(f"--example {name}: there are {', '.join(EXAMPLES)}")
     files = dict(_files(EXAMPLES[name]))
-    paths = sorted(
-        (folder / path for path in files), key=lambda path: (path.suffix != ".yaml", path)
-    )
-    if there := [os.path.relpath(path) for path in paths if path.exists()]:
+    if there := [os.path.relpath(folder / path) for path in files if (folder / path).exists()]:
         raise InvalidInput(
             f"there is {', '.join(there)} already, and nothing was written",
             hint="`ork init --example NAME FOLDER` writes into another folder",
         )
-    for path in paths:
-        source = files[path.relative_to(folder)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(path) as file:
-            file.write(EMPTY.encode() if source is None else source.read_bytes())
-        if source is not None:
-            shutil.copymode(source, path)
-    return paths
+    if not (folder / schema.FILE).exists():  # another example has the same
+        files[Path(schema.FILE)] = schema.text().encode(), 0o666
+    for path, (data, mode) in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with new_file(folder / path, mode=mode) as file:
+            file.write(data)
+    return [folder / path for path in files]
 
 
-def _files(example: str | None) -> Iterator[tuple[Path, Path | None]]:
-    """Yield the paths of an example, and where each is copied from."""
+def _files(example: str | None) -> Iterator[tuple[Path, tuple[bytes, int]]]:
+    """Yield the files of an example, the workflow first: path, and what it holds with its mode."""
     if example is None:
-        yield Path("first.yaml"), None
+        yield Path("first.yaml"), ((schema.IN_A_WORKFLOW + EMPTY).encode(), 0o666)
         return
     inside = Path(ork.__file__).parent
     # In a wheel they lie in the package; where ork is worked on, beside it.
@@ -60,7 +56,8 @@ def _files(example: str | None) -> Iterator[tuple[Path, Path | None]]:
         for place in (inside / "examples" / example, inside.parent / "examples" / example)
         if place.is_dir()
     )
-    for path in sorted(root.rglob("*")):
+    for path in sorted(root.rglob("*"), key=lambda path: (path.suffix != ".yaml", path)):
         name = path.relative_to(root)
         if path.is_file() and not LEFT_OUT.intersection(name.parts):
-            yield name, path
+            first = schema.IN_A_WORKFLOW.encode() if path.suffix == ".yaml" else b""
+            yield name, (first + path.read_bytes(), path.stat().st_mode)

@@ -19,6 +19,9 @@ from ork.schedule.schedule import WORDS
 
 Schema = dict[str, Any]
 
+FILE = ".ork.schema.json"
+IN_A_WORKFLOW = f"# yaml-language-server: $schema={FILE}\n"  # its first line
+
 TEXT: Schema = {"type": "string", "minLength": 1}
 WORDS_OF_COMMAND: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -29,8 +32,8 @@ def schema(ctx: typer.Context) -> None:
     """Print the JSON Schema of workflow files, for editors.
 
     An editor that has it completes keys and marks what cannot be right while you type. Write it
-    into a file and name that in the first line of a workflow, as below, or in the settings of the
-    editor. `ork check` knows more: it reads the code as well.
+    into a file and name that in the first line of a workflow, as below and as `ork init --example`
+    does, or in the settings of the editor. `ork check` knows more: it reads the code as well.
 
     \b
         # yaml-language-server: $schema=.ork.schema.json
@@ -40,7 +43,12 @@ def schema(ctx: typer.Context) -> None:
         ork schema
     """
     session: Session = ctx.obj
-    session.print([line] for line in json.dumps(document(), indent=2).split("\n"))
+    session.print([line] for line in text().splitlines())
+
+
+def text() -> str:
+    """Return the schema as a file has it."""
+    return json.dumps(document(), indent=2) + "\n"
 
 
 def document() -> Schema:
