@@ -1,4 +1,4 @@
-"""Takes the picture of the page that README shows: `python docs/page_demo.py FOLDER`.
+"""Takes the picture of the page that web.md shows: `python docs/page_demo.py FOLDER`.
 
 Makes a project in the folder, if it is not there, with some workflows and three weeks of their
 runs, serves its page, and takes the picture with Chromium; `--serve` only serves it. The clock of

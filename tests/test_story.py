@@ -1,4 +1,4 @@
-"""The story, the tutorial and the guides in docs/ are true: their commands print what they say.
+"""The story, the tutorial, the guides and the recording in docs/ are true: commands print that.
 
 `make golden` writes the answers anew. A block of another language with a file's name in its first
 line is that file (of a table without that line, which it cannot have); in a `console` block, lines
@@ -7,18 +7,20 @@ with `$ ` are commands and the others their answers.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ork.cli.app import main
+from tests.cli.screen import Window
 from tests.conftest import Ork
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -142,3 +144,21 @@ def test_a_guide_is_true(name: str, etl: Ork, edit: Callable[[str, str, str], No
     etl("deploy", "etl.yaml", "-m", "Start later")
     etl("run", "etl")
     hold(DOCS / "howto" / name, etl)
+
+
+@pytest.mark.slow
+@pytest.mark.turns(3)
+def test_the_recording_is_true(tmp_path: Path) -> None:
+    place = importlib.util.spec_from_file_location("recording", DOCS / "recording.py")
+    assert place is not None and place.loader is not None
+    recording = importlib.util.module_from_spec(place)
+    place.loader.exec_module(recording)
+
+    def shown(events: Iterable[tuple[float, str]]) -> str:
+        window = Window(1000, recording.COLUMNS)
+        window.write("".join(text for _, text in events).replace(recording.CLEAR, ""))
+        text = re.sub(r"20\d\d-[\d :+-]+|now +|\d+ seconds? ago +", "DATE", settled(window.text))
+        return re.sub(r"(?m)^timing .*\n", "", text)
+
+    then = recording.read((DOCS / "images/recording.cast").read_text())
+    assert shown(recording.record(tmp_path)) == shown(then)
