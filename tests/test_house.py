@@ -30,6 +30,7 @@ ROOMS: dict[str, str] = {
     "errors": "",
     "failpoints": "",
     "files": "",
+    "progress": "",
     "zone": "",
     "worker": "",
     "objects": "errors files",
@@ -37,22 +38,23 @@ ROOMS: dict[str, str] = {
     "yaml": "errors files objects",
     "code": "objects",
     "schedule": "errors objects",
-    "definition": "errors files objects graph yaml code schedule",
+    "definition": "errors files progress objects graph yaml code schedule",
     "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
     "servers": "errors files failpoints objects backends",
     "store": "errors files failpoints objects graph backends",
     "logs": "errors files objects store",
-    "worktree": "errors files failpoints objects graph yaml code definition store",
+    "worktree": "errors files failpoints progress objects graph yaml code definition store",
     "history": "errors files objects graph yaml definition differences store worktree",
     "heads": "errors files failpoints objects graph yaml definition differences backends store"
     " worktree history",
-    "upkeep": "errors files failpoints objects backends store logs worktree history heads"
+    "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
     " executors runner",
-    "sync": "errors files failpoints objects graph backends store logs upkeep",
-    "git": "errors files objects graph yaml definition differences store worktree history heads",
-    "orkdb": "errors files failpoints objects yaml schedule definition differences backends servers"
-    " store logs history",
+    "sync": "errors files failpoints progress objects graph backends store logs upkeep",
+    "git": "errors files progress objects graph yaml definition differences store worktree history"
+    " heads",
+    "orkdb": "errors files failpoints progress objects yaml schedule definition differences"
+    " backends servers store logs history",
     "executors": "errors files failpoints objects definition worker",
     "runner": "errors files failpoints objects graph definition differences backends store logs"
     " worktree history heads executors worker",

@@ -19,8 +19,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ork.cli.screen import signals
+from ork.cli.screen.progress import Shown
 from ork.cli.session import Session, World
 from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
+from ork.progress import watched
 
 # Each command: its name, the function below ork.cli that does it, and its line of help.
 TABLE = """\
@@ -289,7 +291,10 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
     signals.note(signal.SIGINT)
     try:
         # Not by its `main`, which takes any pipe that broke for the end of our output.
-        with program().make_context("ork", words, obj=session) as ctx:
+        with (
+            watched(Shown(session.world.environ)),
+            program().make_context("ork", words, obj=session) as ctx,
+        ):
             program().invoke(ctx)
         sys.stdout.flush()
         return 0

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
-from ork.cli.screen.progress import passing_line
 from ork.cli.session import Session
 from ork.errors import UsageError
 
 if TYPE_CHECKING:
     from ork.orkdb.importing import ImportedDatabase
     from ork.store.store import Store
-
-SHOWN_EVERY = 100  # runs
 
 
 def import_ork_db(
@@ -36,17 +33,15 @@ def import_ork_db(
     try:
         names_of(database, wishes)  # or what is wrong with these
         store = _store(session, dry_run)
-        with passing_line(session.world.environ) as show:
-            done = import_database(
-                store,
-                database,
-                stamp=session.stamp(),
-                rename=wishes,
-                unfinished=unfinished,
-                allow_secret=allow_secret,
-                dry_run=dry_run,
-                progress=lambda done, total: show(_so_far(done, total)),
-            )
+        done = import_database(
+            store,
+            database,
+            stamp=session.stamp(),
+            rename=wishes,
+            unfinished=unfinished,
+            allow_secret=allow_secret,
+            dry_run=dry_run,
+        )
     finally:
         database.close()
     if as_json:
@@ -54,10 +49,6 @@ def import_ork_db(
         return
     session.print(_imported(done, store))
     session.say(*_told(done))
-
-
-def _so_far(done: int, total: int) -> str:
-    return f"read {done // SHOWN_EVERY * SHOWN_EVERY:,} of {total:,} runs"
 
 
 def _store(session: Session, dry_run: bool) -> "Store":

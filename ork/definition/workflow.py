@@ -24,6 +24,7 @@ from ork.graph.order import find_cycle
 from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.objects.value import replace
+from ork.progress import counted
 from ork.yaml import nodes, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
@@ -320,7 +321,8 @@ class _Workflow:
             return params, {}
         self._check_sizes(node, len(node.value), env)
         drafts = {}
-        for name, (key, value) in node.value.items():
+        entries = node.value.items()
+        for name, (key, value) in counted("reading tasks", entries, len(entries)):
             draft = read_draft(key, value, types=types, problems=problems)
             drafts[name] = draft
         self._check_graph(drafts)

@@ -24,6 +24,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Deploy, Origin, encode_object
 from ork.objects.text import split_text
 from ork.objects.value import Value
+from ork.progress import counted
 from ork.store.resolve import history
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
@@ -118,7 +119,8 @@ def import_source(
         after = [known.of_file({_recorded(store, git, one) for one in name.all}) for name in names]
         versions = Versions(objects, names, after)
         lines = _Lines(store, git, objects, versions, known, allow_secret=allow_secret)
-        for commit, changed in changes(git, source.steps):
+        steps = changes(git, source.steps)
+        for commit, changed in counted("reading commits", steps, len(source.steps)):
             for found in versions.of(numbers[commit], commit, changed):
                 lines.take(found, numbers[commit])
     return Imported(

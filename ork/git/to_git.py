@@ -22,6 +22,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, FileEntry, is_name, is_path
 from ork.objects.snapshot import changes
 from ork.objects.value import Value
+from ork.progress import counted
 from ork.store.contents import join_text
 from ork.store.resolve import head, history, only_workflow
 from ork.store.store import Store
@@ -302,7 +303,8 @@ def _commits(store: Store, workflow: str, ref: str, marks: dict[Oid, int]) -> It
     blobs: dict[Oid, int] = {}
     before: _Files = {}
     old = None
-    for oid in [oid for oid, _ in history(store, workflow)][::-1]:
+    deploys = [oid for oid, _ in history(store, workflow)][::-1]
+    for oid in counted("writing commits", deploys, len(deploys)):
         deploy = store.get(Deploy, oid)
         files = _files_of(store, deploy, old, before)
         order = sorted(files) if before else files

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from ork.backends.base import write_all
 from ork.definition.secrets import hide_secrets, secret_problems
@@ -42,6 +42,7 @@ from ork.orkdb.outcomes import (
 )
 from ork.orkdb.rows import ENDED, WorkflowRow, workflows
 from ork.orkdb.schedules import five_fields
+from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of
@@ -49,7 +50,6 @@ from ork.store.store import Stamp, Store, Transaction, pack
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 
 LOG_NAME = "1.log"
-Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many of how many runs were read."""
 
 SYNCING = 8  # threads that wait for the disk
@@ -97,7 +97,6 @@ def import_database(
     unfinished: bool = False,
     allow_secret: bool = False,
     dry_run: bool = False,
-    progress: Progress = lambda done, total: None,
 ) -> ImportedDatabase:
     """Take in all workflows of a database of the original; with `dry_run` only say what that does.
 
@@ -105,7 +104,7 @@ def import_database(
     key, unless `allow_secret`. Runs that have not ended are left out, or with `unfinished` taken as
     interrupted.
     """
-    importing = _Importing(store, database, progress, dry_run=dry_run)
+    importing = _Importing(store, database, dry_run=dry_run)
     names = names_of(database, rename)
     found = [row for row in workflows(database) if row.id]
     for row in sorted(found, key=lambda one: names[one.name]):
@@ -163,11 +162,8 @@ class _Line:
 
 
 class _Importing:
-    def __init__(
-        self, store: Store, database: Database, progress: Progress, *, dry_run: bool
-    ) -> None:
+    def __init__(self, store: Store, database: Database, *, dry_run: bool) -> None:
         self._store, self._database, self._dry_run = store, database, dry_run
-        self._progress = progress
         self.lines: list[_Line] = []
         self.left_out: list[LeftOut] = []
         self._told: set[LeftOut] = set()
@@ -210,7 +206,8 @@ class _Importing:
             for oid, data in self._objects.items():
                 written.add(oid)
                 yield oid, pack(data)
-            for run in self._finished():
+            runs = sum(len(line.runs) for line in self.lines)
+            for run in counted("reading runs", self._finished(), runs):
                 for oid, data in run.objects.items():
                     if oid not in self._store.forgotten:
                         written.add(oid)
@@ -378,7 +375,6 @@ class _Importing:
     def _finished(self) -> Iterator[Finished]:
         """Yield the runs that are to be added, in the order of their numbers; write their logs."""
         deferred = deferred_tasks(self._database)
-        done, total = 0, sum(len(line.runs) for line in self.lines)
         for line in self.lines:
             number = newest_number(self._store, line.name)
             for one in line.runs:
@@ -398,8 +394,6 @@ class _Importing:
                         write_log=write_log,
                         tell=tell,
                     )
-                done += 1
-                self._progress(done, total)
 
     def _place(self, line: _Line, index: int) -> Place:
         oid = line.deploys[index]
@@ -449,12 +443,12 @@ class _Importing:
     ) -> dict[str, tuple[Oid | None, Oid | None]]:
         """Return the moves that let the tallies of deploys count the new runs, too."""
         moves: dict[str, tuple[Oid | None, Oid | None]] = {}
-        for deploy, counted in counts.items():
+        for deploy, states in counts.items():
             folder = f"tally/{deploy}/"
             found = list(self._store.refs(folder))
             before = read_tally(name for name, _ in found)
             total = Counter(before.counts)
-            total.update(counted)
+            total.update(states)
             after = Tally(counts=dict(total), last=max(last[deploy], before.last or 0))
             moves |= {folder + name: (oid, None) for name, oid in found}
             moves[folder + tally_text(after)] = (None, deploy)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from ork.backends.base import write_all
+from ork.backends.base import object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.value import Value, replace
+from ork.progress import counted
 from ork.store import location
 from ork.store.runs import newest_pin
 from ork.store.store import Store
@@ -26,7 +28,7 @@ from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle, pieces
 from ork.sync.receive import beside, check_logs, write_logs
 from ork.sync.select import logs_of, needed
 from ork.upkeep.findings import Finding
-from ork.upkeep.fsck import Counts, fsck, inspect
+from ork.upkeep.fsck import Counts, fsck, inspect, telling
 
 SUFFIX = ".orkbackup"  # of a backup that is a file
 _OF_REFS = "E2"  # the codes of findings that a faithful copy shares with its store
@@ -97,12 +99,12 @@ def _check_target(store: Store, target: Path) -> None:
 def _write_folder(store: Store, folder: Path, environ: Mapping[str, str]) -> BackedUp:
     location.create(folder)
     refs = moment(store)
-    return fill(folder, refs, needed(store, refs), logs_of(store, refs), environ=environ)
+    return fill(folder, refs, objects_of(store, refs), logs_of(store, refs), environ=environ)
 
 
 def _write_file(store: Store, file: Path) -> BackedUp:
     refs = moment(store)
-    objects, logs = needed(store, refs), logs_of(store, refs)
+    objects, logs = objects_of(store, refs), logs_of(store, refs)
     with new_file(file, mode=0o600) as out:
         out.writelines(pieces((), refs, objects, logs, form=BACKUP))
     failpoint("backup.file")
@@ -119,7 +121,7 @@ def check_file(bundle: Bundle) -> int:
     Raise InvalidInput or Corrupt for what a backup cannot share with the store that it is of.
     """
     check_logs(bundle)
-    return wrong_refs(inspect(beside(bundle, None), depth="default"), "the backup")
+    return wrong_refs(telling(inspect(beside(bundle, None), depth="default")), "the backup")
 
 
 def fill(
@@ -158,6 +160,12 @@ def wrong_refs(found: Iterable[Finding | Counts], what: str) -> int:
             place = f"object {finding.object}: " if finding.object else ""
             raise Corrupt(f"{what} is not whole: {place}{finding.message}", hint="`ork fsck`")
     return len(errors)
+
+
+def objects_of(store: Store, refs: Mapping[str, Oid]) -> Iterable[tuple[Oid, bytes]]:
+    """Return what all refs of a store need, as `needed` does."""
+    how_many = partial(object_count, store.backend)
+    return counted("copying objects", needed(store, refs), how_many, about=True)
 
 
 def moment(store: Store) -> dict[str, Oid]:

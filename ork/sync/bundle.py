@@ -26,6 +26,7 @@ from ork.objects import canonical
 from ork.objects.canonical import Oid, running_hash
 from ork.objects.kinds import Object, decode_object, is_oid, kind_of
 from ork.objects.value import Value
+from ork.progress import counted
 from ork.store.store import is_whole, unpack
 
 BUNDLE, BACKUP = b"ork bundle 1\n", b"ork backup 1\n"  # the first line of a file
@@ -97,7 +98,7 @@ def _records(
         yield _OBJECT + bytes.fromhex(oid) + _LENGTH.pack(len(stored))
         yield stored
         counts[1] += 1
-    for log in logs:
+    for log in counted("writing logs", logs, 0):
         name = log.path.encode()
         yield _LOG + _NAME.pack(len(name)) + name + _LENGTH.pack(log.length)
         of_log = running_hash()

@@ -7,7 +7,7 @@ heads last but for runs; who is interrupted clones again, or pulls the rest.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ork.store import location
 from ork.store.store import Stamp
 from ork.sync.carrier import Side
 from ork.sync.remotes import ORIGIN, add, opened, resolved
-from ork.sync.transfer import Choice, Progress, Transferred, transfer
+from ork.sync.transfer import Choice, Transferred, transfer
 
 
 class Cloned(Value, frozen=True, kw_only=True):
@@ -39,7 +39,6 @@ def clone(
     start: Path,
     environ: Mapping[str, str],
     stamp: Stamp,
-    tell: Callable[[Progress], None] = lambda _: None,
 ) -> Cloned:
     """Make a store of another one; both are folders of projects, seen from `start`, or URLs.
 
@@ -53,12 +52,12 @@ def clone(
             environ = {**environ, "ORK_STORE": target}
             folder = location.of_url(target, environ=environ)
             made = public(target)
-            brought = _fill_there(other, folder, made, environ, stamp, tell)
+            brought = _fill_there(other, folder, made, environ, stamp)
             _remember(folder, origin, start)
         else:
             folder = Path(resolved(target, start=start)) / location.NAME
             made = str(folder)
-            brought = _fill_new(other, folder, scheme, origin, environ, stamp, tell)
+            brought = _fill_new(other, folder, scheme, origin, environ, stamp)
     return Cloned(store=made, origin=origin, brought=brought)
 
 
@@ -68,7 +67,6 @@ def _fill_there(
     name: str,
     environ: Mapping[str, str],
     stamp: Stamp,
-    tell: Callable[[Progress], None],
 ) -> Transferred:
     location.make(folder, environ=environ)
     store = location.open_store(folder, environ=environ)
@@ -78,7 +76,7 @@ def _fill_there(
                 f"there is a store in {name} already",
                 hint="`ork push` brings to it what it lacks, `ork pull` there the rest of a clone",
             )
-        return _fill(other, Side(store, name), stamp, tell)
+        return _fill(other, Side(store, name), stamp)
     finally:
         store.close()
 
@@ -90,7 +88,6 @@ def _fill_new(
     origin: str,
     environ: Mapping[str, str],
     stamp: Stamp,
-    tell: Callable[[Progress], None],
 ) -> Transferred:
     project = folder.parent
     _check_place(folder)
@@ -100,7 +97,7 @@ def _fill_new(
         with location.begun(folder, scheme) as unfinished:
             store = location.open_unchecked(unfinished, environ=environ)
             try:
-                brought = _fill(other, Side(store, str(project)), stamp, tell)
+                brought = _fill(other, Side(store, str(project)), stamp)
             finally:
                 store.close()
             _remember(unfinished, origin, project)
@@ -116,8 +113,8 @@ def _fill_new(
             project.rmdir()
 
 
-def _fill(other: Side, target: Side, stamp: Stamp, tell: Callable[[Progress], None]) -> Transferred:
-    return transfer(other, target, Choice(), direction="clone", stamp=stamp, tell=tell)
+def _fill(other: Side, target: Side, stamp: Stamp) -> Transferred:
+    return transfer(other, target, Choice(), direction="clone", stamp=stamp)
 
 
 def _remember(folder: Path, origin: str, start: Path) -> None:

@@ -19,10 +19,10 @@ from ork.files import place_new, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.value import replace
 from ork.store import location
-from ork.sync.backup import BackedUp, fill, moment, wrong_refs
+from ork.sync.backup import BackedUp, fill, moment, objects_of, wrong_refs
 from ork.sync.bundle import BACKUP, Bundle, LogFile, open_bundle
 from ork.sync.receive import check_logs
-from ork.sync.select import logs_of, needed, reading
+from ork.sync.select import logs_of, reading
 from ork.upkeep.fsck import fsck
 
 
@@ -105,7 +105,7 @@ def _source(backup: str, environ: Mapping[str, str]) -> Iterator[Source]:
     store = location.open_unchecked(folder, environ=environ, readonly=True)
     try:
         refs = moment(store)
-        yield Source(refs, needed(store, refs), reading(name, logs_of(store, refs)))
+        yield Source(refs, objects_of(store, refs), reading(name, logs_of(store, refs)))
     finally:
         store.close()
 

@@ -11,7 +11,7 @@ import os
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from typing import Protocol
@@ -25,6 +25,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
 from ork.objects.value import Value, of_line
 from ork.objects.walk import Named
+from ork.progress import counted, counting
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import number_ref
@@ -82,8 +83,11 @@ def check(bundle: Bundle, store: Store | None) -> set[Oid]:
     found: list[Finding] = []
     objects = Objects(arrived, found.append, quick=False)
     refs = bundle.refs.items()
-    for _ in objects.check(chain((named_by(*ref) for ref in refs), _deploys(bundle.needs))):
-        _raise_first(bundle, found)
+    roots = chain((named_by(*ref) for ref in refs), _deploys(bundle.needs))
+    with counting("checking objects") as tell:
+        for checked in objects.check(roots):
+            _raise_first(bundle, found)
+            tell(checked, bundle.size.objects)
     _raise_first(bundle, found)
     for ref, oid in refs:
         check_ref(bundle, arrived, ref, oid)
@@ -499,9 +503,10 @@ def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) ->
             yield f"{run.workflow}#{run.number}"
 
 
-def write_objects(store: Store, bundle: Bundle, oids: Iterable[Oid]) -> None:
+def write_objects(store: Store, bundle: Bundle, oids: Collection[Oid]) -> None:
     """Write objects of a bundle, part by part, each checked again: the file may have changed."""
-    checked = ((oid, bundle.checked(oid)) for oid in oids)
+    wanted = counted("writing objects", oids, len(oids))
+    checked = ((oid, bundle.checked(oid)) for oid in wanted)
     write_all(store.backend, checked, between=lambda: failpoint("import.batch"))
 
 
@@ -513,7 +518,7 @@ def write_logs(store: Store, logs: Iterable[LogFile]) -> int:
         return 0
     count = 0
     touched: set[tuple[str, ...]] = set()
-    for count, log in enumerate(logs, 1):  # noqa: B007
+    for count, log in enumerate(counted("writing logs", logs, 0), 1):  # noqa: B007
         *folders, name = "logs", *log.path.split("/")
         touched |= {tuple(folders[:depth]) for depth in range(len(folders) + 1)}
         new = f".{name}.part"

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from ork.backends.base import object_count
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
@@ -17,6 +18,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
+from ork.progress import counted
 from ork.store.resolve import deploy_in, number_ref, resolve, run_of, run_of_id
 from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
@@ -59,7 +61,9 @@ class Created(Value, frozen=True, kw_only=True):
 def create(store: Store, wish: Wish, target: Path | BinaryIO, *, now: datetime) -> Created:
     """Write a bundle into a file, which takes its place when it is complete, or to a stream."""
     chosen = select(store, wish, now=now)
-    objects = needed(store, chosen.refs, chosen.needs)
+    total = partial(object_count, store.backend) if wish.all else 0
+    needs = needed(store, chosen.refs, chosen.needs)
+    objects = counted("writing objects", needs, total, about=True)
     written = pieces(chosen.needs, chosen.refs, objects, logs_of(store, chosen.refs))
     if not isinstance(target, Path):
         target.writelines(written)

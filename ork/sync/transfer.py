@@ -8,7 +8,7 @@ what is there is whole after each write, and what was interrupted is done by doi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -19,6 +19,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Object, Run, is_name
 from ork.objects.value import Value
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
+from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import newest_number, number_ref
 from ork.store.runs import refs_beside, refs_of
@@ -83,13 +84,6 @@ class Transferred(Value, frozen=True, kw_only=True):
     forgotten: tuple[Oid, ...] = ()  # objects that the sender had to forget, and the receiver has
 
 
-class Progress(NamedTuple):
-    """How much was sent so far."""
-
-    objects: int
-    runs: int
-
-
 def transfer(
     source: Side,
     target: Side,
@@ -99,7 +93,6 @@ def transfer(
     stamp: Stamp,
     force: bool = False,
     dry_run: bool = False,
-    tell: Callable[[Progress], None] = lambda _: None,
 ) -> Transferred:
     """Move what is chosen; with `dry_run` only say what that would do.
 
@@ -107,7 +100,7 @@ def transfer(
     `force`, and where a run has the number of another one; NotFound for a workflow that is not
     there; Corrupt where the source is not what it should be.
     """
-    return _Transfer(source, target, choice, direction, stamp, force, tell).move(dry_run)
+    return _Transfer(source, target, choice, direction, stamp, force).move(dry_run)
 
 
 class _Heads(NamedTuple):
@@ -129,11 +122,10 @@ class _Transfer:
         direction: Direction,
         stamp: Stamp,
         force: bool,
-        tell: Callable[[Progress], None],
     ) -> None:
         self._from, self._to = source, target
         self._choice, self._direction, self._stamp = choice, direction, stamp
-        self._force, self._tell = force, tell
+        self._force = force
         self._carrier = Carrier(source, target, target if direction == "pull" else source)
         self._both = self._carrier.both
         self._known = Reached()
@@ -274,10 +266,10 @@ class _Transfer:
         for name in self._names:
             parents = self._heads[name].deploys
             needs = {str(oid): [str(one) for one in below] for oid, below in parents.items()}
-            for part in _parts(order(needs), DEPLOYS_TOGETHER):
+            deploys = counted(f"sending deploys of {name}", order(needs), len(needs))
+            for part in _parts(deploys, DEPLOYS_TOGETHER):
                 self._carrier.fetch((Named(Oid(oid), "deploy") for oid in part), new)
                 self._carrier.send()
-                self._tell(Progress(self._carrier.objects, 0))
         meets = {oid for found in self._heads.values() for oid in found.meets}
         moves = {ref: move for found in self._heads.values() for ref, move in found.moves.items()}
         self._carrier.fetch((), new)
@@ -383,12 +375,12 @@ class _Transfer:
             if one[0] >= self._first[name] and one[0] not in self._kept | self._active
         )
         count = 0
-        for part in _parts(chosen, RUNS_TOGETHER):
+        runs = counted(f"sending runs of {name}", chosen, self._runs[name])
+        for part in _parts(runs, RUNS_TOGETHER):
             moving = self._refs_of_runs(name, part, pins, unattached, newest)
             if moving.runs:
                 self._carry_runs(moving)
             count += len(moving.runs)
-            self._tell(Progress(self._carrier.objects, count))
         return count
 
     def _refs_of_runs(

@@ -38,6 +38,7 @@ from ork.objects.kinds import (
 )
 from ork.objects.redact import Find
 from ork.objects.value import Value
+from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
@@ -142,7 +143,8 @@ class _Search:
 
     def look(self) -> None:
         """Look at all objects, and at the names of all refs."""
-        for oid, data in self.store.raws(_same(self.store.backend.oids())):
+        oids = _same(self.store.backend.oids())
+        for oid, data in counted("looking at objects", self.store.raws(oids), len(oids)):
             kind, _ = unframe(data)
             if kind == "tree":
                 self._trees.append(oid)

@@ -10,13 +10,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ork.backends import anchor
+from ork.backends.base import object_count
 from ork.errors import Corrupt, OrkError
 from ork.objects.value import Value, as_line, of_line, replace
+from ork.progress import counting
 from ork.store import location
 from ork.store.store import Store
 from ork.upkeep.findings import Finding
@@ -29,9 +31,10 @@ MODULE = "ork.upkeep.fsck"
 
 
 class Counts(Value, frozen=True, kw_only=True):
-    """How much was looked at so far; `done` when that is all."""
+    """How much was looked at so far, of `about` so many objects; `done` when that is all."""
 
     objects: int = 0
+    about: int = 0
     refs: int = 0
     done: bool = False
 
@@ -62,20 +65,27 @@ def fsck(
     *,
     environ: Mapping[str, str],
     depth: Depth = "default",
-    progress: Callable[[Counts], None] = lambda _: None,
 ) -> Checked:
     """Check the store in a folder. Raise StoreError when it is none, or somebody else's."""
     findings = []
     counts = Counts()
-    for told in look(folder, environ=environ, depth=depth):
+    for told in telling(look(folder, environ=environ, depth=depth)):
         if isinstance(told, Finding):
             findings.append(told)
         else:
             counts = told
-            progress(counts)
     # Whoever reads looks at the worst first.
     findings.sort(key=lambda one: (one.code, one.ref or "", one.object or ""))
     return Checked(depth=depth, objects=counts.objects, refs=counts.refs, findings=tuple(findings))
+
+
+def telling(found: Iterable[Finding | Counts]) -> Iterator[Finding | Counts]:
+    """Yield what a check finds, and tell how far it has come."""
+    with counting("checking objects", about=True) as tell:
+        for one in found:
+            if isinstance(one, Counts):
+                tell(one.objects, one.about)
+            yield one
 
 
 def look(folder: Path, *, environ: Mapping[str, str], depth: Depth) -> Iterator[Finding | Counts]:
@@ -119,14 +129,14 @@ def _inspect(store: Store, told: anchor.Anchor | None, depth: Depth) -> Iterator
     found: list[Finding] = []
     refs = Refs(store, found.append)
     objects = Objects(store, found.append, quick=depth == "quick")
-    ref_count = 0
+    ref_count, about = 0, object_count(store.backend)
 
     def so_far(*, done: bool = False) -> Iterator[Finding | Counts]:
         # Findings about objects wait until it is known what they affect.
         ready = [one for one in found if one.object is None or one.object not in objects.bad]
         found[:] = [one for one in found if one.object is not None and one.object in objects.bad]
         yield from ready
-        yield Counts(objects=objects.checked, refs=ref_count, done=done)
+        yield Counts(objects=objects.checked, about=about, refs=ref_count, done=done)
 
     if store.folder is not None and not store.shared:
         found += _check_anchor(store, told)

@@ -14,12 +14,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from ork.backends.base import Backend
+from ork.backends.base import Backend, object_count
 from ork.errors import Conflict, Corrupt
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid, unframe
 from ork.objects.kinds import Object, Operation, decode_object, kind_of
 from ork.objects.walk import BATCH, ENDS, Named, Reached, fits, walk
+from ork.progress import counted, counting
 from ork.store.store import Store, named_by, unpack
 
 SWEEP_OBJECTS = 1000  # that one write deletes
@@ -74,12 +75,14 @@ class Garbage:
         for ref, oid in self._stale.items():
             with suppress(Conflict):  # it leads elsewhere now
                 self._drop(ref, oid)
-        for start in range(0, len(self.doomed), SWEEP_OBJECTS):
-            batch = self.doomed[start : start + SWEEP_OBJECTS]
-            self._catch_up()  # here, so that little is left to do while writers wait
-            self._sequence = backend.sweep(partial(self._choose, batch))
-            gone += (one for one in batch if one.oid not in self._reached)
-            failpoint("gc.swept")
+        with counting("removing objects") as tell:
+            for start in range(0, len(self.doomed), SWEEP_OBJECTS):
+                batch = self.doomed[start : start + SWEEP_OBJECTS]
+                self._catch_up()  # here, so that little is left to do while writers wait
+                self._sequence = backend.sweep(partial(self._choose, batch))
+                gone += (one for one in batch if one.oid not in self._reached)
+                failpoint("gc.swept")
+                tell(start + len(batch), len(self.doomed))
         return gone
 
     def _drop(self, ref: str, oid: Oid) -> None:
@@ -107,7 +110,9 @@ class Garbage:
         self._sequence = still.sequence()
         roots = [named_by(ref, oid) for ref, oid in refs.items() if self._known.get(ref) != oid]
         self._known = refs
-        for _ in walk(partial(_read, still), roots, self._reached, weak=weak):
+        needed = walk(partial(_read, still), roots, self._reached, weak=weak)
+        how_many = partial(object_count, still)
+        for _ in counted("finding what is needed", needed, how_many, about=True):
             pass
 
     def _count_of(self, still: Backend, roots: list[Named]) -> int:

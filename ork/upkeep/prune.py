@@ -17,6 +17,7 @@ from ork.files import remove
 from ork.logs.reading import name_of_logs
 from ork.objects.kinds import Operation, Run
 from ork.objects.value import Value, replace
+from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA
 from ork.store.resolve import number_ref
@@ -109,7 +110,7 @@ def gc(
         )
     _record(store, stamp, [one.run for one in gone], folders[0])
     failpoint("gc.recorded")
-    runs = list(remove_runs(store, gone))
+    runs = list(counted("removing runs", remove_runs(store, gone), len(gone)))
     planned, ids = {one.run.id for one in gone}, {run.id for run in runs}
     left = [
         [one for one in some if one.entry.run.id in ids]

@@ -14,12 +14,13 @@ from itertools import islice
 from pathlib import Path
 
 from ork.backends import anchor
-from ork.backends.base import BATCH_BYTES, Backend, Remain, write_all
+from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError
 from ork.files import lock, open_folder, read_file, remove, sync_folder
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
+from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA, Home
 from ork.store.runs import newest_pin
@@ -193,7 +194,8 @@ def _untold(folder: Path) -> Iterator[None]:
 
 def copy_objects(still: Backend, backend: Backend, without: Collection[Oid] = ()) -> None:
     """Write the objects of one backend into another, as they are, but for some."""
-    oids = (oid for oid in still.oids() if oid not in without)
+    all_oids = counted("copying objects", still.oids(), lambda: object_count(still), about=True)
+    oids = (oid for oid in all_oids if oid not in without)
     pages = iter(lambda: list(islice(oids, PAGE_OBJECTS)), [])
     write_all(backend, (found for page in pages for found in still.get_many(page).items()))
 

@@ -1,8 +1,5 @@
 import re
 
-from ork.cli.session import Session, World
-from ork.cli.upkeep.fsck import _progress
-from ork.upkeep.fsck import Counts
 from tests.damage import data_file, flip
 
 
@@ -45,13 +42,3 @@ def test_it_needs_a_store(ork):
 def test_it_looks_at_the_present_and_in_one_way(ran):
     assert ran("fsck", "--quick", "--full").code == 2
     assert ran("--at-op", "@{1}", "fsck").code == 2
-
-
-def test_a_terminal_shows_how_far_it_is_and_then_nothing(ork, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    session = Session(World(environ={"TERM": "xterm"}), ())
-    with _progress(session) as show:
-        for done in (0, 1000, 5000, 5001, 12_000):
-            show(Counts(objects=done))
-    shown = "\rlooked at 5000 objects\rlooked at 12000 objects\r\x1b[K"
-    assert capsys.readouterr() == ("", shown)

@@ -21,6 +21,7 @@ from rich.segment import ControlType, Segment, SegmentLines
 from rich.theme import Theme
 
 from ork.cli.screen.line import PRINTED, STYLES, Line, colors, visible
+from ork.cli.screen.progress import is_ours
 
 FRAMES_PER_SECOND = 8
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -136,10 +137,7 @@ class _Terminal(io.TextIOBase):
 
     def is_ours(self) -> bool:
         """Say whether the terminal is there, and does not serve another process group just now."""
-        try:
-            return not self._gone and os.tcgetpgrp(self._file) == os.getpgrp()
-        except OSError:
-            return not self._gone  # it does not control us, so nobody is in its foreground
+        return not self._gone and is_ours(self._file)
 
 
 def cut(line: Line, columns: int, *, color: bool = False) -> list[Segment]:

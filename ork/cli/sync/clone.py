@@ -9,9 +9,8 @@ from ork.backends.address import is_url, parse_url, public
 from ork.cli.options import Json
 from ork.cli.screen.human import count
 from ork.cli.screen.parts import quoted
-from ork.cli.screen.progress import passing_line
 from ork.cli.session import Session
-from ork.cli.sync.transfer import left_out_lines, moved_lines, so_far
+from ork.cli.sync.transfer import left_out_lines, moved_lines
 from ork.errors import UsageError
 
 
@@ -50,16 +49,14 @@ def clone(
     address = parse_url(url, base=Path.cwd())
     if address.at:
         raise UsageError(f"--store {url}: say lmdb: or sqlite:", hint="TARGET may be a URL itself")
-    with passing_line(session.world.environ) as show:
-        done = clone(
-            source,
-            target,
-            scheme=address.scheme,
-            start=Path.cwd(),
-            environ=session.world.environ,
-            stamp=session.stamp(),
-            tell=lambda progress: show(so_far(progress)),
-        )
+    done = clone(
+        source,
+        target,
+        scheme=address.scheme,
+        start=Path.cwd(),
+        environ=session.world.environ,
+        stamp=session.stamp(),
+    )
     if as_json:
         session.print_json("clone", done)
         return

@@ -10,14 +10,12 @@ from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members
 from ork.cli.screen.parts import quoted
-from ork.cli.screen.progress import passing_line
 from ork.cli.session import Session
 
 if TYPE_CHECKING:
-    from ork.sync.transfer import Direction, Moved, Progress, Transferred
+    from ork.sync.transfer import Direction, Moved, Transferred
 
 OID_DIGITS = 8
-SHOWN_EVERY = 1000  # objects
 
 Remote = Annotated[
     str | None,
@@ -107,17 +105,15 @@ def _transfer(
     with opened(place, quoted(name), environ=session.world.environ) as other:
         here = Side(session.store, "this store")
         source, target = (here, other) if direction == "push" else (other, here)
-        with passing_line(session.world.environ) as show:
-            done = transfer(
-                source,
-                target,
-                choice,
-                direction=direction,
-                stamp=session.stamp(),
-                force=force,
-                dry_run=dry_run,
-                tell=lambda progress: show(so_far(progress)),
-            )
+        done = transfer(
+            source,
+            target,
+            choice,
+            direction=direction,
+            stamp=session.stamp(),
+            force=force,
+            dry_run=dry_run,
+        )
     if as_json:
         ends = {"direction": direction, "remote": name}
         session.print_json("transfer", ends | dict(members(done) or ()))
@@ -128,13 +124,6 @@ def _transfer(
         session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
     if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
         session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
-
-
-def so_far(progress: "Progress") -> str:
-    """Say how much was sent."""
-    objects = progress.objects // SHOWN_EVERY * SHOWN_EVERY
-    runs = f", {count(progress.runs, 'run')}" if progress.runs else ""
-    return f"sent {count(objects, 'object')}{runs}" if objects or runs else ""
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:

@@ -1,7 +1,6 @@
 """ork fsck: what is wrong with a store, a line for each finding."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,14 +9,12 @@ from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
-from ork.cli.screen.progress import passing_line
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.upkeep.findings import Finding
-from ork.upkeep.fsck import Checked, Counts, Depth
+from ork.upkeep.fsck import Checked, Depth
 from ork.upkeep.fsck import fsck as check
 
-SHOWN_EVERY = 5000  # objects: less is done before anybody could read it
 _LOOKS = {"error": "error", "warning": "warning", "note": "dim"}
 
 
@@ -61,9 +58,7 @@ def fsck(
         _repair(session, as_json)
         return
     depth: Depth = "quick" if quick else "full" if full else "default"
-    with _progress(session) as progress:
-        environ = session.world.environ
-        found = check(session.folder, environ=environ, depth=depth, progress=progress)
+    found = check(session.folder, environ=session.world.environ, depth=depth)
     if as_json:
         session.print_json("fsck", _json(found))
     else:
@@ -129,18 +124,3 @@ def _json(found: Checked) -> dict[str, object]:
         "errors": found.errors,
         "findings": findings,
     }
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Callable[[Counts], None]]:
-    """Give what shows how far a check has come."""
-    shown = 0
-    with passing_line(session.world.environ) as show:
-
-        def tell(counts: Counts) -> None:
-            nonlocal shown
-            if counts.objects >= shown + SHOWN_EVERY:
-                shown = counts.objects
-                show(f"looked at {human.count(shown, 'object')}")
-
-        yield tell
