@@ -43,6 +43,7 @@ from ork.history.details import RunDetails
 from ork.history.log import LogEntry
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Operation, Run
+from ork.objects.rows import Rows
 from ork.objects.value import replace
 from ork.runner.choices import Exact
 from ork.runner.events import Event, RunFinished
@@ -58,6 +59,8 @@ from ork.worktree.restore import Restored
 from ork.zone import now_here
 
 if TYPE_CHECKING:
+    from ork.cli.pictures.graph import Graph
+    from ork.cli.report.page import Page
     from ork.daemon.fires import Listed
     from ork.daemon.pauses import Paused, Resumed
     from ork.daemon.queue import Queued
@@ -162,9 +165,9 @@ class Project:
             move=move,
         )
 
-    def status(self, folder: str | Path = ".") -> list[FileStatus]:
+    def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
         """Return how the workflow files of the project stand to what is deployed."""
-        return list(ork.heads.deploy.status(self.store, Path(folder)))
+        return Rows(ork.heads.deploy.status(self.store, Path(folder)))
 
     def resolve(self, revision: str) -> Resolved:
         """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
@@ -183,12 +186,12 @@ class Project:
         with_diff: bool = False,
         names: Sequence[str] = (),
         follow: bool = False,
-    ) -> Iterator[LogEntry]:
-        """Yield deploys, newest first, with how their runs went; see `ork.history.log.log`.
+    ) -> Rows[LogEntry]:
+        """Return deploys, newest first, with how their runs went; see `ork.history.log.log`.
 
         Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
         """
-        return ork.history.log.log(
+        found = ork.history.log.log(
             self.store,
             revision,
             now=now_here(),
@@ -202,6 +205,7 @@ class Project:
             names=names,
             follow=follow,
         )
+        return Rows(found)
 
     def blame(self, revision: str, *, keys: bool = False) -> Blame:
         """Return which deploy last touched each task and code file, or with `keys` each field.
@@ -219,6 +223,25 @@ class Project:
         """
         found = ork.history.compare.diff(self.store, old, new, now=now_here(), rename=rename)
         return ork.history.compare.narrow(self.store, found, tasks) if tasks else found
+
+    def graph(self, revision: str) -> Graph:
+        """Return the picture of a revision, a run or a change, A..B: which task needs which.
+
+        `print` draws it, and a notebook shows it as SVG.
+        """
+        from ork.cli.pictures.change import graph_of
+
+        return graph_of(self.store, revision, now=now_here())
+
+    def report(self, subject: str) -> Page:
+        """Return the HTML page about a change, A..B, a run or a workflow.
+
+        It is a text, to be written to a file; a notebook shows it.
+        """
+        from ork.cli.report.page import Page
+        from ork.cli.report.subject import report_of
+
+        return Page("".join(report_of(self.store, subject, now=now_here())))
 
     def impact(self, comparison: Comparison) -> Impact:
         """Return which tasks can give other results after a change, and which cannot."""
@@ -239,8 +262,8 @@ class Project:
         until: datetime | None = None,
         containing: str | None = None,
         snapshot: str | None = None,
-    ) -> Iterator[RunEntry]:
-        """Yield runs, newest first: of one workflow or of all; `states` such as ("failed",).
+    ) -> Rows[RunEntry]:
+        """Return runs, newest first: of one workflow or of all; `states` such as ("failed",).
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
         definition.
@@ -250,7 +273,7 @@ class Project:
             containing=self.resolve(containing) if containing else None,
             snapshot=self.resolve(snapshot) if snapshot else None,
         )
-        return ork.store.runs.runs(
+        found = ork.store.runs.runs(
             self.store,
             workflow,
             limit=limit,
@@ -259,6 +282,7 @@ class Project:
             until=until,
             executed=executed,
         )
+        return Rows(found)
 
     def show(self, revision: str) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included."""
@@ -422,7 +446,7 @@ class Project:
         """Ask the process that runs a run to stop it, with `now` at once; return at once."""
         return ork.runner.record.cancel(self.store, self.resolve(what), now=now)
 
-    def schedules(self, workflow: str | None = None) -> list[Listed]:
+    def schedules(self, workflow: str | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it."""
         from ork.daemon.fires import listed
         from ork.daemon.lines import Lines, lines_of
@@ -430,7 +454,7 @@ class Project:
         if workflow is not None:
             ork.store.resolve.head(self.store, workflow)
         found = Lines(self.store).look() if workflow is None else lines_of(self.store, workflow)
-        return listed(self.store, found, now_here())
+        return Rows(listed(self.store, found, now_here()))
 
     def pause(self, workflow: str, *, author: str | None = None) -> Paused:
         """Let no schedule of a workflow fire until it is resumed, or the pause undone."""
@@ -470,11 +494,11 @@ class Project:
             move=move,
         )
 
-    def queued(self) -> list[Queued]:
+    def queued(self) -> Rows[Queued]:
         """Return the runs that wait for `ork up`, those that wait longest first."""
         from ork.daemon.queue import waiting
 
-        return waiting(self.store)
+        return Rows(waiting(self.store))
 
     def unqueue(self, waiting: Queued) -> None:
         """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone."""
@@ -536,9 +560,9 @@ class Project:
         """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it."""
         return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
 
-    def tags(self, workflow: str | None = None) -> list[Tag]:
+    def tags(self, workflow: str | None = None) -> Rows[Tag]:
         """Return the tags of a workflow, or of all, sorted."""
-        return list(ork.heads.tags.tags(self.store, workflow))
+        return Rows(ork.heads.tags.tags(self.store, workflow))
 
     def operations(self, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
         """Yield the commands that moved heads and tags, newest first."""

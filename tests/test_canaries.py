@@ -15,6 +15,7 @@ import ork as api
 from ork.executors.mask import Masker
 from ork.logs.reading import pieces
 from ork.objects.canonical import Json
+from ork.objects.value import as_line
 from ork.runner.events import RunFinished, TaskFinished
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
@@ -164,7 +165,7 @@ def run_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         states = {e.task: e.taskrun.state for e in events if isinstance(e, TaskFinished)}
         failed = {name for name, state in states.items() if state != "success"}
         assert failed == {"traceback", "message", "shell_failure", "shell_trace", "retried"}
-        assert found_in(repr(events).encode()) == []
+        assert found_in(b"".join(map(as_line, events))) == []
     finally:
         project.close()
     return folder

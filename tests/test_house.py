@@ -63,7 +63,8 @@ ROOMS: dict[str, str] = {
     "bisection": "errors files objects graph differences store worktree history heads"
     " executors runner",
     "project": "errors files objects graph yaml definition differences backends store worktree"
-    " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs",
+    " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
+    " cli/pictures cli/report",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
@@ -99,6 +100,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "typer": ("ork/cli/",),
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
     "jinja2": ("ork/cli/report/", "ork/cli/web/"),
+    "pandas": ("ork/objects/rows.py",),
     "starlette": ("ork/cli/web/",),
     "watchfiles": ("ork/cli/runs/again.py",),
     "uvicorn": ("ork/cli/web/",),

@@ -75,6 +75,13 @@ class Listed(Value, frozen=True, kw_only=True):
     paused: Paused | None
     left_out: tuple[LeftOut, ...]
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "next": "paused" if self.paused else self.next,
+            "last": self.last and self.last.state,
+        }
+
 
 class _HeadMoved(Conflict):
     """The head that was to be run is not the newest any more."""

@@ -50,6 +50,9 @@ class Queued(Value, frozen=True, kw_only=True):
     entry: Entry
     deployed: Deployed | None = None  # when it was put there, if its file was deployed for it
 
+    def cells(self) -> dict[str, object]:
+        return {"workflow": self.workflow, "by": self.entry.author, "since": self.entry.time}
+
 
 def put(
     store: Store,

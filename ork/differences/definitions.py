@@ -55,6 +55,38 @@ class Diff(Value, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         return bool(self.tasks or self.edges or self.params or self.settings or self.files)
 
+    def cells(self) -> dict[str, object]:
+        counts: dict[str, object] = {
+            title: f"{len(changes)} {title if len(changes) > 1 else title[:-1]}"
+            for title in self.__struct_fields__
+            if (changes := getattr(self, title))
+        }
+        return counts or {"": "nothing differs"}
+
+    def _repr_html_(self) -> str:
+        from ork.objects.rows import table
+
+        rows = list(self._rows())
+        return table(rows, len(rows))
+
+    def _rows(self) -> Iterator[dict[str, object]]:
+        for task in self.tasks:
+            about = {"change": task.kind, "of": "task", "name": task.name}
+            yield from ({**about, **_of_field(field)} for field in task.fields or [None])
+        for edge in self.edges:
+            name = f"{edge.upstream} before {edge.downstream}"
+            yield {"change": edge.kind, "of": "edge", "name": name}
+        for of, changes in (("param", self.params), ("setting", self.settings)):
+            for field in changes:
+                yield {"change": field.kind, "of": of, **_of_field(field)}
+        for file in self.files:
+            yield {"change": file.kind, "of": "file", "name": file.path}
+
+
+def _of_field(change: FieldChange | None) -> dict[str, object]:
+    """Return the cells about one value that differs."""
+    return {"field": change.path, "old": change.old, "new": change.new} if change else {}
+
 
 def declared(params: Mapping[str, Param]) -> dict[str, Json]:
     """Return the declarations of parameters as JSON, to compare them."""

@@ -38,6 +38,10 @@ class Impact(Value, frozen=True, kw_only=True):
     affected: tuple[Affected, ...] = ()
     unaffected: tuple[str, ...] = ()
 
+    def cells(self) -> dict[str, object]:
+        tasks = len(self.affected) + len(self.unaffected)
+        return {"": f"{len(self.affected)} of {tasks} tasks can give other results"}
+
 
 def impact(
     diff: Diff,

@@ -56,6 +56,14 @@ class Deployed(Value, frozen=True, kw_only=True):
     diff: Diff | None = None
     moved: str | None = None
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "changed": "changed" if self.changed else "unchanged",
+            "deploy": self.deploy[:12],
+            "message": self.message,
+        }
+
 
 class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
@@ -71,6 +79,14 @@ class FileStatus(Value, frozen=True, kw_only=True):
     snapshot: Oid | None = None
     summary: str = ""
     other: str | None = None  # the file that its workflow was deployed from, or has its name
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "path": self.path,
+            "workflow": self.workflow,
+            "state": self.state,
+            "summary": self.summary,
+        }
 
 
 def deploy(

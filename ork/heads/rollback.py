@@ -39,6 +39,14 @@ class RolledBack(Value, frozen=True, kw_only=True):
     summary: str = ""
     diff: Diff | None = None
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "changed": "changed" if self.changed else "unchanged",
+            "deploy": self.deploy[:12],
+            "message": self.message,
+        }
+
 
 def rollback(
     store: Store,

@@ -23,6 +23,13 @@ class Tag(Value, frozen=True, kw_only=True):
     oid: Oid
     deploy: Deploy
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "tag": f"{self.workflow}@{self.label}",
+            "deploy": self.oid[:12],
+            **self.deploy.cells(),
+        }
+
 
 class Tagged(Value, frozen=True, kw_only=True):
     """A tag that was given or removed, and the deploy that it was on before."""

@@ -74,6 +74,13 @@ class Blame(Value, frozen=True, kw_only=True):
     lines: tuple[BlamedLine, ...] = ()
     deploys: Mapping[Oid, Deploy] = {}
 
+    def cells(self) -> dict[str, object]:
+        found = len(self.parts or self.lines)
+        return {
+            "workflow": self.workflow,
+            "blamed": f"{found} {'parts' if self.parts else 'lines'}",
+        }
+
 
 def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> Blame:
     """Return who last touched each task and code file of a definition, or with `keys` each field.

@@ -50,6 +50,12 @@ class Comparison(Value, frozen=True, kw_only=True):
         """The ends whose code was never kept: then nothing is known of how code differs."""
         return tuple(side.text for side in (self.old, self.new) if side.without_code)
 
+    def cells(self) -> dict[str, object]:
+        return {"old": self.old.text, "new": self.new.text, **self.diff.cells()}
+
+    def _repr_html_(self) -> str:
+        return self.diff._repr_html_()
+
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:
     """Compare two revisions: deploys, snapshots, runs or `file:PATH`."""

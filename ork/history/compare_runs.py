@@ -71,6 +71,16 @@ class RunDiff(Value, frozen=True, kw_only=True):
         )
         return any(parts) or any(task.kinds for task in self.tasks)
 
+    def cells(self) -> dict[str, object]:
+        first = f"first differs {self.first.task}" if self.first else "nothing differs"
+        return {"old": self.old.name, "new": self.new.name, "first": first}
+
+    def _repr_html_(self) -> str:
+        from ork.objects.rows import table
+
+        rows = ({"task": one.name, "differs": ", ".join(one.kinds)} for one in self.tasks)
+        return table(rows, len(self.tasks))
+
 
 def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
     """Compare two runs; a workflow or deploy stands for its newest run."""

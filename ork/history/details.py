@@ -28,6 +28,9 @@ class TaskDetails(Value, frozen=True, kw_only=True):
     inputs: Json = None
     output: Json = None
 
+    def cells(self) -> dict[str, object]:
+        return self.taskrun.cells() | {"output": self.output}
+
 
 class DetailsOfTasks(Mapping[str, TaskDetails]):
     """The tasks of a run in the order in which they can run; one that has not started is absent.
@@ -87,6 +90,18 @@ class RunDetails(Value, frozen=True, kw_only=True):
     def outputs(self) -> Mapping[str, Json]:
         """Task -> the value that it gave, of those that gave one; read when it is asked for."""
         return self.tasks.outputs
+
+    def cells(self) -> dict[str, object]:
+        states = self.tasks.states.values()
+        failed = sum(1 for one in states if one.state == "failed")
+        tasks = f"{failed} of {len(states)} tasks failed" if failed else f"{len(states)} tasks"
+        return {**self.run.cells(), "tasks": tasks}
+
+    def _repr_html_(self) -> str:
+        from ork.objects.rows import table
+
+        tasks = ({"task": name, **task.cells()} for name, task in self.tasks.items())
+        return table(tasks, len(self.tasks), caption=repr(self)[1:-1])
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:

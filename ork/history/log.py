@@ -38,6 +38,15 @@ class LogEntry(Value, frozen=True, kw_only=True):
     head: bool = False
     diff: Diff | None = None
 
+    def cells(self) -> dict[str, object]:
+        runs = map(str, self.runs.cells().values())
+        return {
+            "deploy": self.oid[:12],
+            **self.deploy.cells(),
+            "runs": ", ".join(runs),
+            "tags": " ".join(f"@{tag}" for tag in self.tags),
+        }
+
 
 def log(
     store: Store,

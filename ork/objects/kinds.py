@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -225,6 +225,15 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         places = (attempt.environment for attempt in self.attempts)
         return (self.task, self.each, self.key, self.source, output, *places)
 
+    def cells(self) -> dict[str, object]:
+        last = self.attempts[-1:]
+        return {
+            "state": self.state,
+            "attempts": len(self.attempts),
+            "took": timedelta(microseconds=last[0].duration) if last else None,
+            "reason": self.reason,
+        }
+
 
 class Leaf(Kind, frozen=True, kw_only=True, tag_field="of"):
     """Base of the leaves: entries sorted by the bytes of their names."""
@@ -353,6 +362,14 @@ class Deploy(Kind, frozen=True, kw_only=True):
         """Say whether this is its content, so that to deploy it on top would change nothing."""
         return self.snapshot == snapshot and self.settings == dict(settings)
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "time": self.time,
+            "author": self.author,
+            "message": self.message,
+        }
+
 
 class Run(Kind, frozen=True, kw_only=True):
     """One execution of a snapshot. While it goes on, `tasks` is None: see refs `active/ID/`."""
@@ -392,6 +409,15 @@ class Run(Kind, frozen=True, kw_only=True):
         """The duration in seconds."""
         return None if self.duration is None else self.duration / SECOND
 
+    def cells(self) -> dict[str, object]:
+        return {
+            "run": f"{self.workflow}#{self.number}",
+            "state": self.state,
+            "began": self.created,
+            "took": None if self.duration is None else timedelta(microseconds=self.duration),
+            "reason": self.reason,
+        }
+
 
 class Operation(Kind, frozen=True, kw_only=True):
     """One command that moved refs: the chain of these is the reflog and the undo log."""
@@ -407,6 +433,9 @@ class Operation(Kind, frozen=True, kw_only=True):
 
     def links(self) -> Iterable[Oid | None]:
         return (self.parent, *(oid for _, *ends in self.moves for oid in ends))
+
+    def cells(self) -> dict[str, object]:
+        return {"command": " ".join(self.argv), "author": self.author, "time": self.time}
 
 
 class Tombstone(Kind, frozen=True, kw_only=True):

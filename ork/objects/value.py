@@ -15,8 +15,41 @@ from msgspec import field as field
 Changed = TypeVar("Changed", bound="Value")
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Value(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    repr_omit_defaults=True,
+):
     """A record that never changes."""
+
+    def cells(self) -> dict[str, object]:
+        """Return what a line about it says, title -> value; of most, nothing but their fields."""
+        return {}
+
+    def __repr__(self) -> str:
+        from ork.objects.rows import line
+
+        return line(type(self).__name__, self.cells()) or super().__repr__()
+
+
+def fields_of(value: Value) -> dict[str, object]:
+    """Return the fields of a value, those of the records in it among them, as far as names differ.
+
+    What has a duration has `seconds` as well.
+    """
+    own: dict[str, object] = {}
+    found: dict[str, object] = {}
+    for name in value.__struct_fields__:
+        one = getattr(value, name)
+        if isinstance(one, Value):
+            found |= fields_of(one)
+        else:
+            own[name] = one
+    if hasattr(value, "seconds"):
+        own["seconds"] = value.seconds
+    return found | own
 
 
 def replace(value: Changed, **changes: Any) -> Changed:

@@ -64,6 +64,10 @@ class SnapshotDetails(Value, frozen=True, kw_only=True):
     tasks: Mapping[str, Task]
     files: tuple[Entry, ...]
 
+    def cells(self) -> dict[str, object]:
+        tasks, files = len(self.tasks), len(self.files)
+        return {"snapshot": self.snapshot[:12], "has": f"{tasks} tasks, {files} files"}
+
 
 def entries(store: Store, found: Resolved) -> list[Entry]:
     """Return the tasks and code files of a snapshot, or the direct entries of a tree object."""

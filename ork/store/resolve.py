@@ -41,6 +41,9 @@ class ResolvedDeploy(Value, frozen=True, kw_only=True):
         """The same as `oid`."""
         return self.oid
 
+    def cells(self) -> dict[str, object]:
+        return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}
+
 
 class ResolvedRun(Value, frozen=True, kw_only=True):
     """A run that a revision led to."""
@@ -51,6 +54,9 @@ class ResolvedRun(Value, frozen=True, kw_only=True):
     workflow: str
     snapshot: Oid
     deploy: Oid | None
+
+    def cells(self) -> dict[str, object]:
+        return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}
 
 
 class ResolvedObject(Value, frozen=True, kw_only=True):
@@ -82,6 +88,9 @@ class ResolvedObject(Value, frozen=True, kw_only=True):
         if self.kind == "snapshot":
             return self.oid
         return self.of.snapshot if self.of else None
+
+    def cells(self) -> dict[str, object]:
+        return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}
 
 
 Resolved: TypeAlias = ResolvedDeploy | ResolvedRun | ResolvedObject

@@ -42,6 +42,9 @@ class RunEntry(Value, frozen=True, kw_only=True):
     run: Run
     tainted: tuple[str, ...] = ()
 
+    def cells(self) -> dict[str, object]:
+        return self.run.cells()
+
 
 class Executed(Value, frozen=True, kw_only=True):
     """The object that runs are searched for: a snapshot, or a task or blob under any name."""

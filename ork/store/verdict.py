@@ -34,6 +34,9 @@ class Tally(Value, frozen=True, kw_only=True):
     counts: Mapping[str, int]
     last: int | None = None
 
+    def cells(self) -> dict[str, object]:
+        return {word: f"{number} {word}" for word, number in sorted(self.counts.items())}
+
 
 def verdict(store: Store, run: Run) -> Verdict | None:
     """Return what a run says of its snapshot; None when it says nothing.

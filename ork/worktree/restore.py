@@ -45,6 +45,10 @@ class Restored(Value, frozen=True, kw_only=True):
     files: tuple[RestoredFile, ...]
     surplus: tuple[str, ...] = ()
 
+    def cells(self) -> dict[str, object]:
+        written = sum(1 for file in self.files if file.state == "written")
+        return {"workflow": self.workflow, "files": f"{written} of {len(self.files)} files written"}
+
 
 def restore(
     store: Store,

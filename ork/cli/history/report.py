@@ -1,20 +1,14 @@
 """ork report: one HTML page about a change, a run or a workflow"""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ork.cli.report.change import change_page
-from ork.cli.report.run import run_page
-from ork.cli.report.workflow import workflow_page
+from ork.cli.report.subject import report_of
 from ork.cli.screen.output import write_text
 from ork.cli.session import Session
-from ork.history.compare import ends
-from ork.store.revision import parse_range
-from ork.worktree.lookup import look_up
 
 
 def report(
@@ -41,20 +35,9 @@ def report(
         ork report etl#57 -o run.html
     """
     session: Session = ctx.obj
-    text = _page(session, subject)
+    text = report_of(session.store, subject, now=session.now())
     if str(output) == "-":
         sys.stdout.writelines(text)
         return
     write_text(output, text)
     session.say([f"wrote {output}"])
-
-
-def _page(session: Session, subject: str) -> Iterator[str]:
-    store, now = session.store, session.now()
-    if parse_range(subject):
-        old, new = ends(store, [subject], now=now)
-        return change_page(store, old, new, now=now)
-    found = look_up(store, subject, now=now)
-    if found.kind == "run":
-        return run_page(store, found, now=now)
-    return workflow_page(store, found, now=now)

@@ -6,10 +6,11 @@ What was removed stands where it was, with the edges that it had; the rest as it
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from ork.cli.pictures.graph import Graph, TaskMark
+from ork.cli.pictures.graph import Graph, TaskMark, text_view
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import Line, visible
 from ork.differences.definitions import Diff, TaskChange
@@ -32,6 +33,33 @@ class Change(Value, frozen=True, kw_only=True):
     comparison: Comparison
     impact: Impact
     graph: Graph
+
+
+def graph_of(store: Store, revision: str, *, now: datetime) -> Graph:
+    """Return the picture of a revision, a workflow file, a run or a change, A..B."""
+    from ork.history.compare import diff, ends
+    from ork.objects.kinds import Run
+    from ork.store.contents import needs_of, task_runs
+    from ork.store.resolve import snapshot_of
+    from ork.store.revision import parse_range
+    from ork.worktree.lookup import as_revision, look_up
+
+    revision = as_revision(revision)
+    if parse_range(revision):
+        old, new = ends(store, [revision], now=now)
+        return change_of(store, diff(store, old, new, now=now)).graph
+    found = look_up(store, revision, now=now)
+    needs = needs_of(store, store.snapshot(snapshot_of(found)))
+    if found.kind == "run":
+        run = store.get(Run, found.oid)
+        title = f"{run.workflow}#{run.number}"
+        return Graph(title=title, needs=needs, states=task_runs(store, run))
+    return Graph(title=found.workflow or found.oid[:12], needs=needs)
+
+
+def lanes(graph: Graph, *, box: bool) -> Iterator[Line]:
+    """Yield the lines of any graph, drawn with slashes or, with `box`, with lines."""
+    return (text_view if graph.marks is None else change_lanes)(graph, box=box)
 
 
 def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> Change:

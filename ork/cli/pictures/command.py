@@ -42,26 +42,23 @@ def command(
         ork graph etl --format svg -o etl.svg
         ork graph etl~1..etl
     """
-    from ork.cli.pictures.graph import text_view
+    from ork.cli.pictures.change import graph_of, lanes
     from ork.cli.screen.line import has_boxes, plain
+    from ork.worktree.lookup import as_revision
 
     session: Session = ctx.obj
     form = "json" if as_json else form
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    graph = _graph(session, revision)
+    revision = as_revision(revision)
+    graph = graph_of(_store(session, revision), revision, now=session.now())
     if form == "text":
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
-        if graph.marks is None:
-            lines = text_view(graph, box=box)
-        else:
-            from ork.cli.pictures.change import change_lanes
-
-            lines = change_lanes(graph, box=box)
+        drawn = lanes(graph, box=box)
         if output is None:
-            session.print(lines, page=True)
+            session.print(drawn, page=True)
             return
-        text: Iterable[str] = (plain(line) for line in lines)
+        text: Iterable[str] = (plain(line) for line in drawn)
     else:
         text = _text(graph, form)
     if output is None:
@@ -70,33 +67,6 @@ def command(
     from ork.cli.screen.output import write_text
 
     write_text(output, (f"{line}\n" for line in text))
-
-
-def _graph(session: Session, revision: str) -> "Graph":
-    from ork.cli.pictures.graph import Graph
-    from ork.objects.kinds import Run
-    from ork.store.contents import needs_of, task_runs
-    from ork.store.resolve import snapshot_of
-    from ork.store.revision import parse_range
-    from ork.worktree.lookup import as_revision, look_up
-
-    revision = as_revision(revision)
-    store = _store(session, revision)
-    if parse_range(revision):
-        from ork.cli.pictures.change import change_of
-        from ork.history.compare import diff, ends
-
-        old, new = ends(store, [revision], now=session.now())
-        return change_of(store, diff(store, old, new, now=session.now())).graph
-    found = look_up(store, revision, now=session.now())
-    needs = needs_of(store, store.snapshot(snapshot_of(found)))
-    if found.kind == "run":
-        run = store.get(Run, found.oid)
-        return Graph(
-            title=f"{run.workflow}#{run.number}", needs=needs, states=task_runs(store, run)
-        )
-    title = found.workflow or found.oid[:12]
-    return Graph(title=title, needs=needs)
 
 
 def _store(session: Session, revision: str) -> "Store":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR, SIGNS
 from ork.cli.screen import human
-from ork.cli.screen.line import MARKS, Line, visible
+from ork.cli.screen.line import MARKS, Line, plain, visible
 from ork.graph.lanes import Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
@@ -46,6 +46,19 @@ class Graph(Value, frozen=True, kw_only=True):
     marks: Mapping[str, TaskMark] | None = None
     edge_marks: Mapping[tuple[str, str], str] = {}
     others: int = 0
+
+    def cells(self) -> dict[str, object]:
+        return {"title": self.title, "tasks": f"{len(self.needs)} tasks"}
+
+    def __str__(self) -> str:
+        from ork.cli.pictures.change import lanes
+
+        return "\n".join(plain(line) for line in lanes(self, box=True))
+
+    def _repr_svg_(self) -> str:
+        from ork.cli.pictures.svg import svg
+
+        return "\n".join(svg(self))
 
     def state(self, name: str) -> str | None:
         """Return the state of a task: pending when it has not started, None without a run."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,6 +33,17 @@ LINES_MAX = 200  # of one error, value or log
 LINE_CHARS_MAX = 1_000
 CODE_LINES_MAX = 5_000  # of one diff
 PIECES_AT_ONCE = 200  # of a page that is being written
+
+
+class Page(str):
+    """The text of a page, which a notebook shows in a frame of its own, where no script runs."""
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self):,} characters>"
+
+    def _repr_html_(self) -> str:
+        style = "width: 100%; height: 40em; border: 1px solid #8888"
+        return f'<iframe sandbox="" style="{style}" srcdoc="{escape(self)}"></iframe>'
 
 
 def render(template: str, **values: Any) -> Iterator[str]:

@@ -1,0 +1,79 @@
+"""Lists to look at: a line for each value in a shell, a table in a notebook or in pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from ork.errors import OrkError
+from ork.objects.value import Value, fields_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+T = TypeVar("T", bound=Value)
+
+ROWS_MAX = 50  # that are shown; the others are counted
+TEXT_CHARS_MAX = 80
+
+
+class Rows(list[T]):
+    """A list, with all that a list can; a shell and a notebook show it well."""
+
+    def to_pandas(self) -> DataFrame:
+        """Return it as a DataFrame: a column for each field, also of the records within a value."""
+        try:
+            import pandas
+        except ImportError:
+            hint = "install it beside ork: `pip install pandas`"
+            raise OrkError("pandas is not installed", hint=hint) from None
+        return pandas.DataFrame([fields_of(value) for value in self])
+
+    def __repr__(self) -> str:
+        more = [f"... and {len(self) - ROWS_MAX} more"] if len(self) > ROWS_MAX else []
+        lines = ",\n ".join([*map(repr, self[:ROWS_MAX]), *more])
+        return f"[{lines}]"
+
+    def _repr_html_(self) -> str:
+        return table((value.cells() or fields_of(value) for value in self), len(self))
+
+
+def line(name: str, cells: Mapping[str, object]) -> str:
+    """Return cells as a shell shows them, "<Run etl#5, failed>"; nothing when there are none."""
+    return f"<{name} {', '.join(filter(None, map(shown, cells.values())))}>" if cells else ""
+
+
+def table(rows: Iterable[Mapping[str, object]], count: int, *, caption: str = "") -> str:
+    """Return the first of so many rows as a table in HTML; the others are not looked at.
+
+    Whatever is in them is data: it is escaped, and cut.
+    """
+    from html import escape
+
+    first = list(islice(rows, ROWS_MAX))
+    titles = list(dict.fromkeys(title for row in first for title in row))
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(shown(row.get(title)))}</td>' for title in titles)}</tr>\n"
+        for row in first
+    )
+    rest = f"<p>and {count - ROWS_MAX} more</p>" if count > ROWS_MAX else ""
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{above}\n<tr>{head}</tr>\n{body}</table>{rest}"
+
+
+def shown(value: object) -> str:
+    """Return a value as one short line of text, in which nothing moves a cursor or hides."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+    text = str(value)
+    if len(text) > TEXT_CHARS_MAX:
+        text = f"{text[: TEXT_CHARS_MAX - 3]}..."
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,0 +1,122 @@
+"""What is returned, as a shell, a notebook and pandas show it."""
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import ork as library
+from ork.cli.report.page import Page
+from ork.objects.rows import ROWS_MAX, Rows, line, shown, table
+from ork.objects.value import Value
+
+
+class Inner(Value, frozen=True, kw_only=True):
+    state: str
+    seconds: float = 0.5
+
+
+class Outer(Value, frozen=True, kw_only=True):
+    oid: str
+    inner: Inner
+    state: str = "outer"
+
+
+class Told(Value, frozen=True, kw_only=True):
+    text: str
+
+    def cells(self):
+        return {"text": self.text, "nothing": None}
+
+
+@pytest.fixture
+def project(etl, edit):
+    with library.open(create=True) as opened:
+        opened.deploy("etl.yaml", message="First")
+        edit("etl.yaml", "timeout: 300", "timeout: 600")
+        opened.deploy("etl.yaml", message="<b>Second</b>")
+        opened.run("etl")
+        yield opened
+
+
+def test_a_value_is_a_short_line():
+    assert repr(Told(text="a")) == "<Told a>"
+    assert repr(Inner(state="a")) == "Inner(state='a')"  # no more than what is not as always
+    assert repr(Rows([Told(text="a"), Told(text="b")])) == "[<Told a>,\n <Told b>]"
+    assert repr(Rows([])) == "[]"
+    many = Rows([Told(text="a")] * (ROWS_MAX + 3))
+    assert repr(many).endswith(",\n ... and 3 more]")
+    assert "<p>and 3 more</p>" in many._repr_html_()
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202eabc", "\x00"])
+def test_nothing_in_a_line_moves_the_cursor_or_hides(text):
+    assert shown(text).isprintable()
+    assert repr(Told(text=text)).isprintable()
+    assert shown("x" * 1000) == "x" * 77 + "..."
+
+
+def test_times_are_in_words():
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert shown(moment) == f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert [shown(timedelta(seconds=s)) for s in (3.14159, 125.4)] == ["3.1 s", "0:02:05"]
+    assert line("Run", {}) == ""
+
+
+def test_a_table_takes_nothing_for_a_tag():
+    found = table([{"<i>": "<script>"}, {"b": "&"}], 2, caption="<u>")
+    assert re.findall(r"</?(\w+)>", found) == (
+        ["table", "caption", "caption", "tr", "th", "th", "th", "th", "tr"]
+        + ["tr", "td", "td", "td", "td", "tr"] * 2
+        + ["table"]
+    )
+    assert "&lt;script&gt;" in found and "<td>&amp;</td>" in found
+
+
+def test_what_a_project_returns_is_short(project):
+    shorts = {
+        "runs": r"\[<RunEntry etl#1, success, 2\S+ \S+, \d.\d s>\]",
+        "log": r"\[<LogEntry \w{12}, etl, 2\S+ .*, <b>Second</b>, 1 success>,\n <LogEntry .*>\]",
+        "status": r"\[<FileStatus etl.yaml, etl, unchanged>\]",
+    }
+    for name, pattern in shorts.items():
+        assert re.fullmatch(pattern, repr(getattr(project, name)())), name
+    assert re.fullmatch(r"<RunDetails etl#1, success, .*, 2 tasks>", repr(project.show("etl#1")))
+    assert re.fullmatch(r"<SnapshotDetails \w{12}, 2 tasks, 2 files>", repr(project.show("etl")))
+    assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
+    assert repr(project.diff("etl", "etl")) == "<Comparison etl, etl, nothing differs>"
+    assert repr(project.graph("etl~1..etl")) == "<Graph etl~1..etl, 2 tasks>"
+    assert re.fullmatch(r"<Page of \d+,\d+ characters>", repr(project.report("etl#1")))
+
+
+def test_a_notebook_shows_tables_and_pictures(project):
+    assert "&lt;b&gt;Second&lt;/b&gt;" in project.log()._repr_html_()
+    assert "<td>extract</td>" in project.show("etl#1")._repr_html_()
+    changes = project.diff("etl~1", "etl")._repr_html_()
+    assert "<td>timeout</td>" in changes
+    assert project.diff_runs("etl#1", "etl#1")._repr_html_().count("<tr>") == 1
+    assert project.diff("etl", "etl")._repr_html_().count("<tr>") == 1
+    assert project.graph("etl#1")._repr_svg_().startswith("<svg")
+    assert "extract" in str(project.graph("etl")) and "changed" in str(project.graph("etl~1..etl"))
+    frame = project.report("etl~1..etl")._repr_html_()
+    assert frame.startswith('<iframe sandbox="" ') and frame.count("<") == 2
+    assert isinstance(project.report("etl"), Page)
+
+
+def test_pandas_gets_the_fields_and_those_within(project):
+    pandas = pytest.importorskip("pandas")
+    runs = project.runs().to_pandas()
+    assert isinstance(runs, pandas.DataFrame)
+    assert list(runs.state) == ["success"] and runs.seconds[0] > 0
+    assert {"oid", "number", "workflow", "created"} <= set(runs.columns)
+    assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
+    (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
+    assert row == {"oid": "1", "state": "outer", "seconds": 0.5}
+
+
+def test_without_pandas_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(library.OrkError, match="pandas is not installed") as caught:
+        Rows([]).to_pandas()
+    assert caught.value.hint == "install it beside ork: `pip install pandas`"
