@@ -28,7 +28,7 @@ _ENV_FORM = "as in `env: {MODE: fast, DAY: {ref: params.day}, TOKEN: {secret: AP
 _OWN = """ORK_RUN_ID ORK_WORKFLOW_NAME ORK_SNAPSHOT ORK_TASK_NAME ORK_ATTEMPT
     ORK_SCHEDULED_TIME ORK_UPSTREAM_JSON ORK_INPUT_JSON
     ORK_INPUT_FILE ORK_OUTPUT_FILE ORK_COOKIE"""
-_OWN_VARIABLES = frozenset(_OWN.split())
+OWN_VARIABLES = frozenset(_OWN.split())
 INPUT_PREFIX = "ORK_IN_"  # of the variables that hold the inputs of a process task
 
 Params = dict[str, Param]
@@ -311,7 +311,7 @@ def _no_nul(variable: str, node: Node, text: str, problems: Problems) -> str | N
 
 def given_by_ork(variable: str) -> bool:
     """Say whether ork itself gives this variable to a task."""
-    return variable in _OWN_VARIABLES or variable.startswith(INPUT_PREFIX)
+    return variable in OWN_VARIABLES or variable.startswith(INPUT_PREFIX)
 
 
 def secrets_of(task: Task) -> list[str]:

@@ -1,6 +1,7 @@
 """ork schema
 
-That it accepts whatever ork accepts is tried with every file of tests/definition.
+That it accepts what ork accepts, and refuses what ork refuses for its form, is tried with every
+file of tests/definition, where stands what is beyond it.
 """
 
 import json

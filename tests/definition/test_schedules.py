@@ -31,6 +31,7 @@ def settings(text: str) -> Json:
 def complaints(text: str) -> list[Problem]:
     with pytest.raises(InvalidInput) as caught:
         parse((HEAD + text).encode(), file="etl.yaml")
+    schema.check_refused(HEAD + text, caught.value.problems)
     return list(caught.value.problems)
 
 

@@ -56,6 +56,7 @@ def read(text: str) -> Definition:
 def complaints(text: str) -> list[Problem]:
     with pytest.raises(InvalidInput) as caught:
         read(text)
+    schema.check_refused(text, caught.value.problems)
     return list(caught.value.problems)
 
 
@@ -339,6 +340,7 @@ def outcome(text: str) -> object:
     try:
         return read(text)
     except InvalidInput as error:
+        schema.check_refused(text, error.problems)
         return error.problems
 
 

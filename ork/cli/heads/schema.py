@@ -10,10 +10,12 @@ from typing import Any
 import typer
 
 from ork.cli.session import Session
-from ork.definition.bindings import PARAM_KEYS
+from ork.definition.bindings import INPUT_PREFIX, OWN_VARIABLES, PARAM_KEYS
+from ork.definition.fields import PATH_LENGTH_MAX
 from ork.definition.task import CODE_KEYS, EXECUTOR_ALIASES, TASK_KEYS
 from ork.definition.workflow import RESERVED, WORKFLOW_KEYS
-from ork.objects.kinds import NAME_PATTERN, SCALARS
+from ork.objects.canonical import INTEGER_MAX
+from ork.objects.kinds import BACKOFF_UNIT, NAME_PATTERN, SCALARS, SECOND
 from ork.schedule.schedule import KEYS as SCHEDULE_KEYS
 from ork.schedule.schedule import WORDS
 
@@ -22,9 +24,33 @@ Schema = dict[str, Any]
 FILE = ".ork.schema.json"
 IN_A_WORKFLOW = f"# yaml-language-server: $schema={FILE}\n"  # its first line
 
-TEXT: Schema = {"type": "string", "minLength": 1}
-WORDS_OF_COMMAND: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+TEXT: Schema = {"type": "string", "pattern": r"\S"}
+WORDS_OF_COMMAND: Schema = {
+    "type": "array",
+    "prefixItems": [TEXT],
+    "items": {"type": "string"},
+    "minItems": 1,
+}
+PATH: Schema = {
+    "type": "string",
+    "pattern": r"^(?=.*\S)(?![/~])(?!.*://)[^\\\x00-\x1f\x7f]+$",
+    "maxLength": PATH_LENGTH_MAX,
+}
+# What is not ASCII may be a letter.
+DOTTED: Schema = {
+    "type": "string",
+    "pattern": r"^(?![0-9])[^\x00-\x2d/:-@\[-^`{-\x7f]+$",
+    "not": {"pattern": r"^\.|\.$|\.[.0-9]"},
+}
+REFERENCE: Schema = {
+    "type": "string",
+    "pattern": r"^(tasks(\.[^.]+)+\.output(\.[^.]+)*|params(\.[^.]+)+)$",
+}
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+# What some executors have beside the keys that say what they execute.
+OTHER_KEYS = {"python": ("function", "fresh"), "process": ("shell",), "library": ("fresh",)}
+ALL_CODE_KEYS = {key for of in (CODE_KEYS, OTHER_KEYS) for keys in of.values() for key in keys}
+SECONDS_MAX = INTEGER_MAX // SECOND
 DURATION_PATTERN = r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$"
 
 
@@ -66,7 +92,7 @@ def document() -> Schema:
             "duration": {
                 "description": "30s, 5m, 1h30m, 2d, or a number of seconds.",
                 "anyOf": [
-                    {"type": "number", "minimum": 0},
+                    {"type": "number", "minimum": 0, "maximum": SECONDS_MAX},
                     {"type": "string", "pattern": DURATION_PATTERN, "minLength": 2},
                 ],
             },
@@ -75,19 +101,32 @@ def document() -> Schema:
                 "anyOf": [
                     {"enum": list(SCALARS)},
                     {"type": "string", "pattern": r"^types\."},
-                    {"type": "object", "additionalProperties": _ref("type")},
+                    _ref("fields"),
                     {"type": "array", "items": _ref("type"), "minItems": 1, "maxItems": 1},
                 ],
+            },
+            "fields": {
+                "type": "object",
+                "propertyNames": {"pattern": r"^[^.]+$"},
+                "additionalProperties": _ref("type"),
             },
             "binding": {
                 "description": "{const: VALUE}, {ref: tasks.NAME.output.FIELD} or"
                 " {ref: params.NAME}.",
-                "anyOf": [_one("const", {}), _one("ref", {"type": "string"})],
+                "anyOf": [_one("const", {}), _one("ref", REFERENCE)],
             },
             "env": {
                 "type": "object",
                 "description": "Variable -> a text, {const: VALUE}, {ref: ...} or {secret: NAME}.",
-                "propertyNames": {"pattern": VARIABLE},
+                "propertyNames": {
+                    "pattern": VARIABLE,
+                    "not": {
+                        "anyOf": [
+                            {"pattern": f"^{INPUT_PREFIX}"},
+                            {"enum": sorted(OWN_VARIABLES)},
+                        ]
+                    },
+                },
                 "additionalProperties": {
                     "anyOf": [
                         {"type": "string"},
@@ -108,6 +147,12 @@ def document() -> Schema:
             "task": {
                 **_object(_task(), TASK_KEYS, required=("executor",)),
                 "allOf": [_code_of(executor) for executor in CODE_KEYS],
+                "dependentSchemas": {
+                    "shell": {
+                        "properties": {"command": {"type": "string"}},
+                        "required": ["command"],
+                    }
+                },
             },
         },
     }
@@ -124,13 +169,14 @@ def _workflow() -> dict[str, Schema]:
         "tasks": {
             "type": "object",
             "description": "Task name -> task.",
-            "propertyNames": _ref("name"),
+            "propertyNames": {**_ref("name"), "not": {"pattern": r"\.output(\.|$)"}},
             "additionalProperties": _ref("task"),
             "minProperties": 1,
         },
         "types": {
             "type": "object",
             "description": "NAME -> a type, used as types.NAME.",
+            "propertyNames": {**_ref("name"), "not": {"pattern": r"\.$"}},
             "additionalProperties": _ref("type"),
         },
         "params": {
@@ -162,33 +208,44 @@ def _workflow() -> dict[str, Schema]:
 
 
 def _task() -> dict[str, Schema]:
-    object_type = {"type": "object", "additionalProperties": _ref("type")}
     return {
         "executor": {"enum": [*CODE_KEYS, *EXECUTOR_ALIASES], "description": "What executes it."},
-        "file": {**TEXT, "description": "A Python file, a program or a shared object."},
-        "module": {**TEXT, "description": "Python: a module below the root, instead of `file`."},
+        "file": {**PATH, "description": "A Python file, a program or a shared object."},
+        "module": {**DOTTED, "description": "Python: a module below the root, instead of `file`."},
         "command": {
             "description": "A line for the shell, several lines, or a list of words.",
             "anyOf": [TEXT, WORDS_OF_COMMAND],
         },
         "shell": {**WORDS_OF_COMMAND, "description": "What takes the command."},
-        "function": {**TEXT, "description": "Python: what is called; else `main`."},
+        "function": {**DOTTED, "description": "Python: what is called; else `main`."},
         "timeout": {
             "description": "For each attempt; else 5m.",
             "anyOf": [_ref("duration"), {"const": "none"}],
+            "not": {"const": 0},
         },
-        "retries": {"type": "number", "minimum": 0, "description": "Attempts after a failure."},
+        "retries": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": INTEGER_MAX,
+            "description": "Attempts after a failure.",
+        },
         "retry_delay": {**_ref("duration"), "description": "Before an attempt after a failure."},
-        "retry_backoff": {"type": "number", "minimum": 1, "description": "How the delay grows."},
+        "retry_backoff": {
+            "type": "number",
+            "minimum": 1,
+            "maximum": INTEGER_MAX // BACKOFF_UNIT,
+            "description": "How the delay grows.",
+        },
         "fresh": {"type": "boolean", "description": "A process of its own for each attempt."},
         "depends_on": {
             "type": "array",
             "items": {"type": "string"},
+            "uniqueItems": True,
             "description": "Tasks that must succeed first.",
         },
         "input_type": {
             "description": "The fields of its inputs, and their types.",
-            "anyOf": [object_type, {"type": "string", "pattern": r"^types\."}],
+            "anyOf": [_ref("fields"), {"type": "string", "pattern": r"^types\."}],
         },
         "output_type": {**_ref("type"), "description": "The type of what it gives."},
         "inputs": {
@@ -218,11 +275,16 @@ def _schedule() -> dict[str, Schema]:
 
 
 def _code_of(executor: str) -> Schema:
-    """Return that a task of this executor has exactly one of the keys that say what it executes."""
+    """Return what a task of this executor has: one of the keys that say what it executes."""
     names = [executor, *(alias for alias, of in EXECUTOR_ALIASES.items() if of == executor)]
+    known = {*CODE_KEYS[executor], *OTHER_KEYS[executor]}
+    strange = [key for key in TASK_KEYS if key in ALL_CODE_KEYS - known]
     return {
         "if": {"properties": {"executor": {"enum": names}}, "required": ["executor"]},
-        "then": {"oneOf": [{"required": [key]} for key in CODE_KEYS[executor]]},
+        "then": {
+            "oneOf": [{"required": [key]} for key in CODE_KEYS[executor]],
+            "properties": dict.fromkeys(strange, False),
+        },
     }
 
 
