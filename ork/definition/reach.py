@@ -15,6 +15,7 @@ from ork.code.shell import read_shell, read_words
 from ork.code.use import OWN, WORK, ZERO, Code, Unreadable, Use
 from ork.objects.kinds import Task
 from ork.objects.value import Value
+from ork.progress import counted
 
 # file, folder, outside (a link leads out), data (excluded, there or not), or None
 Kind: TypeAlias = Callable[[str], str | None]
@@ -94,7 +95,8 @@ def trails(
     What one of the commands writes is data, even where another one executes it.
     """
     walk = _Walk(read, kind, parse)
-    found = {name: walk.task(task) for name, task in tasks.items()}
+    told = counted("reading code", tasks.items(), len(tasks))
+    found = {name: walk.task(task) for name, task in told}
     written = frozenset(path for trail in found.values() for path in trail.writes)
     if written.isdisjoint(path for trail in found.values() for path in trail.files):
         return found

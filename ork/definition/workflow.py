@@ -328,7 +328,8 @@ class _Workflow:
         self._check_graph(drafts)
         outputs = {name: draft.output_type for name, draft in drafts.items()}
         shared = Shared(outputs=outputs, params=params, env=env, shell=shell)
-        tasks = {name: finish(drafts[name], shared, problems) for name in sorted(drafts)}
+        names = counted("checking tasks", sorted(drafts), len(drafts))
+        tasks = {name: finish(drafts[name], shared, problems) for name in names}
         return params, tasks
 
     def _check_sizes(self, node: Node, count: int, env: Env) -> None:

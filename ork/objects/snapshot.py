@@ -15,6 +15,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Blob, FileEntry, Param, Snapshot, Task, TaskRun, encode_object
 from ork.objects.tree import Entry, Read
 from ork.objects.value import Value
+from ork.progress import counted
 
 T = TypeVar("T", Oid, FileEntry)
 
@@ -155,7 +156,7 @@ def build(
     objects: dict[Oid, bytes] = {}
     if kept is None:
         task_entries: dict[str, Oid] = {}
-        for name, task in tasks.items():
+        for name, task in counted("hashing tasks", tasks.items(), len(tasks)):
             data = encode_object(task)
             oid = hash_bytes(data)
             objects[oid] = data

@@ -17,7 +17,6 @@ from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
-from ork.progress import counted
 from ork.worktree.folder import Files, Root
 from ork.worktree.globs import excluded, excluding, matching
 from ork.yaml.problems import Problems, nearest
@@ -89,7 +88,7 @@ class _Capture:
     def tasks(self) -> dict[str, Trail]:
         """Take what all tasks execute."""
         found = trails(self.definition.tasks, self._read, self.kind, self.parse)
-        for name, trail in counted("capturing code", found.items(), len(found)):
+        for name, trail in found.items():
             task = self.definition.tasks[name]
             key = "module" if task.module else "file" if task.file else "command"
             self._check_named(name, task)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput
 from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
+from ork.progress import counting
 from ork.yaml.problems import Problems
 from ork.yaml.reader import (
     ALIAS_HINT,
@@ -82,13 +83,13 @@ def read(text: str, problems: Problems) -> Node:
     finding more of them. The result is the same with and without a C parser.
     """
     if (events := json_events(text)) is not None:
-        return _Builder(problems, {}).build(events)
+        return _Builder(problems, {}).build(events, text)
     check_directives(text, problems)
     known = stand_ins(text)
     if (events := fast_events(text)) is not None:
         is_long = len(text) > SECOND_OPINION_MAX
         try:
-            root = _Builder(problems, known).build(events)
+            root = _Builder(problems, known).build(events, text)
             if is_long or problems.count == 0:
                 return root
         except InvalidInput:
@@ -99,7 +100,7 @@ def read(text: str, problems: Problems) -> Node:
                 complain(unreadable, problems)
         # Whatever is wrong is said in the words of the slow parser, alike on every machine.
         problems.forget()
-    return _Builder(problems, known).build(slow_events(text, problems))
+    return _Builder(problems, known).build(slow_events(text, problems), text)
 
 
 def read_unplaced(text: str) -> Node | None:
@@ -114,7 +115,7 @@ def read_unplaced(text: str) -> Node | None:
             check_directives(text, problems)
             known, events = stand_ins(text), fast_events(text)
         if events is not None:
-            root = _Builder(problems, known, placed=False).build(events)
+            root = _Builder(problems, known, placed=False).build(events, text)
             return None if problems.count else root
     return None
 
@@ -141,6 +142,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _COLUMN_BITS = 32
+TOLD_DEPTH = 2  # of what ends when a task does
 _COLUMN_MAX = (1 << _COLUMN_BITS) - 1
 
 
@@ -184,8 +186,13 @@ class _Builder:
         self.frame = _Frame(Node(root, self.last), root, None, 0)
         self.frames: list[_Frame] = []  # those around it
 
-    def build(self, events: Iterator[Any]) -> Node:
-        """Return the root of the one document."""
+    def build(self, events: Iterator[Any], text: str) -> Node:
+        """Return the root of the one document, whose text is told of as it is read."""
+        lines = text.count("\n")
+        with counting("reading lines") as tell:
+            return self._build(events, lambda line: tell(line, lines))
+
+    def _build(self, events: Iterator[Any], tell: Callable[[int], None]) -> Node:
         kinds = event_kinds()
         scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
         mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
@@ -210,6 +217,8 @@ class _Builder:
                 continue
             elif kind is mapping_end or kind is sequence_end:
                 node = self._close()
+                if len(self.frames) == TOLD_DEPTH:
+                    tell(event.start_mark.line)
                 frame = self.frame
                 items, key = frame.items, frame.key
             elif kind is alias:

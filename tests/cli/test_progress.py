@@ -77,7 +77,11 @@ def test_elsewhere_it_is_a_line_now_and_then(capfd, monkeypatch):
             "reading^[ tasks:   0% (0 of about 2), 0s",
             "reading^[ tasks:  50% (1 of about 2), 0s",
         ]
+        # What begins at once goes on with the same wait; a line every minute is not due again.
         monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 60.0)
+        list(counted("writing tasks", "ab", 2))
+        assert capfd.readouterr().err.splitlines() == ["writing tasks:   0% (0 of 2), 0s"]
+    with watched(Shown({})):
         list(counted("reading tasks", "ab", 2))
     assert capfd.readouterr().err == ""
 
@@ -112,7 +116,10 @@ def test_nobody_watches():
 
 
 LONG = [
-    (["deploy", "etl.yaml"], {"reading tasks", "capturing code"}),
+    (
+        ["deploy", "etl.yaml"],
+        {"reading lines", "checking tasks", "reading code", "hashing tasks"},
+    ),
     (["export", "git", "out", "etl"], {"writing commits"}),
     (["--store", "other", "import", "git", "out", "--path", "etl.yaml"], {"reading commits"}),
     (["push"], {"sending deploys of etl", "sending runs of etl", "writing logs"}),

@@ -5,6 +5,7 @@ Elsewhere than on a terminal it is a line now and then. What takes no time is ne
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ class Shown:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._passes = sys.stderr.isatty() and environ.get("TERM") not in ("dumb", "unknown")
         self._box = has_boxes(environ)
+        self._ended = -math.inf
         self._what = ""
         self._shown = False
 
@@ -34,7 +36,9 @@ class Shown:
             return False
         self._what, self._about = visible(what), about
         self._since = time.monotonic()
-        self._next = self._since + (SECONDS_BEFORE if self._passes else SECONDS_BETWEEN_LINES)
+        wait = SECONDS_BEFORE if self._passes else SECONDS_BETWEEN_LINES
+        if self._since - self._ended > wait:  # else it goes on with what one waits for already
+            self._next = self._since + wait
         return True
 
     def at(self, done: int, total: int) -> None:
@@ -53,7 +57,7 @@ class Shown:
         """Take the line away."""
         if self._shown:
             _write("\r\x1b[K")
-        self._what, self._shown = "", False
+        self._what, self._shown, self._ended = "", False, time.monotonic()
 
     def line(self, done: int, total: int, seconds: float, columns: int = 0) -> str:
         """Return what is told after so many seconds; with a bar, and cut, for so many columns."""
