@@ -1,5 +1,6 @@
 """`ork diff --git-driver` and the hook for pre-commit, as docs/git.md says to set them up."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -90,22 +91,31 @@ def test_it_is_for_git(ork):
     assert "git config diff.ork.command" in result.err
 
 
-def test_the_hook_for_pre_commit_runs(ork):
-    hooks = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    (hook,) = hooks
-    assert hook["id"] == "ork-check"
-    assert re.search(hook["files"], "workflows/sub/etl.yml")
-    assert not re.search(hook["files"], "ci/workflows.yaml")
-    command, *words = shlex.split(hook["entry"])
-    assert command == "ork"
-    ork.write("workflows/good.yaml", FLOW)
-    ork.write("workflows/bad.yaml", "name: x\n")
-    assert ork(*words, "workflows/good.yaml").code == 0
-    result = ork(*words, "workflows/good.yaml", "workflows/bad.yaml")
-    assert result.code == 1
-    assert "`tasks` is missing" in result.out
-    page = (ROOT / "docs/git.md").read_text()
-    assert f"- id: {hook['id']}" in page
+def test_pre_commit_runs_the_hook(repo):
+    (hook,) = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert f"- id: {hook['id']}" in (ROOT / "docs/git.md").read_text()
+    # With the ork of this repository: what pre-commit installs it would have to fetch.
+    local = {"repo": "local", "hooks": [{**hook, "language": "system"}]}
+    repo.write(".pre-commit-config.yaml", json.dumps({"repos": [local]}))
+    repo.write("workflows/sub/etl.yml", FLOW)
+    repo.write("ci/workflows.yaml", "no workflow\n")
+    repo("add", "-A")
+    words = [sys.executable, "-m", "pre_commit"]
+    environ = {
+        **ENVIRON,
+        "PATH": f"{repo.folder.parent}/bin:{ENVIRON['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PRE_COMMIT_HOME": str(repo.folder.parent / "cache"),
+    }
+    where = {"cwd": repo.folder, "env": environ, "capture_output": True, "text": True}
+    subprocess.run([*words, "install"], check=True, **where)
+    done = subprocess.run(["git", "commit", "-m", "Good"], **where)
+    assert (done.returncode, "Passed" in done.stderr) == (0, True), done
+    repo.write("workflows/bad.yaml", "name: x\n")
+    repo("add", "-A")
+    done = subprocess.run(["git", "commit", "-m", "Bad"], **where)
+    assert done.returncode == 1
+    assert "workflows/bad.yaml:1:1: `tasks` is missing" in done.stderr
 
 
 def test_the_entry_of_the_hook_is_a_command_that_is_installed():
