@@ -53,8 +53,8 @@ torture: $(READY) ## Kill, damage, fill and race: the day's sample of what docs/
 torture-long: $(READY) ## The same with every place of a kill and every planted fault; takes hours
 	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 7200 tests/torture
 
-golden: $(READY) ## Rewrite the golden files of the command line; then read the diff
-	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli
+golden: $(READY) ## Rewrite the golden files of the command line, and what docs/ shows; then read the diff
+	ORK_GOLDEN=1 $(BIN)/python -m pytest tests/cli tests/test_story.py
 
 docs: $(READY) .venv/.docs ## Write the pages that are made from the code, and the site of all pages into site/
 	$(BIN)/python -m ork.cli.reference > docs/cli.md.new

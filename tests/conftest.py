@@ -92,8 +92,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what has its turn on another day, and what looks into files that are not there."""
     if KIND not in ("", "lmdb"):
         items[:] = [item for item in items if item.get_closest_marker("lmdb") is None]
-    if any("::" in argument for argument in config.args):
-        return  # whoever names a test wants all of it
+    if any("::" in argument for argument in config.args) or os.environ.get("ORK_GOLDEN"):
+        return  # whoever names a test wants all of it, and `make golden` all files
     seen = Counter[str]()
     left = []
     for item in items:

@@ -161,4 +161,4 @@ def test_the_recording_is_true(tmp_path: Path) -> None:
         return re.sub(r"(?m)^timing .*\n", "", text)
 
     then = recording.read((DOCS / "images/recording.cast").read_text())
-    assert shown(recording.record(tmp_path)) == shown(then)
+    assert shown(recording.record(tmp_path)) == shown(then), "run `python docs/recording.py`"

@@ -2,6 +2,7 @@
 
 It is made of the same lists of keys that the reader of files has. It accepts every file that
 `ork check` accepts; that names which are used exist, that types match and such it cannot say.
+`patternErrorMessage` is what editors show in place of a pattern; others do not know it.
 """
 
 import json
@@ -34,17 +35,20 @@ WORDS_OF_COMMAND: Schema = {
 PATH: Schema = {
     "type": "string",
     "pattern": r"^(?=.*\S)(?![/~])(?!.*://)[^\\\x00-\x1f\x7f]+$",
+    "patternErrorMessage": "A path below the folder of this file, with / between folders.",
     "maxLength": PATH_LENGTH_MAX,
 }
 # What is not ASCII may be a letter.
 DOTTED: Schema = {
     "type": "string",
     "pattern": r"^(?![0-9])[^\x00-\x2d/:-@\[-^`{-\x7f]+$",
+    "patternErrorMessage": "Names of Python, with dots between them.",
     "not": {"pattern": r"^\.|\.$|\.[.0-9]"},
 }
 REFERENCE: Schema = {
     "type": "string",
     "pattern": r"^(tasks(\.[^.]+)+\.output(\.[^.]+)*|params(\.[^.]+)+)$",
+    "patternErrorMessage": "tasks.NAME.output, tasks.NAME.output.FIELD or params.NAME.",
 }
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # What some executors have beside the keys that say what they execute.
@@ -88,12 +92,18 @@ def document() -> Schema:
                 "type": "string",
                 "pattern": f"^{NAME_PATTERN.pattern}$",
                 "description": "Letters, digits, `_`, `.` and `-`, at most 128.",
+                "patternErrorMessage": "A name has letters, digits, `_`, `.` and `-`, at most 128.",
             },
             "duration": {
                 "description": "30s, 5m, 1h30m, 2d, or a number of seconds.",
                 "anyOf": [
                     {"type": "number", "minimum": 0, "maximum": SECONDS_MAX},
-                    {"type": "string", "pattern": DURATION_PATTERN, "minLength": 2},
+                    {
+                        "type": "string",
+                        "pattern": DURATION_PATTERN,
+                        "patternErrorMessage": "As in 30s, 5m, 1h30m or 2d.",
+                        "minLength": 2,
+                    },
                 ],
             },
             "type": {
