@@ -1,10 +1,12 @@
 """ork init"""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ork.cli.heads.schema import document
+from tests.definition.schema import errors
 
 
 def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
@@ -80,6 +82,7 @@ def test_an_example_is_written_and_runs(ork, example, workflow, monkeypatch):
     assert sorted(str(path.relative_to(ork.folder)) for path in kept) == sorted(written)
     assert said.err.endswith(f"next: `ork -C new/folder run {workflow}`\n")
     monkeypatch.chdir(ork.folder / "new/folder")
+    assert errors(Path(workflow).read_text()) == []
     assert ork("run", workflow).code == 0
 
 
