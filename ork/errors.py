@@ -30,6 +30,8 @@ class OrkError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # where Python itself shows an error
 
 
 class UsageError(OrkError):
@@ -77,6 +79,8 @@ class InvalidInput(OrkError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
+        for one in self.problems:
+            self.add_note(f"{one.file}:{one.line}:{one.column}: {one.message}")
 
 
 class StoreError(OrkError):

@@ -53,6 +53,7 @@ from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
+from ork.worktree.load import Loaded
 from ork.worktree.lookup import look_up
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
@@ -295,7 +296,7 @@ class Project:
 
     def run(
         self,
-        what: str | Path,
+        what: str | Path | Loaded,
         *,
         params: Mapping[str, Json] = {},
         options: Options | None = None,
@@ -331,7 +332,7 @@ class Project:
 
     def events(
         self,
-        what: str | Path,
+        what: str | Path | Loaded,
         *,
         params: Mapping[str, Json] = {},
         options: Options | None = None,
@@ -346,7 +347,8 @@ class Project:
     ) -> Iterator[Event]:
         """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
-        A file is deployed first if it differs from its head, unless `no_deploy`. Closing the
+        A file, or what `ork.check` has read of one, is deployed first if it differs from its head,
+        unless `no_deploy`. Closing the
         iterator, or `control.stop()` from another thread or a signal handler, stops the run and
         records it as cancelled. Its hook is executed after the last event. `params` are values,
         taken as they are; those that `options` gives may be texts, as after `ork run -i`.
@@ -356,7 +358,7 @@ class Project:
         exact = {name: Exact(it) if isinstance(it, str) else it for name, it in params.items()}
         events = ork.runner.start.start(
             self.store,
-            str(what),
+            str(what) if isinstance(what, Path) else what,
             options=replace(options, given={**options.given, **exact}),
             caller=caller,
             message=message,

@@ -66,6 +66,7 @@ ROOMS: dict[str, str] = {
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
     " cli/pictures cli/report",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
+    "testing": "errors objects definition history store worktree project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",
@@ -101,6 +102,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("ork/cli/screen/", "ork/cli/runs/"),
     "jinja2": ("ork/cli/report/", "ork/cli/web/"),
     "pandas": ("ork/objects/rows.py",),
+    "pytest": ("ork/testing/__init__.py",),
     "starlette": ("ork/cli/web/",),
     "watchfiles": ("ork/cli/runs/again.py",),
     "uvicorn": ("ork/cli/web/",),

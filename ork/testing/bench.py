@@ -1,0 +1,169 @@
+"""Runs a workflow, or one task of it, in a folder of its own, into which what it needs is copied.
+
+So a test changes nothing of the project that it tests, neither its data nor its history.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from ork.definition.bindings import refs_of, split_param, split_ref
+from ork.definition.types import convert
+from ork.errors import NotFound, UsageError
+from ork.history.details import RunDetails
+from ork.objects import snapshot
+from ork.objects.canonical import Json
+from ork.objects.kinds import RunState, Task
+from ork.objects.value import Value, replace
+from ork.project import Project
+from ork.store import location
+from ork.worktree.load import Loaded, check
+
+
+class Result(Value, frozen=True, kw_only=True):
+    """What became of a workflow, or of one task of it."""
+
+    run: RunDetails
+    logs: str  # what the tasks printed
+    task: str | None = None
+
+    @property
+    def state(self) -> RunState:
+        """How it ended: "success", "failed"..."""
+        return self.run.state
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.run.ok
+
+    @property
+    def outputs(self) -> dict[str, Json]:
+        """Task -> the value that it gave, of those that gave one."""
+        return dict(self.run.outputs)
+
+    @property
+    def output(self) -> Json:
+        """The value that the one task gave; None if it gave none."""
+        return self.outputs.get(self.task) if self.task else None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong in the first task that failed, with its traceback."""
+        attempts = (one.attempts[-1:] for one in self.run.tasks.states.values())
+        return next((last[0].error for last in attempts if last and last[0].error), None)
+
+    def cells(self) -> dict[str, object]:
+        return self.run.cells()
+
+
+class Bench:
+    """Runs workflow files. Their paths are relative to the folder of the test, or to one above."""
+
+    def __init__(self, project: Project, start: Path) -> None:
+        self.project, self._start = project, start
+
+    def run_workflow(
+        self, path: str | Path, *, params: Mapping[str, Json] = {}, files: Sequence[str] = ()
+    ) -> Result:
+        """Run a workflow file to its end, without its hooks.
+
+        The code that it calls and what its `include` means are there; of data only those `files`
+        and folders, relative to its root.
+        """
+        loaded = self._copied(path, files)
+        return self._ended(self.project.run(loaded.path, params=params, hooks=False))
+
+    def run_task(
+        self,
+        path: str | Path,
+        task: str,
+        *,
+        inputs: Mapping[str, Json] = {},
+        params: Mapping[str, Json] = {},
+        env: Mapping[str, str] = {},
+        files: Sequence[str] = (),
+    ) -> Result:
+        """Run one task of a workflow file, and none before it; the files are as for a workflow.
+
+        `inputs` and `env` stand for what the file binds to these names: all must be given that
+        comes from other tasks. Of the parameters, those must be that the task uses.
+        """
+        loaded = alone(self._copied(path, files), task, inputs, params, env)
+        run = self.project.run(loaded, params=params, no_deploy=True, hooks=False)
+        return self._ended(run, task)
+
+    def _copied(self, path: str | Path, files: Sequence[str]) -> Loaded:
+        """Copy a workflow file, its code and these files into the project of the test; read it."""
+        found = check(self._find(path))
+        to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
+        for part in (*found.files, *files, str(name)):
+            (to / part).parent.mkdir(parents=True, exist_ok=True)
+            if (found.root / part).is_dir():
+                shutil.copytree(found.root / part, to / part, dirs_exist_ok=True)
+            else:
+                shutil.copy(found.root / part, to / part)
+        if (found.root / ".venv").is_dir() and not (to / ".venv").exists():
+            (to / ".venv").symlink_to(found.root / ".venv")  # whose Python the tasks run under
+        return check(to / name)
+
+    def _ended(self, run: RunDetails, task: str | None = None) -> Result:
+        return Result(run=run, logs=self.project.logs(run.name), task=task)
+
+    def _find(self, path: str | Path) -> Path:
+        for folder in (self._start, *self._start.parents):
+            if (folder / path).is_file():
+                return folder / path
+        raise NotFound(f"no file {path} in {self._start} or above")
+
+
+def project_in(folder: Path) -> Project:
+    """Return an empty project in a folder, wherever the environment has its stores."""
+    folder.mkdir()
+    location.create(folder / location.NAME)
+    return Project(location.open_store(folder / location.NAME, environ={}))
+
+
+def alone(
+    loaded: Loaded,
+    name: str,
+    inputs: Mapping[str, Json],
+    params: Mapping[str, Json],
+    env: Mapping[str, str],
+) -> Loaded:
+    """Return a workflow that is this task, with these inputs and variables, and nothing else."""
+    definition = loaded.definition
+    if name not in definition.tasks:
+        near = get_close_matches(name, definition.tasks, n=1) or sorted(definition.tasks)
+        raise NotFound(f"no task named {name!r}", hint=f"there is {', '.join(near)}")
+    task = definition.tasks[name]
+    bindings = {**task.inputs, **_constants(task, name, inputs)}
+    task = replace(task, inputs=bindings, env={**task.env, **env}, depends_on=(), when=None)
+    refs = list(refs_of(task))
+    if missing := [ref for ref in refs if split_ref(ref)]:
+        raise UsageError(f"{name} takes {', '.join(missing)}, too: give it in `inputs` or `env`")
+    used = {split[0] for ref in refs if (split := split_param(ref))} | params.keys()
+    kept = {param: it for param, it in definition.params.items() if param in used}
+    definition = dataclasses.replace(definition, tasks={name: task}, params=kept)
+    built = snapshot.build(definition.tasks, loaded.files, kept)
+    return replace(loaded, definition=definition, built=built)
+
+
+def _constants(task: Task, name: str, inputs: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+    """Return bindings to values, which are checked as constants in the file are."""
+    types = task.input_type if isinstance(task.input_type, dict) else {}
+    found, wrong = {}, []
+    for field, value in inputs.items():
+        if field not in task.inputs:
+            wrong.append(f"{name} has no input {field}; it has {', '.join(task.inputs) or 'none'}")
+        elif field in types:
+            value, mismatches = convert(value, types[field])
+            wrong += [f"the input {field} of {name}: {one}" for one in mismatches]
+        found[field] = {"const": value}
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    return found

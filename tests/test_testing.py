@@ -1,0 +1,117 @@
+"""The plug-in for pytest, in the pytest of somebody's project."""
+
+import shutil
+from pathlib import Path
+
+import ork as library
+from tests.test_api import python
+
+pytest_plugins = ["pytester"]
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+WORKFLOW = """
+name: etl
+params: {day: date, unused: int}
+on_failure: {command: touch hooked}
+tasks:
+  extract:
+    executor: process
+    command: echo 'ORK_OUTPUT:{"rows":[1,2]}'
+  clean:
+    executor: python
+    file: code/clean.py
+    depends_on: [extract]
+    input_type: {rows: [int], day: date}
+    inputs: {rows: {ref: tasks.extract.output.rows}, day: {ref: params.day}}
+    env: {MODE: {ref: tasks.extract.output.mode}}
+  read:
+    executor: process
+    command: cat data/all.txt && cat secret.txt
+"""
+CLEAN = """
+import os
+
+def main(rows, day):
+    print("cleaning", os.environ["MODE"], os.path.basename(os.getcwd()))
+    if not rows:
+        raise ValueError("no rows")
+    return {"sum": sum(rows), "day": day}
+"""
+TESTS = """
+import pytest
+import ork
+
+CLEAN = {"env": {"MODE": "fast"}, "params": {"day": "2026-11-01"}}
+
+def test_one_task(run_task, ork_project):
+    result = run_task("etl.yaml", "clean", inputs={"rows": [1, 2]}, **CLEAN)
+    assert (result.state, result.output) == ("success", {"sum": 3, "day": "2026-11-01"})
+    assert result.outputs == {"clean": result.output}
+    assert result.logs == "cleaning fast project\\n"
+    assert result.error is None
+    assert [one.run.deploy for one in ork_project.runs()] == [None]
+
+def test_a_task_that_fails(run_task):
+    result = run_task("etl.yaml", "clean", inputs={"rows": []}, **CLEAN)
+    assert result.state == "failed" and result.output is None
+    assert "no rows" in result.error
+    assert repr(result).endswith("clean: ValueError: no rows, 1 of 1 tasks failed>")
+
+@pytest.mark.parametrize(("task", "given", "says"), [
+    ("claen", {}, "no task named 'claen'"),
+    ("clean", {}, "takes tasks.extract.output.rows, tasks.extract.output.mode, too"),
+    ("clean", {"inputs": {"row": 1}}, "clean has no input row; it has day, rows"),
+    ("clean", {"inputs": {"rows": ["a"]}}, "the input rows of clean: .*expected int"),
+    ("clean", {**CLEAN, "inputs": {"rows": []}, "params": {}}, "the parameter day has no default"),
+])
+def test_what_is_wrong_is_said(run_task, task, given, says):
+    with pytest.raises(ork.OrkError, match=says):
+        run_task("etl.yaml", task, **given)
+
+def test_a_workflow(run_workflow, ork_project):
+    result = run_workflow("etl.yaml", params={"day": "2026-11-01", "unused": 1}, files=["data"])
+    assert not result.ok and list(result.outputs) == ["extract"]
+    assert "all of it" in result.logs and "secret.txt" in result.logs
+    assert [one.deploy.workflow for one in ork_project.log()] == ["etl"]
+    assert not (ork_project.store.project / "hooked").exists()
+    with pytest.raises(ork.NotFound, match="no file elsewhere.yaml in"):
+        run_workflow("elsewhere.yaml")
+"""
+
+
+def test_tasks_and_workflows_run_in_a_test(pytester):
+    shutil.copytree(EXAMPLES / "penguins", pytester.path / "penguins")
+    for name, text in {
+        "etl.yaml": WORKFLOW,
+        "code/clean.py": CLEAN,
+        "data/all.txt": "all of it\n",
+        "secret.txt": "beside it\n",
+        "tests/test_etl.py": TESTS,
+    }.items():
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(text)
+    before = sorted(pytester.path.rglob("*"))
+    # Not in this process, which pytester would leave with half of the modules.
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=10)
+    made = set(pytester.path.rglob("*")) - set(before)
+    # What pytester itself leaves, and the folders of those tests.
+    apart = {"__pycache__", "stdout", "stderr", "runpytest-0", "runpytest-current"}
+    assert [one for one in made if apart.isdisjoint(one.parts)] == []
+
+
+def test_a_pytest_that_needs_nothing_of_ork_loads_nothing_of_it():
+    loaded = python("""
+        import sys, pytest
+        before = set(sys.modules)
+        import ork.testing
+        print(*sorted(set(sys.modules) - before))
+    """)
+    assert loaded.split() == ["ork", "ork.testing"]
+
+
+def test_pytest_finds_the_fixtures():
+    from importlib.metadata import entry_points
+
+    (found,) = entry_points(group="pytest11", name="ork")
+    assert found.load().__name__ == "ork.testing"
+    assert library.testing.run_task
