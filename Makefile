@@ -61,6 +61,7 @@ docs: $(READY) .venv/.docs ## Write the pages that are made from the code, and t
 	mv docs/cli.md.new docs/cli.md
 	mkdir -p docs/man && rm -f docs/man/*.1 && $(BIN)/python -m ork.cli.reference docs/man
 	$(BIN)/python docs/format_tables.py
+	$(BIN)/python docs/python_page.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(READY) ## Measure ork: ratios within one run, with machine and seed

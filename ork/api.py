@@ -46,6 +46,10 @@ def open(
     URL says, when there is none; `store` is the URL of where its data are to be, "lmdb:" in there.
     Else NotFound is raised. With `at_op` its heads and tags are those right after that operation,
     and it can only be read.
+
+    >>> with ork.open() as project:
+    ...     print(project.runs("etl")[-1].run.state)
+    success
     """
     environ = _environ(path)
     folder = _found(path)
@@ -67,14 +71,22 @@ def open(
 
 
 def fsck(path: str | Path = ".", *, depth: Depth = "default") -> Checked:
-    """Check the store of a folder without opening it here; it is whole if `errors` is 0."""
+    """Check the store of a folder without opening it here; it is whole if `errors` is 0.
+
+    >>> ork.fsck().errors
+    0
+    """
     from ork.upkeep.fsck import fsck
 
     return fsck(_folder(path), environ=os.environ, depth=depth)
 
 
 def repair(path: str | Path = ".") -> Repaired:
-    """Repair the store of a folder, which no process may have open; nothing is deleted."""
+    """Repair the store of a folder, which no process may have open; nothing is deleted.
+
+    >>> ork.repair().after.findings
+    ()
+    """
     from ork.upkeep.repair import repair
 
     return repair(_folder(path), environ=os.environ, now=now_here())
@@ -91,6 +103,9 @@ def forget(
     """Say where a text is, or what objects hold, in the store of a folder; with `yes` take it away.
 
     No process may have the store open.
+
+    >>> [found.name for found in ork.forget(text="loading").found if found.where == "file"]
+    ['load.sh']
     """
     from ork.upkeep.forget import forget
 
@@ -109,6 +124,9 @@ def repack(path: str | Path = ".") -> Repacked:
     """Write the data file of a folder's store anew, so that what is free in it is given back.
 
     No process may have the store open.
+
+    >>> ork.repack().done
+    True
     """
     from ork.upkeep.prune import repack
 
@@ -116,7 +134,11 @@ def repack(path: str | Path = ".") -> Repacked:
 
 
 def restore_backup(source: str | Path, folder: str | Path = ".") -> BackedUp:
-    """Make the store of a folder that has none out of a backup, with the same ids and numbers."""
+    """Make the store of a folder that has none out of a backup, with the same ids and numbers.
+
+    >>> ork.restore_backup("../etl.orkbackup", "../restored").errors
+    0
+    """
     from ork.sync.from_backup import restore
 
     return restore(source, Path(folder).resolve() / ".ork", environ=os.environ)
@@ -128,6 +150,9 @@ def clone(
     """Make a new store of another one: workflows, tags, runs and logs; both are folders or URLs.
 
     `store` is how it is kept in a folder: "lmdb" or "sqlite".
+
+    >>> ork.clone(".", "../copy").store
+    '.../copy/.ork'
     """
     from ork.sync.clone import clone
 

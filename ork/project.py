@@ -103,46 +103,6 @@ class Project:
     def __repr__(self) -> str:
         return f"<Project {str(self.store.project)!r}>"
 
-    def close(self) -> None:
-        """Close the store; the project is not to be used after that."""
-        self.store.close()
-
-    def gc(
-        self,
-        *,
-        prune: bool = False,
-        keep_runs: int | None = None,
-        keep_days: int | None = None,
-        keep_logs_days: int | None = None,
-        keep_checkouts_days: int | None = None,
-        undo_days: int | None = None,
-        force: bool = False,
-        author: str | None = None,
-    ) -> Pruned:
-        """Say what need not stay in a store; with `prune`, remove it, while others work.
-
-        What is None is as the store's own configuration says; else no run and no log goes, and what
-        was moved in the last 30 days can be undone.
-        """
-        from ork.upkeep.keep import chosen
-        from ork.upkeep.prune import gc
-
-        keep = chosen(
-            self.store.folder,
-            runs=keep_runs,
-            days=keep_days,
-            logs_days=keep_logs_days,
-            checkouts_days=keep_checkouts_days,
-            undo_days=undo_days,
-        )
-        return gc(
-            self.store,
-            keep=keep,
-            now=now_here(),
-            stamp=stamp_of(author) if prune else None,
-            force=force,
-        )
-
     def deploy(
         self,
         path: str | Path,
@@ -156,6 +116,9 @@ class Project:
 
         Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, and when the
         workflow was deployed from another file, unless `move`.
+
+        >>> project.deploy("etl.yaml", message="Wait even longer")
+        <Deployed etl, changed, ..., Wait even longer>
         """
         return ork.heads.deploy.deploy(
             self.store,
@@ -167,11 +130,19 @@ class Project:
         )
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
-        """Return how the workflow files of the project stand to what is deployed."""
+        """Return how the workflow files of the project stand to what is deployed.
+
+        >>> project.status()
+        [<FileStatus etl.yaml, etl, unchanged>]
+        """
         return Rows(ork.heads.deploy.status(self.store, Path(folder)))
 
     def resolve(self, revision: str) -> Resolved:
-        """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"..."""
+        """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"...
+
+        >>> project.resolve("etl~1")
+        <ResolvedDeploy etl~1, deploy, ...>
+        """
         return look_up(self.store, revision, now=now_here())
 
     def log(
@@ -191,6 +162,11 @@ class Project:
         """Return deploys, newest first, with how their runs went; see `ork.history.log.log`.
 
         Of "etl:extract", or with `names` of tasks and code files, only those that changed these.
+
+        >>> for entry in project.log("etl", limit=2):
+        ...     print(entry.deploy.message)
+        Wait even longer
+        Start later
         """
         found = ork.history.log.log(
             self.store,
@@ -212,6 +188,9 @@ class Project:
         """Return which deploy last touched each task and code file, or with `keys` each field.
 
         Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
+
+        >>> project.blame("etl")
+        <Blame etl, ... parts>
         """
         return ork.history.blame.blame(self.store, revision, now=now_here(), keys=keys)
 
@@ -221,6 +200,9 @@ class Project:
         """Compare two revisions; the `diff` of the result is false when nothing differs.
 
         With `tasks`, names of tasks or paths of code files, only what concerns these.
+
+        >>> project.diff("etl~1", "etl")
+        <Comparison etl~1, etl, 1 task>
         """
         found = ork.history.compare.diff(self.store, old, new, now=now_here(), rename=rename)
         return ork.history.compare.narrow(self.store, found, tasks) if tasks else found
@@ -229,6 +211,10 @@ class Project:
         """Return the picture of a revision, a run or a change, A..B: which task needs which.
 
         `print` draws it, and a notebook shows it as SVG.
+
+        >>> print(project.graph("etl"))
+        ● extract
+        ● load
         """
         from ork.cli.pictures.change import graph_of
 
@@ -238,6 +224,8 @@ class Project:
         """Return the HTML page about a change, A..B, a run or a workflow.
 
         It is a text, to be written to a file; a notebook shows it.
+
+        >>> _ = Path("etl.html").write_text(project.report("etl#2"))
         """
         from ork.cli.report.page import Page
         from ork.cli.report.subject import report_of
@@ -245,11 +233,19 @@ class Project:
         return Page("".join(report_of(self.store, subject, now=now_here())))
 
     def impact(self, comparison: Comparison) -> Impact:
-        """Return which tasks can give other results after a change, and which cannot."""
+        """Return which tasks can give other results after a change, and which cannot.
+
+        >>> project.impact(project.diff("etl~1", "etl"))
+        <Impact 2 of 2 tasks can give other results>
+        """
         return ork.history.compare.impact_of(self.store, comparison)
 
     def diff_runs(self, old: str, new: str) -> RunDiff:
-        """Compare two runs in layers; `first` of the result is the task where they part."""
+        """Compare two runs in layers; `first` of the result is the task where they part.
+
+        >>> project.diff_runs("etl#1", "etl#2").first.why
+        'its code changed: load.sh; it failed: exited with code 1'
+        """
         before, after = self.resolve(old), self.resolve(new)
         return ork.history.compare_runs.diff_runs(self.store, before, after)
 
@@ -268,6 +264,9 @@ class Project:
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
         definition.
+
+        >>> project.runs("etl", states=("failed",))
+        [<RunEntry etl#2, failed, ...>]
         """
         executed = ork.store.runs.wanted(
             self.store,
@@ -286,7 +285,11 @@ class Project:
         return Rows(found)
 
     def show(self, revision: str) -> SnapshotDetails | RunDetails:
-        """Return a whole definition, or for a run everything that became of it, values included."""
+        """Return a whole definition, or for a run everything that became of it, values included.
+
+        >>> project.show("etl#1").tasks["load"].inputs
+        {'rows': 3}
+        """
         found = self.resolve(revision)
         if found.kind == "run":
             return ork.history.details.run_details(
@@ -314,6 +317,10 @@ class Project:
 
         As with `subprocess.run`, a failure is an answer: `ok` and `state` of the run tell it. With
         `check` RunFailed is raised instead, whose `run` it is. The rest is as for `events`.
+
+        >>> run = project.run("etl")
+        >>> run.state, dict(run.outputs)
+        ('failed', {'extract': {'rows': 3}})
         """
         events = self.events(
             what,
@@ -352,6 +359,9 @@ class Project:
         iterator, or `control.stop()` from another thread or a signal handler, stops the run and
         records it as cancelled. Its hook is executed after the last event. `params` are values,
         taken as they are; those that `options` gives may be texts, as after `ork run -i`.
+
+        >>> [type(event).__name__ for event in project.events("etl")]
+        ['RunStarted', ..., 'RunFinished']
         """
         caller = _caller(author, control)
         options = options or Options()
@@ -383,6 +393,9 @@ class Project:
         """Go on with a run that has ended, to its end: what succeeded is kept, the rest runs again.
 
         What is returned, or raised, is as for `run`.
+
+        >>> project.retry("etl#2")
+        <RunDetails etl#2, failed, ...>
         """
         events = self.retry_events(
             what, options=options, latest=latest, author=author, control=control, hooks=hooks
@@ -399,7 +412,12 @@ class Project:
         control: Control | None = None,
         hooks: bool = True,
     ) -> Iterator[Event]:
-        """Go on with a run that has ended; yield what happens, as `events` does."""
+        """Go on with a run that has ended; yield what happens, as `events` does.
+
+        >>> *_, finished = project.retry_events("etl#2")
+        >>> finished.run.attempt
+        3
+        """
         caller = _caller(author, control)
         started = ork.runner.start.retry(
             self.store, what, options=options, latest=latest, caller=caller
@@ -416,8 +434,19 @@ class Project:
             raise RunFailed(run)
         return run
 
+    def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
+        from ork.daemon.hooks import with_hooks
+
+        return with_hooks(self.store, events, caller)
+
     def logs(self, what: str) -> str:
-        """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text."""
+        """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text.
+
+        >>> print(project.logs("etl#1:load"))
+        loading {"rows": 3}
+        ORK_OUTPUT:{"loaded": 3}
+        <BLANKLINE>
+        """
         from ork.logs.reading import logs, pieces
 
         found = logs(self.store, what, now=now_here())
@@ -438,6 +467,10 @@ class Project:
         """Find the deploy that made a workflow fail: yield each verdict, at last what was found.
 
         Takes recorded outcomes first and runs what is missing. See `ork.bisection.bisect`.
+
+        >>> *_, found = project.bisect("etl")
+        >>> [entry.deploy.message for entry in found.suspects]
+        ['Say what is loaded']
         """
         question = Question(
             options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
@@ -445,11 +478,20 @@ class Project:
         return ork.bisection.bisect(self.store, workflow, good=good, bad=bad, question=question)
 
     def cancel(self, what: str, *, now: bool = False) -> Run:
-        """Ask the process that runs a run to stop it, with `now` at once; return at once."""
+        """Ask the process that runs a run to stop it, with `now` at once; return at once.
+
+        >>> project.cancel("etl#2")
+        Traceback (most recent call last):
+        ork.errors.UsageError: etl#2 has ended: failed
+        """
         return ork.runner.record.cancel(self.store, self.resolve(what), now=now)
 
     def schedules(self, workflow: str | None = None) -> Rows[Listed]:
-        """Return the schedules of a workflow, or of all: next, last run, who paused it."""
+        """Return the schedules of a workflow, or of all: next, last run, who paused it.
+
+        >>> project.schedules()
+        [<Listed etl, 2...>]
+        """
         from ork.daemon.fires import listed
         from ork.daemon.lines import Lines, lines_of
 
@@ -459,13 +501,21 @@ class Project:
         return Rows(listed(self.store, found, now_here()))
 
     def pause(self, workflow: str, *, author: str | None = None) -> Paused:
-        """Let no schedule of a workflow fire until it is resumed, or the pause undone."""
+        """Let no schedule of a workflow fire until it is resumed, or the pause undone.
+
+        >>> project.pause("etl").workflow
+        'etl'
+        """
         from ork.daemon.pauses import pause
 
         return pause(self.store, workflow, stamp=stamp_of(author, "schedule", "pause", workflow))
 
     def resume(self, workflow: str, *, author: str | None = None) -> Resumed:
-        """Let the schedules of a workflow fire again from now on; what went by is left out."""
+        """Let the schedules of a workflow fire again from now on; what went by is left out.
+
+        >>> project.resume("etl").workflow
+        'etl'
+        """
         from ork.daemon.pauses import resume
 
         stamp = stamp_of(author, "schedule", "resume", workflow)
@@ -482,7 +532,10 @@ class Project:
         allow_secret: bool = False,
         move: bool = False,
     ) -> Queued:
-        """Let `ork up` run a workflow file, deployed first, or a revision; return at once."""
+        """Let `ork up` run a workflow file, deployed first, or a revision; return at once.
+
+        >>> waiting = project.queue("etl")
+        """
         from ork.daemon.queue import put
 
         return put(
@@ -497,19 +550,30 @@ class Project:
         )
 
     def queued(self) -> Rows[Queued]:
-        """Return the runs that wait for `ork up`, those that wait longest first."""
+        """Return the runs that wait for `ork up`, those that wait longest first.
+
+        >>> project.queued()
+        [<Queued etl, ...>]
+        """
         from ork.daemon.queue import waiting
 
         return Rows(waiting(self.store))
 
     def unqueue(self, waiting: Queued) -> None:
-        """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone."""
+        """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone.
+
+        >>> project.unqueue(waiting)
+        """
         from ork.daemon.queue import remove
 
         remove(self.store, waiting)
 
     def outputs(self, what: str) -> dict[str, Json]:
-        """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one."""
+        """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one.
+
+        >>> project.outputs("etl#1")
+        {'extract': {'rows': 3}, 'load': {'loaded': 3}}
+        """
         run, task = ork.store.contents.run_and_task(self.store, what, now=now_here())
         return ork.store.contents.outputs(self.store, run, task)
 
@@ -521,7 +585,11 @@ class Project:
         message: str | None = None,
         author: str | None = None,
     ) -> RolledBack:
-        """Deploy older content again; without a revision the newest that had a good run."""
+        """Deploy older content again; without a revision the newest that had a good run.
+
+        >>> project.rollback("etl")
+        <RolledBack etl, changed, ...>
+        """
         stamp = stamp_of(author, "rollback", workflow)
         return ork.heads.rollback.rollback(
             self.store, workflow, revision, message=message, now=now_here(), stamp=stamp
@@ -538,6 +606,9 @@ class Project:
         """Write a workflow file, with `code` the files it calls too, back to disk, or to a folder.
 
         Raises InvalidInput when that would lose changes which are not deployed, unless `force`.
+
+        >>> project.restore("etl", code=True)
+        <Restored etl, ... of 3 files written>
         """
         folder = Path(to) if to else None
         return ork.worktree.restore.restore(
@@ -552,22 +623,39 @@ class Project:
         force: bool = False,
         author: str | None = None,
     ) -> Tagged:
-        """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere."""
+        """Give a label to a deploy: "v1.4", or "etl@v1.4"; `force` moves one that is elsewhere.
+
+        >>> project.tag("v1").tag
+        <Tag etl@v1, ...>
+        """
         stamp = stamp_of(author, "tag", name)
         return ork.heads.tags.tag(
             self.store, name, revision, now=now_here(), force=force, stamp=stamp
         )
 
-    def untag(self, name: str, *, author: str | None = None) -> Tagged:
-        """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it."""
-        return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
-
     def tags(self, workflow: str | None = None) -> Rows[Tag]:
-        """Return the tags of a workflow, or of all, sorted."""
+        """Return the tags of a workflow, or of all, sorted.
+
+        >>> project.tags("etl")
+        [<Tag etl@v1, ...>]
+        """
         return Rows(ork.heads.tags.tags(self.store, workflow))
 
+    def untag(self, name: str, *, author: str | None = None) -> Tagged:
+        """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it.
+
+        >>> project.untag("v1").removed
+        True
+        """
+        return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
+
     def operations(self, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
-        """Yield the commands that moved heads and tags, newest first."""
+        """Yield the commands that moved heads and tags, newest first.
+
+        >>> _, newest = next(project.operations())
+        >>> newest
+        <Operation python untag v1, ...>
+        """
         return ork.store.operations.operations(self.store, limit=limit)
 
     def undo(
@@ -580,6 +668,9 @@ class Project:
         """Move the refs of an operation back to where they were.
 
         If none is named it is the newest that was not undone; with `redo` the newest undo.
+
+        >>> project.undo().operation
+        <Operation python untag v1, ...>
         """
         words = [operation] if operation else ["--redo"] if redo else []
         stamp = stamp_of(author, "undo", *words)
@@ -593,7 +684,11 @@ class Project:
         branch: str = "main",
         update: bool = False,
     ) -> Exported:
-        """Write the history of a workflow as a git repository, with `update` what is new."""
+        """Write the history of a workflow as a git repository, with `update` what is new.
+
+        >>> project.export_git("../pipelines").commits
+        5
+        """
         from ork.git.to_git import export_git, the_workflow
 
         name = the_workflow(self.store, workflow)
@@ -611,6 +706,9 @@ class Project:
         """Deploy the versions that a git repository has of a workflow file, or of a pattern.
 
         `skipped` of the result are versions that could not be deployed.
+
+        >>> project.import_git("../pipelines", "*.yaml").commits
+        5
         """
         from ork.git.from_git import import_git
 
@@ -632,6 +730,10 @@ class Project:
         """Take in a database of the original ork: a file, its folder, or postgresql://USER@HOST/DB.
 
         `left_out` of the result is what did not come over, and why; `dry_run` only says all that.
+
+        >>> brought = project.import_ork_db("../old", dry_run=True)
+        >>> brought.left_out[0].reason
+        'it is switched off there'
         """
         from ork.orkdb.database import open_database
         from ork.orkdb.importing import import_database
@@ -651,10 +753,53 @@ class Project:
             database.close()
 
     def backup(self, target: str | Path) -> BackedUp:
-        """Copy a whole store into a folder or a file (NAME.orkbackup) that does not exist yet."""
+        """Copy a whole store into a folder or a file (NAME.orkbackup) that does not exist yet.
+
+        >>> project.backup("../etl.orkbackup").errors
+        0
+        """
         from ork.sync.backup import backup
 
         return backup(self.store, Path(target), environ=os.environ)
+
+    def gc(
+        self,
+        *,
+        prune: bool = False,
+        keep_runs: int | None = None,
+        keep_days: int | None = None,
+        keep_logs_days: int | None = None,
+        keep_checkouts_days: int | None = None,
+        undo_days: int | None = None,
+        force: bool = False,
+        author: str | None = None,
+    ) -> Pruned:
+        """Say what need not stay in a store; with `prune`, remove it, while others work.
+
+        What is None is as the store's own configuration says; else no run and no log goes, and what
+        was moved in the last 30 days can be undone.
+
+        >>> project.gc().done
+        False
+        """
+        from ork.upkeep.keep import chosen
+        from ork.upkeep.prune import gc
+
+        keep = chosen(
+            self.store.folder,
+            runs=keep_runs,
+            days=keep_days,
+            logs_days=keep_logs_days,
+            checkouts_days=keep_checkouts_days,
+            undo_days=undo_days,
+        )
+        return gc(
+            self.store,
+            keep=keep,
+            now=now_here(),
+            stamp=stamp_of(author) if prune else None,
+            force=force,
+        )
 
     def create_bundle(
         self,
@@ -667,6 +812,9 @@ class Project:
         """Write workflows, all if none is named, and what they need, into a file for others.
 
         `runs` is how many of the newest runs of each come along; None is all of them.
+
+        >>> project.create_bundle("../etl.bundle", "etl", runs=1).going_on
+        ()
         """
         from ork.sync.select import Wish, create
 
@@ -682,7 +830,11 @@ class Project:
         runs: bool = True,
         dry_run: bool = False,
     ) -> Received:
-        """Take in what a bundle holds: all of it or nothing; `dry_run` only says what is new."""
+        """Take in what a bundle holds: all of it or nothing; `dry_run` only says what is new.
+
+        >>> project.import_bundle("../etl.bundle").moves
+        ()
+        """
         from ork.sync.bundle import open_bundle
         from ork.sync.receive import receive
 
@@ -690,10 +842,25 @@ class Project:
         with open_bundle(str(file)) as bundle:
             return receive(bundle, self.store, stamp=stamp, force=force, runs=runs, dry_run=dry_run)
 
-    def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
-        from ork.daemon.hooks import with_hooks
+    def add_remote(self, name: str, place: str, *, force: bool = False) -> str:
+        """Name another store, a folder or a URL; `force` lets a name lead elsewhere than before.
 
-        return with_hooks(self.store, events, caller)
+        >>> project.add_remote("team", "../team")
+        '.../team'
+        """
+        from ork.sync.remotes import add
+
+        return add(self._folder_of(), name, place, start=Path.cwd(), force=force)
+
+    def remotes(self) -> dict[str, str]:
+        """Return the names that a store has for others, and where these are.
+
+        >>> project.remotes()
+        {'team': '.../team'}
+        """
+        from ork.sync.remotes import remotes
+
+        return remotes(self._folder_of())
 
     def push(
         self,
@@ -708,6 +875,9 @@ class Project:
         """Bring to another store, a remote, folder or URL, what it lacks of this one.
 
         `runs` is how many of the newest of each workflow move; None is all of them.
+
+        >>> [moved.workflow for moved in project.push("team").workflows]
+        ['etl']
         """
         words = tuple(filter(None, ("push", remote, *workflows)))
         return self._transfer("push", remote, words, workflows, runs, tags, force, dry_run, author)
@@ -722,7 +892,11 @@ class Project:
         dry_run: bool = False,
         author: str | None = None,
     ) -> Transferred:
-        """Take from another store, a remote, folder or URL, what this one lacks; see `push`."""
+        """Take from another store, a remote, folder or URL, what this one lacks; see `push`.
+
+        >>> project.pull("team").objects
+        0
+        """
         words = tuple(filter(None, ("pull", remote, *workflows)))
         return self._transfer("pull", remote, words, workflows, runs, tags, force, dry_run, author)
 
@@ -757,23 +931,22 @@ class Project:
                 dry_run=dry_run,
             )
 
-    def remotes(self) -> dict[str, str]:
-        """Return the names that a store has for others, and where these are."""
-        from ork.sync.remotes import remotes
-
-        return remotes(self._folder_of())
-
-    def add_remote(self, name: str, place: str, *, force: bool = False) -> str:
-        """Name another store, a folder or a URL; `force` lets a name lead elsewhere than before."""
-        from ork.sync.remotes import add
-
-        return add(self._folder_of(), name, place, start=Path.cwd(), force=force)
-
     def remove_remote(self, name: str) -> str:
-        """Take a name away; return where it led."""
+        """Take a name away; return where it led.
+
+        >>> project.remove_remote("team")
+        '.../team'
+        """
         from ork.sync.remotes import remove
 
         return remove(self._folder_of(), name)
+
+    def close(self) -> None:
+        """Close the store; the project is not to be used after that.
+
+        >>> project.close()
+        """
+        self.store.close()
 
     def _folder_of(self) -> Path:
         if self.store.folder is None:

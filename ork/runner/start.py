@@ -61,7 +61,7 @@ class Prepared(Value, frozen=True, kw_only=True):
 
 
 class Options(Value, frozen=True, kw_only=True):
-    """How to run, for `start` and `retry` alike."""
+    """How to run; a retry, a bisection and the queue take it as well."""
 
     jobs: int | None = None  # tasks at once; None: the number of cores, at least 4
     timeout_s: float | None = None

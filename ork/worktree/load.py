@@ -68,6 +68,9 @@ def check(path: Path, store: Store | None = None) -> Loaded:
 
     What the newest deploy of a workflow was read from is not read again: the store has what it
     says. Captured code is looked at all the same.
+
+    >>> ork.check(Path("etl.yaml")).definition.name
+    'etl'
     """
     text = read_text(path)
     known = _known(store, text, str(path)) if store else None

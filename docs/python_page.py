@@ -1,0 +1,94 @@
+"""docs/python.md, made from the docstrings of what Python offers by `make docs`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ork
+from ork import api, errors
+from ork.differences.definitions import Diff
+from ork.heads.deploy import Deployed
+from ork.history.compare import Comparison
+from ork.history.compare_runs import RunDiff
+from ork.history.details import RunDetails, TaskDetails
+from ork.history.log import LogEntry
+from ork.objects.rows import Rows
+from ork.store.runs import RunEntry
+
+RETURNED = (Rows, RunDetails, TaskDetails, RunEntry, LogEntry, Deployed, Comparison, Diff, RunDiff)
+GIVEN = (ork.Options, ork.Selection, ork.Control)
+ERRORS = (errors.OrkError, errors.UsageError, errors.NotFound, errors.Ambiguous)
+ERRORS += (errors.InvalidInput, errors.StoreError, errors.Corrupt, errors.Conflict, ork.RunFailed)
+
+ABOUT = """
+Whatever is returned is a short line in a shell, and a table or a picture in a notebook. Paths of
+files are relative to the working directory.
+
+Beside this page: [tests in pytest](howto/test.md), [revisions](../README.md#names-for-revisions),
+[the commands](cli.md), [the fields of `Run`, `TaskRun` and `Deploy`](format.md).
+"""
+
+
+def functions() -> dict[str, Any]:
+    """Return what is a function of ork or a method of a Project, by the name that one types."""
+    of_ork = {f"ork.{name}": getattr(ork, name) for name in ("open", *ork.__all__)}
+    methods = {f"project.{name}": one for name, one in vars(ork.Project).items() if name[0] != "_"}
+    return {name: one for name, one in (of_ork | methods).items() if inspect.isfunction(one)}
+
+
+def page() -> str:
+    """Return the text of docs/python.md."""
+    return "\n".join(_parts())
+
+
+def _parts() -> Iterator[str]:
+    assert ork.__doc__ and api.__doc__
+    yield "# Python\n\nMade from the docstrings by `make docs`.\n"
+    title, _, example = ork.__doc__.partition("\n")
+    yield f"{title.partition(': ')[2].capitalize()}\n"
+    yield f"```python\n{inspect.cleandoc(example.partition('Names are')[0])}\n```"
+    yield ABOUT
+    found = functions()
+    for heading, start in (("Projects and stores", "ork."), ("What a project does", "project.")):
+        yield f"## {heading}\n"
+        yield from (_function(name, one) for name, one in found.items() if name.startswith(start))
+    for heading, classes in (("Returned", RETURNED), ("Given", GIVEN), ("Raised", ERRORS)):
+        yield f"## {heading}\n"
+        yield from (_class(one) for one in classes)
+
+
+def _function(name: str, function: Any) -> str:
+    words, blank, example = (inspect.getdoc(function) or "").partition("\n\n>>>")
+    found = re.search(r"(?s)def (\w+\(.*?\) -> [^:]*):\n", inspect.getsource(function))
+    assert found, name
+    signature = inspect.cleandoc(found[1]).replace("    self,\n", "").replace("self, ", "")
+    signature = signature.replace("(self)", "()")
+    shown = f"```python\n>>>{example}\n```\n" if blank else ""
+    return f"### {name}\n\n```python\n{signature}\n```\n\n{_markdown(words)}\n\n{shown}"
+
+
+def _class(cls: Any) -> str:
+    fields = re.findall(r"(?m)^    (\w+: .*)$", inspect.getsource(cls))
+    shown = "```python\n{}\n```\n\n".format("\n".join(fields)) if fields else ""
+    others = [
+        f"- `{name}{'' if isinstance(one, property) else '()'}`: {inspect.getdoc(one)}\n"
+        for name, one in vars(cls).items()
+        if name[0] != "_" and (isinstance(one, property) or inspect.isfunction(one))
+        if name != "cells" and inspect.getdoc(one)
+    ]
+    return (
+        f"### {cls.__name__}\n\n{_markdown(inspect.getdoc(cls) or '')}\n\n{shown}{''.join(others)}"
+    )
+
+
+def _markdown(words: str) -> str:
+    """Return the paragraphs of a docstring, each in one line."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", words)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("python.md").write_text(page())

@@ -1,0 +1,58 @@
+"""docs/python.md, made from the docstrings, and their examples."""
+
+import doctest
+import importlib.util
+import inspect
+from pathlib import Path
+
+import pytest
+
+import ork as library
+from tests.orkdb.databases import fill, sqlite
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def generator():
+    place = importlib.util.spec_from_file_location("python_page", DOCS / "python_page.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_not_stale(generator):
+    assert (DOCS / "python.md").read_text() == generator.page(), "run `make docs`"
+
+
+@pytest.fixture
+def world(etl, edit):
+    """What the examples name: etl with a good run and a failed one, and what lies beside it."""
+    etl("run", "etl.yaml", "-m", "Begin")
+    edit("load.sh", "3}'", "3}'; exit 1")
+    etl("deploy", "etl.yaml", "-m", "Say what is loaded")
+    edit("etl.yaml", "0 2 * * *", "30 6 * * mon-fri")
+    etl("deploy", "etl.yaml", "-m", "Start later")
+    etl("run", "etl")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    for name in ("team", "restored", "old"):
+        (etl.folder.parent / name).mkdir()
+    etl("init", "../team")
+    original = sqlite(etl.folder.parent / "old" / ".ork" / "ork.db")
+    fill(original)
+    original.close()
+    return etl
+
+
+def test_the_examples_of_all_methods_say_what_happens(world, generator):
+    names = {"ork": library, "Path": Path, "project": library.open()}
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.REPORT_NDIFF)
+    parser = doctest.DocTestParser()
+    said = []
+    functions = sorted(generator.functions().items(), key=lambda item: item[0].startswith("ork."))
+    for name, one in functions:  # those of a project first, which the last of them closes
+        test = parser.get_doctest(inspect.getdoc(one) or "", {}, name, name, 0)
+        test.globs = names  # what one example makes, the next ones use
+        assert test.examples, f"the docstring of {name} needs an example"
+        runner.run(test, out=said.append, clear_globs=False)
+    assert "".join(said) == ""
