@@ -28,7 +28,8 @@ ABOUT = """
 Whatever is returned is a short line in a shell, and a table or a picture in a notebook. Paths of
 files are relative to the working directory.
 
-Beside this page: [tests in pytest](howto/test.md), [revisions](../README.md#names-for-revisions),
+Beside this page: [a notebook](../examples/penguins/penguins.ipynb),
+[tests in pytest](howto/test.md), [revisions](../README.md#names-for-revisions),
 [the commands](cli.md), [the fields of `Run`, `TaskRun` and `Deploy`](format.md).
 """
 

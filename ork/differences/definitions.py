@@ -67,7 +67,7 @@ class Diff(Value, frozen=True, kw_only=True):
         from ork.objects.rows import table
 
         rows = list(self._rows())
-        return table(rows, len(rows))
+        return table(rows, len(rows), caption=repr(self)[1:-1])
 
     def _rows(self) -> Iterator[dict[str, object]]:
         for task in self.tasks:

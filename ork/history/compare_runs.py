@@ -79,7 +79,7 @@ class RunDiff(Value, frozen=True, kw_only=True):
         from ork.objects.rows import table
 
         rows = ({"task": one.name, "differs": ", ".join(one.kinds)} for one in self.tasks)
-        return table(rows, len(self.tasks))
+        return table(rows, len(self.tasks), caption=repr(self)[1:-1])
 
 
 def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:
