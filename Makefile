@@ -4,6 +4,7 @@
 SHELL = /bin/sh
 PYTHON ?=
 BIN = .venv/bin
+INSTALLED = .venv/.ork
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
@@ -14,7 +15,7 @@ help: ## List the targets (this is the default)
 
 setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 
-demo: $(READY) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
+demo: $(INSTALLED) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
 
 test: $(READY) ## Run the tests on all cores, of matrices the cases of the day
@@ -81,8 +82,7 @@ clean: ## Remove what make has made: .venv and all caches
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/docs.txt
 	@touch $@
 
-# The tools are read from the `dev` group by hand, since pip knows such groups only from 25.1 on.
-$(READY): pyproject.toml
+$(INSTALLED): pyproject.toml
 	@if [ ! -x $(BIN)/python ]; then \
 	    for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	        if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -96,9 +96,14 @@ $(READY): pyproject.toml
 	    echo "ork needs Python 3.11 or newer, with venv and pip, and found none on PATH." >&2; \
 	    echo "Debian: apt install python3-venv. Or say where: PYTHON=/path/to/python make setup" >&2; \
 	    exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# The tools are read from the `dev` group by hand, since pip knows such groups only from 25.1 on.
+$(READY): $(INSTALLED)
 	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 	    print(*groups["dependency-groups"]["dev"], sep="\n")' > .venv/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . -r .venv/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/dev.txt
 	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 	    print(*groups["dependency-groups"]["fuzz"], sep="\n")' > .venv/fuzz.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
