@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import ork.bisection
 import ork.heads.deploy
@@ -568,7 +568,7 @@ class Project:
 
         remove(self.store, waiting)
 
-    def outputs(self, what: str) -> dict[str, Json]:
+    def outputs(self, what: str) -> dict[str, Any]:
         """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one.
 
         >>> project.outputs("etl#1")

@@ -288,3 +288,51 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
     with pytest.raises(library.RunFailed, match="etl#1 ended as failed") as caught:
         project.retry("etl#1", check=True)
     assert caught.value.run.name == "etl#1"
+
+
+TYPED = """
+from pathlib import Path
+import ork
+
+def main() -> list[str]:
+    with ork.open(create=True) as project:
+        deployed = project.deploy("etl.yaml", message="First")
+        run = project.run("etl", params={"day": "2026-11-01"}, options=ork.Options(jobs=2))
+        rows: int = run.outputs["extract"]["rows"]
+        names: list[str] = [entry.deploy.message for entry in project.log("etl", limit=3)]
+        numbers: list[int] = [entry.run.number for entry in project.runs(states=("failed",))]
+        Path("run.html").write_text(project.report(run.name))
+        try:
+            project.retry("etl#1", check=True)
+        except ork.RunFailed as error:
+            names.append(error.run.state)
+        return [*names, deployed.workflow, *map(str, [*numbers, rows]), str(project.graph("etl"))]
+
+reveal_type(main())
+ork.open().deploy(1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.turns(3)
+def test_a_script_is_checked_by_its_types(tmp_path):
+    (tmp_path / "script.py").write_text(TYPED)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--cache-dir",
+            ROOT / ".mypy_cache",
+            "script.py",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert re.findall(r"script.py:\d+: (.*)", done.stdout.replace("builtins.", "")) == [
+        'note: Revealed type is "list[str]"',
+        'error: Argument 1 to "deploy" of "Project" has incompatible type "int";'
+        ' expected "str | Path"  [arg-type]',
+    ]

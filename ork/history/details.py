@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
@@ -87,7 +87,7 @@ class RunDetails(Value, frozen=True, kw_only=True):
         return self.run.state == "success"
 
     @property
-    def outputs(self) -> Mapping[str, Json]:
+    def outputs(self) -> Mapping[str, Any]:
         """Task -> the value that it gave, of those that gave one; read when it is asked for."""
         return self.tasks.outputs
 

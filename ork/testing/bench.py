@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from ork.definition.bindings import refs_of, split_param, split_ref
 from ork.definition.types import convert
@@ -42,12 +43,12 @@ class Result(Value, frozen=True, kw_only=True):
         return self.run.ok
 
     @property
-    def outputs(self) -> dict[str, Json]:
+    def outputs(self) -> dict[str, Any]:
         """Task -> the value that it gave, of those that gave one."""
         return dict(self.run.outputs)
 
     @property
-    def output(self) -> Json:
+    def output(self) -> Any:
         """The value that the one task gave; None if it gave none."""
         return self.outputs.get(self.task) if self.task else None
 
