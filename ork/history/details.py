@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
@@ -17,6 +18,8 @@ from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
 from ork.store.runs import Hook, hooks_of
 from ork.store.store import Store
+
+SHOWN = 10  # of the values of a mapping, in a line about it
 
 Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
 
@@ -60,6 +63,9 @@ class DetailsOfTasks(Mapping[str, TaskDetails]):
 
     def __len__(self) -> int:
         return len(self.states)
+
+    def __repr__(self) -> str:
+        return _first("DetailsOfTasks", (f"{name} {it.state}" for name, it in self.states.items()))
 
 
 class RunDetails(Value, frozen=True, kw_only=True):
@@ -215,3 +221,13 @@ class Outputs(Mapping[str, Json]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return _first("Outputs", (f"{name}: {self[name]!r}" for name in self))
+
+
+def _first(name: str, texts: Iterator[str]) -> str:
+    """Return a line about a mapping, whose values may be more than the memory holds."""
+    from ork.objects.rows import line
+
+    return line(name, [*islice(texts, SHOWN), *("..." for _ in islice(texts, 1))])

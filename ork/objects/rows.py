@@ -40,9 +40,9 @@ class Rows(list[T]):
         return table((value.cells() or fields_of(value) for value in self), len(self))
 
 
-def line(name: str, cells: Mapping[str, object]) -> str:
-    """Return cells as a shell shows them, "<Run etl#5, failed>"; nothing when there are none."""
-    return f"<{name} {', '.join(filter(None, map(shown, cells.values())))}>" if cells else ""
+def line(name: str, cells: Iterable[object]) -> str:
+    """Return cells as a shell shows them: "<Run etl#5, failed>"."""
+    return f"<{name} {', '.join(filter(None, map(shown, cells)))}>".replace(" >", ">")
 
 
 def table(rows: Iterable[Mapping[str, object]], count: int, *, caption: str = "") -> str:

@@ -31,7 +31,8 @@ class Value(
     def __repr__(self) -> str:
         from ork.objects.rows import line
 
-        return line(type(self).__name__, self.cells()) or super().__repr__()
+        cells = self.cells()
+        return line(type(self).__name__, cells.values()) if cells else super().__repr__()
 
 
 def fields_of(value: Value) -> dict[str, object]:

@@ -61,7 +61,7 @@ def test_times_are_in_words():
     moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert shown(moment) == f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
     assert [shown(timedelta(seconds=s)) for s in (3.14159, 125.4)] == ["3.1 s", "0:02:05"]
-    assert line("Run", {}) == ""
+    assert line("Outputs", []) == "<Outputs>"
 
 
 def test_a_table_takes_nothing_for_a_tag():
@@ -83,6 +83,9 @@ def test_what_a_project_returns_is_short(project):
     for name, pattern in shorts.items():
         assert re.fullmatch(pattern, repr(getattr(project, name)())), name
     assert re.fullmatch(r"<RunDetails etl#1, success, .*, 2 tasks>", repr(project.show("etl#1")))
+    run = project.show("etl#1")
+    assert repr(run.tasks) == "<DetailsOfTasks extract success, load success>"
+    assert repr(run.outputs) == "<Outputs extract: {'rows': 3}, load: {'loaded': 3}>"
     assert re.fullmatch(r"<SnapshotDetails \w{12}, 2 tasks, 2 files>", repr(project.show("etl")))
     assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
     assert repr(project.diff("etl", "etl")) == "<Comparison etl, etl, nothing differs>"
