@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.objects.value import replace
 from ork.progress import counted
-from ork.yaml import nodes, reader
+from ork.yaml import nodes, pieces, reader
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
 
@@ -66,19 +66,49 @@ class Definition:
     text: str = field(default="", compare=False, repr=False)  # the file, for later complaints
 
 
-def parse(text: bytes, *, file: str) -> Definition:
+def parse(text: bytes, *, file: str, before: Definition | None = None) -> Definition:
     """Return the Definition of a file's bytes; raise InvalidInput with everything wrong in it.
 
-    `file` is what the complaints call the file. Nothing is read but the bytes.
+    `file` is what the complaints call the file. Nothing is read but the bytes; and of these only
+    what a text that was read `before` does not have, where that is sure to give the same.
     """
     with _without_cycle_collection():
         content = reader.decode(text, Problems(file))
         problems = Problems(file, content)
         reader.check_characters(content, problems)
+        if before and (definition := _edited(content, before, file)):
+            return definition
         if root := nodes.read_unplaced(content):
             with suppress(nodes.Unplaced):  # there is something to say: of which place?
                 return _Workflow(root, content, Problems(file, content)).definition()
         return _Workflow(nodes.read(content, problems), content, problems).definition()
+
+
+def _edited(text: str, before: Definition, file: str) -> Definition | None:
+    """Return what a text says of which only tasks differ, in what they give to no other; or None.
+
+    Those are read, with what stands around all tasks. So is the last one, for what stands behind.
+    """
+    old, new = pieces.cut(before.text, "tasks"), pieces.cut(text, "tasks")
+    if not old or not new or old.entries.keys() != before.tasks.keys():
+        return None
+    if (old.before, [*old.entries], old.after) != (new.before, [*new.entries], new.after):
+        return None
+    last = next(reversed(new.entries))
+    read = {n: task for n, task in new.entries.items() if n == last or task != old.entries[n]}
+    root = nodes.read_unplaced("".join((new.before, *read.values(), new.after)))
+    kept = {name: task for name, task in before.tasks.items() if name not in read}
+    with suppress(nodes.Unplaced, InvalidInput):  # which may be said of other places: read it all
+        if root is None:
+            return None
+        found = _Workflow(root, text, Problems(file, text), kept).definition()
+        if found.tasks.keys() == before.tasks.keys() and all(
+            found.tasks[name].input_type == before.tasks[name].input_type
+            and found.tasks[name].output_type == before.tasks[name].output_type
+            for name in read
+        ):
+            return found
+    return None
 
 
 class LatePlaces(Mapping[tuple[str, ...], Node]):
@@ -135,10 +165,13 @@ def _without_cycle_collection() -> Iterator[None]:
 class _Workflow:
     """Reads one document in two passes: each task by itself, then what they say of each other."""
 
-    def __init__(self, root: Node, text: str, problems: Problems) -> None:
+    def __init__(
+        self, root: Node, text: str, problems: Problems, kept: dict[str, Task] | None = None
+    ) -> None:
         self.problems = problems
         self.root = root
         self.text = text
+        self.kept = kept or {}  # tasks of the text that are not below the root
         self.nodes: dict[str, Node] = {}
 
     def definition(self) -> Definition:
@@ -325,12 +358,12 @@ class _Workflow:
         for name, (key, value) in counted("reading tasks", entries, len(entries)):
             draft = read_draft(key, value, types=types, problems=problems)
             drafts[name] = draft
-        self._check_graph(drafts)
-        outputs = {name: draft.output_type for name, draft in drafts.items()}
+        outputs = {name: known.output_type for name, known in (self.kept | drafts).items()}
+        self._check_graph(drafts, outputs)
         shared = Shared(outputs=outputs, params=params, env=env, shell=shell)
         names = counted("checking tasks", sorted(drafts), len(drafts))
         tasks = {name: finish(drafts[name], shared, problems) for name in names}
-        return params, tasks
+        return params, dict(sorted((self.kept | tasks).items()))
 
     def _check_sizes(self, node: Node, count: int, env: Env) -> None:
         if count > TASKS_MAX:
@@ -345,10 +378,13 @@ class _Workflow:
         if count > TASKS_MAX or size * count > ENV_BYTES_MAX:
             self.problems.check()
 
-    def _check_graph(self, drafts: dict[str, Draft]) -> None:
+    def _check_graph(self, drafts: dict[str, Draft], names: Collection[str]) -> None:
         for draft in drafts.values():
-            read_needs(draft, drafts, self.problems)
-        cycle = find_cycle({name: draft.needs for name, draft in drafts.items()})
+            read_needs(draft, names, self.problems)
+        needs = {name: task.depends_on for name, task in self.kept.items()}
+        cycle = find_cycle(needs | {name: draft.needs for name, draft in drafts.items()})
+        if cycle is not None and self.kept:
+            raise nodes.Unplaced
         if cycle is not None:
             node = drafts[cycle[0]].nodes["depends_on"]
             assert isinstance(node.value, list)

@@ -17,6 +17,7 @@ from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Deploy, Snapshot, Task
 from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
+from ork.store.contents import join_text
 from ork.store.store import Store
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
@@ -66,15 +67,16 @@ def load(store: Store, path: Path) -> Loaded:
 def check(path: Path, store: Store | None = None) -> Loaded:
     """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it.
 
-    What the newest deploy of a workflow was read from is not read again: the store has what it
-    says. Captured code is looked at all the same.
+    What the newest deploy of a workflow was read from is not read again, nor are the parts that an
+    edited text has of it: the store has what they say. Captured code is looked at all the same.
 
     >>> ork.check(Path("etl.yaml")).definition.name
     'etl'
     """
     text = read_text(path)
-    known = _known(store, text, str(path)) if store else None
-    definition, kept = known or (parse(text, file=str(path)), None)
+    definition, kept = _known(store, text, str(path)) if store else (None, None)
+    if definition is None or kept is None:
+        definition = parse(text, file=str(path), before=definition)
     captured = capture(definition, root_of(path, definition.settings), file=str(path))
     problems = Problems(str(path), definition.text)
     sources = {path: file.data for path, file in captured.files.items()}
@@ -89,33 +91,38 @@ def read_ref(workflow: str, text: bytes) -> str:
     return f"read/{workflow}/{READER}/{hash_bytes(text)}"
 
 
-def _known(store: Store, text: bytes, file: str) -> tuple[Definition, Snapshot] | None:
-    """Return what a text says that this reader has read before, and the snapshot with its tasks.
+def _known(store: Store, text: bytes, file: str) -> tuple[Definition | None, Snapshot | None]:
+    """Return what this reader has read last of the workflow, if the store has it.
 
-    None when the text has to be read, as one with `include`, which no snapshot keeps.
+    If it was this very text, then also the snapshot with its tasks. A text with `include` is not
+    known, which no snapshot keeps.
     """
     if (guess := _NAME.search(text)) is None:
-        return None
-    oid = store.ref(read_ref(guess[1].decode(), text))
-    if oid is None:
-        return None
+        return None, None
     try:
-        deploy = store.get(Deploy, oid)
-        kept = store.get(Snapshot, deploy.snapshot)
-        tasks = store.get_all(Task, store.named(kept.tasks))
+        for name, oid in store.refs(f"read/{guess[1].decode()}/{READER}/"):
+            is_same = name == hash_bytes(text)
+            if store.forgotten and not is_same:
+                break  # the text, or a task, may be read as what took its place
+            deploy = store.get(Deploy, oid)
+            kept = store.get(Snapshot, deploy.snapshot)
+            tasks = store.get_all(Task, store.named(kept.tasks))
+            content = reader.decode(
+                text if is_same else join_text(store, deploy.source), Problems(file)
+            )
+            definition = Definition(
+                name=deploy.workflow,
+                tasks=tasks,
+                params=kept.params,
+                settings=deploy.settings,
+                include=(),
+                places=LatePlaces(content, file=file),
+                text=content,
+            )
+            return definition, kept if is_same else None
     except Corrupt:
-        return None
-    content = reader.decode(text, Problems(file))
-    definition = Definition(
-        name=deploy.workflow,
-        tasks=tasks,
-        params=kept.params,
-        settings=deploy.settings,
-        include=(),
-        places=LatePlaces(content, file=file),
-        text=content,
-    )
-    return definition, kept
+        pass
+    return None, None
 
 
 def refuse_root(store: Store, loaded: Loaded) -> None:

@@ -8,11 +8,12 @@ import pytest
 from ork.errors import InvalidInput
 from ork.heads.deploy import deploy
 from ork.heads.undo import undo
-from ork.objects.kinds import Deploy, Snapshot
+from ork.objects.kinds import Deploy, Snapshot, Task
 from ork.store.store import Store
 from ork.worktree import load
 from ork.worktree.load import check, secrets_in
 from ork.worktree.lookup import workflow_files
+from tests.store.test_forgotten import forget
 from tests.stores import NOON, stamp
 
 EXAMPLES = [
@@ -162,6 +163,57 @@ def test_a_text_that_was_undone_is_deployed_whole(project: Store, etl: Path) -> 
     assert third.bytes_written > 1000
 
 
+PLAIN = """\
+description: "{description}"
+name: etl
+tasks:
+  extract:
+    executor: process
+    command: echo {word}
+  load:
+    executor: process
+    command: echo
+  tell:
+    executor: process
+    command: echo
+"""
+
+
+def edited(store: Store, file: Path, description: str = "") -> bool:
+    """Edit a text that was deployed; say whether only the edit is read, which gives the same."""
+    file.write_text(PLAIN.format(word="one", description=description))
+    done = deploy(store, file, stamp=stamp())
+    file.write_text(PLAIN.format(word="two", description=description))
+    late, early = check(file, store), check(file)
+    assert late.definition == early.definition
+    assert (late.snapshot, late.definition.text) == (early.snapshot, early.definition.text)
+    assert list(late.definition.places) == list(early.definition.places)
+    oid = store.named(store.get(Snapshot, done.snapshot).tasks)["load"]
+    return late.definition.tasks["load"] is store.get(Task, oid)
+
+
+def test_of_an_edited_text_only_the_edit_is_read(project: Store, etl: Path) -> None:
+    assert edited(project, etl)
+
+
+def test_an_edited_text_that_names_another_workflow_is_read(project: Store, etl: Path) -> None:
+    other = project.project / "other.yaml"
+    other.write_text(PLAIN.format(word="one", description="").replace("etl", "other"))
+    deploy(project, other, stamp=stamp())
+    assert not edited(project, etl, "\nname: other")
+
+
+def test_a_text_of_which_a_task_was_forgotten_is_read(project: Store, etl: Path) -> None:
+    edited(project, etl)
+    done = project.get(Deploy, project.ref("workflows/etl"))
+    tasks = project.named(project.get(Snapshot, done.snapshot).tasks)
+    found = check(etl).snapshot
+    later = forget(project, tasks["load"], tasks["extract"])
+    later.backend.sweep(lambda: [tasks["load"]])
+    assert later.get(Task, tasks["load"]).command == "echo one"
+    assert check(etl, later).snapshot == found
+
+
 @pytest.mark.parametrize("edit", [" ", "# other\n", "\n"])
 def test_another_text_is_read(project: Store, etl: Path, edit: str) -> None:
     deploy(project, etl, stamp=stamp())
@@ -197,3 +249,11 @@ def test_what_the_store_has_lost_is_read(project: Store, etl: Path) -> None:
         store.backend.sweep([oid].copy)
         assert not known(store, etl)
         assert store.get(Deploy, done.deploy).snapshot == check(etl, store).snapshot
+
+
+def test_without_the_text_that_was_edited_all_is_read(project: Store, etl: Path) -> None:
+    assert edited(project, etl)
+    oid = project.get(Deploy, project.ref("workflows/etl")).source.oid
+    project.backend.sweep([oid].copy)
+    store = Store(project.backend, folder=project.folder)
+    assert check(etl, store).definition == check(etl).definition
