@@ -504,7 +504,7 @@ def _mapped(folder: Path, map_bytes: int, **options: Any) -> lmdb.Environment:
     for size in (map_bytes, *(smaller for smaller in _SMALLER_MAPS if smaller < map_bytes)):
         try:
             return lmdb.open(
-                str(folder),
+                os.fsencode(folder),
                 map_size=size,
                 mode=0o600,
                 create=False,
