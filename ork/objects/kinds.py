@@ -226,10 +226,10 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         return (self.task, self.each, self.key, self.source, output, *places)
 
     def cells(self) -> dict[str, object]:
-        last = self.attempts[-1:]
+        last, count = self.attempts[-1:], len(self.attempts)
         return {
             "state": self.state,
-            "attempts": len(self.attempts),
+            "attempts": f"{count} attempts" if count > 1 else None,
             "took": timedelta(microseconds=last[0].duration) if last else None,
             "reason": self.reason,
         }

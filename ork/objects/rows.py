@@ -72,6 +72,8 @@ def shown(value: object) -> str:
         return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
+        if seconds < 1:
+            return f"{seconds * 1000:.0f} ms"
         return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
     text = str(value)
     if len(text) > TEXT_CHARS_MAX:

@@ -60,7 +60,11 @@ def test_nothing_in_a_line_moves_the_cursor_or_hides(text):
 def test_times_are_in_words():
     moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert shown(moment) == f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
-    assert [shown(timedelta(seconds=s)) for s in (3.14159, 125.4)] == ["3.1 s", "0:02:05"]
+    assert [shown(timedelta(seconds=s)) for s in (0.04, 3.14, 125.4)] == [
+        "40 ms",
+        "3.1 s",
+        "0:02:05",
+    ]
     assert line("Outputs", []) == "<Outputs>"
 
 
@@ -76,7 +80,7 @@ def test_a_table_takes_nothing_for_a_tag():
 
 def test_what_a_project_returns_is_short(project):
     shorts = {
-        "runs": r"\[<RunEntry etl#1, success, 2\S+ \S+, \d.\d s>\]",
+        "runs": r"\[<RunEntry etl#1, success, 2\S+ \S+, \S+ m?s>\]",
         "log": r"\[<LogEntry \w{12}, etl, 2\S+ .*, <b>Second</b>, 1 success>,\n <LogEntry .*>\]",
         "status": r"\[<FileStatus etl.yaml, etl, unchanged>\]",
     }
@@ -85,6 +89,7 @@ def test_what_a_project_returns_is_short(project):
     assert re.fullmatch(r"<RunDetails etl#1, success, .*, 2 tasks>", repr(project.show("etl#1")))
     run = project.show("etl#1")
     assert repr(run.tasks) == "<DetailsOfTasks extract success, load success>"
+    assert re.fullmatch(r"<TaskDetails success, \S+ m?s, {'rows': 3}>", repr(run.tasks["extract"]))
     assert repr(run.outputs) == "<Outputs extract: {'rows': 3}, load: {'loaded': 3}>"
     assert re.fullmatch(r"<SnapshotDetails \w{12}, 2 tasks, 2 files>", repr(project.show("etl")))
     assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
