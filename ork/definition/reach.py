@@ -198,9 +198,19 @@ class _Walk:
         self.written = written
         self.steps: dict[_Node, _Step] = {}
         self.begun: dict[_Step, Trail] = {}
+        self.called: dict[tuple[str | None, ...], Trail] = {}  # of tasks that are no commands
 
     def task(self, task: Task) -> Trail:
         """Return all that a task executes."""
+        path = task.env.get("PYTHONPATH")
+        if task.executor == "process" or not isinstance(path, str | None):
+            return self._begin(task)
+        called = (task.executor, task.module, task.file, path)
+        if called not in self.called:
+            self.called[called] = self._begin(task)
+        return self.called[called]
+
+    def _begin(self, task: Task) -> Trail:
         first = tuple(dict.fromkeys(self._first(task)))
         if first not in self.begun:
             # Tasks that name the same do the same, whatever else their commands say.
