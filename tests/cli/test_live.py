@@ -70,6 +70,7 @@ def test_the_graph_is_drawn_and_its_last_picture_stays(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
     lines = child.window.text.split("\n")
+    assert lines[-3].endswith(" 0 of 2")
     assert lines[-2].split()[:3] == ["◉", "fetch", "running"]
     assert lines[-1].split() == ["○", "load", "waiting"]
     assert not child.window.cursor_shown
@@ -197,9 +198,9 @@ def test_a_narrower_window_shows_one_picture(gated, show):
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
     child.resize(24, 30)
-    child.read_until(lambda seen: "waiting, 1 running" not in seen.rpartition("gated#1")[2])
+    child.read_until(lambda seen: "1 waiting" not in seen.rpartition("gated#1")[2])
     up = max(map(int, re.findall(r"\x1b\[([0-9]+)A", child.seen)))
-    assert up > 2, "wrapped lines of a picture of three were left above the next one"
+    assert up > 3, "wrapped lines of a picture of four were left above the next one"
     go(gated)
     assert child.end() == 0
 
@@ -342,6 +343,7 @@ def test_failures_come_first_with_the_end_of_their_logs():
     assert [line.split()[:3] for line in shown[6:]] == [
         ["◉", "task_5", "running"],
         ["○", "task_6", "waiting"],
+        ["✗", "task_*", "2"],
         ["●", "task_3", "ok"],
     ]
     assert "no luck, again in 9" in shown[7]
@@ -381,7 +383,28 @@ def test_counts_add_up_and_are_said_once_per_word():
     board.note(finished("task_1", "upstream_failed"))
     board.note(finished("task_2", "skipped"))
     board.note(TaskStarted(task="task_3", attempt=1, time=NOW, log=None))
-    assert plain(board.frame(5, 80)[0]).endswith(": 1 failed, 2 skipped, 296 waiting, 1 running")
+    assert plain(board.frame(5, 80)[0]).endswith(": 1 failed, 1 running, 2 skipped, 296 waiting")
+
+
+def test_the_rest_is_folded_by_groups():
+    board = Board(Store(Memory()), None, box=True)
+    names = [f"{stage}_{n}" for stage in ("load", "clean", "fit") for n in range(100)]
+    board.note(replace(started(1), tasks=dict.fromkeys(["start", *names], ())))
+    for name in ("start", *names[:100]):
+        board.note(finished(name))
+    board.note(finished("clean_7", "failed"))
+    board.note(TaskStarted(task="clean_8", attempt=1, time=NOW, log=None))
+    shown = [plain(line).rstrip() for line in board.frame(10, 80)]
+    assert shown[4:] == [
+        "✗ clean_*   1 failed, 1 running, 98 waiting",
+        "● load_*    100 ok",
+        "○ fit_*     100 waiting",
+        *shown[7:],
+    ]
+    assert [line.split()[:2] for line in shown[7:]] == [["●", f"load_{n}"] for n in (99, 98, 97)]
+    narrow = [plain(line).rstrip() for line in board.frame(6, 32)]
+    assert narrow[0].endswith(": 1 failed")
+    assert narrow[4:] == ["✗ clean_*   1 failed, 1 running", "and 2 other groups"]
 
 
 def text_cut(line, columns):

@@ -1,10 +1,11 @@
 """The live view of a run: its graph, with what each task does, for as long as it goes on.
 
-A graph that does not fit the window gives way to a bar, what failed, what runs and what ended last.
+A graph that does not fit the window gives way to what failed, what runs, and all tasks by groups.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -45,6 +46,9 @@ ENDED_LINES_MAX = 100
 FAILED_MAX = 50  # whose logs are kept at hand
 FAILED_LINES = 3  # of the end of a log
 BAR_COLUMNS_MAX = 60
+# The order in which states are told: where room is short, the last are left out.
+FIRST = ("failed", "running", "cancelled", "interrupted")
+TOLD = (*FIRST, "success", "skipped", "upstream_failed", "pending")
 
 
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
@@ -72,6 +76,7 @@ class Board:
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
+        self._groups: dict[str, Counter[str]] = {}  # of tasks whose names differ in numbers
         self._running: dict[str, _Attempt] = {}
         self._waiting: dict[str, tuple[str, float]] = {}  # task -> why it is tried again, when
         self._ended: dict[str, TaskRun] = {}
@@ -111,8 +116,10 @@ class Board:
             if not self._name:
                 return [[("starting", "running"), f" {_elapsed(self._since)}"]]
             fits = self._rows and len(self._rows) < rows
-            rest = self._graph(columns) if fits else self._busy(rows - 1, columns)
-            return [self._head(), *rest]
+            if not fits:
+                return [self._head(columns), *self._busy(rows - 1, columns)]
+            bar = [self._bar(columns)] if len(self._rows) + 1 < rows else []
+            return [self._head(columns), *bar, *self._graph(columns)]
 
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed."""
@@ -135,6 +142,8 @@ class Board:
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
+        for group, size in Counter(map(_group, event.tasks)).items():
+            self._groups[group] = Counter(pending=size)
         self._pace = pace_of(self._store, run)
         if self._pace:
             self._pace.begin(event.tasks)
@@ -145,23 +154,21 @@ class Board:
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
-        self._counts[before] -= 1
-        self._counts[state] += 1
+        for counts in (self._counts, self._groups[_group(task)]):
+            counts[before] -= 1
+            counts[state] += 1
         self._running.pop(task, None)
         self._waiting.pop(task, None)
 
-    def _head(self) -> Line:
+    def _head(self, columns: int) -> Line:
         stops = self._control.stops if self._control else 0
         doing = ("running", "stopping", "killing")[min(stops, 2)]
         again = "; Ctrl-C again kills what runs" if stops == 1 else ""
-        counts: Counter[str] = Counter()
-        for state, word in MARKS.items():
-            counts[word.lower()] += self._counts[state]
-        states = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
         style = "warning" if stops else "running"
         where = f" in {human.path(self._folder)}" if self._folder else ""
-        rest = f"{where} {_elapsed(self._since)}{self._left_in_words()}{again}: {states}"
-        return [(self._name, "name"), " ", (doing, style), rest]
+        rest = f"{where} {_elapsed(self._since)}{self._left_in_words()}{again}: "
+        room = columns - 2 - len(self._name) - len(doing) - cell_len(rest)
+        return [(self._name, "name"), " ", (doing, style), rest + _in_words(self._counts, room)]
 
     def _left_in_words(self) -> str:
         if self._pace is None or (self._control and self._control.stops):
@@ -199,17 +206,19 @@ class Board:
         ]
 
     def _busy(self, room: int, columns: int) -> list[Line]:
-        """Return a bar, what failed last, in half of the room, what runs, and what ended last."""
+        """Return a bar, what failed last, what runs, all by groups, and what ended last."""
         if room < 1:
             return []
         lines = [self._bar(columns)]
         lines += self._failures(room // 2, columns)
         running = [*self._running, *self._waiting]
-        free = room - len(lines)
+        groups = [group for group, counts in self._groups.items() if counts.total() > 1]
+        free = room - len(lines) - min(len(groups), room // 4)
         shown = running[: max(0, free - 1)] if len(running) > free else running
         lines += [self._task([], name, columns) for name in shown]
         if len(running) > len(shown) and free:
             lines.append([f"and {len(running) - len(shown)} more that run or are tried again"])
+        lines += self._folded(groups, room - len(lines), columns)
         others = (name for name in reversed(self._last) if name not in self._failed)
         newest = list(islice(others, max(0, room - len(lines))))
         return lines + [self._task([], name, columns) for name in newest]
@@ -228,6 +237,20 @@ class Board:
         if len(self._failed) > shown and room > len(lines):
             more = f"{len(self._failed) - shown} {'more ' if shown else ''}failed"
             lines.append([("and " if shown else "", ""), (more, "failed")])
+        return lines
+
+    def _folded(self, groups: list[str], room: int, columns: int) -> list[Line]:
+        """Return a line for each group, those first that failed or run."""
+        states = {group: _state_of(self._groups[group]) for group in groups}
+        groups = sorted(groups, key=lambda group: TOLD.index(states[group]))
+        wide = max(min(self._width, columns // 2) - 2, 8)
+        lines: list[Line] = []
+        for group in groups if len(groups) <= room else groups[: max(0, room - 1)]:
+            mark = (node_mark(states[group], box=self._box), states[group])
+            name = f" {clip(group, wide):<{wide}}  "
+            lines.append([mark, name, _in_words(self._groups[group], columns - wide - 5)])
+        if len(groups) > len(lines) and len(lines) < room:
+            lines.append([f"and {human.count(len(groups) - len(lines), 'other group')}"])
         return lines
 
     def _state(self, name: str) -> str:
@@ -289,3 +312,24 @@ def _elapsed(since: float) -> str:
     """Return the time since then, in tenths: smaller steps only flicker."""
     seconds = time.monotonic() - since
     return f"{seconds:.1f}s" if seconds < 60 else human.duration(seconds)
+
+
+def _group(name: str) -> str:
+    """Return the name of a task without its numbers: what a loop has made has one in common."""
+    return re.sub("[0-9]+", "*", name)
+
+
+def _state_of(counts: Counter[str]) -> str:
+    """Return the state of a group: what is to be seen first, of those that its tasks have."""
+    return next(state for state in (*FIRST, "pending", *TOLD) if counts[state])
+
+
+def _in_words(counts: Counter[str], room: int) -> str:
+    """Return how many tasks are in which state, as many states as fit."""
+    words: Counter[str] = Counter()
+    for state in TOLD:
+        words[MARKS[state].lower()] += counts[state]
+    parts = [f"{number:,} {word}" for word, number in words.items() if number]
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        parts.pop()
+    return ", ".join(parts)
