@@ -105,12 +105,13 @@ def told(teller: Teller, story: str) -> Iterator[str]:
 
 
 def settled(text: str) -> str:
-    """Return a text without what differs from run to run: durations, and those that stand out.
+    """Return a text without what differs from run to run: durations, those that stand out, guesses.
 
     Events are sorted, since tasks beside each other end as they like.
     """
     text = re.sub(r"\b\d+(?:\.\d+)?m?s\b", "TIME", text)
     text = re.sub(r" +TIME", " TIME", text)
+    text = re.sub(r"\. Did you mean: '\w+'\?", "", text)  # some versions of Python guess
     text = re.sub(r"(?m)^  \w+ TIME -> TIME\n", "", text)
     return EVENTS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.parse  # noqa: F401 (of pathlib, which reads it late: from a folder that may be closed by then)
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path

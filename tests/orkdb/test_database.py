@@ -8,6 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -316,7 +317,7 @@ def test_no_cell_does_harm(base, tmp_path, take, seed):
     dice = random.Random(seed)
     file = tmp_path / "ork.db"
     file.write_bytes(base)
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         for _ in range(dice.choice((1, 1, 3, 12))):
             table = dice.choice([*TABLES])
             columns = TABLES[table].split()

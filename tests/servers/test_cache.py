@@ -29,6 +29,7 @@ class Far(Memory):
         super().__init__()
         self.epoch = "one"
         self.asked: list[str] = []
+        self.cached: list[Cached] = []
 
     def close(self) -> None:
         """Stay, for who asks next."""
@@ -45,10 +46,18 @@ class Far(Memory):
 
 
 @pytest.fixture
-def far() -> Far:
+def far() -> Iterator[Far]:
     far = Far()
     far.write({A: b"a", B: b"b", C: b"c"}, {"head": (None, A)})
-    return far
+    yield far
+    for cached in far.cached:
+        cached.close()
+
+
+def cache_of(far: Far, folder: Path) -> Cached:
+    """Return a cache that is closed at the end of the test."""
+    far.cached.append(Cached(far, folder))
+    return far.cached[-1]
 
 
 @pytest.fixture
@@ -57,16 +66,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_read_once_is_not_asked_for_again(far: Far, folder: Path) -> None:
-    first = Cached(far, folder)
+    first = cache_of(far, folder)
     assert first.get_many([A, B]) == {A: b"a", B: b"b"}
     assert (first.get(A), first.get(C)) == (b"a", b"c")
     first.close()
-    assert Cached(far, folder).get_many([A, B, C]) == {A: b"a", B: b"b", C: b"c"}
+    assert cache_of(far, folder).get_many([A, B, C]) == {A: b"a", B: b"b", C: b"c"}
     assert far.asked == ["ab after 0", "c"]
 
 
 def test_what_was_written_is_not_asked_for(far: Far, folder: Path) -> None:
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     oid = Oid("d" * 64)
     assert cached.write({oid: b"d"}, {})
     assert cached.get(oid) == b"d"
@@ -76,7 +85,7 @@ def test_what_was_written_is_not_asked_for(far: Far, folder: Path) -> None:
 
 
 def test_what_is_absent_is_asked_for_each_time(far: Far, folder: Path) -> None:
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     oid = Oid("d" * 64)
     assert cached.get(oid) is None
     far.write({oid: b"d"}, {})
@@ -84,7 +93,7 @@ def test_what_is_absent_is_asked_for_each_time(far: Far, folder: Path) -> None:
 
 
 def test_after_a_refusal_what_was_needed_is_looked_for_anew(far: Far, folder: Path) -> None:
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     assert cached.get(A) == b"a"
     far.write({}, {}, [A])  # another machine removed it
     assert cached.get(A) == b"a"
@@ -93,7 +102,7 @@ def test_after_a_refusal_what_was_needed_is_looked_for_anew(far: Far, folder: Pa
 
 
 def test_what_is_removed_here_has_no_copy(far: Far, folder: Path) -> None:
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     assert cached.get_many([A, B, C])
     assert cached.write({}, {}, [A])
     cached.sweep(lambda: [B])
@@ -102,10 +111,10 @@ def test_what_is_removed_here_has_no_copy(far: Far, folder: Path) -> None:
 
 
 def test_after_a_sweep_elsewhere_no_copy_is_left(far: Far, folder: Path) -> None:
-    assert Cached(far, folder).get_many([A, B])
+    assert cache_of(far, folder).get_many([A, B])
     far.epoch = "two"
     far.write({}, {}, [A])
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     assert cached.get_many([A, B]) == {B: b"b"}
     assert len({path.name.partition(".")[0] for path in folder.iterdir()}) == 1
 
@@ -114,14 +123,14 @@ def test_after_a_sweep_elsewhere_no_copy_is_left(far: Far, folder: Path) -> None
     "damage", ["CAST(x'00' || data AS BLOB)", "substr(data, 2)", "'text'", "x''", "7"]
 )
 def test_a_damaged_copy_counts_as_absent(far: Far, folder: Path, damage: str) -> None:
-    Cached(far, folder).get_many([A, B])
+    cache_of(far, folder).get_many([A, B])
     (file,) = folder.glob(f"*{cache.END}")
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(f"UPDATE objects SET data = {damage} WHERE oid = ?", [b"\xaa" * 32])
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     assert cached.get_many([A, B]) == {A: b"a", B: b"b"}
     assert far.asked[1:] == ["a after 7"]
-    assert Cached(far, folder).get_many([A]) == {A: b"a"}
+    assert cache_of(far, folder).get_many([A]) == {A: b"a"}
     assert len(far.asked) == 2, "the truth has taken its place"
 
 
@@ -129,23 +138,23 @@ def test_a_damaged_copy_counts_as_absent(far: Far, folder: Path, damage: str) ->
 def test_a_file_that_cannot_be_used_is_made_anew(
     far: Far, folder: Path, text: bytes | None
 ) -> None:
-    Cached(far, folder).get(A)
+    cache_of(far, folder).get(A)
     (file,) = folder.glob(f"*{cache.END}")
     data = file.read_bytes()
     file.write_bytes(data[:100] + bytes(len(data) - 100) if text is None else text)
     for _ in range(3):
-        cached = Cached(far, folder)
+        cached = cache_of(far, folder)
         assert cached.get_many([A, B]) == {A: b"a", B: b"b"}
         cached.close()
     far.asked.clear()
-    assert Cached(far, folder).get(A) == b"a"
+    assert cache_of(far, folder).get(A) == b"a"
     assert far.asked == []
 
 
 def test_where_nothing_can_be_kept_nothing_fails(far: Far, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file/below"):
-        cached = Cached(far, folder)
+        cached = cache_of(far, folder)
         assert cached.get_many([A, B]) == {A: b"a", B: b"b"}
         assert cached.write({C: b"c"}, {}, [Oid("d" * 64)])
         cached.close()
@@ -154,7 +163,7 @@ def test_where_nothing_can_be_kept_nothing_fails(far: Far, tmp_path: Path) -> No
 def test_it_does_not_grow_for_ever(far: Far, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "BYTES_MAX", 200_000)
     monkeypatch.setattr(cache, "COPY_MAX", 10_000)
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     newest = {}
     for number in range(100):
         newest = {hash_bytes(b"%d" % number): b"%d" % number * 2500}
@@ -162,16 +171,16 @@ def test_it_does_not_grow_for_ever(far: Far, folder: Path, monkeypatch: pytest.M
         assert cached.write({A: bytes(10_001)}, {}), "it is too large to be kept"
     cached.close()
     assert sum(path.stat().st_size for path in folder.iterdir()) < 400_000
-    assert all(Cached(far, folder).get(oid) == data for oid, data in newest.items())
+    assert all(cache_of(far, folder).get(oid) == data for oid, data in newest.items())
     assert far.asked == []
-    assert Cached(far, folder).get(A) == bytes(10_001)
+    assert cache_of(far, folder).get(A) == bytes(10_001)
     assert far.asked == ["a after 0"]
 
 
 def test_it_belongs_to_the_user_alone(far: Far, folder: Path) -> None:
     old = os.umask(0)
     try:
-        Cached(far, folder).get(A)
+        cache_of(far, folder).get(A)
     finally:
         os.umask(old)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -183,7 +192,7 @@ def test_many_threads_and_processes_use_it_at_once(far: Far, folder: Path) -> No
     far.write(objects, {})
 
     def use() -> None:
-        cached = Cached(far, folder)
+        cached = cache_of(far, folder)
         for oid, data in objects.items():
             assert cached.get(oid) == data
             cached.write({oid: data}, {}, [B])
@@ -199,12 +208,12 @@ def test_many_threads_and_processes_use_it_at_once(far: Far, folder: Path) -> No
     for one in running:
         one.join()
     assert [child.rest() for child in children] == [""] * 3
-    assert Cached(far, folder).get_many(objects) == objects
+    assert cache_of(far, folder).get_many(objects) == objects
     assert len(far.asked) < 3 * len(objects)
 
 
 def test_a_forked_child_keeps_its_hands_off(far: Far, folder: Path) -> None:
-    cached = Cached(far, folder)
+    cached = cache_of(far, folder)
     assert cached.get(A) == b"a"
 
     def use() -> None:
@@ -238,6 +247,8 @@ def test_one_trip_brings_what_came_last(url: str, opened: Open, folder: Path) ->
     reader.close()
     assert again.get_many(oids) == objects
     assert again.get(C) == b"new"
+    cached.close()
+    again.close()
 
 
 def test_a_sweep_tells_all_machines(url: str, opened: Open, folder: Path) -> None:
