@@ -8,7 +8,7 @@ INSTALLED = .venv/.ork
 READY = .venv/.ok
 PARALLEL = --numprocesses auto --dist worksteal
 
-.PHONY: help setup demo test test-long test-sqlite test-files fast check torture torture-long golden docs bench bench-peers clean
+.PHONY: help setup demo test test-all test-long test-sqlite test-files fast check torture torture-long golden docs bench bench-peers clean
 
 help: ## List the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -18,10 +18,13 @@ setup: $(READY) ## Make .venv with ork, editable, and the tools for work on it
 demo: $(INSTALLED) ## Tell the story of one workflow: deploy, run, change, compare, run the old one again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/penguins/demo.sh
 
-test: $(READY) ## Run the tests on all cores, of matrices the cases of the day
+test: $(READY) ## Run the tests on all cores, of matrices and slow tests those of the day
 	$(BIN)/python -m pytest $(PARALLEL)
 
-test-long: $(READY) ## Run the tests with all examples of properties and all places of crashes
+test-all: $(READY) ## Run the tests with all slow ones, of matrices the cases of the day
+	ORK_TESTS=all $(BIN)/python -m pytest $(PARALLEL)
+
+test-long: $(READY) ## Run all tests, with all examples of properties and all places of crashes
 	ORK_TESTS=long $(BIN)/python -m pytest $(PARALLEL) --timeout 900
 
 # Left out is what prints and draws, which asks a store for nothing that others do not ask for, and
@@ -32,21 +35,21 @@ ELSEWHERE = $(addprefix --ignore=tests/cli/test_,$(addsuffix .py,app change_grap
     timeline wording)) --ignore=tests/runner/test_library.py
 
 test-sqlite: $(READY) ## Run the tests of store, runner and command line on stores in SQLite
-	ORK_DAY=$$(($$(date +%s) / 86400 + 1)) ORK_STORE=sqlite: \
+	ORK_DAY=$$(($$(date +%s) / 86400 + 1)) ORK_TESTS=all ORK_STORE=sqlite: \
 	    $(BIN)/python -m pytest $(PARALLEL) $(ELSEWHERE) tests/store tests/runner tests/cli
 
 test-files: $(READY) ## Run a part of the tests of store and command line on stores in plain files
-	ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/store \
+	ORK_TESTS=all ORK_STORE=files: $(BIN)/python -m pytest $(PARALLEL) tests/store \
 	    $(addprefix tests/cli/test_,$(addsuffix .py,backup deploy forget log ops push run))
 
-fast: $(READY) ## Run the tests that take less than a second each
+fast: $(READY) ## Run the tests that take less than half a second each
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(READY) ## Check format, lint, types, the rules of the house and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PARALLEL)
+	ORK_TESTS=all $(BIN)/python -m pytest $(PARALLEL)
 
 torture: $(READY) ## Kill, damage, fill and race: the day's sample of what docs/reliability.md counts
 	$(BIN)/python -m pytest $(PARALLEL) --timeout 300 tests/torture

@@ -22,7 +22,7 @@ from hypothesis import settings
 
 from ork.store import location
 from ork.store.store import Store
-from tests.scale import DAY, LONG, examples, has_its_turn
+from tests.scale import DAY, LONG, SLOW_TURNS, examples, has_its_turn
 
 if TYPE_CHECKING:
     from ork.cli.session import World
@@ -85,23 +85,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which cases had their turn, and how they are tried again."""
     if not LONG:
-        terminalreporter.write_line(f"of matrices the cases of one day: ORK_DAY={DAY}")
+        slow = "" if SLOW_TURNS == 1 else " and of slow tests (`make test-all` runs them all)"
+        terminalreporter.write_line(f"of matrices{slow} those of one day: ORK_DAY={DAY}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what has its turn on another day, and what looks into files that are not there."""
     if KIND not in ("", "lmdb"):
         items[:] = [item for item in items if item.get_closest_marker("lmdb") is None]
-    if any("::" in argument for argument in config.args) or os.environ.get("ORK_GOLDEN"):
-        return  # whoever names a test wants all of it, and `make golden` all files
+    named = all("::" in argument or argument.endswith(".py") for argument in config.args)
+    if named or os.environ.get("ORK_GOLDEN"):
+        return  # whoever names a test or a file wants all of it, and `make golden` all files
     seen = Counter[str]()
     left = []
     for item in items:
         turns = item.get_closest_marker("turns")
-        if turns is not None:
+        one_in = 1 if turns is None else turns.args[0]
+        if item.get_closest_marker("slow") is not None:
+            one_in = max(one_in, SLOW_TURNS)
+        if one_in > 1:
             name = item.nodeid.partition("[")[0]
             seen[name] += 1
-            if not has_its_turn(name, seen[name], one_in=turns.args[0]):
+            if not has_its_turn(name, seen[name], one_in=one_in):
                 left.append(item)
     config.hook.pytest_deselected(items=left)
     gone = set(left)

@@ -59,6 +59,7 @@ def test_a_second_swap_finds_what_the_first_one_made(folder: Path, tmp_path: Pat
         assert old.execute("SELECT count(*) FROM refs").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_a_file_that_another_program_reads_is_not_replaced(folder: Path, tmp_path: Path) -> None:
     Sqlite.create(tmp_path / "new")
     backend = Sqlite.open(folder)

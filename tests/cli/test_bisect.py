@@ -68,6 +68,7 @@ def test_only_the_missing_midpoints_are_run(line, golden, masked) -> None:
     golden("bisect/found.json", masked(again.out))
 
 
+@pytest.mark.slow
 def test_an_end_of_another_workflow_is_refused(line) -> None:
     ork = line(4, bad=3, ran=(1, 2, 3, 4))
     ork.write("other.yaml", FLOW.replace("name: flow", "name: other"))

@@ -84,6 +84,7 @@ def test_what_is_no_bundle_is_an_error(ran):
     assert ran("bundle", "create", "a.bundle", "nothing").code == 3
 
 
+@pytest.mark.slow
 def test_a_bundle_goes_through_a_pipe(ran, elsewhere):
     ork = [sys.executable, "-P", "-m", "ork"]
     environ = {**os.environ, **ran.environ}

@@ -139,6 +139,7 @@ def test_in_fish(ready):
     assert (done.stdout, done.stderr) == ("etl:extract\ttask\n", "")
 
 
+@pytest.mark.slow
 def test_in_zsh(ready):
     path = shell("zsh")
     child, terminal = pty.fork()

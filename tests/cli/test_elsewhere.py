@@ -64,6 +64,7 @@ def test_a_project_remembers_a_place_inside_of_it_by_a_path_that_moves_with_it(e
     assert not (etl.folder / "other.db").exists()
 
 
+@pytest.mark.slow
 def test_what_works_on_files_works_where_they_lie_elsewhere(
     etl: Ork, tmp_path: Path, edit: Callable[[str, str, str], None]
 ) -> None:

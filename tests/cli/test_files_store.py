@@ -40,6 +40,7 @@ def test_a_store_in_plain_files_is_read_without_ork(kept: Ork) -> None:
     assert stored.startswith(b"\0ork1 deploy\n")
 
 
+@pytest.mark.slow
 def test_a_history_moves_from_lmdb_to_plain_files_and_back(ran: Ork, tmp_path: Path) -> None:
     def answers() -> list[tuple[int, str]]:
         found = (ran(*line.split(), "--json") for line in SAME[:-1])
@@ -69,6 +70,7 @@ def test_damage_is_found_and_repaired(kept: Ork, place: int) -> None:
     assert old.name.endswith("-refs")
 
 
+@pytest.mark.slow
 def test_a_list_of_refs_that_is_gone_is_made_again(kept: Ork) -> None:
     before = kept("log").out
     (kept.folder / ".ork/db/refs").unlink()
@@ -82,6 +84,7 @@ def test_a_list_of_refs_that_is_gone_is_made_again(kept: Ork) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_object_that_is_damaged_is_found_and_kept(kept: Ork) -> None:
     deploy = Oid(json.loads(kept("rev-parse", "etl~1", "--json").out)["data"][0]["oid"])
     path = kept.folder / ".ork/db/objects" / deploy[:2] / deploy[2:]
@@ -95,6 +98,7 @@ def test_an_object_that_is_damaged_is_found_and_kept(kept: Ork) -> None:
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_what_nothing_needs_goes_and_a_secret_leaves_no_trace(kept: Ork) -> None:
     secret = "a-secret-of-someone"
     kept.write("load.sh", f"#!/bin/sh\necho {secret}\n", executable=True)
@@ -123,6 +127,7 @@ def test_it_is_not_replaced_while_somebody_has_it_open(
     assert (done.code, "another process has the store open" in done.err) == (4, True)
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_folder(
     etl: Ork,
     tmp_path: Path,

@@ -38,6 +38,7 @@ def shown(repo, *words, **environ):
     return repo(*words, PATH=path, PYTHONPATH=str(ROOT), **environ)
 
 
+@pytest.mark.slow
 def test_a_diff_is_that_of_the_structure(repo, golden):
     text = FLOW.replace("{a: ", "{b: {executor: process, command: x}, a: ")
     repo.write("workflows/etl.yaml", text + "schedule: '@daily'\n")
@@ -46,6 +47,7 @@ def test_a_diff_is_that_of_the_structure(repo, golden):
     golden("diff/git_driver.txt", shown(repo, "diff"))
 
 
+@pytest.mark.slow
 def test_a_history_of_diffs(repo, golden):
     long = FLOW + "description: a text that is long enough for git to see the same file\n"
     repo.commit("Description", {"workflows/etl.yaml": long})
@@ -77,6 +79,7 @@ def test_an_unmerged_file_is_told(repo):
     assert "unmerged workflows/etl.yaml" in shown(repo, "diff", "--cached")
 
 
+@pytest.mark.slow
 def test_colour_follows_gits_pager(repo):
     repo.write("workflows/etl.yaml", FLOW + "schedule: '@daily'\n")
     pager = {"GIT_PAGER_IN_USE": "true", "TERM": "xterm"}

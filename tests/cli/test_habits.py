@@ -132,6 +132,7 @@ def test_colour_can_be_forced(history, environ, painted):
     assert ("\x1b[" in history("log").out) == painted
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_failure(history):
     for _ in range(60):  # more than a pipe and a buffer hold
         history("tag", "-f", "t", "etl")

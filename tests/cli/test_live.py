@@ -361,6 +361,7 @@ def test_a_bar_is_as_full_as_the_run():
     assert plain_bar == "-" * 30 + " 0 of 300"
 
 
+@pytest.mark.slow
 def test_it_says_how_long_it_still_takes(ork, show):
     gate = "while ! test -e go; do sleep 0.02; done"
     ork.write("slow.yaml", f"name: slow\ntasks: {{a: {{executor: process, command: '{gate}'}}}}\n")

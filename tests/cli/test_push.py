@@ -157,6 +157,7 @@ def test_clone(ran, tmp_path, golden):
     assert (tmp_path / "other/.ork/db/store.db").is_file()
 
 
+@pytest.mark.slow
 def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
     url = "sqlite:../team.db"
     assert ran("clone", ".", url).code == 0
@@ -174,6 +175,7 @@ def test_a_clone_to_a_url_and_a_store_made_of_it(ran, tmp_path):
     assert ran("init", "--from", ".", "--store", "sqlite:../moved.db", "../by-url").code == 3
 
 
+@pytest.mark.slow
 def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
     url = postgres.url()
     assert ran("clone", ".", url).code == 0

@@ -35,6 +35,7 @@ def watching(ork):
     child.stdout.close()
 
 
+@pytest.mark.slow
 def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
     child, until = watching
     until("w#1 success")

@@ -45,6 +45,7 @@ def has_open(pid: int, path: Path) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), CODES)
 def test_a_run_is_recorded_as_cancelled(ork: Ork, number: int, code: int) -> None:
     ork.write("w.yaml", "name: w\ntasks: {t: {executor: process, command: touch here; sleep 60}}\n")

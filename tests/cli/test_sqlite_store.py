@@ -48,6 +48,7 @@ def test_a_store_in_sqlite_is_one_file_that_sql_reads(kept: Ork) -> None:
     assert runs == [("etl", 1, "success")]
 
 
+@pytest.mark.slow
 def test_a_history_moves_from_lmdb_to_sqlite_and_back(ran: Ork, tmp_path: Path) -> None:
     before = answers(ran)
     for number, url in enumerate(("sqlite:", "lmdb:")):
@@ -62,6 +63,7 @@ def test_a_history_moves_from_lmdb_to_sqlite_and_back(ran: Ork, tmp_path: Path) 
     assert ran("run", "etl").code == 1
 
 
+@pytest.mark.slow
 def test_damage_is_found_and_repaired(kept: Ork) -> None:
     before = kept("log").out
     flip(kept.folder / ".ork", b"rworkflows/etl", 12)
@@ -74,6 +76,7 @@ def test_damage_is_found_and_repaired(kept: Ork) -> None:
     assert old.name.endswith("-store.db")
 
 
+@pytest.mark.slow
 def test_a_page_that_is_gone_is_a_finding_and_the_rest_is_recovered(kept: Ork) -> None:
     file = kept.folder / ".ork/db/store.db"
     data = bytearray(file.read_bytes())

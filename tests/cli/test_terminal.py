@@ -76,6 +76,7 @@ def test_json_holds_every_text_exactly(value):
     assert json.loads(document)["data"] == value
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),

@@ -127,6 +127,7 @@ def test_events_of_a_run_that_has_ended_are_those_that_it_had(ork):
     assert shape(watched) == shape(told)
 
 
+@pytest.mark.slow
 def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
     watcher = spawn("watch")
     until(watcher.stderr, "start   fetch")

@@ -75,6 +75,7 @@ def racer(open_store: Open, ahead: float) -> Callable[[], None]:
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["lmdb", "sqlite", "postgresql"])
 def test_several_processes_fire_each_slot_once(tmp_path, scheme, request, monkeypatch):
     url = request.getfixturevalue("postgres").url() if scheme == "postgresql" else None

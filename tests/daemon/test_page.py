@@ -15,6 +15,7 @@ from tests.conftest import Ork
 from tests.daemon.ups import Up, eventually, running
 
 pytest.importorskip("uvicorn")
+pytestmark = pytest.mark.slow
 LISTEN = ("--listen", "127.0.0.1:0")
 
 

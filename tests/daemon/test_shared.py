@@ -34,6 +34,7 @@ def far(
     yield ork
 
 
+@pytest.mark.slow
 def test_connections_that_break_keep_nothing_from_being_fired(far: Ork, proxy: Proxy) -> None:
     with running(far) as up:
         for _ in range(2):

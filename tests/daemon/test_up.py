@@ -28,6 +28,7 @@ from ork.store.store import Stamp, Store
 from tests.conftest import Ork
 from tests.daemon.ups import Up, eventually, now, owners, running, set_clock, set_to
 
+pytestmark = pytest.mark.slow
 Opened = Callable[[], Store]
 QUICK = "tasks: {t: {executor: process, command: 'true'}}"
 SLOW = "tasks: {t: {executor: process, command: sleep 60}}"

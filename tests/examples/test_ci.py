@@ -43,6 +43,7 @@ def tell(repo):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_told_of_nothing(repo):
     ork, git, _ = repo
     ork.write("README", "about\n")

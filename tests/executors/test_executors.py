@@ -427,6 +427,7 @@ def test_a_library_may_answer_as_a_program_does(executor, library):
     assert run(executor, library(x="prefix")).output == {"got": {"x": "prefix"}}
 
 
+@pytest.mark.slow
 def test_a_library_begins_anew_for_each_attempt(executor, library):
     jobs = [library(x="count") for _ in range(3)]
     assert [run(executor, job).output["count"] for job in jobs] == [1, 1, 1]

@@ -148,6 +148,7 @@ def test_a_defect_of_ours_is_raised_and_leaves_nothing(place, monkeypatch):
     assert living_children() == []
 
 
+@pytest.mark.slow
 def test_what_ends_well_when_it_is_stopped_has_not_succeeded(place):
     executor = Served(2)
     try:

@@ -602,6 +602,7 @@ def test_a_submodule_is_an_empty_folder(target, repo):
     assert "no such file: tasks/a.py" in done.skipped[0].reason
 
 
+@pytest.mark.slow
 def test_files_beyond_the_limits_are_told(target, repo):
     repo.commit("Large", {"etl.yaml": FLOW, "run.sh": "x" * (FILE_BYTES_MAX + 1)})
     repo.commit("Larger", {"etl.yaml": "#" * (FILE_BYTES_MAX + 1)})

@@ -152,6 +152,7 @@ def expected_states(needs, failing, anyway, done):
     return {name: state(name) for name in needs}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_done", [False, True])
 @given(graphs(), st.randoms(use_true_random=False), st.integers(1, 4))
 @settings(deadline=None, max_examples=examples(300))

@@ -307,6 +307,7 @@ def test_one_change_among_two_thousand_tasks_writes_little(project, keep):
     assert reachable(project, *refs.values()) == after.keys()
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=examples(25))
 def test_any_history_is_complete(tmp_path_factory, data):

@@ -317,6 +317,7 @@ def test_the_walk_ends_when_everything_is_attributed():
     assert history.oids[38] not in set(backend.read)
 
 
+@pytest.mark.slow
 def test_a_history_longer_than_the_stack_is_deep_is_no_recursion(etl):
     etl.deploy({"a": task("1")}, {"f": "x\n"})
     deploy, oid = etl.store.get(Deploy, etl.oids[0]), etl.oids[0]

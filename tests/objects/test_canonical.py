@@ -63,6 +63,7 @@ def test_decode_gives_back_the_value_and_encode_the_bytes(value):
     assert encode(decode(data)) == data
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(texts, documents, min_size=2))
 def test_key_order_never_counts(value):

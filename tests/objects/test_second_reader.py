@@ -29,6 +29,7 @@ def history(ork):
     return Reader(ork.folder / ".ork")
 
 
+@pytest.mark.slow
 def test_a_second_reader_reads_and_checks_all_that_is_alive(history):
     kinds = history.check()
     assert kinds["deploy"] == 4
@@ -37,6 +38,7 @@ def test_a_second_reader_reads_and_checks_all_that_is_alive(history):
     assert history.seen.keys() <= history.data.keys()
 
 
+@pytest.mark.slow
 def test_it_would_see_a_field_that_the_page_does_not_have(history):
     run = next(oid for name, oid in history.refs.items() if name.startswith("runs/"))
     _, value = history.object(run)

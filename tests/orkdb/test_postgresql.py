@@ -100,6 +100,7 @@ def test_a_password_is_never_shown(password):
     assert not any(part in shown for part in ("sesame", "a:b", "a@b", "a?b", "a#b", "b@"))
 
 
+@pytest.mark.slow
 def test_one_server_may_have_both(there, postgres, schema, ork):
     fill(there)
     store, database = postgres.url(), postgres.url(schema=schema)

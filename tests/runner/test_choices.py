@@ -101,6 +101,7 @@ def test_from_takes_what_is_upstream_from_the_newest_run_that_has_it(flow: Ork) 
     assert outputs(flow, "flow#3") == {"a": 1, "b": 2, "c": 2, "d": 4, "e": 1}
 
 
+@pytest.mark.slow
 def test_base_says_which_run(flow: Ork, edit: Callable[[str, str, str], None]) -> None:
     assert flow("run", "flow.yaml").code == 0
     edit("code.py", '{"n": 1}', '{"n": 10}')

@@ -274,6 +274,7 @@ def test_no_byte_code_is_written_beside_captured_files(
     assert list(ork.folder.rglob("__pycache__")) == []
 
 
+@pytest.mark.slow
 def test_what_is_excluded_is_data_though_tasks_execute_it(ork: Ork) -> None:
     ork.write("make.py", GENERATE)
     ork.write("use.py", "from gen import names\n\ndef main():\n    return names.NAME\n")

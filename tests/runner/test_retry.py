@@ -203,6 +203,7 @@ def test_latest_runs_again_what_reaches_code_that_changed(
     assert kept(calls, "flow#2") == same
 
 
+@pytest.mark.slow
 def test_latest_keeps_nothing_of_a_task_whose_code_leaves_open_what_it_loads(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
@@ -274,6 +275,7 @@ def test_latest_keeps_what_latest_kept(calls: Ork, edit: Callable[[str, str, str
     assert "[1 succeeded]" in calls("log", "flow", "-n", "1", "--oneline").out
 
 
+@pytest.mark.slow
 def test_latest_runs_again_what_had_received_something_else(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:

@@ -688,6 +688,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project) -> None:
     project.workflow(shell("quick", "true") + shell("long", "touch here; sleep 60"))
     child = start_child(project)
@@ -709,6 +710,7 @@ def test_a_run_whose_owner_was_killed_is_settled_as_interrupted(project: Project
     assert list(project.store.refs("active/")) == []
 
 
+@pytest.mark.slow
 def test_a_raw_answer_does_not_outlive_a_killed_ork(project: Project) -> None:
     project.workflow(shell("one", 'echo 1 > "$ORK_OUTPUT_FILE"; touch here; sleep 60'))
     child = start_child(project)
@@ -724,6 +726,7 @@ def test_a_raw_answer_does_not_outlive_a_killed_ork(project: Project) -> None:
     assert not list(project.folder.glob(".ork/logs/flow/*/*.output"))
 
 
+@pytest.mark.slow
 def test_a_living_run_is_not_settled(project: Project) -> None:
     project.workflow(shell("long", "touch here; while [ ! -e stop ]; do sleep 0.02; done"))
     child = start_child(project)

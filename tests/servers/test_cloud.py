@@ -165,6 +165,7 @@ def test_it_lies_there_as_plain_files_would(backend: Cloud, url: str) -> None:
     assert f"\nworkflows/etl {A} ".encode() in refs
 
 
+@pytest.mark.slow
 def test_all_that_is_asked_for_at_once_comes(backend: Cloud) -> None:
     oids = fill(backend, *(b"%d" % number for number in range(40)))
     assert backend.get_many([*oids, B, *oids[:3]]) == {oid: backend.get(oid) for oid in oids}
@@ -173,6 +174,7 @@ def test_all_that_is_asked_for_at_once_comes(backend: Cloud) -> None:
     assert list(backend.oids("0")) == [oid for oid in oids if oid.startswith("0")]
 
 
+@pytest.mark.slow
 def test_writers_that_race_lose_nothing(url: str, opened: Callable[..., Cloud]) -> None:
     handles = [opened(url) for _ in range(4)]
 
@@ -328,6 +330,7 @@ def ran(etl: Ork, port: int, edit: Callable[[str, str, str], None]) -> Ork:
     return etl
 
 
+@pytest.mark.slow
 def test_a_history_is_pushed_to_a_bucket_read_there_and_cloned(
     ran: Ork, url: str, tmp_path: Path
 ) -> None:

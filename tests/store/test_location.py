@@ -97,6 +97,7 @@ def test_making_a_store_again_keeps_the_first(store: Path) -> None:
     assert [path.name for path in store.parent.iterdir()] == [".ork"]
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_makes_the_store_and_both_use_it(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from ork.store import location\n"

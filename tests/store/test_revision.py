@@ -220,6 +220,7 @@ def test_the_last_day_there_is():
     assert parse_moment("9999-12-31", NOW).year == 9999
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=20)
     | st.from_regex(r"\d{1,6} (second|minute|hour|day|week)s? ago", fullmatch=True)

@@ -169,6 +169,7 @@ def restored(places: Places, target: Path, name: str = "new") -> Store:
     return opened(places.folder / name)
 
 
+@pytest.mark.slow
 def test_a_store_made_of_a_backup_is_the_same(places, target):
     undo(places.store, stamp=stamp(1), now=NOON)
     done = backup(places.store, target, environ=ENVIRON)
@@ -230,6 +231,7 @@ def test_no_file_is_replaced(places):
     assert file.read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_no_store_is_replaced(places, target):
     backup(places.store, target, environ=ENVIRON)
     before = contents(places.store)

@@ -134,6 +134,7 @@ def take_away(folder: Path, text: str) -> Forgotten:
     return forget(folder, environ={}, stamp=STAMP, text=text, reason="a test", yes=True)
 
 
+@pytest.mark.slow
 def test_the_bytes_are_nowhere_afterwards(leaky: Ork) -> None:
     folder = leaky.folder / ".ork"
     assert hits(folder, SECRETS).keys() == SECRETS.keys()  # else the test proves nothing
@@ -143,6 +144,7 @@ def test_the_bytes_are_nowhere_afterwards(leaky: Ork) -> None:
     assert [one for one in findings(folder, "full") if one.level == "error"] == []
 
 
+@pytest.mark.slow
 def test_the_rest_goes_on_under_the_same_names(leaky: Ork) -> None:
     folder = leaky.folder / ".ork"
     oids = leaky("rev-parse", "etl", "etl~1", "etl#1", "etl:extract", "etl:etl.py").out

@@ -67,6 +67,7 @@ def drop(folder: Path, prefix: str) -> None:
             assert txn.delete(key)
 
 
+@pytest.mark.slow
 def test_a_whole_store_has_no_findings(folder: Path) -> None:
     for depth in ("quick", "default"):
         found = fsck(folder, environ={}, depth=depth)  # type: ignore[arg-type]
@@ -314,6 +315,7 @@ def test_what_is_no_store_or_of_another_ork_is_no_finding(folder: Path, tmp_path
             fsck(one, environ={})
 
 
+@pytest.mark.slow
 def test_a_file_that_was_cut_is_found_without_dying(folder: Path) -> None:
     file = data_file(folder)
     data = file.read_bytes()
@@ -325,6 +327,7 @@ def test_a_file_that_was_cut_is_found_without_dying(folder: Path) -> None:
     assert fsck(folder, environ={}).errors > 0
 
 
+@pytest.mark.slow
 def test_zeroed_pages_are_found_without_dying(folder: Path) -> None:
     file = data_file(folder)
     data = file.read_bytes()

@@ -317,6 +317,7 @@ def wide(ran):
     return ran
 
 
+@pytest.mark.slow
 def test_a_data_file_that_is_written_anew_is_smaller_and_has_all(wide):
     folder = wide.folder / ".ork"
     before, size = answers(wide.folder), data_file(folder).stat().st_size
@@ -352,6 +353,7 @@ def test_a_repack_that_was_killed_is_typed_again(wide, point):
     assert answers(wide.folder) == before
 
 
+@pytest.mark.slow
 def test_a_store_that_somebody_has_open_is_not_written_anew(wide):
     folder = wide.folder / ".ork"
     before = data_file(folder).read_bytes()

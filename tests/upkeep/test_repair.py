@@ -96,6 +96,7 @@ def test_refs_that_follow_from_the_rest_are_made_again(
     assert any("quarantine" in step for step in done.steps)
 
 
+@pytest.mark.slow
 def test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same(
     folder: Path, before: Any
 ) -> None:
@@ -108,6 +109,7 @@ def test_texts_and_code_are_taken_from_the_disk_where_they_are_the_same(
     assert differs(folder.parent, before)
 
 
+@pytest.mark.slow
 def test_what_is_only_missing_is_healed_in_place(folder: Path, before: Any) -> None:
     code = (folder.parent / "load.sh").read_bytes()
     oid = hash_bytes(encode_object(Blob(code)))
@@ -122,6 +124,7 @@ def test_what_is_only_missing_is_healed_in_place(folder: Path, before: Any) -> N
     assert answers(folder.parent) == before
 
 
+@pytest.mark.slow
 def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     damaged = data_file(folder).read_bytes()
@@ -132,6 +135,7 @@ def test_the_old_data_file_is_kept_as_it_was(folder: Path) -> None:
     assert not list(folder.glob("data.tmp-*"))
 
 
+@pytest.mark.slow
 def test_what_is_written_while_the_new_file_is_made_is_not_lost(ran: Ork, folder: Path) -> None:
     with raw(folder) as txn:
         for key in [k for k, _ in txn.cursor() if k.startswith(b"rtally/")]:
@@ -148,6 +152,7 @@ def test_what_is_written_while_the_new_file_is_made_is_not_lost(ran: Ork, folder
     assert "etl@late" in ran("tag").out
 
 
+@pytest.mark.slow
 def test_a_store_that_has_gone_back_is_accepted(ran: Ork, folder: Path) -> None:
     before = data_file(folder).read_bytes()
     assert ran("tag", "etl@new", "etl").code == 0
@@ -228,6 +233,7 @@ def test_every_object_outside_of_a_damaged_page_is_recovered(folder: Path) -> No
         assert all(ref.startswith(("tally/", "active/")) for ref in invented), page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [0, 4096])
 def test_a_store_with_a_broken_meta_page_is_salvaged(
     ran: Ork, folder: Path, before: Any, page: int
@@ -250,6 +256,7 @@ def test_two_repairs_are_not_made_at_once(folder: Path) -> None:
     assert repaired(folder).after.findings == ()
 
 
+@pytest.mark.slow
 def test_a_commit_whose_number_was_raised_is_not_believed(ran: Ork, folder: Path) -> None:
     assert ran("run", "etl").code == 1
     before = answers(folder.parent)
@@ -265,6 +272,7 @@ def test_a_commit_whose_number_was_raised_is_not_believed(ran: Ork, folder: Path
     assert answers(folder.parent) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_repaired_while_somebody_has_the_store_open(folder: Path) -> None:
     flip(folder, b"rtags/etl/prod", 12)
     before = data_file(folder).read_bytes()
@@ -359,6 +367,7 @@ def test_the_config_of_a_later_ork_is_not_guessed(folder: Path) -> None:
     assert (folder / "config.json").read_text() == "{"
 
 
+@pytest.mark.slow
 def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:
     before = ran("log").out
     flip(folder, b"rworkflows/etl", 12)

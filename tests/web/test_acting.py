@@ -153,6 +153,7 @@ def test_where_a_proxy_names_people_nobody_else_changes_anything(served: Served,
     assert store.ref("ops") == before
 
 
+@pytest.mark.slow
 def test_without_a_proxy_no_header_names_anybody(store: Store):
     with serving(store.project, allow_changes=True, schedule=False) as served:
         assert served.post("/workflows/etl/pause", X_User="root", Remote_User="root").status == 303
@@ -181,6 +182,7 @@ def test_a_form_leads_back_to_our_own_pages_only(served: Served):
     served.post("/workflows/etl/untag", {"label": "x"}, X_User="ada")
 
 
+@pytest.mark.slow
 def test_what_a_page_is_to_say_cannot_be_made_up(served: Served):
     answer = served.post("/workflows/etl/tag", {"label": "x"}, X_User="ada")
     (name, value) = next((n, v) for n, v in answer.cookies.items() if n.endswith("-notice"))

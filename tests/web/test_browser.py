@@ -21,6 +21,7 @@ from ork.objects.kinds import Run
 from ork.store import location
 from tests.cli.hostile_store import fill
 from tests.cli.naughty import NAUGHTY, harmless
+from tests.scale import sampled
 from tests.web.server import serving
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_pages_are_fit_for_everybody(site: Site) -> None:
     wrong: list[object] = []
     with site.page() as page:
         base = page.url.rstrip("/")
-        for name, path in PAGES.items():
+        for name, path in sampled([*PAGES.items()]):
             page.set_viewport_size({"width": 1200, "height": 800})
             page.goto(base + path)
             assert page.title()
@@ -198,6 +199,7 @@ def _going_on(folder: Path) -> Iterator[int]:
             process.communicate(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_page_follows_a_run_while_it_goes_on(site: Site) -> None:
     with site.page("/workflows/slow") as page:
         page.evaluate("window.same = true")
@@ -215,6 +217,7 @@ def test_a_page_follows_a_run_while_it_goes_on(site: Site) -> None:
             assert page.evaluate("window.same"), "it was loaded anew"
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_before_the_stream_is_open(site: Site) -> None:
     def meanwhile(route: Route) -> None:
         store = ork.open(site.folder)
@@ -231,6 +234,7 @@ def test_nothing_is_missed_before_the_stream_is_open(site: Site) -> None:
         page.get_by_text("@between").first.wait_for()
 
 
+@pytest.mark.slow
 def test_a_log_grows_while_it_is_written(site: Site) -> None:
     with _going_on(site.folder) as number, site.page(f"/runs/slow/{number}/log/wait") as page:
         page.locator("#log", has_text="begun").wait_for()
@@ -240,6 +244,7 @@ def test_a_log_grows_while_it_is_written(site: Site) -> None:
         assert page.locator("#log").inner_text().split() == ["begun", "over"]
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_lost_is_told(folder: Path, browser: Browser) -> None:
     with (
         serving(folder) as served,
@@ -250,6 +255,7 @@ def test_a_connection_that_is_lost_is_told(folder: Path, browser: Browser) -> No
         page.locator("#connection:not([hidden])").wait_for()
 
 
+@pytest.mark.slow
 def test_without_script_all_is_there(site: Site) -> None:
     with site.page("/", java_script_enabled=False) as page:
         page.get_by_role("link", name="etl", exact=True).click()
@@ -261,6 +267,7 @@ def test_without_script_all_is_there(site: Site) -> None:
         assert page.get_by_role("link", name=re.compile("^[0-9a-f]{12}$")).count() == 1
 
 
+@pytest.mark.slow
 def test_the_keyboard_is_enough(site: Site) -> None:
     with site.page("/workflows/etl") as page:
         page.keyboard.press("Tab")
@@ -279,6 +286,7 @@ def test_the_keyboard_is_enough(site: Site) -> None:
         assert "Pause the schedule" in reached
 
 
+@pytest.mark.slow
 def test_a_run_is_cancelled_and_gone_on_with(site: Site) -> None:
     with _going_on(site.folder) as number, site.page(f"/runs/slow/{number}") as page:
         page.get_by_role("button", name="Cancel").click()
@@ -289,6 +297,7 @@ def test_a_run_is_cancelled_and_gone_on_with(site: Site) -> None:
         page.locator("h1 .success").wait_for()
 
 
+@pytest.mark.slow
 def test_a_form_runs_a_workflow_with_parameters(site: Site) -> None:
     for script in (True, False):
         with site.page("/workflows/etl", java_script_enabled=script) as page:
@@ -306,6 +315,7 @@ def test_a_form_runs_a_workflow_with_parameters(site: Site) -> None:
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_rollback_shows_first_what_it_changes(site: Site) -> None:
     with site.page("/deploys/etl~1") as page:
         page.get_by_role("link", name="Roll back to this").click()
@@ -318,6 +328,7 @@ def test_a_rollback_shows_first_what_it_changes(site: Site) -> None:
         page.locator(".notice", has_text="took back").wait_for()
 
 
+@pytest.mark.slow
 def test_a_schedule_is_paused_and_resumed(site: Site) -> None:
     with site.page("/workflows/etl") as page:
         page.get_by_role("button", name="Pause the schedule").click()
@@ -352,6 +363,7 @@ def hostile(
         server.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_texts(hostile: Callable[[str], Site]) -> None:
     text = " ".join(NAUGHTY[name] for name in HOSTILE)
     site = hostile(text)
@@ -377,6 +389,7 @@ def test_hostile_texts_are_texts(hostile: Callable[[str], Site]) -> None:
                 assert page.locator(selector).count() == 0, (path, selector)
 
 
+@pytest.mark.slow
 def test_each_page_has_its_document(site: Site) -> None:
     with site.page() as page:
         base = page.url.rstrip("/")

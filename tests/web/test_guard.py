@@ -45,6 +45,7 @@ def operations(folder: Path) -> str | None:
         store.close()
 
 
+@pytest.mark.slow
 def test_the_browser_that_opened_the_link_sees_the_store(served: Served):
     answer = served.get("/")
     assert (answer.status, SECRET in answer.text) == (200, True)
@@ -220,6 +221,7 @@ def test_hostile_texts_in_an_address_or_a_form_are_shown_as_text(served: Served,
     assert all(answer.status != 200 for answer in answers[3:])
 
 
+@pytest.mark.slow
 def test_without_a_token_only_this_machine_is_served(folder: Path):
     with serving(folder, token=None) as open_to_all:
         assert open_to_all.url.endswith("/")
@@ -251,6 +253,7 @@ def test_an_address_that_is_taken_is_told(
     assert "port 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_address_of_this_machine_is_served_by_its_number(folder: Path):
     with serving(folder, listen="0.0.0.0:0") as served:
         assert served.get("/", Host=f"127.0.0.1:{served.port}").status == 200
@@ -259,6 +262,7 @@ def test_every_address_of_this_machine_is_served_by_its_number(folder: Path):
         assert served.get("/", Host=served.url.split("/")[2]).status == 200
 
 
+@pytest.mark.slow
 def test_the_token_is_in_no_command_line(served: Served):
     command = Path(f"/proc/{served.process.pid}/cmdline")
     if not command.exists():

@@ -125,6 +125,7 @@ def test_one_connection_too_many_ends_at_once(served: Served):
         assert ends(there)
 
 
+@pytest.mark.slow
 def test_a_page_that_takes_long_keeps_nobody_else_waiting(tmp_path: Path):
     make_project(tmp_path).close()
     (tmp_path / "wait").touch()
@@ -144,6 +145,7 @@ def test_a_page_that_takes_long_keeps_nobody_else_waiting(tmp_path: Path):
         assert served.get("/").status == 200
 
 
+@pytest.mark.slow
 def test_a_page_that_takes_too_long_is_given_up(tmp_path: Path):
     make_project(tmp_path).close()
     (tmp_path / "wait").touch()

@@ -102,6 +102,7 @@ def kinds(events: Iterator[Event]) -> list[str]:
     return [event.data["event"] for event in found]
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_is_told_whole(served: Served, folder: Path):
     with served.events("/runs/etl/1/events") as events:
         told = list(events)
@@ -197,6 +198,7 @@ def test_a_write_is_told_once_to_all(served: Served, folder: Path):
         assert (missed.name, missed.data) == ("moved", moved[0].data)
 
 
+@pytest.mark.slow
 def test_a_large_log_is_told_in_bounded_memory(served: Served, folder: Path):
     before = served.metric("process_resident_memory_bytes")
     with served.events("/runs/loud/1/log/loud/events") as events:
@@ -205,6 +207,7 @@ def test_a_large_log_is_told_in_bounded_memory(served: Served, folder: Path):
     assert served.metric("process_resident_memory_bytes") - before < 12 << 20
 
 
+@pytest.mark.slow
 def test_two_hundred_streams_are_served_and_no_more(served: Served):
     before = served.metric("process_resident_memory_bytes")
     with ExitStack() as stack:
@@ -225,6 +228,7 @@ def test_two_hundred_streams_are_served_and_no_more(served: Served):
     assert served.metric("ork_page_event_streams") == 0
 
 
+@pytest.mark.slow
 def test_who_does_not_read_a_stream_is_cut(folder: Path):
     limits = {"page.CLIENT_SECONDS_MAX": 0.3}
     with serving(folder, limits=limits) as served:
@@ -254,6 +258,7 @@ def test_the_process_ends_when_who_started_it_is_gone(folder: Path):
         assert short.process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_a_retry_is_told_to_who_watches_then(served: Served, folder: Path):
     flaky = "name: flaky\ntasks:\n  a: {executor: process, command: test -e good}\n"
     (folder / "flaky.yaml").write_text(flaky)

@@ -74,6 +74,7 @@ def test_health_tells_whether_ork_up_is_at_work(served: Served):
     assert until_health_is(served, 503) == {"ok": False}
 
 
+@pytest.mark.slow
 def test_a_store_in_the_place_of_the_one_that_was_open_is_served(tmp_path: Path):
     make_project(tmp_path).close()
     with serving(tmp_path) as served:

@@ -118,6 +118,7 @@ def warned():
 """
 
 
+@pytest.mark.slow
 def test_whatever_an_attempt_changes_the_next_one_finds_as_it_was(place):
     """One worker for all: each change in an attempt of its own."""
     installed(place, "others.py", OTHERS)
@@ -340,6 +341,7 @@ def test_what_a_task_leaves_for_the_end_is_done_within_its_attempt(pool, place, 
         assert "printed at the end\n" in Path(job.log).read_text()
 
 
+@pytest.mark.slow
 def test_what_does_not_end_times_out_in_words(pool, place):
     source = """
         import os, threading, time

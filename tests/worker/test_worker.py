@@ -690,6 +690,7 @@ def test_structured_values_become_json(pool, place):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "error"),
     [

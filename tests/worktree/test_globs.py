@@ -37,6 +37,7 @@ def means(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
     return from_here(0, 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(2000))
 @given(
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=4),

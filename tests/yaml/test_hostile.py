@@ -123,6 +123,7 @@ def problems_of(name: str) -> tuple[Problem, ...]:
     return tuple(caught.value.problems)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_one_clear_error(name: str) -> None:
     assert problems_of(name)

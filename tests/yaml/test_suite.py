@@ -57,6 +57,7 @@ def test_every_refusal_names_a_place() -> None:
     assert all(line and column for line, column in places)
 
 
+@pytest.mark.slow
 def test_the_c_parser_changes_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with_c = verdicts()
     monkeypatch.setattr(reader, "_c_parser", lambda: None)
