@@ -16,6 +16,7 @@ import ork.heads.deploy
 import ork.heads.rollback
 import ork.heads.tags
 import ork.heads.undo
+import ork.heads.workflows
 import ork.history.blame
 import ork.history.compare
 import ork.history.compare_runs
@@ -36,6 +37,7 @@ from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.rollback import RolledBack
 from ork.heads.tags import Tag, Tagged
 from ork.heads.undo import Undone
+from ork.heads.workflows import WorkflowEntry
 from ork.history.blame import Blame
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
@@ -136,6 +138,14 @@ class Project:
         [<FileStatus etl.yaml, etl, unchanged>]
         """
         return Rows(ork.heads.deploy.status(self.store, Path(folder)))
+
+    def workflows(self, *, limit: int | None = None) -> Rows[WorkflowEntry]:
+        """Return the workflows by name: last run, next slot, number of tasks, schedules, tags.
+
+        >>> project.workflows()
+        [<WorkflowEntry etl, #2 failed, ...>]
+        """
+        return Rows(ork.heads.workflows.workflow_list(self.store, now=now_here(), limit=limit))
 
     def resolve(self, revision: str) -> Resolved:
         """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"...

@@ -46,8 +46,8 @@ ROOMS: dict[str, str] = {
     "logs": "errors files objects store",
     "worktree": "errors files failpoints progress objects graph yaml code definition store",
     "history": "errors files objects graph yaml definition differences store worktree",
-    "heads": "errors files failpoints objects graph yaml definition differences backends store"
-    " worktree history",
+    "heads": "errors files failpoints objects graph yaml schedule definition differences backends"
+    " store worktree history",
     "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
     " executors runner",
     "sync": "errors files failpoints progress objects graph backends store logs upkeep",

@@ -31,6 +31,7 @@ Definitions
   check        heads.check:check         Say all that is wrong in workflow files.
   deploy       heads.deploy:deploy       Keep the present version of a workflow.
   status       heads.deploy:status       Show which files differ from what is deployed.
+  workflows    heads.workflows:workflows List the workflows: last run, next slot, tags.
 History
   log          history.log:log           List the deploys of a workflow, newest first.
   diff         history.diff:diff         Show what changed between two revisions.
@@ -103,7 +104,8 @@ dag plot tree: graph
 start exec execute trigger: run
 rerun resume restart continue: retry
 stop kill abort: cancel
-ls list ps jobs: runs
+ls list: workflows, runs
+ps jobs: runs
 attach tail follow: watch, logs -f
 output result results: outputs
 fetch: pull

@@ -91,6 +91,7 @@ DIFFS = ("etl~3 etl~2", "etl~2 etl", "etl~3 etl~2 -- extract")
 # Command -> its forms. What changes the store comes last, below.
 READING: dict[str, list[Case]] = {
     "status": reads("status"),
+    "workflows": reads("workflows"),
     "log": reads(
         "log",
         "log --oneline",
@@ -249,6 +250,7 @@ RAW = (
 )
 # One line for each item, however many lines its texts have.
 LISTS = (
+    "workflows",
     "log --oneline",
     "runs",
     "tag",

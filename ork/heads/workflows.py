@@ -1,0 +1,99 @@
+"""Workflows in a list: what each is, how its last run went, and when the next is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+
+from ork.errors import OrkError
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run, Snapshot
+from ork.objects.value import Value
+from ork.schedule.schedule import schedules_of
+from ork.schedule.times import slots
+from ork.schedule.words import in_words
+from ork.store.store import Store
+
+PAGE = 512
+
+
+class LastRun(Value, frozen=True, kw_only=True):
+    """The newest run of a workflow."""
+
+    number: int
+    state: str
+    created: datetime
+    ended: datetime | None
+
+
+class WorkflowEntry(Value, frozen=True, kw_only=True):
+    """A workflow in a list; `next` is None while it is paused, or without a schedule."""
+
+    workflow: str
+    deploy: Oid
+    snapshot: Oid
+    path: str
+    deployed: datetime
+    task_count: int
+    tags: tuple[str, ...]  # of its head
+    schedules: tuple[str, ...]  # in words
+    next: datetime | None
+    paused: bool
+    last: LastRun | None
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.workflow,
+            "last": self.last and f"#{self.last.number} {self.last.state}",
+            "next": "paused" if self.paused else self.next,
+            "tags": ", ".join(self.tags),
+        }
+
+
+def workflow_list(
+    store: Store, *, now: datetime, limit: int | None = None
+) -> Iterator[WorkflowEntry]:
+    """Yield the workflows, sorted by name. Reads a few objects of each, many of them together."""
+    paused = {name for name, _ in store.refs("paused/")}
+    tags: dict[tuple[str, Oid], list[str]] = {}
+    for name, oid in store.refs("tags/"):
+        workflow, _, label = name.partition("/")
+        tags.setdefault((workflow, oid), []).append(label)
+    heads = islice(store.refs("workflows/"), limit)
+    while page := dict(islice(heads, PAGE)):
+        deploys = store.get_all(Deploy, page)
+        snapshots = store.get_all(Snapshot, {name: d.snapshot for name, d in deploys.items()})
+        last = _last_runs(store, page)
+        for name, deploy in deploys.items():
+            try:
+                schedules = schedules_of(deploy.settings)
+            except OrkError:  # `ork schedule list` tells of it
+                schedules = ()
+            coming = () if name in paused else (next(slots(one, now), None) for one in schedules)
+            yield WorkflowEntry(
+                workflow=name,
+                deploy=page[name],
+                snapshot=deploy.snapshot,
+                path=deploy.source.path,
+                deployed=deploy.time,
+                task_count=snapshots[name].task_count,
+                tags=tuple(tags.get((name, page[name]), ())),
+                schedules=tuple(map(in_words, schedules)),
+                next=min(filter(None, coming), default=None),
+                paused=name in paused,
+                last=last.get(name),
+            )
+
+
+def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
+    """Return the newest run of each that has one."""
+    newest = {
+        name: oid
+        for name in names
+        for _, oid in islice(store.refs(f"runs/{name}/", newest_first=True), 1)
+    }
+    return {
+        name: LastRun(number=run.number, state=run.state, created=run.created, ended=run.ended)
+        for name, run in store.get_all(Run, newest).items()
+    }

@@ -1,0 +1,62 @@
+"""ork workflows"""
+
+import json
+import re
+
+import pytest
+
+from tests.conftest import Ork
+
+FLOW = """\
+    name: {name}
+    {schedule}
+    tasks:
+      one: {{executor: process, command: "{command}"}}
+      two: {{executor: process, command: "true"}}
+"""
+
+
+@pytest.fixture
+def flows(ork: Ork) -> Ork:
+    """One that failed and has tags, one that is paused, one that nobody has run."""
+    for name, schedule, command in (
+        ("etl", 'schedule: ["0 2 * * *", {every: 6h}]', "exit 1"),
+        ("report", "schedule: '@weekly'", "true"),
+        ("by_hand", "", "true"),
+    ):
+        ork.write(f"{name}.yaml", FLOW.format(name=name, schedule=schedule, command=command))
+        assert ork("deploy", f"{name}.yaml").code == 0
+    assert ork("run", "report").code == 0
+    assert ork("run", "etl").code == 1
+    for label in ("v1", "prod"):
+        assert ork("tag", label, "etl").code == 0
+    assert ork("schedule", "pause", "report").code == 0
+    return ork
+
+
+def test_a_row_for_each(flows, golden, monkeypatch):
+    golden("workflows/list.txt", flows("workflows").out)
+    document = flows("workflows", "--json").out
+    golden("workflows/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
+    for columns in (60, 100, 160):
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda stream, _c=columns: _c)
+        golden(f"workflows/list.{columns}.txt", flows("workflows").out)
+
+
+def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):
+    flows.write("etl.yaml", FLOW.format(name="etl", schedule="", command="true"))
+    assert flows("deploy", "etl.yaml").code == 0
+    first = json.loads(flows("workflows", "--json").out)["data"][1]
+    assert (first["workflow"], first["tags"], first["next"]) == ("etl", [], None)
+
+
+def test_at_most_so_many(flows):
+    assert [line.split()[0] for line in flows("workflows", "-2").out.splitlines()] == [
+        "by_hand",
+        "etl",
+    ]
+
+
+def test_none(ork):
+    ork("init")
+    assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")
