@@ -87,6 +87,16 @@ def test_elsewhere_it_is_a_line_now_and_then(capfd, monkeypatch):
     assert capfd.readouterr().err == ""
 
 
+def test_work_after_a_pause_is_another_wait(capfd, monkeypatch):
+    with watched(Shown({})):
+        list(counted("reading tasks", "ab", 2))  # the next line is due
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 60.0)
+        monkeypatch.setattr(progress, "SECONDS_OF_PAUSE", -1.0)
+        capfd.readouterr()
+        list(counted("reading tasks", "ab", 2))
+    assert capfd.readouterr().err == ""
+
+
 def test_work_inside_of_other_work_is_not_told_of(capfd):
     with watched(Shown({})):
         for _ in counted("outer", "ab", 2):

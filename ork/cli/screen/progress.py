@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from ork.cli.screen.line import has_boxes, unread_is_no_error, visible
 
 SECONDS_BEFORE = 1.0  # of work on a terminal, until it is told of
+SECONDS_OF_PAUSE = 1.0  # after which other work is another wait
 SECONDS_BETWEEN = 0.1
 SECONDS_BETWEEN_LINES = 5.0  # where lines stay
 SURE_FROM = 0.02  # the share that has to be done before the rest is estimated
@@ -36,8 +37,8 @@ class Shown:
             return False
         self._what, self._about = visible(what), about
         self._since = time.monotonic()
-        wait = SECONDS_BEFORE if self._passes else SECONDS_BETWEEN_LINES
-        if self._since - self._ended > wait:  # else it goes on with what one waits for already
+        if self._since - self._ended > SECONDS_OF_PAUSE:  # else one waits for it already
+            wait = SECONDS_BEFORE if self._passes else SECONDS_BETWEEN_LINES
             self._next = self._since + wait
         return True
 
