@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from ork.history.compare_runs import last_good
 from ork.objects.kinds import Run
@@ -12,6 +13,7 @@ from ork.store.store import Store
 
 RUNS_LOOKED_AT_MAX = 50
 SURE_FROM = 0.2  # the share that has to be done before this run's own pace counts
+MOST = 0.9  # of its tasks must a run that failed have executed, to tell of the next one
 ALMOST = 0.95  # of what a running task took before: it may take longer this time
 
 
@@ -21,13 +23,14 @@ class Pace:
 
     lasted: float  # seconds, from begin to end
     seconds: Mapping[str, float]  # task -> how long its attempts took together
-    total: float = 0.0
+    known: float = 0.0  # of the earlier run, all tasks together
+    total: float = 0.0  # of this one
     done: float = 0.0
 
     def begin(self, tasks: Collection[str]) -> None:
         """Take note of all tasks of the run; new ones count as the mean of the others."""
-        known = self.seconds.values()
-        mean = sum(known) / max(1, len(self.seconds))
+        self.known = sum(self.seconds.values())
+        mean = self.known / max(1, len(self.seconds))
         self.seconds = {task: self.seconds.get(task, mean) for task in tasks}
         self.total = sum(self.seconds.values())
 
@@ -41,25 +44,39 @@ class Pace:
     def left(self, elapsed: float, running: Mapping[str, float]) -> float | None:
         """Return how many seconds the run still takes; `running`: task -> since how many seconds.
 
-        The rest of the earlier run, at the pace of this one. None: nothing tells.
+        The rest of the earlier run, as far as this one executes the same, at the pace of this one.
+        None: nothing tells.
         """
         part = sum(min(age, ALMOST * self.seconds.get(task, 0.0)) for task, age in running.items())
         share = (self.done + part) / self.total if self.total > 0 else 0.0
         if self.total <= 0 or self.lasted <= 0:
             return None
+        whole = self.lasted * self.total / self.known
         # Half done in the time of the whole: it takes twice as long.
-        pace = elapsed / (self.lasted * share) if share > SURE_FROM else 1.0
-        return self.lasted * (1 - share) * pace
+        pace = elapsed / (whole * share) if share > SURE_FROM else 1.0
+        return whole * (1 - share) * pace
 
 
 def pace_of(store: Store, run: Run) -> Pace | None:
-    """Return the pace of the newest good run before this one; None if there is none."""
-    before = last_good(store, run, within=RUNS_LOOKED_AT_MAX)
+    """Return the pace of the newest good run before this one; None if nothing tells.
+
+    If there is none, a run that failed late will do.
+    """
+    before = last_good(store, run, within=RUNS_LOOKED_AT_MAX) or _last_failed(store, run)
     if before is None or before.seconds is None:
         return None
+    states = task_runs(store, before)
     seconds = {
         name: sum(attempt.seconds for attempt in taskrun.attempts)
-        for name, taskrun in task_runs(store, before).items()
+        for name, taskrun in states.items()
         if taskrun.attempts
     }
-    return Pace(before.seconds, seconds) if seconds else None
+    if not seconds or (before.state == "failed" and len(seconds) < MOST * len(states)):
+        return None
+    return Pace(before.seconds, seconds)
+
+
+def _last_failed(store: Store, run: Run) -> Run | None:
+    refs = store.refs(f"runs/{run.workflow}/", newest_first=True, below=run.id)
+    before = (store.get(Run, oid) for _, oid in islice(refs, RUNS_LOOKED_AT_MAX))
+    return next((one for one in before if one.state == "failed"), None)

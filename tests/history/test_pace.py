@@ -41,7 +41,7 @@ def test_a_task_that_runs_counts_by_its_age_and_never_as_done():
 def test_what_is_not_executed_takes_no_time():
     found = pace(a=5, b=5)
     found.end("a", executed=False)
-    assert found.left(0.0, {}) == 10.0
+    assert found.left(0.0, {}) == 5.0
     found.end("b", executed=True)
     assert found.left(10.0, {}) == 0.0
 
@@ -72,3 +72,25 @@ def test_the_earlier_run_is_the_newest_good_one():
         found = pace_of(history.store, run)
         assert found is not None
         assert (found.lasted, found.seconds) == (first.seconds, {"a": 1.0, "b": 1.0})
+
+
+def test_where_no_run_was_good_one_that_failed_late_tells():
+    history = History(in_memory())
+    names = [f"part_{n}" for n in range(10)]
+    history.deploy({name: task(name) for name in names})
+    oids = history.store.snapshot(resolve(history.store, "etl", now=NOON).snapshot).tasks
+
+    def failed(*skipped):
+        how = {name: outcome(oid) for name, oid in oids.items()}
+        how |= {name: outcome(oids[name], "upstream_failed") for name in skipped}
+        how["part_9"] = outcome(oids["part_9"], "failed")
+        return write_run(history.store, history.oids[0], how, "failed")
+
+    early = failed("part_0", "part_1")
+    assert pace_of(history.store, early) is None
+    late = failed("part_0")
+    assert pace_of(history.store, late) is None, "the one before it failed early"
+    found = pace_of(history.store, failed())
+    assert found is not None
+    found.begin(names)
+    assert found.left(0.0, {}) == pytest.approx(late.seconds * 10 / 9)
