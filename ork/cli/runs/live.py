@@ -268,7 +268,7 @@ class Board:
         if waiting := self._waiting.get(name):
             text, again = waiting
             left = again - time.monotonic()
-            text += f", again in {human.about(left)}" if left > 0 else ""
+            text = f"again in {human.about(left)}: {text}" if left > 0 else text
         if attempt := self._running.get(name):
             took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
             style = PRINTED
