@@ -13,7 +13,7 @@ from ork.errors import Corrupt
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Attempt, Run, TaskRun
+from ork.objects.kinds import BACKOFF_UNIT, SECOND, Attempt, Run, Task, TaskRun
 from ork.objects.value import Value, replace
 from ork.runner.brake import LATE
 from ork.runner.events import Event, RunFinished, RunStarted, TaskFinished, TaskRetried, TaskStarted
@@ -119,7 +119,8 @@ class Watching:
     """The state of a run as it was seen last; each `poll` tells what is new.
 
     Attempts so short that their start was never recorded are told of when they have ended. The
-    delay before a retry is not recorded, so it is 0 here, and so are the slots.
+    delay before a retry is what is left of it, and 0 with a backoff: it is not recorded, nor are
+    the slots.
     """
 
     def __init__(
@@ -189,11 +190,20 @@ class Watching:
             yield from self._start(name, attempt.number, attempt)
             if not over or attempt is not after.attempts[-1]:
                 error = attempt.error or attempt.state
-                yield TaskRetried(task=name, attempt=attempt.number, delay=0.0, error=error)
+                delay = self._delay(after, attempt) if attempt is after.attempts[-1] else 0.0
+                yield TaskRetried(task=name, attempt=attempt.number, delay=delay, error=error)
         if after.state == "running":
             yield from self._start(name, len(after.attempts) + 1, None)
         if over:
             yield TaskFinished(task=name, taskrun=after)
+
+    def _delay(self, after: TaskRun, attempt: Attempt) -> float:
+        """Return the seconds until the next attempt; 0 where they were drawn at random."""
+        task = self.store.get(Task, after.task)
+        if after.state != "pending" or task.retry_backoff != BACKOFF_UNIT:
+            return 0.0
+        ago = (self.clock() - attempt.started).total_seconds() - attempt.seconds
+        return max(0.0, task.retry_delay / SECOND - max(0.0, ago))
 
     def _start(self, name: str, number: int, attempt: Attempt | None) -> Iterator[Event]:
         if (name, number) in self._told:

@@ -97,6 +97,29 @@ def test_a_run_that_fails_has_the_exit_code_of_the_run(ork, going, spawn):
     assert events[-1]["states"] == {"failed": 1, "success": 1}
 
 
+@pytest.mark.parametrize(("backoff", "least", "most"), [(1, 200, 300), (2, 0, 0)])
+def test_what_is_left_of_a_delay_is_told(ork, spawn, backoff, least, most):
+    ork.write(
+        "flaky.yaml",
+        f"""\
+        name: flaky
+        tasks:
+          flaky:
+            executor: process
+            command: 'false'
+            retries: 1
+            retry_delay: 300
+            retry_backoff: {backoff}
+        """,
+    )
+    owner = spawn("run", "flaky.yaml")
+    until(owner.stderr, "retry   flaky")
+    retried = json.loads(until(spawn("watch", "flaky", "--json").stdout, "TaskRetried"))
+    assert least <= retried["delay"] <= most
+    owner.send_signal(signal.SIGINT)
+    assert owner.wait() == 130
+
+
 def test_of_a_run_that_has_ended_the_summary_is_printed(ran):
     for run, code in (("etl#1", 0), ("etl#2", 1)):
         result = ran("watch", run)
