@@ -142,8 +142,8 @@ class Board:
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
-        for group, size in Counter(map(_group, event.tasks)).items():
-            self._groups[group] = Counter(pending=size)
+        sizes = Counter(map(_group, event.tasks))
+        self._groups = {group: Counter(pending=n) for group, n in sizes.items() if n > 1}
         self._pace = pace_of(self._store, run)
         if self._pace:
             self._pace.begin(event.tasks)
@@ -154,9 +154,10 @@ class Board:
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
-        for counts in (self._counts, self._groups[_group(task)]):
-            counts[before] -= 1
-            counts[state] += 1
+        for counts in (self._counts, self._groups.get(_group(task))):
+            if counts:
+                counts[before] -= 1
+                counts[state] += 1
         self._running.pop(task, None)
         self._waiting.pop(task, None)
 
@@ -212,13 +213,12 @@ class Board:
         lines = [self._bar(columns)]
         lines += self._failures(room // 2, columns)
         running = [*self._running, *self._waiting]
-        groups = [group for group, counts in self._groups.items() if counts.total() > 1]
-        free = room - len(lines) - min(len(groups), room // 4)
+        free = room - len(lines) - min(len(self._groups), room // 4)
         shown = running[: max(0, free - 1)] if len(running) > free else running
         lines += [self._task([], name, columns) for name in shown]
         if len(running) > len(shown) and free:
             lines.append([f"and {len(running) - len(shown)} more that run or are tried again"])
-        lines += self._folded(groups, room - len(lines), columns)
+        lines += self._folded(room - len(lines), columns)
         others = (name for name in reversed(self._last) if name not in self._failed)
         newest = list(islice(others, max(0, room - len(lines))))
         return lines + [self._task([], name, columns) for name in newest]
@@ -239,10 +239,10 @@ class Board:
             lines.append([("and " if shown else "", ""), (more, "failed")])
         return lines
 
-    def _folded(self, groups: list[str], room: int, columns: int) -> list[Line]:
+    def _folded(self, room: int, columns: int) -> list[Line]:
         """Return a line for each group, those first that failed or run."""
-        states = {group: _state_of(self._groups[group]) for group in groups}
-        groups = sorted(groups, key=lambda group: TOLD.index(states[group]))
+        states = {group: _state_of(counts) for group, counts in self._groups.items()}
+        groups = sorted(states, key=lambda group: TOLD.index(states[group]))
         wide = max(min(self._width, columns // 2) - 2, 8)
         lines: list[Line] = []
         for group in groups if len(groups) <= room else groups[: max(0, room - 1)]:
