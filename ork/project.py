@@ -139,13 +139,40 @@ class Project:
         """
         return Rows(ork.heads.deploy.status(self.store, Path(folder)))
 
-    def workflows(self, *, limit: int | None = None) -> Rows[WorkflowEntry]:
+    def workflows(
+        self, *, limit: int | None = None, with_archived: bool = False
+    ) -> Rows[WorkflowEntry]:
         """Return the workflows by name: last run, next slot, number of tasks, schedules, tags.
 
         >>> project.workflows()
         [<WorkflowEntry etl, #2 failed, ...>]
         """
-        return Rows(ork.heads.workflows.workflow_list(self.store, now=now_here(), limit=limit))
+        found = ork.heads.workflows.workflow_list(
+            self.store, now=now_here(), limit=limit, with_archived=with_archived
+        )
+        return Rows(found)
+
+    def archive(self, workflow: str, *, author: str | None = None) -> None:
+        """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
+
+        >>> project.archive("etl")
+        >>> project.workflows()
+        []
+        """
+        from ork.daemon.pauses import archive
+
+        archive(self.store, workflow, stamp=stamp_of(author, "archive", workflow))
+
+    def unarchive(self, workflow: str, *, author: str | None = None) -> Resumed:
+        """Take an archived workflow out again; its schedules fire from now on.
+
+        >>> project.unarchive("etl").workflow
+        'etl'
+        """
+        from ork.daemon.pauses import unarchive
+
+        stamp = stamp_of(author, "archive", "--undo", workflow)
+        return unarchive(self.store, workflow, stamp=stamp, now=now_here())
 
     def resolve(self, revision: str) -> Resolved:
         """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"...
@@ -269,6 +296,7 @@ class Project:
         until: datetime | None = None,
         containing: str | None = None,
         snapshot: str | None = None,
+        with_archived: bool = False,
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as ("failed",).
 
@@ -291,6 +319,7 @@ class Project:
             since=since,
             until=until,
             executed=executed,
+            with_archived=with_archived,
         )
         return Rows(found)
 

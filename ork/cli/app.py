@@ -44,6 +44,7 @@ Moving
   rollback     heads.move:rollback       Deploy an older version of a workflow again.
   restore      heads.move:restore        Write a workflow file back as it was deployed.
   tag          heads.move:tag            Give a deploy a name, such as etl@v1.4 or etl@prod.
+  archive      heads.workflows:archive   Put a workflow away, with all that it has.
   ops          heads.operations:ops      List every command that moved a head or a tag.
   undo         heads.operations:undo     Take back a command that moved a head or a tag.
 Runs
@@ -82,6 +83,7 @@ PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
+    "archive",
     *("clone", "push", "pull", "up"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
@@ -109,7 +111,8 @@ ps jobs: runs
 attach tail follow: watch, logs -f
 output result results: outputs
 fetch: pull
-archive pack dump: bundle, backup
+pack dump: bundle, backup
+unarchive: archive --undo
 verify doctor: fsck
 prune clean: gc
 serve server scheduler daemon web page ui: up

@@ -195,10 +195,11 @@ class Asked:
 
 
 def _workflows(asked: Asked) -> Candidates:
-    from ork.store.resolve import workflows
+    from ork.store.resolve import archived, workflows
     from ork.store.runs import runs
 
-    for name in workflows(asked.store):
+    more = archived(asked.store) if asked.command == "archive" else ()
+    for name in sorted({*workflows(asked.store), *more}):
         newest = next(iter(asked.store.refs(f"runs/{name}/", newest_first=True)), None)
         about = ""
         if newest is not None:

@@ -129,6 +129,8 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
             when = human.ago(one.paused.since, now)
             yield [("  paused ", "label"), (f"by {by}, {when}", "warning")]
+        elif one.archived:
+            yield [("  archived", "label")]
         elif one.next:
             yield [
                 ("  next   ", "label"),

@@ -1,8 +1,8 @@
 """Fires: what is due, and the run that is begun for a slot, exactly once.
 
 The write that pins the run also creates `fires/WORKFLOW/SLOT`, moves on what is decided, and
-compares the head and that nobody has paused it. So of several processes one fires, and one that is
-killed has fired, or has not.
+compares the head and that nobody has paused or archived it. So of several processes one fires, and
+one that is killed has fired, or has not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ork.runner.start import Caller, Options, Started
 from ork.schedule.policy import Decision, Going, Skip, decide
 from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.times import slots
-from ork.store.resolve import head
+from ork.store.resolve import archived_ref, head
 from ork.store.store import Store, Transaction
 
 RACES_MAX = 100  # lost one after the other
@@ -39,12 +39,12 @@ class State(Value, frozen=True, kw_only=True):
 
     last: datetime
     going: Going | None
-    paused: bool
+    halted: bool  # paused or archived
     run: Run | None
 
 
 class Due(Value, frozen=True, kw_only=True):
-    """A line, its state, and what is to be done now; None while it is paused."""
+    """A line, its state, and what is to be done now; None while it is paused or archived."""
 
     line: Line
     state: State
@@ -69,10 +69,11 @@ class Listed(Value, frozen=True, kw_only=True):
 
     workflow: str
     schedule: Schedule
-    next: datetime | None  # None while it is paused
+    next: datetime | None  # None while it is paused or archived
     due: datetime | None
     last: Fired | None
     paused: Paused | None
+    archived: bool
     left_out: tuple[LeftOut, ...]
 
     def cells(self) -> dict[str, object]:
@@ -97,7 +98,7 @@ def state(store: Store, line: Line) -> State:
     return State(
         last=max(known.slot, line.since) if known else line.since,
         going=going,
-        paused=store.ref(paused_ref(line.workflow)) is not None,
+        halted=any(store.ref(ref) for ref in _halting(line.workflow)),
         run=run,
     )
 
@@ -107,7 +108,7 @@ def due(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[Due]
     for line in all_lines:
         its = state(store, line)
         decision = None
-        if not its.paused:
+        if not its.halted:
             decision = decide(line.schedule, last=its.last, now=now, going=its.going)
         yield Due(line=line, state=its, decision=decision)
 
@@ -135,6 +136,7 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
                 due=decision.decided if decision else None,
                 last=last,
                 paused=pauses.get(line.workflow),
+                archived=store.ref(archived_ref(line.workflow)) is not None,
                 left_out=tuple(skip for skip in lately if skip.key == key_of_refs(line.schedule)),
             )
         )
@@ -286,13 +288,15 @@ def _along(
     workflow, schedule = line
     slot = decision.fire
     assert slot is not None
-    ref, paused = fire_ref(workflow, schedule, slot), paused_ref(workflow)
+    ref = fire_ref(workflow, schedule, slot)
     earliest = min((skip.first for skip in decision.skips), default=slot)
 
     def along(tx: Transaction, pin: Oid) -> None:
         before = _undecided(store, line, min(earliest, slot))
-        if store.ref(paused) is not None:
-            raise Conflict(f"{workflow} was paused")
+        for halting, how in _halting(workflow).items():
+            if store.ref(halting) is not None:
+                raise Conflict(f"{workflow} was {how}")
+            tx.expect(halting, None)
         if store.ref(f"workflows/{workflow}") != newest:
             raise _HeadMoved(f"{workflow} was deployed anew")
         settings = store.get(Deploy, newest).settings
@@ -302,13 +306,17 @@ def _along(
             _pass_over(store, line, before, decision)
             raise Conflict(f"a run was started for {slot:%Y-%m-%d %H:%M:%S} UTC")
         tx.move(ref, old=None, new=pin)
-        tx.move(paused, old=None, new=None)
         tx.move(f"workflows/{workflow}", old=newest, new=newest)
         lines.skip_in(tx, line, decision.skips)
         lines.move_on(tx, line, before, slot, fire=slot_name(schedule, slot))
         failpoint("fire.checked")
 
     return along
+
+
+def _halting(workflow: str) -> dict[str, str]:
+    """Return the refs that keep the schedules of a workflow from firing, and what each says."""
+    return {paused_ref(workflow): "paused", archived_ref(workflow): "archived"}
 
 
 def _pass_over(

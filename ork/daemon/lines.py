@@ -18,6 +18,7 @@ from ork.objects.value import Value
 from ork.schedule.policy import Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
 from ork.store.operations import operations
+from ork.store.resolve import archived
 from ork.store.store import Store, Transaction
 
 
@@ -49,7 +50,7 @@ class LeftOut(Value, frozen=True, kw_only=True):
 
 
 class Lines:
-    """All lines of a store; a head is read again when it has moved.
+    """All lines of a store, but of what is archived; a head is read again when it has moved.
 
     `wrong` are the workflows whose heads, or schedules, cannot be read.
     """
@@ -61,8 +62,11 @@ class Lines:
 
     def look(self) -> list[Line]:
         """Return the lines as they are now."""
+        put_away = archived(self._store)
         found = {
-            ref.partition("/")[2]: oid for ref, oid in self._store.backend.survey("workflows/")
+            name: oid
+            for ref, oid in self._store.backend.survey("workflows/")
+            if (name := ref.partition("/")[2]) not in put_away
         }
         heads = {workflow: oid for workflow, oid in found.items() if oid is not None}
         new: dict[str, tuple[Schedule, ...]] = {}

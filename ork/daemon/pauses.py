@@ -1,19 +1,24 @@
-"""Pausing the schedules of a workflow: a recorded move, like that of a head; undo takes it back."""
+"""Pausing the schedules of a workflow, and putting it away: recorded moves, like those of a head.
+
+Undo takes them back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from ork.daemon import lines
-from ork.errors import UsageError
+from ork.daemon.lines import Line
+from ork.errors import InvalidInput, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
 from ork.objects.value import Value
 from ork.schedule.policy import left_out
 from ork.store.operations import operations
-from ork.store.resolve import head
-from ork.store.store import Stamp, Store
+from ork.store.resolve import archived_ref, head
+from ork.store.store import Stamp, Store, Transaction
 
 
 class Paused(Value, frozen=True, kw_only=True):
@@ -63,23 +68,58 @@ def resume(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resum
     """
     ref = paused_ref(workflow)
     there, found = store.ref(ref), lines.lines_of(store, workflow)
-    known = [lines.decided(store, lines.decided_ref(workflow, line.schedule)) for line in found]
+    known = (lines.decided(store, lines.decided_ref(workflow, line.schedule)) for line in found)
     ahead = any(one and one.slot > now for one in known)
     if there is None and not ahead:
         head(store, workflow)
         raise UsageError(f"{workflow} is not paused", hint="`ork schedule list` shows what is")
     pauser = paused(store, workflow)
     reason = f"paused by {pauser.author.partition(' <')[0]}" if pauser else "paused"
-    count = 0
     with store.transaction(stamp) as tx:
         tx.move(ref, old=there, new=None)
-        for line, decided in zip(found, known, strict=True):
-            last = max(decided.slot, line.since) if decided else line.since
-            if skip := left_out(line.schedule, last, now, reason):
-                count += skip.count
-                lines.skip_in(tx, (workflow, line.schedule), [skip])
-            lines.move_on(tx, (workflow, line.schedule), decided, now)
+        count = _leave_out(tx, workflow, found, now, reason)
     return Resumed(workflow=workflow, left_out=count)
+
+
+def archive(store: Store, workflow: str, *, stamp: Stamp) -> None:
+    """Put a workflow away: nothing but its name leads to it, and no schedule of it fires."""
+    newest, ref = head(store, workflow), archived_ref(workflow)
+    if store.ref(ref) is not None:
+        hint = f"`ork archive --undo {workflow}` takes it out again"
+        raise UsageError(f"{workflow} is archived already", hint=hint)
+    with store.transaction(stamp) as tx:
+        tx.move(ref, old=None, new=newest)
+
+
+def unarchive(store: Store, workflow: str, *, stamp: Stamp, now: datetime) -> Resumed:
+    """Take an archived workflow out again; its schedules fire from now on, as `resume` says."""
+    ref = archived_ref(workflow)
+    there = store.ref(ref)
+    if there is None:
+        head(store, workflow)
+        raise UsageError(f"{workflow} is not archived", hint="`ork workflows --all` says what is")
+    found: list[Line] = []
+    with suppress(InvalidInput):  # what cannot be read fires nothing
+        found = lines.lines_of(store, workflow)
+    with store.transaction(stamp) as tx:
+        tx.move(ref, old=there, new=None)
+        count = _leave_out(tx, workflow, found, now, "archived")
+    return Resumed(workflow=workflow, left_out=count)
+
+
+def _leave_out(
+    tx: Transaction, workflow: str, found: Iterable[Line], now: datetime, reason: str
+) -> int:
+    """Add to a write that all is decided up to now; return how many slots are left out."""
+    count = 0
+    for line in found:
+        decided = lines.decided(tx.store, lines.decided_ref(workflow, line.schedule))
+        last = max(decided.slot, line.since) if decided else line.since
+        if skip := left_out(line.schedule, last, now, reason):
+            count += skip.count
+            lines.skip_in(tx, (workflow, line.schedule), [skip])
+        lines.move_on(tx, (workflow, line.schedule), decided, now)
+    return count
 
 
 def paused(store: Store, workflow: str) -> Paused | None:

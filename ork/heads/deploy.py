@@ -17,7 +17,7 @@ from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import head
+from ork.store.resolve import archived, archived_ref, head
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.load import (
@@ -101,9 +101,10 @@ def deploy(
     """Deploy a workflow file; when nothing changed, write nothing and say so.
 
     Without a message one is made from the difference. Raises InvalidInput when the workflow was
-    deployed from another file, unless `move`, or that file is gone and nothing else changed. Loses
-    no race: when another deploy of the workflow came first, this one becomes its child, or finds
-    that nothing changed. Raises Conflict only if that happens again and again.
+    deployed from another file, unless `move`, or that file is gone and nothing else changed; and
+    when the workflow is archived. Loses no race: when another deploy of the workflow came first,
+    this one becomes its child, or finds that nothing changed. Raises Conflict only if that happens
+    again and again.
     """
     loaded = load(store, path)
     return deploy_loaded(
@@ -154,6 +155,14 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
         raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
 
 
+def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:
+    """Raise InvalidInput, or Conflict when this is written, if a workflow is archived."""
+    if store.ref(archived_ref(workflow)):
+        hint = f"`ork archive --undo {workflow}` takes it out first"
+        raise InvalidInput(f"{workflow} is archived", hint=hint)
+    tx.expect(archived_ref(workflow), None)
+
+
 def refuse_move(store: Store, loaded: Loaded) -> None:
     """Raise InvalidInput when the head was deployed from another file than this one.
 
@@ -166,6 +175,7 @@ def refuse_move(store: Store, loaded: Loaded) -> None:
 def status(store: Store, folder: Path) -> Iterator[FileStatus]:
     """Compare every workflow file of the project with its head, sorted by path.
 
+    Those of archived workflows are left out.
     Looks at the files that deploys came from, and for files that are not deployed below `folder`.
     """
     known = _known_files(store)
@@ -180,7 +190,8 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
             one = replace(one, state="moved" if gone else "duplicate", other=other)
             moved |= {other} if gone else set()
         found.append(one)
-    yield from (one for one in found if one.path not in moved)
+    put_away = archived(store)
+    yield from (one for one in found if one.path not in moved and one.workflow not in put_away)
 
 
 def head_status(store: Store, workflow: str) -> FileStatus:
@@ -242,6 +253,7 @@ def _deploy_on(
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
     source, objects = split_text(path, loaded.text)
     with store.transaction(stamp) as tx:
+        refuse_archived(store, definition.name, tx)
         tx.add_all(_fresh_text(store, old, objects))
         tx.add_all(_needed(store, old, loaded))
         oid = tx.add(

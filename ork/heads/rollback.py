@@ -7,7 +7,7 @@ from datetime import datetime
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import InvalidInput, NotFound, UsageError
-from ork.heads.deploy import check_message
+from ork.heads.deploy import check_message, refuse_archived
 from ork.history.compare import compare_deploys
 from ork.history.unkept import lacks_code, refuse_without_code
 from ork.objects.canonical import Oid
@@ -93,6 +93,7 @@ def rollback(
     message = message or _message(store, old)
     diff = compare_deploys(store, before, old)
     with store.transaction(stamp) as tx:
+        refuse_archived(store, workflow, tx)
         oid = tx.add(
             Deploy(
                 workflow=workflow,

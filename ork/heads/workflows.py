@@ -13,6 +13,7 @@ from ork.objects.value import Value
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
+from ork.store.resolve import archived
 from ork.store.store import Store
 
 PAGE = 512
@@ -28,7 +29,7 @@ class LastRun(Value, frozen=True, kw_only=True):
 
 
 class WorkflowEntry(Value, frozen=True, kw_only=True):
-    """A workflow in a list; `next` is None while it is paused, or without a schedule."""
+    """A workflow in a list; `next` is None if it has no schedule, or is paused or archived."""
 
     workflow: str
     deploy: Oid
@@ -40,27 +41,34 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
     schedules: tuple[str, ...]  # in words
     next: datetime | None
     paused: bool
+    archived: bool
     last: LastRun | None
 
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,
             "last": self.last and f"#{self.last.number} {self.last.state}",
-            "next": "paused" if self.paused else self.next,
+            "next": self.halted or self.next,
             "tags": ", ".join(self.tags),
         }
 
+    @property
+    def halted(self) -> str:
+        """Why no schedule of it fires, in a word; empty if they do."""
+        return "archived" if self.archived else "paused" if self.paused else ""
+
 
 def workflow_list(
-    store: Store, *, now: datetime, limit: int | None = None
+    store: Store, *, now: datetime, limit: int | None = None, with_archived: bool = False
 ) -> Iterator[WorkflowEntry]:
     """Yield the workflows, sorted by name. Reads a few objects of each, many of them together."""
-    paused = {name for name, _ in store.refs("paused/")}
+    paused, put_away = {name for name, _ in store.refs("paused/")}, archived(store)
     tags: dict[tuple[str, Oid], list[str]] = {}
     for name, oid in store.refs("tags/"):
         workflow, _, label = name.partition("/")
         tags.setdefault((workflow, oid), []).append(label)
-    heads = islice(store.refs("workflows/"), limit)
+    shown = (one for one in store.refs("workflows/") if with_archived or one[0] not in put_away)
+    heads = islice(shown, limit)
     while page := dict(islice(heads, PAGE)):
         deploys = store.get_all(Deploy, page)
         snapshots = store.get_all(Snapshot, {name: d.snapshot for name, d in deploys.items()})
@@ -70,7 +78,8 @@ def workflow_list(
                 schedules = schedules_of(deploy.settings)
             except OrkError:  # `ork schedule list` tells of it
                 schedules = ()
-            coming = () if name in paused else (next(slots(one, now), None) for one in schedules)
+            halted = name in paused or name in put_away
+            coming = () if halted else (next(slots(one, now), None) for one in schedules)
             yield WorkflowEntry(
                 workflow=name,
                 deploy=page[name],
@@ -82,6 +91,7 @@ def workflow_list(
                 schedules=tuple(map(in_words, schedules)),
                 next=min(filter(None, coming), default=None),
                 paused=name in paused,
+                archived=name in put_away,
                 last=last.get(name),
             )
 

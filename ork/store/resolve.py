@@ -145,7 +145,7 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
     if snapshot is None:
         return None
     own = history(store, workflow) if workflow else ()
-    deploys = chain(own, histories(store, workflows(store)))
+    deploys = chain(own, histories(store, (name for name, _ in store.refs("workflows/"))))
     return next((oid for oid, deploy in deploys if deploy.snapshot == snapshot), None)
 
 
@@ -170,8 +170,19 @@ def _is_part(found: Resolved) -> bool:
 
 
 def workflows(store: Store) -> list[str]:
-    """Return the names of all deployed workflows, sorted."""
-    return [name for name, _ in store.refs("workflows/")]
+    """Return the names of all deployed workflows that are not archived, sorted."""
+    put_away = archived(store)
+    return [name for name, _ in store.refs("workflows/") if name not in put_away]
+
+
+def archived(store: Store) -> set[str]:
+    """Return the names of the workflows that are archived."""
+    return {name for name, _ in store.refs("archived/")}
+
+
+def archived_ref(workflow: str) -> str:
+    """Return the ref that is there while a workflow is archived."""
+    return f"archived/{workflow}"
 
 
 def head(store: Store, workflow: str) -> Oid:
@@ -291,6 +302,8 @@ def only_workflow(store: Store) -> str:
     names = workflows(store)
     if len(names) == 1:
         return names[0]
+    if not names and archived(store):
+        raise NotFound("all workflows are archived", hint="`ork workflows --all` lists them")
     if not names:
         raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
     raise Ambiguous(

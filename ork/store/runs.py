@@ -19,6 +19,7 @@ from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
+    archived,
     has_run,
     head,
     number_ref,
@@ -126,9 +127,11 @@ def runs(
     until: datetime | None = None,
     before: str | None = None,
     executed: Executed | None = None,
+    with_archived: bool = False,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
+    Those of archived workflows are left out, unless `with_archived` or that one is named.
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
@@ -143,6 +146,9 @@ def runs(
         places = [(name, f"runs/{name}/") for name in names]
     else:
         places = list(_places(store, workflow, executed))
+    if not workflow and not with_archived:
+        put_away = archived(store)
+        places = [place for place in places if place[0] not in put_away]
     targets = (
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, first)

@@ -18,6 +18,7 @@ workflow file and no command line. Refs (docs/format.md):
     skips/WORKFLOW/SLOT          -> Blob       slots that were left out, and why
     decided/WORKFLOW/KEY         -> Blob       up to which slot all of a schedule is decided
     paused/WORKFLOW              -> Deploy     the head when its schedules were paused
+    archived/WORKFLOW            -> Deploy     the head when it was archived
     queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
     hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
@@ -79,7 +80,7 @@ PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
 PACKED_PART_MAX = 0.75
 REFUSALS_MAX = 10  # of a write that has no reason to be refused
 # Moves of these refs are operations; runs keep their own record.
-RECORDED = ("workflows/", "tags/", "paused/")
+RECORDED = ("workflows/", "tags/", "paused/", "archived/")
 
 _ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
 _KINDS_OF_REFS = {  # what the refs of each namespace lead to
@@ -98,6 +99,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "skips": "blob",
     "decided": "blob",
     "paused": "deploy",
+    "archived": "deploy",
     "queue": "blob",
     "hooks": "blob",
     "ops": "operation",
@@ -466,6 +468,7 @@ class Transaction:
         self.stamp = stamp
         self.objects: dict[Oid, bytes] = {}
         self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}
+        self.expected: set[str] = set()
         self.removed: set[Oid] = set()
 
     def add(self, value: Object) -> Oid:
@@ -487,6 +490,11 @@ class Transaction:
         """Move a ref, provided that it is at `old`; None is absent."""
         self.moves[ref] = (old, new)
 
+    def expect(self, ref: str, oid: Oid | None) -> None:
+        """Write only if a ref is at `oid`; no operation tells of that."""
+        self.moves[ref] = (oid, oid)
+        self.expected.add(ref)
+
     def remove(self, oids: Iterable[Oid]) -> None:
         """Remove objects that nothing but a ref moved here can have needed."""
         self.removed.update(oids)
@@ -496,7 +504,9 @@ class Transaction:
         if not self.objects and not self.moves:
             return
         recorded = [
-            (ref, *self.moves[ref]) for ref in sorted(self.moves) if ref.startswith(RECORDED)
+            (ref, *self.moves[ref])
+            for ref in sorted(self.moves.keys() - self.expected)
+            if ref.startswith(RECORDED)
         ]
         self._forget()
         refusals = 0

@@ -91,7 +91,7 @@ DIFFS = ("etl~3 etl~2", "etl~2 etl", "etl~3 etl~2 -- extract")
 # Command -> its forms. What changes the store comes last, below.
 READING: dict[str, list[Case]] = {
     "status": reads("status"),
-    "workflows": reads("workflows"),
+    "workflows": reads("workflows", "workflows --all"),
     "log": reads(
         "log",
         "log --oneline",
@@ -217,6 +217,7 @@ WRITING: dict[str, list[Case]] = {
     "rollback": reads("rollback etl etl~2", "rollback etl"),
     "restore": reads("restore etl -o out/ --code", "restore etl~3 -o one"),
     "tag": reads("tag new etl", "tag -f new etl~1", "tag new etl~1", "tag -d new"),
+    "archive": reads("archive etl", "ops -n 1", "archive --undo etl"),
     "undo": reads("undo"),
     "run": reads("run good", code=1) + reads("run etl", code=2),  # it wants secrets
     "retry": reads("retry etl#2", code=2),

@@ -57,6 +57,34 @@ def test_at_most_so_many(flows):
     ]
 
 
+def test_one_is_archived_and_taken_out_again(flows, golden):
+    story = ("archive etl", "archive etl", "workflows", "workflows --all", "runs", "runs --all")
+    story += ("status", "deploy etl.yaml", "schedule list etl", "ops -n 1")
+    story += ("archive --undo etl", "archive --undo etl", "ops -n 1")
+    told = []
+    for line in story:
+        if line.startswith("deploy"):
+            flows.write("etl.yaml", FLOW.format(name="etl", schedule="", command="true"))
+        result = flows(*line.split())
+        told.append(f"$ ork {line}\n{result.out}{result.err}")
+    golden("workflows/archive.txt", "".join(told))
+    assert flows("deploy", "etl.yaml").code == 0
+
+
+def test_archived_as_json(flows, golden):
+    golden("workflows/archive.json", flows("archive", "by_hand", "--json").out)
+    golden("workflows/unarchive.json", flows("archive", "by_hand", "--undo", "--json").out)
+
+
+def test_when_all_are_archived_that_is_said(flows):
+    for name in ("etl", "report", "by_hand"):
+        flows("archive", name)
+    assert flows("workflows").err == "all are archived: `ork workflows --all`\n"
+    assert flows("completion", "fish", "--line", "ork runs ").out.splitlines() == []
+    undo = flows("completion", "fish", "--line", "ork archive --undo ").out
+    assert [line.split("\t")[0] for line in undo.splitlines()] == ["by_hand", "etl", "report"]
+
+
 def test_none(ork):
     ork("init")
     assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")

@@ -25,7 +25,7 @@ def test_nothing_is_due_while_it_is_paused(flow):
     paused = pauses.pause(flow, "etl", stamp=stamp(0.1))
     assert (paused.author, paused.since) == (ADA, stamp(0.1).time)
     one = due(flow, NOON + 11 * MINUTE)
-    assert one.state.paused and one.decision is None
+    assert one.state.halted and one.decision is None
     with pytest.raises(UsageError, match="etl is paused already by Ada Lovelace"):
         pauses.pause(flow, "etl", stamp=stamp(0.2))
 

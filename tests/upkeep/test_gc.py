@@ -176,6 +176,7 @@ LEADING = (
     "skips/etl/1",
     "decided/etl/1",
     "paused/etl",
+    "archived/etl",
     "queue/etl/1",
     "hooks/etl/1/1",
     "workflows/other",

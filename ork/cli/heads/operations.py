@@ -32,7 +32,7 @@ def ops(
 
     The newest comes first: when, who, and what moved. Each begins with the oid of the operation,
     which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Pauses of schedules
-    are among them. Runs move no head: `ork runs` lists them.
+    and what is archived are among them. Runs move no head: `ork runs` lists them.
 
     \b
     Example:
@@ -122,6 +122,10 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
         if ref.startswith("paused/"):
             how = "go on" if new is None else "are paused"
             yield ["          ", (display(ref), "head"), f"  its schedules {how}"]
+            continue
+        if ref.startswith("archived/"):
+            how = "is no longer" if new is None else "is"
+            yield ["          ", (display(ref), "head"), f"  {how} archived"]
             continue
         style = "tag" if ref.startswith("tags/") else "head"
         before, after = (_short(store, old), "oid"), (_short(store, new), "oid")

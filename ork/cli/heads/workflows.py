@@ -1,8 +1,8 @@
-"""ork workflows"""
+"""ork workflows, archive: what there is, and what is put away"""
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 TOGETHER = 500  # lines that have columns together: the first of many come at once
 
 
-def workflows(ctx: typer.Context, limit: Limit = None, as_json: Json = False) -> None:
+def workflows(
+    ctx: typer.Context,
+    with_archived: Annotated[
+        bool, typer.Option("-a", "--all", help="Archived ones as well.")
+    ] = False,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
     """List the workflows: last run, next slot, tags.
 
     \b
@@ -28,13 +35,16 @@ def workflows(ctx: typer.Context, limit: Limit = None, as_json: Json = False) ->
     from ork.heads.workflows import workflow_list
 
     session: Session = ctx.obj
-    found = workflow_list(session.store, now=session.now(), limit=limit)
+    found = workflow_list(
+        session.store, now=session.now(), limit=limit, with_archived=with_archived
+    )
     if as_json:
         session.print_json("workflow-list", list(found))
         return
     first = next(found, None)
     if first is None:
-        session.say(["no workflows"])
+        some = limit != 0 and next(session.store.refs("workflows/"), None)
+        session.say(["all are archived: `ork workflows --all`" if some else "no workflows"])
         return
     session.print(_workflows(chain([first], found), session), page=True)
 
@@ -47,9 +57,7 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
     while page := list(islice(found, TOGETHER)):
         runs = [f"#{one.last.number} {one.last.state}" if one.last else "no runs" for one in page]
         times = [time(one.last.created, now) if one.last else "" for one in page]
-        coming = [
-            ahead(one.next, now) if one.next else "paused" if one.paused else "-" for one in page
-        ]
+        coming = [ahead(one.next, now) if one.next else one.halted or "-" for one in page]
         columns = [column(one.workflow for one in page), *map(column, (runs, times, coming))]
         for one, *cells in zip(page, runs, times, coming, strict=True):
             name, run, when, soon = (
@@ -60,7 +68,7 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
                 (name, "name"),
                 (run, one.last.state if one.last else "dim"),
                 (when, "time"),
-                (soon, "warning" if one.paused else "time"),
+                (soon, "warning" if one.halted else "time"),
                 human.count(one.task_count, "task"),
                 ("".join(f"  @{label}" for label in one.tags), "tag"),
             ]
@@ -68,3 +76,43 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
             if one.schedules and (room is None or room >= CLIP_MIN):
                 line += ["  ", clip("; ".join(one.schedules), room)]
             yield line
+
+
+def archive(
+    ctx: typer.Context,
+    workflow: Annotated[str, typer.Argument(help="The workflow.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Take it out again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a workflow away, with all that it has.
+
+    No list has it any more, `@` does not mean it, no schedule of it fires, and nothing is deployed
+    to it. By its name all of it is there as before, and `ork gc` keeps it as before. `ork workflows
+    --all` and `ork runs --all` list it. --undo takes it out again: what its schedules would have
+    fired meanwhile is left out.
+
+    \b
+    Example:
+        ork archive etl
+        ork archive --undo etl
+    """
+    from ork.daemon import pauses
+
+    session: Session = ctx.obj
+    left_out = 0
+    if undo:
+        done = pauses.unarchive(session.store, workflow, stamp=session.stamp(), now=session.now())
+        left_out = done.left_out
+    else:
+        pauses.archive(session.store, workflow, stamp=session.stamp())
+    if as_json:
+        session.print_json(
+            "archive", {"workflow": workflow, "archived": not undo, "left_out": left_out}
+        )
+        return
+    gone = f": {human.count(left_out, 'slot')} left out" if left_out else ""
+    how = f" is no longer archived{gone}" if undo else " is archived"
+    session.print([[(workflow, "name"), how]])
+    if not undo:
+        told = f"`ork archive --undo {workflow}` takes it out, `ork log {workflow}` shows it"
+        session.say([("next: ", "hint"), told])

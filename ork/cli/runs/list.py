@@ -59,6 +59,9 @@ def runs(
     ] = None,
     since: shared.NotBefore = None,
     until: shared.NotAfter = None,
+    with_archived: Annotated[
+        bool, typer.Option("-a", "--all", help="Those of archived workflows as well.")
+    ] = False,
     as_json: shared.Json = False,
 ) -> None:
     """List runs, newest first.
@@ -89,6 +92,7 @@ def runs(
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
+        with_archived=with_archived,
     )
     found = with_taint(store, found)
     if as_json:

@@ -41,6 +41,7 @@ from ork.store.contents import needs_of, snapshot_details
 from ork.store.operations import operations
 from ork.store.resolve import (
     Resolved,
+    archived,
     deploy_in,
     deploy_of,
     has_run,
@@ -78,7 +79,7 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
 def overview(asked: Asked) -> Page:
     """Show all workflows, by their names."""
     store, after = asked.store, asked.query.get("after", "")
-    names = sorted({*workflows(store), *workflows_with_runs(store)})
+    names = sorted({*workflows(store), *workflows_with_runs(store)} - archived(store))
     rest = [name for name in names if name > after]
     shown = rest[:WORKFLOWS_A_PAGE]
     paused = all_paused(store, shown)
@@ -143,7 +144,8 @@ def workflow(asked: Asked) -> Page:
     settings = first.deploy.settings if first else {}
     newest = [entry.run for entry in runs(store, name, limit=STRIP_RUNS)] if values["runs"] else []
     found_tags = list(tags(store, name))
-    times = next_times(settings, asked.now, NEXT_TIMES)
+    put_away = name in archived(store)
+    times = [] if put_away else next_times(settings, asked.now, NEXT_TIMES)
     values |= {
         "moments": moments(newest),
         "tags": found_tags,
@@ -151,6 +153,7 @@ def workflow(asked: Asked) -> Page:
         "next_times": times,
         "words": _words(settings),
         "paused": all_paused(store, [name]).get(name),
+        "archived": put_away,
         "head": first,
         "params": _params(store, first),
     }
@@ -162,6 +165,7 @@ def workflow(asked: Asked) -> Page:
         "settings": settings,
         "next": times,
         "paused": values["paused"],
+        "archived": put_away,
     }
     return Page(
         template=f"{HERE}workflow.html", values=values, schema="workflow", document=document
