@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
@@ -176,7 +177,11 @@ def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
     for kind, verb in verbs.items():
         of_kind = (task for task in diff.tasks if task.kind == kind)
         if kind == "changed":
-            yield from ((verb, _tasks(group)) for group in alike(of_kind))
+            sizes: Counter[str] = Counter()  # groups may differ only in what is not told
+            for group in alike(of_kind):
+                sizes[_tasks(group)] += len(group)
+            for what, size in sizes.items():
+                yield verb, f"{what} of {size} tasks" if size > 1 else what
         else:
             yield from ((verb, _task(task)) for task in of_kind)
     yield from (("change", f"params.{_field(param)}") for param in diff.params)
@@ -196,8 +201,7 @@ def _tasks(group: tuple[TaskChange, ...]) -> str:
     if len(group) == 1:
         return _task(group[0])
     fields = group[0].fields
-    what = _field(fields[0]) if len(fields) == 1 else _names(fields)
-    return f"{what} of {len(group)} tasks"
+    return _field(fields[0]) if len(fields) == 1 else _names(fields)
 
 
 def _task(task: TaskChange) -> str:

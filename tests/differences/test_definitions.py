@@ -397,6 +397,15 @@ def test_a_long_summary_counts_what_it_leaves_out():
     assert len(text) == 72 and text.endswith("... and 1 more")
 
 
+def test_a_summary_counts_tasks_together_whose_changes_are_too_long_to_be_told():
+    names = [f"task_{n}" for n in range(9)]
+    diff = compare_tasks(
+        {name: replace(LOAD, command=f"{int(name[-1]) // 3}" * 40) for name in names},
+        {name: replace(LOAD, command=f"x{int(name[-1]) // 3}" * 40) for name in names},
+    )
+    assert summarize(diff) == "Change command of 9 tasks"
+
+
 @given(workflows(), workflows())
 @settings(deadline=None)
 def test_a_summary_is_one_short_line(old, new):
