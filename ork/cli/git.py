@@ -256,6 +256,7 @@ def _imported(done: "Imported", store: "Store") -> Iterator[Line]:
             (store.short(newest.snapshot), "oid"),
             f"  {deploys} from {one.path}, the newest of ",
             (newest.commit[:COMMIT_DIGITS], "oid"),
+            f", {count(len(one.tags), 'tag')}" if one.tags else "",
         ]
     if not added:
         commit = (done.commit[:COMMIT_DIGITS], "oid")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from ork.git.history import Names, Step, changes, chosen, first_parents, follow,
 from ork.git.versions import Skipped, Version, Versions
 from ork.history.compare import compare_with_loaded
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, Origin, encode_object
+from ork.objects.kinds import Deploy, Origin, encode_object, is_name
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.progress import counted
@@ -43,13 +44,17 @@ class NewDeploy(Value, frozen=True, kw_only=True):
 
 
 class ImportedWorkflow(Value, frozen=True, kw_only=True):
-    """The deploys that an import added to one workflow, oldest first; none if it was up to date."""
+    """The deploys that an import added to one workflow, oldest first; none if it was up to date.
+
+    `tags` are the labels of git tags that came with them.
+    """
 
     workflow: str
     path: str
     deploy: Oid | None
     parent: Oid | None
     added: tuple[NewDeploy, ...]
+    tags: tuple[str, ...] = ()
 
 
 class Imported(Value, frozen=True, kw_only=True):
@@ -86,8 +91,9 @@ def import_git(
 
     `path` is a file or a pattern, relative to `repository`. Each commit, by first parents, at which
     the definition, its code or its settings changed becomes a deploy with the author, date and
-    message of the commit. Versions that could not be deployed are skipped and told of. Commits that
-    a workflow has already are left out; raises InvalidInput when it has deploys, but none of these.
+    message of the commit. A git tag becomes a tag of the new deploy that was newest at its commit.
+    Versions that could not be deployed are skipped and told of. Commits that a workflow has already
+    are left out, with their tags; raises InvalidInput when it has deploys, but none of these.
     """
     source = look_up(repository, path, branch=branch)
     return import_source(store, source, stamp=stamp, allow_secret=allow_secret)
@@ -128,7 +134,7 @@ def import_source(
         commit=source.tip,
         commits=len(numbers),
         shallow=is_shallow(git),
-        workflows=lines.write(stamp),
+        workflows=lines.write(stamp, _tags(git, numbers)),
         skipped=tuple(lines.skipped),
     )
 
@@ -204,12 +210,18 @@ class _Line:
     head: Oid | None
     newest: Deploy | None
     added: list[NewDeploy] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)  # of the commits of `added`
 
     def lacks(self, found: Version) -> bool:
         """Say whether a version differs from the newest deploy, or its file has another name."""
         loaded, newest = found.loaded, self.newest
         same = newest and newest.has(loaded.snapshot, loaded.definition.settings)
         return not same or found.path != self.path
+
+    def at(self, number: int) -> Oid | None:
+        """Return the deploy that this import added for a commit, or for the last change before."""
+        before = bisect(self.numbers, number)
+        return self.added[before - 1].deploy if before else None
 
 
 class _Lines:
@@ -244,13 +256,20 @@ class _Lines:
             commit = _commit(self._blobs, found.commit)
             if self._may_be_kept(found, commit):
                 self._append(line, found, commit)
+                line.numbers.append(number)
 
-    def write(self, stamp: Stamp) -> tuple[ImportedWorkflow, ...]:
-        """Store everything, or nothing."""
+    def write(self, stamp: Stamp, tags: Mapping[str, int]) -> tuple[ImportedWorkflow, ...]:
+        """Store everything, or nothing. A tag that a workflow has already stays where it is."""
+        given: dict[str, list[str]] = {name: [] for name in self._lines}
         with self._store.transaction(stamp) as tx:
             for line in self._lines.values():
                 if line.added:
                     tx.move(f"workflows/{line.workflow}", old=line.parent, new=line.head)
+                for label, number in tags.items():
+                    ref, oid = f"tags/{line.workflow}/{label}", line.at(number)
+                    if oid is not None and self._store.ref(ref) is None:
+                        tx.move(ref, old=None, new=oid)
+                        given[line.workflow].append(label)
             if tx.moves:
                 tx.add_all(self._objects)
         return tuple(
@@ -260,6 +279,7 @@ class _Lines:
                 deploy=line.head,
                 parent=line.parent,
                 added=tuple(line.added),
+                tags=tuple(given[name]),
             )
             for name, line in sorted(self._lines.items())
         )
@@ -338,6 +358,17 @@ def _commit(blobs: Blobs, commit: str) -> Commit:
     if data is None:
         raise StoreError(f"git does not have commit {commit[:12]} of this history")
     return read_commit(data)
+
+
+def _tags(git: Git, numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return the tags on these commits that ork has a name for: label -> number of the commit."""
+    form = "--format=%(refname:lstrip=2) %(objectname) %(*objectname)"  # the tag's, its commit's
+    found: dict[str, int] = {}
+    for line in git.run("for-each-ref", form, "refs/tags").decode("utf-8", "replace").splitlines():
+        label, *ids = line.split()
+        if is_name(label) and ids[-1] in numbers:
+            found[label] = numbers[ids[-1]]
+    return found
 
 
 def _tip(git: Git, branch: str | None) -> str:

@@ -11,6 +11,7 @@ def repo(ork):
     repo.commit("First", {"flows/etl.yaml": FLOW, "flows/run.sh": "#!/bin/sh\n"})
     repo.commit("Break it", {"flows/etl.yaml": FLOW + "steps: 3\n"})
     repo.commit("\x1b[31mDaily", {"flows/etl.yaml": FLOW + "schedule: '@daily'\n"})
+    repo("tag", "v1")
     return repo
 
 

@@ -14,6 +14,8 @@ from ork.git.commit import place_of
 from ork.git.from_git import import_git
 from ork.git.to_git import export_git
 from ork.heads.deploy import deploy
+from ork.heads.tags import tag, tags
+from ork.heads.undo import undo
 from ork.objects.kinds import Operation, Origin
 from ork.store.contents import join_text
 from ork.store.resolve import history
@@ -49,6 +51,52 @@ def deploys(store, name="etl"):
 
 def files(store, deploy):
     return sorted(store.snapshot(deploy.snapshot).files)
+
+
+def labels(store):
+    return {f"{one.workflow}@{one.label}": one.oid for one in tags(store)}
+
+
+def test_a_tag_comes_with_the_deploy_that_was_newest_at_its_commit(target, repo):
+    repo("tag", "before", repo.commit("Nothing"))
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": "#!/bin/sh\n"})
+    repo("tag", "-a", "-m", "With words", "v1")
+    repo.commit("Code", {"run.sh": "#!/bin/sh\necho\n"})
+    repo("tag", "release/2")
+    repo("tag", "v2", repo.commit("Other", {"notes.txt": "x"}))
+    repo("tag", "tree", "HEAD^{tree}")
+    (done,) = load(target, repo).workflows
+    first, second = (one.deploy for one in done.added)
+    assert done.tags == ("v1", "v2")
+    assert labels(target) == {"etl@v1": first, "etl@v2": second}
+    undo(target, stamp=stamp(9), now=NOON)
+    assert labels(target) == {} and target.ref("workflows/etl") is None
+
+
+def test_a_tag_comes_once_and_stays_where_the_workflow_has_it(target, repo):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": "#!/bin/sh\n"})
+    load(target, repo)
+    head = target.ref("workflows/etl")
+    tag(target, "etl@v1", stamp=stamp(9), now=NOON)
+    repo("tag", "late")
+    assert load(target, repo).workflows == ()
+    repo("tag", "v1", repo.commit("Code", {"run.sh": "#!/bin/sh\necho\n"}))
+    repo("tag", "v2")
+    (done,) = load(target, repo).workflows
+    assert done.tags == ("v2",)
+    assert labels(target) == {"etl@v1": head, "etl@v2": done.deploy}
+
+
+def test_the_tags_of_an_export_come_back(target, repo, tmp_path):
+    repo.commit("First", {"etl.yaml": FLOW, "run.sh": "#!/bin/sh\n"})
+    load(target, repo)
+    for label in ("v1", "v1.lock"):
+        tag(target, f"etl@{label}", stamp=stamp(9), now=NOON)
+    export_git(target, tmp_path / "out", "etl")
+    other = Store(Memory())
+    load(other, tmp_path / "out")
+    head = other.ref("workflows/etl")
+    assert labels(other) == {"etl@v1": head, "etl@v1.lock_": head}
 
 
 def test_each_commit_that_changes_the_definition_is_a_deploy(target, repo):
