@@ -70,6 +70,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
 
     state: unchanged, modified, new (not deployed), moved (the file it was deployed from is gone),
     duplicate (another file has this name), missing (deployed, the file is gone), invalid.
+    `tags` are the labels of the head, where all files are looked at.
     """
 
     path: str
@@ -79,6 +80,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     snapshot: Oid | None = None
     summary: str = ""
     other: str | None = None  # the file that its workflow was deployed from, or has its name
+    tags: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
         return {
@@ -191,7 +193,9 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
             moved |= {other} if gone else set()
         found.append(one)
     put_away = archived(store)
-    yield from (one for one in found if one.path not in moved and one.workflow not in put_away)
+    for one in found:
+        if one.path not in moved and one.workflow not in put_away:
+            yield replace(one, tags=_labels(store, one))
 
 
 def head_status(store: Store, workflow: str) -> FileStatus:
@@ -401,6 +405,12 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     return FileStatus(
         path=path, workflow=name, state=state, deploy=oid, snapshot=loaded.snapshot, summary=summary
     )
+
+
+def _labels(store: Store, one: FileStatus) -> tuple[str, ...]:
+    if one.deploy is None:
+        return ()
+    return tuple(label for label, oid in store.refs(f"tags/{one.workflow}/") if oid == one.deploy)
 
 
 def _known_files(store: Store) -> dict[str, str]:

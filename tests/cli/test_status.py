@@ -15,6 +15,7 @@ def test_each_state_of_a_file(history, broken, edit, golden):
 
 
 def test_nothing_changed(history, golden):
+    history("tag", "etl@v1")
     result = history("status")
     assert result.code == 0
     golden("status/unchanged.txt", result.out + result.err)

@@ -277,6 +277,7 @@ def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Lin
             line += ["  ", (one.workflow, "name")]
         if one.snapshot and one.state == "unchanged":
             line += [" ", (store.short(one.snapshot), "oid")]
+        line += [(f" @{label}", "tag") for label in one.tags if one.state == "unchanged"]
         if one.other:
             line += ["  ", "from " if one.state == "moved" else "as in ", one.other]
         if one.summary:
