@@ -32,11 +32,11 @@ from ork.store.resolve import (
     ResolvedDeploy,
     deploy_of,
     history,
+    present_name,
     resolve,
     run_of,
-    run_of_id,
 )
-from ork.store.runs import runs
+from ork.store.runs import Executed, runs
 from ork.store.store import Store
 from ork.store.verdict import changed_files, taint_text, verdict
 
@@ -123,13 +123,14 @@ def bisect(
     if workflow != "@":
         named = deploy_of(store, resolve(store, workflow, now=now)).workflow
     head = deploy_of(store, ends[1] or resolve(store, workflow, now=now), named)
+    head = replace(head, workflow=present_name(store, str(head.workflow)))
     if named not in (None, head.workflow):
         raise UsageError(f"{bad} is of {head.workflow}, not of {named}")
     line = list(history(store, str(head.workflow), head.oid))
     if ends[0]:
         line = _down_to(line, deploy_of(store, ends[0], head.workflow), head)
     line.reverse()
-    search = _Search(store, line, question, _like(store, ends))
+    search = _Search(store, str(head.workflow), line, question, _like(store, ends))
     yield from search.given(ends)
     yield from search.recorded()
     while (index := search.next()) is not None:
@@ -202,10 +203,15 @@ class _Search:
     """The verdicts so far on a line of deploys, oldest first."""
 
     def __init__(
-        self, store: Store, line: list[tuple[Oid, Deploy]], question: Question, like: Run | None
+        self,
+        store: Store,
+        workflow: str,
+        line: list[tuple[Oid, Deploy]],
+        question: Question,
+        like: Run | None,
     ) -> None:
-        self.store, self.line, self.question, self.like = store, line, question, like
-        self.workflow = line[0][1].workflow
+        self.store, self.workflow, self.line = store, workflow, line
+        self.question, self.like = question, like
         self.verdicts: dict[int, str] = {}
         self.known: dict[Oid, Run | None] = {}  # snapshot -> its newest run that counts
         self.trials: list[Trial] = []
@@ -342,8 +348,8 @@ class _Search:
             params = settle_params(declared, self.question.options.given, recorded)
         except UsageError:
             return
-        for run_id, _ in self.store.refs(f"ran/{snapshot}/{self.workflow}/", newest_first=True):
-            _, run = run_of_id(self.store, self.workflow, run_id)
+        executed = Executed(kind="snapshot", oid=snapshot)
+        for run in (one.run for one in runs(self.store, self.workflow, executed=executed)):
             if recorded_params(self.store, run) == params and verdict(self.store, run):
                 yield run
 

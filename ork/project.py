@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import ork.bisection
 import ork.heads.deploy
+import ork.heads.rename
 import ork.heads.rollback
 import ork.heads.tags
 import ork.heads.undo
@@ -34,6 +35,7 @@ from ork.bisection import Judge, Question, Step
 from ork.differences.impact import Impact
 from ork.errors import OrkError, StoreError
 from ork.heads.deploy import Deployed, FileStatus
+from ork.heads.rename import Renamed
 from ork.heads.rollback import RolledBack
 from ork.heads.tags import Tag, Tagged
 from ork.heads.undo import Undone
@@ -151,6 +153,16 @@ class Project:
             self.store, now=now_here(), limit=limit, with_archived=with_archived
         )
         return Rows(found)
+
+    def move(self, old: str, new: str, *, author: str | None = None) -> Renamed:
+        """Give a workflow another name: its history, runs and tags go with it.
+
+        >>> project.move("etl", "load").deploy == project.resolve("load").oid
+        True
+        >>> _ = project.undo()
+        """
+        stamp = stamp_of(author, "mv", old, new)
+        return ork.heads.rename.rename(self.store, old, new, stamp=stamp)
 
     def archive(self, workflow: str, *, author: str | None = None) -> None:
         """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.

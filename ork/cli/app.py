@@ -44,6 +44,7 @@ Moving
   rollback     heads.move:rollback       Deploy an older version of a workflow again.
   restore      heads.move:restore        Write a workflow file back as it was deployed.
   tag          heads.move:tag            Give a deploy a name, such as etl@v1.4 or etl@prod.
+  mv           heads.workflows:mv        Give a workflow another name.
   archive      heads.workflows:archive   Put a workflow away, with all that it has.
   ops          heads.operations:ops      List every command that moved a head or a tag.
   undo         heads.operations:undo     Take back a command that moved a head or a tag.
@@ -84,6 +85,7 @@ PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 WRITERS = (
     *("init", "deploy", "rollback", "undo", "import", "run", "retry", "cancel", "bisect", "gc"),
     "archive",
+    "mv",
     *("clone", "push", "pull", "up"),
 )
 BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--version")
@@ -108,6 +110,7 @@ rerun resume restart continue: retry
 stop kill abort: cancel
 ls list: workflows, runs
 ps jobs: runs
+rename move: mv
 attach tail follow: watch, logs -f
 output result results: outputs
 fetch: pull

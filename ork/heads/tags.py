@@ -9,7 +9,7 @@ from ork.errors import Ambiguous, InvalidInput, NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
 from ork.objects.value import Value
-from ork.store.resolve import deploy_in
+from ork.store.resolve import deploy_in, present_name
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
 from ork.store.suggestions import near
@@ -64,7 +64,7 @@ def tag(
         if workflow is None and is_name(revision) and store.ref(f"workflows/{label}"):
             error.hint = f"the label comes first: `ork tag {revision} {label}`"
         raise
-    workflow = deploy.workflow
+    workflow = workflow or present_name(store, deploy.workflow)
     old = store.ref(f"tags/{workflow}/{label}")
     if old is not None and old != oid and not force:
         raise InvalidInput(

@@ -14,6 +14,7 @@ from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
 from ork.store.resolve import archived
+from ork.store.runs import runs
 from ork.store.store import Store
 
 PAGE = 512
@@ -103,6 +104,9 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
         for name in names
         for _, oid in islice(store.refs(f"runs/{name}/", newest_first=True), 1)
     }
+    renamed = {ref.partition("/")[0] for ref, _ in store.refs("former/")}
+    for name in renamed.intersection(names) - newest.keys():
+        newest.update((name, entry.oid) for entry in runs(store, name, limit=1))
     return {
         name: LastRun(number=run.number, state=run.state, created=run.created, ended=run.ended)
         for name, run in store.get_all(Run, newest).items()

@@ -29,7 +29,7 @@ from ork.objects.kinds import Output, Run, Task, TaskRun, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
-from ork.store.runs import runs
+from ork.store.runs import earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, tainted, verdict
 
@@ -165,8 +165,7 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
     """Return the newest good run before this one, of the newest so many."""
-    refs = store.refs(f"runs/{failed.workflow}/", newest_first=True, below=failed.id)
-    before = (store.get(Run, oid) for _, oid in islice(refs, within))
+    before = islice(earlier(store, failed), within)
     return next((run for run in before if verdict(store, run) == "good"), None)
 
 

@@ -122,7 +122,7 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
         oid=oid,
         deploy=deploy,
         runs=tally(store, oid),
-        tags=tuple(label for label, tagged in store.refs(f"tags/{workflow}/") if tagged == oid),
+        tags=tuple(_tags(store).get(oid, ())),
         head=store.ref(f"workflows/{workflow}") == oid,
         diff=diff,
     )

@@ -9,6 +9,7 @@ from itertools import islice
 from ork.history.compare_runs import last_good
 from ork.objects.kinds import Run
 from ork.store.contents import task_runs
+from ork.store.runs import earlier
 from ork.store.store import Store
 
 RUNS_LOOKED_AT_MAX = 50
@@ -77,6 +78,5 @@ def pace_of(store: Store, run: Run) -> Pace | None:
 
 
 def _last_failed(store: Store, run: Run) -> Run | None:
-    refs = store.refs(f"runs/{run.workflow}/", newest_first=True, below=run.id)
-    before = (store.get(Run, oid) for _, oid in islice(refs, RUNS_LOOKED_AT_MAX))
+    before = islice(earlier(store, run), RUNS_LOOKED_AT_MAX)
     return next((one for one in before if one.state == "failed"), None)

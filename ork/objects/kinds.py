@@ -362,6 +362,11 @@ class Deploy(Kind, frozen=True, kw_only=True):
         """Say whether this is its content, so that to deploy it on top would change nothing."""
         return self.snapshot == snapshot and self.settings == dict(settings)
 
+    def follows(self, before: Deploy) -> bool:
+        """Say whether this may come after another deploy: of its workflow, or as its new name."""
+        same = self.has(before.snapshot, before.settings) and self.source == before.source
+        return self.workflow == before.workflow or same
+
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,

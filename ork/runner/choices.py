@@ -16,6 +16,8 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Param, Run, Task, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import task_runs
+from ork.store.resolve import has_run
+from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import taint, tainted
 
@@ -233,8 +235,8 @@ def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Ru
                 hint="choose another run with --base, or run from there with --from",
             )
         return base
-    for _, oid in store.refs(f"runs/{workflow}/", newest_first=True):
-        run = store.get(Run, oid)
+    earlier = runs(store, workflow) if has_run(store, workflow) else ()
+    for run in (one.run for one in earlier):
         if run.ended is not None and wanted <= _done(store, run).keys():
             return run
     raise UsageError(

@@ -31,7 +31,7 @@ from ork.objects.value import replace
 from ork.runner import owner
 from ork.runner.target import Along
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, newest_number, run_of_id
+from ork.store.resolve import Resolved, newest_number, next_number, run_of_id
 from ork.store.runs import id_time
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -257,7 +257,7 @@ def begin(
     """
     owner.sweep(store)
     while True:
-        number = newest_number(store, pin.workflow) + 1
+        number = next_number(store, pin.workflow)
         last = next(iter(store.refs(f"runs/{pin.workflow}/", newest_first=True)), None)
         run = replace(pin, number=number, id=_run_id(pin.created, last and last[0], random))
         failpoint("begin.unlocked")

@@ -12,7 +12,7 @@ from ork.errors import NotFound
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, deploy_of, run_of, snapshot_of
+from ork.store.resolve import Resolved, deploy_of, present_name, run_of, snapshot_of
 from ork.store.store import Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.lookup import ResolvedFile
@@ -62,19 +62,20 @@ def target_of(store: Store, found: Resolved) -> Target:
     if run is not None and run.deploy is None:
         return _unattached(store, run)
     try:
-        oid = deploy_of(store, found).oid
+        meant = deploy_of(store, found)
     except NotFound:
         if found.workflow is None:
             raise
         return Target(workflow=found.workflow, snapshot=snapshot, root=store.project.resolve())
+    oid, workflow = meant.oid, present_name(store, meant.workflow)
     deploy = store.get(Deploy, oid)
-    head = store.ref(f"workflows/{deploy.workflow}")
+    head = store.ref(f"workflows/{workflow}")
     newest = store.get(Deploy, head) if head else deploy
     # A file that moved since took its folder, and the data there, along.
     there = newest if newest.source.path != deploy.source.path else deploy
     root = root_of(store.project / there.source.path, there.settings)
     return Target(
-        workflow=deploy.workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
+        workflow=workflow, snapshot=snapshot, root=root, deploy=oid, settings=deploy.settings
     )
 
 

@@ -25,6 +25,7 @@ from ork.objects.snapshot import Contents
 from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.resolve import Resolved, resolve, run_of, run_of_id, snapshot_of
+from ork.store.runs import Executed, runs
 from ork.store.store import Store
 
 
@@ -123,11 +124,10 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if found.workflow is None:
         raise NotFound(f"{found.text} is a {found.kind}, not a run", hint="write NAME#NUMBER")
     of_any = found.text in (found.workflow, "@")
-    place = f"runs/{found.workflow}/" if of_any else f"ran/{found.snapshot}/{found.workflow}/"
-    for run_id, _ in store.refs(place, newest_first=True):
-        oid, run = run_of_id(store, found.workflow, run_id)
-        if of_any or run.deploy == found.deploy:
-            return oid, run
+    executed = None if of_any else Executed(kind="snapshot", oid=snapshot_of(found))
+    for one in runs(store, found.workflow, executed=executed):
+        if of_any or one.run.deploy == found.deploy:
+            return one.oid, one.run
     raise NotFound(f"{found.text} has not run", hint=f"`ork run {found.text}` runs it")
 
 

@@ -53,11 +53,20 @@ def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Oper
 
 
 def head_moves(store: Store, workflow: str) -> Iterator[tuple[datetime, Oid | None]]:
-    """Yield when the head of a workflow moved and where to, newest first; None: it was removed."""
+    """Yield when the head of a workflow moved and where to, newest first; None: it was removed.
+
+    Before it was renamed, those of the name that it had.
+    """
     for _, operation in operations(store):
-        for ref, _, new in operation.moves:
+        made, before = False, None
+        for ref, old, new in operation.moves:
             if ref == f"workflows/{workflow}":
+                made = old is None
                 yield operation.time, new
+            elif ref.startswith(f"former/{workflow}/") and new is not None:
+                before = ref.rpartition("/")[2]
+        if made and before:
+            workflow = before
 
 
 def removal(store: Store, name: str) -> tuple[Oid, Operation] | None:

@@ -124,7 +124,8 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     oid = found.deploy or _newest_deploy(store, found.snapshot, workflow or found.workflow)
     if oid is None:
         raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
-    return _deploy(store, oid, found.text)
+    own = found.workflow if oid == found.deploy else None
+    return _deploy(store, oid, found.text, own)
 
 
 def deploy_in(
@@ -133,7 +134,8 @@ def deploy_in(
     """Return the deploy that a revision means; it must be one of the workflow, if one is given."""
     oid = deploy_of(store, resolve(store, text, now=now), workflow).oid
     deploy = store.get(Deploy, oid)
-    if workflow is not None and deploy.workflow != workflow:
+    foreign = workflow is not None and deploy.workflow != workflow
+    if foreign and all(oid != one for one, _ in history(store, str(workflow))):
         raise InvalidInput(
             f"{text} is a deploy of {deploy.workflow}, not of {workflow}",
             hint=f"`ork log {workflow}` lists those of {workflow}",
@@ -185,6 +187,35 @@ def archived_ref(workflow: str) -> str:
     return f"archived/{workflow}"
 
 
+def former_names(store: Store, workflow: str) -> dict[str, Deploy]:
+    """Return the names that a workflow had before, each with the deploy that gave it the next."""
+    found: dict[str, Deploy] = {}
+    waiting = [workflow]
+    while waiting:
+        for name, oid in store.refs(f"former/{waiting.pop()}/"):
+            if name != workflow and name not in found:
+                found[name] = store.get(Deploy, oid)
+                waiting.append(name)
+    return found
+
+
+def present_name(store: Store, workflow: str) -> str:
+    """Return what a workflow is called now that had this name; the name itself if it is taken."""
+    seen = {workflow}
+    while store.ref(f"workflows/{workflow}") is None:
+        became = [
+            store.get(Deploy, oid)
+            for names, oid in store.refs("former/")
+            if names.partition("/")[2] == workflow
+        ]
+        newest = max(became, key=lambda deploy: deploy.time, default=None)
+        if newest is None or newest.workflow in seen:
+            break
+        workflow = newest.workflow
+        seen.add(workflow)
+    return workflow
+
+
 def head(store: Store, workflow: str) -> Oid:
     """Return the newest deploy of a workflow; raise NotFound with names that are near."""
     if oid := store.ref(f"workflows/{workflow}"):
@@ -195,18 +226,23 @@ def head(store: Store, workflow: str) -> Oid:
 def history(store: Store, workflow: str, start: Oid | None = None) -> Iterator[tuple[Oid, Deploy]]:
     """Yield a workflow's deploys, newest first, by first parents. No recursion.
 
-    Raise Corrupt where a parent is missing, is of another workflow, or was there before.
+    It goes on under the names that the workflow had before. Raise Corrupt where a parent is
+    missing, is of another workflow, or was there before.
     """
     oid = start or store.ref(f"workflows/{workflow}")
     seen: set[Oid] = set()
+    after: Deploy | None = None
     while oid is not None:
         # A long history would drive everything else out of the cache.
-        deploy = _of_workflow(store, oid, workflow, keep=False)
+        deploy = store.get(Deploy, oid, keep=False)
+        first = start is not None or deploy.workflow == workflow
+        if not (first if after is None else after.follows(deploy)):
+            raise _foreign(workflow, oid, deploy)
         if oid in seen:  # a hash cannot contain itself, but a damaged store must not hang us
             raise Corrupt(f"the deploy {oid} of {workflow} is its own ancestor")
         seen.add(oid)
         yield oid, deploy
-        oid = deploy.parents[0] if deploy.parents else None
+        after, oid = deploy, deploy.parents[0] if deploy.parents else None
 
 
 def histories(store: Store, names: Iterable[str]) -> Iterator[tuple[Oid, Deploy]]:
@@ -218,23 +254,22 @@ def histories(store: Store, names: Iterable[str]) -> Iterator[tuple[Oid, Deploy]
     )
 
 
-def _of_workflow(store: Store, oid: Oid, workflow: str, *, keep: bool = True) -> Deploy:
-    deploy = store.get(Deploy, oid, keep=keep)
-    if deploy.workflow != workflow:
-        raise Corrupt(
-            f"the history of {workflow} leads to {oid}, a deploy of {deploy.workflow}",
-            hint="the store is damaged, or was written by another program",
-        )
-    return deploy
+def _foreign(workflow: str, oid: Oid, deploy: Deploy) -> Corrupt:
+    return Corrupt(
+        f"the history of {workflow} leads to {oid}, a deploy of {deploy.workflow}",
+        hint="the store is damaged, or was written by another program",
+    )
 
 
 def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     """Return the run WORKFLOW#NUMBER as it is now."""
     pin = store.ref(number_ref(workflow, number))
+    if pin is None and (name := _name_then(store, workflow, number)):
+        return run_of_number(store, name, number)
     if pin is None:
         from ork.store.operations import removed_in_words  # what only an error needs
 
-        newest = newest_number(store, workflow)
+        newest = next_number(store, workflow) - 1
         hint = f"the newest is {workflow}#{newest}" if newest else "it has no runs"
         if removed := removed_in_words(store, number_ref(workflow, number)):
             raise NotFound(f"{workflow}#{number} was {removed}", hint=hint)
@@ -242,13 +277,29 @@ def run_of_number(store: Store, workflow: str, number: int) -> tuple[Oid, Run]:
     return run_of_id(store, workflow, store.get(Run, pin).id)
 
 
+def _name_then(store: Store, workflow: str, number: int) -> str | None:
+    """Return another name of a workflow, under which the run of this number ran."""
+    now = present_name(store, workflow)
+    for name, end in {now: None, **former_names(store, now)}.items():
+        pin = store.ref(number_ref(name, number))
+        if pin and (end is None or store.get(Run, pin).created <= end.time):
+            return name
+    return None
+
+
 def number_ref(workflow: str, number: int) -> str:
     """Return the ref that names a run by its number."""
     return f"numbers/{workflow}/{number:0{NUMBER_DIGITS}d}"
 
 
+def next_number(store: Store, workflow: str) -> int:
+    """Return the number of the next run of a workflow, which goes on counting after a rename."""
+    names = (workflow, *former_names(store, workflow))
+    return max(newest_number(store, name) for name in names) + 1
+
+
 def newest_number(store: Store, workflow: str) -> int:
-    """Return the number of the newest run of a workflow, 0 when it has none."""
+    """Return the number of the newest run under this name, 0 when it has none."""
     for text, _ in store.refs(f"numbers/{workflow}/", newest_first=True):
         if not (text.isascii() and text.isdigit() and len(text) == NUMBER_DIGITS):
             raise Corrupt(f"{text!r} is no number of a run", hint="no ork wrote this store")
@@ -285,11 +336,11 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
             labels = [label for label, _ in store.refs(f"tags/{name}/")]
             hint = f"its tags: {', '.join(labels[:10])}" if labels else None
             raise NotFound(f"{name} has no tag {parsed.tag!r}", hint=hint)
-        return _deploy(store, tagged, parsed.text)
+        return _deploy(store, tagged, parsed.text, name)
     if parsed.at == "good":
-        return _deploy(store, _good(store, name), parsed.text)
+        return _deploy(store, _good(store, name), parsed.text, name)
     if parsed.at is not None:
-        return _deploy(store, _at(store, name, parsed.at, now), parsed.text)
+        return _deploy(store, _at(store, name, parsed.at, now), parsed.text, name)
     head_oid = store.ref(f"workflows/{name}")
     # A whole oid always means its object, or no digits could make it differ from a workflow's name.
     if head_oid is not None and not (is_oid(name) and store.has(Oid(name))):
@@ -352,9 +403,12 @@ def _in_a_run(store: Store, oid: Oid, text: str) -> ResolvedObject:
     )
 
 
-def _deploy(store: Store, oid: Oid, text: str) -> ResolvedDeploy:
+def _deploy(store: Store, oid: Oid, text: str, workflow: str | None = None) -> ResolvedDeploy:
+    """Return a deploy; the workflow in which it was found may have had another name then."""
     deploy = store.get(Deploy, oid)
-    return ResolvedDeploy(text=text, oid=oid, workflow=deploy.workflow, snapshot=deploy.snapshot)
+    return ResolvedDeploy(
+        text=text, oid=oid, workflow=workflow or deploy.workflow, snapshot=deploy.snapshot
+    )
 
 
 def resolved_run(oid: Oid, run: Run, text: str) -> ResolvedRun:
@@ -384,21 +438,32 @@ def workflows_with_runs(store: Store) -> list[str]:
     return sorted(store.folders("numbers/"))
 
 
+def known_names(store: Store) -> set[str]:
+    """Return the names of all workflows, deployed or not, by which they go now."""
+    deployed = {name for name, _ in store.refs("workflows/")}
+    others = set(workflows_with_runs(store)) - deployed
+    return deployed | {present_name(store, name) for name in others}
+
+
 def has_run(store: Store, workflow: str) -> bool:
-    """Say whether a workflow, deployed or not, has any runs."""
-    return next(iter(store.refs(f"numbers/{workflow}/")), None) is not None
+    """Say whether a workflow, deployed or not, has any runs, under this or a former name."""
+    names = (workflow, *former_names(store, workflow))
+    return any(next(iter(store.refs(f"numbers/{name}/")), None) is not None for name in names)
 
 
 def _parent(store: Store, found: Resolved, text: str) -> ResolvedDeploy:
     deploy = deploy_of(store, found)
-    parents = store.get(Deploy, deploy.oid).parents
+    after = store.get(Deploy, deploy.oid)
+    parents = after.parents
     if not parents:
         raise NotFound(
             f"{text}: the history does not reach that far back",
             hint=f"`ork log {deploy.workflow}` lists the deploys",
         )
-    _of_workflow(store, parents[0], deploy.workflow)
-    return _deploy(store, parents[0], text)
+    before = store.get(Deploy, parents[0])
+    if not after.follows(before):
+        raise _foreign(deploy.workflow, parents[0], before)
+    return _deploy(store, parents[0], text, deploy.workflow)
 
 
 def _at(store: Store, workflow: str, at: str, now: datetime) -> Oid:

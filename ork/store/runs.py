@@ -20,6 +20,7 @@ from ork.store.resolve import (
     Resolved,
     ResolvedObject,
     archived,
+    former_names,
     has_run,
     head,
     number_ref,
@@ -131,7 +132,8 @@ def runs(
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    Those of archived workflows are left out, unless `with_archived` or that one is named.
+    Those of archived workflows are left out, unless `with_archived` or that one is named. One that
+    was renamed has those from before, too, under the name that they had.
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
@@ -141,20 +143,40 @@ def runs(
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
+    names = _names(store, workflow, with_archived=with_archived)
     if executed is None:
-        names = [workflow] if workflow else workflows_with_runs(store)
-        places = [(name, f"runs/{name}/") for name in names]
+        places = [(name, f"runs/{name}/", end) for name, end in names.items()]
     else:
-        places = list(_places(store, workflow, executed))
-    if not workflow and not with_archived:
-        put_away = archived(store)
-        places = [place for place in places if place[0] not in put_away]
+        places = list(_places(store, names, executed))
     targets = (
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, first)
     )
     entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
     yield from islice((one for one in entries if not states or one.run.state in states), limit)
+
+
+def earlier(store: Store, run: Run) -> Iterator[Run]:
+    """Yield the runs of a workflow before this one, newest first, each read when asked for."""
+    for name, end in _names(store, run.workflow, with_archived=True).items():
+        below = min(filter(None, (run.id, end)))
+        for _, oid in store.refs(f"runs/{name}/", newest_first=True, below=below):
+            yield store.get(Run, oid)
+
+
+def _names(store: Store, workflow: str | None, *, with_archived: bool) -> dict[str, str | None]:
+    """Return whose runs are meant; of a former name, how ids begin that are too late."""
+    if workflow is None:
+        without = set() if with_archived else archived(store)
+        without |= {
+            before
+            for name in without
+            for before in former_names(store, name)
+            if not store.ref(f"workflows/{before}")
+        }
+        return {name: None for name in workflows_with_runs(store) if name not in without}
+    former = former_names(store, workflow).items()
+    return {workflow: None, **{name: id_time(deploy.time, plus_ms=1) for name, deploy in former}}
 
 
 def _entries(store: Store, targets: Iterator[Oid], count: int) -> Iterator[RunEntry]:
@@ -212,29 +234,36 @@ def id_time(moment: datetime, *, plus_ms: int = 0) -> str:
 
 
 def _merge(
-    store: Store, places: list[tuple[str, str]], below: str | None, first: str
+    store: Store, places: list[tuple[str, str, str | None]], below: str | None, first: str
 ) -> Iterator[tuple[str, str, Oid]]:
     """Yield (run id, workflow, target of the ref) of all places, greatest id first."""
     from heapq import merge
 
-    def ids(name: str, prefix: str) -> Iterator[tuple[str, str, Oid]]:
-        for run_id, oid in store.refs(prefix, newest_first=True, below=below):
+    def ids(name: str, prefix: str, end: str | None) -> Iterator[tuple[str, str, Oid]]:
+        before = min(filter(None, (below, end)), default=None)
+        for run_id, oid in store.refs(prefix, newest_first=True, below=before):
             yield run_id, name, oid
 
-    streams = (ids(name, prefix) for name, prefix in places)
+    streams = (ids(*place) for place in places)
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 
-def _places(store: Store, workflow: str | None, executed: Executed) -> Iterator[tuple[str, str]]:
-    """Yield (workflow, prefix of refs that end with the ids of its runs), a snapshot at a time."""
+def _places(
+    store: Store, names: Mapping[str, str | None], executed: Executed
+) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (workflow, prefix of refs that end with the ids of its runs, an end for these ids).
+
+    A snapshot at a time.
+    """
     if executed.kind == "snapshot":
         snapshots = iter([str(executed.oid)])
     else:
         has_it = _search(store, executed)
         snapshots = (oid for oid in store.folders("ran/") if has_it(Oid(oid)))
     for oid in snapshots:
-        for name in [workflow] if workflow else store.folders(f"ran/{oid}/"):
-            yield name, f"ran/{oid}/{name}/"
+        there = names if len(names) == 1 else names.keys() & set(store.folders(f"ran/{oid}/"))
+        for name in there:
+            yield name, f"ran/{oid}/{name}/", names[name]
 
 
 def _search(store: Store, executed: Executed) -> Callable[[Oid], bool]:

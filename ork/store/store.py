@@ -19,6 +19,7 @@ workflow file and no command line. Refs (docs/format.md):
     decided/WORKFLOW/KEY         -> Blob       up to which slot all of a schedule is decided
     paused/WORKFLOW              -> Deploy     the head when its schedules were paused
     archived/WORKFLOW            -> Deploy     the head when it was archived
+    former/WORKFLOW/NAME         -> Deploy     the one by which NAME became WORKFLOW
     queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
     hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
@@ -80,7 +81,7 @@ PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
 PACKED_PART_MAX = 0.75
 REFUSALS_MAX = 10  # of a write that has no reason to be refused
 # Moves of these refs are operations; runs keep their own record.
-RECORDED = ("workflows/", "tags/", "paused/", "archived/")
+RECORDED = ("workflows/", "tags/", "paused/", "archived/", "former/")
 
 _ENDS = (canonical.frame("blob", b""), canonical.frame("task", b""))  # they name nothing
 _KINDS_OF_REFS = {  # what the refs of each namespace lead to
@@ -100,6 +101,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "decided": "blob",
     "paused": "deploy",
     "archived": "deploy",
+    "former": "deploy",
     "queue": "blob",
     "hooks": "blob",
     "ops": "operation",

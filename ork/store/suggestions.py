@@ -18,6 +18,10 @@ def unknown(store: Store, name: str) -> NotFound:
     """Return the error for a name that is no workflow and no object, with what is near."""
     if name.endswith((".yaml", ".yml", ".json")):
         return _file(store, name)
+    from ork.store.resolve import present_name
+
+    if (now := present_name(store, name)) != name:
+        return NotFound(f"{name} was renamed to {now}", hint=f"`ork log {now}` has its history")
     if next(iter(store.refs(f"numbers/{name}/")), None):
         why = "was never deployed; its runs are unattached"
         if next(head_moves(store, name), None):

@@ -303,6 +303,10 @@ def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
     if space == "workflows" and len(parts) == 1:
         _check_history(bundle, arrived, ref, oid)
     elif space == "tags" and len(parts) == 2:
+        tagged = arrived.get(Deploy, oid, keep=False)
+        had = former_in(bundle.refs, parts[0])
+        _must_be(bundle, ref, tagged.workflow in (parts[0], *had))
+    elif space == "former" and len(parts) == 2:
         _must_be(bundle, ref, arrived.get(Deploy, oid, keep=False).workflow == parts[0])
     elif space == "runs" and len(parts) == 2:
         run = arrived.get(Run, oid, keep=False)
@@ -376,13 +380,26 @@ def _beside(run: Run, pin: Oid, found: Mapping[str, list[str]]) -> list[str]:
 def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
     """Raise InvalidInput unless all deploys that a head brings are of its workflow."""
     waiting, seen = [head], {head}
+    newest = arrived.get(Deploy, head, keep=False)
+    _must_be(bundle, ref, ref == f"workflows/{newest.workflow}")
     while waiting:
         oid = waiting.pop()
         deploy = arrived.get(Deploy, oid, keep=False)
-        _must_be(bundle, ref, ref == f"workflows/{deploy.workflow}")
         if oid in bundle:
+            for parent in deploy.parents:
+                before = arrived.get(Deploy, parent, keep=False)
+                _must_be(bundle, ref, deploy.follows(before))
             waiting += [parent for parent in deploy.parents if parent not in seen]
             seen.update(deploy.parents)
+
+
+def former_in(refs: Iterable[str], workflow: str) -> set[str]:
+    """Return the names that a workflow had before, by some refs."""
+    pairs = [ref.split("/")[1:] for ref in refs if ref.startswith("former/")]
+    found = {workflow}
+    while more := {before for name, before in pairs if name in found} - found:
+        found |= more
+    return found - {workflow}
 
 
 def _must_be(bundle: Source, ref: str, is_right: bool) -> None:
@@ -399,7 +416,7 @@ def check_logs(bundle: Bundle) -> None:
 
 
 def _is_recorded(ref: str) -> bool:
-    return ref.startswith(("workflows/", "tags/"))
+    return ref.startswith(("workflows/", "tags/", "former/"))
 
 
 def _is_told(ref: str) -> bool:

@@ -19,7 +19,7 @@ from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.progress import counted
-from ork.store.resolve import deploy_in, number_ref, resolve, run_of, run_of_id
+from ork.store.resolve import deploy_in, former_names, number_ref, resolve, run_of, run_of_id
 from ork.store.runs import refs_beside, refs_of
 from ork.store.store import Store, is_whole, named_by, pack, unpack
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
@@ -95,12 +95,15 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
                 f"two revisions of {deploy.workflow}, and a workflow has one head",
                 hint="name the newer one: the older ones come along",
             )
-        if wish.tags:
-            history = ancestors(store, oid)
-            for label, target in store.refs(f"tags/{deploy.workflow}/"):
-                if target in history:
-                    refs[f"tags/{deploy.workflow}/{label}"] = target
-        _add_runs(store, deploy.workflow, wish.runs, refs, going_on)
+        names = (deploy.workflow, *former_names(store, deploy.workflow))
+        history = ancestors(store, oid) if wish.tags or len(names) > 1 else set()
+        spaces = [f"former/{name}/" for name in names]
+        spaces += [f"tags/{deploy.workflow}/"] if wish.tags else []
+        for space in spaces:
+            there = store.refs(space)
+            refs |= {space + rest: target for rest, target in there if target in history}
+        for name in names:
+            _add_runs(store, name, wish.runs, refs, going_on)
     if wish.all and wish.runs != 0:
         for name in store.folders("numbers/"):  # of workflows whose head was taken away, too
             _add_runs(store, name, wish.runs, refs, going_on)

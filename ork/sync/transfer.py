@@ -21,7 +21,7 @@ from ork.objects.value import Value
 from ork.objects.walk import CHUNKS, ENDS, Named, Reached, walk
 from ork.progress import counted
 from ork.store.operations import removed
-from ork.store.resolve import newest_number, number_ref
+from ork.store.resolve import former_names, newest_number, number_ref
 from ork.store.runs import refs_beside, refs_of
 from ork.store.store import SHORT_DIGITS_MIN, Stamp, Store, named_by
 from ork.sync.bundle import LogFile
@@ -165,14 +165,22 @@ class _Transfer:
         for name in self._choice.workflows:
             if name not in known:
                 raise NotFound(f"there is no workflow {name!r} in {self._from.name}")
-        return sorted(set(self._choice.workflows) or known)
+        chosen = set(self._choice.workflows)
+        before = {name for one in chosen for name in former_names(source, one)}
+        return sorted(chosen | before or known)
 
     # -- heads and tags
 
     def _compare_heads(self) -> None:
         heads = dict(self._from.store.refs("workflows/"))
         for name in self._names:
+            if name in heads and self._is_renamed(name, heads[name]):
+                self._told["further"].append(name)
+                self._heads[name] = self._compared(name, {})
+                continue
             wanted = {f"workflows/{name}": heads[name]} if name in heads else {}
+            renamed = self._from.store.refs(f"former/{name}/")
+            wanted |= {f"former/{name}/{before}": oid for before, oid in renamed}
             if self._choice.tags:
                 tags = self._from.store.refs(f"tags/{name}/")
                 wanted |= {f"tags/{name}/{label}": oid for label, oid in tags}
@@ -184,6 +192,13 @@ class _Transfer:
                 " nothing was moved",
                 hint=self._way_out(),
             )
+
+    def _is_renamed(self, name: str, head: Oid) -> bool:
+        """Say whether the target has a workflow by another name already, and is not behind."""
+        if self._to.store.ref(f"workflows/{name}") is not None:
+            return False
+        renames = (oid for ref, oid in self._to.store.refs("former/") if ref.endswith(f"/{name}"))
+        return any(is_before(self._both, head, oid) for oid in renames)
 
     def _way_out(self) -> str:
         if self._direction == "pull":
@@ -197,7 +212,8 @@ class _Transfer:
         )
 
     def _compared(self, name: str, wanted: Mapping[str, Oid]) -> _Heads:
-        there = {f"tags/{name}/{label}": oid for label, oid in self._to.store.refs(f"tags/{name}/")}
+        places = (f"tags/{name}/", f"former/{name}/")
+        there = {one + rest: oid for one in places for rest, oid in self._to.store.refs(one)}
         if old := self._to.store.ref(f"workflows/{name}"):
             there[f"workflows/{name}"] = old
         found = _Heads({}, {}, set(), set(), forced=False)
@@ -205,7 +221,7 @@ class _Transfer:
         if not changed and not self._has_new_runs(name):
             return found
         found.before.update(_ancestors(self._both, there.values()))
-        self._add_deploys(name, found, changed.values())
+        self._add_deploys(name, found, changed)
         forced = False
         for ref, new in changed.items():
             old = there.get(ref)
@@ -234,20 +250,25 @@ class _Transfer:
         """Say whether the new deploys of a workflow come after its old head."""
         return old in found.meets or any(is_before(self._both, old, one) for one in found.meets)
 
-    def _add_deploys(self, name: str, found: _Heads, heads: Iterable[Oid]) -> None:
+    def _add_deploys(self, name: str, found: _Heads, changed: Mapping[str, Oid]) -> None:
         """Add the deploys that the target has not; those of one depth are read together."""
-        waiting = [oid for oid in dict.fromkeys(heads) if oid not in found.before]
-        while waiting:
-            deploys = self._read_deploys(waiting)
-            after: dict[Oid, None] = {}
-            for oid in waiting:
+        names = {name, *former_names(self._from.store, name)}
+        head = changed.get(f"workflows/{name}")
+        after: dict[Oid, list[Deploy]] = {oid: [] for oid in changed.values()}
+        while waiting := {o: n for o, n in after.items() if o not in found.deploys}:
+            deploys = self._read_deploys([*waiting])
+            after = {}
+            for oid, newer in waiting.items():
                 deploy = deploys[oid]
-                if deploy.workflow != name:
+                allowed = names if oid != head else {name}
+                if deploy.workflow not in allowed or not all(one.follows(deploy) for one in newer):
                     raise self._from.wrong(f"deploy {oid} of {deploy.workflow} is in {name}")
+                if oid in found.before:
+                    found.meets.update([oid] if newer else [])
+                    continue
                 found.deploys[oid] = deploy.parents
-                found.meets.update(one for one in deploy.parents if one in found.before)
-                after |= dict.fromkeys(deploy.parents)
-            waiting = [o for o in after if o not in found.before and o not in found.deploys]
+                for parent in deploy.parents:
+                    after.setdefault(parent, []).append(deploy)
 
     def _read_deploys(self, oids: list[Oid]) -> Mapping[Oid, Deploy]:
         try:

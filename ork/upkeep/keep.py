@@ -102,7 +102,8 @@ def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
     for workflow in workflows_with_runs(store):
         good: set[Oid] = set()
         last = newest_number(store, workflow)  # which the next run's follows
-        for index, entry in enumerate(runs(store, workflow)):
+        own = (one for one in runs(store, workflow) if one.run.workflow == workflow)
+        for index, entry in enumerate(own):
             run = entry.run
             bases[run.id] = run.base
             wanted = len(good) < GOOD_KEPT and run.snapshot not in good

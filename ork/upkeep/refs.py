@@ -14,7 +14,7 @@ from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone, parse_time
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.resolve import number_ref
+from ork.store.resolve import former_names, number_ref
 from ork.store.runs import slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -150,10 +150,18 @@ class Refs:
     def _check_head(self, ref: str, head: Oid) -> None:
         workflow = ref.split("/")[1]
         chain = self._history(head) if ref.startswith("workflows/") else self._one(head)
+        after: Deploy | None = None
         for oid, deploy in chain:
-            if deploy.workflow != workflow:
+            if after is None and ref.startswith("workflows/"):
+                follows = deploy.workflow == workflow
+            elif after is None:
+                follows = deploy.workflow in (workflow, *former_names(self.store, workflow))
+            else:
+                follows = after.follows(deploy)
+            if not follows:
                 self._say("E206", ref, f"a deploy of {deploy.workflow} is in its history", oid)
                 return
+            after = deploy
 
     def _check_run(self, ref: str, oid: Oid, run: Run) -> None:
         number = f"numbers/{run.workflow}/{run.number:010d}"

@@ -218,6 +218,7 @@ WRITING: dict[str, list[Case]] = {
     "restore": reads("restore etl -o out/ --code", "restore etl~3 -o one"),
     "tag": reads("tag new etl", "tag -f new etl~1", "tag new etl~1", "tag -d new"),
     "archive": reads("archive etl", "ops -n 1", "archive --undo etl"),
+    "mv": reads("mv etl load", "ops -n 1", "log load", "mv load etl"),
     "undo": reads("undo"),
     "run": reads("run good", code=1) + reads("run etl", code=2),  # it wants secrets
     "retry": reads("retry etl#2", code=2),

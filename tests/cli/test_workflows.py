@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -83,6 +84,20 @@ def test_when_all_are_archived_that_is_said(flows):
     assert flows("completion", "fish", "--line", "ork runs ").out.splitlines() == []
     undo = flows("completion", "fish", "--line", "ork archive --undo ").out
     assert [line.split("\t")[0] for line in undo.splitlines()] == ["by_hand", "etl", "report"]
+
+
+def test_a_workflow_takes_another_name(flows, golden):
+    story = ("mv etl load", "workflows", "log load --oneline", "runs load", "show load@v1", "tag")
+    story += ("log etl", "ops -n 1", "mv load report", "undo", "mv none other", "mv etl 'a b'")
+    told = []
+    for line in story:
+        result = flows(*shlex.split(line))
+        told.append(f"$ ork {line}\n{result.out}{result.err}")
+    golden("workflows/mv.txt", "".join(told))
+    golden("workflows/mv.json", flows("mv", "etl", "load", "--json").out)
+    flows.write("etl.yaml", FLOW.format(name="load", schedule="", command="exit 1"))
+    assert flows("run", "load").out.count("load#2")
+    assert flows("deploy", "etl.yaml").code == 0
 
 
 def test_none(ork):

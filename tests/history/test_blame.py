@@ -258,7 +258,7 @@ def test_a_parent_of_another_workflow(etl):
     etl.deploy({"a": task("1")})
     etl.deploy({"a": task("1")}, text="name: etl # 2\n")
     deploy = etl.store.get(Deploy, etl.oids[0])
-    move(etl.store, replace(deploy, workflow="other"), then=deploy)
+    move(etl.store, replace(deploy, workflow="other", settings={"max_parallel": 2}), then=deploy)
     with pytest.raises(Corrupt, match=r"the history of etl leads to .* a deploy of other"):
         etl.blame()
 

@@ -177,6 +177,7 @@ LEADING = (
     "decided/etl/1",
     "paused/etl",
     "archived/etl",
+    "former/etl/load",
     "queue/etl/1",
     "hooks/etl/1/1",
     "workflows/other",

@@ -123,6 +123,8 @@ def _moves(moves: Iterable[tuple[str, Oid | None, Oid | None]], store: Store) ->
             how = "go on" if new is None else "are paused"
             yield ["          ", (display(ref), "head"), f"  its schedules {how}"]
             continue
+        if ref.startswith("former/"):  # the heads tell
+            continue
         if ref.startswith("archived/"):
             how = "is no longer" if new is None else "is"
             yield ["          ", (display(ref), "head"), f"  {how} archived"]

@@ -1,6 +1,8 @@
-"""ork workflows, archive: what there is, and what is put away"""
+"""ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +13,11 @@ from ork.cli.screen import human
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import CLIP_MIN, clip, column, length
 from ork.cli.session import Session
+from ork.errors import OrkError
+from ork.store.store import Store
 
 if TYPE_CHECKING:
+    from ork.heads.rename import Renamed
     from ork.heads.workflows import WorkflowEntry
 
 TOGETHER = 500  # lines that have columns together: the first of many come at once
@@ -76,6 +81,49 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
             if one.schedules and (room is None or room >= CLIP_MIN):
                 line += ["  ", clip("; ".join(one.schedules), room)]
             yield line
+
+
+def mv(
+    ctx: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The workflow.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its name from now on.")],
+    as_json: Json = False,
+) -> None:
+    """Give a workflow another name.
+
+    Its tags, its schedule and its history go with it: `ork log NEW` and `ork runs NEW` show what
+    was done under the old name as well. Runs keep the name that they had, so etl#3 stays etl#3, and
+    the next run has the number after the newest. `ork undo` takes it back. The `name:` in the file
+    is yours to change.
+
+    \b
+    Example:
+        ork mv etl load
+    """
+    from ork.heads.rename import rename
+
+    session: Session = ctx.obj
+    store = session.store
+    done = rename(store, old, new, stamp=session.stamp())
+    if as_json:
+        session.print_json("mv", done)
+        return
+    labels = human.count(len(done.tags), "tag")
+    along = f", with {labels}" if done.tags else ""
+    session.print([[(old, "name"), " is ", (new, "name"), f" now{along}"]])
+    with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
+        session.say(*_still_named(store, done))
+
+
+def _still_named(store: Store, done: "Renamed") -> Iterator[Line]:
+    from ork.worktree.load import load, name_problem
+
+    loaded = load(store, store.project / done.path)
+    if loaded.definition.name == done.old:
+        line = name_problem(loaded, "", None).line
+        path = os.path.relpath(store.project / done.path)
+        told = f"{path}:{line} still says {done.old}: write `name: {done.new}` there"
+        yield [("next: ", "hint"), told]
 
 
 def archive(

@@ -44,11 +44,11 @@ from ork.store.resolve import (
     archived,
     deploy_in,
     deploy_of,
+    former_names,
     has_run,
     head,
+    known_names,
     resolve,
-    workflows,
-    workflows_with_runs,
 )
 from ork.store.runs import Executed, runs
 from ork.store.store import Store
@@ -79,7 +79,7 @@ class WorkflowRow(Value, frozen=True, kw_only=True):
 def overview(asked: Asked) -> Page:
     """Show all workflows, by their names."""
     store, after = asked.store, asked.query.get("after", "")
-    names = sorted({*workflows(store), *workflows_with_runs(store)} - archived(store))
+    names = sorted(known_names(store) - archived(store))
     rest = [name for name in names if name > after]
     shown = rest[:WORKFLOWS_A_PAGE]
     paused = all_paused(store, shown)
@@ -205,7 +205,7 @@ def history(asked: Asked) -> Page:
     start: str = head(store, name)
     if before is not None:
         last = store.get(Deploy, oid_of(before))
-        if last.workflow != name:
+        if last.workflow not in (name, *former_names(store, name)):
             raise UsageError(f"{before[:16]} is no deploy of {name}")
         start = last.parents[0] if last.parents else ""
     entries = list(log(store, start, now=asked.now, limit=LOG_A_PAGE)) if start else []

@@ -11,7 +11,7 @@ from ork.errors import Ambiguous, NotFound
 from ork.history.log import LogEntry, entry_of
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value
-from ork.store.resolve import Resolved, histories, resolve, workflows, workflows_with_runs
+from ork.store.resolve import Resolved, histories, known_names, resolve, workflows
 from ork.store.store import Store
 
 DEPLOYS_LOOKED_AT_MAX = 3_000
@@ -50,7 +50,7 @@ class Found(Value, frozen=True, kw_only=True):
 def search(store: Store, text: str, *, now: datetime) -> Found:
     """Return what has this text in it, in any case: names, tags, messages and authors."""
     wanted = text.casefold()
-    names = sorted({*workflows(store), *workflows_with_runs(store)})
+    names = sorted(known_names(store))
     tags = (name.partition("/") for name, _ in store.refs("tags/"))
     deploys, looked_at, last, complete = _deploys(store, wanted)
     return Found(

@@ -1,0 +1,76 @@
+"""Another name for a workflow: one operation, which `undo` takes back."""
+
+from __future__ import annotations
+
+from ork.errors import Conflict, InvalidInput, UsageError
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Run, is_name
+from ork.objects.value import Value, replace
+from ork.store.resolve import former_names, has_run, head
+from ork.store.store import Stamp, Store
+
+
+class Renamed(Value, frozen=True, kw_only=True):
+    """A workflow that has another name now; `deploy` is the entry of its history that says so."""
+
+    old: str
+    new: str
+    deploy: Oid
+    path: str
+    tags: tuple[str, ...]
+
+
+def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
+    """Give a workflow another name: its head and tags move, and its history goes on.
+
+    Earlier deploys and runs keep the name that they had; later runs go on counting. Raises Conflict
+    while a run of it goes on or waits, InvalidInput where the new name has a history of its own.
+    """
+    if not is_name(new):
+        raise InvalidInput(f"{new!r} is no name", hint="letters, digits, `_`, `.`, `-`")
+    if old == new:
+        raise UsageError(f"{old} has this name already")
+    oid = head(store, old)
+    if store.ref(f"workflows/{new}"):
+        raise InvalidInput(f"there is a workflow {new} already", hint="choose another name")
+    if has_run(store, new) and new not in former_names(store, old):
+        raise InvalidInput(f"there are runs of {new} already", hint="choose another name")
+    _refuse_at_work(store, old)
+    before = store.get(Deploy, oid)
+    tags = tuple(store.refs(f"tags/{old}/"))
+    with store.transaction(stamp) as tx:
+        named = replace(
+            before,
+            workflow=new,
+            parents=(oid,),
+            time=stamp.time,
+            author=stamp.author,
+            message=f"Rename {old} to {new}",
+            origin=None,
+            action="import" if before.is_without_code else "deploy",
+            restores=None,
+        )
+        deploy = tx.add(named)
+        tx.move(f"workflows/{old}", old=oid, new=None)
+        tx.move(f"workflows/{new}", old=None, new=deploy)
+        tx.move(f"former/{new}/{old}", old=store.ref(f"former/{new}/{old}"), new=deploy)
+        for label, tagged in tags:
+            tx.move(f"tags/{old}/{label}", old=tagged, new=None)
+            tx.move(f"tags/{new}/{label}", old=store.ref(f"tags/{new}/{label}"), new=tagged)
+        for space in ("paused", "archived"):
+            if there := store.ref(f"{space}/{old}"):
+                tx.move(f"{space}/{old}", old=there, new=None)
+                tx.move(f"{space}/{new}", old=store.ref(f"{space}/{new}"), new=there)
+    labels = tuple(label for label, _ in tags)
+    return Renamed(old=old, new=new, deploy=deploy, path=before.source.path, tags=labels)
+
+
+def _refuse_at_work(store: Store, workflow: str) -> None:
+    """Raise Conflict while a run goes on: its schedule would not know of it by another name."""
+    for ref, oid in store.refs("active/"):
+        if ref.endswith("/.run") and (run := store.get(Run, oid)).workflow == workflow:
+            name = f"{workflow}#{run.number}"
+            raise Conflict(f"{name} goes on", hint=f"wait for it, or `ork cancel {name}`")
+    if next(store.refs(f"queue/{workflow}/"), None):
+        hint = "`ork schedule list` lists it, `ork cancel` takes it back"
+        raise Conflict(f"a run of {workflow} waits for `ork up`", hint=hint)
