@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,7 +68,8 @@ class Deployed(Value, frozen=True, kw_only=True):
 class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
-    state: unchanged, modified, new (not deployed), moved (the file it was deployed from is gone),
+    state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
+    (the file it was deployed from is gone),
     duplicate (another file has this name), missing (deployed, the file is gone), invalid.
     `tags` are the labels of the head, where all files are looked at.
     """
@@ -155,6 +156,19 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
         raise InvalidInput(f"{loaded.path}: {many}", problems=problems)
     if message and (found := find_secrets(message)):
         raise InvalidInput(f"the message has what looks like {found[0].what}", hint=MESSAGE_HINT)
+
+
+def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
+    """Raise InvalidInput when a file was deployed under another name, and the one it has is new."""
+    new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
+    known = _known_files(store) if new else {}
+    for loaded in new:
+        path = relative(store, loaded.path)
+        if was := known.get(path):
+            name = loaded.definition.name
+            hint = f"`ork mv {was} {name}` renames it, `ork deploy --new` makes another workflow"
+            problem = name_problem(loaded, f"this file is deployed as {was}", hint)
+            raise InvalidInput(f"{loaded.path}: nothing was deployed", problems=[problem])
 
 
 def refuse_archived(store: Store, workflow: str, tx: Transaction) -> None:
@@ -396,7 +410,13 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     name = loaded.definition.name
     oid = store.ref(f"workflows/{name}")
     if oid is None:
-        return FileStatus(path=path, workflow=name, state="new", snapshot=loaded.snapshot)
+        return FileStatus(
+            path=path,
+            workflow=name,
+            state="renamed" if workflow else "new",
+            snapshot=loaded.snapshot,
+            other=workflow,
+        )
     deployed = store.get(Deploy, oid)
     if deployed.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
@@ -414,5 +434,6 @@ def _labels(store: Store, one: FileStatus) -> tuple[str, ...]:
 
 
 def _known_files(store: Store) -> dict[str, str]:
-    heads = store.get_all(Deploy, dict(store.refs("workflows/")))
-    return {deploy.source.path: name for name, deploy in heads.items()}
+    put_away = archived(store)
+    heads = {name: oid for name, oid in store.refs("workflows/") if name not in put_away}
+    return {deploy.source.path: name for name, deploy in store.get_all(Deploy, heads).items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from ork.definition.secrets import find_secrets
 from ork.errors import InvalidInput, UsageError
 from ork.failpoints import failpoint
-from ork.heads.deploy import Deployed, deploy_loaded, refuse_secrets
+from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
 from ork.history.unkept import refuse_without_code
 from ork.objects.canonical import Json, Oid
@@ -32,7 +32,7 @@ from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
-from ork.store.resolve import resolve, run_of, run_of_id, snapshot_of
+from ork.store.resolve import present_name, resolve, run_of, run_of_id, snapshot_of
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
@@ -171,6 +171,7 @@ def prepare(
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
         refuse_secrets(store, found.loaded)
     if isinstance(found, ResolvedFile) and not no_deploy:
+        refuse_renamed(store, [found.loaded])
         failpoint("deploy.before")
         deployed = deploy_loaded(
             store,
@@ -213,7 +214,7 @@ def retry(
     if before.ended is None:
         raise record.in_another_process(before)
     if latest:
-        newest = resolve(store, before.workflow, now=caller.now)
+        newest = resolve(store, present_name(store, before.workflow), now=caller.now)
         target = target_of(store, newest)
         needs = needs_of(store, store.snapshot(target.snapshot))
         names = chosen(needs, options.selection) if options.selection else ()

@@ -90,7 +90,7 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     edit("tasks/etl.py", "extracting", "fetching")
     assert etl("run", "etl").err.startswith(note)
     edit("etl.yaml", "name: etl", "name: other")
-    assert etl("deploy", "etl.yaml").code == 0
+    assert etl("deploy", "--new", "etl.yaml").code == 0
     edit("etl.yaml", "timeout: 300", "timeout: 900")
     assert "note" not in etl("run", "etl").err
     (etl.folder / "etl.yaml").unlink()

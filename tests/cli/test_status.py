@@ -59,10 +59,10 @@ def test_hidden_folders_are_not_searched(etl):
     assert ".cache" not in etl("status").out
 
 
-def test_a_file_that_was_renamed_to_another_workflow(history, edit):
+def test_a_file_that_has_another_name_now(history, edit):
     edit("etl.yaml", "name: etl", "name: load")
-    assert "new" in history("status").out
-    history("deploy", "etl.yaml")
+    assert history("status").out == "renamed   etl.yaml  load  deployed as etl\n"
+    history("deploy", "--new", "etl.yaml")
     assert history("status").out.split()[:3] == ["unchanged", "etl.yaml", "load"]
 
 

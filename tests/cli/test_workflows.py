@@ -100,6 +100,22 @@ def test_a_workflow_takes_another_name(flows, golden):
     assert flows("deploy", "etl.yaml").code == 0
 
 
+def test_a_changed_name_may_mean_two_things(flows, golden):
+    flows.write("etl.yaml", FLOW.format(name="load", schedule="", command="exit 1"))
+    story = ("status", "status -s", "deploy etl.yaml", "run etl.yaml", "mv etl load", "status")
+    story += ("deploy etl.yaml",)
+    told = []
+    for line in story:
+        result = flows(*line.split())
+        told.append(f"$ ork {line}\n{result.out}{result.err}")
+    golden("workflows/name.txt", "".join(told))
+    assert flows("run", "etl.yaml").out.startswith("load#2 failed")
+    assert flows("retry", "etl#1", "--latest").out.startswith("load#3 failed")
+    flows.write("etl.yaml", FLOW.format(name="other", schedule="", command="true"))
+    assert flows("deploy", "--new", "etl.yaml").code == 0
+    assert flows("log", "load", "--oneline").code == flows("deploy", "etl.yaml").code == 0
+
+
 def test_none(ork):
     ork("init")
     assert (ork("workflows").out, ork("workflows").err) == ("", "no workflows\n")

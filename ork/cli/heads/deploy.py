@@ -27,12 +27,13 @@ STATE_STYLES = {
     "modified": "changed",
     "new": "added",
     "moved": "changed",
+    "renamed": "changed",
     "duplicate": "failed",
     "missing": "removed",
     "invalid": "failed",
 }
 # As `git status -s` has them.
-LETTERS = {"modified": "M", "moved": "R", "missing": "D", "new": "??"}
+LETTERS = {"modified": "M", "moved": "R", "renamed": "R", "missing": "D", "new": "??"}
 LETTERS |= {"invalid": "!", "duplicate": "!"}
 
 
@@ -146,6 +147,9 @@ def deploy(
     ] = None,
     allow_secret: AllowSecret = False,
     move: Move = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="A file with another name is another workflow.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Keep the present version of a workflow.
@@ -156,13 +160,14 @@ def deploy(
     is obviously a key or a password is refused, because it would be kept for ever.
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
-    the place of the first; a file that was only renamed needs no --move.
+    the place of the first; a file that was only renamed needs no --move. Where its `name:` is
+    another than before, `ork mv` renames the workflow, and --new begins another one.
 
     \b
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_loaded, refuse_move, refuse_secrets
+    from ork.heads.deploy import deploy_loaded, refuse_move, refuse_renamed, refuse_secrets
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
@@ -172,6 +177,8 @@ def deploy(
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store
+    if not new:
+        refuse_renamed(store, checked)
     for loaded in checked:
         store.hold(loaded.built.objects)
         if not move:
@@ -248,7 +255,10 @@ def status(
     fresh = next((one for one in found if one.state == "new"), None)
     if duplicate:
         session.say([("hint: ", "hint"), f"{duplicate.path} needs a name of its own"])
-    if modified and modified.state == "moved":
+    if renamed := next((one for one in found if one.state == "renamed"), None):
+        told = f"`ork mv {renamed.other} {renamed.workflow}` renames it"
+        session.say([("next: ", "hint"), f"{told}, `ork deploy --new {renamed.path}` adds another"])
+    elif modified and modified.state == "moved":
         move = "--move " if modified.summary else ""
         session.say([("next: ", "hint"), f"`ork deploy {move}{modified.path}` keeps its new path"])
     elif modified:
@@ -266,6 +276,8 @@ def status(
 def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
     """Return a status with its paths as one would type them in the working directory."""
     path, other = (p and os.path.relpath(store.project / p) for p in (one.path, one.other))
+    if one.state == "renamed":
+        other = one.other
     return replace(one, path=path, other=other)
 
 
@@ -279,7 +291,8 @@ def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Lin
             line += [" ", (store.short(one.snapshot), "oid")]
         line += [(f" @{label}", "tag") for label in one.tags if one.state == "unchanged"]
         if one.other:
-            line += ["  ", "from " if one.state == "moved" else "as in ", one.other]
+            words = {"moved": "from ", "renamed": "deployed as "}
+            line += ["  ", words.get(one.state, "as in "), one.other]
         if one.summary:
             line += ["  ", one.summary]
         yield line
