@@ -217,9 +217,10 @@ WRITING: dict[str, list[Case]] = {
     "rollback": reads("rollback etl etl~2", "rollback etl"),
     "restore": reads("restore etl -o out/ --code", "restore etl~3 -o one"),
     "tag": reads("tag new etl", "tag -f new etl~1", "tag new etl~1", "tag -d new"),
-    "archive": reads("archive etl", "ops -n 1", "archive --undo etl"),
-    "mv": reads("mv etl load", "ops -n 1", "log load", "mv load etl"),
     "undo": reads("undo"),
+    "archive": reads("archive etl", "ops -n 1", "archive --undo etl"),
+    "mv": reads("mv etl load", code=5)  # a run of it waits
+    + reads("mv good better", "ops -n 1", "log better", "mv better good"),
     "run": reads("run good", code=1) + reads("run etl", code=2),  # it wants secrets
     "retry": reads("retry etl#2", code=2),
     "cancel": reads("cancel etl#1", code=2),
