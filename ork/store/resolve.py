@@ -199,6 +199,15 @@ def former_names(store: Store, workflow: str) -> dict[str, Deploy]:
     return found
 
 
+def former_in(refs: Iterable[str], workflow: str) -> set[str]:
+    """Return the names that a workflow had before, by some refs."""
+    pairs = [ref.split("/")[1:] for ref in refs if ref.startswith("former/")]
+    found = {workflow}
+    while more := {before for name, before in pairs if name in found} - found:
+        found |= more
+    return found - {workflow}
+
+
 def present_name(store: Store, workflow: str) -> str:
     """Return what a workflow is called now that had this name; the name itself if it is taken."""
     seen = {workflow}

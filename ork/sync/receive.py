@@ -28,7 +28,7 @@ from ork.objects.walk import Named
 from ork.progress import counted, counting
 from ork.store.contents import task_runs
 from ork.store.operations import removed
-from ork.store.resolve import number_ref
+from ork.store.resolve import former_in, number_ref
 from ork.store.runs import Hook, refs_of, slot_text
 from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -303,9 +303,8 @@ def check_ref(bundle: Source, arrived: Store, ref: str, oid: Oid) -> None:
     if space == "workflows" and len(parts) == 1:
         _check_history(bundle, arrived, ref, oid)
     elif space == "tags" and len(parts) == 2:
-        tagged = arrived.get(Deploy, oid, keep=False)
-        had = former_in(bundle.refs, parts[0])
-        _must_be(bundle, ref, tagged.workflow in (parts[0], *had))
+        tagged = arrived.get(Deploy, oid, keep=False).workflow
+        _must_be(bundle, ref, tagged == parts[0] or tagged in former_in(bundle.refs, parts[0]))
     elif space == "former" and len(parts) == 2:
         _must_be(bundle, ref, arrived.get(Deploy, oid, keep=False).workflow == parts[0])
     elif space == "runs" and len(parts) == 2:
@@ -391,15 +390,6 @@ def _check_history(bundle: Source, arrived: Store, ref: str, head: Oid) -> None:
                 _must_be(bundle, ref, deploy.follows(before))
             waiting += [parent for parent in deploy.parents if parent not in seen]
             seen.update(deploy.parents)
-
-
-def former_in(refs: Iterable[str], workflow: str) -> set[str]:
-    """Return the names that a workflow had before, by some refs."""
-    pairs = [ref.split("/")[1:] for ref in refs if ref.startswith("former/")]
-    found = {workflow}
-    while more := {before for name, before in pairs if name in found} - found:
-        found |= more
-    return found - {workflow}
 
 
 def _must_be(bundle: Source, ref: str, is_right: bool) -> None:

@@ -14,7 +14,7 @@ from ork.objects.canonical import Json, Oid, decode
 from ork.objects.kinds import Blob, Deploy, Operation, Run, Tombstone, parse_time
 from ork.objects.walk import Named
 from ork.store.contents import task_runs
-from ork.store.resolve import former_names, number_ref
+from ork.store.resolve import former_in, number_ref
 from ork.store.runs import slot_text
 from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
@@ -152,16 +152,17 @@ class Refs:
         chain = self._history(head) if ref.startswith("workflows/") else self._one(head)
         after: Deploy | None = None
         for oid, deploy in chain:
-            if after is None and ref.startswith("workflows/"):
-                follows = deploy.workflow == workflow
-            elif after is None:
-                follows = deploy.workflow in (workflow, *former_names(self.store, workflow))
-            else:
-                follows = after.follows(deploy)
-            if not follows:
+            follows = after.follows(deploy) if after else deploy.workflow == workflow
+            if not follows and not (after is None and self._was_called(ref, deploy.workflow)):
                 self._say("E206", ref, f"a deploy of {deploy.workflow} is in its history", oid)
                 return
             after = deploy
+
+    def _was_called(self, ref: str, name: str) -> bool:
+        """Say whether a ref may lead to a deploy of this name: its workflow had it before."""
+        space, workflow, *_ = ref.split("/")
+        names = (former for former, _ in self._whole("former/"))
+        return space != "workflows" and name in former_in(names, workflow)
 
     def _check_run(self, ref: str, oid: Oid, run: Run) -> None:
         number = f"numbers/{run.workflow}/{run.number:010d}"

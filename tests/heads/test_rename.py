@@ -27,7 +27,7 @@ from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from ork.upkeep.repair import repair
 from tests.runs import begin_run, outcome, write_run
-from tests.stores import NOON, stamp
+from tests.stores import NOON, plant, stamp
 from tests.sync.test_bundle import Places, is_whole
 
 HOUR = timedelta(hours=1)
@@ -232,6 +232,13 @@ def test_upkeep_keeps_what_is_before_it(store):
     assert done.runs == {"load": (3,)}
     assert len(list(log(store, "load", now=NOON))) == 3
     assert is_whole(store)
+
+
+def test_a_tag_of_something_else_is_found(store, keep):
+    renamed(store)
+    other = keep("name: other\ntasks:\n  a: {executor: process, command: 'true'}\n", path="o.yaml")
+    plant(store, tags__load__v1=other.deploy)
+    assert not is_whole(store)
 
 
 def test_a_ref_that_is_lost_is_found_and_made_again(store):

@@ -1405,7 +1405,43 @@ FAULTS = (
         "        super().pause_writing()\n",
         ("web/test_live.py::test_who_does_not_read_a_stream_is_cut",),
     ),
+    # Names.
+    Fault(
+        "a deploy does not compare that its workflow is archived",
+        "ork/heads/deploy.py",
+        "    tx.expect(archived_ref(workflow), None)",
+        "    pass",
+        (
+            "daemon/test_archived.py::"
+            "test_nothing_is_deployed_to_what_is_archived_meanwhile[deploy]",
+        ),
+    ),
+    Fault(
+        "any history may go on as another workflow",
+        "ork/objects/kinds.py",
+        "return self.workflow == before.workflow or same",
+        "return True",
+        ("sync/test_renamed.py::test_a_history_that_comes_after_another_one_is_none",),
+    ),
+    Fault(
+        "a pull brings back the old name of what was renamed",
+        "ork/sync/transfer.py",
+        "return any(is_before(self._both, head, oid) for oid in renames)",
+        "return False",
+        ("sync/test_renamed.py::test_a_pull_does_not_bring_the_old_name_back",),
+    ),
     # Firing what is due.
+    Fault(
+        "a fire does not compare that nobody has paused or archived the workflow",
+        "ork/daemon/fires.py",
+        "            tx.expect(halting, None)",
+        "            pass",
+        (
+            "daemon/test_archived.py::"
+            "test_a_fire_sees_that_it_is_archived_while_the_run_is_prepared",
+            "daemon/test_pauses.py::test_a_pause_while_the_run_is_prepared_is_seen",
+        ),
+    ),
     Fault(
         "a run is retried although somebody else has",
         "ork/daemon/child.py",

@@ -1,0 +1,55 @@
+"""The schedule of a workflow that takes another name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ork.daemon import fires, lines, pauses
+from ork.errors import OrkError
+from ork.heads.rename import rename
+from ork.upkeep.fsck import inspect
+from tests.daemon.flow import FLOW, MINUTE, caller, due, fire
+from tests.stores import NOON, stamp
+
+
+@pytest.fixture
+def flow(project, keep):
+    """A workflow that is due every ten minutes, and was fired once."""
+    keep(FLOW.format(schedule='{cron: "*/10 * * * *", overlap: allow}', command="true"))
+    fire(project, NOON + 11 * MINUTE)
+    return project
+
+
+def renamed(store):
+    rename(store, "etl", "load", stamp=stamp(0.5))
+
+
+def test_it_begins_at_that_moment(flow):
+    every = lines.Lines(flow)
+    every.look()
+    renamed(flow)
+    assert [line.workflow for line in every.look()] == ["load"]
+    now = NOON + 41 * MINUTE
+    one = due(flow, now)
+    assert (one.line.workflow, one.decision.fire) == ("load", NOON + 40 * MINUTE)
+    assert one.decision.skips == ()
+    *_, ended = fires.fire(flow, "load", one.line.schedule, one.decision, caller(now)).events
+    assert (ended.run.workflow, ended.run.number) == ("load", 2)
+    assert not [one for one in inspect(flow, depth="full") if getattr(one, "level", "") == "error"]
+
+
+def test_a_pause_goes_with_it(flow):
+    pauses.pause(flow, "etl", stamp=stamp(0.3))
+    renamed(flow)
+    assert due(flow, NOON + 41 * MINUTE).decision is None
+    done = pauses.resume(flow, "load", stamp=stamp(0.8), now=NOON + 48 * MINUTE)
+    assert (done.workflow, done.left_out) == ("load", 1)
+
+
+def test_a_fire_that_was_decided_before_is_lost(flow):
+    now = NOON + 21 * MINUTE
+    mine = due(flow, now)
+    renamed(flow)
+    with pytest.raises(OrkError, match="etl was renamed to load"):
+        fire(flow, now, mine)
+    assert len(list(flow.refs("runs/"))) == 1
