@@ -136,7 +136,7 @@ def ls_tree(
     for row in rows:
         mark = "\t*" if row.executable else ""
         lines.append([f"{row.kind}\t", (row.oid, "oid"), f"\t{quoted(row.name)}{mark}"])
-    session.print(lines, page=True)
+    session.print(lines, page=True, verbatim=True)
 
 
 def _resolve(session: Session, text: str) -> Resolved:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import (
     Line,
     document,
@@ -146,9 +147,13 @@ class Session:
             return True
         return (stream or sys.stdout).isatty() and environ.get("TERM") != "dumb"
 
-    def print(self, lines: Iterable[Line], *, page: bool = False) -> None:
-        """Show lines on standard output; `page` when they may be many."""
+    def print(self, lines: Iterable[Line], *, page: bool = False, verbatim: bool = False) -> None:
+        """Show lines on standard output; `page` when they may be many.
+
+        On a terminal long ones are wrapped between words, but for those that are `verbatim`.
+        """
         color = self.color_on()
+        lines = lines if verbatim else fitted_lines(lines, self.width)
         if page and self.pager and sys.stdout.isatty():
             page_lines(lines, color=color, environ=self.world.environ)
         else:
@@ -173,13 +178,15 @@ class Session:
         """Tell the user something that is not the answer: on standard error, if anybody reads."""
         sys.stdout.flush()
         with unread_is_no_error():
-            sys.stderr.write("".join(texts_of(lines, color=self.color_on(sys.stderr))))
+            width = terminal_width(sys.stderr, self.world.environ)
+            shown = texts_of(fitted_lines(lines, width), color=self.color_on(sys.stderr))
+            sys.stderr.write("".join(shown))
             sys.stderr.flush()
 
     @property
     def width(self) -> int | None:
         """The columns of the terminal, None when standard output is none."""
-        return terminal_width(sys.stdout)
+        return terminal_width(sys.stdout, self.world.environ)
 
     def close(self) -> None:
         """Release the store."""

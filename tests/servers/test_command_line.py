@@ -85,7 +85,7 @@ def test_looking_costs_a_handful_of_round_trips(
         edit("etl.yaml", f"timeout: {300 + number}", f"timeout: {301 + number}")
         assert far("deploy" if number % 5 else "run", "etl.yaml").code == 0
     for width in (None, 100):  # on a terminal, names are short
-        monkeypatch.setattr("ork.cli.session.terminal_width", lambda _, width=width: width)
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, width=width: width)
         for line in ("log -n 20", "log -n 20 --oneline", "runs", "show etl#3", "ops", "status"):
             for state in ("cold", "warm"):
                 if state == "cold":

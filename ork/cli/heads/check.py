@@ -118,7 +118,7 @@ def check(
     elif form in ("github", "sarif"):
         from ork.cli.heads import findings
 
-        session.print([line] for line in getattr(findings, form)(results))
+        session.print(([line] for line in getattr(findings, form)(results)), verbatim=True)
     else:
         for one in results:
             if one.snapshot:

@@ -73,7 +73,7 @@ def schema(ctx: typer.Context) -> None:
         ork schema
     """
     session: Session = ctx.obj
-    session.print([line] for line in text().splitlines())
+    session.print(([line] for line in text().splitlines()), verbatim=True)
 
 
 def text() -> str:

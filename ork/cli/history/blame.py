@@ -9,14 +9,12 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
+from ork.cli.screen.fit import VERBATIM, cut
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import (
     AUTHOR_COLUMNS_MIN,
-    CLIP_MIN,
     author_room,
-    clip,
     column,
-    length,
     person,
     quoted,
 )
@@ -101,7 +99,7 @@ def _lines(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
         above = line.deploy
         path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if len(paths) > 1 else []
         number = (f"{line.number:>{digits}}", "dim")
-        yield [*columns.of(line, again=again), *path, "  ", number, "  ", line.text]
+        yield [*columns.of(line, again=again), *path, "  ", number, "  ", line.text, VERBATIM]
 
 
 class _Columns:
@@ -151,10 +149,5 @@ def _name(part: "Part", *, alone: bool) -> str:
 
 
 def _with_rest(line: Line, rest: list[str], width: int | None) -> Line:
-    """Return a line followed by the texts that it has room for, the most important first."""
-    line = [*line, "  ", clip(rest[0], width and width - length(line) - 2)]
-    for text in rest[1:]:
-        room = width and width - length(line) - 2
-        if room is None or room >= min(len(text), CLIP_MIN):
-            line += ["  ", clip(text, room)]
-    return line
+    """Return a line followed by the texts, the most important first; its end is cut."""
+    return cut([*line, *(f"  {text}" for text in rest)], width)

@@ -235,4 +235,4 @@ def _show_page(session: Session, found: Comparison, form: str) -> None:
 
     change = change_of(session.store, found, hunks=True)
     lines = view(change.comparison, change.impact, change.graph)
-    session.print(([line] for line in lines), page=form == "markdown")
+    session.print(([line] for line in lines), page=form == "markdown", verbatim=True)

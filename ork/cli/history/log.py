@@ -9,6 +9,7 @@ import typer
 
 from ork.cli.options import Json, Limit, NotAfter, NotBefore
 from ork.cli.screen import human
+from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -122,6 +123,8 @@ def log(
         for entry in entries
     )
     lines = _graph(shown) if graph else _lines(shown, apart=not oneline)
+    if oneline and not (stat or patch):
+        lines = (cut(line, session.width) for line in lines)
     session.print(lines, page=True)
 
 

@@ -56,7 +56,7 @@ def command(
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
         drawn = lanes(graph, box=box)
         if output is None:
-            session.print(drawn, page=True)
+            session.print(drawn, page=True, verbatim=True)
             return
         text: Iterable[str] = (plain(line) for line in drawn)
     else:

@@ -11,7 +11,9 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
+from ork.cli.screen.fit import VERBATIM, cut
 from ork.cli.screen.line import MARKS, Line
+from ork.cli.screen.parts import clip, length
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
+OID_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no snapshots in a list of runs
 VALUE_CHARS_MAX = 100
 
 
@@ -149,26 +152,27 @@ def outputs(
 
 
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
-    """Yield one line per run: snapshot, name, state, time, duration, reason."""
-    now = session.now()
+    """Yield one line per run: snapshot if there is room, name, state, time, duration, reason."""
+    now, width = session.now(), session.width
+    wide = width is None or width >= OID_COLUMNS_MIN
     for entry in store.shortened(entries, lambda entry: [entry.run.snapshot]):
         run = entry.run
-        time = human.ago(run.created, now) if session.width else human.date(run.created, now)
+        time = human.ago(run.created, now) if width else human.date(run.created, now)
         name = f"{run.workflow}#{run.number}"
         rest = "" if run.deploy else "  unattached"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         if run.reason:
             rest += f"  {run.reason}"
-        yield [
-            (store.short(run.snapshot), "oid"),
-            "  ",
-            (f"{name:<12}", "name"),
+        oid: Line = [(store.short(run.snapshot), "oid"), "  "] if wide else []
+        how: Line = [
             "  ",
             (f"{run.state:<11}", run.state),
             "  ",
             (f"{time:<14}", "time"),
-            f"  {human.duration(run.seconds):>7}{rest}",
+            f"  {human.duration(run.seconds):>7}",
         ]
+        name = clip(name, width and width - length([*oid, *how]))
+        yield cut([*oid, (f"{name:<12}", "name"), *how, rest], width)
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
@@ -205,7 +209,8 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     for wrong in (True, False):
         for name, taskrun in states.items():
             if (taskrun.state in WRONG) == wrong:
-                yield task_line(name, taskrun, width, value=details.tasks.output(name))
+                line = task_line(name, taskrun, width, value=details.tasks.output(name))
+                yield cut(line, session.width) if taskrun.state == "success" else line
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
@@ -270,8 +275,8 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
         line += ["  ", taskrun.reason]
     elif value is not None:
         text = _json(value)
-        cut = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
-        line += ["  ", (cut, "dim")]
+        short = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+        line += ["  ", (short, "dim")]
     return line
 
 
@@ -280,8 +285,8 @@ def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterato
     taskrun = details.taskrun
     yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
     yield _state_line(taskrun)
-    yield [("inputs   ", "label"), _json(details.inputs)]
-    yield [("output   ", "label"), _json(details.output)]
+    yield [("inputs   ", "label"), _json(details.inputs), VERBATIM]
+    yield [("output   ", "label"), _json(details.output), VERBATIM]
     for attempt in taskrun.attempts:
         yield [""]
         date, took = human.date(attempt.started, session.now()), human.duration(attempt.seconds)

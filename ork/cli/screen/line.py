@@ -253,12 +253,14 @@ def _scalar_text(value: Any, ascii: bool) -> str:
     return json.dumps(value)
 
 
-def terminal_width(stream: TextIO) -> int | None:
-    """Return the columns of a terminal, or None when the stream is none."""
+def terminal_width(stream: TextIO, environ: Mapping[str, str]) -> int | None:
+    """Return the columns of a terminal, COLUMNS if it says so; None when the stream is none."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
+        columns = os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return None
+    said = environ.get("COLUMNS", "")
+    return int(said) if said.isdecimal() and int(said) else columns
 
 
 def has_boxes(environ: Mapping[str, str]) -> bool:
