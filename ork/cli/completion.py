@@ -96,9 +96,9 @@ def completion(
     except (OrkError, OSError, typer._click.exceptions.ClickException):
         return
     if shell == "bash":
-        words = _for_bash(found, line, breaks)
+        words = [*_for_bash(found, line, breaks)]
     else:
-        words = (f"{one.word}\t{one.about}" if one.about else one.word for one in found)
+        words = [f"{one.word}\t{one.about}" if one.about else one.word for one in found]
     session.print(([word] for word in words), verbatim=True)
 
 

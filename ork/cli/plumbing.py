@@ -47,7 +47,7 @@ def rev_parse(
             session.store.short(one.oid) if short and one.kind != "taskrun" else one.oid
             for one in found
         ]
-        session.print([[(oid, "oid")] for oid in oids])
+        session.print(([(oid, "oid")] for oid in oids), verbatim=True)
 
 
 def cat_object(
@@ -110,7 +110,7 @@ def hash_object(
     if as_json:
         session.print_json("hash-object", rows)
     else:
-        session.print([[(row["oid"], "oid")] for row in rows])
+        session.print(([(row["oid"], "oid")] for row in rows), verbatim=True)
 
 
 def ls_tree(

@@ -31,7 +31,7 @@ class Plan:
             for name in upstream:
                 self._dependants[name].append(task)
         self._ready = deque(task for task, count in self._waiting.items() if not count)
-        self._failed: set[str] = set()
+        self._causes: dict[str, str] = {}  # of what did not succeed: the task with which it began
         self._open = len(self._needs)
 
     def next(self) -> str | None:
@@ -39,25 +39,26 @@ class Plan:
         return self._ready.popleft() if self._ready else None
 
     def finish(self, task: str, *, ok: bool) -> list[tuple[str, str]]:
-        """Note that a task ended; return the tasks that this dooms, each with the one it lacks.
+        """Note that a task ended; return the tasks that this dooms, each with the one that failed.
 
         A doomed task counts as ended: it is not to be finished again.
         """
         doomed: list[tuple[str, str]] = []
-        ended = [(task, ok)]
+        ended = [(task, None if ok else task)]
         while ended:
-            name, well = ended.pop()
+            name, cause = ended.pop()
             self._open -= 1
-            if not well:
-                self._failed.add(name)
+            if cause is not None:
+                self._causes[name] = cause
             for dependant in self._dependants[name]:
                 self._waiting[dependant] -= 1
                 if self._waiting[dependant]:
                     continue
-                failed = sorted(need for need in self._needs[dependant] if need in self._failed)
+                failed = sorted(need for need in self._needs[dependant] if need in self._causes)
                 if failed and dependant not in self._run_anyway:
-                    doomed.append((dependant, failed[0]))
-                    ended.append((dependant, False))
+                    first = self._causes[failed[0]]
+                    doomed.append((dependant, first))
+                    ended.append((dependant, first))
                 else:
                     self._ready.append(dependant)
         return doomed

@@ -417,10 +417,11 @@ class Loop:
         self.events.append(TaskFinished(task=name, taskrun=taskrun))
         if taskrun.state == "failed" and self.terms.fail_fast:
             self.brake.pull("failure", time.monotonic())
-        for doomed, upstream in self.plan.finish(name, ok=taskrun.state == "success"):
+        for doomed, cause in self.plan.finish(name, ok=taskrun.state == "success"):
             stopped = taskrun.state == "cancelled"
             state: TaskState = "cancelled" if stopped else "upstream_failed"
-            reason = STOPPED if stopped else f"{upstream} did not succeed"
+            how = "failed" if self.states[cause].state == "failed" else "did not succeed"
+            reason = STOPPED if stopped else f"{cause} {how}"
             lost = replace(self.states[doomed], state=state, reason=reason)
             self._note(doomed, lost)
             self.events.append(TaskFinished(task=doomed, taskrun=lost))

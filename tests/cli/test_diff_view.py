@@ -2,7 +2,6 @@ from collections.abc import Iterable
 
 from ork.cli.diff.stat import stat_view
 from ork.cli.diff.text import diff_view, name_status_view
-from ork.cli.screen.fit import VERBATIM
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import clip, quoted
 from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
@@ -233,7 +232,6 @@ def test_every_style_is_one_the_theme_knows():
         *diff_view(DIFF, word_marks=True),
     ]
     styles = {part[1] for line in lines for part in line if isinstance(part, tuple)}
-    styles.discard(VERBATIM[1])
     known = {"added", "removed", "changed", "renamed", "heading", "hunk", "dim", "name", "file"}
     assert styles == known
 
@@ -256,7 +254,6 @@ def test_words_are_marked_or_only_painted():
         "a ",
         ("b", "removed"),
         ("c", "added"),
-        VERBATIM,
     ]
 
 

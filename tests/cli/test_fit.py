@@ -1,73 +1,62 @@
-"""Lines that fit a terminal: long ones are wrapped between words, lists cut at their end."""
+"""Lines that fit a terminal: wrapped between words, or cut at their end"""
 
-from __future__ import annotations
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.screen.fit import VERBATIM, columns, cut, fitted_lines
-from ork.cli.screen.line import Line, plain
+from ork.cli.screen.fit import Verbatim, columns, cut, fitted_lines
+from ork.cli.screen.line import PRINTED, plain
 
-WIDTHS = st.integers(20, 120)
-WORDS = st.lists(st.sampled_from(["a", "etl#12", "表表", "naïve", "x" * 30, "é\u0301"]), min_size=1)
-
-
-def _shown(*lines: Line, width: int | None) -> list[str]:
-    return [plain(line) for line in fitted_lines(lines, width)]
+PIECES = st.tuples(st.text("ab é漢", max_size=30), st.sampled_from(["", "name", "oid"]))
 
 
-def test_wrapped_lines_go_on_under_their_text():
-    line: Line = [("error    ", "label"), "the file is not there any more"]
-    assert _shown(line, width=24) == [
-        "error    the file is not",
-        "         there any more",
+def wrapped(line, width):
+    return [plain(one) for one in fitted_lines([line], width)]
+
+
+@given(st.lists(PIECES, min_size=1, max_size=6), st.integers(20, 80))
+def test_no_letter_is_lost_and_nothing_is_wider(pieces, width):
+    line = [*pieces]
+    lines = wrapped(line, width)
+    assert all(columns(one) <= width for one in lines)
+    assert "".join("".join(lines).split()) == "".join(plain(line).split())
+    short = cut(line, width)
+    assert columns(plain(short)) <= width
+    assert plain(line).startswith(plain(short).removesuffix("..."))
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1), st.integers(30, 80))
+def test_no_word_is_broken_that_has_room(words, width):
+    assert " ".join(wrapped([" ".join(words)], width)).split() == words
+
+
+def test_what_goes_on_stands_below_what_had_no_room():
+    line = [("hint: ", "hint"), "as in `ork diff etl~1 etl`, which tells what changed"]
+    assert wrapped(line, 30) == [
+        "hint: as in `ork diff etl~1",
+        "      etl`, which tells what",
+        "      changed",
     ]
-    assert _shown(line, width=None) == [plain(line)]
-
-
-def test_a_word_longer_than_the_terminal_is_all_there():
-    lines = _shown([("snapshot ", "label"), "f" * 64], width=40)
-    assert "".join(line.removeprefix("snapshot ").strip() for line in lines) == "f" * 64
-    assert max(map(len, lines)) <= 40
-
-
-def test_what_goes_on_never_stands_at_the_margin():
-    assert _shown(["not good: error: it is all over"], width=20) == [
-        "not good: error: it",
-        "    is all over",
+    assert wrapped(["  ", "a" * 30, "  ", "b" * 20], 40) == [f"  {'a' * 30}", f"      {'b' * 20}"]
+    assert wrapped([("ok ", "success"), "x" * 45], 20) == [
+        "ok",
+        f"   {'x' * 17}",
+        f"   {'x' * 17}",
+        f"   {'x' * 11}",
     ]
+    styles = [*fitted_lines([[("one two", "name"), " ", ("three four five", "oid")]], 20)]
+    assert styles[0] == [("one two", "name"), " ", ("three four", "oid")]
 
 
-def test_code_stays_as_it_is():
-    assert _shown(["    " + "word " * 40, VERBATIM], width=60) == ["    " + "word " * 40]
+def test_code_and_what_a_task_printed_stay_as_they_are():
+    for line in (Verbatim(["a b " * 30]), [("a b " * 30, PRINTED)]):
+        assert [*fitted_lines([line], 40)] == [line]
+    long = ["a b " * 30]
+    assert [*fitted_lines([long], None)] == [long] == [*fitted_lines([long], 19)]
 
 
-@given(WORDS, WIDTHS)
-def test_wrapping_loses_no_word_and_keeps_to_the_width(words: list[str], width: int):
-    lines = _shown([" ".join(words)], width=width)
-    assert "".join(lines).replace(" ", "") == "".join(words)
-    assert all(columns(line) <= width for line in lines)
-    if max(map(columns, words)) <= width // 2 - 4:
-        assert [word for line in lines for word in line.split()] == words
-
-
-@given(WORDS, WIDTHS)
-def test_a_cut_line_is_the_start_of_the_whole(words: list[str], width: int):
-    text = " ".join(words)
-    short = plain(cut([(text, "name")], width))
-    assert columns(short) <= width
-    assert short == text or text.startswith(short.removesuffix("..."))
-
-
-def test_columns_says_how_wide_a_terminal_is(monkeypatch: pytest.MonkeyPatch):
-    import os
-    import sys
-
-    from ork.cli.screen.line import terminal_width
-
-    size = os.terminal_size((100, 30))
-    monkeypatch.setattr("os.get_terminal_size", lambda descriptor: size)
-    assert terminal_width(sys.__stdout__, {}) == 100
-    assert terminal_width(sys.__stdout__, {"COLUMNS": "60"}) == 60
-    assert terminal_width(sys.__stdout__, {"COLUMNS": "wide"}) == 100
+def test_a_list_keeps_its_columns():
+    line = [("etl#1", "name"), "  ", ("failed", "failed"), "  no such table: customers"]
+    assert plain(cut(line, 30)) == "etl#1  failed  no such tabl..."
+    assert plain(cut(["etl#1  ", ("cancelled", "cancelled"), line[-1]], 20)) == "etl#1  cancelled"
+    assert cut(line, 80) is line is cut(line, None)
+    assert plain(cut(["漢" * 20], 21)) == f"{'漢' * 9}..."

@@ -126,7 +126,7 @@ def test_the_first_deploy_with_code_goes_on_with_the_history(imported, golden):
     assert imported("rollback", "etl").code == 3  # no good run is of anything that can be run
     kept = imported("retry", "etl#1", "--latest")
     assert kept.code == 0
-    assert "start   extract" in kept.err  # a result of unknown code is not used again
+    assert "start    extract" in kept.err  # a result of unknown code is not used again
 
 
 def test_a_rollback_to_a_deploy_without_code_lacks_it_as_well(imported):

@@ -148,7 +148,7 @@ def test_of_a_task_that_never_starts_the_reason_is_told(gated):
     go(gated)
     out, err = follower.communicate()
     assert (follower.returncode, out) == (0, "")
-    assert err == "note: gated#1:skipped has no log: fetch did not succeed\n"
+    assert err == "note: gated#1:skipped has no log: fetch failed\n"
 
 
 def test_lines_of_several_tasks_bear_their_names(gated):

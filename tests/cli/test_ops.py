@@ -32,7 +32,7 @@ def test_operations_newest_first(moved, golden):
 def test_a_move_between_deploys_of_one_snapshot_says_what_changed(history, edit):
     edit("etl.yaml", "@daily", "@hourly")
     assert history("deploy", "etl.yaml").code == 0
-    snapshot = history("log", "-n", "1", "--oneline").out.split()[0]
+    snapshot = history("log", "-n", "1").out.split()[1][:8]
     assert history("ops", "-n", "1").out.splitlines()[1].split("  ")[-1] == (
         f"{snapshot} (schedule changed)"
     )

@@ -62,7 +62,7 @@ def test_a_run_that_failed(reworked):
         "exited with code 3",
         "no rows",
         "Timeline",
-        "check did not succeed",
+        "check failed",
         "Ada Lovelace",
         "2026-02-01",
         "Check rows before loading",

@@ -52,7 +52,7 @@ def test_list(two, golden, monkeypatch):
     document = two("schedule", "list", "--json").out
     golden("schedule/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
     for columns in (60, 100, 160):
-        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, _c=columns: _c)
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, columns=columns: columns)
         golden(f"schedule/list.{columns}.txt", two("schedule", "list").out)
 
 

@@ -49,7 +49,7 @@ def going(ork, spawn):
     """A run in another process; its first task waits for a file `go`."""
     ork.write("gated.yaml", GATED)
     owner = spawn("run", "gated.yaml")
-    until(owner.stderr, "start   fetch")
+    until(owner.stderr, "start    fetch")
     return owner
 
 
@@ -72,12 +72,12 @@ def state(ork):
 def test_a_run_is_watched_to_its_end(ork, going, spawn):
     watcher = spawn("watch")
     until(watcher.stderr, "run gated#1")
-    until(watcher.stderr, "start   fetch")
+    until(watcher.stderr, "start    fetch")
     go(ork)
     out, err = watcher.communicate()
     assert watcher.returncode == 0
     assert out.startswith("gated#1 success in ")
-    assert "ok      fetch" in err and "ok      load" in err
+    assert "ok       fetch" in err and "ok       load" in err
     assert going.wait() == 0
 
 
@@ -113,7 +113,7 @@ def test_what_is_left_of_a_delay_is_told(ork, spawn, backoff, least, most):
         """,
     )
     owner = spawn("run", "flaky.yaml")
-    until(owner.stderr, "retry   flaky")
+    until(owner.stderr, "retry    flaky")
     retried = json.loads(until(spawn("watch", "flaky", "--json").stdout, "TaskRetried"))
     assert least <= retried["delay"] <= most
     owner.send_signal(signal.SIGINT)
@@ -153,19 +153,19 @@ def test_events_of_a_run_that_has_ended_are_those_that_it_had(ork):
 @pytest.mark.slow
 def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
     watcher = spawn("watch")
-    until(watcher.stderr, "start   fetch")
+    until(watcher.stderr, "start    fetch")
     going.kill()
     out, err = watcher.communicate()
     assert watcher.returncode == 1
     assert out.startswith("gated#1 interrupted")
-    assert "killed  fetch" in err
+    assert "killed   fetch" in err
     assert state(ork) == "interrupted"
 
 
 def test_an_interrupt_ends_the_watching_and_not_the_run(ork, going, spawn):
     for number in (signal.SIGINT, signal.SIGTERM):
         watcher = spawn("watch")
-        until(watcher.stderr, "start   fetch")
+        until(watcher.stderr, "start    fetch")
         os.kill(watcher.pid, number)
         assert "gated#1 goes on" in watcher.communicate()[1]
         assert watcher.returncode == 128 + number

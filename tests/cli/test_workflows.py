@@ -40,7 +40,7 @@ def test_a_row_for_each(flows, golden, monkeypatch):
     document = flows("workflows", "--json").out
     golden("workflows/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
     for columns in (60, 100, 160):
-        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, _c=columns: _c)
+        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, columns=columns: columns)
         golden(f"workflows/list.{columns}.txt", flows("workflows").out)
 
 

@@ -266,7 +266,7 @@ def test_what_depends_on_a_failure_is_not_run_and_says_why(project: Project) -> 
     assert project.states() == expected
     _, run = run_of_number(project.store, "flow", 1)
     states = task_runs(project.store, run)
-    assert states["after"].reason == "bad did not succeed"
+    assert states["after"].reason == "bad failed"
     assert states["bad"].attempts[0].exit == 3
 
 

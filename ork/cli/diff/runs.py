@@ -8,6 +8,7 @@ from itertools import islice
 from ork.cli.diff.text import diff_view
 from ork.cli.diff.wording import replacement, value_text
 from ork.cli.screen import human
+from ork.cli.screen.fit import after
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
@@ -171,7 +172,7 @@ def _code(diff: RunDiff, session: Session) -> Iterator[Line]:
 def _indented(diff: Diff, session: Session) -> Iterator[Line]:
     width = session.width and max(session.width - 2, 20)
     for line in diff_view(diff, width=width):
-        yield ["  ", *line]
+        yield after(["  "], line)
 
 
 def _values(label: str, changes: Sequence[FieldChange]) -> Iterator[Line]:
@@ -234,7 +235,8 @@ def _states(old: Run | TaskRun | None, new: Run | TaskRun | None) -> Line:
 
 
 def _state(side: Run | TaskRun) -> Line:
-    word = "skipped" if side.state == "upstream_failed" else side.state
+    word = human.outcome(side) if isinstance(side, TaskRun) else side.state
+    word = side.state if word == "succeeded" else word  # in the words of its run
     return [(word, side.state), *([f" ({side.reason})"] if side.reason else [])]
 
 
@@ -248,8 +250,8 @@ def _timing(diff: RunDiff) -> Iterator[Line]:
     remark = "" if tasks else ", no task took notably longer or shorter"
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]
     width = _columns(task for task, _ in tasks)
-    for task, (before, after) in tasks:
-        took = f"{human.duration(before)} -> {human.duration(after)}"
+    for task, (first, second) in tasks:
+        took = f"{human.duration(first)} -> {human.duration(second)}"
         yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", took]
 
 

@@ -24,7 +24,7 @@ from ork.cli.diff.wording import (
     value_text,
 )
 from ork.cli.pictures.looks import SIGNS
-from ork.cli.screen.fit import VERBATIM
+from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import CLIP_MIN, clip, column, fitted, quoted
 from ork.differences import lines
@@ -169,14 +169,14 @@ def _file_lines(file: FileChange, pad: int, how: _How) -> Iterator[Line]:
 def _hunk_lines(hunks: Iterable[Hunk], indent: str, word_marks: bool | None) -> Iterator[Line]:
     if word_marks is None:
         for line in hunk_lines(hunks):
-            yield [indent, *as_line([line]), VERBATIM]
+            yield Verbatim([indent, *as_line([line])])
         return
     from ork.differences.inline import hunk_words
 
     for hunk in hunks:
         yield [indent, (hunk_header(hunk), "hunk")]
-        for words in hunk_words(hunk.lines):
-            yield [indent, *_words(words, word_marks), VERBATIM]
+        for pieces in hunk_words(hunk.lines):
+            yield Verbatim([indent, *_words(pieces, word_marks)])
 
 
 def _words(pieces: list[Piece], marks: bool, room: int | None = None) -> Line:

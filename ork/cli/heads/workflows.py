@@ -10,8 +10,9 @@ import typer
 
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
+from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import CLIP_MIN, clip, column, length
+from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.errors import OrkError
 from ork.store.store import Store
@@ -77,10 +78,9 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
                 human.count(one.task_count, "task"),
                 ("".join(f"  @{label}" for label in one.tags), "tag"),
             ]
-            room = width and width - length(line) - 2
-            if one.schedules and (room is None or room >= CLIP_MIN):
-                line += ["  ", clip("; ".join(one.schedules), room)]
-            yield line
+            if one.schedules:
+                line.append(f"  {'; '.join(one.schedules)}")
+            yield cut(line, width)
 
 
 def mv(

@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import Json
 from ork.cli.screen import human
-from ork.cli.screen.fit import VERBATIM, cut
+from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import (
     AUTHOR_COLUMNS_MIN,
@@ -99,7 +99,7 @@ def _lines(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
         above = line.deploy
         path: Line = ["  ", (f"{quoted(line.path):<{path_pad}}", "file")] if len(paths) > 1 else []
         number = (f"{line.number:>{digits}}", "dim")
-        yield [*columns.of(line, again=again), *path, "  ", number, "  ", line.text, VERBATIM]
+        yield Verbatim([*columns.of(line, again=again), *path, "  ", number, "  ", line.text])
 
 
 class _Columns:
@@ -110,10 +110,10 @@ class _Columns:
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
         self.with_author = width is None or width >= AUTHOR_COLUMNS_MIN
-        short = store.shorten(one.snapshot for one in found.deploys.values())
+        short = store.shorten(found.deploys)
         self.texts = {
             oid: (
-                short[one.snapshot],
+                short[oid],
                 person(one.author, author_room(width)),
                 human.ago(one.time, now) if width else human.date(one.time, now),
             )

@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import Json, Limit, NotAfter, NotBefore
 from ork.cli.screen import human
-from ork.cli.screen.fit import cut
+from ork.cli.screen.fit import after, cut
 from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -114,7 +114,7 @@ def log(
         session.print_json("log", list(entries))
         return
     if oneline:
-        entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot])
+        entries = store.shortened(entries, lambda entry: [entry.oid])
     elif session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
     named = len(all_names) > 1
@@ -134,8 +134,9 @@ def _entry(
     """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
     if oneline:
         name: Line = [(entry.deploy.workflow, "name"), "  "] if named else []
-        snapshot, *rest = deploy_line(entry, store, session, session.now())
-        yield [snapshot, "  ", *name, *rest[1:]]
+        # The id of the entry: its content alone would not tell of message, author and settings.
+        _, apart, *rest = deploy_line(entry, store, session, session.now())
+        yield [(store.short(entry.oid), "oid"), apart, *name, *rest]
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
@@ -144,7 +145,7 @@ def _entry(
         if not oneline:
             yield [""]
         for line in _change(entry.diff, store, session.width, patch=patch):
-            yield ["  ", *line]
+            yield after(["  "], line)
 
 
 def _lines(entries: Iterable[tuple[LogEntry, Iterable[Line]]], *, apart: bool) -> Iterator[Line]:
@@ -165,7 +166,7 @@ def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]]) -> Iterator[Line]
         mark = "*"
         for line in lines:
             drawn = (" " if one is None else mark if one == name else "|" for one in lanes)
-            yield [(" ".join(drawn), "dim"), " ", *line]
+            yield after([(" ".join(drawn), "dim"), " "], line)
             mark = "|" if entry.deploy.parents else " "
         if not entry.deploy.parents:
             lanes[lanes.index(name)] = None

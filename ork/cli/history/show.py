@@ -8,7 +8,7 @@ import typer
 
 from ork.cli.history.log import deploy_header, shown_oid
 from ork.cli.options import Json
-from ork.cli.screen.fit import VERBATIM
+from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members, to_json, wrap_body
 from ork.cli.screen.parts import column
@@ -93,7 +93,7 @@ def _fields_and_lines(
     if isinstance(value, Task):
         return fields, _task(name, found.oid, value)
     text = json.dumps(payload, indent=2, ensure_ascii=False)
-    return fields, ([line, VERBATIM] for line in text.split("\n"))
+    return fields, (Verbatim([line]) for line in text.split("\n"))
 
 
 def _run(

@@ -135,7 +135,7 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
         line: Line = [
             *node_row(row, state, box=box),
             f"{row.name:<{room}}  ",
-            (f"{MARKS[state]:<8}", state),
+            (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
         ]
         if attempts:
             line.append(f" {human.duration(attempts[-1].seconds):>7}")

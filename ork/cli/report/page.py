@@ -84,6 +84,7 @@ def environment(
         "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},
         "SIGNS": SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
+        "outcome_of": human.outcome,
         "became": lambda change: wording.drawn(wording.became(change), name=str, aside=", {}"),
         "code_lines": _code_lines,
         "looks_of": _looks_of,

@@ -95,9 +95,10 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
         return human.how_tainted(f"{run.workflow}#{run.number}", changed) if changed else ""
 
     @property
-    def states(self) -> list[tuple[str, int]]:
-        """How many tasks are in each state."""
-        return sorted(Counter(taskrun.state for taskrun in self.taskruns.values()).items())
+    def outcomes(self) -> list[tuple[tuple[str, str], int]]:
+        """How many tasks came out how: state and word."""
+        found = Counter((one.state, human.outcome(one)) for one in self.taskruns.values())
+        return sorted(found.items())
 
     @property
     def graph(self) -> Graph:

@@ -11,9 +11,8 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
-from ork.cli.screen.fit import VERBATIM, cut
-from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import clip, length
+from ork.cli.screen.fit import Verbatim, cut
+from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json
@@ -164,15 +163,17 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         if run.reason:
             rest += f"  {run.reason}"
         oid: Line = [(store.short(run.snapshot), "oid"), "  "] if wide else []
-        how: Line = [
+        line: Line = [
+            *oid,
+            (f"{name:<12}", "name"),
             "  ",
             (f"{run.state:<11}", run.state),
             "  ",
             (f"{time:<14}", "time"),
             f"  {human.duration(run.seconds):>7}",
+            rest,
         ]
-        name = clip(name, width and width - length([*oid, *how]))
-        yield cut([*oid, (f"{name:<12}", "name"), *how, rest], width)
+        yield cut(line, width)
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
@@ -182,8 +183,9 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     run, now = details.run, session.now()
     short = store.short if session.width else str
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
-    yield _state_line(run)
     states = details.tasks.states
+    reasons = [one.reason or "" for one in states.values() if one.state in WRONG]
+    yield _state_line(run, unless_in=reasons)
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
@@ -210,7 +212,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         for name, taskrun in states.items():
             if (taskrun.state in WRONG) == wrong:
                 line = task_line(name, taskrun, width, value=details.tasks.output(name))
-                yield cut(line, session.width) if taskrun.state == "success" else line
+                yield line if wrong else cut(line, session.width)
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
@@ -220,7 +222,7 @@ def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
     counts: dict[str, tuple[str, int]] = {}
     for taskrun in sorted(states.values(), key=lambda one: (one.state not in WRONG, one.state)):
-        word = human.STATE_WORDS.get(taskrun.state, taskrun.state)
+        word = human.outcome(taskrun)
         state, number = counts.get(word, (taskrun.state, 0))
         counts[word] = state, number + 1
     line: Line = []
@@ -264,7 +266,7 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     seconds = taskrun.attempts[-1].seconds if taskrun.attempts else None
     line: Line = [
         "  ",
-        (f"{MARKS[taskrun.state]:<8}", taskrun.state),
+        (f"{human.mark(taskrun):<9}", taskrun.state),
         f"{name:<{width}}  {human.duration(seconds):>7}",
     ]
     if len(taskrun.attempts) > 1:
@@ -275,18 +277,19 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
         line += ["  ", taskrun.reason]
     elif value is not None:
         text = _json(value)
-        short = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
-        line += ["  ", (short, "dim")]
+        start = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+        line += ["  ", (start, "dim")]
     return line
 
 
 def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
-    yield [("task     ", "label"), (name, "name"), "  ", (taskrun.task, "oid")]
-    yield _state_line(taskrun)
-    yield [("inputs   ", "label"), _json(details.inputs), VERBATIM]
-    yield [("output   ", "label"), _json(details.output), VERBATIM]
+    short = session.store.short if session.width else str
+    yield [("task     ", "label"), (name, "name"), "  ", (short(taskrun.task), "oid")]
+    yield _state_line(taskrun, unless_in=[one.error or "" for one in taskrun.attempts])
+    yield Verbatim([("inputs   ", "label"), _json(details.inputs)])
+    yield Verbatim([("output   ", "label"), _json(details.output)])
     for attempt in taskrun.attempts:
         yield [""]
         date, took = human.date(attempt.started, session.now()), human.duration(attempt.seconds)
@@ -300,12 +303,20 @@ def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterato
         ]
         if attempt.tainted:
             yield ["    ", (taint_text(attempt.tainted), "warning")]
-        for line in (attempt.error or "").rstrip("\n").split("\n") if attempt.error else ():
-            yield ["    ", line]
+        yield from (Verbatim(["    ", line]) for line in _error_lines(attempt.error or ""))
 
 
-def _state_line(ended: Run | TaskRun) -> Line:
-    reason = f" - {ended.reason}" if ended.reason else ""
+def _error_lines(error: str) -> list[str]:
+    """Return the lines of an error; not the first where a traceback follows that ends with it."""
+    lines = error.rstrip("\n").split("\n") if error else []
+    return lines[2:] if len(lines) > 2 and lines[0] == lines[-1] and not lines[1] else lines
+
+
+def _state_line(ended: Run | TaskRun, *, unless_in: Iterable[str]) -> Line:
+    """Return how a run or a task ended, and why unless one of the texts below it says so."""
+    heads = [text.partition("\n")[0] for text in unless_in if text]
+    said = ended.reason is not None and ended.reason.endswith(tuple(heads))
+    reason = f" - {ended.reason}" if ended.reason and not said else ""
     return [("state    ", "label"), (ended.state, ended.state), reason]
 
 

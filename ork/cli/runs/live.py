@@ -264,7 +264,7 @@ class Board:
         lanes = lanes or [(node_mark(state, box=self._box), state), " "]
         room = max(min(self._width, columns // 2) - length(lanes), 8)
         shown = clip(name, room)
-        took, number, text, style = "", 0, "", "dim"
+        took, number, text, style, mark = "", 0, "", "dim", MARKS[state]
         if waiting := self._waiting.get(name):
             text, again = waiting
             left = again - time.monotonic()
@@ -274,14 +274,14 @@ class Board:
             style = PRINTED
         elif ended := self._ended.get(name):
             took = human.duration(ended.attempts[-1].seconds) if ended.attempts else ""
-            number = len(ended.attempts)
+            number, mark = len(ended.attempts), human.mark(ended)
             text = ended.reason or "" if state != "success" else ""
             if changed := taint(ended):
                 text, style = "; ".join(filter(None, (taint_text(changed), text))), "warning"
         return [
             *lanes,
             f"{shown}{' ' * (room - cell_len(shown))}  ",
-            (f"{MARKS[state]:<8}", state),
+            (f"{mark:<8}", state),
             f" {took:>7}",
             (f"  attempt {number}" if number > 1 else "", "dim"),
             (f"  {text}" if text else "", style),

@@ -173,13 +173,13 @@ def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
             return [[time, "  ", *words], hint]
         case TaskStarted():
             attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            return [[time, ("  start   ", "running"), event.task, attempt]]
+            return [[time, ("  start    ", "running"), event.task, attempt]]
         case TaskRetried():
             error = event.error.partition("\n")[0]
             again = f"again in {human.duration(event.delay)}" if event.delay else "trying again"
-            return [[time, ("  retry   ", "cancelled"), event.task, f"  {error}, {again}"]]
+            return [[time, ("  retry    ", "cancelled"), event.task, f"  {error}, {again}"]]
         case TaskFinished(kept=True):
-            return [[time, ("  kept    ", "skipped"), event.task]]
+            return [[time, ("  kept     ", "skipped"), event.task]]
         case TaskFinished():
             return [[time, *task_line(event.task, event.taskrun, width)]]
     return []

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from ork.cli.screen.line import PRINTED, Line, plain, visible
 
 WIDTH_MIN = 20  # narrower than this nothing is fitted
-# A line with this piece in it, such as one of code, stays as it is, however long.
-VERBATIM = ("", "verbatim")
+ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
+
+
+class Verbatim(list[str | tuple[str, str]]):
+    """A line that stays as it is, however wide, such as one of code."""
 
 
 def columns(text: str) -> int:
     """Return how many columns a terminal takes for a text: two for a wide letter."""
     if text.isascii():
         return len(text)
-    from unicodedata import category, east_asian_width
+    from rich.cells import cell_len
 
-    return sum(
-        0 if category(letter) in ("Mn", "Me") else 1 + (east_asian_width(letter) in ("W", "F"))
-        for letter in text
-    )
+    return cell_len(text)
 
 
 def cut(line: Line, width: int | None) -> Line:
-    """Return the line, its end left out where it is wider; the line of a list keeps its columns."""
+    """Return the line without what has no room at its end: a list keeps its columns."""
     if width is None or columns(plain(line)) <= width:
         return line
-    room, short = max(width, WIDTH_MIN) - 3, []
-    for piece in line:
-        text, style = (piece, "") if isinstance(piece, str) else piece
-        text = visible(text)
-        shown = text if columns(text) <= room else _start(text, room)
-        short.append((shown, style) if style else shown)
-        room -= columns(shown)
-        if shown != text:
+    pieces, width = _pieces(line), max(width, WIDTH_MIN)
+    text, whole = "".join(piece for piece, _ in pieces), 0
+    for piece, _ in pieces:
+        if columns(text[: whole + len(piece)]) > width:
             break
-    return [*short, "..."]
+        whole += len(piece)
+    if width - columns(text[:whole]) < ROOM_MIN and text.startswith("  ", whole):
+        return _between(pieces, 0, whole)  # a column that would be nothing but dots
+    return [*_between(pieces, 0, len(_start(text, width - 3))), "..."]
+
+
+def after(before: Line, line: Line) -> Line:
+    """Return a line behind others' pieces; one that stays as it is does so there, too."""
+    whole = [*before, *line]
+    return Verbatim(whole) if isinstance(line, Verbatim) else whole
 
 
 def fitted_lines(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
@@ -46,55 +50,59 @@ def fitted_lines(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
     What goes on stands under where the text began that had no room; code stays as it is.
     """
     for line in lines:
-        if width is None or width < WIDTH_MIN or columns(plain(line)) <= width or _is_code(line):
+        if width is None or width < WIDTH_MIN or columns(plain(line)) <= width or _stays(line):
             yield line
         else:
             yield from _wrapped(line, width)
 
 
-def _is_code(line: Line) -> bool:
-    return any(isinstance(piece, tuple) and piece[1] in (VERBATIM[1], PRINTED) for piece in line)
+def _stays(line: Line) -> bool:
+    printed = (piece for piece in line if isinstance(piece, tuple) and piece[1] == PRINTED)
+    return isinstance(line, Verbatim) or any(printed)
 
 
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
-    hang: int | None = None
-    used = 0
-    shown: Line = []
-    for piece in line:
-        text, style = (piece, "") if isinstance(piece, str) else piece
-        text = visible(text)
-        if hang is None and used + columns(text) > width:
-            before = used + len(text) - len(text.lstrip(" "))
-            # Never at the margin: what goes on may be data, and must not pass for a line of ork's.
-            fits = 0 < before <= width // 2
-            hang = before if fits else min(_indent(line) + 4, width // 2)
-        for word in re.findall(r" *[^ ]+| +", text):
-            rest = word
-            if used + columns(rest) > width and used > (hang or 0):
-                yield shown
-                shown, used, rest = [" " * (hang or 0)], hang or 0, rest.lstrip(" ")
-            while used + columns(rest) > width:  # longer than a line of its own
-                start = _start(rest, width - used)
-                _add(shown, start, style)
-                yield shown
-                shown, used, rest = [" " * (hang or 0)], hang or 0, rest[len(start) :]
-            if rest:
-                _add(shown, rest, style)
-                used += columns(rest)
-    yield shown
+    pieces = _pieces(line)
+    text = "".join(piece for piece, _ in pieces)
+    hang, start = 0, 0
+    while columns(text[start:]) > width - hang:
+        full = start + len(_start(text[start:], width - hang))
+        words = start + len(text[start:]) - len(text[start:].lstrip(" "))
+        space = text.rfind(" ", words, full + 1)
+        end = space if space > words else full  # else a word that is longer than a line of its own
+        end = start + len(text[start:end].rstrip(" ")) or end
+        yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
+        hang = hang or _hang(pieces, full, width)
+        start = end + len(text[end:]) - len(text[end:].lstrip(" "))
+    yield [" " * hang, *_between(pieces, start, len(text))]
 
 
-def _add(line: Line, text: str, style: str) -> None:
-    """Add to a line, the words of a piece as one piece."""
-    if line and isinstance(last := line[-1], tuple) and last[1] == style:
-        line[-1] = (last[0] + text, style)
-    else:
-        line.append((text, style) if style else text)
+def _pieces(line: Line) -> list[tuple[str, str]]:
+    return [(visible(p), "") if isinstance(p, str) else (visible(p[0]), p[1]) for p in line]
 
 
-def _indent(line: Line) -> int:
-    text = plain(line)
-    return len(text) - len(text.lstrip(" "))
+def _between(pieces: list[tuple[str, str]], start: int, end: int) -> Line:
+    """Return the pieces of a line from one letter to another."""
+    line: Line = []
+    for text, style in pieces:
+        if part := text[max(start, 0) : max(end, 0)]:
+            line.append((part, style) if style else part)
+        start, end = start - len(text), end - len(text)
+    return line
+
+
+def _hang(pieces: list[tuple[str, str]], full: int, width: int) -> int:
+    """Return where a line goes on: below the piece that had no room, else behind the label."""
+    before, (first, _) = "", pieces[0]
+    for text, _ in pieces:
+        if len(before) + len(text) > full:
+            before += text[: len(text) - len(text.lstrip(" "))]
+            break
+        before += text
+    indent = len(first) - len(first.lstrip(" "))
+    label = columns(first) if first.endswith(" ") and first.strip() else indent + 4
+    below = columns(before)
+    return min(below if 0 < below <= width // 2 else label, width // 2)
 
 
 def _start(text: str, room: int) -> str:

@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from ork.cli.screen.line import MARKS
+from ork.objects.kinds import TaskRun
+
 _UNITS = (
     (31_536_000, "year"),
     (2_592_000, "month"),
@@ -18,6 +21,22 @@ _UNITS = (
 )
 
 STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped"}  # others as they are
+
+
+def outcome(taskrun: TaskRun) -> str:
+    """Return the word for what became of a task.
+
+    Of those that were not executed: *kept* is one whose output an earlier run gave, *left out* one
+    that was not asked for, *skipped* one that lacked what another task should have given.
+    """
+    if taskrun.state == "skipped":
+        return "kept" if taskrun.output else "left out"
+    return STATE_WORDS.get(taskrun.state, taskrun.state)
+
+
+def mark(taskrun: TaskRun) -> str:
+    """Return the same in a word that stands in front of a line."""
+    return outcome(taskrun) if taskrun.state == "skipped" else MARKS[taskrun.state]
 
 
 def ago(time: datetime, now: datetime) -> str:
