@@ -108,10 +108,10 @@ def _kinds(task: TaskDiff) -> tuple[str, ...]:
 
 
 def _seconds(old: TaskRun | None, new: TaskRun | None) -> tuple[float, float] | None:
-    sides = [side for side in (old, new) if side and side.attempts and side.state == "success"]
-    if len(sides) < 2:
+    sides = [side.seconds for side in (old, new) if side and side.state == "success"]
+    if len(sides) < 2 or sides[0] is None or sides[1] is None:
         return None
-    before, after = (side.attempts[-1].seconds for side in sides)
+    before, after = sides[0], sides[1]
     low, high = sorted((before, after))
     notable = high - low >= NOTABLE_SECONDS and high >= NOTABLE_RATIO * low
     return (before, after) if notable else None

@@ -67,11 +67,7 @@ def pace_of(store: Store, run: Run) -> Pace | None:
     if before is None or before.seconds is None:
         return None
     states = task_runs(store, before)
-    seconds = {
-        name: sum(attempt.seconds for attempt in taskrun.attempts)
-        for name, taskrun in states.items()
-        if taskrun.attempts
-    }
+    seconds = {name: one.seconds for name, one in states.items() if one.seconds is not None}
     if not seconds or (before.state == "failed" and len(seconds) < MOST * len(states)):
         return None
     return Pace(before.seconds, seconds)

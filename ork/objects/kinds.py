@@ -225,12 +225,17 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         places = (attempt.environment for attempt in self.attempts)
         return (self.task, self.each, self.key, self.source, output, *places)
 
+    @property
+    def seconds(self) -> float | None:
+        """How long its attempts took together; None if there was none."""
+        return sum(attempt.seconds for attempt in self.attempts) if self.attempts else None
+
     def cells(self) -> dict[str, object]:
-        last, count = self.attempts[-1:], len(self.attempts)
+        count = len(self.attempts)
         return {
             "state": self.state,
             "attempts": f"{count} attempts" if count > 1 else None,
-            "took": timedelta(microseconds=last[0].duration) if last else None,
+            "took": None if self.seconds is None else timedelta(seconds=self.seconds),
             "reason": self.reason,
         }
 

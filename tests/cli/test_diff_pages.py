@@ -236,3 +236,15 @@ def test_thousands_of_names_are_counted():
     assert "- and 1,900 more" in markdown and "- and 4,900 more" in markdown
     assert len(markdown) < 65_536
     assert "the first 500 of 5,000" in Page(html).text
+
+
+def test_equal_changes_are_told_once():
+    field = FieldChange(kind="changed", path="timeout", old=300, new=60)
+    tasks = [TaskChange(kind="changed", name=f"shard_{n:03}", fields=(field,)) for n in range(200)]
+    markdown, html = views(Diff(tasks=(*tasks, TaskChange(kind="added", name="last"))))
+    (row,) = [line for line in markdown.splitlines() if "timeout" in line]
+    assert row.startswith("| `~` | 200 tasks: `shard_000`, `shard_001`, ")
+    assert row.endswith("`shard_007` and 192 more | `timeout` | `300` | `60` |")
+    assert html.count("timeout") == 1
+    assert "200 tasks" in html
+    assert "shard_199" in html

@@ -31,6 +31,7 @@ from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import visible
 from ork.cli.screen.parts import clip
 from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
+from ork.differences.tasks import alike
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
@@ -44,6 +45,7 @@ FILE_LINES_MAX = 400
 CODE_CHARS_MAX = 40_000  # in all: what a forge takes as one comment is 65,536
 NAMES_MAX = 100
 GIST_CHARS_MAX = 120
+ALIKE_MAX = 8  # names of tasks that changed alike
 
 
 def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Iterator[str]:
@@ -124,12 +126,13 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
         return
     yield from ("", "| | task | field | old | new |", "|---|---|---|---|---|")
     later: list[tuple[str, tuple[Hunk, ...]]] = []
-    for task in diff.tasks:
-        lead = f"| `{SIGNS[task.kind]}` | {code(task.name)}"
+    for group in alike(diff.tasks):
+        task, name = group[0], _named(group)
+        lead = f"| `{SIGNS[task.kind]}` | {name}"
         # What an added task is made of is better told in one line.
         for field in task.fields if task.kind in EDITED else ():
             if found := field_hunks(field):
-                later.append((f"{task.name}.{field.path}", found))
+                later.append((f"{task.name}.{field.path}", found))  # of the first of several
                 yield f"{lead} | {code(field.path)} | | see below |"
             else:
                 yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
@@ -144,6 +147,14 @@ def _title(task: TaskChange) -> str:
     title = drawn(became(task), name=code, aside=", {}")
     what = "" if task.kind in EDITED else gist(task)[1]
     return f"{title}: {code(clip(what, GIST_CHARS_MAX))}" if what else title
+
+
+def _named(group: tuple[TaskChange, ...]) -> str:
+    """Return the names of tasks that changed alike."""
+    names = [code(task.name) for task in group[:ALIKE_MAX]]
+    more = len(group) - len(names)
+    lead = f"{len(group):,} tasks: " if len(group) > 1 else ""
+    return f"{lead}{', '.join(names)}{f' and {more:,} more' if more else ''}"
 
 
 def _edges(diff: Diff) -> Iterator[str]:

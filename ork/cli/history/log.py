@@ -9,7 +9,7 @@ import typer
 
 from ork.cli.options import Json, Limit, NotAfter, NotBefore
 from ork.cli.screen import human
-from ork.cli.screen.fit import after, cut
+from ork.cli.screen.fit import after, cut, fitted_lines
 from ork.cli.screen.line import Line, wrap_body
 from ork.cli.session import Session
 from ork.errors import UsageError
@@ -122,7 +122,7 @@ def log(
         (entry, _entry(entry, store, session, patch=patch, oneline=oneline, named=named))
         for entry in entries
     )
-    lines = _graph(shown) if graph else _lines(shown, apart=not oneline)
+    lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
     if oneline and not (stat or patch):
         lines = (cut(line, session.width) for line in lines)
     session.print(lines, page=True)
@@ -155,7 +155,7 @@ def _lines(entries: Iterable[tuple[LogEntry, Iterable[Line]]], *, apart: bool) -
         yield from lines
 
 
-def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]]) -> Iterator[Line]:
+def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]], width: int | None) -> Iterator[Line]:
     """Yield the lines of deploys with a lane for each workflow, from its newest to its first."""
     lanes: list[str | None] = []
     for entry, lines in entries:
@@ -164,7 +164,7 @@ def _graph(entries: Iterable[tuple[LogEntry, Iterable[Line]]]) -> Iterator[Line]
             free = lanes.index(None) if None in lanes else len(lanes)
             lanes[free : free + 1] = [name]
         mark = "*"
-        for line in lines:
+        for line in fitted_lines(lines, width and width - 2 * len(lanes)):
             drawn = (" " if one is None else mark if one == name else "|" for one in lanes)
             yield after([(" ".join(drawn), "dim"), " "], line)
             mark = "|" if entry.deploy.parents else " "

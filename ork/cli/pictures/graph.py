@@ -137,8 +137,8 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
             f"{row.name:<{room}}  ",
             (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
         ]
-        if attempts:
-            line.append(f" {human.duration(attempts[-1].seconds):>7}")
+        if taskrun and attempts:
+            line.append(f" {human.duration(taskrun.seconds):>7}")
         if len(attempts) > 1:
             line.append((f"  attempt {len(attempts)}", "dim"))
         if changed := graph.taint(row.name):

@@ -19,6 +19,7 @@ from ork.cli.report.charts import bars
 from ork.cli.screen import human
 from ork.cli.screen.line import visible, without_colors
 from ork.cli.screen.parts import clip
+from ork.differences.tasks import alike
 from ork.objects.canonical import Json
 from ork.objects.kinds import format_time
 from ork.store.verdict import taint_text
@@ -84,6 +85,7 @@ def environment(
         "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},
         "SIGNS": SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
+        "alike": alike,
         "outcome_of": human.outcome,
         "became": lambda change: wording.drawn(wording.became(change), name=str, aside=", {}"),
         "code_lines": _code_lines,

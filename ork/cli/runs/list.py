@@ -263,11 +263,10 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
 
 def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) -> Line:
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
-    seconds = taskrun.attempts[-1].seconds if taskrun.attempts else None
     line: Line = [
         "  ",
         (f"{human.mark(taskrun):<9}", taskrun.state),
-        f"{name:<{width}}  {human.duration(seconds):>7}",
+        f"{name:<{width}}  {human.duration(taskrun.seconds):>7}",
     ]
     if len(taskrun.attempts) > 1:
         line.append((f"  attempt {len(taskrun.attempts)}", "dim"))

@@ -256,10 +256,10 @@ def task(asked: Asked) -> Page:
             name=name,
             number=row.run.number,
             state=row.taskrun.state,
-            seconds=sum(one.seconds for one in row.taskrun.attempts),
+            seconds=row.taskrun.seconds,
         )
         for row in reversed(rows)
-        if row.taskrun is not None and row.taskrun.attempts
+        if row.taskrun is not None and row.taskrun.seconds is not None
     ]
     values = {
         "title": f"{wanted} of {name}",
