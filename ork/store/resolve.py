@@ -173,8 +173,10 @@ def _is_part(found: Resolved) -> bool:
 
 def workflows(store: Store) -> list[str]:
     """Return the names of all deployed workflows that are not archived, sorted."""
-    put_away = archived(store)
-    return [name for name, _ in store.refs("workflows/") if name not in put_away]
+    # Both at once, which a server answers as quickly as one of them.
+    refs = dict(store.refs_many("", ("workflows/", "archived/")))
+    names = (ref.partition("/")[2] for ref in refs if ref.startswith("workflows/"))
+    return [name for name in names if archived_ref(name) not in refs]
 
 
 def archived(store: Store) -> set[str]:

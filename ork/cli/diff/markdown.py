@@ -132,7 +132,8 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
         # What an added task is made of is better told in one line.
         for field in task.fields if task.kind in EDITED else ():
             if found := field_hunks(field):
-                later.append((f"{task.name}.{field.path}", found))  # of the first of several
+                several = f"{len(group):,} tasks: " if len(group) > 1 else ""
+                later.append((f"{several}{task.name}.{field.path}", found))
                 yield f"{lead} | {code(field.path)} | | see below |"
             else:
                 yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"

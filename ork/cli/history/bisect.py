@@ -122,9 +122,8 @@ def _bisected(found: Bisected, store: Store, session: Session) -> Iterator[Line]
 
     if len(found.suspects) > 1:
         yield ["The first bad deploy is one of these:"]
-        now = session.now()
         for entry in reversed(found.suspects):
-            yield deploy_line(entry, store, session, now)
+            yield deploy_line(entry, entry.deploy.snapshot, store, session)
         return
     entry = found.suspects[0]
     snapshot = (store.short(entry.deploy.snapshot), "oid")

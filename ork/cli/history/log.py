@@ -1,7 +1,6 @@
 """ork log, and how other commands show a deploy"""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,8 +134,8 @@ def _entry(
     if oneline:
         name: Line = [(entry.deploy.workflow, "name"), "  "] if named else []
         # The id of the entry: its content alone would not tell of message, author and settings.
-        _, apart, *rest = deploy_line(entry, store, session, session.now())
-        yield [(store.short(entry.oid), "oid"), apart, *name, *rest]
+        oid, apart, *rest = deploy_line(entry, entry.oid, store, session)
+        yield [oid, apart, *name, *rest]
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
@@ -194,12 +193,12 @@ def deploy_header(
         yield [("runs     ", "label"), *_counts(entry.runs), newest]
 
 
-def deploy_line(entry: LogEntry, store: Store, session: Session, now: datetime) -> Line:
-    """Return a deploy in one line: snapshot, time, message, names, runs."""
-    deploy = entry.deploy
+def deploy_line(entry: LogEntry, oid: Oid, store: Store, session: Session) -> Line:
+    """Return a deploy in one line: its id or that of its content, time, message, names, runs."""
+    deploy, now = entry.deploy, session.now()
     time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
     return [
-        (store.short(deploy.snapshot), "oid"),
+        (store.short(oid), "oid"),
         "  ",
         (f"{time:<14}", "time"),
         "  ",
