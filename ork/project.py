@@ -331,7 +331,7 @@ class Project:
             since=since,
             until=until,
             executed=executed,
-            with_archived=with_archived,
+            without=() if with_archived else None,
         )
         return Rows(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import archived, archived_ref, head
+from ork.store.resolve import archived_ref, head, heads
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.load import (
@@ -161,7 +161,7 @@ def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> 
 def refuse_renamed(store: Store, files: Sequence[Loaded]) -> None:
     """Raise InvalidInput when a file was deployed under another name, and the one it has is new."""
     new = [one for one in files if store.ref(f"workflows/{one.definition.name}") is None]
-    known = _known_files(store) if new else {}
+    known = _files_of(store, heads(store)[0]) if new else {}
     for loaded in new:
         path = relative(store, loaded.path)
         if was := known.get(path):
@@ -194,7 +194,8 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
     Those of archived workflows are left out.
     Looks at the files that deploys came from, and for files that are not deployed below `folder`.
     """
-    known = _known_files(store)
+    there, put_away = heads(store)
+    known = _files_of(store, there)
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
     found = []
@@ -206,10 +207,11 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
             one = replace(one, state="moved" if gone else "duplicate", other=other)
             moved |= {other} if gone else set()
         found.append(one)
-    put_away = archived(store)
+    deployed = {one.workflow: one.deploy for one in found if one.workflow and one.deploy}
+    labels = _labels(store, deployed)
     for one in found:
         if one.path not in moved and one.workflow not in put_away:
-            yield replace(one, tags=_labels(store, one))
+            yield replace(one, tags=labels.get(one.workflow or "", ()) if one.deploy else ())
 
 
 def head_status(store: Store, workflow: str) -> FileStatus:
@@ -427,13 +429,16 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
     )
 
 
-def _labels(store: Store, one: FileStatus) -> tuple[str, ...]:
-    if one.deploy is None:
-        return ()
-    return tuple(label for label, oid in store.refs(f"tags/{one.workflow}/") if oid == one.deploy)
+def _files_of(store: Store, there: Mapping[str, Oid]) -> dict[str, str]:
+    """Return the files that heads came from, each with its workflow."""
+    return {deploy.source.path: name for name, deploy in store.get_all(Deploy, there).items()}
 
 
-def _known_files(store: Store) -> dict[str, str]:
-    put_away = archived(store)
-    heads = {name: oid for name, oid in store.refs("workflows/") if name not in put_away}
-    return {deploy.source.path: name for name, deploy in store.get_all(Deploy, heads).items()}
+def _labels(store: Store, deployed: Mapping[str, Oid]) -> dict[str, tuple[str, ...]]:
+    """Return for each workflow the tags of this deploy of it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for ref, oid in store.refs_many("tags/", (f"{name}/" for name in deployed)):
+        name, _, label = ref.partition("/")
+        if oid == deployed[name]:
+            found[name] = (*found.get(name, ()), label)
+    return found

@@ -173,10 +173,16 @@ def _is_part(found: Resolved) -> bool:
 
 def workflows(store: Store) -> list[str]:
     """Return the names of all deployed workflows that are not archived, sorted."""
-    # Both at once, which a server answers as quickly as one of them.
-    refs = dict(store.refs_many("", ("workflows/", "archived/")))
+    return list(heads(store)[0])
+
+
+def heads(store: Store) -> tuple[dict[str, Oid], set[str]]:
+    """Return the heads of workflows that are not archived, by name, and the names of the others."""
+    refs = dict(store.refs_many("", ("workflows/", "archived/")))  # together: one round trip
+    pairs = ((ref.partition("/"), oid) for ref, oid in refs.items())
+    put_away = {name for (space, _, name), _ in pairs if space == "archived"}
     names = (ref.partition("/")[2] for ref in refs if ref.startswith("workflows/"))
-    return [name for name in names if archived_ref(name) not in refs]
+    return {name: refs[f"workflows/{name}"] for name in names if name not in put_away}, put_away
 
 
 def archived(store: Store) -> set[str]:

@@ -7,7 +7,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
@@ -128,12 +128,12 @@ def runs(
     until: datetime | None = None,
     before: str | None = None,
     executed: Executed | None = None,
-    with_archived: bool = False,
+    without: Collection[str] | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
 
-    Those of archived workflows are left out, unless `with_archived` or that one is named. One that
-    was renamed has those from before, too, under the name that they had.
+    Unless one is named, workflows are left out: `without`, or those that are archived. One that was
+    renamed has those from before, too, under the name that they had.
     `since` and `until` bound the times in the ids, to the millisecond. An id has the time at which
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
@@ -143,7 +143,7 @@ def runs(
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
-    names = _names(store, workflow, with_archived=with_archived)
+    names = _names(store, workflow, without)
     if executed is None:
         places = [(name, f"runs/{name}/", end) for name, end in names.items()]
     else:
@@ -158,23 +158,25 @@ def runs(
 
 def earlier(store: Store, run: Run) -> Iterator[Run]:
     """Yield the runs of a workflow before this one, newest first, each read when asked for."""
-    for name, end in _names(store, run.workflow, with_archived=True).items():
+    for name, end in _names(store, run.workflow, ()).items():
         below = min(filter(None, (run.id, end)))
         for _, oid in store.refs(f"runs/{name}/", newest_first=True, below=below):
             yield store.get(Run, oid)
 
 
-def _names(store: Store, workflow: str | None, *, with_archived: bool) -> dict[str, str | None]:
+def _names(
+    store: Store, workflow: str | None, without: Collection[str] | None
+) -> dict[str, str | None]:
     """Return whose runs are meant; of a former name, how ids begin that are too late."""
     if workflow is None:
-        without = set() if with_archived else archived(store)
-        without |= {
+        put_away = archived(store) if without is None else set(without)
+        put_away |= {
             before
-            for name in without
+            for name in put_away
             for before in former_names(store, name)
             if not store.ref(f"workflows/{before}")
         }
-        return {name: None for name in workflows_with_runs(store) if name not in without}
+        return {name: None for name in workflows_with_runs(store) if name not in put_away}
     former = former_names(store, workflow).items()
     return {workflow: None, **{name: id_time(deploy.time, plus_ms=1) for name, deploy in former}}
 

@@ -86,6 +86,9 @@ def runs(
     def look(text: str | None) -> Resolved | None:
         return look_up(store, text, now=now) if text else None
 
+    queue = f"queue/{workflow}/" if workflow else "queue/"
+    refs = [ref for ref, _ in store.refs_many("", (queue, "archived/"))]  # together: one round trip
+    put_away = [ref.partition("/")[2] for ref in refs if ref.startswith("archived/")]
     found = runs(
         store,
         workflow,
@@ -94,13 +97,13 @@ def runs(
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
-        with_archived=with_archived,
+        without=() if with_archived else put_away,
     )
     found = with_taint(store, found)
     if as_json:
         session.print_json("runs", list(found))
         return
-    if waiting := sum(1 for _ in store.refs(f"queue/{workflow}/" if workflow else "queue/")):
+    if waiting := len(refs) - len(put_away):
         told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
         session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
     first = next(found, None)
