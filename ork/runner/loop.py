@@ -350,7 +350,12 @@ class Loop:
         """Return how often others have asked us to stop; the writer looks where that takes long."""
         if self.store.shared:
             return self.record.asked
-        return owner.stops_asked(self.store, self.record.run)
+        try:
+            return owner.stops_asked(self.store, self.record.run)
+        except StoreError:
+            if self.written:  # one that fails opens the store anew beneath us: that is to be told
+                self._saved(self.written)
+            raise
 
     def _cancel_waiting(self) -> None:
         names = [name for _, name in self.delayed]
