@@ -99,7 +99,8 @@ def box(forker: Forker, tmp_path: Path) -> Box:
     (made.folder / "other").mkdir()
     for number in range(BUNDLES):
         written(made, number, at="other", name=f"other{number}")
-        made.ork("run", "etl.yaml", "--move", token=number, at="other")
+        made.ork("deploy", "etl.yaml", "--new", at="other")
+        made.ork("run", "etl.yaml", token=number, at="other")
         name = f"other{number}"
         made.ork("bundle", "create", f"../{number}.bundle", name, "--runs", "all", at="other")
     written(made)
