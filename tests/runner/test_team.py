@@ -99,7 +99,7 @@ def test_no_outcome_is_recorded_without_its_log(team: Team, at: str) -> None:
             shell(f"t{n}", f"head -c {n * 200_000} /dev/zero | tr '\\0' x; echo end {n}")
             for n in range(5)
         ),
-        shell("long", "sleep 0.5"),
+        *(shell(f"long{n}", f"sleep {n}") for n in (1, 2)),
     )
     done = ada.ork("run", "flow.yaml", "-j", "3", failpoint=at, code=None)
     assert done.returncode == -signal.SIGKILL
