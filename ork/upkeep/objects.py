@@ -62,9 +62,9 @@ class Objects:
 
     def check_undo(self, operations: Iterable[tuple[Oid, Operation]]) -> Iterator[int]:
         """Check what operations moved: where it is gone, all that is lost is the undo."""
-        ends = (one for _, operation in operations for one in named(operation) if one.weak)
-        there = (one for one in ends if self._is_there(one))
-        yield from self.check(there)
+        links = (one for _, operation in operations for one in named(operation) if one.weak)
+        ends = {one.oid: one for one in links}
+        yield from self.check(one for one in ends.values() if self._is_there(one))
 
     def check_rest(self) -> Iterator[int]:
         """Check and tell of the objects that nothing needs."""

@@ -68,11 +68,15 @@ def content(folder: Path) -> object:
 
 
 def is_told(folder: Path) -> bool:
-    """Say whether a check finds an error: as `ork fsck`, of which a part may die."""
+    """Say whether a check tells of it: as `ork fsck`, of which a part may die.
+
+    It tells by an error; or by a note, where a `gc` may have taken what is missing away, because
+    only an undo needs it.
+    """
 
     def look() -> bool:
         faulthandler.disable()
-        return any(one.level == "error" for one in look_here(folder))
+        return any(one.level == "error" or one.code == "N501" for one in look_here(folder))
 
     try:
         if location.data_problems(folder, environ={}, every_page=True):  # in the process itself
@@ -88,6 +92,7 @@ def missed(folder: Path, damaged: Iterable[tuple[str, bytes]], score: Score) -> 
     file = folder / "db/data.mdb"
     whole, before = file.read_bytes(), content(folder)
     assert isinstance(before, tuple)
+    assert not is_told(folder)
     harmful, silent = 0, []
     for words, data in damaged:
         file.write_bytes(data)
