@@ -102,10 +102,11 @@ redo: undo --redo
 history: log
 compare: diff
 cat describe inspect info: show
-annotate: blame
+annotate why: blame
 validate lint compile: check
 dag plot tree: graph
 start exec execute trigger: run
+plan preview: run --dry-run
 rerun resume restart continue: retry
 stop kill abort: cancel
 ls list: workflows, runs

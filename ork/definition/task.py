@@ -32,13 +32,14 @@ _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": 
 # What other tools call these keys.
 _OTHER_KEYS = {
     **dict.fromkeys(("needs", "after", "depends", "upstream", "dependencies"), "depends_on"),
-    **dict.fromkeys(("run", "cmd", "script"), "command"),
-    **dict.fromkeys(("params", "args", "input"), "inputs"),
-    **dict.fromkeys(("output", "outputs"), "output_type"),
-    **dict.fromkeys(("retry", "max_retries"), "retries"),
-    "type": "executor",
+    **dict.fromkeys(("run", "cmd", "script", "bash", "bash_command"), "command"),
+    **dict.fromkeys(("params", "args", "arguments", "kwargs", "input", "with"), "inputs"),
+    **dict.fromkeys(("output", "outputs", "returns"), "output_type"),
+    **dict.fromkeys(("retry", "max_retries", "attempts"), "retries"),
+    **dict.fromkeys(("entrypoint", "callable", "python_callable"), "function"),
+    **dict.fromkeys(("execution_timeout", "timeout_seconds"), "timeout"),
+    **dict.fromkeys(("type", "python"), "executor"),
     "path": "file",
-    "entrypoint": "function",
     "environment": "env",
     "interpreter": "shell",
     **dict.fromkeys(("isolated", "new_process"), "fresh"),
@@ -170,7 +171,7 @@ def _executor(draft: Draft, problems: Problems) -> str | None:
     node = draft.nodes.get("executor")
     if node is None:
         hint = "add `executor: python`, `process` or `library`"
-        if "command" in draft.nodes:
+        if "command" in draft.nodes or "shell" in draft.nodes:
             hint = "add `executor: process`"
         elif "module" in draft.nodes or "function" in draft.nodes:
             hint = "add `executor: python`"

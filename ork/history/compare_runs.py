@@ -173,7 +173,7 @@ def _no_failure(store: Store, workflow: str) -> NotFound:
     """Return the error for a workflow that no run calls bad; one that failed may say nothing."""
     failed = next(runs(store, workflow, states=("failed",), limit=1), None)
     if failed is None:
-        hint = f"`ork runs {workflow}` lists them"
+        hint = f"`ork diff {workflow}#1 {workflow}#2` compares any two, `ork runs` lists them"
         return NotFound(f"no run of {workflow} has failed", hint=hint)
     name = f"{workflow}#{failed.run.number}"
     word = counts_as(failed.run, task_runs(store, failed.run))

@@ -230,6 +230,11 @@ class TaskRun(Kind, frozen=True, kw_only=True):
         """How long its attempts took together; None if there was none."""
         return sum(attempt.seconds for attempt in self.attempts) if self.attempts else None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was not executed because an earlier run gave its output."""
+        return self.state == "skipped" and self.output is not None
+
     def cells(self) -> dict[str, object]:
         count = len(self.attempts)
         return {

@@ -231,6 +231,7 @@ class Loop:
             oid=oid,
             run=self.record.run,
             states=counts,
+            kept=sum(taskrun.is_kept for taskrun in self.states.values()),
             timed_out=self.brake.reason == "timeout",
             folder=str(left) if left else None,
             tainted=tainted(self.states),

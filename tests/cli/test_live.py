@@ -384,7 +384,8 @@ def test_counts_add_up_and_are_said_once_per_word():
     board.note(finished("task_1", "upstream_failed"))
     board.note(finished("task_2", "skipped"))
     board.note(TaskStarted(task="task_3", attempt=1, time=NOW, log=None))
-    assert plain(board.frame(5, 80)[0]).endswith(": 1 failed, 1 running, 2 skipped, 296 waiting")
+    counts = ": 1 failed, 1 running, 1 left out, 1 skipped, 296 waiting"
+    assert plain(board.frame(5, 80)[0]).endswith(counts)
 
 
 def test_the_rest_is_folded_by_groups():
@@ -415,8 +416,9 @@ def text_cut(line, columns):
 def test_a_line_is_cut_where_the_window_ends():
     line = ["ab\tc", ("漢字", "dim"), "e\u0301f\x1b"]
     assert text_cut(line, 20) == "ab c漢字e\u0301f^["
-    assert text_cut(line, 6) == "ab c漢"
-    assert text_cut(line, 7) == "ab c漢 "
+    assert text_cut(line, 9) == "ab c漢..."
+    assert text_cut(line, 8) == "ab c ..."
+    assert text_cut(line, 2) == ".."
     assert text_cut(line, 0) == ""
 
 
@@ -467,21 +469,21 @@ def test_what_a_task_prints_has_its_colours_where_there_are_any():
     assert [segment.text for segment in segments] == ["", "ab", "c^[[2Jd"]
     assert segments[1].style.bold
     assert segments[1].style.color.name == "color(1)"
-    assert "".join(segment.text for segment in cut(line, 4, color=True)) == "abc^"
+    assert "".join(segment.text for segment in cut(line, 6, color=True)) == "abc..."
     assert text_cut(line, 40) == "^[[1;31mab^[[0mc^[[2Jd"
 
 
 @pytest.mark.parametrize("size", [3, 1000])
-def test_that_the_project_was_left_stays_in_the_last_picture(size):
+def test_that_the_project_was_left_is_told_at_the_end(size):
     board = board_of(size)
     board.note(CheckedOut(folder="a/checkout", changed=("load.sh", "b.sh")))
     left = "load.sh and 1 other file changed: tasks start in a/checkout from now on"
     hint = "hint: `exclude: [load.sh]` says that it is data, if a task writes it"
-    assert list(map(plain, board.last(24, 80)[-2:])) == [left, hint]
+    assert list(map(plain, board.left)) == [left, hint]
     assert " in a/checkout " in plain(board.frame(24, 80)[0])
 
 
-def test_that_a_run_was_in_a_checkout_stays_in_the_last_picture():
+def test_that_a_run_was_in_a_checkout_is_told_at_the_end():
     board = Board(Store(Memory()), None, box=True)
     board.note(replace(started(3), folder="a/checkout"))
-    assert plain(board.last(24, 80)[-1]).startswith("its tasks executed in a checkout")
+    assert plain(board.left[0]).startswith("its tasks executed in a checkout")

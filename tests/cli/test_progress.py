@@ -139,7 +139,8 @@ LONG = [
     (["bundle", "create", "etl.bundle", "--all"], {"writing objects"}),
     (["import", "bundle", "etl.bundle"], {"checking objects"}),
     (["fsck"], {"checking objects"}),
-    (["gc", "--prune", "--keep-runs", "1"], {"finding what is needed", "removing objects"}),
+    (["undo"], set()),
+    (["gc", "--prune", "--undo-days", "0"], {"finding what is needed", "removing objects"}),
     (["forget", "--text-file", "secret"], {"looking at objects"}),
 ]
 

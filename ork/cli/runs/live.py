@@ -47,8 +47,9 @@ FAILED_MAX = 50  # whose logs are kept at hand
 FAILED_LINES = 3  # of the end of a log
 BAR_COLUMNS_MAX = 60
 # The order in which states are told: where room is short, the last are left out.
+NOT_ASKED = ("kept", "left out")  # the words for both kinds of skipped
 FIRST = ("failed", "running", "cancelled", "interrupted")
-TOLD = (*FIRST, "success", "skipped", "upstream_failed", "pending")
+TOLD = (*FIRST, "success", *NOT_ASKED, "skipped", "upstream_failed", "pending")
 
 
 def live(session: Session, events: Iterator[Event], control: Control | None) -> RunFinished:
@@ -60,6 +61,7 @@ def live(session: Session, events: Iterator[Event], control: Control | None) -> 
                 board.note(event)
         finally:
             region.frame = board.last
+    session.say(*board.left)
     assert isinstance(event, RunFinished)
     return event
 
@@ -72,7 +74,7 @@ class Board:
         self._lock = Lock()
         self._name = ""
         self._folder: str | None = None  # the checkout in which tasks start
-        self._left: list[Line] = []  # what stays to be said of it
+        self.left: list[Line] = []  # what is to be said of it at the end
         self._since = time.monotonic()
         self._rows: tuple[Row, ...] = ()
         self._counts: Counter[str] = Counter()
@@ -92,7 +94,7 @@ class Board:
                     self._begin(event)
                 case CheckedOut():
                     self._folder = event.folder
-                    self._left = checked_out(event)
+                    self.left = checked_out(event)
                 case TaskStarted():
                     self._move(event.task, "running")
                     self._running[event.task] = _Attempt(event, self._store)
@@ -101,7 +103,10 @@ class Board:
                     again = time.monotonic() + event.delay
                     self._waiting[event.task] = event.error.partition("\n")[0], again
                 case TaskFinished():
-                    self._move(event.task, event.taskrun.state)
+                    state = event.taskrun.state
+                    self._move(
+                        event.task, human.mark(event.taskrun) if state == "skipped" else state
+                    )
                     self._ended[event.task] = event.taskrun
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":
@@ -124,20 +129,20 @@ class Board:
     def last(self, rows: int, columns: int) -> list[Line]:
         """Return the lines that stay: the graph if it fits, else the tasks that failed."""
         with self._lock:
-            if self._rows and len(self._rows) + len(self._left) < rows:
-                return self._graph(columns) + self._left
+            if self._rows and len(self._rows) < rows:
+                return self._graph(columns)
             room = max(1, rows - 2)
             lines = [self._task([], name, columns) for name in list(self._failed)[:room]]
             if len(self._failed) > room:
                 lines.append([f"and {len(self._failed) - room} more that failed"])
-            return (lines + self._left)[:rows]
+            return lines[:rows]
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
         self._name = f"{run.workflow}#{run.number}"
         self._folder = event.folder
         if event.folder:
-            self._left = [["its tasks executed in a checkout, not in the project's folder"]]
+            self.left = [["its tasks executed in a checkout, not in the project's folder"]]
         self._since = time.monotonic()
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
@@ -321,14 +326,15 @@ def _group(name: str) -> str:
 
 def _state_of(counts: Counter[str]) -> str:
     """Return the state of a group: what is to be seen first, of those that its tasks have."""
-    return next(state for state in (*FIRST, "pending", *TOLD) if counts[state])
+    found = next(state for state in (*FIRST, "pending", *TOLD) if counts[state])
+    return "skipped" if found in NOT_ASKED else found
 
 
 def _in_words(counts: Counter[str], room: int) -> str:
     """Return how many tasks are in which state, as many states as fit."""
     words: Counter[str] = Counter()
     for state in TOLD:
-        words[MARKS[state].lower()] += counts[state]
+        words[MARKS.get(state, state).lower()] += counts[state]
     parts = [f"{number:,} {word}" for word, number in words.items() if number]
     while len(parts) > 1 and len(", ".join(parts)) > room:
         parts.pop()

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -138,7 +139,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         for task in list(failed)[:FAILED_LOGS_MAX]:
             _log_tail(session, task, failed[task])
     with unread_is_no_error():
-        how = f" in {human.duration(run.seconds)}: {_counts(finished.states)}"
+        how = f" in {human.duration(run.seconds)}: {_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
@@ -224,12 +225,15 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
     return event
 
 
-def _counts(states: dict[str, int]) -> str:
-    counts: dict[str, int] = {}
-    for state, number in sorted(states.items(), key=lambda item: item[0] != "success"):
-        word = human.STATE_WORDS.get(state, state)
-        counts[word] = counts.get(word, 0) + number
-    return ", ".join(f"{number} {word}" for word, number in counts.items())
+def _counts(finished: RunFinished) -> str:
+    counts: Counter[str] = Counter()
+    for state, number in sorted(finished.states.items(), key=lambda item: item[0] != "success"):
+        if state == "skipped":
+            counts["kept"] = finished.kept
+            counts["left out"] = number - finished.kept
+        else:
+            counts[human.STATE_WORDS.get(state, state)] += number
+    return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
 
 def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:

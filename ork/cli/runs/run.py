@@ -337,4 +337,5 @@ def _edited(store: Store, workflow: str) -> Iterator[Line]:
     if one.state == "missing" and not one.summary:  # which an import has never had
         yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
     elif one.state == "modified" and one.workflow == workflow:
-        yield [note, f"{path} differs from {workflow}, which runs: `ork run {path}` runs the file"]
+        yield [note, f"{workflow} runs without what you changed: {one.summary}"]
+        yield [("hint: ", "hint"), f"`ork run {path}` runs with that"]

@@ -29,7 +29,8 @@ def error_view(error: OrkError) -> Iterator[Line]:
 
 
 def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
-    """Yield complaints about files, each with its line and a caret."""
+    """Yield complaints about files, each with its line and a caret, and each hint once."""
+    hints: set[str] = set()
     for problem in problems[:PROBLEMS_MAX]:
         place = problem.file
         if problem.line:
@@ -37,7 +38,8 @@ def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
         yield [(place, "file"), ": ", problem.message]
         if problem.source is not None and problem.line:
             yield from _caret(problem)
-        if problem.hint:
+        if problem.hint and problem.hint not in hints:
+            hints.add(problem.hint)
             yield ["    ", ("hint: ", "hint"), problem.hint]
     if len(problems) > PROBLEMS_MAX:
         yield [f"... and {len(problems) - PROBLEMS_MAX} more"]

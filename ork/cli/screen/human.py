@@ -30,7 +30,7 @@ def outcome(taskrun: TaskRun) -> str:
     that was not asked for, *skipped* one that lacked what another task should have given.
     """
     if taskrun.state == "skipped":
-        return "kept" if taskrun.output else "left out"
+        return "kept" if taskrun.is_kept else "left out"
     return STATE_WORDS.get(taskrun.state, taskrun.state)
 
 

@@ -152,7 +152,13 @@ def cut(line: Line, columns: int, *, color: bool = False) -> list[Segment]:
             segments += _colored(text)
         else:
             segments.append(Segment(visible(text).replace("\t", " "), _STYLES.get(style)))
-    return Segment.adjust_line_length(segments, max(0, columns), pad=False)
+    columns = max(0, columns)
+    if Segment.get_line_length(segments) <= columns:
+        return segments
+    return [
+        *Segment.adjust_line_length(segments, max(0, columns - 3), pad=False),
+        Segment("..."[:columns]),
+    ]
 
 
 def _colored(text: str) -> Iterator[Segment]:
