@@ -16,7 +16,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, RunState, Task, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
-from ork.store.runs import Hook, hooks_of
+from ork.store.runs import Hook, hooks_of, tags_of
 from ork.store.store import Store
 
 SHOWN = 10  # of the values of a mapping, in a line about it
@@ -76,6 +76,7 @@ class RunDetails(Value, frozen=True, kw_only=True):
     params: Json
     tasks: DetailsOfTasks
     hooks: tuple[Hook, ...] = ()
+    tags: tuple[str, ...] = ()  # of its deploy
 
     @property
     def name(self) -> str:
@@ -121,6 +122,7 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
         params=values.params,
         tasks=DetailsOfTasks(values, needs),
         hooks=hooks_of(store, run),
+        tags=tags_of(store.refs("tags/")).get(run.deploy, ()) if run.deploy else (),
     )
 
 

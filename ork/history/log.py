@@ -14,6 +14,7 @@ from ork.objects.kinds import Deploy
 from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.resolve import deploy_of, histories, history, workflows
+from ork.store.runs import tags_of
 from ork.store.store import Store
 from ork.store.verdict import Tally, read_tally, tallies, tally
 from ork.worktree.lookup import look_up
@@ -96,7 +97,7 @@ def log(
     limited = islice(deploys, limit)
     waiting = iter(list(limited)[::-1]) if reverse else limited
     first = list(islice(waiting, LOOK_UPS_MAX))
-    tags, heads = _tags(store), dict[str, Oid | None]()
+    tags, heads = tags_of(store.refs("tags/")), dict[str, Oid | None]()
     counted = tallies(store, [oid for oid, _ in first])
     for count, (oid, deploy) in enumerate(chain(first, waiting)):
         workflow = deploy.workflow
@@ -109,7 +110,7 @@ def log(
             oid=oid,
             deploy=deploy,
             runs=counted.get(oid, _NO_RUNS),
-            tags=tuple(tags[oid]) if oid in tags else (),
+            tags=tags.get(oid, ()),
             head=heads[workflow] == oid,
             diff=parts.only(oid, diff) if parts and diff else diff,
         )
@@ -122,7 +123,7 @@ def entry_of(store: Store, oid: Oid, deploy: Deploy, *, diff: Diff | None = None
         oid=oid,
         deploy=deploy,
         runs=tally(store, oid),
-        tags=tuple(_tags(store).get(oid, ())),
+        tags=tags_of(store.refs("tags/")).get(oid, ()),
         head=store.ref(f"workflows/{workflow}") == oid,
         diff=diff,
     )
@@ -180,13 +181,6 @@ def _against_parent(store: Store, deploy: Deploy) -> Diff:
 
     parent = store.get(Deploy, deploy.parents[0]) if deploy.parents else None
     return compare_deploys(store, parent, deploy)
-
-
-def _tags(store: Store) -> dict[Oid, list[str]]:
-    tags: dict[Oid, list[str]] = {}
-    for name, oid in store.refs("tags/"):
-        tags.setdefault(oid, []).append(name.partition("/")[2])
-    return tags
 
 
 def _pattern(text: str) -> re.Pattern[str]:

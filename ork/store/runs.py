@@ -7,7 +7,7 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
@@ -37,12 +37,14 @@ Which: TypeAlias = Literal["on_failure", "on_success"]
 class RunEntry(Value, frozen=True, kw_only=True):
     """One run in a list of runs.
 
-    `tainted` are the captured files that changed under its tasks, where that was asked for.
+    `tainted` are the captured files that changed under its tasks, `tags` those of its deploy; both
+    where that was asked for.
     """
 
     oid: Oid
     run: Run
     tainted: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()
@@ -80,6 +82,14 @@ def refs_of(run: Run) -> list[str]:
     number = number_ref(run.workflow, run.number)
     found = [f"runs/{place}", number, f"ran/{run.snapshot}/{place}"]
     return found if run.deploy is not None else [*found, f"unattached/{place}"]
+
+
+def tags_of(refs: Iterable[tuple[str, Oid]]) -> dict[Oid, tuple[str, ...]]:
+    """Return the labels of each deploy, of refs below `tags/`: (etl/v1.4, deploy)."""
+    found: dict[Oid, tuple[str, ...]] = {}
+    for name, oid in refs:
+        found[oid] = (*found.get(oid, ()), name.partition("/")[2])
+    return found
 
 
 def refs_beside(store: Store, pins: Mapping[Oid, Run]) -> dict[str, dict[str, Oid]]:

@@ -16,7 +16,7 @@ from ork.objects.canonical import Oid
 from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
-from ork.store.runs import PAGE_RUNS, RunEntry
+from ork.store.runs import PAGE_RUNS, RunEntry, tags_of
 from ork.store.store import Store
 
 Verdict: TypeAlias = Literal["good", "bad"]
@@ -74,11 +74,19 @@ def changed_files(store: Store, run: Run) -> tuple[str, ...]:
     return tuple(sorted({*chain(*tainted(task_runs(store, run)).values())}))
 
 
-def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
-    """Tell of listed runs which captured files changed under their tasks. Lazy.
+def in_full(
+    store: Store,
+    entries: Iterable[RunEntry],
+    *,
+    tags: Mapping[Oid, tuple[str, ...]] | None = None,
+) -> Iterator[RunEntry]:
+    """Tell of listed runs the tags of their deploys, and captured files that changed. Lazy.
 
-    The tasks of a run with a verdict are only read where its deploy has counted a tainted one.
+    The tasks of a run with a verdict are only read where its deploy has counted a tainted one. The
+    tags are looked up unless they are given.
     """
+    if tags is None:
+        tags = tags_of(store.refs("tags/"))
     counted: dict[Oid, bool] = {}
     waiting = iter(entries)
     while page := list(islice(waiting, PAGE_RUNS)):
@@ -87,10 +95,11 @@ def with_taint(store: Store, entries: Iterable[RunEntry]) -> Iterator[RunEntry]:
         counted |= {oid: "tainted" in tally.counts for oid, tally in found.items()}
         for entry in page:
             run = entry.run
+            labels = tags.get(run.deploy, ()) if run.deploy else ()
             if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
-                yield entry
+                yield replace(entry, tags=labels)
             else:
-                yield replace(entry, tainted=changed_files(store, run))
+                yield replace(entry, tainted=changed_files(store, run), tags=labels)
 
 
 def taint_text(names: Collection[str]) -> str:

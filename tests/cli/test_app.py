@@ -297,7 +297,7 @@ def test_output_is_utf8_in_every_locale(history):
 def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
     from ork.history import log as module
 
-    monkeypatch.setattr(module, "_tags", lambda *_: 1 // 0)
+    monkeypatch.setattr(module, "tags_of", lambda *_: 1 // 0)
     result = history("log")
     assert result.code == 70
     assert "ZeroDivisionError" in result.err

@@ -13,7 +13,7 @@ from ork.objects.value import replace
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve
 from ork.store.runs import runs
-from ork.store.verdict import counts_as, taint_text, tainted, tally, verdict, with_taint
+from ork.store.verdict import counts_as, in_full, taint_text, tainted, tally, verdict
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_retry, write_run
 from tests.stores import NOON
@@ -95,10 +95,10 @@ def test_the_tasks_of_listed_runs_are_read_only_where_a_tainted_one_was_counted(
     monkeypatch.setattr("ork.store.verdict.task_runs", counted)
     for state in ("success", "failed", "cancelled"):
         write_run(etl.store, etl.oids[0], states_of(etl, "success", state), state)
-    assert not any(entry.tainted for entry in with_taint(etl.store, runs(etl.store)))
+    assert not any(entry.tainted for entry in in_full(etl.store, runs(etl.store)))
     assert read == ["cancelled"]
     write_run(etl.store, etl.oids[0], states_of(etl, "success", "success", tainted="b"))
-    found = [entry.tainted for entry in with_taint(etl.store, runs(etl.store))]
+    found = [entry.tainted for entry in in_full(etl.store, runs(etl.store))]
     assert found == [("x.py",), (), (), ()]
 
 

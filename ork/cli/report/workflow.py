@@ -13,7 +13,7 @@ from ork.store.contents import needs_of
 from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
 from ork.store.store import Store
-from ork.store.verdict import with_taint
+from ork.store.verdict import in_full
 
 DEPLOYS_MAX = 100
 RUNS_MAX = 50
@@ -38,7 +38,7 @@ def workflow_values(
         "about": entries[0].deploy.settings.get("description"),
         "graph": Graph(title=name, needs=needs_of(store, store.snapshot(deploy.snapshot))),
         "entries": entries,
-        "runs": list(with_taint(store, newest)),
+        "runs": list(in_full(store, newest)),
         "deploys_max": deploys_max,
         "runs_max": runs_max,
         "now": now,

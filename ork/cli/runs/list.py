@@ -15,13 +15,13 @@ from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Run, TaskRun
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
 from ork.store.runs import Hook, RunEntry
 from ork.store.store import Store
-from ork.store.verdict import taint, taint_text, tainted, with_taint
+from ork.store.verdict import in_full, taint, taint_text, tainted
 from ork.worktree.lookup import look_up
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def runs(
         ork runs etl -n 10 --status failed
         ork runs --containing etl~1:load
     """
-    from ork.store.runs import runs, wanted
+    from ork.store.runs import runs, tags_of, wanted
 
     session: Session = ctx.obj
     for state in status or []:
@@ -86,9 +86,14 @@ def runs(
     def look(text: str | None) -> Resolved | None:
         return look_up(store, text, now=now) if text else None
 
-    queue = f"queue/{workflow}/" if workflow else "queue/"
-    refs = [ref for ref, _ in store.refs_many("", (queue, "archived/"))]  # together: one round trip
-    put_away = [ref.partition("/")[2] for ref in refs if ref.startswith("archived/")]
+    own = f"{workflow}/" if workflow else ""
+    kinds = ("archived", "queue", "tags")
+    refs: dict[str, list[tuple[str, Oid]]] = {kind: [] for kind in kinds}
+    # Together: one round trip.
+    for ref, oid in store.refs_many("", ("archived/", f"queue/{own}", f"tags/{own}")):
+        kind, _, name = ref.partition("/")
+        refs[kind].append((name, oid))
+    put_away = [name for name, _ in refs["archived"]]
     found = runs(
         store,
         workflow,
@@ -99,11 +104,11 @@ def runs(
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
         without=() if with_archived else put_away,
     )
-    found = with_taint(store, found)
+    found = in_full(store, found, tags=tags_of(refs["tags"]))
     if as_json:
         session.print_json("runs", list(found))
         return
-    if waiting := len(refs) - len(put_away):
+    if waiting := len(refs["queue"]):
         told = f"{human.count(waiting, 'run')} wait{'s' if waiting == 1 else ''} for `ork up`"
         session.say([("note: ", "warning"), f"{told}: `ork schedule list`"])
     first = next(found, None)
@@ -174,6 +179,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             "  ",
             (f"{time:<14}", "time"),
             f"  {human.duration(run.seconds):>7}",
+            *[(f"  @{tag}", "tag") for tag in entry.tags],
             rest,
         ]
         yield cut(line, width)
@@ -196,7 +202,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         ]
     yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
     deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"
-    yield [("deploy   ", "label"), deploy]
+    yield [("deploy   ", "label"), deploy, *[(f" @{tag}", "tag") for tag in details.tags]]
     yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]

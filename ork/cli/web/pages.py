@@ -52,7 +52,7 @@ from ork.store.resolve import (
 )
 from ork.store.runs import Executed, runs
 from ork.store.store import Store
-from ork.store.verdict import with_taint
+from ork.store.verdict import in_full
 
 WORKFLOWS_A_PAGE = 50
 STRIP_RUNS = 20  # of each workflow
@@ -182,7 +182,7 @@ def _words(settings: Mapping[str, Json]) -> list[str]:
 
 def _of_unattached(asked: Asked, name: str) -> dict[str, Any]:
     """Return the values of a workflow that has no head: of its runs alone."""
-    newest = list(with_taint(asked.store, runs(asked.store, name, limit=SHORT_LIST)))
+    newest = list(in_full(asked.store, runs(asked.store, name, limit=SHORT_LIST)))
     snapshot = asked.store.snapshot(newest[0].run.snapshot)
     return {
         "title": name,
@@ -230,7 +230,7 @@ def deploy(asked: Asked) -> Page:
     definition = snapshot_details(store, found)
     executed = Executed(kind="snapshot", oid=value.snapshot)
     name = value.workflow
-    newest = list(with_taint(store, runs(store, name, limit=SHORT_LIST, executed=executed)))
+    newest = list(in_full(store, runs(store, name, limit=SHORT_LIST, executed=executed)))
     values = {
         "title": f"{name} {store.short(value.snapshot)}",
         "entry": entry,

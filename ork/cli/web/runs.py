@@ -31,7 +31,7 @@ from ork.store.resolve import (
 )
 from ork.store.runs import RunEntry, runs
 from ork.store.store import Store
-from ork.store.verdict import with_taint
+from ork.store.verdict import in_full
 
 RUNS_A_PAGE = 50
 RUNS_LOOKED_AT_MAX = 2_000  # for those in a state
@@ -59,7 +59,7 @@ def listed(asked: Asked) -> Page:
             found.append(entry)
     else:
         last = None
-    found = list(with_taint(store, found))
+    found = list(in_full(store, found))
     values = {
         "title": f"Runs of {name}" if name else "Runs",
         "name": name,
