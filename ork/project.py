@@ -45,8 +45,8 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails
 from ork.history.log import LogEntry
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Operation, Run
+from ork.objects.canonical import Json
+from ork.objects.kinds import Run
 from ork.objects.rows import Rows
 from ork.objects.value import replace
 from ork.runner.choices import Exact
@@ -54,6 +54,7 @@ from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options
 from ork.store.contents import SnapshotDetails
+from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
@@ -700,14 +701,14 @@ class Project:
         """
         return ork.heads.tags.untag(self.store, name, stamp=stamp_of(author, "untag", name))
 
-    def operations(self, *, limit: int | None = None) -> Iterator[tuple[Oid, Operation]]:
-        """Yield the commands that moved heads and tags, newest first.
+    def operations(self, *, limit: int | None = None) -> Rows[OperationEntry]:
+        """Return the commands that moved heads and tags, newest first.
 
-        >>> _, newest = next(project.operations())
-        >>> newest
-        <Operation python untag v1, ...>
+        >>> project.operations(limit=1)
+        [<OperationEntry python untag v1, ...>]
         """
-        return ork.store.operations.operations(self.store, limit=limit)
+        found = ork.store.operations.operations(self.store, limit=limit)
+        return Rows(OperationEntry(oid=oid, operation=operation) for oid, operation in found)
 
     def undo(
         self,

@@ -177,7 +177,7 @@ def test_moving_and_undoing(project, edit):
     assert [one.label for one in project.tags("etl")] == ["v1"]
     assert project.untag("etl@v1").removed
     assert project.undo().moves == (("tags/etl/v1", None, first.deploy),)
-    argv = [operation.argv for _, operation in project.operations(limit=3)]
+    argv = [one.operation.argv for one in project.operations(limit=3)]
     assert [words[1:] for words in argv] == [("undo",), ("untag", "etl@v1"), ("rollback", "etl")]
     then = library.open(at_op="@{3}")
     assert then.resolve("etl").oid == second.deploy

@@ -139,8 +139,8 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
             log=str(log),
         )
         with closing(make("local", 1, selector)) as executor:
+            asked = control.stops  # which ended the run
             executor.start(hook.which, job)
-            asked = control.stops
             while not (ended := executor.step()):
                 if control.stops > asked:
                     asked = control.stops

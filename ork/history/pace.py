@@ -1,4 +1,4 @@
-"""How long a run will take, told from how long the same tasks took in an earlier one."""
+"""How long a run will take, told from an earlier one, or from its own first tasks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ork.store.store import Store
 RUNS_LOOKED_AT_MAX = 50
 SURE_FROM = 0.2  # the share that has to be done before this run's own pace counts
 MOST = 0.9  # of its tasks must a run that failed have executed, to tell of the next one
+TASKS_MIN = 10  # that have to end before they tell of the rest
 ALMOST = 0.95  # of what a running task took before: it may take longer this time
 
 
@@ -56,6 +57,14 @@ class Pace:
         # Half done in the time of the whole: it takes twice as long.
         pace = elapsed / (whole * share) if share > SURE_FROM else 1.0
         return whole * (1 - share) * pace
+
+
+def own_pace(elapsed: float, ended: int, left: int) -> float | None:
+    """Return how many seconds a run still takes, at the pace of its own tasks that have ended.
+
+    None: too few have.
+    """
+    return elapsed * left / ended if ended >= TASKS_MIN else None
 
 
 def pace_of(store: Store, run: Run) -> Pace | None:

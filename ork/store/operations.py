@@ -14,10 +14,21 @@ from itertools import islice
 from ork.errors import Ambiguous, NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation
+from ork.objects.value import Value
 from ork.store import revision as grammar
 from ork.store.store import Store
 
 _CANDIDATES_MAX = 10
+
+
+class OperationEntry(Value, frozen=True, kw_only=True):
+    """One operation in a list of them."""
+
+    oid: Oid
+    operation: Operation
+
+    def cells(self) -> dict[str, object]:
+        return self.operation.cells()
 
 
 def operations(

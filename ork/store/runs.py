@@ -166,6 +166,12 @@ def runs(
     yield from islice((one for one in entries if not states or one.run.state in states), limit)
 
 
+def only_running(store: Store) -> str | None:
+    """Return the revision of the run that goes on, if one does and no other."""
+    ids = list(islice(store.folders("active/"), 2))
+    return f"run:{ids[0]}" if len(ids) == 1 else None
+
+
 def earlier(store: Store, run: Run) -> Iterator[Run]:
     """Yield the runs of a workflow before this one, newest first, each read when asked for."""
     for name, end in _names(store, run.workflow, ()).items():

@@ -28,6 +28,7 @@ def test_a_run_shows_how_it_went(ran, golden):
 
 def test_a_file_is_drawn_without_a_store(etl):
     assert etl("graph", "etl.yaml").out == "* extract\n* load\n"
+    assert etl("graph").out == "* extract\n* load\n"
     assert not (etl.folder / ".ork").exists()
 
 

@@ -388,6 +388,16 @@ def test_counts_add_up_and_are_said_once_per_word():
     assert plain(board.frame(5, 80)[0]).endswith(counts)
 
 
+def test_a_first_run_tells_what_is_left_once_some_tasks_have_ended():
+    board = Board(Store(Memory()), None, box=True)
+    board.note(started(300, created=datetime.now(UTC)))
+    board._since -= 60
+    for number in range(10):
+        assert "left" not in plain(board.frame(5, 80)[0])
+        board.note(finished(f"task_{number}"))
+    assert "about 29 minutes left" in plain(board.frame(5, 80)[0])
+
+
 def test_the_rest_is_folded_by_groups():
     board = Board(Store(Memory()), None, box=True)
     names = [f"{stage}_{n}" for stage in ("load", "clean", "fit") for n in range(100)]

@@ -174,6 +174,17 @@ def test_an_interrupt_ends_the_watching_and_not_the_run(ork, going, spawn):
     assert going.wait() == 0
 
 
+def test_the_only_run_that_goes_on_is_watched_and_stopped(ork, going, spawn):
+    ork.write("other.yaml", GATED.replace("name: gated", "name: other"))
+    assert ork("deploy", "other.yaml").code == 0
+    watcher = spawn("watch")
+    until(watcher.stderr, "run gated#1")
+    assert ork("cancel", "--now").out == "gated#1 cancelled\n"
+    assert watcher.wait() == 130
+    assert "several workflows" in ork("watch").err
+    assert "several workflows" in ork("cancel").err
+
+
 def test_what_is_not_there_cannot_be_watched(history):
     assert history("watch", "nope").code == 3
     assert "has not run" in history("watch", "etl").err

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ork.history.pace import Pace, pace_of
+from ork.history.pace import Pace, own_pace, pace_of
 from ork.store.resolve import resolve
 from tests.history.histories import History, task
 from tests.runs import in_memory, outcome, write_run
@@ -55,6 +55,11 @@ def test_a_new_task_counts_as_the_mean():
 def test_nothing_tells():
     found = pace(lasted=0.0, a=0.0)
     assert found.left(3.0, {}) is None
+
+
+def test_a_first_run_goes_on_as_it_began_once_some_tasks_have_ended():
+    assert own_pace(4.0, 9, 100) is None
+    assert own_pace(4.0, 10, 100) == 40.0
 
 
 def test_the_earlier_run_is_the_newest_good_one():

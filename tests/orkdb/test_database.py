@@ -242,17 +242,19 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 import sqlite3
+import time
 from tests.orkdb.databases import Original, EXTRACT, FIRST, SECOND
 original = Original.__new__(Original)
 original._connection = sqlite3.connect({file!r}, isolation_level=None, timeout=20)
 original._server, original._count, original.snapshots = False, 10_000, True
 (etl,) = original._connection.execute("SELECT id FROM workflows").fetchone()
-for number in range(1000):
+for number in range(86_400):
     steps = FIRST if number % 10 < 5 else SECOND
-    at = f"2026-02-01T{{number // 60:02}}:{{number % 60:02}}:00.000Z"
+    at = f"2026-02-01T{{number // 3600:02}}:{{number // 60 % 60:02}}:{{number % 60:02}}.000Z"
     kept = original.deploy(etl, steps, at)
     original.run(etl, steps, at, snapshot=kept)
     print(number, flush=True)
+    time.sleep(0.001)
 """
 
 

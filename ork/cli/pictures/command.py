@@ -50,7 +50,7 @@ def command(
     form = "json" if as_json else form
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    revision = as_revision(revision)
+    revision = _named(session, as_revision(revision))
     graph = graph_of(_store(session, revision), revision, now=session.now())
     if form == "text":
         box = sys.stdout.isatty() and output is None and has_boxes(session.world.environ)
@@ -67,6 +67,22 @@ def command(
     from ork.cli.screen.output import write_text
 
     write_text(output, (f"{line}\n" for line in text))
+
+
+def _named(session: Session, revision: str) -> str:
+    """Return the revision; before anything is deployed, the only file in this folder."""
+    from ork.errors import NotFound
+    from ork.store.resolve import workflows
+    from ork.worktree.lookup import only_file
+
+    if revision != "@":
+        return revision
+    try:
+        deployed = workflows(session.store)
+    except NotFound:
+        deployed = []
+    only = None if deployed else only_file(Path.cwd())
+    return f"file:{only}" if only else revision
 
 
 def _store(session: Session, revision: str) -> "Store":

@@ -24,7 +24,7 @@ from ork.cli.screen.parts import clip, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
 from ork.graph.lanes import Row, draw
-from ork.history.pace import Pace, pace_of
+from ork.history.pace import Pace, own_pace, pace_of
 from ork.logs.bytes import size_of
 from ork.logs.reading import last_line, last_part, pieces
 from ork.objects.kinds import TaskRun
@@ -83,6 +83,7 @@ class Board:
         self._waiting: dict[str, tuple[str, float]] = {}  # task -> why it is tried again, when
         self._ended: dict[str, TaskRun] = {}
         self._failed: dict[str, list[str]] = {}  # task -> the end of its log
+        self._executed = 0  # how many of those that ended
         self._pace: Pace | None = None
         self._last: deque[str] = deque(maxlen=ENDED_LINES_MAX)
 
@@ -111,8 +112,9 @@ class Board:
                     self._last.append(event.task)
                     if event.taskrun.state == "failed":
                         self._failed[event.task] = self._end_of_log(event.taskrun)
+                    executed = bool(event.taskrun.attempts) and not event.kept
+                    self._executed += executed
                     if self._pace:
-                        executed = bool(event.taskrun.attempts) and not event.kept
                         self._pace.end(event.task, executed=executed)
 
     def frame(self, rows: int, columns: int) -> list[Line]:
@@ -177,11 +179,15 @@ class Board:
         return [(self._name, "name"), " ", (doing, style), rest + _in_words(self._counts, room)]
 
     def _left_in_words(self) -> str:
-        if self._pace is None or (self._control and self._control.stops):
+        if self._control and self._control.stops:
             return ""
         now = time.monotonic()
-        ages = {task: now - attempt.since for task, attempt in self._running.items()}
-        left = self._pace.left(now - self._since, ages)
+        elapsed = now - self._since
+        if self._pace:
+            ages = {task: now - attempt.since for task, attempt in self._running.items()}
+            left = self._pace.left(elapsed, ages)
+        else:
+            left = own_pace(elapsed, self._executed, self._counts.total() - len(self._ended))
         return f", about {human.about(left)} left" if left is not None and left >= 1 else ""
 
     def _bar(self, columns: int) -> Line:

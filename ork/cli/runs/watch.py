@@ -10,13 +10,18 @@ from ork.cli.session import Session
 from ork.runner import watch as events_of
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
+from ork.store.runs import only_running
 
 
 def watch(
     ctx: typer.Context,
     revision: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run; a workflow means its newest one.")
-    ] = "@",
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run; a workflow means its newest one. Else the one that goes on.",
+        ),
+    ] = None,
     as_json: shared.AsJson = False,
 ) -> None:
     """Watch a run that was started elsewhere.
@@ -33,6 +38,7 @@ def watch(
     """
     session: Session = ctx.obj
     store = session.store
+    revision = revision or only_running(store) or "@"
     _, run = find_run(store, resolve(store, revision, now=session.now()))
     oid, run = run_of_id(store, run.workflow, run.id)
     if run.ended is not None and not as_json:

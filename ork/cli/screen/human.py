@@ -20,7 +20,8 @@ _UNITS = (
     (1, "second"),
 )
 
-STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped"}  # others as they are
+# Other states are called as they are; of skipped, `outcome` says more.
+STATE_WORDS = {"success": "succeeded", "upstream_failed": "skipped", "skipped": "kept or left out"}
 
 
 def outcome(taskrun: TaskRun) -> str:
