@@ -395,7 +395,7 @@ def test_a_first_run_tells_what_is_left_once_some_tasks_have_ended():
     for number in range(10):
         assert "left" not in plain(board.frame(5, 80)[0])
         board.note(finished(f"task_{number}"))
-    assert "about 29 minutes left" in plain(board.frame(5, 80)[0])
+    assert "about 29m left" in plain(board.frame(5, 80)[0])
 
 
 def test_the_rest_is_folded_by_groups():
