@@ -262,7 +262,7 @@ def golden() -> Callable[[str, str], None]:
 
     def compare(name: str, text: str) -> None:
         text = text.replace(os.uname().nodename, "HOST")
-        text = re.sub(r"\b\d+(?:\.\d+)?m?s\b", "TIME", text)
+        text = re.sub(r"\b\d+(?:\.\d+)?m?s\b(?! ago)", "TIME", text)
         text = re.sub(r" +TIME", " TIME", text)
         path = GOLDEN / name
         if os.environ.get("ORK_GOLDEN"):

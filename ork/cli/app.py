@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -19,6 +20,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ork.cli.screen import signals
+from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
+from ork.cli.screen.line import Line, plain
 from ork.cli.screen.progress import Shown
 from ork.cli.session import Session, World
 from ork.errors import Ambiguous, InvalidInput, OrkError, StoreError, UsageError
@@ -27,7 +30,7 @@ from ork.progress import watched
 # Each command: its name, the function below ork.cli that does it, and its line of help.
 TABLE = """\
 Definitions
-  init         heads.deploy:init         Make a store in a project: empty, or from a backup.
+  init         heads.deploy:init         Make a store: an empty one, or of a backup.
   check        heads.check:check         Say all that is wrong in workflow files.
   deploy       heads.deploy:deploy       Keep the present version of a workflow.
   status       heads.deploy:status       Show which files differ from what is deployed.
@@ -35,19 +38,19 @@ Definitions
 History
   log          history.log:log           List the deploys of a workflow, newest first.
   diff         history.diff:diff         Show what changed between two revisions.
-  show         history.show:show         Show any object: a deploy, a run, a task, a file.
+  show         history.show:show         Show any object: a deploy, run, task or file.
   blame        history.blame:blame       Show which deploy last touched each part.
   bisect       history.bisect:bisect     Find the deploy that made a workflow fail.
   graph        pictures.command:command  Draw which task needs which.
-  report       history.report:report     Write an HTML page about a change, run or workflow.
+  report       history.report:report     Write a change, run or workflow as HTML.
 Moving
   rollback     heads.move:rollback       Deploy an older version of a workflow again.
   restore      heads.move:restore        Write a workflow file back as it was deployed.
-  tag          heads.move:tag            Give a deploy a name, such as etl@v1.4 or etl@prod.
+  tag          heads.move:tag            Give a deploy a name, such as etl@prod.
   mv           heads.workflows:mv        Give a workflow another name.
   archive      heads.workflows:archive   Put a workflow away, with all that it has.
   ops          heads.operations:ops      List every command that moved a head or a tag.
-  undo         heads.operations:undo     Take back a command that moved a head or a tag.
+  undo         heads.operations:undo     Take back what moved a head or a tag.
 Runs
   run          runs.run:run              Run a workflow, and record exactly what ran.
   retry        runs.run:retry            Go on with a run that failed or was stopped.
@@ -55,23 +58,23 @@ Runs
   runs         runs.list:runs            List runs, newest first.
   watch        runs.watch:watch          Watch a run that was started elsewhere.
   logs         runs.logs:logs            Print what the tasks of a run wrote.
-  outputs      runs.list:outputs         Print what the tasks of a run returned, as JSON.
-  schedule     schedule:schedule         Tell what is due, pause schedules, fire one now.
+  outputs      runs.list:outputs         Print what tasks of a run returned, as JSON.
+  schedule     schedule:schedule         Tell what is due, pause it, or fire it now.
   up           up:up                     Fire what is due, and serve a page.
 In and out
   export       git:export                Write the history of a workflow to git.
   import       git:import_               Take in a history from elsewhere.
-  bundle       upkeep.bundle:bundle      Write histories into one file, or look into one.
+  bundle       upkeep.bundle:bundle      Put histories into one file, or look into it.
 Elsewhere
   clone        sync.clone:clone          Make a new store of another one.
-  push         sync.transfer:push        Bring to another store what it lacks of this one.
+  push         sync.transfer:push        Bring to another store what it lacks.
   pull         sync.transfer:pull        Take from another store what this one lacks.
   remote       sync.remote:remote        Name other stores, for push and pull.
 Upkeep
-  backup       upkeep.backup:backup      Copy the whole store into a new folder or file.
-  fsck         upkeep.fsck:fsck          Check that nothing in the store is lost or damaged.
-  gc           upkeep.gc:gc              Say what need not stay in the store, or remove it.
-  forget       upkeep.forget:forget      Take a secret that got in out of the store for good.
+  backup       upkeep.backup:backup      Copy the whole store to a new folder or file.
+  fsck         upkeep.fsck:fsck          Check that nothing is lost or damaged.
+  gc           upkeep.gc:gc              Say what need not stay, or remove it.
+  forget       upkeep.forget:forget      Take a secret out of the store for good.
 Plumbing
   schema       heads.schema:schema       Print the JSON Schema of workflow files, for editors.
   completion   completion:completion     Print a script by which a shell completes words.
@@ -80,6 +83,9 @@ Plumbing
   hash-object  plumbing:hash_object      Print the oid of a file's bytes; store nothing.
   ls-tree      plumbing:ls_tree          List the tasks and code files of a snapshot.
 """
+TEXT_COLUMNS_MAX = 80  # of the help of a command: longer lines are hard to read
+ROW_COLUMNS = 76  # of a section, a command and its line of help beside each other
+BESIDE_MIN = 120  # columns of a terminal where two columns of commands stand beside each other
 PLUMBING = "Plumbing"  # for scripts: the list of commands only names these
 # Commands that may change the store, which --at-op forbids; `tag` decides by its arguments.
 WRITERS = (
@@ -172,6 +178,10 @@ class Command(TyperCommand):
             args = [*counted, *args[end:]]
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.width = min(formatter.width, TEXT_COLUMNS_MAX)
+        super().format_help(ctx, formatter)
+
 
 class Commands(TyperGroup):
     """The table of commands; each is imported when it is asked for, so that ork starts fast."""
@@ -188,14 +198,25 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands by sections, their names on lines of their own in a narrow column."""
+        width = formatter.width
+        column = (width - APART) // 2 if width >= BESIDE_MIN else width
+        blocks: list[list[Line]] = []
+        for section, rows in groupby(COMMANDS.items(), key=lambda row: row[1][0]):
+            told = {name: line for name, (_, line, _) in rows}
+            lines: list[Line] = [[f"{name:<9}", f"  {line}"] for name, line in told.items()]
+            if section == PLUMBING:
+                lines = [[", ".join(told)]]
+            if column < ROW_COLUMNS:
+                lines = [[section], *fitted_lines((["  ", *line] for line in lines), column)]
+            else:
+                lines = [
+                    [f"{'' if index else section:<11}  ", *line] for index, line in enumerate(lines)
+                ]
+            blocks.append(lines)
         formatter.write("\n")
-        above = ""
-        for name, (section, line, _) in COMMANDS.items():
-            if section != PLUMBING:
-                formatter.write(f"{'' if section == above else section:<11}  {name:<11}  {line}\n")
-            above = section
-        plain = [name for name, (section, *_) in COMMANDS.items() if section == PLUMBING]
-        formatter.write(f"{PLUMBING:<11}  {', '.join(plain)}\n")
+        for line in abreast(blocks, width):
+            formatter.write(f"{plain(line)}\n")
 
 
 def _meant(word: str) -> str:
@@ -298,11 +319,12 @@ def main(argv: Sequence[str], *, world: World | None = None) -> int:
         words = [*words[1:2], "--help"]
     session = Session(world or World(), tuple(words))
     signals.note(signal.SIGINT)
+    width = session.width and max(session.width, WIDTH_MIN)
     try:
         # Not by its `main`, which takes any pipe that broke for the end of our output.
         with (
             watched(Shown(session.world.environ)),
-            program().make_context("ork", words, obj=session) as ctx,
+            program().make_context("ork", words, obj=session, terminal_width=width) as ctx,
         ):
             program().invoke(ctx)
         sys.stdout.flush()

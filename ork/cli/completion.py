@@ -210,7 +210,7 @@ def _workflows(asked: Asked) -> Candidates:
 
 
 def _how(asked: Asked, run: Any) -> str:
-    return f"{run.state}, {human.ago(run.created, asked.session.now().astimezone(UTC))}"
+    return f"{run.state}, {human.near(run.created, asked.session.now().astimezone(UTC))}"
 
 
 def _runs(asked: Asked) -> Candidates:

@@ -52,7 +52,7 @@ def schedule(
     ] = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Tell what is due, pause schedules, fire one now.
+    """Tell what is due, pause it, or fire it now.
 
     list shows each schedule: its next slot, the run of its last one, who paused it, what was left
     out in the last week, and which runs wait for `ork up`. next prints the slots to come, skips
@@ -127,17 +127,17 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
         yield [(one.workflow, "name"), "  ", in_words(one.schedule)]
         if one.paused:
             by = person(one.paused.author, AUTHOR_CHARS_MAX)
-            when = human.ago(one.paused.since, now)
+            when = human.near(one.paused.since, now)
             yield [("  paused ", "label"), (f"by {by}, {when}", "warning")]
         elif one.archived:
             yield [("  archived", "label")]
         elif one.next:
             yield [
                 ("  next   ", "label"),
-                f"{human.date(one.next, now)}, {human.ahead(one.next, now)}",
+                f"{human.date(one.next, now)}, {human.near(one.next, now)}",
             ]
         if one.due:
-            late = human.ago(one.due, now)
+            late = human.near(one.due, now)
             yield [("  due    ", "label"), (f"{human.date(one.due, now)}, {late}", "warning")]
         if last := one.last:
             yield [
@@ -183,7 +183,7 @@ def _next(
         session.print_json("slots", rows)
         return
     session.print(
-        [human.date(slot, now), f"  {human.ahead(slot, now):<14}  ", (name, "name")]
+        [human.date(slot, now), f"  {human.near(slot, now):<14}  ", (name, "name")]
         for slot, name in found
     )
 

@@ -9,11 +9,17 @@ import select
 import signal
 import struct
 import termios
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
+import pytest
 from rich.cells import cell_len
 
+from tests.conftest import Ork
 from tests.started import Started
+
+ROWS = 50  # of a terminal on which one command prints
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
 
@@ -21,14 +27,15 @@ _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f
 class Window:
     """The screen of a terminal: only what ork may write is understood, anything else is an error.
 
-    `lines` are the lines of the window, `above` those that have scrolled out of it.
+    `lines` are the lines of the window, `above` those that have scrolled out of it, and `broken`
+    says how many lines were longer than it is wide.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
         self.rows, self.columns = rows, columns
         self.above: list[str] = []
         self.lines = [""] * rows
-        self.row = self.column = 0
+        self.row = self.column = self.broken = 0
         self.cursor_shown = self.wraps = True
 
     def write(self, text: str) -> None:
@@ -73,6 +80,7 @@ class Window:
         if self.column + cell_len(letter) > self.columns:
             if not self.wraps:
                 return
+            self.broken += 1
             self.column = 0
             self._down()
         line = self._line()
@@ -153,3 +161,30 @@ class Child:
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
+
+
+def on_terminal(ork: Ork, wide: int, *argv: str) -> Window:
+    """Run a command, in this process, on a terminal that is as wide; return what that shows.
+
+    One of 0 columns is one that does not know how wide it is.
+    """
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, wide, 0, 0))
+    parts: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # Linux says so when the other end is closed
+            while part := os.read(ours, 65536):
+                parts.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open(theirs, "w", encoding="utf-8") as terminal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", terminal)
+        patch.setattr("sys.stderr", terminal)
+        ork(*argv)
+    reader.join()
+    os.close(ours)
+    window = Window(ROWS, wide or 80)
+    window.write(b"".join(parts).decode())
+    return window

@@ -16,7 +16,7 @@ def test_the_list_of_commands_fits_a_screen(ork):
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     for name, (section, line, _) in COMMANDS.items():
-        shown = f"{name:<11}  {line}"
+        shown = f"{name:<9}  {line}"
         if section == PLUMBING:
             shown = ", ".join(one for one in COMMANDS if COMMANDS[one][0] == PLUMBING)
         assert [one[13:] for one in lines].count(shown) == 1
@@ -248,7 +248,7 @@ def test_a_terminal_is_shown_short_oids_and_relative_dates(history, terminal):
     shown = terminal("--color", "never", "log", "etl~2")
     short = history("rev-parse", "--short", "etl~2^{snapshot}").out
     assert f"snapshot {short}" in shown
-    assert "ago)" in shown or "in the future)" in shown
+    assert "ago)" in shown or "(in " in shown
 
 
 def test_the_pager_gets_long_answers(history, terminal):

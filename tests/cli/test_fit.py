@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ork.cli.screen.fit import Verbatim, columns, cut, fitted_lines
+from ork.cli.screen.fit import Verbatim, abreast, columns, cut, fitted_lines
 from ork.cli.screen.line import PRINTED, plain
 
 PIECES = st.tuples(st.text("ab é漢", max_size=30), st.sampled_from(["", "name", "oid"]))
@@ -32,9 +32,13 @@ def test_no_word_is_broken_that_has_room(words, width):
 def test_what_goes_on_stands_below_what_had_no_room():
     line = [("hint: ", "hint"), "as in `ork diff etl~1 etl`, which tells what changed"]
     assert wrapped(line, 30) == [
-        "hint: as in `ork diff etl~1",
-        "      etl`, which tells what",
-        "      changed",
+        "hint: as in",
+        "      `ork diff etl~1 etl`,",
+        "      which tells what changed",
+    ]
+    assert wrapped(["from 2026-11-01 12:00 to 2026-11-02 12:00"], 36) == [
+        "from 2026-11-01 12:00 to",
+        "    2026-11-02 12:00",
     ]
     assert wrapped(["  ", "a" * 30, "  ", "b" * 20], 40) == [f"  {'a' * 30}", f"      {'b' * 20}"]
     assert wrapped([("ok ", "success"), "x" * 45], 20) == [
@@ -45,6 +49,30 @@ def test_what_goes_on_stands_below_what_had_no_room():
     ]
     styles = [*fitted_lines([[("one two", "name"), " ", ("three four five", "oid")]], 20)]
     assert styles[0] == [("one two", "name"), " ", ("three four", "oid")]
+
+
+@given(st.lists(st.lists(PIECES.map(lambda one: [one]), max_size=3)), st.integers(20, 200))
+def test_blocks_stand_beside_each_other_where_they_have_room(blocks, width):
+    lines = [plain(line) for block in blocks for line in block]
+    shown = [plain(line) for line in abreast(blocks, width)]
+    wide = max(map(columns, lines), default=0)
+    assert all(columns(line) <= max(width, wide) for line in shown)
+    assert len(shown) <= len(lines)
+    assert sorted("".join(shown).replace(" ", "")) == sorted("".join(lines).replace(" ", ""))
+    assert [plain(line) for line in abreast(blocks, None)] == lines
+
+
+def test_beside_each_other_is_down_first_and_breaks_no_block():
+    letters = [[[letter]] for letter in "abcdefg"]
+    assert [plain(line) for line in abreast(letters, 20)] == ["a  b  c  d  e  f  g"]
+    assert [plain(line) for line in abreast(letters, 8)] == ["a  d  g", "b  e", "c  f"]
+    blocks = [[["History"], ["  log"]], [["Runs"], ["  run"], ["  retry"]], [["Upkeep"]]]
+    assert [plain(line) for line in abreast(blocks, 18)] == [
+        "History  Runs",
+        "  log      run",
+        "           retry",
+        "         Upkeep",
+    ]
 
 
 def test_code_and_what_a_task_printed_stay_as_they_are():

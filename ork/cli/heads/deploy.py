@@ -55,7 +55,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Make a store in a project: empty, or from a backup.
+    """Make a store: an empty one, or of a backup.
 
     `ork deploy` and `ork run` make one by themselves when there is none; init is for choosing the
     folder, which is made if need be. Running it again changes nothing.

@@ -163,7 +163,7 @@ def tag(
     force: Annotated[bool, typer.Option("-f", "--force", help="Move a tag that exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Give a deploy a name, such as etl@v1.4 or etl@prod.
+    """Give a deploy a name, such as etl@prod.
 
     Without arguments, list the tags. A tag is a revision: `ork diff etl@prod etl`,
     `ork run etl@v1.4`. Without WORKFLOW@ the revision says which workflow is meant. A tag stays
@@ -207,9 +207,9 @@ def _tags(found: "Iterable[Tag]", store: "Store", session: Session) -> Iterator[
     rows = [(f"{one.workflow}@{one.label}", one.deploy) for one in found]
     width = column(name for name, _ in rows)
     for name, deploy in rows:
-        time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
+        time = human.padded_moment(deploy.time, now, session.width)
         snapshot, *message = _deploy(store, deploy)
-        yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (f"{time:<14}", "time"), *message]
+        yield [(f"{name:<{width}}", "tag"), "  ", snapshot, "  ", (time, "time"), *message]
 
 
 def _tagged(done: "Tagged", store: "Store") -> Iterator[Line]:

@@ -11,7 +11,7 @@ import typer
 from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import AUTHOR_COLUMNS_MIN, author_room, clip, length, person
+from ork.cli.screen.parts import author_room, clip, is_narrow, length, person
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
 from ork.heads.undo import display
@@ -63,7 +63,7 @@ def undo(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take back a command that moved a head or a tag.
+    """Take back what moved a head or a tag.
 
     The newest that was not taken back yet, so that each undo goes one further back; or any that
     `ork ops` lists. The refs move back to where they were, and that is an operation of its own: no
@@ -103,9 +103,9 @@ def _operations(
         return [oid, *(deploy.snapshot for deploy in map(partial(_deploy, store), ends) if deploy)]
 
     for oid, one in store.shortened(found, named):
-        time = human.ago(one.time, now) if width else human.date(one.time, now)
-        line: Line = [(store.short(oid), "oid"), "  ", (f"{time:<14}", "time"), "  "]
-        if width is None or width >= AUTHOR_COLUMNS_MIN:
+        time = human.padded_moment(one.time, now, width)
+        line: Line = [(store.short(oid), "oid"), "  ", (time, "time"), "  "]
+        if not is_narrow(width):
             line += [(person(one.author, author_room(width)), "author"), "  "]
         room = width and width - length(line)
         yield [*line, (clip(shlex.join(one.argv), room), "name")]

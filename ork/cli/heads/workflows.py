@@ -1,9 +1,9 @@
 """ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +12,7 @@ from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import column
+from ork.cli.screen.parts import aligned
 from ork.cli.session import Session
 from ork.errors import OrkError
 from ork.store.store import Store
@@ -20,8 +20,6 @@ from ork.store.store import Store
 if TYPE_CHECKING:
     from ork.heads.rename import Renamed
     from ork.heads.workflows import WorkflowEntry
-
-TOGETHER = 500  # lines that have columns together: the first of many come at once
 
 
 def workflows(
@@ -58,29 +56,24 @@ def workflows(
 def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[Line]:
     """Yield a line for each workflow."""
     now, width = session.now(), session.width
-    time = human.ago if width else human.date
-    ahead = human.ahead if width else human.date
-    while page := list(islice(found, TOGETHER)):
-        runs = [f"#{one.last.number} {one.last.state}" if one.last else "no runs" for one in page]
-        times = [time(one.last.created, now) if one.last else "" for one in page]
-        coming = [ahead(one.next, now) if one.next else one.halted or "-" for one in page]
-        columns = [column(one.workflow for one in page), *map(column, (runs, times, coming))]
-        for one, *cells in zip(page, runs, times, coming, strict=True):
-            name, run, when, soon = (
-                f"{cell:<{size}}  "
-                for cell, size in zip((one.workflow, *cells), columns, strict=True)
-            )
-            line: Line = [
-                (name, "name"),
-                (run, one.last.state if one.last else "dim"),
-                (when, "time"),
-                (soon, "warning" if one.halted else "time"),
-                human.count(one.task_count, "task"),
-                ("".join(f"  @{label}" for label in one.tags), "tag"),
-            ]
-            if one.schedules:
-                line.append(f"  {'; '.join(one.schedules)}")
-            yield cut(line, width)
+
+    def row(one: "WorkflowEntry") -> tuple[Sequence[tuple[str, str]], Line]:
+        last, when = ("no runs", "dim"), ""
+        if one.last:
+            last = f"#{one.last.number} {one.last.state}", one.last.state
+            when = human.moment(one.last.created, now, width)
+        soon = human.moment(one.next, now, width) if one.next else one.halted or "-"
+        cells = [
+            (one.workflow, "name"),
+            last,
+            (when, "time"),
+            (soon, "warning" if one.halted else "time"),
+        ]
+        tags = "".join(f"  @{label}" for label in one.tags)
+        schedules = f"  {'; '.join(one.schedules)}" if one.schedules else ""
+        return cells, [human.count(one.task_count, "task"), (tags, "tag"), schedules]
+
+    yield from (cut(line, width) for line in aligned(map(row, found)))
 
 
 def mv(

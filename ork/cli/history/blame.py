@@ -11,13 +11,7 @@ from ork.cli.options import Json
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import (
-    AUTHOR_COLUMNS_MIN,
-    author_room,
-    column,
-    person,
-    quoted,
-)
+from ork.cli.screen.parts import author_room, column, is_narrow, person, quoted
 from ork.cli.session import Session
 
 if TYPE_CHECKING:
@@ -109,13 +103,13 @@ class _Columns:
         now, width = session.now(), session.width
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
-        self.with_author = width is None or width >= AUTHOR_COLUMNS_MIN
+        self.with_author = not is_narrow(width)
         short = store.shorten(found.deploys)
         self.texts = {
             oid: (
                 short[oid],
                 person(one.author, author_room(width)),
-                human.ago(one.time, now) if width else human.date(one.time, now),
+                human.moment(one.time, now, width),
             )
             for oid, one in found.deploys.items()
         }

@@ -132,10 +132,8 @@ def _entry(
 ) -> Iterator[Line]:
     """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
     if oneline:
-        name: Line = [(entry.deploy.workflow, "name"), "  "] if named else []
         # The id of the entry: its content alone would not tell of message, author and settings.
-        oid, apart, *rest = deploy_line(entry, entry.oid, store, session)
-        yield [oid, apart, *name, *rest]
+        yield deploy_line(entry, entry.oid, store, session, named=named)
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
@@ -186,22 +184,25 @@ def deploy_header(
     if deploy.restores:
         yield [("restores ", "label"), shown_oid(deploy.restores, store, session)]
     yield [("author   ", "label"), deploy.author]
-    ago = f" ({human.ago(deploy.time, now)})" if session.width else ""
+    ago = f" ({human.near(deploy.time, now)})" if session.width else ""
     yield [("date     ", "label"), human.date(deploy.time, now), ago]
     if entry.runs.counts:
         newest = f", newest {deploy.workflow}#{entry.runs.last}" if entry.runs.last else ""
         yield [("runs     ", "label"), *_counts(entry.runs), newest]
 
 
-def deploy_line(entry: LogEntry, oid: Oid, store: Store, session: Session) -> Line:
+def deploy_line(
+    entry: LogEntry, oid: Oid, store: Store, session: Session, *, named: bool = False
+) -> Line:
     """Return a deploy in one line: its id or that of its content, time, message, names, runs."""
     deploy, now = entry.deploy, session.now()
-    time = human.ago(deploy.time, now) if session.width else human.date(deploy.time, now)
+    workflow: Line = [(deploy.workflow, "name"), "  "] if named else []
     return [
         (store.short(oid), "oid"),
         "  ",
-        (f"{time:<14}", "time"),
+        (human.padded_moment(deploy.time, now, session.width), "time"),
         "  ",
+        *workflow,
         deploy.message.partition("\n")[0],
         *_names(entry),
         *(["  [", *_counts(entry.runs), "]"] if entry.runs.counts else []),

@@ -20,7 +20,7 @@ def report(
         Path, typer.Option("-o", "--output", help="Write the page to this file; - is stdout.")
     ],
 ) -> None:
-    """Write an HTML page about a change, run or workflow.
+    """Write a change, run or workflow as HTML.
 
     The page needs no network and runs no script: it can be mailed, archived, and printed. Of a
     change, A..B, it shows the graph, the diff with all lines, the deploys between and how their

@@ -17,7 +17,6 @@ from ork.definition.written import as_written
 from ork.history.log import LogEntry, entry_of
 from ork.history.unkept import lacks_code
 from ork.objects import kinds
-from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails, join_text
@@ -33,7 +32,7 @@ def show(
     ] = "@",
     as_json: Json = False,
 ) -> None:
-    """Show any object: a deploy, a run, a task, a file.
+    """Show any object: a deploy, run, task or file.
 
     etl shows the newest deploy, etl#57 a run with all its tasks, etl:extract one task,
     etl#57:extract its outcome in that run, etl:tasks/etl.py a code file, and `etl:` the YAML text,
@@ -91,7 +90,7 @@ def _fields_and_lines(
     payload = kinds.to_json(value)
     fields = {"name": name, "payload": payload}
     if isinstance(value, Task):
-        return fields, _task(name, found.oid, value)
+        return fields, _task(name, shown_oid(found.oid, store, session), value)
     text = json.dumps(payload, indent=2, ensure_ascii=False)
     return fields, (Verbatim([line]) for line in text.split("\n"))
 
@@ -175,7 +174,7 @@ def _gist(task: Task) -> str:
     return f"{task.executor} {task.file}"
 
 
-def _task(name: str | None, oid: Oid, task: Task) -> Iterator[Line]:
+def _task(name: str | None, oid: str, task: Task) -> Iterator[Line]:
     """Yield a task, one field a line, as its canonical form has them."""
     yield [("task ", "label"), (oid, "oid"), "  ", (name or "", "name")]
     for field, value in as_written(task).items():

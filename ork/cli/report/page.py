@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -109,7 +108,7 @@ def environment(
         "json": _json,
         "log_lines": _log_lines,
         "log_text": without_colors,
-        "near": _near,
+        "near": human.near,
         "value": wording.value_text,
     }
     found.tests["by_line"] = lambda field: wording.field_texts(field) is not None
@@ -146,14 +145,6 @@ def _log_lines(text: str) -> list[tuple[str, str]]:
         return found
     rest = f"... {len(found) - LINES_MAX:,} lines ..."
     return [*found[: LINES_MAX // 2], (rest, "hunk"), *found[-LINES_MAX // 2 :]]
-
-
-def _near(time: datetime, now: datetime) -> str:
-    """Return how far a moment is from now: "2 hours ago", "in 5 minutes"."""
-    if time <= now:
-        return human.ago(time, now)
-    text = human.ago(now, time)
-    return text if text == "now" else f"in {text.removesuffix(' ago')}"
 
 
 def _json(value: Json) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, cut
 from ork.cli.screen.line import Line
+from ork.cli.screen.parts import aligned, is_narrow
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
-OID_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no snapshots in a list of runs
 VALUE_CHARS_MAX = 100
 
 
@@ -125,7 +125,7 @@ def outputs(
         bool, typer.Option("--json", help="With the schema around it, as other commands print.")
     ] = False,
 ) -> None:
-    """Print what the tasks of a run returned, as JSON.
+    """Print what tasks of a run returned, as JSON.
 
     Of one task the bare value, for other programs; of a run an object, task to value.
 
@@ -161,28 +161,23 @@ def outputs(
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot if there is room, name, state, time, duration, reason."""
     now, width = session.now(), session.width
-    wide = width is None or width >= OID_COLUMNS_MIN
-    for entry in store.shortened(entries, lambda entry: [entry.run.snapshot]):
+
+    def row(entry: RunEntry) -> tuple[Sequence[tuple[str, str]], Line]:
         run = entry.run
-        time = human.ago(run.created, now) if width else human.date(run.created, now)
-        name = f"{run.workflow}#{run.number}"
+        cells = [
+            ("" if is_narrow(width) else store.short(run.snapshot), "oid"),
+            (f"{run.workflow}#{run.number}", "name"),
+            (run.state, run.state),
+            (human.moment(run.created, now, width), "time"),
+        ]
         rest = "" if run.deploy else "  unattached"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
-        if run.reason:
-            rest += f"  {run.reason}"
-        oid: Line = [(store.short(run.snapshot), "oid"), "  "] if wide else []
-        line: Line = [
-            *oid,
-            (f"{name:<12}", "name"),
-            "  ",
-            (f"{run.state:<11}", run.state),
-            "  ",
-            (f"{time:<14}", "time"),
-            f"  {human.duration(run.seconds):>7}",
-            *[(f"  @{tag}", "tag") for tag in entry.tags],
-            rest,
-        ]
-        yield cut(line, width)
+        rest += f"  {run.reason}" if run.reason else ""
+        tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
+        return cells, [f"{human.duration(run.seconds):>7}", *tags, rest]
+
+    shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
+    yield from (cut(line, width) for line in aligned(map(row, shortened)))
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ork.cli.screen import human
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import AUTHOR_CHARS_MAX, AUTHOR_COLUMNS_MIN, person
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, is_narrow, person
 from ork.cli.session import Session
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line
     """Yield a line for each run that waits."""
     now = session.now()
     for one in waiting:
-        since = human.ago(one.entry.time, now) if session.width else human.date(one.entry.time, now)
-        if session.width is None or session.width >= AUTHOR_COLUMNS_MIN:
+        since = human.moment(one.entry.time, now, session.width)
+        if not is_narrow(session.width):
             since = f"by {person(one.entry.author, AUTHOR_CHARS_MAX)}, {since}"
         yield [("waiting  ", "label"), (one.workflow, "name"), f"  {one.id}  {since}"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from ork.cli.screen.line import PRINTED, Line, plain, visible
 
 WIDTH_MIN = 20  # narrower than this nothing is fitted
+APART = 2  # columns between blocks that stand beside each other
+# What is read, or copied, as one word: a command, a date and its time.
+_ONE_WORD = re.compile(r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d [+-]\d{4})?")
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 
 
@@ -56,6 +61,26 @@ def fitted_lines(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
             yield from _wrapped(line, width)
 
 
+def abreast(blocks: Sequence[Sequence[Line]], width: int | None) -> Iterator[Line]:
+    """Yield blocks of lines beside each other, in as many columns as have room, down first."""
+    sizes = [columns(plain(line)) for block in blocks for line in block]
+    wide = max(sizes, default=0)
+    count = max(1, ((width or 0) + APART) // (wide + APART))
+    high = -(-len(sizes) // count)
+    beside: list[list[Line]] = [[]]
+    for block in blocks:
+        if len(beside) < count and beside[-1] and len(beside[-1]) + len(block) > high:
+            beside.append([])
+        beside[-1].extend(block)
+    for row in zip_longest(*beside):
+        line: Line = []
+        for column, cell in enumerate(row):
+            if cell is not None:
+                gap = " " * (column * (wide + APART) - columns(plain(line)))
+                line += [gap, *cell] if gap else cell
+        yield line
+
+
 def _stays(line: Line) -> bool:
     printed = (piece for piece in line if isinstance(piece, tuple) and piece[1] == PRINTED)
     return isinstance(line, Verbatim) or any(printed)
@@ -64,12 +89,14 @@ def _stays(line: Line) -> bool:
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
     pieces = _pieces(line)
     text = "".join(piece for piece, _ in pieces)
+    spaced = _ONE_WORD.sub(lambda found: found[0].replace(" ", "_"), text)
     hang, start = 0, 0
     while columns(text[start:]) > width - hang:
         full = start + len(_start(text[start:], width - hang))
         words = start + len(text[start:]) - len(text[start:].lstrip(" "))
-        space = text.rfind(" ", words, full + 1)
-        end = space if space > words else full  # else a word that is longer than a line of its own
+        # Else a word that is longer than a line of its own.
+        ends = (one.rfind(" ", words, full + 1) for one in (spaced, text))
+        end = next((space for space in ends if space > words), full)
         end = start + len(text[start:end].rstrip(" ")) or end
         yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
         hang = hang or _hang(pieces, full, width)

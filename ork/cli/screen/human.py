@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ork.cli.screen.line import MARKS
+from ork.cli.screen.parts import is_narrow
 from ork.objects.kinds import TaskRun
 
 _UNITS = (
-    (31_536_000, "year"),
-    (2_592_000, "month"),
-    (604_800, "week"),
-    (86_400, "day"),
-    (3600, "hour"),
-    (60, "minute"),
-    (1, "second"),
+    (31_536_000, "year", "y"),
+    (2_592_000, "month", "mo"),
+    (604_800, "week", "w"),
+    (86_400, "day", "d"),
+    (3600, "hour", "h"),
+    (60, "minute", "m"),
+    (1, "second", "s"),
 )
 
 # Other states are called as they are; of skipped, `outcome` says more.
@@ -40,21 +41,24 @@ def mark(taskrun: TaskRun) -> str:
     return outcome(taskrun) if taskrun.state == "skipped" else MARKS[taskrun.state]
 
 
-def ago(time: datetime, now: datetime) -> str:
-    """Return how long ago that was: "2 hours ago"."""
+def near(time: datetime, now: datetime, *, short: bool = False) -> str:
+    """Return how far a moment is from now: "2 hours ago", "in 2 hours", in short "2h ago"."""
     seconds = int((now - time).total_seconds())
-    if seconds < 0:
-        return "in the future"
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{count(seconds // size, unit)} ago"
+    for size, unit, letters in _UNITS:
+        if number := abs(seconds) // size:
+            far = f"{number}{letters}" if short else count(number, unit)
+            return f"{far} ago" if seconds > 0 else f"in {far}"
     return "now"
 
 
-def ahead(time: datetime, now: datetime) -> str:
-    """Return how long it is until then: "in 2 hours"."""
-    past = ago(now, time)
-    return f"in {past.removesuffix(' ago')}" if past.endswith(" ago") else "now"
+def moment(time: datetime, now: datetime, width: int | None) -> str:
+    """Return a time for a list: how far it is from now on a terminal, else the date."""
+    return date(time, now) if width is None else near(time, now, short=is_narrow(width))
+
+
+def padded_moment(time: datetime, now: datetime, width: int | None) -> str:
+    """Return the same, as wide as all others."""
+    return f"{moment(time, now, width):<{8 if is_narrow(width) else 14}}"
 
 
 def date(time: datetime, now: datetime) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from ork.cli.screen.line import Line
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
-AUTHOR_COLUMNS_MIN = 80  # of a terminal; a narrower one shows no authors in a table
+NARROW = 80  # columns; a terminal that has less shows no authors or snapshots in a table
+TOGETHER = 500  # lines that have columns together: the first of many come at once
 AUTHOR_COLUMNS_FULL = 100
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
@@ -32,6 +34,11 @@ def length(line: Line) -> int:
     return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in line)
 
 
+def is_narrow(width: int | None) -> bool:
+    """Say whether this is a terminal where a list must do with fewer and shorter columns."""
+    return width is not None and width < NARROW
+
+
 def author_room(width: int | None) -> int:
     """Return how many characters of an author a table has room for; many off a terminal."""
     if width is None:
@@ -48,6 +55,19 @@ def person(author: str, room: int) -> str:
 def column(names: Iterable[str]) -> int:
     """Return how wide a column of these names is, but for those that are too long."""
     return max((len(name) for name in names if len(name) <= PAD_MAX), default=0)
+
+
+def aligned(rows: Iterable[tuple[Sequence[tuple[str, str]], Line]]) -> Iterator[Line]:
+    """Yield a line for each row: cells in columns as wide as they must be, then the rest."""
+    rows = iter(rows)
+    while page := list(islice(rows, TOGETHER)):
+        columns = zip(*(cells for cells, _ in page), strict=True)
+        sizes = [column(text for text, _ in cells) for cells in columns]
+        for cells, rest in page:
+            line: Line = []
+            for (text, style), size in zip(cells, sizes, strict=True):
+                line += [(f"{text:<{size}}", style), "  "] if size or text else []
+            yield [*line, *rest]
 
 
 def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> str:

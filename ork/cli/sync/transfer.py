@@ -43,7 +43,7 @@ def push(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring to another store what it lacks of this one.
+    """Bring to another store what it lacks.
 
     Heads move forward only, all of them together or none; runs follow with outputs and logs. What
     the two sides changed in different ways, and runs of the same number, are refused before

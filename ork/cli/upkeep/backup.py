@@ -23,7 +23,7 @@ def backup(
     ],
     as_json: Json = False,
 ) -> None:
-    """Copy the whole store into a new folder or file.
+    """Copy the whole store to a new folder or file.
 
     All workflows, tags, runs, operations and logs, as they are at one moment; others may go on
     running and deploying meanwhile. The copy is checked before it gets its name, and nothing is

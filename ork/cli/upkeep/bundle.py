@@ -46,7 +46,7 @@ def bundle(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Write histories into one file, or look into one.
+    """Put histories into one file, or look into it.
 
     create puts workflows in: each with its whole history up to the revision, and the tags on it;
     with --runs also its newest runs, their outputs and logs. A run that is named goes in by itself.

@@ -41,7 +41,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what is found.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take a secret that got in out of the store for good.
+    """Take a secret out of the store for good.
 
     Looks in all objects (code, texts, tasks, outputs, messages, command lines), in logs, checkouts
     and names, also for the text as JSON, base64 and other forms that masking knows. With --yes,

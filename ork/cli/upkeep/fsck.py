@@ -31,7 +31,7 @@ def fsck(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that nothing in the store is lost or damaged.
+    """Check that nothing is lost or damaged.
 
     Reads the data file page by page, then every ref and every object that something needs, and
     compares them: objects with their names, heads and tags with the log of operations, what is

@@ -48,7 +48,7 @@ def gc(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what need not stay in the store, or remove it.
+    """Say what need not stay, or remove it.
 
     Objects go that nothing needs. Needed is what a workflow, a tag or a run leads to, and what
     commands of the last 30 days moved, so that `ork undo` can take it back. No deploy of a history

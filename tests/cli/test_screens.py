@@ -1,0 +1,111 @@
+"""The screens of a day, on terminals of 60, 100 and 160 columns, through a pipe, and as JSON
+
+One file below golden/screens has all screens of one width, to be read as a user would.
+"""
+
+import json
+import shlex
+
+import pytest
+
+from tests.cli.conftest import BROKEN
+from tests.cli.screen import on_terminal
+
+NIGHTLY = """\
+    name: nightly_customer_report
+    schedule: ["0 2 * * 1-5", "30 6 1 * *"]
+    tasks:
+      collect_customers_of_all_regions:
+        executor: process
+        command: "echo 'ORK_OUTPUT:{\\"rows\\": 48213}'"
+      send: {executor: process, command: "true", depends_on: [collect_customers_of_all_regions]}
+"""
+DAY = """\
+check etl.yaml
+check broken.yaml
+status
+deploy etl.yaml -m 'Check the rows of each region before loading, and wait longer for the source'
+log
+log etl
+log --oneline
+show etl
+show etl:check
+show etl#2
+show etl#2:check
+runs
+diff --last etl
+diff etl#1 etl#2
+diff etl~2 etl
+workflows
+blame etl
+ops
+graph etl
+outputs etl#1
+bisect etl
+run nightly.yaml
+show elt
+"""
+TERMINAL = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PAGER": "cat"}
+
+
+@pytest.fixture
+def day(reworked, edit, once):
+    """The world of `reworked`, with tags, a second workflow, and a file that is wrong."""
+
+    def steps():
+        reworked.write("nightly.yaml", NIGHTLY)
+        reworked.write("broken.yaml", BROKEN)
+        for words in ("tag v1.4 etl~1", "tag prod etl~1", "deploy nightly.yaml"):
+            assert reworked(*words.split()).code == 0
+        edit("etl.yaml", "timeout: 600", "timeout: 900")
+
+    once("day", steps)
+    return reworked
+
+
+@pytest.mark.parametrize("wide", [60, 100, 160])
+def test_terminals_of_any_width_are_read_with_ease(day, golden, masked, wide):
+    day.environ |= TERMINAL
+    screens = []
+    for line in ["--help", *DAY.splitlines()]:
+        window = on_terminal(day, wide, *shlex.split(line))
+        assert not window.broken, line
+        screens.append(f"$ ork {line}\n{window.text}\n")
+    golden(f"screens/{wide}.txt", masked("\n".join(screens)))
+
+
+def test_pipes_have_all_of_it(day, golden, masked):
+    screens = []
+    for line in ["--help", *DAY.splitlines()]:
+        done = day(*shlex.split(line))
+        screens.append(f"$ ork {line}\n{done.out}{done.err}")
+    golden("screens/pipe.txt", masked("\n".join(screens)))
+
+
+def test_programs_have_the_same_json_on_a_terminal(day):
+    day.environ |= TERMINAL
+    for line in DAY.splitlines():
+        if line.split()[0] not in ("deploy", "run"):
+            words = [*shlex.split(line), "--json"]
+            piped = day(*words)
+            answer = piped.out or piped.err
+            assert json.loads(answer)["schema"].startswith("ork."), line
+            shown = on_terminal(day, 100, *words).text
+            assert "".join(answer.split()) in "".join(shown.split()), line
+
+
+@pytest.mark.parametrize("wide", [0, 160])
+def test_what_columns_says_is_obeyed(ork, wide):
+    ork.environ |= TERMINAL
+    told = on_terminal(ork, 60, "--help").text
+    assert on_terminal(ork, wide, "--help").text != told
+    ork.environ["COLUMNS"] = "60"
+    assert on_terminal(ork, wide, "--help").text == told
+
+
+def test_commands_stand_beside_each_other_where_a_window_has_room(ork):
+    ork.environ |= TERMINAL
+    windows = [on_terminal(ork, wide, "--help") for wide in (100, 120)]
+    assert [window.broken for window in windows] == [0, 0]
+    below, beside = (len(window.text.splitlines()) for window in windows)
+    assert beside < below - 10  # and all of it in most windows
