@@ -5,6 +5,7 @@ One file below golden/screens has all screens of one width, to be read as a user
 
 import json
 import shlex
+from itertools import zip_longest
 
 import pytest
 
@@ -109,3 +110,19 @@ def test_commands_stand_beside_each_other_where_a_window_has_room(ork):
     assert [window.broken for window in windows] == [0, 0]
     below, beside = (len(window.text.splitlines()) for window in windows)
     assert beside < below - 10  # and all of it in most windows
+
+
+def test_many_tasks_stand_beside_each_other_where_a_window_has_room(ork):
+    names = [f"t{number:02}" for number in range(60)]
+    tasks = "".join(f"  {name}: {{executor: process, command: 'true'}}\n" for name in names)
+    bad = "  bad: {executor: process, command: exit 3}\n"
+    ork.write("many.yaml", f"name: many\ntasks:\n{bad}{tasks}")
+    assert ork("run", "many.yaml").code == 1
+    ork.environ |= TERMINAL
+    shown = on_terminal(ork, 160, "show", "many#1").text.partition("\n\n")[2].splitlines()
+    assert shown[0].startswith("  FAILED   bad")  # on a line of its own
+    rows = [line.split()[1::3] for line in shown[1:]]
+    assert len(rows) < 20
+    assert [name for column in zip_longest(*rows) for name in column if name] == names  # down first
+    narrow = on_terminal(ork, 45, "show", "many#1").text.partition("\n\n")[2].splitlines()
+    assert [line.split()[1] for line in narrow[1:]] == names

@@ -11,7 +11,7 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
-from ork.cli.screen.fit import Verbatim, cut
+from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import aligned, is_narrow
 from ork.cli.session import Session
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
+BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
 def runs(
@@ -212,11 +213,15 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     yield [""]
     width = min(max((len(name) for name in states), default=0), 32)
     # What went wrong comes first; of what follows from it, the cause is among that.
-    for wrong in (True, False):
-        for name, taskrun in states.items():
-            if (taskrun.state in WRONG) == wrong:
-                line = task_line(name, taskrun, width, value=details.tasks.output(name))
-                yield line if wrong else cut(line, session.width)
+    others: list[Line] = []
+    for name, taskrun in states.items():
+        line = task_line(name, taskrun, width, value=details.tasks.output(name))
+        if taskrun.state in WRONG:
+            yield line
+        else:
+            others.append(cut(line, session.width))
+    room = session.width if len(others) > BELOW_MAX else None
+    yield from abreast([[line] for line in others], room)
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
