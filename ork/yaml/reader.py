@@ -205,7 +205,7 @@ def _place(text: str, index: int) -> tuple[int, int]:
 
 def _parsed_text(text: str) -> str:
     """Return a text as it is given to a parser, with every character in its place."""
-    if QUESTION not in text:
+    if "?" in text and QUESTION not in text:  # to look for it is cheaper than to replace it
         text = _QUESTION.sub(QUESTION, text)
     # Without its line end, parsers leave out a last line of spaces that a block text ends with.
     return text + "\n" if text.endswith(" ") and not text[text.rfind("\n") + 1 :].strip() else text

@@ -26,6 +26,7 @@ from ork.cli.diff.wording import (
     value_text,
 )
 from ork.cli.pictures.change import nearest
+from ork.cli.pictures.fold import folded
 from ork.cli.pictures.graph import Graph, mermaid
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import visible
@@ -62,7 +63,7 @@ def markdown_view(comparison: Comparison, impact: Impact, graph: Graph) -> Itera
         return
     if told := unkept(comparison):
         yield from ("", f"{_text(told[0].upper() + told[1:])}.")
-    yield from _picture(nearest(graph, TASKS_MAX))
+    yield from _picture(nearest(folded(graph), TASKS_MAX))
     room = _Room(CODE_CHARS_MAX)
     yield from _tasks(diff, room)
     yield from _edges(diff)

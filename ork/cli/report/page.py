@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ork.cli.diff import wording
 from ork.cli.pictures.change import nearest
+from ork.cli.pictures.fold import folded
 from ork.cli.pictures.graph import Graph
 from ork.cli.pictures.looks import ALL_COLORS, COLORS, PLAIN_COLOR, SIGNS
 from ork.cli.pictures.svg import svg
@@ -20,7 +21,7 @@ from ork.cli.screen.line import visible, without_colors
 from ork.cli.screen.parts import clip
 from ork.differences.tasks import alike
 from ork.objects.canonical import Json
-from ork.objects.kinds import format_time
+from ork.objects.kinds import format_time, is_name
 from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ def environment(
         "became": lambda change: wording.drawn(wording.became(change), name=str, aside=", {}"),
         "code_lines": _code_lines,
         "looks_of": _looks_of,
-        "nearest": nearest,
+        "small": lambda graph, tasks_max: nearest(folded(graph), tasks_max),
         "remarks": lambda file: wording.drawn(wording.remarks(file), name=str, aside=", {}"),
         "run_counts": lambda counts: sorted(counts.items(), key=lambda one: one[0] != "success"),
         "taint_text": taint_text,
         "bars": bars,
         "on_web": link is not leads_nowhere,
         "svg": lambda graph, leads: "\n".join(
-            svg(graph, lambda task: link(*leads, task) if leads else None)
+            svg(graph, lambda task: link(*leads, task) if leads and is_name(task) else None)
         ),
     }
     found.filters |= {

@@ -5,7 +5,6 @@ A graph that does not fit the window gives way to what failed, what runs, and al
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter, deque
@@ -16,6 +15,7 @@ from threading import Lock
 
 from rich.cells import cell_len
 
+from ork.cli.pictures.fold import family
 from ork.cli.pictures.graph import node_mark, node_row
 from ork.cli.runs.plain import LOG_BYTES_MAX, checked_out
 from ork.cli.screen import human
@@ -149,7 +149,7 @@ class Board:
         if run.attempt == 1:  # the record does not say when a retry began
             self._since -= max(0.0, (datetime.now(UTC) - run.created).total_seconds())
         self._counts["pending"] = len(event.tasks)
-        sizes = Counter(map(_group, event.tasks))
+        sizes = Counter(map(family, event.tasks))
         self._groups = {group: Counter(pending=n) for group, n in sizes.items() if n > 1}
         self._pace = pace_of(self._store, run)
         if self._pace:
@@ -161,7 +161,7 @@ class Board:
 
     def _move(self, task: str, state: str) -> None:
         before = "running" if task in self._running else "pending"
-        for counts in (self._counts, self._groups.get(_group(task))):
+        for counts in (self._counts, self._groups.get(family(task))):
             if counts:
                 counts[before] -= 1
                 counts[state] += 1
@@ -323,11 +323,6 @@ def _elapsed(since: float) -> str:
     """Return the time since then, in tenths: smaller steps only flicker."""
     seconds = time.monotonic() - since
     return f"{seconds:.1f}s" if seconds < 60 else human.duration(seconds)
-
-
-def _group(name: str) -> str:
-    """Return the name of a task without its numbers: what a loop has made has one in common."""
-    return re.sub("[0-9]+", "*", name)
 
 
 def _state_of(counts: Counter[str]) -> str:

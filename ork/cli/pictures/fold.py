@@ -1,0 +1,90 @@
+"""Large graphs in small pictures: tasks that are alike and stand alike are one box."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Mapping
+
+from ork.cli.pictures.graph import Graph
+from ork.objects.value import replace
+
+TASKS_MIN = 40  # smaller graphs are drawn as they are
+ROUNDS_MAX = 50
+
+
+def family(name: str) -> str:
+    """Return the name of a task without its numbers: what a loop has made has one in common."""
+    return re.sub("[0-9]+", "*", name)
+
+
+def folded(graph: Graph) -> Graph:
+    """Return the graph with one box, such as `shard_* (199)`, for tasks that do not differ.
+
+    They are of one family, look the same, and need and are needed by the same tasks, as far as
+    those differ. A graph with long chains stays as it is.
+    """
+    groups = _groups(graph) if len(graph.needs) >= TASKS_MIN else None
+    if groups is None:
+        return graph
+    sizes = Counter(groups.values())
+    first: dict[int, str] = {}
+    for name, group in groups.items():
+        first.setdefault(group, name)
+    boxes = {
+        group: f"{family(name)} ({sizes[group]:,})" if sizes[group] > 1 else name
+        for group, name in first.items()
+    }
+    box = {name: boxes[group] for name, group in groups.items()}
+    states, marks = graph.states, graph.marks
+    return replace(
+        graph,
+        needs={
+            box[name]: tuple(dict.fromkeys(box[one] for one in graph.needs[name] if one in box))
+            for name in first.values()
+        },
+        states=states and {box[name]: states[name] for name in first.values() if name in states},
+        marks=marks and {box[name]: marks[name] for name in first.values()},
+    )
+
+
+def _groups(graph: Graph) -> dict[str, int] | None:
+    """Return the group of each task; None where splitting groups does not come to an end soon.
+
+    Those that look alike are split until all tasks of a group have neighbours of the same groups.
+    Then groups form no circle: from any of its tasks one could go round for ever.
+    """
+    ends = {name for edge in graph.edge_marks for name in edge}  # of what came or went
+    above: dict[str, list[str]] = {name: [] for name in graph.needs}
+    below: dict[str, list[str]] = {name: [] for name in graph.needs}
+    for up, down in graph.edges:
+        above[down].append(up)
+        below[up].append(down)
+    groups = _numbered({name: _look(graph, name, ends) for name in graph.needs})
+    for _ in range(ROUNDS_MAX):
+        count = len(set(groups.values()))
+        groups = _numbered(
+            {
+                name: (
+                    groups[name],
+                    frozenset(groups[one] for one in above[name]),
+                    frozenset(groups[one] for one in below[name]),
+                )
+                for name in graph.needs
+            }
+        )
+        if len(set(groups.values())) == count:
+            return groups
+    return None
+
+
+def _look(graph: Graph, name: str, ends: set[str]) -> Hashable:
+    mark = graph.marks[name] if graph.marks else None
+    if name in ends or (mark and mark.old_name):
+        return name
+    return family(name), graph.look(name), graph.taint(name), mark and mark.fields
+
+
+def _numbered(keys: Mapping[str, Hashable]) -> dict[str, int]:
+    numbers: dict[Hashable, int] = {}
+    return {name: numbers.setdefault(key, len(numbers)) for name, key in keys.items()}
