@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,18 +115,24 @@ def caller_of(session: Session, control: Control) -> Caller:
     )
 
 
-def files_of(files: list[Path] | None) -> list[Path]:
-    """Return the workflow files that are named, else the only one in this folder."""
+def files_of(files: list[Path] | None, *, several: bool = False) -> list[Path]:
+    """Return the workflow files that are named, else the only one in this folder, or `several`."""
     if files:
         return files
-    from ork.worktree.lookup import only_file
+    from ork.worktree.lookup import files_in
 
-    if (only := only_file(Path.cwd())) is None:
+    found = files_in(Path.cwd())
+    if not found:
         raise UsageError(
-            "no FILE is named, and this folder has no workflow file, or more than one",
-            hint="`ork status` lists them",
+            "no FILE is named, and this folder has no workflow file",
+            hint="`ork init --example` writes one; `ork status` lists those in folders below",
         )
-    return [only]
+    if len(found) > 1 and not several:
+        raise UsageError(
+            f"this folder has {len(found)} workflow files: name one, or some",
+            hint=f"such as {shlex.quote(str(found[0]))}",
+        )
+    return found
 
 
 def runs_of(text: str) -> int | None:

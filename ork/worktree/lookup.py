@@ -72,11 +72,16 @@ def workflow_files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def only_file(folder: Path) -> Path | None:
-    """Return the workflow file in a folder if there is one, and no more."""
+def files_in(folder: Path) -> list[Path]:
+    """Return the names of the workflow files in a folder, sorted."""
     names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")))
     paths = (Path(name) for name in names[:FILES_MAX])
-    found = [path for path in paths if (folder / path).is_file() and _looks_like_one(folder / path)]
+    return [path for path in paths if (folder / path).is_file() and _looks_like_one(folder / path)]
+
+
+def only_file(folder: Path) -> Path | None:
+    """Return the workflow file in a folder if there is one, and no more."""
+    found = files_in(folder)
     return found[0] if len(found) == 1 else None
 
 

@@ -164,12 +164,13 @@ def test_the_only_file_is_run_as_it_is_now(etl, edit):
     assert "timeout 300 -> 60" in etl("run").err
 
 
-def test_of_several_files_one_is_to_be_named(etl):
+def test_of_several_files_all_are_checked_and_one_is_to_be_named(etl):
     text = (etl.folder / "etl.yaml").read_text()
     etl.write("other.yaml", text.replace("name: etl", "name: other"))
-    for command in ("check", "deploy"):
-        refused = etl(command)
-        assert (refused.code, "no FILE is named" in refused.err) == (2, True)
+    lines = [line for line in etl("check").out.splitlines() if not line.startswith(" ")]
+    assert lines == ["etl  etl.yaml: good", "other  other.yaml: good"]
+    refused = etl("deploy")
+    assert (refused.code, "2 workflow files: name one, or some" in refused.err) == (2, True)
     etl.write("settings.yaml", "tasks_of_mine: 1\n")
     (etl.folder / "other.yaml").unlink()
     assert etl("check").code == 0

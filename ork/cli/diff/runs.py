@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
@@ -201,10 +201,17 @@ def _environment(diff: RunDiff) -> Iterator[Line]:
 
 def _outcome(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if _ended_otherwise(task)]
-    yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run)]
+    sides = [side for task in tasks for side in (task.old, task.new) if side]
+    below = [side.reason for side in sides if side.reason]
+    yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run, told=below)]
     width = _columns(tasks)
+    first = diff.outcome or diff.first
     for task in tasks:
-        yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", *_task_states(task)]
+        told = []
+        if first and first.task == task.name and not (task.old and task.old.reason):
+            told = [why for why in below if why in first.why]  # at the top
+        states = _task_states(task, told=told)
+        yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", *states]
         yield from _some(task.output)
 
 
@@ -213,31 +220,32 @@ def _ended_otherwise(task: TaskDiff) -> bool:
     return bool(kinds) or task.old_name is not None or _tries(task.old) != _tries(task.new)
 
 
-def _task_states(task: TaskDiff) -> Line:
+def _task_states(task: TaskDiff, told: Collection[str]) -> Line:
     if task.old is None or task.new is None:
         side = task.new or task.old
         which = "new" if task.old is None else "old"
-        return [*_states(side, side), ("  only in the " + which + " run", "dim")]
+        return [*_states(side, side, told=told), ("  only in the " + which + " run", "dim")]
     remarks = [f"renamed from {quoted(task.old_name)}"] if task.old_name else []
     tries = _tries(task.old), _tries(task.new)
     if tries[0] != tries[1] and 0 not in tries:
         remarks.append(f"{tries[0]} -> {human.count(tries[1], 'attempt')}")
     rest = [("  " + ", ".join(remarks), "dim")] if remarks else []
-    return [*_states(task.old, task.new), *rest]
+    return [*_states(task.old, task.new, told=told), *rest]
 
 
-def _states(old: Run | TaskRun | None, new: Run | TaskRun | None) -> Line:
-    """Return how two runs, or a task in them, ended, and why; once where that is the same."""
+def _states(old: Run | TaskRun | None, new: Run | TaskRun | None, *, told: Collection[str]) -> Line:
+    """Return how two runs, or a task in them, ended; and why, unless that is told elsewhere."""
     assert old is not None and new is not None
     if (old.state, old.reason) == (new.state, new.reason):
-        return _state(new)
-    return [*_state(old), (" -> ", "dim"), *_state(new)]
+        return _state(new, told)
+    return [*_state(old, told), (" -> ", "dim"), *_state(new, told)]
 
 
-def _state(side: Run | TaskRun) -> Line:
+def _state(side: Run | TaskRun, told: Collection[str]) -> Line:
     word = human.outcome(side) if isinstance(side, TaskRun) else side.state
     word = side.state if word == "succeeded" else word  # in the words of its run
-    return [(word, side.state), *([f" ({side.reason})"] if side.reason else [])]
+    why = side.reason if side.reason and not side.reason.endswith(tuple(told)) else None
+    return [(word, side.state), *([f" ({why})"] if why else [])]
 
 
 def _tries(side: TaskRun | None) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from ork.cli.heads.cores import each
-from ork.cli.options import Files, Json, files_of
+from ork.cli.options import Json, files_of
 from ork.cli.screen.errors import problems_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
@@ -79,7 +79,12 @@ Looked: TypeAlias = tuple[str | None, Checked]
 
 def check(
     ctx: typer.Context,
-    files: Files = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Workflow files; all in this folder when left out.", metavar="[FILE]..."
+        ),
+    ] = None,
     show_files: Annotated[
         bool, typer.Option("--files", help="List what is captured as code, and why.")
     ] = False,
@@ -112,7 +117,7 @@ def check(
     session: Session = ctx.obj
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    results = _check(files_of(files), show_files=show_files, now=session.now())
+    results = _check(files_of(files, several=True), show_files=show_files, now=session.now())
     if as_json or form == "json":
         session.print_json("check", results)
     elif form in ("github", "sarif"):
