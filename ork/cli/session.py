@@ -135,8 +135,8 @@ class Session:
     def color_on(self, stream: Any = None) -> bool:
         """Say whether to paint.
 
-        --color says so, else NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, else whether the stream is a
-        terminal.
+        --color says so, else NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, else CLICOLOR=0, and whether
+        the stream is a terminal that can.
         """
         environ = self.world.environ
         if self.color in ("always", "never"):
@@ -145,7 +145,8 @@ class Session:
             return False
         if any(environ.get(name, "0") not in ("", "0") for name in FORCE_COLOR):
             return True
-        return (stream or sys.stdout).isatty() and environ.get("TERM") != "dumb"
+        can = environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
+        return can and (stream or sys.stdout).isatty()
 
     def print(self, lines: Iterable[Line], *, page: bool = False, verbatim: bool = False) -> None:
         """Show lines on standard output; `page` when they may be many.

@@ -32,6 +32,16 @@ BROKEN = """\
         depends_on: [extrac]
 """
 
+NIGHTLY = """\
+    name: nightly_customer_report
+    schedule: ["0 2 * * 1-5", "30 6 1 * *"]
+    tasks:
+      collect_customers_of_all_regions:
+        executor: process
+        command: "echo 'ORK_OUTPUT:{\\"rows\\": 48213}'"
+      send: {executor: process, command: "true", depends_on: [collect_customers_of_all_regions]}
+"""
+
 REWORKED = """\
     name: etl
     description: Fetch, clean, load
@@ -125,6 +135,23 @@ def _rework(etl: Ork, edit: Callable[[str, str, str], None]) -> None:
     message = "Check rows before loading\n\nThe source sends empty files on Sundays."
     assert etl("deploy", "etl.yaml", "-m", message).code == 0
     assert etl("run", "etl").code == 1
+
+
+@pytest.fixture
+def day(
+    reworked: Ork, edit: Callable[[str, str, str], None], once: Callable[[str, Steps], None]
+) -> Ork:
+    """The world of `reworked`, with tags, a second workflow, and a file that is wrong."""
+
+    def steps() -> None:
+        reworked.write("nightly.yaml", NIGHTLY)
+        reworked.write("broken.yaml", BROKEN)
+        for words in ("tag v1.4 etl~1", "tag prod etl~1", "deploy nightly.yaml"):
+            assert reworked(*words.split()).code == 0
+        edit("etl.yaml", "timeout: 600", "timeout: 900")
+
+    once("day", steps)
+    return reworked
 
 
 @pytest.fixture

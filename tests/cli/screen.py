@@ -19,6 +19,7 @@ from rich.cells import cell_len
 from tests.conftest import Ork
 from tests.started import Started
 
+TERMINAL = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PAGER": "cat"}
 ROWS = 50  # of a terminal on which one command prints
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
@@ -27,8 +28,8 @@ _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f
 class Window:
     """The screen of a terminal: only what ork may write is understood, anything else is an error.
 
-    `lines` are the lines of the window, `above` those that have scrolled out of it, and `broken`
-    says how many lines were longer than it is wide.
+    `lines` are the lines of the window, `above` those that have scrolled out of it, `broken`
+    says how many lines were longer than it is wide, and `styles` by which numbers they are painted.
     """
 
     def __init__(self, rows: int, columns: int) -> None:
@@ -37,6 +38,7 @@ class Window:
         self.lines = [""] * rows
         self.row = self.column = self.broken = 0
         self.cursor_shown = self.wraps = True
+        self.styles = set[str]()
 
     def write(self, text: str) -> None:
         """Take in what a program wrote."""
@@ -75,6 +77,7 @@ class Window:
                 self.wraps = name == "?h"
         else:
             assert name == "m", f"not understood: {name}"
+            self.styles.update(number.split(";"))
 
     def _letter(self, letter: str) -> None:
         if self.column + cell_len(letter) > self.columns:

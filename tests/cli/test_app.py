@@ -235,15 +235,6 @@ def test_a_lost_race_has_its_own_exit_code(etl, monkeypatch):
     assert etl("deploy", "etl.yaml").code == 5
 
 
-def test_colour_only_where_it_is_wanted(history, terminal):
-    assert "\x1b[" not in history("log", "etl").out
-    assert "\x1b[33m" in history("--color", "always", "log", "etl").out
-    assert "\x1b[33m" in terminal("log", "etl")
-    assert "\x1b[" not in terminal("log", "etl", NO_COLOR="1")
-    assert "\x1b[" not in terminal("log", "etl", TERM="dumb")
-    assert "\x1b[" not in terminal("--color", "never", "log", "etl")
-
-
 def test_a_terminal_is_shown_short_oids_and_relative_dates(history, terminal):
     shown = terminal("--color", "never", "log", "etl~2")
     short = history("rev-parse", "--short", "etl~2^{snapshot}").out

@@ -229,44 +229,44 @@ def test_every_style_is_one_the_theme_knows():
         *diff_view(DIFF, patch=True),
         *stat_view(DIFF),
         *name_status_view(DIFF),
-        *diff_view(DIFF, word_marks=True),
+        *diff_view(DIFF, words=True),
     ]
     styles = {part[1] for line in lines for part in line if isinstance(part, tuple)}
     known = {"added", "removed", "changed", "renamed", "heading", "hunk", "dim", "name", "file"}
     assert styles == known
 
 
-def test_words_are_marked_or_only_painted():
+def test_words_are_marked_and_painted():
     diff = of_field(changed("command", "set -e\nrun  a b", "set -e\nrun a c"))
-    lines = list(diff_view(diff, word_marks=True))[2:]
+    lines = list(diff_view(diff, words=True))[2:]
     assert drawn(lines) == [
         "      command  +1 -1",
         "          @@ -1,2 +1,2 @@",
         "          set -e",
         "          run[-  -]{+ +}a [-b-]{+c+}",
     ]
-    painted = list(diff_view(diff, word_marks=False))[-1]
+    painted = list(diff_view(diff, words=True))[-1]
     assert painted == [
         "          ",
         "run",
         ("[-  -]", "removed"),
         ("{+ +}", "added"),
         "a ",
-        ("b", "removed"),
-        ("c", "added"),
+        ("[-b-]", "removed"),
+        ("{+c+}", "added"),
     ]
 
 
 def test_words_of_a_long_value_leave_out_what_did_not_change():
     url = f"https://example.org/{'deep/' * 40}data-"
     diff = of_field(changed("inputs.url.const", url + "2024", url + "2025"))
-    (line,) = drawn(diff_view(diff, width=80, word_marks=True))[2:]
+    (line,) = drawn(diff_view(diff, width=80, words=True))[2:]
     assert len(line) <= 80 and line.endswith('data-[-2024-]{+2025+}"')
 
 
 def test_words_are_of_texts_only():
     diff = of_field(changed("timeout", 300, 600))
-    assert drawn(diff_view(diff, word_marks=True))[2:] == ["      timeout  300 -> 600"]
+    assert drawn(diff_view(diff, words=True))[2:] == ["      timeout  300 -> 600"]
 
 
 def test_stat_has_one_row_for_each_change_and_the_totals():

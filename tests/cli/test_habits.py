@@ -117,21 +117,6 @@ def test_who_did_it(history):
     assert '"All Of It <one@example.org>"' in author(ORK_AUTHOR="All Of It <one@example.org>")
 
 
-@pytest.mark.parametrize(
-    ("environ", "painted"),
-    [
-        ({}, False),
-        ({"FORCE_COLOR": "1"}, True),
-        ({"CLICOLOR_FORCE": "1"}, True),
-        ({"FORCE_COLOR": "0"}, False),
-        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-    ],
-)
-def test_colour_can_be_forced(history, environ, painted):
-    history.environ.update(environ)
-    assert ("\x1b[" in history("log").out) == painted
-
-
 @pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_failure(history):
     for _ in range(60):  # more than a pipe and a buffer hold

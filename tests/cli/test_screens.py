@@ -9,18 +9,8 @@ from itertools import zip_longest
 
 import pytest
 
-from tests.cli.conftest import BROKEN
-from tests.cli.screen import on_terminal
+from tests.cli.screen import TERMINAL, on_terminal
 
-NIGHTLY = """\
-    name: nightly_customer_report
-    schedule: ["0 2 * * 1-5", "30 6 1 * *"]
-    tasks:
-      collect_customers_of_all_regions:
-        executor: process
-        command: "echo 'ORK_OUTPUT:{\\"rows\\": 48213}'"
-      send: {executor: process, command: "true", depends_on: [collect_customers_of_all_regions]}
-"""
 DAY = """\
 check etl.yaml
 check broken.yaml
@@ -46,22 +36,6 @@ bisect etl
 run nightly.yaml
 show elt
 """
-TERMINAL = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PAGER": "cat"}
-
-
-@pytest.fixture
-def day(reworked, edit, once):
-    """The world of `reworked`, with tags, a second workflow, and a file that is wrong."""
-
-    def steps():
-        reworked.write("nightly.yaml", NIGHTLY)
-        reworked.write("broken.yaml", BROKEN)
-        for words in ("tag v1.4 etl~1", "tag prod etl~1", "deploy nightly.yaml"):
-            assert reworked(*words.split()).code == 0
-        edit("etl.yaml", "timeout: 600", "timeout: 900")
-
-    once("day", steps)
-    return reworked
 
 
 @pytest.mark.parametrize("wide", [60, 100, 160])

@@ -45,19 +45,19 @@ class _How(Value, frozen=True, kw_only=True):
 
     width: int | None
     patch: bool
-    word_marks: bool | None
+    words: bool
 
 
 def diff_view(
-    diff: Diff, *, width: int | None = None, patch: bool = False, word_marks: bool | None = None
+    diff: Diff, *, width: int | None = None, patch: bool = False, words: bool = False
 ) -> Iterator[Line]:
     """Draw a diff by its structure, with the hunks that it holds.
 
     Texts of several lines, such as a command, are shown by line: long ones, and all fields of added
-    and removed tasks, with `patch`. With `word_marks`, which may be False, lines and texts show
-    which words changed: [-removed-]{+added+}, or without marks by their colours alone.
+    and removed tasks, with `patch`. With `words`, lines and texts show which words changed:
+    [-removed-]{+added+}.
     """
-    how = _How(width=width, patch=patch, word_marks=word_marks)
+    how = _How(width=width, patch=patch, words=words)
     if diff.tasks:
         yield [("tasks", "heading")]
         groups = [(task,) for task in diff.tasks] if patch else list(alike(diff.tasks))
@@ -135,23 +135,23 @@ def _fields_lines(fields: Sequence[FieldChange], indent: str, how: _How) -> Iter
         texts = field_texts(field) if field.kind == "changed" or how.patch else None
         if texts is None:
             room = how.width and how.width - len(indent) - max(pad, len(field.path)) - 2
-            yield [*lead, *_values(field, room, how.word_marks)]
+            yield [*lead, *_values(field, room, how.words)]
             continue
         added, removed = lines.count_changes(*texts)
         yield [*lead, *as_line(sizes(added, removed))]
         if how.patch or added + removed <= SHORT_DIFF_LINES:
-            yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.word_marks)
+            yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.words)
 
 
-def _values(field: FieldChange, room: int | None, word_marks: bool | None) -> Line:
+def _values(field: FieldChange, room: int | None, words: bool) -> Line:
     old, new = value_text(field.old, None), value_text(field.new, None)
     if field.kind != "changed":
         room = room and room - 2
         return as_line(replacement(field.kind, clip(old, room), clip(new, room)))
-    if word_marks is not None and isinstance(field.old, str) and isinstance(field.new, str):
+    if words and isinstance(field.old, str) and isinstance(field.new, str):
         from ork.differences.inline import word_changes
 
-        return _words(word_changes(old, new), word_marks, room)
+        return _words(word_changes(old, new), room)
     return as_line(replacement("changed", *_clip_pair(old, new, room and room - len(" -> "))))
 
 
@@ -163,11 +163,11 @@ def _file_lines(file: FileChange, pad: int, how: _How) -> Iterator[Line]:
     counts = as_line(sizes(file.added_lines, file.removed_lines))
     rest: Line = [(remark, "dim"), *(["  "] if counts else [])] if remark else []
     yield _entry(file.kind, quoted(file.path), "file", pad, *rest, *counts)
-    yield from _hunk_lines(file.hunks or (), "      ", how.word_marks)
+    yield from _hunk_lines(file.hunks or (), "      ", how.words)
 
 
-def _hunk_lines(hunks: Iterable[Hunk], indent: str, word_marks: bool | None) -> Iterator[Line]:
-    if word_marks is None:
+def _hunk_lines(hunks: Iterable[Hunk], indent: str, words: bool) -> Iterator[Line]:
+    if not words:
         for line in hunk_lines(hunks):
             yield Verbatim([indent, *as_line([line])])
         return
@@ -176,14 +176,11 @@ def _hunk_lines(hunks: Iterable[Hunk], indent: str, word_marks: bool | None) -> 
     for hunk in hunks:
         yield [indent, (hunk_header(hunk), "hunk")]
         for pieces in hunk_words(hunk.lines):
-            yield Verbatim([indent, *_words(pieces, word_marks)])
+            yield Verbatim([indent, *_words(pieces)])
 
 
-def _words(pieces: list[Piece], marks: bool, room: int | None = None) -> Line:
-    """Return pieces in their colours; with marks, as are blanks always, since they have no colour.
-
-    In a text that is longer than the room, what did not change is shortened.
-    """
+def _words(pieces: list[Piece], room: int | None = None) -> Line:
+    """Return pieces with marks; in a text that is longer than the room, the same is shortened."""
     each: int | None = None
     if room is not None and sum(len(text) for _, text in pieces) > room:
         kept = sum(sign == " " for sign, _ in pieces)
@@ -195,7 +192,7 @@ def _words(pieces: list[Piece], marks: bool, room: int | None = None) -> Line:
             line.append(clip(text, each))
         else:
             style, start, end = _MARKS[sign]
-            line.append((f"{start}{text}{end}" if marks or text.isspace() else text, style))
+            line.append((f"{start}{text}{end}", style))
     return line
 
 

@@ -217,8 +217,7 @@ def _lines(
 
         yield from stat_view(diff, width=session.width)
     else:
-        marks = not session.color_on() if asked.word_diff else None
-        yield from diff_view(diff, width=session.width, patch=asked.patch, word_marks=marks)
+        yield from diff_view(diff, width=session.width, patch=asked.patch, words=asked.word_diff)
     if impact is not None:
         from ork.cli.diff.impact import impact_view
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ork.cli.pictures.looks import ALL_COLORS, EDGE_COLORS, PLAIN_COLOR, SIGNS
+from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line, plain, visible
 from ork.graph.lanes import Row, draw
@@ -75,10 +75,8 @@ class Graph(Value, frozen=True, kw_only=True):
         return f"{self.sign(name)} {name}" if self.sign(name) else name
 
     def sign(self, name: str) -> str:
-        """Return the sign of what was done to a task: + - ~ > or nothing; of a tainted one !."""
-        if self.taint(name):
-            return "!"
-        return "" if self.marks is None else SIGNS.get(self.marks[name].kind, "")
+        """Return the sign of what a task is painted by; of a tainted one !."""
+        return "!" if self.taint(name) else ALL_SIGNS.get(self.look(name) or "", "")
 
     def taint(self, name: str) -> tuple[str, ...]:
         """Return the captured files that changed under a task while it ran."""

@@ -25,4 +25,14 @@ CHANGE_COLORS = {
 }
 ALL_COLORS = COLORS | CHANGE_COLORS
 EDGE_COLORS = {"added": "#388e3c", "removed": "#c62828"}
+STATE_SIGNS = {
+    "success": "✓",
+    "failed": "✕",
+    "running": "▸",
+    "cancelled": "–",
+    "interrupted": "–",
+    "skipped": "↷",
+    "upstream_failed": "↷",
+}
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
+ALL_SIGNS = STATE_SIGNS | SIGNS

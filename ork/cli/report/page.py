@@ -13,7 +13,7 @@ from ork.cli.diff import wording
 from ork.cli.pictures.change import nearest
 from ork.cli.pictures.fold import folded
 from ork.cli.pictures.graph import Graph
-from ork.cli.pictures.looks import ALL_COLORS, COLORS, PLAIN_COLOR, SIGNS
+from ork.cli.pictures.looks import ALL_COLORS, COLORS, PLAIN_COLOR, SIGNS, STATE_SIGNS
 from ork.cli.pictures.svg import svg
 from ork.cli.report.charts import bars
 from ork.cli.screen import human
@@ -84,6 +84,7 @@ def environment(
         "link": link,
         "COLORS": {**ALL_COLORS, "plain": PLAIN_COLOR},
         "SIGNS": SIGNS,
+        "STATE_SIGNS": STATE_SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
         "alike": alike,
         "outcome_of": human.outcome,

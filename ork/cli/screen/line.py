@@ -23,23 +23,22 @@ if TYPE_CHECKING:
 Line: TypeAlias = "list[str | tuple[str, str]]"
 
 # The one colour table: how each kind of text looks on a terminal, in words that rich knows too.
+# Only colours that a theme chooses, and neither blue, which many show too dark on black, nor white,
+# black or a ground: who reads on paper white or on black sees all of it.
 _LOOKS = {
     "bold": "name heading file",
     "dim": "time label dim pending skipped",
     "red": "removed failed",
     "green": "added success string",
     "yellow": "oid changed cancelled interrupted upstream_failed tainted partial",
-    "blue": "running key",
     "magenta": "renamed",
-    "cyan": "author affected hunk",
+    "cyan": "author affected hunk key running",
     "bold red": "error",
     "bold yellow": "tag warning",
-    "bold blue": "hint",
-    "bold cyan": "head",
+    "bold cyan": "head hint",
 }
 STYLES = {style: look for look, styles in _LOOKS.items() for style in styles.split()}
-_COLORS = enumerate(("black", "red", "green", "yellow", "blue", "magenta", "cyan"), 30)
-_SGR = {"bold": 1, "dim": 2} | {color: number for number, color in _COLORS}  # of ECMA-48
+_SGR = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
 CODES = {style: ";".join(str(_SGR[word]) for word in STYLES[style].split()) for style in STYLES}
 
 # C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
