@@ -35,7 +35,12 @@ def docstring(command):
 
 def examples(command):
     _, _, block = docstring(command).partition("Example:\n")
-    return re.findall(r"(?m)^ +ork (.*)$", block)
+    return re.findall(r"(?m)^ +ork (.*)$", in_one_line(block))
+
+
+def in_one_line(text):
+    """Return a text with those lines together that a backslash says are one."""
+    return re.sub(r"\\\n +", "", text)
 
 
 def test_the_page_of_commands_is_not_stale():
@@ -83,7 +88,7 @@ def test_an_example_is_shown(command, ork):
     assert examples(command), "its docstring needs an example"
     for line in examples(command):
         assert shlex.split(line)[0] == command
-        assert f"ork {line}" in ork(command, "--help").out
+        assert f"ork {line}" in in_one_line(ork(command, "--help").out)
 
 
 @pytest.fixture

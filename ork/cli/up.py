@@ -77,7 +77,6 @@ def up(
     kills what they run, a third one ends ork up alone. HUP reads everything again, and starts the
     page again; when its terminal is closed, ork up ends.
 
-    \b
     Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal.
 
     \b

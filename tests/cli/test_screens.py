@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 import pytest
 
+from ork.cli.app import COMMANDS, TEXT_COLUMNS_MAX
 from tests.cli.screen import TERMINAL, on_terminal
 
 DAY = """\
@@ -76,6 +77,14 @@ def test_what_columns_says_is_obeyed(ork, wide):
     assert on_terminal(ork, wide, "--help").text != told
     ork.environ["COLUMNS"] = "60"
     assert on_terminal(ork, wide, "--help").text == told
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_is_wrapped_between_words(ork, command):
+    ork.environ |= TERMINAL
+    assert not on_terminal(ork, 60, command, "--help").broken
+    wide = on_terminal(ork, 160, command, "--help").text
+    assert max(map(len, wide.splitlines())) <= TEXT_COLUMNS_MAX
 
 
 def test_commands_stand_beside_each_other_where_a_window_has_room(ork):

@@ -107,7 +107,6 @@ def check(
     Where the code leaves open what it executes - it sources a path with a variable, or imports a
     name that it computes - a warning says so, until `include` names code that it may be.
 
-    \b
     Exit codes: 0 all are good; 1 at least one is not.
 
     \b

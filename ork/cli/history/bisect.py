@@ -54,13 +54,13 @@ def bisect(
     such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
     skipped.
 
-    \b
     Exit codes: 0 the deploy was found; 1 it is one of several that cannot be told apart.
 
     \b
     Example:
         ork bisect etl --good etl~4 --bad etl
-        ork bisect etl --good etl~4 --bad etl --cmd 'ork outputs $ORK_RUN | grep -q rows'
+        ork bisect etl --good etl~4 --bad etl \\
+            --cmd 'ork outputs $ORK_RUN | grep -q rows'
     """
     from ork.bisection import bisect
 

@@ -74,7 +74,6 @@ def diff(
     a deploy would change. Two runs are compared as runs; `etl#56^{snapshot}` means only what that
     run executed.
 
-    \b
     Exit codes: 0, or with --exit-code 1 when something differs.
 
     \b

@@ -90,7 +90,6 @@ def run(
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
-    \b
     Exit codes: 0 success; 1 a task failed; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C,
     TERM.
 
@@ -200,7 +199,6 @@ def retry(
     With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
     the same, as are the code that they execute and what they receive.
 
-    \b
     Exit codes: 0 success; 1 a task failed; 5 another process goes on with this run; 124 --timeout;
     129, 130, 143 stopped by HUP, Ctrl-C, TERM.
 
@@ -253,7 +251,6 @@ def cancel(
     it, as with Ctrl-C there. Waits until the run has ended, and prints how. A run that waits for
     `ork up` is taken out of the queue.
 
-    \b
     Exit codes: 0 the run was stopped, or ended by itself; 2 it had ended before.
 
     \b

@@ -29,7 +29,6 @@ def watch(
     Shows what `ork run` shows, from what has happened so far on, and ends when the run ends. Of a
     run that has ended only the summary is printed. Ctrl-C ends the looking on, not the run.
 
-    \b
     Exit codes: those of `ork run`.
 
     \b
