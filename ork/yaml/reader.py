@@ -173,7 +173,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 # Where YAML wants a space, or is indented.
 _NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
-_QUESTION = re.compile(r"(?<![^\s,\[{])\?(?=[^\s,\[\]{}])")
+_QUESTION = re.compile(r"\?(?<![^\s,\[{]\?)(?=[^\s,\[\]{}])")
 _STAND_INS = {COLON: ":", QUESTION: "?"}
 _DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+%")
 _COMMENT = re.compile("(?:^|(?<=[ \t]))#[^\r\n\x85\u2028\u2029]*", re.MULTILINE)
@@ -184,8 +184,10 @@ _JSON_TOKEN = re.compile(
 _ODD_IN_COMMENT = ("\t", "\ufeff")
 _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # A surrogate; a block text that begins, or after a comment may begin, with a line of spaces. Each
-# alternative is linear in the text.
-_ODD_PATTERN = re.compile(r"\\u[dD][89a-fA-F]|[|>][-+0-9]* *(?:\r?\n)++ ++\r?\n|[|>][-+0-9]* *#")
+# alternative is linear in the text, and all begin with few characters, so that others are skipped.
+_ODD_PATTERN = re.compile(
+    r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?:\r?\n)++ ++\r?\n|#))"
+)
 _HINTS = (
     ("'\\t'", "YAML is indented with spaces, not with tabs"),
     ("mapping values are not allowed", "a text that contains `: ` needs quotes"),
