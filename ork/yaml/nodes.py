@@ -146,19 +146,6 @@ TOLD_DEPTH = 2  # of what ends when a task does
 _COLUMN_MAX = (1 << _COLUMN_BITS) - 1
 
 
-@dataclass(slots=True, eq=False)
-class _Frame:
-    """A list or mapping whose end has not come yet."""
-
-    node: Node
-    items: Any  # the value of the node
-    anchor: str | None
-    started: int  # nodes counted when it began
-    height: int = 1
-    key: Node | None = None  # that waits for its value
-    merge: Node | None = None  # the value of its `<<`
-
-
 class _MergeKey(Node):
     """A plain `<<`, which merges where it is a key and is a text elsewhere."""
 
@@ -166,7 +153,7 @@ class _MergeKey(Node):
 
 
 class _Builder:
-    """Turns events into nodes, without recursion."""
+    """Turns events into nodes, by recursion as deep as a text may be nested."""
 
     def __init__(
         self, problems: Problems, stand_ins: Mapping[str, str], *, placed: bool = True
@@ -179,78 +166,94 @@ class _Builder:
         self.stand_ins = stand_ins  # a character in the events, and what it stands for
         self.written = 0  # nodes written out in the text
         self.expanded = 0  # nodes added by aliases
+        self.deepest = 0  # that was nested since the newest anchor began
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
         self.last = 0 if placed else None  # the place of the newest node
-        root: list[Node] = []
-        self.frame = _Frame(Node(root, self.last), root, None, 0)
-        self.frames: list[_Frame] = []  # those around it
 
     def build(self, events: Iterator[Any], text: str) -> Node:
         """Return the root of the one document, whose text is told of as it is read."""
         lines = text.count("\n")
         with counting("reading lines") as tell:
-            return self._build(events, lambda line: tell(line, lines))
+            return self._document(events, lambda line: tell(line, lines))
 
-    def _build(self, events: Iterator[Any], tell: Callable[[int], None]) -> Node:
+    def _document(self, events: Iterator[Any], tell: Callable[[int], None]) -> Node:
         kinds = event_kinds()
         scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
-        mapping, sequence = kinds.MappingStartEvent, kinds.SequenceStartEvent
-        mapping_end, sequence_end = kinds.MappingEndEvent, kinds.SequenceEndEvent
+        mapping, mapping_end = kinds.MappingStartEvent, kinds.MappingEndEvent
+        sequence_end = kinds.SequenceEndEvent
         bare, quoted = self.bare.get, self.quoted.get
-        frame = self.frame
-        root: list[Node] = frame.items
-        items: Any = root  # of the list or mapping that is open...
-        key: Node | None = None  # ...and in a mapping the key that waits for its value
-        documents = 0
-        for event in events:
+
+        def node(event: Any, depth: int) -> Node:
+            """Return what begins with an event, within so many lists and mappings."""
             kind = event.__class__
             if kind is scalar:
-                node = quoted(event.value) if event.style else bare(event.value)
-                if node is None or event.anchor is not None or event.ctag is not None:
-                    node = self._scalar(event)
                 self.written += 1
-            elif kind is mapping or kind is sequence:
-                frame.key = key
-                frame = self._open(event, {} if kind is mapping else [])
-                items, key = frame.items, None
-                continue
-            elif kind is mapping_end or kind is sequence_end:
-                node = self._close()
-                if len(self.frames) == TOLD_DEPTH:
-                    tell(event.start_mark.line)
-                frame = self.frame
-                items, key = frame.items, frame.key
-            elif kind is alias:
-                node = self._alias(event)
-            else:
-                if kind is kinds.DocumentStartEvent:
-                    documents += 1
-                    self._document(event, documents)
-                continue
-            if items.__class__ is list:
-                items.append(node)
-            elif key is None:
-                key = node
-                if node.value.__class__ is not str:
-                    self._bad_key(node)
-            else:
+                known = quoted(event.value) if event.style else bare(event.value)
+                if known is None or event.anchor is not None or event.ctag is not None:
+                    return self._scalar(event)
+                return known
+            if kind is alias:
+                return self._alias(event, depth)
+            if depth >= DEPTH_MAX:
+                self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
+            self._begin(event)
+            if event.ctag is not None:
+                self._tag(event)
+            around = None if event.anchor is None else self._open(event.anchor)
+            self.written += 1
+            if self.deepest <= depth:
+                self.deepest = depth + 1
+            found = Node({} if kind is mapping else [], self.last)
+            end = entries(found, depth + 1) if kind is mapping else items(found, depth + 1)
+            if around is not None:
+                self._close(event.anchor, found, depth, around)
+            if depth == TOLD_DEPTH:
+                tell(end.start_mark.line)
+            return found
+
+        def items(into: Node, depth: int) -> Any:
+            """Take the items of a list; return the event that ends it."""
+            value: Any = into.value
+            for event in events:
+                if event.__class__ is sequence_end:
+                    return event
+                value.append(node(event, depth))
+
+        def entries(into: Node, depth: int) -> Any:
+            """Take the entries of a mapping; return the event that ends it."""
+            value: Any = into.value
+            merged: Node | None = None
+            for event in events:
+                if event.__class__ is mapping_end:
+                    if merged is not None:
+                        self._merge(value, merged)
+                    return event
+                key = node(event, depth)
+                text = key.value
+                if text.__class__ is not str:
+                    self._bad_key(key)
+                entry = key, node(next(events), depth)
                 if key.__class__ is _MergeKey:
-                    self._remember_merge(key, node)
-                elif key.value.__class__ is str:
-                    entry = (key, node)
-                    first = items.setdefault(key.value, entry)
+                    if merged is not None:
+                        self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
+                    else:
+                        merged = entry[1]
+                elif text.__class__ is str:
+                    first = value.setdefault(text, entry)
                     if first is not entry:
                         self._duplicate(key, first[0])
-                    elif len(items) > KEYS_MAX:
+                    elif len(value) > KEYS_MAX:
                         self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
                         self.problems.check()
-                key = None
-        return root[0] if root else Node(None, self.last)
 
-    def _document(self, event: Any, number: int) -> None:
-        if number > 1:
-            self._stop(event, "a second document begins here", "one file holds one workflow")
+        root: Node | None = None
+        for event in events:
+            if isinstance(event, kinds.NodeEvent):
+                root = node(event, 0)
+            elif root is not None and event.__class__ is kinds.DocumentStartEvent:
+                self._stop(event, "a second document begins here", "one file holds one workflow")
+        return root or Node(None, self.last)
 
     def _scalar(self, event: Any) -> Node:
         written = text = event.value
@@ -304,33 +307,20 @@ class _Builder:
             self._say(event, "the text has half of a surrogate pair", "write the character itself")
         return joined
 
-    def _open(self, event: Any, value: list[Node] | Entries) -> _Frame:
-        if len(self.frames) >= DEPTH_MAX:
-            self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
-        self._begin(event)
-        if event.ctag is not None:
-            self._tag(event)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = None
-        self.frames.append(self.frame)
-        started = self.written + self.expanded
-        self.frame = _Frame(Node(value, self.last), value, event.anchor, started)
-        self.written += 1
-        return self.frame
+    def _open(self, anchor: str) -> tuple[int, int]:
+        """Begin what an anchor names; return what `_close` has to know."""
+        self.anchors[anchor] = None
+        around = self.written + self.expanded, self.deepest
+        self.deepest = 0
+        return around
 
-    def _close(self) -> Node:
-        frame = self.frame
-        if frame.merge is not None:
-            self._merge(frame, frame.merge)
-        if frame.anchor is not None:
-            size = self.written + self.expanded - frame.started
-            self.anchors[frame.anchor] = (frame.node, size, frame.height)
-        self.frame = above = self.frames.pop()
-        if above.height <= frame.height:
-            above.height = frame.height + 1
-        return frame.node
+    def _close(self, anchor: str, node: Node, depth: int, around: tuple[int, int]) -> None:
+        before, deepest = around
+        size = self.written + self.expanded - before
+        self.anchors[anchor] = node, size, self.deepest - depth
+        self.deepest = max(self.deepest, deepest)
 
-    def _alias(self, event: Any) -> Node:
+    def _alias(self, event: Any, depth: int) -> Node:
         name = event.anchor
         found = self.anchors.get(name)
         if found is None:
@@ -344,17 +334,11 @@ class _Builder:
         self.written += 1
         if self.expanded > ALIAS_NODES_MAX + ALIAS_FACTOR_MAX * self.written:
             self._stop(event, "the aliases of this file expand to too much", "use fewer aliases")
-        self.frame.height = max(self.frame.height, height + 1)
-        if len(self.frames) + height > DEPTH_MAX:
+        self.deepest = max(self.deepest, depth + height)
+        if depth + height > DEPTH_MAX:
             self._stop(event, f"with its aliases nested deeper than {DEPTH_MAX} levels")
         self._begin(event)
         return Node(target.value, self.last)
-
-    def _remember_merge(self, key: Node, node: Node) -> None:
-        if self.frame.merge is not None:
-            self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
-        else:
-            self.frame.merge = node
 
     def _duplicate(self, key: Node, first: Node) -> None:
         at = f"line {first.line}, column {first.column}"
@@ -371,8 +355,7 @@ class _Builder:
             what, hint = f"the key {json.dumps(key.value)} is not a text", "quote it"
         self.problems.at(key, what, hint)
 
-    def _merge(self, frame: _Frame, node: Node) -> None:
-        entries: Entries = frame.items
+    def _merge(self, entries: Entries, node: Node) -> None:
         for source in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(source.value, dict):
                 hint = "`<<: *name`, where &name is a mapping"
