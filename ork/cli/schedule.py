@@ -183,7 +183,11 @@ def _next(
         session.print_json("slots", rows)
         return
     session.print(
-        [human.date(slot, now), f"  {human.near(slot, now):<14}  ", (name, "name")]
+        [
+            human.date(slot, now),
+            f"  {human.padded_near(slot, now, session.width)}  ",
+            (name, "name"),
+        ]
         for slot, name in found
     )
 

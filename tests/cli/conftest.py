@@ -38,7 +38,7 @@ NIGHTLY = """\
     tasks:
       collect_customers_of_all_regions:
         executor: process
-        command: "echo 'ORK_OUTPUT:{\\"rows\\": 48213}'"
+        command: "echo 'ORK_OUTPUT:{\\"rows\\": 48213, \\"file\\": \\"data/all.parquet\\"}'"
       send: {executor: process, command: "true", depends_on: [collect_customers_of_all_regions]}
 """
 

@@ -36,6 +36,10 @@ def test_what_goes_on_stands_below_what_had_no_room():
         "      `ork diff etl~1 etl`,",
         "      which tells what changed",
     ]
+    assert wrapped(["etl#1 failed: 16 succeeded, 1 failed"], 31) == [
+        "etl#1 failed: 16 succeeded,",
+        "    1 failed",
+    ]
     assert wrapped(["from 2026-11-01 12:00 to 2026-11-02 12:00"], 36) == [
         "from 2026-11-01 12:00 to",
         "    2026-11-02 12:00",
@@ -86,5 +90,8 @@ def test_a_list_keeps_its_columns():
     line = [("etl#1", "name"), "  ", ("failed", "failed"), "  no such table: customers"]
     assert plain(cut(line, 30)) == "etl#1  failed  no such tabl..."
     assert plain(cut(["etl#1  ", ("cancelled", "cancelled"), line[-1]], 20)) == "etl#1  cancelled"
+    cells = ["daily_load", "  ", ("success", "success"), "  ", "10 tasks"]
+    assert plain(cut(cells, 26)) == "daily_load  success  10..."
+    assert plain(cut(cells, 24)) == "daily_load  success"
     assert cut(line, 80) is line is cut(line, None)
     assert plain(cut(["漢" * 20], 21)) == f"{'漢' * 9}..."

@@ -29,6 +29,10 @@ diff --last etl
 diff etl#1 etl#2
 diff etl~2 etl
 workflows
+show nightly_customer_report
+schedule list
+schedule next -n 3
+tag
 blame etl
 ops
 graph etl

@@ -68,10 +68,10 @@ def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[L
             last,
             (when, "time"),
             (soon, "warning" if one.halted else "time"),
+            (human.count(one.task_count, "task"), ""),
         ]
-        tags = "".join(f"  @{label}" for label in one.tags)
-        schedules = f"  {'; '.join(one.schedules)}" if one.schedules else ""
-        return cells, [human.count(one.task_count, "task"), (tags, "tag"), schedules]
+        rest: Line = [(f"  @{label}", "tag") for label in one.tags]
+        return cells, [*rest, f"  {'; '.join(one.schedules)}"] if one.schedules else rest
 
     yield from (cut(line, width) for line in aligned(map(row, found)))
 

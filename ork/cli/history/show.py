@@ -11,7 +11,7 @@ from ork.cli.options import Json
 from ork.cli.screen.fit import Verbatim
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members, to_json, wrap_body
-from ork.cli.screen.parts import column
+from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import as_written
 from ork.history.log import LogEntry, entry_of
@@ -152,10 +152,11 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
     yield [(count(len(definition.tasks), "task"), "heading")]
     width = column(definition.tasks)
     for name, task in definition.tasks.items():
-        line: Line = ["  ", (f"{name:<{width}}", "name"), "  ", _gist(task)]
+        needs: Line = []
         if task.depends_on:
-            line += [("  after ", "dim"), ", ".join(task.depends_on)]
-        yield line
+            needs = [("  after ", "dim"), ", ".join(task.depends_on)]
+        room = session.width and session.width - 2 - max(width, len(name)) - 2 - length(needs)
+        yield ["  ", (f"{name:<{width}}", "name"), "  ", clip(_gist(task), room), *needs]
     if definition.files:
         yield [(count(len(definition.files), "code file"), "heading")]
     for file in definition.files:

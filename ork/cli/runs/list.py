@@ -175,7 +175,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
-        return cells, [f"{human.duration(run.seconds):>7}", *tags, rest]
+        return cells, [f"  {human.duration(run.seconds):>7}", *tags, rest]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     yield from (cut(line, width) for line in aligned(map(row, shortened)))

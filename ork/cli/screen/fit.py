@@ -10,8 +10,8 @@ from ork.cli.screen.line import PRINTED, Line, plain, visible
 
 WIDTH_MIN = 20  # narrower than this nothing is fitted
 APART = 2  # columns between blocks that stand beside each other
-# What is read, or copied, as one word: a command, a date and its time.
-_ONE_WORD = re.compile(r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d [+-]\d{4})?")
+# What is read, or copied, as one word: a command, a date and its time, a number and its noun.
+_ONE_WORD = re.compile(r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d[\d,]* [a-z]+")
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 
 
@@ -38,8 +38,9 @@ def cut(line: Line, width: int | None) -> Line:
         if columns(text[: whole + len(piece)]) > width:
             break
         whole += len(piece)
-    if width - columns(text[:whole]) < ROOM_MIN and text.startswith("  ", whole):
-        return _between(pieces, 0, whole)  # a column that would be nothing but dots
+    end = len(text[:whole].rstrip(" "))
+    if width - columns(text[:end]) < ROOM_MIN and text.startswith("  ", end):
+        return _between(pieces, 0, end)  # a column that would be nothing but dots
     return [*_between(pieces, 0, len(_start(text, width - 3))), "..."]
 
 

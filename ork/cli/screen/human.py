@@ -58,7 +58,13 @@ def moment(time: datetime, now: datetime, width: int | None) -> str:
 
 def padded_moment(time: datetime, now: datetime, width: int | None) -> str:
     """Return the same, as wide as all others."""
-    return f"{moment(time, now, width):<{8 if is_narrow(width) else 14}}"
+    return date(time, now) if width is None else padded_near(time, now, width)
+
+
+def padded_near(time: datetime, now: datetime, width: int | None) -> str:
+    """Return how far a moment is from now, in a column of a list."""
+    short = is_narrow(width)
+    return f"{near(time, now, short=short):<{8 if short else 14}}"
 
 
 def date(time: datetime, now: datetime) -> str:

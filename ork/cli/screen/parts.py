@@ -43,7 +43,7 @@ def author_room(width: int | None) -> int:
     """Return how many characters of an author a table has room for; many off a terminal."""
     if width is None:
         return AUTHOR_CHARS_MAX
-    return 20 if width >= AUTHOR_COLUMNS_FULL else 12
+    return width // 5 if width >= AUTHOR_COLUMNS_FULL else 12
 
 
 def person(author: str, room: int) -> str:
@@ -66,8 +66,9 @@ def aligned(rows: Iterable[tuple[Sequence[tuple[str, str]], Line]]) -> Iterator[
         for cells, rest in page:
             line: Line = []
             for (text, style), size in zip(cells, sizes, strict=True):
-                line += [(f"{text:<{size}}", style), "  "] if size or text else []
-            yield [*line, *rest]
+                if size or text:
+                    line += [*(["  "] if line else []), (f"{text:<{size}}", style)]
+            yield [*line, *rest] if rest else [*line[:-1], cells[-1]]
 
 
 def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> str:
