@@ -204,33 +204,29 @@ class _Builder:
             self.written += 1
             if self.deepest <= depth:
                 self.deepest = depth + 1
-            found = Node({} if kind is mapping else [], self.last)
-            end = entries(found, depth + 1) if kind is mapping else items(found, depth + 1)
+            value: Any = {} if kind is mapping else []
+            found = Node(value, self.last)
+            if kind is mapping:
+                entries(value, depth + 1)
+            else:
+                for below in events:
+                    if below.__class__ is sequence_end:
+                        break
+                    value.append(node(below, depth + 1))
             if around is not None:
                 self._close(event.anchor, found, depth, around)
             if depth == TOLD_DEPTH:
-                tell(end.start_mark.line)
+                tell(event.start_mark.line)
             return found
 
-        def items(into: Node, depth: int) -> Any:
-            """Take the items of a list; return the event that ends it."""
-            value: Any = into.value
-            for event in events:
-                if event.__class__ is sequence_end:
-                    return event
-                value.append(node(event, depth))
-
-        def entries(into: Node, depth: int) -> Any:
-            """Take the entries of a mapping; return the event that ends it."""
-            value: Any = into.value
+        def entries(into: Entries, depth: int) -> None:
+            """Take the entries of a mapping, and its end."""
             merged: Node | None = None
             for event in events:
                 if event.__class__ is mapping_end:
-                    if merged is not None:
-                        self._merge(value, merged)
-                    return event
+                    break
                 key = node(event, depth)
-                text = key.value
+                text: Any = key.value
                 if text.__class__ is not str:
                     self._bad_key(key)
                 entry = key, node(next(events), depth)
@@ -240,12 +236,14 @@ class _Builder:
                     else:
                         merged = entry[1]
                 elif text.__class__ is str:
-                    first = value.setdefault(text, entry)
+                    first = into.setdefault(text, entry)
                     if first is not entry:
                         self._duplicate(key, first[0])
-                    elif len(value) > KEYS_MAX:
+                    elif len(into) > KEYS_MAX:
                         self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
                         self.problems.check()
+            if merged is not None:
+                self._merge(into, merged)
 
         root: Node | None = None
         for event in events:
