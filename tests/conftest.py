@@ -274,6 +274,12 @@ def golden() -> Callable[[str, str], None]:
     return compare
 
 
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no program that a busy machine starts slowly count as one that took notably longer."""
+    monkeypatch.setattr("ork.differences.runs.NOTABLE_SECONDS", 60)
+
+
 ETL = """\
     name: etl
     description: Fetch, then load

@@ -75,10 +75,7 @@ class Teller:
         return heard.getvalue().decode()
 
 
-@pytest.fixture(autouse=True)
-def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no program that a busy machine starts slowly count as one that took notably longer."""
-    monkeypatch.setattr("ork.differences.runs.NOTABLE_SECONDS", 60)
+pytestmark = pytest.mark.usefixtures("steady")
 
 
 def told(teller: Teller, story: str) -> Iterator[str]:

@@ -9,10 +9,7 @@ from ork.objects.kinds import Run
 PARAMS = "name: etl\nparams: {day: {type: str, default: monday}}\n"
 
 
-@pytest.fixture(autouse=True)
-def steady(monkeypatch):
-    """Let no program that a busy machine starts slowly count as one that took notably longer."""
-    monkeypatch.setattr("ork.differences.runs.NOTABLE_SECONDS", 60)
+pytestmark = pytest.mark.usefixtures("steady")
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import pytest
 from ork.cli.app import COMMANDS, TEXT_COLUMNS_MAX
 from tests.cli.screen import TERMINAL, on_terminal
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 DAY = """\
 check etl.yaml
 check broken.yaml
