@@ -10,6 +10,7 @@ import pytest
 from ork.daemon import fires, lines
 from ork.runner.start import Caller
 from ork.store.store import Stamp
+from tests.cli.screen import TERMINAL, on_terminal
 from tests.conftest import START, Ork
 
 FLOW = """\
@@ -45,15 +46,15 @@ def two(flow: Ork, opened) -> Ork:
     return flow
 
 
-def test_list(two, golden, monkeypatch):
+def test_list(two, golden):
     two("schedule", "pause", "report")
     two("schedule", "fire", "etl", "-i", "n=2")
     golden("schedule/list.txt", two("schedule").out)
     document = two("schedule", "list", "--json").out
     golden("schedule/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
-    for columns in (60, 100, 160):
-        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, columns=columns: columns)
-        golden(f"schedule/list.{columns}.txt", two("schedule", "list").out)
+    two.environ |= TERMINAL
+    for wide in (60, 100, 160):
+        golden(f"schedule/list.{wide}.txt", on_terminal(two, wide, "schedule", "list").text + "\n")
 
 
 def test_nothing_to_list(ork, golden):

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from tests.cli.screen import TERMINAL, on_terminal
 from tests.conftest import Ork
 
 FLOW = """\
@@ -35,13 +36,13 @@ def flows(ork: Ork) -> Ork:
     return ork
 
 
-def test_a_row_for_each(flows, golden, monkeypatch):
+def test_a_row_for_each(flows, golden):
     golden("workflows/list.txt", flows("workflows").out)
     document = flows("workflows", "--json").out
     golden("workflows/list.json", re.sub('"ended": ".*"', '"ended": "NOW"', document))
-    for columns in (60, 100, 160):
-        monkeypatch.setattr("ork.cli.session.terminal_width", lambda *_, columns=columns: columns)
-        golden(f"workflows/list.{columns}.txt", flows("workflows").out)
+    flows.environ |= TERMINAL
+    for wide in (60, 100, 160):
+        golden(f"workflows/list.{wide}.txt", on_terminal(flows, wide, "workflows").text + "\n")
 
 
 def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):
