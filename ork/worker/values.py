@@ -24,6 +24,10 @@ _CURES = {
     "builtins.frozenset": "`sorted(...)`",
     "builtins.bytes": "`.decode()`",
     "datetime.timedelta": "`.total_seconds()`",
+    **{
+        f"builtins.{kind}": "`list(...)`"
+        for kind in ("generator", "range", "map", "filter", "zip", "dict_keys", "dict_values")
+    },
     **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PosixPath"), "`str(...)`"),
 }
 

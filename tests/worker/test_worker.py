@@ -703,7 +703,7 @@ def test_structured_values_become_json(pool, place):
         ("b'x'", "output: a bytes is not a JSON value; return `.decode()` of it"),
         ("__import__('pathlib').Path('x')", "PosixPath is not a JSON value; return `str(...)` of"),
         ("type('ndarray', (), {'__module__': 'numpy'})()", "value; return `.tolist()` of it"),
-        ("(x for x in 'a')", "output: a generator is not a JSON value"),
+        ("(x for x in 'a')", "output: a generator is not a JSON value; return `list(...)` of it"),
         ("[l := [], l.append(l)]", "nested deeper than 64 levels"),
         ("'x' * (64 * 2**20)", "the output is larger than 64 MiB"),
     ],
