@@ -161,16 +161,24 @@ def _recorded(backend: Backend) -> Iterator[tuple[str, Oid]]:
 
 def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
     """Return the newest operation that was not undone: an undo, or one that is none."""
-    undone: Counter[Moves] = Counter()  # what undos have taken back whose operation is older
+    # What was taken back and is older: by a redo an undo, by an undo another operation, or None for
+    # either where one was named.
+    undone: Counter[tuple[bool | None, Moves]] = Counter()
     for oid, operation in operations(store):
-        if undone[operation.moves]:
-            undone[operation.moves] -= 1
+        words = operation.argv
+        took_back = "undo" in words
+        rest = words[words.index("undo") + 1 :] if took_back else ()
+        redo = "--redo" in rest
+        is_undo = took_back and not redo
+        keys = (is_undo, operation.moves), (None, operation.moves)
+        if taken := next((key for key in keys if undone[key]), None):
+            undone[taken] -= 1
             continue
-        took_back = "undo" in operation.argv
-        if (took_back and "--redo" not in operation.argv) == undos:
+        if is_undo == undos:
             return oid, operation
         if took_back:
-            undone[_inverse(operation.moves)] += 1
+            named = any(not word.startswith("-") for word in rest)
+            undone[None if named else redo, _inverse(operation.moves)] += 1
     if undos:
         raise NotFound("there is nothing to redo: no undo is left that was not undone itself")
     raise NotFound("there is nothing to undo: no head and no tag has moved, or all is undone")

@@ -4,7 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
@@ -91,6 +91,37 @@ def test_each_undo_goes_one_further_back_and_each_redo_comes_back(etl):
     assert heads_and_tags(etl.store) == etl.states[0]
     undo(etl.store, stamp=again, now=NOW, redo=True)
     assert heads_and_tags(etl.store) == etl.states[1]
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(st.lists(st.sampled_from(["tag", "untag", "undo", "undo", "redo"]), max_size=14))
+@example(["tag", "untag", "undo", "undo", "undo"])
+def test_undo_takes_back_what_stands_however_often_a_tag_came_and_went(acts):
+    store = Store(Memory())
+    (target,) = plant(store, Blob(b"x"))
+    standing: dict[bool, list[Oid]] = {False: [], True: []}  # of undos, and of all else
+    for number, act in enumerate(acts):
+        took_back = act in ("undo", "redo")
+        words = ("ork", "undo", *(["--redo"] if act == "redo" else [])) if took_back else ("ork",)
+        who = replace(stamp(number), argv=words)
+        if took_back and not standing[act == "redo"]:
+            with pytest.raises(NotFound, match=f"nothing to {act}"):
+                undo(store, stamp=who, now=NOW, redo=act == "redo")
+            continue
+        if took_back:
+            try:
+                done = undo(store, stamp=who, now=NOW, redo=act == "redo")
+            except Conflict:  # a redo, after the tag has moved otherwise
+                continue
+            assert done.oid == standing[act == "redo"].pop()
+        else:
+            old = store.ref("tags/a/x")
+            new = target if act == "tag" else None
+            if old == new:
+                continue
+            with store.transaction(who) as tx:
+                tx.move("tags/a/x", old=old, new=new)
+        standing[act == "undo"].append(store.ref("ops"))
 
 
 def test_there_is_nothing_to_redo_but_undos(etl):
