@@ -26,10 +26,17 @@ def show(session: Session, store: Store, ready: Prepared, *, as_json: bool) -> N
         session.print(_lines(would, store), page=True)
 
 
+class Stays(Value, frozen=True, kw_only=True):
+    """A task that would not be executed: succeeded, kept or left out, and why."""
+
+    outcome: str
+    reason: str | None
+
+
 class WouldRun(Value, frozen=True, kw_only=True):
     """What a run would execute: each task in the order in which they can run, and what it needs.
 
-    `kept` are the tasks that are not executed, with the state in which they stand for themselves.
+    `others` are the tasks that would not be executed.
     """
 
     workflow: str
@@ -37,7 +44,7 @@ class WouldRun(Value, frozen=True, kw_only=True):
     deployed: bool
     params: Mapping[str, Json]
     tasks: Mapping[str, tuple[str, ...]]
-    kept: Mapping[str, str]
+    others: Mapping[str, Stays]
 
 
 def would_run(store: Store, ready: Prepared) -> WouldRun:
@@ -51,7 +58,11 @@ def would_run(store: Store, ready: Prepared) -> WouldRun:
         or (head is not None and store.get(Deploy, head).has(target.snapshot, target.settings)),
         params=terms.params,
         tasks={name: below for name, below in needs.items() if name not in terms.before},
-        kept={name: terms.before[name].state for name in needs if name in terms.before},
+        others={
+            name: Stays(outcome=human.outcome(one), reason=one.reason)
+            for name, one in ((name, terms.before.get(name)) for name in needs)
+            if one is not None
+        },
     )
 
 
@@ -62,9 +73,10 @@ def _lines(would: WouldRun, store: Store) -> Iterator[Line]:
     yield [(would.workflow, "name"), " ", snapshot, f"  {tasks} would run{new}"]
     if would.params:
         yield [("params ", "label"), json.dumps(would.params, ensure_ascii=False)]
-    width = column(quoted(name) for name in (*would.tasks, *would.kept))
+    width = column(quoted(name) for name in (*would.tasks, *would.others))
     for name, needs in would.tasks.items():
         after = f"  after {', '.join(map(quoted, needs))}" if needs else ""
         yield ["  run      ", (f"{quoted(name):<{width}}", "name"), (after, "dim")]
-    for name, state in would.kept.items():
-        yield [("  not run  ", "dim"), (f"{quoted(name):<{width}}", "name"), (f"  {state}", state)]
+    for name, one in would.others.items():
+        why = f"  {one.reason}" if one.reason else ""
+        yield [(f"  {one.outcome:<9}", "dim"), (f"{quoted(name):<{width}}", "name"), (why, "dim")]
