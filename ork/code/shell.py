@@ -239,16 +239,17 @@ class _Reader(Commands):
 
     def parenthesis(self) -> None:
         """Read what stands in parentheses, of which the first is read."""
-        if self.text.startswith("(", self.at):
+        if self.text.startswith("(", self.at) and self.text.find("))", self.at) >= 0:
             self.skip_arithmetic()
         else:
             self.inside()
 
     def skip_arithmetic(self) -> None:
         """Skip (( arithmetic )): it can set variables, and execute what stands in $( )."""
-        start, self.at = self.at, self.text.find("))", self.at) + 2
-        if self.at < start:
+        start, end = self.at, self.text.find("))", self.at)
+        if end < 0:
             raise _Broken
+        self.at = end + 2
         skipped = self.text[start : self.at]
         if "$(" in skipped.replace("$((", "") or "`" in skipped:
             self.say("unclear", start)

@@ -38,6 +38,7 @@ def executed(code: Code) -> list[str]:
         ("./load.sh a b", ["program load.sh"]),
         ("load.sh; build; done.sh", []),
         ("sub/x && ./y|./z;(./u) & ./v", [f"program {x}" for x in ("sub/x", "y", "z", "u", "v")]),
+        ("((./a); ./b); c; ((./d); ./e)", [f"program {x}" for x in "abde"]),
         ("A=1 B='x y' ./x", ["program x"]),
         ("'./my file.sh' \"b\"", ["program my file.sh"]),
         ("./my\\ file.sh", ["program my file.sh"]),
@@ -234,6 +235,7 @@ def test_any_text_comes_to_an_end(line: str) -> None:
         "cat <<E\n" * 20_000,
         "if x; then " * 4_000 + "fi;" * 4_000,
         "sh -c '" * 4_000,
+        "a$((1",
     ],
     ids=lambda text: text[:12],
 )
