@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -31,7 +30,7 @@ class Commands(ABC):
         self.folders: Values = frozenset((folder,))  # where the shell may be
         self.maybe: Values = frozenset()  # where else it may be at the end of `a && cd b`
         self.variables: dict[str, Values] = {n: frozenset((v,)) for n, v in variables.items()}
-        self.sets = Counter(self.variables.keys())
+        self.once = set(self.variables)  # variables that were set
         self.changing = set(changing)  # variables
         self.branches: list[tuple[str, int]] = []  # that are open: kind, and number of uses before
         self.late: list[int] = []  # the uses of functions
@@ -99,10 +98,10 @@ class Commands(ABC):
 
     def set(self, name: str, values: Values, command: Command) -> None:
         """Set a variable."""
-        self.sets[name] += 1
         sure = not self.branches and command.before not in ("&&", "||") and not command.is_apart
-        if self.sets[name] > 1 or not sure:
+        if name in self.once or not sure:
             self.changing.add(name)
+        self.once.add(name)
         self.variables[name] = values
 
     def value(self, name: str) -> Values:

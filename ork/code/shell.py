@@ -24,7 +24,7 @@ TEXT_MAX = 1024 * 1024  # characters: no shell script that a person wrote is lon
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)+")
 _OPERATOR = re.compile(r";;&?|;&|&&|\|\||\|&|(?![&]>)[;&|()\n]")
 _REDIRECTION = re.compile(r"(\d*|\{\w+\})(<<<|<<-?|<&|<>|&>>?|>>|>\||>&|<(?!\()|>(?!\())")
-_SIMPLE = re.compile(r"[\w./:,@%+-]+(?=[\s;]|\Z)")  # a whole word that is what it says
+_SIMPLE = re.compile(r"[ \t]*([\w./:,@%+-]+)(?=[\s;]|\Z)")  # a whole word that is what it says
 _PLAIN = {  # what goes on to the end of a word, of a quote, of ${...}, of a here-document
     " ": re.compile(r"""[^\s;&|()<>'"\\$`]+"""),
     '"': re.compile(r'[^"\\$`]+'),
@@ -128,41 +128,45 @@ class _Reader(Commands):
         ran: list[list[Word]] = []
         command, begin = Command(), True  # begin: where a reserved word is one
         while True:
-            self.blank()
-            if self.at >= len(self.text):
-                self.finish(command, "", ran)
-                if closing:
-                    raise _Broken
-                return ran
-            operator = self.operator()
-            if operator == "(" and begin:
-                self.parenthesis()
-                begin = False
-            elif operator == "(":
-                if self.begins_function(command):
-                    command, begin = Command(), True
-            elif operator:
-                self.finish(command, operator, ran)
-                if operator == ")":
-                    if not closing:
+            word = self.simple()
+            if word is None:
+                self.blank()
+                if self.at >= len(self.text):
+                    self.finish(command, "", ran)
+                    if closing:
                         raise _Broken
                     return ran
-                command, begin = Command(operator), True
-                if operator == "\n":
-                    self.at = self.skips.pop(self.at - 1, self.at)
-                elif operator in (";;", ";&", ";;&"):
-                    self.pattern()
-            elif self.redirection(command):
-                begin = False
-            else:
-                word = self.word()
-                if begin and word.is_plain and self.reserved(word.text, command):
-                    begin = word.text not in _CLOSING
-                elif word.name and not command.words:
-                    command.assigned[word.name], begin = word.values, False
-                else:
-                    command.words.append(word)
+                operator = self.operator()
+                if operator == "(" and begin:
+                    self.parenthesis()
                     begin = False
+                elif operator == "(":
+                    if self.begins_function(command):
+                        command, begin = Command(), True
+                elif operator:
+                    self.finish(command, operator, ran)
+                    if operator == ")":
+                        if not closing:
+                            raise _Broken
+                        return ran
+                    command, begin = Command(operator), True
+                    if operator == "\n":
+                        self.at = self.skips.pop(self.at - 1, self.at)
+                    elif operator in (";;", ";&", ";;&"):
+                        self.pattern()
+                elif self.redirection(command):
+                    begin = False
+                else:
+                    word = self.word()
+            if word is None:
+                continue
+            if begin and word.is_plain and self.reserved(word.text, command):
+                begin = word.text not in _CLOSING
+            elif word.name and not command.words:
+                command.assigned[word.name], begin = word.values, False
+            else:
+                command.words.append(word)
+                begin = False
 
     def finish(self, command: Command, after: str, ran: list[list[Word]]) -> None:
         """Do what a simple command does, which ends with an operator."""
@@ -428,12 +432,19 @@ class _Reader(Commands):
             self.within(body, start, lambda: self.pieces(""))
         return Word(frozenset((body,)), body, start)
 
+    def simple(self) -> Word | None:
+        """Take a word that is what it says, and blanks before it, if there is one."""
+        match = _SIMPLE.match(self.text, self.at)
+        if match is None:
+            return None
+        self.at, text = match.end(), match[1]
+        return Word(frozenset((text,)), text, match.start(1), True)
+
     def word(self) -> Word:
         """Read one word."""
+        if found := self.simple():
+            return found
         start, name = self.at, ""
-        if match := _SIMPLE.match(self.text, start):
-            self.at = match.end()
-            return Word(frozenset((match.group(),)), match.group(), start, True)
         before: list[Values] = []
         if match := _ASSIGNMENT.match(self.text, start):
             name, self.at = match.group(1), match.end()
