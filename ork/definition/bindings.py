@@ -162,10 +162,13 @@ def _reference(
     node: Node, wanted: Json, scope: Scope, problems: Problems
 ) -> dict[str, Json] | None:
     ref = node.value
-    if not isinstance(ref, str) or (split_ref(ref) or split_param(ref)) is None:
+    if isinstance(ref, str) and (output := split_ref(ref)):
+        _check_ref(node, *output, wanted, scope, problems)
+    elif isinstance(ref, str) and (param := split_param(ref)):
+        _check_param(node, *param, wanted, scope, problems)
+    else:
         problems.at(node, f"not a reference: {show(plain(node))}", _REF_FORM)
         return None
-    _check_ref(node, ref, wanted, scope, problems)
     return {"ref": ref}
 
 
@@ -192,13 +195,9 @@ def _below(node: Node, path: tuple[str | int, ...]) -> Node:
     return node
 
 
-def _check_ref(node: Node, ref: str, wanted: Json, scope: Scope, problems: Problems) -> None:
-    if param := split_param(ref):
-        _check_param(node, *param, wanted, scope, problems)
-        return
-    split = split_ref(ref)
-    assert split is not None
-    task, path = split
+def _check_ref(
+    node: Node, task: str, path: tuple[str, ...], wanted: Json, scope: Scope, problems: Problems
+) -> None:
     if not scope.task:
         hint = f"a task that depends on `{task[:60]}` can have an `env` of its own"
         problems.at(node, "env of the whole workflow can refer to parameters only", hint)

@@ -34,16 +34,15 @@ def mapping(
     if not isinstance(node.value, dict):
         problems.at(node, f"{what} must be a mapping, not {show(node.value)}")
         return {}
-    for name, (key, _) in node.value.items():
+    found = {}
+    for name, (key, value) in node.value.items():
         if name not in known:
             hint = f"did you mean `{other[name]}`?" if name in other else problems.near(name, known)
             hint = hint or f"{what} has: {', '.join(known)}"
             problems.at(key, f"unknown key `{name}` in {what}", hint)
-    return {
-        name: value
-        for name, (_, value) in node.value.items()
-        if value.value is not None and name in known
-    }
+        elif value.value is not None:
+            found[name] = value
+    return found
 
 
 def text(node: Node, what: str, problems: Problems) -> str | None:

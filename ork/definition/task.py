@@ -23,7 +23,7 @@ from ork.yaml.problems import Problems
 
 _KEYS = """executor file module command shell function timeout retries retry_delay retry_backoff
     fresh depends_on input_type output_type inputs env on_upstream_failure"""
-TASK_KEYS = tuple(_KEYS.split())
+TASK_KEYS = dict.fromkeys(_KEYS.split())  # looked up for each key of each task
 # What each executor executes; a task has exactly one of these keys.
 CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "library": ("file",)}
 EXECUTOR_ALIASES = {"shell": "process"}
