@@ -184,15 +184,24 @@ def in_parallel(ork, monkeypatch):
         name = f"w{number}" if number != 8 else "w7"
         ork.write(f"{number}.yaml", f"name: {name}\ntasks: {{a: {{{body}}}}}\n")
     files = [f"{number}.yaml" for number in range(10)]
+    fork, forked = os.fork, []
+
+    def noted():
+        if pid := fork():
+            forked.append(pid)
+        return pid
 
     def check(*words):
         alone = ork("check", *files, *words)
         monkeypatch.setattr(cores, "PARALLEL_FILES_MIN", 2)
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+        monkeypatch.setattr(os, "fork", noted)
         found = ork("check", *files, *words)
         assert (found.code, found.out, found.err) == (alone.code, alone.out, alone.err)
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, 0)
+        assert len(forked) >= 2
+        for pid in forked:  # each was waited for
+            with pytest.raises(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
         return found
 
     return check
