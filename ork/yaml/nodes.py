@@ -251,6 +251,7 @@ class _Builder:
                 root = node(event, 0)
             elif root is not None and event.__class__ is kinds.DocumentStartEvent:
                 self._stop(event, "a second document begins here", "one file holds one workflow")
+        del node  # which names itself, and so would keep all that it names
         return root or Node(None, self.last)
 
     def _scalar(self, event: Any) -> Node:
