@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -157,7 +158,7 @@ def test_a_run_whose_owner_is_killed_ends(ork, going, spawn):
     going.kill()
     out, err = watcher.communicate()
     assert watcher.returncode == 1
-    assert out.startswith("gated#1 interrupted")
+    assert re.match(r"gated#1 interrupted in >\d", out)  # when it died is not known
     assert "killed   fetch" in err
     assert state(ork) == "interrupted"
 

@@ -253,7 +253,7 @@ def _tries(side: TaskRun | None) -> int:
 
 
 def _timing(diff: RunDiff) -> Iterator[Line]:
-    old, new = (human.duration(side.run.seconds) for side in (diff.old, diff.new))
+    old, new = (human.took(side.run) for side in (diff.old, diff.new))
     tasks = [(task, task.seconds) for task in diff.tasks if task.seconds]
     remark = "" if tasks else ", no task took notably longer or shorter"
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]

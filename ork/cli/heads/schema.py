@@ -155,7 +155,7 @@ def document() -> Schema:
                 ]
             },
             "task": {
-                **_object(_task(), TASK_KEYS, required=("executor",)),
+                **_object(_task(), tuple(TASK_KEYS), required=("executor",)),
                 "allOf": [_code_of(executor) for executor in CODE_KEYS],
                 "dependentSchemas": {
                     "shell": {

@@ -136,7 +136,7 @@ def text_view(graph: Graph, *, box: bool) -> Iterator[Line]:
             (f"{human.mark(taskrun) if taskrun else MARKS[state]:<8}", state),
         ]
         if taskrun and attempts:
-            line.append(f" {human.duration(taskrun.seconds):>7}")
+            line.append(f" {human.took(taskrun):>7}")
         if len(attempts) > 1:
             line.append((f"  attempt {len(attempts)}", "dim"))
         if changed := graph.taint(row.name):

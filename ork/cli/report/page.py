@@ -106,6 +106,7 @@ def environment(
         "combined": lambda one, other: {**one, **other},
         "date": human.date,
         "duration": human.duration,
+        "took": human.took,
         "iso": format_time,
         "json": _json,
         "log_lines": _log_lines,

@@ -175,7 +175,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
-        return cells, [f"  {human.duration(run.seconds):>7}", *tags, rest]
+        return cells, [f"  {human.took(run):>7}", *tags, rest]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     yield from (cut(line, width) for line in aligned(map(row, shortened)))
@@ -202,7 +202,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
-    took = f", took {human.duration(run.seconds)}" if run.seconds is not None else ""
+    took = f", took {human.took(run)}" if run.seconds is not None else ""
     yield [("date     ", "label"), human.date(run.created, now), took]
     if run.scheduled:
         yield [("slot     ", "label"), human.date(run.scheduled, now)]
@@ -275,7 +275,7 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
     line: Line = [
         "  ",
         (f"{human.mark(taskrun):<9}", taskrun.state),
-        f"{name:<{width}}  {human.duration(taskrun.seconds):>7}",
+        f"{name:<{width}}  {human.took(taskrun):>7}",
     ]
     if len(taskrun.attempts) > 1:
         line.append((f"  attempt {len(taskrun.attempts)}", "dim"))
@@ -300,7 +300,7 @@ def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterato
     yield Verbatim([("output   ", "label"), _json(details.output)])
     for attempt in taskrun.attempts:
         yield [""]
-        date, took = human.date(attempt.started, session.now()), human.duration(attempt.seconds)
+        date, took = human.date(attempt.started, session.now()), human.took(attempt)
         state = (attempt.state, attempt.state)
         where = f", in a {attempt.place}" if attempt.place else ""
         yield [

@@ -284,7 +284,7 @@ class Board:
             took, number, text = _elapsed(attempt.since), attempt.number, attempt.line()
             style = PRINTED
         elif ended := self._ended.get(name):
-            took = human.duration(ended.seconds) if ended.attempts else ""
+            took = human.took(ended) if ended.attempts else ""
             number, mark = len(ended.attempts), human.mark(ended)
             text = ended.reason or "" if state != "success" else ""
             if changed := taint(ended):

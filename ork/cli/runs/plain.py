@@ -139,7 +139,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         for task in list(failed)[:FAILED_LOGS_MAX]:
             _log_tail(session, task, failed[task])
     with unread_is_no_error():
-        how = f" in {human.duration(run.seconds)}: {_counts(finished)}"
+        how = f" in {human.took(run)}: {_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():

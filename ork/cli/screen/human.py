@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ork.cli.screen.line import MARKS
 from ork.cli.screen.parts import is_narrow
-from ork.objects.kinds import TaskRun
+from ork.objects.kinds import Attempt, Run, TaskRun
 
 _UNITS = (
     (31_536_000, "year", "y"),
@@ -103,6 +103,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def took(ended: Run | TaskRun | Attempt) -> str:
+    """Return how long something took; of what was killed only the last sign of life is known."""
+    text = duration(ended.seconds)
+    return f">{text}" if ended.state == "interrupted" and ended.seconds is not None else text
 
 
 def about(seconds: float) -> str:
