@@ -170,89 +170,92 @@ class _Builder:
         # What an anchor names: the node, its count of nodes, its height; None while it is open.
         self.anchors: dict[str, tuple[Node, int, int] | None] = {}
         self.last = 0 if placed else None  # the place of the newest node
+        self.kinds = event_kinds()
+        self.scalar = self.kinds.ScalarEvent
+        self.events: Iterator[Any] = iter(())
+        self.tell: Callable[[int], None] = lambda line: None
 
     def build(self, events: Iterator[Any], text: str) -> Node:
         """Return the root of the one document, whose text is told of as it is read."""
         lines = text.count("\n")
-        with counting("reading lines") as tell:
-            return self._document(events, lambda line: tell(line, lines))
-
-    def _document(self, events: Iterator[Any], tell: Callable[[int], None]) -> Node:
-        kinds = event_kinds()
-        scalar, alias = kinds.ScalarEvent, kinds.AliasEvent
-        mapping, mapping_end = kinds.MappingStartEvent, kinds.MappingEndEvent
-        sequence_end = kinds.SequenceEndEvent
-        bare, quoted = self.bare.get, self.quoted.get
-
-        def node(event: Any, depth: int) -> Node:
-            """Return what begins with an event, within so many lists and mappings."""
-            kind = event.__class__
-            if kind is scalar:
-                self.written += 1
-                known = quoted(event.value) if event.style else bare(event.value)
-                if known is None or event.anchor is not None or event.ctag is not None:
-                    return self._scalar(event)
-                return known
-            if kind is alias:
-                return self._alias(event, depth)
-            if depth >= DEPTH_MAX:
-                self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
-            self._begin(event)
-            if event.ctag is not None:
-                self._tag(event)
-            around = None if event.anchor is None else self._open(event.anchor)
-            self.written += 1
-            if self.deepest <= depth:
-                self.deepest = depth + 1
-            value: Any = {} if kind is mapping else []
-            found = Node(value, self.last)
-            if kind is mapping:
-                entries(value, depth + 1)
-            else:
-                for below in events:
-                    if below.__class__ is sequence_end:
-                        break
-                    value.append(node(below, depth + 1))
-            if around is not None:
-                self._close(event.anchor, found, depth, around)
-            if depth == TOLD_DEPTH:
-                tell(event.start_mark.line)
-            return found
-
-        def entries(into: Entries, depth: int) -> None:
-            """Take the entries of a mapping, and its end."""
-            merged: Node | None = None
-            for event in events:
-                if event.__class__ is mapping_end:
-                    break
-                key = node(event, depth)
-                text: Any = key.value
-                if text.__class__ is not str:
-                    self._bad_key(key)
-                entry = key, node(next(events), depth)
-                if key.__class__ is _MergeKey:
-                    if merged is not None:
-                        self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
-                    else:
-                        merged = entry[1]
-                elif text.__class__ is str:
-                    first = into.setdefault(text, entry)
-                    if first is not entry:
-                        self._duplicate(key, first[0])
-                    elif len(into) > KEYS_MAX:
-                        self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
-                        self.problems.check()
-            if merged is not None:
-                self._merge(into, merged)
-
+        self.events = events
         root: Node | None = None
-        for event in events:
-            if isinstance(event, kinds.NodeEvent):
-                root = node(event, 0)
-            elif root is not None and event.__class__ is kinds.DocumentStartEvent:
-                self._stop(event, "a second document begins here", "one file holds one workflow")
-        del node  # which names itself, and so would keep all that it names
+        with counting("reading lines") as tell:
+            self.tell = lambda line: tell(line, lines)
+            for event in events:
+                if isinstance(event, self.kinds.NodeEvent):
+                    root = self._node(event, 0)
+                elif root is not None and isinstance(event, self.kinds.DocumentStartEvent):
+                    message = "a second document begins here"
+                    self._stop(event, message, "one file holds one workflow")
         return root or Node(None, self.last)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        """Return what begins with an event, within so many lists and mappings."""
+        kind = event.__class__
+        if kind is self.scalar:
+            self.written += 1
+            known = self.quoted.get(event.value) if event.style else self.bare.get(event.value)
+            if known is None or event.anchor is not None or event.ctag is not None:
+                return self._scalar(event)
+            return known
+        if kind is self.kinds.AliasEvent:
+            return self._alias(event, depth)
+        if depth >= DEPTH_MAX:
+            self._stop(event, f"nested deeper than {DEPTH_MAX} levels")
+        self._begin(event)
+        if event.ctag is not None:
+            self._tag(event)
+        around = None if event.anchor is None else self._open(event.anchor)
+        self.written += 1
+        if self.deepest <= depth:
+            self.deepest = depth + 1
+        value: Any = {} if kind is self.kinds.MappingStartEvent else []
+        node = Node(value, self.last)
+        if value.__class__ is dict:
+            self._entries(value, depth + 1)
+        else:
+            self._items(value, depth + 1)
+        if around is not None:
+            self._close(event.anchor, node, depth, around)
+        if depth == TOLD_DEPTH:
+            self.tell(event.start_mark.line)
+        return node
+
+    def _items(self, into: list[Node], depth: int) -> None:
+        """Take the items of a list, and its end."""
+        end = self.kinds.SequenceEndEvent
+        for event in self.events:
+            if event.__class__ is end:
+                break
+            into.append(self._node(event, depth))
+
+    def _entries(self, into: Entries, depth: int) -> None:
+        """Take the entries of a mapping, and its end."""
+        events, read, end = self.events, self._node, self.kinds.MappingEndEvent
+        merged: Node | None = None
+        for event in events:
+            if event.__class__ is end:
+                break
+            key = read(event, depth)
+            text: Any = key.value
+            if text.__class__ is not str:
+                self._bad_key(key)
+            entry = key, read(next(events), depth)
+            if key.__class__ is _MergeKey:
+                if merged is not None:
+                    self.problems.at(key, "a second `<<`", "list all: `<<: [*a, *b]`")
+                else:
+                    merged = entry[1]
+            elif text.__class__ is str:
+                first = into.setdefault(text, entry)
+                if first is not entry:
+                    self._duplicate(key, first[0])
+                elif len(into) > KEYS_MAX:
+                    self.problems.at(key, f"a mapping with more than {KEYS_MAX:,} keys")
+                    self.problems.check()
+        if merged is not None:
+            self._merge(into, merged)
 
     def _scalar(self, event: Any) -> Node:
         written = text = event.value
