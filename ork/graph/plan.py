@@ -23,13 +23,14 @@ class Plan:
         done: Collection[str] = (),
     ) -> None:
         ended = frozenset(done)
-        self._needs = {task: set(needs[task]) - ended for task in needs if task not in ended}
+        # Kept in tuples, for an empty set is as large as all else that is known of a task.
+        self._needs = {task: tuple({*needs[task]} - ended) for task in needs if task not in ended}
         self._run_anyway = frozenset(run_anyway)
         self._waiting = {task: len(upstream) for task, upstream in self._needs.items()}
-        self._dependants: dict[str, list[str]] = {task: [] for task in self._needs}
+        self._dependants: dict[str, list[str]] = {}
         for task, upstream in self._needs.items():
             for name in upstream:
-                self._dependants[name].append(task)
+                self._dependants.setdefault(name, []).append(task)
         self._ready = deque(task for task, count in self._waiting.items() if not count)
         self._causes: dict[str, str] = {}  # of what did not succeed: the task with which it began
         self._open = len(self._needs)
@@ -50,7 +51,7 @@ class Plan:
             self._open -= 1
             if cause is not None:
                 self._causes[name] = cause
-            for dependant in self._dependants[name]:
+            for dependant in self._dependants.get(name, ()):
                 self._waiting[dependant] -= 1
                 if self._waiting[dependant]:
                     continue

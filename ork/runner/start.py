@@ -182,6 +182,7 @@ def prepare(
             move=move,
         )
         failpoint("deploy.after")
+        store.let_go(found.loaded.built.objects)  # a run can be long
         target = target_of(store, resolve(store, deployed.deploy, now=caller.now))
     return Prepared(target=target, terms=terms, deployed=deployed)
 

@@ -358,6 +358,11 @@ class Store:
         """Return what `hold` was given."""
         return self._held
 
+    def let_go(self, oids: Iterable[Oid]) -> None:
+        """Hold these objects no longer: by now they are stored."""
+        for oid in oids:
+            self._held.pop(oid, None)
+
     def ref(self, name: str) -> Oid | None:
         """Return the target of a ref, or None."""
         return self.backend.ref(name)

@@ -166,12 +166,14 @@ def run(
             raise UsageError("--watch needs a workflow file to watch")
 
         def again() -> None:
-            last, stopped = _run(session, store, what, how, no_hooks=no_hooks, as_json=as_json)
+            last, stopped = _run(session, store, [what], how, no_hooks=no_hooks, as_json=as_json)
             if stopped:
                 raise typer.Exit(exit_code(last))
 
         on_every_save(session, Path(what.removeprefix("file:")), again)
-    last, _ = _run(session, store, source, how, no_hooks=no_hooks, as_json=as_json)
+    sources = [source]
+    del source
+    last, _ = _run(session, store, sources, how, no_hooks=no_hooks, as_json=as_json)
     raise typer.Exit(exit_code(last))
 
 
@@ -274,17 +276,19 @@ def cancel(
 def _run(
     session: Session,
     store: Store,
-    source: str | Loaded,
+    sources: list[str | Loaded],
     how: Mapping[str, Any],
     *,
     no_hooks: bool,
     as_json: bool,
 ) -> tuple[RunFinished, bool]:
-    """Run it to its end; return that, and whether somebody asked to stop."""
+    """Run it to its end; return that, and whether somebody asked to stop.
+
+    It is taken from the list: what was read may be large, and is in the store when the run begins.
+    """
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
-        started = start.start(store, source, caller=caller, **how)
-        del source  # what was read may be large, and is in the store by now
+        started = start.start(store, sources.pop(), caller=caller, **how)
         deployed = started.deployed
         if deployed and (deployed.changed or deployed.moved) and not as_json:
             session.say(deploy_line(deployed, store))
