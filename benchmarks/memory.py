@@ -1,4 +1,4 @@
-"""The most memory that each command takes that reads: of many tasks, and of large outputs.
+"""The most memory that commands take: a deploy and a run of many tasks, and each that reads.
 
 It counts what a process has at its largest, and with that the part of the store's file that it has
 looked at, which the system takes back when it needs it.
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from material import AUTHOR, START, new_store
+from material import AUTHOR, START, new_store, small_workflow
 from measure import Row, clean_environment
 
 from ork.objects import snapshot
@@ -33,7 +33,7 @@ from ork.objects.tree import build
 from ork.store.store import Stamp, Store
 
 MB = 1 << 20
-TASKS_MB, OUTPUTS_MB = 250, 200
+TASKS_MB, OUTPUTS_MB, RUN_MB = 250, 200, 300
 OUTPUTS, OUTPUT_BYTES = 64, 1 << 20
 # A process begins with the size of the one that starts it, so a small one has to.
 ASK = """\
@@ -61,8 +61,16 @@ OF_OUTPUTS = ("show big#1", "show big#1 --json", "outputs big#1", "report big#1 
 
 
 def rows(folder: Path, quick: bool) -> Iterator[Row]:
-    """Yield the peak of each command in a store of many tasks, then in one of large outputs."""
+    """Yield the peak of a deploy and a run, of each command in a store of many tasks, then in one
+    of large outputs."""
     count = 2_000 if quick else 100_000
+    written = folder / "written"
+    written.mkdir()
+    (written / "noop.py").write_text("def main():\n    pass\n")
+    (written / "noop.yaml").write_text(small_workflow(count, "python"))
+    (written / "steps.yaml").write_text(_steps(count))
+    yield _row(written, "deploy steps.yaml", f"{count:,} tasks, each with a command", TASKS_MB)
+    yield _row(written, "run noop.yaml", f"{count:,} python tasks", RUN_MB)
     tasks, outputs = folder / "tasks", folder / "outputs"
     _make(tasks, count, output_bytes=0)
     for words in OF_TASKS:
@@ -107,6 +115,16 @@ def _make(project: Path, count: int, *, output_bytes: int) -> None:
     for number in (1, 2):
         _run(store, first, number, output_bytes)
     store.close()
+
+
+def _steps(count: int) -> str:
+    lines = (
+        f"  {_name(number)}: {{executor: process, command: {task.command},"
+        f" depends_on: [{', '.join(task.depends_on)}]}}"
+        for number in range(count)
+        for task in (_task(number, number),)
+    )
+    return "\n".join(["name: steps", "tasks:", *lines, ""])
 
 
 def _name(number: int) -> str:

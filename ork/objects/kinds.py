@@ -566,7 +566,7 @@ def decode_needs(data: bytes) -> tuple[str, ...]:
 
 def _is_plain(value: Object) -> bool:
     """Say whether msgspec writes this object as RFC 8785 does."""
-    return all(canonical.is_plain(part, FREE_DEPTH) for part in value.free())
+    return canonical.is_plain([*value.free()], FREE_DEPTH - 1)
 
 
 def kind_of(value: Object) -> str:
