@@ -7,12 +7,14 @@ adds the rest; everything else is data, and so is what `exclude` means, whoever 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ork.code.use import Unreadable
-from ork.definition.reach import Parse, Trail, find_module, python_path, read_code, trails
+from ork.definition.reach import Open, Parse, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -36,13 +38,27 @@ class Reason(NamedTuple):
     by: str = ""
 
 
-class Captured(NamedTuple):
+@dataclass(frozen=True)
+class Captured:
     """The code of a Definition: its files, why each is among them, and what is not known."""
 
     files: Mapping[str, CodeFile]
     reasons: Mapping[str, tuple[Reason, ...]]
-    unknown: tuple[Problem, ...]  # where a person could name the code
-    silent: tuple[Problem, ...]  # where nobody can
+    tell: Callable[[], tuple[tuple[Problem, ...], tuple[Problem, ...]]] = field(repr=False, compare=False)
+
+    @property
+    def unknown(self) -> tuple[Problem, ...]:
+        """What is not known where a person could name the code."""
+        return self._told[0]
+
+    @property
+    def silent(self) -> tuple[Problem, ...]:
+        """What is not known where nobody can."""
+        return self._told[1]
+
+    @cached_property
+    def _told(self) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+        return self.tell()  # which needs the places in the text, that a deploy does not read
 
 
 def capture(
@@ -60,8 +76,9 @@ def capture(
         taking.include(pattern)
     taking.problems.check()
     reasons = {path: tuple(taking.reasons[path]) for path in sorted(taking.reasons)}
-    unknown, silent = taking.open(found)
-    return Captured({path: taking.files[path] for path in reasons}, reasons, unknown, silent)
+    left = [(name, one) for name, trail in found.items() for one in trail.open]
+    files = {path: taking.files[path] for path in reasons}
+    return Captured(files, reasons, partial(taking.open, left))
 
 
 def shown_root(file: str, definition: Definition) -> Path:
@@ -112,8 +129,10 @@ class _Capture:
             if self._take(path, at):
                 self.reasons.setdefault(path, []).append(Reason("", "include", pattern))
 
-    def open(self, found: Mapping[str, Trail]) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-        """Return what is not known, once for each place: what a person can name, and the rest.
+    def open(
+        self, left: Iterable[tuple[str, Open]]
+    ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+        """Return what tasks leave open, once for each place: what a person can name, and the rest.
 
         Whoever includes code that it may be has been told.
         """
@@ -126,19 +145,18 @@ class _Capture:
         )
         texts = {"": Problems(self.file, self.definition.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
-        for name, trail in found.items():
-            for by, use in trail.open:
-                named = has_python if use.role in ("imported", "module") else has_shell
-                if by not in texts:
-                    text = self.files[by].data.decode("utf-8", "replace")
-                    texts[by] = Problems(str(shown_root(self.file, self.definition) / by), text)
-                line, column = (use.line, use.column) if by else self._place_of(name)
-                what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
-                said = f": {use.text}" if use.text else ""
-                message = f"it is not known {what or 'what this executes'}{said}"
-                hint = "if it is code of this project, name it: `include: [...]`"
-                problem = texts[by].problem(line, column, message, hint)
-                told[use.is_unclear and not named][problem] = None
+        for name, (by, use) in left:
+            named = has_python if use.role in ("imported", "module") else has_shell
+            if by not in texts:
+                text = self.files[by].data.decode("utf-8", "replace")
+                texts[by] = Problems(str(shown_root(self.file, self.definition) / by), text)
+            line, column = (use.line, use.column) if by else self._place_of(name)
+            what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
+            said = f": {use.text}" if use.text else ""
+            message = f"it is not known {what or 'what this executes'}{said}"
+            hint = "if it is code of this project, name it: `include: [...]`"
+            problem = texts[by].problem(line, column, message, hint)
+            told[use.is_unclear and not named][problem] = None
         return tuple(told[True]), tuple(told[False])
 
     def _place_of(self, name: str) -> tuple[int, int]:

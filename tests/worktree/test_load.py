@@ -79,6 +79,8 @@ def compare(store: Store, file: Path) -> None:
     assert late.definition.text == early.definition.text
     assert (late.snapshot, late.built.snapshot) == (early.snapshot, early.built.snapshot)
     assert (late.captured, late.root, late.text) == (early.captured, early.root, early.text)
+    assert late.captured.unknown == early.captured.unknown
+    assert late.captured.silent == early.captured.silent
     assert secrets_in(late) == secrets_in(early)
     assert list(late.definition.places) == list(early.definition.places)
 
@@ -136,7 +138,8 @@ def test_code_is_complained_of_in_the_same_words(
     told = []
     for store in (project, None):
         try:
-            told.append(check(etl, store).captured)
+            found = check(etl, store).captured
+            told.append((found, found.unknown, found.silent))
         except InvalidInput as error:
             told.append((error.message, error.problems))
     assert told[0] == told[1]
