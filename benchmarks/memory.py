@@ -61,16 +61,19 @@ OF_OUTPUTS = ("show big#1", "show big#1 --json", "outputs big#1", "report big#1 
 
 
 def rows(folder: Path, quick: bool) -> Iterator[Row]:
-    """Yield the peak of a deploy and a run, of each command in a store of many tasks, then in one
-    of large outputs."""
+    """Yield the peak of a deploy and of a run, then of commands that read.
+
+    These in a store of many tasks, and in one of large outputs.
+    """
     count = 2_000 if quick else 100_000
-    written = folder / "written"
-    written.mkdir()
-    (written / "noop.py").write_text("def main():\n    pass\n")
-    (written / "noop.yaml").write_text(small_workflow(count, "python"))
-    (written / "steps.yaml").write_text(_steps(count))
-    yield _row(written, "deploy steps.yaml", f"{count:,} tasks, each with a command", TASKS_MB)
-    yield _row(written, "run noop.yaml", f"{count:,} python tasks", RUN_MB)
+    steps, noop = folder / "steps", folder / "noop"  # each with a store of its own
+    steps.mkdir()
+    (steps / "steps.yaml").write_text(_steps(count))
+    yield _row(steps, "deploy steps.yaml", f"{count:,} tasks, each with a command", TASKS_MB)
+    noop.mkdir()
+    (noop / "noop.py").write_text("def main():\n    pass\n")
+    (noop / "noop.yaml").write_text(small_workflow(count, "python"))
+    yield _row(noop, "run noop.yaml", f"{count:,} python tasks", RUN_MB)
     tasks, outputs = folder / "tasks", folder / "outputs"
     _make(tasks, count, output_bytes=0)
     for words in OF_TASKS:

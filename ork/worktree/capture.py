@@ -44,7 +44,9 @@ class Captured:
 
     files: Mapping[str, CodeFile]
     reasons: Mapping[str, tuple[Reason, ...]]
-    tell: Callable[[], tuple[tuple[Problem, ...], tuple[Problem, ...]]] = field(repr=False, compare=False)
+    tell: Callable[[], tuple[tuple[Problem, ...], tuple[Problem, ...]]] = field(
+        repr=False, compare=False
+    )
 
     @property
     def unknown(self) -> tuple[Problem, ...]:
