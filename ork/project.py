@@ -247,9 +247,10 @@ class Project:
     def diff(
         self, old: str, new: str, *, rename: bool = True, tasks: Collection[str] = ()
     ) -> Comparison:
-        """Compare two revisions; the `diff` of the result is false when nothing differs.
+        """Compare the definitions that two revisions mean; `diff` of the result says what differs.
 
-        With `tasks`, names of tasks or paths of code files, only what concerns these.
+        It is false when nothing does. Of two runs `diff_runs` compares all else, too. With `tasks`,
+        names of tasks or paths of code files, only what concerns these.
 
         >>> project.diff("etl~1", "etl")
         <Comparison etl~1, etl, 1 task>

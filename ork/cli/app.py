@@ -113,6 +113,8 @@ validate lint compile: check
 dag plot tree: graph
 start exec execute trigger: run
 plan preview: run --dry-run
+backfill: run -i
+new: init, deploy
 rerun resume restart continue: retry
 stop kill abort: cancel
 ls list: workflows, runs
@@ -146,6 +148,7 @@ OTHER_OPTIONS = {
         [("run", option) for option in ("-p", "--param", "--params", "--set", "--var", "-e")],
         "a parameter is given as `-i NAME=VALUE`",
     ),
+    ("retry", "-i"): "a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others",
     ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
 }
 BUG_EXIT_CODE = 70

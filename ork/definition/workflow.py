@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
-from ork.definition.task import Draft, Shared, finish, read_draft, read_needs
+from ork.definition.task import TASK_KEYS, Draft, Shared, finish, read_draft, read_needs
 from ork.definition.types import convert, show
 from ork.errors import InvalidInput
 from ork.graph.order import find_cycle
@@ -44,6 +44,7 @@ WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
 # What other tools call these keys.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
+_OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ from ork.store.runs import earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, tainted, verdict
 
+SAME_WITHIN = 200  # runs before a failed one are searched for a good one of the same parameters
+
 
 class RunSide(Value, frozen=True, kw_only=True):
     """One of the two runs; `tainted` are its tasks under which captured files changed."""
@@ -164,9 +166,20 @@ def last_failure(store: Store, workflow: str) -> tuple[str, str]:
 
 
 def last_good(store: Store, failed: Run, *, within: int | None = None) -> Run | None:
-    """Return the newest good run before this one, of the newest so many."""
-    before = islice(earlier(store, failed), within)
-    return next((run for run in before if verdict(store, run) == "good"), None)
+    """Return the newest good run before this one, of the newest so many.
+
+    One with the same parameters comes before all others, if it is not too far back.
+    """
+    other: Run | None = None
+    for index, run in enumerate(islice(earlier(store, failed), within)):
+        if other and index >= SAME_WITHIN:
+            break
+        same = run.params == failed.params
+        if (same or not other) and verdict(store, run) == "good":
+            if same:
+                return run
+            other = run
+    return other
 
 
 def _no_failure(store: Store, workflow: str) -> NotFound:

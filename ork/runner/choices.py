@@ -102,10 +102,10 @@ def require_secrets(
                     missing.setdefault(secret, []).append(name)
     if missing:
         names = sorted(missing)
-        lines = [f"the secret {name} is not set: {_wanted_by(missing[name])}" for name in names]
+        lines = [f"the secret {name} is not set: {_needed_by(missing[name])}" for name in names]
         message = "\n".join(line.replace("\n", "\\n") for line in lines)  # a name begins no line
         set_them = " ".join(f"{name}=..." for name in names[:SHOWN])
-        raise UsageError(message, hint=f"export them in the shell: `export {set_them}`")
+        raise UsageError(message, hint=f"`export {set_them}` sets what is needed")
 
 
 def recorded_params(store: Store, run: Run | None) -> Mapping[str, Json]:
@@ -151,14 +151,15 @@ def stand_ins(
     selected: set[str],
     workflow: str,
     base: Run | None,
+    params: Mapping[str, Json],
 ) -> tuple[dict[str, TaskRun], Run | None]:
     """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
-    run of the workflow in which all of it did.
+    run of the workflow with these parameters in which all of it did.
     """
     wanted = {up for name in selected for up in needs[name]} - selected
-    found = _base(store, workflow, wanted, base) if wanted or base else None
+    found = _base(store, workflow, wanted, base, params) if wanted or base else None
     outputs = _done(store, found) if found else {}
     states = {
         name: stand_in(oids[name], outputs.get(name), found) for name in needs.keys() - selected
@@ -203,9 +204,9 @@ def _parse(value: object, declared: Json) -> Json:
         return value  # a text where no type says otherwise; with a type the check complains
 
 
-def _wanted_by(names: list[str]) -> str:
+def _needed_by(names: list[str]) -> str:
     tasks = sorted(set(names))
-    return f"{some(tasks, SHOWN)} want{'s' if len(tasks) == 1 else ''} it"
+    return f"the task {tasks[0]} needs it" if len(tasks) == 1 else f"{some(tasks, SHOWN)} need it"
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -226,7 +227,9 @@ def _read(path: str) -> str:
         raise UsageError(f"cannot read {path}: {reason}", hint=hint) from None
 
 
-def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Run:
+def _base(
+    store: Store, workflow: str, wanted: set[str], base: Run | None, params: Mapping[str, Json]
+) -> Run:
     if base is not None:
         if missing := sorted(wanted - _done(store, base).keys()):
             kind = "untainted output" if tainted(task_runs(store, base)) else "output"
@@ -236,13 +239,28 @@ def _base(store: Store, workflow: str, wanted: set[str], base: Run | None) -> Ru
             )
         return base
     earlier = runs(store, workflow) if has_run(store, workflow) else ()
+    other: Run | None = None  # the newest that has them, of other parameters
     for run in (one.run for one in earlier):
-        if run.ended is not None and wanted <= _done(store, run).keys():
-            return run
+        same = recorded_params(store, run) == params
+        if run.ended is not None and (same or not other) and wanted <= _done(store, run).keys():
+            if same:
+                return run
+            other = run
+    outputs = f"the outputs of {', '.join(sorted(wanted))}"
+    hint = "run these first: `--until` runs what a task needs; tainted outputs do not count"
+    if other is None:
+        raise UsageError(f"no run of {workflow} has {outputs}", hint=hint)
+    name = f"{workflow}#{other.number}"
     raise UsageError(
-        f"no run of {workflow} has the outputs of {', '.join(sorted(wanted))}",
-        hint="run these first: `--until` runs what a task needs; tainted outputs do not count",
+        f"no run of {workflow} with these parameters has {outputs}; {name} has, with"
+        f" {_in_words(recorded_params(store, other))}",
+        hint=f"{hint}; `--base {name}` takes those of {name}",
     )
+
+
+def _in_words(params: Mapping[str, Json]) -> str:
+    given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in params.items())
+    return ", ".join(given) or "none"
 
 
 def _done(store: Store, run: Run) -> dict[str, TaskRun]:

@@ -164,7 +164,9 @@ def prepare(
     target = target_of(store, found)
     refuse_without_code(store, target.deploy)
     refuse_forgotten(store, target.snapshot)
-    terms = _completed(_selected(store, target, options, caller), options, caller, params)
+    named = run_of(found) if with_code is None else None
+    terms = _selected(store, target, options, caller, params, named)
+    terms = _completed(terms, options, caller, params)
     if not elsewhere:
         require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
@@ -289,16 +291,29 @@ def _completed(terms: Terms, options: Options, caller: Caller, params: dict[str,
     )
 
 
-def _selected(store: Store, target: Target, options: Options, caller: Caller) -> Terms:
-    """Return the terms of a new run: which tasks are not executed, and what stands in for them."""
+def _selected(
+    store: Store,
+    target: Target,
+    options: Options,
+    caller: Caller,
+    params: Mapping[str, Json],
+    named: Oid | None,
+) -> Terms:
+    """Return the terms of a new run: which tasks are not executed, and what stands in for them.
+
+    If nobody says otherwise, and the parameters are the same, the run that is `named` to be run
+    gives its outputs.
+    """
     if not options.selection:
         return Terms()
     snapshot, base = store.snapshot(target.snapshot), None
     needs = needs_of(store, snapshot)
     if options.base:
         _, base = find_run(store, resolve(store, options.base, now=caller.now))
+    elif named and recorded_params(store, run := store.get(Run, named)) == params:
+        base = run
     selected = chosen(needs, options.selection)
-    states, gave = stand_ins(store, needs, snapshot.tasks, selected, target.workflow, base)
+    states, gave = stand_ins(store, needs, snapshot.tasks, selected, target.workflow, base, params)
     base_id = gave.id if gave else None
     return Terms(before=states, base=base_id, selected=tuple(sorted(selected)))
 
@@ -322,7 +337,7 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
             f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
             hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
         )
-    states, _ = stand_ins(store, needs, snapshot.tasks, names, before.workflow, before)
+    states, _ = stand_ins(store, needs, snapshot.tasks, names, before.workflow, before, {})
     part = selection or before.selected is not None
     selected = tuple(sorted(names)) if part else None
     return Terms(base=before.id, before=states, selected=selected)

@@ -31,7 +31,8 @@ def unknown(store: Store, name: str) -> NotFound:
     message = f"no workflow or object named {name!r}"
     if tagged := [one for one in store.folders("tags/") if store.ref(f"tags/{one}/{name}")]:
         tags = " or ".join(f"{workflow}@{name}" for workflow in tagged)
-        return NotFound(message, hint=f"there is a tag {tags}")
+        only = f", or @{name} in a store with one workflow" if len(tagged) == 1 else ""
+        return NotFound(message, hint=f"a tag is written as {tags}{only}")
     names = [one for one, _ in store.refs("workflows/")]
     if not names:
         return NotFound(

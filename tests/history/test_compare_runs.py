@@ -296,6 +296,18 @@ def test_there_may_be_no_failure_or_nothing_good_before(flow):
         last_failure(flow, "other")
 
 
+def test_a_good_run_of_the_same_parameters_comes_first(flow):
+    text = (flow.project / "etl.yaml").read_text()
+    (flow.project / "etl.yaml").write_text(text + "params: {day: {type: str, default: monday}}\n")
+    run(flow)
+    run(flow, given={"day": "sunday"})
+    edit(flow, "load.sh", "echo", "exit 7 #")
+    run(flow)
+    assert last_failure(flow, "etl") == ("etl#1", "etl#3")
+    run(flow, given={"day": "friday"})
+    assert last_failure(flow, "etl") == ("etl#2", "etl#4")
+
+
 def test_a_run_that_left_out_tasks_is_neither_good_nor_bad(flow):
     run(flow)
     run(flow, selection=Selection(only=("extract",)))

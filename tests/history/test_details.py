@@ -50,9 +50,9 @@ def flow(project):
     return project
 
 
-def run(store, what=None, *, given=None, **selection):
+def run(store, what=None, *, given=None, base=None, **selection):
     """Run etl.yaml or a revision, to its end; return the run."""
-    options = Options(given=given or {}, selection=Selection(**selection))
+    options = Options(given=given or {}, base=base, selection=Selection(**selection))
     *_, last = ork.Project(store).events(what or store.project / "etl.yaml", options=options)
     return last.run
 
@@ -175,7 +175,7 @@ def test_what_a_retry_kept_has_the_inputs_that_it_had(flow):
 def test_a_part_of_a_run_takes_what_stands_in(flow):
     run(flow)
     gives(flow, "fetch", '{"rows": 6}')
-    run(flow, "etl", only=("load",), given={"day": "sunday"})
+    run(flow, "etl", only=("load",), given={"day": "sunday"}, base="etl#1")
     found = details(flow, "etl#2").tasks
     assert found["load"].inputs == received(flow, "load") == {"rows": 3, "all": {"rows": 3}}
     stand_in = found["fetch"]

@@ -114,6 +114,36 @@ def test_base_says_which_run(flow: Ork, edit: Callable[[str, str, str], None]) -
     assert run["base"] == json.loads(flow("show", "flow#1", "--json").out)["data"]["run"]["id"]
 
 
+@pytest.mark.slow
+def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -> None:
+    given = "inputs: {day: {ref: params.day}}"
+    ork.write(
+        "flow.yaml",
+        f"""\
+        name: flow
+        params: {{day: {{type: str, default: monday}}}}
+        tasks:
+          a: {{executor: python, file: code.py, function: one, {given}}}
+          b: {{executor: python, file: code.py, function: two, depends_on: [a],
+              inputs: {{n: {{ref: tasks.a.output.n}}}}}}
+        """,
+    )
+    ork.write("code.py", "def one(day): return {'n': day}\ndef two(n): return {'n': n}\n")
+    for day in ("monday", "sunday"):
+        assert ork("run", "flow.yaml", "-i", f"day={day}").code == 0
+    part = ("--only", "b")
+    assert ork("run", "flow#1", *part).code == 0
+    assert ork("run", "flow", *part, "-i", "day=sunday").code == 0
+    assert ork("run", "flow#1", *part, "-i", "day=sunday").code == 0
+    assert [outputs(ork, f"flow#{n}")["b"] for n in (3, 4, 5)] == ["monday", "sunday", "sunday"]
+    refused = ork("run", "flow", *part, "-i", "day=friday")
+    assert refused.code == 2
+    assert 'flow#5 has, with day="sunday"' in refused.err
+    assert ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#1").code == 0
+    assert outputs(ork, "flow#6")["b"] == "monday"
+    assert "partial" in ork("runs", "-n", "1").out
+
+
 def test_until_needs_no_earlier_run(flow: Ork) -> None:
     assert flow("run", "flow.yaml", "--until", "b").code == 0
     assert states(flow, "flow#1") == {

@@ -374,10 +374,10 @@ def test_secrets_that_are_not_set_are_all_named_before_anything_is_recorded(
     with pytest.raises(UsageError) as caught:
         project.run()
     assert caught.value.message.splitlines() == [
-        "the secret NOT_SET_A is not set: one, two want it",
-        "the secret NOT_SET_B is not set: one wants it",
+        "the secret NOT_SET_A is not set: one, two need it",
+        "the secret NOT_SET_B is not set: the task one needs it",
     ]
-    assert caught.value.hint == "export them in the shell: `export NOT_SET_A=... NOT_SET_B=...`"
+    assert caught.value.hint == "`export NOT_SET_A=... NOT_SET_B=...` sets what is needed"
     assert list(project.store.refs("")) == []
 
 

@@ -172,6 +172,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
             (human.moment(run.created, now, width), "time"),
         ]
         rest = "" if run.deploy else "  unattached"
+        rest += "" if run.selected is None else "  partial"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]

@@ -138,6 +138,11 @@ def summary(session: Session, finished: RunFinished) -> None:
     with unread_is_no_error():
         for task in list(failed)[:FAILED_LOGS_MAX]:
             _log_tail(session, task, failed[task])
+        if len(failed) > FAILED_LOGS_MAX:
+            more = len(failed) - FAILED_LOGS_MAX
+            session.say(
+                [f"and {human.count(more, 'more task')} failed: `ork logs {name} --failed`"]
+            )
     with unread_is_no_error():
         how = f" in {human.took(run)}: {_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])

@@ -41,7 +41,9 @@ def run(
     until: shared.Until = None,
     base: Annotated[
         str | None,
-        typer.Option("--base", help="The run whose outputs stand in for what is not run."),
+        typer.Option(
+            "--base", help="The run whose outputs stand in; else the newest with these parameters."
+        ),
     ] = None,
     timeout: shared.Timeout = None,
     fail_fast: shared.FailFast = False,
