@@ -11,7 +11,6 @@ import struct
 import termios
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 from rich.cells import cell_len
@@ -20,6 +19,7 @@ from tests.conftest import Ork
 from tests.started import Started
 
 TERMINAL = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PAGER": "cat"}
+END = b"\0the end\0"
 ROWS = 50  # of a terminal on which one command prints
 
 _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]")
@@ -173,12 +173,12 @@ def on_terminal(ork: Ork, wide: int, *argv: str) -> Window:
     """
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, wide, 0, 0))
-    parts: list[bytes] = []
+    seen = bytearray()
 
     def read() -> None:
-        with suppress(OSError):  # Linux says so when the other end is closed
-            while part := os.read(ours, 65536):
-                parts.append(part)
+        # Not until the other end is closed: what was written last can be lost then.
+        while not seen.endswith(END):
+            seen.extend(os.read(ours, 65536))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -186,8 +186,10 @@ def on_terminal(ork: Ork, wide: int, *argv: str) -> Window:
         patch.setattr("sys.stdout", terminal)
         patch.setattr("sys.stderr", terminal)
         ork(*argv)
-    reader.join()
+        terminal.flush()
+        os.write(theirs, END)
+        reader.join()
     os.close(ours)
     window = Window(ROWS, wide or 80)
-    window.write(b"".join(parts).decode())
+    window.write(seen.removesuffix(END).decode())
     return window
