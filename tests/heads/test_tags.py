@@ -97,7 +97,7 @@ def test_a_label_like_a_hash_prefix_hides_no_object(etl):
     with pytest.raises(NotFound) as caught:
         put(etl.store, "v1")
         resolve(etl.store, "v1", now=NOW)
-    assert caught.value.hint == "there is a tag etl@v1"
+    assert caught.value.hint == "a tag is written as etl@v1, or @v1 in a store with one workflow"
 
 
 def test_a_workflow_like_a_hash_prefix_leaves_its_object_to_more_digits(etl):
