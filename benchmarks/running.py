@@ -66,7 +66,7 @@ if len(sys.argv) > 1:
     store = location.open_store(Path(sys.argv[1]).absolute(), environ={})
 else:
     store = Store(Memory())
-*_, last = store.events(Path("noop.yaml"), options=Options(jobs=2))
+*_, last = ork.Project(store).events(Path("noop.yaml"), options=Options(jobs=2))
 assert last.run.state == "success"
 """
 
