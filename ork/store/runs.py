@@ -13,7 +13,7 @@ from itertools import islice, takewhile
 from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, NotFound, UsageError
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Node, Run, TaskRun
 from ork.objects.value import Value, of_line
 from ork.store.resolve import (
@@ -37,14 +37,15 @@ Which: TypeAlias = Literal["on_failure", "on_success"]
 class RunEntry(Value, frozen=True, kw_only=True):
     """One run in a list of runs.
 
-    `tainted` are the captured files that changed under its tasks, `tags` those of its deploy; both
-    where that was asked for.
+    `tainted` are the captured files that changed under its tasks, `tags` those of its deploy,
+    `params` the values of its parameters; all where that was asked for.
     """
 
     oid: Oid
     run: Run
     tainted: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    params: Json = None
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
-from ork.errors import some
-from ork.objects.canonical import Oid
-from ork.objects.kinds import Run, TaskRun
+from ork.errors import Corrupt, some
+from ork.objects.canonical import Json, Oid, decode
+from ork.objects.kinds import Blob, Run, TaskRun
 from ork.objects.value import Value, replace
 from ork.store.contents import task_runs
 from ork.store.runs import PAGE_RUNS, RunEntry, tags_of
@@ -80,7 +81,7 @@ def in_full(
     *,
     tags: Mapping[Oid, tuple[str, ...]] | None = None,
 ) -> Iterator[RunEntry]:
-    """Tell of listed runs the tags of their deploys, and captured files that changed. Lazy.
+    """Tell of listed runs tags of their deploys, parameters, and captured files that changed. Lazy.
 
     The tasks of a run with a verdict are only read where its deploy has counted a tainted one. The
     tags are looked up unless they are given.
@@ -93,13 +94,27 @@ def in_full(
         deploys = {entry.run.deploy for entry in page if entry.run.deploy} - counted.keys()
         found = tallies(store, sorted(deploys))
         counted |= {oid: "tainted" in tally.counts for oid, tally in found.items()}
+        params = _values(store, {entry.run.params for entry in page if entry.run.params})
         for entry in page:
             run = entry.run
             labels = tags.get(run.deploy, ()) if run.deploy else ()
+            told = replace(
+                entry, tags=labels, params=params.get(run.params) if run.params else None
+            )
             if run.state in _VERDICTS and run.deploy and not counted[run.deploy]:
-                yield replace(entry, tags=labels)
+                yield told
             else:
-                yield replace(entry, tainted=changed_files(store, run), tags=labels)
+                yield replace(told, tainted=changed_files(store, run))
+
+
+def _values(store: Store, oids: Collection[Oid]) -> dict[Oid, Json]:
+    """Return the values of some blobs; not those that are damaged or were forgotten."""
+    found: dict[Oid, Json] = {}
+    with suppress(Corrupt):
+        for oid, blob in store.get_all(Blob, {oid: oid for oid in sorted(oids)}).items():
+            with suppress(Corrupt):
+                found[oid] = decode(blob.data)
+    return found
 
 
 def taint_text(names: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import aligned, is_narrow
+from ork.cli.screen.parts import aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import Json, Oid
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WRONG = ("failed", "interrupted", "cancelled")  # states of tasks that are shown first
 PLACES_SHOWN = 5
 VALUE_CHARS_MAX = 100
+PARAM_CHARS_MAX = 24  # of a parameter in a list
 BELOW_MAX = 20  # tasks that stand below each other even where there is room beside them
 
 
@@ -176,7 +177,11 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
-        return cells, [f"  {human.took(run):>7}", *tags, rest]
+        params = entry.params if isinstance(entry.params, dict) else {}
+        given = "".join(
+            f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
+        )
+        return cells, [f"  {human.took(run):>7}", *tags, (given, "dim"), rest]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     yield from (cut(line, width) for line in aligned(map(row, shortened)))
