@@ -178,6 +178,8 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
         params = entry.params if isinstance(entry.params, dict) else {}
+        if run.reason and is_narrow(width):
+            params = {}  # where something went wrong, that needs the room
         given = "".join(
             f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
         )
