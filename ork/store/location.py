@@ -358,7 +358,7 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     if (there := elsewhere(folder, environ=environ)) is None:
         ours, at = _inside(folder)
         paths = (folder / DATA, *(folder / DATA).glob("*"))
-        readonly = readonly or not all(os.access(path, os.W_OK) for path in paths)
+        readonly = readonly or any(map(_is_protected, paths))
         return ours.open(at, readonly=readonly, locks=folder / LOCKS)
     if isinstance(there.at, Path) and (owner := _owner_of(there.at)) is not None:
         # Whose runs are owned by locks elsewhere, and have their logs there.
@@ -386,6 +386,11 @@ def _owner_of(at: Path) -> Path | None:
     real = at.resolve()
     inside = (folder for folder in real.parents[:2] if real.is_relative_to(folder / DATA))
     return next((folder for folder in inside if (folder / CONFIG).is_file()), None)
+
+
+def _is_protected(path: Path) -> bool:
+    """Say whether a file is there and cannot be written: another process may just remove it."""
+    return not os.access(path, os.W_OK) and path.exists() and not os.access(path, os.W_OK)
 
 
 def _is_writable(at: Path | str) -> bool:
