@@ -48,6 +48,16 @@ def test_two_steps_of_each_shard_are_two_boxes():
     assert small.needs == {"load_* (30)": (), "fit_* (30)": ("load_* (30)",)}
 
 
+def test_boxes_of_one_family_have_names_of_their_own():
+    needs = {f"t{n}": (f"t{n - 1}",) if n % 3 else () for n in range(60)}
+    small = folded(Graph(title="chains", needs=needs))
+    assert small.needs == {
+        "t0 and 19 more": (),
+        "t1 and 19 more": ("t0 and 19 more",),
+        "t2 and 19 more": ("t1 and 19 more",),
+    }
+
+
 def test_a_small_graph_and_a_chain_stay():
     for needs in (fan(10), {f"t{n}": ((f"t{n - 1}",) if n else ()) for n in range(1000)}):
         graph = Graph(title="g", needs=needs)

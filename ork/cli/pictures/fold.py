@@ -9,8 +9,8 @@ from collections.abc import Hashable, Mapping
 from ork.cli.pictures.graph import Graph
 from ork.objects.value import replace
 
-TASKS_MIN = 40  # smaller graphs are drawn as they are
-ROUNDS_MAX = 50
+TASKS_MIN, TASKS_MAX = 40, 20_000  # other graphs are drawn as they are
+ROUNDS_MAX = 20
 
 
 def family(name: str) -> str:
@@ -24,18 +24,24 @@ def folded(graph: Graph) -> Graph:
     They are of one family, look the same, and need and are needed by the same tasks, as far as
     those differ. A graph with long chains stays as it is.
     """
-    groups = _groups(graph) if len(graph.needs) >= TASKS_MIN else None
+    groups = _groups(graph) if TASKS_MIN <= len(graph.needs) <= TASKS_MAX else None
     if groups is None:
         return graph
     sizes = Counter(groups.values())
     first: dict[int, str] = {}
     for name, group in groups.items():
         first.setdefault(group, name)
-    boxes = {
-        group: f"{family(name)} ({sizes[group]:,})" if sizes[group] > 1 else name
-        for group, name in first.items()
-    }
-    box = {name: boxes[group] for name, group in groups.items()}
+    alike = Counter((family(name), sizes[group]) for group, name in first.items())
+
+    def label(group: int) -> str:
+        name, size = first[group], sizes[group]
+        if size == 1:
+            return name
+        unique = alike[family(name), size] == 1
+        return f"{family(name)} ({size:,})" if unique else f"{name} and {size - 1:,} more"
+
+    labels = {group: label(group) for group in first}
+    box = {name: labels[group] for name, group in groups.items()}
     states, marks = graph.states, graph.marks
     return replace(
         graph,
