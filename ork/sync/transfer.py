@@ -1,9 +1,10 @@
 """Moves workflows, tags and runs from one store to another: what the other lacks, nothing else.
 
-A pull and a push are the same act. First refs are compared, and whatever stands in the way ends it
-before anything was written. Then heads and tags move, all in one write, which is one operation
-there; then runs follow in parts, the oldest first, each with all of its refs, outputs and logs. So
-what is there is whole after each write, and what was interrupted is done by doing it again.
+A pull and a push are the same act. First refs are compared. A workflow whose head or tag is
+elsewhere keeps all of them, a name of another run keeps that, and this is told; nothing of it is in
+the way of the rest. Then heads and tags move, all in one write, which is one operation there; then
+runs follow in parts, the oldest first, each with all of its refs, outputs and logs. So what is
+there is whole after each write, and what was interrupted is done by doing it again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from ork.errors import Conflict, NotFound, OrkError, some
+from ork.errors import Conflict, NotFound, OrkError
 from ork.failpoints import failpoint
 from ork.graph.order import order
 from ork.objects.canonical import Oid
@@ -23,7 +24,7 @@ from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import former_names, newest_number, number_ref
 from ork.store.runs import refs_beside, refs_of
-from ork.store.store import SHORT_DIGITS_MIN, Stamp, Store, named_by
+from ork.store.store import Stamp, Store, named_by
 from ork.sync.bundle import LogFile
 from ork.sync.carrier import Carrier, Side
 from ork.sync.receive import (
@@ -40,7 +41,6 @@ from ork.sync.select import logs_of, reading
 
 DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
-NAMES_MAX = 5  # that an error tells of
 
 Direction: TypeAlias = Literal["pull", "push", "clone"]
 T = TypeVar("T")
@@ -71,12 +71,34 @@ class Moved(Value, frozen=True, kw_only=True):
     forced: bool = False  # the old head is not in the history of the new one
 
 
+class Refused(Value, frozen=True, kw_only=True):
+    """What stays of a workflow where the target has something else by that name.
+
+    If it is a head or a tag, all heads and tags of the workflow stay. A run stays by itself.
+    """
+
+    workflow: str
+    heads: tuple[Elsewhere, ...] = ()
+    runs: tuple[str, ...] = ()  # etl#4
+
+
+class Elsewhere(Value, frozen=True, kw_only=True):
+    """A head or a tag that is elsewhere at the target: the deploys there and here, and what of."""
+
+    name: str  # etl, or etl@v1
+    old: Oid
+    new: Oid
+    old_snapshot: Oid
+    new_snapshot: Oid
+
+
 class Transferred(Value, frozen=True, kw_only=True):
     """What a push or pull has moved, or would, and what it has left out."""
 
     workflows: tuple[Moved, ...]
     objects: int  # that were sent
     logs: int
+    refused: tuple[Refused, ...] = ()
     further: tuple[str, ...] = ()  # workflows of which the receiver has more
     going_on: tuple[str, ...] = ()  # runs that have not ended
     removed: tuple[str, ...] = ()  # runs whose numbers `ork gc` has removed at the receiver
@@ -96,9 +118,10 @@ def transfer(
 ) -> Transferred:
     """Move what is chosen; with `dry_run` only say what that would do.
 
-    Raise Conflict, with nothing written, where a head or a tag would lose what it has, unless
-    `force`, and where a run has the number of another one; NotFound for a workflow that is not
-    there; Corrupt where the source is not what it should be.
+    What would lose something stays, and is told as refused: heads and tags of a workflow, unless
+    `force`, and runs of which the target has another by that name. Raise Conflict where somebody
+    else moves the same at this moment, NotFound for a workflow that is not there, Corrupt where the
+    source is not what it should be.
     """
     return _Transfer(source, target, choice, direction, stamp, force).move(dry_run)
 
@@ -131,13 +154,13 @@ class _Transfer:
         self._known = Reached()
         self._names: list[str] = []
         self._heads: dict[str, _Heads] = {}
-        self._active: set[str] = set()
         self._first: dict[str, str] = {}  # workflow -> the id of the oldest run that is to move
         self._runs: dict[str, int] = {}  # how many
-        self._kept: set[str] = set()  # runs of which the target has the later record
+        self._staying: set[str] = set()  # runs that go on, clash, or are further at the target
         self._removed: set[str] | None = None
         self._with_new_runs: dict[str, bool] = {}
-        self._refused: list[str] = []
+        self._elsewhere: dict[str, list[Elsewhere]] = {}
+        self._clashes: dict[str, dict[str, None]] = {}  # workflow -> names of runs, in order
         self._told: dict[str, list[str]] = {
             word: [] for word in ("further", "going_on", "removed", "missing_logs")
         }
@@ -185,13 +208,6 @@ class _Transfer:
                 tags = self._from.store.refs(f"tags/{name}/")
                 wanted |= {f"tags/{name}/{label}": oid for label, oid in tags}
             self._heads[name] = self._compared(name, wanted)
-        if self._refused:
-            names = some(self._refused, NAMES_MAX)
-            raise Conflict(
-                f"{self._to.name} and {self._from.name} went different ways: {names};"
-                " nothing was moved",
-                hint=self._way_out(),
-            )
 
     def _is_renamed(self, name: str, head: Oid) -> bool:
         """Say whether the target has a workflow by another name already, and is not behind."""
@@ -199,17 +215,6 @@ class _Transfer:
             return False
         renames = (oid for ref, oid in self._to.store.refs("former/") if ref.endswith(f"/{name}"))
         return any(is_before(self._both, head, oid) for oid in renames)
-
-    def _way_out(self) -> str:
-        if self._direction == "pull":
-            return (
-                f"`ork pull --force` takes what {self._from.name} has, and `ork undo` takes that"
-                " back; then `ork deploy FILE` puts your version on top"
-            )
-        return (
-            f"`ork pull --force` and `ork deploy FILE` put your version on top of what"
-            f" {self._to.name} has; `ork push --force` takes its place"
-        )
 
     def _compared(self, name: str, wanted: Mapping[str, Oid]) -> _Heads:
         places = (f"tags/{name}/", f"former/{name}/")
@@ -236,15 +241,16 @@ class _Transfer:
                 forced = not forward
             else:
                 forward = old is None
-            if not forward and not self._force:
-                self._refused.append(f"{'@'.join(parts)} ({self._ends(old, new)})")
+            if old is not None and not forward and not self._force:
+                self._elsewhere.setdefault(name, []).append(self._ends("@".join(parts), old, new))
             found.moves[ref] = (old, new)
+        if name in self._elsewhere:  # all of its heads and tags stay, and what they need
+            return found._replace(moves={}, deploys={}, meets=set())
         return found._replace(forced=forced)
 
-    def _ends(self, old: Oid | None, new: Oid) -> str:
-        """Say where the two sides are, by the snapshots, as a log does."""
-        ends = (self._snapshot(old), self._snapshot(new))
-        return " and ".join(oid[:SHORT_DIGITS_MIN] for oid in ends if oid)
+    def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
+        before, after = (self._both.get(Deploy, oid).snapshot for oid in (old, new))
+        return Elsewhere(name=name, old=old, new=new, old_snapshot=before, new_snapshot=after)
 
     def _comes_after(self, old: Oid, found: _Heads) -> bool:
         """Say whether the new deploys of a workflow come after its old head."""
@@ -319,38 +325,35 @@ class _Transfer:
     # -- runs
 
     def _compare_runs(self) -> None:
-        source = self._from.store
-        self._active = {ref.partition("/")[0] for ref, _ in source.refs("active/")}
-        clashes: list[str] = []
+        active = {ref.partition("/")[0] for ref, _ in self._from.store.refs("active/")}
         for name in self._names:
             if not self._has_new_runs(name):
                 continue
             first = self._first[name] = self._first_run(name)
-            for number, pin, other in self._differing(f"numbers/{name}/"):
+            for _, pin, other in self._differing(f"numbers/{name}/"):
                 if other is None:
                     continue
                 run = self._run(pin)
-                if run.id >= first and run.id not in self._active:
-                    clashes.append(f"{name}#{number.lstrip('0')}")
+                if run.id >= first and run.id not in active:
+                    self._clash(name, run)
             self._runs[name] = 0
             for run_id, new, old in self._differing(f"runs/{name}/"):
-                if run_id < first:
+                if run_id < first or run_id in self._staying:
                     continue
-                if run_id in self._active:
+                if run_id in active:
                     self._told["going_on"].append(f"{name}#{self._run(new).number}")
+                    self._staying.add(run_id)
                 elif old is not None and is_earlier(self._both, new, old):
-                    self._kept.add(run_id)
+                    self._staying.add(run_id)
                 elif old is not None and not is_earlier(self._both, old, new):
-                    clashes.append(f"{name}#{self._run(new).number}")
+                    self._clash(name, self._run(new))
                 else:
                     self._runs[name] += 1
-        if clashes:
-            names = some(list(dict.fromkeys(clashes)), NAMES_MAX)
-            raise Conflict(
-                f"{self._to.name} and {self._from.name} have different runs of the names {names};"
-                " nothing was moved",
-                hint="--runs none moves the definitions alone; numbers are never changed",
-            )
+
+    def _clash(self, name: str, run: Run) -> None:
+        """Let a run stay, since the target has another one of its name, or another end of it."""
+        self._staying.add(run.id)
+        self._clashes.setdefault(name, {})[f"{name}#{run.number}"] = None
 
     def _first_run(self, name: str) -> str:
         """Return the id of the oldest run of a workflow that is to move."""
@@ -393,7 +396,7 @@ class _Transfer:
         chosen = (
             one
             for one in self._differing(f"runs/{name}/")
-            if one[0] >= self._first[name] and one[0] not in self._kept | self._active
+            if one[0] >= self._first[name] and one[0] not in self._staying
         )
         count = 0
         runs = counted(f"sending runs of {name}", chosen, self._runs[name])
@@ -531,6 +534,15 @@ class _Transfer:
             workflows=tuple(moved),
             objects=self._carrier.objects,
             logs=self._logs,
+            refused=tuple(
+                Refused(
+                    workflow=name,
+                    heads=tuple(self._elsewhere.get(name, ())),
+                    runs=tuple(self._clashes.get(name, ())),
+                )
+                for name in self._names
+                if name in self._elsewhere or name in self._clashes
+            ),
             forgotten=tuple(sorted(self._carrier.still_there)),
             **{word: tuple(dict.fromkeys(names)) for word, names in self._told.items()},
         )

@@ -1,9 +1,15 @@
 """ork clone, ork push, ork pull, ork remote"""
 
+import os
 import re
 
 import pytest
 
+TWO = """\
+name: two
+tasks:
+  a: {executor: process, command: "true"}
+"""
 COLON = ":"  # so that no line here looks like one with a password
 
 
@@ -50,12 +56,29 @@ def test_different_ways_are_told(ran, team, golden):
     assert ran("push", "--runs", "none").code == 0
     assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0
     assert ran("rollback", "etl", "etl~2").code == 0
+    assert ran("deploy", str(ran.write("two.yaml", TWO))).code == 0
     for command in ("push", "pull"):
-        refused = ran(command)
-        assert (refused.code, refused.out) == (5, "")
-        golden(f"push/{command}-diverged.txt", refused.err)
+        refused = ran(command, "--runs", "none")
+        assert refused.code == 5
+        golden(f"push/{command}-diverged.txt", refused.out + refused.err)
+    told = ran("pull", "--runs", "none", "--json")
+    assert told.code == 5
+    golden("push/diverged.json", told.out)
     golden("push/forced.txt", ran("push", "--force", "--runs", "none").out)
     assert ran("--store", team + "/.ork", "undo").code == 0
+
+
+def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):
+    assert ran("push", "--runs", "none").code == 0
+    assert ran("-C", team, "run", "etl").code == 1
+    os.chdir(ran.folder)
+    for command in ("push", "pull"):
+        refused = ran(command)
+        assert refused.code == 5
+        golden(
+            f"push/{command}-clash.txt", (refused.out + refused.err).replace(str(tmp_path), "TOP")
+        )
+    assert ran("push", "--runs", "1").code == 0
 
 
 def test_who_is_further_is_told(ran, team, golden):

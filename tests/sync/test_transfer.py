@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ork.errors import Conflict, Corrupt, NotFound, StoreError
+from ork.errors import Corrupt, NotFound, StoreError
 from ork.heads.deploy import deploy
 from ork.heads.tags import tag
 from ork.heads.undo import undo
@@ -57,6 +57,13 @@ def is_whole(store: Store) -> bool:
     fresh = Store(store.backend, folder=store.folder)
     found = [one for one in inspect(fresh, depth="full") if isinstance(one, Finding)]
     return not [one for one in found if one.level == "error"]
+
+
+def deploy_two(places: Places, command: str = "echo 1") -> None:
+    """Deploy another workflow."""
+    file = places.store.project / "two.yaml"
+    file.write_text(f"name: two\ntasks: {{a: {{executor: process, command: {command}}}}}\n")
+    deploy(places.store, file, stamp=stamp())
 
 
 def another_run(store: Store, hours: int, state: str = "success"):
@@ -132,9 +139,13 @@ def test_different_ways_are_refused_and_named(places, direction):
     places.deploy("there", other)
     tag(other, "etl@v1", "etl", stamp=stamp(), now=NOON, force=True)
     before = contents(other)
-    with pytest.raises(Conflict, match=r"different ways: etl \(.{8} and .{8}\), etl@v1"):
-        move(places.store, other, direction)
+    refused = move(places.store, other, direction).refused
     assert contents(other) == before
+    ((etl,), here, there) = refused, heads(places.store), heads(other)
+    assert [(one.name, one.old, one.new) for one in etl.heads] == [
+        ("etl", there["workflows/etl"], here["workflows/etl"]),
+        ("etl@v1", there["tags/etl/v1"], here["tags/etl/v1"]),
+    ]
     done = move(places.store, other, direction, force=True)
     assert done.workflows[0].forced
     assert heads(other) == heads(places.store)
@@ -156,18 +167,86 @@ def test_a_receiver_that_is_further_stays(places, direction):
 
 
 @BOTH
-def test_runs_of_the_same_number_move_nothing(places, direction):
-    other = Places(places.other(), places.folder)
-    move(places.store, other.store, direction, runs=0)
-    another_run(other.store, 1)
+def test_what_went_different_ways_does_not_stop_the_others(places, direction):
+    other = places.other()
+    deploy_two(places)
+    move(places.store, other, direction)
+    places.deploy("here")
+    places.deploy("there", other)
+    tag(places.store, "etl@v2", "etl", stamp=stamp(), now=NOON)
+    deploy_two(places, "echo 2")
+    another_run(places.store, 1)
+    here, before = heads(places.store), heads(other)
+    said = move(places.store, other, direction, dry_run=True)
+    done = move(places.store, other, direction)
+    assert [one.workflow for one in done.refused] == ["etl"] and said.refused == done.refused
+    assert [one.workflow for one in done.workflows] == ["etl", "two"]
+    after = heads(other)
+    assert after["workflows/two"] == here["workflows/two"]
+    assert after["workflows/etl"] == before["workflows/etl"] and "tags/etl/v2" not in after
+    assert heads(other, "runs/") == heads(places.store, "runs/")  # with the deploy of each
+    assert is_whole(other)
+    undo(other, stamp=stamp(10), now=NOON)
+    assert other.ref("workflows/two") == before["workflows/two"]
+    move(places.store, other, direction, force=True)
+    assert heads(other) == here
+    assert is_whole(other)
+
+
+@BOTH
+def test_a_tag_that_is_elsewhere_keeps_its_workflow(places, direction):
+    other = places.other()
+    move(places.store, other, direction)
     places.deploy(3)
-    before = contents(other.store)
-    with pytest.raises(Conflict, match="etl#1"):
-        move(places.store, other.store, direction, force=True)
-    assert contents(other.store) == before
-    move(places.store, other.store, direction, runs=0)
-    assert other.store.ref("workflows/etl") == places.store.ref("workflows/etl")
-    assert is_whole(other.store)
+    tag(other, "etl@v1", "etl", stamp=stamp(), now=NOON, force=True)
+    before = contents(other)
+    (etl,) = move(places.store, other, direction).refused
+    assert [one.name for one in etl.heads] == ["etl@v1"]
+    assert contents(other) == before
+    assert not move(places.store, other, direction, tags=False).refused
+    assert other.ref("workflows/etl") == places.store.ref("workflows/etl")
+    assert is_whole(other)
+
+
+@BOTH
+def test_another_run_of_a_number_keeps_it_and_stops_no_other(places, direction):
+    other = places.other()
+    move(places.store, other, direction, runs=0)
+    mine = another_run(other, 1)
+    places.deploy(3)
+    another_run(places.store, 2)
+    deploy_two(places)
+    said = move(places.store, other, direction, dry_run=True)
+    done = move(places.store, other, direction, force=True)
+    assert said.refused == done.refused and said.workflows == done.workflows
+    assert [(one.heads, one.runs) for one in done.refused] == [((), ("etl#1",))]
+    assert run_of_number(other, "etl", 1)[1] == mine
+    assert run_of_number(other, "etl", 2) == run_of_number(places.store, "etl", 2)
+    assert heads(other, "workflows/") == heads(places.store, "workflows/")
+    assert heads(other, "tags/") == heads(places.store, "tags/")
+    assert is_whole(other)
+    before = contents(other)
+    again = move(places.store, other, direction)
+    assert (again.refused, again.workflows, again.objects) == (done.refused, (), 0)
+    assert contents(other) == before
+    assert not move(places.store, other, direction, runs=1).refused
+
+
+@BOTH
+def test_a_run_that_went_on_in_two_ways_stays(places, direction):
+    other = places.other()
+    run = another_run(places.store, 1, "failed")
+    move(places.store, other, direction)
+    tasks = places.store.snapshot(run.snapshot).tasks
+    for store, number in ((places.store, 2), (other, 3)):
+        write_retry(store, "etl", 2, {"a": outcome(tasks["a"], number=number)}, "success")
+    another_run(places.store, 3)
+    kept = other.ref(f"runs/etl/{run.id}")
+    done = move(places.store, other, direction)
+    assert [one.runs for one in done.refused] == [("etl#2",)]
+    assert done.workflows[0].runs == 1
+    assert other.ref(f"runs/etl/{run.id}") == kept
+    assert is_whole(other)
 
 
 @BOTH

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.backends.address import is_url, public
 from ork.cli.options import Json, runs_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members
 from ork.cli.screen.parts import quoted
 from ork.cli.session import Session
+from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
-    from ork.sync.transfer import Direction, Moved, Transferred
+    from ork.sync.transfer import Direction, Elsewhere, Moved, Transferred
 
 OID_DIGITS = 8
+NAMES_MAX = 5  # of tags and runs that stay
 
 Remote = Annotated[
     str | None,
@@ -45,10 +48,12 @@ def push(
 ) -> None:
     """Bring to another store what it lacks.
 
-    Heads move forward only, all of them together or none; runs follow with outputs and logs. What
-    the two sides changed in different ways, and runs of the same number, are refused before
-    anything is written. What was interrupted is typed again, and sends the rest. REMOTE is
-    `origin`, or the only one, when it is left out.
+    Heads move forward only, as one operation there; runs follow with outputs and logs. What the two
+    sides changed in different ways stays, and so does a run whose name another one has there: they
+    are listed, and all else moves. What was interrupted is typed again, and sends the rest. REMOTE
+    is `origin`, or the only one, when it is left out.
+
+    Exit codes: 0 all is there; 5 something stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -72,10 +77,13 @@ def pull(
 ) -> None:
     """Take from another store what this one lacks.
 
-    Everything is checked as it arrives. Heads move forward only, all of them together or none, as
-    one operation that `ork undo` takes back; runs follow with outputs and logs. Workflow files are
-    not touched: `ork restore` writes them. REMOTE is `origin`, or the only one, when it is left
-    out.
+    Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
+    takes back; runs follow with outputs and logs. What the two sides changed in different ways
+    stays, and so does a run whose name another one has here: they are listed, and all else moves.
+    Workflow files are not touched: `ork restore` writes them. REMOTE is `origin`, or the only one,
+    when it is left out.
+
+    Exit codes: 0 all is here; 5 something stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -117,13 +125,16 @@ def _transfer(
     if as_json:
         ends = {"direction": direction, "remote": name}
         session.print_json("transfer", ends | dict(members(done) or ()))
-        return
-    session.print(moved_lines(done))
-    session.say(*left_out_lines(done, quoted(name), direction))
-    if dry_run:
-        session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
-    if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
-        session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
+    else:
+        session.print(moved_lines(done))
+        session.say(*left_out_lines(done, quoted(name), direction))
+        if dry_run:
+            session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
+        session.say(*refused_lines(done, quoted(name), public(place), direction))
+        if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
+            session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
+    if done.refused:
+        raise typer.Exit(Conflict.exit_code)
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
@@ -132,7 +143,7 @@ def moved_lines(done: "Transferred") -> Iterator[Line]:
     for one in done.workflows:
         yield [(f"{one.workflow:<{width}}", "name"), "  ", *_ends(one), _counts(one)]
     if not done.workflows:
-        yield ["nothing new"]
+        yield ["nothing was moved" if done.refused else "nothing new"]
 
 
 def _ends(one: "Moved") -> Line:
@@ -174,3 +185,46 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
         else:
             told = f"{name} had object {oid} forgotten, and it is here: `ork forget {oid[:12]}`"
         yield [note, told]
+
+
+def refused_lines(
+    done: "Transferred", name: str, place: str, direction: "Direction"
+) -> Iterator[Line]:
+    """Yield what stayed since it would have lost something, and what to do about it."""
+    sides = f"{name} and this store" if direction == "push" else f"this store and {name}"
+    error, hint = ("error: ", "error"), ("hint: ", "hint")
+    split = [one for one in done.refused if one.heads]
+    for one in split:
+        ends = some([_different(head) for head in one.heads], NAMES_MAX)
+        yield [error, f"{one.workflow} stayed, {sides} went different ways: {ends}"]
+    if split:
+        yield [
+            hint,
+            _way_out(split[0].workflow if len(split) == 1 else "WORKFLOW", name, direction),
+        ]
+    clashing = [one for one in done.refused if one.runs]
+    for one in clashing:
+        its = "run of this name" if len(one.runs) == 1 else "runs of these names"
+        other = "another" if len(one.runs) == 1 else "other"
+        yield [error, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
+    if clashing:
+        there = f"--store {place}" if is_url(place) else f"-C {place}"
+        shown = f"`ork {there} show {clashing[0].runs[0]}` shows the other one"
+        yield [hint, f"a run keeps its name, each side its own run; {shown}"]
+
+
+def _different(one: "Elsewhere") -> str:
+    return f"{one.name} ({one.old_snapshot[:OID_DIGITS]} and {one.new_snapshot[:OID_DIGITS]})"
+
+
+def _way_out(workflow: str, name: str, direction: "Direction") -> str:
+    take = f"`ork pull {name} {workflow} --force`"
+    if direction == "pull":
+        return (
+            f"{take} takes what {name} has, and `ork undo` takes that back;"
+            " then `ork deploy FILE` puts your version on top"
+        )
+    return (
+        f"{take} and `ork deploy FILE` put your version on top of what {name} has;"
+        f" `ork push {name} {workflow} --force` takes its place"
+    )
