@@ -10,6 +10,7 @@ name: two
 tasks:
   a: {executor: process, command: "true"}
 """
+OLDER = "note: etl.yaml is as it was before: `ork restore etl --code` writes the new one\n"
 COLON = ":"  # so that no line here looks like one with a password
 
 
@@ -49,7 +50,7 @@ def test_pull_takes_what_is_new_and_undo_takes_it_back(ran, team, golden):
     assert ran("pull").out == "nothing new\n"
     assert ran("undo").code == 0
     pulled = ran("pull")
-    assert pulled.err == "next: `ork log etl`\n"
+    assert pulled.err == OLDER + "next: `ork log etl`\n"
 
 
 def test_different_ways_are_told(ran, team, golden):
@@ -66,6 +67,29 @@ def test_different_ways_are_told(ran, team, golden):
     golden("push/diverged.json", told.out)
     golden("push/forced.txt", ran("push", "--force", "--runs", "none").out)
     assert ran("--store", team + "/.ork", "undo").code == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"), [("etl.yaml", "@daily", "@hourly"), ("tasks/etl.py", "4", "5")]
+)
+def test_a_file_that_is_older_now_is_named(ran, team, edit, file, old, new):
+    edit(file, old, new)
+    assert ran("deploy").code == 0
+    assert ran("push").code == 0
+    newest = "next: `ork log etl`\n"
+
+    def pull_anew():
+        assert ran("undo").code == 0
+        return ran("pull").err
+
+    assert pull_anew() == newest  # the file is the new one
+    edit(file, new, old)
+    assert pull_anew() == OLDER + newest
+    edit(file, old, "@monthly" if old == "@daily" else "6")
+    assert pull_anew() == newest  # its author has changed it
+    edit(file, "@monthly" if old == "@daily" else "6", old)
+    assert ran("restore", "etl", "--code").code == 0
+    assert ran("deploy").out.startswith("etl is up to date")
 
 
 def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
 from ork.errors import Conflict, InvalidInput, NotFound
-from ork.heads.deploy import deploy, status
+from ork.heads.deploy import deploy, outdated, status
 from ork.objects.kinds import Deploy, Operation
 from ork.store.contents import join_text
 from ork.store.store import Store

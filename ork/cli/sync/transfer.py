@@ -1,5 +1,6 @@
 """ork push, ork pull: move what the other store lacks."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from ork.cli.session import Session
 from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
+    from ork.store.store import Store
     from ork.sync.transfer import Direction, Elsewhere, Moved, Transferred
 
 OID_DIGITS = 8
@@ -80,8 +82,8 @@ def pull(
     Everything is checked as it arrives. Heads move forward only, as one operation that `ork undo`
     takes back; runs follow with outputs and logs. What the two sides changed in different ways
     stays, and so does a run whose name another one has here: they are listed, and all else moves.
-    Workflow files are not touched: `ork restore` writes them. REMOTE is `origin`, or the only one,
-    when it is left out.
+    Workflow files are not touched: those that are older now are named, `ork restore` writes them.
+    REMOTE is `origin`, or the only one, when it is left out.
 
     Exit codes: 0 all is here; 5 something stayed, or somebody else moved the same.
 
@@ -132,9 +134,21 @@ def _transfer(
             session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
         session.say(*refused_lines(done, quoted(name), public(place), direction))
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
+            session.say(*_outdated_lines(session.store, heads))
             session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
     if done.refused:
         raise typer.Exit(Conflict.exit_code)
+
+
+def _outdated_lines(store: "Store", heads: "list[Moved]") -> Iterator[Line]:
+    """Yield a line for each file that would bring back what it was before, if it was deployed."""
+    from ork.heads.deploy import outdated
+
+    for one in heads:
+        if path := outdated(store, one.workflow, one.old):
+            file = quoted(os.path.relpath(store.project / path))
+            write = f"`ork restore {one.workflow} --code` writes the new one"
+            yield [("note: ", "warning"), f"{file} is as it was before: {write}"]
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
