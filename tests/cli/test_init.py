@@ -22,6 +22,12 @@ def test_init_makes_an_empty_store_and_says_where(ork, golden, masked):
     ]
 
 
+def test_init_tells_of_git_where_there_is_git(ork):
+    (ork.folder / "repository/.git").mkdir(parents=True)
+    for folder, told in ((".", False), ("repository", True), ("repository/below", True)):
+        assert ("`git clean -fdx` deletes all history" in ork("init", folder).err) is told
+
+
 def test_init_again_changes_nothing(etl):
     etl("deploy", "etl.yaml", "-m", "First")
     result = etl("init")

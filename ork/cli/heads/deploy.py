@@ -110,8 +110,10 @@ def init(
     location.open_backend(store, environ=environ).close()
     session.print([[f"{verb} {place or store}"]])
     if not existed and not place:
-        told = "git ignores it: `git clean -fdx` deletes all history; `ork backup` copies it"
-        session.say([("note: ", "warning"), told])
+        told = "history is kept there and nowhere else"
+        if (location.project_of(store.parent) / ".git").exists():
+            told = "git ignores it: `git clean -fdx` deletes all history"
+        session.say([("note: ", "warning"), f"{told}; `ork backup` copies it"])
     if place and url and public(url) != url:
         told = "the password is kept nowhere: PGPASSWORD, ~/.pgpass and service files are read"
         session.say([("note: ", "warning"), told])
