@@ -140,7 +140,8 @@ class Project:
         >>> project.status()
         [<FileStatus etl.yaml, etl, unchanged>]
         """
-        return Rows(ork.heads.deploy.status(self.store, Path(folder)))
+        author = author_of(os.environ, Path.cwd())
+        return Rows(ork.heads.deploy.status(self.store, Path(folder), author=author))
 
     def workflows(
         self, *, limit: int | None = None, with_archived: bool = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, InvalidInput, NotFound, OrkError
+from ork.heads.behind import behind, refuse_behind
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Oid
@@ -69,7 +70,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     """A workflow file compared with the head of its workflow.
 
     state: unchanged, modified, new (not deployed), renamed (deployed under the name `other`), moved
-    (the file it was deployed from is gone),
+    (the file it was deployed from is gone), behind (as in the older version `other`, see `behind`),
     duplicate (another file has this name), missing (deployed, the file is gone), invalid.
     `tags` are the labels of the head, where all files are looked at.
     """
@@ -80,7 +81,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     deploy: Oid | None = None
     snapshot: Oid | None = None
     summary: str = ""
-    other: str | None = None  # the file that its workflow was deployed from, or has its name
+    other: str | None = None  # the file or workflow that it is compared with, or the version
     tags: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
@@ -188,11 +189,12 @@ def refuse_move(store: Store, loaded: Loaded) -> None:
         _refuse_move(store, old, loaded)
 
 
-def status(store: Store, folder: Path) -> Iterator[FileStatus]:
+def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     """Compare every workflow file of the project with its head, sorted by path.
 
-    Those of archived workflows are left out.
-    Looks at the files that deploys came from, and for files that are not deployed below `folder`.
+    `author` is who asks: a file is behind when others made the head. Looks at the files that
+    deploys came from, and for files that are not deployed below `folder`. Those of archived
+    workflows are left out.
     """
     there, put_away = heads(store)
     known = _files_of(store, there)
@@ -200,7 +202,7 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
     moved = set()
     found = []
     for path in sorted({*known, *(relative(store, path) for path in workflow_files(folder))}):
-        one = _file_status(store, path, known.get(path))
+        one = _file_status(store, path, known.get(path), author)
         other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
         if other != path:
             gone = other in known and other not in moved and not (store.project / other).exists()
@@ -214,7 +216,7 @@ def status(store: Store, folder: Path) -> Iterator[FileStatus]:
             yield replace(one, tags=labels.get(one.workflow or "", ()) if one.deploy else ())
 
 
-def head_status(store: Store, workflow: str) -> FileStatus:
+def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
     """Compare the head of a workflow with the file that it came from.
 
     Nothing is parsed when the file and the code of the head are byte for byte what they were.
@@ -229,7 +231,7 @@ def head_status(store: Store, workflow: str) -> FileStatus:
             return FileStatus(
                 path=path, workflow=workflow, state="unchanged", deploy=oid, snapshot=snapshot
             )
-    return _file_status(store, path, workflow)
+    return _file_status(store, path, workflow, author)
 
 
 def outdated(store: Store, workflow: str, before: Oid | None) -> str | None:
@@ -281,6 +283,7 @@ def _deploy_on(
             task_count=new.task_count,
             bytes_written=0,
         )
+    refuse_behind(store, loaded, author=stamp.author)
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
@@ -413,7 +416,7 @@ def _origin(loaded: Loaded) -> Origin | None:
     return origin_of(loaded.root, {own: loaded.text, **files})
 
 
-def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
+def _file_status(store: Store, path: str, workflow: str | None, author: str) -> FileStatus:
     full = store.project / path
     oid = store.ref(f"workflows/{workflow}") if workflow else None
     try:
@@ -439,12 +442,21 @@ def _file_status(store: Store, path: str, workflow: str | None) -> FileStatus:
             other=workflow,
         )
     deployed = store.get(Deploy, oid)
+    other = None
     if deployed.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
+    elif old := behind(store, loaded, author=author):
+        state, other, summary = "behind", old.version, f"before {old.then}"
     else:
         state, summary = "modified", summarize(compare_with_loaded(store, deployed, loaded))
     return FileStatus(
-        path=path, workflow=name, state=state, deploy=oid, snapshot=loaded.snapshot, summary=summary
+        path=path,
+        workflow=name,
+        state=state,
+        deploy=oid,
+        snapshot=loaded.snapshot,
+        summary=summary,
+        other=other,
     )
 
 

@@ -67,7 +67,7 @@ def test_one_deploy_alone_has_nothing_to_go_back_to(etl):
 
 def test_a_rollback_and_a_restore_leave_nothing_changed(ran):
     assert ran("rollback", "etl").code == 0
-    assert ran("status").out.startswith("modified")
+    assert ran("status").out.startswith("behind")
     assert ran("restore", "etl", "--code").code == 0
     assert ran("status").out.startswith("unchanged")
     assert ran("run", "etl").code == 0
@@ -90,3 +90,12 @@ def test_a_run_of_a_part_does_not_make_a_deploy_one_to_go_back_to(history, edit)
     (shown,) = [line for line in history("show", "etl").out.splitlines() if "restores" in line]
     assert shown.split()[1] == first.strip()
     assert history("rev-parse", "etl@{good}").out == first
+
+
+def test_the_old_file_is_not_run_over_what_was_brought_back(counted, golden):
+    counted("rollback", "etl")
+    shown = [counted("status"), counted("status", "-s"), counted("run", "etl.yaml")]
+    assert [result.code for result in shown] == [0, 0, 3]
+    golden("rollback/behind.txt", "".join(result.out + result.err for result in shown))
+    counted("restore", "etl", "--code")
+    assert counted("status").out.startswith("unchanged")

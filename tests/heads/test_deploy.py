@@ -424,7 +424,7 @@ def test_checking_stores_and_holds_nothing(project, etl):
 
 
 def states(store, folder=None):
-    return {one.path: one.state for one in status(store, folder or store.project)}
+    return {one.path: one.state for one in status(store, folder or store.project, author="Ada")}
 
 
 def test_how_files_stand_to_their_heads(project, etl, keep):
@@ -440,10 +440,10 @@ def test_how_files_stand_to_their_heads(project, etl, keep):
 
 def test_what_a_modified_file_would_change_is_summed_up(project, etl):
     (project.project / "etl.yaml").write_text(ETL.replace("0 2", "0 3"))
-    (found,) = status(project, project.project)
+    (found,) = status(project, project.project, author="Ada")
     assert found.summary == 'Change schedule "0 2 * * *" -> "0 3 * * *"'
     (project.project / "etl.yaml").write_text("name: [")
-    (found,) = status(project, project.project)
+    (found,) = status(project, project.project, author="Ada")
     assert (found.state, found.workflow) == ("invalid", "etl")
     assert "not valid YAML" in found.summary
 

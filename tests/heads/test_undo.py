@@ -302,7 +302,7 @@ def test_reading_at_an_operation(etl):
     assert [entry.oid for entry in log(then, "etl", now=NOW)] == [etl.second, etl.first]
     assert next(log(then, "etl", now=NOW)).head
     assert list(tags(then)) == []
-    assert [one.state for one in status(then, then.project)] == ["unchanged"]
+    assert [one.state for one in status(then, then.project, author="Ada")] == ["unchanged"]
     assert resolve(then, "etl@{1}", now=NOW).oid == etl.first
     assert find_operation(then, "@{1}", now=NOW) == find_operation(etl.store, "@{5}", now=NOW)
 

@@ -115,7 +115,7 @@ def test_after_a_rollback_and_a_restore_nothing_is_changed(etl):
     (etl.folder / "flows/data/2.txt").rename(etl.folder / "2.txt")
     rollback(etl.store, "etl", "etl~1", stamp=stamp(3), now=NOW)
     etl.back("etl", code=True)
-    assert [(one.path, one.state) for one in status(etl.store, etl.folder)] == [
+    assert [(one.path, one.state) for one in status(etl.store, etl.folder, author="Ada")] == [
         ("flows/etl.yaml", "unchanged")
     ]
 

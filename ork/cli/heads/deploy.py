@@ -26,6 +26,7 @@ STATE_STYLES = {
     "unchanged": "dim",
     "modified": "changed",
     "new": "added",
+    "behind": "changed",
     "moved": "changed",
     "renamed": "changed",
     "duplicate": "failed",
@@ -34,7 +35,7 @@ STATE_STYLES = {
 }
 # As `git status -s` has them.
 LETTERS = {"modified": "M", "moved": "R", "renamed": "R", "missing": "D", "new": "??"}
-LETTERS |= {"invalid": "!", "duplicate": "!"}
+LETTERS |= {"invalid": "!", "duplicate": "!", "behind": "B"}
 
 
 def init(
@@ -231,7 +232,8 @@ def status(
     """Show which files differ from what is deployed.
 
     Looks at every file that a deploy came from, and below the working directory for workflow files
-    that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong.
+    that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong,
+    B behind: as in an older version, while a rollback, a pull or somebody else made the newest.
 
     \b
     Example:
@@ -240,7 +242,7 @@ def status(
     from ork.heads.deploy import status
 
     session: Session = ctx.obj
-    found = list(status(session.store, Path.cwd()))
+    found = list(status(session.store, Path.cwd(), author=session.author()))
     if as_json:
         session.print_json("status", found)
         return
@@ -266,6 +268,9 @@ def status(
     elif modified:
         shown, kept = f"`ork diff {modified.workflow}`", f"`ork deploy {modified.path}`"
         session.say([("next: ", "hint"), f"{shown} shows what changed, {kept} keeps it"])
+    elif behind := next((one for one in found if one.state == "behind"), None):
+        told = f"`ork restore {behind.workflow} --code` writes the newest version here"
+        session.say([("next: ", "hint"), told])
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
     elif imported := next((one for one in found if one.state == "missing" and one.summary), None):
@@ -278,7 +283,7 @@ def status(
 def _seen_from_here(store: "Store", one: "FileStatus") -> "FileStatus":
     """Return a status with its paths as one would type them in the working directory."""
     path, other = (p and os.path.relpath(store.project / p) for p in (one.path, one.other))
-    if one.state == "renamed":
+    if one.state in ("renamed", "behind"):
         other = one.other
     return replace(one, path=path, other=other)
 

@@ -110,7 +110,7 @@ def run(
     store, source = _opened(session, what)
     names = workflows(store)
     if not as_json and (source in names or (source == "@" and len(names) == 1)):
-        session.say(*_edited(store, names[0] if source == "@" else str(source)))
+        session.say(*_edited(session, store, names[0] if source == "@" else str(source)))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -337,9 +337,9 @@ def _taken_back(session: Session, store: Store, name: str) -> bool:
     return True
 
 
-def _edited(store: Store, workflow: str) -> Iterator[Line]:
+def _edited(session: Session, store: Store, workflow: str) -> Iterator[Line]:
     """Yield a note when the file of a workflow differs from the head, which is what runs."""
-    one = head_status(store, workflow)
+    one = head_status(store, workflow, author=session.author())
     path = os.path.relpath(store.project / one.path)
     note: tuple[str, str] = ("note: ", "warning")
     if one.state == "missing" and not one.summary:  # which an import has never had
