@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ork.errors import Conflict, Corrupt, NotFound, UsageError
+from ork.errors import Conflict, Corrupt, UsageError
 from ork.heads.deploy import Deployed
 from ork.objects.canonical import Oid
 from ork.objects.kinds import to_json
@@ -126,16 +126,17 @@ def find(store: Store, name: str) -> Queued | None:
 def take(store: Store, name: str, caller: Caller) -> Started:
     """Prepare the run of an entry, which goes when its run begins.
 
-    Raises NotFound when there is none, and the first event Conflict when it was taken meanwhile.
+    Raises Conflict, and so does the first event, when another process has taken it.
     """
+    gone = Conflict(f"{name} was taken by another process, or taken back")
     found = find(store, name)
     if found is None:
-        raise NotFound(f"no run waits under the id {name}", hint="`ork schedule list` lists them")
+        raise gone
     entry, ref = found.entry, f"queue/{found.workflow}/{name}"
 
     def along(tx: Transaction, pin: Oid) -> None:
         if store.ref(ref) != found.oid:
-            raise Conflict(f"{name} was taken by another process, or taken back")
+            raise gone
         tx.move(ref, old=found.oid, new=None)
         if entry.fire is not None:
             if store.ref(entry.fire) is not None:

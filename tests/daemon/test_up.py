@@ -31,6 +31,7 @@ from tests.daemon.ups import Up, eventually, now, owners, running, set_clock, se
 pytestmark = pytest.mark.slow
 Opened = Callable[[], Store]
 QUICK = "tasks: {t: {executor: process, command: 'true'}}"
+WAITING = 25  # runs in a queue that several share
 SLOW = "tasks: {t: {executor: process, command: sleep 60}}"
 
 
@@ -98,12 +99,17 @@ def test_several_share_the_work_and_no_slot_is_fired_twice_or_lost(
     assert ork("init", "--store", f"{kind}:").code == 0
     for name in ("a", "b", "c"):
         deploy(ork, name, "{every: 1s, overlap: allow}")
+    ork.write("q.yaml", f"name: q\n{QUICK}\n")
+    assert ork("deploy", "q.yaml").code == 0
     ups = [Up(ork, "--no-web") for _ in range(3)]
     try:
         for up in ups:
             up.until("Began")
+        for _ in range(WAITING):
+            assert ork("run", "--queue", "q").code == 0
         store = opened()
         assert eventually(lambda: all(len(decided_seconds(store, one)) >= 3 for one in "abc"))
+        assert eventually(lambda: not queue.waiting(store))
         assert [up.end() for up in ups] == [0, 0, 0]
     finally:
         for up in ups:
@@ -114,6 +120,7 @@ def test_several_share_the_work_and_no_slot_is_fired_twice_or_lost(
         runs = runs_of(store, name)
         assert len(runs) == len(set(store.refs(f"fires/{name}/")))
         assert len({run.scheduled for run in runs}) == len(runs)
+    assert len(runs_of(store, "q")) == WAITING
     assert not any(up.all("Trouble") for up in ups)
 
 
