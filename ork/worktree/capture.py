@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,8 +69,7 @@ def capture(
     """Return the code that a Definition needs, sorted by path; raise InvalidInput with all errors.
 
     `root` is the folder that all paths are relative to, `file` what the complaints call the
-    workflow file. Nothing is imported or run, and no link out of the root is followed. `parse` may
-    remember what it has read.
+    workflow file. Nothing is imported or run, and no link out of the root is followed.
     """
     taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, parse)
     found = taking.tasks()
@@ -92,7 +91,7 @@ def shown_root(file: str, definition: Definition) -> Path:
 class _Capture:
     def __init__(self, definition: Definition, root: Files, file: str, parse: Parse) -> None:
         self.definition = definition
-        self.parse = parse
+        self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
         self.problems = Problems(file, definition.text)

@@ -149,3 +149,18 @@ def test_a_task_that_calls_no_function_of_the_project_is_not_looked_at() -> None
     problems = Problems("flow.yaml")
     check_functions(parse(text, file="flow.yaml"), {"a.py": b""}, problems)
     assert problems.count == 0
+
+
+def test_each_task_with_a_wrong_call_is_told_and_none_with_a_good_one() -> None:
+    tasks = ("f, inputs: {a: {const: 1}}", "f", "g", "f, inputs: {a: {const: 2}}", "f", "g")
+    lines = "".join(
+        f"  t{number}: {{executor: python, file: a.py, function: {rest}}}\n"
+        for number, rest in enumerate(tasks)
+    )
+    text = f"name: n\ntasks:\n{lines}"
+    problems = Problems("flow.yaml", text)
+    source = b"def f(a): pass\n"
+    check_functions(parse(text.encode(), file="flow.yaml"), {"a.py": source}, problems)
+    with pytest.raises(InvalidInput) as caught:
+        problems.check()
+    assert [one.line - 3 for one in caught.value.problems] == [1, 2, 4, 5]
