@@ -25,8 +25,8 @@ from ork.cli.diff.wording import (
 )
 from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.fit import Verbatim
-from ork.cli.screen.line import Line
-from ork.cli.screen.parts import CLIP_MIN, clip, column, fitted, quoted
+from ork.cli.screen.line import Line, plain
+from ork.cli.screen.parts import clip, column, fitted, quoted
 from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
 from ork.differences.tasks import alike
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ork.differences.lines import Hunk
 
 _MARKS = {"-": ("removed", "[-", "-]"), "+": ("added", "{+", "+}")}  # as git's --word-diff
+VALUE_MAX = 240  # characters of a value that has lines of its own
 LETTERS = {"added": "A", "removed": "D", "changed": "M", "renamed": "R"}
 
 
@@ -134,8 +135,7 @@ def _fields_lines(fields: Sequence[FieldChange], indent: str, how: _How) -> Iter
         lead: Line = [indent, (field.path.ljust(pad), "name"), "  "]
         texts = field_texts(field) if field.kind == "changed" or how.patch else None
         if texts is None:
-            room = how.width and how.width - len(indent) - max(pad, len(field.path)) - 2
-            yield [*lead, *_values(field, room, how.words)]
+            yield from _values(field, lead, how)
             continue
         added, removed = lines.count_changes(*texts)
         yield [*lead, *as_line(sizes(added, removed))]
@@ -143,16 +143,25 @@ def _fields_lines(fields: Sequence[FieldChange], indent: str, how: _How) -> Iter
             yield from _hunk_lines(lines.hunks(*texts), indent + "    ", how.words)
 
 
-def _values(field: FieldChange, room: int | None, words: bool) -> Line:
+def _values(field: FieldChange, lead: Line, how: _How) -> Iterator[Line]:
+    """Yield both values in one line, or below each other where the line has no room for both."""
+    indent = plain(lead[:1])
+    room = how.width and how.width - len(plain(lead))
     old, new = value_text(field.old, None), value_text(field.new, None)
     if field.kind != "changed":
         room = room and room - 2
-        return as_line(replacement(field.kind, clip(old, room), clip(new, room)))
-    if words and isinstance(field.old, str) and isinstance(field.new, str):
+        yield [*lead, *as_line(replacement(field.kind, clip(old, room), clip(new, room)))]
+    elif how.words and isinstance(field.old, str) and isinstance(field.new, str):
         from ork.differences.inline import word_changes
 
-        return _words(word_changes(old, new), room)
-    return as_line(replacement("changed", *_clip_pair(old, new, room and room - len(" -> "))))
+        yield [*lead, *_words(word_changes(old, new), room)]
+    elif room is None or len(old) + len(new) + len(" -> ") <= room:
+        yield [*lead, *as_line(replacement("changed", old, new))]
+    else:
+        old, new = _clip_pair(old, new)
+        yield [indent, (field.path, "name")]
+        yield Verbatim([f"{indent}    ", (f"- {old}", "removed")])
+        yield Verbatim([f"{indent}    ", (f"+ {new}", "added")])
 
 
 # -- files
@@ -209,13 +218,10 @@ def _status(kind: str, thing: str, name: str, old_name: str | None = None) -> Li
     return [*line, f"\t{quoted(old_name)}"] if old_name else line
 
 
-def _clip_pair(old: str, new: str, room: int | None) -> tuple[str, str]:
-    """Return both, shortened to fit together, so that where they part is still seen."""
-    if room is None or len(old) + len(new) <= room:
-        return old, new
-    each = max(room // 2, CLIP_MIN)
+def _clip_pair(old: str, new: str) -> tuple[str, str]:
+    """Return both, shortened if they are long, so that where they part is still seen."""
     same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-    start = min(same - each // 4, max(len(old), len(new)) - each) + 3
+    start = min(same - VALUE_MAX // 4, max(len(old), len(new)) - VALUE_MAX) + 3
     if start > 3:
         old, new = f"...{old[start:]}", f"...{new[start:]}"
-    return clip(old, max(each, room - len(new))), clip(new, max(each, room - len(old)))
+    return clip(old, VALUE_MAX), clip(new, VALUE_MAX)
