@@ -18,6 +18,7 @@ from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
 from ork.differences.values import leaves, same
 from ork.errors import InvalidInput, UsageError
+from ork.history.filters import existing
 from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Deploy, FileEntry, Task
@@ -94,6 +95,8 @@ def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> 
     start = deploy_of(store, look_up(store, last, now=now))
     stop = _boundary(store, start, first, now) if first else None
     if name is not None:
+        if name:
+            existing(store, last, name, now=now)
         kind = look_up(store, f"{last}:{name}", now=now).kind
         if name == "" or kind == "blob":
             return _blame_lines(store, start, stop, name.removeprefix("./"))

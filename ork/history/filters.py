@@ -134,24 +134,40 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
         look_up(store, f"{last}:{name}", now=now)
     except NotFound as error:
         start = deploy_of(store, look_up(store, last, now=now))
-        back = _last_seen(store, start.workflow, start.oid, name.removeprefix("./"))
-        if back is None:
+        found = _last_seen(store, start.workflow, start.oid, name.removeprefix("./"))
+        if found is None:
             raise
+        back, became = found
         hint = f"it was there until {last}~{back}: `ork log {last}~{back}:{name}`"
-        raise NotFound(error.message, hint=f"{hint}, or `ork log {last} -- {name}`") from None
+        if became is None:
+            hint += f", or `ork log {last} -- {name}`"
+        else:
+            hint += f"; since then it is called {became}: `ork log {last}:{became} --follow`"
+        raise NotFound(error.message, hint=hint) from None
     return name
 
 
-def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> int | None:
-    """Return how many deploys back a task or code file was there last, None for never."""
+def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> tuple[int, str | None] | None:
+    """Return how many deploys back a task or code file was there last, and its name after that.
+
+    That is None where it was removed, all of it where it never was.
+    """
     missing: set[TreeMap[Any]] = set()
+    newer: Contents | None = None
     for back, (_, deploy) in enumerate(history(store, workflow, start)):
         snapshot = store.snapshot(deploy.snapshot)
         parts: set[TreeMap[Any]] = {snapshot.tasks, snapshot.files}
         if any(name in part for part in parts - missing):
-            return back
+            return back, _new_name(store, snapshot, newer, name) if newer else None
         missing |= parts
+        newer = snapshot
     return None
+
+
+def _new_name(store: Store, old: Contents, new: Contents, name: str) -> str | None:
+    tasks = task_steps(store, old.tasks, new.tasks, new.tasks.keys())
+    files = file_steps(store, old.files, new.files, new.files.keys())
+    return next((step.name for step in (*tasks, *files) if step.old_name == name), None)
 
 
 _NOTHING = _Touched(tasks=frozenset(), files=frozenset())

@@ -6,6 +6,7 @@ import pytest
 
 from ork.backends.memory import Memory
 from ork.errors import NotFound, UsageError
+from ork.history.blame import blame
 from ork.history.log import log
 from ork.objects.kinds import SECOND, Task
 from ork.objects.value import replace
@@ -126,8 +127,10 @@ def test_a_task_that_is_gone_says_where_it_was(renamed):
     with pytest.raises(NotFound) as caught:
         entries(renamed, "etl:fetch")
     assert caught.value.message == "etl:fetch has no task or code file 'fetch'"
-    hint = "it was there until etl~4: `ork log etl~4:fetch`, or `ork log etl -- fetch`"
-    assert caught.value.hint == hint
+    hint = "it was there until etl~4: `ork log etl~4:fetch`; since then it is called extract: "
+    assert caught.value.hint == f"{hint}`ork log etl:extract --follow`"
+    with pytest.raises(NotFound, match="etl:fetch has no task or code file"):
+        blame(renamed.store, "etl:fetch", now=NOW)
     with pytest.raises(NotFound) as caught:
         entries(renamed, "etl~2:a.txt")
     assert "a.py" in caught.value.hint
