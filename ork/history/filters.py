@@ -167,7 +167,9 @@ def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> tuple[int,
 def _new_name(store: Store, old: Contents, new: Contents, name: str) -> str | None:
     tasks = task_steps(store, old.tasks, new.tasks, new.tasks.keys())
     files = file_steps(store, old.files, new.files, new.files.keys())
-    return next((step.name for step in (*tasks, *files) if step.old_name == name), None)
+    names = [(step.name, step.old_name) for step in tasks]
+    names += [(step.name, step.old_name) for step in files]
+    return next((now for now, was in names if was == name), None)
 
 
 _NOTHING = _Touched(tasks=frozenset(), files=frozenset())
