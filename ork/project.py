@@ -311,12 +311,13 @@ class Project:
         until: datetime | None = None,
         containing: str | None = None,
         snapshot: str | None = None,
+        params: Mapping[str, Any] | None = None,
         with_archived: bool = False,
     ) -> Rows[RunEntry]:
         """Return runs, newest first: of one workflow or of all; `states` such as ("failed",).
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
-        definition.
+        definition; `params` are values that they were given.
 
         >>> project.runs("etl", states=("failed",))
         [<RunEntry etl#2, failed, ...>]
@@ -334,9 +335,10 @@ class Project:
             since=since,
             until=until,
             executed=executed,
+            params=params,
             without=() if with_archived else None,
         )
-        return Rows(found)
+        return Rows(ork.store.verdict.in_full(self.store, found))
 
     def show(self, revision: str) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.

@@ -9,15 +9,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, RunState, Task, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, fields_of
 from ork.store.contents import needs_of, task_runs
 from ork.store.runs import Hook, hooks_of, tags_of
 from ork.store.store import Store
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SHOWN = 10  # of the values of a mapping, in a line about it
 
@@ -54,6 +57,12 @@ class DetailsOfTasks(Mapping[str, TaskDetails]):
     def outputs(self) -> Mapping[str, Json]:
         """Task -> the value that it gave, of those that gave one."""
         return self._values.outputs
+
+    def to_pandas(self) -> DataFrame:
+        """Return them as a DataFrame: a row for each task, a column for each of its fields."""
+        from ork.objects.rows import frame
+
+        return frame({"name": name, **fields_of(task)} for name, task in self.items())
 
     def __getitem__(self, name: str) -> TaskDetails:
         return self._values.details(name)

@@ -24,12 +24,7 @@ class Rows(list[T]):
 
     def to_pandas(self) -> DataFrame:
         """Return it as a DataFrame: a column for each field, also of the records within a value."""
-        try:
-            import pandas
-        except ImportError:
-            hint = "install it beside ork: `pip install pandas`"
-            raise OrkError("pandas is not installed", hint=hint) from None
-        return pandas.DataFrame([fields_of(value) for value in self])
+        return frame(fields_of(value) for value in self)
 
     def __repr__(self) -> str:
         more = [f"... and {len(self) - ROWS_MAX} more"] if len(self) > ROWS_MAX else []
@@ -38,6 +33,16 @@ class Rows(list[T]):
 
     def _repr_html_(self) -> str:
         return table((value.cells() or fields_of(value) for value in self), len(self))
+
+
+def frame(records: Iterable[Mapping[str, object]]) -> DataFrame:
+    """Return records as a DataFrame; raise OrkError where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        hint = "install it beside ork: `pip install pandas`"
+        raise OrkError("pandas is not installed", hint=hint) from None
+    return pandas.DataFrame(list(records))
 
 
 def line(name: str, cells: Iterable[object]) -> str:

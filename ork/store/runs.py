@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
 
 from ork.errors import Corrupt, NotFound, UsageError
-from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Node, Run, TaskRun
+from ork.objects.canonical import Json, Oid, encode
+from ork.objects.kinds import Node, Run, RunState, TaskRun
 from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
@@ -46,6 +48,16 @@ class RunEntry(Value, frozen=True, kw_only=True):
     tainted: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     params: Json = None
+
+    @property
+    def name(self) -> str:
+        """What it is called: "etl#5"."""
+        return f"{self.run.workflow}#{self.run.number}"
+
+    @property
+    def state(self) -> RunState:
+        """How it ended, or that it goes on."""
+        return self.run.state
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()
@@ -139,9 +151,12 @@ def runs(
     until: datetime | None = None,
     before: str | None = None,
     executed: Executed | None = None,
+    params: Mapping[str, Json] | None = None,
     without: Collection[str] | None = None,
 ) -> Iterator[RunEntry]:
     """Yield runs, newest first: of one workflow, or of all, merged by their ids. Lazy.
+
+    With `params` those that were given these values, as JSON or as the text of it.
 
     Unless one is named, workflows are left out: `without`, or those that are archived. One that was
     renamed has those from before, too, under the name that they had.
@@ -164,7 +179,31 @@ def runs(
         for run_id, name, target in _merge(store, places, below, first)
     )
     entries = _entries(store, targets, PAGE_RUNS if limit is None else min(limit, PAGE_RUNS))
-    yield from islice((one for one in entries if not states or one.run.state in states), limit)
+    entries = (one for one in entries if not states or one.run.state in states)
+    if params:
+        entries = filter(partial(_has_params, store, params, {}), entries)
+    yield from islice(entries, limit)
+
+
+def _has_params(
+    store: Store, wanted: Mapping[str, Json], known: dict[Oid | None, bool], entry: RunEntry
+) -> bool:
+    """Say whether a run had these values of its parameters, which many runs share."""
+    oid = entry.run.params
+    if oid not in known:
+        values: Json = None
+        with suppress(Corrupt):  # damaged or forgotten
+            values = store.value(oid) if oid else None
+        given = values if isinstance(values, dict) else {}
+        known[oid] = all(
+            name in given and _as_text(given[name]) == _as_text(value)
+            for name, value in wanted.items()
+        )
+    return known[oid]
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def only_running(store: Store) -> str | None:

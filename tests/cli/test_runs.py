@@ -87,3 +87,21 @@ def test_what_cannot_be_looked_for(ran):
     assert "is no task, code file or snapshot" in result.err
     assert ran("runs", "--containing", "etl:nothing").code == 3
     assert "cannot read the time" in ran("runs", "--since", "soon").err
+
+
+def test_runs_by_their_parameters(ork):
+    ork.write(
+        "etl.yaml",
+        """
+        name: etl
+        params: {day: "2026-11-01"}
+        tasks: {a: {executor: process, command: 'true'}}
+        """,
+    )
+    ork("run", "etl.yaml")
+    ork("run", "etl", "-i", "day=2026-11-02")
+    assert listed(ork, "-i", "day=2026-11-02") == ["etl#2"]
+    assert listed(ork, "etl", "-i", "day=2026-11-01") == ["etl#1"]
+    assert listed(ork, "-i", "day=2026-11-01", "-i", "hour=3") == []
+    wrong = ork("runs", "-i", "day")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: -i day: say NAME=VALUE")

@@ -119,6 +119,8 @@ def test_pandas_gets_the_fields_and_those_within(project):
     assert list(runs.state) == ["success"] and runs.seconds[0] > 0
     assert {"oid", "number", "workflow", "created"} <= set(runs.columns)
     assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
+    tasks = project.show("etl#1").tasks.to_pandas()
+    assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
     (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
     assert row == {"oid": "1", "state": "outer", "seconds": 0.5}
 

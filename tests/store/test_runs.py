@@ -41,7 +41,7 @@ def add(project, define):
     """Record a run as `begin` does: add("etl", 1, state=..., second=..., of=SNAPSHOT)."""
     empty = define({"a": "true"})
 
-    def record(workflow, number, state="success", second=0, of=empty, created=None):
+    def record(workflow, number, state="success", second=0, of=empty, created=None, params=None):
         time = NOON + second * SECOND
         pin = Run(
             id=f"{id_time(time)}-000000",
@@ -57,6 +57,8 @@ def add(project, define):
             created=created or time,
         )
         with project.transaction() as tx:
+            if params is not None:
+                pin = replace(pin, params=tx.add_value(params))
             oid = tx.add(pin)
             tx.move(f"runs/{workflow}/{pin.id}", old=None, new=oid)
             tx.move(f"numbers/{workflow}/{number:010d}", old=None, new=oid)
@@ -84,6 +86,21 @@ def test_of_some_states(project, add):
         add("etl", number, state, second=number)
     assert names(runs(project, states=("failed",))) == ["etl#4", "etl#2"]
     assert names(runs(project, states=("failed", "running"), limit=2)) == ["etl#4", "etl#3"]
+
+
+def test_with_some_values_of_parameters(project, add):
+    given = [None, {"day": "01"}, {"day": "02", "n": 3}, {"day": "02", "n": "3"}, {"n": [1, True]}]
+    for number, params in enumerate(given):
+        add("etl", number, second=number, params=params)
+
+    def found(**params):
+        return names(runs(project, params=params))
+
+    assert found(day="01") == ["etl#1"]
+    assert found(day="02", n=3) == found(n="3") == ["etl#3", "etl#2"]
+    assert found(n=[1, True]) == found(n="[1,true]") == ["etl#4"]
+    assert found(day=None) == found(other="01") == []
+    assert names(runs(project, params={"day": "02"}, limit=1)) == ["etl#3"]
 
 
 def test_of_an_unknown_workflow(project, keep):

@@ -61,6 +61,12 @@ def runs(
         str | None,
         typer.Option("--snapshot", metavar="REV", help="Only runs of exactly this definition."),
     ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-i", "--input", metavar="NAME=VALUE", help="Only runs with this value of a parameter."
+        ),
+    ] = None,
     since: shared.NotBefore = None,
     until: shared.NotAfter = None,
     with_archived: Annotated[
@@ -76,6 +82,7 @@ def runs(
     Example:
         ork runs etl -n 10 --status failed
         ork runs --containing etl~1:load
+        ork runs etl -i day=2026-11-01
     """
     from ork.store.runs import runs, tags_of, wanted
 
@@ -83,6 +90,9 @@ def runs(
     for state in status or []:
         if state not in RUN_STATES:
             raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
+    for given in inputs or []:
+        if not given.partition("=")[1]:
+            raise UsageError(f"-i {given}: say NAME=VALUE")
     store, now = session.store, session.now()
 
     def look(text: str | None) -> Resolved | None:
@@ -104,6 +114,7 @@ def runs(
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now, end_of_day=True) if until else None,
         executed=wanted(store, containing=look(containing), snapshot=look(snapshot)),
+        params=dict(given.split("=", 1) for given in inputs or []),
         without=() if with_archived else put_away,
     )
     found = in_full(store, found, tags=tags_of(refs["tags"]))
