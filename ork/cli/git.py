@@ -219,7 +219,7 @@ def _import_bundle(
     if as_json:
         session.print_json("import-bundle", done)
         return
-    session.print(received_lines(done))
+    session.print(received_lines(done, found.refs))
     for name in done.missing_logs:
         session.say([("note: ", "warning"), f"the bundle has no log of {name}"])
     for name in done.removed:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -52,8 +53,11 @@ class LogFile(NamedTuple):
 
 
 class Size(Value, frozen=True, kw_only=True):
-    """How much a bundle holds."""
+    """How much a bundle holds; workflows, tags and runs are among its refs."""
 
+    workflows: int
+    tags: int
+    runs: int
     refs: int
     objects: int
     logs: int
@@ -213,7 +217,16 @@ class _Reading:
         if self._file.read(1):
             raise self._wrong("something follows its end")
         refs, objects, logs = counts.values()
-        return Size(refs=refs, objects=objects, logs=logs, bytes=self._at)
+        spaces = Counter(ref.partition("/")[0] for ref in self._bundle.refs)
+        return Size(
+            workflows=spaces["workflows"],
+            tags=spaces["tags"],
+            runs=spaces["runs"],
+            refs=refs,
+            objects=objects,
+            logs=logs,
+            bytes=self._at,
+        )
 
     def _read_form(self, forms: Collection[bytes]) -> None:
         form = self._file.read(len(BUNDLE))

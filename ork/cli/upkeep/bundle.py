@@ -1,13 +1,16 @@
 """ork bundle: histories in one file, to be carried to another store."""
 
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ork.cli.options import Json, runs_of
+from ork.cli.screen import human
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from ork.sync.receive import Received
 
 OID_DIGITS = 12
+NUMBER = re.compile(r"\d{10}", re.ASCII)
 ACTIONS = ("create", "verify", "list")
 
 
@@ -139,30 +143,68 @@ def _list(session: Session, file: str, as_json: bool) -> None:
 
 
 def _contents(found: "Bundle") -> Iterator[Line]:
-    yield from refs_lines((ref, oid) for ref, oid in found.refs.items())
+    yield from _refs_lines(((ref, oid, "") for ref, oid in found.refs.items()), found.refs)
     for oid in found.needs:
         yield ["needs     ", (oid, "oid")]
     yield _size(found.size)
 
 
-def refs_lines(refs: Iterable[tuple[str, str]], word: str = "") -> Iterator[Line]:
-    """Yield a line for each workflow, tag and run among refs."""
-    for ref, oid in refs:
-        space, _, name = ref.partition("/")
-        if space in ("workflows", "tags", "runs"):
-            shown = name.replace("/", "@", 1) if space == "tags" else name
-            line: Line = [f"{space[:-1]:<8}  ", (oid[:OID_DIGITS], "oid"), "  "]
-            yield [*line, (quoted(shown), "name"), word]
-
-
-def received_lines(done: "Received") -> Iterator[Line]:
-    """Yield what an import has brought, or would bring."""
-    for ref, old, new in done.moves:
-        yield from refs_lines([(ref, new)], f"  from {old[:OID_DIGITS]}" if old else "  new")
-    if not done.moves:
+def received_lines(done: "Received", refs: Mapping[str, str]) -> Iterator[Line]:
+    """Yield what an import has brought, or would bring, of the refs of a bundle."""
+    moves = [(ref, new, "new" if old is None else _from(ref, old)) for ref, old, new in done.moves]
+    yield from _refs_lines(moves, refs)
+    if not moves:
         yield ["nothing new"]
+        return
+    spaces = Counter(ref.partition("/")[0] for ref, _, _ in moves)
+    yield [_counted(spaces["workflows"], spaces["tags"], spaces["runs"], done.objects, done.logs)]
+
+
+def _from(ref: str, old: str) -> str:
+    return "went on" if ref.startswith("runs/") else f"from {old[:OID_DIGITS]}"
+
+
+def _refs_lines(moves: Iterable[tuple[str, str, str]], refs: Mapping[str, str]) -> Iterator[Line]:
+    """Yield a line for each workflow and tag among some refs, and one for the runs of a workflow.
+
+    With each ref comes its oid, and a word that is to be told; `refs` are all that there are.
+    """
+    numbers = _numbers(refs)
+    runs: dict[tuple[str, str], list[int]] = {}
+    for ref, oid, word in moves:
+        space, _, name = ref.partition("/")
+        if ref in numbers:
+            runs.setdefault((name.partition("/")[0], word), []).append(numbers[ref])
+        elif space in ("workflows", "tags", "runs"):
+            shown = name.replace("/", "@", 1) if space == "tags" else name
+            yield _ref_line(space[:-1], [(oid[:OID_DIGITS], "oid"), "  "], shown, word)
+    for (workflow, word), some in runs.items():
+        kind = "run" if len(some) == 1 else "runs"
+        yield _ref_line(kind, [], f"{workflow}{human.numbers(some)}", word)
+
+
+def _ref_line(kind: str, oid: Line, name: str, word: str) -> Line:
+    return [f"{kind:<8}  ", *oid, (quoted(name), "name"), f"  {word}" if word else ""]
+
+
+def _numbers(refs: Mapping[str, str]) -> dict[str, int]:
+    """Return the numbers of runs by the ref of each: its number and its id lead to one pin."""
+    numbers = {pin: ref for ref, pin in refs.items() if ref.startswith("numbers/")}
+    found = {}
+    for ref, pin in refs.items():
+        space, _, rest = ref.partition("/")
+        text = numbers.get(pin, "").rpartition("/")[2]
+        if space == "ran" and NUMBER.fullmatch(text):
+            found[f"runs/{rest.partition('/')[2]}"] = int(text)
+    return found
 
 
 def _size(found: "Size") -> Line:
-    parts = (count(found.refs, "ref"), count(found.objects, "object"), count(found.logs, "log"))
-    return [f"{', '.join(parts)}, {found.bytes:,} bytes"]
+    counts = (found.workflows, found.tags, found.runs, found.objects, found.logs)
+    return [f"{_counted(*counts)}, {found.bytes:,} bytes"]
+
+
+def _counted(workflows: int, tags: int, runs: int, objects: int, logs: int) -> str:
+    named = ((workflows, "workflow"), (tags, "tag"), (runs, "run"))
+    some = [count(number, noun) for number, noun in named if number]
+    return ", ".join([*some, count(objects, "object"), count(logs, "log")])
