@@ -94,12 +94,12 @@ def test_runs_by_their_parameters(ork):
         "etl.yaml",
         """
         name: etl
-        params: {day: "2026-11-01"}
+        params: {day: {type: str, default: "2026-11-01"}}
         tasks: {a: {executor: process, command: 'true'}}
         """,
     )
-    ork("run", "etl.yaml")
-    ork("run", "etl", "-i", "day=2026-11-02")
+    assert ork("run", "etl.yaml").code == 0
+    assert ork("run", "etl", "-i", "day=2026-11-02").code == 0
     assert listed(ork, "-i", "day=2026-11-02") == ["etl#2"]
     assert listed(ork, "etl", "-i", "day=2026-11-01") == ["etl#1"]
     assert listed(ork, "-i", "day=2026-11-01", "-i", "hour=3") == []
