@@ -202,3 +202,15 @@ def test_a_file_that_was_renamed_and_edited_looks_like_a_move(etl, edit, golden)
     golden("deploy/moved_status.txt", etl("status").out + etl("status").err)
     assert etl("deploy", "pipeline.yaml", "--move").code == 0
     assert etl("status").out.split()[:2] == ["unchanged", "pipeline.yaml"]
+
+
+def test_what_comes_next_names_the_parameters_that_a_run_needs(ork):
+    ork.write(
+        "etl.yaml",
+        """
+        name: etl
+        params: {day: date, limit: {type: int, default: 3}}
+        tasks: {a: {executor: process, command: 'true'}}
+        """,
+    )
+    assert ork("deploy", "etl.yaml").err == "next: `ork run etl -i day=VALUE`\n"

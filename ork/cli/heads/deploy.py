@@ -21,6 +21,7 @@ from ork.store import location
 if TYPE_CHECKING:
     from ork.heads.deploy import Deployed, FileStatus
     from ork.store.store import Store
+    from ork.worktree.load import Loaded
 
 STATE_STYLES = {
     "unchanged": "dim",
@@ -203,7 +204,7 @@ def deploy(
         session.print_json("deploy", done)
         return
     session.print(deploy_line(one, store) for one in done)
-    session.say(*_after_deploy(done))
+    session.say(*_after_deploy(done, checked))
 
 
 def deploy_line(done: "Deployed", store: "Store") -> Line:
@@ -214,12 +215,14 @@ def deploy_line(done: "Deployed", store: "Store") -> Line:
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
 
 
-def _after_deploy(done: "Iterable[Deployed]") -> Iterator[Line]:
-    changed = next((one for one in done if one.changed), None)
-    if changed:
-        name = changed.workflow
-        diff = f"`ork diff {name}~1 {name}` or " if changed.parent else ""
-        yield [("next: ", "hint"), f"{diff}`ork run {name}`"]
+def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iterator[Line]:
+    for one, loaded in zip(done, files, strict=True):
+        if one.changed:
+            name, params = one.workflow, loaded.definition.params
+            diff = f"`ork diff {name}~1 {name}` or " if one.parent else ""
+            given = "".join(f" -i {key}=VALUE" for key, it in params.items() if it.required)
+            yield [("next: ", "hint"), f"{diff}`ork run {name}{given}`"]
+            return
 
 
 def status(
