@@ -380,7 +380,7 @@ def checked(value: Json, declared: Json, what: str) -> Json:
         return value
     converted, problems = convert(value, declared)
     if problems:
-        raise NotReady("\n".join(f"{what} {problem}" for problem in problems))
+        raise NotReady("\n".join(problem.of(what) for problem in problems))
     return converted
 
 

@@ -43,8 +43,12 @@ class Mismatch(Value, frozen=True):
     message: str
 
     def __str__(self) -> str:
+        return self.of("").lstrip(".") if self.path else self.message
+
+    def of(self, what: str) -> str:
+        """Return it with a name for the whole value: `output.rows: expected int, ...`."""
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
-        return f"{place.lstrip('.')}: {self.message}" if place else self.message
+        return f"{what}{place}: {self.message}"
 
 
 def describe(expression: Json) -> str:

@@ -69,8 +69,10 @@ class Program(Child):
                 return attempt.outcome("failed", end_of(status) + hint, exit=status)
             try:
                 output = _answer(attempt, self._output)
-            except (OSError, ValueError, InvalidInput) as error:
-                return attempt.outcome("failed", f"no valid output: {error}", exit=0)
+            except InvalidInput as error:
+                return attempt.outcome("failed", error.message, exit=0)
+            except (OSError, ValueError) as error:
+                return attempt.outcome("failed", f"output: {error}", exit=0)
             return attempt.outcome("success", output=output, exit=0)
         finally:
             self._clean()
@@ -168,7 +170,7 @@ def _answer(attempt: Attempt, file: str) -> Json:
         shown = shown[:SHOWN_CHARACTERS]
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"not JSON: {shown!r} ({reason})") from None
-    encode(value)
+    encode(value, "output")
     return value
 
 

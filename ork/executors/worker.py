@@ -100,7 +100,7 @@ class Worker(Child):
             if self._answer is not None:
                 self.received.clear()  # it has answered
             elif len(self.received) > FRAME_BYTES_MAX:
-                return {"error": f"the output is {TOO_LARGE}", "then": "kill"}
+                return {"error": f"output: {TOO_LARGE}", "then": "kill"}
             elif data.endswith(b"\n"):
                 line = self.received.decode("utf-8", "replace")
                 self.received.clear()

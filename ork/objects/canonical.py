@@ -53,15 +53,18 @@ def unframe(data: bytes) -> tuple[str, bytes]:
     return data[len(HEADER) : end].decode("ascii", "replace"), data[end + 1 :]
 
 
-def encode(value: Json) -> bytes:
-    """Return the RFC 8785 bytes of a value; raise InvalidInput, with the place, outside it."""
+def encode(value: Json, what: str | None = None) -> bytes:
+    """Return the RFC 8785 bytes of a value; raise InvalidInput, with the place, outside it.
+
+    `what` is the value called in what is said of a place in it.
+    """
     if is_plain(value, 1):
         # json's C encoder agrees with RFC 8785 where there are no floats and all keys are ASCII.
         try:
             return _DUMPS(value).encode("utf-8")
         except UnicodeEncodeError:
             pass  # a lone surrogate: where?
-    _check(value, 1, ())
+    _check(value, 1, (what,) if what else ())
     pieces: list[str] = []
     _write(value, pieces)
     return "".join(pieces).encode("utf-8")

@@ -200,7 +200,7 @@ class Output(Value, frozen=True, kw_only=True):
 
 def output_of(value: Json) -> tuple[Output, dict[Oid, bytes]]:
     """Return the output of a task as its record has it, and the blob of a large one."""
-    text = canonical.encode(value)
+    text = canonical.encode(value, "output")
     data = canonical.frame("blob", text)
     oid = canonical.hash_bytes(data)
     if len(data) <= INLINE_OUTPUT_BYTES_MAX:

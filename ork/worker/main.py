@@ -303,7 +303,7 @@ def _encoded(value: Any) -> bytes:
     encoded = _dumps(value).encode()
     if len(encoded) > OUTPUT_BYTES_MAX:
         size = OUTPUT_BYTES_MAX >> 20
-        raise Refused(f"the output is larger than {size} MiB; write a file, return its path")
+        raise Refused(f"output: larger than {size} MiB; write a file, return its path")
     return encoded
 
 

@@ -94,3 +94,41 @@ def test_a_task_of_a_workflow_is_that_task_of_its_newest_run(ork: Ork) -> None:
     missing = ork("outputs", "flow:code.py")
     assert (missing.code, missing.out) == (3, "")
     assert "flow#2 has no task 'code.py'" in missing.err
+
+
+WRONG = """\
+    name: wrong
+    tasks:
+      field:
+        executor: process
+        command: "echo 'ORK_OUTPUT:{\\"rows\\": \\"x\\"}'"
+        output_type: {rows: int}
+      whole: {executor: process, command: "true", output_type: {rows: int}}
+      text: {executor: process, command: "echo ORK_OUTPUT:x"}
+      number: {executor: process, command: "echo ORK_OUTPUT:NaN"}
+      deep: {executor: process, command: "echo 'ORK_OUTPUT:{\\"a\\": [99999999999999999999]}'"}
+      file: {executor: process, command: "mkdir $ORK_OUTPUT_FILE"}
+      value: {executor: python, file: code.py, function: value}
+      long: {executor: python, file: code.py, function: long}
+"""
+
+
+def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
+    ork.write("wrong.yaml", WRONG)
+    ork.write(
+        "code.py",
+        "def value():\n    return {'a': [1, b'x']}\ndef long():\n    return 'x' * (64 << 20)\n",
+    )
+    assert ork("run", "wrong.yaml").code == 1
+    tasks = data(ork, "show", "wrong#1")["tasks"]
+    told = {name: task["taskrun"]["attempts"][0]["error"] for name, task in tasks.items()}
+    assert told == {
+        "field": 'output.rows: expected int, got str "x"',
+        "whole": "output: expected {rows: int}, got null",
+        "text": "output: not JSON: 'x' (Expecting value: line 1 column 1 (char 0))",
+        "number": "output: nan is not a JSON number",
+        "deep": "output.a[0]: an integer beyond 2^53-1 loses digits in JSON; quote it",
+        "file": "output: $ORK_OUTPUT_FILE: Is a directory",
+        "value": "output.a[1]: a bytes is not a JSON value; return `.decode()` of it",
+        "long": "output: larger than 64 MiB; write a file, return its path",
+    }
