@@ -13,6 +13,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +33,8 @@ SHOWN_CHARACTERS = 200
 FIRST_LINE_BYTES = 256  # as much of it as Linux reads
 MASKED_BYTES = 64 * 1024  # taken of what is no JSON; more than is shown, so that it masks whole
 HINTS = {126: "a file is not executable: `chmod +x` it", 127: "command not found"}
+WINDOWS = "has Windows line ends: `sed -i 's/\\r$//' {}` takes them out"
+_WORD = re.compile(r"[\w./-]+")  # of a shell text; a path may be one
 
 
 class Program(Child):
@@ -52,7 +56,7 @@ class Program(Child):
                 )
         except OSError as error:
             self._clean()
-            if reason := _cannot_start(error, os.path.join(job.root, words[0])):
+            if reason := _cannot_start(error, job.root, job.file or words[0]):
                 raise OSError(error.errno, reason, job.file or words[0]) from None
             raise
         except BaseException:
@@ -65,8 +69,9 @@ class Program(Child):
             if status < 0:
                 return attempt.outcome("failed", end_of(status), signal=-status)
             if status > 0:
-                hint = f" ({HINTS[status]})" if status in HINTS else ""
-                return attempt.outcome("failed", end_of(status) + hint, exit=status)
+                why = (_windows(attempt.job) or HINTS[status]) if status in HINTS else None
+                told = f"{end_of(status)} ({why})" if why else end_of(status)
+                return attempt.outcome("failed", told, exit=status)
             try:
                 output = _answer(attempt, self._output)
             except InvalidInput as error:
@@ -137,22 +142,36 @@ def _inputs(job: Job) -> dict[bytes, bytes]:
     return found
 
 
-def _cannot_start(error: OSError, program: str) -> str | None:
+def _cannot_start(error: OSError, root: str, program: str) -> str | None:
     """Say why a program that is there cannot be started, or None."""
     if error.errno == errno.ENOEXEC:
         return "not a program; its first line must be like `#!/bin/sh`"
     if error.errno == errno.E2BIG:
         return "its inputs and environment are more than the system lets a program be given"
-    try:
-        with open_file(program, follow=True) as file:
-            first = file.readline(FIRST_LINE_BYTES).rstrip(b"\n")
-    except OSError:
-        return None
+    first = _first_line(os.path.join(root, program))
     if error.errno != errno.ENOENT or not first.startswith(b"#!"):
         return None
     if first.endswith(b"\r"):
-        return "its first line ends with a carriage return: save it with Unix line ends"
+        return f"it {WINDOWS.format(shlex.quote(program))}"
     return f"its first line names a program that is not there: {first.decode(errors='replace')}"
+
+
+def _windows(job: Job) -> str | None:
+    """Say which script of a shell text cannot be found because its lines end as on Windows."""
+    for word in _WORD.findall(job.command) if isinstance(job.command, str) else ():
+        first = _first_line(os.path.join(job.root, word))
+        if first.endswith(b"\r") and (first.startswith(b"#!") or word.endswith(".sh")):
+            return f"{word} {WINDOWS.format(word)}"
+    return None
+
+
+def _first_line(path: str) -> bytes:
+    """Return how a file begins; nothing of one that cannot be read."""
+    try:
+        with open_file(path, follow=True) as file:
+            return file.readline(FIRST_LINE_BYTES).rstrip(b"\n")
+    except (OSError, ValueError):
+        return b""
 
 
 def _answer(attempt: Attempt, file: str) -> Json:

@@ -281,7 +281,7 @@ def test_file_without_permission_says_what_to_do(executor, place):
     [
         (
             b"#!/bin/sh\r\n",
-            "its first line ends with a carriage return: save it with Unix line ends",
+            r"it has Windows line ends: `sed -i 's/\r$//' bin/hi` takes them out",
         ),
         (b"#!/no/such/sh\n", "its first line names a program that is not there: #!/no/such/sh"),
     ],
@@ -292,6 +292,22 @@ def test_a_script_that_is_there_and_does_not_start_says_why(executor, place, fir
     assert outcome.error == f"cannot start: bin/hi: {reason}"
     outcome = run(executor, place.shell(("bin/hi", "x")))
     assert outcome.error == f"cannot start: bin/hi: {reason}"
+
+
+@pytest.mark.parametrize("first", ["#!/bin/sh\r\n", "true\r\n"])
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [("./a.sh", "./a.sh"), ("cd . && sh a.sh", "a.sh"), ("bash -c './a.sh x' ", "./a.sh")],
+)
+def test_a_script_with_windows_line_ends_is_named(executor, place, first, line, name):
+    place.write("a.sh", f"{first}nonsense\r\n", mode=0o755)
+    place.write("data.txt", "one\r\n")
+    outcome = run(executor, place.shell(f"{line} data.txt"))
+    told = rf"{name} has Windows line ends: `sed -i 's/\r$//' {name}` takes them out"
+    assert outcome.error == f"exited with code 127 ({told})"
+    place.write("a.sh", "#!/bin/sh\nnonsense\n", mode=0o755)
+    outcome = run(executor, place.shell(f"{line} data.txt"))
+    assert outcome.error == "exited with code 127 (command not found)"
 
 
 def test_a_command_is_executed_as_it_is_written_where_its_files_lie(executor, place):
