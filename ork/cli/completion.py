@@ -21,14 +21,18 @@ from ork.errors import OrkError, UsageError
 from ork.store.store import Store
 
 RUNS_MAX = 30
+_SPECIAL_QUOTED = re.compile(r"[\"\\$`]")  # and between double quotes
 _SPECIAL = re.compile(r"[\s\"'\\$`!&|;<>()*?\[\]]")  # to a shell, inside of a word
 SCRIPTS = {
     "bash": """\
 # Completion of ork for bash: eval "$(ork completion bash)" in ~/.bashrc.
 _ork() {
-    local IFS=$'\\n'
-    COMPREPLY=($("$1" completion bash --line "${COMP_LINE:0:COMP_POINT}" \\
-        --breaks "$COMP_WORDBREAKS" 2>/dev/null))
+    local word
+    COMPREPLY=()
+    while IFS= read -r word; do
+        COMPREPLY+=("$word")
+    done < <("$1" completion bash --line "${COMP_LINE:0:COMP_POINT}" \\
+        --breaks "$COMP_WORDBREAKS" 2>/dev/null)
 }
 complete -o nospace -F _ork ork
 """,
@@ -45,7 +49,7 @@ _ork() {
             whole+=("$word") whole_shown+=("$word${text:+  -- $text}")
         fi
     done < <(ork completion zsh 2>/dev/null \\
-        --line "${(j: :)${(@q)words[1,CURRENT-1]}} ${(q)PREFIX}")
+        --line "${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX")
     (( $#open )) && compadd -l -S '' -d open_shown -a open
     (( $#whole )) && compadd -l -d whole_shown -a whole
     return $(( ! ($#open + $#whole) ))
@@ -103,19 +107,51 @@ def completion(
 
 
 def _for_bash(found: list[Candidate], line: str, breaks: str) -> Iterator[str]:
-    """Yield words for bash, which puts them in place of what follows the last word break."""
-    _, last = _words(line)
-    cut = max((last.rfind(sign) + 1 for sign in breaks if sign in last), default=0)
+    """Yield words for bash, which puts them in place of what follows the last word break.
+
+    A quote that is open it closes itself.
+    """
+    typed = _read(line, breaks)
     for word, _ in found:
-        end = "" if word.endswith(("=", "/")) else " "
-        yield _SPECIAL.sub(r"\\\g<0>", word[cut:]) + end
+        rest = word[typed.kept :]
+        if typed.quote == "'":
+            yield rest.replace("'", "'\\''")
+        elif typed.quote:
+            yield _SPECIAL_QUOTED.sub(r"\\\g<0>", rest)
+        else:
+            end = "" if word.endswith(("=", "/")) else " "
+            yield _SPECIAL.sub(r"\\\g<0>", rest) + end
 
 
-def _words(line: str) -> tuple[list[str], str]:
-    """Return the whole words of a line, and the one that is not complete: perhaps nothing yet."""
-    words: list[str] = typer._click.shell_completion.split_arg_string(line)
-    whole = words if line[-1:].isspace() or not words else words[:-1]
-    return whole[1:], words[-1] if len(words) > len(whole) else ""
+class Typed(NamedTuple):
+    """A line that is not complete: its whole words, and the one at its end, perhaps nothing yet."""
+
+    words: list[str]
+    last: str
+    kept: int  # how much of the last one bash keeps
+    quote: str  # that is open at the end
+
+
+def _read(line: str, breaks: str = "") -> Typed:
+    """Read a line as shells do; `breaks` are the signs at which bash begins a new word."""
+    words: list[str] = []
+    text, begun, kept, opened, quote = "", False, 0, 0, ""
+    signs = iter(line)
+    for sign in signs:
+        if sign.isspace() and not quote:
+            words += [text] * begun
+            text, begun, kept = "", False, 0
+            continue
+        begun = True
+        if sign == "\\" and quote != "'":
+            text += next(signs, "")
+        elif sign == quote or (sign in "\"'" and not quote):
+            quote, opened = "" if quote else sign, len(text)
+        else:
+            text += sign
+            if sign in breaks and not quote:
+                kept = len(text)
+    return Typed(words[1:], text, opened if quote else kept, quote)
 
 
 def _completions(line: str, session: Session) -> Candidates:
@@ -123,7 +159,7 @@ def _completions(line: str, session: Session) -> Candidates:
     from ork.cli.app import COMMANDS, program
 
     shells = typer._click.shell_completion
-    words, last = _words(line)
+    words, last, *_ = _read(line)
     # An option without its value would keep all other words from being understood.
     whole = words[:-1] if words and words[-1].startswith("-") else words
     context = shells._resolve_context(program(), {"obj": session}, "ork", whole)

@@ -14,6 +14,7 @@ import pytest
 from ork.cli.app import COMMANDS
 from ork.cli.completion import SCRIPTS
 
+FLOW = "name: new\ntasks: {a: {executor: process, command: ls}}\n"
 BREAKS = " \t\n\"'@><=;|&(:"  # those of bash
 
 
@@ -82,7 +83,7 @@ def test_params_are_named(etl):
 
 
 def test_without_a_store_there_are_files(ork):
-    ork.write("new.yaml", "name: new\ntasks: {a: {executor: process, command: ls}}\n")
+    ork.write("new.yaml", FLOW)
     assert words(ork, "ork run ") == ["new.yaml"]
     assert words(ork, "ork show ") == []
 
@@ -97,6 +98,11 @@ def test_bash_replaces_what_follows_a_break(ready):
     assert given("ork runs --status=fa") == ["failed "]
     ready.write("a b.yaml", "")
     assert given("ork check a") == ["a\\ b.yaml "]
+    assert given("ork check a\\ ") == ["a\\ b.yaml "]
+    assert given('ork check "a b') == ["a b.yaml"]
+    assert given('ork check "a "b') == ["a\\ b.yaml "]
+    assert given("ork show etl\\:ex") == ["etl:extract "]
+    assert given("ork show 'etl:ex") == ["etl:extract"]
 
 
 def test_a_shell_that_is_unknown(ork):
@@ -139,22 +145,63 @@ def test_in_fish(ready):
     assert (done.stdout, done.stderr) == ("etl:extract\ttask\n", "")
 
 
-@pytest.mark.slow
-def test_in_zsh(ready):
-    path = shell("zsh")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(ready.folder)
-        os.execve(path, [path, "-f", "-i"], {**ready.environ, "TERM": "xterm", "PS1": "% "})
-    try:
-        type_and_wait(
-            terminal, 'autoload -U compinit; compinit -u; eval "$(ork completion zsh)"', ""
-        )
-        type_and_wait(terminal, "\recho rea''dy\r", "ready")
-        type_and_wait(terminal, "ork show etl:ex\t", "etl:extract")
-    finally:
+STARTED = {
+    "bash": (["--norc", "--noprofile", "-i"], 'eval "$(ork completion bash)"'),
+    "zsh": (["-f", "-i"], 'autoload -U compinit; compinit -u; eval "$(ork completion zsh)"'),
+    "fish": (["--no-config", "-i"], "ork completion fish | source"),
+}
+SHELLS = ["bash", *(pytest.param(name, marks=pytest.mark.slow) for name in ("zsh", "fish"))]
+
+
+@pytest.fixture
+def typing(ready):
+    """A function that starts a shell and returns another, which types keys and waits for a text."""
+    begun = []
+
+    def start(name):
+        path, (options, line) = shell(name), STARTED[name]
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(ready.folder)
+            os.execve(path, [path, *options], {**ready.environ, "TERM": "xterm", "PS1": "% "})
+        begun.append((child, terminal))
+        type_and_wait(terminal, f"{line}\r", "")
+        type_and_wait(terminal, "echo rea''dy\r", "ready")
+        return lambda keys, wanted: type_and_wait(terminal, keys, wanted)
+
+    yield start
+    for child, terminal in begun:
         os.close(terminal)
         os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_in_the_shell_itself(typing, name):
+    typing(name)("ork show etl:ex\t", "etl:extract")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_paths_with_spaces_are_completed_part_after_part(ready, typing, name):
+    ready.write("my flows/deep er/x y.yaml", FLOW)
+    keys = typing(name)
+    keys("ork check my\t", "my\\ flows/")
+    keys("\t", "deep\\ er/")
+    keys("\t", "x\\ y.yaml")
+    keys("\r", "x y.yaml: good")
+    keys("ork -C my\\ flows check dee\t", "deep\\ er/")
+    keys("\t\r", "x y.yaml: good")
+
+
+def test_a_quote_that_is_open_is_gone_on_with_in_bash(ready, typing):
+    ready.write("my $flows/x y.yaml", FLOW)
+    keys = typing("bash")
+    keys('ork check "my\t', '"my \\$flows/"')
+    keys("\t", "x\\ y.yaml")
+    keys("\r", "x y.yaml: good")
+    keys('ork check "my "\\$flows/"x "\t', "y.yaml")
+    keys("\r", "x y.yaml: good")
+    keys("ork check 'my $flows/x\t", "'my $flows/x y.yaml'")
+    keys("\r", "x y.yaml: good")
 
 
 def type_and_wait(terminal, keys, wanted):
