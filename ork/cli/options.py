@@ -115,8 +115,8 @@ def caller_of(session: Session, control: Control) -> Caller:
     )
 
 
-def files_of(files: list[Path] | None, *, several: bool = False) -> list[Path]:
-    """Return the workflow files that are named, else the only one in this folder, or `several`."""
+def files_of(files: list[Path] | None) -> list[Path]:
+    """Return the workflow files that are named, else the only one in this folder."""
     if files:
         return files
     from ork.worktree.lookup import files_in
@@ -127,7 +127,7 @@ def files_of(files: list[Path] | None, *, several: bool = False) -> list[Path]:
             "no FILE is named, and this folder has no workflow file",
             hint="`ork init --example` writes one; `ork status` lists those in folders below",
         )
-    if len(found) > 1 and not several:
+    if len(found) > 1:
         raise UsageError(
             f"this folder has {len(found)} workflow files: name one, or some",
             hint=f"such as {shlex.quote(str(found[0]))}",

@@ -30,7 +30,7 @@ from ork.worktree.load import (
     refuse_root,
     secrets_in,
 )
-from ork.worktree.lookup import workflow_files
+from ork.worktree.lookup import FILES_MAX, workflow_files
 from ork.worktree.origin import origin_of
 from ork.worktree.place import Project
 
@@ -201,7 +201,8 @@ def status(store: Store, folder: Path, *, author: str) -> Iterator[FileStatus]:
     files = {name: path for path, name in known.items()}  # and of those not deployed, the first
     moved = set()
     found = []
-    for path in sorted({*known, *(relative(store, path) for path in workflow_files(folder))}):
+    near = workflow_files(folder, at_most=FILES_MAX)
+    for path in sorted({*known, *(relative(store, path) for path in near)}):
         one = _file_status(store, path, known.get(path), author)
         other = files.setdefault(one.workflow, path) if one.workflow and one.snapshot else path
         if other != path:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FILES_MAX = 2000  # that are looked at
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
+VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
 
 class ResolvedFile(ResolvedObject, frozen=True, kw_only=True):
@@ -56,17 +57,23 @@ def as_revision(text: str) -> str:
     return f"file:{text}" if is_file and Path(text).exists() else text
 
 
-def workflow_files(folder: Path) -> Iterator[Path]:
-    """Yield YAML files below a folder that have a line `tasks:`; hidden folders are skipped."""
+def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path]:
+    """Yield YAML files in a folder and below that have a line `tasks:`, of so many looked at.
+
+    Hidden folders are skipped, what others have installed, and links.
+    """
     count = 0
     for base, folders, names in os.walk(folder):
+        if VENV in names:
+            folders.clear()
+            continue
         folders[:] = sorted(f for f in folders if f[0] != "." and f not in SKIPPED_FOLDERS)
         for name in sorted(names):
             path = Path(base) / name
             if path.suffix not in (".yaml", ".yml") or path.is_symlink() or not path.is_file():
                 continue
             count += 1
-            if count > FILES_MAX:
+            if at_most is not None and count > at_most:
                 return
             if _looks_like_one(path):
                 yield path

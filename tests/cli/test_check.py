@@ -274,3 +274,59 @@ def test_a_format_that_is_none(found):
     assert found("check", "warn.yaml", "--format", "json").out.startswith('{\n  "schema"')
     refused = found("check", "warn.yaml", "--format", "xml")
     assert (refused.code, "say text, github, sarif or json" in refused.err) == (2, True)
+
+
+FLOW = "name: {name}\ntasks: {{a: {{executor: {executor}, command: ls}}}}\n"
+
+
+@pytest.fixture
+def tree(ork):
+    """A git repository with workflows in folders, and with files that are none of them."""
+    for path in (
+        *("one.yaml", "flows/two.yml", "flows/deep/three.yaml"),
+        *(".git/no.yaml", ".ork/no.yaml", ".hidden/no.yaml", "node_modules/x/no.yaml"),
+        *("venv/no.yaml", "env-3.11/lib/no.yaml", "flows/no.txt"),
+    ):
+        name = Path(path).stem
+        executor = "bash" if name in ("three", "no") else "process"
+        ork.write(path, FLOW.format(name=name, executor=executor))
+    ork.write("env-3.11/pyvenv.cfg", "")
+    ork.write("flows/compose.yaml", "services: {a: {image: x}}\n")
+    ork.write("flows/play.yaml", "- hosts: all\n  tasks: []\n")
+    (ork.folder / "flows/deep/up").symlink_to(ork.folder)
+    (ork.folder / "flows/link.yaml").symlink_to(ork.folder / ".hidden/no.yaml")
+    return ork
+
+
+def test_a_folder_is_checked_with_all_below(tree):
+    found = tree("check", "--json")
+    files = [(one["file"], not one["problems"]) for one in json.loads(found.out)["data"]]
+    three = "flows/deep/three.yaml"
+    assert (found.code, files) == (1, [("one.yaml", True), ("flows/two.yml", True), (three, False)])
+    assert tree("check", ".", "--json").out == found.out
+    below = tree("check", "flows", "one.yaml")
+    assert below.code == 1
+    assert [line.partition(": ")[0] for line in below.out.splitlines() if ".y" in line] == [
+        "two  flows/two.yml",
+        f"{three}:2:23",
+        "one  one.yaml",
+    ]
+
+
+def test_a_folder_without_a_workflow_is_a_complaint(tree):
+    (tree.folder / "empty").mkdir()
+    found = tree("check", "empty", "one.yaml")
+    assert found.code == 1
+    assert found.out.splitlines() == [
+        "empty: no workflow file is in this folder, or below it",
+        "one  one.yaml: good",
+    ]
+
+
+@pytest.mark.parametrize("form", ["github", "sarif"])
+def test_findings_name_files_from_the_top_of_the_repository(tree, monkeypatch, form):
+    for start, name in ((".", "flows"), ("flows", "deep"), ("flows/deep", "three.yaml")):
+        monkeypatch.chdir(tree.folder / start)
+        found = tree("check", name, "--format", form)
+        assert (found.code, found.out.count("flows/deep/three.yaml")) == (1, 1)
+    assert tree("check", "three.yaml").out.startswith("three.yaml:2:23: ")

@@ -82,7 +82,8 @@ def check(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Workflow files; all in this folder when left out.", metavar="[FILE]..."
+            help="Workflow files, and folders with all in them and below; else this folder.",
+            metavar="[FILE|FOLDER]...",
         ),
     ] = None,
     show_files: Annotated[
@@ -102,6 +103,11 @@ def check(
     Every complaint has its file, line and column. What is obviously a key or a password is a
     complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
 
+    In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`. Hidden
+    folders, virtual environments, node_modules and links are passed over.
+
+    For GitHub and in SARIF, paths are relative to the top of the git repository.
+
     Of a good file it says when it is due: its schedules in words, and the next three times of each.
 
     Where the code leaves open what it executes - it sources a path with a variable, or imports a
@@ -116,7 +122,7 @@ def check(
     session: Session = ctx.obj
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    results = _check(files_of(files, several=True), show_files=show_files, now=session.now())
+    results = _check(_files(files), show_files=show_files, now=session.now())
     if as_json or form == "json":
         session.print_json("check", results)
     elif form in ("github", "sarif"):
@@ -134,6 +140,19 @@ def check(
             else:
                 session.print(problems_view(one.problems))
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
+
+
+def _files(named: list[Path] | None) -> list[Path]:
+    """Return the files that are named, and in place of folders those in them.
+
+    A folder that has none stays, to be complained of.
+    """
+    from ork.worktree.lookup import workflow_files
+
+    if not named:
+        return list(workflow_files(Path())) or files_of(None)
+    below = ((path, workflow_files(path) if path.is_dir() else ()) for path in named)
+    return [one for path, found in below for one in (list(found) or [path])]
 
 
 def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Checked]:
@@ -156,6 +175,9 @@ def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
     from ork.worktree.load import check, secrets_in
 
+    if path.is_dir():
+        problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
+        return None, Checked(file=str(path), problems=(problem,))
     try:
         loaded = check(path)
     except InvalidInput as error:

@@ -1,14 +1,20 @@
-"""What `ork check` found, as other programs read it: GitHub's annotations, and SARIF 2.1.0."""
+"""What `ork check` found, as other programs read it: GitHub's annotations, and SARIF 2.1.0.
+
+Both want paths from the top of the git repository, wherever the user is in it.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from ork.cli.heads.check import Checked
 from ork.errors import Problem
+from ork.store.location import project_of
 
 RULES = {
     "error": "What is wrong in a workflow file, or in the code that it calls",
@@ -54,9 +60,11 @@ def _log(results: Iterable[Checked]) -> dict[str, Any]:
 
 
 def _all(results: Iterable[Checked]) -> Iterator[tuple[str, Problem]]:
+    top = project_of(Path.cwd())
     for one in results:
-        yield from (("error", problem) for problem in one.problems)
-        yield from (("warning", problem) for problem in one.warnings)
+        for level, found in (("error", one.problems), ("warning", one.warnings)):
+            for problem in found:
+                yield level, problem._replace(file=os.path.relpath(problem.file, top))
 
 
 def _text(found: Problem) -> str:
