@@ -102,7 +102,9 @@ class Session:
         for found in ("chosen", "_found"):  # before, perhaps
             self.__dict__.pop(found, None)
         if not is_url(text):
-            self._store_path = Path(text).absolute()
+            from ork.store import location
+
+            self._store_path = location.store_of(Path(text).absolute())
             return
         # Processes that are started for this command find the same one.
         environ = {**self.world.environ, "ORK_STORE": text}

@@ -158,7 +158,17 @@ def chosen(start: Path, *, environ: Mapping[str, str]) -> Path | None:
         named = parse_url(text, base=Path.cwd())
         return None if named.is_inside else of_url(text, environ=environ)
     text = text or environ.get("ORK_DIR")
-    return start / text if text else None
+    return store_of(start / text) if text else None
+
+
+def store_of(folder: Path) -> Path:
+    """Return the store in the folder of a project, else the folder itself: it is, or will be, one.
+
+    >>> store_of(Path("somewhere"))
+    PosixPath('somewhere')
+    """
+    inside = folder / NAME
+    return inside if os.path.isdir(inside) else folder
 
 
 def find(start: Path, *, environ: Mapping[str, str]) -> Path | None:
@@ -344,8 +354,7 @@ def open_url(text: str, *, environ: Mapping[str, str]) -> Store:
     if is_url(text):
         environ = {**environ, "ORK_STORE": text}  # which may have a password
         return open_store(of_url(text, environ=environ), environ=environ)
-    folder = Path(text) / NAME
-    return open_store(folder if folder.is_dir() else Path(text), environ=environ)
+    return open_store(store_of(Path(text)), environ=environ)
 
 
 def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = False) -> Backend:
@@ -547,9 +556,7 @@ def _scheme(folder: Path) -> str:
     except FileNotFoundError:
         if (folder / ORIGINAL).is_file():
             raise _of_the_original(folder) from None
-        raise StoreError(
-            f"{folder} is not an ork store: it has no {CONFIG}", hint=f"if it was one, {_RENEW}"
-        ) from None
+        raise _no_store(folder) from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -570,6 +577,19 @@ def _scheme(folder: Path) -> str:
     if not isinstance(scheme, str) or scheme not in BACKENDS:
         raise StoreError(f"{folder} uses the backend {scheme!r}, which this ork does not have")
     return scheme
+
+
+def _no_store(folder: Path) -> StoreError:
+    """Return the error for a folder that is no store: of a project, or what is left of a store."""
+    if (folder / DATA).is_dir():
+        words, hint = f"it has no {CONFIG}", f"if it was one, {_RENEW}"
+    elif folder.name == NAME:
+        words = f"it has neither {CONFIG} nor {DATA}"
+        hint = "once it is out of the way, `ork init` makes a store"
+    else:
+        words = f"it has no {CONFIG}, as a store has, and no {NAME}, as a project has"
+        hint = f"`ork -C {quote(str(folder))} init` makes a store in it"
+    return StoreError(f"{folder} is not an ork store: {words}", hint=hint)
 
 
 def _of_the_original(folder: Path) -> NotFound:

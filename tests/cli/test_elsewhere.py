@@ -159,6 +159,9 @@ def test_no_password_is_recorded(ork: Ork, etl: Ork, tmp_path: Path) -> None:
         shown = public(url)
         assert "s3" not in shown and shown.startswith("postgresql://") and shown[-1].isalnum()
         assert "s3" not in etl("--store", url, "log").err
+        assert f"`ork --store {public(url)} graph`" in etl("--store", url, "dag").err.replace(
+            "'", ""
+        )
     for url in ("postgresql://h:5432/x?options=a@b", "postgresql://h:1,i:2/x?a=b@c", "s3://b/a:c"):
         assert public(url) == url
     message = f"see postgresql://ann{COLON}s3cret@h/x"
@@ -235,3 +238,36 @@ def test_the_data_of_a_store_are_opened_by_its_own_name_only(ork: Ork, kind: str
         refused = ork("--store", f"{kind}:{place}", "log")
         assert refused.code == 4
         assert f"name that one: --store {ork.folder}/.ork" in refused.err
+
+
+def test_a_project_may_be_named_in_place_of_its_store(etl: Ork, tmp_path: Path) -> None:
+    assert etl("deploy", "etl.yaml").code == 0
+    for name in (f"{etl.folder}", f"{etl.folder}/.ork"):
+        assert etl("--store", name, "log", "--json").out == etl("log", "--json").out
+    (etl.folder / "below").mkdir()
+    for variable in ("ORK_STORE", "ORK_DIR"):
+        etl.environ[variable] = ".."
+        assert etl("-C", f"{etl.folder}/below", "workflows").out.startswith("etl ")
+        del etl.environ[variable]
+
+
+def test_a_folder_that_is_no_store_is_told_what_it_lacks(ork: Ork) -> None:
+    (ork.folder / "my flows").mkdir()
+    ork.environ["ORK_STORE"] = "my flows"
+    named = ork("log")
+    del ork.environ["ORK_STORE"]
+    given = ork("--store", "my flows", "log")
+    assert given.code == 4
+    assert given.err == named.err
+    assert given.err == (
+        f"error: {ork.folder}/my flows is not an ork store: it has no config.json, as a store"
+        " has, and no .ork, as a project has\n"
+        f"hint: `ork -C '{ork.folder}/my flows' init` makes a store in it\n"
+    )
+    (ork.folder / ".ork").mkdir()
+    assert ork("log").err == (
+        f"error: {ork.folder}/.ork is not an ork store: it has neither config.json nor db\n"
+        "hint: once it is out of the way, `ork init` makes a store\n"
+    )
+    (ork.folder / ".ork/db").mkdir()
+    assert "hint: if it was one, `ork fsck --repair` writes it anew\n" in ork("log").err

@@ -30,7 +30,7 @@ def backup(
     ever replaced. `ork init --from` makes a store of it again, with the same ids and numbers.
 
     A folder is a store of its own, FOLDER/.ork, and can be looked into where it lies: `ork --store
-    FOLDER/.ork log`. A file is smaller, and can be checked where it lies: `ork bundle verify FILE`.
+    FOLDER log`. A file is smaller, and can be checked where it lies: `ork bundle verify FILE`.
 
     \b
     Example:
