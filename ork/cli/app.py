@@ -196,6 +196,9 @@ class Commands(TyperGroup):
         return _built(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        session: Session = ctx.obj
+        session.started_in = Path(*ctx.params["folders"] or ())
+        session.store_option = ctx.params["store"] or ""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             raise UsageError(f"no command named {args[0]!r}", hint=_meant(args[0]))
         return super().resolve_command(ctx, args)
@@ -270,8 +273,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     ctx: typer.Context,
-    directory: Annotated[
-        Path | None, typer.Option("-C", help="Work as if started in this folder.")
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("-C", help="Work as if started in this folder."),
     ] = None,
     store: Annotated[
         str | None,
@@ -299,11 +303,11 @@ def options(
             f"--at-op only reads, and `ork {ctx.invoked_subcommand}` writes",
             hint="`ork undo` and `ork rollback` go back",
         )
-    if directory is not None:
+    for folder in folders or ():
         try:
-            os.chdir(directory)
+            os.chdir(folder)
         except OSError as error:
-            raise UsageError(f"-C {directory}: {error.strerror}") from None
+            raise UsageError(f"-C {folder}: {error.strerror}") from None
     session.color, session.pager, session.at_op = color, not no_pager, at_op
     if store:
         session.use(store)
@@ -427,8 +431,17 @@ def _usage(session: Session, error: Any) -> int:
         message = f"{option} is an option of ork itself"
         value = "" if option in ("--no-pager", "--version") else " ..."
         hint = f"it stands before the command: `ork {option}{value} {ctx.info_name}`"
+    elif option and ctx and not ctx.parent and (command := _command_with(option, session.argv)):
+        message = f"{option} is an option of `ork {command}`"
+        hint = f"it stands after the command: `ork {command} {option}`"
     _print_error(session, UsageError(message, hint=hint))
     return UsageError.exit_code
+
+
+def _command_with(option: str, words: Sequence[str]) -> str | None:
+    """Return the command on a line, if it has this option."""
+    name = next((word for word in words if word in COMMANDS), None)
+    return name if name and any(option in param.opts for param in _built(name).params) else None
 
 
 def _print_error(session: Session, error: OrkError) -> None:
@@ -440,7 +453,7 @@ def _print_error(session: Session, error: OrkError) -> None:
 
         document = {
             "message": error.message,
-            "hint": error.hint,
+            "hint": error.hint and session.pasted(error.hint),
             "exit_code": error.exit_code,
             "problems": error.problems if isinstance(error, InvalidInput) else [],
             "candidates": error.candidates if isinstance(error, Ambiguous) else [],

@@ -187,8 +187,8 @@ def _options(context: Any) -> Candidates:
 def _work_where(context: Any, session: Session) -> None:
     """Do what the options before the command say of folder and store."""
     root = context.find_root().params
-    if root.get("directory"):
-        os.chdir(root["directory"])
+    for folder in root.get("folders") or ():
+        os.chdir(folder)
     if root.get("store"):
         session.use(root["store"])
 
@@ -368,7 +368,7 @@ VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("operation", "at_op"), _operations),
     **dict.fromkeys(("files",), _files),
     **dict.fromkeys(("folder", "file", "source", "target", "to", "output", "export"), _paths),
-    **dict.fromkeys(("directory", "store", "text_file", "place"), _paths),
+    **dict.fromkeys(("folders", "store", "text_file", "place"), _paths),
     "inputs": _inputs,
     "remote": _remotes,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
+_COMMAND = re.compile(r"`ork (-C |[^`]*--store )?")  # in a hint
+_HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
 
@@ -45,6 +49,8 @@ class Session:
         self.world = world
         self.argv = argv
         self._store_path: Path | None = None
+        self.started_in = Path()  # what -C says
+        self.store_option = ""  # what --store says
         self.at_op: str | None = None  # heads and tags are read as they were after this operation
         self.color = "auto"
         self.pager = True
@@ -178,13 +184,37 @@ class Session:
             sys.stdout.buffer.flush()
 
     def say(self, *lines: Line) -> None:
-        """Tell the user something that is not the answer: on standard error, if anybody reads."""
+        """Tell the user something that is not the answer: on standard error, if anybody reads.
+
+        Commands in hints and notes work when pasted.
+        """
         sys.stdout.flush()
+        lines = tuple(self._pasted_line(line) for line in lines)
         with unread_is_no_error():
             width = terminal_width(sys.stderr, self.world.environ)
             shown = texts_of(fitted_lines(lines, width), color=self.color_on(sys.stderr))
             sys.stderr.write("".join(shown))
             sys.stderr.flush()
+
+    def pasted(self, text: str) -> str:
+        """Return a hint in which each command names the folder and the store that this one names.
+
+        A store only where the hint names no place itself.
+        """
+        from ork.backends.address import public
+
+        at = f"-C {shlex.quote(str(self.started_in))} " if self.started_in != Path() else ""
+        store = f"--store {shlex.quote(public(self.store_option))} " if self.store_option else ""
+
+        def named(found: re.Match[str]) -> str:
+            return f"`ork {at}{found[1] or store}"
+
+        return _COMMAND.sub(named, text)
+
+    def _pasted_line(self, line: Line) -> Line:
+        if not any(isinstance(part, tuple) and part[1] in _HINTING for part in line):
+            return line
+        return [self.pasted(one) if isinstance(one, str) else one for one in line]
 
     @property
     def width(self) -> int | None:

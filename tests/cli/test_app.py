@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -293,3 +294,67 @@ def test_a_bug_is_told_with_a_traceback(history, monkeypatch):
     assert result.code == 70
     assert "ZeroDivisionError" in result.err
     assert "this is a bug in ork" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--json runs", ("--json is an option of `ork runs`", "`ork runs --json`")),
+        ("--oneline log etl", ("--oneline is an option of `ork log`", "`ork log --oneline`")),
+        ("--nope log", ("No such option: --nope", "`ork --help` explains it")),
+        ("--json --help", ("No such option: --json", "`ork --help` explains it")),
+    ],
+)
+def test_an_option_of_a_command_before_it_is_told_its_place(ork, words, told):
+    refused = ork(*words.split())
+    assert (refused.code, refused.out) == (2, "")
+    assert all(one in refused.err for one in told)
+
+
+@pytest.fixture
+def typed(etl):
+    """A function that types a command, and then each that its hints name: these it returns."""
+    here = {"cwd": etl.folder, "env": etl.environ, "capture_output": True, "text": True}
+    (etl.folder / "my flows/below").mkdir(parents=True)
+    assert etl("init", "my flows").code == 0
+
+    def type_(*words):
+        said = subprocess.run([sys.executable, "-m", "ork", *words], **here, check=True)
+        hints = re.findall("`(ork [^`]+)`", said.stderr)
+        for hint in hints:
+            done = subprocess.run(["sh", "-c", hint], **here)
+            assert done.returncode == 0, (hint, done)
+        return hints
+
+    return type_
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-C", "my flows"),
+        ("-C", "my flows/below", "-C", ".."),
+        ("--store", "my flows"),
+        ("-C", "my flows/below", "--store", "../../another one"),
+    ],
+)
+def test_what_a_hint_says_to_type_works_where_the_command_was_typed(typed, etl, options):
+    asked = ("deploy", str(etl.folder / "etl.yaml")), ("run", "etl"), ("schedule", "pause", "etl")
+    hints = [hint for words in asked for hint in typed(*options, *words)]
+    assert [hint.rpartition("etl")[0].split()[-1] for hint in hints[:3]] == [
+        "run",
+        "show",
+        "resume",
+    ]
+    assert len(hints) == 4
+    refused = etl(*options[:2], "dag", "--json")
+    assert f"`ork {options[0]} '{options[1]}' graph`" in json.loads(refused.err)["data"]["hint"]
+
+
+def test_a_hint_that_names_a_place_names_it_from_where_the_command_worked(typed, etl):
+    typed("-C", "my flows", "deploy", str(etl.folder / "etl.yaml"))
+    hints = typed("-C", "my flows", "clone", ".", "../copy of it")
+    assert hints == [f"ork -C 'my flows' -C '../copy of it' {verb}" for verb in ("log", "pull")]
+    told = etl("init", "--example", "shell", "first one").err
+    assert "next: `ork -C 'first one' run hello.yaml`\n" in told
+    assert "hint: `ork init --store sqlite:" in etl("--store", "sqlite:nowhere", "log").err

@@ -155,7 +155,8 @@ def test_a_dead_end_above_the_project_names_the_way_out(original, ork):
         assert result.code == 3, words
         assert "is of the original ork, and keeps its database, ork.db" in result.err
         folder = ork.folder / ".ork"
-        move = f"`mv {folder} {folder}-original`, then `ork import ork-db {folder}-original`"
+        at = "-C below " if "-C" in words else ""
+        move = f"`mv {folder} {folder}-original`, then `ork {at}import ork-db {folder}-original`"
         assert move in result.err
         os.chdir(ork.folder)
     assert ork("--store", ".ork-new", "import", "ork-db", ".ork").code == 0

@@ -1,6 +1,7 @@
 """ork init, deploy, status: from a workflow file to its newest deploy"""
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -121,7 +122,7 @@ def init(
         session.say([("note: ", "warning"), told])
     if written:
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
-        at = "" if folder == Path() else f"-C {folder} "
+        at = "" if folder == Path() else f"-C {shlex.quote(str(folder))} "
         told = f"`ork {at}run {written[0].relative_to(folder)}`"
     else:
         told = "`ork deploy FILE` keeps the first version of a workflow"

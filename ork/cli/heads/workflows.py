@@ -48,7 +48,11 @@ def workflows(
     first = next(found, None)
     if first is None:
         some = limit != 0 and next(session.store.refs("workflows/"), None)
-        session.say(["all are archived: `ork workflows --all`" if some else "no workflows"])
+        session.say(
+            [("note: ", "warning"), "all are archived: `ork workflows --all`"]
+            if some
+            else ["no workflows"]
+        )
         return
     session.print(_workflows(chain([first], found), session), page=True)
 

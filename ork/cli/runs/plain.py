@@ -141,7 +141,10 @@ def summary(session: Session, finished: RunFinished) -> None:
         if len(failed) > FAILED_LOGS_MAX:
             more = len(failed) - FAILED_LOGS_MAX
             session.say(
-                [f"and {human.count(more, 'more task')} failed: `ork logs {name} --failed`"]
+                [
+                    ("note: ", "warning"),
+                    f"{human.count(more, 'more task')} failed: `ork logs {name} --failed`",
+                ]
             )
     with unread_is_no_error():
         how = f" in {human.took(run)}: {_counts(finished)}"

@@ -1,5 +1,6 @@
 """ork clone: a new store of another one."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,6 @@ def clone(
     session.say(*left_out_lines(done.brought, quoted(done.origin), "clone"))
     parts = (count(done.brought.objects, "object"), count(done.brought.logs, "log"))
     session.say([f"made {quoted(done.store)}: {', '.join(parts)}"])
-    there = f"-C {target}" if not is_url(target) else f"--store {public(target)}"
+    there = f"-C {shlex.quote(target)}" if not is_url(target) else f"--store {public(target)}"
     told = f"`ork {there} log` shows the history, `ork {there} pull` brings what is new"
     session.say([("next: ", "hint"), told])
