@@ -48,6 +48,18 @@ def test_other_parameters(explained, golden):
     golden("diff-runs/params.txt", explained("diff", "etl#3", "etl#4").out)
 
 
+def test_how_much_of_the_definitions_of_two_runs_differs(ran):
+    for option in ("--stat", "--name-status"):
+        said = ran("diff", "--last", option)
+        snapshots = ran("diff", "etl#1^{snapshot}", "etl#2^{snapshot}", option)
+        assert (said.code, said.out, "load.sh" in said.out) == (0, snapshots.out, True)
+    assert ran("diff", "etl#1", "etl#2", "--stat", "--exit-code").code == 1
+    ran("run", "etl#1")
+    same = ran("diff", "etl#1", "etl#3", "--stat", "--exit-code")
+    told = "no difference between etl#1^{snapshot} and etl#3^{snapshot}\n"
+    assert (same.code, same.out, same.err) == (0, "", told)
+
+
 def test_a_part_of_a_workflow(ran, golden):
     ran("run", "etl#1", "--only", "load", "--base", "etl#1")
     golden("diff-runs/part.txt", ran("diff", "etl#1", "etl#3").out)

@@ -71,8 +71,8 @@ def diff(
     It also says which tasks can therefore give other results. A revision is a workflow, etl~1, a
     tag etl@v1, a run etl#57, an oid, or file:PATH, a file that need not be deployed; with :TASK or
     :PATH only this part is compared. One workflow alone is compared with its file: the diff is what
-    a deploy would change. Two runs are compared as runs; `etl#56^{snapshot}` means only what that
-    run executed.
+    a deploy would change. Two runs are compared as runs, with --stat and --name-status what they
+    executed; `etl#56^{snapshot}` means only that.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 
@@ -97,6 +97,9 @@ def diff(
         session.need_no_store()
     find = _last_failure if last else _ends
     before, after = find(session, revisions)
+    if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
+        ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
+        before, after = (look_up(session.store, text, now=session.now()) for text in ends)
     if before.kind == after.kind == "run":
         differ = _show_runs(session, before, after, asked)
     else:
@@ -167,7 +170,8 @@ def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked
 
     if asked not in (Asked(), Asked(form="json")):
         raise UsageError(
-            "two runs are compared whole, without options but --json and --exit-code",
+            "two runs are compared whole: only --json, --exit-code, --stat and --name-status go"
+            " with them",
             hint=f"for their definitions write `ork diff {before.text}^{{snapshot}} "
             f"{after.text}^{{snapshot}}`",
         )
