@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ork.store import location
 
 
@@ -74,6 +76,17 @@ def test_what_cannot_be_run(etl, broken):
     assert result.code == 3
     assert "etl:extract is a task" in result.err
     assert etl("run", "etl", "-j", "0").code == 2
+
+
+@pytest.mark.parametrize("command", ["run", "run --dry-run", "graph", "deploy"])
+def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, command):
+    etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    refused = etl(*command.split())
+    assert (refused.code, "this folder has 2 workflow files: name one" in refused.err) == (2, True)
+    for name in ("other.yaml", "etl.yaml"):
+        (etl.folder / name).unlink()
+    assert "this folder has no workflow file" in etl(*command.split()).err
+    assert not (etl.folder / ".ork").exists()
 
 
 def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):

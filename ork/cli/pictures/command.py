@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.cli.options import files_of
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -71,17 +72,14 @@ def command(
 
 def _named(session: Session, revision: str) -> str:
     """Return the revision; before anything is deployed, the only file in this folder."""
-    from ork.errors import NotFound
     from ork.store.resolve import workflows
     from ork.worktree.lookup import only_file
 
     if revision != "@":
         return revision
-    try:
-        deployed = workflows(session.store)
-    except NotFound:
-        deployed = []
-    only = None if deployed else only_file(Path.cwd())
+    if not session.has_store():
+        return f"file:{files_of(None)[0]}"
+    only = None if workflows(session.store) else only_file(Path.cwd())
     return f"file:{only}" if only else revision
 
 

@@ -92,8 +92,8 @@ def run(
 
     Ctrl-C once lets running tasks end for a moment and then stops them; twice kills them.
 
-    Exit codes: 0 success; 1 a task failed; 124 --timeout; 129, 130, 143 stopped by HUP, Ctrl-C,
-    TERM.
+    Exit codes: 0 success; 1 a task failed; 2 a parameter or a secret is not given; 124 --timeout;
+    129, 130, 143 stopped by HUP, Ctrl-C, TERM.
 
     \b
     Example:
@@ -102,7 +102,7 @@ def run(
     session: Session = ctx.obj
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
-    what = as_revision(at or what or str(only_file(Path.cwd()) or "@"))
+    what = as_revision(at or what or _only_one(session))
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if dry and what.startswith("file:"):
@@ -298,6 +298,13 @@ def _run(
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     return last, control.stops > 0
+
+
+def _only_one(session: Session) -> str:
+    """Return the only file here, else the only workflow; where nothing is deployed a file it is."""
+    if session.has_store():
+        return str(only_file(Path.cwd()) or "@")
+    return str(shared.files_of(None)[0])
 
 
 def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
