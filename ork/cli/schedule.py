@@ -110,7 +110,12 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
     session.print(_schedules(found, session), page=True)
     session.print(waiting_view(waiting, session))
     if not found:
-        session.say(["no schedules: `schedule:` in a workflow file makes one"])
+        session.say(_unscheduled(workflow))
+
+
+def _unscheduled(workflow: str | None) -> Line:
+    who = f"{workflow} has no schedule" if workflow else "no schedules"
+    return [f"{who}: `schedule:` in {'its' if workflow else 'a workflow'} file makes one"]
 
 
 def _members(value: object) -> dict[str, object]:
@@ -176,8 +181,8 @@ def _next(
     def of(line: "OneLine") -> Iterator[tuple[datetime, str]]:
         return ((slot, line.workflow) for slot in slots(line.schedule, after))
 
-    streams = map(of, _lines(session, store, workflow))
-    found = list(islice(merge(*streams), limit))
+    lines = _lines(session, store, workflow)
+    found = list(islice(merge(*map(of, lines)), limit))
     if as_json:
         rows = [{"workflow": name, "slot": slot} for slot, name in found]
         session.print_json("slots", rows)
@@ -190,6 +195,8 @@ def _next(
         ]
         for slot, name in found
     )
+    if not lines:
+        session.say(_unscheduled(workflow))
 
 
 def _skips(

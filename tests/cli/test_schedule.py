@@ -126,3 +126,15 @@ def test_what_makes_no_sense(flow, golden):
 def test_which_workflow_must_be_said_if_there_are_several(two):
     done = two("schedule", "pause")
     assert done.code == 2 and "etl, report" in done.err
+
+
+def test_a_workflow_without_a_schedule_is_told(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: ls}}\n")
+    ork("deploy", "w.yaml")
+    told = "w has no schedule: `schedule:` in its file makes one\n"
+    every = "no schedules: `schedule:` in a workflow file makes one\n"
+    for action in ("next", "list"):
+        for words, wanted in (([action, "w"], told), ([action], every)):
+            said = ork("schedule", *words)
+            assert (said.code, said.out, said.err) == (0, "", wanted)
+    assert json.loads(ork("schedule", "next", "w", "--json").out)["data"] == []

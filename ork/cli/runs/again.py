@@ -23,31 +23,29 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
     """
     _need_watchfiles()
     done: object = None
-    told, root = "", path.parent
+    wrong, root = "", path.parent
     while True:
         try:
             loaded = check(path)
-            root, found = loaded.root, (loaded.snapshot, loaded.definition.settings)
         except InvalidInput as error:
-            found, told = None, _tell(session, error, told)
-        if found is None or found == done:
+            if (now := f"{error.message}{error.problems}") != wrong:
+                session.say(*error_view(error))
+            wrong = now
             _wait(root)
             continue
-        done, told = found, ""
+        root, found = loaded.root, (loaded.snapshot, loaded.definition.settings)
+        if found == done:
+            if wrong:
+                session.say([("good again: ", "success"), f"{path} is as it ran, nothing to run"])
+            wrong = ""
+            _wait(root)
+            continue
+        done, wrong = found, ""
         try:
             run()
         except OrkError as error:
-            told = _tell(session, error, told)
+            session.say(*error_view(error))
         session.say([("watching ", "hint"), f"{path}, and the code that it calls; Ctrl-C ends"])
-
-
-def _tell(session: Session, error: OrkError, told: str) -> str:
-    """Say what is wrong, unless that was said last; return it."""
-    problems = getattr(error, "problems", ())
-    now = f"{error.message}{problems}"
-    if now != told:
-        session.say(*error_view(error))
-    return now
 
 
 def _wait(root: Path) -> None:
