@@ -103,7 +103,11 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
         return
     with open_folder(path.parent) as at:
         remove_abandoned(_PART, at=at)
-        beside, descriptor = _new_part(at)
+        try:
+            beside, descriptor = _new_part(at)
+        except OSError as error:
+            error.filename = os.fspath(path)  # of the other one nobody has heard
+            raise
         try:
             with open(descriptor, "wb") as file:
                 file.writelines(pieces)
@@ -321,11 +325,16 @@ def _open(name: Name, flags: int, at: int | None) -> int:
         return os.open(name, flags, 0o600, dir_fd=at)
     except FileNotFoundError:
         raise
-    except OSError:
-        mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
+    except OSError as error:
+        try:
+            mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            if flags & os.O_CREAT:  # there is none, and we may not make it
+                raise error from None
+            raise
         if stat.S_ISLNK(mode) and flags & os.O_NOFOLLOW:
-            error = OSError(errno.ELOOP, "it is a link, which is not followed", os.fspath(name))
-            raise error from None
+            words = "it is a link, which is not followed"
+            raise OSError(errno.ELOOP, words, os.fspath(name)) from None
         if not flags & os.O_DIRECTORY and not stat.S_ISLNK(mode):
             _check_regular(mode, name)
         raise

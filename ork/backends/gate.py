@@ -128,6 +128,19 @@ def explaining(
     return explain
 
 
+def reading_only(path: Path) -> StoreError:
+    """Return the error for a write by a handle that only reads, and what to do about it."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return StoreError(
+            f"the store {path} cannot be written: its file system is read-only",
+            hint="mount it for writing, or keep a store elsewhere: `ork --store FOLDER ...`",
+        )
+    return StoreError(
+        f"the store {path} is open for reading only",
+        hint="its folder and its files must be writable by you",
+    )
+
+
 def outcome(error: Exception, done: bool | None) -> StoreError:
     """Return our error for a commit that failed; `done`: whether it is in the file, if known."""
     if done is False:

@@ -26,7 +26,10 @@ class FolderLeases:
                 descriptor = take_lock(name, at=at)
         except OSError as error:
             path = self._folder / name
-            raise StoreError(f"the lock {path} cannot be used: {error.strerror}") from None
+            raise StoreError(
+                f"the lock {path} cannot be used: {error.strerror}",
+                hint=f"{self._folder} must be there, and writable by you",
+            ) from None
         return None if descriptor is None else FileLease(self._folder / name, descriptor)
 
     def names(self) -> set[str]:

@@ -26,7 +26,7 @@ import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, explaining, forked
+from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.objects.canonical import Oid
@@ -257,13 +257,13 @@ class Lmdb(OneByOne):
         with self._begun() as txn:
             still = copy(self)
             still._readonly = True
+            still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
             still._begin = lambda **_: nullcontext(txn)  # type: ignore[assignment]
             yield still
 
     def lease(self, name: str) -> Lease | None:
         """Take a lease; None when this process or another has it."""
-        if self._begin == self._refusal:
-            self._refusal()
+        self._gate()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
@@ -289,10 +289,7 @@ class Lmdb(OneByOne):
         if self._begin == self._refusal:
             self._refusal()
         if self._readonly or self._environment.gate is None:
-            raise StoreError(
-                f"the store {self._environment.folder} is open for reading only",
-                hint="its folder and its files must be writable by you",
-            )
+            raise reading_only(self._environment.folder)
         return self._environment.gate
 
     def _begun(self, *, write: bool = False) -> AbstractContextManager[lmdb.Transaction[bytes]]:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, explaining, forked, outcome
+from ork.backends.gate import WAIT_S, Gate, explaining, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_lock
@@ -311,6 +311,7 @@ class Sqlite(OneByOne):
             return
         still = copy(self)
         still._still = True
+        still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
         still._lock, still._gate, still._users = RLock(), None, -1
         still._connection = self._connect(readonly=True)
         try:
@@ -322,8 +323,7 @@ class Sqlite(OneByOne):
 
     def lease(self, name: str) -> Lease | None:
         """Take a lease; None when this process or another has it."""
-        if self._refusal is not None:
-            raise self._refusal
+        self._passed()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
@@ -353,10 +353,7 @@ class Sqlite(OneByOne):
         if self._refusal is not None:
             raise self._refusal
         if self._gate is None:
-            raise StoreError(
-                f"the store {self._path} is open for reading only",
-                hint="its folder and its files must be writable by you",
-            )
+            raise reading_only(self._path)
         return self._gate
 
     @_explain

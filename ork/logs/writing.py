@@ -90,9 +90,12 @@ class Slots:
 
     def _unusable(self, error: OSError) -> StoreError:
         words = [f"{self._top}/{self._folder}", error.strerror or str(error)]
-        if error.filename:
+        if error.filename and error.filename not in words[0]:
             words.insert(1, os.path.basename(error.filename))
-        return StoreError(f"the logs of the run cannot be written: {': '.join(words)}")
+        return StoreError(
+            f"the logs of the run cannot be written: {': '.join(words)}",
+            hint=f"{self._top} and what is in it must be writable by you",
+        )
 
 
 def _slots_before(store: Store, run: Run) -> int:

@@ -251,7 +251,11 @@ def _other_code(store: Store, target: Target, data: str) -> set[str]:
 
 
 def _unusable(error: OSError) -> StoreError:
-    return StoreError(f"the checkout of the run cannot be made: {error}")
+    what = f"{error.filename}: " if error.filename else ""
+    return StoreError(
+        f"the checkout of the run cannot be made: {what}{error.strerror or error}",
+        hint="it lies in .ork/work, which must be writable by you and have room",
+    )
 
 
 def secrets_in(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str, ...]:

@@ -264,6 +264,9 @@ def test_a_read_only_handle_reads(backend: Backend, folder: Path, kind: Any) -> 
         reader.write({}, {})
     with pytest.raises(StoreError, match="for reading only"):
         reader.sweep(list)
+    with pytest.raises(StoreError, match="for reading only"):
+        reader.lease("run")
+    assert not reader.leased()
     reader.close()
 
 

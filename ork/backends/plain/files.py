@@ -29,7 +29,7 @@ from typing import ClassVar
 from weakref import WeakSet
 
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room
-from ork.backends.gate import WAIT_S, Gate, forked, outcome
+from ork.backends.gate import WAIT_S, Gate, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.backends.plain.folder import (
     FORMAT,
@@ -303,6 +303,7 @@ class Files(OneByOne):
             return
         still = copy(self)
         still._gate, still._users = None, -1
+        still.lease = self.lease  # type: ignore[method-assign]  # which are of no moment
         _handles.add(still)
         with self._nothing_deleted():
             still._moment = self._now()
@@ -310,8 +311,7 @@ class Files(OneByOne):
 
     def lease(self, name: str) -> Lease | None:
         """Take a lease; None when this process or another, on any machine, has it."""
-        if self._refusal is not None:
-            raise self._refusal
+        self._passed()  # a lease, too, is for those who write
         return self._leases.take(name)
 
     def leased(self) -> set[str]:
@@ -406,10 +406,7 @@ class Files(OneByOne):
         if self._refusal is not None:
             raise self._refusal
         if self._gate is None:
-            raise StoreError(
-                f"the store {self._folder} is open for reading only",
-                hint="its folder and its files must be writable by you",
-            )
+            raise reading_only(self._folder)
         return self._gate
 
     def _unmoved(self, listing: Listing, moves: Moves) -> bool:
