@@ -14,12 +14,23 @@ from ork.differences.definitions import Diff
 from ork.heads.deploy import Deployed
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
-from ork.history.details import RunDetails, TaskDetails
+from ork.history.details import DetailsOfTasks, RunDetails, TaskDetails
 from ork.history.log import LogEntry
 from ork.objects.rows import Rows
 from ork.store.runs import RunEntry
 
-RETURNED = (Rows, RunDetails, TaskDetails, RunEntry, LogEntry, Deployed, Comparison, Diff, RunDiff)
+RETURNED = (
+    Rows,
+    RunDetails,
+    DetailsOfTasks,
+    TaskDetails,
+    RunEntry,
+    LogEntry,
+    Deployed,
+    Comparison,
+    Diff,
+    RunDiff,
+)
 GIVEN = (ork.Options, ork.Selection, ork.Control)
 ERRORS = (errors.OrkError, errors.UsageError, errors.NotFound, errors.Ambiguous)
 ERRORS += (errors.InvalidInput, errors.StoreError, errors.Corrupt, errors.Conflict, ork.RunFailed)
@@ -77,7 +88,9 @@ def _class(cls: Any) -> str:
     shown = "```python\n{}\n```\n\n".format("\n".join(fields)) if fields else ""
     others = [
         f"- `{name}{'' if isinstance(one, property) else '()'}`: {inspect.getdoc(one)}\n"
-        for name, one in vars(cls).items()
+        for base in cls.__mro__
+        if base.__module__.startswith("ork.")
+        for name, one in vars(base).items()
         if name[0] != "_" and (isinstance(one, property) or inspect.isfunction(one))
         if name != "cells" and inspect.getdoc(one)
     ]

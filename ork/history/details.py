@@ -9,18 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Run, RunState, Task, TaskRun
+from ork.objects.rows import Framed
 from ork.objects.value import Value, fields_of
 from ork.store.contents import needs_of, task_runs
 from ork.store.runs import Hook, hooks_of, tags_of
 from ork.store.store import Store
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SHOWN = 10  # of the values of a mapping, in a line about it
 
@@ -38,7 +36,7 @@ class TaskDetails(Value, frozen=True, kw_only=True):
         return self.taskrun.cells() | {"output": self.output}
 
 
-class DetailsOfTasks(Mapping[str, TaskDetails]):
+class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
     """The tasks of a run in the order in which they can run; one that has not started is absent.
 
     Their values are read when they are asked for, and may be more than the memory holds.
@@ -58,11 +56,9 @@ class DetailsOfTasks(Mapping[str, TaskDetails]):
         """Task -> the value that it gave, of those that gave one."""
         return self._values.outputs
 
-    def to_pandas(self) -> DataFrame:
-        """Return them as a DataFrame: a row for each task, a column for each of its fields."""
-        from ork.objects.rows import frame
-
-        return frame({"name": name, **fields_of(task)} for name, task in self.items())
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield the fields of each task."""
+        return ({"name": name, **fields_of(task)} for name, task in self.items())
 
     def __getitem__(self, name: str) -> TaskDetails:
         return self._values.details(name)

@@ -19,12 +19,29 @@ ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
 
 
-class Rows(list[T]):
-    """A list, with all that a list can; a shell and a notebook show it well."""
+class Framed:
+    """What pandas can have as a table."""
+
+    def _records(self) -> Iterable[Mapping[str, object]]:
+        """Return its rows, each field under its name."""
+        raise NotImplementedError
 
     def to_pandas(self) -> DataFrame:
         """Return it as a DataFrame: a column for each field, also of the records within a value."""
-        return frame(fields_of(value) for value in self)
+        try:
+            import pandas
+        except ImportError:
+            hint = "install it beside ork: `pip install pandas`"
+            raise OrkError("pandas is not installed", hint=hint) from None
+        return pandas.DataFrame(list(self._records()))
+
+
+class Rows(list[T], Framed):
+    """A list, with all that a list can; a shell and a notebook show it well."""
+
+    def _records(self) -> Iterable[Mapping[str, object]]:
+        """Return the fields of each value."""
+        return map(fields_of, self)
 
     def __repr__(self) -> str:
         more = [f"... and {len(self) - ROWS_MAX} more"] if len(self) > ROWS_MAX else []
@@ -33,16 +50,6 @@ class Rows(list[T]):
 
     def _repr_html_(self) -> str:
         return table((value.cells() or fields_of(value) for value in self), len(self))
-
-
-def frame(records: Iterable[Mapping[str, object]]) -> DataFrame:
-    """Return records as a DataFrame; raise OrkError where pandas is not installed."""
-    try:
-        import pandas
-    except ImportError:
-        hint = "install it beside ork: `pip install pandas`"
-        raise OrkError("pandas is not installed", hint=hint) from None
-    return pandas.DataFrame(list(records))
 
 
 def line(name: str, cells: Iterable[object]) -> str:
