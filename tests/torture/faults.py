@@ -558,7 +558,7 @@ FAULTS = (
     Fault(
         "a push loses what the receiver deployed",
         "ork/sync/transfer.py",
-        "            if not forward and not self._force:",
+        "            if old is not None and not forward and not self._force:",
         "            if False:",
         ("sync/test_transfer.py::test_different_ways_are_refused_and_named[push]",),
     ),
@@ -567,7 +567,7 @@ FAULTS = (
         "ork/sync/transfer.py",
         "                if other is None:\n                    continue\n",
         "                continue\n",
-        ("sync/test_transfer.py::test_runs_of_the_same_number_move_nothing[push]",),
+        ("sync/test_transfer.py::test_another_run_of_a_number_keeps_it_and_stops_no_other[push]",),
     ),
     Fault(
         "a push brings a run back that gc has removed",
