@@ -105,6 +105,18 @@ def test_other_runs_of_a_name_are_told(ran, team, tmp_path, golden):
     assert ran("push", "--runs", "1").code == 0
 
 
+def test_a_tag_that_is_elsewhere_is_told(ran, team, golden):
+    assert ran("tag", "etl@v1", "etl~1").code == 0
+    assert ran("push").code == 0
+    assert ran("tag", "etl@v1", "etl", "--force").code == 0
+    refused = ran("push")
+    assert refused.code == 5
+    golden("push/tag-clash.txt", refused.out + refused.err)
+    assert ran("push", "origin", "etl", "--no-tags").code == 0
+    assert ran("push", "origin", "etl", "--force").code == 0
+    assert ran("push").out == "nothing new\n"
+
+
 def test_who_is_further_is_told(ran, team, golden):
     assert ran("push").code == 0
     assert ran("--store", team + "/.ork", "rollback", "etl", "etl~1").code == 0

@@ -1,7 +1,8 @@
 """ork push, ork pull: move what the other store lacks."""
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
     from ork.store.store import Store
-    from ork.sync.transfer import Direction, Elsewhere, Moved, Transferred
+    from ork.sync.transfer import Direction, Elsewhere, Moved, Refused, Transferred
 
 OID_DIGITS = 8
 NAMES_MAX = 5  # of tags and runs that stay
@@ -212,17 +213,14 @@ def refused_lines(
         ends = some([_different(head) for head in one.heads], NAMES_MAX)
         yield [error, f"{one.workflow} stayed, {sides} went different ways: {ends}"]
     if split:
-        yield [
-            hint,
-            _way_out(split[0].workflow if len(split) == 1 else "WORKFLOW", name, direction),
-        ]
+        yield [hint, _way_out(split, name, direction)]
     clashing = [one for one in done.refused if one.runs]
     for one in clashing:
         its = "run of this name" if len(one.runs) == 1 else "runs of these names"
         other = "another" if len(one.runs) == 1 else "other"
         yield [error, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
     if clashing:
-        there = f"--store {place}" if is_url(place) else f"-C {place}"
+        there = f"{'--store' if is_url(place) else '-C'} {shlex.quote(place)}"
         shown = f"`ork {there} show {clashing[0].runs[0]}` shows the other one"
         yield [hint, f"a run keeps its name, each side its own run; {shown}"]
 
@@ -231,8 +229,11 @@ def _different(one: "Elsewhere") -> str:
     return f"{one.name} ({one.old_snapshot[:OID_DIGITS]} and {one.new_snapshot[:OID_DIGITS]})"
 
 
-def _way_out(workflow: str, name: str, direction: "Direction") -> str:
-    take = f"`ork pull {name} {workflow} --force`"
+def _way_out(split: "Sequence[Refused]", name: str, direction: "Direction") -> str:
+    typed = f"{shlex.quote(name)} {split[0].workflow if len(split) == 1 else 'WORKFLOW'}"
+    if all("@" in head.name for one in split for head in one.heads):
+        return f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
+    take = f"`ork pull {typed} --force`"
     if direction == "pull":
         return (
             f"{take} takes what {name} has, and `ork undo` takes that back;"
@@ -240,5 +241,5 @@ def _way_out(workflow: str, name: str, direction: "Direction") -> str:
         )
     return (
         f"{take} and `ork deploy FILE` put your version on top of what {name} has;"
-        f" `ork push {name} {workflow} --force` takes its place"
+        f" `ork push {typed} --force` takes its place"
     )
