@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ork.store.store import Stamp, Store
 
 
-_COMMAND = re.compile(r"`ork (-C |[^`]*--store )?")  # in a hint
+_COMMAND = re.compile(r"(?<!there )`ork (-C |[^`]*--store )?")  # in a hint, to be typed here
 _HINTING = ("hint", "warning")  # styles of what begins a hint, or a note
 FORCE_COLOR = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
@@ -199,7 +199,8 @@ class Session:
     def pasted(self, text: str) -> str:
         """Return a hint in which each command names the folder and the store that this one names.
 
-        A store only where the hint names no place itself.
+        A store only where the hint names no place itself, and nothing behind the word `there`, as
+        in "there `ork fsck` says more": that is to be typed where another store is.
         """
         from ork.backends.address import public
 

@@ -38,7 +38,7 @@ class Side:
 
     def wrong(self, what: str) -> OrkError:
         """Return the error for a store that is not what it should be."""
-        return Corrupt(f"{self.name}: {what}", hint="`ork fsck` there says more")
+        return Corrupt(f"{self.name}: {what}", hint="there `ork fsck` says more")
 
 
 class Carrier:

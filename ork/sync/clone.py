@@ -74,7 +74,7 @@ def _fill_there(
         if next(store.refs(""), None) is not None:
             raise InvalidInput(
                 f"there is a store in {name} already",
-                hint="`ork push` brings to it what it lacks, `ork pull` there the rest of a clone",
+                hint="`ork push` brings to it what it lacks, there `ork pull` the rest of a clone",
             )
         return _fill(other, Side(store, name), stamp)
     finally:

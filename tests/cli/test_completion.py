@@ -100,6 +100,7 @@ def test_bash_replaces_what_follows_a_break(ready):
     assert given("ork check a") == ["a\\ b.yaml "]
     assert given("ork check a\\ ") == ["a\\ b.yaml "]
     assert given('ork check "a b') == ["a b.yaml"]
+    assert given('ork check a" ') == [" b.yaml"]
     assert given('ork check "a "b') == ["a\\ b.yaml "]
     assert given("ork show etl\\:ex") == ["etl:extract "]
     assert given("ork show 'etl:ex") == ["etl:extract"]

@@ -191,12 +191,14 @@ def left_out_lines(done: "Transferred", name: str, direction: "Direction") -> It
     for one in done.going_on:
         yield [note, f"{one} was left out: it has not ended"]
     for one in done.removed:
-        yield [note, f"{one} was left out: `ork gc` has removed the run of this number there"]
+        yield [note, f"{one} was left out: there `ork gc` has removed the run of this number"]
     for one in done.missing_logs:
         yield [note, f"{one} came without its log, which is gone"]
     for oid in done.forgotten:
         if pushed:
-            told = f"object {oid} was forgotten here, and {name} has it: `ork forget` it there, too"
+            told = (
+                f"object {oid} was forgotten here, and {name} has it: there `ork forget` removes it"
+            )
         else:
             told = f"{name} had object {oid} forgotten, and it is here: `ork forget {oid[:12]}`"
         yield [note, told]

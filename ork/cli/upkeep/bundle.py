@@ -111,7 +111,12 @@ def _create(
     if as_json or done.size is None:
         return
     session.print([[quoted(file), ": ", *_size(done.size)]])
-    session.say([("next: ", "hint"), f"`ork import bundle {file}`, where the other store is"])
+    session.say(
+        [
+            ("next: ", "hint"),
+            f"where the other store is; there `ork import bundle {file}` takes it in",
+        ]
+    )
 
 
 def _verify(session: Session, file: str, as_json: bool) -> None:
