@@ -18,7 +18,7 @@ from ork.objects.kinds import Deploy, Origin
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
-from ork.store.resolve import archived_ref, head, heads, history
+from ork.store.resolve import archived_ref, head, heads
 from ork.store.store import Stamp, Store, Transaction
 from ork.worktree.folder import root_of
 from ork.worktree.load import (
@@ -233,25 +233,6 @@ def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
                 path=path, workflow=workflow, state="unchanged", deploy=oid, snapshot=snapshot
             )
     return _file_status(store, path, workflow, author)
-
-
-def outdated(store: Store, workflow: str, before: Oid | None) -> str | None:
-    """Return the file of a workflow if it has what an earlier deploy had, and the head has not.
-
-    `before` is the last of those deploys that are looked at; None: all are.
-    """
-    with suppress(OrkError):  # there is no such file, or it is wrong: its author will see to it
-        deploys = history(store, workflow)
-        _, newest = next(deploys)
-        loaded = load(store, store.project / newest.source.path)
-        if _has(newest, loaded):
-            return None
-        for oid, deploy in deploys:
-            if _has(deploy, loaded):
-                return newest.source.path
-            if oid == before:
-                break
-    return None
 
 
 def relative(store: Store, path: Path) -> str:

@@ -10,7 +10,7 @@ name: two
 tasks:
   a: {executor: process, command: "true"}
 """
-OLDER = "note: etl.yaml is as it was before: `ork restore etl --code` writes the new one\n"
+OLDER = "note: etl.yaml is still as in etl~1: `ork restore etl --code` writes the new one\n"
 COLON = ":"  # so that no line here looks like one with a password
 
 

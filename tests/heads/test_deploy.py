@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
 from ork.errors import Conflict, InvalidInput, NotFound
-from ork.heads.deploy import deploy, outdated, status
+from ork.heads.deploy import deploy, status
 from ork.objects.kinds import Deploy, Operation
 from ork.store.contents import join_text
 from ork.store.store import Store
@@ -498,23 +498,3 @@ def test_equal_files_have_equal_snapshots_in_every_store_and_folder(project, etl
     (copy / "etl.yaml").rename(copy / "renamed.yml")
     done = deploy(Store(Memory()), copy / "renamed.yml", stamp=stamp(5))
     assert done.snapshot == head(project).snapshot
-
-
-def test_a_file_is_outdated_when_only_an_earlier_deploy_has_it(project, etl):
-    path, later = project.project / "etl.yaml", ETL.replace("rows", "lines")
-    first = project.ref("workflows/etl")
-    etl(later)
-    second = project.ref("workflows/etl")
-    etl(ETL)
-    path.write_text(ETL)
-    assert outdated(project, "etl", None) is None  # the head has it, too
-    path.write_text(later)
-    assert outdated(project, "etl", first) == outdated(project, "etl", second) == "etl.yaml"
-    etl(later.replace("lines", "items"))
-    path.write_text(later)
-    assert outdated(project, "etl", None) == "etl.yaml"
-    assert outdated(project, "etl", head(project).parents[0]) is None  # it was so before that
-    path.write_text(later.replace("lines", "of_its_author"))
-    assert outdated(project, "etl", None) is None
-    path.unlink()
-    assert outdated(project, "etl", None) is None

@@ -17,7 +17,6 @@ from ork.cli.session import Session
 from ork.errors import Conflict, some
 
 if TYPE_CHECKING:
-    from ork.store.store import Store
     from ork.sync.transfer import Direction, Elsewhere, Moved, Refused, Transferred
 
 OID_DIGITS = 8
@@ -135,21 +134,22 @@ def _transfer(
             session.say([("note: ", "warning"), "this was a dry run: nothing was moved"])
         session.say(*refused_lines(done, quoted(name), public(place), direction))
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
-            session.say(*_outdated_lines(session.store, heads))
+            session.say(*_behind_lines(session, heads))
             session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
     if done.refused:
         raise typer.Exit(Conflict.exit_code)
 
 
-def _outdated_lines(store: "Store", heads: "list[Moved]") -> Iterator[Line]:
-    """Yield a line for each file that would bring back what it was before, if it was deployed."""
-    from ork.heads.deploy import outdated
+def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
+    """Yield a line for each file that is still as an older version was."""
+    from ork.heads.deploy import head_status
 
     for one in heads:
-        if path := outdated(store, one.workflow, one.old):
-            file = quoted(os.path.relpath(store.project / path))
+        file = head_status(session.store, one.workflow, author=session.author())
+        if file.state == "behind":
+            path = quoted(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {one.workflow} --code` writes the new one"
-            yield [("note: ", "warning"), f"{file} is as it was before: {write}"]
+            yield [("note: ", "warning"), f"{path} is still as in {file.other}: {write}"]
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
