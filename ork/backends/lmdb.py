@@ -232,12 +232,12 @@ class Lmdb(OneByOne):
         needs: Iterable[Oid] = (),
     ) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
-        # Made outside the lock; sorted, because neighbours share pages.
-        items = sorted(zip(map(_object_key, objects), objects.values(), strict=True))
+        # Made outside the lock; sorted as their keys are, because neighbours share pages.
+        oids = sorted(objects)
         steps = [_step(_ref_key(name), old, new) for name, (old, new) in moves.items()]
         doomed, needed = sorted(map(_object_key, remove)), sorted(map(_object_key, needs))
         with self._gate():
-            return self._commit(items, steps, doomed, needed)
+            return self._commit(objects, oids, steps, doomed, needed)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Delete the objects that `choose` returns, which nobody can write during its call."""
@@ -394,14 +394,19 @@ class Lmdb(OneByOne):
 
     @_explain
     def _commit(
-        self, items: _Items, steps: _Steps, doomed: list[bytes], needs: list[bytes]
+        self,
+        objects: Mapping[Oid, bytes],
+        oids: list[Oid],
+        steps: _Steps,
+        doomed: list[bytes],
+        needs: list[bytes],
     ) -> bool:
         with self._begun(write=True) as txn:
             if not self._unmoved(txn, steps) or not self._present(txn, needs):
                 return False
             for key in doomed:
                 txn.delete(key)
-            self._put(txn, items)
+            self._put(txn, objects, oids)
             for key, old, new in steps:
                 if new is None:
                     txn.delete(key)
@@ -416,14 +421,14 @@ class Lmdb(OneByOne):
         with txn.cursor() as cursor:
             return all(map(cursor.set_key, needs))
 
-    def _put(self, txn: lmdb.Transaction[bytes], items: _Items) -> None:
+    def _put(
+        self, txn: lmdb.Transaction[bytes], objects: Mapping[Oid, bytes], oids: list[Oid]
+    ) -> None:
         """Put objects; of those that are there already, what differs from what is given."""
-        with txn.cursor() as cursor:
-            _, added = cursor.putmulti(items, overwrite=False)
-        if added < len(items):
-            for key, data in items:
-                if txn.get(key) != data:
-                    txn.put(key, data)
+        for oid in oids:
+            key, data = _object_key(oid), objects[oid]
+            if not txn.put(key, data, overwrite=False) and txn.get(key) != data:
+                txn.put(key, data)
 
     @_explain
     def _delete(self, doomed: list[bytes]) -> None:

@@ -369,14 +369,14 @@ def check_message(message: str) -> None:
         raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX >> 10} KiB")
 
 
-def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> dict[Oid, bytes]:
+def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> Mapping[Oid, bytes]:
     """Return the objects of the new snapshot that the old one does not have at the same place.
 
     Those that it has are kept by the old head, which this deploy names as parent.
     """
     objects = loaded.built.objects
     if old is None:
-        return dict(objects)
+        return objects
     added = store.snapshot(loaded.snapshot).added_to(store.snapshot(old.snapshot))
     return {oid: objects[oid] if oid in objects else store.raw(oid) for oid in added}
 

@@ -177,4 +177,6 @@ def build(
     )
     data = encode_object(snapshot)
     oid = hash_bytes(data)
-    return Built(oid=oid, snapshot=snapshot, objects={**objects, **file_trees, oid: data})
+    objects |= file_trees
+    objects[oid] = data
+    return Built(oid=oid, snapshot=snapshot, objects=objects)

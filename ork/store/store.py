@@ -521,7 +521,11 @@ class Transaction:
             needs = self._needs()
             objects, moves = {oid: pack(data) for oid, data in self.objects.items()}, self.moves
             if recorded and self.stamp:
-                objects, moves = self._with_operation(objects, tuple(recorded), self.stamp)
+                operation = self._operation(tuple(recorded), self.stamp)
+                data = encode_object(operation)
+                oid = hash_bytes(data)
+                objects[oid] = pack(data)
+                moves = {**moves, "ops": (operation.parent, oid)}
             if self.store.backend.write(objects, moves, self.removed, needs):
                 pins = (
                     ref for ref, (_, new) in moves.items() if new and ref.startswith("numbers/")
@@ -544,6 +548,9 @@ class Transaction:
         What refs are moved to, and what deploys, runs and snapshots name, is whole as well, or
         Corrupt is raised. The many objects that trees and task runs name are not read.
         """
+        def brought(oid: Oid) -> bool:
+            return oid in self.objects or oid in self.store.forgotten
+
         targets = {new for old, new in self.moves.values() if new is not None and new != old}
         below: set[Oid] = set()
         for data in self.objects.values():
@@ -554,16 +561,15 @@ class Transaction:
                 targets.update(filter(None, [value.parent]))
             else:
                 into = targets if isinstance(value, Deploy | Run | Snapshot) else below
-                into.update(filter(None, value.links()))
-        there = self.objects.keys() | self.store.forgotten.keys()
-        broken = [oid for oid in targets - there if not self.store.keeps(oid)]
+                into.update(oid for oid in value.links() if oid and not brought(oid))
+        broken = [oid for oid in targets if not (brought(oid) or self.store.keeps(oid))]
         if broken:
             self._check_moves()  # gc may have removed what a ref led to before it moved
         for oid in broken:
             self._bring(oid)
         if broken:
             return self._needs()
-        return (targets | below) - self.objects.keys() - self.store.forgotten.keys()
+        return {oid for oid in targets if not brought(oid)} | below
 
     def _forget(self) -> None:
         """Leave out what was forgotten: it never comes back, whoever has its bytes."""
@@ -575,20 +581,17 @@ class Transaction:
         held = self.store.held().get(oid)
         self.objects[oid] = self.store.raw(oid) if held is None else held
 
-    def _with_operation(
-        self,
-        objects: dict[Oid, bytes],
-        recorded: tuple[tuple[str, Oid | None, Oid | None], ...],
-        stamp: Stamp,
-    ) -> tuple[dict[Oid, bytes], dict[str, tuple[Oid | None, Oid | None]]]:
-        parent = self.store.ref("ops")
-        data = encode_object(
-            Operation(
-                parent=parent, time=stamp.time, author=stamp.author, argv=stamp.argv, moves=recorded
-            )
+    def _operation(
+        self, recorded: tuple[tuple[str, Oid | None, Oid | None], ...], stamp: Stamp
+    ) -> Operation:
+        """Return the record of these moves."""
+        return Operation(
+            parent=self.store.ref("ops"),
+            time=stamp.time,
+            author=stamp.author,
+            argv=stamp.argv,
+            moves=recorded,
         )
-        oid = hash_bytes(data)
-        return {**objects, oid: pack(data)}, {**self.moves, "ops": (parent, oid)}
 
     def _check_moves(self) -> None:
         for ref, (old, _) in self.moves.items():
