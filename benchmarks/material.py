@@ -159,8 +159,7 @@ def _run(store: Store, deploy: Oid, numbers: range) -> None:
             name: TaskRun(task=oid, state="success", attempts=(attempt,))
             for name, oid in store.snapshot(found.snapshot).tasks.items()
         }
-        root, trees = build(outcomes, TaskRun)
-        tx.add_all(trees)
+        root = build(outcomes, tx.add, TaskRun)
         for index, number in enumerate(numbers):
             created = found.time + index * timedelta(minutes=30) / len(numbers)
             run_id = f"{created:%Y%m%dT%H%M%S}.000-{number:06d}"

@@ -79,10 +79,8 @@ def taint(store: Store, workflow: str, number: int, **changed: tuple[str, ...]) 
     for name, files in changed.items():
         *before, last = states[name].attempts
         states[name] = replace(states[name], attempts=(*before, replace(last, tainted=files)))
-    root, trees = tree.build(states, TaskRun)
     with store.transaction() as tx:
-        tx.add_all(trees)
-        new = tx.add(replace(run, tasks=root))
+        new = tx.add(replace(run, tasks=tree.build(states, tx.add, TaskRun)))
         tx.move(f"runs/{workflow}/{run.id}", old=old, new=new)
         if run.deploy:
             counted = tally(store, run.deploy)

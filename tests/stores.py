@@ -14,7 +14,7 @@ from ork.backends.memory import Memory
 from ork.backends.plain.files import Files
 from ork.backends.sqlite import Sqlite
 from ork.heads.deploy import Deployed, deploy
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid, hash_bytes, pack
 from ork.objects.kinds import (
     TREES,
     Blob,
@@ -30,7 +30,7 @@ from ork.objects.kinds import (
     encode_object,
 )
 from ork.store import location
-from ork.store.store import Stamp, Store, Transaction, pack
+from ork.store.store import Stamp, Store, Transaction
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 Kinds: TypeAlias = type | tuple[type, ...] | None

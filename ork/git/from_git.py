@@ -21,8 +21,8 @@ from ork.git.commit import Commit, place_of, read_commit
 from ork.git.history import Names, Step, changes, chosen, first_parents, follow, is_shallow
 from ork.git.versions import Skipped, Version, Versions
 from ork.history.compare import compare_with_loaded
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, Origin, encode_object, is_name
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Deploy, Origin, Packed, is_name
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.progress import counted
@@ -241,7 +241,7 @@ class _Lines:
         self._versions, self._known = versions, known
         self._allow_secret = allow_secret
         self._lines: dict[str, _Line] = {}
-        self._objects: dict[Oid, bytes] = {}
+        self._objects = Packed()
         self.skipped: list[Skipped] = []
 
     def take(self, found: Version | Skipped, number: int) -> None:
@@ -311,8 +311,9 @@ class _Lines:
         path = _recorded(self._store, self._git, found.path)
         if commit.file is not None and place_of(commit.file) == found.path:
             path = commit.file
-        source, text = split_text(path, loaded.text)
-        self._keep({**loaded.built.objects, **text})
+        fresh = Packed(loaded.built.objects)
+        source = split_text(path, loaded.text, fresh.add)
+        self._keep(fresh)
         message = commit.message
         if not message.strip() and not commit.trailers:
             message = self._message(line, loaded)
@@ -328,9 +329,7 @@ class _Lines:
             origin=Origin(commit=found.commit, dirty=False),
             action="import",
         )
-        data = encode_object(deploy)
-        line.head, line.newest, line.path = hash_bytes(data), deploy, found.path
-        self._objects[line.head] = data
+        line.head, line.newest, line.path = self._objects.add(deploy), deploy, found.path
         line.added.append(
             NewDeploy(
                 commit=found.commit, deploy=line.head, message=message, snapshot=loaded.snapshot

@@ -13,8 +13,8 @@ from ork.errors import Conflict, InvalidInput, NotFound, OrkError
 from ork.heads.behind import behind, refuse_behind
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
-from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Origin
+from ork.objects.canonical import Oid, pack
+from ork.objects.kinds import Deploy, Origin, Packed, oid_of
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.store.contents import refuse_forgotten
@@ -135,8 +135,9 @@ def deploy_loaded(
         refuse_secrets(store, loaded, message)
     refuse_root(store, loaded)
     if store.forgotten:
-        source, objects = split_text("", loaded.text)
-        refuse_forgotten(store, loaded.snapshot, (source.oid, *objects))
+        objects = Packed()
+        split_text("", loaded.text, objects.add)
+        refuse_forgotten(store, loaded.snapshot, objects)
     ref = f"workflows/{loaded.definition.name}"
     for _ in range(RACES_MAX):
         with suppress(Conflict):  # the head moved, and perhaps back again: look anew
@@ -226,7 +227,7 @@ def head_status(store: Store, workflow: str, *, author: str) -> FileStatus:
     deploy = store.get(Deploy, oid)
     path, snapshot = deploy.source.path, deploy.snapshot
     with suppress(OrkError):
-        text, _ = split_text(path, read_text(store.project / path))
+        text = split_text(path, read_text(store.project / path), oid_of)
         root = root_of(store.project / path, deploy.settings)
         if text == deploy.source and not Project(root, store.snapshot(snapshot).files).wrong():
             return FileStatus(
@@ -275,7 +276,8 @@ def _deploy_on(
             message = "Add the code, which was never kept"
         if moved:
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
-    source, objects = split_text(path, loaded.text)
+    objects = Packed()
+    source = split_text(path, loaded.text, objects.add)
     with store.transaction(stamp) as tx:
         refuse_archived(store, definition.name, tx)
         tx.add_all(_fresh_text(store, old, objects))
@@ -378,7 +380,7 @@ def _needed(store: Store, old: Deploy | None, loaded: Loaded) -> Mapping[Oid, by
     if old is None:
         return objects
     added = store.snapshot(loaded.snapshot).added_to(store.snapshot(old.snapshot))
-    return {oid: objects[oid] if oid in objects else store.raw(oid) for oid in added}
+    return {oid: objects[oid] if oid in objects else pack(store.raw(oid)) for oid in added}
 
 
 def _fresh_text(store: Store, old: Deploy | None, objects: dict[Oid, bytes]) -> dict[Oid, bytes]:

@@ -199,13 +199,13 @@ class Output(Value, frozen=True, kw_only=True):
 
 
 def output_of(value: Json) -> tuple[Output, dict[Oid, bytes]]:
-    """Return the output of a task as its record has it, and the blob of a large one."""
+    """Return the output of a task as its record has it, and the blob of a large one, packed."""
     text = canonical.encode(value, "output")
     data = canonical.frame("blob", text)
     oid = canonical.hash_bytes(data)
     if len(data) <= INLINE_OUTPUT_BYTES_MAX:
         return Output(oid=oid, text=text.decode()), {}
-    return Output(oid=oid), {oid: data}
+    return Output(oid=oid), {oid: canonical.pack(data)}
 
 
 class TaskRun(Kind, frozen=True, kw_only=True):
@@ -510,6 +510,23 @@ def encode_object(value: Object) -> bytes:
         except UnicodeEncodeError:
             pass  # `canonical.encode` says where
     return _HEADERS[type(value)] + canonical.encode(to_json(value))
+
+
+class Packed(dict[Oid, bytes]):
+    """Objects under their names, packed as a backend keeps them."""
+
+    def add(self, value: Object) -> Oid:
+        """Add an object and return its oid."""
+        data = encode_object(value)
+        oid = canonical.hash_bytes(data)
+        if oid not in self:
+            self[oid] = canonical.pack(data)
+        return oid
+
+
+def oid_of(value: Object) -> Oid:
+    """Return the name of an object."""
+    return canonical.hash_bytes(encode_object(value))
 
 
 @cache

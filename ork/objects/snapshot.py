@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, FileEntry, Param, Snapshot, Task, TaskRun, encode_object
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Blob, FileEntry, Packed, Param, Snapshot, Task, TaskRun
 from ork.objects.tree import Entry, Read
 from ork.objects.value import Value
 from ork.progress import counted
@@ -135,7 +135,7 @@ class CodeFile(Value, frozen=True, kw_only=True):
 
 
 class Built(Value, frozen=True, kw_only=True):
-    """A snapshot that need not be stored: its oid and all objects it consists of."""
+    """A snapshot that need not be stored: its oid and all objects it consists of, packed."""
 
     oid: Oid
     snapshot: Snapshot
@@ -153,30 +153,20 @@ def build(
 
     `kept` is one that is stored and has the same tasks: their objects are not made anew.
     """
-    objects: dict[Oid, bytes] = {}
+    objects = Packed()
     if kept is None:
-        task_entries: dict[str, Oid] = {}
-        for name, task in counted("hashing tasks", tasks.items(), len(tasks)):
-            data = encode_object(task)
-            oid = hash_bytes(data)
-            objects[oid] = data
-            task_entries[name] = oid
-        task_root, task_trees = tree.build(task_entries)
-        objects |= task_trees
+        told = counted("hashing tasks", tasks.items(), len(tasks))
+        task_root = tree.build({name: objects.add(task) for name, task in told}, objects.add)
     else:
         task_root = kept.tasks
-    file_entries: dict[str, FileEntry] = {}
-    for path, file in files.items():
-        data = encode_object(Blob(file.data))
-        oid = hash_bytes(data)
-        objects[oid] = data
-        file_entries[path] = FileEntry(blob=oid, executable=file.executable)
-    file_root, file_trees = tree.build(file_entries, FileEntry)
+    entries = {
+        path: FileEntry(blob=objects.add(Blob(file.data)), executable=file.executable)
+        for path, file in files.items()
+    }
     snapshot = Snapshot(
-        tasks=task_root, files=file_root, task_count=len(tasks), params=dict(params or {})
+        tasks=task_root,
+        files=tree.build(entries, objects.add, FileEntry),
+        task_count=len(tasks),
+        params=dict(params or {}),
     )
-    data = encode_object(snapshot)
-    oid = hash_bytes(data)
-    objects |= file_trees
-    objects[oid] = data
-    return Built(oid=oid, snapshot=snapshot, objects=objects)
+    return Built(oid=objects.add(snapshot), snapshot=snapshot, objects=objects)

@@ -7,11 +7,12 @@ the blobs are listed in a tree: an edit changes the blobs it touches and the lis
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from zlib import crc32
 
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Source, encode_object
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Blob, Object, Source
 
 BLOB_BYTES_MAX = 65536
 CHUNK_BYTES_MIN = 4096
@@ -21,20 +22,12 @@ CUT_MASK = 0x3F  # one line in 64
 _PIECE = re.compile(rb"[^\n]{0,%d}\n|[^\n]{1,%d}" % (CHUNK_BYTES_MAX - 1, CHUNK_BYTES_MAX))
 
 
-def split_text(path: str, text: bytes) -> tuple[Source, dict[Oid, bytes]]:
-    """Return the source of a deploy for the text of this file, and the objects that hold it."""
+def split_text(path: str, text: bytes, add: Callable[[Object], Oid]) -> Source:
+    """Return the source of a deploy for the text of this file; `add` the objects that hold it."""
     if len(text) <= BLOB_BYTES_MAX:
-        data = encode_object(Blob(text))
-        return Source(path=path, blob=hash_bytes(data)), {hash_bytes(data): data}
-    objects: dict[Oid, bytes] = {}
-    names: dict[str, Oid] = {}
-    for index, chunk in enumerate(_chunks(text)):
-        data = encode_object(Blob(chunk))
-        oid = hash_bytes(data)
-        objects[oid] = data
-        names[f"{index:08d}"] = oid
-    root, trees = tree.build(names)
-    return Source(path=path, chunks=root), objects | trees
+        return Source(path=path, blob=add(Blob(text)))
+    chunks = {f"{index:08d}": add(Blob(chunk)) for index, chunk in enumerate(_chunks(text))}
+    return Source(path=path, chunks=tree.build(chunks, add))
 
 
 def _chunks(text: bytes) -> list[bytes]:

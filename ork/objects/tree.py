@@ -13,7 +13,7 @@ from typing import TypeAlias
 from blake3 import blake3
 
 from ork.errors import Corrupt
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid
 from ork.objects.kinds import (
     LEAF_ENTRIES_MAX,
     TREE_DEPTH_MAX,
@@ -24,7 +24,6 @@ from ork.objects.kinds import (
     RunLeaf,
     TaskRun,
     Tree,
-    encode_object,
 )
 
 Entry: TypeAlias = Oid | FileEntry | TaskRun
@@ -33,28 +32,23 @@ _LEAVES = {str: OidLeaf, FileEntry: FileLeaf, TaskRun: RunLeaf}
 _Keyed: TypeAlias = tuple[str, str, Entry]  # the digits of the hashed name, the name, the entry
 
 
-def build(entries: Mapping[str, Entry], kind: type = str) -> tuple[Oid, dict[Oid, bytes]]:
-    """Return the oid of the tree of these entries, and all its objects as stored bytes.
+def build(entries: Mapping[str, Entry], add: Callable[[Tree], Oid], kind: type = str) -> Oid:
+    """Make the tree of these entries, `add` each of its objects, and return its oid.
 
     `kind` is the type of the entries: an oid (str), FileEntry or TaskRun.
     """
-    objects: dict[Oid, bytes] = {}
 
     def part(keyed: list[_Keyed], depth: int) -> Oid:
         if len(keyed) <= LEAF_ENTRIES_MAX:
             leaf = sorted(((name, entry) for _, name, entry in keyed), key=lambda pair: pair[0])
-            data = encode_object(_LEAVES[kind](entries=tuple(leaf)))
-        else:
-            groups: dict[int, list[_Keyed]] = {}
-            for item in keyed:
-                groups.setdefault(int(item[0][depth], 16), []).append(item)
-            below = tuple((digit, part(groups[digit], depth + 1)) for digit in sorted(groups))
-            data = encode_object(Node(children=below, depth=depth))
-        oid = hash_bytes(data)
-        objects[oid] = data
-        return oid
+            return add(_LEAVES[kind](entries=tuple(leaf)))
+        groups: dict[int, list[_Keyed]] = {}
+        for item in keyed:
+            groups.setdefault(int(item[0][depth], 16), []).append(item)
+        below = tuple((digit, part(groups[digit], depth + 1)) for digit in sorted(groups))
+        return add(Node(children=below, depth=depth))
 
-    return part([(_digits(name), name, entry) for name, entry in entries.items()], 0), objects
+    return part([(_digits(name), name, entry) for name, entry in entries.items()], 0)
 
 
 def lookup(read: Read, root: Oid, name: str) -> Entry | None:

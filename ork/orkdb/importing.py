@@ -24,8 +24,8 @@ from ork.files import open_append, open_file, remove
 from ork.history.compare import compare_deploys
 from ork.logs.bytes import put
 from ork.logs.reading import PIECE_BYTES
-from ork.objects.canonical import Json, Oid, hash_bytes
-from ork.objects.kinds import Deploy, Log, Run, Task, encode_object
+from ork.objects.canonical import Json, Oid
+from ork.objects.kinds import Deploy, Log, Packed, Run, Task
 from ork.objects.text import split_text
 from ork.objects.value import Value, replace
 from ork.orkdb.chain import Chain, Executed, Link, chain_of
@@ -46,7 +46,7 @@ from ork.progress import counted
 from ork.store.operations import removed
 from ork.store.resolve import history, newest_number
 from ork.store.runs import refs_of
-from ork.store.store import Stamp, Store, Transaction, pack
+from ork.store.store import Stamp, Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally_text
 
 LOG_NAME = "1.log"
@@ -205,13 +205,13 @@ class _Importing:
         def objects() -> Iterator[tuple[Oid, bytes]]:
             for oid, data in self._objects.items():
                 written.add(oid)
-                yield oid, pack(data)
+                yield oid, data
             runs = sum(len(line.runs) for line in self.lines)
             for run in counted("reading runs", self._finished(), runs):
                 for oid, data in run.objects.items():
                     if oid not in self._store.forgotten:
                         written.add(oid)
-                        yield oid, pack(data)
+                        yield oid, data
                 refs.update(dict.fromkeys(refs_of(run.run), (None, run.oid)))
                 deploy = run.run.deploy
                 assert deploy is not None
@@ -320,8 +320,9 @@ class _Importing:
     ) -> Deploy:
         for remark in link.version.remarks:
             self._leave(line.row, "a part of its definition", remark)
-        source, objects = split_text(f"{line.name}.yaml", link.version.text)
-        self._keep({**link.version.built.objects, **objects})
+        objects = Packed(link.version.built.objects)
+        source = split_text(f"{line.name}.yaml", link.version.text, objects.add)
+        self._keep(objects)
         deploy = Deploy(
             workflow=line.name,
             snapshot=link.snapshot,
@@ -334,9 +335,9 @@ class _Importing:
             action="import",
         )
         deploy = replace(deploy, message=self._message(line, newest, deploy))
-        data = encode_object(deploy)
-        line.head, line.snapshot = hash_bytes(data), link.snapshot
-        self._keep({line.head: data})
+        objects = Packed()
+        line.head, line.snapshot = objects.add(deploy), link.snapshot
+        self._keep(objects)
         line.added += 1
         if more:
             line.deploys.append(line.head)

@@ -12,16 +12,16 @@ from datetime import datetime
 
 from ork.errors import InvalidInput
 from ork.objects import tree
-from ork.objects.canonical import INTEGER_MAX, Oid, hash_bytes
+from ork.objects.canonical import INTEGER_MAX, Oid
 from ork.objects.kinds import (
     Attempt,
     Log,
     Output,
+    Packed,
     Run,
     RunState,
     TaskRun,
     TaskState,
-    encode_object,
     micros,
     output_of,
 )
@@ -82,7 +82,7 @@ def finished(
     tell: Tell,
 ) -> Finished:
     """Return a run with the outcomes of its tasks; tell what of it had to be left out."""
-    objects: dict[Oid, bytes] = {}
+    objects = Packed()
     states: dict[str, TaskRun] = {}
     name = f"{place.workflow}#{number}"
     last = row.started or created
@@ -98,7 +98,6 @@ def finished(
         states[new] = taskrun
         objects |= blobs
         last = max([last, *filter(None, (time_of(one["finished_at"]),))])
-    root, trees = tree.build(states, TaskRun)
     ended = max(row.finished or last, created)
     state: RunState = row.status if row.status in ENDED else "interrupted"  # type: ignore[assignment]
     run = Run(
@@ -114,13 +113,11 @@ def finished(
         reason=_reason(state, row, states),
         snapshot=place.snapshot,
         state=state,
-        tasks=root,
+        tasks=tree.build(states, objects.add, TaskRun),
         trigger=_storable(row.trigger),
         workflow=place.workflow,
     )
-    data = encode_object(run)
-    oid = hash_bytes(data)
-    return Finished(oid=oid, run=run, states=states, objects={**objects, **trees, oid: data})
+    return Finished(oid=objects.add(run), run=run, states=states, objects=objects)
 
 
 class _Outcome:

@@ -27,17 +27,17 @@ from ork.failpoints import failpoint
 from ork.graph import order as graph
 from ork.graph.plan import Plan
 from ork.objects import canonical
-from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import (
     BACKOFF_UNIT,
     SECOND,
     Attempt,
     Blob,
+    Packed,
     Run,
     Task,
     TaskRun,
     TaskState,
-    encode_object,
     is_name,
     micros,
     output_of,
@@ -121,7 +121,7 @@ class Loop:
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.begun: dict[str, float] = {}  # running tasks that are not recorded as such: since when
         self.unsaved: dict[str, TaskRun] = {}
-        self.objects: dict[Oid, bytes] = {}  # to be written with what is unsaved
+        self.objects = Packed()  # to be written with what is unsaved
         self.sent: dict[Oid, bytes] = {}  # those of the batch that was written last
         self.events: list[Event] = []  # to be told when what they tell of is durable
         self.writing: list[Event] = []  # those of the batch that is being written
@@ -176,7 +176,7 @@ class Loop:
             self.record = record.begin(
                 self.store, pin, objects, random=token, place=place, along=terms.along
             )
-        self.objects, self.owned = {}, True
+        self.objects, self.owned = Packed(), True
         run = self.record.run
         self.workplace.belong_to(run)
         self.record.shipping = self.workplace.shipping
@@ -257,7 +257,7 @@ class Loop:
     def _cut_short(self) -> None:
         """Record the end of a run that was not brought to one."""
         self.brake.pull("user", NEVER)
-        self.objects = {**self.sent, **self.objects}  # that write may have been what failed
+        self.objects |= self.sent  # that write may have been what failed
         self._take(self.executor.step())
         for name, taskrun in self.states.items():
             if taskrun.state in ("pending", "running") and not self.failure:
@@ -452,9 +452,7 @@ class Loop:
         self.states[name] = self.unsaved[name] = taskrun
 
     def _keep(self, content: bytes) -> Oid:
-        oid, data = _blob(content)
-        self.objects[oid] = data
-        return oid
+        return self.objects.add(Blob(content))
 
     def _save(self) -> None:
         """Hand what has happened to the writer, if it is free; tell what needs no writing."""
@@ -476,7 +474,7 @@ class Loop:
         self.writing, self.events = self.events, []
         self.written = self.writer.submit(self._write, self.unsaved, self.objects, tend)
         self.written.add_done_callback(lambda _: self._wake())
-        self.unsaved, self.objects, self.sent = {}, {}, self.objects
+        self.unsaved, self.objects, self.sent = {}, Packed(), self.objects
 
     def _write(
         self, unsaved: Mapping[str, TaskRun], objects: Mapping[Oid, bytes], tend: bool
@@ -498,12 +496,6 @@ class Loop:
 def _how(taskrun: TaskRun) -> TaskState:
     """Return how a task ended, for those that need it: one whose output is there succeeded."""
     return taskrun.state if taskrun.output is None else "success"
-
-
-def _blob(content: bytes) -> tuple[Oid, bytes]:
-    """Return the oid and the stored bytes of the blob with this content."""
-    data = encode_object(Blob(content))
-    return hash_bytes(data), data
 
 
 def retry_delay(task: Task, failed: int) -> float:

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Deploy, Run, TaskRun, encode_object, is_oid, kind_of
+from ork.objects.kinds import Deploy, Packed, Run, TaskRun, encode_object, is_oid, kind_of
 from ork.objects.value import Value, replace
 from ork.store import revision as grammar
 from ork.store.revision import Revision
@@ -571,9 +571,9 @@ def _task_run(store: Store, found: ResolvedRun, name: str) -> Oid:
 
 def _hold(store: Store, taskrun: TaskRun) -> Oid:
     """Make an outcome that stands in a leaf of its run readable by an oid of its own."""
-    data = encode_object(taskrun)
-    oid = hash_bytes(data)
-    store.hold({oid: data})
+    found = Packed()
+    oid = found.add(taskrun)
+    store.hold(found)
     return oid
 
 

@@ -28,7 +28,6 @@ workflow file and no command line. Refs (docs/format.md):
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,7 +44,7 @@ from ork.backends.base import Backend
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound, StoreError
 from ork.files import open_folder
 from ork.objects import canonical
-from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.canonical import Json, Oid, begins_with, hash_bytes, pack, unpack
 from ork.objects.kinds import (
     TREES,
     Blob,
@@ -53,6 +52,7 @@ from ork.objects.kinds import (
     Object,
     Operation,
     Output,
+    Packed,
     Run,
     Snapshot,
     Tombstone,
@@ -74,11 +74,6 @@ PAGE_SHORT = 32  # lines whose oids are shortened together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
 SHORT_OIDS_MAX = 65_536  # whose short forms are known
-PLAIN, ZLIB = b"\0", b"\1"  # the flag before each object that a backend keeps: what follows
-# Smaller ones, deploys above all, are read one by one by every log: unpacking costs 3 us each.
-PACK_BYTES_MIN = 1024
-PACK_BYTES_MAX = 64 << 20  # plain: a small stream must not fill the memory
-PACKED_PART_MAX = 0.75
 REFUSALS_MAX = 10  # of a write that has no reason to be refused
 # Moves of these refs are operations; runs keep their own record.
 RECORDED = ("workflows/", "tags/", "paused/", "archived/", "former/")
@@ -118,48 +113,6 @@ class Stamp(Value, frozen=True, kw_only=True):
     time: datetime
     author: str
     argv: tuple[str, ...] = ()
-
-
-def pack(data: bytes) -> bytes:
-    """Return the bytes of an object as a backend keeps them: compressed where that pays."""
-    if PACK_BYTES_MIN <= len(data) <= PACK_BYTES_MAX:
-        stream = zlib.compress(data, 1)
-        if len(stream) <= PACKED_PART_MAX * len(data):
-            return ZLIB + stream
-    return PLAIN + data
-
-
-def unpack(oid: Oid, stored: bytes) -> bytes:
-    """Return the bytes of an object as `pack` was given them; raise Corrupt when that fails."""
-    flag = stored[:1]
-    if flag == PLAIN:
-        return stored[1:]
-    if flag != ZLIB:
-        raise Corrupt(
-            f"object {oid} is damaged: nothing known is stored under it",
-            hint="or it is whole, and needs a newer ork",
-        )
-    stream = zlib.decompressobj()
-    try:
-        data = stream.decompress(stored[1:], PACK_BYTES_MAX + 1)
-    except zlib.error as error:
-        raise Corrupt(f"object {oid} is damaged: it cannot be unpacked ({error})") from None
-    if len(data) > PACK_BYTES_MAX:
-        raise Corrupt(f"object {oid} is damaged: it unpacks to more than {PACK_BYTES_MAX} bytes")
-    if not stream.eof or stream.unused_data:
-        raise Corrupt(f"object {oid} is damaged: it is cut short, or something follows it")
-    return data
-
-
-def unpacked(oid: Oid, stored: bytes) -> memoryview:
-    """Return the same, and copy nothing of what is not compressed: large objects are not."""
-    plain = stored[:1] == PLAIN
-    return memoryview(stored)[1:] if plain else memoryview(unpack(oid, stored))
-
-
-def is_whole(oid: Oid, stored: bytes) -> bool:
-    """Say whether what a backend keeps is the object of this name; raise Corrupt as `unpack`."""
-    return hash_bytes(unpacked(oid, stored)) == oid
 
 
 def kind_of_target(ref: str) -> str | None:
@@ -233,13 +186,16 @@ class Store:
         return self._checked(oid, self.backend.get(oid))
 
     def _checked(self, oid: Oid, stored: bytes | None) -> bytes:
-        data = self._held.get(oid) if stored is None else unpack(oid, stored)
-        if data is None:
-            if oid in self.forgotten:
-                return self._in_place_of(oid)
-            if oid not in self._cache:
-                raise Corrupt(f"object {oid} is missing from the store")
+        if stored is None:
+            stored = self._held.get(oid)
+        if stored is not None:
+            data = unpack(oid, stored)
+        elif oid in self.forgotten:
+            return self._in_place_of(oid)
+        elif oid in self._cache:
             data = encode_object(self._cache[oid])  # it was there: gc has removed it since
+        else:
+            raise Corrupt(f"object {oid} is missing from the store")
         if hash_bytes(data) != oid:
             raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
         return data
@@ -351,7 +307,7 @@ class Store:
             return False
 
     def hold(self, objects: Mapping[Oid, bytes]) -> None:
-        """Make objects readable here without storing them: a file that is not deployed."""
+        """Make packed objects readable here without storing them: a file that is not deployed."""
         self._held.update(objects)
 
     def held(self) -> Mapping[Oid, bytes]:
@@ -473,24 +429,21 @@ class Transaction:
     def __init__(self, store: Store, stamp: Stamp | None = None) -> None:
         self.store = store
         self.stamp = stamp
-        self.objects: dict[Oid, bytes] = {}
+        self.objects = Packed()
         self.moves: dict[str, tuple[Oid | None, Oid | None]] = {}
         self.expected: set[str] = set()
         self.removed: set[Oid] = set()
 
     def add(self, value: Object) -> Oid:
         """Add an object and return its oid."""
-        data = encode_object(value)
-        oid = hash_bytes(data)
-        self.objects[oid] = data
-        return oid
+        return self.objects.add(value)
 
     def add_value(self, value: Json) -> Oid:
         """Add a JSON value as a blob of its canonical bytes."""
         return self.add(Blob(canonical.encode(value)))
 
     def add_all(self, objects: Mapping[Oid, bytes]) -> None:
-        """Add objects that are encoded already."""
+        """Add objects that are packed already."""
         self.objects.update(objects)
 
     def move(self, ref: str, *, old: Oid | None, new: Oid | None) -> None:
@@ -519,13 +472,11 @@ class Transaction:
         refusals = 0
         while refusals < REFUSALS_MAX:
             needs = self._needs()
-            objects, moves = {oid: pack(data) for oid, data in self.objects.items()}, self.moves
+            moves, objects = self.moves, self.objects
             if recorded and self.stamp:
                 operation = self._operation(tuple(recorded), self.stamp)
-                data = encode_object(operation)
-                oid = hash_bytes(data)
-                objects[oid] = pack(data)
-                moves = {**moves, "ops": (operation.parent, oid)}
+                objects = Packed(objects)
+                moves = {**moves, "ops": (operation.parent, objects.add(operation))}
             if self.store.backend.write(objects, moves, self.removed, needs):
                 pins = (
                     ref for ref, (_, new) in moves.items() if new and ref.startswith("numbers/")
@@ -548,15 +499,16 @@ class Transaction:
         What refs are moved to, and what deploys, runs and snapshots name, is whole as well, or
         Corrupt is raised. The many objects that trees and task runs name are not read.
         """
+
         def brought(oid: Oid) -> bool:
             return oid in self.objects or oid in self.store.forgotten
 
         targets = {new for old, new in self.moves.values() if new is not None and new != old}
         below: set[Oid] = set()
-        for data in self.objects.values():
-            if data.startswith(_ENDS):
+        for oid, stored in self.objects.items():
+            if begins_with(stored, _ENDS):
                 continue
-            value = decode_object(data)
+            value = decode_object(unpack(oid, stored))
             if isinstance(value, Operation):
                 targets.update(filter(None, [value.parent]))
             else:
@@ -579,7 +531,7 @@ class Transaction:
     def _bring(self, oid: Oid) -> None:
         """Write an object anew that the store has lost; raise Corrupt when it is not at hand."""
         held = self.store.held().get(oid)
-        self.objects[oid] = self.store.raw(oid) if held is None else held
+        self.objects[oid] = pack(self.store.raw(oid)) if held is None else held
 
     def _operation(
         self, recorded: tuple[tuple[str, Oid | None, Oid | None], ...], stamp: Stamp

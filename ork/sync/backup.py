@@ -18,7 +18,7 @@ from ork.backends.base import object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.files import new_file, new_folder, open_folder, place_new, remove_abandoned, sync_folder
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, pack
 from ork.objects.value import Value, replace
 from ork.progress import counted
 from ork.store import location
@@ -175,5 +175,5 @@ def moment(store: Store) -> dict[str, Oid]:
         refs = {ref: oid for ref, oid in still.refs() if not ref.startswith("logs/")}
         then = Store(still)
         active = {oid for ref, oid in refs.items() if ref.startswith(("active/", "stops/"))}
-        store.hold({oid: then.raw(oid) for oid in active})
+        store.hold({oid: pack(then.raw(oid)) for oid in active})
     return refs

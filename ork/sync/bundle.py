@@ -24,11 +24,10 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from ork.errors import Corrupt, InvalidInput
 from ork.files import NotRegular, open_file
 from ork.objects import canonical
-from ork.objects.canonical import Oid, running_hash
+from ork.objects.canonical import Oid, is_whole, running_hash, unpack
 from ork.objects.kinds import Object, decode_object, is_oid, kind_of
 from ork.objects.value import Value
 from ork.progress import counted
-from ork.store.store import is_whole, unpack
 
 BUNDLE, BACKUP = b"ork bundle 1\n", b"ork backup 1\n"  # the first line of a file
 HEADER_BYTES_MAX = 1 << 20

@@ -8,23 +8,22 @@ again after an interruption sends only what is not there yet.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from ork.backends.base import BATCH_BYTES, BATCH_OBJECTS, Backend
 from ork.errors import Corrupt, OrkError
 from ork.failpoints import failpoint
-from ork.objects.canonical import Oid, frame
+from ork.objects.canonical import Oid, begins_with, frame, is_whole
 from ork.objects.kinds import Tombstone, is_oid
 from ork.objects.walk import Named, Reached
-from ork.store.store import PLAIN, ZLIB, Stamp, Store, Transaction, is_whole, named_by
+from ork.store.store import Stamp, Store, Transaction, named_by
 from ork.sync.receive import Arriving
 from ork.upkeep.findings import Finding
 from ork.upkeep.objects import Objects
 
 BLOBS_TOGETHER = 8  # that are asked for together where each question takes time
-_BLOB = frame("blob", b"")
+_BLOB = (frame("blob", b""),)
 
 
 class Side:
@@ -115,7 +114,7 @@ class Carrier:
         self._write({oid: stored})
 
     def _keep(self, oid: Oid, stored: bytes) -> None:
-        if not _is_blob(stored):
+        if not begins_with(stored, _BLOB):
             self._rest[oid] = stored
             return
         full = self._blob_bytes + len(stored) > BATCH_BYTES or len(self._blobs) >= BATCH_OBJECTS
@@ -249,16 +248,4 @@ def _proven(oid: Oid, stored: bytes) -> bool:
     try:
         return is_whole(oid, stored)
     except Corrupt:
-        return False
-
-
-def _is_blob(stored: bytes) -> bool:
-    """Say whether these are the bytes of a blob, as a backend keeps them."""
-    if stored[:1] == PLAIN:
-        return stored[1 : 1 + len(_BLOB)] == _BLOB
-    if stored[:1] != ZLIB:
-        return False
-    try:
-        return zlib.decompressobj().decompress(stored[1:], len(_BLOB)) == _BLOB
-    except zlib.error:
         return False

@@ -14,14 +14,14 @@ from ork.backends.base import object_count
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError
 from ork.files import is_special, replace_file
 from ork.logs.bytes import Bytes, is_log, logs_there, offset_of, opened
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, is_whole, unpack
 from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.progress import counted
 from ork.store.resolve import deploy_in, former_names, number_ref, resolve, run_of, run_of_id
 from ork.store.runs import refs_beside, refs_of
-from ork.store.store import Store, is_whole, named_by, pack, unpack
+from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
 RUNS_TOGETHER = 256  # whose logs are looked for together
@@ -218,7 +218,7 @@ def _read(store: Store, batch: list[Named]) -> dict[Oid, Object]:
 def _whole(store: Store, oid: Oid) -> bytes:
     stored = store.backend.get(oid)
     if stored is None and oid in store.held():
-        return pack(store.held()[oid])
+        return store.held()[oid]
     if stored is None:
         raise Corrupt(
             f"object {oid} is missing from the store",

@@ -22,7 +22,7 @@ from ork.backends import anchor
 from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.executors import mask
 from ork.objects import redact
-from ork.objects.canonical import Oid, hash_bytes, unframe
+from ork.objects.canonical import Oid, hash_bytes, pack, unframe
 from ork.objects.kinds import (
     Blob,
     Deploy,
@@ -42,7 +42,7 @@ from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
-from ork.store.store import Stamp, Store, pack
+from ork.store.store import Stamp, Store
 from ork.upkeep.repair import BESIDE, QUARANTINE, copy_objects, swap
 from ork.worktree.folder import root_of
 from ork.worktree.load import TEXT_BYTES_MAX

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from ork.backends.base import Backend, object_count
 from ork.errors import Conflict, Corrupt
 from ork.failpoints import failpoint
-from ork.objects.canonical import Oid, unframe
+from ork.objects.canonical import Oid, unframe, unpack
 from ork.objects.kinds import Object, Operation, decode_object, kind_of
 from ork.objects.walk import BATCH, ENDS, Named, Reached, fits, walk
 from ork.progress import counted, counting
-from ork.store.store import Store, named_by, unpack
+from ork.store.store import Store, named_by
 
 SWEEP_OBJECTS = 1000  # that one write deletes
 DAMAGED = "damaged"

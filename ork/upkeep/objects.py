@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ork.errors import Corrupt
 from ork.objects import tree
-from ork.objects.canonical import Oid, frame, hash_bytes
+from ork.objects.canonical import Oid, frame, hash_bytes, unpacked
 from ork.objects.kinds import (
     TREES,
     Blob,
@@ -22,7 +22,7 @@ from ork.objects.kinds import (
     kind_of,
 )
 from ork.objects.walk import Named, Reached, fits, named, walk
-from ork.store.store import Store, unpacked
+from ork.store.store import Store
 from ork.upkeep.findings import Finding
 
 AFFECTED_MAX = 20  # names that a finding tells of

@@ -17,14 +17,14 @@ from ork.backends import anchor
 from ork.backends.base import BATCH_BYTES, Backend, Remain, object_count, write_all
 from ork.errors import Corrupt, InvalidInput, StoreError
 from ork.files import lock, open_folder, read_file, remove, sync_folder
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA, Home
 from ork.store.runs import newest_pin
-from ork.store.store import Store, is_whole, pack
+from ork.store.store import Store
 from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, fsck
 from ork.upkeep.rebuild import Rebuilt

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ork.definition.reach import code_file
 from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, FileEntry, Task, TaskRun, encode_object
+from ork.objects.canonical import Oid
+from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, oid_of
 from ork.objects.snapshot import Contents
 from ork.objects.text import split_text
 from ork.objects.value import Value
@@ -206,7 +206,8 @@ def _refuse(
 
 def _is_kept(store: Store, data: bytes) -> bool:
     """Say whether the store has exactly these bytes: as a blob, or as a text in chunks."""
-    if store.keeps(hash_bytes(encode_object(Blob(data)))):
+    if store.keeps(oid_of(Blob(data))):
         return True
-    _, objects = split_text("", data)
+    objects = Packed()
+    split_text("", data, objects.add)
     return all(map(store.keeps, objects))

@@ -163,14 +163,11 @@ def _run(
     with store.transaction() as tx:
         tx.add_all(objects)
         tasks = store_of(objects).snapshot(oid).tasks
-        root, trees = tree.build(
-            {
-                name: _task_run(tx, task, text, state, f"etl/{run_id}/{name}.1.log")
-                for name, task in tasks.items()
-            },
-            TaskRun,
-        )
-        tx.add_all(trees)
+        outcomes = {
+            name: _task_run(tx, task, text, state, f"etl/{run_id}/{name}.1.log")
+            for name, task in tasks.items()
+        }
+        root = tree.build(outcomes, tx.add, TaskRun)
         pin = tx.add(
             Run(
                 id=run_id,

@@ -81,8 +81,7 @@ def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:
     with Careless(store) as tx:
         snapshot = store.get(Deploy, deploy).snapshot
         task = hash_bytes(encode_object(Task(executor="process", command="true")))
-        root, trees = build_tree({"same": TaskRun(task=task, state=state)}, TaskRun)
-        tx.add_all(trees)
+        root = build_tree({"same": TaskRun(task=task, state=state)}, tx.add, TaskRun)
         run_id = f"20261101T1{number:02}000.000-00000{number}"
         run = tx.add(
             Run(
@@ -278,13 +277,12 @@ def no_tasks(kind: str, tx: Transaction) -> Oid:
     if kind == "a cycle":
         entry = tx.add(Task(executor="process", command="true", depends_on=("a",)))
     file = FileEntry(blob=blob, executable=kind == "a file")
-    of_tasks, of_files = build_tree({"a": entry}), build_tree({"a.py": file}, FileEntry)
+    tasks = build_tree({"a": entry}, tx.add)
+    code = build_tree({"a.py": file}, tx.add, FileEntry)
     if kind == "a file":
-        of_tasks = build_tree({"a": file}, FileEntry)
+        tasks = build_tree({"a": file}, tx.add, FileEntry)
     if kind == "a task as a file":
-        of_files = build_tree({"a.py": task})
-    (tasks, more), (code, others) = of_tasks, of_files
-    tx.add_all({**more, **others})
+        code = build_tree({"a.py": task}, tx.add)
     if kind == "a blob as tree":
         tasks = blob
     return tx.add(replace(whole, tasks=tasks, files=code))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ork.objects.canonical import Oid
-from ork.store.store import Store, unpack
+from ork.objects.canonical import Oid, unpack
+from ork.store.store import Store
 from tests.cli.test_sqlite_store import SAME
 from tests.conftest import Ork, Result
 from tests.damage import flip

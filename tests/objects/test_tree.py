@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ork.errors import Corrupt
 from ork.objects import tree
+from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import (
     LEAF_ENTRIES_MAX,
     FileEntry,
@@ -49,10 +50,13 @@ class Shelf(dict):
         super().__init__()
         self.reads = []
 
-    def add(self, entries):
-        root, objects = tree.build(entries)
-        self.update(objects)
-        return root
+    def add(self, entries, kind=str):
+        return tree.build(entries, self.put, kind)
+
+    def put(self, value):
+        data = encode_object(value)
+        self[hash_bytes(data)] = data
+        return hash_bytes(data)
 
     def read(self, wanted):
         self.reads.append(wanted)
@@ -82,7 +86,9 @@ def test_the_shape_depends_on_the_set_alone(size, more, order):
     wanted = numbered(size) | more
     shuffled = list(wanted.items())
     order.shuffle(shuffled)
-    assert tree.build(dict(shuffled)) == tree.build(wanted)
+    one, other = Shelf(), Shelf()
+    assert one.add(dict(shuffled)) == other.add(wanted)
+    assert one == other
 
 
 @SLOW
@@ -110,7 +116,8 @@ def test_changes_are_those_of_the_two_maps(size, before, after, removed):
 @given(sizes, maps)
 def test_a_map_of_other_content_has_another_oid(size, more):
     base = numbered(size)
-    assert (tree.build(base)[0] == tree.build(base | more)[0]) == (base | more == base)
+    shelf = Shelf()
+    assert (shelf.add(base) == shelf.add(base | more)) == (base | more == base)
 
 
 def test_order_is_by_bytes_not_by_utf16_units():
@@ -181,11 +188,10 @@ def test_a_comparison_reads_only_where_the_trees_differ(shelf):
 
 @pytest.mark.parametrize("size", [0, 64, 65, 5000])
 def test_oids_names_every_object_of_the_tree_root_first(shelf, size):
-    root, objects = tree.build(numbered(size))
-    shelf.update(objects)
+    root = shelf.add(numbered(size))
     found = list(tree.oids(shelf.read, root))
     assert found[0] == root
-    assert set(found) == objects.keys()
+    assert set(found) == shelf.keys()
 
 
 @SLOW
@@ -282,8 +288,7 @@ def test_a_tree_holds_code_files_or_outcomes_as_well(shelf):
         (TaskRun, TaskRun(task=oid(1), state="pending")),
     ):
         wanted = dict.fromkeys(numbered(100), entry)
-        root, objects = tree.build(wanted, kind)
-        shelf.update(objects)
+        root = shelf.add(wanted, kind)
         assert tree.entries(shelf.read, root) == wanted
         assert tree.lookup(shelf.read, root, "task_7") == entry
-    assert tree.build({}, FileEntry)[0] != tree.build({}, TaskRun)[0]
+    assert shelf.add({}, FileEntry) != shelf.add({}, TaskRun)

@@ -99,8 +99,7 @@ class Kept:
 def deploys(kept, count):
     """Add a line of deploys of one snapshot of 100 tasks; return the newest."""
     task = kept.add(Task(executor="process", command="true"))
-    tasks, trees = tree.build({f"t{number}": task for number in range(100)})
-    kept.objects |= trees
+    tasks = tree.build({f"t{number}": task for number in range(100)}, kept.add)
     snapshot = kept.add(Snapshot(tasks=tasks, files=kept.add(OidLeaf()), task_count=100))
     parents: tuple[Oid, ...] = ()
     for number in range(count):

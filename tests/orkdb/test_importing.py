@@ -376,9 +376,9 @@ def own_deploy(store, workflow):
     from ork.objects.text import split_text
 
     built = build({"a": Task(executor="process", command="true")}, {})
-    source, objects = split_text(f"{workflow}.yaml", b"")
     with store.transaction(STAMP) as tx:
-        tx.add_all({**built.objects, **objects})
+        tx.add_all(built.objects)
+        source = split_text(f"{workflow}.yaml", b"", tx.add)
         oid = tx.add(
             Deploy(
                 workflow=workflow,

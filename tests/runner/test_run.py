@@ -23,7 +23,7 @@ from ork.definition.workflow import parse
 from ork.errors import UsageError
 from ork.history.details import RunDetails, run_details
 from ork.logs.reading import pieces
-from ork.objects.canonical import Oid
+from ork.objects.canonical import Oid, unpack
 from ork.objects.kinds import Deploy, Log, Run, TaskRun
 from ork.objects.value import replace
 from ork.runner.choices import Selection
@@ -32,7 +32,7 @@ from ork.runner.loop import Control, retry_delay
 from ork.runner.start import Caller, Options, start
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
-from ork.store.store import Store, unpack
+from ork.store.store import Store
 from ork.worktree.load import check
 from tests.runner.suite import IMPATIENT, MAIN
 

@@ -4,9 +4,10 @@ import pytest
 
 from ork.errors import Corrupt
 from ork.objects import snapshot
+from ork.objects.canonical import pack
 from ork.objects.kinds import Blob, Task, decode_needs, encode_object
 from ork.store.contents import Tasks, needs_of
-from ork.store.store import Store, pack
+from ork.store.store import Store
 
 TASKS = {
     "a": Task(executor="process", command="true", depends_on=("b", "c.d")),

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
 from ork.errors import Corrupt
-from ork.objects.canonical import Oid, hash_bytes
+from ork.objects.canonical import PACK_BYTES_MAX, PACK_BYTES_MIN, Oid, hash_bytes, pack, unpack
 from ork.objects.kinds import Blob, encode_object
-from ork.store.store import PACK_BYTES_MAX, PACK_BYTES_MIN, Store, pack, unpack
+from ork.store.store import Store
 from tests.scale import examples
 
 ANY = Oid("a" * 64)
@@ -101,7 +101,7 @@ def test_a_stream_of_other_bytes_is_damage(store):
 
 
 def test_as_much_as_may_be_packed_is_unpacked_and_no_byte_more(monkeypatch):
-    monkeypatch.setattr("ork.store.store.PACK_BYTES_MAX", 5000)
+    monkeypatch.setattr("ork.objects.canonical.PACK_BYTES_MAX", 5000)
     assert pack(b"x" * 5000)[:1] == b"\1"
     assert unpack(ANY, pack(b"x" * 5000)) == b"x" * 5000
     assert pack(b"x" * 5001) == b"\0" + b"x" * 5001  # of any size, it is read back

@@ -7,7 +7,7 @@ import pytest
 from ork.backends.memory import Memory
 from ork.errors import Corrupt
 from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Task, encode_object
+from ork.objects.kinds import Blob, Packed, Task
 from ork.store.store import Store
 
 ABSENT = Oid("f" * 64)
@@ -70,9 +70,10 @@ def test_a_small_cache_makes_no_difference(store, monkeypatch):
 
 def test_what_is_held_for_now_is_found(store):
     (oid,) = put(store, task(1))
-    data = encode_object(task(2))
-    store.hold({hash_bytes(data): data})
-    found = store.get_all(Task, {"a": oid, "b": hash_bytes(data)})
+    held = Packed()
+    other = held.add(task(2))
+    store.hold(held)
+    found = store.get_all(Task, {"a": oid, "b": other})
     assert found == {"a": task(1), "b": task(2)}
 
 

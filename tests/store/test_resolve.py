@@ -48,8 +48,7 @@ def add_run(store, number, deploy, *, ended=True):
         first = newest = tx.add(pin)
         states = {name: TaskRun(task=oid, state="success") for name, oid in tasks.items()}
         if ended:
-            root, trees = tree.build(states, TaskRun)
-            tx.add_all(trees)
+            root = tree.build(states, tx.add, TaskRun)
             newest = tx.add(replace(pin, tasks=root, state="success"))
         else:
             tx.move(f"active/{pin.id}/.run", old=None, new=first)
@@ -205,8 +204,7 @@ def test_a_run_that_ends_while_it_is_looked_at(etl):
     tasks = etl.store.snapshot(run.snapshot).tasks
     with etl.store.transaction() as tx:
         states = {n: TaskRun(task=t, state="failed") for n, t in tasks.items()}
-        root, trees = tree.build(states, TaskRun)
-        tx.add_all(trees)
+        root = tree.build(states, tx.add, TaskRun)
         ended = tx.add(replace(run, tasks=root, state="failed"))
         tx.move(f"runs/etl/{run.id}", old=going, new=ended)
         tx.move(f"active/{run.id}/.run", old=going, new=None)

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from ork.backends.memory import Memory
 from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, OidLeaf, Operation, Snapshot, encode_object
+from ork.objects.canonical import Oid, hash_bytes, pack
+from ork.objects.kinds import Blob, OidLeaf, Operation, Packed, Snapshot, encode_object
 from ork.objects.walk import Named
-from ork.store.store import Store, named_by, pack
+from ork.store.store import Store, named_by
 from tests.scale import examples
 from tests.stores import contents, plant, stamp
 
@@ -126,9 +126,9 @@ def test_a_folder_inside_is_known_by_a_name(project, name):
 
 
 def test_held_objects_are_readable_and_not_stored(store):
-    data = encode_object(Blob(b"not deployed"))
-    oid = hash_bytes(data)
-    store.hold({oid: data})
+    held = Packed()
+    oid = held.add(Blob(b"not deployed"))
+    store.hold(held)
     assert store.blob(oid) == b"not deployed"
     assert store.has(oid)
     assert store.find(oid[:8]) == oid

@@ -9,17 +9,13 @@ import pytest
 from ork.backends.memory import Memory
 from ork.errors import Corrupt, StoreError
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Snapshot, Task, encode_object
-from ork.store.store import PLAIN, Store
+from ork.objects.canonical import PLAIN, Oid
+from ork.objects.kinds import Blob, Packed, Snapshot, Task
+from ork.store.store import Store
 from tests.stores import plant, stamp
 
 ABSENT = Oid("f" * 64)
 DAMAGED = PLAIN + b"ork1 blob\nrotten"
-
-
-def named(*values):
-    return {hash_bytes(data): data for data in map(encode_object, values)}
 
 
 @dataclass
@@ -29,13 +25,12 @@ class Parts:
     task: Task = field(default_factory=lambda: Task(executor="process", command="true"))
 
     def __post_init__(self):
-        (self.task_oid,) = named(self.task)
-        self.tasks, trees = tree.build({"load": self.task_oid})
-        self.files, others = tree.build({})
-        self.trees = trees | others
+        self.objects = Packed()
+        self.task_oid = self.objects.add(self.task)
+        self.tasks = tree.build({"load": self.task_oid}, self.objects.add)
+        self.files = tree.build({}, self.objects.add)
         self.snapshot = Snapshot(tasks=self.tasks, files=self.files, task_count=1)
-        (self.oid,) = named(self.snapshot)
-        self.objects = named(self.task, self.snapshot) | self.trees
+        self.oid = self.objects.add(self.snapshot)
 
 
 def test_a_ref_is_not_moved_to_what_is_absent(store):

@@ -256,8 +256,8 @@ FAULTS = (
     Fault(
         "a ref is moved to what is damaged",
         "ork/store/store.py",
-        "if not self.store.keeps(oid)]",
-        "if not self.store.has(oid)]",
+        "if not (brought(oid) or self.store.keeps(oid))]",
+        "if not (brought(oid) or self.store.has(oid))]",
         ("store/test_writes.py::test_a_ref_is_not_moved_to_what_is_damaged",),
     ),
     Fault(
@@ -407,7 +407,7 @@ FAULTS = (
     Fault(
         "what was forgotten is not looked up",
         "ork/store/store.py",
-        "            if oid in self.forgotten:\n                return self._in_place_of(oid)\n",
+        "        elif oid in self.forgotten:\n            return self._in_place_of(oid)\n",
         "",
         ("store/test_forgotten.py::test_it_is_read_as_what_took_its_place",),
     ),
@@ -682,7 +682,7 @@ FAULTS = (
     ),
     Fault(
         "an object may unpack to any size",
-        "ork/store/store.py",
+        "ork/objects/canonical.py",
         "data = stream.decompress(stored[1:], PACK_BYTES_MAX + 1)",
         "data = stream.decompress(stored[1:])",
         ("store/test_packing.py::test_a_bomb_does_not_fill_the_memory",),

@@ -16,10 +16,10 @@ from ork.backends.base import sealed
 from ork.cli.app import main
 from ork.errors import StoreError
 from ork.objects import tree
-from ork.objects.canonical import Oid, hash_bytes
-from ork.objects.kinds import Blob, Deploy, Node, Snapshot, decode_object, encode_object
+from ork.objects.canonical import Oid, hash_bytes, pack
+from ork.objects.kinds import Blob, Deploy, Node, Object, Snapshot, decode_object, encode_object
 from ork.objects.value import replace
-from ork.store.store import Store, pack
+from ork.store.store import Store
 from ork.upkeep.findings import CODES
 from ork.upkeep.fsck import fsck
 from tests.conftest import Ork
@@ -217,10 +217,8 @@ def test_objects_that_are_not_of_their_kind_or_shape_are_found(
     assert planted(other(task_count=99)) == ["E106"]
     assert planted(other(files=snapshot.tasks)) == ["E104"]
     # A node in the place of a leaf, and leaves at the wrong half byte.
-    leaf_root, leaf_trees = tree.build({"a": snapshot.tasks})
     with raw(folder) as txn:
-        for data in leaf_trees.values():
-            put(txn, data)
+        leaf_root = tree.build({"a": snapshot.tasks}, lambda value: put(txn, encode_object(value)))
     small = encode_object(Node(children=((0, leaf_root),), depth=0))
     with raw(folder) as txn:
         put(txn, small)
@@ -238,7 +236,14 @@ def test_a_node_for_what_fits_into_a_leaf_is_found(
     snapshot = store.get(Snapshot, snapshot_of(store, "etl"))
     task = store.snapshot(snapshot_of(store, "etl")).tasks["extract"]
     store.close()
-    root, trees = tree.build({f"t{number}": task for number in range(65)})
+    trees: dict[Oid, bytes] = {}
+
+    def add(value: Object) -> Oid:
+        data = encode_object(value)
+        trees[hash_bytes(data)] = data
+        return hash_bytes(data)
+
+    root = tree.build({f"t{number}": task for number in range(65)}, add)
     whole = decode_object(trees[root])
     assert isinstance(whole, Node)
     few = replace(whole, children=whole.children[:1])

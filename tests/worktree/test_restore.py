@@ -305,8 +305,7 @@ def test_no_path_of_the_store_leads_anywhere_else(etl, tmp_path, path):
     snapshot = store.get(Snapshot, value.snapshot)
     with store.transaction() as tx:
         blob = tx.add(Blob(b"hostile"))
-        root, trees = tree.build({path: FileEntry(blob=blob, executable=True)}, FileEntry)
-        tx.add_all(trees)
+        root = tree.build({path: FileEntry(blob=blob, executable=True)}, tx.add, FileEntry)
         code = tx.add(replace(value, snapshot=tx.add(replace(snapshot, files=root))))
         text = tx.add(replace(value, source=Source(path=path, blob=blob)))
     for oid, options in (
@@ -335,8 +334,7 @@ def test_a_name_that_is_file_and_folder_at_once(etl):
     with store.transaction() as tx:
         blob = tx.add(Blob(b""))
         entry = FileEntry(blob=blob, executable=False)
-        root, trees = tree.build({"new": entry, "new/b": entry, "new/b/c": entry}, FileEntry)
-        tx.add_all(trees)
+        root = tree.build({"new": entry, "new/b": entry, "new/b/c": entry}, tx.add, FileEntry)
         snapshot = replace(store.get(Snapshot, value.snapshot), files=root)
         oid = tx.add(replace(value, snapshot=tx.add(snapshot)))
     with pytest.raises(InvalidInput) as caught:
