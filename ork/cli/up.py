@@ -4,10 +4,9 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +76,8 @@ def up(
     kills what they run, a third one ends ork up alone. HUP reads everything again, and starts the
     page again; when its terminal is closed, ork up ends.
 
-    Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal.
+    Exit codes: 0 ended by TERM; 130 by Ctrl-C; 129 with its terminal; 2 --listen is no address, or
+    none that is free here.
 
     \b
     Example:
@@ -87,6 +87,10 @@ def up(
     if no_web and no_schedule:
         raise UsageError("--no-web and --no-schedule leave nothing to do")
     grace_s = _seconds(grace)
+    if listen is not None:
+        from ork.daemon.page import split_address
+
+        split_address(listen)
     if not (no_web or systemd):
         _need_web()
     folder = session.folder
@@ -111,7 +115,7 @@ def up(
 
         setup = {
             "store": str(folder),
-            "listen": listen or _free(LISTEN),
+            "listen": _chosen(listen),
             "token": None,  # a command line could be read by every user of the machine
             "allow_changes": allow_changes,
             "hosts": host or [],
@@ -272,19 +276,23 @@ def _need_web() -> None:
         )
 
 
-def _free(address: str) -> str:
-    """Return this address; with another port if the one that nobody has asked for is taken.
+def _chosen(listen: str | None) -> str:
+    """Return where the page is to answer: there, else at a port that nobody has.
 
-    It is chosen here, so that the page has the same one when it is started again.
+    What cannot be is said before anything is fired. The port is chosen here, so that the page has
+    the same one when it is started again.
     """
-    name, _, port = address.rpartition(":")
-    for one in (int(port), 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((name, one))
-                return f"{name}:{probe.getsockname()[1]}"
-    return address
+    from ork.daemon.page import listening
+
+    wish = listen or LISTEN
+    try:
+        made = listening(wish)
+    except UsageError:
+        if listen is not None:
+            raise
+        made = listening("127.0.0.1:0")
+    with made:
+        return f"{wish.rpartition(':')[0]}:{made.getsockname()[1]}"
 
 
 UNIT = """\

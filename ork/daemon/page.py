@@ -6,8 +6,10 @@ ends when no more can come. When it ends by itself it is started again, after a 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,17 +17,57 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ork.errors import UsageError
+
 BEAT_SECONDS = 5.0
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)  # before it is started again: longer each time
 WELL_SECONDS = 60.0  # one that has lived so long counts as the first
 CLOSE_SECONDS = 5.0
 LINE_BYTES_MAX = 65536
+PORT_MAX = 0xFFFF
 # `-P`: no module of the project is taken for one of Python. So where ork is has to be told.
 ROOT = str(Path(__file__).parents[2])
 _PROGRAM = (  # `python -m ork.cli.web`, and see ROOT
     "import runpy, sys; sys.path.append(sys.argv.pop(1));"
     " runpy.run_module('ork.cli.web', run_name='__main__', alter_sys=True)"
 )
+
+# What is wrong with an address that is one, by what the system says.
+_REFUSED = {
+    errno.EADDRINUSE: "somebody listens there already",
+    errno.EADDRNOTAVAIL: "it is no address of this machine",
+}
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Return the host and the port of HOST:PORT or [ADDRESS]:PORT."""
+    host, _, port = text.rpartition(":")
+    name = host.removeprefix("[").removesuffix("]")
+    if not (name and port.isascii() and port.isdecimal() and int(port) <= PORT_MAX):
+        raise UsageError(
+            f"--listen {text!r}: no such address: an address or name of this machine is expected, "
+            f"a colon, and a port up to {PORT_MAX}",
+            hint="write 127.0.0.1:8080, or [::1]:8080",
+        )
+    return name, int(port)
+
+
+def listening(text: str) -> socket.socket:
+    """Return a socket that listens at an address."""
+    name, port = split_address(text)
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(found[4][:2], family=found[0])
+    except (UnicodeError, socket.gaierror):
+        raise UsageError(
+            f"--listen {text}: no machine is known by this name", hint="write 127.0.0.1:8080"
+        ) from None
+    except OSError as error:
+        why = _REFUSED.get(error.errno or 0, error.strerror)
+        hint = "with port 0 the system chooses a free one"
+        if error.errno == errno.EADDRNOTAVAIL:
+            hint = "127.0.0.1 is for this machine alone, 0.0.0.0 for whoever can reach it"
+        raise UsageError(f"--listen {text}: {why}", hint=hint) from None
 
 
 class Page:

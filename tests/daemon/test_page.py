@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,6 +67,48 @@ def test_the_page_answers_whoever_has_its_address(deployed: Ork) -> None:
         assert eventually(lambda: "ork_up_fires_total" in metrics(url))  # the daemon is heard
         assert up.end() == 0
     assert status(url, "/health") is None
+
+
+@pytest.mark.parametrize(
+    ("listen", "words"),
+    [
+        ("nowhere", "a port up to 65535\nhint: write 127.0.0.1:8080"),
+        ("8080", "a port up to 65535"),
+        (":8080", "a port up to 65535"),
+        ("127.0.0.1:99999", "a port up to 65535"),
+        ("127.0.0.1:http", "a port up to 65535"),
+        ("192.0.2.1:8080", "it is no address of this machine"),
+        ("no-such.invalid:8080", "no machine is known by this name"),
+        ("TAKEN", "somebody listens there already"),
+    ],
+)
+def test_where_it_cannot_listen_it_ends_before_anything_is_fired(
+    deployed: Ork, listen: str, words: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-m", "ork", "up", "--listen", taken if listen == "TAKEN" else listen],
+            cwd=deployed.folder,
+            env=deployed.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_a_unit_has_no_address_that_is_none(deployed: Ork) -> None:
+    assert deployed("up", "--systemd", "--listen", "nowhere").code == 2
+
+
+def test_where_none_was_wished_for_a_second_page_takes_another_port(deployed: Ork) -> None:
+    with running(deployed, "--no-schedule") as one:
+        url = one.until("Listening")["url"]
+        with running(deployed, "--no-schedule") as other:
+            assert urlsplit(other.until("Listening")["url"]).netloc != urlsplit(url).netloc
+            assert one.end() == other.end() == 0
 
 
 def test_a_page_that_ends_is_started_again_with_the_same_token(deployed: Ork) -> None:

@@ -24,6 +24,7 @@ from ork.cli.screen.line import texts_of
 from ork.cli.web import acting, guard, metrics
 from ork.cli.web.app import Setup, Web, app
 from ork.cli.web.live import Live
+from ork.daemon.page import listening
 from ork.errors import OrkError, UsageError
 from ork.objects.value import of_line, replace
 
@@ -177,28 +178,14 @@ def _beats(server: PageServer) -> None:
 
 
 def _listen(text: str) -> socket.socket:
-    """Return a socket that listens at HOST:PORT, [ADDRESS]:PORT."""
-    host, _, port = text.rpartition(":")
-    name = host.removeprefix("[").removesuffix("]")
-    try:
-        if not 0 <= int(port) <= 0xFFFF:
-            raise ValueError
-        found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
-        made = socket.create_server(found[4][:2], family=found[0], backlog=CONNECTIONS_MAX)
-        # Else the system keeps some megabytes for each client that does not read.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-        # Head and body are sent one after the other: else the second would wait 40 ms for a word
-        # from the client. asyncio does this only for sockets that say which protocol they speak.
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
-    except (ValueError, socket.gaierror):
-        raise UsageError(
-            f"--listen {text!r}: no such address", hint="write 127.0.0.1:8080"
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"--listen {text}: {error.strerror}", hint="with port 0 the system chooses a free one"
-        ) from None
+    """Return a socket that listens there."""
+    made = listening(text)
+    # Else the system keeps some megabytes for each client that does not read.
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    # Head and body are sent one after the other: else the second would wait 40 ms for a word
+    # from the client. asyncio does this only for sockets that say which protocol they speak.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 def _shown(listen: str, host: str) -> str:
