@@ -216,7 +216,7 @@ class Cloud(OneByOne):
         """Raise StoreError: a bucket has no leases."""
         raise StoreError(
             f"a run cannot be owned in {self._url}: a bucket does not tell who is alive",
-            hint="run in a store of your own; there `ork push` brings what has ended",
+            hint="run in a store of your own, and from there `ork push` brings what has ended",
         )
 
     def leased(self) -> set[str]:

@@ -114,7 +114,7 @@ def _create(
     session.say(
         [
             ("next: ", "hint"),
-            f"where the other store is; there `ork import bundle {file}` takes it in",
+            f"where the other store is, there `ork import bundle {file}` takes it in",
         ]
     )
 
