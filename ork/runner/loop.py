@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -117,7 +118,7 @@ class Loop:
         self.outputs = {n: store.output(t.output) for n, t in terms.before.items() if t.output}
         self.inputs: dict[str, dict[str, Json]] = {}
         self.running: dict[str, int] = {}  # task -> attempt
-        self.tried = dict.fromkeys(self.tasks, 0)  # attempts in this process, for `retries`
+        self.tried: Counter[str] = Counter()  # attempts in this process, for `retries`
         self.delayed: list[tuple[float, str]] = []  # a heap of retries: when, which task
         self.begun: dict[str, float] = {}  # running tasks that are not recorded as such: since when
         self.unsaved: dict[str, TaskRun] = {}
@@ -419,6 +420,8 @@ class Loop:
         self._finish(name, after)
 
     def _finish(self, name: str, taskrun: TaskRun) -> None:
+        self.inputs.pop(name, None)
+        del self.tried[name]
         self._note(name, taskrun)
         self.events.append(TaskFinished(task=name, taskrun=taskrun))
         if taskrun.state == "failed" and self.terms.fail_fast:

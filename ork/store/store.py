@@ -472,17 +472,19 @@ class Transaction:
         refusals = 0
         while refusals < REFUSALS_MAX:
             needs = self._needs()
-            moves, objects = self.moves, self.objects
+            moves, said = self.moves, None
             if recorded and self.stamp:
                 operation = self._operation(tuple(recorded), self.stamp)
-                objects = Packed(objects)
-                moves = {**moves, "ops": (operation.parent, objects.add(operation))}
-            if self.store.backend.write(objects, moves, self.removed, needs):
+                said = self.objects.add(operation)
+                moves = {**moves, "ops": (operation.parent, said)}
+            if self.store.backend.write(self.objects, moves, self.removed, needs):
                 pins = (
                     ref for ref, (_, new) in moves.items() if new and ref.startswith("numbers/")
                 )
                 self.store.tell_anchor(next(pins, None))
                 return
+            if said:
+                del self.objects[said]
             self._check_moves()
             for oid in needs:
                 if self.store.backend.get(oid) is None:

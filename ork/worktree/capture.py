@@ -7,14 +7,14 @@ adds the rest; everything else is data, and so is what `exclude` means, whoever 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ork.code.use import Unreadable
-from ork.definition.reach import Open, Parse, Trail, find_module, python_path, read_code, trails
+from ork.definition.reach import Parse, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import Definition
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
@@ -77,9 +77,8 @@ def capture(
         taking.include(pattern)
     taking.problems.check()
     reasons = {path: tuple(taking.reasons[path]) for path in sorted(taking.reasons)}
-    left = [(name, one) for name, trail in found.items() for one in trail.open]
     files = {path: taking.files[path] for path in reasons}
-    return Captured(files, reasons, partial(taking.open, left))
+    return Captured(files, reasons, partial(taking.open, found))
 
 
 def shown_root(file: str, definition: Definition) -> Path:
@@ -130,9 +129,7 @@ class _Capture:
             if self._take(path, at):
                 self.reasons.setdefault(path, []).append(Reason("", "include", pattern))
 
-    def open(
-        self, left: Iterable[tuple[str, Open]]
-    ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    def open(self, found: Mapping[str, Trail]) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
         """Return what tasks leave open, once for each place: what a person can name, and the rest.
 
         Whoever includes code that it may be has been told.
@@ -146,6 +143,7 @@ class _Capture:
         )
         texts = {"": Problems(self.file, self.definition.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
+        left = ((name, one) for name, trail in found.items() for one in trail.open)
         for name, (by, use) in left:
             named = has_python if use.role in ("imported", "module") else has_shell
             if by not in texts:
