@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from ork.errors import Corrupt
 from ork.objects import tree
-from ork.objects.canonical import Oid
-from ork.objects.kinds import Blob, FileEntry, Packed, Param, Snapshot, Task, TaskRun
+from ork.objects.canonical import Oid, unpack
+from ork.objects.kinds import Blob, FileEntry, Packed, Param, Snapshot, Task, TaskRun, decode_object
 from ork.objects.tree import Entry, Read
 from ork.objects.value import Value
 from ork.progress import counted
@@ -135,11 +135,34 @@ class CodeFile(Value, frozen=True, kw_only=True):
 
 
 class Built(Value, frozen=True, kw_only=True):
-    """A snapshot that need not be stored: its oid and all objects it consists of, packed."""
+    """A snapshot that need not be stored: its oid and all objects it consists of, packed.
+
+    Each of the tasks is read from its bytes, for many are much smaller so.
+    """
 
     oid: Oid
     snapshot: Snapshot
     objects: Mapping[Oid, bytes]
+    tasks: Mapping[str, Task]
+
+
+class PackedTasks(Mapping[str, Task]):
+    """Tasks by their names, each read from its bytes when it is asked for."""
+
+    def __init__(self, oids: Mapping[str, Oid], objects: Mapping[Oid, bytes]) -> None:
+        self._oids, self._objects = oids, objects
+
+    def __getitem__(self, name: str) -> Task:
+        oid = self._oids[name]
+        found = decode_object(unpack(oid, self._objects[oid]))
+        assert isinstance(found, Task)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._oids)
+
+    def __len__(self) -> int:
+        return len(self._oids)
 
 
 def build(
@@ -156,7 +179,8 @@ def build(
     objects = Packed()
     if kept is None:
         told = counted("hashing tasks", tasks.items(), len(tasks))
-        task_root = tree.build({name: objects.add(task) for name, task in told}, objects.add)
+        oids = {name: objects.add(task) for name, task in told}
+        task_root, tasks = tree.build(oids, objects.add), PackedTasks(oids, objects)
     else:
         task_root = kept.tasks
     entries = {
@@ -169,4 +193,5 @@ def build(
         task_count=len(tasks),
         params=dict(params or {}),
     )
-    return Built(oid=objects.add(snapshot), snapshot=snapshot, objects=objects)
+    oid = objects.add(snapshot)
+    return Built(oid=oid, snapshot=snapshot, objects=objects, tasks=tasks)

@@ -72,7 +72,7 @@ def capture(
     workflow file. Nothing is imported or run, and no link out of the root is followed.
     """
     taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, parse)
-    found = taking.tasks()
+    found = taking.tasks(definition.tasks)
     for pattern in definition.include:
         taking.include(pattern)
     taking.problems.check()
@@ -89,7 +89,8 @@ def shown_root(file: str, definition: Definition) -> Path:
 
 class _Capture:
     def __init__(self, definition: Definition, root: Files, file: str, parse: Parse) -> None:
-        self.definition = definition
+        self.places, self.text = definition.places, definition.text
+        self.shown = shown_root(file, definition)
         self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
@@ -102,11 +103,11 @@ class _Capture:
         self.bytes = 0
         self.is_full = False
 
-    def tasks(self) -> dict[str, Trail]:
+    def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         """Take what all tasks execute."""
-        found = trails(self.definition.tasks, self._read, self.kind, self.parse)
+        found = trails(tasks, self._read, self.kind, self.parse)
         for name, trail in found.items():
-            task = self.definition.tasks[name]
+            task = tasks[name]
             key = "module" if task.module else "file" if task.file else "command"
             self._check_named(name, task)
             for path, (role, by) in trail.files.items():
@@ -141,14 +142,14 @@ class _Capture:
         has_shell = any(
             self.files[path].executable or os.path.splitext(path)[1] in _SHELL for path in included
         )
-        texts = {"": Problems(self.file, self.definition.text)}
+        texts = {"": Problems(self.file, self.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
         left = ((name, one) for name, trail in found.items() for one in trail.open)
         for name, (by, use) in left:
             named = has_python if use.role in ("imported", "module") else has_shell
             if by not in texts:
                 text = self.files[by].data.decode("utf-8", "replace")
-                texts[by] = Problems(str(shown_root(self.file, self.definition) / by), text)
+                texts[by] = Problems(str(self.shown / by), text)
             line, column = (use.line, use.column) if by else self._place_of(name)
             what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
             said = f": {use.text}" if use.text else ""
@@ -160,9 +161,8 @@ class _Capture:
 
     def _place_of(self, name: str) -> tuple[int, int]:
         """Return where a task says what it executes."""
-        places = self.definition.places
         keys = (("tasks", name, key) for key in ("command", "file", "module"))
-        place = next((places[key] for key in keys if key in places), None)
+        place = next((self.places[key] for key in keys if key in self.places), None)
         return (place.line, place.column) if place else (0, 0)
 
     def _read(self, path: str) -> bytes | None:
@@ -243,7 +243,7 @@ class _Capture:
         if isinstance(found, Unreadable):
             self.problems.keep(
                 Problem(
-                    file=str(shown_root(self.file, self.definition) / path),
+                    file=str(self.shown / path),
                     line=found.line,
                     column=found.column,
                     message=f"not valid Python: {found.message}",
@@ -259,7 +259,7 @@ class _Capture:
         )
 
     def _say(self, at: tuple[str, ...], message: str, hint: str | None) -> None:
-        place = self.definition.places.get(at)
+        place = self.places.get(at)
         line, column = (place.line, place.column) if place else (0, 0)
         self.problems.add(line, column, message, hint)
 

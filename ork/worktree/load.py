@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ def check(path: Path, store: Store | None = None) -> Loaded:
     check_functions(definition, sources, problems)
     problems.check()
     built = snapshot.build(definition.tasks, captured.files, definition.params, kept=kept)
+    definition = dataclasses.replace(definition, tasks=built.tasks)
     return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
 
 

@@ -96,3 +96,10 @@ def test_a_code_file_among_tasks_or_a_task_among_files_is_damage():
         list(store.named(built.snapshot.files))
     with pytest.raises(Corrupt, match="a file entry that is not one: 'load'"):
         FileMap(store.tree, built.snapshot.tasks)["load"]
+
+
+def test_what_is_built_gives_its_tasks_back():
+    tasks = {f"task_{number}": task(number) for number in range(3)}
+    built = build(tasks, {})
+    assert dict(built.tasks) == tasks and len(built.tasks) == 3
+    assert build(tasks, {}, kept=built.snapshot).tasks is tasks
