@@ -191,6 +191,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     """Execute a run; whoever looks at it sees one like every other."""
     from ork.daemon import hooks
     from ork.executors.base import adopting
+    from ork.runner.brake import SIGNAL
     from ork.runner.events import RunFinished, RunStarted
     from ork.runner.loop import Control
     from ork.runner.start import Caller
@@ -202,8 +203,9 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         # Two of one signal may come as one, so another asks for what a second one would.
-        control.stops = 2 if number == KILL else max(1, control.stops)
-        control.wake()
+        before = control.stops
+        control.stop(f"{SIGNAL} {signal.Signals(number).name.removeprefix('SIG')}")
+        control.stops = 2 if number == KILL else max(1, before)
 
     for number in (STOP, KILL, signal.SIGHUP):
         signal.signal(number, stop)

@@ -22,6 +22,7 @@ from ork.failpoints import failpoint
 from ork.objects.canonical import Json, encode
 from ork.objects.kinds import Deploy, Run, Task, micros, to_json
 from ork.objects.value import replace
+from ork.runner.brake import was_cut_off
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller
@@ -36,25 +37,21 @@ TIMEOUT_S = 300.0
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept
 LOOK_SECONDS = 0.1
 SCHEMA = "ork.hook.v1"
-WHICH: dict[str, Which] = {
-    "success": "on_success",
-    "failed": "on_failure",
-    "interrupted": "on_failure",
-}
 
 
 def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook | None:
     """Execute the hook of a run that has ended, if it has one; return how it went.
 
-    None as well for a run without a deploy, for one that goes on, that was stopped, or whose hook
-    somebody else executes. Of `retries` whole runs that follow, only the last failure counts.
+    None as well for a run without a deploy, for one that goes on, that somebody has stopped, or
+    whose hook somebody else executes. Of `retries` whole runs that follow, only the last failure
+    counts; what a signal stopped is not retried.
     """
     _, run = run_of_id(store, run.workflow, run.id)  # as it is recorded
-    which = WHICH.get(run.state)
+    which = _which(run)
     if run.ended is None or run.deploy is None or which is None:
         return None
     command = _command(store.get(Deploy, run.deploy).settings, which)
-    if command is None or (which == "on_failure" and run.attempt <= retries):
+    if command is None or (run.state in ("failed", "interrupted") and run.attempt <= retries):
         return None
     hook = Hook(attempt=run.attempt, which=which, command=command, started=datetime.now(UTC))
     ref = f"hooks/{run.workflow}/{run.id}/{run.attempt}-{which}"
@@ -103,6 +100,13 @@ def facts(store: Store, run: Run, which: Which) -> Json:
             for name, one in states.items()
         },
     }
+
+
+def _which(run: Run) -> Which | None:
+    """Return which hook a run has that has ended; none if somebody has stopped it, who knows."""
+    if run.state == "cancelled" and not was_cut_off(run):
+        return None
+    return "on_success" if run.state == "success" else "on_failure"
 
 
 def _command(settings: Mapping[str, Json], which: Which) -> str | tuple[str, ...] | None:

@@ -1,21 +1,23 @@
-"""When and why a run stops before its end: the user, `ork cancel`, a failure, time. Pure."""
+"""When and why a run stops before its end: somebody, a signal, a failure, time. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ork.objects.kinds import RunState, TaskRun
+from ork.objects.kinds import Run, RunState, TaskRun
 
-LINGER_SECONDS = 2.0  # after the user's first request, tasks may end by themselves this long
+LINGER_SECONDS = 2.0  # after the first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed
 NEVER = float("inf")
-LATE = "the run took longer than"  # a record tells in words only that a timeout ended the run
+# A record tells in words only what ended the run.
+LATE = "the run took longer than"
+SIGNAL = "signal"
 
 
 class Brake:
     """The reasons of one run to stop; moments are those of a monotonic clock.
 
-    Once `reason` is set nothing more is started: "user", "timeout" or "failure".
+    Once `reason` is set nothing more is started: "asked", "timeout" or "failure".
     """
 
     def __init__(self) -> None:
@@ -37,11 +39,11 @@ class Brake:
     def look(self, now: float, asked: int) -> float | None:
         """Return the grace in seconds with which running tasks are to be stopped now, or None.
 
-        `asked` is how often the user has asked for a stop so far: twice means at once.
+        `asked` is how often somebody has asked for a stop so far: twice means at once.
         """
         if asked > self._asked:
             self._asked = asked
-            self.pull("user", now + LINGER_SECONDS)
+            self.pull("asked", now + LINGER_SECONDS)
             if asked > 1:
                 return 0.0
         if now >= self.end_at:
@@ -59,15 +61,17 @@ def end_state(
     failure: str | None,
     *,
     timeout_s: float | None,
+    by: str,
 ) -> tuple[RunState, str | None]:
     """Return how a run ended, and why it did not succeed.
 
-    `stopped` is the reason of a brake, `failure` what went wrong in ork itself.
+    `stopped` is the reason of a brake, `by` whoever asked for it: the user, or SIGNAL and its name.
+    `failure` is what went wrong in ork itself.
     """
     if failure:
         return "interrupted", f"ork could not go on: {failure}"
-    if stopped == "user":
-        return "cancelled", "stopped by the user"
+    if stopped == "asked":
+        return "cancelled", f"stopped by {by}"
     if stopped == "timeout":
         return "failed", f"{LATE} {timeout_s:g} s"
     if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
@@ -75,3 +79,8 @@ def end_state(
         return "failed", f"{first}: {states[first].reason}{more}"
     done = all(t.state in ("success", "skipped") for t in states.values())
     return ("success", None) if done else ("failed", "not every task succeeded")
+
+
+def was_cut_off(run: Run) -> bool:
+    """Say whether a signal stopped a run: its terminal was closed, its machine shut down."""
+    return run.state == "cancelled" and (run.reason or "").startswith(f"stopped by {SIGNAL} ")

@@ -79,11 +79,14 @@ class Control:
     """
 
     stops: int = 0
+    by: str = "the user"  # who asked first
     more: bool = False
     wake: Callable[[], None] = field(default=lambda: None, repr=False)  # the loop, if it waits
 
-    def stop(self) -> None:
-        """Start nothing more; asked again, kill what runs."""
+    def stop(self, by: str = "the user") -> None:
+        """Start nothing more; asked again, kill what runs. `by` stands in the record."""
+        if not self.stops:
+            self.by = by
         self.stops += 1
         self.wake()
 
@@ -190,7 +193,8 @@ class Loop:
             slots=self.slots,
             folder=str(folder) if folder else None,
         )
-        for name, taskrun in self.before.items():
+        for name in filter(self.before.__contains__, self.needs):  # in the order of the tasks
+            taskrun = self.before[name]
             yield TaskFinished(task=name, taskrun=taskrun, kept=terms.resume is not None)
 
     def turn(self) -> Iterator[Event]:
@@ -214,7 +218,11 @@ class Loop:
         self.executor.close()
         self.writer.shutdown()
         state, reason = end_state(
-            self.states, self.brake.reason, self.failure, timeout_s=self.terms.timeout_s
+            self.states,
+            self.brake.reason,
+            self.failure,
+            timeout_s=self.terms.timeout_s,
+            by=self.control.by,
         )
         ended = replace(
             self.record.run,
@@ -257,7 +265,7 @@ class Loop:
 
     def _cut_short(self) -> None:
         """Record the end of a run that was not brought to one."""
-        self.brake.pull("user", NEVER)
+        self.brake.pull("asked", NEVER)
         self.objects |= self.sent  # that write may have been what failed
         self._take(self.executor.step())
         for name, taskrun in self.states.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -57,6 +58,52 @@ def test_a_run_is_recorded_as_cancelled(ork: Ork, number: int, code: int) -> Non
     assert child.returncode == code
     assert out.startswith("w#1 cancelled")
     assert " cancelled " in ork("runs", "w").out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "by", "hooked"),
+    [
+        (signal.SIGINT, "the user", False),
+        (signal.SIGTERM, "signal TERM", True),
+        (signal.SIGHUP, "signal HUP, as when a terminal is closed", True),
+    ],
+)
+def test_the_record_says_what_stopped_a_run_and_who_did_not_ask_for_it_is_told(
+    ork: Ork, number: int, by: str, hooked: bool
+) -> None:
+    ork.write(
+        "w.yaml",
+        "name: w\non_failure: {command: cat > facts.json}\n"
+        "tasks: {t: {executor: process, command: touch here; sleep 60}}\n",
+    )
+    with started(ork, "run", "w.yaml") as child:
+        assert eventually((ork.folder / "here").exists)
+        child.send_signal(number)
+        out, _ = child.communicate(timeout=60)
+    assert f": stopped by {by}, 1 cancelled" in out
+    assert f"cancelled - stopped by {by}\n" in ork("show", "w#1").out
+    (entry,) = json.loads(ork("runs", "w", "--json").out)["data"]
+    assert entry["run"]["reason"] == f"stopped by {by}"
+    assert (ork.folder / "facts.json").exists() == hooked
+    assert len(json.loads(ork("show", "w#1", "--json").out)["data"]["hooks"]) == hooked
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_may_tell_twice_and_kills_no_hook(ork: Ork) -> None:
+    ork.write(
+        "w.yaml",
+        "name: w\non_failure: {command: touch begun; sleep 1; touch told}\n"
+        "tasks: {t: {executor: process, command: touch here; sleep 60}}\n",
+    )
+    with started(ork, "run", "w.yaml") as child:
+        assert eventually((ork.folder / "here").exists)
+        child.send_signal(signal.SIGHUP)
+        assert eventually((ork.folder / "begun").exists)
+        child.send_signal(signal.SIGHUP)
+        child.communicate(timeout=60)
+    assert (ork.folder / "told").exists()
+    assert child.returncode == 129
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)

@@ -375,13 +375,15 @@ def test_asked_to_end_it_lets_runs_go_on_for_the_grace(
 def test_runs_that_do_not_end_in_the_grace_are_stopped_and_recorded(
     ork: Ork, opened: Opened, number: int, code: int
 ) -> None:
-    deploy(ork, "w", "{every: 1s}", SLOW)
+    hook = "on_failure: {command: touch told}"
+    deploy(ork, "w", "{every: 1s, retries: 1}", SLOW, hook)
     with running(ork, "--grace", "0s") as up:
         up.until("Began")
         assert up.end(number) == code
         assert up.until("Ended")["state"] == "cancelled"
     (run,) = runs_of(opened(), "w")
-    assert (run.state, run.reason) == ("cancelled", "stopped by the user")
+    assert (run.state, run.reason) == ("cancelled", "stopped by signal TERM")
+    assert (ork.folder / "told").exists()
     assert not owners(ork.folder)
 
 

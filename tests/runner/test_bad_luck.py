@@ -386,7 +386,9 @@ def start_on_terminal(
 
 def test_a_terminal_that_goes_away_stops_the_run_and_it_is_recorded(project: Project) -> None:
     project.workflow(
-        shell("long", "touch here; sleep 300"), shell("next", "true", ", depends_on: [long]")
+        shell("long", "touch here; sleep 300"),
+        shell("next", "true", ", depends_on: [long]"),
+        head="on_failure: {command: touch told; exit 3}",
     )
     child, ours = start_on_terminal(project, "run", "flow.yaml", patch=IMPATIENT)
     assert eventually((project.folder / "here").exists)
@@ -394,9 +396,11 @@ def test_a_terminal_that_goes_away_stops_the_run_and_it_is_recorded(project: Pro
     child.wait(timeout=60)
     assert not project.survivors()
     run, _ = project.run_of()
-    assert (run.state, run.reason) == ("cancelled", "stopped by the user")
+    words = "stopped by signal HUP, as when a terminal is closed"
+    assert (run.state, run.reason) == ("cancelled", words)
+    assert (project.folder / "told").exists()
     assert project.states() == {"long": "cancelled", "next": "cancelled"}
-    assert child.returncode in (129, 130)
+    assert child.returncode == 129
 
 
 def test_with_nohup_the_run_goes_on_without_its_terminal(project: Project) -> None:

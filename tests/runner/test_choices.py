@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from ork.errors import NotFound
 from ork.runner.choices import Selection, chosen
 from tests.conftest import Ork
+from tests.runner.suite import told
 
 #   a -> b -> d
 #   a -> c -> d     e
@@ -175,6 +177,21 @@ def test_only_excludes_the_others(flow: Ork, more: tuple[str, ...]) -> None:
     result = flow("run", "flow.yaml", "--only", "a", *more)
     assert result.code == 2
     assert "--only excludes" in result.err
+
+
+def test_what_does_not_run_is_told_in_the_order_of_the_tasks(ork: Ork) -> None:
+    names = [f"t{number}" for number in range(12)]
+    tasks = [
+        f"  {name}: {{executor: process, command: 'true', depends_on: [{before}]}}"
+        for before, name in pairwise(["", *reversed(names)])
+    ]
+    ork.write("w.yaml", "\n".join(["name: w", "tasks:", *tasks]) + "\n")
+    for option in ((), ("--only", "t3"), ("--from", "t3")):
+        events = told(ork("run", "w.yaml", *option, "--json").out)
+        ended = [event for event in events if event["event"] == "TaskFinished"]
+        first = [event["task"] for event in ended if event["taskrun"]["state"] == "skipped"]
+        assert first == [name for name in reversed(names) if name in first]
+        assert len(first) == {(): 0, ("--only", "t3"): 11, ("--from", "t3"): 8}[option]
 
 
 def test_an_empty_selection_runs_nothing_and_is_told(flow: Ork) -> None:

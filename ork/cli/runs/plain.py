@@ -21,6 +21,7 @@ from ork.errors import OrkError
 from ork.executors.base import adopting
 from ork.logs.reading import last_part, pieces
 from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.runner.brake import SIGNAL
 from ork.runner.events import (
     CheckedOut,
     Event,
@@ -40,6 +41,11 @@ FAILED_LOGS_MAX = 3
 LOG_LINES_MAX = 10
 LOG_BYTES_MAX = 8192
 HOOKS = {"on_failure", "on_success"}
+ASKERS: dict[int, str] = {
+    signal.SIGINT: "the user",
+    signal.SIGTERM: f"{SIGNAL} TERM",
+    signal.SIGHUP: f"{SIGNAL} HUP, as when a terminal is closed",
+}
 STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
@@ -54,7 +60,9 @@ def stop_on_signals() -> Iterator[Control]:
 
     def stop(number: int, frame: Any) -> None:
         signals.note(number)
-        control.stop()
+        if number == signal.SIGHUP and control.stops:
+            return  # of a terminal that is closed, the shell tells as well as the system
+        control.stop(ASKERS[number])
         if control.stops == 1 and not _is_live(os.environ):
             with suppress(OSError):
                 os.write(2, STOPPING)  # sys.stderr may be in the middle of a write
@@ -147,7 +155,10 @@ def summary(session: Session, finished: RunFinished) -> None:
                 ]
             )
     with unread_is_no_error():
-        how = f" in {human.took(run)}: {_counts(finished)}"
+        # What a task did wrong stands above; what ended the run as a whole, nowhere else.
+        told = run.state in ("cancelled", "interrupted") or finished.timed_out
+        why = f"{run.reason.partition(chr(10))[0]}, " if told and run.reason else ""
+        how = f" in {human.took(run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
