@@ -232,17 +232,16 @@ class Lmdb(OneByOne):
         needs: Iterable[Oid] = (),
     ) -> bool:
         """Store all objects and move all refs, durably, or do nothing and return False."""
-        # Made outside the lock; sorted as their keys are, because neighbours share pages.
-        oids = sorted(objects)
+        # Made outside the lock; oids are sorted as keys are, because neighbours share pages.
+        oids, doomed, needed = sorted(objects), sorted(remove), sorted(needs)
         steps = [_step(_ref_key(name), old, new) for name, (old, new) in moves.items()]
-        doomed, needed = sorted(map(_object_key, remove)), sorted(map(_object_key, needs))
         with self._gate():
             return self._commit(objects, oids, steps, doomed, needed)
 
     def sweep(self, choose: Callable[[], Iterable[Oid]]) -> int:
         """Delete the objects that `choose` returns, which nobody can write during its call."""
         with self._gate():
-            self._delete(sorted(map(_object_key, choose())))
+            self._delete(sorted(choose()))
             return self.sequence()
 
     @_explain
@@ -398,14 +397,14 @@ class Lmdb(OneByOne):
         objects: Mapping[Oid, bytes],
         oids: list[Oid],
         steps: _Steps,
-        doomed: list[bytes],
-        needs: list[bytes],
+        doomed: list[Oid],
+        needs: list[Oid],
     ) -> bool:
         with self._begun(write=True) as txn:
             if not self._unmoved(txn, steps) or not self._present(txn, needs):
                 return False
-            for key in doomed:
-                txn.delete(key)
+            for oid in doomed:
+                txn.delete(_object_key(oid))
             self._put(txn, objects, oids)
             for key, old, new in steps:
                 if new is None:
@@ -417,9 +416,9 @@ class Lmdb(OneByOne):
     def _unmoved(self, txn: lmdb.Transaction[bytes], steps: _Steps) -> bool:
         return all(txn.get(key) == old for key, old, _ in steps)
 
-    def _present(self, txn: lmdb.Transaction[bytes], needs: list[bytes]) -> bool:
+    def _present(self, txn: lmdb.Transaction[bytes], needs: list[Oid]) -> bool:
         with txn.cursor() as cursor:
-            return all(map(cursor.set_key, needs))
+            return all(cursor.set_key(_object_key(oid)) for oid in needs)
 
     def _put(
         self, txn: lmdb.Transaction[bytes], objects: Mapping[Oid, bytes], oids: list[Oid]
@@ -431,10 +430,10 @@ class Lmdb(OneByOne):
                 txn.put(key, data)
 
     @_explain
-    def _delete(self, doomed: list[bytes]) -> None:
+    def _delete(self, doomed: list[Oid]) -> None:
         with self._begun(write=True) as txn:
-            for key in doomed:
-                txn.delete(key)
+            for oid in doomed:
+                txn.delete(_object_key(oid))
 
 
 @_explain

@@ -23,17 +23,18 @@ class Plan:
         done: Collection[str] = (),
     ) -> None:
         ended = frozenset(done)
-        # Kept in tuples, for an empty set is as large as all else that is known of a task.
-        self._needs = {task: tuple({*needs[task]} - ended) for task in needs if task not in ended}
+        tasks = [task for task in needs if task not in ended]
+        # Of those that need nothing more, which may be most of a large run, nothing is kept.
+        self._needs = {task: above for task in tasks if (above := tuple({*needs[task]} - ended))}
         self._run_anyway = frozenset(run_anyway)
         self._waiting = {task: len(upstream) for task, upstream in self._needs.items()}
         self._dependants: dict[str, list[str]] = {}
         for task, upstream in self._needs.items():
             for name in upstream:
                 self._dependants.setdefault(name, []).append(task)
-        self._ready = deque(task for task, count in self._waiting.items() if not count)
+        self._ready = deque(task for task in tasks if task not in self._needs)
         self._causes: dict[str, str] = {}  # of what did not succeed: the task with which it began
-        self._open = len(self._needs)
+        self._open = len(tasks)
 
     def next(self) -> str | None:
         """Take a task that may start now, or None."""

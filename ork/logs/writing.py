@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from sys import intern
 from typing import NamedTuple
 
 from ork import files
@@ -52,7 +53,7 @@ class Slots:
     def take(self, task: str, attempt: int) -> tuple[str, kinds.Log]:
         """Give a slot to an attempt that begins now; return the file, and its log there."""
         slot = self._free.pop() if self._free else self._new()
-        path = f"{self._folder}/{slot}.log"
+        path = intern(f"{self._folder}/{slot}.log")  # which the records of many attempts name
         micros = time.time_ns() // 1000
         try:
             log = kinds.Log(path=path, offset=files.size(f"{slot}.log", at=self._at))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -202,10 +202,16 @@ def output_of(value: Json) -> tuple[Output, dict[Oid, bytes]]:
     """Return the output of a task as its record has it, and the blob of a large one, packed."""
     text = canonical.encode(value, "output")
     data = canonical.frame("blob", text)
-    oid = canonical.hash_bytes(data)
     if len(data) <= INLINE_OUTPUT_BYTES_MAX:
-        return Output(oid=oid, text=text.decode()), {}
+        return _short_output(text), {}
+    oid = canonical.hash_bytes(data)
     return Output(oid=oid), {oid: canonical.pack(data)}
+
+
+@lru_cache(maxsize=64)  # many tasks give the same, nothing above all
+def _short_output(text: bytes) -> Output:
+    oid = canonical.hash_bytes(canonical.frame("blob", text))
+    return Output(oid=oid, text=text.decode())
 
 
 class TaskRun(Kind, frozen=True, kw_only=True):

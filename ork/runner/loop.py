@@ -119,6 +119,7 @@ class Loop:
         self.states = {n: TaskRun(task=oid, state="pending") for n, oid in oids.items()}
         self.states |= terms.before
         self.outputs = {n: store.output(t.output) for n, t in terms.before.items() if t.output}
+        self.upstream = {above for task in self.tasks.values() for above in task.depends_on}
         self.inputs: dict[str, dict[str, Json]] = {}
         self.running: dict[str, int] = {}  # task -> attempt
         self.tried: Counter[str] = Counter()  # attempts in this process, for `retries`
@@ -394,7 +395,8 @@ class Loop:
                 output = checked(outcome.output, task.output_type, "output")
                 kept, blob = output_of(output)
                 self.objects |= blob
-                self.outputs[name] = output
+                if name in self.upstream:
+                    self.outputs[name] = output
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
         place, touched, log = self.workplace.leave(name, number, outcome)

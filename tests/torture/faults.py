@@ -100,7 +100,7 @@ FAULTS = (
     Fault(
         "a write does not look whether what it needs is there",
         "ork/backends/lmdb.py",
-        "return all(map(cursor.set_key, needs))",
+        "return all(cursor.set_key(_object_key(oid)) for oid in needs)",
         "return True",
         ("backends/test_backends.py::test_a_write_without_what_it_needs_writes_nothing",),
     ),
