@@ -540,7 +540,8 @@ class Project:
         Traceback (most recent call last):
         ork.errors.UsageError: etl#2 has ended: failed
         """
-        return ork.runner.record.cancel(self.store, self.resolve(what), now=now)
+        found = self.resolve(ork.store.runs.going_on(self.store, what))
+        return ork.runner.record.cancel(self.store, found, now=now)
 
     def schedules(self, workflow: str | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Literal, TypeAlias
 
-from ork.errors import Corrupt, NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Node, Run, RunState, TaskRun
 from ork.objects.value import Value, of_line
@@ -28,11 +28,13 @@ from ork.store.resolve import (
     number_ref,
     run_ref,
     snapshot_of,
+    workflows,
     workflows_with_runs,
 )
 from ork.store.store import Store
 
 PAGE_RUNS = 32
+SHOWN = 10  # names of runs in a message
 Which: TypeAlias = Literal["on_failure", "on_success"]
 
 
@@ -206,10 +208,30 @@ def _as_text(value: Json) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def only_running(store: Store) -> str | None:
-    """Return the revision of the run that goes on, if one does and no other."""
-    ids = list(islice(store.folders("active/"), 2))
-    return f"run:{ids[0]}" if len(ids) == 1 else None
+def going_on(store: Store, text: str) -> str:
+    """Return the revision that is meant where runs are looked for that go on.
+
+    That is the run that goes on of a workflow, or of all that there are for "@", with a task behind
+    it if that is named. What is anything else is returned as it is, and a workflow of which no run
+    goes on, whose newest is meant then.
+    """
+    name, colon, task = text.partition(":")
+    if name != "@" and store.ref(f"workflows/{name}") is None:
+        return text
+    pins = (store.ref(f"active/{run_id}/.run") for run_id in store.folders("active/"))
+    going = [store.get(Run, pin) for pin in pins if pin]
+    if name != "@":
+        names = {name, *former_names(store, name)}
+        going = [run for run in going if run.workflow in names]
+    if len(going) == 1:
+        return f"run:{going[0].id}{colon}{task}"
+    if going:
+        pairs = sorted((run.workflow, run.number) for run in going)
+        which = some([f"{workflow}#{number}" for workflow, number in pairs], SHOWN)
+        raise UsageError(f"{len(going)} runs go on: {which}", hint="name the one that is meant")
+    if name == "@" and len(workflows(store)) > 1:
+        raise NotFound("no run goes on", hint="`ork runs` lists those that have ended")
+    return text
 
 
 def earlier(store: Store, run: Run) -> Iterator[Run]:

@@ -182,8 +182,37 @@ def test_the_only_run_that_goes_on_is_watched_and_stopped(ork, going, spawn):
     until(watcher.stderr, "run gated#1")
     assert ork("cancel", "--now").out == "gated#1 cancelled\n"
     assert watcher.wait() == 130
-    assert "several workflows" in ork("watch").err
-    assert "several workflows" in ork("cancel").err
+    for command in (["watch"], ["cancel"], ["logs", "-f"]):
+        done = ork(*command)
+        assert (done.code, done.err.splitlines()[0]) == (3, "error: no run goes on")
+
+
+def test_a_workflow_means_its_run_that_goes_on_though_a_newer_one_has_ended(ork, going, spawn):
+    ork.write("quick.yaml", "name: gated\ntasks: {fetch: {executor: process, command: echo no}}\n")
+    assert ork("run", "quick.yaml", "--move").code == 0
+    watcher = spawn("watch", "gated")
+    until(watcher.stderr, "run gated#1")
+    for revision in ("gated:fetch", "@:fetch"):
+        assert until(spawn("logs", "-f", revision).stdout, "at the gate")
+    assert until(spawn("logs", "-f").stdout, "fetch | at the gate")
+    assert ork("logs", "gated:fetch").out == "no\n"
+    assert ork("cancel", "gated", "--now").out == "gated#1 cancelled\n"
+    assert going.wait() == 130
+    assert "gated#2 has ended" in ork("cancel", "gated").err
+    assert spawn("mv", "gated", "renamed").wait() == 0
+    until(spawn("retry", "renamed#1").stderr, "start    fetch")
+    assert ork("cancel", "renamed", "--now").out == "gated#1 cancelled\n"
+
+
+def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
+    until(spawn("run", "gated.yaml").stderr, "start    fetch")
+    for command in (["watch"], ["watch", "gated"], ["cancel", "gated"], ["logs", "-f", "gated"]):
+        done = ork(*command)
+        assert (done.code, done.out) == (2, "")
+        assert "2 runs go on: gated#1, gated#2" in done.err
+    until(spawn("watch", "gated#2").stderr, "start    fetch")
+    assert ork("cancel", "gated#2", "--now").out == "gated#2 cancelled\n"
+    assert ork("cancel", "gated", "--now").out == "gated#1 cancelled\n"
 
 
 def test_what_is_not_there_cannot_be_watched(history):

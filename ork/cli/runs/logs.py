@@ -20,6 +20,7 @@ from ork.logs.reading import Log, last_part, pieces, refuse_removed
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
 from ork.store.contents import run_and_task, task_runs
+from ork.store.runs import going_on
 from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def logs(
     a terminal it has the colours that the task gave it, and of a progress bar its last state.
 
     With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
-    waits for a task that has not started. The lines of several tasks then come as they are printed,
-    each with the name of its task before it.
+    waits for a task that has not started; a workflow means its run that goes on. The lines of
+    several tasks then come as they are printed, each with the name of its task before it.
 
     With --export each attempt, not only the last, becomes a file DIR/TASK.ATTEMPT.log.
 
@@ -135,7 +136,7 @@ def _follow(
     from ork.runner.watch import follow
 
     store = session.store
-    run, task = run_and_task(store, revision, now=session.now())
+    run, task = run_and_task(store, going_on(store, revision), now=session.now())
     if run.ended is not None:
         last = (one.attempts[-1:] for one in task_runs(store, run).values())
         refuse_removed(store, run, [attempt.log for attempts in last for attempt in attempts])

@@ -18,7 +18,7 @@ from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
 from ork.store.resolve import resolve, workflows
-from ork.store.runs import only_running
+from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
 from ork.worktree.lookup import as_revision, only_file
@@ -240,12 +240,12 @@ def retry(
 def cancel(
     ctx: typer.Context,
     revision: Annotated[
-        str | None,
+        str,
         typer.Argument(
-            help="A run; a workflow means its newest. Or the id of one that waits. Else the one "
-            "that goes on.",
+            help="A run; a workflow means its run that goes on, else its newest. Or the id of one"
+            " that waits. When left out, the one that goes on.",
         ),
-    ] = None,
+    ] = "@",
     now: Annotated[bool, typer.Option("--now", help="Kill what runs, without a grace.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for its end.")] = False,
 ) -> None:
@@ -263,10 +263,10 @@ def cancel(
     """
     session: Session = ctx.obj
     store = session.store
-    revision = revision or only_running(store) or "@"
     if next(iter(store.refs("queue/")), None) is not None and _taken_back(session, store, revision):
         return
-    run = record.cancel(store, resolve(store, revision, now=session.now()), now=now)
+    found = resolve(store, going_on(store, revision), now=session.now())
+    run = record.cancel(store, found, now=now)
     name = f"{run.workflow}#{run.number}"
     if no_wait:
         session.print([["asked ", (name, "name"), " to stop"]])

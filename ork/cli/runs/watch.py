@@ -10,18 +10,19 @@ from ork.cli.session import Session
 from ork.runner import watch as events_of
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
-from ork.store.runs import only_running
+from ork.store.runs import going_on
 
 
 def watch(
     ctx: typer.Context,
     revision: Annotated[
-        str | None,
+        str,
         typer.Argument(
             metavar="[RUN]",
-            help="A run; a workflow means its newest one. Else the one that goes on.",
+            help="A run; a workflow means its run that goes on, else its newest. When left out, the"
+            " one that goes on.",
         ),
-    ] = None,
+    ] = "@",
     as_json: shared.AsJson = False,
 ) -> None:
     """Watch a run that was started elsewhere.
@@ -37,8 +38,8 @@ def watch(
     """
     session: Session = ctx.obj
     store = session.store
-    revision = revision or only_running(store) or "@"
-    _, run = find_run(store, resolve(store, revision, now=session.now()))
+    found = resolve(store, going_on(store, revision), now=session.now())
+    _, run = find_run(store, found)
     oid, run = run_of_id(store, run.workflow, run.id)
     if run.ended is not None and not as_json:
         end = events_of.finished(store, oid, run)
