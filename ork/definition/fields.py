@@ -29,7 +29,8 @@ def mapping(
 ) -> dict[str, Node]:
     """Return the values that are given, without those that are null; complain of unknown keys.
 
-    `other` maps words that other tools use to the word that is meant here.
+    `other` maps words that other tools use to the word that is meant here, or to a sentence about
+    what there is instead.
     """
     if not isinstance(node.value, dict):
         problems.at(node, f"{what} must be a mapping, not {show(node.value)}")
@@ -37,8 +38,9 @@ def mapping(
     found = {}
     for name, (key, value) in node.value.items():
         if name not in known:
-            hint = f"did you mean `{other[name]}`?" if name in other else problems.near(name, known)
-            hint = hint or f"{what} has: {', '.join(known)}"
+            meant = other.get(name, "")
+            hint = meant if " " in meant else f"did you mean `{meant}`?" if meant else None
+            hint = hint or problems.near(name, known) or f"{what} has: {', '.join(known)}"
             problems.at(key, f"unknown key `{name}` in {what}", hint)
         elif value.value is not None:
             found[name] = value

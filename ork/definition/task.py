@@ -29,11 +29,15 @@ CODE_KEYS = {"python": ("file", "module"), "process": ("command", "file"), "libr
 EXECUTOR_ALIASES = {"shell": "process"}
 
 _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": "python"}
+# What to do where other tools have a key, and a file has none.
+ALIKE = "write each task, with shared keys by `<<: *name`, or one task that goes over a list"
+_PARALLEL = "`max_parallel` at the top of the file says how many tasks there are at once"
 # What other tools call these keys.
 _OTHER_KEYS = {
     **dict.fromkeys(("needs", "after", "depends", "upstream", "dependencies"), "depends_on"),
     **dict.fromkeys(("run", "cmd", "script", "bash", "bash_command"), "command"),
     **dict.fromkeys(("params", "args", "arguments", "kwargs", "input", "with"), "inputs"),
+    **dict.fromkeys(("op_kwargs", "op_args", "parameters"), "inputs"),
     **dict.fromkeys(("output", "outputs", "returns"), "output_type"),
     **dict.fromkeys(("retry", "max_retries", "attempts"), "retries"),
     **dict.fromkeys(("entrypoint", "callable", "python_callable"), "function"),
@@ -43,6 +47,9 @@ _OTHER_KEYS = {
     "environment": "env",
     "interpreter": "shell",
     **dict.fromkeys(("isolated", "new_process"), "fresh"),
+    "trigger_rule": "on_upstream_failure",
+    **dict.fromkeys(("matrix", "each", "foreach", "for_each", "with_items", "loop", "map"), ALIKE),
+    **dict.fromkeys(("pool", "concurrency", "max_parallel"), _PARALLEL),
 }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
-from ork.definition.task import TASK_KEYS, Draft, Shared, finish, read_draft, read_needs
+from ork.definition.task import ALIKE, TASK_KEYS, Draft, Shared, finish, read_draft, read_needs
 from ork.definition.types import convert, show
 from ork.errors import InvalidInput
 from ork.graph.order import find_cycle
@@ -41,9 +41,17 @@ RESERVED = ("run", "file")  # run:ID and file:PATH are revisions
 _KEYS = "name description schedule types tasks include exclude env max_parallel python root shell"
 HOOKS = ("on_failure", "on_success")
 WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
-# What other tools call these keys.
+# What other tools call these keys, or have where a file has none.
 _OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
+_OTHER_KEYS |= dict.fromkeys(("concurrency", "max_active_tasks", "pool"), "max_parallel")
+_OTHER_KEYS |= {
+    key: f"it belongs to the schedule: `schedule: {{cron: ..., {key}: ...}}`"
+    for key in ("catchup", "overlap", "timezone")
+}
+_OTHER_KEYS |= dict.fromkeys(("matrix", "each", "foreach", "for_each"), ALIKE)
+_OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
+_OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"
 _OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}
 
 

@@ -11,6 +11,7 @@ from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
 
 NO_TIMEOUT = "none"
+SECONDS = frozenset(("timeout", "retry_delay"))  # the keys that are given in these
 # What it executes, what it takes and gives, how it is run.
 _ORDER = (
     *("executor", "file", "module", "command", "function", "shell", "depends_on", "when"),
@@ -26,7 +27,7 @@ def as_written(task: Task, fields: Iterable[str] = _ORDER) -> dict[str, Json]:
     All of them come in the order of such a file.
     """
     payload = {field: to_json(getattr(task, field)) for field in fields}
-    for field in payload.keys() & {"timeout", "retry_delay"}:
+    for field in payload.keys() & SECONDS:
         payload[field] = _number(payload[field], SECOND)
     if "timeout" in payload and task.timeout is None:
         payload["timeout"] = NO_TIMEOUT

@@ -90,8 +90,16 @@ def _of_field(change: FieldChange | None) -> dict[str, object]:
 
 
 def declared(params: Mapping[str, Param]) -> dict[str, Json]:
-    """Return the declarations of parameters as JSON, to compare them."""
-    return {name: to_json(param) for name, param in params.items()}
+    """Return the declarations of parameters as a file has them, to compare them.
+
+    Only those with a `default` have that key, be it null.
+    """
+    return {name: _declaration(param) for name, param in params.items()}
+
+
+def _declaration(param: Param) -> Json:
+    given: dict[str, Json] = {} if param.required else {"default": param.default}
+    return given if param.type is None else {**given, "type": to_json(param.type)}
 
 
 def compare(

@@ -113,6 +113,18 @@ def test_parameters_and_who_takes_them(ork, golden):
     golden("diff/params.txt", ork("diff").out)
 
 
+def test_a_parameter_is_compared_by_the_keys_that_a_file_has(ork):
+    """So a new default is one row, and null is a default."""
+    text = "name: w\nparams: {PARAM}\ntasks: {a: {executor: process, command: 'true'}}\n"
+    for declared in ("day: str", "day: {type: str, default: us}", "day: {default: null}"):
+        ork("deploy", str(ork.write("w.yaml", text.replace("PARAM", declared))))
+    assert ork("diff", "w~2", "w~1").out.splitlines()[1:2] == ['  day.default  + "us"']
+    assert ork("diff", "w~1", "w").out.splitlines()[1:3] == [
+        '  day.default  "us" -> null',
+        '  day.type     - "str"',
+    ]
+
+
 def test_settings_alone_can_change_no_result(history, edit, golden):
     edit("etl.yaml", "@daily", "@hourly")
     golden("diff/settings.txt", history("diff").out)

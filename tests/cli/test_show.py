@@ -23,6 +23,13 @@ def test_show(history, golden, name, revision):
     golden(f"show/{name}.json", history("show", revision, "--json").out)
 
 
+def test_seconds_are_told_with_their_unit(history):
+    lines = history("show", "etl:load").out.splitlines()
+    assert "timeout              300s" in lines
+    assert "retry_delay          0s" in lines
+    assert json.loads(history("show", "etl:load", "--json").out)["data"]["payload"]["retries"] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "revision"),
     [

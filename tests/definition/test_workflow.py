@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -418,6 +419,12 @@ def test_all_complaints_come_at_once_in_order_with_their_lines() -> None:
         ("on_upstream_failure: stop", "stop}", "must be one of skip, run, not 'stop'", None),
         ("timout: 1", "timout: 1}", "unknown key `timout`", "did you mean `timeout`?"),
         ("needs: [a]", "needs: [a]}", "unknown key `needs`", "did you mean `depends_on`?"),
+        ("upstream: [a]", "upstream", "unknown key `upstream`", "did you mean `depends_on`?"),
+        ("op_kwargs: {}", "op_k", "unknown key `op_kwargs`", "did you mean `inputs`?"),
+        ("trigger_rule: all", "trig", "unknown key", "did you mean `on_upstream_failure`?"),
+        ("matrix: {}", "matrix", "unknown key `matrix`", "shared keys by `<<: *name`, or one"),
+        ("foreach: []", "foreach", "unknown key `foreach`", "goes over a list"),
+        ("pool: x", "pool", "unknown key `pool`", "`max_parallel` at the top of the file"),
         ("depends_on: a", "a}", 'depends_on must be a list, not str "a"', "`depends_on: [a]`"),
         ("depends_on: [t]", "t]}", "`t` depends on itself", "remove it"),
         ("depends_on: [1]", "1]}", "must be a text, not int 1", "quote it"),
@@ -501,6 +508,34 @@ def test_a_wrong_key_of_a_task_is_named(body: str, at: str, message: str, hint: 
 )
 def test_a_wrong_key_of_a_workflow_is_named(head: str, message: str) -> None:
     assert message in task_problem("", head=head).message
+
+
+@pytest.mark.parametrize(
+    ("head", "hint"),
+    [
+        ("catchup: false\n", "`schedule: {cron: ..., catchup: ...}`"),
+        ("start_date: 2026-01-01\n", "a schedule begins when it is deployed"),
+        ("default_args: {}\n", "tasks share keys by `<<: *name`"),
+        ("concurrency: 2\n", "did you mean `max_parallel`?"),
+        ("matrix: {}\n", "one task that goes over a list"),
+        ("retries: 2\n", "did you mean `tasks.NAME.retries`?"),
+    ],
+)
+def test_a_key_that_other_tools_have_at_the_top_is_told_what_there_is(head: str, hint: str) -> None:
+    assert hint in (task_problem("", head=head).hint or "")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "workflow.md"
+
+
+def test_the_tasks_of_the_page_that_are_alike_share_their_keys() -> None:
+    section = PAGE.read_text().partition("## Many tasks alike\n")[2]
+    tasks = read(section.partition("```yaml\n")[2].partition("```")[0]).tasks
+    assert len(tasks) == 3
+    assert {(task.command, task.retries) for task in tasks.values()} == {
+        ('./load.sh "$ORK_IN_shop"', 2)
+    }
+    assert len({str(task.inputs) for task in tasks.values()}) == 3
 
 
 @pytest.mark.parametrize(

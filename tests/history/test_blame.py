@@ -155,13 +155,12 @@ def test_fields_settings_and_parameters_with_keys(etl):
         "a.timeout": 0,
         "max_parallel": 1,
         "schedule": 2,
-        "day.default": 0,
-        "day.required": 2,
+        "day.default": 2,
         "day.type": 0,
         "a.py": 2,
     }
     values = {part.name: part.value for part in etl.blame(keys=True).parts if part.field is None}
-    assert (values["schedule"], values["day.required"]) == ("@hourly", False)
+    assert (values["schedule"], values["day.default"]) == ("@hourly", None)
 
 
 def test_true_that_becomes_one_is_a_change(etl):

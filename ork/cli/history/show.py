@@ -13,7 +13,7 @@ from ork.cli.screen.human import count
 from ork.cli.screen.line import Line, members, to_json, wrap_body
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
-from ork.definition.written import as_written
+from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
 from ork.history.log import LogEntry, entry_of
 from ork.history.unkept import lacks_code
 from ork.objects import kinds
@@ -190,7 +190,8 @@ def _task(name: str | None, oid: str, task: Task) -> Iterator[Line]:
             for key, item in sorted(value.items()):
                 yield ["    ", (key, "key"), ": ", json.dumps(item, ensure_ascii=False)]
         else:
-            yield [label, _text(value)]
+            unit = "s" if field in SECONDS and value != NO_TIMEOUT else ""
+            yield [label, _text(value), unit]
 
 
 def _text(value: Any) -> str:
