@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ork.definition.types import show
@@ -190,6 +191,7 @@ def root(node: Node, what: str, problems: Problems) -> str | None:
     return None if short == "." else short
 
 
+@lru_cache  # most tasks name the same few files
 def path_error(value: str) -> tuple[str, str] | None:
     """Return the mistake in a path of a workflow file, and how to mend it, or None."""
     relative = "write a path relative to the folder of the workflow file"
@@ -215,7 +217,7 @@ def path_error(value: str) -> tuple[str, str] | None:
 def dotted(node: Node, what: str, problems: Problems) -> str | None:
     """Return a dotted Python name."""
     value = text(node, what, problems)
-    if value is None or all(part.isidentifier() for part in value.split(".")):
+    if value is None or all(map(str.isidentifier, value.split("."))):
         return value
     hint = "dotted names, as in `tasks.etl`" if what == "module" else "a Python name"
     before, colon, name = value.rpartition(":")

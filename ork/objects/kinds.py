@@ -677,7 +677,7 @@ _BINDINGS = ({"const"}, {"ref"}, {"ref", "else"}, {"each"}, {"file"})
 def _check_binding(binding: dict[str, Json]) -> None:
     if binding.keys() not in _BINDINGS:
         raise ValueError("a binding has const, ref, each or file, and a ref may have else")
-    if not all(type(binding[word]) is str for word in ("ref", "file") if word in binding):
+    if type(binding.get("ref", "")) is not str or type(binding.get("file", "")) is not str:
         raise ValueError("ref and file have a text")
     if "each" in binding and not isinstance(binding["each"], str | list):
         raise ValueError("each has a reference or a list")

@@ -7,7 +7,7 @@ the blobs are listed in a tree: an edit changes the blobs it touches and the lis
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from zlib import crc32
 
 from ork.objects import tree
@@ -30,15 +30,19 @@ def split_text(path: str, text: bytes, add: Callable[[Object], Oid]) -> Source:
     return Source(path=path, chunks=tree.build(chunks, add))
 
 
-def _chunks(text: bytes) -> list[bytes]:
-    chunks: list[bytes] = []
+def _chunks(text: bytes) -> Iterator[bytes]:
     start = end = 0
-    for piece in _PIECE.findall(text):
-        if end - start + len(piece) > CHUNK_BYTES_MAX:
-            chunks.append(text[start:end])
+    while end < len(text):
+        # No line is the last one that ends before a chunk has its least size.
+        end = max(end, text.rfind(b"\n", start, start + CHUNK_BYTES_MIN - 1) + 1)
+        if not (piece := _PIECE.match(text, end)):
+            break
+        if piece.end() - start > CHUNK_BYTES_MAX:
+            yield text[start:end]
             start = end
-        end += len(piece)
-        if end - start >= CHUNK_BYTES_MIN and crc32(piece) & CUT_MASK == 0:
-            chunks.append(text[start:end])
+        end = piece.end()
+        if end - start >= CHUNK_BYTES_MIN and crc32(piece[0]) & CUT_MASK == 0:
+            yield text[start:end]
             start = end
-    return [*chunks, text[start:]] if end > start else chunks
+    if end > start:
+        yield text[start:]

@@ -106,10 +106,16 @@ class _Capture:
     def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Trail]:
         """Take what all tasks execute."""
         found = trails(tasks, self._read, self.kind, self.parse)
+        good = set()  # what most tasks name, of which there is nothing to say
         for name, trail in found.items():
             task = tasks[name]
             key = "module" if task.module else "file" if task.file else "command"
-            self._check_named(name, task)
+            named = task.executor, task.module, task.file, *python_path(task)
+            if named not in good:
+                before = self.problems.count
+                self._check_named(name, task)
+                if self.problems.count == before:
+                    good.add(named)
             for path, (role, by) in trail.files.items():
                 if self._take(path, ("tasks", name, key)):
                     self.reasons.setdefault(path, []).append(Reason(name, role, by))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ork.yaml.problems import Problems
@@ -122,8 +123,8 @@ def fast_events(text: str) -> Iterator[Any] | None:
         if not hidden or not _parsers_agree(text):
             return None
     text = _COLON.sub(COLON, _parsed_text(text))
-    events = iter(parser(text).get_event, None)
-    return _outside(hidden, text, events) if hidden else _told_apart(events)
+    get = parser(text).get_event
+    return _outside(hidden, text, get) if hidden else _told_apart(get)
 
 
 def slow_events(text: str, problems: Problems) -> Iterator[Any]:
@@ -136,7 +137,8 @@ def slow_events(text: str, problems: Problems) -> Iterator[Any]:
         problems.add(0, 0, message, hint)
         problems.check()
     try:
-        yield from _told_apart(YAML(typ="safe", pure=True).parse(_parsed_text(text)))
+        events = YAML(typ="safe", pure=True).parse(_parsed_text(text))
+        yield from _told_apart(partial(next, events, None))
     except Unreadable as unreadable:
         complain(unreadable, problems)
 
@@ -213,11 +215,12 @@ def _parsed_text(text: str) -> str:
     return text + "\n" if text.endswith(" ") and not text[text.rfind("\n") + 1 :].strip() else text
 
 
-def _told_apart(events: Iterator[Any]) -> Iterator[Any]:
+def _told_apart(get: Callable[[], Any]) -> Iterator[Any]:
     """Yield events; what the parser raises, of whatever type, and only that is Unreadable."""
     event = None
     try:
-        for event in events:
+        while (found := get()) is not None:
+            event = found
             yield event
     except MemoryError:
         raise
@@ -271,10 +274,10 @@ def _hide_comments(text: str, hidden: list[int]) -> str:
     return _COMMENT.sub(cover, text)
 
 
-def _outside(hidden: list[int], text: str, events: Iterator[Any]) -> Iterator[Any]:
+def _outside(hidden: list[int], text: str, get: Callable[[], Any]) -> Iterator[Any]:
     """Yield events; raise Unreadable where what was taken for a comment may be part of a text."""
     try:
-        for event in _told_apart(events):
+        for event in _told_apart(get):
             if getattr(event, "value", None):
                 begin, end = event.start_mark.index, event.end_mark.index
                 if event.style in ("|", ">"):
