@@ -11,12 +11,15 @@ from typing import TypeAlias
 
 from ork.definition import fields
 from ork.definition.declarations import Declarations
-from ork.definition.types import assignable, convert, describe, show
+from ork.definition.types import MISMATCHES_MAX, assignable, convert, describe, show
+from ork.errors import some
 from ork.objects.canonical import Json, encode
 from ork.objects.kinds import Param, Task
 from ork.objects.value import Value, replace
 from ork.yaml.nodes import Node, plain
 from ork.yaml.problems import Problems
+
+FIELDS_SHOWN = 5  # in a complaint
 
 _FORM = "a binding is {const: VALUE} or {ref: tasks.NAME.output.FIELD}"
 PARAM_KEYS = ("type", "default")
@@ -380,7 +383,10 @@ def checked(value: Json, declared: Json, what: str) -> Json:
         return value
     converted, problems = convert(value, declared)
     if problems:
-        raise NotReady("\n".join(problem.of(what) for problem in problems))
+        first, *others = (problem.of(what) for problem in problems)
+        least = "at least " if len(problems) >= MISMATCHES_MAX else ""
+        more = f" (and {least}{len(others)} more)" if others else ""
+        raise NotReady("\n".join([first + more, *others]))
     return converted
 
 
@@ -393,6 +399,8 @@ def _follow(what: str, ref: str, outputs: Mapping[str, Json], params: Mapping[st
     value = values[source]
     for step in path:
         if not isinstance(value, dict) or step not in value:
-            raise NotReady(f"{what}: {ref}: there is no field {step!r}")
+            known = isinstance(value, dict) and some(value, FIELDS_SHOWN)
+            where = f"among {known}" if known else f"in {show(value)}"
+            raise NotReady(f"{what}: {ref}: there is no field {step!r} {where}")
         value = value[step]
     return value

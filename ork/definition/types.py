@@ -19,7 +19,7 @@ from ork.objects.value import Value
 
 TYPE_DEPTH_MAX = 32
 TYPE_NODES_MAX = 10_000
-_MISMATCHES_MAX = 20
+MISMATCHES_MAX = 20  # in one value: then nobody looks further
 
 # What other tools call these types.
 LEGACY = {
@@ -94,7 +94,7 @@ _DATETIME = re.compile(
 def _convert(
     value: Json, expression: Json, path: tuple[str | int, ...], found: list[Mismatch]
 ) -> Json:
-    if len(found) >= _MISMATCHES_MAX:
+    if len(found) >= MISMATCHES_MAX:
         return None
     if isinstance(expression, list):
         if not isinstance(value, list):

@@ -39,9 +39,17 @@ if TYPE_CHECKING:
 class Unfit(Exception):
     """A value that cannot be an output; `places` says where in the output it stands."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, innermost: Any = None) -> None:
         super().__init__(message)
         self.places: list[str] = []  # innermost first
+        self._innermost = innermost  # of a value that is nested too deep
+
+    def add(self, place: str, of: Any) -> None:
+        """Note where in a list or an object the value stands."""
+        self.places.append(place)
+        if of is self._innermost:
+            self.args = ("it contains itself",)
+            self.places.clear()
 
     def __str__(self) -> str:
         """Return place and message: "output.rows[3]: ..."."""
@@ -80,12 +88,14 @@ def to_json(value: Any, depth: int = 1) -> Any:
             raise Unfit(f"{float(value)} is not a JSON number")
         return float(value)
     if depth > DEPTH_MAX:
-        raise Unfit(f"nested deeper than {DEPTH_MAX} levels")
+        raise Unfit(f"nested deeper than {DEPTH_MAX} levels", value)
     if isinstance(value, dict):
         return _object(value, depth)
     if isinstance(value, (list, tuple)):
         return _array(value, depth)
     if isinstance(value, datetime.date):  # a datetime is one, too
+        if value != value:  # as only NaT of pandas does, which is a datetime by its class
+            raise Unfit("NaT is not a time; return None")
         return value.isoformat()
     return _special(value, depth)
 
@@ -117,7 +127,7 @@ def _array(values: Any, depth: int) -> Any:
         for item in values:
             result.append(to_json(item, depth + 1))
     except Unfit as error:
-        error.places.append(f"[{len(result)}]")
+        error.add(f"[{len(result)}]", values)
         raise
     return result
 
@@ -130,7 +140,7 @@ def _object(values: Any, depth: int) -> Any:
         try:
             result[_text(str.__str__(key))] = to_json(item, depth + 1)
         except Unfit as error:
-            error.places.append(f".{key}")
+            error.add(f".{key}", values)
             raise
     return result
 

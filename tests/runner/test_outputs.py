@@ -103,6 +103,14 @@ WRONG = """\
         executor: process
         command: "echo 'ORK_OUTPUT:{\\"rows\\": \\"x\\"}'"
         output_type: {rows: int}
+      fields:
+        executor: process
+        command: "echo 'ORK_OUTPUT:{\\"a\\": \\"x\\", \\"c\\": [1, true]}'"
+        output_type: {a: int, b: str, c: [int]}
+      list:
+        executor: process
+        command: "printf 'ORK_OUTPUT:[1%s]' $(printf ',1%.0s' $(seq 30))"
+        output_type: [str]
       whole: {executor: process, command: "true", output_type: {rows: int}}
       text: {executor: process, command: "echo ORK_OUTPUT:x"}
       number: {executor: process, command: "echo ORK_OUTPUT:NaN"}
@@ -122,8 +130,15 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
     assert ork("run", "wrong.yaml").code == 1
     tasks = data(ork, "show", "wrong#1")["tasks"]
     told = {name: task["taskrun"]["attempts"][0]["error"] for name, task in tasks.items()}
+    first, *others = told.pop("list").splitlines()
+    assert first == "output[0]: expected str, got int 1 (and at least 19 more)"
+    assert tasks["list"]["taskrun"]["reason"] == first
+    assert len(others) == 19
     assert told == {
         "field": 'output.rows: expected int, got str "x"',
+        "fields": "output.b: missing; expected str (and 2 more)\n"
+        'output.a: expected int, got str "x"\n'
+        "output.c[1]: expected int, got bool true",
         "whole": "output: expected {rows: int}, got null",
         "text": "output: not JSON: 'x' (Expecting value: line 1 column 1 (char 0))",
         "number": "output: nan is not a JSON number",
@@ -132,3 +147,26 @@ def test_whatever_is_wrong_with_an_output_is_told_in_one_way(ork: Ork) -> None:
         "value": "output.a[1]: a bytes is not a JSON value; return `.decode()` of it",
         "long": "output: larger than 64 MiB; write a file, return its path",
     }
+
+
+def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
+    pytest.importorskip("pandas")
+    ork.write(
+        "times.yaml",
+        """\
+        name: times
+        tasks:
+          one: {executor: python, file: times.py, function: one}
+          none: {executor: python, file: times.py, function: none}
+        """,
+    )
+    ork.write(
+        "times.py",
+        "import pandas\n"
+        "def one():\n    return pandas.Timestamp('2026-11-01')\n"
+        "def none():\n    return {'at': [pandas.NaT]}\n",
+    )
+    assert ork("run", "times.yaml").code == 1
+    assert data(ork, "outputs", "times#1") == {"one": "2026-11-01T00:00:00"}
+    reason = data(ork, "show", "times#1")["tasks"]["none"]["taskrun"]["reason"]
+    assert reason == "output.at[0]: NaT is not a time; return None"

@@ -446,7 +446,7 @@ def test_a_variable_that_has_no_value_yet_fails_its_task(project: Project) -> No
     found = task_runs(project.store, run_of_number(project.store, "flow", 1)[1])
     reasons = {name: found[name].reason for name in ("gone", "nul")}
     assert reasons == {
-        "gone": "env A: tasks.up.output.rows: there is no field 'rows'",
+        "gone": "env A: tasks.up.output.rows: there is no field 'rows' in null",
         "nul": "env A: the value has the character NUL",
     }
 
