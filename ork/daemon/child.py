@@ -213,7 +213,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     store = location.open_store(Path(order.store), environ=os.environ)
     try:
         stamp = Stamp(time=order.work.now, author=order.author, argv=("ork", "up"))
-        caller = Caller(stamp=stamp, now=order.work.now, control=control)
+        caller = Caller(stamp=stamp, now=order.work.now, control=control, attended=False)
         with adopting():
             for event in begin(store, order.work, caller):
                 match event:

@@ -360,13 +360,19 @@ def variables(
     params: Mapping[str, Json],
     environ: Mapping[str, str],
 ) -> dict[str, str | None]:
-    """Return the variables of a task, secrets from `environ`; None takes an inherited one away."""
+    """Return the variables of a task, secrets from `environ`; None takes an inherited one away.
+
+    Raise NotReady where a secret is not set.
+    """
     found: dict[str, str | None] = {}
     for variable, entry in task.env.items():
         if isinstance(entry, str):
             found[variable] = entry
         elif "secret" in entry:
-            found[variable] = environ[str(entry["secret"])]
+            secret = str(entry["secret"])
+            if secret not in environ:
+                raise NotReady(f"the secret {secret} is not set")
+            found[variable] = environ[secret]
         else:
             title = f"env {variable}"
             ref = entry.get("ref")

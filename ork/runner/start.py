@@ -84,6 +84,7 @@ class Caller(Value, frozen=True, kw_only=True):
     trigger: str = "run"  # what the record says about why a run began; a retry says so itself
     scheduled: datetime | None = None  # the moment for which a schedule asked for the run
     along: Along | None = None  # what becomes durable with the pin of the run
+    attended: bool = True  # somebody sees what is refused; else tasks fail that lack a secret
 
     def signed(self) -> Stamp:
         """Return the stamp, made from the environment when none was given."""
@@ -167,7 +168,7 @@ def prepare(
     named = run_of(found) if with_code is None else None
     terms = _selected(store, target, options, caller, params, named)
     terms = _completed(terms, options, caller, params)
-    if not elsewhere:
+    if caller.attended and not elsewhere:
         require_secrets(_tasks(store, target), terms.before, caller.environ)
     deployed = None
     if isinstance(found, ResolvedFile) and no_deploy and not allow_secret:
@@ -233,7 +234,8 @@ def retry(
     params = settle_params(declared, {}, recorded_params(store, before))
     caller = replace(caller, trigger="retry", scheduled=before.scheduled)
     terms = _completed(terms, options, caller, params)
-    require_secrets(_tasks(store, target), terms.before, caller.environ)
+    if caller.attended:
+        require_secrets(_tasks(store, target), terms.before, caller.environ)
     beside = before if before.state == "success" and not latest else None
     return Started(_run(store, target, terms, options, caller), beside=beside)
 

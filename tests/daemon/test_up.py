@@ -22,6 +22,7 @@ from ork.daemon.lines import skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
 from ork.runner.start import Caller
+from ork.store.contents import task_runs
 from ork.store.resolve import run_of_id
 from ork.store.runs import hooks_of
 from ork.store.store import Stamp, Store
@@ -273,15 +274,18 @@ def test_no_more_runs_go_on_at_once_than_it_was_told(ork: Ork, opened: Opened) -
 
 
 def test_what_cannot_begin_is_left_out_and_told_once_for_its_slot(ork: Ork, opened: Opened) -> None:
-    tasks = "tasks: {t: {executor: process, command: 'true', env: {A: {secret: NOWHERE}}}}"
+    tasks = "tasks: {t: {executor: process, command: ./gone.sh}}"
     set_to(ork, 30)
+    script = ork.write("gone.sh", "#!/bin/sh\necho forgotten-text\n", executable=True)
     deploy(ork, "w", "{every: 1h}", tasks)
+    script.unlink()
+    assert ork("forget", "w:gone.sh", "--yes").code == 0
     deploy(ork, "tick", "{every: 1s}")
     with running(ork, clock=True) as up:
         up.until("Up")
         set_to(ork, 0)
         trouble = up.until("Trouble", workflow="w")
-        assert "NOWHERE" in trouble["message"]
+        assert "forgotten" in trouble["message"]
         assert up.until("LeftOut", workflow="w")["reason"] == trouble["message"]
         for _ in range(2):
             up.until("Began", workflow="tick")
@@ -290,6 +294,29 @@ def test_what_cannot_begin_is_left_out_and_told_once_for_its_slot(ork: Ork, open
     store = opened()
     assert not runs_of(store, "w")
     assert [skip.reason for skip in skipped(store, "w")] == [trouble["message"]]
+
+
+def test_a_secret_that_is_not_set_fails_a_run_that_everybody_sees(ork: Ork, opened: Opened) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'true', env: {A: {secret: NOWHERE}}}}"
+    more = "on_failure: {command: touch hooked}"
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 1, retry_delay: 0}", tasks, more)
+    deploy(ork, "q", "{every: 9h}", tasks)
+    assert ork("schedule", "fire", "q").code == 0
+    with running(ork, clock=True) as up:
+        up.until("Up")
+        assert up.until("Ended", workflow="q")["state"] == "failed"
+        set_to(ork, 0)
+        for attempt in (1, 2):
+            assert up.until("Began", workflow="w")["attempt"] == attempt
+            assert up.until("Ended", workflow="w")["state"] == "failed"
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+    store = opened()
+    for workflow in ("w", "q"):
+        (run,) = runs_of(store, workflow)
+        (state,) = task_runs(store, run).values()
+        assert (run.state, state.reason) == ("failed", "the secret NOWHERE is not set")
 
 
 def test_a_head_that_cannot_be_read_keeps_no_other_workflow_from_being_fired(
