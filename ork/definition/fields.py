@@ -165,12 +165,12 @@ def sequence(node: Node, what: str, hint: str, problems: Problems) -> list[Node]
     return []
 
 
-def path(node: Node, what: str, problems: Problems) -> str | None:
+def path(node: Node, what: str, problems: Problems, *, is_pattern: bool = False) -> str | None:
     """Return a relative POSIX path in its shortest form, which stays below the root."""
     value = text(node, what, problems)
     if value is None:
         return None
-    wrong = path_error(value)
+    wrong = _path_error(value, is_pattern=is_pattern)
     if wrong is not None:
         message, hint = wrong
         problems.at(node, f"{what}: {message}", hint)
@@ -192,7 +192,7 @@ def root(node: Node, what: str, problems: Problems) -> str | None:
 
 
 @lru_cache  # most tasks name the same few files
-def path_error(value: str) -> tuple[str, str] | None:
+def _path_error(value: str, *, is_pattern: bool) -> tuple[str, str] | None:
     """Return the mistake in a path of a workflow file, and how to mend it, or None."""
     relative = "write a path relative to the folder of the workflow file"
     if len(value) > PATH_LENGTH_MAX:
@@ -210,7 +210,8 @@ def path_error(value: str) -> tuple[str, str] | None:
         hint = "code must lie in the folder of the workflow file or below"
         return f"the path {short(value)} leaves the folder of the workflow file", hint
     if shortest == "." or value.endswith(("/", "/.")):
-        return f"the path {short(value)} names a folder, not a file", "name one file"
+        hint = f"name a file, or {posixpath.normpath(f'{shortest}/**')}" if is_pattern else ""
+        return f"the path {short(value)} names a folder, not a file", hint or "name one file"
     return None
 
 

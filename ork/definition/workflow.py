@@ -337,7 +337,7 @@ class _Workflow:
         found = set()
         hint = f"as in `{key}: [{example}]`"
         for below in fields.sequence(node, key, hint, self.problems):
-            glob = fields.path(below, key, self.problems)
+            glob = fields.path(below, key, self.problems, is_pattern=True)
             if glob is not None:
                 found.add(glob)
         return tuple(sorted(found))

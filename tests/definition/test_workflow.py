@@ -586,6 +586,13 @@ def test_a_path_stays_below_the_root(path: str, message: str) -> None:
     assert (found.line, found.column) == (5, 11)
 
 
+@pytest.mark.parametrize(("glob", "files"), [("conf/", "conf/**"), (".", "**"), ("a/./", "a/**")])
+def test_a_folder_is_included_by_a_pattern(glob: str, files: str) -> None:
+    problem = task_problem("", head=f"include: [{glob}]\n")
+    assert "names a folder, not a file" in problem.message
+    assert problem.hint == f"name a file, or {files}"
+
+
 def test_a_path_has_no_control_characters() -> None:
     found = one('name: n\ntasks: {t: {executor: python, file: "a\\0b"}}')
     assert "NUL" in found.message
