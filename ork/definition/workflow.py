@@ -186,6 +186,7 @@ class _Workflow:
     def definition(self) -> Definition:
         """Return the Definition, or raise with all complaints."""
         problems = self.problems
+        self._indent_tasks()
         self.nodes = fields.mapping(self.root, "a workflow", WORKFLOW_KEYS, problems, _OTHER_KEYS)
         for key in ("name", "tasks"):
             if key not in self.nodes and isinstance(self.root.value, dict):
@@ -211,6 +212,25 @@ class _Workflow:
             places=LatePlaces(self.text, file=problems.file),
             text=self.text,
         )
+
+    def _indent_tasks(self) -> None:
+        """Take for tasks what stands beside an empty `tasks:`, and say so."""
+        entries = self.root.value
+        if not isinstance(entries, dict) or "tasks" not in entries:
+            return
+        key, node = entries["tasks"]
+        beside = {
+            name: entry
+            for name, entry in entries.items()
+            if name not in WORKFLOW_KEYS and isinstance(entry[1].value, dict)
+        }
+        if node.value is not None or not beside:
+            return
+        name, (first, _) = next(iter(beside.items()))
+        message = f"`{name[:60]}` stands beside `tasks`, which is empty"
+        self.problems.at(first, message, f"indent all tasks below line {key.line}")
+        rest = {name: entry for name, entry in entries.items() if name not in beside}
+        self.root = Node({**rest, "tasks": (key, Node(beside, node.place))}, self.root.place)
 
     def _settings(self) -> dict[str, Json]:
         problems = self.problems
@@ -363,7 +383,7 @@ class _Workflow:
             return params, {}
         self._check_sizes(node, len(node.value), env)
         drafts = {}
-        entries = node.value.items()
+        entries = self._indent_keys(node.value).items()
         for name, (key, value) in counted("reading tasks", entries, len(entries)):
             draft = read_draft(key, value, types=types, problems=problems)
             drafts[name] = draft
@@ -373,6 +393,34 @@ class _Workflow:
         names = counted("checking tasks", sorted(drafts), len(drafts))
         tasks = {name: finish(drafts[name], shared, problems) for name in names}
         return params, dict(sorted((self.kept | tasks).items()))
+
+    def _indent_keys(self, entries: nodes.Entries) -> nodes.Entries:
+        """Take a key of a task that stands beside its name for a part of it, and say so."""
+        if TASK_KEYS.keys().isdisjoint(entries):
+            return entries
+        problems = self.problems
+        found: nodes.Entries = {}
+        above, told = "", None  # the task before it, and of which that was said
+        for name, (key, node) in entries.items():
+            if name not in TASK_KEYS or _is_task(node):
+                found[name] = key, node
+                above = name
+                continue
+            of_task, task = found.get(above, (None, None))
+            if task and task.value is None:
+                problems.forget()  # of further tasks they would be keys that are given twice
+            if above != told:
+                message = f"`{name}` is a key of a task, and stands where tasks stand"
+                hint = (
+                    f"indent it below line {of_task.line}" if of_task else "name the task above it"
+                )
+                problems.at(key, message, hint)
+                told = above
+            if task and task.value is None:
+                problems.check()
+            if of_task and task and isinstance(task.value, dict):
+                found[above] = of_task, Node({**task.value, name: (key, node)}, task.place)
+        return found
 
     def _check_sizes(self, node: Node, count: int, env: Env) -> None:
         if count > TASKS_MAX:
@@ -400,6 +448,10 @@ class _Workflow:
             at = next(below for below in node.value if below.value == cycle[1])
             message = f"a cycle in depends_on: {' -> '.join(_shorten(cycle))}"
             self.problems.at(at, message, "remove one of these edges")
+
+
+def _is_task(node: Node) -> bool:
+    return isinstance(node.value, dict) and not TASK_KEYS.keys().isdisjoint(node.value)
 
 
 def _shorten(cycle: tuple[str, ...]) -> tuple[str, ...]:

@@ -156,6 +156,11 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
     what = what or context or "the parser cannot go on after this"
     what = " ".join(what.replace("('", "'").replace("',)", "'").split())
     hint = next((hint for sign, hint in _HINTS if sign in what), None)
+    key = _KEY.fullmatch((problems.source(line) or "")[: column - 1])
+    above = next((n for n in range(line - 1, 0, -1) if (problems.source(n) or "").strip()), 0)
+    if key and above and "mapping values" in what:  # and not in the middle of a line
+        column = key.start(1) + 1
+        hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
     if isinstance(error, (ValueError, OverflowError)):
         hint = hint or "is a number or an escape out of range?"
     if "'\\t'" in what and (problems.source(line) or "")[: column - 1].strip():
@@ -174,6 +179,7 @@ _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Where YAML wants a space, or is indented.
 _NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
+_KEY = re.compile(r" *(?:- +)*([\w.-]+) *")  # what stands before the first `:` of a line
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _QUESTION = re.compile(r"\?(?<![^\s,\[{]\?)(?=[^\s,\[\]{}])")
 _STAND_INS = {COLON: ":", QUESTION: "?"}

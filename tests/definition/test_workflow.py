@@ -622,6 +622,61 @@ def test_a_workflow_has_a_name_and_tasks(text: str, message: str) -> None:
     assert message in one(text).message
 
 
+@pytest.mark.parametrize(
+    ("tasks", "line", "message", "hint"),
+    [
+        ("  a:\n  executor: process\n  command: x\n", 4, "`executor` is a key of a task", "line 3"),
+        (
+            "  a:\n  executor: process\n  command: x\n  b:\n  executor: process\n  command: y\n",
+            4,
+            "`executor` is a key of a task",
+            "line 3",
+        ),
+        (
+            "  executor: process\n  command: x\n",
+            3,
+            "`executor` is a key of a task",
+            "name the task",
+        ),
+        (
+            "  a: {executor: process, command: x}\n  b: {executor: process, command: y}\n"
+            "  depends_on: [a]\n  retries: 2\n",
+            5,
+            "`depends_on` is a key of a task",
+            "line 4",
+        ),
+        (
+            "a: {executor: process, command: x}\nb: {executor: process, command: y}\n",
+            3,
+            "`a` stands beside `tasks`, which is empty",
+            "below line 2",
+        ),
+    ],
+)
+def test_what_is_not_indented_enough_is_said_once(
+    tasks: str, line: int, message: str, hint: str
+) -> None:
+    problem = one(f"name: w\ntasks:\n{tasks}")
+    assert problem.line == line
+    assert message in problem.message
+    assert hint in (problem.hint or "")
+
+
+def test_what_is_not_indented_enough_hides_no_other_mistake() -> None:
+    tasks = "  a: {executor: process, command: x, retires: 1}\n  depends_on: [b]\n"
+    assert [problem.message for problem in complaints(f"name: w\ntasks:\n{tasks}")] == [
+        "unknown key `retires` in the task `a`",
+        "`depends_on` is a key of a task, and stands where tasks stand",
+        "no task named `b`",
+    ]
+
+
+def test_a_task_can_have_the_name_of_a_key() -> None:
+    body = "{executor: process, command: x}"
+    tasks = read(f"name: w\ntasks: {{file: {body}, env: {body}}}\n").tasks
+    assert list(tasks) == ["env", "file"]
+
+
 def test_a_cycle_is_printed() -> None:
     text = (
         "name: n\ntasks:\n  a: {executor: shell, command: x, depends_on: [b]}\n"

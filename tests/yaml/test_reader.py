@@ -529,6 +529,9 @@ def test_the_c_parser_never_changes_a_result_of_noise(
         ("a: x\t\nb: 1\n", (1, 5), "'\\t'", "write spaces instead of this tab"),
         ("a:\n\tb: 1\n", (2, 1), "'\\t'", "indented with spaces"),
         ("a:\u00a0x\nb: 1\n", (1, 3), "U+00A0 looks like a space", "write a space"),
+        ("a: b\n\n  d: e\n", (3, 3), "mapping values", "indent this as line 1"),
+        ("a: b\n  - c: d\n", (2, 5), "mapping values", "indent this as line 1"),
+        ("a: b\n  c d: e\n", (2, 6), "mapping values", "needs quotes"),
         ('t: "5\u00a0x"\na: b: c\n', (2, 5), "mapping values", "needs quotes"),
     ],
 )
