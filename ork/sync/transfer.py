@@ -90,6 +90,11 @@ class Elsewhere(Value, frozen=True, kw_only=True):
     new: Oid
     old_snapshot: Oid
     new_snapshot: Oid
+    old_author: str
+    new_author: str
+    old_message: str
+    new_message: str
+    base: Oid | None  # the newest deploy that both sides have
 
 
 class Transferred(Value, frozen=True, kw_only=True):
@@ -249,8 +254,20 @@ class _Transfer:
         return found._replace(forced=forced)
 
     def _ends(self, name: str, old: Oid, new: Oid) -> Elsewhere:
-        before, after = (self._both.get(Deploy, oid).snapshot for oid in (old, new))
-        return Elsewhere(name=name, old=old, new=new, old_snapshot=before, new_snapshot=after)
+        before, after = (self._both.get(Deploy, oid) for oid in (old, new))
+        common = set(_ancestors(self._both, [old]))
+        return Elsewhere(
+            name=name,
+            old=old,
+            new=new,
+            old_snapshot=before.snapshot,
+            new_snapshot=after.snapshot,
+            old_author=before.author,
+            new_author=after.author,
+            old_message=before.message,
+            new_message=after.message,
+            base=next((one for one in _ancestors(self._both, [new]) if one in common), None),
+        )
 
     def _comes_after(self, old: Oid, found: _Heads) -> bool:
         """Say whether the new deploys of a workflow come after its old head."""

@@ -55,7 +55,7 @@ def push(
     are listed, and all else moves. What was interrupted is typed again, and sends the rest. REMOTE
     is `origin`, or the only one, when it is left out.
 
-    Exit codes: 0 all is there; 5 something stayed, or somebody else moved the same.
+    Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def pull(
     Workflow files are not touched: those that are older now are named, `ork restore` writes them.
     REMOTE is `origin`, or the only one, when it is left out.
 
-    Exit codes: 0 all is here; 5 something stayed, or somebody else moved the same.
+    Exit codes: 0 done; 5 a head or a tag stayed, or somebody else moved the same.
 
     \b
     Example:
@@ -136,7 +136,7 @@ def _transfer(
         if direction == "pull" and not dry_run and (heads := [m for m in done.workflows if m.new]):
             session.say(*_behind_lines(session, heads))
             session.say([("next: ", "hint"), f"`ork log {heads[0].workflow}`"])
-    if done.refused:
+    if any(one.heads for one in done.refused):
         raise typer.Exit(Conflict.exit_code)
 
 
@@ -208,40 +208,58 @@ def refused_lines(
     done: "Transferred", name: str, place: str, direction: "Direction"
 ) -> Iterator[Line]:
     """Yield what stayed since it would have lost something, and what to do about it."""
-    sides = f"{name} and this store" if direction == "push" else f"this store and {name}"
-    error, hint = ("error: ", "error"), ("hint: ", "hint")
+    sides = (name, "this store") if direction == "push" else ("this store", name)
+    error, note, hint = ("error: ", "error"), ("note: ", "warning"), ("hint: ", "hint")
     split = [one for one in done.refused if one.heads]
     for one in split:
-        ends = some([_different(head) for head in one.heads], NAMES_MAX)
-        yield [error, f"{one.workflow} stayed, {sides} went different ways: {ends}"]
+        yield [error, f"{one.workflow} stayed, {' and '.join(sides)} went different ways:"]
+        for head in one.heads[:NAMES_MAX]:
+            yield from _different_lines(head, sides)
+        if more := one.heads[NAMES_MAX:]:
+            yield [f"  and {count(len(more), 'more tag')}"]
     if split:
         yield [hint, _way_out(split, name, direction)]
     clashing = [one for one in done.refused if one.runs]
     for one in clashing:
         its = "run of this name" if len(one.runs) == 1 else "runs of these names"
         other = "another" if len(one.runs) == 1 else "other"
-        yield [error, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
+        yield [note, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
     if clashing:
         there = f"{'--store' if is_url(place) else '-C'} {shlex.quote(place)}"
         shown = f"`ork {there} show {clashing[0].runs[0]}` shows the other one"
         yield [hint, f"a run keeps its name, each side its own run; {shown}"]
 
 
-def _different(one: "Elsewhere") -> str:
-    return f"{one.name} ({one.old_snapshot[:OID_DIGITS]} and {one.new_snapshot[:OID_DIGITS]})"
+def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]:
+    """Yield what a head or a tag is at each side, and who has made that."""
+    ends = (
+        (one.old_snapshot, one.old_author, one.old_message),
+        (one.new_snapshot, one.new_author, one.new_message),
+    )
+    width = max(map(len, sides))
+    for side, (snapshot, author, message) in zip(sides, ends, strict=True):
+        first = message.partition("\n")[0]
+        told = f"  {author}  {first}".rstrip()
+        yield [f"  {one.name} in {side:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
 
 
 def _way_out(split: "Sequence[Refused]", name: str, direction: "Direction") -> str:
     typed = f"{shlex.quote(name)} {split[0].workflow if len(split) == 1 else 'WORKFLOW'}"
     if all("@" in head.name for one in split for head in one.heads):
         return f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
-    take = f"`ork pull {typed} --force`"
-    if direction == "pull":
-        return (
-            f"{take} takes what {name} has, and `ork undo` takes that back;"
-            " then `ork deploy FILE` puts your version on top"
-        )
-    return (
-        f"{take} and `ork deploy FILE` put your version on top of what {name} has;"
-        f" `ork push {typed} --force` takes its place"
+    told = (
+        f"`ork pull {typed} --force` takes what {name} has (`ork undo` takes that back), then"
+        f" `{_their_change(split)}` shows what was changed there: bring it into your files before"
+        " `ork deploy FILE`, which takes back what they lack"
     )
+    return told if direction == "pull" else f"{told}; `ork push {typed} --force` takes its place"
+
+
+def _their_change(split: "Sequence[Refused]") -> str:
+    """Return the command that shows what the other side changed, once its head is here."""
+    one, *more = split
+    bases = [head.base for head in one.heads if head.name == one.workflow and head.base]
+    if more or not bases:  # nothing is common to both: what differs from the head before
+        name = "WORKFLOW" if more else one.workflow
+        return f"ork diff {name}@{{1}} {name}"
+    return f"ork diff {bases[0][:OID_DIGITS]} {one.workflow}"
