@@ -28,6 +28,20 @@ class Begun(Value, frozen=True, kw_only=True):
     log: kinds.Log
 
 
+def seconds_so_far(store: Store, run: Run, until: datetime) -> float:
+    """Return how long a run has gone on until a moment, all attempts at it together.
+
+    When the first one began is recorded; of another it is known when its first task did.
+    """
+    before, began = 0.0, run.created
+    if run.previous is not None:
+        last = store.get(Run, run.previous)
+        begun = (one.started for one in Beginnings(store, run).now().values())
+        before = last.seconds or 0.0
+        began = min((one for one in begun if not last.ended or one >= last.ended), default=until)
+    return before + max(0.0, (until - began).total_seconds())
+
+
 class Beginnings:
     """Which attempts at the tasks of a run have begun, as its owner notes it."""
 

@@ -400,7 +400,7 @@ class Run(Kind, frozen=True, kw_only=True):
     base: Name | None = None  # the run whose outputs stand in for tasks that did not run
     created: Time
     deploy: Link | None
-    duration: Micros | None = None  # by a clock that never goes back
+    duration: Micros | None = None  # of all attempts; by a clock that never goes back
     ended: Time | None = None
     environment: Link | None  # a blob: JSON of Python version, platform, installed distributions
     host: str

@@ -225,11 +225,12 @@ class Loop:
             timeout_s=self.terms.timeout_s,
             by=self.control.by,
         )
+        before = self.terms.resume[1].duration if self.terms.resume else None
         ended = replace(
             self.record.run,
             state=state,
             reason=reason,
-            duration=micros(time.monotonic() - self.clock),
+            duration=(before or 0) + micros(time.monotonic() - self.clock),
             ended=datetime.now(UTC),
         )
         oid = self.record.end(ended, self.states, self.objects)

@@ -21,7 +21,7 @@ from typing import TypeVar
 from ork.backends.base import Lease
 from ork.errors import Conflict, Corrupt, StoreError, UsageError
 from ork.failpoints import failpoint
-from ork.logs.begun import Beginnings
+from ork.logs.begun import Beginnings, seconds_so_far
 from ork.logs.bytes import TOGETHER_BYTES
 from ork.logs.writing import Part, Shipping
 from ork.objects import tree
@@ -421,7 +421,7 @@ def _interrupt(record: Record, now: datetime) -> Run:
         state="interrupted",
         ended=now,
         reason=KILLED + (f" while {', '.join(flight[:10])} ran" if flight else ""),
-        duration=micros(max(0.0, (last - run.created).total_seconds())),
+        duration=micros(seconds_so_far(store, run, last)),
     )
     record.fold(ended, states, {})
     owner.remove_answers(store, run)

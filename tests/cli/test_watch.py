@@ -204,6 +204,20 @@ def test_a_workflow_means_its_run_that_goes_on_though_a_newer_one_has_ended(ork,
     assert ork("cancel", "renamed", "--now").out == "gated#1 cancelled\n"
 
 
+def test_the_list_says_how_long_a_run_has_gone_on(ork, going, spawn):
+    def shown(command, pattern):
+        out, _ = spawn(*command).communicate()
+        return re.search(pattern, out)
+
+    assert shown(["runs"], r" running .* \d+(\.\d)?m?s\n")
+    assert shown(["show", "gated#1"], r"\ndate .*, goes on for \d+(\.\d)?m?s\n")
+    assert json.loads(ork("runs", "--json").out)["data"][0]["run"]["duration"] is None
+    assert ork("cancel", "--now").code == 0
+    until(spawn("retry", "gated#1").stderr, "start    fetch")
+    assert shown(["runs"], r" running .* \d+(\.\d)?m?s  2 attempts\n")
+    assert shown(["show", "gated#1"], r", goes on for \d+(\.\d)?m?s in 2 attempts\n")
+
+
 def test_of_several_that_go_on_one_is_to_be_named(ork, going, spawn):
     until(spawn("run", "gated.yaml").stderr, "start    fetch")
     for command in (["watch"], ["watch", "gated"], ["cancel", "gated"], ["logs", "-f", "gated"]):

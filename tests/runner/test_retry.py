@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +57,42 @@ def test_attempts_and_logs_are_counted_on(failed: Ork) -> None:
     assert [(a["number"], a["state"]) for a in attempts] == [(1, "failed"), (2, "success")]
     printed = [failed("logs", "flow#1:b", "--attempt", str(n)).out for n in (1, 2)]
     assert printed == ["b1\n", "b2\n"]
+
+
+def test_the_time_of_a_run_is_that_of_all_attempts_as_it_is_of_a_task(failed: Ork) -> None:
+    def seen() -> tuple[int, int]:
+        run = json.loads(failed("show", "flow#1", "--json").out)["data"]["run"]
+        attempts = [a for task in tasks(failed).values() for a in task["attempts"]]
+        return run["duration"], sum(attempt["duration"] for attempt in attempts)
+
+    first, _ = seen()
+    done = failed("retry", "flow#1", "-j", "1").out
+    both, of_tasks = seen()
+    assert both > first
+    assert both >= of_tasks
+    assert re.match(r"flow#1 success in \S+ \(\S+ in attempt 2\): 4 succeeded", done)
+    assert re.search(r"\ndate .*, took \S+ in 2 attempts\n", failed("show", "flow#1").out)
+    assert "  2 attempts" in failed("runs").out
+    assert failed("watch", "flow#1").out == done
+
+
+def test_the_time_of_a_retry_that_was_killed_begins_with_it(project: Project) -> None:
+    project.workflow(shell("t", "touch here; test -e there && sleep 300"))
+    project.ork("run", "flow.yaml", code=1)
+    first = project.run_of()[0].seconds
+    (project.folder / "here").unlink()
+    project.write("there", "")
+    time.sleep(1)  # which is no time of the run
+    began = time.time()
+    child = project.start("retry", "flow#1")
+    assert eventually((project.folder / "here").exists)
+    child.kill()
+    child.communicate()
+    project.ork("runs")
+    run, _ = project.run_of()
+    assert run.state == "interrupted"
+    assert first is not None and run.seconds is not None
+    assert first <= run.seconds <= first + time.time() - began
 
 
 def test_the_run_keeps_its_number_and_says_that_it_was_gone_on_with(failed: Ork) -> None:

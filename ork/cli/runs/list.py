@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from ork.cli.screen.line import Line
 from ork.cli.screen.parts import aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
+from ork.logs.begun import seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Run, TaskRun
 from ork.store.resolve import Resolved
@@ -172,7 +174,10 @@ def outputs(
 
 
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
-    """Yield one line per run: snapshot if there is room, name, state, time, duration, reason."""
+    """Yield one line per run: snapshot if there is room, name, state, time, duration, reason.
+
+    Of a run that goes on the duration is how long it has done so.
+    """
     now, width = session.now(), session.width
 
     def row(entry: RunEntry) -> tuple[Sequence[tuple[str, str]], Line]:
@@ -185,6 +190,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         ]
         rest = "" if run.deploy else "  unattached"
         rest += "" if run.selected is None else "  partial"
+        rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
         rest += f"  {run.reason}" if run.reason else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
@@ -194,7 +200,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         given = "".join(
             f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
         )
-        return cells, [f"  {human.took(run):>7}", *tags, (given, "dim"), rest]
+        return cells, [f"  {_took(store, run, now):>7}", *tags, (given, "dim"), rest]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     yield from (cut(line, width) for line in aligned(map(row, shortened)))
@@ -221,8 +227,10 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
-    took = f", took {human.took(run)}" if run.seconds is not None else ""
-    yield [("date     ", "label"), human.date(run.created, now), took]
+    took = ", took " if run.ended else ", goes on for "
+    took = "" if run.ended and run.seconds is None else took + _took(store, run, now)
+    tries = "" if run.attempt == 1 else f" in {human.count(run.attempt, 'attempt')}"
+    yield [("date     ", "label"), human.date(run.created, now), took, tries]
     if run.scheduled:
         yield [("slot     ", "label"), human.date(run.scheduled, now)]
     if run.host:  # else the run was imported from where neither was recorded
@@ -244,6 +252,11 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
+
+
+def _took(store: Store, run: Run, now: datetime) -> str:
+    """Return how long a run took, or has gone on by now."""
+    return human.took(run) if run.ended else human.duration(seconds_so_far(store, run, now))
 
 
 def _how_many(states: Mapping[str, TaskRun]) -> Line:

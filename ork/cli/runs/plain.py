@@ -158,7 +158,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
         told = run.state in ("cancelled", "interrupted") or finished.timed_out
         why = f"{run.reason.partition(chr(10))[0]}, " if told and run.reason else ""
-        how = f" in {human.took(run)}: {why}{_counts(finished)}"
+        how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
         sys.stdout.flush()
     with unread_is_no_error():
@@ -242,6 +242,15 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
             lines = []
     assert isinstance(event, RunFinished)
     return event
+
+
+def _took(session: Session, run: Run) -> str:
+    """Return how long a run took, and after a retry how much of that was the last attempt."""
+    before = session.store.get(Run, run.previous).seconds if run.previous else None
+    last = (run.seconds or 0.0) - (before or 0.0)
+    if before is None or last < 0:  # older records have the last attempt alone
+        return human.took(run)
+    return f"{human.took(run)} ({human.duration(last)} in attempt {run.attempt})"
 
 
 def _counts(finished: RunFinished) -> str:
