@@ -42,12 +42,18 @@ def undo(
     """Move every ref of an operation back to where it was before.
 
     If none is named it is the newest that is no undo and was not undone, so that each undo goes one
-    further back; with `redo` the newest undo that was not undone. Appends an operation; deletes no
-    object, so an undo can be undone. Raise Conflict, and write nothing, when a ref is elsewhere
-    than where that operation left it.
+    further back; with `redo` the newest undo that was not undone. Raise UsageError if that is by
+    another author. Appends an operation; deletes no object, so an undo can be undone. Raise
+    Conflict, and write nothing, when a ref is elsewhere than where that operation left it.
     """
     if text is None:
         oid, operation = _standing(store, undos=redo)
+        if operation.author != stamp.author:
+            short, words = store.short(oid), shlex.join(operation.argv)
+            raise UsageError(
+                f"`{words}` is by {operation.author}: nothing was undone",
+                hint=f"`ork undo {short}` takes it back all the same; `ork ops` lists yours",
+            )
     else:
         oid, operation = find_operation(store, text, now=now)
     _check_recorded(store, oid, operation)
@@ -165,6 +171,8 @@ def _standing(store: Store, *, undos: bool) -> tuple[Oid, Operation]:
     # either where one was named.
     undone: Counter[tuple[bool | None, Moves]] = Counter()
     for oid, operation in operations(store):
+        if not _has_moved(operation):  # gc and forget take away for good
+            continue
         words = operation.argv
         took_back = "undo" in words
         rest = words[words.index("undo") + 1 :] if took_back else ()
@@ -190,11 +198,16 @@ def _inverse(moves: Moves) -> Moves:
 
 def _check_recorded(store: Store, oid: Oid, operation: Operation) -> None:
     """Raise UsageError when an operation moved no head and no tag: it took something away."""
-    if not any(ref.startswith(RECORDED) for ref, _, _ in operation.moves):
+    if not _has_moved(operation):
         raise UsageError(
             f"{store.short(oid)} took away what is gone for good: it cannot be undone",
             hint="to undo an earlier operation, name it: `ork ops` lists them",
         )
+
+
+def _has_moved(operation: Operation) -> bool:
+    """Say whether an operation moved a head or a tag."""
+    return any(ref.startswith(RECORDED) for ref, _, _ in operation.moves)
 
 
 def _check_there(store: Store, oid: Oid, operation: Operation) -> None:

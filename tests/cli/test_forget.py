@@ -17,7 +17,7 @@ def test_a_text_is_read_from_standard_input(ran, golden, monkeypatch):
     assert result.code == 0
     golden("forget/done.txt", result.out + result.err)
     golden("forget/ops.txt", ran("ops", "-n", "1").out)
-    golden("forget/undo.txt", ran("undo").err)
+    golden("forget/undo.txt", ran("undo", "@").err)
 
 
 def test_what_only_a_file_has_is_told_apart(ran, monkeypatch):

@@ -1,5 +1,6 @@
 """Undo, redo, and the store as it was at an operation."""
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -23,7 +24,7 @@ from ork.store.store import RECORDED, Stamp, Store
 from tests.heads.conftest import version
 from tests.scale import examples, size
 from tests.store.test_resolve import add_run
-from tests.stores import NOON, contents, plant, reachable, stamp
+from tests.stores import ADA, NOON, contents, plant, reachable, stamp
 
 NOW = NOON + timedelta(days=10)
 
@@ -391,7 +392,7 @@ def test_any_operations_and_undos_leave_a_log_that_tells_every_state(steps):
     store, states = Store(Memory()), []
     targets = plant(store, *(Blob(b"%d" % n) for n in range(4)))
     for number, (act, index, moves) in enumerate(steps):
-        who = Stamp(time=NOON + timedelta(seconds=number), author="Ada", argv=(str(number),))
+        who = Stamp(time=NOON + timedelta(seconds=number), author=ADA, argv=(str(number),))
         before = heads_and_tags(store)
         if act == "undo":
             try:
@@ -415,3 +416,22 @@ def test_any_operations_and_undos_leave_a_log_that_tells_every_state(steps):
     if states:
         undo(store, stamp=stamp(), now=NOW)
         assert heads_and_tags(store) == ([{}, *states])[-2]
+
+
+def test_what_another_author_did_is_only_undone_by_its_name(etl):
+    bob = replace(stamp(60), author="Bob <bob@example.org>")
+    with pytest.raises(UsageError, match=f"is by {ADA}: nothing was undone") as caught:
+        undo(etl.store, stamp=bob, now=NOW)
+    (short,) = re.findall(r"`ork undo (\w+)`", caught.value.hint)
+    assert undo(etl.store, short, stamp=bob, now=NOW).operation.author == ADA
+    with pytest.raises(UsageError, match="is by Bob"):
+        undo(etl.store, stamp=stamp(61), now=NOW, redo=True)
+    assert undo(etl.store, stamp=bob, now=NOW, redo=True).operation.author == bob.author
+
+
+def test_what_moved_no_head_and_no_tag_is_passed_over(etl):
+    with etl.store.transaction(stamp(60)) as tx:
+        tx.move("numbers/etl/0000000001", old=None, new=None)
+    ((_, newest),) = operations(etl.store, limit=1)
+    assert newest.moves[0][0].startswith("numbers/")
+    assert undo(etl.store, stamp=stamp(61), now=NOW).operation.time == stamp(6).time

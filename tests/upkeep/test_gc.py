@@ -88,9 +88,10 @@ def test_what_can_be_undone_is_kept_and_later_the_undo_is_refused(project, secon
     assert collect(project, keep=Keep(undo_days=101)).objects == 0
     assert collect(project).kinds["deploy"] == 1
     with pytest.raises(UsageError, match="gone for good"):
-        undo(project, stamp=stamp(5), now=LATER)
-    with pytest.raises(NotFound, match="can no longer be undone"):
-        undo(project, "@{1}", stamp=stamp(5), now=LATER)
+        undo(project, "@", stamp=stamp(5), now=LATER)
+    for text in (None, "@{1}"):  # what took away is no operation to go back from
+        with pytest.raises(NotFound, match="can no longer be undone"):
+            undo(project, text, stamp=stamp(5), now=LATER)
     assert set(project.backend.oids()) == needed(project)
     assert dict(at_operation(project, "@{1}", now=LATER).refs("workflows/"))
 

@@ -66,9 +66,9 @@ def undo(
     """Take back what moved a head or a tag.
 
     The newest that was not taken back yet, so that each undo goes one further back; or any that
-    `ork ops` lists. The refs move back to where they were, and that is an operation of its own: no
-    deploy and no run goes away, and --redo does it again. Refused when a later command moved one of
-    these refs.
+    `ork ops` lists. What another author did has to be named. The refs move back to where they were,
+    and that is an operation of its own: no deploy and no run goes away, and --redo does it again.
+    Refused when a later command moved one of these refs.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def _operations(
     found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
-    now, width = session.now(), session.width
+    now, width, own = session.now(), session.width, session.author()
 
     def named(entry: tuple[Oid, Operation]) -> list[Oid]:
         oid, one = entry
@@ -109,6 +109,8 @@ def _operations(
             line += [(person(one.author, author_room(width)), "author"), "  "]
         room = width and width - length(line)
         yield [*line, (clip(shlex.join(one.argv), room), "name")]
+        if is_narrow(width) and one.author != own:
+            yield ["          by ", (person(one.author, author_room(width)), "author")]
         yield from _moves(one.moves, store)
 
 
