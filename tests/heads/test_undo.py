@@ -419,7 +419,7 @@ def test_any_operations_and_undos_leave_a_log_that_tells_every_state(steps):
 
 
 def test_what_another_author_did_is_only_undone_by_its_name(etl):
-    bob = replace(stamp(60), author="Bob <bob@example.org>")
+    bob = replace(stamp(60), author="Bob <bob@example.org>", argv=("ork", "undo"))
     with pytest.raises(UsageError, match=f"is by {ADA}: nothing was undone") as caught:
         undo(etl.store, stamp=bob, now=NOW)
     (short,) = re.findall(r"`ork undo (\w+)`", caught.value.hint)
@@ -427,11 +427,3 @@ def test_what_another_author_did_is_only_undone_by_its_name(etl):
     with pytest.raises(UsageError, match="is by Bob"):
         undo(etl.store, stamp=stamp(61), now=NOW, redo=True)
     assert undo(etl.store, stamp=bob, now=NOW, redo=True).operation.author == bob.author
-
-
-def test_what_moved_no_head_and_no_tag_is_passed_over(etl):
-    with etl.store.transaction(stamp(60)) as tx:
-        tx.move("numbers/etl/0000000001", old=None, new=None)
-    ((_, newest),) = operations(etl.store, limit=1)
-    assert newest.moves[0][0].startswith("numbers/")
-    assert undo(etl.store, stamp=stamp(61), now=NOW).operation.time == stamp(6).time
