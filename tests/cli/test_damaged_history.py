@@ -73,7 +73,8 @@ def deploy_of(
 
 
 def stamp(hours: float) -> Stamp:
-    return Stamp(time=START + timedelta(hours=hours - 24), author="Ada", argv=("ork", "deploy"))
+    author = "Ada Lovelace <ada@example.org>"
+    return Stamp(time=START + timedelta(hours=hours - 24), author=author, argv=("ork", "deploy"))
 
 
 def run_of(store: Store, deploy: Oid, number: int, state: str) -> None:

@@ -53,7 +53,7 @@ def test_it_says_what_would_go_and_removes_it(undone, golden):
 
 def test_what_was_removed_cannot_be_undone(undone):
     assert undone("gc", "--undo-days", "0", "--prune").code == 0
-    refused = undone("undo")
+    refused = undone("undo", "@")
     assert (refused.code, "gone for good" in refused.err) == (2, True)
     refused = undone("undo", "@{1}")
     assert (refused.code, "can no longer be undone" in refused.err) == (3, True)
@@ -105,7 +105,7 @@ def test_runs_that_need_not_stay(ran, golden):
     assert "etl#3" not in ran("log").out
     assert ran("export", "git", "repo", "etl").code == 0
     assert ran("fsck", "--full").code == 0
-    refused = ran("undo")
+    refused = ran("undo", "@")
     assert (refused.code, "gone for good" in refused.err) == (2, True)
 
 

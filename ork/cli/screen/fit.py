@@ -95,9 +95,11 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
     while columns(text[start:]) > width - hang:
         full = start + len(_start(text[start:], width - hang))
         words = start + len(text[start:]) - len(text[start:].lstrip(" "))
-        # Else a word that is longer than a line of its own.
         ends = (one.rfind(" ", words, full + 1) for one in (spaced, text))
-        end = next((space for space in ends if space > words), full)
+        # Else a word that is longer than a line: it stays whole, to be copied.
+        end = next((space for space in ends if space > words), text.find(" ", full))
+        if end < 0:
+            break
         end = start + len(text[start:end].rstrip(" ")) or end
         yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
         hang = hang or _hang(pieces, full, width)
