@@ -14,7 +14,7 @@ from ork.errors import NotFound, StoreError
 from ork.logs.begun import Beginnings
 from ork.logs.bytes import Bytes, is_there, open_bytes, opened
 from ork.objects import kinds
-from ork.objects.kinds import Run
+from ork.objects.kinds import Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import run_and_task, task_runs
 from ork.store.resolve import number_ref
@@ -23,6 +23,7 @@ from ork.store.store import Store
 PIECE_BYTES = 1 << 16
 ANSWER = "ORK_OUTPUT:"  # what a command gives as its output follows, to the end of the line
 LAST_BYTES = 4096  # of a log, in which its last line is looked for
+NOT_EXECUTED = ("skipped", "upstream_failed", "cancelled")
 _BLANK = re.compile(r"(?:\s|\x1b\[[0-9;]*m)*")  # shows nothing, though it may change the colour
 
 
@@ -30,7 +31,8 @@ class Log(Value, frozen=True, kw_only=True):
     """The log of one attempt; `log` is where it lies, as long as it is now.
 
     `tainted` are the captured files that changed under the attempt. `error` says why a part of what
-    it printed could not be written.
+    it printed could not be written, `reason` why the task failed where it has printed nothing. With
+    the number 0 there was no attempt at all.
     """
 
     run: str
@@ -39,6 +41,7 @@ class Log(Value, frozen=True, kw_only=True):
     log: kinds.Log | None
     tainted: tuple[str, ...] = ()
     error: str | None = None
+    reason: str | None = None
 
 
 def logs(
@@ -53,6 +56,8 @@ def logs(
     """Return the logs of RUN or RUN:TASK, in the order in which the tasks started.
 
     Of each task that of its last attempt or of a certain one, or with `every` those of all.
+    Without either there is one, too, for each task that failed before an attempt began, and for a
+    task that is named and was not executed.
     """
     run, task = run_and_task(store, text, now=now)
     states = task_runs(store, run)
@@ -64,20 +69,27 @@ def logs(
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = len(taskrun.attempts) + 1
         for a in attempts if every else attempts[-1:]:
-            found.append((a.started, one, a.number, a.log, a.tainted))
+            silent = a.state == "failed" and not (a.log and a.log.length)
+            reason = (a.error or a.state).partition("\n")[0] if silent else None
+            found.append((a.started, one, a.number, a.log, a.tainted, reason))
         if (
             not attempts
             and taskrun.state in ("running", "interrupted")
             and attempt in (None, number)
         ):
-            found.append((now, one, number, beginnings.log(one, number), ()))
+            found.append((now, one, number, beginnings.log(one, number), (), None))
+        told = taskrun.state == "failed" or (task and taskrun.state in NOT_EXECUTED)
+        if told and not taskrun.attempts and attempt is None and not every:
+            found.append((now, one, 0, None, (), why_none(taskrun)))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")
     if task and not found and not failed:
-        state = f"it is {states[task].state}" if task in states else "it has not started"
-        raise NotFound(f"{text} has no log: {state}", hint=f"`ork logs -f {text}` waits for it")
+        waits = task not in states or states[task].state == "pending"
+        reason = "it has not started" if waits else why_none(states[task])
+        hint = f"`ork logs -f {text}` waits for it" if waits and run.ended is None else None
+        raise NotFound(f"{text} has no log: {reason}", hint=hint)
     name = f"{run.workflow}#{run.number}"
-    refuse_removed(store, run, [log for *_, log, _ in found])
+    refuse_removed(store, run, [log for *_, log, _, _ in found])
     found.sort(key=lambda entry: entry[:3])
     cut = beginnings.cut()
     return [
@@ -88,9 +100,19 @@ def logs(
             log=log,
             tainted=changed,
             error=cut.get((one, number)),
+            reason=reason,
         )
-        for _, one, number, log, changed in found
+        for _, one, number, log, changed, reason in found
     ]
+
+
+def why_none(taskrun: TaskRun) -> str:
+    """Return why a task that has ended has no log."""
+    if taskrun.state not in ("skipped", "upstream_failed"):
+        return taskrun.reason or taskrun.state
+    how = "skipped" if taskrun.state == "upstream_failed" else "left out"
+    how = "kept" if taskrun.is_kept else how
+    return f"{how}: {taskrun.reason}" if taskrun.reason else how
 
 
 def name_of_logs(run: Run) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -209,9 +209,9 @@ def _needed_by(names: list[str]) -> str:
     return f"the task {tasks[0]} needs it" if len(tasks) == 1 else f"{some(tasks, SHOWN)} need it"
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def _near(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+    return f"did you mean {near[0]}?" if near else f"there are: {some(known, SHOWN) or 'none'}"
 
 
 def _read(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from ork.errors import Corrupt
 from ork.logs.begun import Beginnings
-from ork.logs.reading import Growing
+from ork.logs.reading import Growing, why_none
 from ork.objects.canonical import Oid
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Attempt, Run, Task, TaskRun
 from ork.objects.value import Value, replace
@@ -100,8 +100,7 @@ def follow(
                 elif event.task in logs:
                     yield from _rest(watching, event.task, *logs.pop(event.task))
                 elif isinstance(event, TaskFinished) and not event.taskrun.attempts:
-                    reason = event.taskrun.reason or event.taskrun.state
-                    yield NotStarted(task=event.task, reason=reason)
+                    yield NotStarted(task=event.task, reason=why_none(event.taskrun))
             for name, (number, log) in logs.items():
                 yield from _printed(name, number, log)
             if watching.run.ended is not None or any(_is_last(e, task, attempt) for e in events):

@@ -142,8 +142,10 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
         return run, None
     tasks = store.snapshot(run.snapshot).tasks
     if task not in tasks:
-        known = ", ".join(sorted(tasks)[:10])
-        raise NotFound(f"{run.workflow}#{run.number} has no task {task!r}", hint=f"it has {known}")
+        from ork.store.suggestions import near  # what only an error needs
+
+        name = f"{run.workflow}#{run.number}"
+        raise NotFound(f"{name} has no task {task!r}", hint=near(task, sorted(tasks)))
     return run, task
 
 

@@ -6,12 +6,13 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from ork.errors import NotFound
+from ork.errors import NotFound, some
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _NEAR_MAX = 10_000  # names that are looked at
+SHOWN = 10  # names in a hint
 
 
 def unknown(store: Store, name: str) -> NotFound:
@@ -77,4 +78,4 @@ def near(name: str, names: list[str]) -> str | None:
     found = get_close_matches(name, names[:_NEAR_MAX], n=3)
     if found:
         return f"did you mean {' or '.join(found)}?"
-    return f"there are: {', '.join(names[:10])}" if names else None
+    return f"there are: {some(names, SHOWN)}" if names else None

@@ -73,6 +73,50 @@ def test_logs_that_are_not_there(ran, revision, message):
     assert message in result.err
 
 
+NO_LOGS = """\
+    name: lost
+    tasks:
+      give: {executor: process, command: "echo 'ORK_OUTPUT:{\\"a\\": 1, \\"b\\": 2}'"}
+      take:
+        executor: process
+        command: 'cat'
+        depends_on: [give]
+        inputs: {x: {ref: tasks.give.output.y}}
+      last: {executor: process, command: 'true', depends_on: [take]}
+      typed: {executor: process, command: 'true', output_type: {a: int}}
+"""
+
+
+def test_the_reason_stands_in_place_of_a_log(ork):
+    ork.write("lost.yaml", NO_LOGS)
+    assert ork("run", "lost.yaml").code == 1
+    take = "note: lost#1:take has no log: input x: tasks.give.output.y: there is no field 'y'"
+    last = "note: lost#1:last has no log: skipped: take failed\n"
+    typed = "note: lost#1:typed printed nothing: output: expected {a: int}, got null\n"
+    for name, told in (("take", f"{take} among a, b\n"), ("last", last), ("typed", typed)):
+        result = ork("logs", f"lost:{name}")
+        assert (result.code, result.out, result.err) == (0, "", told)
+    assert ork("logs", "-f", "lost:last").err == last
+    for argv in (("lost", "--failed"), ("lost",), ("lost:take", "--failed")):
+        result = ork("logs", *argv)
+        assert take in result.err
+        assert "lost#1:last" not in result.err, "what it lacks has told why"
+        assert "take" not in result.out
+    listed = json.loads(ork("logs", "lost:take", "--json").out)["data"]
+    assert [(one["attempt"], one["reason"][:8], one["data"]) for one in listed] == [
+        (0, "input x:", "")
+    ]
+    assert "state    skipped - take failed\n" in ork("show", "lost#1:last").out
+
+
+def test_names_that_are_left_out_are_counted(ork):
+    tasks = "".join(f"  part_{n:02}: {{executor: process, command: 'true'}}\n" for n in range(14))
+    ork.write("fan.yaml", f"name: fan\ntasks:\n{tasks}")
+    ork("run", "fan.yaml")
+    assert "did you mean part_" in ork("logs", "fan:part_0").err
+    assert "part_09 and 4 more\n" in ork("logs", "fan:x").err
+
+
 def test_no_run_yet(etl):
     etl("deploy", "etl.yaml")
     result = etl("logs")
@@ -148,7 +192,7 @@ def test_of_a_task_that_never_starts_the_reason_is_told(gated):
     go(gated)
     out, err = follower.communicate()
     assert (follower.returncode, out) == (0, "")
-    assert err == "note: gated#1:skipped has no log: fetch failed\n"
+    assert err == "note: gated#1:skipped has no log: skipped: fetch failed\n"
 
 
 def test_lines_of_several_tasks_bear_their_names(gated):

@@ -357,7 +357,10 @@ def _state_line(ended: Run | TaskRun, *, unless_in: Iterable[str]) -> Line:
     heads = [text.partition("\n")[0] for text in unless_in if text]
     said = ended.reason is not None and ended.reason.endswith(tuple(heads))
     reason = f" - {ended.reason}" if ended.reason and not said else ""
-    return [("state    ", "label"), (ended.state, ended.state), reason]
+    word: str = ended.state
+    if isinstance(ended, TaskRun) and word != "success":
+        word = human.outcome(ended)
+    return [("state    ", "label"), (word, ended.state), reason]
 
 
 def _json(value: Json) -> str:

@@ -92,13 +92,13 @@ def logs(
         return
     one = ":" in revision.removeprefix("run:")
     for log in found:
-        if not one:
+        if not one and log.attempt:
             taint = f", {taint_text(log.tainted)}" if log.tainted else ""
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
         data = pieces(session.store, log.log, tail=tail)
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
-            _say_cut(session, log)
+            _say_missing(session, log)
             continue
         last = b"\n"
         for piece in data:
@@ -106,11 +106,15 @@ def logs(
             last = piece[-1:]
         if not one and last != b"\n":
             session.print([[""]])
-        _say_cut(session, log)
+        _say_missing(session, log)
 
 
-def _say_cut(session: Session, log: Log) -> None:
-    """Tell that a part of a log is missing, if that is so."""
+def _say_missing(session: Session, log: Log) -> None:
+    """Tell that there is no log, or that a part of it is missing, if that is so."""
+    if log.reason is not None:
+        what = "printed nothing" if log.attempt else "has no log"
+        told = log.reason.partition("\n")[0]
+        session.say([("note: ", "warning"), f"{log.run}:{log.task} {what}: {told}"])
     if log.error is not None:
         words = human.cut_log(log.run, {log.task: log.error})
         session.say([("note: ", "warning"), words])
@@ -124,7 +128,7 @@ def _export(session: Session, found: list[Log], folder: Path, tail: int | None) 
                 raise Corrupt(f"{log.run} has a task with a name that is none: {log.task!r}")
             path = folder / f"{log.task}.{log.attempt}.log"
             replace_file(path, pieces(session.store, log.log, tail=tail))
-            _say_cut(session, log)
+            _say_missing(session, log)
     except OSError as error:
         raise unwritten(f"--export {folder}", error) from None
     session.say([f"{human.count(len(found), 'log')} in {human.path(str(folder))}"])
@@ -207,7 +211,7 @@ def json_parts(store: "Store", logs: Iterable[Log], tail: int | None) -> Iterato
         yield f'      "task": {json.dumps(log.task)},\n      "attempt": {log.attempt},\n'
         changed = json.dumps(log.tainted, indent=2).replace("\n", "\n      ")
         yield f'      "tainted": {changed},\n      "error": {json.dumps(log.error)},\n'
-        yield '      "data": "'
+        yield f'      "reason": {json.dumps(log.reason)},\n      "data": "'
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for piece in pieces(store, log.log, tail=tail):
             yield json.dumps(decoder.decode(piece))[1:-1]
