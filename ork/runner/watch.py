@@ -51,6 +51,10 @@ class NotStarted(Value, frozen=True, kw_only=True):
     reason: str
 
 
+class Quiet(Value, frozen=True, kw_only=True):
+    """All that was there has been told: the next thing comes after a pause."""
+
+
 def watch(store: Store, run: Run, *, clock: Callable[[], datetime]) -> Iterator[Event]:
     """Yield the events of a run as they are recorded, until it has ended.
 
@@ -79,7 +83,7 @@ def follow(
     task: str | None = None,
     attempt: int | None = None,
     tail: int | None = None,
-) -> Iterator[Printed | NotStarted]:
+) -> Iterator[Printed | NotStarted | Quiet]:
     """Yield what the tasks of a run, or one of them, print until the run or that task has ended.
 
     It begins with what the newest attempts have printed so far, or the last `tail` lines of that,
@@ -108,6 +112,7 @@ def follow(
                     name, (number, log) = logs.popitem()
                     yield from _rest(watching, name, number, log)
                 return
+            yield Quiet()
             _pause(time.monotonic() - began)
     finally:
         for _, log in logs.values():

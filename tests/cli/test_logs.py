@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from ork import open as open_store
-from ork.cli.runs.logs import Lines, whole_lines
+from ork.cli.runs.logs import LastStates, Lines, whole_lines
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing, last_line, pieces
 from ork.logs.writing import Slots
 from ork.objects import kinds
+from tests.cli.screen import Child
+from tests.runner.suite import eventually
 from tests.started import Started
 
 
@@ -347,7 +349,8 @@ def test_colours_of_tasks_show_on_a_terminal_and_on_request(printing, terminal):
     assert ran("logs", "etl:load").out == data.decode()
     assert "\x1b" not in ran("logs", "-f", "etl").out
     assert "\x1b[1;31mred\x1b[0m\n" in ran("--color=always", "logs", "-f", "etl").out
-    assert "10%^M^[[32m100%" in ran("logs", "-f", "etl").out  # whole where it is not drawn
+    assert "load   | ^[[32m100%\n" in ran("logs", "-f", "etl").out
+    assert ran("logs", "-f", "etl:load").out == data.decode().replace(" 10%\r", "")
 
 
 def test_a_line_is_whole_before_it_is_shown():
@@ -358,6 +361,86 @@ def test_a_line_is_whole_before_it_is_shown():
     assert lines.add("ö".encode()[1:]) == []
     assert lines.add(b"", over=True) == ["twö"]
     assert list(whole_lines([b"a\nb", b"c", b"\nd"])) == ["a", "bc", "d"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (b"a\nb", b"a\nb"),
+        (b"a\r\nb\r\n", b"a\r\nb\r\n"),  # line ends of Windows
+        (b"\r 10%\r 20%\nnext\n", b" 20%\nnext\n"),
+        (b"10%\r20%\r\n", b"20%\r\n"),
+        (b"10%\r20%\r   \rdone", b"done"),
+        (b"10%\r   \r  x\n", b"  x\n"),
+        (b"10%\r   \r\n", b"10%\r\n"),
+        ("\r\N{FULL BLOCK} 1\r\N{FULL BLOCK} 2\xff\n".encode(), "\N{FULL BLOCK} 2\xff\n".encode()),
+        (b"\xff\r\xfe\n", b"\xfe\n"),
+        (b"a" * (2 << 20), b"a" * (2 << 20)),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 1 << 20])
+def test_of_a_line_that_is_drawn_over_the_last_state_is_left(printed, shown, size):
+    size = max(size, len(printed) >> 6)
+    states = LastStates()
+    parts = [printed[at : at + size] for at in range(0, len(printed), size)]
+    assert b"".join([*map(states.add, parts), states.add(b"", over=True)]) == shown
+
+
+def test_a_bar_that_moves_for_days_takes_no_room():
+    states = LastStates()
+    for number in range(100_000):
+        assert states.add(b"\r%d rows of many" % number) == b""
+    assert states.open_line == "99999 rows of many"
+    assert len(states._rest) < 100
+    assert states.add(b"\n") == b"99999 rows of many\n"
+
+
+BAR = """\
+    name: bar
+    tasks:
+      bar:
+        executor: process
+        command: >-
+          printf 'begin\\n\\r 10%%'; printf '\\r 20%%'; touch there;
+          while ! test -e go; do sleep 0.02; done; printf '\\r 100%%\\nend\\n'
+"""
+
+
+@pytest.fixture
+def bar(ork):
+    """A run in another process whose task draws a bar until there is a file `go`."""
+    ork.write("bar.yaml", BAR)
+    owner = spawn(ork, "run", "bar.yaml")
+    assert eventually((ork.folder / "there").exists)
+    yield ork
+    go(ork)
+    owner.communicate()
+
+
+@pytest.mark.parametrize(("what", "before"), [("bar:bar", ""), ("bar", "bar | ")])
+def test_on_a_terminal_a_bar_moves(bar, what, before):
+    child = Child("logs", "-f", what, environ=bar.environ, folder=bar.folder)
+    child.read_until(lambda seen: "20%" in seen)
+    go(bar)
+    assert child.end() == 0
+    assert child.window.text == f"{before}begin\n{before} 100%\n{before}end"
+
+
+def test_a_bar_that_is_left_behind_keeps_its_line(bar):
+    child = Child("logs", "-f", "bar:bar", environ=bar.environ, folder=bar.folder)
+    child.read_until(lambda seen: "20%" in seen)
+    child.interrupt()
+    assert child.end() == 130
+    assert child.window.text == "begin\n 20%"
+    assert child.window.column == 0
+
+
+@pytest.mark.parametrize(("what", "before"), [("bar:bar", ""), ("bar", "bar | ")])
+def test_elsewhere_its_last_state_is_printed(bar, what, before):
+    child = spawn(bar, "logs", "-f", what)
+    assert child.stdout.readline() == f"{before}begin\n"
+    go(bar)
+    assert child.communicate()[0] == f"{before} 100%\n{before}end\n"
 
 
 def test_the_last_line_that_is_not_blank(project):

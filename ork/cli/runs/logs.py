@@ -3,15 +3,16 @@
 import codecs
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from ork.cli import options as shared
 from ork.cli.screen import human
-from ork.cli.screen.line import PRINTED
+from ork.cli.screen.fit import cut
+from ork.cli.screen.line import PRINTED, Line, texts_of
 from ork.cli.screen.output import unwritten
 from ork.cli.session import Session
 from ork.errors import Corrupt, UsageError
@@ -19,13 +20,16 @@ from ork.files import replace_file
 from ork.logs.reading import Log, last_part, pieces, refuse_removed
 from ork.logs.reading import logs as logs_of
 from ork.objects.kinds import is_name
+from ork.objects.value import replace
 from ork.store.contents import run_and_task, task_runs
 from ork.store.runs import going_on
 from ork.store.verdict import taint_text
 
 if TYPE_CHECKING:
-    from ork.runner.watch import NotStarted, Printed
+    from ork.runner.watch import NotStarted, Printed, Quiet
     from ork.store.store import Store
+
+    Told: TypeAlias = NotStarted | Printed | Quiet
 
 NAME_COLUMNS_MAX = 32
 LINE_BYTES_MAX = 1 << 20  # a longer line is cut into several
@@ -54,7 +58,8 @@ def logs(
     """Print what the tasks of a run wrote.
 
     One task's log comes as it is, byte for byte; several follow each other, each under its name. On
-    a terminal it has the colours that the task gave it, and of a progress bar its last state.
+    a terminal it has the colours that the task gave it, and of a progress bar its last state. With
+    -f a bar is drawn there as it moves, and elsewhere its last state is printed.
 
     With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
     waits for a task that has not started; a workflow means its run that goes on. The lines of
@@ -147,30 +152,62 @@ def _follow(
     printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
     name = f"{run.workflow}#{run.number}"
     if as_json:
-        for part, line in _lines(session, name, printed):
+        for part, line in _lines(_texts(session, name, printed)):
             where = {"run": name, "task": part.task, "attempt": part.attempt}
             document = {"schema": "ork.log.v1", **where, "line": line}
             sys.stdout.write(json.dumps(document) + "\n")
             sys.stdout.flush()
-    elif task and not sys.stdout.isatty():
-        for part in _texts(session, name, printed):
+        return
+    states: dict[tuple[str, int], LastStates] = {}  # of what attempts have printed
+    texts = _last_states(_texts(session, name, _drawn(session, printed, states, task)), states)
+    if task and not sys.stdout.isatty():
+        for part in texts:
             session.print_bytes(part.data)
-    else:
-        width = 0
-        for part, line in _lines(session, name, printed):
-            width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
-            before = [] if task else [(f"{part.task:<{width}} | ", "label")]
-            text = last_part(line) if sys.stdout.isatty() else line
-            session.print([[*before, (text, PRINTED)]])
-            sys.stdout.flush()
+        return
+    width = 0
+    for part, line in _lines(texts):
+        width = min(max(width, len(part.task)), NAME_COLUMNS_MAX)
+        before = [] if task else [(f"{part.task:<{width}} | ", "label")]
+        session.print([[*before, (line.rstrip("\r"), PRINTED)]])
+        sys.stdout.flush()
 
 
-def _lines(
-    session: Session, run: str, printed: "Iterator[Printed | NotStarted]"
-) -> "Iterator[tuple[Printed, str]]":
+def _drawn(
+    session: Session,
+    printed: "Iterable[Told]",
+    states: "Mapping[tuple[str, int], LastStates]",
+    task: str | None,
+) -> "Iterator[Told]":
+    """Pass on what is told; on a terminal, draw what is printed just now while nothing is."""
+    from ork.runner.watch import Quiet
+
+    if not sys.stdout.isatty() or session.world.environ.get("TERM") in ("dumb", "unknown"):
+        yield from printed
+        return
+    drawn = ""
+    try:
+        for told in printed:
+            text = ""
+            begun = isinstance(told, Quiet) and [key for key in states if states[key].open_line]
+            if begun:
+                before = [] if task else [(f"{begun[-1][0]} | ", "label")]
+                line: Line = [*before, (states[begun[-1]].open_line, PRINTED)]
+                shown = cut(line, (session.width or 80) - 1)
+                text = "".join(texts_of([shown], color=session.color_on())).rstrip("\n")
+            if text != drawn:
+                drawn = text
+                sys.stdout.write(f"\r{text}\x1b[K")
+                sys.stdout.flush()
+            yield told
+    finally:
+        if drawn:
+            sys.stdout.write("\n")
+
+
+def _lines(printed: "Iterable[Printed]") -> "Iterator[tuple[Printed, str]]":
     """Yield whole lines, each with the attempt that printed it."""
     lines: dict[tuple[str, int], Lines] = {}
-    for part in _texts(session, run, printed):
+    for part in printed:
         key = (part.task, part.attempt)
         for line in lines.setdefault(key, Lines()).add(part.data, over=part.over):
             yield part, line
@@ -178,11 +215,22 @@ def _lines(
             del lines[key]
 
 
-def _texts(
-    session: Session, run: str, printed: "Iterator[Printed | NotStarted]"
+def _last_states(
+    printed: "Iterable[Printed]", states: "dict[tuple[str, int], LastStates]"
 ) -> "Iterator[Printed]":
+    """Yield what was printed without what was drawn over; who printed last is last in `states`."""
+    for part in printed:
+        key = (part.task, part.attempt)
+        state = states[key] = states.pop(key, LastStates())
+        data = state.add(part.data, over=part.over)
+        if part.over:
+            del states[key]
+        yield replace(part, data=data)
+
+
+def _texts(session: Session, run: str, printed: "Iterable[Told]") -> "Iterator[Printed]":
     """Yield what was printed; tell of the tasks that have no log."""
-    from ork.runner.watch import Printed
+    from ork.runner.watch import NotStarted, Printed
 
     for part in printed:
         if isinstance(part, Printed):
@@ -190,7 +238,7 @@ def _texts(
             if part.error is not None:
                 words = human.cut_log(run, {part.task: part.error})
                 session.say([("note: ", "warning"), words])
-        else:
+        elif isinstance(part, NotStarted):
             session.say([("note: ", "warning"), f"{run}:{part.task} has no log: {part.reason}"])
 
 
@@ -233,3 +281,41 @@ class Lines:
             lines.append(self._rest)
             self._rest = b""
         return [line.decode("utf-8", "backslashreplace") for line in lines]
+
+
+class LastStates:
+    """What an attempt prints, without the states of a line that it drew over, as of a progress bar.
+
+    Bytes come in as they arrive, and go out when their line is complete.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    @property
+    def open_line(self) -> str:
+        """What the line that is not complete shows now."""
+        return last_part(self._rest.decode("utf-8", "ignore"))
+
+    def add(self, data: bytes, *, over: bool = False) -> bytes:
+        """Return the lines that are complete by now; when it is `over`, also one that is not."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        done = b"".join(_last_state(line) + b"\n" for line in lines)
+        parts = rest.split(b"\r")  # from the last one on that shows something
+        while len(parts) > 1 and any(last_part(_text(part)) for part in parts[1:]):
+            del parts[0]
+        self._rest = b"\r".join(parts)
+        if over or len(self._rest) > LINE_BYTES_MAX:
+            done, self._rest = done + _last_state(self._rest), b""
+        return done
+
+
+def _last_state(line: bytes) -> bytes:
+    shown = line.rstrip(b"\r")  # with which others end a line
+    if b"\r" not in shown:
+        return line
+    return last_part(_text(shown)).encode("utf-8", "surrogateescape") + line[len(shown) :]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
