@@ -2,7 +2,8 @@
 
 A verdict belongs to a snapshot: deploys with the same content share it. A run counts when it is
 whole and untainted (see `ork.store.verdict`), with the parameters that a run made now would have
-or, where none of those failed, with those of the newest failed run. What has no such run is run,
+or, where none of those failed, with those of the newest failed run. Where none of those was good,
+the newest good run before it counts, and its trial says so. What has no such run is run,
 each deploy with its own code; if that one is tainted, once more.
 
 The line is halved as `git bisect` halves a history without branches: every verdict on the deploy in
@@ -19,7 +20,6 @@ from typing import TypeAlias
 
 from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
 from ork.history.compare import compare_deploys
-from ork.history.compare_runs import last_good
 from ork.history.log import LogEntry, entry_of
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
@@ -36,7 +36,7 @@ from ork.store.resolve import (
     resolve,
     run_of,
 )
-from ork.store.runs import Executed, runs
+from ork.store.runs import Executed, earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import changed_files, taint_text, verdict
 
@@ -48,7 +48,8 @@ ENDS_IT = 128  # from here on, a command was killed, or says that nobody should 
 class Trial(Value, frozen=True, kw_only=True):
     """One deploy and the verdict on it. `run` is the number of the run that it rests on, if any.
 
-    how: given (by the caller), recorded (an earlier run), ran (for this search).
+    how: given (by the caller), recorded (an earlier run), ran (for this search). `other_params`
+    says that the run had other parameters than the bad one.
     """
 
     deploy: Oid
@@ -57,6 +58,7 @@ class Trial(Value, frozen=True, kw_only=True):
     how: str
     run: int | None = None
     reason: str = ""
+    other_params: bool = False
 
 
 class Testing(Value, frozen=True, kw_only=True):
@@ -244,10 +246,12 @@ class _Search:
                 del self.verdicts[index]
             self.like, self.known = failed, {}
             found = self._look_up()
+        other = self._look_up_otherwise(found)
         self._check()
         for index in bracket(self.verdicts):
             if index in found:
-                yield self._note(index, self.verdicts[index], "recorded", found[index].number)
+                number = found[index].number
+                yield self._note(index, self.verdicts[index], "recorded", number, index == other)
 
     def _look_up(self) -> dict[int, Run]:
         """Note what recorded runs say, and return them by their places in the line."""
@@ -261,6 +265,29 @@ class _Search:
                 if self.verdicts[index] == GOOD and BAD in self.verdicts.values():
                     break  # what is older cannot say more about the newest turn
         return found
+
+    def _look_up_otherwise(self, found: dict[int, Run]) -> int | None:
+        """Where nothing was good before it was bad, note the newest good run of other parameters.
+
+        Return its place. Raises NotFound when it had the content of the bad one: there is no turn.
+        """
+        bad = min((index for index, said in self.verdicts.items() if said == BAD), default=None)
+        if bad is None or self._turns() or not (failed := found.get(bad) or self.like):
+            return None
+        line = [entry.snapshot for _, entry in self.line[: bad + 1]]
+        before = (run for run in earlier(self.store, failed) if run.snapshot in line)
+        good = next((run for run in before if verdict(self.store, run) == GOOD), None)
+        if good is None:
+            return None
+        if good.snapshot == line[bad]:
+            names = [f"{self.workflow}#{run.number}" for run in (good, failed)]
+            raise NotFound(
+                f"no deploy made {names[1]} fail: {names[0]} was good with the same version",
+                hint=f"`ork diff {' '.join(names)}` shows what else differs",
+            )
+        index = max(index for index in range(bad) if line[index] == good.snapshot)
+        self.verdicts[index], found[index] = GOOD, good
+        return index
 
     def next(self) -> int | None:
         """Return the entry to run next."""
@@ -293,7 +320,7 @@ class _Search:
         for other in range(good + 1, bad):
             if self.line[other][1].snapshot == entry.snapshot:
                 self.verdicts.setdefault(other, found)
-        return self._note(index, found, how, run.number if run else None, reason)
+        return self._note(index, found, how, run.number if run else None, reason=reason)
 
     def end(self) -> Bisected:
         """Return what was found."""
@@ -308,11 +335,24 @@ class _Search:
         )
 
     def _note(
-        self, index: int, verdict: str, how: str, number: int | None, reason: str = ""
+        self,
+        index: int,
+        verdict: str,
+        how: str,
+        number: int | None,
+        other_params: bool = False,
+        *,
+        reason: str = "",
     ) -> Trial:
         deploy, entry = self.line[index]
         trial = Trial(
-            deploy=deploy, entry=entry, verdict=verdict, how=how, run=number, reason=reason
+            deploy=deploy,
+            entry=entry,
+            verdict=verdict,
+            how=how,
+            run=number,
+            reason=reason,
+            other_params=other_params,
         )
         self.trials.append(trial)
         return trial
@@ -363,8 +403,13 @@ class _Search:
             (run for run in failed if run.snapshot in line and verdict(self.store, run)), None
         )
 
+    def _turns(self) -> bool:
+        """Say whether good turns bad somewhere."""
+        values = [self.verdicts[index] for index in sorted(self.verdicts)]
+        return BAD in values and GOOD in values[: len(values) - values[::-1].index(BAD)]
+
     def _check(self) -> None:
-        """Raise NotFound unless good turns bad somewhere."""
+        """Raise NotFound unless good turns bad somewhere, UsageError if nothing changed there."""
         values = [self.verdicts[index] for index in sorted(self.verdicts)]
         name = self.workflow
         if len(self.line) == 1:
@@ -377,15 +422,17 @@ class _Search:
                 f"no recorded run says that {name} is bad",
                 hint=f"name a bad deploy or run, as in --bad {name}",
             )
-        if GOOD not in values[: len(values) - values[::-1].index(BAD)]:
-            good, same = f"{name}~1", ""
-            if self.like:
-                last = last_good(self.store, self.like)
-                good = f"{name}#{last.number}" if last else good
-                same = f" with the parameters of {name}#{self.like.number}"
+        if not self._turns():
             raise NotFound(
-                f"no recorded run says that {name} was good{same} before it was bad",
-                hint=f"name a good deploy or run, as in --good {good}",
+                f"no recorded run says that {name} was good before it was bad",
+                hint=f"name a good deploy or run, as in --good {name}~1",
+            )
+        ends = {self.line[index][1].snapshot for index in bracket(self.verdicts)}
+        if len(ends) == 1:
+            version = self.store.short(ends.pop())
+            raise UsageError(
+                f"what is good and what is bad are the same version of {name}, {version}",
+                hint=f"`ork log {name}` lists the versions; no deploy made the difference",
             )
 
 

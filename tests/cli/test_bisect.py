@@ -144,15 +144,41 @@ def test_the_parameters_of_the_newest_failed_run_count_where_others_did_not_fail
     assert shown["params"] == {"level": 7}
 
 
-def test_a_good_run_with_other_parameters_is_named_but_not_taken(line) -> None:
+def test_a_good_run_with_other_parameters_is_taken_where_there_is_no_other(line, golden) -> None:
+    """A scheduled run gets another parameter each time."""
+    ork = line(5, bad=3)
+    for back, level in ((4, 5), (3, 6), (2, 7), (0, 8)):
+        ork("run", f"flow~{back}" if back else "flow", "-i", f"level={level}")
+    done = ork("bisect", "flow")
+    assert done.code == 0
+    golden("bisect/other_params.err", done.err)
+    again = ork("bisect", "flow", "--json")
+    assert found(again) == ("Step 3", ["good Step 2 recorded", "bad Step 3 recorded"])
+    trials = json.loads(again.out)["data"]["trials"]
+    assert [one["other_params"] for one in trials] == [True, False]
+    assert ork("bisect", "-i", "level=8").out == done.out
+
+
+def test_where_the_same_version_was_good_no_deploy_is_blamed(line) -> None:
     ork = line(3, bad=2)
-    assert ork("run", "flow~2", "-i", "level=5").code == 0
-    assert ork("run", "flow", "-i", "level=7").code == 1
+    ork("run", "flow~2", "-i", "level=5")
+    ork("run", "flow", "-i", "level=0")
+    ork("run", "flow", "-i", "level=7")
     done = ork("bisect", "flow")
     assert (done.code, done.out) == (3, "")
-    assert "was good with the parameters of flow#2 before it was bad" in done.err
-    assert "--good flow#1" in done.err
-    assert found(ork("bisect", "flow", "--good", "flow#1", "--json"))[0] == "Step 2"
+    assert "no deploy made flow#3 fail: flow#2 was good with the same version" in done.err
+    assert "`ork diff flow#2 flow#3`" in done.err
+
+
+def test_two_deploys_of_the_same_version_are_no_ends(ork) -> None:
+    ork.write("flow.yaml", FLOW)
+    for step in (1, 2, 1):
+        ork.write("load.py", LOAD % (step, 9))
+        assert ork("deploy", "flow.yaml").code == 0
+    done = ork("bisect", "flow", "--good", "flow~2", "--bad", "flow")
+    assert (done.code, done.out) == (2, "")
+    assert "are the same version of flow" in done.err
+    assert ork("runs").out == ""
 
 
 def test_one_deploy_alone_cannot_have_broken_anything(line) -> None:

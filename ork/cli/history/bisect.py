@@ -48,7 +48,8 @@ def bisect(
     the bad one: each deploy with its own code, with the parameters of the run that was named.
     Without --good and --bad, it takes the newest turn from good to bad in the recorded runs: among
     those with the parameters that a run now would have or, if none of them failed, among those with
-    the parameters of the newest failed run.
+    the parameters of the newest failed run. If none of these was good, the newest good run before
+    it is taken, whatever its parameters.
 
     --cmd judges each run, in place of whether it succeeded. The command finds the run in $ORK_RUN,
     such as etl#57, so it may look at `ork outputs $ORK_RUN`. What cannot be run, or judged, is
@@ -80,6 +81,9 @@ def bisect(
                 if isinstance(step, Bisected):
                     break
                 session.say(_step(step, store, judged=cmd is not None))
+                if isinstance(step, Trial) and step.other_params:
+                    told = "it had other parameters: no good run had those of the bad one"
+                    session.say([("note: ", "warning"), told])
         except KeyboardInterrupt:
             session.say(
                 ["stopped; the runs that ended are kept: the same command goes on from there"]
