@@ -33,12 +33,25 @@ def test_a_file_is_drawn_without_a_store(etl):
 
 
 def test_the_picture_goes_to_a_file(history):
-    assert history("graph", "etl", "--format", "svg", "-o", "etl.svg").out == ""
+    written = history("graph", "etl", "--format", "svg", "-o", "etl.svg")
+    assert (written.out, written.err) == ("", "wrote etl.svg\n")
     text = (history.folder / "etl.svg").read_text()
     assert text == history("graph", "etl", "--format", "svg").out
     result = history("graph", "etl", "-o", "nowhere/etl.txt")
     assert (result.code, result.out) == (2, "")
     assert "No such file" in result.err
+
+
+def test_the_ending_of_the_file_says_the_format(history):
+    endings = {"svg": "svg", "mmd": "mermaid", "dot": "dot", "gv": "dot", "json": "json"}
+    for ending, form in {**endings, "SVG": "svg", "txt": "text"}.items():
+        assert history("graph", "etl", "-o", f"g.{ending}").err == f"wrote g.{ending}\n"
+        text = (history.folder / f"g.{ending}").read_text()
+        assert text == history("graph", "etl", "--format", form).out
+    refused = history("graph", "etl", "--format", "dot", "-o", "other.svg")
+    assert (refused.code, refused.out) == (2, "")
+    assert "-o other.svg: a file of this name is svg, and not dot" in refused.err
+    assert not (history.folder / "other.svg").exists()
 
 
 def test_lines_are_drawn_on_a_terminal_that_has_them(history, terminal):

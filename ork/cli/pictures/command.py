@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ork.store.store import Store
 
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
+ENDINGS = {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".json": "json"}
 
 
 def command(
@@ -24,8 +25,11 @@ def command(
         str, typer.Argument(help="A revision, a workflow file or a run; A..B draws a change.")
     ] = "@",
     form: Annotated[
-        str, typer.Option("--format", help="text, mermaid, dot, svg or json.")
-    ] = "text",
+        str | None,
+        typer.Option(
+            "--format", help="text, mermaid, dot, svg or json; else as the ending of -o says."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write to this file.")
     ] = None,
@@ -40,7 +44,7 @@ def command(
 
     \b
     Example:
-        ork graph etl --format svg -o etl.svg
+        ork graph etl -o etl.svg
         ork graph etl~1..etl
     """
     from ork.cli.pictures.change import graph_of, lanes
@@ -48,9 +52,7 @@ def command(
     from ork.worktree.lookup import as_revision
 
     session: Session = ctx.obj
-    form = "json" if as_json else form
-    if form not in FORMATS:
-        raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    form = _format("json" if as_json else form, output)
     revision = _named(session, as_revision(revision))
     graph = graph_of(_store(session, revision), revision, now=session.now())
     if form == "text":
@@ -68,6 +70,17 @@ def command(
     from ork.cli.screen.output import write_text
 
     write_text(output, (f"{line}\n" for line in text))
+    session.say([f"wrote {output}"])
+
+
+def _format(asked: str | None, output: Path | None) -> str:
+    """Return the format that is asked for, else that of the file's ending, else text."""
+    if asked not in (None, *FORMATS):
+        raise UsageError(f"--format {asked}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    by_name = ENDINGS.get(output.suffix.lower()) if output else None
+    if asked and by_name and asked != by_name:
+        raise UsageError(f"-o {output}: a file of this name is {by_name}, and not {asked}")
+    return asked or by_name or "text"
 
 
 def _named(session: Session, revision: str) -> str:
