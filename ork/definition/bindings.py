@@ -316,12 +316,6 @@ def given_by_ork(variable: str) -> bool:
     return variable in OWN_VARIABLES or variable.startswith(INPUT_PREFIX)
 
 
-def secrets_of(task: Task) -> list[str]:
-    """Return the names of the secrets that a task asks for."""
-    entries = (entry for entry in task.env.values() if isinstance(entry, dict))
-    return [str(entry["secret"]) for entry in entries if "secret" in entry]
-
-
 def refs_of(task: Task) -> Iterator[str]:
     """Yield what the inputs and the variables of a task refer to."""
     for binding in (*task.inputs.values(), *task.env.values()):

@@ -125,6 +125,12 @@ class Task(Kind, frozen=True, kw_only=True):
             elif isinstance(entry, dict) and type(entry["secret"]) is not str:
                 raise ValueError("a secret has the name of a variable")
 
+    @property
+    def secrets(self) -> list[str]:
+        """The names of the secrets that it asks for."""
+        entries = (entry for entry in self.env.values() if isinstance(entry, dict))
+        return [str(entry["secret"]) for entry in entries if "secret" in entry]
+
     def free(self) -> Iterable[Any]:
         condition = self.when.is_ if self.when else None
         return (self.inputs, self.env, self.input_type, self.output_type, condition)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from ork.definition.bindings import secrets_of
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
@@ -97,7 +96,7 @@ def require_secrets(
     missing: dict[str, list[str]] = {}
     for name, task in tasks.items():
         if name not in before or before[name].state == "pending":
-            for secret in secrets_of(task):
+            for secret in task.secrets:
                 if secret not in environ:
                     missing.setdefault(secret, []).append(name)
     if missing:

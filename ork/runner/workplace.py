@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from ork.definition.bindings import given_by_ork, secrets_of
+from ork.definition.bindings import given_by_ork
 from ork.errors import StoreError
 from ork.executors.base import Job, Outcome
 from ork.logs.writing import Shipping, Slots
@@ -263,5 +263,5 @@ def secrets_in(tasks: Mapping[str, Task], base: Mapping[str, str]) -> tuple[str,
 
     Each task inherits ork's environment, so it may show a secret that only another one asks for.
     """
-    names = {name for task in tasks.values() for name in secrets_of(task)}
+    names = {name for task in tasks.values() for name in task.secrets}
     return tuple(sorted({base[name] for name in names if base.get(name)}))

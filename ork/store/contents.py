@@ -12,6 +12,7 @@ from ork.objects.canonical import Json, Oid, hash_bytes
 from ork.objects.kinds import (
     FileEntry,
     Node,
+    Param,
     Run,
     Source,
     Task,
@@ -62,6 +63,7 @@ class SnapshotDetails(Value, frozen=True, kw_only=True):
     """A snapshot, whole: its tasks in the order in which they can run, and its code files."""
 
     snapshot: Oid
+    params: Mapping[str, Param]
     tasks: Mapping[str, Task]
     files: tuple[Entry, ...]
 
@@ -86,7 +88,9 @@ def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
     """Return the snapshot of a deploy or run, or a snapshot itself, whole."""
     snapshot = store.snapshot(snapshot_of(found))
     files = tuple(_entry(store, path, entry) for path, entry in snapshot.files.items())
-    return SnapshotDetails(snapshot=snapshot.oid, tasks=Tasks(store, snapshot), files=files)
+    return SnapshotDetails(
+        snapshot=snapshot.oid, params=snapshot.params, tasks=Tasks(store, snapshot), files=files
+    )
 
 
 def join_text(store: Store, source: Source) -> bytes:

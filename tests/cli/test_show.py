@@ -134,3 +134,33 @@ def test_a_deploy_heads_with_all_its_names_as_in_the_log(history, tag):
     (entry,) = json.loads(history("log", "etl", "-n", "1", "--json").out)["data"]
     assert shown == entry
     assert shown["tags"] == ["prod", "v1"]
+
+
+def test_what_a_workflow_takes(ork, golden):
+    ork.write(
+        "sales.yaml",
+        """\
+        name: sales
+        params:
+          day: date
+          limit: {type: int, default: 10}
+          tables: {type: [str], default: []}
+          note: {default: null}
+        tasks:
+          fetch: {executor: process, command: ls, env: {TOKEN: {secret: API_TOKEN}}}
+          send:
+            executor: process
+            command: ls
+            env: {TOKEN: {secret: API_TOKEN}, KEY: {secret: MAIL_KEY}, DAY: {ref: params.day}}
+            depends_on: [fetch]
+        """,
+    )
+    assert ork("deploy", "sales.yaml").code == 0
+    golden("show/takes.txt", ork("show", "sales^{snapshot}").out)
+    shown = json.loads(ork("show", "sales", "--json").out)["data"]
+    assert shown["definition"]["params"]["day"] == {
+        "type": "date",
+        "required": True,
+        "default": None,
+    }
+    assert shown["secrets"] == {"API_TOKEN": ["fetch", "send"], "MAIL_KEY": ["send"]}

@@ -1,7 +1,7 @@
 """ork show: any object, as people read it, as JSON, or byte for byte"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -14,15 +14,19 @@ from ork.cli.screen.line import Line, members, to_json, wrap_body
 from ork.cli.screen.parts import clip, column, length
 from ork.cli.session import Session
 from ork.definition.written import NO_TIMEOUT, SECONDS, as_written
+from ork.errors import some
 from ork.history.log import LogEntry, entry_of
 from ork.history.unkept import lacks_code
 from ork.objects import kinds
-from ork.objects.kinds import Deploy, Run, Task, TaskRun
+from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails, join_text
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up
+
+VALUE_CHARS_MAX = 100  # of the default of a parameter
+SECRET_TASKS_MAX = 5  # that are named
 
 
 def show(
@@ -80,11 +84,13 @@ def _fields_and_lines(
     if isinstance(value, Deploy):
         entry = entry_of(store, found.oid, value)
         definition = contents.snapshot_details(store, found)
-        fields: Any = {"entry": entry, "definition": definition}
+        secrets = _secrets(definition)
+        fields: Any = {"entry": entry, "definition": definition, "secrets": secrets}
         return fields, _deploy(entry, definition, store, session)
     if found.kind == "snapshot":
         definition = contents.snapshot_details(store, found)
-        return {"definition": definition}, _snapshot(definition, store, session)
+        fields = {"definition": definition, "secrets": _secrets(definition)}
+        return fields, _snapshot(definition, store, session)
     if isinstance(value, (Run, TaskRun)):
         return _run(session, store, found, value)
     payload = kinds.to_json(value)
@@ -148,7 +154,16 @@ def _snapshot(definition: SnapshotDetails, store: Store, session: Session) -> It
 
 
 def _definition(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
-    """Yield the tasks, in the order in which they can run, and the code files."""
+    """Yield what it takes, the tasks, in the order in which they can run, and the code files."""
+    if definition.params:
+        yield [(count(len(definition.params), "parameter"), "heading")]
+        yield from _params(definition.params)
+    secrets = _secrets(definition)
+    if secrets:
+        yield [(count(len(secrets), "secret"), "heading")]
+    for name, users in secrets.items():
+        needed = some(users, SECRET_TASKS_MAX)
+        yield ["  ", (f"{name:<{column(secrets)}}", "name"), ("  for ", "dim"), needed]
     yield [(count(len(definition.tasks), "task"), "heading")]
     width = column(definition.tasks)
     for name, task in definition.tasks.items():
@@ -162,6 +177,27 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
     for file in definition.files:
         oid = (shown_oid(file.oid, store, session), "oid")
         yield ["  ", oid, "  ", file.name, ("*" if file.executable else "", "dim")]
+
+
+def _params(params: Mapping[str, Param]) -> Iterator[Line]:
+    """Yield each parameter with its type, and its default if it has one."""
+    from ork.definition.types import describe
+
+    for name, param in params.items():
+        kind = describe(param.type) if param.type is not None else "any value"
+        default = f"= {clip(json.dumps(param.default, ensure_ascii=False), VALUE_CHARS_MAX)}"
+        rest = "(required)" if param.required else default
+        padded = f"{name:<{column(params)}}"
+        yield ["  ", (padded, "name"), f"  {clip(kind, VALUE_CHARS_MAX)} {rest}"]
+
+
+def _secrets(definition: SnapshotDetails) -> dict[str, list[str]]:
+    """Return each secret that a run needs, and the tasks that ask for it."""
+    found: dict[str, list[str]] = {}
+    for name, task in definition.tasks.items():
+        for secret in sorted(set(task.secrets)):
+            found.setdefault(secret, []).append(name)
+    return found
 
 
 def _gist(task: Task) -> str:
