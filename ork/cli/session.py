@@ -253,6 +253,7 @@ class Session:
             from ork.heads.undo import at_operation
 
             self._store = at_operation(self._store, self.at_op, now=self.now())
+        self._store.here = Path.cwd()
         return self._store
 
     def _settle(self, store: Store) -> None:

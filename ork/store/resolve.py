@@ -366,10 +366,11 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
 
 
 def only_workflow(store: Store) -> str:
-    """Return the name of the only workflow, which `@` means."""
+    """Return the workflow that `@` means: the only one, else the only one with a file here."""
     names = workflows(store)
-    if len(names) == 1:
-        return names[0]
+    meant = names if len(names) == 1 else _with_a_file_here(store)
+    if len(meant) == 1:
+        return meant[0]
     if not names and archived(store):
         raise NotFound("all workflows are archived", hint="`ork workflows --all` lists them")
     if not names:
@@ -377,8 +378,17 @@ def only_workflow(store: Store) -> str:
     raise Ambiguous(
         "there are several workflows: name one",
         candidates=names[:20],
-        hint="`@`, the default, means the only one",
+        hint="`@`, the default, means the only one, else the only one with a file in this folder",
     )
+
+
+def _with_a_file_here(store: Store) -> list[str]:
+    """Return the workflows whose files lie in the folder where the user is."""
+    if store.here is None:
+        return []
+    deploys = store.get_all(Deploy, heads(store)[0])
+    paths = {name: (store.project / one.source.path).resolve() for name, one in deploys.items()}
+    return [name for name, path in paths.items() if path.parent == store.here and path.is_file()]
 
 
 def _by_prefix(store: Store, name: str, text: str) -> Resolved:

@@ -18,7 +18,7 @@ STEPS_MAX = 1_000_000
 class Revision(Value, frozen=True, kw_only=True):
     """A parsed revision. Exactly one of `name`, `run`, `number` and `file` says where it starts.
 
-    `name` is a workflow or the start of an oid, "@" the only workflow there is. `tag` and `at` are
+    `name` is a workflow or the start of an oid, "@" the only workflow. `tag` and `at` are
     what stood after "@". `back` is how many parents to go back; `peel` a kind to turn it into.
     `path` is None, or what stood after ":", where "" is the text of the workflow file.
     """

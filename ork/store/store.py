@@ -154,6 +154,7 @@ class Store:
         self.folder = folder
         self.shared = shared
         self._project = project or (folder.parent if folder else None)
+        self.here: Path | None = None  # where a user is, which says what is meant without a name
         self.writing: dict[str, int] = {}  # logs that this process writes; see `ork.logs`
         self._cache: dict[Oid, Object] = {}
         self._held: dict[Oid, bytes] = {}

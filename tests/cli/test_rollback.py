@@ -39,6 +39,24 @@ def test_the_head_has_that_content(counted, golden):
     ] == ("deploy")
 
 
+def test_without_a_name_the_only_workflow_with_a_file_here_is_meant(ran):
+    """So does `ork run`: these are of one mind, wherever the other workflows are."""
+    text = "name: NAME\ntasks: {a: {executor: process, command: ls}}\n"
+    for name in ("gone.yaml", "below/other.yaml"):
+        ran.write(name, text.replace("NAME", name[-6]))
+        assert ran("deploy", name).code == 0
+    (ran.folder / "gone.yaml").unlink()
+    for words in ("diff", "show", "tag v1", "show @v1", "log ~1 -n 1", "runs @", "retry", "run"):
+        done = ran(*words.split())
+        assert "several workflows" not in done.err, words
+    assert ran("rev-parse", "@").out == ran("rev-parse", "etl").out
+    assert ran("rollback").out.startswith("etl ")
+    ran.write("more.yaml", text.replace("NAME", "more"))
+    assert ran("deploy", "more.yaml").code == 0
+    assert "several workflows" in ran("show").err
+    assert ran("-C", "below", "rev-parse", "@").out == ran("rev-parse", "r").out
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [

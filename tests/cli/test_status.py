@@ -21,6 +21,14 @@ def test_nothing_changed(history, golden):
     golden("status/unchanged.txt", result.out + result.err)
 
 
+def test_a_file_that_is_gone_need_not_stay_in_the_list(history, golden):
+    (history.folder / "etl.yaml").unlink()
+    result = history("status")
+    golden("status/gone.txt", result.out + result.err)
+    assert history("archive", "etl").code == 0
+    assert history("status").out == ""
+
+
 def test_only_a_new_file(etl, golden):
     etl("init")
     result = etl("status")

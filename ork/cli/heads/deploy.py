@@ -277,8 +277,10 @@ def status(
         session.say([("next: ", "hint"), told])
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
-    elif imported := next((one for one in found if one.state == "missing" and one.summary), None):
-        told = f"`ork restore {imported.workflow}` writes the file that this deploy had"
+    elif missing := next((one for one in found if one.state == "missing"), None):
+        told = f"`ork restore {missing.workflow}` writes the file that this deploy had"
+        if not missing.summary:  # which an import has never had
+            told += f", `ork archive {missing.workflow}` puts the workflow away"
         session.say([("next: ", "hint"), told])
     elif not found:
         session.say(["no workflow files here"])

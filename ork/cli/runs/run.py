@@ -17,7 +17,7 @@ from ork.heads.deploy import head_status
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
-from ork.store.resolve import resolve, workflows
+from ork.store.resolve import only_workflow, resolve, workflows
 from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
@@ -108,9 +108,10 @@ def run(
     if dry and what.startswith("file:"):
         session.need_no_store()
     store, source = _opened(session, what)
-    names = workflows(store)
-    if not as_json and (source in names or (source == "@" and len(names) == 1)):
-        session.say(*_edited(session, store, names[0] if source == "@" else str(source)))
+    if source == "@":
+        source = only_workflow(store)
+    if not as_json and source in workflows(store):
+        session.say(*_edited(session, store, str(source)))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
