@@ -165,11 +165,26 @@ def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> tuple[int,
 
 
 def _new_name(store: Store, old: Contents, new: Contents, name: str) -> str | None:
-    tasks = task_steps(store, old.tasks, new.tasks, new.tasks.keys())
-    files = file_steps(store, old.files, new.files, new.files.keys())
-    names = [(step.name, step.old_name) for step in tasks]
-    names += [(step.name, step.old_name) for step in files]
-    return next((now for now, was in names if was == name), None)
+    found = _renames(store, old, new, new.tasks.keys() | new.files.keys())
+    return next((now for now, was in found.items() if was == name), None)
+
+
+def renamed_by(store: Store, deploy: Deploy, names: Collection[str]) -> dict[str, str]:
+    """Return those of the tasks and code files that a deploy gave this name, with the old one."""
+    if not deploy.parents:
+        return {}
+    before = store.get(Deploy, deploy.parents[0])
+    old, new = (store.snapshot(one.snapshot) for one in (before, deploy))
+    return _renames(store, old, new, [name.removeprefix("./") for name in names])
+
+
+def _renames(store: Store, old: Contents, new: Contents, wanted: Collection[str]) -> dict[str, str]:
+    tasks = task_steps(store, old.tasks, new.tasks, wanted)
+    files = file_steps(store, old.files, new.files, wanted)
+    return {
+        **{step.name: step.old_name for step in tasks if step.is_renamed},
+        **{step.name: step.old_name for step in files if step.is_renamed},
+    }
 
 
 _NOTHING = _Touched(tasks=frozenset(), files=frozenset())

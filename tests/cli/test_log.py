@@ -142,7 +142,13 @@ def test_a_task_that_is_gone_and_its_older_name(history, edit, golden):
     assert (result.code, result.out) == (3, "")
     golden("log/gone.txt", result.err)
     assert len(subjects(history("log", "etl~1:extract", "--oneline"))) == 3
-    assert len(subjects(history("log", "etl:fetch", "--oneline"))) == 1
+    for reverse in ([], ["--reverse"]):
+        renamed = history("log", "etl:fetch", "--oneline", *reverse)
+        assert len(renamed.out.splitlines()) == 1
+        assert (
+            renamed.err == "hint: fetch was called extract before: `--follow` goes on from there\n"
+        )
+    assert history("log", "etl:fetch", "--follow").err == history("log", "etl:load").err == ""
     assert len(subjects(history("log", "etl:fetch", "--oneline", "--follow"))) == 4
 
 

@@ -112,6 +112,8 @@ def log(
     if as_json:
         session.print_json("log", list(entries))
         return
+    oldest: list[LogEntry] = []
+    entries = _noting_oldest(entries, oldest, reverse=reverse)
     if oneline:
         entries = store.shortened(entries, lambda entry: [entry.oid])
     elif session.width:
@@ -125,6 +127,23 @@ def log(
     if oneline and not (stat or patch):
         lines = (cut(line, session.width) for line in lines)
     session.print(lines, page=True)
+    part = split_part(revision)[1] if revision else None
+    parts = (*names, part) if part else names
+    if parts and oldest and not follow:
+        from ork.history.filters import renamed_by
+
+        for name, was in renamed_by(store, oldest[0].deploy, parts).items():
+            told = f"{name} was called {was} before: `--follow` goes on from there"
+            session.say([("hint: ", "hint"), told])
+
+
+def _noting_oldest(
+    entries: Iterable[LogEntry], oldest: list[LogEntry], *, reverse: bool
+) -> Iterator[LogEntry]:
+    for entry in entries:
+        if not (reverse and oldest):
+            oldest[:] = [entry]
+        yield entry
 
 
 def _entry(
