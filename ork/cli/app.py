@@ -124,6 +124,7 @@ attach tail follow: watch, logs -f
 output result results: outputs
 fetch: pull
 pack dump: bundle, backup
+rm delete remove: archive
 unarchive: archive --undo
 verify doctor: fsck
 prune clean: gc
@@ -133,6 +134,10 @@ version: --version
 """.splitlines()
     for words, _, commands in [line.partition(": ")]
     for word in words.split()
+}
+# What needs no command here.
+NO_COMMANDS = {
+    "edit": "a workflow is its file: change that, and `ork deploy` keeps the new version"
 }
 # Options that git and other tools have -> what is here in their place.
 OTHER_OPTIONS = {
@@ -230,6 +235,8 @@ def _meant(word: str) -> str:
     if commands := OTHER_WORDS.get(word):
         said = " or ".join(f"`ork {command}`" for command in commands.split(", "))
         return f"the word for that here is {said}"
+    if word in NO_COMMANDS:
+        return NO_COMMANDS[word]
     from difflib import get_close_matches
 
     near = get_close_matches(word, COMMANDS, n=1)

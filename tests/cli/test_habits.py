@@ -79,6 +79,11 @@ def test_words_of_other_tools_are_answered_by_meaning(ork):
         assert (refused.code, commands.split(", ")[0] in refused.err) == (2, True), word
 
 
+def test_what_needs_no_command_is_answered(ork):
+    refused = ork("edit", "etl")
+    assert (refused.code, "`ork deploy` keeps the new version" in refused.err) == (2, True)
+
+
 def test_options_that_only_git_has_are_explained(ork):
     for (command, option), why in OTHER_OPTIONS.items():
         refused = ork(command, option)
