@@ -45,11 +45,10 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails
 from ork.history.log import LogEntry
-from ork.objects.canonical import Json
 from ork.objects.kinds import Run
 from ork.objects.rows import Rows
 from ork.objects.value import replace
-from ork.runner.choices import Exact
+from ork.runner.choices import Exact, json_of
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options
@@ -335,7 +334,7 @@ class Project:
             since=since,
             until=until,
             executed=executed,
-            params=params,
+            params=json_of(params or {}),
             without=() if with_archived else None,
         )
         return Rows(ork.store.verdict.in_full(self.store, found))
@@ -357,7 +356,7 @@ class Project:
         self,
         what: str | Path | Loaded,
         *,
-        params: Mapping[str, Json] = {},
+        params: Mapping[str, Any] = {},
         options: Options | None = None,
         check: bool = False,
         message: str | None = None,
@@ -397,7 +396,7 @@ class Project:
         self,
         what: str | Path | Loaded,
         *,
-        params: Mapping[str, Json] = {},
+        params: Mapping[str, Any] = {},
         options: Options | None = None,
         message: str | None = None,
         author: str | None = None,
@@ -414,14 +413,16 @@ class Project:
         unless `no_deploy`. Closing the
         iterator, or `control.stop()` from another thread or a signal handler, stops the run and
         records it as cancelled. Its hook is executed after the last event. `params` are values,
-        taken as they are; those that `options` gives may be texts, as after `ork run -i`.
+        taken as they are, dates as ISO texts; those that `options` gives may be texts, as after
+        `ork run -i`.
 
         >>> [type(event).__name__ for event in project.events("etl")]
         ['RunStarted', ..., 'RunFinished']
         """
         caller = _caller(author, control)
         options = options or Options()
-        exact = {name: Exact(it) if isinstance(it, str) else it for name, it in params.items()}
+        values = json_of(params).items()
+        exact = {name: Exact(it) if isinstance(it, str) else it for name, it in values}
         events = ork.runner.start.start(
             self.store,
             str(what) if isinstance(what, Path) else what,

@@ -4,7 +4,8 @@ import re
 import subprocess
 import sys
 import textwrap
-from datetime import datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 
@@ -187,8 +188,8 @@ def test_moving_and_undoing(project, edit):
 
 
 def test_check_needs_no_store(etl):
-    loaded = library.check(Path("etl.yaml"))
-    assert loaded.definition.name == "etl"
+    for path in (Path("etl.yaml"), "etl.yaml"):
+        assert library.check(path).definition.name == "etl"
     assert not (etl.folder / ".ork").exists()
 
 
@@ -210,6 +211,40 @@ def test_errors_say_what_happened_and_what_to_do(project, etl):
     assert caught.value.candidates == ("etl", "other")
     for error in ("NotFound", "Ambiguous", "InvalidInput", "Conflict", "Corrupt"):
         assert issubclass(getattr(library, error), library.OrkError)
+
+
+def test_parameters_are_values_of_python(project, etl):
+    etl.write(
+        "days.yaml",
+        """\
+        name: days
+        params: {day: date, at: datetime_utc, sizes: [int], any: {default: null}}
+        tasks: {a: {executor: process, command: "true"}}
+        """,
+    )
+    given = {
+        "day": date(2026, 11, 1),
+        "at": datetime(2026, 11, 1, 12, tzinfo=UTC),
+        "sizes": (1, 2),
+        "any": {"day": date(2026, 11, 2)},
+    }
+    values = {
+        "day": "2026-11-01",
+        "at": "2026-11-01T12:00:00Z",
+        "sizes": [1, 2],
+        "any": {"day": "2026-11-02"},
+    }
+    assert project.run("days.yaml", params=given).params == values
+    assert [one.name for one in project.runs(params={"day": date(2026, 11, 1)})] == ["days#1"]
+    assert project.runs(params={"day": date(2026, 11, 2)}) == []
+    wrong = {**given, "any": [Decimal(1)], "sizes": {1}}
+    with pytest.raises(library.InvalidInput) as caught:
+        project.run("days.yaml", params=wrong)
+    assert caught.value.message == (
+        "the parameter sizes: a set is not a JSON value; `sorted(...)` of it is one\n"
+        "the parameter any[0]: a decimal.Decimal is not a JSON value; `str(...)` of it is one"
+    )
+    assert len(project.runs("days")) == 1
 
 
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):

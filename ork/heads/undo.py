@@ -30,6 +30,9 @@ class Undone(Value, frozen=True, kw_only=True):
     operation: Operation
     moves: Moves
 
+    def cells(self) -> dict[str, object]:
+        return {"undone": self.oid[:12], **self.operation.cells()}
+
 
 def undo(
     store: Store,

@@ -17,6 +17,7 @@ T = TypeVar("T", bound=Value)
 
 ROWS_MAX = 50  # that are shown; the others are counted
 TEXT_CHARS_MAX = 80
+FIRST = ("workflow", "number", "state", "created", "seconds")  # columns of a data frame
 
 
 class Framed:
@@ -27,13 +28,18 @@ class Framed:
         raise NotImplementedError
 
     def to_pandas(self) -> DataFrame:
-        """Return it as a DataFrame: a column for each field, also of the records within a value."""
+        """Return it as a DataFrame: a column for each field, also of the records within a value.
+
+        Those that one looks for come first.
+        """
         try:
             import pandas
         except ImportError:
             hint = "install it beside ork: `pip install pandas`"
             raise OrkError("pandas is not installed", hint=hint) from None
-        return pandas.DataFrame(list(self._records()))
+        frame = pandas.DataFrame(list(self._records()))
+        first = [name for name in FIRST if name in frame]
+        return frame[[*first, *(name for name in frame if name not in first)]]
 
 
 class Rows(list[T], Framed):

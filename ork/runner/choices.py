@@ -19,6 +19,7 @@ from ork.store.resolve import has_run
 from ork.store.runs import runs
 from ork.store.store import Store
 from ork.store.verdict import taint, tainted
+from ork.worker.values import Unfit, to_json
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 SHOWN = 5  # names in a complaint
@@ -45,6 +46,23 @@ def parse_given(texts: list[str]) -> dict[str, str]:
             value = value[1:] if value.startswith("@@") else _read(value[1:])
         given[name] = value
     return given
+
+
+def json_of(params: Mapping[str, object]) -> dict[str, Json]:
+    """Return parameters as a record has them: dates as ISO texts, tuples as lists.
+
+    They may be what a task may return. Raises InvalidInput with all that have no such form.
+    """
+    found: dict[str, Json] = {}
+    problems = []
+    for name, value in params.items():
+        try:
+            found[name] = to_json(value)
+        except Unfit as error:
+            problems.append(f"the parameter {name}{str(error).removeprefix('output')}")
+    if problems:
+        raise InvalidInput("\n".join(problems))
+    return found
 
 
 def settle_params(

@@ -69,7 +69,7 @@ class Bench:
         self.project, self._start = project, start
 
     def run_workflow(
-        self, path: str | Path, *, params: Mapping[str, Json] = {}, files: Sequence[str] = ()
+        self, path: str | Path, *, params: Mapping[str, Any] = {}, files: Sequence[str] = ()
     ) -> Result:
         """Run a workflow file to its end, without its hooks.
 
@@ -85,7 +85,7 @@ class Bench:
         task: str,
         *,
         inputs: Mapping[str, Json] = {},
-        params: Mapping[str, Json] = {},
+        params: Mapping[str, Any] = {},
         env: Mapping[str, str] = {},
         files: Sequence[str] = (),
     ) -> Result:
@@ -133,7 +133,7 @@ def alone(
     loaded: Loaded,
     name: str,
     inputs: Mapping[str, Json],
-    params: Mapping[str, Json],
+    params: Mapping[str, Any],
     env: Mapping[str, str],
 ) -> Loaded:
     """Return a workflow that is this task, with these inputs and variables, and nothing else."""

@@ -81,7 +81,7 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return _text(str.__str__(value))
     if isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise Unfit("an integer beyond 2^53-1 loses digits in JSON; return it as a string")
+            raise Unfit("an integer beyond 2^53-1 loses digits in JSON; quote it")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -117,7 +117,7 @@ def _special(value: Any, depth: int) -> Any:
     if library == "numpy" and getattr(value, "shape", None) == ():
         return to_json(value.item(), depth + 1)  # one number, which Python has as well
     cure = _CURES.get(f"{library}.{kind.__qualname__}")
-    hint = f"; return {cure} of it" if cure else ""
+    hint = f"; {cure} of it is one" if cure else ""
     raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
 
 

@@ -65,15 +65,16 @@ def load(store: Store, path: Path) -> Loaded:
     return loaded
 
 
-def check(path: Path, store: Store | None = None) -> Loaded:
+def check(path: str | Path, store: Store | None = None) -> Loaded:
     """Read, check and capture a workflow file; raise InvalidInput with everything wrong in it.
 
     What the newest deploy of a workflow was read from is not read again, nor are the parts that an
     edited text has of it: the store has what they say. Captured code is looked at all the same.
 
-    >>> ork.check(Path("etl.yaml")).definition.name
+    >>> ork.check("etl.yaml").definition.name
     'etl'
     """
+    path = Path(path)
     text = read_text(path)
     definition, kept = _known(store, text, str(path)) if store else (None, None)
     if definition is None or kept is None:

@@ -95,6 +95,7 @@ def test_what_a_project_returns_is_short(project):
     assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
     assert repr(project.diff("etl", "etl")) == "<Comparison etl, etl, nothing differs>"
     assert repr(project.graph("etl~1..etl")) == "<Graph etl~1..etl, 2 tasks>"
+    assert re.fullmatch(r"<Undone \w{12}, python, .*>", repr(project.undo()))
     assert re.fullmatch(r"<Page of \d+,\d+ characters>", repr(project.report("etl#1")))
 
 
@@ -117,7 +118,9 @@ def test_pandas_gets_the_fields_and_those_within(project):
     runs = project.runs().to_pandas()
     assert isinstance(runs, pandas.DataFrame)
     assert list(runs.state) == ["success"] and runs.seconds[0] > 0
-    assert {"oid", "number", "workflow", "created"} <= set(runs.columns)
+    assert list(runs.columns)[:5] == ["workflow", "number", "state", "created", "seconds"]
+    assert {"oid", "tags"} <= set(runs.columns) and len(set(runs.columns)) == len(runs.columns)
+    assert Rows([]).to_pandas().empty
     assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
     tasks = project.show("etl#1").tasks.to_pandas()
     assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
