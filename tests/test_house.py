@@ -50,7 +50,7 @@ ROOMS: dict[str, str] = {
     " store worktree history",
     "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
     " executors runner",
-    "sync": "errors files failpoints progress objects graph backends store logs upkeep",
+    "sync": "errors files failpoints progress objects graph backends store logs upkeep runner",
     "git": "errors files progress objects graph yaml definition differences store worktree history"
     " heads",
     "orkdb": "errors files failpoints progress objects yaml schedule definition differences"

@@ -621,8 +621,8 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     schedule = one.line.schedule
     if run.ended is None or run.state not in RETRIED or run.attempt > schedule.retries:
         return None
-    if one.refused == (run.id, run.attempt):
-        return None
+    if one.refused == (run.id, run.attempt) or run.reason == record.COPIED:
+        return None  # in the store of which this is a copy it may have succeeded
     at = run.ended + timedelta(seconds=schedule.retry_delay_s)
     return at if now - at < LATE_MAX["latest"] else None
 

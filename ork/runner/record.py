@@ -43,6 +43,7 @@ PATIENCE_SECONDS = 120.0  # how long a shared store may be away
 PAUSE_SECONDS = 0.5  # before it is asked once more
 LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether anybody has it
 KILLED = "ork was killed"
+COPIED = "it was going on when this backup was made"
 
 T = TypeVar("T")
 
@@ -347,10 +348,11 @@ def in_another_process(run: Run) -> Conflict:
     )
 
 
-def settle(store: Store, *, now: datetime) -> list[Run]:
+def settle(store: Store, *, now: datetime, why: str = KILLED) -> list[Run]:
     """Mark runs whose owner was killed as interrupted, and return them.
 
-    Tasks that ran become interrupted, those that had not started stay pending.
+    Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
+    no run has an owner, whatever has become of it where it was begun: that is `COPIED`.
     """
     settled: list[Run] = []
     for run_id in sorted(store.folders("active/")):
@@ -371,7 +373,7 @@ def settle(store: Store, *, now: datetime) -> list[Run]:
             if run.ended is None:
                 record.take_over()
                 failpoint("settle.taken")
-                settled.append(_interrupt(record, now))
+                settled.append(_interrupt(record, now, why))
             failpoint("settle.written")
         except Conflict:  # its owner lives, or somebody else was faster to settle it
             lease.release()
@@ -403,24 +405,25 @@ def wait(store: Store, run: Run) -> Run:
         time.sleep(POLL_SHARED_SECONDS if store.shared else POLL_SECONDS)
 
 
-def _interrupt(record: Record, now: datetime) -> Run:
-    """Write the end of a run whose owner was killed."""
+def _interrupt(record: Record, now: datetime, why: str) -> Run:
+    """Write the end of a run that has no owner."""
     store, run = record.store, record.run
     started = task_runs(store, run)
     beginnings = Beginnings(store, run)
     states = {}
     for name, task in store.snapshot(run.snapshot).tasks.items():
         before = started.get(name) or TaskRun(task=task, state="pending")
-        states[name] = _as_left(beginnings, run, name, before)
+        states[name] = _as_left(beginnings, run, name, before, why)
     record.own = _own(record.saved, started)
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
+    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why == KILLED else ""
     ended = replace(
         run,
         state="interrupted",
         ended=now,
-        reason=KILLED + (f" while {', '.join(flight[:10])} ran" if flight else ""),
+        reason=why + meanwhile,
         duration=micros(seconds_so_far(store, run, last)),
     )
     record.fold(ended, states, {})
@@ -428,8 +431,8 @@ def _interrupt(record: Record, now: datetime) -> Run:
     return ended
 
 
-def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun) -> TaskRun:
-    """Return a task run as the death of ork left it; attempts of unknown outcome become part.
+def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun, why: str) -> TaskRun:
+    """Return a task run as its owner has left it; attempts of unknown outcome become part.
 
     That they have begun need not be recorded. Of the end only the last sign of life is known, the
     newest change of the log.
@@ -447,13 +450,13 @@ def _as_left(beginnings: Beginnings, run: Run, name: str, before: TaskRun) -> Ta
                 state="interrupted",
                 started=begun.started if begun else run.created,
                 duration=micros(beginnings.lasted(name, number)),
-                error=KILLED,
+                error=why,
                 log=beginnings.log(name, number),
             )
         )
     if len(attempts) == len(before.attempts):
         return before
-    return replace(before, state="interrupted", attempts=tuple(attempts), reason=KILLED)
+    return replace(before, state="interrupted", attempts=tuple(attempts), reason=why)
 
 
 def _own(oids: Mapping[str, Oid], states: Mapping[str, TaskRun]) -> set[Oid]:

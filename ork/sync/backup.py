@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from ork.files import new_file, new_folder, open_folder, place_new, remove_aband
 from ork.objects.canonical import Oid, pack
 from ork.objects.value import Value, replace
 from ork.progress import counted
+from ork.runner.record import COPIED, settle
 from ork.store import location
 from ork.store.runs import newest_pin
 from ork.store.store import Store
@@ -132,13 +135,18 @@ def fill(
     *,
     environ: Mapping[str, str],
 ) -> BackedUp:
-    """Fill a new store with what another one has, and check it; objects as a backend keeps them."""
+    """Fill a new store with what another one has, and check it; objects as a backend keeps them.
+
+    Runs that went on there have ended here: nobody executes them.
+    """
     copy = location.open_unchecked(folder, environ=environ)
     try:
         object_count = write_all(copy.backend, objects)
         failpoint("backup.objects")
         log_count = write_logs(copy, logs)
         copy.backend.write({}, {ref: (None, oid) for ref, oid in refs.items()})
+        with suppress(Corrupt):  # a ref that is wrong is copied as it is
+            settle(copy, now=datetime.now(UTC), why=COPIED)
         copy.tell_anchor(newest_pin(copy))
     finally:
         copy.close()

@@ -21,6 +21,7 @@ from ork.daemon.child import Retry, begin
 from ork.daemon.lines import skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
+from ork.runner import record
 from ork.runner.start import Caller
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_id
@@ -183,6 +184,32 @@ def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened:
     (run,) = runs_of(opened(), "w")
     assert (run.state, run.attempt, run.trigger) == ("success", 2, "retry")
     assert not (ork.folder / "hooked").exists()
+
+
+def test_a_run_that_went_on_when_a_backup_was_made_is_not_retried_in_its_store(
+    ork: Ork, opened: Opened
+) -> None:
+    set_to(ork, 30)
+    deploy(ork, "w", "{every: 1h, retries: 2}", SLOW, "on_failure: {command: touch hooked}")
+    with running(ork, "--grace", "0s", clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)
+        up.until("Began", attempt=1)
+        assert ork("backup", "../b.orkbackup").code == 0
+        up.end()
+    (ork.folder / ".ork").rename(ork.folder / "lost")
+    (ork.folder / "hooked").unlink(missing_ok=True)
+    assert ork("init", "--from", "../b.orkbackup").code == 0
+    (left,) = runs_of(opened(), "w")
+    assert (left.state, left.reason) == ("interrupted", record.COPIED)
+    with running(ork, "--grace", "0s", clock=True) as up:
+        up.until("Up")
+        set_to(ork, 0)  # a retry would have begun before that
+        assert up.until("Began")["trigger"] == "schedule"
+        up.end()
+    before, _ = runs_of(opened(), "w")
+    assert before == left
+    assert not any(ref.startswith(f"w/{left.id}/") for ref, _ in opened().refs("hooks/"))
 
 
 def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(

@@ -21,6 +21,7 @@ from ork.objects.kinds import Deploy, Log
 from ork.objects.value import replace
 from ork.runner import record
 from ork.store import location
+from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from ork.sync import backup as module
@@ -32,6 +33,7 @@ from tests.runs import outcome
 from tests.stores import NOON, contents, stamp
 from tests.sync.bundles import taken_apart, together
 from tests.sync.test_bundle import Places, forget_text, is_whole, places
+from tests.sync.test_transfer import move
 
 __all__ = ["places"]
 ENVIRON = dict(os.environ)
@@ -81,7 +83,7 @@ def test_what_was_forgotten_is_forgotten_in_the_copy(places):
     assert is_whole(copy)
 
 
-def test_a_run_that_ends_meanwhile_goes_on_in_the_copy(places, monkeypatch):
+def test_a_run_that_ends_meanwhile_has_no_end_in_the_copy(places, monkeypatch):
     begun = begin(places)
     needed = module.needed
 
@@ -93,8 +95,30 @@ def test_a_run_that_ends_meanwhile_goes_on_in_the_copy(places, monkeypatch):
     monkeypatch.setattr(module, "needed", ended_first)
     backup(places.store, places.folder / "copy", environ=ENVIRON)
     copy = opened(places.folder / "copy")
-    assert run_of_number(copy, "etl", 2)[1].ended is None
+    left = run_of_number(copy, "etl", 2)[1]
+    assert (left.state, left.reason) == ("interrupted", record.COPIED)
     assert run_of_number(places.store, "etl", 2)[1].ended == NOON
+    assert is_whole(copy)
+
+
+@pytest.mark.parametrize("name", ["b.orkbackup", "b"])
+def test_a_run_that_went_on_ends_in_the_copy_and_its_true_end_takes_that_place(places, name):
+    begun = begin(places)
+    done = outcome(begun.store.snapshot(begun.run.snapshot).tasks["a"])
+    backup(places.store, places.folder / name, environ=ENVIRON)
+    copy = restored(places, places.folder / name)
+    left = run_of_number(copy, "etl", 2)[1]
+    assert (left.state, left.reason) == ("interrupted", record.COPIED)
+    assert {a.error for t in task_runs(copy, left).values() for a in t.attempts} <= {None}
+    assert record.settle(copy, now=NOON) == []
+    assert not any(copy.folders("active/"))
+    assert is_whole(copy)
+    begun.end(replace(begun.run, state="success", ended=NOON, duration=1), {"a": done}, {})
+    assert move(copy, places.store).refused == (), "what the copy lacks is no other end"
+    assert run_of_number(places.store, "etl", 2)[1].state == "success"
+    brought = move(places.store, copy)
+    assert (brought.refused, brought.workflows[0].runs) == ((), 1)
+    assert run_of_number(copy, "etl", 2) == run_of_number(places.store, "etl", 2)
     assert is_whole(copy)
 
 
@@ -210,8 +234,13 @@ def test_a_run_that_goes_on_and_what_was_forgotten_are_in_a_file(places):
     begun = begin(places)
     backup(places.store, places.folder / "a.orkbackup", environ=ENVIRON)
     new = restored(places, places.folder / "a.orkbackup")
-    assert refs(new) == refs(places.store)
-    assert run_of_number(new, "etl", begun.run.number)[1].ended is None
+
+    def of_others(store: Store) -> dict[str, str]:
+        its = (begun.run.id, f"tally/{begun.run.deploy}/")
+        return {ref: oid for ref, oid in refs(store).items() if not any(one in ref for one in its)}
+
+    assert of_others(new) == of_others(places.store)
+    assert run_of_number(new, "etl", begun.run.number)[1].reason == record.COPIED
     assert new.blob(secret) == b"[forgotten]"
     assert is_whole(new)
 
