@@ -534,7 +534,7 @@ class Project:
         )
         return ork.bisection.bisect(self.store, workflow, good=good, bad=bad, question=question)
 
-    def cancel(self, what: str, *, now: bool = False) -> Run:
+    def cancel(self, what: str, *, now: bool = False, author: str | None = None) -> Run:
         """Ask the process that runs a run to stop it, with `now` at once; return at once.
 
         >>> project.cancel("etl#2")
@@ -542,7 +542,8 @@ class Project:
         ork.errors.UsageError: etl#2 has ended: failed
         """
         found = self.resolve(ork.store.runs.going_on(self.store, what))
-        return ork.runner.record.cancel(self.store, found, now=now)
+        stamp = stamp_of(author, "cancel", what)
+        return ork.runner.record.cancel(self.store, found, author=stamp.author, now=now)
 
     def schedules(self, workflow: str | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.

@@ -223,7 +223,7 @@ class Loop:
             self.brake.reason,
             self.failure,
             timeout_s=self.terms.timeout_s,
-            by=self.control.by,
+            by=self._stopped_by(),
         )
         before = self.terms.resume[1].duration if self.terms.resume else None
         ended = replace(
@@ -363,11 +363,18 @@ class Loop:
         if self.store.shared:
             return self.record.asked
         try:
-            return owner.stops_asked(self.store, self.record.run)
+            return owner.stops_asked(self.store, self.record.run).times
         except StoreError:
             if self.written:  # one that fails opens the store anew beneath us: that is to be told
                 self._saved(self.written)
             raise
+
+    def _stopped_by(self) -> str:
+        """Return who asked the run to stop, if anybody did: here, or in another process."""
+        if self.control.stops or self.brake.reason != "asked":
+            return self.control.by
+        author = owner.stops_asked(self.store, self.record.run).by or self.control.by
+        return author.partition(" <")[0] or author
 
     def _cancel_waiting(self) -> None:
         names = [name for _, name in self.delayed]

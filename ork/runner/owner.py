@@ -1,7 +1,8 @@
 """The owner of a run: the process that executes it and holds the lease of the run's id.
 
 It is given back however that process ends. What others ask of the owner is a ref, `stops/RUN-ID`,
-to how often they have asked; it goes with those that say that the run goes on.
+to who was the first to ask, and how often it was asked; it goes with those that say that the run
+goes on.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ from ork.errors import Ambiguous, Conflict, Corrupt, NotFound
 from ork.failpoints import failpoint
 from ork.logs.bytes import tidy as tidy_logs
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Run, is_name
+from ork.objects.kinds import Run, is_name, to_json
+from ork.objects.value import Value, of_line
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
 from ork.store.store import Store
 from ork.worktree.place import WORK, tidy
 
 RACES_MAX = 100  # lost one after the other
+
+
+class Stops(Value, frozen=True, kw_only=True):
+    """Requests to stop a run: the author of the first, and how many there are."""
+
+    by: str | None = None
+    times: int = 0
 
 
 def own(store: Store, run_id: str) -> Lease | None:
@@ -46,11 +55,11 @@ def pin_ref(run_id: str) -> str:
 
 
 def stops_ref(run_id: str) -> str:
-    """Return the ref that says how often a run was asked to stop."""
+    """Return the ref that says who asked a run to stop, and how often."""
     return f"stops/{run_id}"
 
 
-def ask_to_stop(store: Store, run: Run, *, times: int = 1) -> bool:
+def ask_to_stop(store: Store, run: Run, *, author: str, times: int = 1) -> bool:
     """Ask the owner of a run, whoever it is, to stop it; asked twice it kills.
 
     Return False, with nothing asked, when the run has ended.
@@ -62,22 +71,28 @@ def ask_to_stop(store: Store, run: Run, *, times: int = 1) -> bool:
         with suppress(Conflict):  # somebody else asks as well, or it has ended
             with store.transaction() as tx:
                 tx.move(pin_ref(run.id), old=pin, new=pin)
-                count = tx.add_value(_count(store, asked) + times)
-                tx.move(stops_ref(run.id), old=asked, new=count)
+                before = _stops(store, asked)
+                stops = Stops(by=before.by or author, times=before.times + times)
+                tx.move(stops_ref(run.id), old=asked, new=tx.add_value(to_json(stops)))
             return True
     raise Conflict(f"others have always been faster to ask {run.workflow}#{run.number} to stop")
 
 
-def stops_asked(store: Store, run: Run) -> int:
-    """Return how often the owner was asked to stop the run."""
-    return _count(store, store.ref(stops_ref(run.id)))
+def stops_asked(store: Store, run: Run) -> Stops:
+    """Return how often the owner was asked to stop the run, and by whom first."""
+    return _stops(store, store.ref(stops_ref(run.id)))
 
 
-def _count(store: Store, asked: Oid | None) -> int:
-    count = 0 if asked is None else store.value(asked)
-    if type(count) is not int or count < 0:
-        raise Corrupt(f"object {asked} is no count of requests", hint="no ork wrote this store")
-    return count
+def _stops(store: Store, asked: Oid | None) -> Stops:
+    if asked is None:
+        return Stops()
+    try:
+        stops: Stops = of_line(store.blob(asked), Stops)
+        if stops.times < 1:
+            raise ValueError(f"{stops.times} of them")
+    except ValueError as error:
+        raise Corrupt(f"object {asked} is no request to stop: {error}", hint="`ork fsck`") from None
+    return stops
 
 
 def release(store: Store, run_id: str, lease: Lease, run: Run | None = None) -> Path | None:

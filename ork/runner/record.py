@@ -97,7 +97,7 @@ class Record:
         if self.store.ref(owner.pin_ref(self.run.id)) != self.pin:
             self.lost = True
             raise owner.lost(self.store, self.run)
-        return owner.stops_asked(self.store, self.run)
+        return owner.stops_asked(self.store, self.run).times
 
     def end(self, run: Run, states: Mapping[str, TaskRun], objects: Mapping[Oid, bytes]) -> Oid:
         """Fold the task runs into the run, make its end durable, release the lock."""
@@ -385,10 +385,14 @@ def settle(store: Store, *, now: datetime, why: str = KILLED) -> list[Run]:
     return settled
 
 
-def cancel(store: Store, found: Resolved, *, now: bool = False) -> Run:
-    """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is."""
+def cancel(store: Store, found: Resolved, *, author: str, now: bool = False) -> Run:
+    """Ask the owner of a run to stop it, with `now` to kill what runs; return the run as it is.
+
+    The record of the run names who asked.
+    """
     _, run = find_run(store, found)
-    if run.ended is None and owner.ask_to_stop(store, run, times=2 if now else 1):
+    times = 2 if now else 1
+    if run.ended is None and owner.ask_to_stop(store, run, author=author, times=times):
         return run
     _, run = run_of_id(store, run.workflow, run.id)
     raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")

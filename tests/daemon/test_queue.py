@@ -149,7 +149,7 @@ def test_it_is_watched_and_cancelled_as_any_run(project, keep):
         time.sleep(0.01)
     _, run = run_of_number(store, "etl", 1)
     logs = follow(store, run, child)
-    record.cancel(store, resolve(store, "etl#1", now=NOON), now=True)
+    record.cancel(store, resolve(store, "etl#1", now=NOON), author=ADA, now=True)
     assert record.wait(store, run).state == "cancelled"
     assert child.rest().strip() == "cancelled"
     store.close()

@@ -32,10 +32,10 @@ def test_a_run_is_cancelled_from_another_process(long: Project) -> None:
     assert long.ork("cancel", "flow#1").stdout == "flow#1 cancelled\n"
     out, _ = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert re.match(r"flow#1 cancelled in \S+: stopped by the user, 2 cancelled", out)
+    assert re.match(r"flow#1 cancelled in \S+: stopped by Ada, 2 cancelled", out)
     assert not long.survivors()
     run, states = long.run_of()
-    assert (run.state, run.reason) == ("cancelled", "stopped by the user")
+    assert (run.state, run.reason) == ("cancelled", "stopped by Ada")
     assert {name: t.state for name, t in states.items()} == {
         "long": "cancelled",
         "next": "cancelled",
@@ -152,13 +152,13 @@ def test_cancel_returns_when_the_owner_dies_meanwhile(long: Project) -> None:
         "flow.yaml",
         patch="""\
         from ork.runner import owner
-        owner.stops_asked = lambda store, run: 0
+        owner.stops_asked = lambda store, run: owner.Stops()
     """,
     )
     assert eventually((long.folder / "here").exists)
     waiting = long.start("cancel", "flow#1")
     run, store = long.run_of()[0], long.open()
-    assert eventually(lambda: stops_asked(store, run) == 1)
+    assert eventually(lambda: stops_asked(store, run).times == 1)
     store.close()
     time.sleep(0.2)
     assert waiting.poll() is None

@@ -218,12 +218,12 @@ def test_a_request_to_stop_a_killed_run_does_not_stop_the_retry(flow: Project) -
     crash(flow, "run", "flow.yaml", at="task.submitted")
     run, _ = flow.run_of()
     with closing(flow.open()) as store:
-        assert owner.ask_to_stop(store, run)
-        assert owner.stops_asked(store, run) == 1
+        assert owner.ask_to_stop(store, run, author="Ada")
+        assert owner.stops_asked(store, run).times == 1
     flow.write("fixed", "")
     flow.ork("retry", "flow#1")
     with closing(flow.open()) as store:
-        assert not owner.ask_to_stop(store, run), "it has ended"
+        assert not owner.ask_to_stop(store, run, author="Ada"), "it has ended"
         assert list(store.refs("stops/")) == []
 
 

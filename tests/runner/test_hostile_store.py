@@ -192,13 +192,13 @@ def test_no_command_uses_what_is_not_what_a_run_makes(hostile, name, kind):
         told(hostile, place, command)
 
 
-@pytest.mark.parametrize("text", ["-1", "true", '"2"', "{}"])
-def test_who_is_asked_to_stop_by_what_is_no_count_says_so(sent, opened, text):
+@pytest.mark.parametrize("text", ["2", "{}", '{"times":-1}', '{"times":true}'])
+def test_who_is_asked_to_stop_by_what_is_no_request_says_so(sent, opened, text):
     store = opened()
     run = begin_run(store, store.ref("workflows/w")).run
     with store.transaction() as tx:
         tx.move(f"stops/{run.id}", old=None, new=tx.add(Blob(text.encode())))
-    with pytest.raises(Corrupt, match="no count of requests"):
+    with pytest.raises(Corrupt, match="no request to stop"):
         owner.stops_asked(store, run)
 
 

@@ -18,7 +18,7 @@ from ork.store.resolve import run_of_number
 from ork.store.store import Store
 from tests.runner.suite import IMPATIENT, Project, eventually, shell
 from tests.runs import begin_run, outcome
-from tests.stores import NOON, contents, stamp
+from tests.stores import ADA, NOON, contents, stamp
 
 FLOW = """\
 name: etl
@@ -194,12 +194,12 @@ def test_a_lease_that_somebody_keeps_is_lost(
 
 def test_requests_to_stop_go_with_the_run(going_on: record.Record) -> None:
     store, run = going_on.store, going_on.run
-    assert owner.ask_to_stop(store, run)
-    assert owner.ask_to_stop(store, run, times=2)
-    assert owner.stops_asked(store, run) == 3
+    assert owner.ask_to_stop(store, run, author=ADA)
+    assert owner.ask_to_stop(store, run, author="Bob", times=2)
+    assert owner.stops_asked(store, run) == owner.Stops(by=ADA, times=3)
     going_on.end(replace(run, state="cancelled", ended=NOON), {}, {})
     assert list(store.refs("stops/")) == []
-    assert not owner.ask_to_stop(store, run)
+    assert not owner.ask_to_stop(store, run, author=ADA)
     assert list(store.refs("stops/")) == []
 
 
@@ -210,7 +210,7 @@ def test_a_request_that_comes_as_the_run_ends_goes_with_it_as_well(
 
     def count(*words: object) -> None:
         monkeypatch.setattr(record, "_count", real)
-        assert owner.ask_to_stop(going_on.store, going_on.run)
+        assert owner.ask_to_stop(going_on.store, going_on.run, author=ADA)
         real(*words)
 
     monkeypatch.setattr(record, "_count", count)
@@ -221,15 +221,15 @@ def test_a_request_that_comes_as_the_run_ends_goes_with_it_as_well(
 def test_a_request_that_comes_too_late_leaves_nothing(
     going_on: record.Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = owner._count
+    real = owner._stops
 
-    def count(*words: object) -> int:
-        monkeypatch.setattr(owner, "_count", real)
+    def stops(*words: object) -> owner.Stops:
+        monkeypatch.setattr(owner, "_stops", real)
         going_on.end(replace(going_on.run, state="success", ended=NOON), {}, {})
         return real(*words)
 
-    monkeypatch.setattr(owner, "_count", count)
-    assert not owner.ask_to_stop(going_on.store, going_on.run)
+    monkeypatch.setattr(owner, "_stops", stops)
+    assert not owner.ask_to_stop(going_on.store, going_on.run, author=ADA)
     assert list(going_on.store.refs("stops/")) == []
 
 

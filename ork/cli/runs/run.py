@@ -267,7 +267,7 @@ def cancel(
     if next(iter(store.refs("queue/")), None) is not None and _taken_back(session, store, revision):
         return
     found = resolve(store, going_on(store, revision), now=session.now())
-    run = record.cancel(store, found, now=now)
+    run = record.cancel(store, found, author=session.author(), now=now)
     name = f"{run.workflow}#{run.number}"
     if no_wait:
         session.print([["asked ", (name, "name"), " to stop"]])

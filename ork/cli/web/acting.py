@@ -121,7 +121,7 @@ def _cancel(form: Form) -> str:
     from ork.runner import record
 
     name = _run_name(form)
-    record.cancel(form.store, resolve(form.store, name, now=form.now))
+    record.cancel(form.store, resolve(form.store, name, now=form.now), author=form.who)
     return f"asked {name} to stop"
 
 
