@@ -18,7 +18,10 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
         session.print_json("queued", queued)
         return
     session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
-    next_steps = f"`ork up`, if nobody runs it, or `ork cancel {queued.id}`"
+    next_steps = (
+        f"`ork up`, if nobody runs it, or `ork cancel {queued.id}`;"
+        f" `ork watch {queued.workflow}` once it has begun"
+    )
     session.say([("next: ", "hint"), next_steps])
 
 
