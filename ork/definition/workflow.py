@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +27,7 @@ from ork.objects.value import replace
 from ork.progress import counted
 from ork.yaml import nodes, pieces, reader
 from ork.yaml.nodes import Node
-from ork.yaml.problems import Problems
+from ork.yaml.problems import Problems, nearest
 
 if TYPE_CHECKING:
     from ork.schedule.schedule import Schedule, Wrong
@@ -52,6 +52,7 @@ _OTHER_KEYS |= {
 _OTHER_KEYS |= dict.fromkeys(("matrix", "each", "foreach", "for_each"), ALIKE)
 _OTHER_KEYS["start_date"] = "a schedule begins when it is deployed"
 _OTHER_KEYS["default_args"] = "tasks share keys by `<<: *name`, and variables by `env`"
+_PLACING = ("root", "env", "exclude")  # which files and modules there are depends on these
 _OTHER_KEYS |= {key: f"tasks.NAME.{key}" for key in TASK_KEYS if key not in WORKFLOW_KEYS}
 
 
@@ -91,6 +92,20 @@ def parse(text: bytes, *, file: str, before: Definition | None = None) -> Defini
             with suppress(nodes.Unplaced):  # there is something to say: of which place?
                 return _Workflow(root, content, Problems(file, content)).definition()
         return _Workflow(nodes.read(content, problems), content, problems).definition()
+
+
+def parse_good(text: bytes, *, file: str) -> tuple[Definition, Problems, bool]:
+    """Return what is good of a text that `parse` refuses, to look for more that is wrong.
+
+    With it come all complaints, and whether it has all tasks: not those of which there are any, and
+    none where it is not sure where files are. Raises InvalidInput if the text is unreadable.
+    """
+    with _without_cycle_collection():
+        content = reader.decode(text, Problems(file))
+        problems = Problems(file, content)
+        reader.check_characters(content, problems)
+        reading = _Workflow(nodes.read(content, problems), content, problems)
+        return reading.read(), problems, reading.is_sure and not reading.wrong
 
 
 def _edited(text: str, before: Definition, file: str) -> Definition | None:
@@ -182,9 +197,17 @@ class _Workflow:
         self.text = text
         self.kept = kept or {}  # tasks of the text that are not below the root
         self.nodes: dict[str, Node] = {}
+        self.wrong: set[str] = set()  # tasks of which there are complaints
+        self.is_sure = True  # of where files are
 
     def definition(self) -> Definition:
         """Return the Definition, or raise with all complaints."""
+        definition = self.read()
+        self.problems.check()
+        return definition
+
+    def read(self) -> Definition:
+        """Return the Definition as far as it is good."""
         problems = self.problems
         self._indent_tasks()
         self.nodes = fields.mapping(self.root, "a workflow", WORKFLOW_KEYS, problems, _OTHER_KEYS)
@@ -196,22 +219,31 @@ class _Workflow:
         if name in RESERVED:
             hint = f"choose another one: `{name}:...` would not be this workflow"
             problems.at(self.nodes["name"], f"a workflow cannot be named `{name}`", hint)
+        before = problems.count
         settings = self._settings()
         include = self._globs("include", "sql/*.sql")
+        self.is_sure = problems.count == before and not self._misses(_PLACING)
         params, tasks = self._tasks()
         if "schedule" in self.nodes:
             settings["schedule"] = self._schedule(self.nodes["schedule"], params)
-        problems.check()
-        assert name is not None
+        good = (
+            {n: task for n, task in tasks.items() if n not in self.wrong} if self.wrong else tasks
+        )
         return Definition(
-            name=name,
-            tasks=tasks,
+            name=name or "",
+            tasks=good if self.is_sure else {},
             params=params,
             settings=settings,
-            include=include,
+            include=include if self.is_sure else (),
             places=LatePlaces(self.text, file=problems.file),
             text=self.text,
         )
+
+    def _misses(self, keys: Collection[str]) -> bool:
+        """Say whether one of these keys may be meant by one that is none."""
+        entries = self.root.value if isinstance(self.root.value, dict) else {}
+        unknown = entries.keys() - set(WORKFLOW_KEYS)
+        return any(_OTHER_KEYS.get(key) in keys or nearest(key, keys) for key in unknown)
 
     def _indent_tasks(self) -> None:
         """Take for tasks what stands beside an empty `tasks:`, and say so."""
@@ -229,6 +261,7 @@ class _Workflow:
         name, (first, _) = next(iter(beside.items()))
         message = f"`{name[:60]}` stands beside `tasks`, which is empty"
         self.problems.at(first, message, f"indent all tasks below line {key.line}")
+        self.wrong |= beside.keys()
         rest = {name: entry for name, entry in entries.items() if name not in beside}
         self.root = Node({**rest, "tasks": (key, Node(beside, node.place))}, self.root.place)
 
@@ -372,7 +405,9 @@ class _Workflow:
             aliases = {}
         types = Declarations(aliases, problems)
         params = read_params(self.nodes.get("params"), types, problems)
+        before = problems.count
         env = read_env(self.nodes.get("env"), Scope("", (), {}, params, None), problems)
+        self.is_sure = self.is_sure and problems.count == before
         shell = fields.each(self.nodes, "shell", fields.shell, problems)
         node = self.nodes.get("tasks")
         if node is None:
@@ -383,16 +418,24 @@ class _Workflow:
             return params, {}
         self._check_sizes(node, len(node.value), env)
         drafts = {}
-        entries = self._indent_keys(node.value).items()
-        for name, (key, value) in counted("reading tasks", entries, len(entries)):
-            draft = read_draft(key, value, types=types, problems=problems)
-            drafts[name] = draft
+        entries = self._indent_keys(node.value)
+        for name in self._noting(counted("reading tasks", entries, len(entries))):
+            key, value = entries[name]
+            drafts[name] = read_draft(key, value, types=types, problems=problems)
         outputs = {name: known.output_type for name, known in (self.kept | drafts).items()}
         self._check_graph(drafts, outputs)
         shared = Shared(outputs=outputs, params=params, env=env, shell=shell)
         names = counted("checking tasks", sorted(drafts), len(drafts))
-        tasks = {name: finish(drafts[name], shared, problems) for name in names}
+        tasks = {name: finish(drafts[name], shared, problems) for name in self._noting(names)}
         return params, dict(sorted((self.kept | tasks).items()))
+
+    def _noting(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield names of tasks; one of which something is said, until the next comes, is wrong."""
+        for name in names:
+            before = self.problems.count
+            yield name
+            if self.problems.count != before:
+                self.wrong.add(name)
 
     def _indent_keys(self, entries: nodes.Entries) -> nodes.Entries:
         """Take a key of a task that stands beside its name for a part of it, and say so."""
@@ -418,6 +461,7 @@ class _Workflow:
                 told = above
             if task and task.value is None:
                 problems.check()
+            self.wrong.add(above)
             if of_task and task and isinstance(task.value, dict):
                 found[above] = of_task, Node({**task.value, name: (key, node)}, task.place)
         return found
@@ -436,8 +480,8 @@ class _Workflow:
             self.problems.check()
 
     def _check_graph(self, drafts: dict[str, Draft], names: Collection[str]) -> None:
-        for draft in drafts.values():
-            read_needs(draft, names, self.problems)
+        for name in self._noting(drafts):
+            read_needs(drafts[name], names, self.problems)
         needs = {name: task.depends_on for name, task in self.kept.items()}
         cycle = find_cycle(needs | {name: draft.needs for name, draft in drafts.items()})
         if cycle is not None and self.kept:

@@ -64,18 +64,27 @@ class Captured:
 
 
 def capture(
-    definition: Definition, root: Path | Files, *, file: str, parse: Parse = read_code
+    definition: Definition,
+    root: Path | Files,
+    *,
+    file: str,
+    parse: Parse = read_code,
+    problems: Problems | None = None,
 ) -> Captured:
     """Return the code that a Definition needs, sorted by path; raise InvalidInput with all errors.
 
     `root` is the folder that all paths are relative to, `file` what the complaints call the
-    workflow file. Nothing is imported or run, and no link out of the root is followed.
+    workflow file. Nothing is imported or run, and no link out of the root is followed. Given
+    `problems` take the errors, and what can be had is returned.
     """
-    taking = _Capture(definition, Root(root) if isinstance(root, Path) else root, file, parse)
+    told = problems or Problems(file, definition.text)
+    root = Root(root) if isinstance(root, Path) else root
+    taking = _Capture(definition, root, file, parse, told)
     found = taking.tasks(definition.tasks)
     for pattern in definition.include:
         taking.include(pattern)
-    taking.problems.check()
+    if problems is None:
+        told.check()
     reasons = {path: tuple(taking.reasons[path]) for path in sorted(taking.reasons)}
     files = {path: taking.files[path] for path in reasons}
     return Captured(files, reasons, partial(taking.open, found))
@@ -88,13 +97,15 @@ def shown_root(file: str, definition: Definition) -> Path:
 
 
 class _Capture:
-    def __init__(self, definition: Definition, root: Files, file: str, parse: Parse) -> None:
+    def __init__(
+        self, definition: Definition, root: Files, file: str, parse: Parse, problems: Problems
+    ) -> None:
         self.places, self.text = definition.places, definition.text
         self.shown = shown_root(file, definition)
         self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
         self.kind = excluding(root.kind, excluded(definition.settings))
-        self.problems = Problems(file, definition.text)
+        self.problems = problems
         self.file = file
         self.files: dict[str, CodeFile] = {}
         self.refused: set[str] = set()

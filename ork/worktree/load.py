@@ -7,10 +7,11 @@ import errno
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import check_functions
-from ork.definition.workflow import READER, Definition, LatePlaces, parse
+from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
 from ork.errors import Corrupt, InvalidInput, NotFound, Problem
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
@@ -26,6 +27,7 @@ from ork.yaml import reader
 from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
+MORE = "more may follow once these are mended"  # which hide code that was not looked at
 # Where a name is mostly written. It is a guess, which the hash of the text then proves.
 _NAME = re.compile(
     rb"""(?:^|[{,])[ "']*name["']?: *["']?([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})""", re.M
@@ -75,18 +77,74 @@ def check(path: str | Path, store: Store | None = None) -> Loaded:
     'etl'
     """
     path = Path(path)
+    found = _look(path, read_text(path), store)
+    found.problems.check(found.hint)
+    return _loaded(found)
+
+
+def examine(path: Path) -> tuple[Loaded | None, InvalidInput | None]:
+    """Return a file as `check` does, and all that is wrong with it, obvious keys among that.
+
+    A file that is good but for such keys is returned as well.
+    """
     text = read_text(path)
-    definition, kept = _known(store, text, str(path)) if store else (None, None)
+    loaded, problems = None, Problems(str(path))
+    hint: str | None = MORE
+    try:
+        found = _look(path, text)
+    except InvalidInput as error:  # it is no YAML, or has more code than is read
+        complaints = [*error.problems, *secret_problems(text, file=str(path))]
+    else:
+        problems, hint, complaints = found.problems, found.hint, secrets_in(found)
+        loaded = None if problems.count else _loaded(found)
+    for problem in complaints:
+        problems.keep(problem)
+    try:
+        problems.check(hint)
+    except InvalidInput as error:
+        return loaded, error
+    return loaded, None
+
+
+class _Looked(NamedTuple):
+    """What there is of a workflow file and its code, and what is wrong with them."""
+
+    path: Path
+    text: bytes
+    definition: Definition
+    kept: Snapshot | None
+    captured: Captured
+    problems: Problems
+    hint: str | None  # where not all was looked at
+
+
+def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
+    """Look at all that is good enough for it; raise InvalidInput if the text is unreadable."""
+    file, whole = str(path), True
+    definition, kept = _known(store, text, file) if store else (None, None)
     if definition is None or kept is None:
-        definition = parse(text, file=str(path), before=definition)
-    captured = capture(definition, root_of(path, definition.settings), file=str(path))
-    problems = Problems(str(path), definition.text)
+        try:
+            definition = parse(text, file=file, before=definition)
+            problems = Problems(file, definition.text)
+        except InvalidInput:
+            definition, problems, whole = parse_good(text, file=file)
+    else:
+        problems = Problems(file, definition.text)
+    before = problems.count
+    captured = capture(definition, root_of(path, definition.settings), file=file, problems=problems)
+    whole = whole and problems.count == before
     sources = {path: file.data for path, file in captured.files.items()}
     check_functions(definition, sources, problems)
-    problems.check()
-    built = snapshot.build(definition.tasks, captured.files, definition.params, kept=kept)
+    return _Looked(path, text, definition, kept, captured, problems, None if whole else MORE)
+
+
+def _loaded(found: _Looked) -> Loaded:
+    definition, captured = found.definition, found.captured
+    built = snapshot.build(definition.tasks, captured.files, definition.params, kept=found.kept)
     definition = dataclasses.replace(definition, tasks=built.tasks)
-    return Loaded(path=path, text=text, definition=definition, built=built, captured=captured)
+    return Loaded(
+        path=found.path, text=found.text, definition=definition, built=built, captured=captured
+    )
 
 
 def read_ref(workflow: str, text: bytes) -> str:
@@ -139,11 +197,11 @@ def refuse_root(store: Store, loaded: Loaded) -> None:
     problems.check()
 
 
-def secrets_in(loaded: Loaded) -> list[Problem]:
+def secrets_in(found: Loaded | _Looked) -> list[Problem]:
     """Return a complaint for each obvious key in a workflow file and in the code it calls."""
-    texts = {str(loaded.path): loaded.text}
-    beside = shown_root(str(loaded.path), loaded.definition)
-    texts |= {str(beside / path): file.data for path, file in loaded.files.items()}
+    texts = {str(found.path): found.text}
+    beside = shown_root(str(found.path), found.definition)
+    texts |= {str(beside / path): file.data for path, file in found.captured.files.items()}
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
 
 

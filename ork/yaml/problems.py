@@ -67,7 +67,7 @@ class Problems:
         best = nearest(word, known)
         return None if best is None else f"did you mean `{best}`?"
 
-    def check(self) -> None:
+    def check(self, hint: str | None = None) -> None:
         """Raise InvalidInput with everything kept; do nothing when there is nothing."""
         if not self._found:
             return
@@ -75,7 +75,7 @@ class Problems:
         many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         if self.full and self.count > len(found):
             many = f"more than {PROBLEMS_MAX} problems, the first"
-        raise InvalidInput(f"{self.file}: {many}", problems=found)
+        raise InvalidInput(f"{self.file}: {many}", problems=found, hint=hint)
 
     def source(self, line: int) -> str | None:
         """Return a line of the text, as far as a complaint shows it; None when it has no such."""

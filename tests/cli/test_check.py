@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ork.cli.heads import check, cores
+from ork.worktree.load import MORE
 
 
 def test_a_good_file_needs_no_store(etl):
@@ -36,10 +38,60 @@ def test_code_that_is_missing_or_no_python(etl, edit, golden):
     etl.write("tasks/elt.py", "def extract(:\n    pass\n")
     result = etl("check", "etl.yaml")
     assert result.code == 1
-    message, source, caret = result.out.splitlines()
+    message, source, caret, more = result.out.splitlines()
     assert message.startswith("tasks/elt.py:1:13: not valid Python: ")  # and what Python says
     assert source == "    1 | def extract(:"
     assert caret.index("^") == source.index(":")
+    assert more == MORE
+
+
+ALL_AT_ONCE = """\
+name: w
+catchup: false
+params: {day: {type: date}}
+tasks:
+  typo: {executor: python, file: never_looked_at.py, timout: 3}
+  missing: {executor: python, file: nope.py}
+  syntax: {executor: python, file: syntax.py, depends_on: [mising]}
+  again: {executor: python, file: syntax.py}
+  inputs: {executor: python, file: good.py, inputs: {dya: {ref: params.day}}}
+  secret: {executor: process, command: ./load.sh}
+"""
+
+
+def test_what_is_wrong_at_one_stage_hides_nothing_of_the_next(ork, golden):
+    ork.write("w.yaml", ALL_AT_ONCE)
+    ork.write("syntax.py", "def main(:\n")
+    ork.write("good.py", "def main(day):\n    pass\n")
+    ork.write("load.sh", f"export DB_PASSWORD={'a1' * 6}\n")
+    result = ork("check", "w.yaml")
+    assert result.code == 1
+    # Python says in words of its own what is wrong with its syntax.
+    golden("check/at_once.txt", re.sub("(not valid Python): .*", r"\1", result.out))
+    deployed = ork("deploy", "w.yaml")
+    assert deployed.code == 3
+    assert deployed.err.endswith("error: w.yaml: 7 problems\nhint: " + MORE + "\n")
+
+
+def test_what_all_has_been_looked_at_for_hides_nothing(ork):
+    ork.write("w.yaml", "name: w\ncatchup: 1\ntasks: {a: {executor: process, command: 'true'}}\n")
+    result = ork("check", "w.yaml")
+    assert (result.code, MORE in result.out) == (1, False)
+
+
+@pytest.mark.parametrize("line", ["rooot: ..", "root: lib", "env: [PYTHONPATH]", "excludes: []"])
+def test_no_file_is_missed_where_it_is_not_sure_where_files_are(ork, line):
+    ork.write("w.yaml", f"name: w\n{line}\ntasks: {{a: {{executor: python, file: nope.py}}}}\n")
+    result = ork("check", "w.yaml")
+    assert result.code == 1
+    assert "nope.py" not in result.out.replace("file: nope.py", "")
+    assert result.out.endswith(f"{MORE}\n")
+
+
+def test_a_secret_is_told_of_a_text_that_is_no_yaml(ork):
+    ork.write("w.yaml", f"tasks: [\n# api_key: {'a1' * 6}\n")
+    places = [line for line in ork("check", "w.yaml").out.splitlines() if line.startswith("w.yaml")]
+    assert ["secret" in place for place in places] == [True, False]
 
 
 def test_what_cannot_be_read_as_a_file(ork):

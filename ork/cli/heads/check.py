@@ -59,15 +59,16 @@ class CheckedSchedule(Value, frozen=True, kw_only=True):
 class Checked(Value, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
 
-    `schedules` tell when it is due. `warnings` tell where it cannot be known what is executed,
-    `files` with --files what is captured, and `open` then the places of which nobody could know
-    more.
+    With `more`, what is wrong may hide more of that. `schedules` tell when it is due. `warnings`
+    tell where it cannot be known what is executed, `files` with --files what is captured, and
+    `open` then the places of which nobody could know more.
     """
 
     file: str
     workflow: str | None = None
     snapshot: str | None = None
     problems: tuple[Problem, ...] = ()
+    more: bool = False
     schedules: tuple[CheckedSchedule, ...] = ()
     warnings: tuple[Problem, ...] = ()
     files: tuple[CheckedFile, ...] | None = None
@@ -139,6 +140,10 @@ def check(
                 session.say(*problems_view(tuple(warnings)))
             else:
                 session.print(problems_view(one.problems))
+        if any(one.more for one in results):
+            from ork.worktree.load import MORE
+
+            session.print([[MORE]])
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
 
 
@@ -173,19 +178,20 @@ def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Ch
 
 def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
-    from ork.worktree.load import check, secrets_in
+    from ork.worktree.load import MORE, examine
 
     if path.is_dir():
         problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
         return None, Checked(file=str(path), problems=(problem,))
     try:
-        loaded = check(path)
-    except InvalidInput as error:
+        loaded, error = examine(path)
+    except InvalidInput as unread:
+        loaded, error = None, unread
+    name = loaded.definition.name if loaded else None
+    if error or not loaded:
+        assert error
         problems = error.problems or (Problem(file=str(path), message=error.message),)
-        return None, Checked(file=str(path), problems=tuple(problems))
-    name = loaded.definition.name
-    if secrets := secrets_in(loaded):
-        return name, Checked(file=str(path), problems=tuple(secrets))
+        return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
     captured = loaded.captured
     return name, Checked(
         file=str(path),
