@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,7 +148,8 @@ def up(
                 if as_json:
                     sys.stdout.write(told_json(told))
                 else:
-                    session.print(told_lines(told, session.now(), str(folder)))
+                    clock = "%H:%M:%S" if session.width else "%Y-%m-%d %H:%M:%S %z"
+                    session.print(told_lines(told, session.now(), str(folder), clock=clock))
                 sys.stdout.flush()
     code = signals.exit_code()
     raise typer.Exit(0 if code == 143 else code)  # TERM is how a service is asked to end
@@ -160,14 +161,17 @@ def told_json(told: "Told") -> str:
     return json.dumps(event) + "\n"
 
 
-def told_lines(told: "Told", now: datetime, store: str) -> list[Line]:
-    """Return the lines that tell of something: none, one, or some."""
+def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[Line]:
+    """Return the lines that tell of something: none, one, or some.
+
+    `clock` is how the time is written at their begin; slots are told in the same zone.
+    """
     from ork.daemon import told as tell
 
-    time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
+    time: tuple[str, str] = (now.strftime(clock), "time")
     match told:
         case tell.Up():
-            return [[time, f"  {line}"] for line in _up(told, store)]
+            return [[time, f"  {line}"] for line in _up(told, now, store)]
         case tell.Listening(url=url):
             return [[time, "  the page is ", (url, "name")]]
         case tell.Began(workflow=workflow, number=number, trigger=trigger):
@@ -176,15 +180,15 @@ def told_lines(told: "Told", now: datetime, store: str) -> list[Line]:
                 return [[time, "  ", name, f" is retried, attempt {told.attempt}"]]
             if told.slot is None:
                 return [[time, "  ", name, " is run from the queue"]]
-            return [[time, "  ", name, f" fired for {_slot(told.slot, told.time)}"]]
+            return [[time, "  ", name, f" fired for {_slot(told.slot, now)}"]]
         case tell.Ended(state=state, reason=reason):
             took = f" in {human.duration(told.duration)}" if told.duration is not None else ""
             why = f": {reason.partition(chr(10))[0]}" if reason else ""
             name = (f"{told.workflow}#{told.number}", "name")
             return [[time, "  ", name, " ", (state, state), f"{took}{why}"]]
         case tell.LeftOut(count=number, first=first, last=last):
-            until = f" to {_slot(last, told.time)}" if number > 1 else ""
-            which = f"{human.count(number, 'slot')} left out, {_slot(first, told.time)}{until}"
+            until = f" to {_slot(last, now)}" if number > 1 else ""
+            which = f"{human.count(number, 'slot')} left out, {_slot(first, now)}{until}"
             return [[time, "  ", (told.workflow, "name"), f": {which}: {told.reason}"]]
         case tell.Trouble(message=message, hint=hint):
             whose = f"{told.workflow}: " if told.workflow else ""
@@ -197,7 +201,7 @@ def told_lines(told: "Told", now: datetime, store: str) -> list[Line]:
     return []  # what another process was faster with, it tells itself
 
 
-def _up(told: "Up", store: str) -> Iterator[str]:
+def _up(told: "Up", now: datetime, store: str) -> Iterator[str]:
     yield f"ork up in {human.path(store)}"
     if told.schedules:
         schedules = human.count(told.schedules, "schedule")
@@ -207,14 +211,14 @@ def _up(told: "Up", store: str) -> Iterator[str]:
     else:
         yield "no workflow has a schedule: `schedule:` in its file gives it one"
     if told.next is not None:
-        yield f"next: {told.workflow} at {_slot(told.next, told.time)}"
+        yield f"next: {told.workflow} at {_slot(told.next, now)}"
 
 
 def _slot(slot: datetime, now: datetime) -> str:
-    """Return a slot as people read it: with its day if that is another one."""
-    slot, today = slot.astimezone(UTC), now.astimezone(UTC).date()
-    day = "" if slot.date() == today else "%Y-%m-%d "
-    return slot.strftime(f"{day}%H:%M{':%S' if slot.second else ''} UTC")
+    """Return a slot as people read it, in the zone of `now`: with its day if that is another."""
+    slot = slot.astimezone(now.tzinfo)
+    day = "" if slot.date() == now.date() else "%Y-%m-%d "
+    return slot.strftime(f"{day}%H:%M{':%S' if slot.second else ''}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ TOLD: list[tuple[tell.Told, str]] = [
         tell.Up(time=NOW, workflows=1, schedules=2, paused=1, jobs=4, next=TWO, workflow="etl"),
         "02:00:01  ork up in .ork\n"
         "02:00:01  2 schedules of 1 workflow, 1 paused; 4 runs at once\n"
-        "02:00:01  next: etl at 02:00 UTC\n",
+        "02:00:01  next: etl at 02:00\n",
     ),
     (
         tell.Up(time=NOW, workflows=0, schedules=0, paused=0, jobs=1),
@@ -39,7 +39,7 @@ TOLD: list[tuple[tell.Told, str]] = [
     ),
     (
         tell.Began(time=NOW, workflow="etl", number=58, run="r", trigger="schedule", slot=TWO),
-        "02:00:01  etl#58 fired for 02:00 UTC\n",
+        "02:00:01  etl#58 fired for 02:00\n",
     ),
     (
         tell.Began(time=NOW, workflow="etl", number=58, run="r", trigger="retry", attempt=2),
@@ -65,7 +65,7 @@ TOLD: list[tuple[tell.Told, str]] = [
         tell.LeftOut(
             time=NOW, workflow="etl", count=2, first=YESTERDAY, last=TWO, reason="etl#5 went on"
         ),
-        "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 UTC to 02:00 UTC: etl#5 went on\n",
+        "02:00:01  etl: 2 slots left out, 2026-11-26 02:00 to 02:00: etl#5 went on\n",
     ),
     (
         tell.Trouble(time=NOW, workflow="etl", message="the\n\x1b[2J", hint="`ork fsck`"),
@@ -77,8 +77,18 @@ TOLD: list[tuple[tell.Told, str]] = [
 
 @pytest.mark.parametrize(("told", "text"), TOLD)
 def test_what_happens_is_told_in_plain_lines(told: tell.Told, text: str, ork: Ork) -> None:
-    lines = told_lines(told, NOW, str(ork.folder / ".ork"))
+    lines = told_lines(told, NOW, str(ork.folder / ".ork"), clock="%H:%M:%S")
     assert "".join(texts_of(lines, color=False)) == text
+
+
+def test_slots_are_told_in_the_zone_of_the_clock(ork: Ork) -> None:
+    began = tell.Began(
+        time=NOW, workflow="etl", number=5, run="r", attempt=1, trigger="schedule", slot=TWO
+    )
+    here = NOW.astimezone(timezone(timedelta(hours=-5)))
+    lines = told_lines(began, here, str(ork.folder), clock="%Y-%m-%d %H:%M:%S %z")
+    told = "2026-11-26 21:00:01 -0500  etl#5 fired for 21:00\n"
+    assert "".join(texts_of(lines, color=False)) == told
 
 
 def test_json_is_a_line_for_each_thing(golden: Callable[[str, str], None]) -> None:
