@@ -24,7 +24,9 @@ Files = Annotated[
 OneRun = Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
 Limit = Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")]
-NotBefore = Annotated[str | None, typer.Option(help="Not before: 2026-11-01, 2h, '2 days ago'.")]
+NotBefore = Annotated[
+    str | None, typer.Option(help="Not before: 2026-11-01, 20:15, 2h, '2 days ago'.")
+]
 NotAfter = Annotated[str | None, typer.Option(help="Not after.")]
 Jobs = Annotated[
     int | None,

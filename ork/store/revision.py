@@ -44,6 +44,7 @@ _BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@", re.ASCII)
 _UP_TO_COLON = re.compile(r"(?:[^:{]|\{[^{}]*\}?)*")  # a colon in braces belongs to a time
 _FILE_END = re.compile(r"\.(?:ya?ml|json)(?=:)", re.ASCII)
 _FILE_RANGE = re.compile(r"(file:.*?\.(?:ya?ml|json))\.\.", re.ASCII)
+_CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?", re.ASCII)
 _AGO = re.compile(
     r"(\d{1,6})[ .]?(?:(s|m|h|d|w)|(second|minute|hour|day|week)s?)(?:[ .]ago)?", re.ASCII
 )
@@ -103,8 +104,9 @@ def in_workflow(workflow: str, text: str) -> str:
 def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
     """Return the moment that "yesterday", "2 hours ago", "2026-11-01" or an ISO time means.
 
-    A date alone is the begin of that day, or its end. `now` gives the time zone, by whose clocks
-    days and weeks are counted: two hours ago is 120 minutes, a day ago the same time of the day.
+    A date alone is the begin of that day, or its end; a time alone is when the clock showed it
+    last. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is
+    120 minutes, a day ago the same time of the day.
     """
     words = text.strip().lower()
     if words == "now":
@@ -120,6 +122,9 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
             if unit in ("day", "week"):
                 return now - past
             return (now.astimezone(UTC) - past).astimezone(now.tzinfo)
+        if _CLOCK.fullmatch(words):
+            moment = datetime.combine(now.date(), time.fromisoformat(words), now.tzinfo)
+            return moment if moment <= now else moment - timedelta(days=1)
         if len(words) == 10:
             day = date.fromisoformat(words) + timedelta(days=end_of_day)
             return datetime.combine(day, time(), now.tzinfo)
@@ -127,7 +132,7 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
     except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",
-            hint="write 2026-11-01, 2026-11-01T12:30, yesterday, 2h or '2 days ago'",
+            hint="write 2026-11-01, 2026-11-01T12:30, 12:30, yesterday, 2h or '2 days ago'",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
