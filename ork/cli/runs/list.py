@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -176,14 +177,17 @@ def outputs(
 def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> Iterator[Line]:
     """Yield one line per run: snapshot if there is room, name, state, time, duration, reason.
 
-    Of a run that goes on the duration is how long it has done so.
+    Of a run that goes on the duration is how long it has done so. Where there is little room the
+    reason has a line of its own.
     """
     now, width = session.now(), session.width
+    narrow, reasons = is_narrow(width), deque[str | None]()
 
     def row(entry: RunEntry) -> tuple[Sequence[tuple[str, str]], Line]:
         run = entry.run
+        reasons.append(run.reason)
         cells = [
-            ("" if is_narrow(width) else store.short(run.snapshot), "oid"),
+            ("" if narrow else store.short(run.snapshot), "oid"),
             (f"{run.workflow}#{run.number}", "name"),
             (run.state, run.state),
             (human.moment(run.created, now, width), "time"),
@@ -192,18 +196,19 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += "" if run.selected is None else "  partial"
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
-        rest += f"  {run.reason}" if run.reason else ""
+        rest += f"  {run.reason}" if run.reason and not narrow else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
         params = entry.params if isinstance(entry.params, dict) else {}
-        if run.reason and is_narrow(width):
-            params = {}  # where something went wrong, that needs the room
         given = "".join(
             f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
         )
         return cells, [f"  {_took(store, run, now):>7}", *tags, (given, "dim"), rest]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
-    yield from (cut(line, width) for line in aligned(map(row, shortened)))
+    for line in aligned(map(row, shortened)):
+        yield cut(line, width)
+        if (reason := reasons.popleft()) and narrow:
+            yield cut(["    ", reason], width)
 
 
 def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[Line]:
