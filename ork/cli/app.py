@@ -7,9 +7,10 @@ import gc
 import os
 import re
 import select
+import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import groupby
@@ -177,14 +178,22 @@ COMMANDS = dict(_commands())  # name -> section, line of help, place
 
 
 class Command(TyperCommand):
-    """A command of the table; where it has -n, -3 is -n 3, as in git."""
+    """A command of the table; where it has -n, -3 is -n 3, as in git.
+
+    Of what it does not take it says where that belongs.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any("-n" in param.opts for param in self.params):
             end = args.index("--") if "--" in args else len(args)
             counted = [re.sub(r"\A-(\d+)\Z", r"-n\1", word) for word in args[:end]]
             args = [*counted, *args[end:]]
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True
+        rest: list[str] = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            extra = f"too many arguments: {' '.join(map(shlex.quote, rest))}"
+            raise UsageError(extra, hint=_belongs(ctx.info_name, ctx.params, rest[0]))
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.width = min(formatter.width, TEXT_COLUMNS_MAX)
@@ -241,6 +250,19 @@ def _meant(word: str) -> str:
 
     near = get_close_matches(word, COMMANDS, n=1)
     return f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
+
+
+def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
+    """Return a hint where a word belongs that stands behind all that a command takes."""
+    given = params.get("inputs") or []
+    if given and "=" not in given[-1]:
+        return f"a parameter is given as `-i {given[-1]}={word}`"
+    if "inputs" in params and "=" in word:
+        return f"a parameter is given as `-i {word}`"
+    revision = params.get("revision")
+    if command in ("logs", "outputs", "retry", "show") and revision and ":" not in revision:
+        return f"a part is written with a colon: `ork {command} {revision}:{word}`"
+    return f"`ork {command} --help` explains it"
 
 
 def find_command(name: str) -> Any:

@@ -21,7 +21,6 @@ Files = Annotated[
         help="Workflow files; the only one in this folder when left out.", metavar="[FILE]..."
     ),
 ]
-OneRun = Annotated[str, typer.Argument(help="A run; a workflow means its newest run.")]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
 Limit = Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")]
 NotBefore = Annotated[

@@ -28,7 +28,7 @@ from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Output, Run, Task, TaskRun, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
-from ork.store.resolve import Resolved, ResolvedObject, has_run, head, resolved_run
+from ork.store.resolve import Resolved, ResolvedObject, a_kind, has_run, head, resolved_run
 from ork.store.runs import earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, tainted, verdict
@@ -199,7 +199,8 @@ def _no_failure(store: Store, workflow: str) -> NotFound:
 def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if isinstance(found, ResolvedObject) and found.name is not None:
         raise NotFound(
-            f"{found.text} is a {found.kind}; two runs are compared whole", hint="write NAME#NUMBER"
+            f"{found.text} is {a_kind(found)}; two runs are compared whole",
+            hint="write NAME#NUMBER",
         )
     return find_run(store, found)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, NotFound, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
@@ -32,7 +32,16 @@ from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
-from ork.store.resolve import present_name, resolve, run_of, run_of_id, snapshot_of
+from ork.store.resolve import (
+    ResolvedObject,
+    a_kind,
+    present_name,
+    resolve,
+    run_of,
+    run_of_id,
+    snapshot_of,
+)
+from ork.store.revision import split_part
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
@@ -151,6 +160,9 @@ def prepare(
     else:
         store.hold(what.built.objects)
         found = resolved_file(what, f"file:{what.path}")
+    if isinstance(found, ResolvedObject) and found.kind in ("task", "taskrun") and found.of:
+        hint = f"`ork run {split_part(found.text)[0]} --only {found.name}` runs no other"
+        raise NotFound(f"{found.text} is {a_kind(found)}; a workflow is wanted here", hint=hint)
     recorded = recorded_params(store, store.get(Run, run) if (run := run_of(found)) else None)
     if with_code is not None:
         if run_of(found) is None:

@@ -25,7 +25,7 @@ from ork.objects.kinds import (
 from ork.objects.snapshot import Contents
 from ork.objects.value import Value
 from ork.store import revision as grammar
-from ork.store.resolve import Resolved, resolve, run_of, run_of_id, snapshot_of
+from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
 from ork.store.runs import Executed, runs
 from ork.store.store import Store
 
@@ -126,7 +126,7 @@ def find_run(store: Store, found: Resolved) -> tuple[Oid, Run]:
     if run_oid := run_of(found):
         return run_oid, store.get(Run, run_oid)
     if found.workflow is None:
-        raise NotFound(f"{found.text} is a {found.kind}, not a run", hint="write NAME#NUMBER")
+        raise NotFound(f"{found.text} is {a_kind(found)}, not a run", hint="write NAME#NUMBER")
     of_any = found.text in (found.workflow, "@")
     executed = None if of_any else Executed(kind="snapshot", oid=snapshot_of(found))
     for one in runs(store, found.workflow, executed=executed):

@@ -120,10 +120,10 @@ def deploy_of(store: Store, found: Resolved, workflow: str | None = None) -> Res
     that a run or file belongs to, if there is one; else the newest of all.
     """
     if _is_part(found):
-        raise NotFound(f"{found.text} is a {found.kind}; a deploy or run is wanted here")
+        raise NotFound(f"{found.text} is {a_kind(found)}; a deploy or run is wanted here")
     oid = found.deploy or _newest_deploy(store, found.snapshot, workflow or found.workflow)
     if oid is None:
-        raise NotFound(f"{found.text} is a {found.kind} that belongs to no deploy")
+        raise NotFound(f"{found.text} is {a_kind(found)} that belongs to no deploy")
     own = found.workflow if oid == found.deploy else None
     return _deploy(store, oid, found.text, own)
 
@@ -154,8 +154,14 @@ def _newest_deploy(store: Store, snapshot: Oid | None, workflow: str | None) -> 
 def snapshot_of(found: Resolved) -> Oid:
     """Return the snapshot of a deploy, run or snapshot."""
     if found.snapshot is None or _is_part(found):
-        raise NotFound(f"{found.text} is a {found.kind}; a workflow, deploy or run is wanted here")
+        raise NotFound(f"{found.text} is {a_kind(found)}; a workflow, deploy or run is wanted here")
     return found.snapshot
+
+
+def a_kind(found: Resolved) -> str:
+    """Return the word for what was found, with its article."""
+    words = {"taskrun": "a task of a run", "operation": "an operation"}
+    return words.get(found.kind, f"a {found.kind}")
 
 
 def run_of(found: Resolved) -> Oid | None:

@@ -18,7 +18,7 @@ from ork.objects.snapshot import Contents
 from ork.objects.text import split_text
 from ork.objects.value import Value
 from ork.store.contents import join_text
-from ork.store.resolve import Resolved, ResolvedObject, deploy_of, resolve
+from ork.store.resolve import Resolved, ResolvedObject, a_kind, deploy_of, resolve
 from ork.store.store import Store
 from ork.worktree.destination import Content, Destination, Found, write_all
 from ork.worktree.folder import root_below
@@ -137,7 +137,7 @@ def _wanted(store: Store, found: Resolved, deploy: Deploy, *, code: bool) -> dic
     is_text = isinstance(found, ResolvedObject) and found.name == ""
     if found.kind in ("task", "blob", "tree", "taskrun", "operation") and not is_text:
         raise NotFound(
-            f"{found.text} is a {found.kind} without a place of its own",
+            f"{found.text} is {a_kind(found)} without a place of its own",
             hint="write REV for the workflow file, REV:PATH or REV:TASK for one code file",
         )
     name = deploy.source.path.removeprefix(root_below(deploy.source.path, deploy.settings))

@@ -330,6 +330,24 @@ def typed(etl):
 
 
 @pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("logs etl#1 load", "a part is written with a colon: `ork logs etl#1:load`"),
+        ("outputs etl load", "a part is written with a colon: `ork outputs etl:load`"),
+        ("retry etl#1 load", "a part is written with a colon: `ork retry etl#1:load`"),
+        ("show etl:load extract", "`ork show --help` explains it"),
+        ("run etl -i day 2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
+        ("run etl day=2026-01-01", "a parameter is given as `-i day=2026-01-01`"),
+        ("run etl -i day=2026-01-01 load", "`ork run --help` explains it"),
+    ],
+)
+def test_a_word_too_many_is_told_its_place(ran, words, hint):
+    result = ran(*words.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: too many arguments: {words.split()[-1]}\nhint: {hint}\n"
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ("-C", "my flows"),

@@ -36,6 +36,35 @@ def test_from_runs_again_although_it_succeeded(etl) -> None:
     assert len(shown["load"]["taskrun"]["attempts"]) == 1
 
 
+def test_a_task_of_a_run_is_run_again_alone(etl, edit) -> None:
+    edit("load.sh", "echo", "exit 1; echo")
+    assert etl("run", "etl.yaml").code == 1
+    etl("retry", "etl#1:extract")
+    tasks = json.loads(etl("show", "etl#1", "--json").out)["data"]["tasks"]
+    assert {name: len(one["taskrun"]["attempts"]) for name, one in tasks.items()} == {
+        "extract": 2,
+        "load": 1,
+    }
+    assert "did you mean load?" in etl("retry", "etl:lod").err
+    assert "--only excludes" in etl("retry", "etl:load", "--from", "load").err
+
+
+def test_a_retry_says_what_of_the_file_it_runs_without(etl, edit) -> None:
+    edit("load.sh", "echo", "exit 1; echo")
+    assert etl("run", "etl.yaml").code == 1
+    assert "note" not in etl("retry", "etl#1").err
+    edit("load.sh", "exit 1; echo", "echo")
+    note = "note: etl runs without what you changed: Edit load.sh\n"
+    note += "hint: `ork deploy etl.yaml`, then `ork retry etl#1 --latest` runs with that\n"
+    for words in (("etl#1",), ("etl#1", "--latest"), ("etl#1:load",)):
+        refused = etl("retry", *words)
+        assert (refused.code, refused.err.startswith(note)) == (1, True), words
+    assert "note" not in etl("retry", "etl#1", "--json").err
+    etl("deploy", "etl.yaml")
+    done = etl("retry", "etl#1", "--latest")
+    assert (done.code, "note" in done.err) == (0, False)
+
+
 def test_only_takes_the_rest_from_an_earlier_run(etl, golden) -> None:
     etl("run", "etl.yaml")
     done = etl("run", "etl", "--only", "load")

@@ -74,7 +74,12 @@ def test_what_cannot_be_run(etl, broken):
     etl("deploy", "etl.yaml")
     result = etl("run", "etl:extract")
     assert result.code == 3
-    assert "etl:extract is a task" in result.err
+    assert "etl:extract is a task; a workflow is wanted here" in result.err
+    assert "`ork run etl --only extract` runs no other" in result.err
+    etl("run", "etl")
+    assert "etl#1:load is a task of a run;" in etl("run", "etl#1:load").err
+    assert "`ork run etl#1 --only load` runs no other" in etl("run", "etl#1:load").err
+    assert etl("run", "etl#1", "--only", "load").code == 0
     assert etl("run", "etl", "-j", "0").code == 2
 
 
@@ -110,6 +115,16 @@ def test_a_head_that_differs_from_its_file_is_run_with_a_note(etl, edit):
     (etl.folder / "etl.yaml").unlink()
     gone = "note: etl.yaml is gone: if it has moved, `ork deploy FILE` tells where it is now\n"
     assert etl("run", "etl").err.startswith(gone)
+
+
+def test_a_message_that_no_deploy_has_is_told(etl, edit):
+    note = "note: nothing was deployed: the message is not kept\n"
+    assert "note" not in etl("run", "etl.yaml", "-m", "First").err
+    for words in (("etl.yaml",), ("etl",), ("etl.yaml", "--no-deploy"), ("etl.yaml", "--queue")):
+        assert note in etl("run", *words, "-m", "why").err, words
+    assert "note" not in etl("run", "etl.yaml", "-m", "why", "--json").err
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert "note" not in etl("run", "etl.yaml", "-m", "Wait longer").err
 
 
 def test_a_failure_offers_a_retry(etl, edit):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +14,13 @@ from ork.cli.runs.plain import exit_code, follow, run_hook, stop_on_signals
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
-from ork.heads.deploy import head_status
+from ork.heads.deploy import Deployed, head_status
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
-from ork.store.resolve import only_workflow, resolve, workflows
+from ork.store.contents import find_run
+from ork.store.resolve import only_workflow, present_name, resolve, workflows
+from ork.store.revision import split_part
 from ork.store.runs import going_on
 from ork.store.store import Store
 from ork.worktree.load import Loaded, check
@@ -111,7 +114,7 @@ def run(
     if source == "@":
         source = only_workflow(store)
     if not as_json and source in workflows(store):
-        session.say(*_edited(session, store, str(source)))
+        session.say(*_edited(session, store, str(source), "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
@@ -182,7 +185,7 @@ def run(
 
 def retry(
     ctx: typer.Context,
-    revision: shared.OneRun = "@",
+    revision: shared.RunOrTask = "@",
     jobs: shared.Jobs = None,
     only: shared.Only = None,
     start_at: shared.From = None,
@@ -199,8 +202,9 @@ def retry(
 
     The run keeps its number and its snapshot: what succeeded is kept, everything else runs again. A
     task whose outcome was not recorded, because ork was killed, runs again: at least once.
-    --from and --only run tasks again although they succeeded; a run that succeeded stays as it is,
-    and a new one begins with its outputs. What is tainted always runs again, and what follows it.
+    --from and --only run tasks again although they succeeded; etl#1:load is etl#1 with --only load.
+    A run that succeeded stays as it is, and a new one begins with its outputs. What is tainted
+    always runs again, and what follows it.
     With --latest a new run begins, of the newest definition: it keeps the outputs of tasks that are
     the same, as are the code that they execute and what they receive.
 
@@ -212,18 +216,20 @@ def retry(
         ork retry etl#1
     """
     session: Session = ctx.obj
+    store = session.store
+    revision, task = split_part(revision)
     options = shared.options_of(
         jobs=jobs,
         timeout=timeout,
         fail_fast=fail_fast,
         checkout=checkout,
-        only=only,
+        only=[*(only or ()), task] if task else only,
         start=start_at,
     )
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
         started = start.retry(
-            session.store,
+            store,
             revision,
             options=options,
             latest=latest,
@@ -232,6 +238,8 @@ def retry(
         if (good := started.beside) and not as_json:
             name = f"{good.workflow}#{good.number}"
             session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
+        if not as_json:
+            session.say(*_edited_since(session, store, revision, caller.now))
         last = follow(session, started.events, control=control, as_json=as_json)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
@@ -292,9 +300,8 @@ def _run(
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
         started = start.start(store, sources.pop(), caller=caller, **how)
-        deployed = started.deployed
-        if deployed and (deployed.changed or deployed.moved) and not as_json:
-            session.say(deploy_line(deployed, store))
+        if not as_json:
+            session.say(*_deployed(store, started.deployed, how["message"]))
         last = follow(session, started.events, control=control, as_json=as_json)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
@@ -328,9 +335,8 @@ def _queue(
     from ork.daemon.queue import put
 
     queued = put(store, what, **options)
-    deployed = queued.deployed
-    if deployed and (deployed.changed or deployed.moved) and not as_json:
-        session.say(deploy_line(deployed, store))
+    if not as_json:
+        session.say(*_deployed(store, queued.deployed, options["message"]))
     tell_queued(session, queued, as_json)
 
 
@@ -345,8 +351,29 @@ def _taken_back(session: Session, store: Store, name: str) -> bool:
     return True
 
 
-def _edited(session: Session, store: Store, workflow: str) -> Iterator[Line]:
-    """Yield a note when the file of a workflow differs from the head, which is what runs."""
+def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> Iterator[Line]:
+    """Yield what was deployed, or a note that nothing was which could have the message."""
+    if deployed and (deployed.changed or deployed.moved):
+        yield deploy_line(deployed, store)
+    elif message is not None:
+        yield [("note: ", "warning"), "nothing was deployed: the message is not kept"]
+
+
+def _edited_since(session: Session, store: Store, revision: str, now: datetime) -> Iterator[Line]:
+    """Yield the same note for a run that is retried, which is of the head at most."""
+    _, run = find_run(store, resolve(store, revision, now=now))
+    workflow = present_name(store, run.workflow)
+    if store.ref(f"workflows/{workflow}"):
+        again = f"`ork retry {run.workflow}#{run.number} --latest`"
+        hint = f"`ork deploy {{}}`, then {again} runs with that"
+        yield from _edited(session, store, workflow, hint)
+
+
+def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
+    """Yield a note when the file of a workflow differs from the head, which is what runs.
+
+    In the hint braces stand for the path of the file.
+    """
     one = head_status(store, workflow, author=session.author())
     path = os.path.relpath(store.project / one.path)
     note: tuple[str, str] = ("note: ", "warning")
@@ -354,4 +381,4 @@ def _edited(session: Session, store: Store, workflow: str) -> Iterator[Line]:
         yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
     elif one.state == "modified" and one.workflow == workflow:
         yield [note, f"{workflow} runs without what you changed: {one.summary}"]
-        yield [("hint: ", "hint"), f"`ork run {path}` runs with that"]
+        yield [("hint: ", "hint"), hint.format(path)]
