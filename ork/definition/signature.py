@@ -14,8 +14,10 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ork.code.python import parse
+from ork.definition.bindings import Params, split_param
 from ork.definition.reach import code_file
 from ork.definition.workflow import Definition
+from ork.objects.canonical import Json
 from ork.objects.kinds import Task
 from ork.yaml.nodes import Node
 from ork.yaml.problems import Problems
@@ -23,6 +25,9 @@ from ork.yaml.problems import Problems
 _Where: TypeAlias = Callable[..., Any]  # keys -> the value of the first that a task has, or None
 SHOWN = 10  # names in a complaint
 _NAMED = ("function", "module", "file")  # where a task says what it calls, the first that it has
+
+# Classes of dates, and the types that are most likely meant by them.
+_DATES = {"date": "date", "datetime": "datetime_tz"}
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -43,20 +48,71 @@ def check_functions(
 
     `sources` has the captured files.
     """
-    modules: dict[str, Module | None] = {}
     fit = set()  # calls of which there is nothing to say: most tasks make the same few
+    for name, path, module in _called(definition, sources):
+        task = definition.tasks[name]
+        call = path, task.function, *task.inputs
+        if call not in fit:
+            before = problems.count
+            _check(task, path, module, partial(_place, definition, name), problems)
+            if problems.count == before:
+                fit.add(call)
+
+
+def warn_of_dates(definition: Definition, sources: Mapping[str, bytes], warnings: Problems) -> None:
+    """Warn of arguments that are said to be dates, and arrive as texts: without an input_type."""
+    for name, path, module in _called(definition, sources):
+        task = definition.tasks[name]
+        function = module.functions.get(task.function or "")
+        if function is None or task.input_type is not None:
+            continue
+        for one in (*function.args.args, *function.args.kwonlyargs):
+            wanted = _class_named(one.annotation)
+            if wanted in _DATES and one.arg in task.inputs:
+                kind = _declared(task.inputs[one.arg], definition.params) or _DATES[wanted]
+                takes = f"`{task.function}` in {path} takes a {wanted}"
+                rest = ", ..." if len(task.inputs) > 1 else ""
+                hint = f"`input_type: {{{one.arg}: {kind}{rest}}}` makes it one"
+                inputs: Any = _place(definition, name, "inputs")
+                at = inputs.value[one.arg][0]
+                warnings.at(at, f"`{one.arg}` arrives as text, but {takes}", hint)
+
+
+def _class_named(annotation: ast.expr | None) -> str:
+    """Return the name of the class of an annotation such as `date`, `dt.date | None`, `"date"`."""
+    node: Any = annotation
+    if isinstance(node, ast.BinOp) and getattr(node.right, "value", node) is None:
+        node = node.left
+    elif isinstance(node, ast.Subscript) and _word(node.value) == "Optional":
+        node = node.slice
+    return _word(node).rpartition(".")[2]
+
+
+def _word(node: Any) -> str:
+    word = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "value", None)
+    return word if isinstance(word, str) else ""
+
+
+def _declared(binding: Mapping[str, Json], params: Params) -> str | None:
+    """Return the type of the parameter that is given, if it is a kind of date."""
+    name, path = split_param(str(binding.get("ref"))) or ("", ())
+    kind = params[name].type if name and not path else None
+    return kind if isinstance(kind, str) and kind.startswith("date") else None
+
+
+def _called(
+    definition: Definition, sources: Mapping[str, bytes]
+) -> Iterator[tuple[str, str, Module]]:
+    """Yield python tasks, each with its file and what can be read of it."""
+    modules: dict[str, Module | None] = {}
     for name, task in definition.tasks.items():
         path = code_file(task, sources) if task.executor == "python" else None
         if path is None or task.function is None:
             continue
         if path not in modules:
             modules[path] = read_module(sources[path])
-        call = path, task.function, *task.inputs
-        if call not in fit and (module := modules[path]):
-            before = problems.count
-            _check(task, path, module, partial(_place, definition, name), problems)
-            if problems.count == before:
-                fit.add(call)
+        if module := modules[path]:
+            yield name, path, module
 
 
 def read_module(source: bytes) -> Module | None:

@@ -6,13 +6,14 @@ other tasks declare.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ork.definition import fields
-from ork.definition.bindings import Env, Params, Scope, read_env, read_inputs
+from ork.definition.bindings import INPUT_PREFIX, Env, Params, Scope, read_env, read_inputs
 from ork.definition.declarations import Declarations
 from ork.definition.written import NO_TIMEOUT
 from ork.objects.canonical import Json
@@ -138,6 +139,10 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
     if isinstance(command := given.get("command"), str):
         shell = fields.each(nodes, "shell", fields.shell, problems) or shared.shell
         shell = None if shell == fields.shell_of(command) else shell
+    if (command := given.get("command")) and "${" in str(command):
+        for ref, written in _written(_REF, command):
+            message = f"`{written}` stands in a command, in which nothing is replaced"
+            problems.at_text(nodes["command"], written, message, _as_input(ref, command))
     own = read_env(nodes.get("env"), scope, problems)
     # What is not given has the default of the kind; after a complaint nobody sees the task.
     return Task(
@@ -151,6 +156,41 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
         env=dict(sorted({**shared.env, **own}.items())) if own else shared.env,  # type: ignore[arg-type]
         **given,
     )
+
+
+# Where other tools put in a value: a shell has no variable with a dot; `{{ }}` may be meant for
+# what the command starts.
+_REF = re.compile(r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}")
+_BRACES = re.compile(r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}")
+_INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no `${X:-default}`
+
+
+def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Problems) -> None:
+    """Warn of what a command seems to take for a value, and gets none. `place` is the command's."""
+    command = task.command or ""
+    for ref, written in _written(_BRACES, command):
+        message = f"`{written}` stands in a command, in which nothing is replaced"
+        warnings.at_text(place(), written, message, _as_input(ref, command))
+    for name, written in _written(_INPUT, command):
+        if name not in task.inputs:
+            hint = warnings.near(name, task.inputs) or f"add `{name}` to `inputs`"
+            if name in params:
+                hint = f"add `inputs: {{{name}: {{ref: params.{name}}}}}`"
+            warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
+
+
+def _written(pattern: re.Pattern[str], command: str | tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return what a pattern finds in a command, each once: its group and the whole."""
+    line = command if isinstance(command, str) else "\n".join(command)
+    return list(dict.fromkeys((match[1], match[0]) for match in pattern.finditer(line)))
+
+
+def _as_input(ref: str, command: str | tuple[str, ...]) -> str:
+    """Return how a command gets what is referred to."""
+    last = [part for part in ref.split(".") if part != "output"][-1]
+    name = re.sub(r"\W", "_", last)
+    where = "the command" if isinstance(command, str) else "a command that is one text"
+    return f"`inputs: {{{name}: {{ref: {ref}}}}}`, and `${INPUT_PREFIX}{name}` in {where}"
 
 
 def _timeout(node: Node, what: str, problems: Problems) -> int | None:

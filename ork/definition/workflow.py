@@ -32,7 +32,7 @@ from ork.yaml.problems import Problems, nearest
 if TYPE_CHECKING:
     from ork.schedule.schedule import Schedule, Wrong
 
-READER = 2  # raise it when a text can come to mean something else, or be wrong, as it was not
+READER = 3  # raise it when a text can come to mean something else, or be wrong, as it was not
 TASKS_MAX = 100_000
 ENV_BYTES_MAX = 64 * 1024 * 1024  # of the file's env, counted once for each task that gets it
 

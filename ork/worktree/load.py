@@ -6,11 +6,13 @@ import dataclasses
 import errno
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ork.definition.secrets import secret_problems
-from ork.definition.signature import check_functions
+from ork.definition.signature import check_functions, warn_of_dates
+from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
 from ork.errors import Corrupt, InvalidInput, NotFound, Problem
 from ork.files import NotRegular, read_file
@@ -203,6 +205,18 @@ def secrets_in(found: Loaded | _Looked) -> list[Problem]:
     beside = shown_root(str(found.path), found.definition)
     texts |= {str(beside / path): file.data for path, file in found.captured.files.items()}
     return [problem for file, data in texts.items() for problem in secret_problems(data, file=file)]
+
+
+def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
+    """Return what seems to be a mistake, and is not refused."""
+    definition = loaded.definition
+    warnings = Problems(str(loaded.path), definition.text)
+    for name, task in definition.tasks.items():
+        place = partial(definition.places.__getitem__, ("tasks", name, "command"))
+        doubtful(task, place, definition.params, warnings)
+    sources = {path: file.data for path, file in loaded.files.items()}
+    warn_of_dates(definition, sources, warnings)
+    return (*loaded.captured.unknown, *warnings.found)
 
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:

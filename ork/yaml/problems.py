@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 100  # complaints kept per file; the rest are only counted
 MESSAGE_LENGTH_MAX = 500
+VALUE_LINES_MAX = 100  # of a value, in which a part of it is looked for
 SOURCE_WIDTH_MAX = 500  # characters of a line that a complaint carries
 _CANDIDATES_MAX = 2000  # difflib is slow: with more names than this only the likely ones are tried
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -44,6 +45,15 @@ class Problems:
         """Keep one complaint about a node."""
         self.add(node.line, node.column, message, hint)
 
+    def at_text(self, node: Node, text: str, message: str, hint: str | None = None) -> None:
+        """Keep one complaint about a part of the text that is the value of a node."""
+        for line in range(node.line, node.line + VALUE_LINES_MAX):
+            start = node.column - 1 if line == node.line else 0
+            if (at := (self.source(line) or "").find(text, start)) >= 0:
+                self.add(line, at + 1, message, hint)
+                return
+        self.at(node, message, hint)
+
     def keep(self, problem: Problem) -> None:
         """Keep a complaint about another file, found while reading this one."""
         self.count += 1
@@ -54,6 +64,11 @@ class Problems:
         """Drop every complaint."""
         self.count = 0
         self._found.clear()
+
+    @property
+    def found(self) -> list[Problem]:
+        """Return what is kept, in order."""
+        return sorted(self._found, key=_position)
 
     @property
     def full(self) -> bool:
@@ -71,7 +86,7 @@ class Problems:
         """Raise InvalidInput with everything kept; do nothing when there is nothing."""
         if not self._found:
             return
-        found = sorted(self._found, key=_position)
+        found = self.found
         many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         if self.full and self.count > len(found):
             many = f"more than {PROBLEMS_MAX} problems, the first"

@@ -205,6 +205,32 @@ def test_what_cannot_be_known_is_a_warning(ork, golden):
     ]
 
 
+SEEMS_WRONG = """\
+name: w
+params: {day: {type: date, default: 2026-01-01}}
+tasks:
+  extract:
+    executor: process
+    command: |
+      echo {{ds}} ${ORK_IN_mode:-fast} "$ORK_IN_day"
+      docker ps --format '{{.Names}}' {{ params.day }} ${ORK_IN_rows}-x
+    inputs: {row: {const: 1}}
+  load:
+    executor: python
+    file: load.py
+    depends_on: [extract]
+    inputs: {day: {ref: params.day}, rows: {const: 1}}
+"""
+
+
+def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
+    ork.write("w.yaml", SEEMS_WRONG)
+    ork.write("load.py", "import datetime as dt\ndef main(day: dt.date, rows: int): pass\n")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n")
+    golden("check/seems_wrong.txt", result.err)
+
+
 def test_whoever_includes_code_that_it_may_be_is_not_warned_any_more(ork):
     with_code(ork)
     ork.write("libs/more.sh", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ork.definition.signature import check_functions
+from ork.definition.signature import check_functions, warn_of_dates
 from ork.definition.workflow import parse
 from ork.errors import InvalidInput, Problem
 from ork.yaml.problems import Problems
@@ -164,3 +164,40 @@ def test_each_task_with_a_wrong_call_is_told_and_none_with_a_good_one() -> None:
     with pytest.raises(InvalidInput) as caught:
         problems.check()
     assert [one.line - 3 for one in caught.value.problems] == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "wanted"),
+    [
+        ("date", "date"),
+        ("datetime.date", "date"),
+        ("dt.datetime", "datetime"),
+        ("date | None", "date"),
+        ("Optional[date]", "date"),
+        ("typing.Optional[dt.date]", "date"),
+        ("'dt.date'", "date"),
+        ("date | str", None),
+        ("str | None", None),
+        ("list[date]", None),
+        ("f()", None),
+        ("1", None),
+        ("a" + "[0]" * 900, None),
+    ],
+)
+def test_a_date_that_arrives_as_text_is_told(annotation: str, wanted: str | None) -> None:
+    code = {"a.py": f"def main(*, day: {annotation}, other=1): pass".encode()}
+    text = (
+        "name: n\nparams: {day: {type: date}}\n"
+        "tasks: {t: {executor: python, file: a.py, inputs: {day: {ref: params.day}}}}\n"
+    )
+    warnings = Problems("flow.yaml", text)
+    warn_of_dates(parse(text.encode(), file="flow.yaml"), code, warnings)
+    assert len(warnings.found) == (wanted is not None)
+    for found in warnings.found:
+        assert found.message == f"`day` arrives as text, but `main` in a.py takes a {wanted}"
+        assert found.hint == "`input_type: {day: date}` makes it one"
+        assert found.source is not None and found.source[found.column - 1 :].startswith("day:")
+    typed = text.replace("inputs:", "input_type: {day: date}, inputs:")
+    warnings = Problems("flow.yaml", typed)
+    warn_of_dates(parse(typed.encode(), file="flow.yaml"), code, warnings)
+    assert warnings.found == []

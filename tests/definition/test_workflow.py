@@ -593,6 +593,35 @@ def test_a_folder_is_included_by_a_pattern(glob: str, files: str) -> None:
     assert problem.hint == f"name a file, or {files}"
 
 
+@pytest.mark.parametrize(
+    ("command", "at", "hint"),
+    [
+        ("echo ${params.day}", "${params.day}", "`inputs: {day: {ref: params.day}}`, and `$ORK_IN"),
+        ("echo ${tasks.a.output.rows}", "${tasks", "{rows: {ref: tasks.a.output.rows}}`, and `$O"),
+        ("|\n      cd x\n      y '${ params.a-b }'\n", "${ params", "{a_b: {ref: params.a-b}}`"),
+        (
+            "[sh, -c, 'x ${tasks.a.output}']",
+            "${tasks.a",
+            "`$ORK_IN_a` in a command that is one text",
+        ),
+    ],
+)
+def test_a_value_is_put_into_no_command(command: str, at: str, hint: str) -> None:
+    problem = one(f"name: w\ntasks:\n  t:\n    executor: process\n    command: {command}\n")
+    assert "stands in a command, in which nothing is replaced" in problem.message
+    assert problem.source is not None and problem.source[problem.column - 1 :].startswith(at)
+    assert hint in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["${day}", r"\${params.x}", "${paramsx}", "${#params}", "$params.x"]
+)
+def test_what_a_shell_has_is_put_into_commands(text: str) -> None:
+    line = f"echo {text}"
+    found = read(f"name: w\ntasks: {{t: {{executor: process, command: '{line}'}}}}\n")
+    assert found.tasks["t"].command == line
+
+
 def test_a_path_has_no_control_characters() -> None:
     found = one('name: n\ntasks: {t: {executor: python, file: "a\\0b"}}')
     assert "NUL" in found.message

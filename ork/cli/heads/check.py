@@ -178,7 +178,7 @@ def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Ch
 
 def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
     """Return the name in a file that can be read, and all that is to be said of it."""
-    from ork.worktree.load import MORE, examine
+    from ork.worktree.load import MORE, examine, warnings_in
 
     if path.is_dir():
         problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
@@ -198,7 +198,7 @@ def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
         workflow=name,
         snapshot=loaded.snapshot,
         schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
-        warnings=captured.unknown,
+        warnings=warnings_in(loaded),
         files=tuple(_captured(captured)) if show_files else None,
         open=captured.silent if show_files else None,
     )
