@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from ork.cli.pictures.fold import family
 from ork.cli.pictures.graph import node_mark, node_row
-from ork.cli.runs.plain import LOG_BYTES_MAX, checked_out
+from ork.cli.runs.plain import checked_out
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
 from ork.cli.screen.parts import clip, length
@@ -45,6 +45,7 @@ TASKS_MAX = 200  # larger graphs are never drawn: no window is so tall
 ENDED_LINES_MAX = 100
 FAILED_MAX = 50  # whose logs are kept at hand
 FAILED_LINES = 3  # of the end of a log
+FAILED_BYTES_MAX = 8192
 BAR_COLUMNS_MAX = 60
 # The order in which states are told: where room is short, the last are left out.
 NOT_ASKED = ("kept", "left out")  # the words for both kinds of skipped
@@ -205,7 +206,7 @@ class Board:
             return []
         data = b""
         for piece in pieces(self._store, log, tail=FAILED_LINES):
-            data = (data + piece)[-LOG_BYTES_MAX:]
+            data = (data + piece)[-FAILED_BYTES_MAX:]
         text = data.decode("utf-8", "backslashreplace").rstrip("\n")
         return [last_part(line) for line in text.split("\n")] if text else []
 

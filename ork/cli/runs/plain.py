@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
 from ork.cli.screen import human, signals
 from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
-from ork.errors import OrkError
+from ork.errors import OrkError, some
 from ork.executors.base import adopting
-from ork.logs.reading import last_part, pieces
+from ork.logs.ends import end_of_log
+from ork.logs.reading import last_part
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.runner.brake import SIGNAL
 from ork.runner.events import (
@@ -37,9 +39,9 @@ from ork.store.contents import task_runs
 if TYPE_CHECKING:
     from ork.runner.start import Caller
 
-FAILED_LOGS_MAX = 3
-LOG_LINES_MAX = 10
-LOG_BYTES_MAX = 8192
+ENDS_MAX = 3
+ENDS_READ_MAX = 100  # of the logs of tasks that failed, to find those that are alike
+NAMES_MAX = 5
 HOOKS = {"on_failure", "on_success"}
 ASKERS: dict[int, str] = {
     signal.SIGINT: "the user",
@@ -144,10 +146,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         states = task_runs(session.store, run)
         failed = {task: states[task] for task in states if states[task].state == "failed"}
     with unread_is_no_error():
-        for task in list(failed)[:FAILED_LOGS_MAX]:
-            _log_tail(session, task, failed[task])
-        if len(failed) > FAILED_LOGS_MAX:
-            more = len(failed) - FAILED_LOGS_MAX
+        if more := len(failed) - _say_ends(session, failed):
             session.say(
                 [
                     ("note: ", "warning"),
@@ -264,11 +263,18 @@ def _counts(finished: RunFinished) -> str:
     return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
 
-def _log_tail(session: Session, task: str, taskrun: TaskRun) -> None:
-    log = taskrun.attempts[-1].log if taskrun.attempts else None
-    data = b""
-    for piece in pieces(session.store, log, tail=LOG_LINES_MAX):
-        data = (data + piece)[-LOG_BYTES_MAX:]
-    if text := data.decode("utf-8", "backslashreplace").rstrip("\n"):
+def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:
+    """Print the ends of some logs, each once; return of how many tasks all is told by now."""
+    alike: dict[str, list[str]] = {}
+    for task in islice(failed, ENDS_READ_MAX):
+        attempts = failed[task].attempts
+        text = end_of_log(session.store, attempts[-1].log if attempts else None)
+        alike.setdefault(text, []).append(task)
+    told = len(alike.pop("", ()))  # why these failed stands in the line of each
+    for text, (task, *others) in islice(alike.items(), ENDS_MAX):
         lines: list[Line] = [[(last_part(line), PRINTED)] for line in text.split("\n")]
-        session.say([(f"--- the end of the log of {task}", "dim")], *lines, [("---", "dim")])
+        same = f" the same of {some(others, NAMES_MAX)}" if others else ""
+        session.say([(f"--- the end of the log of {task}", "dim")], *lines)
+        session.say([(f"---{same}", "dim")])
+        told += 1 + len(others)
+    return told

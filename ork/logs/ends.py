@@ -1,0 +1,49 @@
+"""The end of a log, by which one sees what went wrong.
+
+Of a traceback that ends deep in libraries, the last lines have none of the project's own code: its
+last frame is put in front of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ork.logs.reading import pieces
+from ork.objects.kinds import Log
+from ork.store.store import Store
+
+LINES_MAX = 10
+FRAME_LINES_MAX = 4  # the place, the code there, and marks below it
+CHARACTERS_MAX = 8192  # one line may be as long as the log
+TRACEBACK_LINES_MAX = 200
+TRACEBACK_BYTES_MAX = 1 << 15
+_FRAME = re.compile(r'[ |]+File "([^"]+)", line \d+')
+_LIBRARY = re.compile(r"/lib/python\d|/(?:site|dist)-packages/|\A<")
+
+
+def end_of_log(store: Store, log: Log | None) -> str:
+    """Return the lines at the end of a log, nothing where it is empty."""
+    data = b""
+    for piece in pieces(store, log, tail=TRACEBACK_LINES_MAX):
+        data = (data + piece)[-TRACEBACK_BYTES_MAX:]
+    lines = data.decode("utf-8", "backslashreplace").rstrip("\n").split("\n")
+    return "\n".join(_last(lines))[-CHARACTERS_MAX:]
+
+
+def _last(lines: list[str]) -> list[str]:
+    start = max(0, len(lines) - LINES_MAX)
+    frames = [n for n, line in enumerate(lines) if _FRAME.match(line)]
+    own = next((n for n in reversed(frames) if not _is_library(lines[n])), start)
+    after = min([own + FRAME_LINES_MAX, *(n for n in frames if n > own)])
+    rest = start + (after - own) + 1
+    # A line that is not indented ends a traceback. One from before what was printed last is over.
+    if own >= start or not all(line.startswith(" ") for line in lines[own:rest]):
+        return lines[start:]
+    whole = (n for n in range(rest, len(lines)) if n in frames or lines[n][:1] != " ")
+    rest = next(whole, rest)
+    return [*lines[own:after], "  ...", *lines[rest:]]
+
+
+def _is_library(frame: str) -> bool:
+    found = _FRAME.match(frame)
+    return found is not None and _LIBRARY.search(found[1]) is not None
