@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from selectors import DefaultSelector
 
+from ork.definition.written import hook_command
 from ork.errors import Conflict
 from ork.executors.base import Job, Outcome, make
 from ork.failpoints import failpoint
@@ -50,7 +51,7 @@ def after(store: Store, run: Run, caller: Caller, *, retries: int = 0) -> Hook |
     which = _which(run)
     if run.ended is None or run.deploy is None or which is None:
         return None
-    command = _command(store.get(Deploy, run.deploy).settings, which)
+    command = hook_command(store.get(Deploy, run.deploy).settings, which)
     if command is None or (run.state in ("failed", "interrupted") and run.attempt <= retries):
         return None
     hook = Hook(attempt=run.attempt, which=which, command=command, started=datetime.now(UTC))
@@ -107,15 +108,6 @@ def _which(run: Run) -> Which | None:
     if run.state == "cancelled" and not was_cut_off(run):
         return None
     return "on_success" if run.state == "success" else "on_failure"
-
-
-def _command(settings: Mapping[str, Json], which: Which) -> str | tuple[str, ...] | None:
-    """Return the command of a hook, a line or words; settings are data."""
-    found = settings.get(which)
-    command = found.get("command") if isinstance(found, dict) else None
-    if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        return tuple(map(str, command)) or None
-    return command if isinstance(command, str) else None
 
 
 def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcome, str]:

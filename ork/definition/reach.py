@@ -51,10 +51,14 @@ class Named(NamedTuple):
 
 
 class Open(NamedTuple):
-    """A use that the text leaves open: in a file, or "" for the command of the task."""
+    """A use that the text leaves open: in a file, or "" for the command of the task.
+
+    `missing` is the file that it names and that is not there.
+    """
 
     by: str
     use: Use
+    missing: str = ""
 
 
 class Trail(NamedTuple):
@@ -336,7 +340,7 @@ class _Walk:
         if kind != "file" or place in self.written or self._is_foreign(place):
             # It may come into being while the workflow runs, and execute anything.
             if not use.is_optional or kind == "data":
-                yield Open(node.file, use)
+                yield Open(node.file, use, "" if kind or place in self.written else place)
             return
         yield _File(place, use.role)
         if use.role == "imported":

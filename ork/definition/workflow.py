@@ -167,6 +167,8 @@ def _places(root: Node) -> Iterator[tuple[tuple[str, ...], Node]]:
             for name, (named, task) in node.value.items():
                 yield ("tasks", name), named
                 yield from ((("tasks", name, word), below) for word, below in _given(task))
+        elif key in HOOKS:
+            yield from (((key, word), below) for word, below in _given(node))
 
 
 def _given(node: Node) -> Iterator[tuple[str, Node]]:

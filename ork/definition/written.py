@@ -1,11 +1,11 @@
-"""A task as a workflow file writes it: the order of its keys, and their units.
+"""A task as a workflow file writes it: the order of its keys, and their units; what hooks execute.
 
 What shows or compares tasks needs this of a file and nothing more, so it loads no reader of YAML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ork.objects.canonical import Json
 from ork.objects.kinds import BACKOFF_UNIT, SECOND, Task, to_json
@@ -34,6 +34,15 @@ def as_written(task: Task, fields: Iterable[str] = _ORDER) -> dict[str, Json]:
     if "retry_backoff" in payload:
         payload["retry_backoff"] = _number(task.retry_backoff, BACKOFF_UNIT)
     return payload
+
+
+def hook_command(settings: Mapping[str, Json], hook: str) -> str | tuple[str, ...] | None:
+    """Return the command of a hook, a line or words; settings are data."""
+    found = settings.get(hook)
+    command = found.get("command") if isinstance(found, dict) else None
+    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        return tuple(map(str, command)) or None
+    return command if isinstance(command, str) else None
 
 
 def _number(count: int | None, unit: int) -> float | None:

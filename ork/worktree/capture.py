@@ -13,9 +13,10 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ork.code.use import Unreadable
-from ork.definition.reach import Parse, Trail, find_module, python_path, read_code, trails
-from ork.definition.workflow import Definition
+from ork.code.use import Unreadable, Use
+from ork.definition.reach import Open, Parse, Trail, find_module, python_path, read_code, trails
+from ork.definition.workflow import HOOKS, Definition
+from ork.definition.written import hook_command
 from ork.errors import InvalidInput, Problem
 from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
@@ -101,6 +102,7 @@ class _Capture:
         self, definition: Definition, root: Files, file: str, parse: Parse, problems: Problems
     ) -> None:
         self.places, self.text = definition.places, definition.text
+        self.settings = definition.settings
         self.shown = shown_root(file, definition)
         self.parse = cache(parse)  # of a file that a task names it is asked for twice
         self.root = root
@@ -161,26 +163,40 @@ class _Capture:
         )
         texts = {"": Problems(self.file, self.text)}
         told: dict[bool, dict[Problem, None]] = {True: {}, False: {}}
-        left = ((name, one) for name, trail in found.items() for one in trail.open)
-        for name, (by, use) in left:
+        written = {path for trail in found.values() for path in trail.writes}
+        left: list[tuple[tuple[str, ...], Open]]
+        left = [(("tasks", name), one) for name, trail in found.items() for one in trail.open]
+        # What hooks execute is not captured, but missed all the same.
+        hooks = trails(self._hooks(), self._read, self.kind, self.parse)
+        left += [((h,), one) for h, trail in hooks.items() for one in trail.open if one.missing]
+        for at, (by, use, missing) in left:
             named = has_python if use.role in ("imported", "module") else has_shell
             if by not in texts:
                 text = self.files[by].data.decode("utf-8", "replace")
                 texts[by] = Problems(str(self.shown / by), text)
-            line, column = (use.line, use.column) if by else self._place_of(name)
+            line, column = (use.line, use.column) if by else self._place_of(at, use, texts[""])
+            is_told = use.is_unclear and not named
             what = _UNKNOWN.get(use.role, "") if use.is_unclear else ""
             said = f": {use.text}" if use.text else ""
             message = f"it is not known {what or 'what this executes'}{said}"
             hint = "if it is code of this project, name it: `include: [...]`"
-            problem = texts[by].problem(line, column, message, hint)
-            told[use.is_unclear and not named][problem] = None
+            if missing and not by and missing not in written:
+                is_told = True
+                message = f"there is no file {missing}"
+                hint = "if a task writes it, put it into `exclude: [...]`"
+            told[is_told][texts[by].problem(line, column, message, hint)] = None
         return tuple(told[True]), tuple(told[False])
 
-    def _place_of(self, name: str) -> tuple[int, int]:
-        """Return where a task says what it executes."""
-        keys = (("tasks", name, key) for key in ("command", "file", "module"))
-        place = next((self.places[key] for key in keys if key in self.places), None)
-        return (place.line, place.column) if place else (0, 0)
+    def _hooks(self) -> dict[str, Task]:
+        commands = ((hook, hook_command(self.settings, hook)) for hook in HOOKS)
+        return {hook: Task(executor="process", command=line) for hook, line in commands if line}
+
+    def _place_of(self, at: tuple[str, ...], use: Use, problems: Problems) -> tuple[int, int]:
+        """Return where a task, or a hook, says what it executes."""
+        for key in ("command", "file", "module"):
+            if node := self.places.get((*at, key)):
+                return problems.place(node, use.text)
+        return 0, 0
 
     def _read(self, path: str) -> bytes | None:
         """Return the bytes of a file; None where it cannot be had, which `_take` tells."""

@@ -216,7 +216,9 @@ def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
         doubtful(task, place, definition.params, warnings)
     sources = {path: file.data for path, file in loaded.files.items()}
     warn_of_dates(definition, sources, warnings)
-    return (*loaded.captured.unknown, *warnings.found)
+    for problem in loaded.captured.unknown:
+        warnings.keep(problem)
+    return tuple(warnings.found)
 
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:

@@ -46,13 +46,16 @@ class Problems:
         self.add(node.line, node.column, message, hint)
 
     def at_text(self, node: Node, text: str, message: str, hint: str | None = None) -> None:
-        """Keep one complaint about a part of the text that is the value of a node."""
+        """Keep one complaint about a part of the value of a node."""
+        self.add(*self.place(node, text), message, hint)
+
+    def place(self, node: Node, text: str) -> tuple[int, int]:
+        """Return where a part of the value of a node stands; else where that begins."""
         for line in range(node.line, node.line + VALUE_LINES_MAX):
             start = node.column - 1 if line == node.line else 0
             if (at := (self.source(line) or "").find(text, start)) >= 0:
-                self.add(line, at + 1, message, hint)
-                return
-        self.at(node, message, hint)
+                return line, at + 1
+        return node.line, node.column
 
     def keep(self, problem: Problem) -> None:
         """Keep a complaint about another file, found while reading this one."""

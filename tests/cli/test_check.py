@@ -231,6 +231,34 @@ def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
     golden("check/seems_wrong.txt", result.err)
 
 
+NOT_THERE = """\
+name: w
+exclude: [excluded.sh]
+on_failure: {command: "python tell.py"}
+on_success: {command: [sh, there.sh]}
+tasks:
+  script: {executor: process, command: "python nope.py --fast"}
+  program: {executor: process, command: "./nope.sh; sh there.sh; sh excluded.sh; make; /bin/nope"}
+  words: {executor: process, command: [bash, scripts/run.sh]}
+  lines:
+    executor: process
+    command: |
+      set -e
+      cd sub && ./tool
+  write: {executor: process, command: "echo 1 > made.sh"}
+  made: {executor: process, command: "sh made.sh", depends_on: [write]}
+"""
+
+
+def test_a_script_that_is_not_there_is_a_warning(ork, golden):
+    """Another task may write it; what is seen to be written, and what is excluded, is no surprise."""
+    ork.write("w.yaml", NOT_THERE)
+    ork.write("there.sh", "./may_come_later.sh\n")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n")
+    golden("check/not_there.txt", result.err)
+
+
 def test_whoever_includes_code_that_it_may_be_is_not_warned_any_more(ork):
     with_code(ork)
     ork.write("libs/more.sh", "")
