@@ -251,7 +251,7 @@ tasks:
 
 
 def test_a_script_that_is_not_there_is_a_warning(ork, golden):
-    """Another task may write it; what is seen to be written, and what is excluded, is no surprise."""
+    """But not one that a command is seen to write, or that is excluded."""
     ork.write("w.yaml", NOT_THERE)
     ork.write("there.sh", "./may_come_later.sh\n")
     result = ork("check", "w.yaml")
