@@ -98,19 +98,21 @@ def schedule(
 
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
     from ork.daemon import queue
-    from ork.daemon.fires import listed
+    from ork.daemon.fires import NOT_UP, is_up, listed
     from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, store, workflow), session.now())
     waiting = [one for one in queue.waiting(store) if workflow in (None, one.workflow)]
     if as_json:
         rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
-        session.print_json("schedules", {"schedules": rows, "waiting": waiting})
+        session.print_json("schedules", {"schedules": rows, "waiting": waiting, "up": is_up(store)})
         return
     session.print(_schedules(found, session), page=True)
     session.print(waiting_view(waiting, session))
     if not found:
         session.say(_unscheduled(workflow))
+    if (found or waiting) and is_up(store) is False:
+        session.say([("note: ", "warning"), NOT_UP])
 
 
 def _unscheduled(workflow: str | None) -> Line:

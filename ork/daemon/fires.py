@@ -15,7 +15,7 @@ from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, key_of_refs, skipped
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
-from ork.errors import Conflict, UsageError
+from ork.errors import Conflict, OrkError, UsageError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run
@@ -32,6 +32,10 @@ from ork.store.store import Store, Transaction
 RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
+
+
+UP = "up"  # the lease that one of those holds who fire
+NOT_UP = "nothing is fired: no `ork up` works here now"
 
 
 class State(Value, frozen=True, kw_only=True):
@@ -141,6 +145,17 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
             )
         )
     return sorted(found, key=lambda one: one.workflow)
+
+
+def is_up(store: Store) -> bool | None:
+    """Say whether anybody fires: an `ork up` works on this store. None where nobody can tell."""
+    try:
+        lease = store.backend.lease(UP)
+    except OrkError:  # it is open for reading only, or has no leases
+        return None
+    if lease is not None:
+        lease.release()
+    return lease is None
 
 
 def newest_run(

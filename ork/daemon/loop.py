@@ -20,6 +20,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import TypeAlias
 
+from ork.backends.base import Lease
 from ork.daemon import fires, queue
 from ork.daemon.child import (
     KILL,
@@ -129,6 +130,7 @@ class Daemon:
         self._troubles: dict[str | None, str] = {}  # workflow -> what was told last of it
         self._told: list[Told] = []
         self._sequence = -1
+        self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
         self._look_at = self._sure_at = self._beat_at = 0.0
         self._now, self._moment = clock(), time.monotonic()
@@ -454,6 +456,8 @@ class Daemon:
 
     def _settle(self, now: datetime) -> None:
         """Put an end to the record of runs whose owners were killed, and execute their hooks."""
+        if self._lease is None or not self._lease.held():
+            self._lease = self._store.backend.lease(fires.UP)
         try:
             settled = record.settle(self._store, now=now)
         except Corrupt as error:
@@ -504,6 +508,7 @@ class Daemon:
             return
         try:
             if self._away:
+                self._let_go()
                 self._store.close()
                 self._store = self._opened()
                 self._lines, self._sequence = Lines(self._store), -1
@@ -607,11 +612,18 @@ class Daemon:
         with suppress(OSError):  # it knows already
             self._button.send(b"!")
 
+    def _let_go(self) -> None:
+        """Let go of the lease that says that this `ork up` works."""
+        if self._lease is not None:
+            self._lease.release()
+        self._lease = None
+
     def _close(self) -> None:
         self._control.wake = lambda: None
         if self._page is not None:
             self._close_page(self._page)
         self._children.close()
+        self._let_go()
         for thing in (self._selector, self._bell, self._button, self._store):
             thing.close()
 

@@ -18,6 +18,7 @@ import pytest
 from ork.cli.app import main
 from ork.daemon import pauses, queue
 from ork.daemon.child import Retry, begin
+from ork.daemon.fires import is_up
 from ork.daemon.lines import skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
@@ -505,3 +506,19 @@ def test_the_process_that_forks_may_be_killed(ork: Ork) -> None:
                 os.kill(pid, signal.SIGKILL)
         up.until("Began")
         assert up.end() == 0
+
+
+def test_it_is_told_whether_anybody_fires(ork: Ork, opened: Opened) -> None:
+    deploy(ork, "w", "{every: 1h}")
+    store = opened()
+    assert is_up(store) is False
+    assert "no `ork up` works here now" in ork("workflows").err
+    with running(ork) as first, running(ork) as second:
+        for up in (first, second):
+            up.until("Up")
+        assert eventually(lambda: is_up(store))
+        assert ork("workflows").err == ork("schedule", "list").err == ""
+        assert "`ork watch w` once it has begun" in ork("run", "w", "--queue").err
+        assert first.end() == second.end() == 0
+    assert is_up(store) is False
+    assert list((ork.folder / ".ork" / "locks").iterdir()) == []

@@ -1,9 +1,8 @@
 """ork workflows, mv, archive: what there is, under which name, and what is put away"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +35,7 @@ def workflows(
     Example:
         ork workflows
     """
+    from ork.daemon.fires import NOT_UP, is_up
     from ork.heads.workflows import workflow_list
 
     session: Session = ctx.obj
@@ -54,10 +54,13 @@ def workflows(
             else ["no workflows"]
         )
         return
-    session.print(_workflows(chain([first], found), session), page=True)
+    rows = [first, *found]
+    session.print(_workflows(rows, session), page=True)
+    if any(one.next for one in rows) and is_up(session.store) is False:
+        session.say([("note: ", "warning"), NOT_UP])
 
 
-def _workflows(found: "Iterator[WorkflowEntry]", session: Session) -> Iterator[Line]:
+def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[Line]:
     """Yield a line for each workflow."""
     now, width = session.now(), session.width
 

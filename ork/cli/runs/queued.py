@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
     """Tell that a run waits, and what to do about it."""
+    from ork.daemon.fires import is_up
+
     if as_json:
         session.print_json("queued", queued)
         return
     session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
-    next_steps = (
-        f"`ork up`, if nobody runs it, or `ork cancel {queued.id}`;"
-        f" `ork watch {queued.workflow}` once it has begun"
-    )
-    session.say([("next: ", "hint"), next_steps])
+    begun = f"`ork watch {queued.workflow}` once it has begun"
+    soon = begun if is_up(session.store) else "`ork up` runs it"
+    session.say([("next: ", "hint"), f"{soon}, or `ork cancel {queued.id}`"])
 
 
 def waiting_view(waiting: Iterable["Queued"], session: Session) -> Iterator[Line]:

@@ -12,6 +12,7 @@ WIDTH_MIN = 20  # narrower than this nothing is fitted
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
 _ONE_WORD = re.compile(r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d[\d,]* [a-z]+")
+HANG_MIN = 4
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 
 
@@ -122,7 +123,10 @@ def _between(pieces: list[tuple[str, str]], start: int, end: int) -> Line:
 
 
 def _hang(pieces: list[tuple[str, str]], full: int, width: int) -> int:
-    """Return where a line goes on: below the piece that had no room, else behind the label."""
+    """Return where a line goes on: below the piece that had no room, else behind the label.
+
+    Never so far to the left that what goes on could be taken for a line of its own.
+    """
     before, (first, _) = "", pieces[0]
     for text, _ in pieces:
         if len(before) + len(text) > full:
@@ -132,7 +136,7 @@ def _hang(pieces: list[tuple[str, str]], full: int, width: int) -> int:
     indent = len(first) - len(first.lstrip(" "))
     label = columns(first) if first.endswith(" ") and first.strip() else indent + 4
     below = columns(before)
-    return min(below if 0 < below <= width // 2 else label, width // 2)
+    return min(below if HANG_MIN <= below <= width // 2 else label, width // 2)
 
 
 def _start(text: str, room: int) -> str:
