@@ -14,11 +14,11 @@ import typer
 from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
-from ork.cli.screen.line import Line
+from ork.cli.screen.line import MARKS, Line
 from ork.cli.screen.parts import aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import NotFound, UsageError
-from ork.logs.begun import seconds_so_far
+from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import RUN_STATES, SECOND, Run, TaskRun
 from ork.store.resolve import Resolved
@@ -218,7 +218,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     run, now = details.run, session.now()
     short = store.short if session.width else str
     yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
-    states = details.tasks.states
+    states = _states(details, store)
     reasons = [one.reason or "" for one in states.values() if one.state in WRONG]
     yield _state_line(run, unless_in=reasons)
     if changed := tainted(states):
@@ -243,11 +243,15 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     if len(states) > 1:
         yield [("tasks    ", "label"), *_how_many(states)]
     yield [""]
+    waiting = [name for name, one in states.items() if one.state == "pending"]
+    if len(waiting) > BELOW_MAX:  # then their number tells enough
+        states = {name: one for name, one in states.items() if one.state != "pending"}
     width = min(max((len(name) for name in states), default=0), 32)
     # What went wrong comes first; of what follows from it, the cause is among that.
     others: list[Line] = []
     for name, taskrun in states.items():
-        line = task_line(name, taskrun, width, value=details.tasks.output(name))
+        value = details.tasks.output(name) if taskrun.output else None
+        line = task_line(name, taskrun, width, value=value)
         if taskrun.state in WRONG:
             yield line
         else:
@@ -264,11 +268,25 @@ def _took(store: Store, run: Run, now: datetime) -> str:
     return human.took(run) if run.ended else human.duration(seconds_so_far(store, run, now))
 
 
+def _states(details: "RunDetails", store: Store) -> Mapping[str, TaskRun]:
+    """Return the state of each task, of a run that goes on also of those not yet recorded."""
+    recorded, run = details.tasks.states, details.run
+    if run.ended is not None:
+        return recorded
+    begun = Beginnings(store, run).now()
+    oids = store.snapshot(run.snapshot).tasks
+    others = {
+        name: TaskRun(task=oids[name], state="running" if (name, 1) in begun else "pending")
+        for name in details.tasks.needs
+    }
+    return others | recorded
+
+
 def _how_many(states: Mapping[str, TaskRun]) -> Line:
     """Return how many tasks are in each state, what went wrong first."""
     counts: dict[str, tuple[str, int]] = {}
     for taskrun in sorted(states.values(), key=lambda one: (one.state not in WRONG, one.state)):
-        word = human.outcome(taskrun)
+        word = MARKS["pending"] if taskrun.state == "pending" else human.outcome(taskrun)
         state, number = counts.get(word, (taskrun.state, 0))
         counts[word] = state, number + 1
     line: Line = []
