@@ -145,7 +145,7 @@ def outcome(error: Exception, done: bool | None) -> StoreError:
     """Return our error for a commit that failed; `done`: whether it is in the file, if known."""
     if done is False:
         return StoreError(
-            f"the disk is full or failing, and nothing was written ({error})",
+            f"the disk is full or failing, and the change was not written ({error})",
             hint="make room, then run the command again",
         )
     if done:

@@ -268,7 +268,9 @@ class Session:
             raise
         except StoreError as error:
             # A full disk or a store that may only be read: looking at it works nevertheless.
-            self.say([("note: ", "warning"), f"killed runs are shown as running: {error}"])
+            self.say(
+                [("note: ", "warning"), f"runs that nobody executes are shown as running: {error}"]
+            )
             return
         for run in settled:
             told = f"{run.workflow}#{run.number} was interrupted: {run.reason}"

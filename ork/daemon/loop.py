@@ -43,9 +43,9 @@ from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, 
 from ork.errors import Conflict, Corrupt, OrkError, StoreError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Run
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 from ork.runner import record
-from ork.schedule.policy import LATE_MAX, Skip
+from ork.schedule.policy import LATE_MAX, NOT_UP, Decision, Skip
 from ork.schedule.schedule import key_of
 from ork.store.store import Store
 
@@ -54,6 +54,7 @@ SURE_SECONDS = 30.0  # between two looks at what does not move it: killed owners
 AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 JUMP_SECONDS = 2.0  # by which the clock may be set without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
+AWAY = "the store could not be used"
 RETRIED = ("failed", "interrupted")  # states of a run that is retried if its schedule says so
 
 
@@ -132,6 +133,7 @@ class Daemon:
         self._sequence = -1
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
+        self._away_since: datetime | None = None  # or was, the last time
         self._look_at = self._sure_at = self._beat_at = 0.0
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
@@ -201,8 +203,7 @@ class Daemon:
         now = self._clock()
         self._notice_jump(now)
         if self._options.schedule:
-            self._patiently(self._look, now)
-            self._patiently(self._start, now)
+            self._patiently(self._work, now)
 
     def _wait_s(self) -> float:
         """Return how long there is nothing to do, as far as is known."""
@@ -233,14 +234,18 @@ class Daemon:
 
     # -- what there is to do
 
+    def _work(self, now: datetime) -> None:
+        self._look(now)
+        self._start(now)
+
     def _look(self, now: datetime) -> None:
         """See what has moved in the store, and which schedules are due."""
         moment = time.monotonic()
         if moment >= self._look_at:
             self._look_at = moment + LOOK_SECONDS
             if moment >= self._sure_at:
-                self._sure_at = moment + SURE_SECONDS
                 self._settle(now)
+                self._sure_at = moment + SURE_SECONDS
             sequence = self._store.backend.sequence()
             if sequence != self._sequence:
                 self._see(now)
@@ -284,6 +289,7 @@ class Daemon:
             if (decision := due.decision) is None:  # paused
                 one.look_at, one.goes_on = now + timedelta(days=1), False
                 return None
+            decision = self._truly(decision)
             if decision.fire is None and decision.skips:
                 fires.leave_out(self._store, line.workflow, line.schedule, decision.skips)
                 self._left_out(line.workflow, decision.skips, now)
@@ -325,6 +331,17 @@ class Daemon:
             now=now,
         )
         return at, retry
+
+    def _truly(self, decision: Decision) -> Decision:
+        """Return a decision with the reason for what was left out while the store was away."""
+        since = self._away_since
+        if since is None:
+            return decision
+        skips = tuple(
+            replace(skip, reason=AWAY) if skip.reason == NOT_UP and skip.first >= since else skip
+            for skip in decision.skips
+        )
+        return replace(decision, skips=skips)
 
     def _push(self, since: datetime, whose: Whose) -> None:
         self._count += 1
@@ -514,7 +531,8 @@ class Daemon:
                 self._lines, self._sequence = Lines(self._store), -1
             act(now)
         except StoreError as error:
-            self._away = True
+            if not self._away:
+                self._away, self._away_since = True, now
             self._away_until = moment + AGAIN_SECONDS
             self._complain(None, error, now)
             return

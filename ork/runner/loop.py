@@ -254,13 +254,13 @@ class Loop:
         try:
             self.executor.close()
             self.writer.shutdown()
-            if self.owned and self.record.lost:
-                self.record.lease.release()
-            elif self.owned:
+            if self.owned and not self.record.lost:
                 # What failed first is told: that write may have been done after all.
                 with suppress(*((StoreError, Conflict) if self.failure else ())):
                     self._cut_short()
         finally:
+            if self.owned:
+                self.record.lease.release()
             self.control.wake = lambda: None
             for thing in (self.selector, self.bell, self.button, self.workplace):
                 thing.close()

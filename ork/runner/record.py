@@ -43,6 +43,7 @@ PATIENCE_SECONDS = 120.0  # how long a shared store may be away
 PAUSE_SECONDS = 0.5  # before it is asked once more
 LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether anybody has it
 KILLED = "ork was killed"
+GONE = "ork ended"  # it may have been killed, or could write no more
 COPIED = "it was going on when this backup was made"
 
 T = TypeVar("T")
@@ -348,13 +349,15 @@ def in_another_process(run: Run) -> Conflict:
     )
 
 
-def settle(store: Store, *, now: datetime, why: str = KILLED) -> list[Run]:
-    """Mark runs whose owner was killed as interrupted, and return them.
+def settle(store: Store, *, now: datetime, why: str | None = None) -> list[Run]:
+    """Mark runs whose owner is gone as interrupted, and return them.
 
     Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
-    no run has an owner, whatever has become of it where it was begun: that is `COPIED`.
+    no run has an owner, whatever has become of it where it was begun: that is `COPIED`. Else an
+    owner that was killed has left a trace of its lease, and one that could write no more has not.
     """
     settled: list[Run] = []
+    traces = store.backend.leased() if next(store.folders("active/"), None) else set()
     for run_id in sorted(store.folders("active/")):
         pin = store.ref(owner.pin_ref(run_id))
         if pin is None:
@@ -373,7 +376,8 @@ def settle(store: Store, *, now: datetime, why: str = KILLED) -> list[Run]:
             if run.ended is None:
                 record.take_over()
                 failpoint("settle.taken")
-                settled.append(_interrupt(record, now, why))
+                reason = why or (KILLED if run_id in traces else GONE)
+                settled.append(_interrupt(record, now, reason))
             failpoint("settle.written")
         except Conflict:  # its owner lives, or somebody else was faster to settle it
             lease.release()
@@ -422,7 +426,7 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
-    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why == KILLED else ""
+    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why != COPIED else ""
     ended = replace(
         run,
         state="interrupted",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
-from ork.errors import InvalidInput, NotFound, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
@@ -271,9 +271,19 @@ def _run(
         yield loop.end()
     except Exception as error:
         loop.failure = str(error).partition("\n")[0] or type(error).__name__
+        if isinstance(error, StoreError) and loop.owned:
+            raise _in_the_midst(loop.record.run, error) from error
         raise
     finally:
         loop.abandon()
+
+
+def _in_the_midst(run: Run, error: StoreError) -> StoreError:
+    """Return what went wrong with the store, with the run that has begun: nobody begins another."""
+    name, hint = f"{run.workflow}#{run.number}", error.hint
+    if hint and not isinstance(error, Corrupt):
+        hint = f"once that is mended, `ork retry {name}` goes on with it"
+    return type(error)(f"{name} could not go on: {error.message}", hint=hint)
 
 
 def at_once() -> int:

@@ -379,7 +379,7 @@ def explained(error: psycopg.Error, address: Address) -> OrkError:
         )
     if code in ("53100", "58030"):
         return StoreError(
-            f"the disk of the server is full or failing, and nothing was written ({words})",
+            f"the disk of the server is full or failing, and the change was not written ({words})",
             hint="make room there, then run the command again",
         )
     if code in ("54000", "53200") or "memory alloc" in words:

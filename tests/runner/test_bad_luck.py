@@ -194,7 +194,8 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
     done = small.ork("run", "flow.yaml", "--json", code=4, alone=True)
     acknowledged = {e["task"] for e in told(done.stdout) if e["event"] == "TaskFinished"}
     assert acknowledged == {"first"}
-    assert "the disk is full" in done.stderr
+    assert "flow#1 could not go on: the disk is full" in done.stderr
+    assert "`ork retry flow#1`" in done.stderr, "to run it again would begin another"
     assert "Traceback" not in done.stderr
     assert not small.survivors()
     for command in (("log", "flow"), ("runs",), ("show", "flow#1")):
@@ -202,7 +203,8 @@ def test_a_full_disk_stops_the_run_with_what_to_do_and_loses_nothing(small: Proj
         assert "flow" in read.stdout, "what is recorded can be read although the disk is full"
     (small.folder / "ballast").unlink()
     small.write("roomy", "")
-    assert "interrupted" in small.ork("runs").stdout
+    settled = small.ork("runs").stdout
+    assert "interrupted" in settled and "ork ended while fill" in settled, "nobody killed it"
     store = small.open()
     check_whole(store)
     store.close()
@@ -569,7 +571,7 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_nothing_runs(
     with read_only(project.folder / ".ork"):
         for command in (("log",), ("runs",), ("show", "flow#1"), ("outputs", "flow#1")):
             done = project.ork(*command)
-            assert "killed runs are shown as running" in done.stderr
+            assert "runs that nobody executes are shown as running" in done.stderr
         for command in (("run", "flow"), ("retry", "flow#1"), ("run", "flow.yaml")):
             done = project.ork(*command, code=4)
             assert "Traceback" not in done.stderr
