@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ork.differences.values import FieldChange
+from ork.differences.values import FieldChange, lies_in
 from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
@@ -37,10 +37,20 @@ class TaskDiff(Value, frozen=True, kw_only=True):
     code: tuple[str, ...] = ()  # changed files that it executes
     params: tuple[str, ...] = ()  # parameters that it takes and whose values changed
     inputs: tuple[FieldChange, ...] = ()
+    passed_on: Mapping[str, str] = {}  # inputs that changed only as what they name: list.files
     output: tuple[FieldChange, ...] = ()
 
     kinds: tuple[str, ...] = ()  # of KINDS, those that hold
     seconds: tuple[float, float] | None = None  # of the last attempts, where notably different
+
+    @property
+    def own_inputs(self) -> tuple[FieldChange, ...]:
+        """What differs in its inputs and is told nowhere else."""
+        return tuple(
+            change
+            for change in self.inputs
+            if not any(lies_in(change.path, name) for name in self.passed_on)
+        )
 
 
 class Divergence(Value, frozen=True, kw_only=True):

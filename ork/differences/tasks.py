@@ -6,7 +6,7 @@ A renamed task keeps its place in the tasks that depend on it: these do not coun
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ork.definition.written import as_written
 from ork.differences import renames
@@ -20,6 +20,7 @@ PERCENT_MIN = 60  # of similarity, to call a task renamed
 ALIKE_MIN = 3  # equal changes that are told once
 WORDS_MAX = 200  # of a command, that count for its similarity
 
+T = TypeVar("T")
 Names = Mapping[str, str]  # old name -> new name of the renamed tasks
 
 
@@ -46,22 +47,30 @@ class EdgeChange(Value, frozen=True, kw_only=True):
 
 
 def alike(changes: Iterable[TaskChange]) -> Iterator[tuple[TaskChange, ...]]:
-    """Yield the changes in their order, those of several tasks that are the same ones together.
+    """Yield the changes in their order, those of several tasks that are the same ones together."""
 
-    They stand where the first of them stood. Fewer than ALIKE_MIN are not put together.
-    """
-    groups: dict[str, list[TaskChange]] = {}
-    keys = []
-    for change in changes:
+    def key(change: TaskChange) -> str:
         is_own = change.kind == "renamed" or not change.fields
-        key = change.name if is_own else f"{change.kind} {change.fields!r}"
-        groups.setdefault(key, []).append(change)
-        keys.append((key, change))
-    for key, change in keys:
-        group = groups[key]
+        return change.name if is_own else f"{change.kind} {change.fields!r}"
+
+    return together(changes, key)
+
+
+def together(items: Iterable[T], key: Callable[[T], str]) -> Iterator[tuple[T, ...]]:
+    """Yield the items in their order, those with the same key together where the first stood.
+
+    Fewer than ALIKE_MIN are not put together.
+    """
+    groups: dict[str, list[T]] = {}
+    keys = []
+    for item in items:
+        keys.append((key(item), item))
+        groups.setdefault(keys[-1][0], []).append(item)
+    for found, item in keys:
+        group = groups[found]
         if len(group) < ALIKE_MIN:
-            yield (change,)
-        elif change is group[0]:
+            yield (item,)
+        elif item is group[0]:
             yield tuple(group)
 
 

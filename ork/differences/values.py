@@ -64,6 +64,12 @@ def same(old: Json, new: Json) -> bool:
     return isinstance(old, bool) == isinstance(new, bool)
 
 
+def lies_in(path: str, key: str) -> bool:
+    """Say whether the path of a change is that of this key of an object, or below it."""
+    place = _key_path("", key)
+    return path == place or path.startswith((f"{place}.", f"{place}["))
+
+
 def leaves(value: Json, *, path: str = "") -> Iterator[tuple[str, Json]]:
     """Yield every value that is no object, or an empty one, by the path that a change of it has."""
     if isinstance(value, dict) and value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from ork.definition.bindings import split_param, split_ref
 from ork.differences.definitions import Diff
 from ork.differences.impact import params_of
 from ork.differences.runs import (
@@ -19,7 +20,7 @@ from ork.differences.runs import (
     judged,
     paired,
 )
-from ork.differences.values import FieldChange, object_changes, value_changes
+from ork.differences.values import FieldChange, lies_in, object_changes, value_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
@@ -223,6 +224,7 @@ def _tasks(
     needs = {name: decode_needs(data) for name, data in store.raws(oids)}
     by_oid = {oids[name]: above for name, above in needs.items()}
     found = []
+    given: set[str] = set()  # tasks with another output
     for name in graph.order(needs):
         old_name, was, now = sides[name]
         task = TaskDiff(name=name, old_name=old_name, old=was, new=now)
@@ -237,6 +239,11 @@ def _tasks(
                 inputs=tuple(inputs),
                 output=tuple(_outputs(store, was.output, now.output)),
             )
+            if task.inputs:
+                passed_on = _passed_on(store.get(Task, oids[name]), task, given, changed)
+                task = replace(task, passed_on=passed_on)
+            if task.output:
+                given.add(name)
         found.append(judged(task))
     return found, needs
 
@@ -244,6 +251,29 @@ def _tasks(
 def _taken(store: Store, task: Oid, changed: set[str]) -> tuple[str, ...]:
     """Return the changed parameters that a task takes."""
     return tuple(sorted(params_of(store.get(Task, task)) & changed)) if changed else ()
+
+
+def _passed_on(task: Task, diff: TaskDiff, given: set[str], changed: set[str]) -> dict[str, str]:
+    """Return the changed inputs that are what an output or a parameter is, each with its name.
+
+    That the output or the parameter changed is told of that, and need not be told again.
+    """
+    edited = [
+        change.path.removeprefix("inputs.")
+        for change in diff.definition
+        if change.path.startswith("inputs.")
+    ]
+    found = {}
+    for name, binding in task.inputs.items():
+        differs = any(lies_in(change.path, name) for change in diff.inputs)
+        if not differs or binding.keys() != {"ref"} or any(lies_in(one, name) for one in edited):
+            continue
+        ref = binding["ref"]
+        if (output := split_ref(ref)) and output[0] in given:
+            found[name] = ".".join((output[0], *output[1]))
+        elif (param := split_param(ref)) and param[0] in changed:
+            found[name] = ref
+    return found
 
 
 def _newest(old: TaskRun | None, new: TaskRun | None) -> TaskRun:

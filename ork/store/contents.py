@@ -93,6 +93,15 @@ def snapshot_details(store: Store, found: Resolved) -> SnapshotDetails:
     )
 
 
+def secrets_of(definition: SnapshotDetails) -> dict[str, list[str]]:
+    """Return each secret that a run needs, and the tasks that ask for it."""
+    found: dict[str, list[str]] = {}
+    for name, task in definition.tasks.items():
+        for secret in sorted(set(task.secrets)):
+            found.setdefault(secret, []).append(name)
+    return found
+
+
 def join_text(store: Store, source: Source) -> bytes:
     """Return the text of a workflow file, which a deploy's source names."""
     if source.blob is not None:

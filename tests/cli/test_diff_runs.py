@@ -75,6 +75,55 @@ def test_a_retry_and_an_unattached_run_say_so(ran, edit):
     assert "load  failed (exited with code 7) -> failed (exited with code 8)  2 -> 1 atte" in out
 
 
+FAN = """\
+name: fan
+params: {day: date}
+tasks:
+  list:
+    executor: python
+    file: list.py
+    inputs: {day: {ref: params.day}}
+"""
+PART = """\
+  part_%02d:
+    executor: python
+    file: part.py
+    depends_on: [list]
+    inputs: {files: {ref: tasks.list.output.files}, weight: {const: %d}}
+"""
+LIST = """\
+def main(day):
+    return {"files": [f"{day}-{n}.csv" for n in range(12)]}
+"""
+
+
+def test_an_output_is_told_once_and_not_of_all_who_received_it(ork, golden):
+    ork.write("list.py", LIST)
+    ork.write("part.py", "def main(files, weight):\n    return {'first': files[0]}\n")
+    ork.write("fan.yaml", FAN + "".join(PART % (n, 1) for n in range(1, 13)))
+    assert ork("run", "fan.yaml", "-i", "day=2026-11-01").code == 0
+    # One of them is changed itself, too.
+    ork.write("fan.yaml", FAN + "".join(PART % (n, 1 + (n == 7)) for n in range(1, 13)))
+    assert ork("run", "fan.yaml", "-i", "day=2026-11-02").code == 0
+    golden("diff-runs/fan.txt", ork("diff", "fan#1", "fan#2").out)
+    data = json.loads(ork("diff", "fan#1", "fan#2", "--json").out)["data"]
+    passed_on = {task["name"]: task["passed_on"] for task in data["tasks"]}
+    assert passed_on["list"] == {"day": "params.day"}
+    assert passed_on["part_07"] == passed_on["part_01"] == {"files": "list.files"}
+    assert all(len(task["inputs"]) >= 12 for task in data["tasks"] if task["name"] != "list")
+
+
+def test_tasks_that_failed_alike_are_one_line(ork):
+    ork.write("list.py", LIST)
+    ork.write("fan.yaml", FAN + "".join(PART % (n, 1) for n in range(1, 13)))
+    for text in ("return 1", "raise ValueError(f'no {files[0]}')"):
+        ork.write("part.py", f"def main(files, weight):\n    {text}\n")
+        ork("run", "fan.yaml", "-i", "day=2026-11-01")
+    out = ork("diff", "--last", "fan").out
+    assert "\n  part_* (12)  success -> failed\n" in out
+    assert out.count("no 2026-11-01-0.csv") == 2
+
+
 def test_long_values_are_shortened_and_many_are_counted(ork):
     ork.write("etl.yaml", "name: etl\ntasks: {a: {executor: python, file: a.py}}\n")
     ork.write(

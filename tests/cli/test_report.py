@@ -89,6 +89,29 @@ def test_a_traceback_that_is_in_the_error_and_in_the_log_is_shown_once(ork):
     assert "the end of its log" in ork("report", "sum#2", "-o", "-").out
 
 
+def test_tasks_that_failed_alike_are_told_together(ork):
+    tasks = [f"  part_{n:02}: {{executor: python, file: part.py}}\n" for n in range(12)]
+    tasks += [f"  step_{n}: {{executor: process, command: ./s}}\n" for n in range(3)]
+    ork.write("sum.yaml", "name: sum\ntasks:\n" + "".join(tasks))
+    ork.write(
+        "part.py",
+        """\
+        import os
+        def main():
+            print("begun by", os.environ["ORK_TASK_NAME"])
+            raise ValueError("none")
+        """,
+    )
+    ork.write("s", "#!/bin/sh\necho no rows\nexit 3\n", executable=True)
+    assert ork("run", "sum.yaml").code == 1
+    page = page_of(ork, "sum#1")
+    assert page.text.count("Traceback (most recent call last)") == 1
+    failed = page.text.partition("What failed")[2].partition("Graph")[0]
+    assert failed.count("12 tasks") == failed.count("3 tasks") == failed.count("no rows") == 1
+    assert all(failed.count(f"part_{n:02}") >= 1 for n in range(12))
+    assert "the end of the log of part_00" in failed and failed.count("begun by") == 1
+
+
 def test_a_run_that_succeeded_says_nothing_of_failures(reworked):
     page = page_of(reworked, "etl#1")
     assert "succeeded" in page.text and '"rows": 3' in page.text

@@ -7,6 +7,7 @@ from itertools import islice
 
 from ork.cli.diff.text import diff_view
 from ork.cli.diff.wording import replacement, value_text
+from ork.cli.pictures.fold import family
 from ork.cli.screen import human
 from ork.cli.screen.fit import after
 from ork.cli.screen.line import Line
@@ -14,8 +15,9 @@ from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, summarize, with_hunks
 from ork.differences.runs import Divergence, TaskDiff
+from ork.differences.tasks import together
 from ork.differences.values import FieldChange
-from ork.errors import OrkError
+from ork.errors import OrkError, some
 from ork.history.compare_runs import (
     RunDiff,
     definition_diff,
@@ -33,6 +35,7 @@ PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
 VALUES_MAX = 10  # lines for what differs in one value
 NAME_COLUMNS_MAX = 32
+NAMES_MAX = 3  # that are told of several
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
 
 
@@ -185,9 +188,17 @@ def _values(label: str, changes: Sequence[FieldChange]) -> Iterator[Line]:
 def _inputs(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if task.inputs]
     yield [*_lead("inputs"), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
-    for task in tasks:
-        yield ["  ", (quoted(task.name), "name")]
-        yield from _some(task.inputs)
+    groups = list(together(tasks, lambda one: repr((_origins(one), one.own_inputs))))
+    width = _columns(groups)
+    for group in groups:
+        yield ["  ", (f"{_label(group):<{width}}", "name"), *_origins(group[0])]
+        yield from _some(group[0].own_inputs)
+
+
+def _origins(task: TaskDiff) -> Line:
+    """Return of what inputs are the same value, whose change is told there."""
+    names = sorted({*task.passed_on.values()})
+    return [("  from ", "dim"), some(names, NAMES_MAX)] if names else []
 
 
 def _environment(diff: RunDiff) -> Iterator[Line]:
@@ -204,14 +215,15 @@ def _outcome(diff: RunDiff) -> Iterator[Line]:
     sides = [side for task in tasks for side in (task.old, task.new) if side]
     below = [side.reason for side in sides if side.reason]
     yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run, told=below)]
-    width = _columns(tasks)
+    groups = list(together(tasks, lambda one: repr((_task_states(one, told=()), one.output))))
+    width = _columns(groups)
     first = diff.outcome or diff.first
-    for task in tasks:
-        told = []
+    for group in groups:
+        task, told = group[0], []
         if first and first.task == task.name and not (task.old and task.old.reason):
             told = [why for why in below if why in first.why]  # at the top
         states = _task_states(task, told=told)
-        yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", *states]
+        yield ["  ", (f"{_label(group):<{width}}", "name"), "  ", *states]
         yield from _some(task.output)
 
 
@@ -257,7 +269,7 @@ def _timing(diff: RunDiff) -> Iterator[Line]:
     tasks = [(task, task.seconds) for task in diff.tasks if task.seconds]
     remark = "" if tasks else ", no task took notably longer or shorter"
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]
-    width = _columns(task for task, _ in tasks)
+    width = _columns((task,) for task, _ in tasks)
     for task, (first, second) in tasks:
         took = f"{human.duration(first)} -> {human.duration(second)}"
         yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", took]
@@ -276,8 +288,18 @@ def _change(change: FieldChange) -> Line:
     return [*path, *replacement(change.kind, old, new)]
 
 
-def _columns(tasks: Iterable[TaskDiff]) -> int:
-    return min(max((len(quoted(task.name)) for task in tasks), default=0), NAME_COLUMNS_MAX)
+def _columns(groups: Iterable[Sequence[TaskDiff]]) -> int:
+    return min(max((len(_label(group)) for group in groups), default=0), NAME_COLUMNS_MAX)
+
+
+def _label(group: Sequence[TaskDiff]) -> str:
+    """Return the name of a task, or of several: what they have in common, as pictures do."""
+    names = [task.name for task in group]
+    if len(names) == 1:
+        return quoted(names[0])
+    if len({*map(family, names)}) == 1:
+        return f"{quoted(family(names[0]))} ({len(names):,})"
+    return some([quoted(name) for name in names], NAMES_MAX)
 
 
 def _lead(label: str) -> Line:

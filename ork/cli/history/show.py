@@ -84,12 +84,12 @@ def _fields_and_lines(
     if isinstance(value, Deploy):
         entry = entry_of(store, found.oid, value)
         definition = contents.snapshot_details(store, found)
-        secrets = _secrets(definition)
+        secrets = contents.secrets_of(definition)
         fields: Any = {"entry": entry, "definition": definition, "secrets": secrets}
         return fields, _deploy(entry, definition, store, session)
     if found.kind == "snapshot":
         definition = contents.snapshot_details(store, found)
-        fields = {"definition": definition, "secrets": _secrets(definition)}
+        fields = {"definition": definition, "secrets": contents.secrets_of(definition)}
         return fields, _snapshot(definition, store, session)
     if isinstance(value, (Run, TaskRun)):
         return _run(session, store, found, value)
@@ -158,7 +158,7 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
     if definition.params:
         yield [(count(len(definition.params), "parameter"), "heading")]
         yield from _params(definition.params)
-    secrets = _secrets(definition)
+    secrets = contents.secrets_of(definition)
     if secrets:
         yield [(count(len(secrets), "secret"), "heading")]
     for name, users in secrets.items():
@@ -189,15 +189,6 @@ def _params(params: Mapping[str, Param]) -> Iterator[Line]:
         rest = "(required)" if param.required else default
         padded = f"{name:<{column(params)}}"
         yield ["  ", (padded, "name"), f"  {clip(kind, VALUE_CHARS_MAX)} {rest}"]
-
-
-def _secrets(definition: SnapshotDetails) -> dict[str, list[str]]:
-    """Return each secret that a run needs, and the tasks that ask for it."""
-    found: dict[str, list[str]] = {}
-    for name, task in definition.tasks.items():
-        for secret in sorted(set(task.secrets)):
-            found.setdefault(secret, []).append(name)
-    return found
 
 
 def _gist(task: Task) -> str:

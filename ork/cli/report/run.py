@@ -17,6 +17,7 @@ from ork.cli.report.change import history_of
 from ork.cli.report.page import render
 from ork.cli.report.timeline import Timeline, critical_path, lanes, timeline
 from ork.cli.screen import human
+from ork.differences.tasks import together
 from ork.history.compare import compare_resolved
 from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
@@ -59,13 +60,13 @@ def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, 
 
 
 class Failure(Value, frozen=True, kw_only=True):
-    """A task that failed, and what tells why: neither says again what the one before has said."""
+    """A task that failed, and what tells why: none says again what another one has said."""
 
     name: str
     state: str
     reason: str
-    error: str | None
-    log: str | None
+    error: str
+    log: str
 
 
 class RunReport(Value, frozen=True, kw_only=True, dict=True):
@@ -74,7 +75,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     details: RunDetails
     deploy: Deploy | None
     environment: Json
-    failures: list[Failure]
+    failures: list[tuple[Failure, ...]]  # those that failed alike together
     going: Mapping[str, tuple[datetime, datetime]]  # task that runs -> since when, and now
 
     @property
@@ -153,22 +154,24 @@ def _begun(store: Store, details: RunDetails) -> list[tuple[str, datetime]]:
     return [(name, one.started) for (name, _), one in attempts.items() if name in running]
 
 
-def _failures(store: Store, details: RunDetails) -> list[Failure]:
+def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
+    """Return the tasks that failed; alike are those with one error or, without any, one log."""
     failures: list[Failure] = []
     for name, taskrun in details.tasks.states.items():
         if taskrun.state in ("failed", "interrupted"):
-            error = next((a.error for a in reversed(taskrun.attempts) if a.error), None)
+            reason = taskrun.reason or ""
+            error = next((a.error for a in reversed(taskrun.attempts) if a.error), "")
+            error = f"{error}\n".removeprefix(f"{reason}\n").strip("\n")
             log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""
+            log = "" if log in error else log.replace(error, "").strip("\n")
             failures.append(
-                Failure(
-                    name=name,
-                    state=taskrun.state,
-                    reason=taskrun.reason or "",
-                    error=error if error != taskrun.reason else None,
-                    log=log if log not in (error or "") else None,
-                )
+                Failure(name=name, state=taskrun.state, reason=reason, error=error, log=log)
             )
-    return failures
+
+    def key(one: Failure) -> str:
+        return repr((one.state, one.reason, one.error or one.log))
+
+    return list(together(failures, key))
 
 
 def _end_of_log(store: Store, taskrun: TaskRun) -> str:

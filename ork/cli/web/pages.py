@@ -37,7 +37,7 @@ from ork.objects.value import Value, replace
 from ork.schedule.schedule import schedules_of
 from ork.schedule.times import slots
 from ork.schedule.words import in_words
-from ork.store.contents import needs_of, snapshot_details
+from ork.store.contents import needs_of, secrets_of, snapshot_details
 from ork.store.operations import operations
 from ork.store.resolve import (
     Resolved,
@@ -243,6 +243,7 @@ def deploy(asked: Asked) -> Page:
         "names": _names(store, found.oid, value),
     }
     document = {"kind": "deploy", "oid": found.oid, "entry": entry, "definition": definition}
+    document["secrets"] = secrets_of(definition)
     return Page(template=f"{HERE}deploy.html", values=values, schema="show", document=document)
 
 
