@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
@@ -35,7 +35,7 @@ PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
 VALUES_MAX = 10  # lines for what differs in one value
 NAME_COLUMNS_MAX = 32
-NAMES_MAX = 3  # that are told of several
+ORIGINS_MAX = 3  # that are told of the inputs of a task
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
 
 
@@ -188,7 +188,7 @@ def _values(label: str, changes: Sequence[FieldChange]) -> Iterator[Line]:
 def _inputs(diff: RunDiff) -> Iterator[Line]:
     tasks = [task for task in diff.tasks if task.inputs]
     yield [*_lead("inputs"), f"of {human.count(len(tasks), 'task')}" if tasks else "the same"]
-    groups = list(together(tasks, lambda one: repr((_origins(one), one.own_inputs))))
+    groups = list(_families(tasks, lambda one: (_origins(one), one.own_inputs)))
     width = _columns(groups)
     for group in groups:
         yield ["  ", (f"{_label(group):<{width}}", "name"), *_origins(group[0])]
@@ -198,7 +198,7 @@ def _inputs(diff: RunDiff) -> Iterator[Line]:
 def _origins(task: TaskDiff) -> Line:
     """Return of what inputs are the same value, whose change is told there."""
     names = sorted({*task.passed_on.values()})
-    return [("  from ", "dim"), some(names, NAMES_MAX)] if names else []
+    return [("  from ", "dim"), some(names, ORIGINS_MAX)] if names else []
 
 
 def _environment(diff: RunDiff) -> Iterator[Line]:
@@ -215,7 +215,7 @@ def _outcome(diff: RunDiff) -> Iterator[Line]:
     sides = [side for task in tasks for side in (task.old, task.new) if side]
     below = [side.reason for side in sides if side.reason]
     yield [*_lead("outcome"), *_states(diff.old.run, diff.new.run, told=below)]
-    groups = list(together(tasks, lambda one: repr((_task_states(one, told=()), one.output))))
+    groups = list(_families(tasks, lambda one: (_task_states(one, told=()), one.output)))
     width = _columns(groups)
     first = diff.outcome or diff.first
     for group in groups:
@@ -292,14 +292,17 @@ def _columns(groups: Iterable[Sequence[TaskDiff]]) -> int:
     return min(max((len(_label(group)) for group in groups), default=0), NAME_COLUMNS_MAX)
 
 
+def _families(
+    tasks: Iterable[TaskDiff], told: Callable[[TaskDiff], object]
+) -> Iterator[tuple[TaskDiff, ...]]:
+    """Yield the tasks, together those that a loop has made and of which the same is told."""
+    return together(tasks, lambda task: repr((family(task.name), told(task))))
+
+
 def _label(group: Sequence[TaskDiff]) -> str:
-    """Return the name of a task, or of several: what they have in common, as pictures do."""
-    names = [task.name for task in group]
-    if len(names) == 1:
-        return quoted(names[0])
-    if len({*map(family, names)}) == 1:
-        return f"{quoted(family(names[0]))} ({len(names):,})"
-    return some([quoted(name) for name in names], NAMES_MAX)
+    """Return the name of a task, or what several have in common, as pictures do."""
+    name = group[0].name
+    return quoted(name) if len(group) == 1 else f"{quoted(family(name))} ({len(group):,})"
 
 
 def _lead(label: str) -> Line:
