@@ -33,7 +33,7 @@ import ork.worktree.restore
 from ork.backends.address import public
 from ork.bisection import Judge, Question, Step
 from ork.differences.impact import Impact
-from ork.errors import OrkError, StoreError
+from ork.errors import NotFound, OrkError, StoreError
 from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.rename import Renamed
 from ork.heads.rollback import RolledBack
@@ -505,8 +505,11 @@ class Project:
         <BLANKLINE>
         """
         from ork.logs.reading import logs, pieces
+        from ork.store.revision import split_part
 
         found = logs(self.store, what, now=now_here())
+        if split_part(what)[1] and not any(one.attempt for one in found):
+            raise NotFound(f"{what} has no log: {found[0].reason}")
         data = b"".join(piece for one in found for piece in pieces(self.store, one.log))
         return data.decode("utf-8", "replace")
 

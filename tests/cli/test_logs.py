@@ -10,6 +10,7 @@ import pytest
 
 from ork import open as open_store
 from ork.cli.runs.logs import LastStates, Lines, whole_lines
+from ork.errors import NotFound
 from ork.logs.begun import Beginnings
 from ork.logs.reading import Growing, last_line, pieces
 from ork.logs.writing import Slots
@@ -109,6 +110,8 @@ def test_the_reason_stands_in_place_of_a_log(ork):
         (0, "input x:", "")
     ]
     assert "state    skipped - take failed\n" in ork("show", "lost#1:last").out
+    with open_store(ork.folder) as project, pytest.raises(NotFound, match="skipped: take failed"):
+        project.logs("lost#1:last")
 
 
 def test_names_that_are_left_out_are_counted(ork):
