@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ork.objects.kinds import Run, RunState, TaskRun
@@ -12,6 +13,7 @@ NEVER = float("inf")
 # A record tells in words only what ended the run.
 LATE = "the run took longer than"
 SIGNAL = "signal"
+_CUT_OFF = re.compile(rf"stopped by {SIGNAL} (INT|TERM|HUP)\b")  # else it is the name of somebody
 
 
 class Brake:
@@ -83,4 +85,4 @@ def end_state(
 
 def was_cut_off(run: Run) -> bool:
     """Say whether a signal stopped a run: its terminal was closed, its machine shut down."""
-    return run.state == "cancelled" and (run.reason or "").startswith(f"stopped by {SIGNAL} ")
+    return run.state == "cancelled" and bool(_CUT_OFF.match(run.reason or ""))

@@ -200,6 +200,29 @@ def test_runs_without_a_deploy_and_stopped_ones_have_none(flow):
     assert stopped.state == "cancelled" and hooks.after(store, stopped, WHO) is None
 
 
+@pytest.mark.parametrize(
+    ("reason", "which"),
+    [
+        ("stopped by the user", None),
+        ("stopped by Ada Lovelace", None),
+        ("stopped by signal engineer", None),
+        ("stopped by signal TERM", "on_failure"),
+        ("stopped by signal HUP, as when a terminal is closed", "on_failure"),
+    ],
+)
+def test_of_what_was_stopped_only_what_a_signal_has_cut_off_has_one(flow, reason, which):
+    store = flow()
+    events = start(store, "etl", caller=WHO).events
+    next(events)
+    events.close()
+    oid, stopped = run_of_number(store, "etl", 1)
+    with store.transaction() as tx:
+        new = tx.add(replace(stopped, reason=reason))
+        tx.move(f"runs/etl/{stopped.id}", old=oid, new=new)
+    hook = hooks.after(store, stopped, WHO, retries=3)
+    assert (hook and hook.which) == which
+
+
 def test_the_events_of_a_run_come_first(flow):
     store = flow(success="echo x >> done")
     told = []
