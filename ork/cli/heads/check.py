@@ -60,8 +60,8 @@ class Checked(Value, frozen=True, kw_only=True):
     """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
 
     With `more`, what is wrong may hide more of that. `schedules` tell when it is due. `warnings`
-    tell where it cannot be known what is executed, `files` with --files what is captured, and
-    `open` then the places of which nobody could know more.
+    tell what seems to be wrong, and where it cannot be known what is executed, `files` with --files
+    what is captured, and `open` then the places of which nobody could know more.
     """
 
     file: str
@@ -103,6 +103,7 @@ def check(
     Reads the files and the code they call as a deploy would, but runs nothing and writes nothing.
     Every complaint has its file, line and column. What is obviously a key or a password is a
     complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
+    Where a mistake hides code that is to be looked at, a last line says that more may follow.
 
     In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`. Hidden
     folders, virtual environments, node_modules and links are passed over.
@@ -112,7 +113,8 @@ def check(
     Of a good file it says when it is due: its schedules in words, and the next three times of each.
 
     Where the code leaves open what it executes - it sources a path with a variable, or imports a
-    name that it computes - a warning says so, until `include` names code that it may be.
+    name that it computes - a warning says so, until `include` names code that it may be. There are
+    warnings of scripts that are not there as well, and of inputs that a task does not get.
 
     Exit codes: 0 all are good; 1 at least one is not.
 
