@@ -55,6 +55,7 @@ AGAIN_SECONDS = 5.0  # before the same is tried again that went wrong
 JUMP_SECONDS = 2.0  # by which the clock may be set without a word
 END_SECONDS = 20.0  # longer than a run takes to end that was asked to stop
 AWAY = "the store could not be used"
+_UNKNOWN = (record.COPIED, record.END_LOST)  # it may have succeeded
 RETRIED = ("failed", "interrupted")  # states of a run that is retried if its schedule says so
 
 
@@ -651,8 +652,8 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     schedule = one.line.schedule
     if run.ended is None or run.state not in RETRIED or run.attempt > schedule.retries:
         return None
-    if one.refused == (run.id, run.attempt) or run.reason == record.COPIED:
-        return None  # in the store of which this is a copy it may have succeeded
+    if one.refused == (run.id, run.attempt) or run.reason in _UNKNOWN:
+        return None
     at = run.ended + timedelta(seconds=schedule.retry_delay_s)
     return at if now - at < LATE_MAX["latest"] else None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +45,7 @@ LOST_SECONDS = 5.0  # somebody may have the lease for a moment, to see whether a
 KILLED = "ork was killed"
 GONE = "ork ended"  # it may have been killed, or could write no more
 COPIED = "it was going on when this backup was made"
+END_LOST = "how it ended was lost when the store was damaged"
 
 T = TypeVar("T")
 
@@ -349,7 +350,9 @@ def in_another_process(run: Run) -> Conflict:
     )
 
 
-def settle(store: Store, *, now: datetime, why: str | None = None) -> list[Run]:
+def settle(
+    store: Store, *, now: datetime, why: str | None = None, only: Collection[str] | None = None
+) -> list[Run]:
     """Mark runs whose owner is gone as interrupted, and return them.
 
     Tasks that ran become interrupted, those that had not started stay pending. In a copy of a store
@@ -358,7 +361,7 @@ def settle(store: Store, *, now: datetime, why: str | None = None) -> list[Run]:
     """
     settled: list[Run] = []
     traces = store.backend.leased() if next(store.folders("active/"), None) else set()
-    for run_id in sorted(store.folders("active/")):
+    for run_id in sorted(store.folders("active/") if only is None else only):
         pin = store.ref(owner.pin_ref(run_id))
         if pin is None:
             continue  # it has ended since
@@ -426,7 +429,7 @@ def _interrupt(record: Record, now: datetime, why: str) -> Run:
     attempts = [attempt for taskrun in states.values() for attempt in taskrun.attempts]
     last = max((a.started + timedelta(seconds=a.seconds) for a in attempts), default=run.created)
     flight = sorted(name for name, t in states.items() if t.state == "interrupted")
-    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why != COPIED else ""
+    meanwhile = f" while {', '.join(flight[:10])} ran" if flight and why in (KILLED, GONE) else ""
     ended = replace(
         run,
         state="interrupted",

@@ -74,6 +74,7 @@ PAGE_SHORT = 32  # lines whose oids are shortened together
 PREFIX_DIGITS_MIN = 4
 SHORT_DIGITS_MIN = 8
 SHORT_OIDS_MAX = 65_536  # whose short forms are known
+_SUFFERS = "`ork fsck` says what suffers from it, and what can be done"
 REFUSALS_MAX = 10  # of a write that has no reason to be refused
 # Moves of these refs are operations; runs keep their own record.
 RECORDED = ("workflows/", "tags/", "paused/", "archived/", "former/")
@@ -196,9 +197,10 @@ class Store:
         elif oid in self._cache:
             data = encode_object(self._cache[oid])  # it was there: gc has removed it since
         else:
-            raise Corrupt(f"object {oid} is missing from the store")
+            raise Corrupt(f"object {oid} is missing from the store", hint=_SUFFERS)
         if hash_bytes(data) != oid:
-            raise Corrupt(f"object {oid} is damaged: its bytes do not match its name")
+            words = f"object {oid} is damaged: its bytes do not match its name"
+            raise Corrupt(words, hint=_SUFFERS)
         return data
 
     @cached_property

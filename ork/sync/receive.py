@@ -26,7 +26,7 @@ from ork.objects.kinds import Deploy, Run, Tombstone, is_name, is_oid
 from ork.objects.value import Value, of_line
 from ork.objects.walk import Named
 from ork.progress import counted, counting
-from ork.runner.record import COPIED
+from ork.runner.record import COPIED, END_LOST
 from ork.store.contents import task_runs
 from ork.store.operations import removed
 from ork.store.resolve import former_in, number_ref
@@ -497,13 +497,13 @@ def _runs(
 def is_earlier(store: Store, old: Oid, new: Oid) -> bool:
     """Say whether the record of a run is another one, or that before its retries.
 
-    Where the run went on when a copy of its store was made, the record there knows nothing of its
-    end: any other one is later.
+    A record that knows nothing of the end, of a run that went on when a copy of its store was made
+    or whose end was lost, is earlier than any other one.
     """
     oid: Oid | None = new
     while oid is not None and oid != old:
         oid = store.get(Run, oid, keep=False).previous
-    return oid == old or store.get(Run, old, keep=False).reason == COPIED
+    return oid == old or store.get(Run, old, keep=False).reason in (COPIED, END_LOST)
 
 
 def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) -> Iterator[str]:

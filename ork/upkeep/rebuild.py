@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from ork.errors import Corrupt
+from ork.errors import Corrupt, some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation, Run, kind_of
 from ork.store.resolve import number_ref
@@ -19,6 +19,18 @@ from ork.store.store import RECORDED, Store, kind_of_target
 from ork.store.verdict import Tally, tally_text
 from ork.upkeep.refs import count_run
 
+NAMES_MAX = 10
+# Refs that go with a run, and which part of each, behind the space, says of which.
+_PLACES = {
+    "runs": 1,
+    "numbers": 1,
+    "ran": 2,
+    "active": 0,
+    "stops": 0,
+    "unattached": 1,
+    "hooks": 1,
+    "tally": 0,
+}
 _OF_RUNS = ("runs/", "numbers/", "ran/", "active/", "stops/", "tally/")
 
 
@@ -30,17 +42,19 @@ class Rebuilt:
         self._whole = file_is_whole
         self.deploys: list[Oid] = []
         self._seen: dict[str, Oid] = {}  # the first that was found of each
-        self._live: set[str] = set()  # those of the numbers of runs that the file still leads to
+        self._live: set[str] = set()  # those of numbers and pins that the file still leads to
         self._removed: dict[str, datetime] = {}  # since when operations tell them to be gone
         self._parents: dict[Oid, Oid | None] = {}  # of all operations
         self._runs: dict[tuple[str, str], Oid] = {}  # workflow and id -> the furthest record
         self._refs: dict[str, Oid] = {}
+        self.changes: dict[str, str] = {}  # ref -> in words what became of it
+        self.endless: list[str] = []  # ids of runs that had ended, of which only the begin is left
 
     def saw(self, ref: str, oid: Oid, *, live: bool) -> None:
         """Remember that a ref led there; those that the old data file still leads to come first."""
         if live or not self._whole:
             self._seen.setdefault(ref, oid)
-        if live and ref.startswith("numbers/"):
+        if live and ref.startswith(("numbers/", "active/")):
             self._live.add(ref)
 
     def has(self, oid: Oid) -> None:
@@ -58,7 +72,7 @@ class Rebuilt:
                     self._runs[key] = oid
 
     def decide(self) -> Iterator[str]:
-        """Write the refs; yield in words what differs from what was found."""
+        """Write the refs; yield in words what differs from what was found, summed up by run."""
         self._keep_others()
         self._decide_heads()
         self._decide_runs()
@@ -68,11 +82,38 @@ class Rebuilt:
         for ref in sorted(self._refs.keys() | self._seen.keys()):
             before, after = self._seen.get(ref), self._refs.get(ref)
             if before is None and after is not None:
-                yield f"made the ref {ref!r} again"
+                self.changes[ref] = f"made the ref {ref!r} again"
             elif before != after and after is not None:
-                yield f"moved the ref {ref!r} to {after}"
+                self.changes[ref] = f"moved the ref {ref!r} to {after}"
             elif after is None and not ref.startswith(("active/", "stops/", "tally/", "read/")):
-                yield f"left out the ref {ref!r}: what it led to is lost"
+                self.changes[ref] = f"left out the ref {ref!r}: what it led to is lost"
+        yield from self._summed_up()
+
+    def _summed_up(self) -> Iterator[str]:
+        """Yield what became of refs: each that is of no run, and then runs that fared alike."""
+        names = {}
+        for (workflow, run_id), oid in self._runs.items():
+            names[run_id] = f"{workflow}#{self.store.get(Run, oid, keep=False).number}"
+        there = {names[ref.split("/")[2]] for ref in self._refs if ref.startswith("runs/")}
+        endless = {names[run_id] for run_id in self.endless}
+        fates: dict[str, dict[str, None]] = {}
+        for ref, words in self.changes.items():
+            space, *parts = ref.split("/")
+            if space not in _PLACES:
+                yield words
+                continue
+            if space == "tally":
+                continue  # it follows from the runs
+            where = parts[_PLACES[space]]
+            name = f"{parts[0]}#{int(where)}" if space == "numbers" else names.get(where, where)
+            fate = "nothing is left of its record"
+            if name in there:
+                fate = "its end was lost" if name in endless else "its refs were made again"
+            fates.setdefault(fate, {})[name] = None
+        for fate, which in fates.items():
+            yield f"{some(which, NAMES_MAX)}: {fate}"
+        if tallies := sum(ref.startswith("tally/") for ref in self.changes):
+            yield f"tallies of deploys that were made again: {tallies}"
 
     def _keep_others(self) -> None:
         for ref, oid in self._seen.items():
@@ -146,6 +187,8 @@ class Rebuilt:
             ]
             if run.ended is None:
                 pins.append(f"active/{run.id}/.run")
+                if pins[-1] not in self._live:
+                    self.endless.append(run.id)
                 self._keep_tasks(run)
             for pin in pins:
                 seen = self._seen.get(pin)

@@ -21,6 +21,7 @@ from ork.objects.canonical import Oid, hash_bytes, is_whole, pack
 from ork.objects.kinds import Blob, Deploy, encode_object
 from ork.objects.value import Value
 from ork.progress import counted
+from ork.runner.record import END_LOST, settle
 from ork.store import location
 from ork.store.location import DATA, Home
 from ork.store.runs import newest_pin
@@ -39,10 +40,14 @@ _MISSING, _CONFIG = "E101", "E004"
 
 
 class Repaired(Value, frozen=True, kw_only=True):
-    """What was found, what was done about it, step by step, and what is still wrong."""
+    """What was found, what was done about it, step by step, and what is still wrong.
+
+    `refs` has a line for each ref that was made again, moved or left out; the steps sum them up.
+    """
 
     before: Checked
     steps: tuple[str, ...]
+    refs: tuple[str, ...] = ()
     after: Checked
 
 
@@ -76,15 +81,17 @@ def _repair(
         found = _renew_config(folder, environ, now)
         step(f"{location.CONFIG} was written anew")
     codes = {one.code for one in found.findings if one.level != "note" and one.code != "W401"}
+    refs: tuple[str, ...] = ()
     if not codes:
         return Repaired(before=before, steps=tuple(steps), after=found)
     if codes - _ANCHOR - {_MISSING}:
-        _rebuild(folder, found.findings, environ=environ, now=now, step=step)
+        refs = _rebuild(folder, found.findings, environ=environ, now=now, step=step)
     else:
         _heal_in_place(folder, found.findings, environ, step)
         tell_anchor(folder, environ)
     step("the anchor tells of the store as it is now")
-    return Repaired(before=before, steps=tuple(steps), after=fsck(folder, environ=environ))
+    after = fsck(folder, environ=environ)
+    return Repaired(before=before, steps=tuple(steps), refs=refs, after=after)
 
 
 @contextmanager
@@ -137,7 +144,7 @@ def _rebuild(
     environ: Mapping[str, str],
     now: datetime,
     step: Callable[[str], None],
-) -> None:
+) -> tuple[str, ...]:
     data = location.on_disk(folder, environ=environ)
     sequence = data.kind.written(data.at)
     made = data.home.new(BESIDE)
@@ -160,6 +167,19 @@ def _rebuild(
     remove(made)
     kept = keep.relative_to(data.home.folder.parent)
     step(f"the data file as it was is {kept}")
+    _end(folder, rebuilt.endless, environ=environ, now=now)
+    return tuple(rebuilt.changes.values())
+
+
+def _end(folder: Path, runs: Collection[str], *, environ: Mapping[str, str], now: datetime) -> None:
+    """End the runs whose end was lost: the next command would take them for killed."""
+    store = location.open_unchecked(folder, environ=environ)
+    try:
+        for run_id in runs:
+            with suppress(Corrupt):  # what it executed is lost as well
+                settle(store, now=now, why=END_LOST, only=[run_id])
+    finally:
+        store.close()
 
 
 def swap(

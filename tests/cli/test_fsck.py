@@ -17,6 +17,8 @@ def test_what_is_damaged_is_a_line_each(ran, golden):
         result = ran(*form)
         assert result.code == 1
         golden(f"fsck/{name}", result.out)
+        assert result.err.startswith("hint: `ork fsck --repair`") == (form == ["fsck"])
+    assert "hint: `ork fsck` says what suffers" in ran("show", "etl:tasks/etl.py").err
 
 
 def test_what_is_repaired_is_told_step_by_step(ran, golden):
@@ -26,6 +28,7 @@ def test_what_is_repaired_is_told_step_by_step(ran, golden):
     kept = f"-{data_file(ran.folder / '.ork').name}"
     result = ran("fsck", "--repair")
     assert result.code == 1  # the older code is nowhere any more
+    assert "`ork init --from BACKUP FOLDER`" in result.err
     # Objects that nothing leads to any more are found or not, as pages were used again.
     told = re.sub("data file: [0-9]+", "data file: COUNT", result.out)
     golden("fsck/repaired.txt", told.replace(kept, "-data.mdb"))

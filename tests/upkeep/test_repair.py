@@ -21,7 +21,9 @@ from ork.errors import StoreError
 from ork.files import lock, open_folder
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import Blob, encode_object
+from ork.runner import record
 from ork.store import location
+from ork.store.resolve import run_of_number
 from ork.upkeep import repair as repairing
 from ork.upkeep.repair import QUARANTINE, Repaired, repair
 from tests.conftest import START, Ork
@@ -381,3 +383,25 @@ def test_the_drill_of_the_documents(ran: Ork, folder: Path) -> None:
     assert ran("log").out == before
     assert ran("fsck", "--repair", "--json").code == 0
     assert ran("fsck", "--repair", "--full").code == 2
+
+
+def test_a_run_whose_end_was_lost_is_not_said_to_be_killed(ran: Ork, folder: Path) -> None:
+    assert ran("clone", ".", "../other").code == 0
+    store = location.open_store(folder, environ={})
+    _, run = run_of_number(store, "etl", 2)
+    end = store.ref(f"runs/etl/{run.id}")
+    stored = store.backend.get(end)
+    store.close()
+    flip(folder, stored, len(stored) // 2)
+    told = ran("fsck", "--repair")
+    assert "etl#2: its end was lost\n" in told.out
+    assert told.out.count("etl/") == 0, "refs are no words for people"
+    assert run.ended is not None
+    (shown,) = [line for line in ran("runs").out.splitlines() if "etl#2" in line]
+    assert "interrupted" in shown and shown.endswith(record.END_LOST)
+    assert ran("pull", "../other").code == 0
+    assert record.END_LOST not in ran("runs").out
+    store = location.open_store(folder, environ={})
+    assert store.ref(f"runs/etl/{run.id}") == end
+    store.close()
+    assert ran("fsck").code == 0

@@ -52,7 +52,7 @@ MARKS = {
     "success": "ok",
     "failed": "FAILED",
     "cancelled": "stopped",
-    "interrupted": "killed",
+    "interrupted": "cut off",
     "skipped": "skipped",
     "upstream_failed": "skipped",
     "pending": "waiting",

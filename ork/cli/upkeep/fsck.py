@@ -15,6 +15,11 @@ from ork.upkeep.findings import Finding
 from ork.upkeep.fsck import Checked, Depth
 from ork.upkeep.fsck import fsck as check
 
+_REPAIR = "`ork fsck --repair` makes whole what can be proven, and deletes nothing"
+_ELSEWHERE = (
+    "what is still missing is nowhere here: put a file back to where it was and repair again, or"
+    " make a store beside this one: `ork init --from BACKUP FOLDER`, `ork clone OTHER FOLDER`"
+)
 _LOOKS = {"error": "error", "warning": "warning", "note": "dim"}
 
 
@@ -63,6 +68,8 @@ def fsck(
         session.print_json("fsck", _json(found))
     else:
         session.print(_lines(found), page=True)
+        if found.errors:
+            session.say([("hint: ", "hint"), _REPAIR])
     if found.errors:
         raise typer.Exit(1)
 
@@ -73,11 +80,18 @@ def _repair(session: Session, as_json: bool) -> None:
     environ, now = session.world.environ, session.world.clock()
     done = repair(session.folder, environ=environ, now=now)
     if as_json:
-        value = {"before": _json(done.before), "steps": done.steps, "after": _json(done.after)}
+        value = {
+            "before": _json(done.before),
+            "steps": done.steps,
+            "refs": done.refs,
+            "after": _json(done.after),
+        }
         session.print_json("repair", value)
     else:
         session.print([step] for step in done.steps)
         session.print(_lines(done.after), page=True)
+        if done.after.errors:
+            session.say([("hint: ", "hint"), _ELSEWHERE])
     if done.after.errors:
         raise typer.Exit(1)
 
