@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ork.differences.values import FieldChange, lies_in
+from ork.differences.values import FieldChange, lies_in, place_of
 from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
@@ -37,7 +37,7 @@ class TaskDiff(Value, frozen=True, kw_only=True):
     code: tuple[str, ...] = ()  # changed files that it executes
     params: tuple[str, ...] = ()  # parameters that it takes and whose values changed
     inputs: tuple[FieldChange, ...] = ()
-    passed_on: Mapping[str, str] = {}  # inputs that changed only as what they name: list.files
+    passed_on: Mapping[str, str] = {}  # inputs that changed as what they are: list.files
     output: tuple[FieldChange, ...] = ()
 
     kinds: tuple[str, ...] = ()  # of KINDS, those that hold
@@ -46,10 +46,9 @@ class TaskDiff(Value, frozen=True, kw_only=True):
     @property
     def own_inputs(self) -> tuple[FieldChange, ...]:
         """What differs in its inputs and is told nowhere else."""
+        told = [place_of(name) for name in self.passed_on]
         return tuple(
-            change
-            for change in self.inputs
-            if not any(lies_in(change.path, name) for name in self.passed_on)
+            one for one in self.inputs if not any(lies_in(one.path, place) for place in told)
         )
 
 

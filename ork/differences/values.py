@@ -6,13 +6,14 @@ word is quoted, so every path means one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from json import dumps
 
 from ork.differences import lines
 from ork.objects import canonical
 from ork.objects.canonical import Json
-from ork.objects.value import Value
+from ork.objects.value import Value, replace
 
 
 class FieldChange(Value, frozen=True, kw_only=True):
@@ -64,9 +65,20 @@ def same(old: Json, new: Json) -> bool:
     return isinstance(old, bool) == isinstance(new, bool)
 
 
-def lies_in(path: str, key: str) -> bool:
-    """Say whether the path of a change is that of this key of an object, or below it."""
-    place = _key_path("", key)
+def changes_in(changes: Iterable[FieldChange], *keys: str) -> list[FieldChange]:
+    """Return the changes of a part of a value, each with its path in that part."""
+    place = place_of(*keys)
+    inside = [one for one in changes if not place or lies_in(one.path, place)]
+    return [replace(one, path=one.path[len(place) :].removeprefix(".")) for one in inside]
+
+
+def place_of(*keys: str) -> str:
+    """Return the path to a part of a value, from key to key."""
+    return reduce(_key_path, keys, "")
+
+
+def lies_in(path: str, place: str) -> bool:
+    """Say whether a path is this one, or leads below it."""
     return path == place or path.startswith((f"{place}.", f"{place}["))
 
 

@@ -5,7 +5,7 @@ Compares by oid first: values are read only where they differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from ork.definition.bindings import split_param, split_ref
@@ -20,7 +20,7 @@ from ork.differences.runs import (
     judged,
     paired,
 )
-from ork.differences.values import FieldChange, lies_in, object_changes, value_changes
+from ork.differences.values import FieldChange, changes_in, object_changes, value_changes
 from ork.errors import NotFound
 from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
@@ -224,7 +224,7 @@ def _tasks(
     needs = {name: decode_needs(data) for name, data in store.raws(oids)}
     by_oid = {oids[name]: above for name, above in needs.items()}
     found = []
-    given: set[str] = set()  # tasks with another output
+    outputs: dict[str, tuple[FieldChange, ...]] = {}  # what differs of those so far
     for name in graph.order(needs):
         old_name, was, now = sides[name]
         task = TaskDiff(name=name, old_name=old_name, old=was, new=now)
@@ -240,10 +240,9 @@ def _tasks(
                 output=tuple(_outputs(store, was.output, now.output)),
             )
             if task.inputs:
-                passed_on = _passed_on(store.get(Task, oids[name]), task, given, changed)
-                task = replace(task, passed_on=passed_on)
-            if task.output:
-                given.add(name)
+                known = _passed_on(store.get(Task, oids[name]), task.inputs, outputs, params)
+                task = replace(task, passed_on=known)
+            outputs[name] = task.output
         found.append(judged(task))
     return found, needs
 
@@ -253,25 +252,27 @@ def _taken(store: Store, task: Oid, changed: set[str]) -> tuple[str, ...]:
     return tuple(sorted(params_of(store.get(Task, task)) & changed)) if changed else ()
 
 
-def _passed_on(task: Task, diff: TaskDiff, given: set[str], changed: set[str]) -> dict[str, str]:
-    """Return the changed inputs that are what an output or a parameter is, each with its name.
+def _passed_on(
+    task: Task,
+    inputs: Sequence[FieldChange],
+    outputs: Mapping[str, Sequence[FieldChange]],
+    params: Sequence[FieldChange],
+) -> dict[str, str]:
+    """Return the inputs that changed as the output or the parameter that they are, by its name.
 
-    That the output or the parameter changed is told of that, and need not be told again.
+    That is told once. A task that was run again may give something else than was received before.
     """
-    edited = [
-        change.path.removeprefix("inputs.")
-        for change in diff.definition
-        if change.path.startswith("inputs.")
-    ]
     found = {}
     for name, binding in task.inputs.items():
-        differs = any(lies_in(change.path, name) for change in diff.inputs)
-        if not differs or binding.keys() != {"ref"} or any(lies_in(one, name) for one in edited):
+        here = changes_in(inputs, name)
+        if not here or binding.keys() != {"ref"}:
             continue
         ref = binding["ref"]
-        if (output := split_ref(ref)) and output[0] in given:
-            found[name] = ".".join((output[0], *output[1]))
-        elif (param := split_param(ref)) and param[0] in changed:
+        if output := split_ref(ref):
+            task_name, fields = output
+            if here == changes_in(outputs.get(task_name, ()), *fields):
+                found[name] = ".".join((task_name, *fields))
+        elif (param := split_param(ref)) and here == changes_in(params, param[0], *param[1]):
             found[name] = ref
     return found
 

@@ -93,7 +93,7 @@ PART = """\
 """
 LIST = """\
 def main(day):
-    return {"files": [f"{day}-{n}.csv" for n in range(12)]}
+    return {"files": [f"{day}-{n}.csv" for n in range(12)], "late": [f"{day}.late"]}
 """
 
 
@@ -102,15 +102,35 @@ def test_an_output_is_told_once_and_not_of_all_who_received_it(ork, golden):
     ork.write("part.py", "def main(files, weight):\n    return {'first': files[0]}\n")
     ork.write("fan.yaml", FAN + "".join(PART % (n, 1) for n in range(1, 13)))
     assert ork("run", "fan.yaml", "-i", "day=2026-11-01").code == 0
-    # One of them is changed itself, too.
-    ork.write("fan.yaml", FAN + "".join(PART % (n, 1 + (n == 7)) for n in range(1, 13)))
+    # Two of them are changed themselves, too: one gets another weight, one another list.
+    parts = [PART % (n, 1 + (n == 7)) for n in range(1, 13)]
+    parts[7] = parts[7].replace("output.files", "output.late")
+    ork.write("fan.yaml", FAN + "".join(parts))
     assert ork("run", "fan.yaml", "-i", "day=2026-11-02").code == 0
     golden("diff-runs/fan.txt", ork("diff", "fan#1", "fan#2").out)
     data = json.loads(ork("diff", "fan#1", "fan#2", "--json").out)["data"]
     passed_on = {task["name"]: task["passed_on"] for task in data["tasks"]}
     assert passed_on["list"] == {"day": "params.day"}
     assert passed_on["part_07"] == passed_on["part_01"] == {"files": "list.files"}
+    assert passed_on["part_08"] == {}
     assert all(len(task["inputs"]) >= 12 for task in data["tasks"] if task["name"] != "list")
+
+
+def test_an_input_that_its_origin_explains_no_more_is_told(ork):
+    """The task that gave it was run again since, and gave something else."""
+    ork.write("list.py", "def main(day):\n    return {'files': [open('data').read()]}\n")
+    ork.write("part.py", "def main(files, weight):\n    assert weight == 1 or files == ['a']\n")
+    ork.write("fan.yaml", FAN + PART % (1, 1) + PART % (2, 2))
+    for text in ("a", "b"):
+        ork.write("data", text)
+        ork("run", "fan.yaml", "-i", "day=2026-11-01")
+    for text in ("a", "c", "b"):
+        ork.write("data", text)
+        ork("retry", "fan#2", "--only", "list")
+        data = json.loads(ork("diff", "fan#1", "fan#2", "--json").out)["data"]
+        (part,) = (task for task in data["tasks"] if task["name"] == "part_01")
+        explained = {"files": "list.files"} if text == "b" else {}
+        assert (part["inputs"][0]["new"], part["passed_on"]) == ("b", explained)
 
 
 def test_tasks_that_failed_alike_are_one_line(ork):

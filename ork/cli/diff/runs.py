@@ -191,7 +191,8 @@ def _inputs(diff: RunDiff) -> Iterator[Line]:
     groups = list(_families(tasks, lambda one: (_origins(one), one.own_inputs)))
     width = _columns(groups)
     for group in groups:
-        yield ["  ", (f"{_label(group):<{width}}", "name"), *_origins(group[0])]
+        origins = _origins(group[0])
+        yield ["  ", (f"{_label(group):<{width if origins else 0}}", "name"), *origins]
         yield from _some(group[0].own_inputs)
 
 
