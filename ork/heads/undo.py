@@ -15,9 +15,10 @@ from typing import TypeAlias
 from ork.backends.base import Backend, Lease, ReadOnly
 from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Operation
+from ork.objects.kinds import Operation, Run
 from ork.objects.value import Value
 from ork.store.operations import find_operation, operations
+from ork.store.runs import id_time
 from ork.store.store import RECORDED, Stamp, Store
 
 Moves: TypeAlias = tuple[tuple[str, Oid | None, Oid | None], ...]  # ref, old, new
@@ -62,6 +63,7 @@ def undo(
     _check_recorded(store, oid, operation)
     _check_there(store, oid, operation)
     _check_unmoved(store, oid, operation)
+    _check_runs_follow(store, oid, operation)
     moves = _inverse(operation.moves)
     try:
         with store.transaction(stamp) as tx:
@@ -248,6 +250,22 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
         f"{message}\nthe newest that moved it: {newest}  {shlex.join(one.argv)}",
         hint=f"undo what came later first, newest first: `ork undo {newest}`",
     )
+
+
+def _check_runs_follow(store: Store, oid: Oid, operation: Operation) -> None:
+    """Raise Conflict when something has run by the name that would go: runs keep their names."""
+    for ref, _, new in operation.moves:
+        if not ref.startswith("former/"):
+            continue
+        now, other = ref.split("/")[1:] if new else reversed(ref.split("/")[1:])
+        newest = next(store.refs(f"runs/{now}/", newest_first=True), None)
+        if newest is not None and newest[0] >= id_time(operation.time):
+            name = f"{now}#{store.get(Run, newest[1]).number}"
+            raise Conflict(
+                f"{name} ran after {store.short(oid)}, and keeps that name: `ork runs {other}`"
+                " would not list it; nothing was undone",
+                hint=f"`ork mv {now} {other}` gives the name back with all runs",
+            )
 
 
 def display(ref: str) -> str:

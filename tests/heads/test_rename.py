@@ -214,8 +214,30 @@ def test_not_while_a_run_goes_on(store):
         renamed(store)
 
 
-def test_not_to_a_name_that_has_runs_of_its_own(store):
+def test_an_undo_loses_no_run_of_the_new_name(store):
+    before = names(runs(store, "etl"))
     renamed(store)
+    run_again(store)
+    with pytest.raises(Conflict, match="load#3 ran after") as refused:
+        undo(store, stamp=stamp(3), now=NOON)
+    assert refused.value.hint.startswith("`ork mv load etl`")
+    renamed(store, "load", "etl", hours=3)
+    assert names(runs(store, "etl")) == ["load#3", *before]
+    undo(store, stamp=stamp(4), now=NOON)
+    assert names(runs(store, "load")) == ["load#3", *before]
+
+
+def test_nor_does_the_undo_of_an_undo_lose_one_of_the_old_name(store):
+    renamed(store)
+    undo(store, stamp=stamp(1.5), now=NOON)
+    run_again(store, "etl")
+    with pytest.raises(Conflict, match="etl#3 ran after") as refused:
+        undo(store, next(operations(store))[0], stamp=stamp(3), now=NOON)
+    assert refused.value.hint.startswith("`ork mv etl load`")
+
+
+def test_not_to_a_name_that_has_runs_of_its_own(store, keep):
+    keep("name: load\ntasks:\n  a: {executor: process, command: 'true'}\n", path="load.yaml")
     run_again(store)
     undo(store, stamp=stamp(3), now=NOON)
     with pytest.raises(InvalidInput, match="there are runs of load already"):
