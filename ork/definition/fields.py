@@ -37,14 +37,20 @@ def mapping(
         problems.at(node, f"{what} must be a mapping, not {show(node.value)}")
         return {}
     found = {}
+    empty: Node | None = None  # the key before, if nothing is below it
     for name, (key, value) in node.value.items():
         if name not in known:
             meant = other.get(name, "")
             hint = meant if " " in meant else f"did you mean `{meant}`?" if meant else None
-            hint = hint or problems.near(name, known) or f"{what} has: {', '.join(known)}"
+            hint = hint or problems.near(name, known)
+            if empty and not hint:
+                hint = f"if it is part of `{empty.value}`, indent it below line {empty.line}"
+            hint = hint or f"{what} has: {', '.join(known)}"
             problems.at(key, f"unknown key `{name}` in {what}", hint)
-        elif value.value is not None:
-            found[name] = value
+        elif value.value is None:
+            empty = key
+        else:
+            empty, found[name] = None, value
     return found
 
 

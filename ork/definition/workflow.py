@@ -451,20 +451,19 @@ class _Workflow:
                 found[name] = key, node
                 above = name
                 continue
-            of_task, task = found.get(above, (None, None))
-            if task and task.value is None:
-                problems.forget()  # of further tasks they would be keys that are given twice
+            of_task, task = found.get(above) or (None, Node({}, None))
+            hint = f"indent it below line {of_task.line}" if of_task else "name the task above it"
+            is_empty = task.value is None
+            if is_empty:
+                problems.forget()  # the keys of further tasks seem to be given twice
             if above != told:
                 message = f"`{name}` is a key of a task, and stands where tasks stand"
-                hint = (
-                    f"indent it below line {of_task.line}" if of_task else "name the task above it"
-                )
                 problems.at(key, message, hint)
-                told = above
-            if task and task.value is None:
+            if is_empty:
                 problems.check()
+            told = above
             self.wrong.add(above)
-            if of_task and task and isinstance(task.value, dict):
+            if of_task and isinstance(task.value, dict):
                 found[above] = of_task, Node({**task.value, name: (key, node)}, task.place)
         return found
 

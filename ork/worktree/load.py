@@ -122,16 +122,14 @@ class _Looked(NamedTuple):
 
 def _look(path: Path, text: bytes, store: Store | None = None) -> _Looked:
     """Look at all that is good enough for it; raise InvalidInput if the text is unreadable."""
-    file, whole = str(path), True
+    file, problems, whole = str(path), None, True
     definition, kept = _known(store, text, file) if store else (None, None)
     if definition is None or kept is None:
         try:
             definition = parse(text, file=file, before=definition)
-            problems = Problems(file, definition.text)
         except InvalidInput:
             definition, problems, whole = parse_good(text, file=file)
-    else:
-        problems = Problems(file, definition.text)
+    problems = problems or Problems(file, definition.text)
     before = problems.count
     captured = capture(definition, root_of(path, definition.settings), file=file, problems=problems)
     whole = whole and problems.count == before

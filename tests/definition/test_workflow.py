@@ -691,6 +691,12 @@ def test_what_is_not_indented_enough_is_said_once(
     assert hint in (problem.hint or "")
 
 
+def test_what_stands_beside_an_empty_key_may_be_part_of_it() -> None:
+    keys = "executor: process\n    command: x\n    inputs:\n    day: {const: 1}\n    hour: 2\n"
+    first, second = complaints(f"name: w\ntasks:\n  a:\n    {keys}")
+    assert first.hint == second.hint == "if it is part of `inputs`, indent it below line 6"
+
+
 def test_what_is_not_indented_enough_hides_no_other_mistake() -> None:
     tasks = "  a: {executor: process, command: x, retires: 1}\n  depends_on: [b]\n"
     assert [problem.message for problem in complaints(f"name: w\ntasks:\n{tasks}")] == [
