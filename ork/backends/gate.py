@@ -141,6 +141,20 @@ def reading_only(path: Path) -> StoreError:
     )
 
 
+def in_use(descriptor: int) -> StoreError:
+    """Return the error for a store that others have open, who keep this file locked."""
+    found, pids = os.fstat(descriptor), set()
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    with suppress(OSError), open("/proc/locks") as locks:  # only Linux tells
+        pids = {line.split()[4] for line in locks if device in line.split() and "->" not in line}
+    known = sorted(int(pid) for pid in pids - {str(os.getpid())} if pid.isdecimal())
+    who = ", ".join(map(str, known))
+    return StoreError(
+        f"another process has the store open{f': {who} on {os.uname().nodename}' if who else ''}",
+        hint="let it end, then repeat the command",
+    )
+
+
 def outcome(error: Exception, done: bool | None) -> StoreError:
     """Return our error for a commit that failed; `done`: whether it is in the file, if known."""
     if done is False:

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 
 from ork.backends.base import Room
-from ork.backends.gate import Gate, forked, outcome
+from ork.backends.gate import Gate, forked, in_use, outcome
 from ork.errors import Corrupt, StoreError
 from ork.files import open_file, open_lock
 
@@ -187,9 +187,7 @@ def _lock_as_lmdb(locks: int) -> None:
     try:
         fcntl.lockf(locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
     except BlockingIOError:
-        raise StoreError(
-            "another process has the store open", hint="let it end, then repeat the command"
-        ) from None
+        raise in_use(locks) from None
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
-from ork.backends.gate import WAIT_S, Gate, explaining, forked, outcome, reading_only
+from ork.backends.gate import WAIT_S, Gate, explaining, forked, in_use, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
 from ork.files import lock, open_lock
@@ -530,8 +530,7 @@ def _alone(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be changed: {error.strerror}") from None
     try:
         if not lock(users):
-            words = "another process has the store open"
-            raise StoreError(words, hint="let it end, then repeat the command")
+            raise in_use(users)
         yield
     finally:
         os.close(users)

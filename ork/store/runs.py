@@ -208,6 +208,12 @@ def _as_text(value: Json) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
+def all_going_on(store: Store) -> list[Run]:
+    """Return the runs that go on, or whose ork was killed and nobody has noticed."""
+    pins = (store.ref(f"active/{run_id}/.run") for run_id in store.folders("active/"))
+    return [store.get(Run, pin) for pin in pins if pin]
+
+
 def going_on(store: Store, text: str) -> str:
     """Return the revision that is meant where runs are looked for that go on.
 
@@ -218,8 +224,7 @@ def going_on(store: Store, text: str) -> str:
     name, colon, task = text.partition(":")
     if name != "@" and store.ref(f"workflows/{name}") is None:
         return text
-    pins = (store.ref(f"active/{run_id}/.run") for run_id in store.folders("active/"))
-    going = [store.get(Run, pin) for pin in pins if pin]
+    going = all_going_on(store)
     if name != "@":
         names = {name, *former_names(store, name)}
         going = [run for run in going if run.workflow in names]

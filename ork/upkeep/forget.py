@@ -42,6 +42,7 @@ from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA, UNFINISHED, Data
 from ork.store.resolve import resolve
+from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
 from ork.upkeep.repair import BESIDE, QUARANTINE, copy_objects, swap
 from ork.worktree.folder import root_of
@@ -96,11 +97,12 @@ def forget(
     find = partial(mask.find, text) if text is not None else _nothing
     store = location.open_store(folder, environ=environ)
     try:
-        if yes and (active := next(iter(store.refs("active/")), None)):
-            raise StoreError(
-                f"a run goes on: {active[0].partition('/')[0]}",
-                hint="let it end, or `ork cancel`; of one that was killed `ork runs` takes note",
+        if yes and (active := all_going_on(store)):
+            name = f"{active[0].workflow}#{active[0].number}"
+            hint = (
+                f"let it end, or `ork cancel {name}`; of one that was killed `ork runs` takes note"
             )
+            raise StoreError(f"{name} goes on", hint=hint)
         search = _Search(store, find, mask.longest(text) - 1 if text is not None else 0)
         search.look()
         for one in objects:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ork.errors import Conflict, Corrupt, StoreError
+from ork.errors import Conflict, Corrupt, StoreError, some
 from ork.failpoints import failpoint
 from ork.files import remove
 from ork.logs.reading import name_of_logs
@@ -21,6 +21,7 @@ from ork.progress import counted
 from ork.store import location
 from ork.store.location import DATA
 from ork.store.resolve import number_ref
+from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
 from ork.upkeep.gc import Doomed, Garbage
 from ork.upkeep.keep import (
@@ -188,7 +189,19 @@ def room(folder: Path, *, environ: Mapping[str, str], less: int = 0) -> Repacked
 def check_closed(folder: Path, *, environ: Mapping[str, str]) -> None:
     """Raise StoreError while a process has the store open: then it cannot be repacked."""
     data = location.on_disk(folder, environ=environ)
-    data.kind.check_closed(data.at)
+    try:
+        data.kind.check_closed(data.at)
+    except StoreError as error:
+        store = location.open_store(folder, environ=environ)
+        try:
+            names = [f"{run.workflow}#{run.number}" for run in all_going_on(store)]
+        finally:
+            store.close()
+        if not names:
+            raise
+        goes = "goes" if len(names) == 1 else "go"
+        hint = f"let it end, or `ork cancel {names[0]}`, then repeat the command"
+        raise StoreError(f"{error.message}; {some(names, 5)} {goes} on", hint=hint) from None
 
 
 def repack(folder: Path, *, environ: Mapping[str, str]) -> Repacked:

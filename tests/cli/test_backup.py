@@ -31,6 +31,8 @@ def test_a_file_and_a_store_made_of_it(ran, golden, monkeypatch):
     assert ran("--store", "../new/.ork", "fsck", "--full").code == 0
     assert ran("init", "--from", "../copy.orkbackup", "../new").code == 3
     assert ran("init", "--from", "../nowhere", "..").code == 3
+    assert ran("init", "--from", "../nowhere", "../new/er/still").code == 3
+    assert not (ran.folder.parent / "new/er").exists() and (ran.folder.parent / "new").exists()
     assert ran("import", "bundle", "../copy.orkbackup").code == 3
     monkeypatch.chdir("../new")
     assert ran("restore", "etl", "--code").code == 0

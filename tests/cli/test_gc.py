@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from ork.objects.kinds import Operation
+from ork.objects.kinds import Operation, Run
+from ork.objects.value import replace
 from ork.store import location
 from ork.upkeep.gc import Garbage
 
@@ -111,3 +112,17 @@ def test_runs_that_need_not_stay(ran, golden):
 
 def test_looking_back_removes_nothing(undone):
     assert undone("--at-op", "@{1}", "gc").code == 2
+
+
+def test_records_that_are_superseded_are_not_called_runs(ork, opened):
+    text = "name: f\ntasks:\n  a: {executor: process, command: sleep 0.2}\n"  # recorded as running
+    ork.write("f.yaml", text)
+    assert ork("run", "f.yaml").code == 0
+    store = opened()
+    with store.transaction() as tx:
+        left = tx.add(replace(store.get(Run, store.ref("numbers/f/0000000001")), number=2))
+        tx.move("runs/f/left", old=None, new=left)
+    with store.transaction() as tx:
+        tx.move("runs/f/left", old=left, new=None)
+    told = ork("gc").out
+    assert "1  superseded records of runs\n" in told and " run\n" not in told

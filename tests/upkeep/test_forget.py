@@ -324,7 +324,7 @@ def test_it_is_refused_while_a_run_goes_on(leaky: Ork) -> None:
     with store.transaction() as tx:
         tx.move("active/20261101T120000.000-1/.run", old=None, new=run)
     store.close()
-    with pytest.raises(StoreError, match=r"a run goes on: 20261101T120000\.000-1"):
+    with pytest.raises(StoreError, match=r"#[0-9]+ goes on"):
         take_away(folder, SECRETS["log"])
     assert hits(folder, {"log": SECRETS["log"]})
 

@@ -28,7 +28,7 @@ from ork.upkeep.prune import gc, repack, room
 from ork.upkeep.repair import swap
 from tests.damage import data_file, raw
 from tests.heads.conftest import version
-from tests.runs import outcome, write_run
+from tests.runs import begin_run, outcome, write_run
 from tests.scale import size
 from tests.stores import NOON, contents, plant, reachable, stamp
 from tests.upkeep.beside import LATER, Blind, opened, put
@@ -363,7 +363,14 @@ def test_a_store_that_somebody_has_open_is_not_written_anew(wide):
     other = beside(wide.folder, "hold", stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"ready\n"
     refused = wide("gc", "--prune", "--repack")
-    assert (refused.code, "another process has the store open" in refused.err) == (4, True)
+    who = f"another process has the store open: {other.pid} on {os.uname().nodename}"
+    assert (refused.code, who in refused.err) == (4, True)
+    store = opened(wide.folder)
+    _, head = next(iter(store.backend.refs("workflows/")))
+    run = begin_run(store, head).run
+    store.close()
+    assert f"{who}; {run.workflow}#{run.number} goes on" in wide("gc", "--repack").err
+    before = data_file(folder).read_bytes()
     other.communicate(b"\n")
     assert data_file(folder).read_bytes() == before
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ork.backends.gate import explaining
+from ork.backends.gate import explaining, in_use
 from ork.backends.plain.listing import FIRST_BYTES, Listing, parsed, text_of
 from ork.errors import Corrupt, StoreError
 from ork.files import NotRegular, lock, open_file, open_lock, read_file, sync_folder
@@ -277,8 +277,7 @@ def alone(folder: Path) -> Iterator[None]:
         raise StoreError(f"{folder} cannot be changed: {error.strerror}") from None
     try:
         if not lock(users):
-            words = "another process has the store open"
-            raise StoreError(words, hint="let it end, then repeat the command")
+            raise in_use(users)
         yield
     finally:
         os.close(users)

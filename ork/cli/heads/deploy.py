@@ -98,10 +98,17 @@ def init(
         from ork.cli.heads.example import write_example
 
         written = write_example(example, folder)
+    new = [one for one in (store.parent, *store.parent.parents) if not one.exists()]
     with suppress(OSError):  # making the store says what is in the way
         store.parent.mkdir(parents=True, exist_ok=True)
     if backup is not None:
-        _init_from(session, backup, store, address)
+        try:
+            _init_from(session, backup, store, address)
+        except BaseException:
+            with suppress(OSError):
+                for one in new:
+                    one.rmdir()
+            raise
         return
     verb = "There is a store already in"
     if not (existed := location.is_there(store, environ=environ)):

@@ -14,6 +14,8 @@ from ork.upkeep.keep import DAYS_MAX, RUNS_MAX, chosen
 from ork.upkeep.prune import Folders, Pruned, Repacked, check_closed, repack, room
 from ork.upkeep.prune import gc as collect
 
+_RECORDS = {"run": "records of runs", "taskrun": "records of tasks in runs"}
+
 
 def gc(
     ctx: typer.Context,
@@ -113,7 +115,10 @@ def _lines(found: Pruned) -> Iterator[Line]:
     size = _bytes(found.bytes)
     yield [f"{verb} ", (str(found.objects), "removed"), f" of {before}, {size}"]
     for kind, objects in found.kinds.items():
-        yield [f"  {objects:>7}  {kind}"]
+        what = _RECORDS.get(kind, kind)
+        if what != kind and not found.runs:  # the runs stay
+            what = f"superseded {what}"
+        yield [f"  {objects:>7}  {what}"]
 
 
 def _of_folders(verb: str, before: str, noun: str, found: Folders) -> Iterator[Line]:
