@@ -78,7 +78,8 @@ def test_an_end_that_several_tasks_have_is_told_once(ork: Ork) -> None:
     names = [f"deep_{number}" for number in range(8)]
     text = ends(ork, *names, "own", "several")
     assert text.count("--- the end of the log") == 2
-    assert "\n--- the same of deep_1, deep_2, deep_3, deep_4, deep_5 and 3 more\n" in text
+    same = "deep_1, deep_2, deep_3, deep_4, deep_5 and 3 more"
+    assert f"--- the end of the log of deep_0, and the same of {same}\n" in text
     assert "note" not in text
     more = ends(ork, *names, "own", "recursion", "caught_1", "caught_2", "exit_1", "exit_2")
     assert more.count("--- the end of the log") == 3

@@ -273,8 +273,7 @@ def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:
     told = len(alike.pop("", ()))  # why these failed stands in the line of each
     for text, (task, *others) in islice(alike.items(), ENDS_MAX):
         lines: list[Line] = [[(last_part(line), PRINTED)] for line in text.split("\n")]
-        same = f" the same of {some(others, NAMES_MAX)}" if others else ""
-        session.say([(f"--- the end of the log of {task}", "dim")], *lines)
-        session.say([(f"---{same}", "dim")])
+        same = f", and the same of {some(others, NAMES_MAX)}" if others else ""
+        session.say([(f"--- the end of the log of {task}{same}", "dim")], *lines, [("---", "dim")])
         told += 1 + len(others)
     return told
