@@ -41,8 +41,8 @@ def test_seconds_are_told_with_their_unit(history):
 )
 def test_show_what_became_of_a_run(ran, golden, masked, name, revision):
     result = ran("show", revision)
-    assert (result.code, result.err) == (0, "")
-    golden(f"show/{name}.txt", masked(result.out))
+    assert (result.code, bool(result.err)) == (0, name == "failed_run")
+    golden(f"show/{name}.txt", masked(result.out + result.err))
     golden(f"show/{name}.json", masked(ran("show", revision, "--json").out))
 
 

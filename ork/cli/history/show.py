@@ -62,6 +62,11 @@ def show(
         session.print_json("show", {**head, **dict(members(fields) or ())})
     elif data is None:
         session.print(lines, page=True)
+        run = store.read(found.oid)
+        if isinstance(run, Run) and run.state == "failed":
+            from ork.cli.runs.plain import after_failure
+
+            session.say(*after_failure(session, run))
     else:
         session.print_bytes(data)
 

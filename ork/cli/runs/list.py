@@ -4,6 +4,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -15,12 +16,12 @@ from ork.cli import options as shared
 from ork.cli.screen import human
 from ork.cli.screen.fit import Verbatim, abreast, cut
 from ork.cli.screen.line import MARKS, Line
-from ork.cli.screen.parts import aligned, clip, is_narrow
+from ork.cli.screen.parts import AUTHOR_CHARS_MAX, aligned, clip, is_narrow, person
 from ork.cli.session import Session
-from ork.errors import NotFound, UsageError
+from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import RUN_STATES, SECOND, Run, TaskRun
+from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, TaskRun
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
 from ork.store.runs import Hook, RunEntry
@@ -228,7 +229,12 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
         ]
     yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
     deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"
-    yield [("deploy   ", "label"), deploy, *[(f" @{tag}", "tag") for tag in details.tags]]
+    yield [
+        ("deploy   ", "label"),
+        deploy,
+        *_of_deploy(store, run.deploy),
+        *[(f" @{tag}", "tag") for tag in details.tags],
+    ]
     yield [("author   ", "label"), f"{run.author} on {run.host}" if run.host else run.author]
     if details.params:
         yield [("params   ", "label"), _json(details.params)]
@@ -261,6 +267,16 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     for hook in details.hooks:
         yield [""]
         yield from _hook(hook, session)
+
+
+def _of_deploy(store: Store, oid: Oid | None) -> Line:
+    """Return the message of a deploy, and who made it; nothing of one that is gone."""
+    with suppress(Corrupt):
+        if oid is not None:
+            deploy = store.get(Deploy, oid)
+            by = person(deploy.author, AUTHOR_CHARS_MAX)
+            return [f"  {deploy.message.partition(chr(10))[0]} (by {by})"]
+    return []
 
 
 def _took(store: Store, run: Run, now: datetime) -> str:

@@ -169,13 +169,30 @@ def summary(session: Session, finished: RunFinished) -> None:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
     with unread_is_no_error():
         if run.state == "failed":
-            from ork.cli.diff.runs import since_good
-
-            if line := since_good(session.store, run):
-                session.say(line)
-        ways = [f"`ork logs {name}:{next(iter(failed))}`"] if failed else []
-        ways += [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
+            session.say(*after_failure(session, run, show=True))
+            return
+        ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
         session.say([("next: ", "hint"), human.either(ways)])
+
+
+def after_failure(session: Session, run: Run, *, show: bool = False) -> Iterator[Line]:
+    """Yield what has changed since the last good run, and what to do about a failed one.
+
+    With `show` that is to look at it, first of all.
+    """
+    from ork.cli.diff.runs import since_good
+
+    if line := since_good(session.store, run):
+        yield line
+    name = f"{run.workflow}#{run.number}"
+    states = task_runs(session.store, run).items()
+    failed = [task for task, one in states if one.state == "failed"]
+    ways = [f"`ork logs {name}:{failed[0]}`"] if failed else []
+    ways += [f"`ork show {name}`"] if show else []
+    ways += [f"`ork retry {name}`"]
+    if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
+        ways += [f"`ork retry --latest {name}` with the newest version"]
+    yield [("next: ", "hint"), human.either(ways)]
 
 
 def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
