@@ -100,7 +100,8 @@ def test_logs_and_checkouts_that_cannot_be_written_end_the_run(ran, protected, f
     (ran.folder / folder).mkdir(exist_ok=True)
     code, told = protected(*words.split(), folders=folder)
     assert code == 4
-    assert told.endswith(f": Permission denied\nhint: {hint}\n")
+    retried = "then `ork retry etl#3` goes on with it"
+    assert told.endswith(f": Permission denied\nhint: {hint}; {retried}\n")
     assert ran("runs").out.count("interrupted") == 1
 
 

@@ -54,9 +54,9 @@ class Racer:
         return sum(len(one.added) for one in found)
 
     def undo(self, word: str) -> int:
-        """Undo the newest operations."""
+        """Undo the newest operation, so often."""
         for _ in range(int(word)):
-            undo(self.store, stamp=self.stamp(), now=datetime.now(UTC))
+            undo(self.store, "@", stamp=self.stamp(), now=datetime.now(UTC))
         return int(word)
 
     def deploy(self, word: str) -> int:
