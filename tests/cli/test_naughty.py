@@ -400,7 +400,7 @@ def forges(line: str, text: str) -> bool:
     """Say whether a text begins a line where only ork's own words do; HTML knows no lines."""
     if line.startswith("report") or "--format html" in line:
         return False
-    text = re.sub("(?ms)^--- the end of the log of .*?^---(?: the same of [^\n]*)?$", "", text)
+    text = re.sub("(?ms)^--- the end of the log of .*?^---$", "", text)
     text = re.sub("(?ms)^(```+)diff$.*?^\\1$", "", text)  # of a code file, in Markdown
     return re.search(f"(?m)^ {{0,3}}{FORGED}", text) is not None
 
