@@ -282,7 +282,8 @@ def _in_the_midst(run: Run, error: StoreError) -> StoreError:
     """Return what went wrong with the store, with the run that has begun: nobody begins another."""
     name, hint = f"{run.workflow}#{run.number}", error.hint
     if hint and not isinstance(error, Corrupt):
-        hint = f"{hint}; then `ork retry {name}` goes on with it"
+        mend = hint.removesuffix(", then run the command again")
+        hint = f"{mend}; then `ork retry {name}` goes on with it"
     return type(error)(f"{name} could not go on: {error.message}", hint=hint)
 
 

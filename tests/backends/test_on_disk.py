@@ -310,11 +310,11 @@ def test_a_write_that_the_disk_refused_is_told_as_what_it_is(
             assert done.returncode == 0, done.stderr
             lines = done.stdout.splitlines()
             for number, at, words in (text.split(" ", 2) for text in lines):
-                assert (number == at) == ("nothing was written" not in words), lines
+                assert (number == at) == ("the change was not written" not in words), lines
                 assert "damaged" not in words
                 told.add(words.partition(" (")[0])
             assert not lines or lines[-1] == "10 10 written"
-    assert "the disk is full or failing, and nothing was written" in told
+    assert "the disk is full or failing, and the change was not written" in told
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])

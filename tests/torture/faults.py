@@ -372,9 +372,26 @@ FAULTS = (
     Fault(
         "an undo takes back what came later",
         "ork/heads/undo.py",
-        "    _check_unmoved(store, oid, operation)\n    moves =",
-        "    moves =",
+        "    _check_unmoved(store, oid, operation)\n    _check_runs",
+        "    _check_runs",
         ("heads/test_undo.py::test_an_undo_is_refused_when_a_ref_moved_since",),
+    ),
+    Fault(
+        "an undo of a rename leads to no run of the new name",
+        "ork/heads/undo.py",
+        "    _check_runs_follow(store, oid, operation)\n    moves =",
+        "    moves =",
+        ("heads/test_rename.py::test_an_undo_loses_no_run_of_the_new_name",),
+    ),
+    Fault(
+        "the end of a run that a backup has not is taken for another one",
+        "ork/sync/receive.py",
+        " or store.get(Run, old, keep=False).reason in (COPIED, END_LOST)",
+        "",
+        (
+            "sync/test_backup.py::"
+            "test_a_run_that_went_on_ends_in_the_copy_and_its_true_end_takes_that_place[b]",
+        ),
     ),
     Fault(
         "forget leaves the data file as it is",
@@ -393,7 +410,7 @@ FAULTS = (
     Fault(
         "forget is at work while a run goes on",
         "ork/upkeep/forget.py",
-        'if yes and (active := next(iter(store.refs("active/")), None)):',
+        "if yes and (active := all_going_on(store)):",
         "if (active := None) is not None:",
         ("upkeep/test_forget.py::test_it_is_refused_while_a_run_goes_on",),
     ),
