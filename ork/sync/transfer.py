@@ -43,6 +43,7 @@ DEPLOYS_TOGETHER = 64  # that are fetched, checked and sent as one part
 RUNS_TOGETHER = 256
 
 Direction: TypeAlias = Literal["pull", "push", "clone"]
+_Moves: TypeAlias = dict[str, tuple[Oid | None, Oid | None]]  # ref -> old, new
 T = TypeVar("T")
 
 
@@ -503,20 +504,28 @@ class _Transfer:
         self._logs += len(logs)
         self._told["missing_logs"] += missing
         failpoint("sync.logs")
-        while True:
+        moves = moving.moves
+        while moves:
             try:
-                self._carrier.land({**moving.moves, **counted}, new, also, self._stamp)
+                self._carrier.land({**moves, **counted}, new, also, self._stamp)
                 break
             except Conflict:
-                if any(self._to.store.ref(ref) != old for ref, (old, _) in moving.moves.items()):
-                    raise Conflict(
-                        f"somebody else brings runs to {self._to.name} at this moment;"
-                        " what had moved before is there",
-                        hint="run the command again: it moves the rest",
-                    ) from None
-                # Else only a tally is in the way, which a run that ended has moved.
+                moves = self._still_to_move(moves)
+            # Of what is left only a tally was in the way, which a run that ended has moved.
+            fresh = [(run, moves[ref][0]) for ref, run in moving.runs.items() if ref in moves]
             counted = tallies(self._to.store, self._both, fresh)
         failpoint("sync.runs")
+
+    def _still_to_move(self, moves: _Moves) -> _Moves:
+        """Return the moves without those that somebody else has made; raise Conflict at others."""
+        now = {ref: self._to.store.ref(ref) for ref in moves}
+        if any(now[ref] not in ends for ref, ends in moves.items()):
+            raise Conflict(
+                f"somebody else brings other runs to {self._to.name} at this moment;"
+                " what had moved before is there",
+                hint="run the command again: it moves the rest",
+            )
+        return {ref: ends for ref, ends in moves.items() if now[ref] == ends[0]}
 
     def _logs_of(self, moving: _Part, paths: set[str]) -> Iterator[LogFile]:
         """Yield the logs of some runs, and note their paths."""
@@ -573,7 +582,7 @@ class _Part(NamedTuple):
 
     side: Side
     refs: dict[str, Oid]
-    moves: dict[str, tuple[Oid | None, Oid | None]]
+    moves: _Moves
     runs: dict[str, Run]  # by the ref of each
 
     def __contains__(self, oid: object) -> bool:

@@ -176,7 +176,7 @@ def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):
     assert [one.workflow for one in move(second.store, other).refused] == ["etl"]
 
 
-def test_who_brings_the_same_runs_at_the_same_moment_is_told(places, monkeypatch):
+def test_who_brings_the_same_runs_at_the_same_moment_goes_on(places, monkeypatch):
     other = places.other()
 
     def push_first(name):
@@ -185,11 +185,30 @@ def test_who_brings_the_same_runs_at_the_same_moment_is_told(places, monkeypatch
             move(places.store, other)
 
     monkeypatch.setattr(transfer, "failpoint", push_first)
-    with pytest.raises(Conflict, match="somebody else brings runs"):
-        move(places.store, other)
+    move(places.store, other)
     assert is_whole(other)
     assert heads(other) == heads(places.store)
+    assert dict(other.refs("tally/")) == dict(places.store.refs("tally/"))
     assert move(places.store, other).workflows == ()
+
+
+def test_who_brings_another_run_of_a_name_at_the_same_moment_is_told(places, monkeypatch):
+    other, second = places.other(), Places(places.other("second"), places.folder)
+    move(places.store, other)
+    move(places.store, second.store)
+    another_run(places.store, 9, "failed")
+    another_run(second.store, 9, "success")
+
+    def push_first(name):
+        if name == "sync.logs":
+            monkeypatch.undo()
+            move(places.store, other)
+
+    monkeypatch.setattr(transfer, "failpoint", push_first)
+    with pytest.raises(Conflict, match="somebody else brings other runs"):
+        move(second.store, other)
+    assert is_whole(other)
+    assert heads(other) == heads(places.store)
 
 
 @pytest.mark.slow
