@@ -216,7 +216,7 @@ def test_a_run_that_went_on_when_a_backup_was_made_is_not_retried_in_its_store(
 def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
     ork: Ork, opened: Opened
 ) -> None:
-    tasks = "tasks: {t: {executor: process, command: 'false'}}"
+    tasks = "tasks: {t: {executor: process, command: test -e hooked}}"
     set_to(ork, 30)
     deploy(ork, "w", "{every: 1h, retries: 1}", tasks, "on_failure: {command: echo >> hooked}")
     with running(ork, clock=True) as up:
@@ -228,6 +228,7 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
         assert eventually(lambda: (ork.folder / "hooked").exists())
         set_to(ork, 0)
         assert up.until("Began")["number"] == 2
+        assert up.until("Ended")["state"] == "success"
         assert up.end() == 0
     assert len((ork.folder / "hooked").read_text()) == 1
     assert runs_of(opened(), "w")[0].attempt == 2
