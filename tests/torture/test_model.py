@@ -170,6 +170,21 @@ class Machine(RuleBasedStateMachine):
         if new is not None:
             refs[ref] = new
 
+    def is_behind(self, name: str, word: str) -> bool:
+        """Say whether an older version has this, and something else than a deploy made the head."""
+        ref = f"workflows/{name}"
+        moves = [one[ref] for one in self.moves if ref in one]
+        if not moves or moves[-1][0] is None or moves[-1][1] is None:
+            return False
+        before, head = moves[-1]
+        is_deploy = self.versions[head].restores is None
+        line = self.line(head)
+        if self.versions[head].word == word or before not in line:
+            return False
+        if is_deploy and [new for _, new in moves].index(head) == len(moves) - 1:
+            return False
+        return any(self.versions[oid].word == word for oid in line[line.index(before) :])
+
     # -- what users do
 
     @initialize()
@@ -186,6 +201,10 @@ class Machine(RuleBasedStateMachine):
         text = ("# the same\n" if comment else "") + TEXT.format(name=name, word=said)
         (self.folder / f"{name}.yaml").write_text(text)
         head = self.refs.get(f"workflows/{name}")
+        if self.is_behind(name, said):
+            with pytest.raises(InvalidInput, match="is still as in"):
+                deploy(self.store, self.folder / f"{name}.yaml", stamp=self.stamp())
+            return
         done = deploy(self.store, self.folder / f"{name}.yaml", stamp=self.stamp())
         assert done.parent == head
         if head and self.versions[head].word == said:
