@@ -185,7 +185,9 @@ def told_lines(told: "Told", now: datetime, store: str, *, clock: str) -> list[L
             took = f" in {human.duration(told.duration)}" if told.duration is not None else ""
             why = f": {reason.partition(chr(10))[0]}" if reason else ""
             name = (f"{told.workflow}#{told.number}", "name")
-            return [[time, "  ", name, " ", (state, state), f"{took}{why}"]]
+            left = told.retries
+            again = f"; to be retried, {human.count(left, 'time')} at most" if left else ""
+            return [[time, "  ", name, " ", (state, state), f"{took}{why}{again}"]]
         case tell.LeftOut(count=number, first=first, last=last):
             until = f" to {_slot(last, now)}" if number > 1 else ""
             which = f"{human.count(number, 'slot')} left out, {_slot(first, now)}{until}"

@@ -383,7 +383,9 @@ class Daemon:
                     self._began(child, answer, now)
                 case Over() if child.pinned is not None:
                     self._troubles.pop(child.work.workflow, None)
-                    self._told.append(_ended(child.work.workflow, child.pinned, answer, now))
+                    self._told.append(
+                        _ended(child.work.workflow, child.pinned, answer, now, child.work)
+                    )
                     child.told = True
                 case Failed():
                     child.told = True
@@ -658,7 +660,10 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     return at if now - at < LATE_MAX["latest"] else None
 
 
-def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
+def _ended(
+    workflow: str, pinned: Pinned, over: Over, now: datetime, work: Work | None = None
+) -> Ended:
+    retries = work.retries if isinstance(work, (Fire, Retry)) and over.state in RETRIED else 0
     return Ended(
         time=now,
         workflow=workflow,
@@ -667,4 +672,5 @@ def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
         state=over.state,
         reason=over.reason,
         duration=over.duration,
+        retries=max(0, retries - pinned.attempt + 1),
     )

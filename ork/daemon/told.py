@@ -49,7 +49,10 @@ class Began(Value, frozen=True, kw_only=True):
 
 
 class Ended(Value, frozen=True, kw_only=True):
-    """A run has ended, in a process of this daemon, or was found without its owner."""
+    """A run has ended, in a process of this daemon, or was found without its owner.
+
+    `retries` is how often it may be retried yet, if it did not succeed.
+    """
 
     time: datetime
     workflow: str
@@ -58,6 +61,7 @@ class Ended(Value, frozen=True, kw_only=True):
     state: str
     reason: str | None = None
     duration: float | None = None
+    retries: int = 0
 
 
 class LeftOut(Value, frozen=True, kw_only=True):

@@ -45,6 +45,17 @@ def test_a_row_for_each(flows, golden):
         golden(f"workflows/list.{wide}.txt", on_terminal(flows, wide, "workflows").text + "\n")
 
 
+def test_a_long_name_leaves_room_for_when_it_runs(ork):
+    name = "slow-warehouse-export-nightly-of-the-east"
+    text = FLOW.format(name=name, schedule="schedule: {every: 6h}", command="exit 1")
+    ork.write("flow.yaml", text)
+    assert ork("run", "flow.yaml").code == 1
+    ork.environ |= TERMINAL
+    row, *_ = on_terminal(ork, 60, "workflows").text.splitlines()
+    assert len(row) <= 60 and re.match(r"slow-\S+  #1 failed  \S+ ago  in \d", row)
+    assert on_terminal(ork, 100, "workflows").text.startswith(name)
+
+
 def test_a_tag_of_an_earlier_deploy_is_not_shown(flows):
     flows.write("etl.yaml", FLOW.format(name="etl", schedule="", command="true"))
     assert flows("deploy", "etl.yaml").code == 0

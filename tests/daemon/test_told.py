@@ -58,8 +58,10 @@ TOLD: list[tuple[tell.Told, str]] = [
             state="failed",
             reason="load: exited with code 3\nmore",
             duration=2.1,
+            retries=2,
         ),
-        "02:00:01  etl#58 failed in 2.1s: load: exited with code 3\n",
+        "02:00:01  etl#58 failed in 2.1s: load: exited with code 3;"
+        " to be retried, 2 times at most\n",
     ),
     (
         tell.LeftOut(

@@ -224,7 +224,8 @@ def test_a_run_that_fails_is_retried_as_often_as_its_schedule_says(
         set_to(ork, 0)
         for attempt in (1, 2):
             up.until("Began", attempt=attempt)
-            assert up.until("Ended")["state"] == "failed"
+            ended = up.until("Ended")
+            assert (ended["state"], ended["retries"]) == ("failed", 2 - attempt)
         assert eventually(lambda: (ork.folder / "hooked").exists())
         set_to(ork, 0)
         assert up.until("Began")["number"] == 2

@@ -11,7 +11,7 @@ from ork.cli.options import Json, Limit
 from ork.cli.screen import human
 from ork.cli.screen.fit import cut
 from ork.cli.screen.line import Line
-from ork.cli.screen.parts import aligned
+from ork.cli.screen.parts import aligned, clip, is_narrow
 from ork.cli.session import Session
 from ork.errors import OrkError
 from ork.store.store import Store
@@ -70,8 +70,11 @@ def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[L
             last = f"#{one.last.number} {one.last.state}", one.last.state
             when = human.moment(one.last.created, now, width)
         soon = human.moment(one.next, now, width) if one.next else one.halted or "-"
+        name = one.workflow
+        if width and is_narrow(width):  # when it ran and will run is what one looks for
+            name = clip(name, 2 * width // 5)
         cells = [
-            (one.workflow, "name"),
+            (name, "name"),
             last,
             (when, "time"),
             (soon, "warning" if one.halted else "time"),
