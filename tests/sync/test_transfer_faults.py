@@ -156,6 +156,17 @@ def test_a_clone_that_is_killed_can_be_made_again(places, at, by_url):
         made.close()
 
 
+def meanwhile(monkeypatch, module, point, act):
+    """Let something happen, once, when a point is come to."""
+
+    def come_to(name):
+        if name == point:
+            monkeypatch.undo()
+            act()
+
+    monkeypatch.setattr(module, "failpoint", come_to)
+
+
 def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):
     other, second = places.other(), Places(places.other("second"), places.folder)
     move(places.store, other)
@@ -163,12 +174,7 @@ def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):
     second.deploy("second", second.store)
     places.deploy("first")
 
-    def push_first(name):
-        if name == "sync.objects":
-            monkeypatch.undo()
-            move(places.store, other)
-
-    monkeypatch.setattr(carrier, "failpoint", push_first)
+    meanwhile(monkeypatch, carrier, "sync.objects", lambda: move(places.store, other))
     with pytest.raises(Conflict, match="workflows/etl was moved"):
         move(second.store, other)
     assert heads(other) == heads(places.store)
@@ -179,12 +185,7 @@ def test_of_two_pushes_one_is_told_to_look_again(places, monkeypatch):
 def test_who_brings_the_same_runs_at_the_same_moment_goes_on(places, monkeypatch):
     other = places.other()
 
-    def push_first(name):
-        if name == "sync.logs":
-            monkeypatch.undo()
-            move(places.store, other)
-
-    monkeypatch.setattr(transfer, "failpoint", push_first)
+    meanwhile(monkeypatch, transfer, "sync.logs", lambda: move(places.store, other))
     move(places.store, other)
     assert is_whole(other)
     assert heads(other) == heads(places.store)
@@ -199,12 +200,7 @@ def test_who_brings_another_run_of_a_name_at_the_same_moment_is_told(places, mon
     another_run(places.store, 9, "failed")
     another_run(second.store, 9, "success")
 
-    def push_first(name):
-        if name == "sync.logs":
-            monkeypatch.undo()
-            move(places.store, other)
-
-    monkeypatch.setattr(transfer, "failpoint", push_first)
+    meanwhile(monkeypatch, transfer, "sync.logs", lambda: move(places.store, other))
     with pytest.raises(Conflict, match="somebody else brings other runs"):
         move(second.store, other)
     assert is_whole(other)
