@@ -98,7 +98,7 @@ def schedule(
 
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
     from ork.daemon import queue
-    from ork.daemon.fires import NOT_UP, is_up, listed
+    from ork.daemon.fires import NOBODY_FIRES, is_up, listed
     from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, store, workflow), session.now())
@@ -112,7 +112,7 @@ def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -
     if not found:
         session.say(_unscheduled(workflow))
     if (found or waiting) and is_up(store) is False:
-        session.say([("note: ", "warning"), NOT_UP])
+        session.say([("note: ", "warning"), NOBODY_FIRES])
 
 
 def _unscheduled(workflow: str | None) -> Line:

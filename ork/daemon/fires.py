@@ -32,10 +32,8 @@ from ork.store.store import Store, Transaction
 RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
-
-
 UP = "up"  # the lease that one of those holds who fire
-NOT_UP = "nothing is fired: no `ork up` works here now"
+NOBODY_FIRES = "nothing is fired: no `ork up` works here now"
 
 
 class State(Value, frozen=True, kw_only=True):
@@ -98,7 +96,7 @@ def state(store: Store, line: Line) -> State:
     run = newest_run(store, line.workflow, line.schedule, known.fire if known else None)
     going = None
     if run is not None:
-        going = Going(name=f"{run.workflow}#{run.number}", created=run.created, ended=run.ended)
+        going = Going(name=run.name, created=run.created, ended=run.ended)
     return State(
         last=max(known.slot, line.since) if known else line.since,
         going=going,
@@ -126,7 +124,7 @@ def listed(store: Store, all_lines: Iterable[Line], now: datetime) -> list[Liste
         if run is not None and run.scheduled is not None:
             last = Fired(
                 slot=run.scheduled,
-                name=f"{run.workflow}#{run.number}",
+                name=run.name,
                 state=run.state,
                 created=run.created,
                 ended=run.ended,

@@ -35,7 +35,7 @@ def workflows(
     Example:
         ork workflows
     """
-    from ork.daemon.fires import NOT_UP, is_up
+    from ork.daemon.fires import NOBODY_FIRES, is_up
     from ork.heads.workflows import workflow_list
 
     session: Session = ctx.obj
@@ -57,7 +57,7 @@ def workflows(
     rows = [first, *found]
     session.print(_workflows(rows, session), page=True)
     if any(one.next for one in rows) and is_up(session.store) is False:
-        session.say([("note: ", "warning"), NOT_UP])
+        session.say([("note: ", "warning"), NOBODY_FIRES])
 
 
 def _workflows(found: "Iterable[WorkflowEntry]", session: Session) -> Iterator[Line]:
