@@ -49,6 +49,7 @@ class Session:
         self.world = world
         self.argv = argv
         self._store_path: Path | None = None
+        self._author: str | None = None
         self.started_in = Path()  # what -C says
         self.store_option = ""  # what --store says
         self.at_op: str | None = None  # heads and tags are read as they were after this operation
@@ -126,10 +127,12 @@ class Session:
         return self.world.clock().astimezone(LOCAL)
 
     def author(self) -> str:
-        """Return who is to be recorded."""
+        """Return who is to be recorded; git may be asked, once."""
         from ork.worktree.origin import author
 
-        return author(self.world.environ, Path.cwd())
+        if self._author is None:
+            self._author = author(self.world.environ, Path.cwd())
+        return self._author
 
     def stamp(self) -> Stamp:
         """Return who does what, when: for the record of this command."""
@@ -273,5 +276,5 @@ class Session:
             )
             return
         for run in settled:
-            told = f"{run.workflow}#{run.number} was interrupted: {run.reason}"
+            told = f"{run.name} was interrupted: {run.reason}"
             self.say([("note: ", "warning"), told])

@@ -95,7 +95,7 @@ def _operations(
     found: Iterable[tuple[Oid, Operation]], store: Store, session: Session
 ) -> Iterator[Line]:
     """Yield each operation: its oid, time, author and command, then a line per ref that moved."""
-    now, width, own = session.now(), session.width, session.author()
+    now, width = session.now(), session.width
 
     def named(entry: tuple[Oid, Operation]) -> list[Oid]:
         oid, one = entry
@@ -109,7 +109,7 @@ def _operations(
             line += [(person(one.author, author_room(width)), "author"), "  "]
         room = width and width - length(line)
         yield [*line, (clip(shlex.join(one.argv), room), "name")]
-        if is_narrow(width) and one.author != own:
+        if is_narrow(width) and one.author != session.author():
             yield ["          by ", (person(one.author, author_room(width)), "author")]
         yield from _moves(one.moves, store)
 

@@ -62,11 +62,12 @@ def show(
         session.print_json("show", {**head, **dict(members(fields) or ())})
     elif data is None:
         session.print(lines, page=True)
-        run = store.read(found.oid)
-        if isinstance(run, Run) and run.state == "failed":
+        if isinstance(run := store.read(found.oid), Run) and run.state == "failed":
             from ork.cli.runs.plain import after_failure
 
-            session.say(*after_failure(session, run))
+            states = fields.tasks.states
+            failed = (name for name in states if states[name].state == "failed")
+            session.say(*after_failure(session, run, failed))
     else:
         session.print_bytes(data)
 

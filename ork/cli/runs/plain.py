@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -132,7 +132,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         with unread_is_no_error():
             sys.stdout.write(json.dumps(document) + "\n")
     elif hook.state != "success":
-        name = f"{run.workflow}#{run.number}"
+        name = run.name
         told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
         session.say([("note: ", "warning"), told])
 
@@ -140,7 +140,7 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
 def summary(session: Session, finished: RunFinished) -> None:
     """Print how the run went and what to do next; after a failure also what the task printed."""
     run = finished.run
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     failed: dict[str, TaskRun] = {}
     if "failed" in finished.states:
         states = task_runs(session.store, run)
@@ -169,25 +169,25 @@ def summary(session: Session, finished: RunFinished) -> None:
             session.say([f"files that its tasks wrote are in {human.path(finished.folder)}"])
     with unread_is_no_error():
         if run.state == "failed":
-            session.say(*after_failure(session, run, show=True))
+            session.say(*after_failure(session, run, failed, show=True))
             return
         ways = [f"`ork show {name}`", f"`ork retry {name}`"][: 1 if run.state == "success" else 2]
         session.say([("next: ", "hint"), human.either(ways)])
 
 
-def after_failure(session: Session, run: Run, *, show: bool = False) -> Iterator[Line]:
+def after_failure(
+    session: Session, run: Run, failed: Iterable[str], *, show: bool = False
+) -> Iterator[Line]:
     """Yield what has changed since the last good run, and what to do about a failed one.
 
-    With `show` that is to look at it, first of all.
+    `failed` are its tasks that did; with `show` to look at the run is told as well.
     """
     from ork.cli.diff.runs import since_good
 
     if line := since_good(session.store, run):
         yield line
-    name = f"{run.workflow}#{run.number}"
-    states = task_runs(session.store, run).items()
-    failed = [task for task, one in states if one.state == "failed"]
-    ways = [f"`ork logs {name}:{failed[0]}`"] if failed else []
+    name, first = run.name, next(iter(failed), None)
+    ways = [f"`ork logs {name}:{first}`"] if first else []
     ways += [f"`ork show {name}`"] if show else []
     ways += [f"`ork retry {name}`"]
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
@@ -200,7 +200,7 @@ def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
     time: tuple[str, str] = (now.strftime("%H:%M:%S"), "time")
     match event:
         case RunStarted(run=run, tasks=tasks):
-            name, oid = f"{run.workflow}#{run.number}", run.snapshot[:12]
+            name, oid = run.name, run.snapshot[:12]
             size = human.count(len(tasks), "task")
             where = f", in {human.path(event.folder)}" if event.folder else ""
             return [[time, "  run ", (name, "name"), " of ", (oid, "oid"), f", {size}{where}"]]
