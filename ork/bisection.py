@@ -150,7 +150,7 @@ def judge_by(command: str, environ: Mapping[str, str]) -> Judge:
 
     def judge(deploy: Oid, run: Run) -> str:
         about = {
-            "ORK_RUN": f"{run.workflow}#{run.number}",
+            "ORK_RUN": run.name,
             "ORK_RUN_STATE": run.state,
             "ORK_DEPLOY": deploy,
             "ORK_SNAPSHOT": run.snapshot,

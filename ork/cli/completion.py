@@ -256,7 +256,7 @@ def _runs(asked: Asked) -> Candidates:
     workflow = asked.text.partition("#")[0] if "#" in asked.text else None
     yield from _workflows(asked) if workflow is None else ()
     for entry in runs(asked.store, workflow, limit=RUNS_MAX):
-        yield Candidate(f"{entry.run.workflow}#{entry.run.number}", _how(asked, entry.run))
+        yield Candidate(entry.run.name, _how(asked, entry.run))
 
 
 def _parts(asked: Asked) -> Candidates:

@@ -227,7 +227,7 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
             hook = hooks.after(store, ended, caller, retries=_retries(order.work))
             if hook is not None and hook.state != "success":
                 how = hook.error or hook.state
-                name = f"{ended.workflow}#{ended.number}"
+                name = ended.name
                 tell(
                     Failed(
                         message=f"the hook {hook.which} of {name}: {how}", hint=f"`ork show {name}`"

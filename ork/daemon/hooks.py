@@ -94,7 +94,7 @@ def facts(store: Store, run: Run, which: Which) -> Json:
     return {
         "schema": SCHEMA,
         "hook": which,
-        "name": f"{run.workflow}#{run.number}",
+        "name": run.name,
         "run": to_json(run),
         "tasks": {
             name: {"state": one.state, "attempts": len(one.attempts), "reason": one.reason}

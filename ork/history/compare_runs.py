@@ -207,7 +207,7 @@ def _run(store: Store, found: Resolved) -> tuple[Oid, Run]:
 
 
 def _side(oid: Oid, run: Run, states: Mapping[str, TaskRun]) -> RunSide:
-    return RunSide(name=f"{run.workflow}#{run.number}", oid=oid, run=run, tainted=tainted(states))
+    return RunSide(name=run.name, oid=oid, run=run, tainted=tainted(states))
 
 
 def _tasks(

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Run, RunState, Task, TaskRun
+from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.rows import Framed
 from ork.objects.value import Value, fields_of
 from ork.store.contents import needs_of, task_runs
-from ork.store.runs import Hook, hooks_of, tags_of
+from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
 
 SHOWN = 10  # of the values of a mapping, in a line about it
@@ -73,7 +73,7 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         return _first("DetailsOfTasks", (f"{name} {it.state}" for name, it in self.states.items()))
 
 
-class RunDetails(Value, frozen=True, kw_only=True):
+class RunDetails(OfRun, Value, frozen=True, kw_only=True):
     """A run, whole."""
 
     oid: Oid
@@ -82,21 +82,6 @@ class RunDetails(Value, frozen=True, kw_only=True):
     tasks: DetailsOfTasks
     hooks: tuple[Hook, ...] = ()
     tags: tuple[str, ...] = ()  # of its deploy
-
-    @property
-    def name(self) -> str:
-        """What it is called: "etl#5"."""
-        return f"{self.run.workflow}#{self.run.number}"
-
-    @property
-    def state(self) -> RunState:
-        """How it ended, or that it goes on."""
-        return self.run.state
-
-    @property
-    def ok(self) -> bool:
-        """Whether it succeeded."""
-        return self.run.state == "success"
 
     @property
     def outputs(self) -> Mapping[str, Any]:

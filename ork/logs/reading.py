@@ -88,7 +88,7 @@ def logs(
         reason = "it has not started" if waits else why_none(states[task])
         hint = f"`ork logs -f {text}` waits for it" if waits and run.ended is None else None
         raise NotFound(f"{text} has no log: {reason}", hint=hint)
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     refuse_removed(store, run, [log for *_, log, _, _ in found])
     found.sort(key=lambda entry: entry[:3])
     cut = beginnings.cut()
@@ -129,7 +129,7 @@ def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> 
 
     for name in (name_of_logs(run), number_ref(run.workflow, run.number)):
         if removed := removed_in_words(store, name):
-            raise NotFound(f"the logs of {run.workflow}#{run.number} were {removed}")
+            raise NotFound(f"the logs of {run.name} were {removed}")
 
 
 def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:

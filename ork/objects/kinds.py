@@ -432,13 +432,18 @@ class Run(Kind, frozen=True, kw_only=True):
         return (self.snapshot, self.environment, self.params, *records)
 
     @property
+    def name(self) -> str:
+        """What people call it: "etl#5"."""
+        return f"{self.workflow}#{self.number}"
+
+    @property
     def seconds(self) -> float | None:
         """The duration in seconds."""
         return None if self.duration is None else self.duration / SECOND
 
     def cells(self) -> dict[str, object]:
         return {
-            "run": f"{self.workflow}#{self.number}",
+            "run": self.name,
             "state": self.state,
             "began": self.created,
             "took": None if self.duration is None else timedelta(microseconds=self.duration),

@@ -188,7 +188,7 @@ def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:
     """Return the outcome of a task that is not executed, with what it gave in a run, if at all."""
     if before is None or run is None:
         return TaskRun(task=task, state="skipped", reason=NOT_SELECTED)
-    reason = f"output of {run.workflow}#{run.number}"
+    reason = f"output of {run.name}"
     return TaskRun(task=task, state="skipped", output=before.output, reason=reason)
 
 
@@ -251,7 +251,7 @@ def _base(
         if missing := sorted(wanted - _done(store, base).keys()):
             kind = "untainted output" if tainted(task_runs(store, base)) else "output"
             raise UsageError(
-                f"{base.workflow}#{base.number} has no {kind} of {', '.join(missing)}",
+                f"{base.name} has no {kind} of {', '.join(missing)}",
                 hint="choose another run with --base, or run from there with --from",
             )
         return base

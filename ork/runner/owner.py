@@ -75,7 +75,7 @@ def ask_to_stop(store: Store, run: Run, *, author: str, times: int = 1) -> bool:
                 stops = Stops(by=before.by or author, times=before.times + times)
                 tx.move(stops_ref(run.id), old=asked, new=tx.add_value(to_json(stops)))
             return True
-    raise Conflict(f"others have always been faster to ask {run.workflow}#{run.number} to stop")
+    raise Conflict(f"others have always been faster to ask {run.name} to stop")
 
 
 def stops_asked(store: Store, run: Run) -> Stops:
@@ -156,7 +156,7 @@ def _names(store: Store, *folders: str) -> list[str]:
 
 def lost(store: Store, run: Run) -> Conflict:
     """Return the error for who has owned a run until somebody else took it for abandoned."""
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     _, now = run_of_id(store, run.workflow, run.id)
     what = f"is recorded as {now.state} by now" if now.ended else "is owned by somebody else"
     return Conflict(

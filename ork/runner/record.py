@@ -343,7 +343,7 @@ def resume(
 
 def in_another_process(run: Run) -> Conflict:
     """Return the error for a run that another process owns."""
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     return Conflict(
         f"{name} runs in another process",
         hint=f"`ork watch {name}` shows it, `ork cancel {name}` stops it",
@@ -402,7 +402,7 @@ def cancel(store: Store, found: Resolved, *, author: str, now: bool = False) -> 
     if run.ended is None and owner.ask_to_stop(store, run, author=author, times=times):
         return run
     _, run = run_of_id(store, run.workflow, run.id)
-    raise UsageError(f"{run.workflow}#{run.number} has ended: {run.state}")
+    raise UsageError(f"{run.name} has ended: {run.state}")
 
 
 def wait(store: Store, run: Run) -> Run:

@@ -280,7 +280,7 @@ def _run(
 
 def _in_the_midst(run: Run, error: StoreError) -> StoreError:
     """Return what went wrong with the store, with the run that has begun: nobody begins another."""
-    name, hint = f"{run.workflow}#{run.number}", error.hint
+    name, hint = run.name, error.hint
     if hint and not isinstance(error, Corrupt):
         mend = hint.removesuffix(", then run the command again")
         hint = f"{mend}; then `ork retry {name}` goes on with it"
@@ -359,8 +359,8 @@ def _go_on(store: Store, oid: Oid, before: Run, target: Target, selection: Selec
         return Terms(resume=(oid, before), before=kept)
     if not names:
         raise UsageError(
-            f"{before.workflow}#{before.number} succeeded: there is nothing to go on with",
-            hint=f"`ork run {before.workflow}#{before.number}` runs all of it again",
+            f"{before.name} succeeded: there is nothing to go on with",
+            hint=f"`ork run {before.name}` runs all of it again",
         )
     states, _ = stand_ins(store, needs, snapshot.tasks, names, before.workflow, before, {})
     part = selection or before.selected is not None

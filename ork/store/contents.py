@@ -157,7 +157,7 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
     if task not in tasks:
         from ork.store.suggestions import near  # what only an error needs
 
-        name = f"{run.workflow}#{run.number}"
+        name = run.name
         raise NotFound(f"{name} has no task {task!r}", hint=near(task, sorted(tasks)))
     return run, task
 

@@ -38,7 +38,29 @@ SHOWN = 10  # names of runs in a message
 Which: TypeAlias = Literal["on_failure", "on_success"]
 
 
-class RunEntry(Value, frozen=True, kw_only=True):
+class OfRun:
+    """What tells of a run that it has: its name, and how it ended."""
+
+    __slots__ = ()
+    run: Run
+
+    @property
+    def name(self) -> str:
+        """What it is called: "etl#5"."""
+        return self.run.name
+
+    @property
+    def state(self) -> RunState:
+        """How it ended, or that it goes on."""
+        return self.run.state
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.run.state == "success"
+
+
+class RunEntry(OfRun, Value, frozen=True, kw_only=True):
     """One run in a list of runs.
 
     `tainted` are the captured files that changed under its tasks, `tags` those of its deploy,
@@ -50,16 +72,6 @@ class RunEntry(Value, frozen=True, kw_only=True):
     tainted: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     params: Json = None
-
-    @property
-    def name(self) -> str:
-        """What it is called: "etl#5"."""
-        return f"{self.run.workflow}#{self.run.number}"
-
-    @property
-    def state(self) -> RunState:
-        """How it ended, or that it goes on."""
-        return self.run.state
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()
@@ -138,7 +150,7 @@ def hooks_of(store: Store, run: Run) -> tuple[Hook, ...]:
         except ValueError as error:
             if oid in store.forgotten:
                 continue
-            raise Corrupt(f"the hook {ref} of {run.workflow}#{run.number}: {error}") from None
+            raise Corrupt(f"the hook {ref} of {run.name}: {error}") from None
         found.append(hook)
     return tuple(sorted(found, key=lambda hook: hook.attempt))
 

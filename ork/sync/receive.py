@@ -480,11 +480,11 @@ def _runs(
         if number_ref(run.workflow, run.number) in removed_here:
             pin = targets[number_ref(run.workflow, run.number)]
             all_refs = (*refs_of(run), *_beside(run, pin, besides))
-            gone |= dict.fromkeys(all_refs, f"{run.workflow}#{run.number}")
+            gone |= dict.fromkeys(all_refs, run.name)
             continue
         others = [one for one in refs_of(run)[1:] if store.ref(one) not in (None, targets[one])]
         if others or not (old is None or is_earlier(arrived, old, oid)):
-            clashes.append(f"{run.workflow}#{run.number}")
+            clashes.append(run.name)
         fresh.append(run)
     if clashes:
         raise InvalidInput(
@@ -512,7 +512,7 @@ def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) ->
         attempts = (a for t in task_runs(arrived, run).values() for a in t.attempts)
         logs = {a.log.path for a in attempts if a.log is not None}
         if any(path not in there for path in logs):
-            yield f"{run.workflow}#{run.number}"
+            yield run.name
 
 
 def write_objects(store: Store, bundle: Bundle, oids: Collection[Oid]) -> None:

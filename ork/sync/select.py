@@ -147,7 +147,7 @@ def _add_runs(
 
 def _add_run(store: Store, run: Run, refs: dict[str, Oid], going_on: list[str]) -> None:
     if run.ended is None:
-        going_on.append(f"{run.workflow}#{run.number}")
+        going_on.append(run.name)
         return
     for ref in refs_of(run):
         oid = store.ref(ref)

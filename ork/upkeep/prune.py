@@ -194,7 +194,7 @@ def check_closed(folder: Path, *, environ: Mapping[str, str]) -> None:
     except StoreError as error:
         store = location.open_store(folder, environ=environ)
         try:
-            names = [f"{run.workflow}#{run.number}" for run in all_going_on(store)]
+            names = [run.name for run in all_going_on(store)]
         finally:
             store.close()
         if not names:

@@ -116,7 +116,7 @@ class Refs:
                 yield f"{workflow}: deploy {oid[:12]}", oid
         for ref, oid in self._whole("runs/"):
             run = self._get(Run, oid)
-            yield (f"{run.workflow}#{run.number}" if run else ref), oid
+            yield (run.name if run else ref), oid
 
     def log(self) -> Iterator[tuple[Oid, Operation]]:
         """Yield the operations that can be read, newest first."""

@@ -84,7 +84,7 @@ def _since_good(store: Store, failed: Run) -> Line | None:
         return None
     name = f"{failed.workflow}#{good.number}"
     newest = next(iter(store.refs(f"runs/{failed.workflow}/", newest_first=True)))[0]
-    ends = f"{name} {failed.workflow}#{failed.number}"
+    ends = f"{name} {failed.name}"
     is_last = newest == failed.id and verdict(store, failed) == "bad"
     command = f"--last {failed.workflow}" if is_last else ends
     return [

@@ -55,7 +55,7 @@ def run_values(store: Store, oid: Oid, run: Run, *, now: datetime) -> dict[str, 
         going={name: (since, now) for name, since in _begun(store, details)},
     )
     good = _since_good(store, run, now) if run.state == "failed" else None
-    title = f"{run.workflow}#{run.number} {run.state}"
+    title = f"{run.name} {run.state}"
     return {"title": title, "report": report, "good": good, "now": now}
 
 
@@ -93,7 +93,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
         """What is to be said where captured files changed under tasks."""
         changed = tainted(self.taskruns)
         run = self.details.run
-        return human.how_tainted(f"{run.workflow}#{run.number}", changed) if changed else ""
+        return human.how_tainted(run.name, changed) if changed else ""
 
     @property
     def outcomes(self) -> list[tuple[tuple[str, str], int]]:
@@ -105,7 +105,7 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     def graph(self) -> Graph:
         """The picture of the run."""
         run = self.details.run
-        return Graph(title=f"{run.workflow}#{run.number}", needs=self.needs, states=self.taskruns)
+        return Graph(title=run.name, needs=self.needs, states=self.taskruns)
 
     @cached_property
     def timeline(self) -> Timeline:

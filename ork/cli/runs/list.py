@@ -162,7 +162,7 @@ def outputs(
         states = {name: taskrun for name, taskrun in states.items() if name == task}
     values = Outputs(store, states)
     if task and not values:
-        name = f"{run.workflow}#{run.number}:{task}"
+        name = f"{run.name}:{task}"
         raise NotFound(f"{name} gave no output", hint=f"`ork show {name}` says why")
     for name, changed in tainted(states).items():
         if name in values:
@@ -189,7 +189,7 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         reasons.append(run.reason)
         cells = [
             ("" if narrow else store.short(run.snapshot), "oid"),
-            (f"{run.workflow}#{run.number}", "name"),
+            (run.name, "name"),
             (run.state, run.state),
             (human.moment(run.created, now, width), "time"),
         ]
@@ -218,14 +218,14 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
 
     run, now = details.run, session.now()
     short = store.short if session.width else str
-    yield [("run      ", "label"), (f"{run.workflow}#{run.number}", "name"), "  ", run.id]
+    yield [("run      ", "label"), (run.name, "name"), "  ", run.id]
     states = _states(details, store)
     reasons = [one.reason or "" for one in states.values() if one.state in WRONG]
     yield _state_line(run, unless_in=reasons)
     if changed := tainted(states):
         yield [
             ("tainted  ", "label"),
-            (human.how_tainted(f"{run.workflow}#{run.number}", changed), "warning"),
+            (human.how_tainted(run.name, changed), "warning"),
         ]
     yield [("snapshot ", "label"), (short(run.snapshot), "oid")]
     deploy = short(run.deploy) if run.deploy else "none: the snapshot was run unattached"

@@ -142,7 +142,7 @@ class Board:
 
     def _begin(self, event: RunStarted) -> None:
         run = event.run
-        self._name = f"{run.workflow}#{run.number}"
+        self._name = run.name
         self._folder = event.folder
         if event.folder:
             self.left = [["its tasks executed in a checkout, not in the project's folder"]]

@@ -150,7 +150,7 @@ def _follow(
         last = (one.attempts[-1:] for one in task_runs(store, run).values())
         refuse_removed(store, run, [attempt.log for attempts in last for attempt in attempts])
     printed = follow(store, run, clock=session.world.clock, task=task, attempt=attempt, tail=tail)
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     if as_json:
         for part, line in _lines(_texts(session, name, printed)):
             where = {"run": name, "task": part.task, "attempt": part.attempt}

@@ -236,7 +236,7 @@ def retry(
             caller=caller,
         )
         if (good := started.beside) and not as_json:
-            name = f"{good.workflow}#{good.number}"
+            name = good.name
             session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
         if not as_json:
             session.say(*_edited_since(session, store, revision, caller.now))
@@ -276,7 +276,7 @@ def cancel(
         return
     found = resolve(store, going_on(store, revision), now=session.now())
     run = record.cancel(store, found, author=session.author(), now=now)
-    name = f"{run.workflow}#{run.number}"
+    name = run.name
     if no_wait:
         session.print([["asked ", (name, "name"), " to stop"]])
         return
@@ -364,7 +364,7 @@ def _edited_since(session: Session, store: Store, revision: str, now: datetime) 
     _, run = find_run(store, resolve(store, revision, now=now))
     workflow = present_name(store, run.workflow)
     if store.ref(f"workflows/{workflow}"):
-        again = f"`ork retry {run.workflow}#{run.number} --latest`"
+        again = f"`ork retry {run.name} --latest`"
         hint = f"`ork deploy {{}}`, then {again} runs with that"
         yield from _edited(session, store, workflow, hint)
 

@@ -49,6 +49,6 @@ def watch(
         try:
             end = follow(session, events, control=None, as_json=as_json)
         except KeyboardInterrupt:
-            session.say([("note: ", "warning"), f"{run.workflow}#{run.number} goes on"])
+            session.say([("note: ", "warning"), f"{run.name} goes on"])
             raise
     raise typer.Exit(exit_code(end))

@@ -360,7 +360,7 @@ class _Watched:
 def _check_task(watching: Watching, task: str) -> None:
     run = watching.run
     if task not in watching.store.snapshot(run.snapshot).tasks:
-        raise NotFound(f"{run.workflow}#{run.number} has no task named {task!r}")
+        raise NotFound(f"{run.name} has no task named {task!r}")
 
 
 def _place(text: str) -> tuple[int | None, int]:
