@@ -158,6 +158,7 @@ def take(store: Store, name: str, caller: Caller) -> Started:
         caller=replace(
             caller,
             stamp=Stamp(time=caller.now, author=entry.author),
+            token=name.rpartition("-")[2],  # so that the id in the queue leads to the run
             trigger="queue",
             scheduled=entry.scheduled,
             along=along,

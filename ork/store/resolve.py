@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import ClassVar, TypeAlias
 
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
@@ -23,6 +23,7 @@ from ork.store.store import Store
 
 NUMBER_DIGITS = 10  # in the name of a ref
 _HEX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+_RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{3}(?P<ending>-[0-9a-f]{6})", re.ASCII)
 RUNS_SEARCHED_MAX = 100  # of a workflow, for the outcome of a task that an oid names
 _CANDIDATES_MAX = 10  # that an error names
 
@@ -368,6 +369,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
     # A whole oid always means its object, or no digits could make it differ from a workflow's name.
     if head_oid is not None and not (is_oid(name) and store.has(Oid(name))):
         return _deploy(store, head_oid, parsed.text)
+    if _RUN_ID.fullmatch(name):
+        return _run_by_id(store, name)
     return _by_prefix(store, name, parsed.text)
 
 
@@ -457,6 +460,7 @@ def _run_by_id(store: Store, prefix: str) -> ResolvedRun:
         for workflow in workflows_with_runs(store)
         for rest, oid in islice(store.refs(f"runs/{workflow}/{prefix}"), _CANDIDATES_MAX)
     ]
+    found = found or list(_from_queue(store, prefix))
     if not found:
         raise NotFound(f"no run has an id that starts with {prefix!r}")
     if len(found) > 1:
@@ -464,6 +468,27 @@ def _run_by_id(store: Store, prefix: str) -> ResolvedRun:
         raise Ambiguous(f"{prefix} is the start of several run ids", candidates=lines)
     _, run_id, oid = found[0]
     return resolved_run(oid, store.get(Run, oid), f"run:{run_id}")
+
+
+def _from_queue(store: Store, text: str) -> Iterator[tuple[str, str, Oid]]:
+    """Yield the run that waited for `ork up` under this id: it began later, and its id ends alike.
+
+    Raise NotFound while it waits.
+    """
+    whole = _RUN_ID.fullmatch(text)
+    if whole is None:
+        return
+    for workflow in store.folders("queue/"):
+        if store.ref(f"queue/{workflow}/{text}"):
+            hint = f"`ork watch {text}` waits for its begin; `ork cancel {text}` takes it back"
+            raise NotFound(f"a run of {workflow} still waits for `ork up` as {text}", hint=hint)
+    for workflow in workflows_with_runs(store):
+        later = takewhile(
+            lambda ref: ref[0] > text, store.refs(f"runs/{workflow}/", newest_first=True)
+        )
+        for run_id, oid in later:
+            if run_id.endswith(whole["ending"]) and store.get(Run, oid).trigger == "queue":
+                yield workflow, run_id, oid
 
 
 def workflows_with_runs(store: Store) -> list[str]:

@@ -13,7 +13,6 @@ from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _NEAR_MAX = 10_000  # names that are looked at
 SHOWN = 10  # names in a hint
-_RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{3}-[0-9a-f]{6}", re.ASCII)
 
 
 def unknown(store: Store, name: str) -> NotFound:
@@ -44,10 +43,6 @@ def unknown(store: Store, name: str) -> NotFound:
     hint = _as_part(store, name, names) or near(name, names) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
-    if _RUN_ID.fullmatch(name):
-        hint = (
-            "`ork runs` names each run that has begun, also what waited for `ork up` under this id"
-        )
     return NotFound(message, hint=hint)
 
 

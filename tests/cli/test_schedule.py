@@ -102,10 +102,12 @@ def test_a_run_waits_and_is_taken_back(flow, golden):
     done = flow("runs")
     assert "1 run waits for `ork up`" in done.err and "no runs" in done.err
     assert flow("cancel", name).out == f"etl does not wait any more: {name}\n"
-    assert flow("cancel", name).code == 3
+    gone = flow("cancel", name)
+    assert gone.code == 3 and "no run has an id" in gone.err
     golden("schedule/queued.json", flow("schedule", "fire", "--json").out)
-    gone = flow("show", name).err
-    assert "`ork runs` names each run that has begun, also what waited for `ork up`" in gone
+    name = ID.search(flow("schedule", "list").out)[0]
+    done = flow("show", name)
+    assert done.code == 3 and f"`ork watch {name}` waits for its begin" in done.err
 
 
 def test_what_makes_no_sense(flow, golden):

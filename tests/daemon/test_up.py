@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,7 +31,16 @@ from ork.store.resolve import run_of_id
 from ork.store.runs import hooks_of
 from ork.store.store import Stamp, Store
 from tests.conftest import Ork
-from tests.daemon.ups import Up, eventually, now, owners, running, set_clock, set_to
+from tests.daemon.ups import (
+    PATIENCE_SECONDS,
+    Up,
+    eventually,
+    now,
+    owners,
+    running,
+    set_clock,
+    set_to,
+)
 
 pytestmark = pytest.mark.slow
 Opened = Callable[[], Store]
@@ -409,6 +420,30 @@ def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
         assert up.until("Ended")["state"] == "success"
         assert up.end() == 0
     assert next(store.refs("queue/"), None) is None
+
+
+def test_the_id_under_which_a_run_waited_leads_to_it(ork: Ork, opened: Opened) -> None:
+    deploy(ork, "w", "{every: 1h}")
+    queued = queue.put(opened(), "w")
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "ork", "watch", queued.id],
+        cwd=ork.folder,
+        env=ork.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watch.stderr is not None
+    assert watch.stderr.readline() == "note: w still waits for `ork up`\n"
+    with running(ork) as up:
+        up.until("Ended", workflow="w")
+        out, err = watch.communicate(timeout=PATIENCE_SECONDS)
+        assert up.end() == 0
+    assert watch.returncode == 0 and "w#1 success" in out, err
+    shown = json.loads(ork("show", queued.id, "--json").out)["data"]["run"]
+    assert (shown["number"], shown["trigger"]) == (1, "queue")
+    assert shown["id"] > queued.id and shown["id"][-7:] == queued.id[-7:]
+    assert ork("cancel", queued.id).code == 2  # it has ended
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,16 @@ from ork.cli.session import Session
 
 if TYPE_CHECKING:
     from ork.daemon.queue import Queued
+    from ork.store.store import Store
+
+
+def find_queued(store: "Store", name: str) -> "Queued | None":
+    """Return the run that waits under this id; the queue is imported only if something waits."""
+    if next(iter(store.refs("queue/")), None) is None:
+        return None
+    from ork.daemon.queue import find
+
+    return find(store, name)
 
 
 def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
@@ -20,8 +30,7 @@ def tell_queued(session: Session, queued: "Queued", as_json: bool) -> None:
         session.print_json("queued", queued)
         return
     session.print([[(queued.workflow, "name"), f" waits for `ork up` as {queued.id}"]])
-    begun = f"`ork watch {queued.workflow}` once it has begun"
-    soon = begun if is_up(session.store) else "`ork up` runs it"
+    soon = f"`ork watch {queued.id}`" if is_up(session.store) else "`ork up` runs it"
     session.say([("next: ", "hint"), f"{soon}, or `ork cancel {queued.id}`"])
 
 

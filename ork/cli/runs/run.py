@@ -272,7 +272,7 @@ def cancel(
     """
     session: Session = ctx.obj
     store = session.store
-    if next(iter(store.refs("queue/")), None) is not None and _taken_back(session, store, revision):
+    if _taken_back(session, store, revision):
         return
     found = resolve(store, going_on(store, revision), now=session.now())
     run = record.cancel(store, found, author=session.author(), now=now)
@@ -342,10 +342,12 @@ def _queue(
 
 def _taken_back(session: Session, store: Store, name: str) -> bool:
     """Take a run out of the queue, if one waits there under this id."""
-    from ork.daemon.queue import find, remove
+    from ork.cli.runs.queued import find_queued
 
-    if (queued := find(store, name)) is None:
+    if (queued := find_queued(store, name)) is None:
         return False
+    from ork.daemon.queue import remove
+
     remove(store, queued)
     session.print([[(queued.workflow, "name"), f" does not wait any more: {name}"]])
     return True

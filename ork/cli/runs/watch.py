@@ -1,16 +1,20 @@
 """ork watch"""
 
+import time
 from typing import Annotated
 
 import typer
 
 from ork.cli import options as shared
 from ork.cli.runs.plain import exit_code, follow, summary
+from ork.cli.runs.queued import find_queued
 from ork.cli.session import Session
 from ork.runner import watch as events_of
 from ork.store.contents import find_run
 from ork.store.resolve import resolve, run_of_id
 from ork.store.runs import going_on
+
+LOOK_SECONDS = 0.5  # between two looks at whether a run from the queue has begun
 
 
 def watch(
@@ -19,8 +23,8 @@ def watch(
         str,
         typer.Argument(
             metavar="[RUN]",
-            help="A run; a workflow means its run that goes on, else its newest. When left out, the"
-            " one that goes on.",
+            help="A run, or the id of one that waits; a workflow means its run that goes on, else"
+            " its newest. When left out, the one that goes on.",
         ),
     ] = "@",
     as_json: shared.AsJson = False,
@@ -28,7 +32,8 @@ def watch(
     """Watch a run that was started elsewhere.
 
     Shows what `ork run` shows, from what has happened so far on, and ends when the run ends. Of a
-    run that has ended only the summary is printed. Ctrl-C ends the looking on, not the run.
+    run that has ended only the summary is printed. Ctrl-C ends the looking on, not the run. What
+    waits for `ork up` is waited for.
 
     Exit codes: those of `ork run`.
 
@@ -38,6 +43,7 @@ def watch(
     """
     session: Session = ctx.obj
     store = session.store
+    _await_begin(session, revision)
     found = resolve(store, going_on(store, revision), now=session.now())
     _, run = find_run(store, found)
     oid, run = run_of_id(store, run.workflow, run.id)
@@ -52,3 +58,12 @@ def watch(
             session.say([("note: ", "warning"), f"{run.name} goes on"])
             raise
     raise typer.Exit(exit_code(end))
+
+
+def _await_begin(session: Session, name: str) -> None:
+    """Return when no run waits for `ork up` under this id any more."""
+    if (waiting := find_queued(session.store, name)) is None:
+        return
+    session.say([("note: ", "warning"), f"{waiting.workflow} still waits for `ork up`"])
+    while find_queued(session.store, name) is not None:
+        time.sleep(LOOK_SECONDS)
