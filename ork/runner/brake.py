@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ork.errors import some
 from ork.objects.kinds import Run, RunState, TaskRun
 
 LINGER_SECONDS = 2.0  # after the first request, tasks may end by themselves this long
 GRACE_SECONDS = 3.0  # then they are asked to end, and after this killed
 NEVER = float("inf")
+NAMED = 3  # tasks in a reason
 # A record tells in words only what ended the run.
+DONE = ("success", "skipped")
 LATE = "the run took longer than"
 SIGNAL = "signal"
 _CUT_OFF = re.compile(rf"stopped by {SIGNAL} (INT|TERM|HUP)\b")  # else it is the name of somebody
@@ -79,8 +82,8 @@ def end_state(
     if failed := [name for name, taskrun in states.items() if taskrun.state == "failed"]:
         first, more = min(failed), f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return "failed", f"{first}: {states[first].reason}{more}"
-    done = all(t.state in ("success", "skipped") for t in states.values())
-    return ("success", None) if done else ("failed", "not every task succeeded")
+    rest = [name for name, taskrun in states.items() if taskrun.state not in DONE]
+    return ("failed", f"not tried again: {some(rest, NAMED)}") if rest else ("success", None)
 
 
 def was_cut_off(run: Run) -> bool:

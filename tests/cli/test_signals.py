@@ -90,6 +90,22 @@ def test_the_record_says_what_stopped_a_run_and_who_did_not_ask_for_it_is_told(
 
 
 @pytest.mark.slow
+def test_a_part_that_is_tried_again_leaves_the_rest_of_a_stopped_run_as_it_is(ork: Ork) -> None:
+    names = [f"part_{number}" for number in range(8)]
+    parts = "".join(f"  {name}: {{executor: process, command: 'true'}}\n" for name in names)
+    last = f"executor: process, command: touch here; sleep 60, depends_on: [{', '.join(names)}]"
+    ork.write("w.yaml", f"name: w\ntasks:\n{parts}  last: {{{last}}}\n")
+    with started(ork, "run", "w.yaml") as child:
+        assert eventually((ork.folder / "here").exists)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    done = ork("retry", "w#1", "--only", "part_0")
+    assert done.code == 1 and "not tried again: last, 8 succeeded, 1 cancelled" in done.out
+    (kept,) = (line for line in done.err.splitlines() if "kept" in line)
+    assert kept.endswith("part_1, part_2, part_3, part_4, part_5 and 2 more")
+
+
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_may_tell_twice_and_kills_no_hook(ork: Ork) -> None:
     ork.write(
         "w.yaml",

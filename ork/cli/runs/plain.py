@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
@@ -155,7 +155,7 @@ def summary(session: Session, finished: RunFinished) -> None:
             )
     with unread_is_no_error():
         # What a task did wrong stands above; what ended the run as a whole, nowhere else.
-        told = run.state in ("cancelled", "interrupted") or finished.timed_out
+        told = not failed or run.state != "failed" or finished.timed_out
         why = f"{run.reason.partition(chr(10))[0]}, " if told and run.reason else ""
         how = f" in {_took(session, run)}: {why}{_counts(finished)}"
         session.print([[(name, "name"), " ", (run.state, run.state), how]])
@@ -214,11 +214,29 @@ def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
             error = event.error.partition("\n")[0]
             again = f"again in {human.duration(event.delay)}" if event.delay else "trying again"
             return [[time, ("  retry    ", "cancelled"), event.task, f"  {error}, {again}"]]
-        case TaskFinished(kept=True):
-            return [[time, ("  kept     ", "skipped"), event.task]]
         case TaskFinished():
             return [[time, *task_line(event.task, event.taskrun, width)]]
     return []
+
+
+def _is_idle(event: Event) -> bool:
+    """Say whether this tells of a task that the run, or its retry, does not execute."""
+    return isinstance(event, TaskFinished) and (event.kept or not event.taskrun.attempts)
+
+
+def _idle_lines(events: Iterator[Event], width: int, now: datetime) -> Iterator[Line]:
+    """Yield a line for all tasks that are not executed for the same reason."""
+    alike: dict[tuple[str, str | None], list[TaskFinished]] = {}
+    for event in events:
+        assert isinstance(event, TaskFinished)
+        # What a retry does not try again was told of by the attempt that it ended in.
+        if not event.kept or event.taskrun.state == "success":
+            word, reason = human.mark(event.taskrun), event.taskrun.reason
+            alike.setdefault(("kept" if event.kept else word, reason), []).append(event)
+    for (word, reason), tasks in alike.items():
+        line: Line = [now.strftime("%H:%M:%S"), "  ", (f"{word:<9}", tasks[0].taskrun.state)]
+        names = some([one.task for one in tasks], NAMES_MAX)
+        yield [*line, f"{names:<{width}}  {reason}" if reason else names]
 
 
 def checked_out(event: CheckedOut) -> list[Line]:
@@ -248,16 +266,24 @@ def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
 def _plain_lines(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
     width = 0
     lines: list[Line] = []
-    for event in events:
-        if isinstance(event, RunStarted):
-            width = min(max(map(len, event.tasks), default=0), 32)
-        # An offset that is fixed will do for a clock, and is found sooner than a zone.
-        lines += event_lines(event, width, session.world.clock().astimezone())
-        if lines and not control.more:
-            session.say(*lines)
-            lines = []
+    for idle, group in groupby(events, _is_idle):
+        if idle:
+            lines += _idle_lines(group, width, _wall_time(session))
+            continue
+        for event in group:
+            if isinstance(event, RunStarted):
+                width = min(max(map(len, event.tasks), default=0), 32)
+            lines += event_lines(event, width, _wall_time(session))
+            if lines and not control.more:
+                session.say(*lines)
+                lines = []
     assert isinstance(event, RunFinished)
     return event
+
+
+def _wall_time(session: Session) -> datetime:
+    # An offset that is fixed will do for a clock, and is found sooner than a zone.
+    return session.world.clock().astimezone()
 
 
 def _took(session: Session, run: Run) -> str:
