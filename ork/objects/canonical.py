@@ -130,6 +130,16 @@ def encode(value: Json, what: str | None = None) -> bytes:
     return "".join(pieces).encode("utf-8")
 
 
+def settled(value: Json) -> Json:
+    """Return a value as its record gives it back: keys are sorted, whole floats are integers."""
+    return read(encode(value))
+
+
+def read(payload: bytes) -> Json:
+    """Return the value of bytes that `encode` has made."""
+    return _DECODER.decode(payload.decode("utf-8"))  # type: ignore[no-any-return]
+
+
 def decode(payload: bytes) -> Json:
     """Return the value of canonical bytes; raise Corrupt when they are not exactly canonical."""
     try:

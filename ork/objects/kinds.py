@@ -204,14 +204,14 @@ class Output(Value, frozen=True, kw_only=True):
                 raise ValueError("the text of an output is short and has the hash of its oid")
 
 
-def output_of(value: Json) -> tuple[Output, dict[Oid, bytes]]:
-    """Return the output of a task as its record has it, and the blob of a large one, packed."""
+def output_of(value: Json) -> tuple[Output, bytes, dict[Oid, bytes]]:
+    """Return the output of a task as its record has it, its text, and the blob of a large one."""
     text = canonical.encode(value, "output")
     data = canonical.frame("blob", text)
     if len(data) <= INLINE_OUTPUT_BYTES_MAX:
-        return _short_output(text), {}
+        return _short_output(text), text, {}
     oid = canonical.hash_bytes(data)
-    return Output(oid=oid), {oid: canonical.pack(data)}
+    return Output(oid=oid), text, {oid: canonical.pack(data)}
 
 
 @lru_cache(maxsize=64)  # many tasks give the same, nothing above all

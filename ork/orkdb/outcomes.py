@@ -188,13 +188,14 @@ class _Outcome:
         if cell is None:
             return None, {}, None
         try:
-            return *output_of(json.loads(cell)), None
+            output, _, blob = output_of(json.loads(cell))
         except (InvalidInput, ValueError, RecursionError) as error:
             why = error.message if isinstance(error, InvalidInput) else "it is no JSON"
             place, _, what = why.removesuffix("; quote it").rpartition(": ")
             why = f"{place}: {what}" if 0 < len(place) <= PLACE_CHARS_MAX else what
             self._tell(f"the output of {self._name}", f"{why} (its text is in the log)")
             return None, {}, cell
+        return output, blob, None
 
 
 def _jobs(database: Database, task: Cell) -> Iterator[str]:

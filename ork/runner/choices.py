@@ -91,13 +91,13 @@ def settle_params(
             continue
         else:
             value = entry.default
+        try:
+            value = canonical.settled(value)  # as a retry gets it, which reads the record
+        except InvalidInput as error:  # what no record can hold, such as NaN or half a character
+            problems.append(f"the parameter {name}: {error.message}")
         if entry.type is not None:
             value, wrong = convert(value, entry.type)
             problems += [f"the parameter {name}: {one}" for one in wrong]
-        try:
-            canonical.encode(value)
-        except InvalidInput as error:  # what no record can hold, such as NaN or half a character
-            problems.append(f"the parameter {name}: {error.message}")
         values[name] = value
     if problems:
         raise UsageError("\n".join(problems))

@@ -401,10 +401,11 @@ class Loop:
         if state == "success":
             try:
                 output = checked(outcome.output, task.output_type, "output")
-                kept, blob = output_of(output)
+                kept, text, blob = output_of(output)
                 self.objects |= blob
                 if name in self.upstream:
-                    self.outputs[name] = output
+                    # What follows gets what a retry or another run gets, which read the record.
+                    self.outputs[name] = canonical.read(text)
             except (NotReady, InvalidInput) as problem:
                 state, error = "failed", str(problem)
         place, touched, log = self.workplace.leave(name, number, outcome)

@@ -51,6 +51,49 @@ def test_only_what_did_not_succeed_runs_again(failed: Ork) -> None:
     assert {task["state"] for task in tasks(failed).values()} == {"success"}
 
 
+def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> None:
+    ork.write(
+        "code.py",
+        """\
+        from pathlib import Path
+
+
+        def give():
+            return {"zip": 1.0, "name": "x", "rows": [{"b": 2.0, "a": 0.5}]}
+
+
+        def take(value, given, typed):
+            with open("received", "a") as file:
+                print(repr((value, given, typed)), file=file)
+            assert Path("fixed").exists()
+        """,
+    )
+    ork.write(
+        "flow.yaml",
+        """\
+        name: flow
+        params: {given: {default: null}, typed: {type: {share: float, count: int}}}
+        tasks:
+          give: {executor: python, file: code.py, function: give}
+          take:
+            executor: python
+            file: code.py
+            function: take
+            depends_on: [give]
+            inputs: {value: {ref: tasks.give.output}, given: {ref: params.given},
+                     typed: {ref: params.typed}}
+        """,
+    )
+    given = ('given={"y": 1.0, "x": 2.5}', 'typed={"share": 1, "count": 2}')
+    assert ork("run", "flow.yaml", "-i", given[0], "-i", given[1]).code == 1
+    ork.write("fixed", "")
+    assert ork("retry", "flow#1").code == 0
+    assert ork("run", "flow#1").code == 0
+    received = (ork.folder / "received").read_text().splitlines()
+    value = {"name": "x", "rows": [{"a": 0.5, "b": 2}], "zip": 1}
+    assert received == [repr((value, {"x": 2.5, "y": 1}, {"count": 2, "share": 1.0}))] * 3
+
+
 def test_attempts_and_logs_are_counted_on(failed: Ork) -> None:
     failed("retry", "flow#1")
     attempts = tasks(failed)["b"]["attempts"]
