@@ -90,7 +90,12 @@ def read_params(node: Node | None, types: Declarations, problems: Problems) -> P
 def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Param:
     if not isinstance(node.value, dict):
         # `day: date` is short for `day: {type: date}`.
-        return Param(type=types.read(node), required=True, default=None)
+        if isinstance(node.value, list) or types.is_meant(node.value):
+            return Param(type=types.read(node), required=True, default=None)
+        value = show(plain(node)).partition(" ")[2] or "null"
+        message = f"a parameter is declared by its type, not by {show(plain(node))}"
+        problems.at(node, message, f"a default is written as `{name[:60]}: {{default: {value}}}`")
+        return Param(type=None, required=True, default=None)
     title = f"the parameter `{name[:60]}`"
     nodes = fields.mapping(node, title, PARAM_KEYS, problems, {})
     declared = types.read(nodes["type"]) if "type" in nodes else None

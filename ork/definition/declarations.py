@@ -39,6 +39,13 @@ class Declarations:
             self._problems.check()
         return kind
 
+    def is_meant(self, value: object) -> bool:
+        """Say whether a value is the name of a type, or one that is mistyped."""
+        if not isinstance(value, str):
+            return False
+        known = value in self._aliases or value.startswith(_PREFIX) or value.lower() in LEGACY
+        return known or self._problems.near(value, SCALARS) is not None
+
     def _read(self, node: Node, depth: int) -> tuple[Json, int, int]:
         if depth > TYPE_DEPTH_MAX:
             return self._wrong(node, f"a type nested deeper than {TYPE_DEPTH_MAX} levels")

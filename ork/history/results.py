@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from ork.errors import NotFound
 from ork.history.compare import compare_resolved, impact_of
 from ork.history.details import RunValues
 from ork.objects.kinds import Run, TaskRun
 from ork.store.contents import needs_of, task_runs
-from ork.store.resolve import Resolved, resolve
+from ork.store.resolve import Resolved, resolve, run_of_id
 from ork.store.store import Store
 from ork.store.verdict import taint
+
+BASES_MAX = 50  # runs of a part, one on top of the other, that are looked through
 
 
 def still_valid(
@@ -21,8 +24,41 @@ def still_valid(
 
     Each task, the code that it executes and its interpreter are as they were, it succeeded
     untainted, and what it received is what it would receive now. So nothing that depends on a task
-    which is executed again, as those of `again` are, is still valid.
+    which is executed again, as those of `again` are, is still valid. What stood in for a task in a
+    run of a part counts if all this holds of the run that gave it, with the same parameters.
     """
+    runs = [run]
+    while runs[-1].selected is not None and (base := _base(store, runs[-1])):
+        runs.append(base)
+        if len(runs) > BASES_MAX:
+            break
+    found: dict[str, TaskRun] = {}
+    for one in reversed(runs):
+        found = _valid_in(store, one, new, found, again=again, now=now)
+    return found
+
+
+def _base(store: Store, run: Run) -> Run | None:
+    """Return the run whose outputs stand in for what a run did not execute."""
+    if run.base is None:
+        return None
+    try:
+        base = run_of_id(store, run.workflow, run.base)[1]
+    except NotFound:  # it was taken away, or has the name that the workflow had then
+        return None
+    return base if base.params == run.params else None
+
+
+def _valid_in(
+    store: Store,
+    run: Run,
+    new: Resolved,
+    given: dict[str, TaskRun],
+    *,
+    again: Collection[str],
+    now: datetime,
+) -> dict[str, TaskRun]:
+    """Return what is still valid of one run, in which outcomes that are `given` may stand in."""
     comparison = compare_resolved(store, resolve(store, f"run:{run.id}", now=now), new)
     if comparison.unkept:
         return {}
@@ -36,7 +72,7 @@ def still_valid(
             old is not None
             and name in alike
             and old.task == snapshot.tasks[name]
-            and _is_result(run, old)
+            and _is_result(run, old, given.get(name))
             and all(up in found for up in needs)
             and _received_that(values, name, needs)
         ):
@@ -44,13 +80,14 @@ def still_valid(
     return found
 
 
-def _is_result(run: Run, taskrun: TaskRun) -> bool:
+def _is_result(run: Run, taskrun: TaskRun, given: TaskRun | None) -> bool:
     """Say whether an outcome is a result of the definition that the run had.
 
     What stood in for a task that was not selected may have come from another one.
     """
-    stood_in = taskrun.state == "skipped" and run.selected is not None
-    return taskrun.output is not None and not stood_in and not taint(taskrun)
+    if taskrun.state == "skipped" and run.selected is not None:
+        return given is not None and given.output == taskrun.output
+    return taskrun.output is not None and not taint(taskrun)
 
 
 def _received_that(values: RunValues, name: str, needs: tuple[str, ...]) -> bool:

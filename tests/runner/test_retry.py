@@ -370,15 +370,41 @@ def test_latest_runs_again_what_had_received_something_else(
     assert kept(calls, "flow#4") == ["a", "c"]
 
 
-def test_latest_keeps_nothing_that_stood_in_for_what_was_not_selected(
+def test_latest_keeps_of_what_stood_in_only_what_the_newest_would_give(
     calls: Ork, edit: Callable[[str, str, str], None]
 ) -> None:
+    assert calls("run", "flow", "--only", "last").code == 1
     edit("shared.py", "1", "2")
     calls("deploy", "flow.yaml")
-    assert calls("run", "flow", "--only", "last").code == 1
-    assert tasks(calls, "flow#2")["a"]["reason"] == "output of flow#1"
+    for run in ("flow#3", "flow#4"):  # each on top of the one before
+        assert calls("run", "flow", "--only", "last").code == 1
+        assert tasks(calls, run)["a"]["reason"] == f"output of flow#{int(run[-1]) - 1}"
     assert calls("retry", "flow#2", "--latest").code == 1
-    assert kept(calls, "flow#3") == [], "what stood in was made by the code of flow#1"
+    assert kept(calls, "flow#5") == ["c"], "the others were made by the code of flow#1"
+    assert calls("retry", "flow#4", "--latest").code == 1
+    assert kept(calls, "flow#6") == ["c"], "the others were made by the code of flow#1"
+    assert calls("run", "flow#5", "--only", "last").code == 1
+    assert calls("retry", "flow#7", "--latest").code == 1
+    assert kept(calls, "flow#8") == ["a", "b", "c"]
+
+
+def test_latest_keeps_nothing_that_stood_in_from_other_parameters(ork: Ork) -> None:
+    give = 'echo "ORK_OUTPUT:$N"'
+    ork.write(
+        "flow.yaml",
+        f"""\
+        name: flow
+        params: {{n: {{default: 1}}}}
+        tasks:
+          a: {{executor: process, command: {json.dumps(give)}, env: {{N: {{ref: params.n}}}}}}
+          b: {{executor: process, command: 'false', depends_on: [a]}}
+        """,
+    )
+    assert ork("run", "flow.yaml").code == 1
+    assert ork("run", "flow", "-i", "n=2", "--only", "b", "--base", "flow#1").code == 1
+    assert tasks(ork, "flow#2")["a"]["output"]["text"] == "1"
+    assert ork("retry", "flow#2", "--latest").code == 1
+    assert tasks(ork, "flow#3")["a"]["output"]["text"] == "2"
 
 
 def test_latest_runs_again_what_is_selected_and_what_follows(calls: Ork) -> None:
