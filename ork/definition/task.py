@@ -168,6 +168,8 @@ _INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no
 def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Problems) -> None:
     """Warn of what a command seems to take for a value, and gets none. `place` is the command's."""
     command = task.command or ""
+    if all("$" not in word and "{{" not in word for word in _words(command)):
+        return  # as most, of which there may be many
     for ref, written in _written(_BRACES, command):
         message = f"`{written}` stands in a command, in which nothing is replaced"
         warnings.at_text(place(), written, message, _as_input(ref, command))
@@ -181,8 +183,12 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
 
 def _written(pattern: re.Pattern[str], command: str | tuple[str, ...]) -> list[tuple[str, str]]:
     """Return what a pattern finds in a command, each once: its group and the whole."""
-    line = command if isinstance(command, str) else "\n".join(command)
+    line = "\n".join(_words(command))
     return list(dict.fromkeys((match[1], match[0]) for match in pattern.finditer(line)))
+
+
+def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (command,) if isinstance(command, str) else command
 
 
 def _as_input(ref: str, command: str | tuple[str, ...]) -> str:

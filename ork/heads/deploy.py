@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
-from ork.errors import Conflict, InvalidInput, NotFound, OrkError
+from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem
 from ork.heads.behind import behind, refuse_behind
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
@@ -29,6 +29,7 @@ from ork.worktree.load import (
     read_text,
     refuse_root,
     secrets_in,
+    warnings_in,
 )
 from ork.worktree.lookup import FILES_MAX, workflow_files
 from ork.worktree.origin import origin_of
@@ -44,6 +45,7 @@ class Deployed(Value, frozen=True, kw_only=True):
 
     `moved` is the path that the workflow file had before, relative to the project, when it has
     another one now: then there is a new entry, which has the same snapshot if nothing else changed.
+    `warnings` say what in the new content seems to be a mistake.
     """
 
     workflow: str
@@ -56,6 +58,7 @@ class Deployed(Value, frozen=True, kw_only=True):
     bytes_written: int
     diff: Diff | None = None
     moved: str | None = None
+    warnings: tuple[Problem, ...] = ()
 
     def cells(self) -> dict[str, object]:
         return {
@@ -298,17 +301,19 @@ def _deploy_on(
         tx.move(f"workflows/{definition.name}", old=parent, new=oid)
         _note_reading(store, tx, loaded, oid)
         written = sum(map(len, tx.objects.values()))
+    changed = old is None or not _has(old, loaded)
     return Deployed(
         workflow=definition.name,
         deploy=oid,
         snapshot=loaded.snapshot,
         parent=parent,
-        changed=old is None or not _has(old, loaded),
+        changed=changed,
         message=message,
         task_count=new.task_count,
         bytes_written=written,
         diff=diff,
         moved=moved,
+        warnings=warnings_in(loaded) if changed else (),
     )
 
 

@@ -214,3 +214,17 @@ def test_what_comes_next_names_the_parameters_that_a_run_needs(ork):
         """,
     )
     assert ork("deploy", "etl.yaml").err == "next: `ork run etl -i day=VALUE`\n"
+
+
+def test_what_seems_to_be_a_mistake_is_told_when_it_is_new(ork) -> None:
+    text = "name: w\ntasks: {t: {executor: process, command: 'echo $ORK_IN_day'}}\n"
+    ork.write("w.yaml", text)
+    warning = "w.yaml:2:47: warning: this task has no input `day`"
+    assert warning in ork("deploy").err
+    assert "warning" not in ork("deploy").err
+    ork.write("w.yaml", text.replace("echo", "echo -n"))
+    assert warning.replace("47", "50") in ork("run").err
+    assert "warning" not in ork("run").err
+    ork.write("w.yaml", text)
+    (done,) = json.loads(ork("deploy", "--json").out)["data"]
+    assert [one["message"] for one in done["warnings"]] == ["this task has no input `day`"]

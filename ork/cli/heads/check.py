@@ -12,7 +12,7 @@ import typer
 
 from ork.cli.heads.cores import each
 from ork.cli.options import Json, files_of
-from ork.cli.screen.errors import problems_view
+from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import InvalidInput, Problem, UsageError
@@ -138,8 +138,7 @@ def check(
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
-                warnings = (w._replace(message=f"warning: {w.message}") for w in one.warnings)
-                session.say(*problems_view(tuple(warnings)))
+                session.say(*warnings_view(one.warnings))
             else:
                 session.print(problems_view(one.problems))
         if any(one.more for one in results):

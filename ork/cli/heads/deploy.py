@@ -169,7 +169,8 @@ def deploy(
     The definition in the file and the code that it calls become a snapshot, the newest of the
     workflow's history. When nothing changed since the last deploy, nothing is written: comments,
     key order, quoting and defaults do not count. No code of the workflow is run or imported. What
-    is obviously a key or a password is refused, because it would be kept for ever.
+    is obviously a key or a password is refused, because it would be kept for ever; what seems to
+    be a mistake is warned of, as by `ork check`.
 
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
     the place of the first; a file that was only renamed needs no --move. Where its `name:` is
@@ -212,6 +213,8 @@ def deploy(
         session.print_json("deploy", done)
         return
     session.print(deploy_line(one, store) for one in done)
+    for one in done:
+        session.say(*warnings_of(one))
     session.say(*_after_deploy(done, checked))
 
 
@@ -221,6 +224,14 @@ def deploy_line(done: "Deployed", store: "Store") -> Line:
     if not done.changed and not done.moved:
         return [(done.workflow, "name"), " is up to date at ", snapshot]
     return [(done.workflow, "name"), " ", snapshot, "  ", done.message.partition("\n")[0]]
+
+
+def warnings_of(done: "Deployed") -> "Iterator[Line]":
+    """Yield what seems to be a mistake in what was deployed."""
+    if done.warnings:
+        from ork.cli.screen.errors import warnings_view
+
+        yield from warnings_view(done.warnings)
 
 
 def _after_deploy(done: "Iterable[Deployed]", files: "Iterable[Loaded]") -> Iterator[Line]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ork.cli import options as shared
-from ork.cli.heads.deploy import deploy_line
+from ork.cli.heads.deploy import deploy_line, warnings_of
 from ork.cli.runs.plain import exit_code, follow, run_hook, stop_on_signals
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
@@ -357,6 +357,7 @@ def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> I
     """Yield what was deployed, or a note that nothing was which could have the message."""
     if deployed and (deployed.changed or deployed.moved):
         yield deploy_line(deployed, store)
+        yield from warnings_of(deployed)
     elif message is not None:
         yield [("note: ", "warning"), "nothing was deployed: the message is not kept"]
 

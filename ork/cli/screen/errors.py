@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ork.cli.screen.line import Line
 from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
@@ -26,6 +26,13 @@ def error_view(error: OrkError) -> Iterator[Line]:
             yield ["  ", candidate]
     if error.hint:
         yield [("hint: ", "hint"), error.hint]
+
+
+def warnings_view(warnings: Iterable[Problem]) -> Iterator[Line]:
+    """Yield what seems to be a mistake, in the same way."""
+    yield from problems_view(
+        tuple(one._replace(message=f"warning: {one.message}") for one in warnings)
+    )
 
 
 def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
