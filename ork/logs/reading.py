@@ -68,6 +68,9 @@ def logs(
             continue
         attempts = [a for a in taskrun.attempts if attempt in (None, a.number)]
         number = len(taskrun.attempts) + 1
+        unbegun = taskrun.state == "failed" and taskrun.last is None
+        if unbegun and attempt is None and not every:
+            attempts = []  # an old log says nothing of why it failed
         for a in attempts if every else attempts[-1:]:
             silent = a.state == "failed" and not (a.log and a.log.length)
             reason = (a.error or a.state).partition("\n")[0] if silent else None
@@ -78,8 +81,8 @@ def logs(
             and attempt in (None, number)
         ):
             found.append((now, one, number, beginnings.log(one, number), (), None))
-        told = taskrun.state == "failed" or (task and taskrun.state in NOT_EXECUTED)
-        if told and not taskrun.attempts and attempt is None and not every:
+        executed = taskrun.attempts or taskrun.state not in NOT_EXECUTED
+        if (unbegun or (task and not executed)) and attempt is None and not every:
             found.append((now, one, 0, None, (), why_none(taskrun)))
     if attempt is not None and not found:
         raise NotFound(f"{text} has no attempt {attempt}")

@@ -187,6 +187,13 @@ class Attempt(Value, frozen=True, kw_only=True):
         """The duration in seconds."""
         return self.duration / SECOND
 
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, in one line."""
+        if self.state != "failed":
+            return None
+        return (self.error or "").partition("\n")[0] or "failed"
+
 
 class Output(Value, frozen=True, kw_only=True):
     """The value that a task gave: the oid of its canonical JSON as a blob.
@@ -241,6 +248,14 @@ class TaskRun(Kind, frozen=True, kw_only=True):
     def seconds(self) -> float | None:
         """How long its attempts took together; None if there was none."""
         return sum(attempt.seconds for attempt in self.attempts) if self.attempts else None
+
+    @property
+    def last(self) -> Attempt | None:
+        """The attempt that the state tells of; None if it failed before another one began."""
+        attempt = self.attempts[-1] if self.attempts else None
+        if attempt and self.state == "failed" and self.reason != attempt.reason:
+            return None
+        return attempt
 
     @property
     def is_kept(self) -> bool:

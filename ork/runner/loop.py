@@ -426,7 +426,7 @@ class Loop:
             state=state,
             output=kept,
             attempts=(*before.attempts, attempt),
-            reason=(error or "failed").partition("\n")[0] if state == "failed" else None,
+            reason=attempt.reason,
         )
         if state == "failed" and self.tried[name] <= task.retries and not self.brake.reason:
             delay = retry_delay(task, self.tried[name])

@@ -94,6 +94,33 @@ def test_what_a_task_receives_is_the_same_at_first_and_in_a_retry(ork: Ork) -> N
     assert received == [repr((value, {"x": 2.5, "y": 1}, {"count": 2, "share": 1.0}))] * 3
 
 
+def test_a_task_that_fails_before_it_begins_again_shows_no_log_of_before(ork: Ork) -> None:
+    ork.write(
+        "flow.yaml",
+        """\
+        name: flow
+        tasks:
+          a: {executor: process, command: "cat given"}
+          b:
+            executor: process
+            command: "echo old words; test -e fixed"
+            depends_on: [a]
+            inputs: {n: {ref: tasks.a.output.n}}
+        """,
+    )
+    ork.write("given", 'ORK_OUTPUT:{"n": 1}\n')
+    assert "old words" in ork("run", "flow.yaml").err
+    ork.write("given", 'ORK_OUTPUT:{"m": 1}\n')
+    done = ork("retry", "flow#1", "--from", "a")
+    assert "there is no field 'n' among m" in done.err and "old words" not in done.err
+    for words in (("flow#1",), ("flow#1:b",), ("flow#1", "--failed")):
+        told = ork("logs", *words)
+        assert "old words" not in told.out and "there is no field 'n'" in told.err
+    assert "old words" in ork("logs", "flow#1:b", "--attempt", "1").out
+    assert ork("report", "flow#1", "-o", "report.html").code == 0
+    assert "old words" not in (ork.folder / "report.html").read_text()
+
+
 def test_attempts_and_logs_are_counted_on(failed: Ork) -> None:
     failed("retry", "flow#1")
     attempts = tasks(failed)["b"]["attempts"]

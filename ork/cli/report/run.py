@@ -160,7 +160,7 @@ def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
     for name, taskrun in details.tasks.states.items():
         if taskrun.state in ("failed", "interrupted"):
             reason = taskrun.reason or ""
-            error = next((a.error for a in reversed(taskrun.attempts) if a.error), "")
+            error = (taskrun.last and taskrun.last.error) or ""
             error = f"{error}\n".removeprefix(f"{reason}\n").strip("\n")
             log = _end_of_log(store, taskrun) if len(failures) < LOGS_MAX else ""
             log = "" if log in error else log.replace(error, "").strip("\n")
@@ -176,9 +176,9 @@ def _failures(store: Store, details: RunDetails) -> list[tuple[Failure, ...]]:
 
 def _end_of_log(store: Store, taskrun: TaskRun) -> str:
     """Return the last lines of the last log of a task."""
-    logs = [attempt.log for attempt in taskrun.attempts if attempt.log]
+    log = taskrun.last and taskrun.last.log
     data = b""
-    for piece in pieces(store, logs[-1], tail=LOG_LINES) if logs else ():
+    for piece in pieces(store, log, tail=LOG_LINES) if log else ():
         data = (data + piece)[-LOG_BYTES_MAX:]  # one line may be larger than memory
     return data.decode("utf-8", "replace").rstrip("\n")
 

@@ -201,7 +201,7 @@ class Board:
         return [(solid * full, style), (thin * (room - full), "dim"), words]
 
     def _end_of_log(self, taskrun: TaskRun) -> list[str]:
-        log = taskrun.attempts[-1].log if taskrun.attempts else None
+        log = taskrun.last.log if taskrun.last else None
         if log is None or len(self._failed) >= FAILED_MAX:
             return []
         data = b""

@@ -310,8 +310,8 @@ def _say_ends(session: Session, failed: Mapping[str, TaskRun]) -> int:
     """Print the ends of some logs, each once; return of how many tasks all is told by now."""
     alike: dict[str, list[str]] = {}
     for task in islice(failed, ENDS_READ_MAX):
-        attempts = failed[task].attempts
-        text = end_of_log(session.store, attempts[-1].log if attempts else None)
+        last = failed[task].last
+        text = end_of_log(session.store, last.log if last else None)
         alike.setdefault(text, []).append(task)
     told = len(alike.pop("", ()))  # why these failed stands in the line of each
     for text, (task, *others) in islice(alike.items(), ENDS_MAX):
