@@ -65,6 +65,18 @@ def test_a_retry_says_what_of_the_file_it_runs_without(etl, edit) -> None:
     assert (done.code, "note" in done.err) == (0, False)
 
 
+def test_a_retry_says_that_there_is_a_newer_version(etl, edit) -> None:
+    edit("load.sh", "echo", "exit 1; echo")
+    assert etl("run", "etl.yaml").code == 1
+    edit("load.sh", "exit 1; echo", "echo")
+    etl("deploy", "etl.yaml")
+    done = etl("retry", "etl#1")
+    assert done.code == 1
+    assert "note: etl#1 goes on with the version that it had\n" in done.err
+    assert "hint: `ork retry etl#1 --latest` runs the newest\n" in done.err
+    assert "note" not in etl("retry", "etl#1", "--latest").err
+
+
 def test_only_takes_the_rest_from_an_earlier_run(etl, golden) -> None:
     etl("run", "etl.yaml")
     done = etl("run", "etl", "--only", "load")

@@ -15,6 +15,7 @@ from ork.cli.screen.line import Line
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.heads.deploy import Deployed, head_status
+from ork.objects.kinds import Deploy
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
@@ -239,7 +240,7 @@ def retry(
             name = good.name
             session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
         if not as_json:
-            session.say(*_edited_since(session, store, revision, caller.now))
+            session.say(*_older(session, store, revision, latest=latest, now=caller.now))
         last = follow(session, started.events, control=control, as_json=as_json)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
@@ -362,14 +363,22 @@ def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> I
         yield [("note: ", "warning"), "nothing was deployed: the message is not kept"]
 
 
-def _edited_since(session: Session, store: Store, revision: str, now: datetime) -> Iterator[Line]:
-    """Yield the same note for a run that is retried, which is of the head at most."""
+def _older(
+    session: Session, store: Store, revision: str, *, latest: bool, now: datetime
+) -> Iterator[Line]:
+    """Yield a note when there is something newer than what a retry runs: a file, or a deploy."""
     _, run = find_run(store, resolve(store, revision, now=now))
     workflow = present_name(store, run.workflow)
-    if store.ref(f"workflows/{workflow}"):
-        again = f"`ork retry {run.name} --latest`"
-        hint = f"`ork deploy {{}}`, then {again} runs with that"
-        yield from _edited(session, store, workflow, hint)
+    if (head := store.ref(f"workflows/{workflow}")) is None:
+        return
+    again = f"`ork retry {run.name} --latest`"
+    edited = list(
+        _edited(session, store, workflow, f"`ork deploy {{}}`, then {again} runs with that")
+    )
+    yield from edited
+    if not edited and not latest and store.get(Deploy, head).snapshot != run.snapshot:
+        yield [("note: ", "warning"), f"{run.name} goes on with the version that it had"]
+        yield [("hint: ", "hint"), f"{again} runs the newest"]
 
 
 def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterator[Line]:
