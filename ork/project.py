@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,7 +33,7 @@ import ork.worktree.restore
 from ork.backends.address import public
 from ork.bisection import Judge, Question, Step
 from ork.differences.impact import Impact
-from ork.errors import NotFound, OrkError, StoreError
+from ork.errors import NotFound, OrkError, StoreError, UsageError
 from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.rename import Renamed
 from ork.heads.rollback import RolledBack
@@ -55,10 +55,11 @@ from ork.runner.start import Caller, Options
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
 from ork.store.resolve import Resolved
+from ork.store.revision import parse_moment
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
-from ork.worktree.lookup import look_up
+from ork.worktree.lookup import AnyRevision, as_revision, look_up
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
 from ork.zone import now_here
@@ -93,6 +94,8 @@ class Project:
 
     It comes from `ork.open` and is closed at the end of its `with` block, or by `close`. Every
     method raises the errors of `ork.errors`; paths of files are relative to the working directory.
+    Where a revision is wanted, a text may be given, such as "etl~1", or what ork has returned: a
+    run, a deploy, a tag. A moment is a date, a datetime, or a text as after `--since`: "2h".
     """
 
     def __init__(self, store: Store) -> None:
@@ -187,21 +190,21 @@ class Project:
         stamp = stamp_of(author, "archive", "--undo", workflow)
         return unarchive(self.store, workflow, stamp=stamp, now=now_here())
 
-    def resolve(self, revision: str) -> Resolved:
+    def resolve(self, revision: AnyRevision) -> Resolved:
         """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"...
 
         >>> project.resolve("etl~1")
         <ResolvedDeploy etl~1, deploy, ...>
         """
-        return look_up(self.store, revision, now=now_here())
+        return look_up(self.store, as_revision(revision), now=now_here())
 
     def log(
         self,
-        revision: str | None = None,
+        revision: AnyRevision | None = None,
         *,
         limit: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
         author: str | None = None,
         grep: str | None = None,
         reverse: bool = False,
@@ -220,11 +223,11 @@ class Project:
         """
         found = ork.history.log.log(
             self.store,
-            revision,
+            _text(revision),
             now=now_here(),
             limit=limit,
-            since=since,
-            until=until,
+            since=_moment(since),
+            until=_moment(until, end_of_day=True),
             author=author,
             grep=grep,
             reverse=reverse,
@@ -234,7 +237,7 @@ class Project:
         )
         return Rows(found)
 
-    def blame(self, revision: str, *, keys: bool = False) -> Blame:
+    def blame(self, revision: AnyRevision, *, keys: bool = False) -> Blame:
         """Return which deploy last touched each task and code file, or with `keys` each field.
 
         Of "etl:extract" it is each field, of "etl:tasks/etl.py" and "etl:" each line.
@@ -242,10 +245,16 @@ class Project:
         >>> project.blame("etl")
         <Blame etl, ... parts>
         """
-        return ork.history.blame.blame(self.store, revision, now=now_here(), keys=keys)
+        found = as_revision(revision)
+        return ork.history.blame.blame(self.store, found, now=now_here(), keys=keys)
 
     def diff(
-        self, old: str, new: str, *, rename: bool = True, tasks: Collection[str] = ()
+        self,
+        old: AnyRevision,
+        new: AnyRevision,
+        *,
+        rename: bool = True,
+        tasks: Collection[str] = (),
     ) -> Comparison:
         """Compare the definitions that two revisions mean; `diff` of the result says what differs.
 
@@ -255,11 +264,14 @@ class Project:
         >>> project.diff("etl~1", "etl")
         <Comparison etl~1, etl, 1 task>
         """
-        found = ork.history.compare.diff(self.store, old, new, now=now_here(), rename=rename)
+        ends = self.resolve(old), self.resolve(new)
+        found = ork.history.compare.compare_resolved(self.store, *ends, rename=rename)
         return ork.history.compare.narrow(self.store, found, tasks) if tasks else found
 
-    def graph(self, revision: str) -> Graph:
-        """Return the picture of a revision, a run or a change, A..B: which task needs which.
+    def graph(self, revision: AnyRevision | Comparison) -> Graph:
+        """Return the picture of a revision, a run or a change: which task needs which.
+
+        A change is A..B, or what `diff` has returned.
 
         `print` draws it, and a notebook shows it as SVG.
 
@@ -267,12 +279,16 @@ class Project:
         ● extract
         ● load
         """
-        from ork.cli.pictures.change import graph_of
+        from ork.cli.pictures.change import change_of, graph_of
 
-        return graph_of(self.store, revision, now=now_here())
+        if isinstance(revision, Comparison):
+            return change_of(self.store, revision).graph
+        return graph_of(self.store, as_revision(revision), now=now_here())
 
-    def report(self, subject: str) -> Page:
-        """Return the HTML page about a change, A..B, a run or a workflow.
+    def report(self, subject: AnyRevision | Comparison) -> Page:
+        """Return the HTML page about a change, a run or a workflow.
+
+        A change is A..B, or what `diff` has returned.
 
         It is a text, to be written to a file; a notebook shows it.
 
@@ -281,7 +297,8 @@ class Project:
         from ork.cli.report.page import Page
         from ork.cli.report.subject import report_of
 
-        return Page("".join(report_of(self.store, subject, now=now_here())))
+        about = subject if isinstance(subject, Comparison) else as_revision(subject)
+        return Page("".join(report_of(self.store, about, now=now_here())))
 
     def impact(self, comparison: Comparison) -> Impact:
         """Return which tasks can give other results after a change, and which cannot.
@@ -291,7 +308,7 @@ class Project:
         """
         return ork.history.compare.impact_of(self.store, comparison)
 
-    def diff_runs(self, old: str, new: str) -> RunDiff:
+    def diff_runs(self, old: AnyRevision, new: AnyRevision) -> RunDiff:
         """Compare two runs in layers; `first` of the result is the task where they part.
 
         >>> project.diff_runs("etl#1", "etl#2").first.why
@@ -306,10 +323,10 @@ class Project:
         *,
         limit: int | None = None,
         states: tuple[str, ...] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        containing: str | None = None,
-        snapshot: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        containing: AnyRevision | None = None,
+        snapshot: AnyRevision | None = None,
         params: Mapping[str, Any] | None = None,
         with_archived: bool = False,
     ) -> Rows[RunEntry]:
@@ -331,15 +348,15 @@ class Project:
             workflow,
             limit=limit,
             states=states,
-            since=since,
-            until=until,
+            since=_moment(since),
+            until=_moment(until, end_of_day=True),
             executed=executed,
             params=json_of(params or {}),
             without=() if with_archived else None,
         )
         return Rows(ork.store.verdict.in_full(self.store, found))
 
-    def show(self, revision: str) -> SnapshotDetails | RunDetails:
+    def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.
 
         >>> project.show("etl#1").tasks["load"].inputs
@@ -354,7 +371,7 @@ class Project:
 
     def run(
         self,
-        what: str | Path | Loaded,
+        what: AnyRevision | Loaded,
         *,
         params: Mapping[str, Any] = {},
         options: Options | None = None,
@@ -363,7 +380,7 @@ class Project:
         author: str | None = None,
         control: Control | None = None,
         no_deploy: bool = False,
-        with_code: str | None = None,
+        with_code: AnyRevision | None = None,
         allow_secret: bool = False,
         move: bool = False,
         hooks: bool = True,
@@ -394,7 +411,7 @@ class Project:
 
     def events(
         self,
-        what: str | Path | Loaded,
+        what: AnyRevision | Loaded,
         *,
         params: Mapping[str, Any] = {},
         options: Options | None = None,
@@ -402,7 +419,7 @@ class Project:
         author: str | None = None,
         control: Control | None = None,
         no_deploy: bool = False,
-        with_code: str | None = None,
+        with_code: AnyRevision | None = None,
         allow_secret: bool = False,
         move: bool = False,
         hooks: bool = True,
@@ -425,12 +442,12 @@ class Project:
         exact = {name: Exact(it) if isinstance(it, str) else it for name, it in values}
         events = ork.runner.start.start(
             self.store,
-            str(what) if isinstance(what, Path) else what,
+            _to_run(what),
             options=replace(options, given={**options.given, **exact}),
             caller=caller,
             message=message,
             no_deploy=no_deploy,
-            with_code=with_code,
+            with_code=_text(with_code),
             allow_secret=allow_secret,
             move=move,
         ).events
@@ -438,7 +455,7 @@ class Project:
 
     def retry(
         self,
-        what: str,
+        what: AnyRevision,
         *,
         options: Options | None = None,
         check: bool = False,
@@ -461,7 +478,7 @@ class Project:
 
     def retry_events(
         self,
-        what: str,
+        what: AnyRevision,
         *,
         options: Options | None = None,
         latest: bool = False,
@@ -477,7 +494,7 @@ class Project:
         """
         caller = _caller(author, control)
         started = ork.runner.start.retry(
-            self.store, what, options=options, latest=latest, caller=caller
+            self.store, as_revision(what), options=options, latest=latest, caller=caller
         )
         return self._with_hooks(started.events, caller) if hooks else started.events
 
@@ -496,7 +513,7 @@ class Project:
 
         return with_hooks(self.store, events, caller)
 
-    def logs(self, what: str) -> str:
+    def logs(self, what: AnyRevision) -> str:
         """Return what the tasks of a run printed, or one task of it, "etl#5:load", as one text.
 
         >>> print(project.logs("etl#1:load"))
@@ -507,9 +524,10 @@ class Project:
         from ork.logs.reading import logs, pieces
         from ork.store.revision import split_part
 
-        found = logs(self.store, what, now=now_here())
-        if split_part(what)[1] and not any(one.attempt for one in found):
-            raise NotFound(f"{what} has no log: {found[0].reason}")
+        name = as_revision(what)
+        found = logs(self.store, name, now=now_here())
+        if split_part(name)[1] and not any(one.attempt for one in found):
+            raise NotFound(f"{name} has no log: {found[0].reason}")
         data = b"".join(piece for one in found for piece in pieces(self.store, one.log))
         return data.decode("utf-8", "replace")
 
@@ -517,8 +535,8 @@ class Project:
         self,
         workflow: str,
         *,
-        good: str | None = None,
-        bad: str | None = None,
+        good: AnyRevision | None = None,
+        bad: AnyRevision | None = None,
         options: Options | None = None,
         judge: Judge | None = None,
         author: str | None = None,
@@ -535,17 +553,19 @@ class Project:
         question = Question(
             options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
         )
-        return ork.bisection.bisect(self.store, workflow, good=good, bad=bad, question=question)
+        ends = {"good": _text(good), "bad": _text(bad)}
+        return ork.bisection.bisect(self.store, workflow, **ends, question=question)
 
-    def cancel(self, what: str, *, now: bool = False, author: str | None = None) -> Run:
+    def cancel(self, what: AnyRevision, *, now: bool = False, author: str | None = None) -> Run:
         """Ask the process that runs a run to stop it, with `now` at once; return at once.
 
         >>> project.cancel("etl#2")
         Traceback (most recent call last):
         ork.errors.UsageError: etl#2 has ended: failed
         """
-        found = self.resolve(ork.store.runs.going_on(self.store, what))
-        stamp = stamp_of(author, "cancel", what)
+        name = as_revision(what)
+        found = self.resolve(ork.store.runs.going_on(self.store, name))
+        stamp = stamp_of(author, "cancel", name)
         return ork.runner.record.cancel(self.store, found, author=stamp.author, now=now)
 
     def schedules(self, workflow: str | None = None) -> Rows[Listed]:
@@ -585,12 +605,12 @@ class Project:
 
     def queue(
         self,
-        what: str | Path,
+        what: AnyRevision,
         *,
         options: Options | None = None,
         message: str | None = None,
         author: str | None = None,
-        with_code: str | None = None,
+        with_code: AnyRevision | None = None,
         allow_secret: bool = False,
         move: bool = False,
     ) -> Queued:
@@ -602,11 +622,11 @@ class Project:
 
         return put(
             self.store,
-            str(what),
+            _to_run(what),
             options=options,
             caller=_caller(author, None),
             message=message,
-            with_code=with_code,
+            with_code=_text(with_code),
             allow_secret=allow_secret,
             move=move,
         )
@@ -630,19 +650,19 @@ class Project:
 
         remove(self.store, waiting)
 
-    def outputs(self, what: str) -> dict[str, Any]:
+    def outputs(self, what: AnyRevision) -> dict[str, Any]:
         """Return the outputs of a run, or of RUN:TASK: task -> value, of those that gave one.
 
         >>> project.outputs("etl#1")
         {'extract': {'rows': 3}, 'load': {'loaded': 3}}
         """
-        run, task = ork.store.contents.run_and_task(self.store, what, now=now_here())
+        run, task = ork.store.contents.run_and_task(self.store, as_revision(what), now=now_here())
         return ork.store.contents.outputs(self.store, run, task)
 
     def rollback(
         self,
         workflow: str,
-        revision: str | None = None,
+        revision: AnyRevision | None = None,
         *,
         message: str | None = None,
         author: str | None = None,
@@ -654,12 +674,12 @@ class Project:
         """
         stamp = stamp_of(author, "rollback", workflow)
         return ork.heads.rollback.rollback(
-            self.store, workflow, revision, message=message, now=now_here(), stamp=stamp
+            self.store, workflow, _text(revision), message=message, now=now_here(), stamp=stamp
         )
 
     def restore(
         self,
-        revision: str,
+        revision: AnyRevision,
         *,
         code: bool = False,
         to: str | Path | None = None,
@@ -674,13 +694,13 @@ class Project:
         """
         folder = Path(to) if to else None
         return ork.worktree.restore.restore(
-            self.store, revision, now=now_here(), code=code, force=force, to=folder
+            self.store, as_revision(revision), now=now_here(), code=code, force=force, to=folder
         )
 
     def tag(
         self,
         name: str,
-        revision: str | None = None,
+        revision: AnyRevision | None = None,
         *,
         force: bool = False,
         author: str | None = None,
@@ -692,7 +712,7 @@ class Project:
         """
         stamp = stamp_of(author, "tag", name)
         return ork.heads.tags.tag(
-            self.store, name, revision, now=now_here(), force=force, stamp=stamp
+            self.store, name, _text(revision), now=now_here(), force=force, stamp=stamp
         )
 
     def tags(self, workflow: str | None = None) -> Rows[Tag]:
@@ -722,7 +742,7 @@ class Project:
 
     def undo(
         self,
-        operation: str | None = None,
+        operation: AnyRevision | None = None,
         *,
         redo: bool = False,
         author: str | None = None,
@@ -734,9 +754,10 @@ class Project:
         >>> project.undo().operation
         <Operation python untag v1, ...>
         """
-        words = [operation] if operation else ["--redo"] if redo else []
+        named = _text(operation)
+        words = [named] if named else ["--redo"] if redo else []
         stamp = stamp_of(author, "undo", *words)
-        return ork.heads.undo.undo(self.store, operation, redo=redo, stamp=stamp, now=now_here())
+        return ork.heads.undo.undo(self.store, named, redo=redo, stamp=stamp, now=now_here())
 
     def export_git(
         self,
@@ -866,8 +887,8 @@ class Project:
     def create_bundle(
         self,
         file: str | Path,
-        *revisions: str,
-        since: tuple[str, ...] = (),
+        *revisions: AnyRevision,
+        since: Sequence[AnyRevision] = (),
         runs: int | None = 0,
         tags: bool = True,
     ) -> Created:
@@ -880,7 +901,13 @@ class Project:
         """
         from ork.sync.select import Wish, create
 
-        wish = Wish(revisions=revisions, all=not revisions, since=since, runs=runs, tags=tags)
+        wish = Wish(
+            revisions=tuple(map(as_revision, revisions)),
+            all=not revisions,
+            since=tuple(map(as_revision, since)),
+            runs=runs,
+            tags=tags,
+        )
         return create(self.store, wish, Path(file), now=now_here())
 
     def import_bundle(
@@ -1015,6 +1042,23 @@ class Project:
         if self.store.folder is None:
             raise StoreError("a store in memory has no remotes")
         return self.store.folder
+
+
+def _to_run(what: AnyRevision | Loaded) -> str | Loaded:
+    if callable(what):
+        hint = (
+            "a task of a workflow file names it, with `executor: python`, `file:` and `function:`"
+        )
+        raise UsageError("a Python function is no workflow", hint=hint)
+    return what if isinstance(what, Loaded) else as_revision(what)
+
+
+def _text(revision: AnyRevision | None) -> str | None:
+    return None if revision is None else as_revision(revision)
+
+
+def _moment(moment: str | date | None, *, end_of_day: bool = False) -> datetime | None:
+    return None if moment is None else parse_moment(moment, now_here(), end_of_day=end_of_day)
 
 
 def stamp_of(author: str | None, *words: str) -> Stamp:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -247,6 +247,81 @@ def test_parameters_are_values_of_python(project, etl):
     assert len(project.runs("days")) == 1
 
 
+def test_what_is_returned_is_taken_where_a_revision_is_wanted(project, edit, tmp_path):
+    old = project.deploy("etl.yaml", message="First")
+    first = project.run(old)
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    new = project.deploy("etl.yaml", message="Second")
+    second = project.run("etl")
+    entry, listed = project.log(old)[0], project.runs("etl")[-1]
+    assert (first.revision, listed.revision, entry.revision) == ("etl#1", "etl#1", old.deploy)
+    tag = project.tag("v1", old)
+    assert tag.revision == "etl@v1"
+    for named in (old, entry, tag, tag.tag, project.resolve("etl~1"), project.resolve("etl#1")):
+        assert project.resolve(named).snapshot == old.snapshot
+    assert project.resolve(project.untag("v1")).oid == old.deploy
+    assert project.resolve(project.resolve("etl#1:load")).kind == "taskrun"
+    assert project.resolve(project.resolve(Path("etl.yaml"))).snapshot == new.snapshot
+    for named in (first, listed, first.run):
+        assert project.logs(named) == project.logs("etl#1")
+        assert project.outputs(named) == dict(first.outputs)
+        assert project.show(named).run.number == 1
+        assert project.graph(named).title == "etl#1"
+        assert project.report(named) != project.report(second)
+        assert project.diff_runs(named, second).new.name == "etl#2"
+        with pytest.raises(library.OrkError, match="etl#1 has ended"):
+            project.cancel(named)
+        with pytest.raises(library.OrkError, match="etl#1 succeeded"):
+            project.retry(named)
+    change = project.diff(old, new)
+    assert change.diff == project.diff("etl~1", "etl").diff
+    assert repr(change) == f"<Comparison {old.deploy[:12]}, {new.deploy[:12]}, 1 task>"
+    assert project.graph(change) == project.graph(f"{old.revision}..{new.revision}")
+    assert "timeout" in project.report(change)
+    assert project.graph(Path("etl.yaml")).title == project.graph(project.workflows()[0]).title
+    assert [one.name for one in project.runs(snapshot=entry)] == ["etl#1"]
+    assert [one.name for one in project.runs(containing=new)] == ["etl#2"]
+    alone = library.Options(selection=library.Selection(only=("load",)), base=first)
+    assert project.run(new, options=alone).tasks["extract"].taskrun.reason == "output of etl#1"
+    assert project.run(first, with_code=new).run.snapshot == new.snapshot
+    assert project.rollback("etl", entry).restores == old.deploy
+    assert project.blame(new).deploy == new.deploy
+    assert project.restore(new, to=tmp_path / "new.yaml").deploy == new.deploy
+    assert project.create_bundle(tmp_path / "a.bundle", new, since=[old]).going_on == ()
+    assert project.undo(project.operations(limit=1)[0]).operation.argv[1] == "rollback"
+    waiting = project.queue(Path("etl.yaml"))
+    with pytest.raises(library.NotFound, match="still waits"):
+        project.show(waiting)
+
+
+def test_what_names_no_revision_is_told_what_does(project):
+    for use in (project.show, project.logs, project.retry, project.graph, project.report):
+        with pytest.raises(library.OrkError, match="a dict names no revision") as caught:
+            use({})
+        assert "'etl#57'" in caught.value.hint
+    for use in (project.run, project.queue):
+        with pytest.raises(library.OrkError, match="a Python function is no workflow") as caught:
+            use(example)
+        assert "`function:`" in caught.value.hint
+
+
+def test_a_moment_is_a_text_a_date_or_a_datetime(project):
+    began = project.run("etl.yaml").run.created.astimezone()
+    before = began - timedelta(hours=1)
+    first = ("2h", "yesterday", "2020-02-01", date(2020, 2, 1), before.replace(tzinfo=None))
+    last = ("2h", "2020-02-01", date(2020, 2, 1), before, before.astimezone(UTC))
+    for ask in (project.log, project.runs):
+        for moment in first:
+            assert len(ask(since=moment)) == 1, moment
+        for moment in last:
+            assert ask(until=moment) == [], moment
+        assert len(ask(until=began.date())) == 1  # to the end of that day
+        for wrong in ("tomorow", 5):
+            with pytest.raises(library.OrkError, match="cannot read the time") as caught:
+                ask(since=wrong)
+            assert "yesterday" in caught.value.hint
+
+
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
     *_, finished = project.events("etl.yaml")
@@ -326,6 +401,7 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
 
 
 TYPED = """
+from datetime import date
 from pathlib import Path
 import ork
 
@@ -336,7 +412,10 @@ def main() -> list[str]:
         rows: int = run.outputs["extract"]["rows"]
         names: list[str] = [entry.deploy.message for entry in project.log("etl", limit=3)]
         numbers: list[int] = [entry.run.number for entry in project.runs(states=("failed",))]
-        Path("run.html").write_text(project.report(run.name))
+        Path("run.html").write_text(project.report(run))
+        names += [project.logs(run), project.runs(since="2h")[0].revision]
+        project.show(run)
+        project.diff(deployed, project.log(deployed, since=date(2026, 11, 1))[0])
         try:
             project.retry("etl#1", check=True)
         except ork.RunFailed as error:

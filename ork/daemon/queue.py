@@ -50,6 +50,11 @@ class Queued(Value, frozen=True, kw_only=True):
     entry: Entry
     deployed: Deployed | None = None  # when it was put there, if its file was deployed for it
 
+    @property
+    def revision(self) -> str:
+        """The text that means its run, once that has begun: its id."""
+        return self.id
+
     def cells(self) -> dict[str, object]:
         return {"workflow": self.workflow, "by": self.entry.author, "since": self.entry.time}
 

@@ -60,6 +60,11 @@ class Deployed(Value, frozen=True, kw_only=True):
     moved: str | None = None
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def revision(self) -> str:
+        """The text that means this deploy, also when it is the head no more: its oid."""
+        return self.deploy
+
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,

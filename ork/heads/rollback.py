@@ -39,6 +39,11 @@ class RolledBack(Value, frozen=True, kw_only=True):
     summary: str = ""
     diff: Diff | None = None
 
+    @property
+    def revision(self) -> str:
+        """The text that means this deploy, also when it is the head no more: its oid."""
+        return self.deploy
+
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,

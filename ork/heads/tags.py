@@ -23,9 +23,14 @@ class Tag(Value, frozen=True, kw_only=True):
     oid: Oid
     deploy: Deploy
 
+    @property
+    def revision(self) -> str:
+        """The text that means the deploy that has it: "etl@v1.4"."""
+        return f"{self.workflow}@{self.label}"
+
     def cells(self) -> dict[str, object]:
         return {
-            "tag": f"{self.workflow}@{self.label}",
+            "tag": self.revision,
             "deploy": self.oid[:12],
             **self.deploy.cells(),
         }
@@ -37,6 +42,11 @@ class Tagged(Value, frozen=True, kw_only=True):
     tag: Tag
     old: Oid | None
     removed: bool = False
+
+    @property
+    def revision(self) -> str:
+        """The text that means the deploy that has the tag, or that had it."""
+        return self.tag.oid if self.removed else self.tag.revision
 
 
 def tag(

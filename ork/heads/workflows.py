@@ -45,6 +45,11 @@ class WorkflowEntry(Value, frozen=True, kw_only=True):
     archived: bool
     last: LastRun | None
 
+    @property
+    def revision(self) -> str:
+        """The text that means its newest deploy: its name."""
+        return self.workflow
+
     def cells(self) -> dict[str, object]:
         return {
             "workflow": self.workflow,

@@ -12,7 +12,7 @@ from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
 from ork.history.unkept import lacks_code
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import Deploy, Task
+from ork.objects.kinds import Deploy, Task, is_oid
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
 from ork.store.contents import Tasks
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ork.differences.impact import Impact
     from ork.worktree.load import Loaded
 
+SHOWN_DIGITS = 12  # of an oid, in a line about a comparison
+
 
 class Side(Value, frozen=True, kw_only=True):
     """One end of a comparison, for people and for JSON."""
@@ -35,6 +37,11 @@ class Side(Value, frozen=True, kw_only=True):
     deploy: Oid | None
     snapshot: Oid
     without_code: bool = False  # it was imported, and its code was never kept
+
+    @property
+    def shown(self) -> str:
+        """Its text, of an oid the first digits."""
+        return self.text[:SHOWN_DIGITS] if is_oid(self.text) else self.text
 
 
 class Comparison(Value, frozen=True, kw_only=True):
@@ -51,7 +58,7 @@ class Comparison(Value, frozen=True, kw_only=True):
         return tuple(side.text for side in (self.old, self.new) if side.without_code)
 
     def cells(self) -> dict[str, object]:
-        return {"old": self.old.text, "new": self.new.text, **self.diff.cells()}
+        return {"old": self.old.shown, "new": self.new.shown, **self.diff.cells()}
 
     def _repr_html_(self) -> str:
         return self.diff._repr_html_()

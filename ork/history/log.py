@@ -39,6 +39,11 @@ class LogEntry(Value, frozen=True, kw_only=True):
     head: bool = False
     diff: Diff | None = None
 
+    @property
+    def revision(self) -> str:
+        """The text that means this deploy, also when it is the head no more: its oid."""
+        return self.oid
+
     def cells(self) -> dict[str, object]:
         runs = map(str, self.runs.cells().values())
         return {

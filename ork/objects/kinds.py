@@ -452,6 +452,11 @@ class Run(Kind, frozen=True, kw_only=True):
         return f"{self.workflow}#{self.number}"
 
     @property
+    def revision(self) -> str:
+        """The text that means it: its name."""
+        return self.name
+
+    @property
     def seconds(self) -> float | None:
         """The duration in seconds."""
         return None if self.duration is None else self.duration / SECOND

@@ -44,7 +44,7 @@ from ork.store.resolve import (
 from ork.store.revision import split_part
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
-from ork.worktree.lookup import ResolvedFile, as_revision, look_up, resolved_file
+from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up, resolved_file
 from ork.worktree.origin import author, host
 
 JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
@@ -78,7 +78,7 @@ class Options(Value, frozen=True, kw_only=True):
     checkout: bool = False  # execute in a checkout even where the project's folder would do
     given: Mapping[str, object] = {}  # parameter -> value or its text
     selection: Selection = field(default_factory=Selection)
-    base: str | None = None  # a run whose outputs stand in for what is not selected
+    base: AnyRevision | None = None  # a run whose outputs stand in for what is not selected
     values: Mapping[str, Json] = {}  # parameter -> value, taken as it is
 
 
@@ -334,7 +334,7 @@ def _selected(
     snapshot, base = store.snapshot(target.snapshot), None
     needs = needs_of(store, snapshot)
     if options.base:
-        _, base = find_run(store, resolve(store, options.base, now=caller.now))
+        _, base = find_run(store, resolve(store, as_revision(options.base), now=caller.now))
     elif named and recorded_params(store, run := store.get(Run, named)) == params:
         base = run
     selected = chosen(needs, options.selection)

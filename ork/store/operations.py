@@ -27,6 +27,11 @@ class OperationEntry(Value, frozen=True, kw_only=True):
     oid: Oid
     operation: Operation
 
+    @property
+    def revision(self) -> str:
+        """The text that means it: its oid."""
+        return self.oid
+
     def cells(self) -> dict[str, object]:
         return self.operation.cells()
 

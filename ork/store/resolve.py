@@ -42,6 +42,11 @@ class ResolvedDeploy(Value, frozen=True, kw_only=True):
         """The same as `oid`."""
         return self.oid
 
+    @property
+    def revision(self) -> str:
+        """The text that means it, also when heads have moved."""
+        return self.oid
+
     def cells(self) -> dict[str, object]:
         return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}
 
@@ -55,6 +60,11 @@ class ResolvedRun(Value, frozen=True, kw_only=True):
     workflow: str
     snapshot: Oid
     deploy: Oid | None
+
+    @property
+    def revision(self) -> str:
+        """The text that means this record of the run."""
+        return self.oid
 
     def cells(self) -> dict[str, object]:
         return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}
@@ -89,6 +99,13 @@ class ResolvedObject(Value, frozen=True, kw_only=True):
         if self.kind == "snapshot":
             return self.oid
         return self.of.snapshot if self.of else None
+
+    @property
+    def revision(self) -> str:
+        """The text that means it, also when heads have moved."""
+        if self.of is None or self.name is None:
+            return self.oid
+        return f"{self.of.revision}:{self.name}"
 
     def cells(self) -> dict[str, object]:
         return {"revision": self.text, "kind": self.kind, "oid": self.oid[:12]}

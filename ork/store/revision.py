@@ -101,14 +101,18 @@ def in_workflow(workflow: str, text: str) -> str:
     return workflow + text if follows else text
 
 
-def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datetime:
+def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -> datetime:
     """Return the moment that "yesterday", "2 hours ago", "2026-11-01" or an ISO time means.
+
+    A date is as its text, and so is a datetime, which need not have a zone.
 
     A date alone is the begin of that day, or its end; a time alone is when the clock showed it
     last. `now` gives the time zone, by whose clocks days and weeks are counted: two hours ago is
     120 minutes, a day ago the same time of the day.
     """
-    words = text.strip().lower()
+    if isinstance(text, date):
+        text = text.isoformat()
+    words = text.strip().lower() if isinstance(text, str) else ""
     if words == "now":
         return now
     if words == "today":
@@ -128,7 +132,7 @@ def parse_moment(text: str, now: datetime, *, end_of_day: bool = False) -> datet
         if len(words) == 10:
             day = date.fromisoformat(words) + timedelta(days=end_of_day)
             return datetime.combine(day, time(), now.tzinfo)
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(words.upper())
     except (ValueError, OverflowError):
         raise UsageError(
             f"cannot read the time {text!r}",

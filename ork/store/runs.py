@@ -50,6 +50,11 @@ class OfRun:
         return self.run.name
 
     @property
+    def revision(self) -> str:
+        """The text that means it: its name."""
+        return self.run.name
+
+    @property
     def state(self) -> RunState:
         """How it ended, or that it goes on."""
         return self.run.state

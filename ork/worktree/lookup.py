@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from ork.errors import UsageError
 from ork.store import revision as grammar
 from ork.store.resolve import Resolved, ResolvedObject, part_of, resolve
 from ork.store.store import Store
@@ -20,6 +21,17 @@ SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
 
+class NamesRevision(Protocol):
+    """What ork returns of a run, a deploy or a tag: `revision` is a text that means the same."""
+
+    @property
+    def revision(self) -> str:
+        """The text."""
+
+
+AnyRevision: TypeAlias = str | Path | NamesRevision
+
+
 class ResolvedFile(ResolvedObject, frozen=True, kw_only=True):
     """The snapshot of a workflow file that need not be deployed."""
 
@@ -28,6 +40,10 @@ class ResolvedFile(ResolvedObject, frozen=True, kw_only=True):
     @property
     def workflow(self) -> str:
         return self.loaded.definition.name
+
+    @property
+    def revision(self) -> str:
+        return self.text
 
 
 def look_up(store: Store, text: str, *, now: datetime) -> Resolved:
@@ -51,8 +67,17 @@ def resolved_file(loaded: Loaded, text: str) -> ResolvedFile:
     return ResolvedFile(text=text, oid=loaded.snapshot, kind="snapshot", loaded=loaded)
 
 
-def as_revision(text: str) -> str:
-    """Return `file:PATH` for the path of a workflow file, any other text as it is."""
+def as_revision(named: AnyRevision) -> str:
+    """Return the text that means it: `file:PATH` for a workflow file, any other text as it is."""
+    if isinstance(named, Path):
+        return f"file:{named}"
+    text = named if isinstance(named, str) else getattr(named, "revision", None)
+    if not isinstance(text, str):
+        raise UsageError(
+            f"a {type(named).__name__} names no revision",
+            hint="give a text, such as 'etl', 'etl~1', 'etl#57' or 'etl.yaml', or what ork has"
+            " returned: a run, a deploy, a tag",
+        )
     is_file = text.endswith((".yaml", ".yml", ".json")) and ":" not in text
     return f"file:{text}" if is_file and Path(text).exists() else text
 

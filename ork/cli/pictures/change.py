@@ -73,7 +73,7 @@ def change_of(store: Store, comparison: Comparison, *, hunks: bool = False) -> C
     old, new = comparison.old, comparison.new
     needs = needs_of(store, store.snapshot(new.snapshot))
     impact = impact_of(store, comparison)
-    title = "..".join(str(side.workflow) if side.text == "@" else side.text for side in (old, new))
+    title = "..".join(str(side.workflow) if side.text == "@" else side.shown for side in (old, new))
     graph = change_graph(title, comparison.diff, impact, needs)
     return Change(comparison=comparison, impact=impact, graph=graph)
 

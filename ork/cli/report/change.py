@@ -13,7 +13,7 @@ from ork.cli.report.page import render
 from ork.cli.screen import human
 from ork.differences.impact import Impact
 from ork.history.compare import Comparison, compare_resolved
-from ork.history.compare_runs import diff_runs
+from ork.history.compare_runs import RunDiff, diff_runs
 from ork.history.log import LogEntry, log
 from ork.objects.value import Value
 from ork.store.store import Store
@@ -32,13 +32,21 @@ class History(Value, frozen=True, kw_only=True):
 def change_page(store: Store, old: str, new: str, *, now: datetime) -> Iterator[str]:
     """Return the page of a change: what differs, the deploys between, how their runs went."""
     before, after = (look_up(store, text, now=now) for text in (old, new))
-    change = change_of(store, compare_resolved(store, before, after), hunks=True)
     are_runs = before.kind == after.kind == "run"
+    runs = diff_runs(store, before, after) if are_runs else None
+    return comparison_page(store, compare_resolved(store, before, after), run_diff=runs, now=now)
+
+
+def comparison_page(
+    store: Store, comparison: Comparison, *, run_diff: RunDiff | None = None, now: datetime
+) -> Iterator[str]:
+    """Return the page of a change that is known, with what differs between two runs of it."""
+    change = change_of(store, comparison, hunks=True)
     return render(
         "change",
         title=headline(change.comparison, change.impact),
         change=change,
-        run_diff=diff_runs(store, before, after) if are_runs else None,
+        run_diff=run_diff,
         history=history_of(store, change.comparison, now),
         now=now,
     )

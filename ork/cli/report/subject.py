@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ork.cli.report.change import change_page
+from ork.cli.report.change import change_page, comparison_page
 from ork.cli.report.run import run_page
 from ork.cli.report.workflow import workflow_page
-from ork.history.compare import ends
+from ork.history.compare import Comparison, ends
 from ork.store.revision import parse_range
 from ork.store.store import Store
 from ork.worktree.lookup import look_up
 
 
-def report_of(store: Store, subject: str, *, now: datetime) -> Iterator[str]:
+def report_of(store: Store, subject: str | Comparison, *, now: datetime) -> Iterator[str]:
     """Return the page about a change, A..B, a run, or a workflow."""
+    if isinstance(subject, Comparison):
+        return comparison_page(store, subject, now=now)
     if parse_range(subject):
         old, new = ends(store, [subject], now=now)
         return change_page(store, old, new, now=now)
