@@ -28,6 +28,7 @@ FILES_IN_A_ROOM_MAX = 10
 # The rooms of ork and of its command line, each above those that it may import.
 ROOMS: dict[str, str] = {
     "errors": "",
+    "alike": "errors",
     "failpoints": "",
     "files": "",
     "progress": "",
@@ -35,29 +36,29 @@ ROOMS: dict[str, str] = {
     "worker": "",
     "objects": "errors files progress",
     "graph": "errors files",
-    "yaml": "errors files progress objects",
+    "yaml": "errors alike files progress objects",
     "code": "objects",
     "schedule": "errors objects",
-    "definition": "errors files progress objects graph yaml code schedule",
+    "definition": "errors alike files progress objects graph yaml code schedule",
     "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
     "servers": "errors files failpoints objects backends",
-    "store": "errors files failpoints objects graph backends",
+    "store": "errors alike files failpoints objects graph backends",
     "logs": "errors files objects store",
-    "worktree": "errors files failpoints progress objects graph yaml code definition store",
-    "history": "errors files objects graph yaml definition differences store worktree",
-    "heads": "errors files failpoints objects graph yaml schedule definition differences backends"
-    " store worktree history",
+    "worktree": "errors alike files failpoints progress objects graph yaml code definition store",
+    "history": "errors alike files objects graph yaml definition differences store worktree",
+    "heads": "errors alike files failpoints objects graph yaml schedule definition differences"
+    " backends store worktree history",
     "upkeep": "errors files failpoints progress objects backends store logs worktree history heads"
     " executors runner",
     "sync": "errors files failpoints progress objects graph backends store logs upkeep runner",
-    "git": "errors files progress objects graph yaml definition differences store worktree history"
-    " heads",
-    "orkdb": "errors files failpoints progress objects yaml schedule definition differences"
+    "git": "errors alike files progress objects graph yaml definition differences store worktree"
+    " history heads",
+    "orkdb": "errors alike files failpoints progress objects yaml schedule definition differences"
     " backends servers store logs history",
     "executors": "errors files failpoints objects definition worker",
-    "runner": "errors files failpoints objects graph definition differences backends store logs"
-    " worktree history heads executors worker",
+    "runner": "errors alike files failpoints objects graph definition differences backends store"
+    " logs worktree history heads executors worker",
     "daemon": "errors files failpoints objects graph schedule definition backends store logs"
     " worktree history heads executors runner zone",
     "bisection": "errors files objects graph differences store worktree history heads"
@@ -66,7 +67,7 @@ ROOMS: dict[str, str] = {
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
     " cli/pictures cli/report",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
-    "testing": "errors objects definition history store worktree project",
+    "testing": "errors alike objects definition history store worktree project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

@@ -20,6 +20,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ork.alike import did_you_mean
 from ork.cli.screen import signals
 from ork.cli.screen.fit import APART, WIDTH_MIN, abreast, fitted_lines
 from ork.cli.screen.line import Line, plain
@@ -100,7 +101,7 @@ BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--versio
 OTHER_WORDS = {
     word: commands
     for line in """\
-add commit save publish apply: deploy
+add commit save publish apply freeze: deploy
 revert reset: rollback, undo
 checkout switch: restore, rollback
 branch: tag
@@ -112,23 +113,23 @@ cat describe inspect info: show
 annotate why: blame
 validate lint compile: check
 dag plot tree: graph
-start exec execute trigger: run
+start exec execute trigger repro make build: run
 plan preview: run --dry-run
 backfill: run -i
-new: init, deploy
+new create: init, deploy
 rerun resume restart continue: retry
 stop kill abort: cancel
 ls list: workflows, runs
-ps jobs: runs
+ps jobs exp: runs
 rename move: mv
-attach tail follow: watch, logs -f
-output result results: outputs
+attach tail follow top: watch, logs -f
+output result results metrics: outputs
 fetch: pull
 pack dump: bundle, backup
 rm delete remove: archive
 unarchive: archive --undo
 verify doctor: fsck
-prune clean: gc
+prune clean clear: gc
 serve server scheduler daemon web page ui: up
 cron pause unpause timetable: schedule
 version: --version
@@ -138,13 +139,17 @@ version: --version
 }
 # What needs no command here.
 NO_COMMANDS = {
-    "edit": "a workflow is its file: change that, and `ork deploy` keeps the new version"
+    "edit": "a workflow is its file: change that, and `ork deploy` keeps the new version",
+    "rebase": "history only grows: `ork rollback` and `ork undo` go back, and are kept themselves",
+    "merge": "a workflow has one line of history: `ork pull` takes in what another store has",
+    "stash": "a file that is not deployed may stay so: `ork run REVISION` runs without it",
 }
 # Options that git and other tools have -> what is here in their place.
 OTHER_OPTIONS = {
     ("diff", "--cached"): "nothing is staged here: `ork diff` compares the file with the head",
     ("diff", "--staged"): "nothing is staged here: `ork diff` compares the file with the head",
     ("tag", "-m"): "a tag has no message of its own: `ork deploy -m` gives one to a deploy",
+    ("", "--colour"): "it is written `ork --color auto|always|never COMMAND`",
     ("diff", "--name-only"): "`--stat` has a line for each file and task, `--json` is for programs",
     ("show", "--stat"): "`ork log --stat` tells it of each deploy",
     ("deploy", "-a"): "nothing is staged here: a deploy takes the file and all that it calls",
@@ -156,6 +161,13 @@ OTHER_OPTIONS = {
     ),
     ("retry", "-i"): "a retry keeps the parameters: `ork run RUN -i NAME=VALUE` runs with others",
     ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
+    ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
+    ("run", "--skip"): "`--only`, `--from` and `--until` say which tasks are executed",
+    ("run", "--dry"): "`--dry-run` says what would run",
+    ("run", "-n"): "`--dry-run` says what would run",
+    ("run", "-f"): "a file is named as it is: `ork run FILE`",
+    ("run", "--downstream"): "`--from TASK` runs a task and what depends on it",
+    ("deploy", "--force"): "what is refused names the option that allows it, such as `--move`",
 }
 BUG_EXIT_CODE = 70
 EPILOG = (
@@ -246,10 +258,8 @@ def _meant(word: str) -> str:
         return f"the word for that here is {said}"
     if word in NO_COMMANDS:
         return NO_COMMANDS[word]
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, COMMANDS, n=1)
-    return f"did you mean `ork {near[0]}`?" if near else "`ork --help` lists the commands"
+    near = did_you_mean(word, COMMANDS, at_most=2, form="`ork {}`")
+    return near or "`ork --help` lists the commands"
 
 
 def _belongs(command: str, params: Mapping[str, Any], word: str) -> str:
@@ -454,8 +464,10 @@ def _usage(session: Session, error: Any) -> int:
         sys.stdout.write(message + "\n")
         return UsageError.exit_code
     option = getattr(error, "option_name", None)
-    known = OTHER_OPTIONS.get((ctx.info_name if ctx else "", option or ""))
-    hint = known or f"`{path} --help` explains it"
+    hint = f"`{path} --help` explains it"
+    if type(error).__name__ == "NoSuchOption":
+        message = f"No such option: {option}"
+        hint = _option_meant(ctx, str(option)) or hint
     if option in BEFORE_COMMAND and ctx and ctx.parent:
         message = f"{option} is an option of ork itself"
         value = "" if option in ("--no-pager", "--version") else " ..."
@@ -465,6 +477,15 @@ def _usage(session: Session, error: Any) -> int:
         hint = f"it stands after the command: `ork {command} {option}`"
     _print_error(session, UsageError(message, hint=hint))
     return UsageError.exit_code
+
+
+def _option_meant(ctx: Any, option: str) -> str | None:
+    """Return a hint for an option that a command does not have."""
+    if known := OTHER_OPTIONS.get((ctx.info_name, option)) or OTHER_OPTIONS.get(("", option)):
+        return known
+    names = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+    long = [name for name in names if name.startswith("--")]
+    return did_you_mean(option, long, form="`{}`") if option.startswith("--") else None
 
 
 def _command_with(option: str, words: Sequence[str]) -> str | None:

@@ -33,13 +33,22 @@ _OTHER_EXECUTORS = {"bash": "process", "sh": "process", "cmd": "process", "py": 
 # What to do where other tools have a key, and a file has none.
 ALIKE = "write each task, with shared keys by `<<: *name`, or one task that goes over a list"
 _PARALLEL = "`max_parallel` at the top of the file says how many tasks there are at once"
+_FILES = "files that a task reads or writes need no key"
+_FOLDER = "tasks run in the folder of the file, or in `root`: `cd FOLDER &&` leads elsewhere"
+_NO_CONDITION = "a task that has nothing to do returns at once: there are no conditions"
+_NO_CACHE = "a run executes every task; `ork retry` and `ork run --from` keep what succeeded"
+_ALL_THE_SAME = "the tasks after it start all the same with `on_upstream_failure: run`"
 # What other tools call these keys.
 _OTHER_KEYS = {
     **dict.fromkeys(("needs", "after", "depends", "upstream", "dependencies"), "depends_on"),
+    "requires": "depends_on",
+    "deps": f"`depends_on` names tasks; {_FILES}",
     **dict.fromkeys(("run", "cmd", "script", "bash", "bash_command"), "command"),
     **dict.fromkeys(("params", "args", "arguments", "kwargs", "input", "with"), "inputs"),
     **dict.fromkeys(("op_kwargs", "op_args", "parameters"), "inputs"),
-    **dict.fromkeys(("output", "outputs", "returns"), "output_type"),
+    "returns": "output_type",
+    **dict.fromkeys(("output", "outputs"), f"`output_type` is of what a task returns; {_FILES}"),
+    **dict.fromkeys(("outs", "artifacts", "targets", "produces"), _FILES),
     **dict.fromkeys(("retry", "max_retries", "attempts"), "retries"),
     **dict.fromkeys(("entrypoint", "callable", "python_callable"), "function"),
     **dict.fromkeys(("execution_timeout", "timeout_seconds"), "timeout"),
@@ -51,6 +60,13 @@ _OTHER_KEYS = {
     "trigger_rule": "on_upstream_failure",
     **dict.fromkeys(("matrix", "each", "foreach", "for_each", "with_items", "loop", "map"), ALIKE),
     **dict.fromkeys(("pool", "concurrency", "max_parallel"), _PARALLEL),
+    **dict.fromkeys(("resources", "cpus", "memory", "gpus"), f"no task is limited; {_PARALLEL}"),
+    **dict.fromkeys(("cwd", "wdir", "workdir", "working_dir", "working_directory"), _FOLDER),
+    **dict.fromkeys(("when", "if", "unless", "condition", "skip"), _NO_CONDITION),
+    **dict.fromkeys(("cache", "frozen", "always_changed", "persist"), _NO_CACHE),
+    **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors"), _ALL_THE_SAME),
+    **dict.fromkeys(("secret", "secrets"), "as in `env: {TOKEN: {secret: NAME}}`"),
+    **dict.fromkeys(("description", "desc", "doc"), "a comment beside the task says that"),
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ork.alike import alike
 from ork.definition import fields
 from ork.definition.bindings import Env, Params, Scope, read_env, read_params
 from ork.definition.declarations import Declarations
@@ -27,7 +28,7 @@ from ork.objects.value import replace
 from ork.progress import counted
 from ork.yaml import nodes, pieces, reader
 from ork.yaml.nodes import Node
-from ork.yaml.problems import Problems, nearest
+from ork.yaml.problems import Problems
 
 if TYPE_CHECKING:
     from ork.schedule.schedule import Schedule, Wrong
@@ -42,7 +43,9 @@ _KEYS = "name description schedule types tasks include exclude env max_parallel 
 HOOKS = ("on_failure", "on_success")
 WORKFLOW_KEYS = (*_KEYS.split(), "params", *HOOKS)
 # What other tools call these keys, or have where a file has none.
-_OTHER_KEYS = {"steps": "tasks", "jobs": "tasks", "cron": "schedule", "title": "name"}
+_OTHER_KEYS = {"cron": "schedule", "title": "name", "on_error": "on_failure"}
+_OTHER_KEYS |= dict.fromkeys(("steps", "jobs", "stages"), "tasks")
+_OTHER_KEYS |= dict.fromkeys(("parameters", "vars", "variables"), "params")
 _OTHER_KEYS |= {"environment": "env", "files": "include"}
 _OTHER_KEYS |= dict.fromkeys(("concurrency", "max_active_tasks", "pool"), "max_parallel")
 _OTHER_KEYS |= {
@@ -245,7 +248,7 @@ class _Workflow:
         """Say whether one of these keys may be meant by one that is none."""
         entries = self.root.value if isinstance(self.root.value, dict) else {}
         unknown = entries.keys() - set(WORKFLOW_KEYS)
-        return any(_OTHER_KEYS.get(key) in keys or nearest(key, keys) for key in unknown)
+        return any(_OTHER_KEYS.get(key) in keys or alike(key, keys) for key in unknown)
 
     def _indent_tasks(self) -> None:
         """Take for tasks what stands beside an empty `tasks:`, and say so."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import IO, TypeAlias
 
+from ork.alike import did_you_mean
 from ork.errors import NotFound, StoreError
 from ork.git.binary import Git
 from ork.git.commit import place_of, read_commit
 from ork.git.tree import Change, Entry
 from ork.objects.value import Value
-from ork.yaml.problems import nearest
 
 CHUNK_BYTES = 1 << 16
 SIMILARITY = "50%"  # as git's own default for a rename
@@ -88,13 +88,9 @@ def chosen(git: Git, tip: str, pattern: str) -> list[str]:
         return sorted(found)
     if git.run("rev-list", "-1", "--first-parent", tip, "--", pattern):
         return [pattern]
-    near = nearest(pattern, names)
     same = [name for name in names if name.rpartition("/")[2] == pattern.rpartition("/")[2]]
-    near = near or next(iter(sorted(same)), None)
-    raise NotFound(
-        f"no commit has a file {pattern}",
-        hint=f"did you mean {near}?" if near else "the path is relative to REPO",
-    )
+    hint = did_you_mean(pattern, names) or (f"did you mean {min(same)}?" if same else None)
+    raise NotFound(f"no commit has a file {pattern}", hint=hint or "the path is relative to REPO")
 
 
 def follow(git: Git, commits: Sequence[Step], path: str) -> Names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from ork.alike import meant_or_known
 from ork.errors import Ambiguous, InvalidInput, NotFound
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, is_name
@@ -12,7 +13,6 @@ from ork.objects.value import Value
 from ork.store.resolve import deploy_in, present_name
 from ork.store.revision import in_workflow
 from ork.store.store import Stamp, Store
-from ork.store.suggestions import near
 
 
 class Tag(Value, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ def untag(store: Store, name: str, *, stamp: Stamp) -> Tagged:
     found = [(one, oid) for one in names if (oid := store.ref(f"tags/{one}/{label}"))]
     if not found:
         labels = [f"{one.workflow}@{one.label}" for one in tags(store, workflow)]
-        raise NotFound(f"there is no tag {name}", hint=near(name, labels))
+        raise NotFound(f"there is no tag {name}", hint=meant_or_known(name, labels))
     if len(found) > 1:
         raise Ambiguous(
             f"several workflows have a tag {label}",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ork.alike import alike
 from ork.differences.definitions import Diff, compare, declared
 from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
@@ -199,9 +200,7 @@ def _tasks_of_both(
         paths.update(snapshot.files)
     known = paths.union(name for name, _ in found)
     if missing := sorted(set(wanted) - known):
-        from ork.yaml.problems import nearest
-
-        near = dict.fromkeys(filter(None, (nearest(name, known) for name in missing)))
+        near = dict.fromkeys(one for name in missing for one in alike(name, known)[:1])
         raise NotFound(
             f"neither side has a task or code file named {', '.join(map(repr, missing))}",
             hint=f"did you mean {' or '.join(near)}?" if near else None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from ork.alike import did_you_mean
 from ork.definition.workflow import RESERVED
 from ork.errors import NotFound, UsageError
 from ork.objects.canonical import hash_bytes
 from ork.objects.kinds import is_name
-from ork.yaml.problems import nearest
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _CHARS_MAX = 100
@@ -39,11 +39,8 @@ def renamed(names: Iterable[str], wishes: Mapping[str, str]) -> dict[str, str]:
     names = list(names)
     for old, new in wishes.items():
         if old not in names:
-            near = nearest(old, names)
-            raise NotFound(
-                f"the database has no workflow named {old!r}",
-                hint=f"did you mean {near!r}?" if near else None,
-            )
+            hint = did_you_mean(old, names, form="{!r}")
+            raise NotFound(f"the database has no workflow named {old!r}", hint=hint)
         if not is_name(new) or new in RESERVED:
             raise UsageError(f"a workflow cannot be named {new!r}")
     found = {**fitting(names, reserved=RESERVED), **wishes}

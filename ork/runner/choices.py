@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 
+from ork.alike import meant_or_known
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
@@ -76,7 +76,7 @@ def settle_params(
     Raises UsageError with everything that is wrong.
     """
     problems = [
-        f"no parameter named {name!r}; {_near(name, declared)}"
+        f"no parameter named {name!r}; {meant_or_known(name, declared) or 'it has none'}"
         for name in given
         if name not in declared
     ]
@@ -144,9 +144,13 @@ class Selection(Value, frozen=True, kw_only=True):
 
 def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[str]:
     """Return the names of the tasks that a selection means; raise NotFound for unknown ones."""
-    for name in (*selection.only, *selection.start, *selection.until):
+    named = {"--only": selection.only, "--from": selection.start, "--until": selection.until}
+    for option, name in ((option, name) for option, names in named.items() for name in names):
         if name not in needs:
-            raise NotFound(f"no task named {name!r}", hint=_near(name, needs))
+            hint = meant_or_known(name, needs)
+            if needs.keys() >= {*(several := name.split(","))}:
+                hint = f"one at a time: `{' '.join(f'{option} {one}' for one in several)}`"
+            raise NotFound(f"no task named {name!r}", hint=hint)
     if selection.only:
         return set(selection.only)
     names = set(needs)
@@ -224,11 +228,6 @@ def _parse(value: object, declared: Json) -> Json:
 def _needed_by(names: list[str]) -> str:
     tasks = sorted(set(names))
     return f"the task {tasks[0]} needs it" if len(tasks) == 1 else f"{some(tasks, SHOWN)} need it"
-
-
-def _near(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are: {some(known, SHOWN) or 'none'}"
 
 
 def _read(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound
 from ork.graph import order as graph
 from ork.objects import tree
@@ -155,10 +156,8 @@ def run_and_task(store: Store, text: str, *, now: datetime) -> tuple[Run, str | 
         return run, None
     tasks = store.snapshot(run.snapshot).tasks
     if task not in tasks:
-        from ork.store.suggestions import near  # what only an error needs
-
         name = run.name
-        raise NotFound(f"{name} has no task {task!r}", hint=near(task, sorted(tasks)))
+        raise NotFound(f"{name} has no task {task!r}", hint=meant_or_known(task, sorted(tasks)))
     return run, task
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain, islice, takewhile
 from typing import ClassVar, TypeAlias
 
+from ork.alike import meant_or_known
 from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
@@ -600,10 +601,8 @@ def part_of(store: Store, found: Resolved, name: str) -> ResolvedObject:
         return part(oid=task, kind="task")
     if file := snapshot.files.get(name.removeprefix("./")):
         return part(oid=file.blob, kind="blob")
-    from ork.store.suggestions import near
-
-    names = [*snapshot.tasks, *snapshot.files]
-    raise NotFound(f"{found.text} has no task or code file {name!r}", hint=near(name, names))
+    hint = meant_or_known(name, [*snapshot.tasks, *snapshot.files])
+    raise NotFound(f"{found.text} has no task or code file {name!r}", hint=hint)
 
 
 def _text_of(store: Store, found: Resolved) -> ResolvedObject:

@@ -6,13 +6,14 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from ork.errors import NotFound, some
+from ork.alike import meant_or_known
+from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
-_NEAR_MAX = 10_000  # names that are looked at
-SHOWN = 10  # names in a hint
+_LOOKED_AT_MAX = 10_000  # workflows
+NAMED = 3  # in a hint, where several are alike
 
 
 def unknown(store: Store, name: str) -> NotFound:
@@ -40,7 +41,7 @@ def unknown(store: Store, name: str) -> NotFound:
             f"no workflow named {name!r}: nothing is deployed here yet",
             hint="`ork deploy FILE` deploys one",
         )
-    hint = _as_part(store, name, names) or near(name, names) or ""
+    hint = _as_part(store, name, names) or meant_or_known(name, names, at_most=NAMED) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
     return NotFound(message, hint=hint)
@@ -53,7 +54,7 @@ def _file(store: Store, name: str) -> NotFound:
         return NotFound(f"no file and no workflow named {name!r}")
     of_it = [
         workflow
-        for workflow, oid in islice(store.refs("workflows/"), _NEAR_MAX)
+        for workflow, oid in islice(store.refs("workflows/"), _LOOKED_AT_MAX)
         if store.project / store.get(Deploy, oid).source.path == path.absolute()
     ]
     hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
@@ -69,13 +70,3 @@ def _as_part(store: Store, name: str, workflows: list[str]) -> str | None:
     if snapshot and (name in snapshot.tasks or name in snapshot.files):
         return f"a part of a workflow is written {workflows[0]}:{name}"
     return None
-
-
-def near(name: str, names: list[str]) -> str | None:
-    """Return a hint with the names that are like this one, or with the first that there are."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, names[:_NEAR_MAX], n=3)
-    if found:
-        return f"did you mean {' or '.join(found)}?"
-    return f"there are: {some(names, SHOWN)}" if names else None

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ork.alike import meant_or_known
 from ork.definition.bindings import refs_of, split_param, split_ref
 from ork.definition.types import convert
 from ork.errors import NotFound, UsageError
@@ -139,8 +139,7 @@ def alone(
     """Return a workflow that is this task, with these inputs and variables, and nothing else."""
     definition = loaded.definition
     if name not in definition.tasks:
-        near = get_close_matches(name, definition.tasks, n=1) or sorted(definition.tasks)
-        raise NotFound(f"no task named {name!r}", hint=f"there is {', '.join(near)}")
+        raise NotFound(f"no task named {name!r}", hint=meant_or_known(name, definition.tasks))
     task = definition.tasks[name]
     bindings = {**task.inputs, **_constants(task, name, inputs)}
     task = replace(task, inputs=bindings, env={**task.env, **env}, depends_on=(), when=None)

@@ -13,6 +13,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ork.alike import alike
 from ork.code.use import Unreadable, Use
 from ork.definition.reach import Open, Parse, Trail, find_module, python_path, read_code, trails
 from ork.definition.workflow import HOOKS, Definition
@@ -22,7 +23,7 @@ from ork.objects.kinds import Task
 from ork.objects.snapshot import CodeFile
 from ork.worktree.folder import Files, Root
 from ork.worktree.globs import excluded, excluding, matching
-from ork.yaml.problems import Problems, nearest
+from ork.yaml.problems import Problems
 
 FILES_MAX = 50_000
 CAPTURE_BYTES_MAX = 512 * 1024 * 1024
@@ -225,10 +226,9 @@ class _Capture:
                 self._say_data(at, task.file)
             elif self.root.kind(task.file) is None and not self.root.is_link(task.file):
                 folder, _, wanted = task.file.rpartition("/")
-                near = nearest(wanted, self.root.names(folder))
                 hint = "paths are relative to the folder of the workflow file"
-                if near:
-                    hint = f"did you mean {folder and folder + '/'}{near}?"
+                if near := alike(wanted, self.root.names(folder)):
+                    hint = f"did you mean {folder and folder + '/'}{near[0]}?"
                 self.refused.add(task.file)
                 self._say(at, f"no such file: {task.file}", hint)
             elif task.executor == "python":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ork.alike import did_you_mean
 from ork.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ PROBLEMS_MAX = 100  # complaints kept per file; the rest are only counted
 MESSAGE_LENGTH_MAX = 500
 VALUE_LINES_MAX = 100  # of a value, in which a part of it is looked for
 SOURCE_WIDTH_MAX = 500  # characters of a line that a complaint carries
-_CANDIDATES_MAX = 2000  # difflib is slow: with more names than this only the likely ones are tried
 _LINE_END = re.compile(r"\r\n?|\n")
 
 
@@ -80,10 +80,7 @@ class Problems:
 
     def near(self, word: str, known: Iterable[str]) -> str | None:
         """Return a hint that names the known word most like this one, or None."""
-        if self.full:
-            return None
-        best = nearest(word, known)
-        return None if best is None else f"did you mean `{best}`?"
+        return None if self.full else did_you_mean(word, known, form="`{}`")
 
     def check(self, hint: str | None = None) -> None:
         """Raise InvalidInput with everything kept; do nothing when there is nothing."""
@@ -102,16 +99,6 @@ class Problems:
         if not 1 <= line <= len(self._lines):
             return None
         return self._lines[line - 1][:SOURCE_WIDTH_MAX]
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word most like this one, or None when none is near."""
-    from difflib import get_close_matches
-
-    names = sorted(known)
-    if len(names) > _CANDIDATES_MAX:
-        names = [name for name in names if name[:2] == word[:2]][:_CANDIDATES_MAX]
-    return next(iter(get_close_matches(word[:200], names, n=1, cutoff=0.6)), None)
 
 
 def _printable(text: str) -> str:

@@ -161,9 +161,8 @@ def test_a_wrong_option_or_argument(ork, argv, word):
     result = ork(*argv)
     assert (result.code, result.out) == (2, "")
     error, hint = result.err.splitlines()
-    assert error.startswith("error: ")
-    assert word in error
-    assert hint.startswith("hint: `ork ")
+    assert (error[:7], hint[:6]) == ("error: ", "hint: ")
+    assert word in (hint if word == "--oneline" else error)
 
 
 @pytest.mark.parametrize(

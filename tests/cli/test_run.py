@@ -80,6 +80,8 @@ def test_what_cannot_be_run(etl, broken):
     assert "etl#1:load is a task of a run;" in etl("run", "etl#1:load").err
     assert "`ork run etl#1 --only load` runs no other" in etl("run", "etl#1:load").err
     assert etl("run", "etl#1", "--only", "load").code == 0
+    several = etl("run", "etl", "--from", "extract,load")
+    assert (several.code, "`--from extract --from load`" in several.err) == (3, True)
     assert etl("run", "etl", "-j", "0").code == 2
 
 
