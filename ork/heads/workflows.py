@@ -109,8 +109,9 @@ def _last_runs(store: Store, names: Iterable[str]) -> dict[str, LastRun]:
         for name in names
         for _, oid in islice(store.refs(f"runs/{name}/", newest_first=True), 1)
     }
-    renamed = {ref.partition("/")[0] for ref, _ in store.refs("former/")}
-    for name in renamed.intersection(names) - newest.keys():
+    renamed = {name for ref, _ in store.refs("former/") for name in ref.split("/")}
+    for name in renamed.intersection(names):  # which others had, or which had others
+        newest.pop(name, None)
         newest.update((name, entry.oid) for entry in runs(store, name, limit=1))
     return {
         name: LastRun(number=run.number, state=run.state, created=run.created, ended=run.ended)

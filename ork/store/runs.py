@@ -7,16 +7,16 @@ seek in the refs. `ran/SNAPSHOT/WORKFLOW/RUN-ID` tells which runs executed a sna
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice, takewhile
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import Node, Run, RunState, TaskRun
+from ork.objects.kinds import Deploy, Node, Run, RunState, TaskRun
 from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
@@ -87,6 +87,17 @@ class Executed(Value, frozen=True, kw_only=True):
 
     kind: str  # snapshot | task | blob
     oid: Oid
+
+
+class _Span(NamedTuple):
+    """A name under which runs ran, and bounds of their ids: from `first` on, below `end`."""
+
+    name: str
+    first: str = ""
+    end: str | None = None
+
+
+_Place: TypeAlias = tuple[_Span, str]  # and the prefix of refs that end with the ids of its runs
 
 
 class Hook(Value, frozen=True, kw_only=True):
@@ -188,11 +199,11 @@ def runs(
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
     below = min(bounds if before is None else [*bounds, before], default=None)
     first = "" if since is None else id_time(since)
-    names = _names(store, workflow, without)
+    spans = _spans(store, workflow) if workflow else _all_names(store, without)
     if executed is None:
-        places = [(name, f"runs/{name}/", end) for name, end in names.items()]
+        places = _of_names(spans)
     else:
-        places = list(_places(store, names, executed))
+        places = list(_places(store, spans, executed))
     targets = (
         run_ref(store, name, run_id) if executed else target  # a pin is not the run as it is now
         for run_id, name, target in _merge(store, places, below, first)
@@ -243,8 +254,8 @@ def going_on(store: Store, text: str) -> str:
         return text
     going = all_going_on(store)
     if name != "@":
-        names = {name, *former_names(store, name)}
-        going = [run for run in going if run.workflow in names]
+        spans = _spans(store, name)
+        going = [run for run in going if any(_is_in(run, span) for span in spans)]
     if len(going) == 1:
         return f"run:{going[0].id}{colon}{task}"
     if going:
@@ -258,30 +269,57 @@ def going_on(store: Store, text: str) -> str:
 
 def earlier(store: Store, run: Run) -> Iterator[Run]:
     """Yield the runs of a workflow before this one, newest first, each read when asked for."""
-    for name, end in _names(store, run.workflow, ()).items():
-        below = min(filter(None, (run.id, end)))
-        for _, oid in store.refs(f"runs/{name}/", newest_first=True, below=below):
-            yield store.get(Run, oid)
+    for _, _, oid in _merge(store, _of_names(_spans(store, run.workflow, run.id))):
+        yield store.get(Run, oid)
 
 
-def _names(
-    store: Store, workflow: str | None, without: Collection[str] | None
-) -> dict[str, str | None]:
-    """Return whose runs are meant; of a former name, how ids begin that are too late."""
-    if workflow is None:
-        put_away = archived(store) if without is None else set(without)
-        put_away |= {
-            before
-            for name in put_away
-            for before in former_names(store, name)
-            if not store.ref(f"workflows/{before}")
-        }
-        return {name: None for name in workflows_with_runs(store) if name not in put_away}
-    former = former_names(store, workflow).items()
-    return {workflow: None, **{name: id_time(deploy.time, plus_ms=1) for name, deploy in former}}
+def runs_named(store: Store, name: str) -> Iterator[RunEntry]:
+    """Yield all runs that have this name, newest first, whatever they are runs of by now."""
+    yield from _entries(store, (oid for _, _, oid in _merge(store, _of_names([_Span(name)]))))
 
 
-def _entries(store: Store, targets: Iterator[Oid], count: int) -> Iterator[RunEntry]:
+def _all_names(store: Store, without: Collection[str] | None) -> list[_Span]:
+    """Return the names of all workflows that have runs, but for some, or those archived."""
+    put_away = archived(store) if without is None else set(without)
+    put_away |= {
+        before
+        for name in put_away
+        for before in former_names(store, name)
+        if not store.ref(f"workflows/{before}")
+    }
+    return [_Span(name) for name in workflows_with_runs(store) if name not in put_away]
+
+
+def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
+    """Return under which names a workflow ran that has this one now, or had it for ids below `end`.
+
+    Another may have had a name before, or after: what ran under it then is of that one.
+    """
+    renames = [
+        (id_time(deploy.time, plus_ms=1), old, deploy.workflow)
+        for names, deploy in store.get_all(Deploy, dict(store.refs("former/"))).items()
+        for old in [names.partition("/")[2]]
+    ]
+    is_taken = end is not None or store.ref(f"workflows/{workflow}") is not None
+    found: list[_Span] = []
+    waiting = [(workflow, end)]
+    while waiting:
+        name, end = waiting.pop()
+        before = [one for one in renames if end is None or one[0] < end]
+        given = [at for at, old, _ in before if old == name and is_taken]
+        span = _Span(name, max(given, default=""), end)
+        found.append(span)
+        waiting += [(old, at) for at, old, new in before if new == name and at >= span.first]
+    return found
+
+
+def _is_in(run: Run, span: _Span) -> bool:
+    return (
+        run.workflow == span.name and span.first <= run.id and (not span.end or run.id < span.end)
+    )
+
+
+def _entries(store: Store, targets: Iterator[Oid], count: int = PAGE_RUNS) -> Iterator[RunEntry]:
     """Yield the runs of these oids, so many of them read together."""
     while page := list(islice(targets, count)):
         found = store.get_all(Run, {oid: oid for oid in page})
@@ -335,25 +373,29 @@ def id_time(moment: datetime, *, plus_ms: int = 0) -> str:
     return f"{utc.year:04}{utc:%m%dT%H%M%S}.{utc.microsecond // 1000:03}"
 
 
+def _of_names(spans: Iterable[_Span]) -> list[_Place]:
+    return [(span, f"runs/{span.name}/") for span in spans]
+
+
 def _merge(
-    store: Store, places: list[tuple[str, str, str | None]], below: str | None, first: str
+    store: Store, places: list[_Place], below: str | None = None, first: str = ""
 ) -> Iterator[tuple[str, str, Oid]]:
     """Yield (run id, workflow, target of the ref) of all places, greatest id first."""
     from heapq import merge
 
-    def ids(name: str, prefix: str, end: str | None) -> Iterator[tuple[str, str, Oid]]:
-        before = min(filter(None, (below, end)), default=None)
+    def ids(span: _Span, prefix: str) -> Iterator[tuple[str, str, Oid]]:
+        before = min(filter(None, (below, span.end)), default=None)
         for run_id, oid in store.refs(prefix, newest_first=True, below=before):
-            yield run_id, name, oid
+            if run_id < span.first:
+                break
+            yield run_id, span.name, oid
 
     streams = (ids(*place) for place in places)
     return takewhile(lambda found: found[0] >= first, merge(*streams, reverse=True))
 
 
-def _places(
-    store: Store, names: Mapping[str, str | None], executed: Executed
-) -> Iterator[tuple[str, str, str | None]]:
-    """Yield (workflow, prefix of refs that end with the ids of its runs, an end for these ids).
+def _places(store: Store, spans: Sequence[_Span], executed: Executed) -> Iterator[_Place]:
+    """Yield spans, and the prefixes of the refs that end with the ids of their runs.
 
     A snapshot at a time.
     """
@@ -363,9 +405,8 @@ def _places(
         has_it = _search(store, executed)
         snapshots = (oid for oid in store.folders("ran/") if has_it(Oid(oid)))
     for oid in snapshots:
-        there = names if len(names) == 1 else names.keys() & set(store.folders(f"ran/{oid}/"))
-        for name in there:
-            yield name, f"ran/{oid}/{name}/", names[name]
+        there = {spans[0].name} if len(spans) == 1 else set(store.folders(f"ran/{oid}/"))
+        yield from ((span, f"ran/{oid}/{span.name}/") for span in spans if span.name in there)
 
 
 def _search(store: Store, executed: Executed) -> Callable[[Oid], bool]:

@@ -24,7 +24,7 @@ from ork.runner import owner
 from ork.store import location
 from ork.store.contents import task_runs
 from ork.store.resolve import newest_number, number_ref, run_of_id, workflows_with_runs
-from ork.store.runs import RunEntry, refs_beside, refs_of, runs
+from ork.store.runs import RunEntry, refs_beside, refs_of, runs_named
 from ork.store.store import Store, Transaction
 from ork.store.verdict import Tally, counts_as, read_tally, tally, tally_text, verdict
 from ork.worktree.place import WORK
@@ -102,8 +102,7 @@ def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
     for workflow in workflows_with_runs(store):
         good: set[Oid] = set()
         last = newest_number(store, workflow)  # which the next run's follows
-        own = (one for one in runs(store, workflow) if one.run.workflow == workflow)
-        for index, entry in enumerate(own):
+        for index, entry in enumerate(runs_named(store, workflow)):
             run = entry.run
             bases[run.id] = run.base
             wanted = len(good) < GOOD_KEPT and run.snapshot not in good

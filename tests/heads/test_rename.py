@@ -22,7 +22,7 @@ from ork.store import location
 from ork.store.contents import find_run
 from ork.store.operations import operations
 from ork.store.resolve import known_names, next_number, present_name, resolve, workflows
-from ork.store.runs import runs
+from ork.store.runs import earlier, going_on, runs
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from ork.upkeep.repair import repair
@@ -186,8 +186,30 @@ def test_a_new_workflow_of_the_old_name_has_its_own_history(store, places):
     assert workflows(store) == ["etl", "load"]
     assert len(list(log(store, "etl", now=NOON))) == 1
     assert present_name(store, "etl") == "etl"
-    assert run_again(store, "etl").number == 3
-    assert names(runs(store, "load")) == ["etl#2", "etl#1"]
+    assert list(runs(store, "etl")) == []
+    assert next(one.last for one in workflow_list(store, now=NOON)) is None
+    run = run_again(store, "etl")
+    assert run.number == 3
+    of_both = {"etl": ["etl#3"], "load": ["etl#2", "etl#1"]}
+    assert {name: names(runs(store, name)) for name in workflows(store)} == of_both
+    assert [one.name for one in earlier(store, run)] == []
+    second = store.get(Run, resolve(store, "etl#2", now=NOON).oid)
+    assert [one.name for one in earlier(store, second)] == ["etl#1"]
+    last = [(one.workflow, one.last.number) for one in workflow_list(store, now=NOON)]
+    assert last == [("etl", 3), ("load", 2)]
+    begin_run(store, store.ref("workflows/etl"))
+    assert (going_on(store, "load"), going_on(store, "etl")[:4]) == ("load", "run:")
+    assert is_whole(store)
+
+
+def test_each_owner_of_a_name_has_the_runs_of_its_time(store, places):
+    renamed(store)  # etl to load
+    places.deploy(9)
+    run_again(store, "etl")
+    renamed(store, "etl", "third", hours=3)
+    renamed(store, "load", "etl", hours=4)
+    assert names(runs(store, "third")) == ["etl#3"]
+    assert names(runs(store, "etl")) == ["etl#2", "etl#1"]
     assert is_whole(store)
 
 
