@@ -20,19 +20,38 @@ git worktree add --quiet --detach "$work/old" "$began"
 git -C "$work/old" ls-files -- "$@" >"$work/before"
 git ls-files -- "$@" >"$work/after"
 
+# Prints which file of a list has the workflow of this one, and is not in the other version: a file
+# that was renamed.
+moved() { # FILE LIST FOLDER-OF-LIST OTHER-FOLDER
+    name=$(grep -m 1 '^name:' "$1") || return 0
+    while IFS= read -r one; do
+        if [ ! -e "$4/$one" ] && grep -Fqx -- "$name" "$3/$one"; then
+            printf '%s\n' "$one"
+            break
+        fi
+    done <"$2"
+}
+
 while IFS= read -r file; do
-    if [ ! -e "$file" ]; then
+    if [ ! -e "$file" ] && [ -z "$(moved "$work/old/$file" "$work/after" . "$work/old")" ]; then
         printf '### `%s` is gone\n\n' "$file"
     fi
 done <"$work/before"
 
 while IFS= read -r file; do
+    old=$file
     if [ ! -e "$work/old/$file" ]; then
+        old=$(moved "$file" "$work/before" "$work/old" .)
+    fi
+    if [ -z "$old" ]; then
         printf '### `%s` is new\n\n' "$file"
         continue
     fi
+    if [ "$old" != "$file" ]; then
+        printf '### `%s` is `%s` now\n\n' "$old" "$file"
+    fi
     code=0
-    ork diff "file:$work/old/$file" "file:$file" --format markdown --exit-code >"$work/page" ||
+    ork diff "file:$work/old/$old" "file:$file" --format markdown --exit-code >"$work/page" ||
         code=$?
     case $code in
         0) ;;  # nothing differs

@@ -71,6 +71,18 @@ def test_code_that_a_workflow_calls_is_told_as_well(repo):
     assert left.stdout.count("\n") == 1, "the old version is left behind"
 
 
+def test_a_file_that_was_renamed_is_compared_with_what_it_was(repo):
+    ork, git, _ = repo
+    text = WORKFLOW.format("etl").replace("load.sh", "load.sh --all")
+    ork.write("nightly etl.yaml", text)
+    (ork.folder / "etl.yaml").unlink()
+    git("add", "-A")
+    git("commit", "-qm", "Second")
+    page = tell(repo)
+    assert page.startswith("### `etl.yaml` is `nightly etl.yaml` now\n\n### etl: 1 task changed")
+    assert "`sh load.sh` | `sh load.sh --all`" in page.replace('"', "")
+
+
 def test_two_files_need_no_store(ork):
     for name, command in (("a", "ls"), ("b", "ls -l")):
         text = f"name: etl\ntasks: {{t: {{executor: process, command: {command}}}}}\n"
