@@ -36,6 +36,7 @@ from ork.store.resolve import (
     resolve,
     run_of,
 )
+from ork.store.revision import in_workflow
 from ork.store.runs import Executed, earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import changed_files, taint_text, verdict
@@ -120,10 +121,11 @@ def bisect(
             hint="name both: --good REV --bad REV",
         )
     now = question.caller().now
-    ends = [resolve(store, text, now=now) if text else None for text in (good, bad)]
     named = None
     if workflow != "@":
         named = deploy_of(store, resolve(store, workflow, now=now)).workflow
+    texts = (text and in_workflow(named or "@", text) for text in (good, bad))
+    ends = [resolve(store, text, now=now) if text else None for text in texts]
     head = deploy_of(store, ends[1] or resolve(store, workflow, now=now), named)
     head = replace(head, workflow=present_name(store, str(head.workflow)))
     if named not in (None, head.workflow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ork.definition.workflow import RESERVED
 from ork.errors import Conflict, InvalidInput, UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Run, is_name
@@ -28,6 +29,9 @@ def rename(store: Store, old: str, new: str, *, stamp: Stamp) -> Renamed:
     """
     if not is_name(new):
         raise InvalidInput(f"{new!r} is no name", hint="letters, digits, `_`, `.`, `-`")
+    if new in RESERVED:
+        hint = f"choose another name: `{new}:...` would not be this workflow"
+        raise InvalidInput(f"a workflow cannot be named `{new}`", hint=hint)
     if old == new:
         raise UsageError(f"{old} has this name already")
     oid = head(store, old)

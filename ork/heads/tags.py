@@ -80,7 +80,7 @@ def tag(
         raise InvalidInput(
             f"{workflow}@{label} is there already, at"
             f" {store.short(store.get(Deploy, old).snapshot)}",
-            hint=f"`ork tag -f {workflow}@{label} REV` moves it",
+            hint=f"`ork tag -f {workflow}@{label} {revision}` moves it",
         )
     if old != oid:
         with store.transaction(stamp) as tx:

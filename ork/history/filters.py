@@ -147,6 +147,31 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
     return name
 
 
+def refuse_unknown(
+    deploys: Iterable[tuple[Oid, Deploy]], store: Store, names: Iterable[str]
+) -> None:
+    """Raise NotFound for names of tasks and code files that none of these deploys has."""
+    missing = {name.removeprefix("./"): name for name in names}
+    seen: set[TreeMap[Any]] = set()
+    for _, deploy in deploys if missing else ():
+        snapshot = store.snapshot(deploy.snapshot)
+        parts: set[TreeMap[Any]] = {snapshot.tasks, snapshot.files}
+        for part in parts - seen:
+            missing = {plain: name for plain, name in missing.items() if plain not in part}
+        if not missing:
+            return
+        seen |= parts
+    if missing:
+        from ork.yaml.problems import nearest
+
+        known = {name for part in seen for name in part}
+        near = dict.fromkeys(filter(None, (nearest(name, known) for name in missing)))
+        raise NotFound(
+            f"no deploy had a task or code file named {', '.join(map(repr, missing.values()))}",
+            hint=f"did you mean {' or '.join(near)}?" if near else None,
+        )
+
+
 def _last_seen(store: Store, workflow: str, start: Oid, name: str) -> tuple[int, str | None] | None:
     """Return how many deploys back a task or code file was there last, and its name after that.
 

@@ -85,8 +85,9 @@ def log(
     deploys = _walk(store, revision, now)
     parts = None
     if names or part is not None:
-        from ork.history.filters import Parts, existing
+        from ork.history.filters import Parts, existing, refuse_unknown
 
+        refuse_unknown(_all_of(store, revision, now), store, names)
         if revision and part is not None:
             names = (*names, existing(store, revision, part, now=now))
         parts = Parts(store, names, follow=follow)
@@ -179,6 +180,12 @@ def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[O
         return deploys_between(store, ends[0], ends[1], now=now)
     start = deploy_of(store, look_up(store, revision, now=now))
     return history(store, start.workflow, start.oid)
+
+
+def _all_of(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[Oid, Deploy]]:
+    """Yield what `_walk` does; of a range also what was before it."""
+    ends = grammar.parse_range(revision) if revision else None
+    return _walk(store, (ends[1] or ends[0]) if ends else revision, now)
 
 
 def _against_parent(store: Store, deploy: Deploy) -> Diff:

@@ -22,6 +22,9 @@ def unknown(store: Store, name: str) -> NotFound:
         return _file(store, name)
     from ork.store.resolve import present_name
 
+    base = re.split("[@~^#:]", name)[0]
+    if base != name and store.ref(f"workflows/{base}"):
+        return NotFound(f"{name} is a version; a workflow is wanted here", hint=f"write {base}")
     if (now := present_name(store, name)) != name:
         return NotFound(f"{name} was renamed to {now}", hint=f"`ork log {now}` has its history")
     if next(iter(store.refs(f"numbers/{name}/")), None):

@@ -80,6 +80,16 @@ def test_an_end_of_another_workflow_is_refused(line) -> None:
     assert ork("bisect", "--bad", "flow", "--json").code == 0
 
 
+def test_an_end_may_be_named_as_of_the_workflow(line) -> None:
+    ork = line(4, bad=3, ran=(1, 2, 3, 4))
+    ork.write("other.yaml", FLOW.replace("name: flow", "name: other"))
+    assert ork("deploy", "other.yaml").code == 0
+    assert ork("tag", "v1", "flow~3").code == 0
+    for good in ("@v1", "~3", "#1"):
+        done = ork("bisect", "flow", "--good", good, "--bad", "#4", "--json")
+        assert found(done)[0] == "Step 3"
+
+
 def test_recorded_outcomes_are_enough(line) -> None:
     ork = line(4, bad=3, ran=(1, 2, 3, 4))
     before = ork("runs").out

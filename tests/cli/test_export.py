@@ -92,6 +92,13 @@ def test_wrong_command_lines(exported, golden):
     assert not (exported.folder / "new").exists()
 
 
+def test_a_version_is_no_workflow(exported):
+    exported("tag", "v1")
+    refused = exported("export", "git", "other", "etl@v1")
+    assert refused.code == 3
+    assert refused.err == "error: etl@v1 is a version; a workflow is wanted here\nhint: write etl\n"
+
+
 def test_commits_of_others_are_told(exported, golden):
     git(exported, "-C", "out", "commit", "-qm", "\x1b[31mMine", "--allow-empty")
     result = exported("export", "git", "out", "--update")

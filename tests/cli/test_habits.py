@@ -25,7 +25,7 @@ def test_a_number_says_how_many(history):
     assert history("log", "-2").out == history("log", "-n", "2").out
     assert history("log", "--oneline", "-1", "etl").out.count("\n") == 1
     refused = history("log", "--", "-1")  # after -- it is a name
-    assert "no deploy changed -1" in refused.err
+    assert "task or code file named '-1'" in refused.err
 
 
 def test_histories_are_drawn_as_lanes(two, golden):

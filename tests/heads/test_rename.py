@@ -217,6 +217,8 @@ def test_each_owner_of_a_name_has_the_runs_of_its_time(store, places):
     ("old", "new", "error", "says"),
     [
         ("etl", "a b", InvalidInput, "is no name"),
+        ("etl", "run", InvalidInput, "cannot be named `run`"),
+        ("etl", "file", InvalidInput, "cannot be named `file`"),
         ("etl", "etl", UsageError, "has this name already"),
         ("none", "other", NotFound, "none"),
         ("etl", "taken", InvalidInput, "there is a workflow taken already"),
