@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,13 @@ Move = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
+
+
+def at_most_one(options: Mapping[str, bool]) -> None:
+    """Raise UsageError when several of these options are given: one would be ignored."""
+    given = [name for name, on in options.items() if on]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} exclude each other", hint="leave one out")
 
 
 def options_of(

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ork.errors import UsageError
+from ork.objects.kinds import Deploy
 from ork.store import revision as grammar
-from ork.store.resolve import Resolved, ResolvedObject, part_of, resolve
+from ork.store.contents import join_text
+from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
 from ork.store.store import Store
 
 if TYPE_CHECKING:
@@ -60,6 +62,13 @@ def look_up(store: Store, text: str, *, now: datetime) -> Resolved:
     if parsed.path == "":
         return ResolvedObject(text=text, oid=found.oid, kind=found.kind, name="", of=found)
     return part_of(store, found, parsed.path) if parsed.path else found
+
+
+def source_text(store: Store, found: Resolved) -> bytes:
+    """Return the text of the workflow file of a deploy, a run or a file."""
+    if isinstance(found, ResolvedFile):
+        return found.loaded.text
+    return join_text(store, store.get(Deploy, deploy_of(store, found).oid).source)
 
 
 def resolved_file(loaded: Loaded, text: str) -> ResolvedFile:

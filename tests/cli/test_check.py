@@ -404,6 +404,13 @@ def tree(ork):
     return ork
 
 
+def test_two_formats_are_one_too_many(found):
+    for words in (("check", "warn.yaml", "--format", "sarif"), ("graph", "--format", "svg")):
+        refused = found(*words, "--json")
+        assert refused.code == 2
+        assert f"--json and {' '.join(words[-2:])} exclude" in refused.out + refused.err
+
+
 def test_a_folder_is_checked_with_all_below(tree):
     found = tree("check", "--json")
     files = [(one["file"], not one["problems"]) for one in json.loads(found.out)["data"]]

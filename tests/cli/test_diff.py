@@ -207,11 +207,68 @@ def test_one_part_may_stand_behind_a_revision_as_for_log(history):
     assert history("diff", "etl~2..etl:tasks/etl.py") == by_path
 
 
+def test_the_text_of_the_workflow_file_is_compared_by_lines(history, edit):
+    edit("etl.yaml", "name: etl", "name: etl  # extract, load")
+    told = history("diff", "etl:", "--exit-code")
+    assert (told.code, told.err) == (1, "")
+    assert told.out.startswith("@@ -1,")
+    assert "-name: etl\n+name: etl  # extract, load\n" in told.out
+    assert history("diff", "etl:", "file:etl.yaml:") == history("diff", "etl:")
+    assert "[-" in history("diff", "etl~2..etl:", "--word-diff").out
+    assert history("diff", "etl~2..etl:").out == history("diff", "etl~2:", "etl:").out != ""
+    same = history("diff", "etl:", "etl:", "--exit-code")
+    assert (same.code, same.out) == (0, "")
+    assert same.err == "no difference between the texts of etl and etl\n"
+    assert history("diff", "etl~1:", "etl:", "--stat").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "both"),
+    [
+        (["--stat", "--name-status"], "--stat and --name-status"),
+        (["--stat", "--json"], "--stat and --json"),
+        (["-p", "--stat"], "-p and --stat"),
+        (["--json", "--format", "markdown"], "--json and --format markdown"),
+        (["--stat", "--format", "html"], "--stat and --format html"),
+        (["--word-diff", "--json"], "--word-diff and --json"),
+    ],
+)
+def test_an_option_that_another_would_hide_is_refused(history, options, both):
+    refused = history("diff", "etl~1", "etl", *options)
+    assert refused.code == 2
+    assert f"{both} exclude each other" in refused.out + refused.err
+
+
+def test_of_several_workflows_all_whose_files_differ_are_shown(history, edit):
+    for name in ("a", "b"):
+        text = f"name: {name}\ntasks: {{t: {{executor: process, command: ls}}}}\n"
+        ork_file = history.write(f"{name}.yaml", text)
+        history("deploy", str(ork_file))
+    none = history("diff", "--exit-code")
+    assert (none.code, none.out) == (0, "")
+    assert none.err == "no workflow file differs from what is deployed\n"
+    edit("etl.yaml", "600", "900")
+    edit("b.yaml", "ls", "ls -l")
+    history.write("a.yaml", "name: a\ntasks: {t: }\n")
+    told = history("diff", "--exit-code")
+    assert told.code == 1
+    etl, b = history("diff", "etl").out, history("diff", "b").out
+    assert told.out == f"workflow b\n{b}workflow etl\n{etl}"
+    assert told.err == "note: a.yaml: 1 problem\n"
+    pages = [history("diff", name, "--format", "markdown").out for name in ("b", "etl")]
+    assert history("diff", "--format", "markdown").out == "".join(pages)
+    assert history("diff", "--stat").out.startswith("workflow b\n task t | 1 ~\n")
+    one = history("diff", "--json")
+    assert one.code == 3 and "there are several workflows: name one" in one.out + one.err
+
+
 def test_what_cannot_be_compared(history):
     assert history("diff", "a", "b", "c").code == 2
     assert history("diff", "etl:load", "etl~1:extract").code == 2
     assert history("diff", "etl:lod", "etl~1").code == 3
-    assert history("diff", "etl:", "etl~1:").code == 3
+    assert history("diff", "etl:", "etl~1").code == 3
+    two_parts = history("diff", "etl~1:load", "etl:extract").err
+    assert two_parts.endswith("hint: write `ork diff etl~1 etl -- load extract`\n")
     assert history("diff", "etl", "nowhere").code == 3
     (history.folder / "etl.yaml").unlink()
     result = history("diff", "etl")

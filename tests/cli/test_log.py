@@ -129,8 +129,21 @@ def test_names_after_two_dashes(history):
     both = history("log", "--oneline", "etl", "--", "load", "tasks/etl.py")
     assert len(subjects(both)) == 2
     result = history("log", "etl", "--", "nothing")
-    assert (result.code, result.out) == (0, "")
-    assert result.err == "no deploy changed nothing\n"
+    assert (result.code, result.out) == (3, "")
+    assert result.err == "error: no deploy had a task or code file named 'nothing'\n"
+    near = history("log", "--", "load", "tasks/elt.py").err
+    assert near.endswith("'tasks/elt.py'\nhint: did you mean tasks/etl.py?\n")
+    result = history("log", "etl~1..etl", "--", "load")  # which is there, and did not change
+    assert (result.code, result.out, result.err) == (0, "", "no deploy changed load\n")
+
+
+@pytest.mark.parametrize(
+    "options", [["--stat", "-p"], ["--json", "--oneline"], ["--json", "--graph"]]
+)
+def test_an_option_that_another_would_hide_is_refused(history, options):
+    refused = history("log", "etl", *options)
+    assert refused.code == 2
+    assert f"{' and '.join(options)} exclude each other" in refused.out + refused.err
 
 
 def test_a_task_that_is_gone_and_its_older_name(history, edit, golden):

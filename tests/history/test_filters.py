@@ -73,7 +73,10 @@ def test_names_that_are_gone_by_now(renamed):
     assert numbers(renamed, names=["fetch"]) == [3, 2, 0]
     assert numbers(renamed, names=["./a.py"]) == [5, 4, 0]
     assert numbers(renamed, names=["a.py", "b"]) == [5, 4, 1, 0]
-    assert numbers(renamed, names=["nothing"]) == []
+    assert numbers(renamed, "etl~1..etl", names=["fetch"]) == []
+    for text in (None, "etl", "etl~1..etl"):
+        with pytest.raises(NotFound, match="no deploy had a task or code file named 'nothing'"):
+            numbers(renamed, text, names=["fetch", "nothing"])
 
 
 def test_ranges_limits_and_filters_count_what_is_left(renamed):

@@ -113,11 +113,9 @@ def _read(file: str) -> bytes:
 
 
 def _text(old: bytes, new: bytes) -> Iterator[Line]:
-    from ork.cli.diff.wording import as_line, hunk_lines
-    from ork.differences.lines import hunks
+    from ork.cli.diff.text import text_view
 
-    found = hunk_lines(hunks(old.decode("utf-8", "replace"), new.decode("utf-8", "replace")))
-    for line in islice(found, LINES_MAX):
-        yield as_line([line])
+    found = text_view(old, new)
+    yield from islice(found, LINES_MAX)
     if next(found, None):
         yield [("... and more", "dim")]

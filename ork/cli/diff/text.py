@@ -84,6 +84,12 @@ def diff_view(
             yield from _file_lines(file, names, how)
 
 
+def text_view(old: bytes, new: bytes, *, words: bool = False) -> Iterator[Line]:
+    """Draw the lines that differ in two texts."""
+    texts = (text.decode("utf-8", "replace") for text in (old, new))
+    yield from _hunk_lines(lines.hunks(*texts), "", words)
+
+
 def name_status_view(diff: Diff) -> Iterator[Line]:
     """Draw one line per change: status, kind, name and, if renamed, the old name, after tabs."""
     for task in diff.tasks:

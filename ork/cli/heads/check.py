@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from ork.cli.heads.cores import each
-from ork.cli.options import Json, files_of
+from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
@@ -125,6 +125,7 @@ def check(
     session: Session = ctx.obj
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    at_most_one({"--json": as_json, f"--format {form}": form not in ("text", "json")})
     results = _check(_files(files), show_files=show_files, now=session.now())
     if as_json or form == "json":
         session.print_json("check", results)

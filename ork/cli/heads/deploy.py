@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ork.backends.address import Address, parse_url, public
-from ork.cli.options import AllowSecret, Files, Json, Move, files_of
+from ork.cli.options import AllowSecret, Files, Json, Move, at_most_one, files_of
 from ork.cli.screen.human import count
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import quoted
@@ -264,6 +264,7 @@ def status(
     from ork.heads.deploy import status
 
     session: Session = ctx.obj
+    at_most_one({"--short": short, "--json": as_json})
     found = list(status(session.store, Path.cwd(), author=session.author()))
     if as_json:
         session.print_json("status", found)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import Json
+from ork.cli.options import Json, at_most_one
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
 from ork.objects.value import Value
-from ork.store.resolve import Resolved
-from ork.worktree.lookup import as_revision, look_up
+from ork.store.resolve import Resolved, only_workflow, workflows
+from ork.worktree.lookup import as_revision, look_up, source_text
 
 if TYPE_CHECKING:
     from ork.cli.screen.line import Line
@@ -70,9 +70,10 @@ def diff(
 
     It also says which tasks can therefore give other results. A revision is a workflow, etl~1, a
     tag etl@v1, a run etl#57, an oid, or file:PATH, a file that need not be deployed; with :TASK or
-    :PATH only this part is compared. One workflow alone is compared with its file: the diff is what
-    a deploy would change. Two runs are compared as runs, with --stat and --name-status what they
-    executed; `etl#56^{snapshot}` means only that.
+    :PATH only this part is compared, with a colon alone the text of the workflow file, line by
+    line. One workflow alone is compared with its file: the diff is what a deploy would change; of
+    several without a name, all whose files differ. Two runs are compared as runs, with --stat and
+    --name-status what they executed; `etl#56^{snapshot}` means only that.
 
     Exit codes: 0, or with --exit-code 1 when something differs.
 
@@ -89,10 +90,16 @@ def diff(
         return
     if output_format not in FORMATS:
         raise UsageError(f"--format {output_format}: say text, markdown or html")
-    form = "stat" if stat and output_format == "text" else output_format
-    form = "json" if as_json else "name-status" if name_status else form
-    revisions, names = _split_parts(*split_words(session.argv, words or []))
+    forms = {"stat": stat, "name-status": name_status, "json": as_json}
+    given = {f"--{name}": on for name, on in forms.items()}
+    given[f"--format {output_format}"] = output_format != "text"
+    at_most_one({"--word-diff": word_diff, **given})
+    at_most_one({"-p": patch, **given, "--json": False})  # which has all lines with -p
+    form = next((name for name, on in forms.items() if on), output_format)
+    revisions, names, text = _split_parts(*split_words(session.argv, words or []))
     asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
+    if not (revisions or names or last) and (several := _several(session, asked)):
+        raise typer.Exit(1 if _show_several(session, several, asked) and exit_code else 0)
     if len(revisions) == 2 and all(as_revision(text).startswith("file:") for text in revisions):
         session.need_no_store()
     find = _last_failure if last else _ends
@@ -100,7 +107,9 @@ def diff(
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
         ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
         before, after = (look_up(session.store, text, now=session.now()) for text in ends)
-    if before.kind == after.kind == "run":
+    if text:
+        differ = _show_text(session, before, after, asked)
+    elif before.kind == after.kind == "run":
         differ = _show_runs(session, before, after, asked)
     else:
         differ = _show_definitions(session, before, after, asked)
@@ -124,10 +133,11 @@ def split_words(
 
 def _split_parts(
     revisions: Sequence[str], names: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Return the revisions without :TASK or :PATH, and the names with what stood there.
 
-    Raises UsageError for two different ones: only the same part of two versions is compared.
+    The third says that all are texts of a workflow file: a colon with nothing behind it. Raises
+    UsageError for two different parts: only the same one of two versions is compared.
     """
     from ork.store.revision import split_part
 
@@ -136,18 +146,31 @@ def _split_parts(
     if len(parts) > 1:
         raise UsageError(
             f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
-            hint=f"write `ork diff OLD NEW -- {' '.join(parts)}`",
+            hint=f"write `ork diff {' '.join(base for base, _ in split)} -- {' '.join(parts)}`",
         )
+    text = bool(split) and all(part == "" for _, part in split)
     whole = tuple(
-        base if part else text for text, (base, part) in zip(revisions, split, strict=True)
+        base if part or text else typed
+        for typed, (base, part) in zip(revisions, split, strict=True)
     )
-    return whole, (*names, *parts)
+    return whole, (*names, *parts), text
 
 
 def _ends(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
     store, now = session.store, session.now()
     old, new = ends(store, revisions, now=now)
     return look_up(store, old, now=now), look_up(store, new, now=now)
+
+
+def _several(session: Session, asked: Asked) -> list[str]:
+    """Return all workflows if there is more than one that `@` may mean, and the form has room."""
+    if asked.form not in ("text", "stat", "markdown"):
+        return []
+    try:
+        only_workflow(session.store)
+    except Ambiguous:
+        return workflows(session.store)
+    return []
 
 
 def _last_failure(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
@@ -180,7 +203,6 @@ def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked
 
 def _show_definitions(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
     from ork.cli.diff.wording import unkept
-    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
 
     store = session.store
     found = compare_resolved(store, before, after, rename=asked.rename)
@@ -189,14 +211,11 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     if asked.form in ("markdown", "html"):
         _show_page(session, found, asked.form)
         return bool(found.diff)
-    lines_max = None if asked.patch else SHORT_DIFF_LINES
-    changes = with_hunks(found.diff, store.blob, lines_max=lines_max)
+    changes, impact = _told(session, found, asked)
     if asked.form == "json":
         ends_and_diff = {"old": found.old, "new": found.new, "diff": changes}
-        session.print_json("diff", {**ends_and_diff, "impact": impact_of(store, found)})
+        session.print_json("diff", {**ends_and_diff, "impact": impact})
     elif found.diff:
-        # All that is read from the store is read before the first line is shown.
-        impact = impact_of(store, found) if asked.form == "text" else None
         session.print(_lines(session, changes, impact, asked), page=True)
     else:
         about = f" in {', '.join(asked.names)}" if asked.names else ""
@@ -206,6 +225,55 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     if asked.form != "json" and (told := unkept(found)):
         session.say([("note: ", "warning"), told])
     return bool(found.diff)
+
+
+def _told(session: Session, found: Comparison, asked: Asked) -> "tuple[Diff, Impact | None]":
+    """Return what is shown, with hunks: all that is read is read before the first line is shown."""
+    from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks
+
+    lines_max = None if asked.patch else SHORT_DIFF_LINES
+    changes = with_hunks(found.diff, session.store.blob, lines_max=lines_max)
+    with_impact = asked.form == "json" or (asked.form == "text" and found.diff)
+    return changes, impact_of(session.store, found) if with_impact else None
+
+
+def _show_several(session: Session, names: Sequence[str], asked: Asked) -> bool:
+    """Show each workflow whose file differs, under its name, and say which files are no good."""
+    found = []
+    for name in names:
+        try:
+            before, after = _ends(session, [name])
+        except OrkError as error:
+            session.say([("note: ", "warning"), error.message])
+            continue
+        found.append(compare_resolved(session.store, before, after, rename=asked.rename))
+    found = [one for one in found if one.diff]
+    if asked.form == "markdown":
+        for one in found:
+            _show_page(session, one, asked.form)
+    elif found:
+        session.print(_each(session, found, asked), page=True)
+    else:
+        session.say(["no workflow file differs from what is deployed"])
+    return bool(found)
+
+
+def _each(session: Session, found: Sequence[Comparison], asked: Asked) -> "Iterator[Line]":
+    for one in found:
+        yield [("workflow ", "heading"), (str(one.new.workflow), "name")]
+        yield from _lines(session, *_told(session, one, asked), asked)
+
+
+def _show_text(session: Session, before: Resolved, after: Resolved, asked: Asked) -> bool:
+    from ork.cli.diff.text import text_view
+
+    if asked.names or asked.form != "text":
+        raise UsageError("the text of a workflow file is compared whole, and by lines alone")
+    old, new = (source_text(session.store, side) for side in (before, after))
+    if old == new:
+        session.say([f"no difference between the texts of {before.text} and {after.text}"])
+    session.print(text_view(old, new, words=asked.word_diff), page=True)
+    return old != new
 
 
 def _lines(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import Json, Limit, NotAfter, NotBefore
+from ork.cli.options import Json, Limit, NotAfter, NotBefore, at_most_one
 from ork.cli.screen import human
 from ork.cli.screen.fit import after, cut, fitted_lines
 from ork.cli.screen.line import Line, wrap_body
@@ -66,6 +66,9 @@ def log(
         ork log etl:extract -p --follow
     """
     session: Session = ctx.obj
+    at_most_one({"--stat": stat, "-p": patch})
+    for name, given in {"--oneline": oneline, "--graph": graph}.items():
+        at_most_one({"--json": as_json, name: given})
     revisions: tuple[str, ...] = tuple(words or ())
     names: tuple[str, ...] = ()
     if "--" in session.argv:

@@ -20,10 +20,10 @@ from ork.history.unkept import lacks_code
 from ork.objects import kinds
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
-from ork.store.contents import SnapshotDetails, join_text
+from ork.store.contents import SnapshotDetails
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
-from ork.worktree.lookup import ResolvedFile, as_revision, look_up
+from ork.worktree.lookup import as_revision, look_up, source_text
 
 VALUE_CHARS_MAX = 100  # of the default of a parameter
 SECRET_TASKS_MAX = 5  # that are named
@@ -75,10 +75,8 @@ def show(
 def _bytes(store: Store, found: Resolved) -> bytes | None:
     """Return a blob or the YAML text, which are shown as they are; None of anything else."""
     if isinstance(found, ResolvedObject) and found.name == "":
-        if isinstance(found.of, ResolvedFile):
-            return found.of.loaded.text
-        assert found.deploy is not None
-        return join_text(store, store.get(Deploy, found.deploy).source)
+        assert found.of is not None
+        return source_text(store, found.of)
     return store.blob(found.oid) if found.kind == "blob" else None
 
 

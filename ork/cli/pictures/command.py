@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import files_of
+from ork.cli.options import at_most_one, files_of
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -52,6 +52,7 @@ def command(
     from ork.worktree.lookup import as_revision
 
     session: Session = ctx.obj
+    at_most_one({"--json": as_json, f"--format {form}": form not in (None, "json")})
     form = _format("json" if as_json else form, output)
     revision = _named(session, as_revision(revision))
     graph = graph_of(_store(session, revision), revision, now=session.now())
