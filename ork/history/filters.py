@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Set
 from datetime import datetime
 from typing import Any
 
+from ork.alike import alike
 from ork.differences.definitions import Diff
 from ork.errors import NotFound, UsageError
 from ork.history.lineage import file_steps, is_changed, task_steps
@@ -162,10 +163,8 @@ def refuse_unknown(
             return
         seen |= parts
     if missing:
-        from ork.yaml.problems import nearest
-
         known = {name for part in seen for name in part}
-        near = dict.fromkeys(filter(None, (nearest(name, known) for name in missing)))
+        near = dict.fromkeys(one for name in missing for one in alike(name, known)[:1])
         raise NotFound(
             f"no deploy had a task or code file named {', '.join(map(repr, missing.values()))}",
             hint=f"did you mean {' or '.join(near)}?" if near else None,
