@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Files = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Workflow files; the only one in this folder when left out.", metavar="[FILE]..."
+        help="Workflow files, and folders with all in them and below; the only one in this folder"
+        " when left out.",
+        metavar="[FILE|FOLDER]...",
     ),
 ]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
@@ -125,11 +127,15 @@ def caller_of(session: Session, control: Control) -> Caller:
 
 
 def files_of(files: list[Path] | None) -> list[Path]:
-    """Return the workflow files that are named, else the only one in this folder."""
-    if files:
-        return files
-    from ork.worktree.lookup import files_in
+    """Return the workflow files that are named or in folders that are, else the only one here.
 
+    A folder that has none stays, to be complained of.
+    """
+    from ork.worktree.lookup import files_in, workflow_files
+
+    if files:
+        below = ((path, workflow_files(path) if path.is_dir() else ()) for path in files)
+        return [one for path, found in below for one in (list(found) or [path])]
     found = files_in(Path.cwd())
     if not found:
         raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
@@ -133,24 +134,40 @@ def deploy_loaded(
     allow_secret: bool = False,
     move: bool = False,
 ) -> Deployed:
-    """Deploy a file that `load` has read; see `refuse_move` and `refuse_secrets`.
+    """Deploy a file that `load` has read; see `deploy_all`."""
+    (done,) = deploy_all(
+        store, [loaded], stamp=stamp, message=message, allow_secret=allow_secret, move=move
+    )
+    return done
 
-    Raises NotFound when a part of it was forgotten.
+
+def deploy_all(
+    store: Store,
+    files: Sequence[Loaded],
+    *,
+    stamp: Stamp,
+    message: str | None = None,
+    allow_secret: bool = False,
+    move: bool = False,
+) -> list[Deployed]:
+    """Deploy files that `load` has read, all or none, as one operation.
+
+    See `refuse_move` and `refuse_secrets`. Raises NotFound when a part of one was forgotten.
     """
     if message is not None:
         check_message(message)
-    if not allow_secret:
-        refuse_secrets(store, loaded, message)
-    refuse_root(store, loaded)
-    if store.forgotten:
-        objects = Packed()
-        split_text("", loaded.text, objects.add)
-        refuse_forgotten(store, loaded.snapshot, objects)
-    ref = f"workflows/{loaded.definition.name}"
+    for loaded in files:
+        if not allow_secret:
+            refuse_secrets(store, loaded, message)
+        refuse_root(store, loaded)
+        if store.forgotten:
+            objects = Packed()
+            split_text("", loaded.text, objects.add)
+            refuse_forgotten(store, loaded.snapshot, objects)
     for _ in range(RACES_MAX):
-        with suppress(Conflict):  # the head moved, and perhaps back again: look anew
-            return _deploy_on(store, loaded, store.ref(ref), stamp, message, move=move)
-    return _deploy_on(store, loaded, store.ref(ref), stamp, message, move=move)
+        with suppress(Conflict):  # a head moved, and perhaps back again: look anew
+            return _deploy_together(store, files, stamp, message, move=move)
+    return _deploy_together(store, files, stamp, message, move=move)
 
 
 def refuse_secrets(store: Store, loaded: Loaded, message: str | None = None) -> None:
@@ -249,16 +266,25 @@ def relative(store: Store, path: Path) -> str:
     return Path(os.path.relpath(path.resolve(), store.project.resolve())).as_posix()
 
 
-def _deploy_on(
+def _deploy_together(
+    store: Store, files: Sequence[Loaded], stamp: Stamp, message: str | None, *, move: bool
+) -> list[Deployed]:
+    with store.transaction(stamp) as tx:
+        return [_deploy_in(tx, store, loaded, stamp, message, move=move) for loaded in files]
+
+
+def _deploy_in(
+    tx: Transaction,
     store: Store,
     loaded: Loaded,
-    parent: Oid | None,
     stamp: Stamp,
     message: str | None,
     *,
     move: bool,
 ) -> Deployed:
+    """Add to a transaction what deploys a file, unless nothing changed."""
     definition, new = loaded.definition, loaded.built.snapshot
+    parent = store.ref(f"workflows/{definition.name}")
     old = store.get(Deploy, parent) if parent else None
     if old and not move:
         _refuse_move(store, old, loaded)
@@ -286,26 +312,26 @@ def _deploy_on(
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
     objects = Packed()
     source = split_text(path, loaded.text, objects.add)
-    with store.transaction(stamp) as tx:
-        refuse_archived(store, definition.name, tx)
-        tx.add_all(_fresh_text(store, old, objects))
-        tx.add_all(_needed(store, old, loaded))
-        oid = tx.add(
-            Deploy(
-                workflow=definition.name,
-                snapshot=loaded.snapshot,
-                parents=(parent,) if parent else (),
-                time=stamp.time,
-                author=stamp.author,
-                message=message,
-                settings=dict(definition.settings),
-                source=source,
-                origin=_origin(loaded),
-            )
+    before = len(tx.objects)
+    refuse_archived(store, definition.name, tx)
+    tx.add_all(_fresh_text(store, old, objects))
+    tx.add_all(_needed(store, old, loaded))
+    oid = tx.add(
+        Deploy(
+            workflow=definition.name,
+            snapshot=loaded.snapshot,
+            parents=(parent,) if parent else (),
+            time=stamp.time,
+            author=stamp.author,
+            message=message,
+            settings=dict(definition.settings),
+            source=source,
+            origin=_origin(loaded),
         )
-        tx.move(f"workflows/{definition.name}", old=parent, new=oid)
-        _note_reading(store, tx, loaded, oid)
-        written = sum(map(len, tx.objects.values()))
+    )
+    tx.move(f"workflows/{definition.name}", old=parent, new=oid)
+    _note_reading(store, tx, loaded, oid)
+    written = sum(map(len, islice(tx.objects.values(), before, None)))
     changed = old is None or not _has(old, loaded)
     return Deployed(
         workflow=definition.name,

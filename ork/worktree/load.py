@@ -246,6 +246,8 @@ def read_text(path: Path) -> bytes:
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None
     except NotRegular:
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder; a workflow file is wanted") from None
         raise InvalidInput(f"{path} is not a regular file") from None
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.EFBIG:

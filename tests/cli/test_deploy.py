@@ -68,6 +68,28 @@ def test_several_files_are_deployed_in_one_command(etl, edit, golden):
     golden("deploy/two_files.txt", result.out + result.err)
 
 
+def test_the_files_of_one_command_are_one_operation(etl):
+    text = "name: {0}\ntasks: {{t: {{executor: process, command: ls}}}}\n"
+    etl.write("flows/a.yaml", text.format("a"))
+    etl.write("flows/deep/b.yaml", text.format("b"))
+    etl("deploy", "etl.yaml")
+    done = etl("deploy", "flows")
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()] == ["a", "b"]
+    operations = etl("ops").out.splitlines()
+    assert [line.split()[-1] for line in operations if "ork deploy" in line][:1] == ["flows"]
+    assert etl("undo").code == 0
+    assert [line.split()[0] for line in etl("workflows").out.splitlines()] == ["etl"]
+    assert etl("deploy", "flows", "etl.yaml").code == 0
+
+
+def test_a_folder_without_a_workflow_file(etl):
+    (etl.folder / "empty").mkdir()
+    refused = etl("deploy", "empty")
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err == "error: empty is a folder; a workflow file is wanted\n"
+
+
 def test_a_file_that_is_not_there(ork):
     result = ork("deploy", "nowhere.yaml")
     assert (result.code, result.out) == (3, "")

@@ -150,16 +150,10 @@ def check(
 
 
 def _files(named: list[Path] | None) -> list[Path]:
-    """Return the files that are named, and in place of folders those in them.
-
-    A folder that has none stays, to be complained of.
-    """
+    """Return the files that are named or in folders that are, else all here and below."""
     from ork.worktree.lookup import workflow_files
 
-    if not named:
-        return list(workflow_files(Path())) or files_of(None)
-    below = ((path, workflow_files(path) if path.is_dir() else ()) for path in named)
-    return [one for path, found in below for one in (list(found) or [path])]
+    return files_of(named or list(workflow_files(Path())))
 
 
 def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Checked]:

@@ -172,6 +172,9 @@ def deploy(
     is obviously a key or a password is refused, because it would be kept for ever; what seems to
     be a mistake is warned of, as by `ork check`.
 
+    Of a folder all workflow files in it and below are deployed. Several files are one operation:
+    all are deployed or none, and `ork undo` takes all of it back.
+
     A workflow is one file. Another one with its name is refused, unless --move says that it takes
     the place of the first; a file that was only renamed needs no --move. Where its `name:` is
     another than before, `ork mv` renames the workflow, and --new begins another one.
@@ -180,7 +183,7 @@ def deploy(
     Example:
         ork deploy etl.yaml -m "Fetch twice a day"
     """
-    from ork.heads.deploy import deploy_loaded, refuse_move, refuse_renamed, refuse_secrets
+    from ork.heads.deploy import deploy_all, refuse_move, refuse_renamed, refuse_secrets
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
@@ -198,17 +201,14 @@ def deploy(
             refuse_move(store, loaded)
         if not allow_secret:
             refuse_secrets(store, loaded, message)
-    done = [
-        deploy_loaded(
-            store,
-            one,
-            stamp=session.stamp(),
-            message=message,
-            allow_secret=allow_secret,
-            move=move,
-        )
-        for one in checked
-    ]
+    done = deploy_all(
+        store,
+        checked,
+        stamp=session.stamp(),
+        message=message,
+        allow_secret=allow_secret,
+        move=move,
+    )
     if as_json:
         session.print_json("deploy", done)
         return
