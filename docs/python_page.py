@@ -11,7 +11,9 @@ from typing import Any
 import ork
 from ork import api, errors
 from ork.differences.definitions import Diff
+from ork.differences.impact import Impact
 from ork.heads.deploy import Deployed
+from ork.history.blame import Blame
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import DetailsOfTasks, RunDetails, TaskDetails
@@ -29,15 +31,38 @@ RETURNED = (
     Deployed,
     Comparison,
     Diff,
+    Impact,
     RunDiff,
+    Blame,
 )
 GIVEN = (ork.Options, ork.Selection, ork.Control)
 ERRORS = (errors.OrkError, errors.UsageError, errors.NotFound, errors.Ambiguous)
 ERRORS += (errors.InvalidInput, errors.StoreError, errors.Corrupt, errors.Conflict, ork.RunFailed)
 
 ABOUT = """
-Whatever is returned is a short line in a shell, and a table or a picture in a notebook. Paths of
-files are relative to the working directory.
+Whatever is returned is a short line in a shell. `print` shows a change, a blame, a run, a
+definition or the end of a bisection as the command does, as long as the project is open, and a
+notebook shows that in colours, or a table or a picture. Lists and all that has rows in it have
+`.to_pandas()`. Paths of files are relative to the working directory.
+
+Of an error, a notebook shows the place in your own code, what is wrong and what to do.
+
+`project.run` returns at the end. To see how far it is, take the events as they come:
+
+```python
+for event in project.events("etl.yaml"):
+    print(event)
+```
+
+```text
+<RunStarted etl#3, 2 tasks>
+<TaskStarted extract>
+<TaskFinished extract, success, 31 ms>
+...
+<RunFinished etl#3, success, 2026-11-01 12:00:00, 66 ms>
+```
+
+The last one has the run: `event.run`, and `project.show(event.run.name)` its values.
 
 Where a revision is wanted (`AnyRevision`), give a text, `"etl~1"`, a `Path` of a workflow file, or what ork
 has returned: a run, a deploy, an entry of a list, a tag. `project.logs(run)` is `project.logs("etl#5")`; the text is
@@ -97,7 +122,7 @@ def _class(cls: Any) -> str:
         if base.__module__.startswith("ork.")
         for name, one in vars(base).items()
         if name[0] != "_" and (isinstance(one, property) or inspect.isfunction(one))
-        if name != "cells" and inspect.getdoc(one)
+        if name not in ("cells", "draw_by") and inspect.getdoc(one)
     ]
     return (
         f"### {cls.__name__}\n\n{_markdown(inspect.getdoc(cls) or '')}\n\n{shown}{''.join(others)}"

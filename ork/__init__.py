@@ -8,7 +8,7 @@
         print(run.state, dict(run.outputs))
         for entry in project.log("etl", limit=5):
             print(entry.deploy.time, entry.deploy.message)
-        print(project.diff("etl~1", "etl").diff)
+        print(project.diff("etl~1", "etl"))
 
 Names are resolved on first use, so `import ork` costs next to nothing.
 """

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from ork.errors import Corrupt, InvalidInput, NotFound, UsageError
+from ork.errors import Corrupt, InvalidInput, NotFound, UsageError, count
 from ork.history.compare import compare_deploys
 from ork.history.log import LogEntry, entry_of
 from ork.objects.canonical import Oid
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Run
-from ork.objects.value import Value, field, replace
+from ork.objects.value import Value, columns_of, field, fields_of, replace
 from ork.runner.choices import recorded_params, settle_params
 from ork.runner.events import RunFinished
 from ork.runner.start import Caller, Options, start
@@ -61,6 +62,10 @@ class Trial(Value, frozen=True, kw_only=True):
     reason: str = ""
     other_params: bool = False
 
+    def cells(self) -> dict[str, object]:
+        run = f"{self.entry.workflow}#{self.run}" if self.run is not None else None
+        return {"verdict": self.verdict, "how": self.how, "run": run, **_cells(self)}
+
 
 class Testing(Value, frozen=True, kw_only=True):
     """A deploy is about to run; `between` are not judged, about `left` verdicts are missing."""
@@ -70,8 +75,11 @@ class Testing(Value, frozen=True, kw_only=True):
     between: int
     left: int
 
+    def cells(self) -> dict[str, object]:
+        return {**_cells(self), "left": f"about {self.left} left"}
 
-class Bisected(Value, frozen=True, kw_only=True):
+
+class Bisected(Drawn, frozen=True, kw_only=True):
     """The end. One suspect: the first bad deploy, with its diff. Several: it is one of them.
 
     `good` is the last good deploy, and suspects are in the order of history.
@@ -81,6 +89,25 @@ class Bisected(Value, frozen=True, kw_only=True):
     good: Oid
     suspects: tuple[LogEntry, ...]
     trials: tuple[Trial, ...]
+
+    def _columns(self) -> Iterable[str]:
+        return columns_of(Trial)
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each verdict."""
+        return map(fields_of, self.trials)
+
+    def cells(self) -> dict[str, object]:
+        first, *others = (entry.cells() for entry in self.suspects)
+        return (
+            first
+            if not others
+            else {"workflow": self.workflow, "suspects": count(len(self.suspects), "suspect")}
+        )
+
+
+def _cells(step: Trial | Testing) -> dict[str, object]:
+    return {"deploy": step.deploy[:12], "message": step.entry.message}
 
 
 Step: TypeAlias = Trial | Testing | Bisected

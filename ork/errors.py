@@ -11,13 +11,14 @@
 
 An error says what happened, to what, and what to do next. It is raised where the facts are known
 and printed in one place, `ork.cli.app.main`. A new class needs a new thing for the user to *do*.
-`some` is how a message tells of many names.
+`some` is how a message tells of many names, `count` how it counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import islice
+from types import FrameType
 from typing import NamedTuple
 
 
@@ -32,6 +33,19 @@ class OrkError(Exception):
         self.hint = hint
         if hint:
             self.add_note(f"hint: {hint}")  # where Python itself shows an error
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the caller's own lines, not those of ork, and the error."""
+        from itertools import takewhile
+        from traceback import StackSummary, format_exception_only, walk_tb
+
+        def room(frame: FrameType) -> str:
+            return str(frame.f_globals.get("__name__")).partition(".")[0]
+
+        outside = takewhile(lambda one: room(one[0]) != "ork", walk_tb(self.__traceback__))
+        own = StackSummary.extract(one for one in outside if room(one[0]) != "IPython")
+        lines = [*own.format(), *format_exception_only(self)]
+        return [line.rstrip("\n") for line in lines]
 
 
 class UsageError(OrkError):
@@ -103,3 +117,8 @@ def some(names: Collection[str], at_most: int) -> str:
     """Return names for a sentence: the first of them, and how many there are besides."""
     more = f" and {len(names) - at_most:,} more" if len(names) > at_most else ""
     return ", ".join(islice(names, at_most)) + more
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 task", "2 tasks"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import ork.bisection
 import ork.heads.deploy
@@ -32,8 +32,9 @@ import ork.store.runs
 import ork.worktree.restore
 from ork.backends.address import public
 from ork.bisection import Judge, Question, Step
+from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
-from ork.errors import NotFound, OrkError, StoreError, UsageError
+from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
 from ork.heads.deploy import Deployed, FileStatus
 from ork.heads.rename import Renamed
 from ork.heads.rollback import RolledBack
@@ -45,9 +46,10 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails
 from ork.history.log import LogEntry
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run
 from ork.objects.rows import Rows
-from ork.objects.value import replace
+from ork.objects.value import Value, replace
 from ork.runner.choices import Exact, json_of
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
@@ -78,6 +80,9 @@ if TYPE_CHECKING:
     from ork.sync.select import Created
     from ork.sync.transfer import Direction, Transferred
     from ork.upkeep.prune import Pruned
+
+
+V = TypeVar("V", bound=Value)
 
 
 class RunFailed(OrkError):
@@ -127,7 +132,7 @@ class Project:
         >>> project.deploy("etl.yaml", message="Wait even longer")
         <Deployed etl, changed, ..., Wait even longer>
         """
-        return ork.heads.deploy.deploy(
+        deployed = ork.heads.deploy.deploy(
             self.store,
             Path(path),
             stamp=stamp_of(author),
@@ -135,6 +140,7 @@ class Project:
             allow_secret=allow_secret,
             move=move,
         )
+        return self._shown(deployed)
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
         """Return how the workflow files of the project stand to what is deployed.
@@ -143,7 +149,8 @@ class Project:
         [<FileStatus etl.yaml, etl, unchanged>]
         """
         author = author_of(os.environ, Path.cwd())
-        return Rows(ork.heads.deploy.status(self.store, Path(folder), author=author))
+        found = ork.heads.deploy.status(self.store, Path(folder), author=author)
+        return Rows(found, FileStatus, "workflow files")
 
     def workflows(
         self, *, limit: int | None = None, with_archived: bool = False
@@ -156,7 +163,7 @@ class Project:
         found = ork.heads.workflows.workflow_list(
             self.store, now=now_here(), limit=limit, with_archived=with_archived
         )
-        return Rows(found)
+        return Rows(found, WorkflowEntry, "workflows")
 
     def move(self, old: str, new: str, *, author: str | None = None) -> Renamed:
         """Give a workflow another name: its history, runs and tags go with it.
@@ -235,7 +242,7 @@ class Project:
             names=names,
             follow=follow,
         )
-        return Rows(found)
+        return Rows(map(self._shown, found), LogEntry, "deploys")
 
     def blame(self, revision: AnyRevision, *, keys: bool = False) -> Blame:
         """Return which deploy last touched each task and code file, or with `keys` each field.
@@ -245,8 +252,9 @@ class Project:
         >>> project.blame("etl")
         <Blame etl, ... parts>
         """
-        found = as_revision(revision)
-        return ork.history.blame.blame(self.store, found, now=now_here(), keys=keys)
+        text = as_revision(revision)
+        found = ork.history.blame.blame(self.store, text, now=now_here(), keys=keys)
+        return self._shown(found)
 
     def diff(
         self,
@@ -266,7 +274,9 @@ class Project:
         """
         ends = self.resolve(old), self.resolve(new)
         found = ork.history.compare.compare_resolved(self.store, *ends, rename=rename)
-        return ork.history.compare.narrow(self.store, found, tasks) if tasks else found
+        if tasks:
+            found = ork.history.compare.narrow(self.store, found, tasks)
+        return self._shown(replace(found, diff=self._with_hunks(found.diff)))
 
     def graph(self, revision: AnyRevision | Comparison) -> Graph:
         """Return the picture of a revision, a run or a change: which task needs which.
@@ -306,7 +316,7 @@ class Project:
         >>> project.impact(project.diff("etl~1", "etl"))
         <Impact 2 of 2 tasks can give other results>
         """
-        return ork.history.compare.impact_of(self.store, comparison)
+        return self._shown(ork.history.compare.impact_of(self.store, comparison))
 
     def diff_runs(self, old: AnyRevision, new: AnyRevision) -> RunDiff:
         """Compare two runs in layers; `first` of the result is the task where they part.
@@ -315,7 +325,8 @@ class Project:
         'its code changed: load.sh; it failed: exited with code 1'
         """
         before, after = self.resolve(old), self.resolve(new)
-        return ork.history.compare_runs.diff_runs(self.store, before, after)
+        found = ork.history.compare_runs.diff_runs(self.store, before, after)
+        return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
     def runs(
         self,
@@ -354,7 +365,7 @@ class Project:
             params=json_of(params or {}),
             without=() if with_archived else None,
         )
-        return Rows(ork.store.verdict.in_full(self.store, found))
+        return Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.
@@ -364,10 +375,9 @@ class Project:
         """
         found = self.resolve(revision)
         if found.kind == "run":
-            return ork.history.details.run_details(
-                self.store, *ork.store.contents.find_run(self.store, found)
-            )
-        return ork.store.contents.snapshot_details(self.store, found)
+            run = ork.store.contents.find_run(self.store, found)
+            return self._shown(ork.history.details.run_details(self.store, *run))
+        return self._shown(ork.store.contents.snapshot_details(self.store, found))
 
     def run(
         self,
@@ -503,10 +513,33 @@ class Project:
         for event in events:
             last = event
         assert isinstance(last, RunFinished)
-        run = ork.history.details.run_details(self.store, last.oid, last.run)
+        run = self._shown(ork.history.details.run_details(self.store, last.oid, last.run))
         if check and not run.ok:
             raise RunFailed(run)
         return run
+
+    def _with_hunks(self, diff: Diff) -> Diff:
+        return with_hunks(diff, self.store.blob, lines_max=SHORT_DIFF_LINES)
+
+    def _shown(self, value: V) -> V:
+        """Return a value that shows itself, and what is in it, as the command does."""
+        for field in value.__struct_fields__:
+            if isinstance(inner := getattr(value, field), Value):
+                self._shown(inner)
+        if isinstance(value, Drawn):
+            value.draw_by(lambda html: self._drawn(value, html))
+        return value
+
+    def _drawn(self, value: Drawn, html: bool) -> str | None:
+        """Return what a command shows of a value; None once the store is closed."""
+        from ork.cli.history.drawn import drawn
+
+        try:
+            return drawn(self.store, value, html=html)
+        except Corrupt:
+            raise
+        except StoreError:
+            return None
 
     def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
         from ork.daemon.hooks import with_hooks
@@ -554,7 +587,8 @@ class Project:
             options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
         )
         ends = {"good": _text(good), "bad": _text(bad)}
-        return ork.bisection.bisect(self.store, workflow, **ends, question=question)
+        steps = ork.bisection.bisect(self.store, workflow, **ends, question=question)
+        return map(self._shown, steps)
 
     def cancel(self, what: AnyRevision, *, now: bool = False, author: str | None = None) -> Run:
         """Ask the process that runs a run to stop it, with `now` at once; return at once.
@@ -574,13 +608,13 @@ class Project:
         >>> project.schedules()
         [<Listed etl, 2...>]
         """
-        from ork.daemon.fires import listed
+        from ork.daemon.fires import Listed, listed
         from ork.daemon.lines import Lines, lines_of
 
         if workflow is not None:
             ork.store.resolve.head(self.store, workflow)
         found = Lines(self.store).look() if workflow is None else lines_of(self.store, workflow)
-        return Rows(listed(self.store, found, now_here()))
+        return Rows(listed(self.store, found, now_here()), Listed, "schedules")
 
     def pause(self, workflow: str, *, author: str | None = None) -> Paused:
         """Let no schedule of a workflow fire until it is resumed, or the pause undone.
@@ -637,9 +671,9 @@ class Project:
         >>> project.queued()
         [<Queued etl, ...>]
         """
-        from ork.daemon.queue import waiting
+        from ork.daemon.queue import Queued, waiting
 
-        return Rows(waiting(self.store))
+        return Rows(waiting(self.store), Queued, "runs that wait")
 
     def unqueue(self, waiting: Queued) -> None:
         """Take a run that waits out of the queue; raise Conflict when it has begun, or is gone.
@@ -721,7 +755,7 @@ class Project:
         >>> project.tags("etl")
         [<Tag etl@v1, ...>]
         """
-        return Rows(ork.heads.tags.tags(self.store, workflow))
+        return Rows(ork.heads.tags.tags(self.store, workflow), Tag, "tags")
 
     def untag(self, name: str, *, author: str | None = None) -> Tagged:
         """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it.
@@ -738,7 +772,8 @@ class Project:
         [<OperationEntry python untag v1, ...>]
         """
         found = ork.store.operations.operations(self.store, limit=limit)
-        return Rows(OperationEntry(oid=oid, operation=operation) for oid, operation in found)
+        entries = (OperationEntry(oid=oid, operation=operation) for oid, operation in found)
+        return Rows(entries, OperationEntry, "operations")
 
     def undo(
         self,

@@ -94,7 +94,7 @@ def test_the_example_of_the_docstring_works(etl, edit):
     out = python(example(library.__doc__), etl.folder)
     assert out.startswith("success {'extract': {'rows': 3}, 'load': {'loaded': 3}}\n")
     assert "Fetch twice a day" in out
-    assert "<Diff 1 task>" in out
+    assert "timeout  300 -> 600" in out
     assert "Fetch twice a day" in etl("log").out
     assert "etl#1" in etl("runs").out
 

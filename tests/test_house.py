@@ -65,7 +65,7 @@ ROOMS: dict[str, str] = {
     " executors runner",
     "project": "errors files objects graph yaml definition differences backends store worktree"
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
-    " cli/pictures cli/report",
+    " cli/pictures cli/report cli/history",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
     "testing": "errors alike objects definition history store worktree project",
     "cli": "*",

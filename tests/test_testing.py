@@ -55,7 +55,7 @@ def test_a_task_that_fails(run_task):
     result = run_task("etl.yaml", "clean", inputs={"rows": []}, **CLEAN)
     assert result.state == "failed" and result.output is None
     assert "no rows" in result.error
-    assert repr(result).endswith("clean: ValueError: no rows, 1 of 1 tasks failed>")
+    assert repr(result).endswith("clean: ValueError: no rows, 1 of 1 task failed>")
 
 @pytest.mark.parametrize(("task", "given", "says"), [
     ("claen", {}, "no task named 'claen'"),

@@ -22,9 +22,11 @@ from ork.differences.tasks import (
     task_changes,
 )
 from ork.differences.values import FieldChange, object_changes
+from ork.errors import count
 from ork.objects.canonical import Json
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import FileEntry, Param, Task, to_json
-from ork.objects.value import Value, replace
+from ork.objects.value import replace
 
 __all__ = [
     "Diff",
@@ -44,7 +46,7 @@ SUMMARY_VALUE_CHARS_MAX = 30
 SUMMARY_FIELDS_MAX = 3
 
 
-class Diff(Value, frozen=True, kw_only=True):
+class Diff(Drawn, frozen=True, kw_only=True):
     """All that differs between two definitions; false when nothing does."""
 
     tasks: tuple[TaskChange, ...] = ()
@@ -58,19 +60,17 @@ class Diff(Value, frozen=True, kw_only=True):
 
     def cells(self) -> dict[str, object]:
         counts: dict[str, object] = {
-            title: f"{len(changes)} {title if len(changes) > 1 else title[:-1]}"
+            title: count(len(changes), title[:-1])
             for title in self.__struct_fields__
             if (changes := getattr(self, title))
         }
         return counts or {"": "nothing differs"}
 
-    def _repr_html_(self) -> str:
-        from ork.objects.rows import table
+    def _columns(self) -> tuple[str, ...]:
+        return ("change", "of", "name", "field", "old", "new")
 
-        rows = list(self._rows())
-        return table(rows, len(rows), caption=repr(self)[1:-1])
-
-    def _rows(self) -> Iterator[dict[str, object]]:
+    def _records(self) -> Iterator[dict[str, object]]:
+        """Yield a row for each field that differs, and each edge and file."""
         for task in self.tasks:
             about = {"change": task.kind, "of": "task", "name": task.name}
             yield from ({**about, **_of_field(field)} for field in task.fields or [None])

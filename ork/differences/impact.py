@@ -7,13 +7,15 @@ counts, and neither does a mere rename.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ork.differences.definitions import Diff
+from ork.errors import count
 from ork.graph.order import order
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Task
-from ork.objects.value import Value
+from ork.objects.value import Value, fields_of
 
 if TYPE_CHECKING:
     from ork.definition.reach import Reach
@@ -32,15 +34,23 @@ class Affected(Value, frozen=True, kw_only=True):
     via: tuple[str, ...] = ()
 
 
-class Impact(Value, frozen=True, kw_only=True):
+class Impact(Drawn, frozen=True, kw_only=True):
     """All tasks of the new definition, in two parts, each in the order in which they can run."""
 
     affected: tuple[Affected, ...] = ()
     unaffected: tuple[str, ...] = ()
 
     def cells(self) -> dict[str, object]:
-        tasks = len(self.affected) + len(self.unaffected)
-        return {"": f"{len(self.affected)} of {tasks} tasks can give other results"}
+        tasks = count(len(self.affected) + len(self.unaffected), "task")
+        return {"": f"{len(self.affected)} of {tasks} can give other results"}
+
+    def _columns(self) -> tuple[str, ...]:
+        return ("name", "affected", "why", "via")
+
+    def _records(self) -> Iterator[dict[str, object]]:
+        """Yield a row for each task."""
+        yield from ({"affected": True, **fields_of(one)} for one in self.affected)
+        yield from ({"name": name, "affected": False} for name in self.unaffected)
 
 
 def impact(

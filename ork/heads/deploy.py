@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
-from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem
+from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem, count
 from ork.heads.behind import behind, refuse_behind
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
@@ -304,7 +304,7 @@ def _deploy_in(
     path = relative(store, loaded.path)
     diff = compare_with_loaded(store, old, loaded) if old else None
     if not message:
-        tasks = "1 task" if new.task_count == 1 else f"{new.task_count} tasks"
+        tasks = count(new.task_count, "task")
         message = summarize(diff) if diff else f"First deploy of {tasks}"
         if old and not diff:
             message = "Add the code, which was never kept"

@@ -48,6 +48,9 @@ class Tagged(Value, frozen=True, kw_only=True):
         """The text that means the deploy that has the tag, or that had it."""
         return self.tag.oid if self.removed else self.tag.revision
 
+    def cells(self) -> dict[str, object]:
+        return {**self.tag.cells(), "removed": "removed" if self.removed else None}
+
 
 def tag(
     store: Store,

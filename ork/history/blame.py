@@ -7,7 +7,7 @@ alone what is asked for, only the deploy and its snapshot are read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
@@ -17,13 +17,14 @@ from ork.differences.definitions import declared
 from ork.differences.lines import carried
 from ork.differences.tasks import changed_paths, given_fields
 from ork.differences.values import leaves, same
-from ork.errors import InvalidInput, UsageError
+from ork.errors import InvalidInput, UsageError, count
 from ork.history.filters import existing
 from ork.history.lineage import Step, file_steps, is_changed, task_steps
 from ork.objects.canonical import Json, Oid
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, FileEntry, Task
 from ork.objects.snapshot import Contents
-from ork.objects.value import Value, replace
+from ork.objects.value import Value, columns_of, fields_of, replace
 from ork.store import revision as grammar
 from ork.store.contents import Tasks, join_text
 from ork.store.resolve import ResolvedDeploy, deploy_of, history
@@ -65,7 +66,7 @@ class BlamedLine(Value, frozen=True, kw_only=True):
     path: str
 
 
-class Blame(Value, frozen=True, kw_only=True):
+class Blame(Drawn, frozen=True, kw_only=True):
     """The parts of a definition, or the lines of one text; `deploys` are those that they name."""
 
     workflow: str
@@ -76,11 +77,18 @@ class Blame(Value, frozen=True, kw_only=True):
     deploys: Mapping[Oid, Deploy] = {}
 
     def cells(self) -> dict[str, object]:
-        found = len(self.parts or self.lines)
-        return {
-            "workflow": self.workflow,
-            "blamed": f"{found} {'parts' if self.parts else 'lines'}",
-        }
+        found = count(len(self.parts or self.lines), "part" if self.parts else "line")
+        return {"workflow": self.workflow, "name": self.name, "blamed": found}
+
+    def _columns(self) -> Iterable[str]:
+        return [*columns_of(BlamedLine if self.lines else Part), "author", "time", "message"]
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each part or line, with what its deploy says."""
+        for one in self.parts or self.lines:
+            deploy = self.deploys[one.deploy]
+            said = {name: getattr(deploy, name) for name in ("author", "time", "message")}
+            yield {**fields_of(one), **said}
 
 
 def blame(store: Store, revision: str, *, now: datetime, keys: bool = False) -> Blame:

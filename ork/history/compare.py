@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from ork.differences.tasks import renamed_tasks
 from ork.errors import NotFound, UsageError
 from ork.history.unkept import lacks_code
 from ork.objects.canonical import Json, Oid
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Deploy, Task, is_oid
 from ork.objects.snapshot import Contents, build, changes
 from ork.objects.value import Value, replace
@@ -45,7 +46,7 @@ class Side(Value, frozen=True, kw_only=True):
         return self.text[:SHOWN_DIGITS] if is_oid(self.text) else self.text
 
 
-class Comparison(Value, frozen=True, kw_only=True):
+class Comparison(Drawn, frozen=True, kw_only=True):
     """The difference of two revisions, and its two ends."""
 
     old: Side
@@ -61,8 +62,11 @@ class Comparison(Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         return {"old": self.old.shown, "new": self.new.shown, **self.diff.cells()}
 
-    def _repr_html_(self) -> str:
-        return self.diff._repr_html_()
+    def _columns(self) -> tuple[str, ...]:
+        return self.diff._columns()
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        return self.diff._records()
 
 
 def diff(store: Store, old: str, new: str, *, now: datetime, rename: bool = True) -> Comparison:

@@ -5,7 +5,7 @@ Compares by oid first: values are read only where they differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ork.definition.bindings import split_param, split_ref
@@ -26,6 +26,7 @@ from ork.graph import order as graph
 from ork.history.compare import Comparison, compare_resolved, impact_of, narrow
 from ork.history.details import RunValues
 from ork.objects.canonical import Json, Oid
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun, decode_needs
 from ork.objects.value import Value, replace
 from ork.store.contents import find_run, task_runs
@@ -34,6 +35,8 @@ from ork.store.runs import earlier, runs
 from ork.store.store import Store
 from ork.store.verdict import counts_as, tainted, verdict
 
+SIDE = ("state", "seconds")  # of a task in each run, in a data frame
+TOLD = ("definition", "code", "params", "inputs", "output")  # of what differs, there
 SAME_WITHIN = 200  # runs before a failed one are searched for a good one of the same parameters
 
 
@@ -47,7 +50,7 @@ class RunSide(Value, frozen=True, kw_only=True):
     without_code: bool = False  # it was imported, and its code was never kept
 
 
-class RunDiff(Value, frozen=True, kw_only=True):
+class RunDiff(Drawn, frozen=True, kw_only=True):
     """All that differs between two runs; false when nothing does but times.
 
     `tasks` has those that differ, or took notably longer in one of the runs, in the order in which
@@ -78,11 +81,17 @@ class RunDiff(Value, frozen=True, kw_only=True):
         first = f"first differs {self.first.task}" if self.first else "nothing differs"
         return {"old": self.old.name, "new": self.new.name, "first": first}
 
-    def _repr_html_(self) -> str:
-        from ork.objects.rows import table
+    def _columns(self) -> Iterable[str]:
+        sides = [f"{which}_{field}" for which in ("old", "new") for field in SIDE]
+        return ["name", "old_name", "kinds", *sides, *TOLD]
 
-        rows = ({"task": one.name, "differs": ", ".join(one.kinds)} for one in self.tasks)
-        return table(rows, len(self.tasks), caption=repr(self)[1:-1])
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each task that differs."""
+        for task in self.tasks:
+            row = {"name": task.name, "old_name": task.old_name, "kinds": task.kinds}
+            for which, side in (("old", task.old), ("new", task.new)):
+                row |= {f"{which}_{field}": getattr(side, field, None) for field in SIDE}
+            yield row | {name: getattr(task, name) for name in TOLD}
 
 
 def diff_runs(store: Store, before: Resolved, after: Resolved) -> RunDiff:

@@ -5,17 +5,19 @@ Inputs are not stored: the bindings of a task, the parameters and the outputs be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeAlias
 
 from ork.definition.bindings import NotReady, bind
+from ork.errors import count
 from ork.objects.canonical import Json, Oid
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.rows import Framed
-from ork.objects.value import Value, fields_of
+from ork.objects.value import Value, columns_of, fields_of
 from ork.store.contents import needs_of, task_runs
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
@@ -56,6 +58,9 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         """Task -> the value that it gave, of those that gave one."""
         return self._values.outputs
 
+    def _columns(self) -> Iterable[str]:
+        return ["name", *columns_of(TaskDetails)]
+
     def _records(self) -> Iterator[Mapping[str, object]]:
         """Yield the fields of each task."""
         return ({"name": name, **fields_of(task)} for name, task in self.items())
@@ -73,7 +78,7 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         return _first("DetailsOfTasks", (f"{name} {it.state}" for name, it in self.states.items()))
 
 
-class RunDetails(OfRun, Value, frozen=True, kw_only=True):
+class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
     """A run, whole."""
 
     oid: Oid
@@ -91,8 +96,15 @@ class RunDetails(OfRun, Value, frozen=True, kw_only=True):
     def cells(self) -> dict[str, object]:
         states = self.tasks.states.values()
         failed = sum(1 for one in states if one.state == "failed")
-        tasks = f"{failed} of {len(states)} tasks failed" if failed else f"{len(states)} tasks"
+        tasks = count(len(states), "task")
+        tasks = f"{failed} of {tasks} failed" if failed else tasks
         return {**self.run.cells(), "tasks": tasks}
+
+    def _columns(self) -> Iterable[str]:
+        return self.tasks._columns()
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        return self.tasks._records()
 
     def _repr_html_(self) -> str:
         from ork.objects.rows import table

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
 from ork.errors import OrkError
-from ork.objects.value import Value, fields_of
+from ork.objects.value import Value, columns_of, fields_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,6 +27,10 @@ class Framed:
         """Return its rows, each field under its name."""
         raise NotImplementedError
 
+    def _columns(self) -> Iterable[str]:
+        """Return the names that are there in any case, be there no rows."""
+        return ()
+
     def to_pandas(self) -> DataFrame:
         """Return it as a DataFrame: a column for each field, also of the records within a value.
 
@@ -37,13 +41,36 @@ class Framed:
         except ImportError:
             hint = "install it beside ork: `pip install pandas`"
             raise OrkError("pandas is not installed", hint=hint) from None
-        frame = pandas.DataFrame(list(self._records()))
-        first = [name for name in FIRST if name in frame]
-        return frame[[*first, *(name for name in frame if name not in first)]]
+        records = list(self._records())
+        names = dict.fromkeys([*self._columns(), *(name for one in records for name in one)])
+        first = [name for name in FIRST if name in names]
+        rest = [name for name in names if name not in first]
+        return pandas.DataFrame(records, columns=[*first, *rest])
 
 
 class Rows(list[T], Framed):
-    """A list, with all that a list can; a shell and a notebook show it well."""
+    """A list, with all that a list can; a shell and a notebook show it well.
+
+    `kind` is the class of its values, and `what` they are called where there are none.
+    """
+
+    def __init__(
+        self, values: Iterable[T] = (), kind: type[Value] = Value, what: str = "rows"
+    ) -> None:
+        super().__init__(values)
+        self._kind, self._what = kind, what
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows[T]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> T | Rows[T]:
+        if isinstance(index, slice):
+            return Rows(super().__getitem__(index), self._kind, self._what)
+        return super().__getitem__(index)
+
+    def _columns(self) -> Iterable[str]:
+        return () if self else columns_of(self._kind)
 
     def _records(self) -> Iterable[Mapping[str, object]]:
         """Return the fields of each value."""
@@ -55,6 +82,8 @@ class Rows(list[T], Framed):
         return f"[{lines}]"
 
     def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>no {self._what}</p>"
         return table((value.cells() or fields_of(value) for value in self), len(self))
 
 

@@ -7,6 +7,7 @@ msgspec reads and writes it in C.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,6 +35,12 @@ class Value(
         cells = self.cells()
         return line(type(self).__name__, cells.values()) if cells else super().__repr__()
 
+    def _repr_html_(self) -> str | None:
+        from ork.objects.rows import table
+
+        cells = self.cells()
+        return table([cells], 1) if cells else None
+
 
 def fields_of(value: Value) -> dict[str, object]:
     """Return the fields of a value, those of the records in it among them, as far as names differ.
@@ -51,6 +58,28 @@ def fields_of(value: Value) -> dict[str, object]:
     if hasattr(value, "seconds"):
         own["seconds"] = value.seconds
     return found | own
+
+
+def columns_of(kind: type[Value]) -> list[str]:
+    """Return the names that `fields_of` gives for values of a class, without having one.
+
+    A field that may be a record or None has its own name, and those of the record.
+    """
+    from inspect import get_annotations  # which takes long to load
+
+    names: dict[str, None] = {}
+    for base in kind.__mro__:
+        for name, said in get_annotations(base).items():
+            if name not in kind.__struct_fields__:
+                continue
+            word, _, other = str(getattr(said, "__name__", said)).partition(" | ")
+            inner = getattr(sys.modules[base.__module__], word, None)
+            if isinstance(inner, type) and issubclass(inner, Value):
+                names |= dict.fromkeys(columns_of(inner))
+                if not other:
+                    continue
+            names[name] = None
+    return [*names, *(["seconds"] if hasattr(kind, "seconds") else [])]
 
 
 def replace(value: Changed, **changes: Any) -> Changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeAlias
 
+from ork.errors import count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Log, Run, TaskRun
 from ork.objects.value import Value
@@ -21,12 +22,18 @@ class RunStarted(Value, frozen=True, kw_only=True):
     slots: int
     folder: str | None = None
 
+    def cells(self) -> dict[str, object]:
+        return {"run": self.run.name, "tasks": count(len(self.tasks), "task")}
+
 
 class CheckedOut(Value, frozen=True, kw_only=True):
     """The project was edited while the run went on: tasks start in a checkout from now on."""
 
     folder: str
     changed: tuple[str, ...]  # the captured files that are not as they were, sorted
+
+    def cells(self) -> dict[str, object]:
+        return {"folder": self.folder, "changed": ", ".join(self.changed)}
 
 
 class TaskStarted(Value, frozen=True, kw_only=True):
@@ -37,6 +44,9 @@ class TaskStarted(Value, frozen=True, kw_only=True):
     time: datetime
     log: Log | None
 
+    def cells(self) -> dict[str, object]:
+        return {"task": self.task, "attempt": _attempt(self.attempt)}
+
 
 class TaskRetried(Value, frozen=True, kw_only=True):
     """An attempt failed, which is recorded, and another follows after `delay` seconds."""
@@ -45,6 +55,15 @@ class TaskRetried(Value, frozen=True, kw_only=True):
     attempt: int
     error: str
     delay: float
+
+    def cells(self) -> dict[str, object]:
+        again = f"again in {self.delay:.1f} s"
+        return {
+            "task": self.task,
+            "attempt": _attempt(self.attempt),
+            "error": self.error,
+            "again": again,
+        }
 
 
 class TaskFinished(Value, frozen=True, kw_only=True):
@@ -56,6 +75,9 @@ class TaskFinished(Value, frozen=True, kw_only=True):
     task: str
     taskrun: TaskRun
     kept: bool = False
+
+    def cells(self) -> dict[str, object]:
+        return {"task": self.task, **self.taskrun.cells()}
 
 
 class RunFinished(Value, frozen=True, kw_only=True):
@@ -69,6 +91,13 @@ class RunFinished(Value, frozen=True, kw_only=True):
     folder: str | None = None  # the checkout, when tasks have left files in it
     tainted: dict[str, tuple[str, ...]] = {}  # task -> files that changed under its last attempt
     cut_logs: dict[str, str] = {}  # task -> why not all of a log of it could be written
+
+    def cells(self) -> dict[str, object]:
+        return self.run.cells()
+
+
+def _attempt(number: int) -> str | None:
+    return f"attempt {number}" if number > 1 else None
 
 
 Event: TypeAlias = RunStarted | CheckedOut | TaskStarted | TaskRetried | TaskFinished | RunFinished

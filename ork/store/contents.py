@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ork.alike import meant_or_known
-from ork.errors import Corrupt, NotFound
+from ork.errors import Corrupt, NotFound, count
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid, hash_bytes
+from ork.objects.drawn import Drawn
 from ork.objects.kinds import (
     FileEntry,
     Node,
@@ -24,7 +25,7 @@ from ork.objects.kinds import (
     kind_of,
 )
 from ork.objects.snapshot import Contents
-from ork.objects.value import Value
+from ork.objects.value import Value, columns_of, fields_of
 from ork.store import revision as grammar
 from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
 from ork.store.runs import Executed, runs
@@ -60,7 +61,7 @@ class Tasks(Mapping[str, Task]):
         return len(self.needs)
 
 
-class SnapshotDetails(Value, frozen=True, kw_only=True):
+class SnapshotDetails(Drawn, frozen=True, kw_only=True):
     """A snapshot, whole: its tasks in the order in which they can run, and its code files."""
 
     snapshot: Oid
@@ -69,8 +70,15 @@ class SnapshotDetails(Value, frozen=True, kw_only=True):
     files: tuple[Entry, ...]
 
     def cells(self) -> dict[str, object]:
-        tasks, files = len(self.tasks), len(self.files)
-        return {"snapshot": self.snapshot[:12], "has": f"{tasks} tasks, {files} files"}
+        tasks, files = count(len(self.tasks), "task"), count(len(self.files), "file")
+        return {"snapshot": self.snapshot[:12], "has": f"{tasks}, {files}"}
+
+    def _columns(self) -> Iterable[str]:
+        return ["name", *columns_of(Task)]
+
+    def _records(self) -> Iterator[Mapping[str, object]]:
+        """Yield the fields of each task."""
+        return ({"name": name, **fields_of(task)} for name, task in self.tasks.items())
 
 
 def entries(store: Store, found: Resolved) -> list[Entry]:

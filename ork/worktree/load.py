@@ -14,7 +14,7 @@ from ork.definition.secrets import secret_problems
 from ork.definition.signature import check_functions, warn_of_dates
 from ork.definition.task import doubtful
 from ork.definition.workflow import READER, Definition, LatePlaces, parse, parse_good
-from ork.errors import Corrupt, InvalidInput, NotFound, Problem
+from ork.errors import Corrupt, InvalidInput, NotFound, Problem, count
 from ork.files import NotRegular, read_file
 from ork.objects import snapshot
 from ork.objects.canonical import Oid, hash_bytes
@@ -44,6 +44,14 @@ class Loaded(Value, frozen=True, kw_only=True):
     definition: Definition
     built: Built
     captured: Captured
+
+    def cells(self) -> dict[str, object]:
+        return {
+            "workflow": self.definition.name,
+            "file": self.path.name,
+            "tasks": count(len(self.definition.tasks), "task"),
+            "files": count(len(self.files), "file"),
+        }
 
     @property
     def files(self) -> Mapping[str, CodeFile]:

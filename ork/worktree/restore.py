@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ork.definition.reach import code_file
-from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError
+from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, oid_of
 from ork.objects.snapshot import Contents
@@ -47,7 +47,8 @@ class Restored(Value, frozen=True, kw_only=True):
 
     def cells(self) -> dict[str, object]:
         written = sum(1 for file in self.files if file.state == "written")
-        return {"workflow": self.workflow, "files": f"{written} of {len(self.files)} files written"}
+        files = count(len(self.files), "file")
+        return {"workflow": self.workflow, "files": f"{written} of {files} written"}
 
 
 def restore(

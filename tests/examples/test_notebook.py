@@ -15,24 +15,63 @@ SHOWN = [
     ("text/html", "<td>Gentoo</td>"),
     ("text/html", "<td>From a notebook</td>"),
     ("text/html", "<td>success</td>"),
-    ("text/html", "<caption>RunDiff penguins#1, penguins#2, nothing differs</caption>"),
+    ("text/html", ">no difference between penguins#1 and penguins#2</span>"),
     ("text/html", "<iframe sandbox="),
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.turns(3)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_notebook_shows_what_it_says(tmp_path, monkeypatch):
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
-    folder = tmp_path / "penguins"
-    shutil.copytree(EXAMPLES / "penguins", folder)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.turns(3),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+# Something that goes wrong in a function of the notebook's own, and in a file.
+ERRORS = """
+import ork
+project = ork.open(create=True)
+def deploy(name):
+    return project.deploy(name)
+---
+deploy("nope.yaml")
+---
+open("bad.yaml", "w").write("name: bad\\ntasks: {a: {exector: process, command: x}}")
+deploy("bad.yaml")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
     for name in ("HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    notebook = nbformat.read(folder / "penguins.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}).execute()
-    found = [cell.outputs[-1].data for cell in notebook.cells if cell.get("outputs")]
+    return shutil.copytree(EXAMPLES / "penguins", tmp_path / "penguins")
+
+
+def executed(notebook, folder, **options):
+    """Execute a notebook; return what its cells show last."""
+    client = pytest.importorskip("nbclient").NotebookClient
+    client(notebook, resources={"metadata": {"path": str(folder)}}, **options).execute()
+    return [cell.outputs[-1] for cell in notebook.cells if cell.get("outputs")]
+
+
+def test_an_error_is_the_own_place_and_what_is_wrong(folder):
+    nbformat = pytest.importorskip("nbformat")
+    cells = [nbformat.v4.new_code_cell(text) for text in ERRORS.split("---\n")]
+    found = executed(nbformat.v4.new_notebook(cells=cells), folder, allow_errors=True)
+    missing, wrong = ("\n".join(one.traceback).split("\n") for one in found)
+    assert [line for line in missing if not line.startswith("  File")] == [
+        '    deploy("nope.yaml")',
+        "    return project.deploy(name)",
+        "ork.errors.NotFound: no file nope.yaml",
+    ]
+    assert wrong[:2] == [wrong[0], '    deploy("bad.yaml")'] and "line 2" in wrong[0]
+    assert "bad.yaml:2:13: unknown key `exector` in the task `a`" in wrong
+    assert len(wrong) < 12
+
+
+def test_the_notebook_shows_what_it_says(folder):
+    notebook = pytest.importorskip("nbformat").read(folder / "penguins.ipynb", as_version=4)
+    found = [one.data for one in executed(notebook, folder)]
     for data, (kind, text) in zip(found, SHOWN, strict=True):
         assert text in data[kind]

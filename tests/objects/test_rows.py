@@ -102,11 +102,9 @@ def test_what_a_project_returns_is_short(project):
 def test_a_notebook_shows_tables_and_pictures(project):
     assert "&lt;b&gt;Second&lt;/b&gt;" in project.log()._repr_html_()
     assert "<td>extract</td>" in project.show("etl#1")._repr_html_()
-    changes = project.diff("etl~1", "etl")._repr_html_()
-    assert "<td>timeout</td>" in changes
-    assert project.diff_runs("etl#1", "etl#1")._repr_html_().count("<tr>") == 1
-    assert project.diff("etl", "etl")._repr_html_().count("<tr>") == 1
     assert project.graph("etl#1")._repr_svg_().startswith("<svg")
+    assert project.graph("etl#1")._repr_html_() is None
+    assert "<td>unchanged</td>" in project.deploy("etl.yaml")._repr_html_()
     assert "extract" in str(project.graph("etl")) and "changed" in str(project.graph("etl~1..etl"))
     frame = project.report("etl~1..etl")._repr_html_()
     assert frame.startswith('<iframe sandbox="" ') and frame.count("<") == 2
@@ -121,11 +119,40 @@ def test_pandas_gets_the_fields_and_those_within(project):
     assert list(runs.columns)[:5] == ["workflow", "number", "state", "created", "seconds"]
     assert {"oid", "tags"} <= set(runs.columns) and len(set(runs.columns)) == len(runs.columns)
     assert Rows([]).to_pandas().empty
+    assert set(Rows([], Outer).to_pandas().columns) == {"oid", "state", "seconds"}
     assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
     tasks = project.show("etl#1").tasks.to_pandas()
     assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
     (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
     assert row == {"oid": "1", "state": "outer", "seconds": 0.5}
+
+
+def test_a_part_of_rows_is_rows(project):
+    part = project.log()[:1]
+    assert isinstance(part, Rows) and part == [project.log()[0]] and part[0].deploy.message
+    assert part._repr_html_().count("<tr>") == 2
+    assert project.log()[5:]._repr_html_() == "<p>no deploys</p>"
+
+
+def test_where_there_are_no_rows_it_says_so_and_has_the_columns(project):
+    pytest.importorskip("pandas")
+    lists = {
+        "runs": ("runs", {"states": ("cancelled",)}),
+        "deploys": ("log", {"grep": "nothing"}),
+        "tags": ("tags", {}),
+        "workflows": ("workflows", {"limit": 0}),
+        "operations": ("operations", {"limit": 0}),
+        "runs that wait": ("queued", {}),
+    }
+    found = {what: getattr(project, name)(**given) for what, (name, given) in lists.items()}
+    assert {what: one._repr_html_() for what, one in found.items()} == {
+        what: f"<p>no {what}</p>" for what in found
+    }
+    project.tag("v1")
+    project.queue("etl")
+    for what in ("runs", "deploys", "tags", "workflows", "operations", "runs that wait"):
+        there = getattr(project, lists[what][0])().to_pandas()
+        assert set(there.columns) <= set(found[what].to_pandas().columns), what
 
 
 def test_without_pandas_it_says_what_to_install(monkeypatch):

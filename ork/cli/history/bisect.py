@@ -93,7 +93,7 @@ def bisect(
     if as_json:
         session.print_json("bisect", step)
     else:
-        session.print(_bisected(step, store, session))
+        session.print(bisected_view(step, store, session))
         session.say([("next: ", "hint"), _next(step, store)])
     raise typer.Exit(0 if len(step.suspects) == 1 else 1)
 
@@ -119,7 +119,7 @@ def _step(step: Trial | Testing, store: Store, *, judged: bool) -> Line:
     return [(f"{step.verdict:<6}", VERDICT_STYLES[step.verdict]), *name, (f"  ({grounds})", "dim")]
 
 
-def _bisected(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
+def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[Line]:
     """Yield the deploy that was found, with its change; or those that cannot be told apart."""
     from ork.cli.diff.text import diff_view
     from ork.differences.definitions import SHORT_DIFF_LINES, with_hunks

@@ -49,10 +49,13 @@ def blame(
     found = blame(store, revision, now=session.now(), keys=keys)
     if as_json:
         session.print_json("blame", found)
-    elif found.lines:
-        session.print(_lines(found, store, session), page=True)
     else:
-        session.print(_parts(found, store, session), page=True)
+        session.print(blame_view(found, store, session), page=True)
+
+
+def blame_view(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:
+    """Yield a line for each part of a definition, or for each line of a text."""
+    return (_lines if found.lines else _parts)(found, store, session)
 
 
 def _parts(found: "Blame", store: "Store", session: Session) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from ork.errors import Ambiguous, OrkError, UsageError
 from ork.history.compare import Comparison, compare_resolved, ends, impact_of, narrow
 from ork.objects.value import Value
 from ork.store.resolve import Resolved, only_workflow, workflows
+from ork.store.store import Store
 from ork.worktree.lookup import as_revision, look_up, source_text
 
 if TYPE_CHECKING:
@@ -218,10 +219,7 @@ def _show_definitions(session: Session, before: Resolved, after: Resolved, asked
     elif found.diff:
         session.print(_lines(session, changes, impact, asked), page=True)
     else:
-        about = f" in {', '.join(asked.names)}" if asked.names else ""
-        but = " but perhaps in code" if found.unkept else ""
-        ends = f"{found.old.text} and {found.new.text}"
-        session.say([f"no difference between {ends}{about}{but}"])
+        session.say([_nothing(found, asked.names)])
     if asked.form != "json" and (told := unkept(found)):
         session.say([("note: ", "warning"), told])
     return bool(found.diff)
@@ -274,6 +272,27 @@ def _show_text(session: Session, before: Resolved, after: Resolved, asked: Asked
         session.say([f"no difference between the texts of {before.text} and {after.text}"])
     session.print(text_view(old, new, words=asked.word_diff), page=True)
     return old != new
+
+
+def comparison_view(found: Comparison, store: Store) -> "Iterator[Line]":
+    """Yield what differs, with the hunks that are there, and the impact; as out of a terminal."""
+    from ork.cli.diff.impact import impact_view
+    from ork.cli.diff.text import diff_view
+    from ork.cli.diff.wording import unkept
+
+    if not found.diff:
+        yield [_nothing(found)]
+    else:
+        yield from diff_view(found.diff)
+        yield from impact_view(impact_of(store, found))
+    if told := unkept(found):
+        yield [("note: ", "warning"), told]
+
+
+def _nothing(found: Comparison, names: Sequence[str] = ()) -> str:
+    about = f" in {', '.join(names)}" if names else ""
+    but = " but perhaps in code" if found.unkept else ""
+    return f"no difference between {found.old.text} and {found.new.text}{about}{but}"
 
 
 def _lines(

@@ -94,7 +94,7 @@ def _fields_and_lines(
     if found.kind == "snapshot":
         definition = contents.snapshot_details(store, found)
         fields = {"definition": definition, "secrets": contents.secrets_of(definition)}
-        return fields, _snapshot(definition, store, session)
+        return fields, snapshot_view(definition, store, session)
     if isinstance(value, (Run, TaskRun)):
         return _run(session, store, found, value)
     payload = kinds.to_json(value)
@@ -151,7 +151,8 @@ def _deploy(
     yield from _definition(definition, store, session)
 
 
-def _snapshot(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
+def snapshot_view(definition: SnapshotDetails, store: Store, session: Session) -> Iterator[Line]:
+    """Yield the hash of a snapshot and what it has."""
     yield [("snapshot ", "label"), (shown_oid(definition.snapshot, store, session), "oid")]
     yield [""]
     yield from _definition(definition, store, session)

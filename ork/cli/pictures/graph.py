@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ork.cli.pictures.looks import ALL_COLORS, ALL_SIGNS, EDGE_COLORS, PLAIN_COLOR
 from ork.cli.screen import human
 from ork.cli.screen.line import MARKS, Line, plain, visible
+from ork.errors import count
 from ork.graph.lanes import Row, draw
 from ork.objects.canonical import Json
 from ork.objects.kinds import TaskRun
@@ -48,7 +49,10 @@ class Graph(Value, frozen=True, kw_only=True):
     others: int = 0
 
     def cells(self) -> dict[str, object]:
-        return {"title": self.title, "tasks": f"{len(self.needs)} tasks"}
+        return {"title": self.title, "tasks": count(len(self.needs), "task")}
+
+    def _repr_html_(self) -> None:
+        """A notebook shows the picture."""
 
     def __str__(self) -> str:
         from ork.cli.pictures.change import lanes

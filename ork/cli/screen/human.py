@@ -9,6 +9,7 @@ from datetime import datetime
 
 from ork.cli.screen.line import MARKS
 from ork.cli.screen.parts import is_narrow
+from ork.errors import count as count
 from ork.objects.kinds import Attempt, Run, TaskRun
 
 _UNITS = (
@@ -70,11 +71,6 @@ def padded_near(time: datetime, now: datetime, width: int | None) -> str:
 def date(time: datetime, now: datetime) -> str:
     """Return a date and time in the zone of `now`, which sorts and greps well."""
     return time.astimezone(now.tzinfo).strftime("%Y-%m-%d %H:%M:%S %z")
-
-
-def count(number: int, noun: str) -> str:
-    """Return "1 task", "2 tasks"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def numbers(of_runs: Iterable[int]) -> str:

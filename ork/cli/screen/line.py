@@ -39,6 +39,15 @@ _LOOKS = {
 }
 STYLES = {style: look for look, styles in _LOOKS.items() for style in styles.split()}
 _SGR = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+_CSS = {
+    "bold": "font-weight: bold",
+    "dim": "opacity: 0.65",
+    "red": "color: #dc322f",
+    "green": "color: #859900",
+    "yellow": "color: #b58900",
+    "magenta": "color: #d33682",
+    "cyan": "color: #2aa198",
+}  # each as easily read on white as on black
 CODES = {style: ";".join(str(_SGR[word]) for word in STYLES[style].split()) for style in STYLES}
 
 # C0 but tab, DEL, C1, bidi controls, zero-width and line separators, lone surrogates, tags, and
@@ -88,6 +97,20 @@ def plain(line: Line) -> str:
 def styled(line: Line) -> str:
     """Return a line painted for a terminal."""
     return "".join(visible(p) if isinstance(p, str) else paint(*p) for p in line)
+
+
+def as_html(lines: Iterable[Line]) -> str:
+    """Return lines as they look on a terminal, for a page that may be white or black."""
+    from html import escape
+
+    def painted(part: str | tuple[str, str]) -> str:
+        text, style = (part, "") if isinstance(part, str) else part
+        css = ";".join(_CSS[word] for word in STYLES.get(style, "").split())
+        shown = escape(visible(text))
+        return f'<span style="{css}">{shown}</span>' if css and text else shown
+
+    text = "\n".join("".join(map(painted, line)) for line in lines)
+    return f'<pre style="white-space: pre; overflow-x: auto">{text}</pre>'
 
 
 def paint(text: str, style: str) -> str:

@@ -1,0 +1,66 @@
+"""What commands show of a value, for those who have it in Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ork.bisection import Bisected
+from ork.cli.diff.impact import impact_view
+from ork.cli.diff.runs import diff_runs_view
+from ork.cli.diff.text import diff_view
+from ork.cli.history.bisect import bisected_view
+from ork.cli.history.blame import blame_view
+from ork.cli.history.diff import comparison_view
+from ork.cli.history.show import snapshot_view
+from ork.cli.runs.list import run_view
+from ork.cli.screen.line import Line, as_html, plain
+from ork.cli.session import Session, World
+from ork.differences.definitions import Diff
+from ork.differences.impact import Impact
+from ork.history.blame import Blame
+from ork.history.compare import Comparison
+from ork.history.compare_runs import RunDiff
+from ork.history.details import RunDetails
+from ork.objects.drawn import Drawn
+from ork.store.contents import SnapshotDetails
+from ork.store.store import Store
+
+
+class _NoTerminal(Session):
+    """What a view asks about a command, where there is none: lines are as long as they are."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(World(environ=os.environ), ())
+        self._store = store
+
+    @property
+    def width(self) -> None:
+        return None
+
+
+def drawn(store: Store, value: Drawn, *, html: bool) -> str:
+    """Return the text that a command prints of a value, plain or in colours."""
+    lines = _lines(value, store, _NoTerminal(store))
+    return as_html(lines) if html else "\n".join(map(plain, lines))
+
+
+def _lines(value: Drawn, store: Store, session: Session) -> Iterator[Line]:
+    match value:
+        case Comparison():
+            return comparison_view(value, store)
+        case Diff():
+            return diff_view(value)
+        case Impact():
+            return impact_view(value)
+        case RunDiff():
+            return diff_runs_view(value, store, session)
+        case Blame():
+            return blame_view(value, store, session)
+        case Bisected():
+            return bisected_view(value, store, session)
+        case SnapshotDetails():
+            return snapshot_view(value, store, session)
+        case RunDetails():
+            return run_view(value, store, session)
+    raise TypeError(f"no command shows a {type(value).__name__}")

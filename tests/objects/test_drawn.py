@@ -1,0 +1,134 @@
+"""What a command has a text about: `print` shows it in Python, and a notebook in colours."""
+
+import re
+from html import unescape
+
+import pytest
+
+import ork as library
+from ork.objects.drawn import Drawn
+
+
+@pytest.fixture
+def project(etl, edit):
+    with library.open(create=True) as opened:
+        opened.run("etl.yaml", message="First")
+        edit("etl.yaml", "timeout: 300", "timeout: 600")
+        edit("load.sh", "loading", "<b>loading")
+        edit("load.sh", "echo", "exit 1; echo")
+        opened.run("etl.yaml", message="Break it")
+        yield opened
+
+
+def bisected(project):
+    *_, found = project.bisect("etl")
+    return found
+
+
+COMMANDS = {
+    "diff etl~1 etl": lambda p: p.diff("etl~1", "etl"),
+    "diff etl~1 etl -- load": lambda p: p.diff("etl~1", "etl", tasks=["load"]),
+    "diff etl#1 etl#2": lambda p: p.diff_runs("etl#1", "etl#2"),
+    "blame etl": lambda p: p.blame("etl"),
+    "blame etl --keys": lambda p: p.blame("etl", keys=True),
+    "blame etl:load.sh": lambda p: p.blame("etl:load.sh"),
+    "show etl^{snapshot}": lambda p: p.show("etl^{snapshot}"),
+    "show etl#2": lambda p: p.show("etl#2"),
+    "bisect etl": bisected,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_print_shows_what_the_command_prints(project, ork, command):
+    value = COMMANDS[command](project)
+    text, html, short = str(value), value._repr_html_(), repr(value)
+    project.close()
+    assert f"{text}\n" == ork(*command.split()).out
+    assert short.count("\n") == 0 and len(short) < 200
+    assert str(value) in (text, short), "without its store it has what is read already"
+    if command != "show etl#2":  # which is a table
+        assert set(re.findall(r"<[^<]*?>", html)) <= {*re.findall(r"</?(?:pre|span).*?>", html)}
+        assert unescape(re.sub("<.*?>", "", html)) == text
+
+
+def test_a_change_has_its_lines_and_values(project):
+    found = project.diff("etl~1", "etl")
+    assert "+exit 1; echo" in str(found) and "300 -> 600" in str(found)
+    assert str(found.diff) in str(found) and repr(found.diff) == "<Diff 1 task, 1 file>"
+    assert "can give other results" in str(project.impact(found))
+    assert found.diff.files[0].hunks
+    html = found._repr_html_()
+    assert '<span style="color: #859900">+exit 1; echo' in html and "&lt;b&gt;loading" in html
+    assert str(project.diff("etl", "etl")) == "no difference between etl and etl"
+    assert (
+        project.diff("etl", "etl")._repr_html_().endswith("no difference between etl and etl</pre>")
+    )
+    assert str(project.log(with_diff=True)[0].diff).startswith("tasks\n")
+
+
+def test_what_no_project_has_given_is_a_short_line():
+    class Some(Drawn, frozen=True, kw_only=True):
+        a: int
+
+        def cells(self):
+            return {"a": self.a}
+
+    assert str(Some(a=1)) == repr(Some(a=1)) == "<Some 1>"
+    assert "<td>1</td>" in Some(a=1)._repr_html_()
+    known = Some(a=1)
+    known.draw_by(lambda html: "drawn")
+    assert str(known) == known._repr_html_() == "drawn" and known == Some(a=1)
+
+
+def test_single_values_are_short(project):
+    loaded = library.check("etl.yaml")
+    assert repr(loaded) == "<Loaded etl, etl.yaml, 2 tasks, 2 files>"
+    assert "<td>2 tasks</td>" in loaded._repr_html_()
+    assert re.fullmatch(r"<Tagged etl@v1, \w{12}, etl, .*, Break it>", repr(project.tag("v1")))
+    assert repr(project.untag("v1")).endswith(", Break it, removed>")
+    *trials, found = project.bisect("etl")
+    assert [re.sub(r"\b\w{12}\b", "OID", repr(one)) for one in trials] == [
+        "<Trial good, recorded, etl#1, OID, First>",
+        "<Trial bad, recorded, etl#2, OID, Break it>",
+    ]
+    assert re.fullmatch(r"<Bisected \w{12}, etl, .*, Break it, 1 failed>", repr(found))
+    events = [re.sub(r"\d\S* m?s", "TIME", repr(one)) for one in project.events("etl")]
+    assert events[0] == "<RunStarted etl#3, 2 tasks>"
+    assert events[1:3] == ["<TaskStarted extract>", "<TaskFinished extract, success, TIME>"]
+    assert events[4].startswith("<TaskFinished load, failed, TIME, exited with code 1")
+    assert events[-1].startswith("<RunFinished etl#3, failed, ")
+
+
+def test_one_of_a_kind_is_no_plural(ork):
+    ork.write("one.yaml", 'name: one\ntasks: {a: {executor: process, command: ["true"]}}\n')
+    with library.open(create=True) as project:
+        run = project.run("one.yaml")
+        assert repr(run).endswith(", 1 task>")
+        assert repr(project.show("one")).endswith(", 1 task, 0 files>")
+        assert repr(project.graph("one")) == "<Graph one, 1 task>"
+        assert repr(project.blame("one")) == "<Blame one, 1 part>"
+
+
+def test_pandas_gets_the_rows_of_each(project):
+    pytest.importorskip("pandas")
+    changes = project.diff("etl~1", "etl").to_pandas()
+    assert list(changes.columns) == ["change", "of", "name", "field", "old", "new"]
+    assert list(changes.of) == ["task", "file"] and changes.new[0] == 600
+    assert list(project.diff("etl", "etl").to_pandas().columns) == list(changes.columns)
+    runs = project.diff_runs("etl#1", "etl#2").to_pandas()
+    assert dict(runs.set_index("name").new_state)["load"] == "failed"
+    assert project.diff_runs("etl#1", "etl#1").to_pandas().kinds.empty
+    parts = project.blame("etl").to_pandas()
+    assert dict(zip(parts.name, parts.message, strict=True)) == {
+        "extract": "Break it",
+        "load": "First",
+        "load.sh": "Break it",
+        "tasks/etl.py": "First",
+    }
+    assert "First" in list(project.blame("etl:load.sh").to_pandas().message)
+    run = project.show("etl#2")
+    assert list(run.to_pandas().state) == list(run.tasks.to_pandas().state)
+    assert list(project.show("etl").to_pandas().name) == ["extract", "load"]
+    impact = project.impact(project.diff("etl~1", "etl")).to_pandas()
+    assert dict(zip(impact.name, impact.affected, strict=True)) == {"extract": True, "load": True}
+    assert list(bisected(project).to_pandas().verdict) == ["good", "bad"]
