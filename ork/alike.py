@@ -7,7 +7,10 @@ The beginning of a name stands for it as well.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from ork.errors import some
 
@@ -49,6 +52,14 @@ def meant_or_known(word: str, known: Iterable[str], *, at_most: int = 1) -> str 
     known = list(known)
     there_are = f"there are: {some(known, _SHOWN)}" if known else None
     return did_you_mean(word, known, at_most=at_most) or there_are
+
+
+def file_meant(path: Path, endings: tuple[str, ...]) -> str | None:
+    """Return the same hint for a file that is not there: with those beside it of these endings."""
+    with suppress(OSError, ValueError):
+        near = alike(path.name, (one for one in os.listdir(path.parent) if one.endswith(endings)))
+        return f"did you mean {path.with_name(near[0])}?" if near else None
+    return None
 
 
 def _mistakes(word: str, name: str, at_most: int) -> int:

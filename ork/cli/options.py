@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Files = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Workflow files, and folders with all in them and below; the only one in this folder"
-        " when left out.",
+        help="Workflow files, and folders with all in them and below; when left out the only one"
+        " here, else at the project's root.",
         metavar="[FILE|FOLDER]...",
     ),
 ]
@@ -54,12 +54,16 @@ Checkout = Annotated[
     bool,
     typer.Option("--checkout", help="Run in a checkout, also when the project's folder would do."),
 ]
-Only = Annotated[list[str] | None, typer.Option("--only", help="Run only this task.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Run only this task; give it again for more.")
+]
 From = Annotated[
-    list[str] | None, typer.Option("--from", help="Run this task and what depends on it.")
+    list[str] | None,
+    typer.Option("--from", help="Run this task and what depends on it; may be given again."),
 ]
 Until = Annotated[
-    list[str] | None, typer.Option("--until", help="Run this task and what it depends on.")
+    list[str] | None,
+    typer.Option("--until", help="Run this task and what it depends on; likewise."),
 ]
 NoHooks = Annotated[
     bool, typer.Option("--no-hooks", help="Execute no `on_failure:` and no `on_success:`.")
@@ -126,28 +130,43 @@ def caller_of(session: Session, control: Control) -> Caller:
     )
 
 
-def files_of(files: list[Path] | None) -> list[Path]:
+def files_of(session: Session, files: list[Path] | None) -> list[Path]:
     """Return the workflow files that are named or in folders that are, else the only one here.
 
     A folder that has none stays, to be complained of.
     """
-    from ork.worktree.lookup import files_in, workflow_files
+    from ork.worktree.lookup import workflow_files
 
     if files:
         below = ((path, workflow_files(path) if path.is_dir() else ()) for path in files)
         return [one for path, found in below for one in (list(found) or [path])]
-    found = files_in(Path.cwd())
+    found = files_here(session)
     if not found:
         raise UsageError(
             "no FILE is named, and this folder has no workflow file",
             hint="`ork init --example` writes one; `ork status` lists those in folders below",
         )
     if len(found) > 1:
+        place = "this folder" if found[0].parent == Path() else "the project's root"
         raise UsageError(
-            f"this folder has {len(found)} workflow files: name one, or some",
+            f"{place} has {len(found)} workflow files: name one, or some",
             hint=f"such as {shlex.quote(str(found[0]))}",
         )
     return found
+
+
+def files_here(session: Session) -> list[Path]:
+    """Return the workflow files in this folder; where it has none, those at the project's root."""
+    from ork.worktree.lookup import files_in
+
+    root = session.project or Path()
+    return files_in(Path()) or [root / path for path in files_in(root)]
+
+
+def only_file(session: Session) -> Path | None:
+    """Return the workflow file that is meant where none is named, if there is only one."""
+    found = files_here(session)
+    return found[0] if len(found) == 1 else None
 
 
 def runs_of(text: str) -> int | None:

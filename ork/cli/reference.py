@@ -67,10 +67,11 @@ def _manual_page(title: str, command: Any, text: str) -> str:
     context = _context(command, title)
     line, _, rest = inspect.cleandoc(text).partition("\n")
     rest = rest.replace("\b\n", "")
+    usage = (title.replace("-", " ", 1), *command.collect_usage_pieces(context))
     parts = [
         f'.TH "{title.upper()}" "1" "" "ork" "ork"\n.nh',
         f".SH NAME\n{_roff(title)} \\- {_roff(line)}",
-        f".SH SYNOPSIS\n{_roff(_usage_of(command, title, context))}",
+        f".SH SYNOPSIS\n{_roff(' '.join(usage))}",
     ]
     if rest.strip():
         parts.append(f".SH DESCRIPTION\n{_paragraphs(rest)}")
@@ -87,14 +88,6 @@ def _manual_page(title: str, command: Any, text: str) -> str:
     else:
         parts.append(".SH SEE ALSO\n.BR ork (1)")
     return "\n".join(parts) + "\n"
-
-
-def _usage_of(command: Any, title: str, context: Any) -> str:
-    words = (
-        param.make_metavar(context) for param in command.params if param.param_type_name != "option"
-    )
-    last = ["COMMAND [ARGS]..."] if title == "ork" else words
-    return " ".join((title.replace("-", " ", 1), "[OPTIONS]", *last))
 
 
 def _row(param: Any, kind: str, context: Any) -> Iterator[str]:

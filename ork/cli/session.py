@@ -94,6 +94,12 @@ class Session:
 
         return self.chosen or location.find(Path.cwd(), environ={})
 
+    @property
+    def project(self) -> Path | None:
+        """The folder above this one in which the store was found, if there is one, from here."""
+        found = None if self.chosen else self._found
+        return None if found is None else Path(os.path.relpath(found.parent))
+
     def has_store(self) -> bool:
         """Say whether there is a store already."""
         from ork.store import location

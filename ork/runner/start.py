@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ork.definition.secrets import find_secrets
-from ork.errors import Corrupt, InvalidInput, NotFound, StoreError, UsageError
+from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.heads.deploy import Deployed, deploy_loaded, refuse_renamed, refuse_secrets
 from ork.history.results import still_valid
@@ -33,8 +34,10 @@ from ork.runner.loop import Control, Loop
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import (
+    Resolved,
     ResolvedObject,
     a_kind,
+    only_workflow,
     present_name,
     resolve,
     run_of,
@@ -156,7 +159,7 @@ def prepare(
     With `elsewhere` another process is to run it, in whose environment the secrets are.
     """
     if isinstance(what, str):
-        found = look_up(store, as_revision(what), now=caller.now)
+        found = _look_up(store, what, caller.now)
     else:
         store.hold(what.built.objects)
         found = resolved_file(what, f"file:{what.path}")
@@ -250,6 +253,18 @@ def retry(
         require_secrets(_tasks(store, target), terms.before, caller.environ)
     beside = before if before.state == "success" and not latest else None
     return Started(_run(store, target, terms, options, caller), beside=beside)
+
+
+def _look_up(store: Store, what: str, now: datetime) -> Resolved:
+    """Return what is to run; for the name of a task alone, the task of the only workflow."""
+    try:
+        return look_up(store, as_revision(what), now=now)
+    except NotFound as error:
+        with suppress(NotFound, Ambiguous):
+            part = resolve(store, f"{only_workflow(store)}:{what}", now=now)
+            if part.kind == "task":
+                return part
+        raise error
 
 
 def _run(

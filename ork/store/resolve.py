@@ -13,7 +13,7 @@ from itertools import chain, islice, takewhile
 from typing import ClassVar, TypeAlias
 
 from ork.alike import meant_or_known
-from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound
+from ork.errors import Ambiguous, Corrupt, InvalidInput, NotFound, some
 from ork.objects import tree
 from ork.objects.canonical import Oid, hash_bytes
 from ork.objects.kinds import Deploy, Packed, Run, TaskRun, encode_object, is_oid, kind_of
@@ -376,7 +376,8 @@ def _start(store: Store, parsed: Revision, now: datetime) -> Resolved:
         tagged = store.ref(f"tags/{name}/{parsed.tag}")
         if tagged is None:
             labels = [label for label, _ in store.refs(f"tags/{name}/")]
-            hint = f"its tags: {', '.join(labels[:10])}" if labels else None
+            hint = f"it has none: `ork tag {parsed.tag} {name}` gives it this one"
+            hint = f"its tags: {some(labels, _CANDIDATES_MAX)}" if labels else hint
             raise NotFound(f"{name} has no tag {parsed.tag!r}", hint=hint)
         return _deploy(store, tagged, parsed.text, name)
     if parsed.at == "good":
@@ -404,7 +405,7 @@ def only_workflow(store: Store) -> str:
         raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
     raise Ambiguous(
         "there are several workflows: name one",
-        candidates=names[:20],
+        candidates=names,
         hint="`@`, the default, means the only one, else the only one with a file in this folder",
     )
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import islice
 from pathlib import Path
 
-from ork.alike import meant_or_known
+from ork.alike import file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
 from ork.store.operations import head_moves
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _LOOKED_AT_MAX = 10_000  # workflows
+ENDINGS = (".yaml", ".yml", ".json")  # of workflow files
 NAMED = 3  # in a hint, where several are alike
 
 
 def unknown(store: Store, name: str) -> NotFound:
     """Return the error for a name that is no workflow and no object, with what is near."""
-    if name.endswith((".yaml", ".yml", ".json")):
+    if name.endswith(ENDINGS):
         return _file(store, name)
     from ork.store.resolve import present_name
 
@@ -53,13 +55,17 @@ def unknown(store: Store, name: str) -> NotFound:
 def _file(store: Store, name: str) -> NotFound:
     """Return the error for the path of a file where a workflow is wanted, with the name of that."""
     path = Path(name)
-    if not path.exists():
-        return NotFound(f"no file and no workflow named {name!r}")
-    of_it = [
-        workflow
+    sources = {
+        workflow: store.project / store.get(Deploy, oid).source.path
         for workflow, oid in islice(store.refs("workflows/"), _LOOKED_AT_MAX)
-        if store.project / store.get(Deploy, oid).source.path == path.absolute()
-    ]
+    }
+    if not path.exists():
+        hint = file_meant(path, ENDINGS)
+        elsewhere = [source for source in sources.values() if source.name == path.name]
+        if len(elsewhere) == 1 and elsewhere[0].exists():
+            hint = f"did you mean {os.path.relpath(elsewhere[0])}?"
+        return NotFound(f"no file and no workflow named {name!r}", hint=hint)
+    of_it = [workflow for workflow, source in sources.items() if source == path.absolute()]
     hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
     return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ork.alike import file_meant
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import check_functions, warn_of_dates
 from ork.definition.task import doubtful
@@ -23,6 +24,7 @@ from ork.objects.snapshot import Built, CodeFile
 from ork.objects.value import Value
 from ork.store.contents import join_text
 from ork.store.store import Store
+from ork.store.suggestions import ENDINGS
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
 from ork.yaml import reader
@@ -252,7 +254,7 @@ def read_text(path: Path) -> bytes:
     try:
         return read_file(path, TEXT_BYTES_MAX, follow=True)
     except FileNotFoundError:
-        raise NotFound(f"no file {path}") from None
+        raise NotFound(f"no file {path}", hint=file_meant(path, ENDINGS)) from None
     except NotRegular:
         if path.is_dir():
             raise InvalidInput(f"{path} is a folder; a workflow file is wanted") from None

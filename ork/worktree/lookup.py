@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +16,16 @@ from ork.store import revision as grammar
 from ork.store.contents import join_text
 from ork.store.resolve import Resolved, ResolvedObject, deploy_of, part_of, resolve
 from ork.store.store import Store
+from ork.store.suggestions import ENDINGS
 
 if TYPE_CHECKING:
     from ork.worktree.load import Loaded
 
 FILES_MAX = 2000  # that are looked at
+START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
+_TASKS_LINE = re.compile(rb"""^(["']?)tasks\1:""", re.M)
+_JSON_PARTS = re.compile(rb'(?P<tasks>"tasks"\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.S)
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
 
@@ -87,16 +93,16 @@ def as_revision(named: AnyRevision) -> str:
             hint="give a text, such as 'etl', 'etl~1', 'etl#57' or 'etl.yaml', or what ork has"
             " returned: a run, a deploy, a tag",
         )
-    is_file = text.endswith((".yaml", ".yml", ".json")) and ":" not in text
+    is_file = text.endswith(ENDINGS) and ":" not in text
     return f"file:{text}" if is_file and Path(text).exists() else text
 
 
 def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path]:
-    """Yield YAML files in a folder and below that have a line `tasks:`, of so many looked at.
+    """Yield the workflow files in a folder and below, of so many YAML and JSON files looked at.
 
     Hidden folders are skipped, what others have installed, and links.
     """
-    count = 0
+    counts: Counter[bool] = Counter()  # where there are many, most JSON files are data
     for base, folders, names in os.walk(folder):
         if VENV in names:
             folders.clear()
@@ -104,32 +110,39 @@ def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path
         folders[:] = sorted(f for f in folders if f[0] != "." and f not in SKIPPED_FOLDERS)
         for name in sorted(names):
             path = Path(base) / name
-            if path.suffix not in (".yaml", ".yml") or path.is_symlink() or not path.is_file():
+            if path.suffix not in ENDINGS or path.is_symlink() or not path.is_file():
                 continue
-            count += 1
-            if at_most is not None and count > at_most:
-                return
+            is_json = path.suffix == ".json"
+            counts[is_json] += 1
+            if at_most is not None and counts[is_json] > at_most:
+                continue
             if _looks_like_one(path):
                 yield path
 
 
 def files_in(folder: Path) -> list[Path]:
     """Return the names of the workflow files in a folder, sorted."""
-    names = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")))
+    names = sorted(name for name in os.listdir(folder) if name.endswith(ENDINGS))
     paths = (Path(name) for name in names[:FILES_MAX])
     return [path for path in paths if (folder / path).is_file() and _looks_like_one(folder / path)]
 
 
-def only_file(folder: Path) -> Path | None:
-    """Return the workflow file in a folder if there is one, and no more."""
-    found = files_in(folder)
-    return found[0] if len(found) == 1 else None
-
-
 def _looks_like_one(path: Path) -> bool:
+    """Say whether a file has tasks at its top: a line `tasks:`, or in JSON an object of that name.
+
+    It is not parsed, so that one with a mistake is found as well.
+    """
     try:
         with path.open("rb") as file:
-            start = file.read(1 << 20)
+            start = file.read(START_BYTES)
     except OSError:
         return False
-    return start.startswith(b"tasks:") or b"\ntasks:" in start
+    if not start.lstrip().startswith(b"{"):
+        return _TASKS_LINE.search(start) is not None
+    depth = 0
+    # Others have a key of this name, too; their tasks have no executor.
+    for found in _JSON_PARTS.finditer(start) if b'"executor"' in start else ():
+        if found["tasks"] and depth == 1:
+            return True
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(found[0], 0)
+    return False

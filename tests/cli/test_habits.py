@@ -166,6 +166,58 @@ def test_of_several_files_all_are_checked_and_one_is_to_be_named(etl):
     assert etl("check").code == 0
 
 
+def test_where_a_folder_has_no_workflow_that_of_the_project_is_meant(etl, edit, monkeypatch):
+    etl("deploy")
+    monkeypatch.chdir(etl.folder / "tasks")
+    assert etl("check").out.startswith("etl  ../etl.yaml: good")
+    assert "up to date" in etl("deploy").out
+    edit("etl.yaml", "timeout: 300", "timeout: 60")
+    assert "timeout 300 -> 60" in etl("run").err
+    etl.write("tasks/own.yaml", "name: own\ntasks: {a: {executor: process, command: ls}}\n")
+    assert etl("check").out.startswith("own  own.yaml: good")
+    (etl.folder / "etl.yaml").unlink()
+    (etl.folder / "tasks/own.yaml").unlink()
+    assert "this folder has no workflow file" in etl("deploy").err
+    assert etl("run").code == 0  # what is deployed
+
+
+def test_the_name_of_a_task_leads_to_its_run(etl):
+    etl("deploy")
+    for text in ("load", "etl:load"):
+        refused = etl("run", text)
+        assert (refused.code, "`ork run etl --only load` runs no other" in refused.err) == (3, True)
+    assert "a part of a workflow is written etl:load" in etl("log", "load").err
+    assert "no workflow or object named 'laod'" in etl("run", "laod").err
+
+
+def test_a_file_whose_name_is_nearly_right_is_named(etl, monkeypatch):
+    for command in ("run", "run --dry-run", "check", "deploy"):
+        assert "did you mean etl.yaml?" in etl(*command.split(), "elt.yaml").err, command
+    assert etl("check", "nowhere/etl.yaml").err == "error: no file nowhere/etl.yaml\n"
+    etl("deploy")
+    for command in ("run", "log", "graph"):
+        assert "did you mean etl.yaml?" in etl(command, "elt.yaml").err, command
+    monkeypatch.chdir(etl.folder / "tasks")
+    assert "did you mean ../etl.yaml?" in etl("run", "etl.yaml").err
+
+
+def test_a_tag_that_is_not_there_is_answered_with_those_that_are(etl):
+    etl("deploy")
+    assert "it has none: `ork tag prod etl` gives it this one" in etl("log", "etl@prod").err
+    etl("tag", "v1.4", "etl")
+    assert "its tags: v1.4" in etl("log", "etl@prod").err
+
+
+def test_of_many_workflows_some_are_listed_and_the_rest_counted(ork):
+    for n in range(22):
+        text = f"name: flow{n:02}\ntasks: {{a: {{executor: process, command: ls}}}}\n"
+        ork.write(f"flows/{n}.yaml", text)
+    ork("deploy", *(f"flows/{n}.yaml" for n in range(22)))
+    refused = ork("rollback")
+    assert (refused.code, "  flow19\n  and 2 more\n" in refused.err) == (3, True)
+    assert "did you mean flow08 or flow18?" in ork("show", "flow8").err
+
+
 def test_a_rollback_takes_what_follows_a_name(history):
     before = history("rev-parse", "etl~2^{snapshot}").out
     assert history("rollback", "~2").code == 0

@@ -1,10 +1,11 @@
+import json
 import os
 
 import pytest
 
 from ork.errors import InvalidInput, NotFound
 from ork.store.resolve import deploy_of
-from ork.worktree.lookup import as_revision, look_up
+from ork.worktree.lookup import as_revision, files_in, look_up, workflow_files
 from tests.store.test_resolve import NOW, etl, version
 
 __all__ = ["etl"]  # a fixture
@@ -55,3 +56,43 @@ def test_the_path_of_a_workflow_file_stands_for_the_file(look):
     assert as_revision("none.yaml") == "none.yaml"
     assert as_revision("etl:etl.yaml") == "etl:etl.yaml"
     assert as_revision("run.sh") == "run.sh"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "name: a\ntasks:\n"),
+        ("a.yaml", "\"name\": a\n'tasks':\n"),
+        ("a.json", json.dumps({"name": "a", "tasks": {"b": {"executor": "process"}}})),
+        ("a.json", json.dumps({"tasks": {"b{": {"executor": "process"}}}, indent=4)),
+        ("a.yml", '{"params": {"x\\"{": 1}, "tasks" : {"b": {"executor": "process", [} oh'),
+    ],
+)
+def test_a_file_with_tasks_at_its_top_is_a_workflow(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert [*map(str, files_in(tmp_path))] == [name]
+    assert [*workflow_files(tmp_path)] == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "jobs:\n  tasks:\n"),
+        ("a.txt", "tasks:\n"),
+        ("deno.json", json.dumps({"tasks": {"dev": "deno run main.ts"}})),
+        ("tasks.json", json.dumps({"version": "2.0.0", "tasks": [{"executor": 1}]})),
+        ("show.json", json.dumps({"data": {"tasks": {"a": {"executor": "process"}}}})),
+        ("a.json", json.dumps(["tasks", {"executor": 1}])),
+    ],
+)
+def test_what_others_write_is_no_workflow(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert not files_in(tmp_path)
+    assert not [*workflow_files(tmp_path)]
+
+
+def test_many_json_files_hide_no_yaml(tmp_path):
+    for n in range(5):
+        (tmp_path / f"{n}.json").write_text("{}")
+    (tmp_path / "z.yaml").write_text("tasks:\n")
+    assert [*workflow_files(tmp_path, at_most=2)] == [tmp_path / "z.yaml"]

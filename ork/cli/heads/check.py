@@ -83,7 +83,7 @@ def check(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Workflow files, and folders with all in them and below; else this folder.",
+            help="Workflow files, and folders with all in them and below; else this one.",
             metavar="[FILE|FOLDER]...",
         ),
     ] = None,
@@ -105,8 +105,9 @@ def check(
     complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
     Where a mistake hides code that is to be looked at, a last line says that more may follow.
 
-    In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`. Hidden
-    folders, virtual environments, node_modules and links are passed over.
+    In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`, or a
+    .json file with tasks. Hidden folders, virtual environments, node_modules and links are passed
+    over. A folder without any is taken for a part of the project around it.
 
     For GitHub and in SARIF, paths are relative to the top of the git repository.
 
@@ -126,7 +127,7 @@ def check(
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     at_most_one({"--json": as_json, f"--format {form}": form not in ("text", "json")})
-    results = _check(_files(files), show_files=show_files, now=session.now())
+    results = _check(_files(session, files), show_files=show_files, now=session.now())
     if as_json or form == "json":
         session.print_json("check", results)
     elif form in ("github", "sarif"):
@@ -149,11 +150,15 @@ def check(
     raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
 
 
-def _files(named: list[Path] | None) -> list[Path]:
-    """Return the files that are named or in folders that are, else all here and below."""
+def _files(session: Session, named: list[Path] | None) -> list[Path]:
+    """Return the files that are named or in folders that are, else all here and below.
+
+    Where there are none, those of the whole project.
+    """
     from ork.worktree.lookup import workflow_files
 
-    return files_of(named or list(workflow_files(Path())))
+    whole = session.project or Path()
+    return files_of(session, named or [*workflow_files(Path())] or [*workflow_files(whole)])
 
 
 def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Checked]:

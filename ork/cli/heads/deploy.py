@@ -189,7 +189,7 @@ def deploy(
     session: Session = ctx.obj
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
-    checked = [check(path, known) for path in files_of(files)]
+    checked = [check(path, known) for path in files_of(session, files)]
     if problems := same_names(checked):
         raise InvalidInput("nothing was deployed", problems=problems)
     store = session.new_store

@@ -8,8 +8,9 @@ import typer
 
 from ork.cli.options import Json, Limit, NotAfter, NotBefore, at_most_one
 from ork.cli.screen import human
-from ork.cli.screen.fit import after, cut, fitted_lines
-from ork.cli.screen.line import Line, wrap_body
+from ork.cli.screen.fit import WIDTH_MIN, after, columns, cut, fitted_lines
+from ork.cli.screen.line import MARKS, Line, plain, wrap_body
+from ork.cli.screen.parts import is_narrow
 from ork.cli.session import Session
 from ork.errors import UsageError
 from ork.history import log as history
@@ -122,8 +123,9 @@ def log(
     elif session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
     named = len(all_names) > 1
+    width = None if stat or patch or graph else session.width  # of one line for each
     shown = (
-        (entry, _entry(entry, store, session, patch=patch, oneline=oneline, named=named))
+        (entry, _entry(entry, store, session, width, patch=patch, oneline=oneline, named=named))
         for entry in entries
     )
     lines = _graph(shown, session.width) if graph else _lines(shown, apart=not oneline)
@@ -150,12 +152,19 @@ def _noting_oldest(
 
 
 def _entry(
-    entry: LogEntry, store: Store, session: Session, *, patch: bool, oneline: bool, named: bool
+    entry: LogEntry,
+    store: Store,
+    session: Session,
+    width: int | None,
+    *,
+    patch: bool,
+    oneline: bool,
+    named: bool,
 ) -> Iterator[Line]:
     """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
     if oneline:
         # The id of the entry: its content alone would not tell of message, author and settings.
-        yield deploy_line(entry, entry.oid, store, session, named=named)
+        yield deploy_line(entry, entry.oid, store, session, named=named, width=width)
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
@@ -214,21 +223,31 @@ def deploy_header(
 
 
 def deploy_line(
-    entry: LogEntry, oid: Oid, store: Store, session: Session, *, named: bool = False
+    entry: LogEntry,
+    oid: Oid,
+    store: Store,
+    session: Session,
+    *,
+    named: bool = False,
+    width: int | None = None,
 ) -> Line:
-    """Return a deploy in one line: its id or that of its content, time, message, names, runs."""
+    """Return a deploy in one line: its id or that of its content, time, message, names, runs.
+
+    In a narrow one the message is cut; where not even that helps, how runs went is left out.
+    """
     deploy, now = entry.deploy, session.now()
-    workflow: Line = [(deploy.workflow, "name"), "  "] if named else []
-    return [
-        (store.short(oid), "oid"),
-        "  ",
-        (human.padded_moment(deploy.time, now, session.width), "time"),
-        "  ",
-        *workflow,
-        deploy.message.partition("\n")[0],
-        *_names(entry),
-        *(["  [", *_counts(entry.runs), "]"] if entry.runs.counts else []),
-    ]
+    head: Line = [(store.short(oid), "oid"), "  "]
+    head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
+    head += [(deploy.workflow, "name"), "  "] if named else []
+    message, names = deploy.message.partition("\n")[0], _names(entry)
+    counts = _counts(entry.runs, short=is_narrow(session.width))
+    runs: Line = ["  [", *counts, "]"] if counts else []
+    if width is not None:
+        room = width - columns(plain([*head, *names, *runs]))
+        if columns(message) > room and room < WIDTH_MIN:
+            return cut([*head, message, *names], width)
+        return [*head, *cut([message], room), *names, *runs]
+    return [*head, message, *names, *runs]
 
 
 def shown_oid(oid: Oid, store: Store, session: Session) -> str:
@@ -256,10 +275,11 @@ def _names(entry: LogEntry) -> Line:
     return [*line, ")"] if line else []
 
 
-def _counts(runs: Tally) -> Line:
+def _counts(runs: Tally, *, short: bool = False) -> Line:
+    words = MARKS if short else human.STATE_WORDS
     line: Line = []
     for state, number in sorted(runs.counts.items(), key=lambda item: item[0] != "success"):
         if line:
             line.append(", ")
-        line.append((f"{number} {human.STATE_WORDS.get(state, state)}", state))
+        line.append((f"{number} {words.get(state, state).lower()}", state))
     return line

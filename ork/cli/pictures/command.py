@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ork.cli.options import at_most_one, files_of
+from ork.cli.options import at_most_one, files_of, only_file
 from ork.cli.session import Session
 from ork.errors import UsageError
 
@@ -87,13 +87,12 @@ def _format(asked: str | None, output: Path | None) -> str:
 def _named(session: Session, revision: str) -> str:
     """Return the revision; before anything is deployed, the only file in this folder."""
     from ork.store.resolve import workflows
-    from ork.worktree.lookup import only_file
 
     if revision != "@":
         return revision
     if not session.has_store():
-        return f"file:{files_of(None)[0]}"
-    only = None if workflows(session.store) else only_file(Path.cwd())
+        return f"file:{files_of(session, None)[0]}"
+    only = None if workflows(session.store) else only_file(session)
     return f"file:{only}" if only else revision
 
 

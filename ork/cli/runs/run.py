@@ -24,8 +24,9 @@ from ork.store.resolve import only_workflow, present_name, resolve, workflows
 from ork.store.revision import split_part
 from ork.store.runs import going_on
 from ork.store.store import Store
+from ork.store.suggestions import ENDINGS
 from ork.worktree.load import Loaded, check
-from ork.worktree.lookup import as_revision, only_file
+from ork.worktree.lookup import as_revision
 
 
 def run(
@@ -35,7 +36,7 @@ def run(
         typer.Argument(
             metavar="FILE|REVISION",
             help="A workflow file, or any revision; when left out, the only file here, else the"
-            " only workflow.",
+            " only one at the project's root, else the only workflow.",
         ),
     ] = None,
     jobs: shared.Jobs = None,
@@ -310,10 +311,10 @@ def _run(
 
 
 def _only_one(session: Session) -> str:
-    """Return the only file here, else the only workflow; where nothing is deployed a file it is."""
+    """Return the only file, else the only workflow; where nothing is deployed a file it is."""
     if session.has_store():
-        return str(only_file(Path.cwd()) or "@")
-    return str(shared.files_of(None)[0])
+        return str(shared.only_file(session) or "@")
+    return str(shared.files_of(session, None)[0])
 
 
 def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
@@ -321,10 +322,10 @@ def _opened(session: Session, what: str) -> tuple[Store, str | Loaded]:
 
     A file for which there is no store yet is read first: one that is wrong leaves no empty store.
     """
-    if not what.startswith("file:"):
-        return session.store, what
     if session.has_store():
-        return session.new_store, what
+        return session.store, what
+    if not what.startswith("file:") and not what.endswith(ENDINGS):
+        return session.store, what  # which says that there is none
     loaded = check(Path(what.removeprefix("file:")))
     return session.new_store, loaded
 

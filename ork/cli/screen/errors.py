@@ -9,6 +9,7 @@ from ork.errors import Ambiguous, InvalidInput, OrkError, Problem
 
 PROBLEMS_MAX = 50
 SOURCE_CHARS_MAX = 120
+CANDIDATES_MAX = 20
 
 
 def error_view(error: OrkError) -> Iterator[Line]:
@@ -22,8 +23,10 @@ def error_view(error: OrkError) -> Iterator[Line]:
         for line in rest:
             yield ["       ", line]
     if isinstance(error, Ambiguous):
-        for candidate in error.candidates:
+        for candidate in error.candidates[:CANDIDATES_MAX]:
             yield ["  ", candidate]
+        if (more := len(error.candidates) - CANDIDATES_MAX) > 0:
+            yield [f"  and {more:,} more"]
     if error.hint:
         yield [("hint: ", "hint"), error.hint]
 
