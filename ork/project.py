@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar
 
 import ork.bisection
 import ork.heads.deploy
@@ -50,7 +50,7 @@ from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run
 from ork.objects.rows import Rows
 from ork.objects.value import Value, replace
-from ork.runner.choices import Exact, json_of
+from ork.runner.choices import as_names, exactly, json_of
 from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller, Options
@@ -161,7 +161,7 @@ class Project:
         [<WorkflowEntry etl, #2 failed, ...>]
         """
         found = ork.heads.workflows.workflow_list(
-            self.store, now=now_here(), limit=limit, with_archived=with_archived
+            self.store, now=now_here(), limit=_at_most(limit), with_archived=with_archived
         )
         return Rows(found, WorkflowEntry, "workflows")
 
@@ -216,7 +216,7 @@ class Project:
         grep: str | None = None,
         reverse: bool = False,
         with_diff: bool = False,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         follow: bool = False,
     ) -> Rows[LogEntry]:
         """Return deploys, newest first, with how their runs went; see `ork.history.log.log`.
@@ -232,14 +232,14 @@ class Project:
             self.store,
             _text(revision),
             now=now_here(),
-            limit=limit,
+            limit=_at_most(limit),
             since=_moment(since),
             until=_moment(until, end_of_day=True),
             author=author,
             grep=grep,
             reverse=reverse,
             with_diff=with_diff,
-            names=names,
+            names=as_names(names),
             follow=follow,
         )
         return Rows(map(self._shown, found), LogEntry, "deploys")
@@ -262,7 +262,7 @@ class Project:
         new: AnyRevision,
         *,
         rename: bool = True,
-        tasks: Collection[str] = (),
+        tasks: str | Collection[str] = (),
     ) -> Comparison:
         """Compare the definitions that two revisions mean; `diff` of the result says what differs.
 
@@ -275,7 +275,7 @@ class Project:
         ends = self.resolve(old), self.resolve(new)
         found = ork.history.compare.compare_resolved(self.store, *ends, rename=rename)
         if tasks:
-            found = ork.history.compare.narrow(self.store, found, tasks)
+            found = ork.history.compare.narrow(self.store, found, as_names(tasks))
         return self._shown(replace(found, diff=self._with_hunks(found.diff)))
 
     def graph(self, revision: AnyRevision | Comparison) -> Graph:
@@ -333,7 +333,7 @@ class Project:
         workflow: str | None = None,
         *,
         limit: int | None = None,
-        states: tuple[str, ...] = (),
+        states: str | Collection[str] = (),
         since: str | date | None = None,
         until: str | date | None = None,
         containing: AnyRevision | None = None,
@@ -341,12 +341,13 @@ class Project:
         params: Mapping[str, Any] | None = None,
         with_archived: bool = False,
     ) -> Rows[RunEntry]:
-        """Return runs, newest first: of one workflow or of all; `states` such as ("failed",).
+        """Return runs, newest first: of one workflow or of all; `states` such as "failed".
 
         `containing` names a task or code file that they executed, "etl:load"; `snapshot` a
-        definition; `params` are values that they were given.
+        definition; `params` are values that they were given. Raises NotFound for a parameter that
+        there has never been.
 
-        >>> project.runs("etl", states=("failed",))
+        >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
         """
         executed = ork.store.runs.wanted(
@@ -357,15 +358,18 @@ class Project:
         found = ork.store.runs.runs(
             self.store,
             workflow,
-            limit=limit,
-            states=states,
+            limit=_at_most(limit),
+            states=as_names(states),
             since=_moment(since),
             until=_moment(until, end_of_day=True),
             executed=executed,
             params=json_of(params or {}),
             without=() if with_archived else None,
         )
-        return Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
+        rows = Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
+        if params and not rows:
+            ork.store.runs.refuse_unknown_params(self.store, workflow, params)
+        return rows
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
         """Return a whole definition, or for a run everything that became of it, values included.
@@ -447,13 +451,10 @@ class Project:
         ['RunStarted', ..., 'RunFinished']
         """
         caller = _caller(author, control)
-        options = options or Options()
-        values = json_of(params).items()
-        exact = {name: Exact(it) if isinstance(it, str) else it for name, it in values}
         events = ork.runner.start.start(
             self.store,
             _to_run(what),
-            options=replace(options, given={**options.given, **exact}),
+            options=_chosen(options, params),
             caller=caller,
             message=message,
             no_deploy=no_deploy,
@@ -504,7 +505,7 @@ class Project:
         """
         caller = _caller(author, control)
         started = ork.runner.start.retry(
-            self.store, as_revision(what), options=options, latest=latest, caller=caller
+            self.store, as_revision(what), options=_chosen(options), latest=latest, caller=caller
         )
         return self._with_hooks(started.events, caller) if hooks else started.events
 
@@ -584,7 +585,7 @@ class Project:
         ['Say what is loaded']
         """
         question = Question(
-            options=options or Options(), judge=judge, caller=lambda: _caller(author, control)
+            options=_chosen(options), judge=judge, caller=lambda: _caller(author, control)
         )
         ends = {"good": _text(good), "bad": _text(bad)}
         steps = ork.bisection.bisect(self.store, workflow, **ends, question=question)
@@ -641,6 +642,7 @@ class Project:
         self,
         what: AnyRevision,
         *,
+        params: Mapping[str, Any] = {},
         options: Options | None = None,
         message: str | None = None,
         author: str | None = None,
@@ -650,6 +652,8 @@ class Project:
     ) -> Queued:
         """Let `ork up` run a workflow file, deployed first, or a revision; return at once.
 
+        `params` are as for `run`.
+
         >>> waiting = project.queue("etl")
         """
         from ork.daemon.queue import put
@@ -657,7 +661,7 @@ class Project:
         return put(
             self.store,
             _to_run(what),
-            options=options,
+            options=_chosen(options, params),
             caller=_caller(author, None),
             message=message,
             with_code=_text(with_code),
@@ -771,7 +775,7 @@ class Project:
         >>> project.operations(limit=1)
         [<OperationEntry python untag v1, ...>]
         """
-        found = ork.store.operations.operations(self.store, limit=limit)
+        found = ork.store.operations.operations(self.store, limit=_at_most(limit))
         entries = (OperationEntry(oid=oid, operation=operation) for oid, operation in found)
         return Rows(entries, OperationEntry, "operations")
 
@@ -1086,6 +1090,21 @@ def _to_run(what: AnyRevision | Loaded) -> str | Loaded:
         )
         raise UsageError("a Python function is no workflow", hint=hint)
     return what if isinstance(what, Loaded) else as_revision(what)
+
+
+def _chosen(options: Options | None, params: Mapping[str, Any] = {}) -> Options:
+    """Return the options of a call with its parameters, whose texts are values as they are."""
+    options = Options() if options is None else options
+    if not isinstance(options, Options):
+        hint = "write options=ork.Options(jobs=2)"
+        raise UsageError(f"options are no {type(options).__name__}", hint=hint)
+    return replace(options, given={**options.given, **exactly(json_of(params))})
+
+
+def _at_most(limit: int | None) -> int | None:
+    if limit is not None and not (isinstance(limit, SupportsIndex) and limit >= 0):
+        raise UsageError(f"limit={limit!r}: say how many at most, 0 or more, or None for all")
+    return limit
 
 
 def _text(revision: AnyRevision | None) -> str | None:

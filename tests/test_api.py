@@ -322,6 +322,79 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
             assert "yesterday" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said", "hint"),
+    [
+        (lambda p: library.Options(jobs=0), "jobs=0: say how many tasks", None),
+        (lambda p: library.Options(jobs="2"), "jobs='2': say how many tasks", None),
+        (lambda p: library.Options(timeout_s=-1), "timeout_s=-1: say after how many seconds", None),
+        (lambda p: library.Options(selection="load"), "write ork.Selection", None),
+        (lambda p: p.run("etl", options={}), "options are no dict", "ork.Options(jobs=2)"),
+        (lambda p: p.queue("etl", options={"jobs": 2}), "options are no dict", "ork.Options("),
+        (lambda p: p.run("etl", params=[1]), "params are names with values", 'params={"day"'),
+        (lambda p: p.run("etl", options=library.Options(values={"zz": 0})), "named 'zz'", None),
+        (lambda p: p.queue("etl", options=library.Options(values={"zz": 0})), "named 'zz'", None),
+        (lambda p: p.queue("etl", params={"zz": 0}), "no parameter named 'zz'", None),
+        (
+            lambda p: p.retry("etl#1", options=library.Options(values={"n": 1})),
+            "goes on",
+            "params=",
+        ),
+        (lambda p: p.runs(states=("faild",)), "no run is 'faild'", "failed"),
+        (lambda p: p.runs(states="faild"), "no run is 'faild'", "failed"),
+        (lambda p: p.runs(params={"zz": 0}), "no run had a parameter named 'zz'", "there are: n"),
+        (lambda p: p.runs("etl", params={"m": 0}), "no run had a parameter named 'm'", "n"),
+        (lambda p: p.runs(limit=-1), "limit=-1: say how many", None),
+        (lambda p: p.log(limit="3"), "limit='3': say how many", None),
+        (lambda p: p.workflows(limit=-1), "limit=-1: say how many", None),
+        (lambda p: p.operations(limit=-1), "limit=-1: say how many", None),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_never_ignored(project, edit, wrong, said, hint):
+    edit("etl.yaml", "tasks:\n", "params: {n: {type: int, default: 1}}\ntasks:\n")
+    project.run("etl.yaml")
+    with pytest.raises(library.OrkError) as caught:
+        wrong(project)
+    assert said in caught.value.message
+    assert hint is None or hint in caught.value.hint
+    assert len(project.runs()) == 1
+    assert project.queued() == []
+
+
+def test_a_parameter_that_is_new_has_no_runs_and_one_that_is_gone_has_old_ones(project, edit):
+    edit("etl.yaml", "tasks:\n", "params: {n: {type: int, default: 1}}\ntasks:\n")
+    project.run("etl.yaml")
+    edit("etl.yaml", "params: {n:", "params: {m:")
+    project.deploy("etl.yaml")
+    assert project.runs("etl", params={"m": 1}) == []
+    assert len(project.runs("etl", params={"n": 1})) == 1
+    assert project.runs("etl", params={"n": 2}) == []
+    assert project.runs("etl", params={"n": 1}, limit=0) == []
+
+
+def test_a_text_is_one_name(project, edit):
+    project.run("etl.yaml")
+    edit("load.sh", "loading", "loaded")
+    project.deploy("etl.yaml")
+    alone = library.Selection(only="load")
+    assert alone == library.Selection(only=["load"]) == library.Selection(only=("load",))
+    assert project.run("etl", options=library.Options(selection=alone)).run.selected == ("load",)
+    assert len(project.runs(states="success")) == 2
+    assert len(project.log(names="extract")) == 1
+    assert not project.diff("etl~1", "etl", tasks="extract").diff
+    assert project.diff("etl~1", "etl", tasks="load.sh").diff
+
+
+def test_a_run_that_waits_has_the_parameters_that_it_was_given(project, edit):
+    edit("etl.yaml", "tasks:\n", "params: {n: {default: '1'}, m: {default: 1}}\ntasks:\n")
+    waiting = project.queue("etl.yaml", params={"n": "3"})
+    assert waiting.entry.params == {"n": "3", "m": 1}
+    project.unqueue(waiting)
+    with pytest.raises(library.Conflict, match=f"{waiting.id} of etl does not wait") as caught:
+        project.unqueue(waiting)
+    assert "`ork runs etl`" in caught.value.hint
+
+
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
     *_, finished = project.events("etl.yaml")

@@ -174,8 +174,15 @@ def take(store: Store, name: str, caller: Caller) -> Started:
 
 def remove(store: Store, queued: Queued) -> None:
     """Take an entry out of the queue; raise Conflict when its run has begun, or it is gone."""
-    with store.transaction() as tx:
-        tx.move(f"queue/{queued.workflow}/{queued.id}", old=queued.oid, new=None)
+    try:
+        with store.transaction() as tx:
+            tx.move(f"queue/{queued.workflow}/{queued.id}", old=queued.oid, new=None)
+    except Conflict:
+        raise Conflict(
+            f"{queued.id} of {queued.workflow} does not wait any more: it was taken back, or its"
+            " run has begun",
+            hint=f"`ork runs {queued.workflow}` lists the runs that have begun",
+        ) from None
 
 
 def _all(store: Store) -> Iterator[Queued]:

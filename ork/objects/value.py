@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import field as field
+from msgspec.structs import force_setattr as force_setattr
 
 Changed = TypeVar("Changed", bound="Value")
 

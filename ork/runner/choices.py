@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ork.alike import meant_or_known
@@ -13,7 +13,7 @@ from ork.graph import order as graph
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Param, Run, Task, TaskRun
-from ork.objects.value import Value
+from ork.objects.value import Value, force_setattr
 from ork.store.contents import task_runs
 from ork.store.resolve import has_run
 from ork.store.runs import runs
@@ -28,6 +28,11 @@ NOT_SELECTED = "not selected"
 
 class Exact(str):
     """A text that is given as the value itself, and not to be read."""
+
+
+def exactly(values: Mapping[str, Json]) -> dict[str, Json]:
+    """Return parameters as they are given when their texts are values, and not to be read."""
+    return {name: Exact(it) if isinstance(it, str) else it for name, it in values.items()}
 
 
 def parse_given(texts: list[str]) -> dict[str, str]:
@@ -53,6 +58,9 @@ def json_of(params: Mapping[str, object]) -> dict[str, Json]:
 
     They may be what a task may return. Raises InvalidInput with all that have no such form.
     """
+    if not isinstance(params, Mapping):
+        hint = 'write params={"day": "2026-11-01"}'
+        raise UsageError(f"params are names with values, and no {type(params).__name__}", hint=hint)
     found: dict[str, Json] = {}
     problems = []
     for name, value in params.items():
@@ -138,8 +146,17 @@ class Selection(Value, frozen=True, kw_only=True):
     start: tuple[str, ...] = ()  # --from: these and what depends on them
     until: tuple[str, ...] = ()  # these and what they depend on
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            force_setattr(self, name, as_names(getattr(self, name)))
+
     def __bool__(self) -> bool:
         return bool(self.only or self.start or self.until)
+
+
+def as_names(names: str | Collection[str]) -> tuple[str, ...]:
+    """Return names as a tuple; a text is one name, and not as many as it has letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def chosen(needs: Mapping[str, tuple[str, ...]], selection: Selection) -> set[str]:

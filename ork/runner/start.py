@@ -23,6 +23,7 @@ from ork.runner.choices import (
     Selection,
     again,
     chosen,
+    exactly,
     recorded_params,
     require_secrets,
     settle_params,
@@ -83,6 +84,17 @@ class Options(Value, frozen=True, kw_only=True):
     selection: Selection = field(default_factory=Selection)
     base: AnyRevision | None = None  # a run whose outputs stand in for what is not selected
     values: Mapping[str, Json] = {}  # parameter -> value, taken as it is
+
+    def __post_init__(self) -> None:
+        jobs, timeout_s, selection = self.jobs, self.timeout_s, self.selection
+        if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
+            raise UsageError(f"jobs={jobs!r}: say how many tasks run at once, 1 or more")
+        if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s >= 0):
+            raise UsageError(
+                f"timeout_s={timeout_s!r}: say after how many seconds a run is stopped"
+            )
+        if not isinstance(selection, Selection):
+            raise UsageError(f"selection={selection!r}: write ork.Selection(only=...)")
 
 
 class Caller(Value, frozen=True, kw_only=True):
@@ -174,7 +186,7 @@ def prepare(
         found = look_up(store, as_revision(with_code), now=caller.now)
     # What is wrong with parameters, selection and secrets is said before anything is deployed.
     declared = store.snapshot(snapshot_of(found)).params
-    params = settle_params(declared, options.given, {**recorded, **options.values})
+    params = settle_params(declared, {**exactly(options.values), **options.given}, recorded)
     if not allow_secret:
         _refuse_secrets(options.given)
     target = target_of(store, found)
@@ -221,10 +233,10 @@ def retry(
     Raises Conflict when another process goes on with the same run.
     """
     options, caller = options or Options(), caller or Caller()
-    if options.given:
+    if options.given or options.values:
         raise UsageError(
             "a retry goes on with the parameters of the run",
-            hint=f"`ork run {what} -i ...` runs it with others",
+            hint=f"`project.run({what!r}, params=...)` begins a new run with others",
         )
     oid, before = find_run(store, resolve(store, what, now=caller.now))
     if before.ended is None:

@@ -14,9 +14,10 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
+from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import Deploy, Node, Run, RunState, TaskRun
+from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, RunState, TaskRun
 from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
@@ -194,6 +195,9 @@ def runs(
     its run began or, where the clock had been set back, one just after the run before it. With
     `before` the list goes on behind the run with this id.
     """
+    for state in states:
+        if state not in RUN_STATES:
+            raise UsageError(f"no run is {state!r}", hint=f"say one of {', '.join(RUN_STATES)}")
     if workflow and not has_run(store, workflow):
         head(store, workflow)
     bounds = [] if until is None else [id_time(until, plus_ms=1)]
@@ -221,15 +225,35 @@ def _has_params(
     """Say whether a run had these values of its parameters, which many runs share."""
     oid = entry.run.params
     if oid not in known:
-        values: Json = None
-        with suppress(Corrupt):  # damaged or forgotten
-            values = store.value(oid) if oid else None
-        given = values if isinstance(values, dict) else {}
+        given = _params(store, oid)
         known[oid] = all(
             name in given and _as_text(given[name]) == _as_text(value)
             for name, value in wanted.items()
         )
     return known[oid]
+
+
+def _params(store: Store, oid: Oid | None) -> Mapping[str, Json]:
+    """Return parameters of runs; none where they are damaged or forgotten."""
+    values: Json = None
+    with suppress(Corrupt):
+        values = store.value(oid) if oid else None
+    return values if isinstance(values, dict) else {}
+
+
+def refuse_unknown_params(store: Store, workflow: str | None, params: Collection[str]) -> None:
+    """Raise NotFound for a parameter that a workflow, or any, neither takes nor took in a run."""
+    heads = {name: oid for name, oid in store.refs("workflows/") if workflow in (None, name)}
+    deploys = store.get_all(Deploy, heads).values()
+    known = {name for one in deploys for name in store.snapshot(one.snapshot).params}
+    if known.issuperset(params):
+        return
+    given = {entry.run.params for entry in runs(store, workflow, without=())}
+    known.update(name for oid in given for name in _params(store, oid))
+    for name in params:
+        if name not in known:
+            hint = meant_or_known(name, sorted(known))
+            raise NotFound(f"no run had a parameter named {name!r}", hint=hint)
 
 
 def _as_text(value: Json) -> str:

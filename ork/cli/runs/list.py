@@ -21,7 +21,7 @@ from ork.cli.session import Session
 from ork.errors import Corrupt, NotFound, UsageError
 from ork.logs.begun import Beginnings, seconds_so_far
 from ork.objects.canonical import Json, Oid
-from ork.objects.kinds import RUN_STATES, SECOND, Deploy, Run, TaskRun
+from ork.objects.kinds import SECOND, Deploy, Run, TaskRun
 from ork.store.resolve import Resolved
 from ork.store.revision import parse_moment
 from ork.store.runs import Hook, RunEntry
@@ -91,9 +91,6 @@ def runs(
     from ork.store.runs import runs, tags_of, wanted
 
     session: Session = ctx.obj
-    for state in status or []:
-        if state not in RUN_STATES:
-            raise UsageError(f"--status {state}: say one of {', '.join(RUN_STATES)}")
     for given in inputs or []:
         if not given.partition("=")[1]:
             raise UsageError(f"-i {given}: say NAME=VALUE")
