@@ -168,7 +168,7 @@ def _run(store: Store, deploy: Oid, number: int, output_bytes: int) -> None:
         for index, (name, task) in enumerate(store.snapshot(snapshot_oid).tasks.items()):
             text = f"data/{index}" if not output_bytes else str(index % 10) * output_bytes
             value: dict[str, Json] = {"rows": index, "path": text}
-            output, blobs = output_of(value)
+            output, _, blobs = output_of(value)
             tx.add_all(blobs)
             attempt = Attempt(
                 number=1,

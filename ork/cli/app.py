@@ -459,11 +459,13 @@ def _usage(session: Session, error: Any) -> int:
     """Print what is wrong with a command line, in ork's own form."""
     message = error.format_message()
     ctx = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
     path = ctx.command_path if ctx else "ork"
+    if not ctx and option and (command := _command_with(option, session.argv)):
+        path = f"ork {command}"  # of an option without its value it does not say where it stood
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(message + "\n")
         return UsageError.exit_code
-    option = getattr(error, "option_name", None)
     hint = f"`{path} --help` explains it"
     if type(error).__name__ == "NoSuchOption":
         message = f"No such option: {option}"

@@ -144,7 +144,7 @@ def files_of(session: Session, files: list[Path] | None) -> list[Path]:
     if not found:
         raise UsageError(
             "no FILE is named, and this folder has no workflow file",
-            hint="`ork init --example` writes one; `ork status` lists those in folders below",
+            hint="`ork init --example shell` writes one; `ork status` lists those in folders below",
         )
     if len(found) > 1:
         place = "this folder" if found[0].parent == Path() else "the project's root"

@@ -619,6 +619,8 @@ class Daemon:
             if self._page is not None:
                 self._tend(self._page)
             yield
+        self._told.append(Note(time=self._clock(), message="ork up has ended"))
+        yield
 
     def _note_end(self) -> None:
         if number := len(self._children.living):

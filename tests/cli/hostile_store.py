@@ -215,7 +215,7 @@ def _run(
 
 
 def _task_run(tx: Transaction, task: Oid, text: str, state: str, log: str) -> TaskRun:
-    output, objects = output_of({text: [{text: text}]})
+    output, _, objects = output_of({text: [{text: text}]})
     tx.add_all(objects)
     wrong = None if state == "success" else text
     attempt = Attempt(

@@ -247,6 +247,8 @@ def test_the_pager_gets_long_answers(history, terminal):
     assert terminal("log", "etl", PAGER="cat", ORK_PAGER="sed s/^/mine:/").startswith("mine:")
     assert "paged" not in terminal("--no-pager", "log", "etl", PAGER="sed s/^/paged:/")
     assert "snapshot" not in terminal("log", "etl", PAGER="true")
+    for there_is_none in ({"PAGER": "nosuch -x"}, {"PAGER": "less", "PATH": ""}):
+        assert "snapshot" in terminal("log", "etl", **there_is_none)
 
 
 def start(ork, *argv, **options):

@@ -555,7 +555,7 @@ def test_it_is_told_whether_anybody_fires(ork: Ork, opened: Opened) -> None:
             up.until("Up")
         assert eventually(lambda: is_up(store))
         assert ork("workflows").err == ork("schedule", "list").err == ""
-        assert "`ork watch w` once it has begun" in ork("run", "w", "--queue").err
+        assert "next: `ork watch 2026" in ork("run", "w", "--queue").err
         assert first.end() == second.end() == 0
     assert is_up(store) is False
     assert list((ork.folder / ".ork" / "locks").iterdir()) == []

@@ -92,19 +92,21 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
     pieces = _pieces(line)
     text = "".join(piece for piece, _ in pieces)
     spaced = _ONE_WORD.sub(lambda found: found[0].replace(" ", "_"), text)
-    hang, start = 0, 0
+    hang, below, start = 0, 0, 0
     while columns(text[start:]) > width - hang:
         full = start + len(_start(text[start:], width - hang))
         words = start + len(text[start:]) - len(text[start:].lstrip(" "))
-        ends = (one.rfind(" ", words, full + 1) for one in (spaced, text))
-        # Else a word that is longer than a line: it stays whole, to be copied.
-        end = next((space for space in ends if space > words), text.find(" ", full))
+        end = spaced.rfind(" ", words, full + 1)
+        if end <= words:  # a word that is longer than a line: it stays whole, to be copied
+            end = spaced.find(" ", full)
         if end < 0:
             break
         end = start + len(text[start:end].rstrip(" ")) or end
         yield [" " * hang, *_between(pieces, start, end)] if hang else _between(pieces, start, end)
-        hang = hang or _hang(pieces, full, width)
+        below = below or _hang(pieces, full, width)
         start = end + len(text[end:]) - len(text[end:].lstrip(" "))
+        # A terminal breaks such a word at its edge: there must be no spaces before it.
+        hang = below if columns(spaced[start:].partition(" ")[0]) <= width - below else 0
     yield [" " * hang, *_between(pieces, start, len(text))]
 
 

@@ -165,13 +165,23 @@ def _pager(environ: Mapping[str, str]) -> subprocess.Popen[str] | None:
     import subprocess
 
     command = environ.get("ORK_PAGER", environ.get("PAGER", "less"))
-    if command in ("", "cat"):
+    if command in ("", "cat") or not _is_there(command, environ):
         return None
     words = ["/bin/sh", "-c", command]
     env = {"LESS": "FRX", "LV": "-c", **environ}
     with suppress(OSError):
         return subprocess.Popen(words, stdin=subprocess.PIPE, encoding="utf-8", env=env)
     return None
+
+
+def _is_there(command: str, environ: Mapping[str, str]) -> bool:
+    """Say whether a pager can be started; the shell would eat the page where there is none."""
+    from shutil import which
+
+    program = command.split()[:1]
+    if not program or set(program[0]) & set("$`'\"=(;&|<>~"):
+        return True  # the shell has to make something of it
+    return which(program[0], path=environ.get("PATH")) is not None
 
 
 @contextmanager
