@@ -114,6 +114,15 @@ def own_files(task: Task, kind: Kind) -> list[str]:
     return list(walk.task(task).files)
 
 
+def named_files(task: Task, among: Collection[str]) -> set[str]:
+    """Return which of these files a task names itself; not what they execute in turn."""
+    if task.module:
+        base = task.module.replace(".", "/")
+        return {f"{base}.py", f"{base}/__init__.py"}.intersection(among)
+    found = own_files(task, lambda path: "file" if path in among else None)
+    return {path for path in found if path in among}
+
+
 def code_file(task: Task, among: Collection[str]) -> str | None:
     """Return the file or the module that a task names if it is one of these; a package first."""
     base = (task.module or "").replace(".", "/")

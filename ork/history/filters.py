@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ork.alike import alike
+from ork.definition.reach import named_files
 from ork.differences.definitions import Diff
 from ork.errors import NotFound, UsageError
 from ork.history.lineage import file_steps, is_changed, task_steps
@@ -92,7 +93,7 @@ class Parts:
         """Return all of these names that a first deploy has: they are new."""
         files = new.files
         tasks = self._tasks(new, names)
-        own = [own_files(task, files) for task in tasks.values()]
+        own = [named_files(task, files) for task in tasks.values()]
         return _Touched(tasks=frozenset(tasks), files=frozenset(names & files.keys()).union(*own))
 
     def _own_files(self, old: Contents, new: Contents, names: Collection[str]) -> frozenset[str]:
@@ -101,22 +102,11 @@ class Parts:
             return frozenset()
         changed = changes(old.files, new.files)
         tasks = self._tasks(new, names).values()
-        return frozenset(path for task in tasks for path in own_files(task, changed))
+        return frozenset(path for task in tasks for path in named_files(task, changed))
 
     def _tasks(self, snapshot: Contents, names: Collection[str]) -> dict[str, Task]:
         oids = {name: oid for name in names if (oid := snapshot.tasks.get(name))}
         return self.store.get_all(Task, oids)
-
-
-def own_files(task: Task, among: Collection[str]) -> set[str]:
-    """Return which of these files a task names itself; not what they execute in turn."""
-    from ork.definition import reach
-
-    if task.module:
-        base = task.module.replace(".", "/")
-        return {f"{base}.py", f"{base}/__init__.py"}.intersection(among)
-    found = reach.own_files(task, lambda path: "file" if path in among else None)
-    return {path for path in found if path in among}
 
 
 def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:

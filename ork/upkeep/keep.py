@@ -86,17 +86,20 @@ def configured(folder: Path | None) -> Keep:
     return Keep(**keep)
 
 
-def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
+def expired(store: Store, keep: Keep, now: datetime) -> tuple[list[RunEntry], int]:
     """Return the runs that need not stay, those of a workflow in the order of their numbers.
+
+    And how many others stay only as long as undo is possible.
 
     Always kept are, of each workflow, the newest run and the newest good one of the two versions
     that had a good one last; runs that go on or ended while undo is possible; and what runs that
     are kept took their outputs from.
     """
     if keep.runs is None and keep.days is None:
-        return []
+        return [], 0
     days = keep.undo_days if keep.days is None else max(keep.days, keep.undo_days)
     young = now - timedelta(days=days)
+    undoable = 0
     bases: dict[str, str | None] = {}
     going: dict[str, tuple[str, int, Oid]] = {}
     for workflow in workflows_with_runs(store):
@@ -112,13 +115,15 @@ def expired(store: Store, keep: Keep, now: datetime) -> list[RunEntry]:
                 continue
             elif run.ended and run.ended <= young:
                 going[run.id] = workflow, run.number, entry.oid
+            elif run.ended and (not keep.days or run.ended <= now - timedelta(days=keep.days)):
+                undoable += 1
     for run_id in bases:
         base = None if run_id in going else bases[run_id]
         while base is not None and base in going:
             del going[base]
             base = bases[base]
     found = [oid for _, _, oid in sorted(going.values())]
-    return [RunEntry(oid=oid, run=store.get(Run, oid, keep=False)) for oid in found]
+    return [RunEntry(oid=oid, run=store.get(Run, oid, keep=False)) for oid in found], undoable
 
 
 def refs_that_go(store: Store, gone: Sequence[RunEntry], logs: Iterable[Folder]) -> set[str]:

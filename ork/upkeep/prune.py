@@ -68,6 +68,7 @@ class Pruned(Value, frozen=True, kw_only=True):
     runs: dict[str, tuple[int, ...]]  # workflow -> numbers
     logs: Folders
     checkouts: Folders
+    undoable: int = 0  # runs that stay only as long as undo is possible
     file: Repacked | None = None
 
     @property
@@ -93,7 +94,7 @@ def gc(
     damaged.
     """
     keep = configured(store.folder) if keep is None else keep
-    gone = expired(store, keep, now)
+    gone, undoable = expired(store, keep, now)
     folders = logs(store, keep, now, gone), checkouts(store, keep, now, gone)
     skips = old_skips(store)
     garbage = Garbage(
@@ -102,6 +103,7 @@ def gc(
         leaving=refs_that_go(store, gone, folders[0]) | skips.keys(),
     )
     found = _pruned(garbage.doomed, [one.run for one in gone], *folders, before=garbage.objects)
+    found = replace(found, undoable=undoable)
     if stamp is None or found.nothing:
         return replace(found, done=stamp is not None)
     if 2 * garbage.unexplained > garbage.objects and not force:
@@ -121,7 +123,8 @@ def gc(
     remove_skips(store, skips)
     doomed = garbage.sweep()
     store.tell_anchor()
-    return replace(_pruned(doomed, runs, *left, before=garbage.objects), done=True)
+    done = _pruned(doomed, runs, *left, before=garbage.objects)
+    return replace(done, done=True, undoable=undoable)
 
 
 def _pruned(

@@ -10,8 +10,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from ork.definition.reach import code_file
-from ork.errors import InvalidInput, NotFound, OrkError, Problem, UsageError, count
+from ork.definition.reach import code_file, named_files
+from ork.errors import Ambiguous, InvalidInput, NotFound, OrkError, Problem, UsageError, count
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Blob, Deploy, FileEntry, Packed, Task, TaskRun, oid_of
 from ork.objects.snapshot import Contents
@@ -158,11 +158,16 @@ def _file_of_task(store: Store, found: ResolvedObject, snapshot: Contents) -> st
     if found.kind == "taskrun":
         oid = store.get(TaskRun, oid).task
     task = store.get(Task, oid)
-    if path := code_file(task, snapshot.files):
+    paths = sorted(named_files(task, snapshot.files))
+    if path := code_file(task, snapshot.files) or (paths[0] if len(paths) == 1 else None):
         return path
-    raise NotFound(
-        f"the task {found.name} has no code file of its own",
-        hint="write REV:PATH for one code file, --code for all",
+    if not paths:
+        hint = "--code restores all code files"
+        raise NotFound(f"the task {found.name} has no code file of its own", hint=hint)
+    whole = found.text.removesuffix(str(found.name))
+    raise Ambiguous(
+        f"the task {found.name} has several code files: name one",
+        candidates=[f"{whole}{path}" for path in paths],
     )
 
 

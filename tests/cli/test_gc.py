@@ -110,6 +110,16 @@ def test_runs_that_need_not_stay(ran, golden):
     assert (refused.code, "gone for good" in refused.err) == (2, True)
 
 
+def test_it_says_which_runs_stay_since_undo_is_possible(ran):
+    assert ran("run", "etl").code == ran("run", "etl").code
+    said = ran("gc", "--keep-runs", "1")
+    number = json.loads(ran("gc", "--keep-runs", "1", "--json").out)["data"]["undoable"]
+    assert said.err.startswith(f"note: {number} runs stay, ended in the last 30 days: `ork undo`")
+    assert number > 1
+    for options in ([], ["--keep-days", "3"], ["--keep-runs", "9"]):
+        assert "stay" not in ran("gc", *options).err
+
+
 def test_looking_back_removes_nothing(undone):
     assert undone("--at-op", "@{1}", "gc").code == 2
 

@@ -67,7 +67,8 @@ def test_different_ways_are_told(ran, team, golden):
     for command in ("push", "pull"):
         refused = ran(command, "--runs", "none")
         assert refused.code == 5
-        golden(f"push/{command}-diverged.txt", refused.out + refused.err)
+        said = (refused.out + refused.err).replace(team, "TEAM")
+        golden(f"push/{command}-diverged.txt", said)
     told = ran("pull", "--runs", "none", "--json")
     assert told.code == 5
     golden("push/diverged.json", told.out)
@@ -94,10 +95,11 @@ def test_what_is_printed_of_different_ways_keeps_the_work_of_both(ran, tmp_path)
     assert refused.code == 5
     assert re.search("pair in this store  [0-9a-f]{8}  .*  Transform better\n", refused.err)
     assert re.search("pair in origin      [0-9a-f]{8}  .*  Extract more\n", refused.err)
-    take, _, show, _ = re.findall("`ork ([^`]*)`", refused.err)
-    assert ran(*take.split()).code == 0
-    changed = ran(*show.split()).out
+    look, take, _, _ = re.findall("`ork ([^`]*)`", refused.err)
+    changed = ran(*look.split()).out
+    os.chdir(tmp_path / "me")
     assert "+echo 2" in changed and "echo 3" not in changed
+    assert ran(*take.split()).code == 0
     assert "-echo 3" in ran("diff", "pair@{1}", "pair").out, "what was the newest here is at hand"
 
 

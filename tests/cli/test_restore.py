@@ -58,11 +58,21 @@ def test_a_file_that_only_the_newer_version_has(etl, golden):
     golden("restore/surplus.txt", result.out + result.err)
 
 
+def test_the_script_of_a_task_is_its_file_as_for_the_log(history, edit):
+    edit("load.sh", "echo", "# echo")
+    assert history("log", "etl:load").code == 0
+    refused = history("restore", "etl:load")
+    assert refused.code == 3 and "load.sh" in refused.err
+    done = history("restore", "etl:load", "--force")
+    assert (done.code, done.out) == (0, "written   load.sh\n")
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "code"),
     [
         ("unknown_file", ["etl:tasks/elt.py"], 3),
-        ("task_without_file", ["etl:load"], 3),
+        ("task_without_file", ["tiny:ls"], 3),
+        ("task_with_several", ["tiny:both"], 3),
         ("on_disk", ["file:etl.yaml"], 2),
         ("part_with_code", ["etl:load.sh", "--code"], 2),
         ("json_to_stdout", ["etl", "-o", "-", "--json"], 2),
@@ -70,6 +80,12 @@ def test_a_file_that_only_the_newer_version_has(etl, golden):
     ],
 )
 def test_what_cannot_be_restored(history, golden, name, argv, code):
+    history.write("b.sh", "echo b\n")
+    commands = {"ls": "ls", "both": "sh load.sh; sh b.sh"}
+    tasks = "".join(
+        f"  {key}: {{executor: shell, command: {one}}}\n" for key, one in commands.items()
+    )
+    history("deploy", str(history.write("tiny.yaml", f"name: tiny\ntasks:\n{tasks}")))
     result = history("restore", *argv)
     assert (result.code, result.out) == (code, "")
     golden(f"restore/{name}.txt", result.err)

@@ -147,7 +147,8 @@ def test_a_deploy_named_by_its_snapshot(etl):
 
 
 def test_what_has_no_file(etl):
-    for revision in ("etl:load", "etl:nothing", "nothing"):
+    assert [one.path for one in etl.back("etl:load").files] == ["flows/load.sh"]
+    for revision in ("etl:nothing", "nothing"):
         with pytest.raises(NotFound):
             etl.back(revision)
     blob = etl.store.ref("workflows/etl")

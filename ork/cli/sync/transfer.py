@@ -217,15 +217,16 @@ def refused_lines(
             yield from _different_lines(head, sides)
         if more := one.heads[NAMES_MAX:]:
             yield [f"  and {count(len(more), 'more tag')}"]
+    there = f"{'--store' if is_url(place) else '-C'} {shlex.quote(place)}"
     if split:
-        yield [hint, _way_out(split, name, direction)]
+        for told in _ways_out(split, name, there, direction):
+            yield [hint, told]
     clashing = [one for one in done.refused if one.runs]
     for one in clashing:
         its = "run of this name" if len(one.runs) == 1 else "runs of these names"
         other = "another" if len(one.runs) == 1 else "other"
         yield [note, f"{some(one.runs, NAMES_MAX)} stayed: {name} has {other} {its}"]
     if clashing:
-        there = f"{'--store' if is_url(place) else '-C'} {shlex.quote(place)}"
         shown = f"`ork {there} show {clashing[0].runs[0]}` shows the other one"
         yield [hint, f"a run keeps its name, each side its own run; {shown}"]
 
@@ -243,23 +244,25 @@ def _different_lines(one: "Elsewhere", sides: tuple[str, str]) -> Iterator[Line]
         yield [f"  {one.name} in {side:<{width}}  ", (snapshot[:OID_DIGITS], "oid"), told]
 
 
-def _way_out(split: "Sequence[Refused]", name: str, direction: "Direction") -> str:
-    typed = f"{shlex.quote(name)} {split[0].workflow if len(split) == 1 else 'WORKFLOW'}"
+def _ways_out(
+    split: "Sequence[Refused]", name: str, there: str, direction: "Direction"
+) -> Iterator[str]:
+    """Yield how to see what the other side has done, and each way to go on."""
+    typed = f"{shlex.quote(name)} {' '.join(one.workflow for one in split)}"
     if all("@" in head.name for one in split for head in one.heads):
-        return f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
-    told = (
-        f"`ork pull {typed} --force` takes what {name} has (`ork undo` takes that back), then"
-        f" `{_their_change(split)}` shows what was changed there: bring it into your files before"
-        " `ork deploy FILE`, which takes back what they lack"
+        yield f"`ork {direction} {typed} --no-tags` leaves tags alone, --force moves them"
+        return
+    for one in split[:NAMES_MAX]:
+        yield f"`ork {there} {_their_change(one)}` shows what {name} has"
+    yield (
+        f"`ork pull {typed} --force` takes that (`ork undo` gives yours back): bring it into your"
+        " files before `ork deploy FILE`, which takes back what they lack"
     )
-    return told if direction == "pull" else f"{told}; `ork push {typed} --force` takes its place"
+    if direction == "push":
+        yield f"`ork push {typed} --force` puts yours in its place"
 
 
-def _their_change(split: "Sequence[Refused]") -> str:
-    """Return the command that shows what the other side changed, once its head is here."""
-    one, *more = split
+def _their_change(one: "Refused") -> str:
+    """Return what shows there what the other side has changed since both had the same."""
     bases = [head.base for head in one.heads if head.name == one.workflow and head.base]
-    if more or not bases:  # nothing is common to both: what differs from the head before
-        name = "WORKFLOW" if more else one.workflow
-        return f"ork diff {name}@{{1}} {name}"
-    return f"ork diff {bases[0][:OID_DIGITS]} {one.workflow}"
+    return f"diff {bases[0][:OID_DIGITS]} {one.workflow}" if bases else f"log {one.workflow}"

@@ -97,6 +97,11 @@ def gc(
     session.print(_lines(found))
     if file is not None:
         session.print(_of_file(file))
+    if found.undoable:
+        stay = "run stays" if found.undoable == 1 else "runs stay"
+        told = f"{found.undoable:,} {stay}, ended in the last {human.count(keep.undo_days, 'day')}:"
+        told += " `ork undo` may need them; --undo-days says how long"
+        session.say([("note: ", "warning"), told])
     if not found.nothing and not prune:
         session.say([("next: ", "hint"), "the same with --prune removes it"])
 
