@@ -67,7 +67,7 @@ ROOMS: dict[str, str] = {
     " history heads git orkdb executors runner schedule daemon bisection zone upkeep sync logs"
     " cli/pictures cli/report cli/history",
     "api": "errors files backends store worktree heads runner zone upkeep sync project",
-    "testing": "errors alike objects definition history store worktree project",
+    "testing": "errors alike objects definition history store worktree runner project",
     "cli": "*",
     "__init__": "*",  # resolves the public names on first use
     "__main__": "cli",

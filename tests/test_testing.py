@@ -24,6 +24,11 @@ tasks:
     input_type: {rows: [int], day: date}
     inputs: {rows: {ref: tasks.extract.output.rows}, day: {ref: params.day}}
     env: {MODE: {ref: tasks.extract.output.mode}}
+  echo:
+    executor: python
+    file: code/clean.py
+    function: echo
+    inputs: {value: {const: 1}}
   read:
     executor: process
     command: cat data/all.txt && cat secret.txt
@@ -37,7 +42,14 @@ def main(rows, day):
         raise ValueError("no rows")
     return {"sum": sum(rows), "day": day}
 """
+CLEAN += """
+def echo(value):
+    print(value)
+"""
 TESTS = """
+from datetime import date
+from pathlib import Path
+
 import pytest
 import ork
 
@@ -51,6 +63,14 @@ def test_one_task(run_task, ork_project):
     assert result.error is None
     assert [one.run.deploy for one in ork_project.runs()] == [None]
 
+def test_values_are_those_of_a_run(run_task):
+    np = pytest.importorskip("numpy")
+    given = {"rows": (np.int64(1), True and 2)}
+    assert run_task("etl.yaml", "clean", inputs=given, **CLEAN).output["sum"] == 3
+    values = {"b": 1.0, "a": [2.5], "when": date(2026, 11, 1)}
+    found = run_task("etl.yaml", "echo", inputs={"value": values})
+    assert found.logs == "{'a': [2.5], 'b': 1, 'when': '2026-11-01'}\\n"
+
 def test_a_task_that_fails(run_task):
     result = run_task("etl.yaml", "clean", inputs={"rows": []}, **CLEAN)
     assert result.state == "failed" and result.output is None
@@ -59,7 +79,12 @@ def test_a_task_that_fails(run_task):
 
 @pytest.mark.parametrize(("task", "given", "says"), [
     ("claen", {}, "no task named 'claen'"),
-    ("clean", {}, "takes tasks.extract.output.rows, tasks.extract.output.mode, too"),
+    ("clean", {}, "clean needs rows, in place of tasks.extract.output.rows: give it as inputs="),
+    ("clean", {"inputs": {"rows": []}}, "clean needs MODE, .*mode: give it as env={'MODE': ...}"),
+    ("clean", {"inputs": {"rows": [Path("a")]}}, r"the input rows\\[0\\]: a .*PosixPath.*`str"),
+    ("clean", {"inputs": {"rows": float("nan")}}, "the input rows: nan is not a JSON number"),
+    ("clean", {"files": ["dat"]}, "no file or folder dat in .*(?s:.*)"),
+    ("clean", {"files": ["data/../../x"]}, "no file or folder data/../../x in"),
     ("clean", {"inputs": {"row": 1}}, "clean has no input row; it has day, rows"),
     ("clean", {"inputs": {"rows": ["a"]}}, "the input rows of clean: .*expected int"),
     ("clean", {**CLEAN, "inputs": {"rows": []}, "params": {}}, "the parameter day has no default"),
@@ -70,7 +95,7 @@ def test_what_is_wrong_is_said(run_task, task, given, says):
 
 def test_a_workflow(run_workflow, ork_project):
     result = run_workflow("etl.yaml", params={"day": "2026-11-01", "unused": 1}, files=["data"])
-    assert not result.ok and list(result.outputs) == ["extract"]
+    assert not result.ok and list(result.outputs) == ["echo", "extract"]
     assert "all of it" in result.logs and "secret.txt" in result.logs
     assert [one.deploy.workflow for one in ork_project.log()] == ["etl"]
     assert not (ork_project.store.project / "hooked").exists()
@@ -92,7 +117,7 @@ def test_tasks_and_workflows_run_in_a_test(pytester):
         (pytester.path / name).write_text(text)
     before = sorted(pytester.path.rglob("*"))
     # Not in this process, which pytester would leave with half of the modules.
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=10)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=16)
     made = set(pytester.path.rglob("*")) - set(before)
     # What pytester itself leaves, and the folders of those tests.
     apart = {"__pycache__", "stdout", "stderr", "runpytest-0", "runpytest-current"}

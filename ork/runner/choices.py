@@ -53,8 +53,8 @@ def parse_given(texts: list[str]) -> dict[str, str]:
     return given
 
 
-def json_of(params: Mapping[str, object]) -> dict[str, Json]:
-    """Return parameters as a record has them: dates as ISO texts, tuples as lists.
+def json_of(params: Mapping[str, object], *, what: str = "parameter") -> dict[str, Json]:
+    """Return parameters, or `what` they are, as JSON: dates as ISO texts, tuples as lists.
 
     They may be what a task may return. Raises InvalidInput with all that have no such form.
     """
@@ -67,7 +67,7 @@ def json_of(params: Mapping[str, object]) -> dict[str, Json]:
         try:
             found[name] = to_json(value)
         except Unfit as error:
-            problems.append(f"the parameter {name}{str(error).removeprefix('output')}")
+            problems.append(f"the {what} {name}{str(error).removeprefix('output')}")
     if problems:
         raise InvalidInput("\n".join(problems))
     return found

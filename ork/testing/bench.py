@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from ork.definition.types import convert
 from ork.errors import NotFound, UsageError
 from ork.history.details import RunDetails
 from ork.objects import snapshot
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, settled
 from ork.objects.kinds import RunState, Task
 from ork.objects.value import Value, replace
 from ork.project import Project
+from ork.runner.choices import json_of
 from ork.store import location
 from ork.worktree.load import Loaded, check
+
+_ROOT = "`files` are relative to the root of the workflow, where its tasks run"
 
 
 class Result(Value, frozen=True, kw_only=True):
@@ -84,7 +87,7 @@ class Bench:
         path: str | Path,
         task: str,
         *,
-        inputs: Mapping[str, Json] = {},
+        inputs: Mapping[str, Any] = {},
         params: Mapping[str, Any] = {},
         env: Mapping[str, str] = {},
         files: Sequence[str] = (),
@@ -92,9 +95,10 @@ class Bench:
         """Run one task of a workflow file, and none before it; the files are as for a workflow.
 
         `inputs` and `env` stand for what the file binds to these names: all must be given that
-        comes from other tasks. Of the parameters, those must be that the task uses.
+        comes from other tasks. Of the parameters, those must be that the task uses. Values are as
+        for a run, and a task gets them as in one: dates, numbers of numpy, and 1.0 as 1.
         """
-        loaded = alone(self._copied(path, files), task, inputs, params, env)
+        loaded = alone(self._copied(path, files), task, json_of(inputs, what="input"), params, env)
         run = self.project.run(loaded, params=params, no_deploy=True, hooks=False)
         return self._ended(run, task)
 
@@ -103,6 +107,9 @@ class Bench:
         found = check(self._find(path))
         to, name = self.project.store.project, found.path.resolve().relative_to(found.root)
         for part in (*found.files, *files, str(name)):
+            is_inside = (to / part).resolve().is_relative_to(to.resolve())
+            if not is_inside or not (found.root / part).exists():
+                raise NotFound(f"no file or folder {part} in {found.root}", hint=_ROOT)
             (to / part).parent.mkdir(parents=True, exist_ok=True)
             if (found.root / part).is_dir():
                 shutil.copytree(found.root / part, to / part, dirs_exist_ok=True)
@@ -144,8 +151,8 @@ def alone(
     bindings = {**task.inputs, **_constants(task, name, inputs)}
     task = replace(task, inputs=bindings, env={**task.env, **env}, depends_on=(), when=None)
     refs = list(refs_of(task))
-    if missing := [ref for ref in refs if split_ref(ref)]:
-        raise UsageError(f"{name} takes {', '.join(missing)}, too: give it in `inputs` or `env`")
+    if missing := [*_missing("inputs", task.inputs), *_missing("env", task.env)]:
+        raise UsageError("\n".join(f"{name} needs {one}" for one in missing))
     used = {split[0] for ref in refs if (split := split_param(ref))} | params.keys()
     kept = {param: it for param, it in definition.params.items() if param in used}
     definition = dataclasses.replace(definition, tasks={name: task}, params=kept)
@@ -153,11 +160,20 @@ def alone(
     return replace(loaded, definition=definition, built=built)
 
 
+def _missing(where: str, bindings: Mapping[str, Json]) -> Iterator[str]:
+    """Yield what still comes from other tasks, and where it is to be given instead."""
+    for name, binding in bindings.items():
+        ref = binding.get("ref") if isinstance(binding, dict) else None
+        if isinstance(ref, str) and split_ref(ref):
+            yield f"{name}, in place of {ref}: give it as {where}={{{name!r}: ...}}"
+
+
 def _constants(task: Task, name: str, inputs: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
     """Return bindings to values, which are checked as constants in the file are."""
     types = task.input_type if isinstance(task.input_type, dict) else {}
     found, wrong = {}, []
     for field, value in inputs.items():
+        value = settled(value)  # as a task gets what another gave
         if field not in task.inputs:
             wrong.append(f"{name} has no input {field}; it has {', '.join(task.inputs) or 'none'}")
         elif field in types:

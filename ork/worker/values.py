@@ -31,6 +31,11 @@ _CURES = {
     **dict.fromkeys(("decimal.Decimal", "uuid.UUID", "pathlib.PosixPath"), "`str(...)`"),
 }
 
+# What to do about NaN, and what else stands for nothing in a table.
+_MISSING = (
+    "None stands for what is missing: of a DataFrame `df.astype(object).where(df.notna(), None)`"
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -85,7 +90,8 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise Unfit(f"{float(value)} is not a JSON number")
+            hint = f"; {_MISSING}" if math.isnan(value) else ""
+            raise Unfit(f"{float(value)} is not a JSON number{hint}")
         return float(value)
     if depth > DEPTH_MAX:
         raise Unfit(f"nested deeper than {DEPTH_MAX} levels", value)
@@ -95,7 +101,7 @@ def to_json(value: Any, depth: int = 1) -> Any:
         return _array(value, depth)
     if isinstance(value, datetime.date):  # a datetime is one, too
         if value != value:  # as only NaT of pandas does, which is a datetime by its class
-            raise Unfit("NaT is not a time; return None")
+            raise Unfit(f"NaT is not a time; {_MISSING}")
         return value.isoformat()
     return _special(value, depth)
 
@@ -116,8 +122,13 @@ def _special(value: Any, depth: int) -> Any:
     library = str(kind.__module__).partition(".")[0]
     if library == "numpy" and getattr(value, "shape", None) == ():
         return to_json(value.item(), depth + 1)  # one number, which Python has as well
-    cure = _CURES.get(f"{library}.{kind.__qualname__}")
+    name = f"{library}.{kind.__qualname__}"
+    cure = _CURES.get(name)
+    if name == "pandas.DataFrame" and [*value.columns] != sorted(value.columns, key=str):
+        cure = "`.to_dict('split')`, in which its columns keep their order,"
     hint = f"; {cure} of it is one" if cure else ""
+    if name == "pandas.NAType":
+        hint = f"; {_MISSING}"
     raise Unfit(f"{_a(kind)} is not a JSON value{hint}")
 
 

@@ -10,6 +10,7 @@ from ork import open as open_store
 from ork.objects.kinds import INLINE_OUTPUT_BYTES_MAX
 from ork.store.contents import task_runs
 from ork.store.resolve import run_of_number
+from ork.worker.values import Unfit, to_json
 from tests.conftest import Ork
 
 FITS = INLINE_OUTPUT_BYTES_MAX - len('ork1 blob\n""')
@@ -169,4 +170,27 @@ def test_a_time_that_is_none_is_no_output(ork: Ork) -> None:
     assert ork("run", "times.yaml").code == 1
     assert data(ork, "outputs", "times#1") == {"one": "2026-11-01T00:00:00"}
     reason = data(ork, "show", "times#1")["tasks"]["none"]["taskrun"]["reason"]
-    assert reason == "output.at[0]: NaT is not a time; return None"
+    assert reason.startswith("output.at[0]: NaT is not a time; None stands for what is missing: ")
+
+
+def test_of_a_table_with_what_is_missing_it_names_the_cure() -> None:
+    pandas = pytest.importorskip("pandas")
+
+    def said(value: object) -> str:
+        with pytest.raises(Unfit) as caught:
+            to_json(value)
+        return str(caught.value)
+
+    table = pandas.DataFrame({"b": [1.5, None], "a": ["x", None]})
+    kind = "output: a pandas.DataFrame is not a JSON value; `.to_dict"
+    assert said(table[["a", "b"]]) == f"{kind}('records')` of it is one"
+    split = f"{kind}('split')`, in which its columns keep their order, of it is one"
+    assert said(table) == said(pandas.DataFrame({"b": [1], 0: [1]})) == split
+    cure = "df.astype(object).where(df.notna(), None)"
+    missing = f"None stands for what is missing: of a DataFrame `{cure}`"
+    assert said(table.to_dict("records")) == f"output[1].b: nan is not a JSON number; {missing}"
+    assert said([pandas.NA]).endswith(f"NAType is not a JSON value; {missing}")
+    assert said([pandas.NaT]) == f"output[0]: NaT is not a time; {missing}"
+    assert said(float("inf")) == "output: inf is not a JSON number"
+    cured = table.astype(object).where(table.notna(), None)
+    assert to_json(cured.to_dict("split"))["data"] == [[1.5, "x"], [None, None]]
