@@ -4,9 +4,12 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
+import warnings
 from datetime import UTC, datetime
 
 import pytest
@@ -203,6 +206,52 @@ def test_a_narrower_window_shows_one_picture(gated, show):
     assert up > 3, "wrapped lines of a picture of four were left above the next one"
     go(gated)
     assert child.end() == 0
+
+
+@pytest.fixture
+def tmux(ork, tmp_path):
+    """A function that speaks to a tmux of its own: a terminal that wraps lines anew, as most do."""
+    path = shutil.which("tmux")
+    if path is None:
+        warnings.warn("tmux is not installed: a terminal that wraps was not tried", stacklevel=2)
+        pytest.skip("tmux is not installed")
+
+    def tell(*words):
+        environ = {**ork.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"}
+        command = [path, "-f", "/dev/null", "-S", str(tmp_path / "tmux"), *words]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, cwd=ork.folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield tell
+    tell("kill-server")
+
+
+def test_a_window_that_was_too_small_for_a_while_shows_one_picture(ork, tmux):
+    gate = "while ! test -e go; do sleep 0.05; done"
+    parts = "".join(
+        f"  part_{n}: {{executor: process, command: 'echo a long line, to be cut; {gate}'}}\n"
+        for n in range(9)
+    )
+    ork.write("fan.yaml", "name: fan\ntasks:\n" + parts)
+    run = f"{sys.executable} -m ork run fan.yaml -j 9; sleep 60"
+    tmux("new-session", "-d", "-x", "60", "-y", "30", run, ";", "set", "window-size", "manual")
+
+    def shown_when(done):
+        deadline = time.monotonic() + 60
+        while not done(shown := tmux("capture-pane", "-p")):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.05)
+        return shown
+
+    shown_when(lambda shown: shown.count("long line") == 9)
+    tmux("resize-window", "-x", "30", "-y", "6")
+    shown_when(lambda shown: "part_*" in shown)
+    tmux("resize-window", "-x", "60", "-y", "30")
+    shown = shown_when(lambda shown: "part_8" in shown)
+    assert shown.count("fan#1 running") == 1, shown
+    go(ork)
+    assert shown_when(lambda shown: "fan#1 success" in shown).count("part_0") == 1
 
 
 def test_names_are_no_markup():

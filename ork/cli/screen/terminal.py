@@ -47,6 +47,8 @@ class Region(Live):
         self._terminal = _Terminal(stream.fileno())
         self._lines: list[list[Segment]] = []
         self._drawn: list[int] = []  # the widths of the lines that are on the screen now
+        self._size = (0, 0)  # of the window when these were drawn
+        self._overflowed = False  # lines of a frame have left the window above
         console = Console(
             file=cast("IO[str]", self._terminal),
             force_terminal=True,
@@ -91,9 +93,17 @@ class Region(Live):
         return SegmentLines(self._lines, new_lines=True)
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """Begin where the last frame began: in a narrower window its lines have been wrapped."""
-        rows, columns = self._terminal.size()
+        """Begin where the last frame began: in a narrower window its lines have been wrapped.
+
+        What left a smaller window comes back in a larger one, somewhere above: from then on a new
+        size clears all of the window.
+        """
+        size = rows, columns = self._terminal.size()
         above = sum(max(1, -(-width // columns)) for width in self._drawn) - 1
+        self._overflowed |= above >= rows
+        if self._overflowed and size != self._size:
+            above = rows
+        self._size = size
         up = [(ControlType.CURSOR_UP, min(above, rows - 1))] if above > 0 and rows > 1 else []
         self._drawn = [Segment.get_line_length(line) for line in self._lines]
         back = Control(ControlType.CARRIAGE_RETURN, *up)
@@ -105,7 +115,7 @@ class Region(Live):
         signal.raise_signal(signal.SIGTSTP)  # returns when we are continued
         signal.signal(signal.SIGTSTP, self._suspend)
         self._terminal.write(HIDE_CURSOR)
-        self._drawn = []  # the shell wrote below it
+        self._drawn, self._overflowed = [], False  # the shell wrote below it
 
 
 class _Terminal(io.TextIOBase):
