@@ -114,6 +114,24 @@ def test_the_reason_stands_in_place_of_a_log(ork):
         project.logs("lost#1:last")
 
 
+def test_tasks_that_printed_nothing_are_counted(ork):
+    ork.write(
+        "quiet.yaml",
+        """\
+        name: quiet
+        tasks:
+          a: {executor: process, command: 'true'}
+          b: {executor: process, command: 'echo here', depends_on: [a]}
+          c: {executor: process, command: 'true', depends_on: [b]}
+        """,
+    )
+    assert ork("run", "quiet.yaml").code == 0
+    result = ork("logs", "quiet")
+    assert result.out == "==> b (attempt 1) <==\nhere\n"
+    assert result.err == "note: 2 tasks printed nothing\n"
+    assert (ork("logs", "quiet:a").out, ork("logs", "quiet:a").err) == ("", "")
+
+
 def test_names_that_are_left_out_are_counted(ork):
     tasks = "".join(f"  part_{n:02}: {{executor: process, command: 'true'}}\n" for n in range(14))
     ork.write("fan.yaml", f"name: fan\ntasks:\n{tasks}")

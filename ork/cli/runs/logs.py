@@ -4,6 +4,7 @@ import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -57,9 +58,10 @@ def logs(
 ) -> None:
     """Print what the tasks of a run wrote.
 
-    One task's log comes as it is, byte for byte; several follow each other, each under its name. On
-    a terminal it has the colours that the task gave it, and of a progress bar its last state. With
-    -f a bar is drawn there as it moves, and elsewhere its last state is printed.
+    One task's log comes as it is, byte for byte; several follow each other, each under its name;
+    how many are empty is told at the end. On a terminal a log has the colours that the task gave
+    it, and of a progress bar its last state. With -f a bar is drawn there as it moves, and
+    elsewhere its last state is printed.
 
     With -f it goes on until the task, or the run, has ended, from one attempt to the next, and
     waits for a task that has not started; a workflow means its run that goes on. The lines of
@@ -96,11 +98,16 @@ def logs(
         sys.stdout.writelines(json_parts(session.store, found, tail))
         return
     one = ":" in revision.removeprefix("run:")
+    silent = 0
     for log in found:
-        if not one and log.attempt:
+        data = pieces(session.store, log.log, tail=tail)
+        begin = next(data, b"")
+        if not one and log.attempt and not begin and not log.tainted:
+            silent += log.reason is None  # which is told below
+        elif not one and log.attempt:
             taint = f", {taint_text(log.tainted)}" if log.tainted else ""
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
-        data = pieces(session.store, log.log, tail=tail)
+        data = chain([begin], data) if begin else data
         if sys.stdout.isatty():
             session.print([(last_part(line), PRINTED)] for line in whole_lines(data))
             _say_missing(session, log)
@@ -112,6 +119,8 @@ def logs(
         if not one and last != b"\n":
             session.print([[""]])
         _say_missing(session, log)
+    if silent:
+        session.say([("note: ", "warning"), f"{human.count(silent, 'task')} printed nothing"])
 
 
 def _say_missing(session: Session, log: Log) -> None:
