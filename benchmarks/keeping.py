@@ -224,7 +224,9 @@ def _run(dice: random.Random) -> Object:
 
 
 def _taskrun(dice: random.Random) -> TaskRun:
-    output, _, _ = output_of({"path": f"data/{dice.randrange(10**6)}", "rows": dice.randrange(10**6)})
+    output, _, _ = output_of(
+        {"path": f"data/{dice.randrange(10**6)}", "rows": dice.randrange(10**6)}
+    )
     attempt = Attempt(
         number=1,
         state="success",

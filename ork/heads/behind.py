@@ -1,11 +1,14 @@
-"""Behind: a file that still has an older version, while the newest came from elsewhere."""
+"""Behind: a file that still is, as a whole or in part, as before the newest came from elsewhere."""
 
 from __future__ import annotations
 
 import shlex
-from itertools import dropwhile
+from itertools import dropwhile, islice
 
-from ork.errors import InvalidInput
+from ork.differences.definitions import Diff, summarize
+from ork.differences.reverse import taken_back
+from ork.errors import InvalidInput, some
+from ork.history.compare import compare_deploys
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy, Operation
 from ork.objects.value import Value
@@ -13,6 +16,8 @@ from ork.store.operations import operations
 from ork.store.resolve import history
 from ork.store.store import Store
 from ork.worktree.load import Loaded
+
+LOOKED_AT_MAX = 100  # operations and deploys, for what the file was made of
 
 
 class Behind(Value, frozen=True, kw_only=True):
@@ -59,6 +64,64 @@ def refuse_behind(store: Store, loaded: Loaded, *, author: str) -> None:
             hint=f"`ork restore {name} --code` writes the newest version here,"
             f" `ork rollback {name} {version}` makes this one the newest",
         )
+
+
+def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> str:
+    """Return in words what others did that a change of the head to this file takes back, or "".
+
+    Others did what came after the last version that was deployed here by whoever asks: by a pull,
+    a rollback, another author. What the file has as it was before may be meant, or not have come.
+    """
+    name = loaded.definition.name
+    head = store.ref(f"workflows/{name}")
+    if head is None or (found := _made_of(store, name, head, author)) is None:
+        return ""
+    base, since = found
+    if not since:
+        return ""
+    back = taken_back(
+        compare_deploys(store, store.get(Deploy, base), store.get(Deploy, head)), change
+    )
+    if not back:
+        return ""
+    authors = (deploy.author for _, deploy in _back_to(store, name, head, base) or ())
+    others = dict.fromkeys(one.partition(" <")[0] for one in authors if one != author)
+    who = some(list(others), 2) or f"`{shlex.join(since.argv)}`"
+    text = summarize(back)
+    return f"takes back what {who} did: {text[0].lower()}{text[1:]}"
+
+
+def _made_of(
+    store: Store, name: str, head: Oid, author: str
+) -> tuple[Oid, Operation | None] | None:
+    """Return the version that the file was made of, and the newest operation since then."""
+    wanted, newest = head, None
+    for _, operation in islice(operations(store), LOOKED_AT_MAX):
+        for moved, old, new in operation.moves:
+            if moved != f"workflows/{name}" or new != wanted:
+                continue
+            if old is None or _is_own(store.get(Deploy, new), operation, author):
+                return new, newest
+            if _back_to(store, name, new, old) is None:
+                continue  # an undo, which leaves files as they were: it was made before
+            wanted, newest = old, newest or operation
+    return None
+
+
+def _back_to(store: Store, name: str, head: Oid, base: Oid) -> list[tuple[Oid, Deploy]] | None:
+    """Return the versions of a workflow since another one, which is not among them."""
+    since: list[tuple[Oid, Deploy]] = []
+    for oid, deploy in islice(history(store, name, head), LOOKED_AT_MAX):
+        if oid == base:
+            return since
+        since.append((oid, deploy))
+    return None
+
+
+def _is_own(deploy: Deploy, operation: Operation, author: str) -> bool:
+    """Say whether somebody has made this version the newest by deploying a file."""
+    is_deploy = deploy.action == "deploy" and deploy.time == operation.time
+    return is_deploy and deploy.author == author
 
 
 def _newest_move(store: Store, ref: str, head: Oid) -> tuple[Operation, Oid] | None:

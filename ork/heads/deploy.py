@@ -11,7 +11,7 @@ from pathlib import Path
 from ork.definition.secrets import find_secrets
 from ork.differences.definitions import Diff, summarize
 from ork.errors import Conflict, InvalidInput, NotFound, OrkError, Problem, count
-from ork.heads.behind import behind, refuse_behind
+from ork.heads.behind import behind, refuse_behind, takes_back
 from ork.history.compare import compare_with_loaded
 from ork.objects import tree
 from ork.objects.canonical import Oid, pack
@@ -92,6 +92,7 @@ class FileStatus(Value, frozen=True, kw_only=True):
     summary: str = ""
     other: str | None = None  # the file or workflow that it is compared with, or the version
     tags: tuple[str, ...] = ()
+    lost: str = ""  # in words what others did that a deploy would take back
 
     def cells(self) -> dict[str, object]:
         return {
@@ -310,6 +311,7 @@ def _deploy_in(
             message = "Add the code, which was never kept"
         if moved:
             message = f"{message} (moved from {moved})" if diff else f"Move {moved} to {path}"
+    warnings = _lost_in(store, loaded, diff, stamp.author) if diff else ()
     objects = Packed()
     source = split_text(path, loaded.text, objects.add)
     before = len(tx.objects)
@@ -344,8 +346,15 @@ def _deploy_in(
         bytes_written=written,
         diff=diff,
         moved=moved,
-        warnings=warnings_in(loaded) if changed else (),
+        warnings=(*warnings, *warnings_in(loaded)) if changed else (),
     )
+
+
+def _lost_in(store: Store, loaded: Loaded, diff: Diff, author: str) -> tuple[Problem, ...]:
+    """Return a warning if a change takes back what others did."""
+    lost, name = takes_back(store, loaded, diff, author=author), loaded.definition.name
+    hint = f"`ork diff {name}~1 {name}` shows it; if it is not meant: `ork undo`"
+    return (Problem(file=str(loaded.path), message=f"this {lost}", hint=hint),) if lost else ()
 
 
 def _note_reading(store: Store, tx: Transaction, loaded: Loaded, deploy: Oid) -> None:
@@ -462,13 +471,15 @@ def _file_status(store: Store, path: str, workflow: str | None, author: str) -> 
             other=workflow,
         )
     deployed = store.get(Deploy, oid)
-    other = None
+    other, lost = None, ""
     if deployed.has(loaded.snapshot, loaded.definition.settings):
         state, summary = "unchanged", ""
     elif old := behind(store, loaded, author=author):
         state, other, summary = "behind", old.version, f"before {old.then}"
     else:
-        state, summary = "modified", summarize(compare_with_loaded(store, deployed, loaded))
+        diff = compare_with_loaded(store, deployed, loaded)
+        state, summary = "modified", summarize(diff)
+        lost = takes_back(store, loaded, diff, author=author)
     return FileStatus(
         path=path,
         workflow=name,
@@ -477,6 +488,7 @@ def _file_status(store: Store, path: str, workflow: str | None, author: str) -> 
         snapshot=loaded.snapshot,
         summary=summary,
         other=other,
+        lost=lost,
     )
 
 

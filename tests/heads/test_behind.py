@@ -74,3 +74,68 @@ def test_after_the_cure_nothing_is_behind(etl):
     message = refused(etl)
     etl.back(re.search(r"as in (etl~\d)", message)[1])
     assert state(etl) == ("unchanged", None)
+
+
+def half(a, b, schedule="@daily"):
+    return (
+        f"name: etl\nschedule: '{schedule}'\n"
+        f"tasks: {{a: {{executor: process, command: echo {a}}}, "
+        f"b: {{executor: process, command: echo {b}}}}}\n"
+    )
+
+
+def lost(etl, text, author=ADA):
+    """Return what a file with this text takes back, by its status; a deploy warns of the same."""
+    path = etl.store.project / "etl.yaml"
+    path.write_text(text)
+    (one,) = status(etl.store, etl.store.project, author=author)
+    done = deploy(etl.store, path, stamp=Stamp(time=stamp(95).time, author=author))
+    messages = [warning.message for warning in done.warnings]
+    assert messages == ([f"this {one.lost}"] if one.lost else [])
+    undo(etl.store, stamp=Stamp(time=stamp(96).time, author=author), now=NOW)
+    assert next(status(etl.store, etl.store.project, author=author)).lost == one.lost
+    return one.lost
+
+
+@pytest.fixture
+def shared(etl, keep):
+    """Ada deploys, then Bob changes a from another folder."""
+    keep(half(1, 1), hours=60)
+    path = etl.store.project / "etl.yaml"
+    path.write_text(half(2, 1))
+    deploy(etl.store, path, stamp=Stamp(time=stamp(61).time, author=BOB))
+    return etl
+
+
+def test_an_edited_file_that_lacks_what_others_did_takes_that_back(shared):
+    told = 'takes back what Bob did: change a.command "echo 2" -> "echo 1"'
+    assert lost(shared, half(1, 2)) == told
+    assert lost(shared, half(1, 2, "@hourly")) == told
+    assert lost(shared, half(2, 2)) == lost(shared, half(3, 2)) == ""
+    assert lost(shared, version(9)) == "", "b, which is gone, was there before Bob as well"
+    assert lost(shared, half(1, 2), BOB) == "", "it is his own"
+
+
+def test_of_several_changes_by_others_all_count(shared):
+    path = shared.store.project / "etl.yaml"
+    path.write_text(half(2, 1, "@hourly"))
+    deploy(shared.store, path, stamp=Stamp(time=stamp(62).time, author="Cy <cy@example.org>"))
+    told = lost(shared, half(1, 2))
+    assert told.startswith("takes back what Cy, Bob did: change a.command")
+    assert "schedule" in told
+    assert lost(shared, half(2, 2)).startswith("takes back what Cy, Bob did: change schedule")
+
+
+def test_a_part_of_what_a_rollback_did_is_taken_back(etl, keep):
+    keep(half(1, 1), hours=40)
+    keep(half(2, 2), hours=41)
+    etl.back("etl~1")
+    told = lost(etl, half(2, 3))
+    assert re.fullmatch('takes back what `.*` did: change a.command "echo 1" -> "echo 2"', told)
+
+
+def test_after_an_undo_nothing_is_taken_back(etl, keep):
+    keep(half(1, 1), hours=60)
+    keep(half(2, 2), hours=61)
+    undo(etl.store, stamp=stamp(62), now=NOW)
+    assert lost(etl, half(2, 3)) == ""

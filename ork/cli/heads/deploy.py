@@ -256,6 +256,7 @@ def status(
     Looks at every file that a deploy came from, and below the working directory for workflow files
     that are not deployed yet. With -s: M modified, R moved, D missing, ?? new, ! wrong,
     B behind: as in an older version, while a rollback, a pull or somebody else made the newest.
+    A warning tells what others did that an edited file lacks, and a deploy of it would take back.
 
     \b
     Example:
@@ -328,3 +329,5 @@ def _status_lines(found: "Sequence[FileStatus]", store: "Store") -> Iterator[Lin
         if one.summary:
             line += ["  ", one.summary]
         yield line
+        if one.lost:
+            yield [" " * 10, ("warning: ", "warning"), f"this {one.lost}"]

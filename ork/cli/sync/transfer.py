@@ -141,15 +141,17 @@ def _transfer(
 
 
 def _behind_lines(session: Session, heads: "list[Moved]") -> Iterator[Line]:
-    """Yield a line for each file that is still as an older version was."""
+    """Yield a line for each file that is still as before, or in part and edited."""
     from ork.heads.deploy import head_status
 
     for one in heads:
         file = head_status(session.store, one.workflow, author=session.author())
+        path = quoted(os.path.relpath(session.store.project / file.path))
         if file.state == "behind":
-            path = quoted(os.path.relpath(session.store.project / file.path))
             write = f"`ork restore {one.workflow} --code` writes the new one"
             yield [("note: ", "warning"), f"{path} is still as in {file.other}: {write}"]
+        elif file.lost:
+            yield [("warning: ", "warning"), f"{path} as it is {file.lost}"]
 
 
 def moved_lines(done: "Transferred") -> Iterator[Line]:
