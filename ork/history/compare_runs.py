@@ -5,6 +5,7 @@ Compares by oid first: values are read only where they differ.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -153,6 +154,8 @@ def environment_changes(store: Store, old: Run, new: Run) -> tuple[FieldChange, 
         for run in (old, new)
     ]
     common = sides[0].keys() & sides[1].keys()
+    if len({os.path.dirname(str(side.get("executable"))) for side in sides}) == 1:
+        common.discard("executable")  # bin/python and bin/python3 are one interpreter
     return tuple(object_changes(*({k: side[k] for k in common} for side in sides)))
 
 

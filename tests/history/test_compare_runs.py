@@ -1,6 +1,9 @@
 """Two runs -> what differs; the last failure, and what was good before it. All of real runs."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,8 @@ from ork.runner.start import Options
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_number
 from tests.stores import NOON
+
+ROOT = Path(__file__).parents[2]
 
 ETL = """\
 name: etl
@@ -218,6 +223,20 @@ def test_unattached_runs_are_compared_too(flow):
     found = compared(flow, "etl#1", "etl#2")
     assert found.new.run.deploy is None
     assert found.first.task == "load"
+
+
+def test_two_names_of_one_interpreter_are_one_environment(flow):
+    script = f"import ork; print(ork.open({str(flow.project)!r}).run('etl', hooks=False).ok)"
+    run(flow)
+    for name in ("python", "python3"):
+        words = [Path(sys.executable).with_name(name), "-c", script]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout == "True\n", done.stderr
+    first, second = (run_of_number(flow, "etl", number)[1] for number in (2, 3))
+    paths = [flow.value(one.environment)["executable"] for one in (first, second)]
+    assert [Path(path).name for path in paths] == ["python", "python3"]
+    assert environment_changes(flow, first, second) == ()
+    assert not compared(flow, "etl#2", "etl#3")
 
 
 def test_what_is_around_two_runs(flow):
