@@ -38,6 +38,7 @@ RETURNED = (
 GIVEN = (ork.Options, ork.Selection, ork.Control)
 ERRORS = (errors.OrkError, errors.UsageError, errors.NotFound, errors.Ambiguous)
 ERRORS += (errors.InvalidInput, errors.StoreError, errors.Corrupt, errors.Conflict, ork.RunFailed)
+ERRORS += (ork.OrkWarning,)
 
 ABOUT = """
 Whatever is returned is a short line in a shell. `print` shows a change, a blame, a run, a

@@ -18,8 +18,8 @@ Names are resolved on first use, so `import ork` costs next to nothing.
 from typing import TYPE_CHECKING
 
 __all__ = ["Ambiguous", "Conflict", "Control", "Corrupt", "InvalidInput", "NotFound", "Options"]
-__all__ += ["OrkError", "Project", "RunFailed", "Selection", "check", "clone", "forget", "fsck"]
-__all__ += ["open", "repack", "repair", "restore_backup"]
+__all__ += ["OrkError", "OrkWarning", "Project", "RunFailed", "Selection", "check", "clone"]
+__all__ += ["forget", "fsck", "open", "repack", "repair", "restore_backup"]
 
 if TYPE_CHECKING:
     from ork.api import *  # noqa: F403

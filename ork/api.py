@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ork.heads.undo
-from ork.backends.address import is_url, parse_url, public
+from ork.backends.address import is_url, parse_url
 from ork.errors import Ambiguous as Ambiguous
 from ork.errors import Conflict as Conflict
 from ork.errors import Corrupt as Corrupt
 from ork.errors import InvalidInput as InvalidInput
 from ork.errors import NotFound as NotFound
 from ork.errors import OrkError as OrkError
+from ork.project import OrkWarning as OrkWarning
 from ork.project import Project as Project
 from ork.project import RunFailed as RunFailed
 from ork.project import stamp_of
@@ -42,10 +44,10 @@ def open(
 ) -> Project:
     """Return the project of a folder that has a store, `.ork`, or of the nearest folder above.
 
-    `path` may be the URL of a store as well. With `create` one is made in that folder, or where the
-    URL says, when there is none; `store` is the URL of where its data are to be, "lmdb:" in there.
-    Else NotFound is raised. With `at_op` its heads and tags are those right after that operation,
-    and it can only be read.
+    `path` may be the URL of a store as well. With `create` one is made in that folder, which need
+    not be there, or where the URL says, when there is none; `store` is the URL of where its data
+    are to be, "lmdb:" in there. Else NotFound is raised. With `at_op` its heads and tags are those
+    right after that operation, and it can only be read.
 
     >>> with ork.open() as project:
     ...     print(project.runs("etl")[-1].run.state)
@@ -57,6 +59,8 @@ def open(
         folder = folder or Path(path).resolve() / location.NAME
         if not location.is_there(folder, environ=environ):
             address = parse_url(store, base=Path.cwd())
+            with suppress(OSError):  # making the store says what is in the way
+                folder.parent.mkdir(parents=True, exist_ok=True)
             location.make(folder, environ=environ, address=address)
     elif folder is None:
         raise NotFound(f"no ork store in {Path(path)} or above", hint="pass create=True")
@@ -162,7 +166,7 @@ def clone(
         scheme=store,
         start=Path.cwd(),
         environ=os.environ,
-        stamp=stamp_of(author, "clone", public(str(source)), public(str(target))),
+        stamp=stamp_of(author, "clone", str(source), str(target)),
     )
 
 

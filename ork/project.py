@@ -6,6 +6,8 @@ The commands pass the moment and the author explicitly; here both have defaults.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -94,6 +96,10 @@ class RunFailed(OrkError):
         self.run = run
 
 
+class OrkWarning(UserWarning):
+    """What ork has to say beside an answer, told from Python by `warnings.warn`."""
+
+
 class Project:
     """A project and its store: what every command does, as a method.
 
@@ -127,7 +133,9 @@ class Project:
         """Deploy a workflow file; `changed` of the result is False when the head had its content.
 
         Raises InvalidInput when it has what is obviously a key, unless `allow_secret`, and when the
-        workflow was deployed from another file, unless `move`.
+        workflow was deployed from another file, unless `move`. What seems to be a mistake in it is
+        an OrkWarning, and stands in `warnings`. A file elsewhere, even one of another project, is
+        deployed into this store all the same, and its tasks run where it lies.
 
         >>> project.deploy("etl.yaml", message="Wait even longer")
         <Deployed etl, changed, ..., Wait even longer>
@@ -135,11 +143,12 @@ class Project:
         deployed = ork.heads.deploy.deploy(
             self.store,
             Path(path),
-            stamp=stamp_of(author),
+            stamp=stamp_of(author, "deploy", str(path)),
             message=message,
             allow_secret=allow_secret,
             move=move,
         )
+        _warn_of(deployed)
         return self._shown(deployed)
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
@@ -441,19 +450,22 @@ class Project:
         """Run a workflow file or a revision; yield what happens, each thing after it is recorded.
 
         A file, or what `ork.check` has read of one, is deployed first if it differs from its head,
-        unless `no_deploy`. Closing the
-        iterator, or `control.stop()` from another thread or a signal handler, stops the run and
-        records it as cancelled. Its hook is executed after the last event. `params` are values,
-        taken as they are, dates as ISO texts; those that `options` gives may be texts, as after
-        `ork run -i`.
+        unless `no_deploy`. A workflow runs as it is deployed: an OrkWarning tells when its file was
+        edited since. `params` are values, taken as they are, dates as ISO texts; those that
+        `options` gives may be texts, as after `ork run -i`.
+
+        Closing the iterator, or `control.stop()` from another thread or a signal handler, stops the
+        run and records it as cancelled. Its hook is executed after the last event.
 
         >>> [type(event).__name__ for event in project.events("etl")]
         ['RunStarted', ..., 'RunFinished']
         """
-        caller = _caller(author, control)
-        events = ork.runner.start.start(
+        source = _to_run(what)
+        caller = _caller(author, control, "run", _name_of(source))
+        self._warn_of_edits(source, caller)
+        started = ork.runner.start.start(
             self.store,
-            _to_run(what),
+            source,
             options=_chosen(options, params),
             caller=caller,
             message=message,
@@ -461,8 +473,9 @@ class Project:
             with_code=_text(with_code),
             allow_secret=allow_secret,
             move=move,
-        ).events
-        return self._with_hooks(events, caller) if hooks else events
+        )
+        _warn_of(started.deployed, message)
+        return self._with_hooks(started.events, caller) if hooks else started.events
 
     def retry(
         self,
@@ -503,9 +516,10 @@ class Project:
         >>> finished.run.attempt
         3
         """
-        caller = _caller(author, control)
+        name = as_revision(what)
+        caller = _caller(author, control, "retry", name)
         started = ork.runner.start.retry(
-            self.store, as_revision(what), options=_chosen(options), latest=latest, caller=caller
+            self.store, name, options=_chosen(options), latest=latest, caller=caller
         )
         return self._with_hooks(started.events, caller) if hooks else started.events
 
@@ -541,6 +555,20 @@ class Project:
             raise
         except StoreError:
             return None
+
+    def _warn_of_edits(self, what: str | Loaded, caller: Caller) -> None:
+        """Tell when what is to run is a workflow whose file is another by now."""
+        workflow = ork.store.resolve.only_workflow(self.store) if what == "@" else what
+        if workflow not in ork.store.resolve.workflows(self.store):
+            return
+        author = caller.signed().author
+        one = ork.heads.deploy.head_status(self.store, workflow, author=author)
+        path = os.path.relpath(self.store.project / one.path)
+        if one.state == "modified" and one.workflow == workflow:
+            told = f"{workflow} runs without what you changed: {one.summary}"
+            _warn(f"{told}; `project.run({path!r})` runs with that")
+        elif one.state == "missing" and not one.summary:  # which an import has never had
+            _warn(f"{path} is gone: if it has moved, `project.deploy` tells where it is now")
 
     def _with_hooks(self, events: Iterator[Event], caller: Caller) -> Iterator[Event]:
         from ork.daemon.hooks import with_hooks
@@ -585,7 +613,9 @@ class Project:
         ['Say what is loaded']
         """
         question = Question(
-            options=_chosen(options), judge=judge, caller=lambda: _caller(author, control)
+            options=_chosen(options),
+            judge=judge,
+            caller=lambda: _caller(author, control, "bisect", workflow),
         )
         ends = {"good": _text(good), "bad": _text(bad)}
         steps = ork.bisection.bisect(self.store, workflow, **ends, question=question)
@@ -658,16 +688,21 @@ class Project:
         """
         from ork.daemon.queue import put
 
-        return put(
+        source = _to_run(what)
+        caller = _caller(author, None, "run", "--queue", _name_of(source))
+        self._warn_of_edits(source, caller)
+        queued = put(
             self.store,
-            _to_run(what),
+            source,
             options=_chosen(options, params),
-            caller=_caller(author, None),
+            caller=caller,
             message=message,
             with_code=_text(with_code),
             allow_secret=allow_secret,
             move=move,
         )
+        _warn_of(queued.deployed, message)
+        return queued
 
     def queued(self) -> Rows[Queued]:
         """Return the runs that wait for `ork up`, those that wait longest first.
@@ -834,7 +869,7 @@ class Project:
         """
         from ork.git.from_git import import_git
 
-        folder, stamp = Path(repository), stamp_of(author)
+        folder, stamp = Path(repository), stamp_of(author, "import", "git", str(repository), path)
         return import_git(
             self.store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret
         )
@@ -865,7 +900,7 @@ class Project:
             return import_database(
                 self.store,
                 database,
-                stamp=stamp_of(author, "import", "ork-db", public(str(source))),
+                stamp=stamp_of(author, "import", "ork-db", str(source)),
                 rename=rename,
                 unfinished=unfinished,
                 allow_secret=allow_secret,
@@ -919,7 +954,7 @@ class Project:
             self.store,
             keep=keep,
             now=now_here(),
-            stamp=stamp_of(author) if prune else None,
+            stamp=stamp_of(author, "gc", "--prune") if prune else None,
             force=force,
         )
 
@@ -1118,8 +1153,31 @@ def _moment(moment: str | date | None, *, end_of_day: bool = False) -> datetime 
 def stamp_of(author: str | None, *words: str) -> Stamp:
     """Return who does something now, from Python; None is as the environment says."""
     author = author or author_of(os.environ, Path.cwd())
-    return Stamp(time=now_here(), author=author, argv=("python", *words))
+    # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
+    argv = (public(word).encode("utf-8", "backslashreplace").decode() for word in words)
+    return Stamp(time=now_here(), author=author, argv=("python", *argv))
 
 
-def _caller(author: str | None, control: Control | None) -> Caller:
-    return Caller(stamp=stamp_of(author), now=now_here(), control=control)
+def _caller(author: str | None, control: Control | None, *words: str) -> Caller:
+    return Caller(stamp=stamp_of(author, *words), now=now_here(), control=control)
+
+
+def _warn_of(deployed: Deployed | None, message: str | None = None) -> None:
+    """Tell what seems to be a mistake in what was deployed, or that nothing has the message."""
+    for one in deployed.warnings if deployed else ():
+        hint = f"; {one.hint}" if one.hint else ""
+        _warn(f"{one.file}:{one.line}: {one.message}{hint}")
+    if message is not None and not (deployed and (deployed.changed or deployed.moved)):
+        _warn("nothing was deployed: the message is not kept")
+
+
+def _name_of(source: str | Loaded) -> str:
+    return source.removeprefix("file:") if isinstance(source, str) else str(source.path)
+
+
+def _warn(text: str) -> None:
+    """Tell it at the line outside of ork that asked."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "ork":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, OrkWarning, stacklevel=level)

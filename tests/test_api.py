@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ork as library
+from ork.project import stamp_of
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -413,8 +414,70 @@ def test_closing_the_events_stops_the_run(project, etl):
 def test_a_closed_store_says_so(etl):
     opened = library.open(create=True)
     opened.close()
-    with pytest.raises(library.OrkError, match="the store is closed"):
+    with pytest.raises(library.OrkError, match="the store is closed") as caught:
         opened.log()
+    assert "`ork.open`" in caught.value.hint
+
+
+def test_the_folder_of_a_new_store_is_made(etl):
+    with library.open("far/away", create=True) as project:
+        assert project.store.folder == etl.folder / "far" / "away" / ".ork"
+    etl.write("file", "")
+    with pytest.raises(
+        library.OrkError, match=r"no store can be made in .*/file/below/.ork"
+    ) as caught:
+        library.open("file/below", create=True)
+    assert "--" not in caught.value.hint
+
+
+def test_what_a_workflow_would_run_without_is_a_warning_where_it_was_asked(project, etl, edit):
+    project.deploy("etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    for ask in (project.run, project.queue, project.events):
+        for name in ("etl", "@"):
+            with pytest.warns(library.OrkWarning, match="etl runs without what you") as caught:
+                ask(name)
+            assert str(caught[0].message).endswith("`project.run('etl.yaml')` runs with that")
+            assert caught[0].filename == __file__
+    for no_warning in ("etl#1", "etl~0", "etl.yaml", "etl"):
+        project.run(no_warning)
+    (etl.folder / "etl.yaml").unlink()
+    with pytest.warns(library.OrkWarning, match="etl.yaml is gone"):
+        project.run("etl")
+
+
+def test_what_seems_a_mistake_is_a_warning_of_a_deploy_and_of_a_run(project, edit):
+    edit("etl.yaml", "command: ./load.sh", "command: ./load.sh {{ tasks.extract.output.rows }}")
+    with pytest.warns(library.OrkWarning, match=r"etl.yaml:\d+: .* in which nothing is") as caught:
+        assert len(project.deploy("etl.yaml").warnings) == 1
+    assert caught[0].filename == __file__
+    project.run("etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    with pytest.warns(library.OrkWarning, match="in which nothing is replaced"):
+        project.run("etl.yaml")
+    with pytest.warns(library.OrkWarning, match="the message is not kept"):
+        project.run("etl", message="Again")
+
+
+def test_an_operation_keeps_no_password_and_no_half_a_character():
+    argv = stamp_of("Ada", "pull", "postgresql://ada:secret@host/db", "\udcff").argv
+    assert argv == ("python", "pull", "postgresql://ada@host/db", "\\udcff")
+
+
+def test_operations_say_what_was_called(project, etl, edit):
+    project.deploy("etl.yaml")
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    project.run(Path("etl.yaml"))
+    edit("etl.yaml", "timeout: 600", "timeout: 900")
+    project.queue("etl.yaml")
+    edit("etl.yaml", "timeout: 900", "timeout: 300")
+    project.run(library.check("etl.yaml"))
+    assert [" ".join(entry.operation.argv) for entry in project.operations()] == [
+        "python run etl.yaml",
+        "python run --queue etl.yaml",
+        "python run etl.yaml",
+        "python deploy etl.yaml",
+    ]
 
 
 def test_a_history_goes_to_git_and_comes_back(project, tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias
 
-from ork.errors import Corrupt, OrkError
+from ork.errors import Corrupt, OrkError, StoreError
 from ork.objects.canonical import Oid, digest
 
 Moves: TypeAlias = Mapping[str, tuple[Oid | None, Oid | None]]
@@ -23,6 +23,12 @@ _SAMPLE = "00"  # what the names begin with that are counted
 _SHARE = 256  # one name in so many begins with it
 _TARGET_BYTES = 32
 _REF = b"ork ref\n"  # so that no seal of a ref is one of anything else
+
+
+def closed() -> StoreError:
+    """Return the error for a backend that is used after its end."""
+    hint = "use it before its `with` block ends or `close` is called; `ork.open` opens it again"
+    return StoreError("the store is closed", hint=hint)
 
 
 class Remain(NamedTuple):

@@ -15,6 +15,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from ork.backends.base import closed
 from ork.errors import StoreError
 from ork.files import lock, open_lock, unlock
 
@@ -84,7 +85,7 @@ class Gate:
 
     def _lock(self, deadline: float) -> None:
         if self._file < 0:
-            raise StoreError("the store is closed")
+            raise closed()
         try:
             locked = lock(self._file, wait_s=deadline - time.monotonic())
         except OSError as error:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, NoReturn
 import lmdb
 
 from ork.backends import lmdb_file, lmdb_pages
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
@@ -281,7 +281,7 @@ class Lmdb(OneByOne):
     def _refusal(self, **_options: object) -> NoReturn:
         if self._environment.forked:
             raise forked()
-        raise StoreError("the store is closed")
+        raise closed()
 
     def _gate(self) -> Gate:
         """Return what a writer must pass; raise StoreError where this handle must not write."""

@@ -22,7 +22,7 @@ from threading import RLock
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, sealed, unsealed
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed, sealed, unsealed
 from ork.backends.gate import WAIT_S, Gate, explaining, forked, in_use, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.errors import Corrupt, StoreError
@@ -333,7 +333,7 @@ class Sqlite(OneByOne):
     def close(self) -> None:
         """Release everything. Idempotent."""
         with self._lock:
-            self._refusal = self._refusal or StoreError("the store is closed")
+            self._refusal = self._refusal or closed()
             connection = getattr(self, "_connection", None)
             if connection is not None:
                 connection.close()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne
+from ork.backends.base import Lease, Moves, OneByOne, closed
 from ork.backends.gate import forked
 from ork.backends.plain.folder import FORMAT, OBJECTS, REFS
 from ork.backends.plain.listing import (
@@ -227,7 +227,7 @@ class Cloud(OneByOne):
         """Release everything. Idempotent."""
         if not self._fixed:
             self._threads.shutdown()
-        self._refusal = self._refusal or StoreError("the store is closed")
+        self._refusal = self._refusal or closed()
 
     def _check(self) -> None:
         if self._refusal is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 from weakref import WeakSet
 
-from ork.backends.base import seal
+from ork.backends.base import closed, seal
 from ork.backends.gate import WAIT_S, forked
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
 from ork.servers.driver import psycopg
@@ -234,7 +234,7 @@ class Session:
 
     def close(self, refusal: StoreError | None = None) -> None:
         """Give the connection back. Idempotent."""
-        self._refusal = self._refusal or refusal or StoreError("the store is closed")
+        self._refusal = self._refusal or refusal or closed()
         if self._connection is not None and self._connection not in _of_the_parent:
             self._connection.close()
 

@@ -276,7 +276,7 @@ def _make_there(there: Address) -> bool:
 def _not_made(place: Path, error: OSError) -> StoreError:
     return StoreError(
         f"no store can be made in {place}: {error.strerror}",
-        hint="choose another place by `--store` or ORK_DIR",
+        hint="choose another folder, or name another place: ORK_DIR, or the URL in ORK_STORE",
     )
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
 
-from ork.backends.base import Lease, Moves, OneByOne, Remain, Room
+from ork.backends.base import Lease, Moves, OneByOne, Remain, Room, closed
 from ork.backends.gate import WAIT_S, Gate, forked, outcome, reading_only
 from ork.backends.leases import FolderLeases
 from ork.backends.plain.folder import (
@@ -320,7 +320,7 @@ class Files(OneByOne):
 
     def close(self) -> None:
         """Release everything. Idempotent."""
-        self._refusal = self._refusal or StoreError("the store is closed")
+        self._refusal = self._refusal or closed()
         if self._gate is not None:
             self._gate.close()
         if self._users >= 0:
