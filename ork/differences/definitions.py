@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from ork.differences.files import FileChange, Read, file_changes, hunks, renamed_files
+from ork.differences.renames import family
 from ork.differences.tasks import (
     EdgeChange,
     TaskChange,
     alike,
     edge_changes,
+    in_common,
     renamed_tasks,
     task_changes,
 )
@@ -184,7 +186,9 @@ def _clauses(diff: Diff) -> Iterator[tuple[str, str]]:
     verbs = {"added": "add", "renamed": "rename", "changed": "change", "removed": "remove"}
     for kind, verb in verbs.items():
         of_kind = (task for task in diff.tasks if task.kind == kind)
-        if kind == "changed":
+        if kind == "renamed":
+            yield from ((verb, _renamed(group)) for group in alike(of_kind))
+        elif kind == "changed":
             sizes: Counter[str] = Counter()  # groups may differ only in what is not told
             for group in alike(of_kind):
                 sizes[_tasks(group)] += len(group)
@@ -208,8 +212,15 @@ def _sentence(clauses: list[tuple[str, str]]) -> str:
 def _tasks(group: tuple[TaskChange, ...]) -> str:
     if len(group) == 1:
         return _task(group[0])
-    fields = group[0].fields
+    fields = in_common(group).fields
     return _field(fields[0]) if len(fields) == 1 else _names(fields)
+
+
+def _renamed(group: tuple[TaskChange, ...]) -> str:
+    first = group[0]
+    if len(group) == 1:
+        return _task(first)
+    return f"{len(group)} tasks {family(str(first.old_name))} to {family(first.name)}"
 
 
 def _task(task: TaskChange) -> str:

@@ -7,10 +7,11 @@ counts, and neither does a mere rename.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ork.differences.definitions import Diff
+from ork.differences.tasks import together
 from ork.errors import count
 from ork.graph.order import order
 from ork.objects.drawn import Drawn
@@ -32,6 +33,11 @@ class Affected(Value, frozen=True, kw_only=True):
     name: str
     why: str  # added | changed | renamed (and changed) | code | param | setting | upstream
     via: tuple[str, ...] = ()
+
+
+def by_reason(affected: Iterable[Affected]) -> list[tuple[Affected, ...]]:
+    """Return the tasks in their order, several that are affected by the same together."""
+    return list(together(affected, lambda one: repr((one.why, one.via))))
 
 
 class Impact(Drawn, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ names and features, not with the number of pairs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from operator import eq
@@ -17,6 +18,16 @@ PAIRS_MAX = 50_000
 
 T = TypeVar("T")
 Features: TypeAlias = Mapping[str, int]  # feature -> weight, the same wherever it occurs
+
+
+def family(name: str) -> str:
+    """Return a name without its numbers: what a loop has made has one in common."""
+    return re.sub("[0-9]+", "*", name)
+
+
+def numbers(name: str) -> list[int]:
+    """Return the numbers in a name."""
+    return [int(digits) for digits in re.findall("[0-9]{1,18}", name)]
 
 
 def pair(

@@ -5,7 +5,9 @@ A renamed task keeps its place in the tasks that depend on it: these do not coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from ork.definition.written import as_written
@@ -47,13 +49,50 @@ class EdgeChange(Value, frozen=True, kw_only=True):
 
 
 def alike(changes: Iterable[TaskChange]) -> Iterator[tuple[TaskChange, ...]]:
-    """Yield the changes in their order, those of several tasks that are the same ones together."""
+    """Yield the changes in their order, those of several tasks that are the same ones together.
+
+    Where too few are the same, numbers in texts that the name of the task has do not count.
+    """
+    changes = list(changes)
+    same = Counter(map(_told, changes))
 
     def key(change: TaskChange) -> str:
-        is_own = change.kind == "renamed" or not change.fields
-        return change.name if is_own else f"{change.kind} {change.fields!r}"
+        return _told(change) if same[_told(change)] >= ALIKE_MIN else _told(_starred(change))
 
     return together(changes, key)
+
+
+def in_common(group: Sequence[TaskChange]) -> TaskChange:
+    """Return what changes that are alike have in common: the first, with * where numbers differ."""
+    is_same = all(one.fields == group[0].fields for one in group)
+    return group[0] if is_same else _starred(group[0])
+
+
+def _told(change: TaskChange) -> str:
+    """Return what changes have in common that are told together."""
+    if change.old_name is None:
+        return f"{change.kind} {change.fields!r}" if change.fields else change.name
+    if renames.numbers(change.old_name) != renames.numbers(change.name):
+        return change.name
+    names = renames.family(change.old_name), renames.family(change.name)
+    return f"{names} {change.fields!r}"
+
+
+def _starred(change: TaskChange) -> TaskChange:
+    """Return a change with * for the numbers in its texts that the name of the task has, too."""
+    own = {*renames.numbers(change.name), *renames.numbers(change.old_name or "")}
+
+    def starred(value: Json) -> Json:
+        if isinstance(value, str):
+            return re.sub(
+                "[0-9]{1,18}", lambda found: "*" if int(found[0]) in own else found[0], value
+            )
+        if isinstance(value, dict):
+            return {key: starred(one) for key, one in value.items()}
+        return [starred(one) for one in value] if isinstance(value, list) else value
+
+    fields = (replace(f, old=starred(f.old), new=starred(f.new)) for f in change.fields)
+    return replace(change, fields=tuple(fields)) if own else change
 
 
 def together(items: Iterable[T], key: Callable[[T], str]) -> Iterator[tuple[T, ...]]:

@@ -183,7 +183,9 @@ def test_no_line_is_wider_than_the_terminal(ork, edit, terminal):
     assert "and 10 more (-p shows all)" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert names[59] in terminal("diff", "-p", NO_COLOR="1")
-    assert all(name in ork("diff").out for name in names[:30])
+    others = ork("diff").out.splitlines()[-1]
+    assert others == f"  the other 30 cannot: {names[0]} ... {names[29]}"
+    assert all(name in ork("diff", "-p").out for name in names[:30])
 
 
 def test_the_json_has_both_ends(history):

@@ -233,7 +233,8 @@ def test_thousands_of_names_are_counted():
         unaffected=tuple(names[2_000:]),
     )
     markdown, html = views(Diff(edges=edges), impact)
-    assert "- and 1,900 more" in markdown and "- and 4,900 more" in markdown
+    assert "- `t0` ... `t1999`: after `t0` ... `t4999`\n" in markdown
+    assert "- and 4,900 more" in markdown
     assert len(markdown) < 65_536
     assert "the first 500 of 5,000" in Page(html).text
 
@@ -243,8 +244,31 @@ def test_equal_changes_are_told_once():
     tasks = [TaskChange(kind="changed", name=f"shard_{n:03}", fields=(field,)) for n in range(200)]
     markdown, html = views(Diff(tasks=(*tasks, TaskChange(kind="added", name="last"))))
     (row,) = [line for line in markdown.splitlines() if "timeout" in line]
-    assert row.startswith("| `~` | 200 tasks: `shard_000`, `shard_001`, ")
-    assert row.endswith("`shard_007` and 192 more | `timeout` | `300` | `60` |")
+    assert row == "| `~` | 200 tasks: `shard_000` ... `shard_199` | `timeout` | `300` | `60` |"
     assert html.count("timeout") == 1
     assert "200 tasks" in html
     assert "shard_199" in html
+
+
+def test_tasks_that_were_renamed_alike_are_told_once():
+    field = FieldChange(kind="changed", path="retries", old=1, new=3)
+    numbers = [f"{n:03}" for n in range(200)]
+    tasks = tuple(
+        TaskChange(
+            kind="renamed",
+            name=f"fetch_{n}",
+            old_name=f"load_{n}",
+            similarity=90 + int(n) % 2,
+            fields=(field,),
+        )
+        for n in numbers
+    )
+    affected = tuple(Affected(name=f"fetch_{n}", why="renamed") for n in numbers)
+    markdown, html = views(Diff(tasks=tasks), Impact(affected=affected))
+    assert markdown.startswith("### etl: 200 tasks renamed and changed; every task can give")
+    old, new = "`load_000` ... `load_199`", "`fetch_000` ... `fetch_199`"
+    assert f"| `>` | 200 tasks: {new} | `retries` | `1` | `3` |\n" in markdown
+    assert f"| | | renamed from {old}, 90-91% similar | | |\n" in markdown
+    assert f"\n- {new}: renamed and changed" in markdown
+    assert "200 tasks renamed and changed" in Page(html).text
+    assert "renamed from load_000 ... load_199, 90-91% similar" in Page(html).text

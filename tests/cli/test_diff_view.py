@@ -4,7 +4,14 @@ from ork.cli.diff.stat import stat_view
 from ork.cli.diff.text import diff_view, name_status_view
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import clip, quoted
-from ork.differences.definitions import Diff, EdgeChange, FieldChange, FileChange, TaskChange
+from ork.differences.definitions import (
+    Diff,
+    EdgeChange,
+    FieldChange,
+    FileChange,
+    TaskChange,
+    summarize,
+)
 from ork.differences.lines import Hunk
 from ork.objects.value import replace
 
@@ -129,17 +136,53 @@ def test_equal_changes_of_several_tasks_are_told_once():
     diff = Diff(tasks=tuple(tasks))
     assert drawn(diff_view(diff, width=60)) == [
         "tasks",
-        "  ~ 200 tasks  changed: shard_000, shard_001 and 198 more",
+        "  ~ 200 tasks  changed: shard_000 ... shard_199",
         "      timeout  300 -> 60",
         "  ~ shard_000b  changed",
         "      retries  + 1",
         "  + 3 tasks  added (process: ls): new_0, new_1, new_2",
     ]
-    whole = "\n".join(drawn(diff_view(diff)))
-    assert all(task.name in whole for task in tasks), "in a pipe all names can be searched for"
+    for view in (diff_view(diff, patch=True), name_status_view(diff)):
+        whole = "\n".join(drawn(view))
+        assert all(task.name in whole for task in tasks), "all names can be searched for"
     assert len(drawn(diff_view(diff, patch=True))) > 400
     few = Diff(tasks=(tasks[0], tasks[2]))
     assert len(drawn(diff_view(few))) == 5
+
+
+def renamed_loop(fields, *, similarity=92, olds="load"):
+    return tuple(
+        TaskChange(
+            kind="renamed",
+            name=f"fetch_{n:03}",
+            old_name=f"{olds}_{n:03}",
+            similarity=similarity,
+            fields=fields(n),
+        )
+        for n in range(200)
+    )
+
+
+def test_tasks_that_were_renamed_alike_are_told_once():
+    tasks = renamed_loop(lambda n: (changed("retries", 1, 3),))
+    assert drawn(diff_view(Diff(tasks=tasks))) == [
+        "tasks",
+        "  > 200 tasks  renamed from load_000 ... load_199 (92% similar): fetch_000 ... fetch_199",
+        "      retries  1 -> 3",
+    ]
+    assert len(drawn(diff_view(Diff(tasks=tasks), patch=True))) == 401
+    assert summarize(Diff(tasks=tasks)) == "Rename 200 tasks load_* to fetch_*"
+    shifted = [replace(one, name=f"fetch_{n + 1:03}") for n, one in enumerate(tasks)]
+    assert len(drawn(diff_view(Diff(tasks=tuple(shifted))))) == 401, "who was who is told"
+
+
+def test_numbers_of_the_names_do_not_make_changes_of_a_loop_different():
+    tasks = renamed_loop(lambda n: (changed("command", f"echo shop {n} 7", f"echo shop {n} 7 -v"),))
+    assert drawn(diff_view(Diff(tasks=tasks)))[2:] == [
+        '      command  "echo shop * 7" -> "echo shop * 7 -v"',
+        "  > fetch_007  renamed from load_007 (92% similar)",
+        '      command  "echo shop 7 7" -> "echo shop 7 7 -v"',
+    ]
 
 
 def test_a_patch_shows_what_an_added_task_is_made_of():

@@ -77,6 +77,16 @@ def test_what_a_change_does_differently_is_apart():
     assert nearest(small, 60) is small
 
 
+def test_tasks_that_were_renamed_alike_are_one_box():
+    needs = fan(100)
+    marks = {name: TaskMark(kind="same") for name in needs}
+    for number in range(60):
+        marks[f"shard_{number:03}"] = TaskMark(kind="renamed", old_name=f"part_{number:03}")
+    small = folded(Graph(title="c", needs=needs, marks=marks))
+    assert list(small.needs) == ["plan", "shard_* (60)", "shard_* (40)", "merge"]
+    assert small.marks["shard_* (60)"].old_name == "part_*"
+
+
 @given(st.data())
 def test_folding_keeps_every_edge_and_makes_no_circle(data):
     names = [

@@ -1,5 +1,8 @@
 """Which tasks can give other results -> lines."""
 
+from itertools import islice, product
+from string import ascii_lowercase
+
 from ork.cli.diff.impact import impact_view
 from ork.differences.impact import Affected, Impact
 from tests.cli.test_diff_view import drawn
@@ -60,7 +63,7 @@ def test_tasks_with_the_same_reason_are_told_together():
     found.insert(1, Affected(name="other", why="upstream", via=("t0",)))
     impact = Impact(affected=tuple(found))
     together, alone = drawn(impact_view(impact, width=60))[1:]
-    assert together == "  200 tasks  changed: t0, t1, t2, t3, t4, t5 and 194 more"
+    assert together == "  200 tasks  changed: t0 ... t199"
     assert alone.split() == ["other", "after", "t0"]
     two = Impact(affected=tuple(found[2:4]))
     assert len(drawn(impact_view(two))) == 3
@@ -68,15 +71,14 @@ def test_tasks_with_the_same_reason_are_told_together():
 
 
 def test_names_of_the_others_fill_one_line_of_a_terminal_and_are_folded_late_in_a_pipe():
-    impact = Impact(
-        affected=IMPACT.affected[:1], unaffected=tuple(f"task_{n}" for n in range(1000))
-    )
+    names = ("task_" + "".join(letters) for letters in product(ascii_lowercase, repeat=3))
+    impact = Impact(affected=IMPACT.affected[:1], unaffected=tuple(islice(names, 1000)))
     for width in (60, 80, 200):
         line = drawn(impact_view(impact, width=width))[-1]
         assert width - 30 < len(line) <= width and line.endswith(" more")
         shown = line.count(",") + 1
         assert line.endswith(f" and {1000 - shown} more")
-    assert drawn(impact_view(impact))[-1].endswith("task_98, task_99 and 900 more")
+    assert drawn(impact_view(impact))[-1].endswith("task_adu, task_adv and 900 more")
     assert drawn(impact_view(impact, patch=True))[-1].count("task_") == 1000
 
 
@@ -87,3 +89,12 @@ def test_names_that_hold_control_characters_are_quoted():
     )
     for width in (None, 80):
         assert all(line.isprintable() for line in drawn(impact_view(impact, width=width)))
+
+
+def test_the_names_of_a_loop_are_its_first_and_last():
+    others = ("before", *(f"t{n}" for n in sorted(map(str, range(200)))), "end")
+    impact = Impact(affected=IMPACT.affected[:1], unaffected=others)
+    last = "  the other 202 cannot: before, t0 ... t199, end"
+    assert drawn(impact_view(impact))[-1] == last
+    assert drawn(impact_view(impact, width=60))[-1] == last
+    assert drawn(impact_view(impact, width=40))[-1] == "  the other 202 cannot: before and 201 more"

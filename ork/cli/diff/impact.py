@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ork.cli.diff.wording import drawn, reason, short_reach
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, fitted, quoted
-from ork.differences.impact import Affected, Impact
-from ork.differences.tasks import ALIKE_MIN
+from ork.differences.impact import Affected, Impact, by_reason
 
 TASKS_MAX = 20  # shown without being asked for
 NAMES_MAX = 3  # in one reason, likewise
@@ -23,14 +22,7 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
     """
     affected, unaffected = impact.affected, impact.unaffected
     yield [("impact", "heading"), f"  {short_reach(impact)}"]
-    groups: dict[object, list[Affected]] = {}
-    for task in affected:
-        groups.setdefault(task.name if patch else (task.why, task.via), []).append(task)
-    rows = [
-        row
-        for group in groups.values()
-        for row in ([group] if len(group) >= ALIKE_MIN else [[task] for task in group])
-    ]
+    rows = [(task,) for task in affected] if patch else by_reason(affected)
     shown = rows if patch else rows[:TASKS_MAX]
     longest = column(_lead(row) for row in shown)
     for row in shown:
@@ -49,9 +41,12 @@ def impact_view(impact: Impact, *, width: int | None = None, patch: bool = False
         lead = "  the other cannot: "
         if len(unaffected) > 1:
             lead = f"  the other {len(unaffected)} cannot: "
-        most = None if patch else OTHERS_MAX
-        yield [(lead + fitted(unaffected, width and width - len(lead), most), "dim")]
+        room = width and width - len(lead)
+        shown_names = (
+            ", ".join(map(quoted, unaffected)) if patch else fitted(unaffected, room, OTHERS_MAX)
+        )
+        yield [(lead + shown_names, "dim")]
 
 
-def _lead(row: list[Affected]) -> str:
+def _lead(row: Sequence[Affected]) -> str:
     return quoted(row[0].name) if len(row) == 1 else f"{len(row)} tasks"

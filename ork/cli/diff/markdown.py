@@ -32,7 +32,8 @@ from ork.cli.pictures.looks import SIGNS
 from ork.cli.screen.line import visible
 from ork.cli.screen.parts import clip
 from ork.differences.definitions import Diff, FieldChange, FileChange, TaskChange
-from ork.differences.tasks import alike
+from ork.differences.impact import by_reason
+from ork.differences.tasks import alike, in_common
 
 if TYPE_CHECKING:
     from ork.differences.impact import Impact
@@ -128,7 +129,7 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
     yield from ("", "| | task | field | old | new |", "|---|---|---|---|---|")
     later: list[tuple[str, tuple[Hunk, ...]]] = []
     for group in alike(diff.tasks):
-        task, name = group[0], _named(group)
+        task, name = in_common(group), _named(group)
         lead = f"| `{SIGNS[task.kind]}` | {name}"
         # What an added task is made of is better told in one line.
         for field in task.fields if task.kind in EDITED else ():
@@ -140,23 +141,21 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
                 yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
             lead = "| |"
         if task.kind != "changed" or not task.fields:
-            yield f"{lead} | {_title(task)} | | |"
+            yield f"{lead} | {_title(task, group)} | | |"
     for name, found in later:
         yield from _hunks(name, found, room)
 
 
-def _title(task: TaskChange) -> str:
-    title = drawn(became(task), name=code, aside=", {}")
+def _title(task: TaskChange, group: tuple[TaskChange, ...]) -> str:
+    title = drawn(became(*group), name=code, aside=", {}")
     what = "" if task.kind in EDITED else gist(task)[1]
     return f"{title}: {code(clip(what, GIST_CHARS_MAX))}" if what else title
 
 
 def _named(group: tuple[TaskChange, ...]) -> str:
     """Return the names of tasks that changed alike."""
-    names = [code(task.name) for task in group[:ALIKE_MAX]]
-    more = len(group) - len(names)
     lead = f"{len(group):,} tasks: " if len(group) > 1 else ""
-    return f"{lead}{', '.join(names)}{f' and {more:,} more' if more else ''}"
+    return lead + drawn(listed([task.name for task in group], ALIKE_MAX), name=code)
 
 
 def _edges(diff: Diff) -> Iterator[str]:
@@ -197,11 +196,13 @@ def _hunks(name: str, hunks: tuple[Hunk, ...], room: _Room, about: str = "") -> 
 def _impact(impact: Impact) -> Iterator[str]:
     if impact.affected:
         yield from ("", "**Can give other results**", "")
-        for one in impact.affected[:NAMES_MAX]:
-            (lead, _), *names = reason(one)
-            yield f"- {code(one.name)}: {_text(lead)}{drawn(names, name=code)}".rstrip()
-        if len(impact.affected) > NAMES_MAX:
-            yield f"- and {len(impact.affected) - NAMES_MAX:,} more"
+        groups = by_reason(impact.affected)
+        for group in groups[:NAMES_MAX]:
+            (lead, _), *names = reason(group[0], short=len(group) > 1)
+            who = drawn(listed([one.name for one in group], ALIKE_MAX), name=code)
+            yield f"- {who}: {_text(lead)}{drawn(names, name=code)}".rstrip()
+        if left := sum(map(len, groups[NAMES_MAX:])):
+            yield f"- and {left:,} more"
     if impact.unaffected:
         number = f"{len(impact.unaffected):,}"
         yield from ("", f"<details><summary>Cannot give other results: {number}</summary>", "")

@@ -7,13 +7,13 @@ from itertools import islice
 
 from ork.cli.diff.text import diff_view
 from ork.cli.diff.wording import replacement, value_text
-from ork.cli.pictures.fold import family
 from ork.cli.screen import human
 from ork.cli.screen.fit import after
 from ork.cli.screen.line import Line
 from ork.cli.screen.parts import column, quoted
 from ork.cli.session import Session
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, summarize, with_hunks
+from ork.differences.renames import family
 from ork.differences.runs import Divergence, TaskDiff
 from ork.differences.tasks import together
 from ork.differences.values import FieldChange

@@ -29,7 +29,7 @@ from ork.cli.screen.line import Line, plain
 from ork.cli.screen.parts import clip, column, fitted, quoted
 from ork.differences import lines
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, FieldChange, FileChange, TaskChange
-from ork.differences.tasks import alike
+from ork.differences.tasks import alike, in_common
 from ork.objects.value import Value
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def _task_lines(task: TaskChange, pad: int, how: _How) -> Iterator[Line]:
 
 
 def _alike_lines(group: Sequence[TaskChange], how: _How) -> Iterator[Line]:
-    """Yield what is the same of several tasks, which are all named where lines may be long."""
-    first = group[0]
+    """Yield what is the same of several tasks."""
+    first = in_common(group)
     lead = f"{len(group)} tasks"
     what = "" if first.kind in EDITED else f" ({quoted(': '.join(gist(first)))})"
-    remark = clip(f"{first.kind}{what}: ", how.width and how.width // 2)
+    remark = f"{drawn(became(*group))}{clip(what, how.width and how.width // 2)}: "
     room = how.width and how.width - len(lead) - len(remark) - 6
     shown = fitted([task.name for task in group], room)
     yield ["  ", (SIGNS[first.kind], first.kind), " ", lead, "  ", (remark, "dim"), (shown, "name")]

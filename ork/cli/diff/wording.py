@@ -8,11 +8,12 @@ brackets, or leaves out; "added", "removed", "hunk" and "dim" are colours on a t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ork.cli.screen import human
-from ork.cli.screen.parts import clip, quoted
+from ork.cli.screen.parts import clip, quoted, ranges
 
 if TYPE_CHECKING:
     from ork.cli.screen.line import Line
@@ -91,10 +92,16 @@ def unkept(comparison: Comparison) -> str | None:
 
 def counts(diff: Diff, kinds: Iterable[str] = KINDS) -> list[tuple[int, str, str]]:
     """Return how many of what changed, and how: (2, "task", "added"); nothing that is zero."""
-    found = [(sum(task.kind == kind for task in diff.tasks), "task", kind) for kind in kinds]
+    of_kind = Counter(_how(task) for task in diff.tasks)
+    both = [word for kind in kinds for word in (kind, f"{kind} and changed")]
+    found = [(of_kind[word], "task", word) for word in both]
     things = (("code file", diff.files), ("parameter", diff.params), ("setting", diff.settings))
     found += [(len(changes), noun, "changed") for noun, changes in things]
     return [one for one in found if one[0]]
+
+
+def _how(task: TaskChange) -> str:
+    return "renamed and changed" if task.kind == "renamed" and task.fields else task.kind
 
 
 def totals(diff: Diff) -> str:
@@ -150,22 +157,31 @@ def reason(one: Affected, *, short: bool = False, names_max: int | None = NAMES_
 
 
 def listed(names: Sequence[str], names_max: int | None) -> Words:
-    """Return names with commas between them, and how many more there are."""
-    shown = names[:names_max]
-    words = [part for name in shown for part in ((", ", ""), (name, "name"))][1:]
-    more = len(names) - len(shown)
+    """Return names with commas between them, and how many more there are.
+
+    Unless all are wanted, those of a loop in short: the first and the last.
+    """
+    groups = ranges(names)[:names_max] if names_max else [[name] for name in names]
+    words: Words = []
+    for first, *others in groups:
+        words += [(", ", ""), (first, "name")]
+        words += [(" ... ", ""), (others[-1], "name")] if others else []
+    words = words[1:]
+    more = len(names) - sum(map(len, groups))
     return words + ([(f" and {more:,} more", "")] if more else [])
 
 
 # -- tasks and files
 
 
-def became(change: TaskChange | FileChange) -> Words:
-    """Return what became of a task or a file; of a renamed one where it comes from."""
-    old = getattr(change, "old_name", None) or getattr(change, "old_path", None)
-    if change.kind != "renamed":
-        return [(change.kind, "")]
-    return [("renamed from ", ""), (old or "", "name"), (f"{change.similarity}% similar", "aside")]
+def became(*changes: TaskChange | FileChange) -> Words:
+    """Return what became of a task or a file, or of some alike; of renamed ones what they were."""
+    if changes[0].kind != "renamed":
+        return [(changes[0].kind, "")]
+    olds = [str(getattr(one, "old_name", None) or getattr(one, "old_path", "")) for one in changes]
+    least, most = (of(one.similarity or 0 for one in changes) for of in (min, max))
+    similar = f"{least}% similar" if least == most else f"{least}-{most}% similar"
+    return [("renamed from ", ""), *listed(olds, NAMES_MAX), (similar, "aside")]
 
 
 def remarks(file: FileChange) -> Words:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Mapping
 
-from ork.cli.pictures.graph import Graph
+from ork.cli.pictures.graph import Graph, TaskMark
+from ork.differences.renames import family, numbers
 from ork.objects.value import replace
 
 TASKS_MIN, TASKS_MAX = 40, 20_000  # other graphs are drawn as they are
 ROUNDS_MAX = 20
-
-
-def family(name: str) -> str:
-    """Return the name of a task without its numbers: what a loop has made has one in common."""
-    return re.sub("[0-9]+", "*", name)
 
 
 def folded(graph: Graph) -> Graph:
@@ -50,7 +45,8 @@ def folded(graph: Graph) -> Graph:
             for name in first.values()
         },
         states=states and {box[name]: states[name] for name in first.values() if name in states},
-        marks=marks and {box[name]: marks[name] for name in first.values()},
+        marks=marks
+        and {box[name]: _of_box(marks[name], sizes[groups[name]]) for name in first.values()},
     )
 
 
@@ -86,9 +82,17 @@ def _groups(graph: Graph) -> dict[str, int] | None:
 
 def _look(graph: Graph, name: str, ends: set[str]) -> Hashable:
     mark = graph.marks[name] if graph.marks else None
-    if name in ends or (mark and mark.old_name):
+    if name in ends:
         return name
-    return family(name), graph.look(name), graph.taint(name), mark and mark.fields
+    was = (mark and mark.old_name) or name
+    if numbers(was) != numbers(name):
+        return name, was
+    return family(was), family(name), graph.look(name), graph.taint(name), mark and mark.fields
+
+
+def _of_box(mark: TaskMark, size: int) -> TaskMark:
+    alone = size == 1 or mark.old_name is None
+    return mark if alone else replace(mark, old_name=family(str(mark.old_name)))
 
 
 def _numbered(keys: Mapping[str, Hashable]) -> dict[str, int]:

@@ -19,7 +19,8 @@ from ork.cli.report.charts import bars
 from ork.cli.screen import human
 from ork.cli.screen.line import visible, without_colors
 from ork.cli.screen.parts import clip
-from ork.differences.tasks import alike
+from ork.differences.impact import by_reason
+from ork.differences.tasks import alike, in_common
 from ork.objects.canonical import Json
 from ork.objects.kinds import format_time, is_name
 from ork.store.verdict import taint_text
@@ -87,8 +88,10 @@ def environment(
         "STATE_SIGNS": STATE_SIGNS,
         "STATE_WORDS": human.STATE_WORDS,
         "alike": alike,
+        "by_reason": by_reason,
+        "in_common": in_common,
         "outcome_of": human.outcome,
-        "became": lambda change: wording.drawn(wording.became(change), name=str, aside=", {}"),
+        "became": lambda *changes: wording.drawn(wording.became(*changes), name=str, aside=", {}"),
         "code_lines": _code_lines,
         "looks_of": _looks_of,
         "small": lambda graph, tasks_max: nearest(folded(graph), tasks_max),

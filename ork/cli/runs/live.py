@@ -15,7 +15,6 @@ from threading import Lock
 
 from rich.cells import cell_len
 
-from ork.cli.pictures.fold import family
 from ork.cli.pictures.graph import node_mark, node_row
 from ork.cli.runs.plain import checked_out
 from ork.cli.screen import human
@@ -23,6 +22,7 @@ from ork.cli.screen.line import MARKS, PRINTED, Line, has_boxes
 from ork.cli.screen.parts import clip, length
 from ork.cli.screen.terminal import Region
 from ork.cli.session import Session
+from ork.differences.renames import family
 from ork.graph.lanes import Row, draw
 from ork.history.pace import Pace, own_pace, pace_of
 from ork.logs.bytes import size_of

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 
 from ork.cli.screen.line import Line
+from ork.differences.renames import family, numbers
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
 NARROW = 80  # columns; a terminal that has less shows no authors or snapshots in a table
 TOGETHER = 500  # lines that have columns together: the first of many come at once
 AUTHOR_COLUMNS_FULL = 100
+RANGE_MIN = 5
 PAD_MAX = 32  # longer names push the rest of their line to the right
 
 
@@ -71,17 +73,32 @@ def aligned(rows: Iterable[tuple[Sequence[tuple[str, str]], Line]]) -> Iterator[
             yield [*line, *rest] if rest else [*line[:-1], cells[-1]]
 
 
+def ranges(names: Iterable[str]) -> list[list[str]]:
+    """Return the names, those together that a loop has made: of these one says first and last.
+
+    Fewer than RANGE_MIN are not put together. Those of a loop are sorted by their numbers.
+    """
+    found: list[list[str]] = []
+    for common, group in groupby(names, family):
+        alike = list(group)
+        is_long = "*" in common and len(alike) >= RANGE_MIN
+        found += [sorted(alike, key=numbers)] if is_long else [[name] for name in alike]
+    return found
+
+
 def fitted(names: Sequence[str], room: int | None, most: int | None = None) -> str:
-    """Return the names, as many as fit, and how many are left out; `most` where all would fit."""
-    if room is None:
-        first = names[:most]
-        rest = f" and {len(names) - len(first)} more" if len(first) < len(names) else ""
-        return ", ".join(map(quoted, first)) + rest
-    text, shown = quoted(names[0]), 1
-    for name in names[1:]:
-        left = f" and {len(names) - shown - 1} more" if shown + 1 < len(names) else ""
-        longer = f"{text}, {quoted(name)}"
-        if len(longer) + len(left) > room:
-            return f"{text} and {len(names) - shown} more"
-        text, shown = longer, shown + 1
-    return text
+    """Return the names, as many as fit, and how many are left out; `most` where all would fit.
+
+    Of those that a loop has made the first and the last.
+    """
+    text, left = "", len(names)
+    for group in ranges(names)[:most]:
+        ends = " ... ".join(quoted(name) for name in group[:: max(len(group) - 1, 1)])
+        longer = f"{text}, {ends}" if text else ends
+        after = left - len(group)
+        rest = f" and {after} more" if after else ""
+        if room is not None and len(longer) + len(rest) > room:
+            text, left = (text, left) if text else (quoted(group[0]), left - 1)
+            break
+        text, left = longer, after
+    return f"{text} and {left} more" if left else text
