@@ -4,6 +4,7 @@ What a parameter takes is told by its name, here, for all commands alike. Nothin
 written or said: a line that makes no sense has no completions.
 """
 
+import json
 import os
 import re
 import shlex
@@ -34,31 +35,36 @@ _ork() {
     done < <("$1" completion bash --line "${COMP_LINE:0:COMP_POINT}" \\
         --breaks "$COMP_WORDBREAKS" 2>/dev/null)
 }
-complete -o nospace -F _ork ork
+complete -o nospace -o nosort -F _ork ork
 """,
     "zsh": """\
 #compdef ork
-# Completion of ork for zsh: eval "$(ork completion zsh)" in ~/.zshrc, after compinit.
+# Completion of ork for zsh: eval "$(ork completion zsh)" in ~/.zshrc, after any compinit.
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }
 _ork() {
-    local -a whole whole_shown open open_shown
-    local word text
+    local -a whole whole_shown open open_shown told
+    local word text shown about
     while IFS=$'\\t' read -r word text; do
+        shown="$word${text:+  -- $text}" about+=$text
         if [[ $word == *[=/] ]]; then
-            open+=("$word") open_shown+=("$word${text:+  -- $text}")
+            open+=("$word") open_shown+=("${shown[1,COLUMNS-1]}")
         else
-            whole+=("$word") whole_shown+=("$word${text:+  -- $text}")
+            whole+=("$word") whole_shown+=("${shown[1,COLUMNS-1]}")
         fi
     done < <(ork completion zsh 2>/dev/null \\
         --line "${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX")
-    (( $#open )) && compadd -l -S '' -d open_shown -a open
-    (( $#whole )) && compadd -l -d whole_shown -a whole
+    # A list that is taller than the window has words alone, in columns.
+    [[ -n $about ]] && (( $#open + $#whole < LINES - 2 )) && told=(-l -d open_shown)
+    (( $#open )) && compadd -V ork -S '' $told -a open
+    (( $#told )) && told=(-l -d whole_shown)
+    (( $#whole )) && compadd -V ork $told -a whole
     return $(( ! ($#open + $#whole) ))
 }
 compdef _ork ork
 """,
     "fish": """\
 # Completion of ork for fish: ork completion fish > ~/.config/fish/completions/ork.fish
-complete -c ork -f -a '(ork completion fish --line (commandline -cp) 2>/dev/null)'
+complete -c ork -k -f -a '(ork completion fish --line (commandline -cp) 2>/dev/null)'
 """,
 }
 
@@ -83,7 +89,8 @@ def completion(
 
     Commands, options, workflows, runs, tasks, tags and files are looked up as you type. Write
     eval "$(ork completion bash)" into ~/.bashrc, or the same with zsh into ~/.zshrc. For fish write
-    what is printed into the file ~/.config/fish/completions/ork.fish.
+    what is printed into the file ~/.config/fish/completions/ork.fish. In ~/.zshrc it stands after
+    compinit, if that is there.
 
     \b
     Example:
@@ -160,6 +167,9 @@ def _completions(line: str, session: Session) -> Candidates:
 
     shells = typer._click.shell_completion
     words, last, *_ = _read(line)
+    commands = [Candidate(name, line) for name, (_, line, _) in COMMANDS.items()]
+    if words == ["help"]:
+        return (one for one in commands if one.word.startswith(last))
     # An option without its value would keep all other words from being understood.
     whole = words[:-1] if words and words[-1].startswith("-") else words
     context = shells._resolve_context(program(), {"obj": session}, "ork", whole)
@@ -167,12 +177,13 @@ def _completions(line: str, session: Session) -> Candidates:
     before = last.removesuffix(rest)  # the name of an option, and =
     found: Candidates
     if asked is context.command and context.parent is None and not last.startswith("-"):
-        found = (Candidate(name, line) for name, (_, line, _) in COMMANDS.items())
+        found = iter([*commands, Candidate("help", "Show the help of a command.")])
     elif asked is context.command:
         found = _options(context)
     else:
         _work_where(context, session)
-        found = _values(asked, context, rest, session)
+        names = len(words) - words.index("--") - 1 if "--" in words else None
+        found = _values(asked, context, Asked(session, context, rest, names))
     return (one._replace(word=before + one.word) for one in found if one.word.startswith(rest))
 
 
@@ -193,24 +204,32 @@ def _work_where(context: Any, session: Session) -> None:
         session.use(root["store"])
 
 
-def _values(param: Any, context: Any, text: str, session: Session) -> Candidates:
-    """Yield the values that a parameter may have."""
+def _values(param: Any, context: Any, asked: "Asked") -> Candidates:
+    """Yield the values that a parameter may have, and does not have yet."""
     listed = (param.metavar or "").strip("[]")
     if re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", listed):
         return map(Candidate, listed.split("|"))
     if param.name in LISTS:
         return map(Candidate, LISTS[param.name])
     known = VALUES.get(param.name)
-    if known is not None:
-        return known(Asked(session, context, text))
-    return iter(())
+    if known is None:
+        return iter(())
+    if param.nargs != -1:
+        return known(asked)
+    before = {*map(str, context.params[param.name] or ())}
+    if asked.names is not None:
+        known = _names
+    elif len(before) >= REVISIONS_MAX.get(asked.command, len(before) + 1):
+        return iter(())
+    return (one for one in known(asked) if one.word not in before)
 
 
 class Asked:
     """The question for the values of one parameter."""
 
-    def __init__(self, session: Session, context: Any, text: str) -> None:
+    def __init__(self, session: Session, context: Any, text: str, names: int | None) -> None:
         self.session, self.text = session, text
+        self.names = names  # how many words stand behind --, if that is there
         self.command: str = context.info_name
         self.params: dict[str, Any] = context.params
 
@@ -227,7 +246,9 @@ class Asked:
     @property
     def named(self) -> str:
         """The revision that stands on the line already."""
-        words = (self.params.get(name) for name in ("what", "revision", "workflow"))
+        words = [self.params.get(name) for name in ("what", "revision", "workflow")]
+        listed = self.params.get("words") or ()
+        words += listed[: len(listed) - (self.names or 0)]
         return next((word for word in words if isinstance(word, str)), "@")
 
 
@@ -261,15 +282,23 @@ def _runs(asked: Asked) -> Candidates:
 
 def _parts(asked: Asked) -> Candidates:
     """Yield the tasks and code files of the revision before the colon."""
+    name = asked.text.partition(":")[0]
+    for part, about in _content(asked, name or "@"):
+        yield Candidate(f"{name}:{part}", about)
+
+
+def _names(asked: Asked) -> Candidates:
+    """Yield the tasks and code files of the revision, or range, that is named before --."""
+    return _content(asked, asked.named.rpartition("..")[2] or "@")
+
+
+def _content(asked: Asked, revision: str) -> Candidates:
     from ork.store.resolve import resolve, snapshot_of
 
-    name = asked.text.partition(":")[0]
-    found = resolve(asked.store, name or "@", now=asked.session.now())
+    found = resolve(asked.store, revision, now=asked.session.now())
     snapshot = asked.store.snapshot(snapshot_of(found))
-    for task in snapshot.tasks:
-        yield Candidate(f"{name}:{task}", "task")
-    for path in snapshot.files:
-        yield Candidate(f"{name}:{path}", "code file")
+    yield from (Candidate(task, "task") for task in snapshot.tasks)
+    yield from (Candidate(path, "code file") for path in snapshot.files)
 
 
 def _revisions(asked: Asked) -> Candidates:
@@ -315,6 +344,10 @@ def _paths(asked: Asked) -> Candidates:
             yield Candidate(folder + slash + entry.name + "/" * entry.is_dir())
 
 
+def _folders(asked: Asked) -> Candidates:
+    return (one for one in _paths(asked) if one.word.endswith("/"))
+
+
 def _tasks(asked: Asked) -> Candidates:
     """Yield the tasks of the workflow that is named on the line, deployed or in a file."""
     from ork.store.resolve import resolve, snapshot_of
@@ -335,8 +368,8 @@ def _inputs(asked: Asked) -> Candidates:
 
     found = resolve(asked.store, asked.named, now=asked.session.now())
     for name, param in asked.store.snapshot(snapshot_of(found)).params.items():
-        about = "required" if param.required else f"{param.default}"
-        yield Candidate(f"{name}=", about)
+        text = param.default if isinstance(param.default, str) else json.dumps(param.default)
+        yield Candidate(f"{name}=", "required" if param.required else f"else {text}")
 
 
 def _operations(asked: Asked) -> Candidates:
@@ -352,6 +385,7 @@ def _remotes(asked: Asked) -> Candidates:
     return map(Candidate, remotes(asked.session.folder))
 
 
+REVISIONS_MAX = {"log": 1, "diff": 2}  # that a command takes, of those that take a list of words
 OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
 LISTS = {
     "status": ("success", "failed", "running", "cancelled", "interrupted"),
@@ -368,7 +402,8 @@ VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("operation", "at_op"), _operations),
     **dict.fromkeys(("files",), _files),
     **dict.fromkeys(("folder", "file", "source", "target", "to", "output", "export"), _paths),
-    **dict.fromkeys(("folders", "store", "text_file", "place"), _paths),
+    **dict.fromkeys(("store", "text_file", "place"), _paths),
+    "folders": _folders,
     "inputs": _inputs,
     "remote": _remotes,
 }

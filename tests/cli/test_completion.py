@@ -15,6 +15,7 @@ from ork.cli.app import COMMANDS
 from ork.cli.completion import SCRIPTS
 
 FLOW = "name: new\ntasks: {a: {executor: process, command: ls}}\n"
+ORDERED = re.compile("report.*restore.*retry.*remote.*rev-parse", re.DOTALL)
 BREAKS = " \t\n\"'@><=;|&(:"  # those of bash
 
 
@@ -33,7 +34,9 @@ def words(ork, line):
 
 
 def test_commands_and_options(ork, golden):
-    assert words(ork, "ork ") == list(COMMANDS)
+    assert words(ork, "ork ") == [*COMMANDS, "help"]
+    assert words(ork, "ork help re") == [name for name in COMMANDS if name.startswith("re")]
+    assert words(ork, "ork help log ") == []
     assert words(ork, "ork ls") == ["ls-tree"]
     assert words(ork, "ork log --o") == ["--oneline"]
     golden("completion/commands.txt", ork("completion", "fish", "--line", "ork l").out)
@@ -64,6 +67,15 @@ def test_names_come_from_the_store(ready, golden):
         ("ork graph --format s", ["svg"]),
         ("ork -C tasks run et", ["etl", "etl@v1"]),
         ("ork blame 'etl:ta", ["etl:tasks/etl.py"]),
+        ("ork -C t", ["tasks/"]),
+        ("ork -C e", []),
+        ("ork log etl ", []),
+        ("ork log etl -- ", ["extract", "load", "load.sh", "tasks/etl.py"]),
+        ("ork log -- load ex", ["extract"]),
+        ("ork diff etl@v1 ", ["etl"]),
+        ("ork diff etl etl@v1 ", []),
+        ("ork diff etl@v1..etl -- ta", ["tasks/etl.py"]),
+        ("ork check etl.yaml ", ["tasks/"]),
         ("ork nonsense ", []),
         ("ork show nonsense:", []),
         ("ork log --since ", []),
@@ -77,9 +89,15 @@ def test_what_may_follow(ready, line, found):
 def test_params_are_named(etl):
     etl("deploy", "etl.yaml")
     text = (etl.folder / "etl.yaml").read_text()
-    etl.write("etl.yaml", text.replace("tasks:\n", "params: {day: {default: today}}\ntasks:\n", 1))
+    etl.write(
+        "etl.yaml",
+        text.replace(
+            "tasks:\n", "params: {day: {default: today}, all: {default: false}}\ntasks:\n", 1
+        ),
+    )
     etl("deploy", "etl.yaml")
-    assert words(etl, "ork run etl -i ") == ["day="]
+    said = etl("completion", "fish", "--line", "ork run etl -i ").out
+    assert said == "all=\telse false\nday=\telse today\n"
 
 
 def test_without_a_store_there_are_files(ork):
@@ -132,7 +150,10 @@ def test_in_bash(ready):
         capture_output=True,
         text=True,
     )
-    assert (done.stdout, done.stderr) == ("<extract >complete -o nospace -F _ork ork\n", "")
+    assert (done.stdout, done.stderr) == (
+        "<extract >complete -o nosort -o nospace -F _ork ork\n",
+        "",
+    )
 
 
 def test_in_fish(ready):
@@ -148,7 +169,11 @@ def test_in_fish(ready):
 
 STARTED = {
     "bash": (["--norc", "--noprofile", "-i"], 'eval "$(ork completion bash)"'),
-    "zsh": (["-f", "-i"], 'autoload -U compinit; compinit -u; eval "$(ork completion zsh)"'),
+    "zsh": (["-f", "-i"], 'eval "$(ork completion zsh)"'),
+    "zsh with compinit": (
+        ["-f", "-i"],
+        'autoload -U compinit; compinit -u; eval "$(ork completion zsh)"',
+    ),
     "fish": (["--no-config", "-i"], "ork completion fish | source"),
 }
 SHELLS = ["bash", *(pytest.param(name, marks=pytest.mark.slow) for name in ("zsh", "fish"))]
@@ -160,7 +185,7 @@ def typing(ready):
     begun = []
 
     def start(name):
-        path, (options, line) = shell(name), STARTED[name]
+        path, (options, line) = shell(name.split()[0]), STARTED[name]
         child, terminal = pty.fork()
         if child == 0:
             os.chdir(ready.folder)
@@ -176,9 +201,26 @@ def typing(ready):
         os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize(
+    "name", [*SHELLS, pytest.param("zsh with compinit", marks=pytest.mark.slow)]
+)
 def test_in_the_shell_itself(typing, name):
     typing(name)("ork show etl:ex\t", "etl:extract")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_what_may_follow_stands_in_the_order_of_ork(typing, name):
+    typing(name)("ork help re\t\t" if name == "bash" else "ork help re\t", ORDERED)
+
+
+@pytest.mark.slow
+def test_a_list_in_zsh_is_no_taller_or_wider_than_its_window(typing):
+    keys = typing("zsh")
+    keys("stty columns 40 rows 20; echo $COLUMNS''x$LINES\r", "40x20")
+    shown = keys("ork help re\t", ORDERED)
+    assert "report  -- Write a change" in shown
+    assert all(len(line) < 40 for line in shown.splitlines() if " -- " in line)
+    assert " -- " not in keys("\x15ork \t", "ls-tree")
 
 
 @pytest.mark.parametrize("name", SHELLS)
@@ -206,13 +248,15 @@ def test_a_quote_that_is_open_is_gone_on_with_in_bash(ready, typing):
 
 
 def type_and_wait(terminal, keys, wanted):
-    """Type keys, and read what the terminal shows until that is in it."""
+    """Type keys, and read what the terminal shows until a text or pattern is in it; return it."""
     os.write(terminal, keys.encode())
     shown, deadline = "", time.monotonic() + 20
-    while wanted not in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|.\x08|\x07", "", shown):
+    pattern = wanted if isinstance(wanted, re.Pattern) else re.compile(re.escape(wanted))
+    while not pattern.search(text := re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|.\x08|\x07", "", shown)):
         assert time.monotonic() < deadline, repr(shown)
         if select.select([terminal], [], [], 1)[0]:
             shown += os.read(terminal, 65536).decode("utf-8", "replace")
+    return text
 
 
 def test_each_shell_has_a_script_that_says_where_it_goes(ork):
