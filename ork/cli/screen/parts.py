@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 from ork.cli.screen.line import Line
-from ork.differences.renames import family, numbers
 
 CLIP_MIN = 16  # narrower than this nothing is shortened
 AUTHOR_CHARS_MAX = 64
@@ -78,6 +77,8 @@ def ranges(names: Iterable[str]) -> list[list[str]]:
 
     Fewer than RANGE_MIN are not put together. Those of a loop are sorted by their numbers.
     """
+    from ork.differences.renames import family, numbers  # which few commands need
+
     found: list[list[str]] = []
     for common, group in groupby(names, family):
         alike = list(group)
