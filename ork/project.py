@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from ork.daemon.queue import Queued
     from ork.git.from_git import Imported
     from ork.git.to_git import Exported
+    from ork.heads.check import Checked
     from ork.orkdb.importing import ImportedDatabase
     from ork.sync.backup import BackedUp
     from ork.sync.receive import Received
@@ -150,6 +151,22 @@ class Project:
         )
         _warn_of(deployed)
         return self._shown(deployed)
+
+    def check(self, *files: str | Path, with_files: bool = False) -> Rows[Checked]:
+        """Say all that is wrong in workflow files, in folders, or in this one; nothing is raised.
+
+        `problems` of each are complaints, because of which it is not `ok`, `warnings` what seems to
+        be a mistake; `with_files` tells what of their code is captured. `ork.check` reads one file.
+
+        >>> project.check("etl.yaml")
+        [<Checked etl.yaml, etl, good>]
+        """
+        from ork.heads.check import Checked, check_files
+        from ork.worktree.lookup import named_files
+
+        paths = named_files(map(Path, files or (".",)))
+        found = check_files(paths, now=now_here(), with_files=with_files)
+        return Rows(found, Checked, "workflow files")
 
     def status(self, folder: str | Path = ".") -> Rows[FileStatus]:
         """Return how the workflow files of the project stand to what is deployed.
@@ -1165,8 +1182,8 @@ def _caller(author: str | None, control: Control | None, *words: str) -> Caller:
 def _warn_of(deployed: Deployed | None, message: str | None = None) -> None:
     """Tell what seems to be a mistake in what was deployed, or that nothing has the message."""
     for one in deployed.warnings if deployed else ():
-        hint = f"; {one.hint}" if one.hint else ""
-        _warn(f"{one.file}:{one.line}: {one.message}{hint}")
+        place = f"{one.file}:{one.line}" if one.line else one.file
+        _warn(f"{place}: {one.message}{f'; {one.hint}' if one.hint else ''}")
     if message is not None and not (deployed and (deployed.changed or deployed.moved)):
         _warn("nothing was deployed: the message is not kept")
 

@@ -459,6 +459,22 @@ def test_what_seems_a_mistake_is_a_warning_of_a_deploy_and_of_a_run(project, edi
         project.run("etl", message="Again")
 
 
+def test_all_that_is_wrong_in_files_is_a_value(project, etl, edit):
+    edit("etl.yaml", "command: ./load.sh", "command: ./load.sh {{ tasks.extract.output.rows }}")
+    etl.write("bad.yaml", "name: bad\ntasks:\n  a: {executor: pyhton, colour: red}\n")
+    etl.write("below/same.yaml", "name: same\ntasks: {a: {executor: process, command: 'true'}}\n")
+    bad, good, same = project.check()
+    assert [one.file for one in (bad, good, same)] == ["bad.yaml", "etl.yaml", "below/same.yaml"]
+    assert (bad.ok, same.ok, good.ok) == (False, True, True)
+    assert {problem.line for problem in bad.problems} == {3}
+    assert "in which nothing is replaced" in good.warnings[0].message
+    assert repr(good) == "<Checked etl.yaml, etl, good, 1 warning>"
+    assert project.check("below").to_pandas()["file"].tolist() == ["below/same.yaml"]
+    (whole,) = project.check(Path("etl.yaml"), with_files=True)
+    assert {file.path for file in whole.files} == {"tasks/etl.py", "load.sh"}
+    assert "no workflow file is in this folder" in project.check("tasks")[0].problems[0].message
+
+
 def test_an_operation_keeps_no_password_and_no_half_a_character():
     argv = stamp_of("Ada", "pull", "postgresql://ada:secret@host/db", "\udcff").argv
     assert argv == ("python", "pull", "postgresql://ada@host/db", "\\udcff")

@@ -131,15 +131,11 @@ def caller_of(session: Session, control: Control) -> Caller:
 
 
 def files_of(session: Session, files: list[Path] | None) -> list[Path]:
-    """Return the workflow files that are named or in folders that are, else the only one here.
-
-    A folder that has none stays, to be complained of.
-    """
-    from ork.worktree.lookup import workflow_files
+    """Return the workflow files that are named or in folders that are, else the only one here."""
+    from ork.worktree.lookup import named_files
 
     if files:
-        below = ((path, workflow_files(path) if path.is_dir() else ()) for path in files)
-        return [one for path, found in below for one in (list(found) or [path])]
+        return named_files(files)
     found = files_here(session)
     if not found:
         raise UsageError(

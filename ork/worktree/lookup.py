@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -118,6 +118,15 @@ def workflow_files(folder: Path, *, at_most: int | None = None) -> Iterator[Path
                 continue
             if _looks_like_one(path):
                 yield path
+
+
+def named_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that are named, in place of a folder those in it and below.
+
+    A folder that has none stays, to be complained of.
+    """
+    below = ((path, workflow_files(path) if path.is_dir() else ()) for path in paths)
+    return [one for path, found in below for one in (list(found) or [path])]
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ork.cli.heads import check, cores
+from ork.cli.heads import cores
+from ork.heads import check
 from ork.worktree.load import MORE
 
 

@@ -1,12 +1,9 @@
 """ork check: all that is wrong in workflow files, and what of their code is captured"""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,16 +12,13 @@ from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import InvalidInput, Problem, UsageError
-from ork.objects.canonical import Json as Data
-from ork.objects.value import Value
+from ork.errors import UsageError
 
 if TYPE_CHECKING:
-    from ork.worktree.capture import Captured
+    from ork.heads.check import Checked
 
 FORMATS = ("text", "github", "sarif", "json")
 TASKS_SHOWN = 5
-TIMES_SHOWN = 3
 BY = {
     "program": "started by",
     "script": "executed by",
@@ -33,49 +27,6 @@ BY = {
     "imported": "imported by",
     "include": "include:",
 }
-
-
-class CheckedFile(Value, frozen=True, kw_only=True):
-    """One captured file, and one of the reasons why it is: its role, for which tasks.
-
-    `by` is the file that names it, or the pattern of `include`; None for the tasks themselves.
-    """
-
-    path: str
-    role: str  # file | module | program | script | sourced | imported | include
-    by: str | None = None
-    tasks: tuple[str, ...] = ()
-
-
-class CheckedSchedule(Value, frozen=True, kw_only=True):
-    """One schedule of a file: in words, and the next times in its zone, as ISO 8601."""
-
-    words: str
-    timezone: str
-    params: dict[str, Data]
-    next: tuple[str, ...]
-
-
-class Checked(Value, frozen=True, kw_only=True):
-    """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
-
-    With `more`, what is wrong may hide more of that. `schedules` tell when it is due. `warnings`
-    tell what seems to be wrong, and where it cannot be known what is executed, `files` with --files
-    what is captured, and `open` then the places of which nobody could know more.
-    """
-
-    file: str
-    workflow: str | None = None
-    snapshot: str | None = None
-    problems: tuple[Problem, ...] = ()
-    more: bool = False
-    schedules: tuple[CheckedSchedule, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    files: tuple[CheckedFile, ...] | None = None
-    open: tuple[Problem, ...] | None = None
-
-
-Looked: TypeAlias = tuple[str | None, Checked]
 
 
 def check(
@@ -127,7 +78,11 @@ def check(
     if form not in FORMATS:
         raise UsageError(f"--format {form}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     at_most_one({"--json": as_json, f"--format {form}": form not in ("text", "json")})
-    results = _check(_files(session, files), show_files=show_files, now=session.now())
+    from ork.heads.check import Looked, check_files
+
+    over = partial(each, kind=Looked)
+    paths = _files(session, files)
+    results = check_files(paths, now=session.now(), with_files=show_files, over=over)
     if as_json or form == "json":
         session.print_json("check", results)
     elif form in ("github", "sarif"):
@@ -136,7 +91,7 @@ def check(
         session.print(([line] for line in getattr(findings, form)(results)), verbatim=True)
     else:
         for one in results:
-            if one.snapshot:
+            if one.ok:
                 session.print([[(str(one.workflow), "name"), f"  {one.file}: good"]])
                 session.print(_schedule_lines(one))
                 session.print(_captured_lines(one))
@@ -147,7 +102,7 @@ def check(
             from ork.worktree.load import MORE
 
             session.print([[MORE]])
-    raise typer.Exit(0 if all(one.snapshot for one in results) else 1)
+    raise typer.Exit(0 if all(one.ok for one in results) else 1)
 
 
 def _files(session: Session, named: list[Path] | None) -> list[Path]:
@@ -161,86 +116,14 @@ def _files(session: Session, named: list[Path] | None) -> list[Path]:
     return files_of(session, named or [*workflow_files(Path())] or [*workflow_files(whole)])
 
 
-def _check(files: Sequence[Path], *, show_files: bool, now: datetime) -> list[Checked]:
-    from ork.worktree.load import check, same_names
-
-    paths = list(dict.fromkeys(files))
-    looked = each(partial(_checked, show_files=show_files, now=now), paths, Looked)
-    names, found = zip(*looked, strict=True)
-    checked = dict(zip(paths, found, strict=True))
-    many = {name for name, count in Counter(names).items() if name and count > 1}
-    doubled = [path for path, name in zip(paths, names, strict=True) if name in many]
-    for problem in same_names([check(path) for path in doubled]):
-        path = Path(problem.file)
-        problems = (problem, *checked[path].problems)
-        checked[path] = Checked(file=str(path), problems=problems)
-    return [checked[path] for path in files]
-
-
-def _checked(path: Path, *, show_files: bool, now: datetime) -> Looked:
-    """Return the name in a file that can be read, and all that is to be said of it."""
-    from ork.worktree.load import MORE, examine, warnings_in
-
-    if path.is_dir():
-        problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
-        return None, Checked(file=str(path), problems=(problem,))
-    try:
-        loaded, error = examine(path)
-    except InvalidInput as unread:
-        loaded, error = None, unread
-    name = loaded.definition.name if loaded else None
-    if error or not loaded:
-        assert error
-        problems = error.problems or (Problem(file=str(path), message=error.message),)
-        return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
-    captured = loaded.captured
-    return name, Checked(
-        file=str(path),
-        workflow=name,
-        snapshot=loaded.snapshot,
-        schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
-        warnings=warnings_in(loaded),
-        files=tuple(_captured(captured)) if show_files else None,
-        open=captured.silent if show_files else None,
-    )
-
-
-def _schedules(setting: Data, now: datetime) -> Iterator[CheckedSchedule]:
-    if setting is None:
-        return
-    from ork.schedule.schedule import read
-    from ork.schedule.times import slots, zone
-    from ork.schedule.words import in_words
-
-    for schedule in read(setting)[0]:
-        there = zone(schedule.timezone)
-        coming = islice(slots(schedule, now), TIMES_SHOWN)
-        yield CheckedSchedule(
-            words=in_words(schedule),
-            timezone=schedule.timezone,
-            params=dict(schedule.params),
-            next=tuple(slot.astimezone(there).isoformat() for slot in coming),
-        )
-
-
-def _schedule_lines(one: Checked) -> Iterator[Line]:
+def _schedule_lines(one: "Checked") -> Iterator[Line]:
     for schedule in one.schedules:
         yield ["  ", ("schedule", "label"), f"  {schedule.words}"]
         shown = (time[:-6].replace("T", " ").removesuffix(":00") for time in schedule.next)
         yield ["  ", ("next", "label"), f"      {', '.join(shown)} ({schedule.timezone})"]
 
 
-def _captured(captured: "Captured") -> Iterator[CheckedFile]:
-    """Yield the captured files; one that has several reasons comes as often."""
-    for path, reasons in captured.reasons.items():
-        tasks: dict[tuple[str, str], list[str]] = {}
-        for task, role, by in reasons:
-            tasks.setdefault((role, by), []).extend([task] if task else [])
-        for (role, by), names in tasks.items():
-            yield CheckedFile(path=path, role=role, by=by or None, tasks=tuple(names))
-
-
-def _captured_lines(one: Checked) -> Iterator[Line]:
+def _captured_lines(one: "Checked") -> Iterator[Line]:
     from ork.cli.diff.wording import listed
 
     width = max((len(file.path) for file in one.files or ()), default=0)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ork.cli.heads.check import Checked
 from ork.errors import Problem
+from ork.heads.check import Checked
 from ork.store.location import project_of
 
 RULES = {

@@ -1,0 +1,147 @@
+"""All that is wrong in workflow files, and what of their code is captured. Needs no store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ork.errors import InvalidInput, Problem, count
+from ork.objects.canonical import Json
+from ork.objects.value import Value
+from ork.schedule.schedule import read
+from ork.schedule.times import slots, zone
+from ork.schedule.words import in_words
+from ork.worktree.capture import Captured
+from ork.worktree.load import MORE, check, examine, same_names, warnings_in
+
+TIMES_SHOWN = 3
+
+
+class CheckedFile(Value, frozen=True, kw_only=True):
+    """One captured file, and one of the reasons why it is: its role, for which tasks.
+
+    `by` is the file that names it, or the pattern of `include`; None for the tasks themselves.
+    """
+
+    path: str
+    role: str  # file | module | program | script | sourced | imported | include
+    by: str | None = None
+    tasks: tuple[str, ...] = ()
+
+
+class CheckedSchedule(Value, frozen=True, kw_only=True):
+    """One schedule of a file: in words, and the next times in its zone, as ISO 8601."""
+
+    words: str
+    timezone: str
+    params: dict[str, Any]
+    next: tuple[str, ...]
+
+
+class Checked(Value, frozen=True, kw_only=True):
+    """One file: the snapshot that a deploy would make of it, or all that is wrong with it.
+
+    With `more`, what is wrong may hide more of that. `schedules` tell when it is due. `warnings`
+    tell what seems to be wrong, and where it cannot be known what is executed, `files`, if
+    asked for, what is captured, and `open` then the places of which nobody could know more.
+    """
+
+    file: str
+    workflow: str | None = None
+    snapshot: str | None = None
+    problems: tuple[Problem, ...] = ()
+    more: bool = False
+    schedules: tuple[CheckedSchedule, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    files: tuple[CheckedFile, ...] | None = None
+    open: tuple[Problem, ...] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it could be deployed."""
+        return self.snapshot is not None
+
+    def cells(self) -> dict[str, object]:
+        found = count(len(self.problems), "problem") if self.problems else "good"
+        warned = count(len(self.warnings), "warning") if self.warnings else None
+        return {"file": self.file, "workflow": self.workflow, "found": found, "warned": warned}
+
+
+Looked: TypeAlias = tuple[str | None, Checked]  # the name in a file that can be read
+Look: TypeAlias = Callable[[Path], Looked]
+
+
+def check_files(
+    files: Sequence[Path],
+    *,
+    now: datetime,
+    with_files: bool = False,
+    over: Callable[[Look, Sequence[Path]], Iterable[Looked]] = map,
+) -> list[Checked]:
+    """Say all that is wrong in workflow files, as a deploy of each would; `over` looks at each."""
+    paths = list(dict.fromkeys(files))
+    looked = over(partial(_checked, with_files=with_files, now=now), paths)
+    names, found = zip(*looked, strict=True)
+    checked = dict(zip(paths, found, strict=True))
+    many = {name for name, count in Counter(names).items() if name and count > 1}
+    doubled = [path for path, name in zip(paths, names, strict=True) if name in many]
+    for problem in same_names([check(path) for path in doubled]):
+        path = Path(problem.file)
+        problems = (problem, *checked[path].problems)
+        checked[path] = Checked(file=str(path), problems=problems)
+    return [checked[path] for path in files]
+
+
+def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:
+    """Return the name in a file that can be read, and all that is to be said of it."""
+    if path.is_dir():
+        problem = Problem(file=str(path), message="no workflow file is in this folder, or below it")
+        return None, Checked(file=str(path), problems=(problem,))
+    try:
+        loaded, error = examine(path)
+    except InvalidInput as unread:
+        loaded, error = None, unread
+    name = loaded.definition.name if loaded else None
+    if error or not loaded:
+        assert error
+        problems = error.problems or (Problem(file=str(path), message=error.message),)
+        return name, Checked(file=str(path), problems=problems, more=error.hint == MORE)
+    captured = loaded.captured
+    return name, Checked(
+        file=str(path),
+        workflow=name,
+        snapshot=loaded.snapshot,
+        schedules=tuple(_schedules(loaded.definition.settings.get("schedule"), now)),
+        warnings=warnings_in(loaded),
+        files=tuple(_captured(captured)) if with_files else None,
+        open=captured.silent if with_files else None,
+    )
+
+
+def _schedules(setting: Json, now: datetime) -> Iterator[CheckedSchedule]:
+    if setting is None:
+        return
+    for schedule in read(setting)[0]:
+        there = zone(schedule.timezone)
+        coming = islice(slots(schedule, now), TIMES_SHOWN)
+        yield CheckedSchedule(
+            words=in_words(schedule),
+            timezone=schedule.timezone,
+            params=dict(schedule.params),
+            next=tuple(slot.astimezone(there).isoformat() for slot in coming),
+        )
+
+
+def _captured(captured: Captured) -> Iterator[CheckedFile]:
+    """Yield the captured files; one that has several reasons comes as often."""
+    for path, reasons in captured.reasons.items():
+        tasks: dict[tuple[str, str], list[str]] = {}
+        for task, role, by in reasons:
+            tasks.setdefault((role, by), []).extend([task] if task else [])
+        for (role, by), names in tasks.items():
+            yield CheckedFile(path=path, role=role, by=by or None, tasks=tuple(names))
