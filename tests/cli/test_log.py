@@ -7,7 +7,7 @@ import pytest
 
 def subjects(result):
     assert (result.code, result.err) == (0, "")
-    return [line[37:] for line in result.out.splitlines()]
+    return [line[47:] for line in result.out.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_log_of_all_workflows_is_merged_by_time(history, golden):
     history("deploy", "other.yaml")
     history.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ps}}\n")
     history("deploy", "other.yaml")
-    shown = [line.split("  ", 3) for line in history("log", "--oneline").out.splitlines()[-5:]]
-    assert [(name, subject) for _, _, name, subject in shown] == [
+    shown = [line.split("  ", 4) for line in history("log", "--oneline").out.splitlines()[-5:]]
+    assert [(name, subject) for *_, name, subject in shown] == [
         ("other", 'Change a.command "ls" -> "ps" (other)'),
         ("other", "First deploy of 1 task"),
         ("etl", 'Change schedule "0 2 * * *" -> "@daily"; edit tasks/etl.py (etl)'),
@@ -176,3 +176,19 @@ def test_wrong_use_of_names(history):
 
 def test_a_fork_is_not_a_range_into_the_past(history):
     assert json.loads(history("log", "etl..etl", "--json").out)["data"] == []
+
+
+def test_a_line_of_a_graph_fits_a_narrow_terminal(history, edit, terminal):
+    edit("etl.yaml", "600", "900")
+    history("deploy", "etl.yaml", "-m", "Wait much longer " * 9)
+    shown = terminal("log", "etl", "--oneline", "--graph", NO_COLOR="1").splitlines()
+    assert len(shown) == 4 and all(len(line) <= 80 for line in shown)
+    assert shown[0].endswith("... (etl)")
+
+
+def test_what_other_commands_name_is_found_in_one_line(history):
+    said = history("rollback", "etl", "etl~1").out
+    snapshot = said.split()[1]
+    deploy, content = history("log", "etl", "--oneline").out.split()[:2]
+    assert snapshot == content
+    assert history("rev-parse", "--short", "etl").out.strip() == deploy

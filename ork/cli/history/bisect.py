@@ -127,7 +127,7 @@ def bisected_view(found: Bisected, store: Store, session: Session) -> Iterator[L
     if len(found.suspects) > 1:
         yield ["The first bad deploy is one of these:"]
         for entry in reversed(found.suspects):
-            yield deploy_line(entry, entry.deploy.snapshot, store, session)
+            yield deploy_line(entry, store, session)
         return
     entry = found.suspects[0]
     snapshot = (store.short(entry.deploy.snapshot), "oid")

@@ -35,7 +35,8 @@ def blame(
     """Show which deploy last touched each part.
 
     etl shows tasks and code files, etl:extract each field of a task, etl:tasks/etl.py each line of
-    a code file, and `etl:` each line of the YAML text. Tasks and files are followed through their
+    a code file, and `etl:` each line of the YAML text. First stands the deploy, as `ork log
+    --oneline` has it. Tasks and files are followed through their
     renames. A range A..B looks at nothing before A, and ^ marks what is still as it was in A.
 
     \b

@@ -54,8 +54,10 @@ def log(
 ) -> None:
     """List the deploys of a workflow, newest first.
 
-    Each entry leads with its snapshot: the same content has the same hash on every machine. It also
-    says how the runs of that deploy went.
+    Each entry has its deploy, which is that entry and what `ork blame` names, and its snapshot,
+    which is the content: what has the same content has the same snapshot on every machine, and
+    `ork deploy`, `ork status`, `ork runs` and messages name it. --oneline has both, in this order;
+    below 80 columns the deploy alone. It also says how the runs of that deploy went.
 
     etl:extract lists the deploys that changed this task: its definition, or a code file that it
     names itself; what that file imports does not count. --stat and -p then show this part only.
@@ -118,12 +120,12 @@ def log(
         return
     oldest: list[LogEntry] = []
     entries = _noting_oldest(entries, oldest, reverse=reverse)
-    if oneline:
-        entries = store.shortened(entries, lambda entry: [entry.oid])
-    elif session.width:
+    if oneline or session.width:
         entries = store.shortened(entries, lambda entry: [entry.deploy.snapshot, entry.oid])
     named = len(all_names) > 1
-    width = None if stat or patch or graph else session.width  # of one line for each
+    width = None if stat or patch else session.width  # of one line for each
+    if graph and width:
+        width -= 2 * max(len(all_names), 1)
     shown = (
         (entry, _entry(entry, store, session, width, patch=patch, oneline=oneline, named=named))
         for entry in entries
@@ -163,8 +165,7 @@ def _entry(
 ) -> Iterator[Line]:
     """Yield the lines of one deploy; `named` says that those of other workflows are beside it."""
     if oneline:
-        # The id of the entry: its content alone would not tell of message, author and settings.
-        yield deploy_line(entry, entry.oid, store, session, named=named, width=width)
+        yield deploy_line(entry, store, session, named=named, width=width)
     else:
         yield from deploy_header(entry, store, session, named=named)
         yield [""]
@@ -224,19 +225,19 @@ def deploy_header(
 
 def deploy_line(
     entry: LogEntry,
-    oid: Oid,
     store: Store,
     session: Session,
     *,
     named: bool = False,
     width: int | None = None,
 ) -> Line:
-    """Return a deploy in one line: its id or that of its content, time, message, names, runs.
+    """Return a deploy in one line: its id and that of its content, time, message, names, runs.
 
     In a narrow one the message is cut; where not even that helps, how runs went is left out.
     """
     deploy, now = entry.deploy, session.now()
-    head: Line = [(store.short(oid), "oid"), "  "]
+    oids = [entry.oid] if is_narrow(session.width) else [entry.oid, deploy.snapshot]
+    head: Line = [part for oid in oids for part in ((store.short(oid), "oid"), "  ")]
     head += [(human.padded_moment(deploy.time, now, session.width), "time"), "  "]
     head += [(deploy.workflow, "name"), "  "] if named else []
     message, names = deploy.message.partition("\n")[0], _names(entry)
