@@ -43,8 +43,23 @@ Inputs = Annotated[
         metavar="INPUT",
     ),
 ]
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that a text says: a number of them, or as in a workflow file, 1h30m."""
+    from ork.schedule.durations import seconds_of
+
+    found = float(text) if text.replace(".", "", 1).isdecimal() else seconds_of(text)
+    if found is None:
+        raise typer.BadParameter("write 90, 30s, 5m or 1h30m")
+    return found
+
+
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Seconds for the whole run.", min=0)
+    float | None,
+    typer.Option(
+        "--timeout", parser=seconds, metavar="TIME", help="For the whole run: 90, 5m, 1h30m."
+    ),
 ]
 FailFast = Annotated[
     bool,
@@ -76,6 +91,9 @@ Move = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print nothing unless it fails, as for cron.")
+]
 
 
 def at_most_one(options: Mapping[str, bool]) -> None:

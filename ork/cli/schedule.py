@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ork.alike import did_you_mean
 from ork.cli import options as shared
 from ork.cli.runs.queued import tell_queued, waiting_view
 from ork.cli.screen import human
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ork.daemon.fires import Listed
     from ork.daemon.lines import LeftOut
     from ork.daemon.lines import Line as OneLine
+    from ork.schedule.schedule import Schedule
 
 ACTIONS = ("list", "next", "skips", "pause", "resume", "fire")
 OPTIONS = {"next": ("-n", "--since"), "skips": ("-n",), "fire": ("-i", "--slot")}
@@ -76,7 +78,10 @@ def schedule(
     """
     session: Session = ctx.obj
     if action not in ACTIONS:
-        raise UsageError(f"{action!r}: say one of {', '.join(ACTIONS)}")
+        if workflow is not None or session.store.ref(f"workflows/{action}") is None:
+            hint = did_you_mean(action, ACTIONS, form="`ork schedule {}`")
+            raise UsageError(f"{action!r}: say one of {', '.join(ACTIONS)}", hint=hint)
+        action, workflow = "list", action
     given = {"-n": limit is not None, "--since": since, "-i": inputs, "--slot": slot}
     for name, value in given.items():
         if value and name not in OPTIONS.get(action, ()):
@@ -142,6 +147,7 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             yield [
                 ("  next   ", "label"),
                 f"{human.date(one.next, now)}, {human.near(one.next, now)}",
+                _there(one.next, one.schedule, now),
             ]
         if one.due:
             late = human.near(one.due, now)
@@ -164,6 +170,19 @@ def _schedules(found: Iterable["Listed"], session: Session) -> Iterator[Line]:
             ]
 
 
+def _there(slot: datetime, schedule: "Schedule", now: datetime) -> str:
+    """Return what clocks show there whose zone a schedule goes by, if they differ from those here.
+
+    An interval goes by no clock.
+    """
+    from ork.schedule.times import zone
+
+    there = slot.astimezone(zone(schedule.timezone))
+    if schedule.cron is None or there.utcoffset() == slot.astimezone(now.tzinfo).utcoffset():
+        return ""
+    return f"  ({there:%H:%M} {schedule.timezone})"
+
+
 def _next(
     session: Session,
     store: Store,
@@ -180,13 +199,14 @@ def _next(
     # A slot at that very moment is one of them.
     after = begin - timedelta(microseconds=1) if since else begin
 
-    def of(line: "OneLine") -> Iterator[tuple[datetime, str]]:
-        return ((slot, line.workflow) for slot in slots(line.schedule, after))
+    def of(line: "OneLine") -> Iterator[tuple[datetime, str, str]]:
+        coming = slots(line.schedule, after)
+        return ((slot, line.workflow, _there(slot, line.schedule, now)) for slot in coming)
 
     lines = _lines(session, store, workflow)
     found = list(islice(merge(*map(of, lines)), limit))
     if as_json:
-        rows = [{"workflow": name, "slot": slot} for slot, name in found]
+        rows = [{"workflow": name, "slot": slot} for slot, name, _ in found]
         session.print_json("slots", rows)
         return
     session.print(
@@ -194,8 +214,9 @@ def _next(
             human.date(slot, now),
             f"  {human.padded_near(slot, now, session.width)}  ",
             (name, "name"),
+            there,
         ]
-        for slot, name in found
+        for slot, name, there in found
     )
     if not lines:
         session.say(_unscheduled(workflow))

@@ -189,7 +189,7 @@ class Daemon:
             workflows=len({one.line.workflow for one in self._watched.values()}),
             schedules=len(self._watched),
             paused=len(self._paused),
-            jobs=self._options.jobs,
+            jobs=self._options.jobs if self._options.schedule else 0,
             next=slot,
             workflow=workflow,
         )

@@ -21,7 +21,7 @@ class Up(Value, frozen=True, kw_only=True):
     workflows: int
     schedules: int
     paused: int
-    jobs: int  # runs at once
+    jobs: int  # runs at once; 0: it fires nothing, and only serves the page
     next: datetime | None = None
     workflow: str | None = None
 

@@ -32,6 +32,7 @@ from ork.runner.choices import (
 )
 from ork.runner.events import Event
 from ork.runner.loop import Control, Loop
+from ork.runner.owner import is_owned
 from ork.runner.target import Along, Target, Terms, target_of
 from ork.store.contents import find_run, needs_of, refuse_forgotten, task_runs
 from ork.store.resolve import (
@@ -46,6 +47,7 @@ from ork.store.resolve import (
     snapshot_of,
 )
 from ork.store.revision import split_part
+from ork.store.runs import all_going_on
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
 from ork.worktree.lookup import AnyRevision, ResolvedFile, as_revision, look_up, resolved_file
@@ -57,12 +59,14 @@ JOBS = 4  # tasks at once even on fewer cores: they wait more than they compute
 class Started(Value, frozen=True):
     """A run that is about to happen: iterate `events` to make it so.
 
-    `beside` is the run that succeeded, if a retry of it begins a new one.
+    `beside` is the run that succeeded, if a retry of it begins a new one. `others` are the runs of
+    the workflow that go on already.
     """
 
     events: Iterator[Event]
     deployed: Deployed | None = None
     beside: Run | None = None
+    others: tuple[Run, ...] = ()
 
 
 class Prepared(Value, frozen=True, kw_only=True):
@@ -150,7 +154,12 @@ def start(
         allow_secret=allow_secret,
         move=move,
     )
-    return Started(_run(store, ready.target, ready.terms, options, caller), ready.deployed)
+    others = [run for run in all_going_on(store) if run.workflow == ready.target.workflow]
+    return Started(
+        _run(store, ready.target, ready.terms, options, caller),
+        ready.deployed,
+        others=tuple(run for run in others if is_owned(store, run)),
+    )
 
 
 def prepare(

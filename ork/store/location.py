@@ -252,6 +252,18 @@ def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
     return class_of(there.scheme).exists(there.at)
 
 
+def refuse_other(folder: Path, address: Address, *, environ: Mapping[str, str]) -> None:
+    """Raise UsageError when the store of a folder is not the one that an address asks for."""
+    there = elsewhere(folder, environ=environ)
+    kept = f"{_scheme(folder)}:" if there is None else str(there)
+    if kept == (f"{address.scheme}:" if address.is_inside else str(address)):
+        return
+    raise UsageError(
+        f"{folder} has its store already: {public(kept)}",
+        hint=f"`ork init --from . --store {public(str(address))} ../copy` makes a copy in that",
+    )
+
+
 def _make_there(there: Address) -> bool:
     """Make an empty store elsewhere, and say so; two who do it at once both succeed."""
     kind, at = class_of(there.scheme), there.at

@@ -115,14 +115,17 @@ def parse_moment(text: str | date, now: datetime, *, end_of_day: bool = False) -
     words = text.strip().lower() if isinstance(text, str) else ""
     if words == "now":
         return now
-    if words == "today":
-        return datetime.combine(now.date(), time(), now.tzinfo)
+    if words in ("today", "tomorrow"):
+        day = now.date() + timedelta(days=words == "tomorrow")
+        return datetime.combine(day, time(), now.tzinfo)
     try:
         if words == "yesterday":
             return now - timedelta(days=1)
-        if ago := _AGO.fullmatch(words):
+        coming = words.startswith("in ")
+        ago = _AGO.fullmatch(words.removeprefix("in "))
+        if ago and not (coming and words.endswith("ago")):
             unit = ago[3] or _UNITS[ago[2]]
-            past = int(ago[1]) * timedelta(**{unit + "s": 1})
+            past = (-1 if coming else 1) * int(ago[1]) * timedelta(**{unit + "s": 1})
             if unit in ("day", "week"):
                 return now - past
             return (now.astimezone(UTC) - past).astimezone(now.tzinfo)

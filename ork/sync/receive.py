@@ -507,10 +507,10 @@ def is_earlier(store: Store, old: Oid, new: Oid) -> bool:
 
 
 def without_logs(arrived: Store, fresh: Iterable[Run], there: Container[str]) -> Iterator[str]:
-    """Yield the runs whose attempts have logs, of which not all are there."""
+    """Yield the runs whose attempts have printed something, of which not all is there."""
     for run in fresh:
         attempts = (a for t in task_runs(arrived, run).values() for a in t.attempts)
-        logs = {a.log.path for a in attempts if a.log is not None}
+        logs = {a.log.path for a in attempts if a.log is not None and a.log.length != 0}
         if any(path not in there for path in logs):
             yield run.name
 

@@ -52,6 +52,9 @@ def test_the_ending_of_the_file_says_the_format(history):
     assert (refused.code, refused.out) == (2, "")
     assert "-o other.svg: a file of this name is svg, and not dot" in refused.err
     assert not (history.folder / "other.svg").exists()
+    refused = history("graph", "etl", "-o", "other.png")
+    assert refused.code == 2 and "no format has this ending" in refused.err
+    assert history("graph", "etl", "--format", "svg", "-o", "other.picture").code == 0
 
 
 def test_lines_are_drawn_on_a_terminal_that_has_them(history, terminal):

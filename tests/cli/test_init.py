@@ -1,6 +1,8 @@
 """ork init"""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,22 @@ def test_init_again_changes_nothing(etl):
     assert result.code == 0
     assert "a store already" in result.out
     assert "First" in etl("log").out
+
+
+def test_init_of_another_kind_of_store_than_there_is_is_refused(etl, tmp_path):
+    etl("deploy", "etl.yaml", "-m", "First")
+    assert etl("init", "--store", "lmdb:").code == 0
+    for url in ("files:", f"sqlite:{tmp_path}/other.db"):
+        refused = etl("init", "--store", url)
+        assert refused.code == 2 and "has its store already: lmdb:" in refused.err
+    hint = re.search("`ork (init --from .*)`", etl("init", "--store", "files:").err)
+    assert hint and etl(*hint[1].split()).code == 0
+    assert "First" in etl("-C", "../copy", "log").out
+    os.chdir(etl.folder)
+    assert etl("init", "../else", "--store", f"sqlite:{tmp_path}/else.db").code == 0
+    assert etl("init", "../else", "--store", f"sqlite:{tmp_path}/else.db").code == 0
+    refused = etl("init", "../else", "--store", "sqlite:")
+    assert refused.code == 2 and f"sqlite:{tmp_path}/else.db" in refused.err
 
 
 def test_init_of_another_folder_which_is_made_if_need_be(ork):

@@ -288,3 +288,11 @@ def test_a_project_goes_to_postgresql_and_back(ran, postgres, edit, tmp_path):
     again = postgres.url()
     assert ran("init", "--from", ".", "--store", again, "../back/../").code == 0
     assert ran("--store", again, "ops").out == ran("ops").out
+
+
+def test_a_run_that_printed_nothing_lacks_no_log(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: exit 1}}\n")
+    assert ork("run").code == 1
+    assert ork("init", "../silent").code == 0
+    pushed = ork("push", "../silent")
+    assert pushed.code == 0 and "log" not in pushed.err

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ork.cli import options
 from ork.store import location
 
 
@@ -172,3 +173,27 @@ def _writes(ork):
         return store.backend.sequence()
     finally:
         store.close()
+
+
+def test_quiet_prints_only_what_went_wrong(etl):
+    result = etl("run", "etl.yaml", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = etl("retry", "etl#1", "-q", "--from", "load")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    etl.write("load.sh", "#!/bin/sh\necho one\nexit 7\n", executable=True)
+    result = etl("run", "etl.yaml", "-q")
+    assert result.code == 1 and result.out.startswith("etl#3 failed")
+    assert result.err.startswith("--- the end of the log of load\none\n")
+    for other in ("--json", "--dry-run", "--watch"):
+        assert f"--quiet and {other} exclude" in etl("run", "etl.yaml", "-q", other).err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("0.5", 0.5), ("1h30m", 5400)])
+def test_a_time_limit_is_written_as_in_a_file(text, seconds):
+    assert options.seconds(text) == seconds
+
+
+def test_what_is_no_time_limit_is_told(etl):
+    for wrong in ("-1", "soon", "1x"):
+        refused = etl("run", "etl.yaml", f"--timeout={wrong}")
+        assert refused.code == 2 and "write 90, 30s, 5m or 1h30m" in refused.err

@@ -127,6 +127,24 @@ def test_what_makes_no_sense(flow, golden):
     assert [done.code for _, done in results] == [2, 3, 2, 2, 2, 2, 2, 2, 2]
 
 
+def test_a_workflow_alone_means_its_schedule(two):
+    assert two("schedule", "etl", "--json").out == two("schedule", "list", "etl", "--json").out
+    assert "did you mean `ork schedule next`?" in two("schedule", "nxt").err
+
+
+def test_the_clock_of_the_zone_of_a_schedule_is_shown_where_it_differs(ork):
+    zone = "{cron: 30 2 * * *, timezone: America/New_York}"
+    ork.write("w.yaml", FLOW.format(name="w", schedule=zone))
+    ork.write("here.yaml", FLOW.format(name="here", schedule='"30 2 * * *"'))
+    assert ork("deploy", "w.yaml", "here.yaml").code == 0
+    here, there = ork("schedule", "next", "-n", "2", "--since", "tomorrow").out.splitlines()
+    assert here == "2026-11-02 02:30:00 +0000  in 14 hours     here"
+    assert there == "2026-11-02 07:30:00 +0000  in 19 hours     w  (02:30 America/New_York)"
+    shown = ork("schedule").out
+    assert "2026-11-02 07:30:00 +0000, in 19 hours  (02:30 America/New_York)\n" in shown
+    assert "2026-11-02 02:30:00 +0000, in 14 hours\n" in shown
+
+
 def test_which_workflow_must_be_said_if_there_are_several(two):
     done = two("schedule", "pause")
     assert done.code == 2 and "etl, report" in done.err

@@ -90,6 +90,20 @@ def test_the_record_says_what_stopped_a_run_and_who_did_not_ask_for_it_is_told(
 
 
 @pytest.mark.slow
+def test_another_run_of_the_workflow_that_goes_on_is_told_of(ork: Ork) -> None:
+    text = "name: w\ntasks: {t: {executor: process, command: 'touch here; until test -e go;"
+    ork.write("w.yaml", text + " do sleep 0.05; done'}}\n")
+    with started(ork, "run", "w.yaml") as child:
+        assert eventually((ork.folder / "here").exists)
+        refused = ork("run", "w.yaml", "--timeout", "0.1")
+        assert "note: w#1 goes on at the same time: `ork watch w#1`" in refused.err
+        child.kill()
+        child.communicate(timeout=60)
+    (ork.folder / "go").touch()
+    assert "goes on" not in ork("run", "w.yaml").err
+
+
+@pytest.mark.slow
 def test_a_part_that_is_tried_again_leaves_the_rest_of_a_stopped_run_as_it_is(ork: Ork) -> None:
     names = [f"part_{number}" for number in range(8)]
     parts = "".join(f"  {name}: {{executor: process, command: 'true'}}\n" for name in names)

@@ -34,6 +34,10 @@ TOLD: list[tuple[tell.Told, str]] = [
         "02:00:01  no workflow has a schedule: `schedule:` in its file gives it one\n",
     ),
     (
+        tell.Up(time=NOW, workflows=0, schedules=0, paused=0, jobs=0),
+        "02:00:01  ork up in .ork\n02:00:01  it fires nothing: it was started with --no-schedule\n",
+    ),
+    (
         tell.Listening(time=NOW, url="http://127.0.0.1:8080/?token=abc"),
         "02:00:01  the page is http://127.0.0.1:8080/?token=abc\n",
     ),

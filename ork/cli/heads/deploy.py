@@ -82,8 +82,8 @@ def init(
         ork init
         ork init --example shell first
         ork init --from ../etl.orkbackup ../restored
-        ork init --store sqlite:
-        ork init --store sqlite:../team.db
+        ork init --store sqlite: second
+        ork init --store sqlite:../team.db third
     """
     session: Session = ctx.obj
     if folder.exists() and not folder.is_dir():
@@ -111,6 +111,8 @@ def init(
             raise
         return
     verb = "There is a store already in"
+    if address is not None and location.is_there(store, environ=environ):
+        location.refuse_other(store, address, environ=environ)
     if not (existed := location.is_there(store, environ=environ)):
         made = location.make(store, environ=environ, address=address)
         verb = "Made an empty store in" if made else "From now on this project has the store in"

@@ -79,6 +79,10 @@ def _format(asked: str | None, output: Path | None) -> str:
     if asked not in (None, *FORMATS):
         raise UsageError(f"--format {asked}: say {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     by_name = ENDINGS.get(output.suffix.lower()) if output else None
+    if output and not asked and not by_name and output.suffix.lower() not in ("", ".txt"):
+        names = ", ".join(ENDINGS)
+        hint = f"the endings are {names}, or --format says which it is"
+        raise UsageError(f"-o {output}: no format has this ending", hint=hint)
     if asked and by_name and asked != by_name:
         raise UsageError(f"-o {output}: a file of this name is {by_name}, and not {asked}")
     return asked or by_name or "text"

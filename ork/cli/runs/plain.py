@@ -83,9 +83,14 @@ def stop_on_signals() -> Iterator[Control]:
 
 
 def follow(
-    session: Session, events: Iterator[Event], *, control: Control | None, as_json: bool
+    session: Session,
+    events: Iterator[Event],
+    *,
+    control: Control | None,
+    as_json: bool,
+    quiet: bool = False,
 ) -> RunFinished:
-    """Show events as they come; return the last one.
+    """Show events as they come; return the last one. With `quiet` show how it ended, if not well.
 
     `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
     """
@@ -95,7 +100,10 @@ def follow(
     try:
         if as_json:
             return _json_lines(events, control or Control())
-        if _is_live(session.world.environ):
+        if quiet:
+            *_, finished = events
+            assert isinstance(finished, RunFinished)
+        elif _is_live(session.world.environ):
             from ork.cli.runs.live import live
 
             finished = live(session, events, control)
@@ -104,7 +112,8 @@ def follow(
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
-    summary(session, finished)
+    if not quiet or finished.run.state != "success":
+        summary(session, finished)
     return finished
 
 
@@ -150,7 +159,7 @@ def summary(session: Session, finished: RunFinished) -> None:
             session.say(
                 [
                     ("note: ", "warning"),
-                    f"{human.count(more, 'more task')} failed: `ork logs {name} --failed`",
+                    f"the ends of {human.count(more, 'more log')}: `ork logs {name} --failed`",
                 ]
             )
     with unread_is_no_error():

@@ -1,7 +1,7 @@
 """ork run, ork retry, ork cancel"""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +10,12 @@ import typer
 
 from ork.cli import options as shared
 from ork.cli.heads.deploy import deploy_line, warnings_of
-from ork.cli.runs.plain import exit_code, follow, run_hook, stop_on_signals
+from ork.cli.runs.plain import NAMES_MAX, exit_code, follow, run_hook, stop_on_signals
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import UsageError, some
 from ork.heads.deploy import Deployed, head_status
-from ork.objects.kinds import Deploy
+from ork.objects.kinds import Deploy, Run
 from ork.runner import record, start
 from ork.runner.events import RunFinished
 from ork.runner.loop import Control
@@ -67,6 +67,7 @@ def run(
         bool, typer.Option("--queue", help="Let `ork up` run it; return at once.")
     ] = False,
     no_hooks: shared.NoHooks = False,
+    quiet: shared.Quiet = False,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
     ] = False,
@@ -108,6 +109,8 @@ def run(
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
     what = as_revision(at or what or _only_one(session))
+    if quiet:
+        shared.at_most_one({"--quiet": True, "--json": as_json, "--dry-run": dry, "--watch": watch})
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if dry and what.startswith("file:"):
@@ -115,7 +118,7 @@ def run(
     store, source = _opened(session, what)
     if source == "@":
         source = only_workflow(store)
-    if not as_json and source in workflows(store):
+    if not (as_json or quiet) and source in workflows(store):
         session.say(*_edited(session, store, str(source), "`ork run {}` runs with that"))
     options = shared.options_of(
         jobs=jobs,
@@ -181,7 +184,7 @@ def run(
         on_every_save(session, Path(what.removeprefix("file:")), again)
     sources = [source]
     del source
-    last, _ = _run(session, store, sources, how, no_hooks=no_hooks, as_json=as_json)
+    last, _ = _run(session, store, sources, how, no_hooks=no_hooks, as_json=as_json, quiet=quiet)
     raise typer.Exit(exit_code(last))
 
 
@@ -198,6 +201,7 @@ def retry(
     fail_fast: shared.FailFast = False,
     checkout: shared.Checkout = False,
     no_hooks: shared.NoHooks = False,
+    quiet: shared.Quiet = False,
     as_json: shared.AsJson = False,
 ) -> None:
     """Go on with a run that failed or was stopped.
@@ -219,6 +223,7 @@ def retry(
     """
     session: Session = ctx.obj
     store = session.store
+    shared.at_most_one({"--quiet": quiet, "--json": as_json})
     revision, task = split_part(revision)
     options = shared.options_of(
         jobs=jobs,
@@ -237,12 +242,12 @@ def retry(
             latest=latest,
             caller=caller,
         )
-        if (good := started.beside) and not as_json:
-            name = good.name
-            session.say([("note: ", "warning"), f"{name} succeeded and stays: a new run begins"])
-        if not as_json:
+        if not (as_json or quiet):
+            if good := started.beside:
+                told = f"{good.name} succeeded and stays: a new run begins"
+                session.say([("note: ", "warning"), told])
             session.say(*_older(session, store, revision, latest=latest, now=caller.now))
-        last = follow(session, started.events, control=control, as_json=as_json)
+        last = follow(session, started.events, control=control, as_json=as_json, quiet=quiet)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     raise typer.Exit(exit_code(last))
@@ -294,6 +299,7 @@ def _run(
     *,
     no_hooks: bool,
     as_json: bool,
+    quiet: bool = False,
 ) -> tuple[RunFinished, bool]:
     """Run it to its end; return that, and whether somebody asked to stop.
 
@@ -302,9 +308,10 @@ def _run(
     with stop_on_signals() as control:
         caller = shared.caller_of(session, control)
         started = start.start(store, sources.pop(), caller=caller, **how)
-        if not as_json:
+        if not (as_json or quiet):
             session.say(*_deployed(store, started.deployed, how["message"]))
-        last = follow(session, started.events, control=control, as_json=as_json)
+            session.say(*_beside(started.others))
+        last = follow(session, started.events, control=control, as_json=as_json, quiet=quiet)
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     return last, control.stops > 0
@@ -362,6 +369,15 @@ def _deployed(store: Store, deployed: Deployed | None, message: str | None) -> I
         yield from warnings_of(deployed)
     elif message is not None:
         yield [("note: ", "warning"), "nothing was deployed: the message is not kept"]
+
+
+def _beside(others: Sequence[Run]) -> Iterator[Line]:
+    """Yield a note of the runs of the workflow that go on as well."""
+    if others:
+        names = some([run.name for run in others], NAMES_MAX)
+        verb = "goes" if len(others) == 1 else "go"
+        watch = f"`ork watch {others[0].name}`"
+        yield [("note: ", "warning"), f"{names} {verb} on at the same time: {watch}"]
 
 
 def _older(
