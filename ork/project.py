@@ -46,10 +46,10 @@ from ork.heads.workflows import WorkflowEntry
 from ork.history.blame import Blame
 from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
-from ork.history.details import RunDetails
+from ork.history.details import RunDetails, TaskDetails
 from ork.history.log import LogEntry
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Run
+from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows
 from ork.objects.value import Value, replace
 from ork.runner.choices import as_names, exactly, json_of
@@ -58,12 +58,12 @@ from ork.runner.loop import Control
 from ork.runner.start import Caller, Options
 from ork.store.contents import SnapshotDetails
 from ork.store.operations import OperationEntry
-from ork.store.resolve import Resolved
+from ork.store.resolve import Resolved, ResolvedObject, a_kind
 from ork.store.revision import parse_moment
 from ork.store.runs import RunEntry
 from ork.store.store import Stamp, Store
 from ork.worktree.load import Loaded
-from ork.worktree.lookup import AnyRevision, as_revision, look_up
+from ork.worktree.lookup import AnyRevision, as_revision, bytes_of, look_up
 from ork.worktree.origin import author as author_of
 from ork.worktree.restore import Restored
 from ork.zone import now_here
@@ -354,6 +354,16 @@ class Project:
         found = ork.history.compare_runs.diff_runs(self.store, before, after)
         return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
+    def diff_last(self, workflow: str = "@") -> RunDiff:
+        """Compare the newest failed run of a workflow with the last good one before it.
+
+        >>> project.diff_last("etl")
+        <RunDiff etl#1, etl#2, ...>
+        """
+        only = ork.store.resolve.only_workflow
+        name = only(self.store) if workflow == "@" else workflow
+        return self.diff_runs(*ork.history.compare_runs.last_failure(self.store, name))
+
     def runs(
         self,
         workflow: str | None = None,
@@ -404,10 +414,41 @@ class Project:
         {'rows': 3}
         """
         found = self.resolve(revision)
+        if isinstance(found, ResolvedObject) and found.name is not None:
+            hint = "`task` returns one task of it, `text` a code file or the workflow file"
+            raise UsageError(f"{found.text} is only a part: {a_kind(found)}", hint=hint)
         if found.kind == "run":
             run = ork.store.contents.find_run(self.store, found)
             return self._shown(ork.history.details.run_details(self.store, *run))
         return self._shown(ork.store.contents.snapshot_details(self.store, found))
+
+    def task(self, revision: AnyRevision) -> Task | TaskDetails:
+        """Return a task of a definition, "etl:load", or of a run what became of it, "etl#5:load".
+
+        >>> project.task("etl#1:load").output
+        {'loaded': 3}
+        """
+        found = self.resolve(revision)
+        if found.kind == "taskrun":
+            return ork.history.details.details_of(self.store, found)
+        if found.kind != "task":
+            raise UsageError(f"{found.text} is {a_kind(found)}, and no task", hint="write REV:TASK")
+        return self.store.get(Task, found.oid)
+
+    def text(self, revision: AnyRevision) -> str:
+        """Return the text of a code file, "etl~1:load.sh", or of the workflow file, "etl~1:".
+
+        What is no UTF-8 in it is replaced; `restore` writes the bytes as they are.
+
+        >>> print(project.text("etl#1:tasks/etl.py").splitlines()[0])
+        def extract():
+        """
+        found = self.resolve(revision)
+        data = bytes_of(self.store, found)
+        if data is None:
+            hint = "write REV:PATH, or `REV:` for the workflow file"
+            raise UsageError(f"{found.text} is {a_kind(found)}, and no text", hint=hint)
+        return data.decode("utf-8", "replace")
 
     def run(
         self,
@@ -638,6 +679,20 @@ class Project:
         steps = ork.bisection.bisect(self.store, workflow, **ends, question=question)
         return map(self._shown, steps)
 
+    def watch(self, what: AnyRevision = "@") -> Iterator[Event]:
+        """Yield what happens in a run that another process owns, as `events` does, until its end.
+
+        It begins with what has happened so far. Closing the iterator does not stop the run.
+
+        >>> [type(event).__name__ for event in project.watch("etl#1")]
+        ['RunStarted', ..., 'RunFinished']
+        """
+        from ork.runner.watch import watch
+
+        found = self.resolve(ork.store.runs.going_on(self.store, as_revision(what)))
+        _, run = ork.store.contents.find_run(self.store, found)
+        return watch(self.store, run, clock=now_here)
+
     def cancel(self, what: AnyRevision, *, now: bool = False, author: str | None = None) -> Run:
         """Ask the process that runs a run to stop it, with `now` at once; return at once.
 
@@ -684,6 +739,24 @@ class Project:
 
         stamp = stamp_of(author, "schedule", "resume", workflow)
         return resume(self.store, workflow, stamp=stamp, now=now_here())
+
+    def fire(
+        self,
+        workflow: str,
+        *,
+        params: Mapping[str, Any] = {},
+        slot: str | date | None = None,
+        author: str | None = None,
+    ) -> Queued:
+        """Put a run into the queue as if a schedule were due now, or for a slot left out.
+
+        >>> project.unqueue(project.fire("etl"))
+        """
+        from ork.daemon.fires import fire_now
+
+        caller = _caller(author, None, "schedule", "fire", workflow)
+        given = exactly(json_of(params))
+        return fire_now(self.store, workflow, caller, given=given, slot=_moment(slot))
 
     def queue(
         self,

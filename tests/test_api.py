@@ -1,5 +1,6 @@
 """`import ork`: cheap, complete, and as its documentation says."""
 
+import pickle
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import ork as library
+from ork.objects.value import replace
 from ork.project import stamp_of
 
 ROOT = Path(__file__).parents[1]
@@ -473,6 +475,69 @@ def test_all_that_is_wrong_in_files_is_a_value(project, etl, edit):
     (whole,) = project.check(Path("etl.yaml"), with_files=True)
     assert {file.path for file in whole.files} == {"tasks/etl.py", "load.sh"}
     assert "no workflow file is in this folder" in project.check("tasks")[0].problems[0].message
+
+
+def test_parts_of_a_definition_and_of_a_run(project, edit):
+    run = project.run("etl.yaml")
+    edit("load.sh", "loading", "loaded")
+    project.deploy("etl.yaml")
+    assert project.task("etl:load").depends_on == ("extract",)
+    assert project.task(f"{run.revision}:load") == run.tasks["load"]
+    assert "loading" in project.text("etl~1:load.sh") and "loaded" in project.text("etl:load.sh")
+    assert project.text("etl#1:") == Path("etl.yaml").read_text() == project.text("file:etl.yaml:")
+    for part, kind in (
+        ("etl:load", "a task"),
+        ("etl#1:load", "a task of a run"),
+        ("etl:", "a blob"),
+    ):
+        with pytest.raises(library.OrkError, match=f"{part} is only a part: {kind}") as caught:
+            project.show(part)
+        assert "`text`" in caught.value.hint
+    with pytest.raises(library.OrkError, match="etl:load is a task, and no text"):
+        project.text("etl:load")
+    with pytest.raises(library.OrkError, match=r"etl:load.sh is a blob, and no task"):
+        project.task("etl:load.sh")
+
+
+def test_a_run_that_goes_on_is_watched(project):
+    events = project.events("etl.yaml")
+    begun = next(events)
+    with library.open() as other:
+        watching = other.watch()
+        assert next(watching) == replace(begun, slots=0)
+        finished = list(events)[-1]
+        assert list(watching)[-1].run == finished.run
+        assert list(other.watch(finished.run))[-1].oid == finished.oid
+
+
+def test_a_schedule_is_fired_by_hand(project, edit):
+    edit("etl.yaml", "tasks:\n", "params: {n: {default: 1}}\ntasks:\n")
+    project.deploy("etl.yaml")
+    waiting = project.fire("etl", params={"n": 2})
+    assert (waiting.entry.params, project.queued()) == ({"n": 2}, [waiting])
+    with pytest.raises(library.OrkError, match="tomorrow"):
+        project.fire("etl", slot="tomorrow")
+
+
+def test_the_last_failure_is_compared_with_the_last_good_run(project, edit):
+    project.run("etl.yaml")
+    edit("load.sh", 'echo "', 'exit 1; echo "')
+    project.run("etl.yaml")
+    for found in (project.diff_last(), project.diff_last("etl")):
+        assert (found.old.name, found.new.name, found.first.task) == ("etl#1", "etl#2", "load")
+
+
+def test_a_run_in_a_pickle_has_all_of_its_values(project):
+    run = project.run("etl.yaml")
+    data = pickle.dumps([run, project.runs(), project.log(), project.diff("etl", "etl")])
+    project.close()
+    again = pickle.loads(data)[0]  # noqa: S301 - our own
+    assert (again, again.outputs) == (run, {"extract": {"rows": 3}, "load": {"loaded": 3}})
+    assert again.tasks["load"].inputs == {"rows": 3}
+    assert again.tasks.output("load") == {"loaded": 3}
+    assert list(again.tasks) == ["extract", "load"]
+    assert repr(again) == str(again) == repr(run)
+    assert pickle.loads(pickle.dumps(again)) == again  # noqa: S301 - our own
 
 
 def test_an_operation_keeps_no_password_and_no_half_a_character():

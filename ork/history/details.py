@@ -19,6 +19,7 @@ from ork.objects.kinds import Run, Task, TaskRun
 from ork.objects.rows import Framed
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store.contents import needs_of, task_runs
+from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
 
@@ -41,10 +42,11 @@ class TaskDetails(Value, frozen=True, kw_only=True):
 class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
     """The tasks of a run in the order in which they can run; one that has not started is absent.
 
-    Their values are read when they are asked for, and may be more than the memory holds.
+    Their values are read when they are asked for, and may be more than the memory holds. A pickle
+    has all of them.
     """
 
-    def __init__(self, values: RunValues, needs: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, values: RunValues | _Read, needs: Mapping[str, tuple[str, ...]]) -> None:
         """`needs` are the edges of all tasks, in that order."""
         self.needs, self._values = needs, values
         self.states = {name: values.states[name] for name in needs if name in values.states}
@@ -57,6 +59,9 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
     def outputs(self) -> Mapping[str, Json]:
         """Task -> the value that it gave, of those that gave one."""
         return self._values.outputs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DetailsOfTasks, (_Read(dict(self)), dict(self.needs))
 
     def _columns(self) -> Iterable[str]:
         return ["name", *columns_of(TaskDetails)]
@@ -131,6 +136,33 @@ def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
 def task_details(store: Store, run: Run, name: str) -> TaskDetails:
     """Return one task of a run that has started."""
     return RunValues(store, run, task_runs(store, run)).details(name)
+
+
+def details_of(store: Store, found: Resolved) -> TaskDetails:
+    """Return what became of one task, which a revision led to."""
+    run, name = run_of(found), found.name if isinstance(found, ResolvedObject) else None
+    if run and name:
+        return task_details(store, store.get(Run, run), name)
+    taskrun = store.get(TaskRun, found.oid)  # found by its oid: only what it has
+    output = store.output(taskrun.output) if taskrun.output else None
+    return TaskDetails(taskrun=taskrun, output=output)
+
+
+class _Read:
+    """The values of a run, all read: what a pickle has in place of a store."""
+
+    def __init__(self, tasks: Mapping[str, TaskDetails]) -> None:
+        self.tasks = tasks
+        self.states = {name: task.taskrun for name, task in tasks.items()}
+        self.outputs = {name: it.output for name, it in tasks.items() if it.taskrun.output}
+
+    def details(self, name: str) -> TaskDetails:
+        """Return one task with its values."""
+        return self.tasks[name]
+
+    def output(self, name: str) -> Json:
+        """Return the value that a task gave; None of one that gave none."""
+        return self.tasks[name].output
 
 
 class RunValues:

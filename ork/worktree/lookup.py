@@ -77,6 +77,14 @@ def source_text(store: Store, found: Resolved) -> bytes:
     return join_text(store, store.get(Deploy, deploy_of(store, found).oid).source)
 
 
+def bytes_of(store: Store, found: Resolved) -> bytes | None:
+    """Return a blob or the text of a workflow file, which are shown as they are; else None."""
+    if isinstance(found, ResolvedObject) and found.name == "":
+        assert found.of is not None
+        return source_text(store, found.of)
+    return store.blob(found.oid) if found.kind == "blob" else None
+
+
 def resolved_file(loaded: Loaded, text: str) -> ResolvedFile:
     """Return the snapshot of a file that has been loaded."""
     return ResolvedFile(text=text, oid=loaded.snapshot, kind="snapshot", loaded=loaded)

@@ -21,9 +21,9 @@ from ork.objects import kinds
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject, run_of
+from ork.store.resolve import Resolved, ResolvedObject
 from ork.store.store import Store
-from ork.worktree.lookup import as_revision, look_up, source_text
+from ork.worktree.lookup import as_revision, bytes_of, look_up
 
 VALUE_CHARS_MAX = 100  # of the default of a parameter
 SECRET_TASKS_MAX = 5  # that are named
@@ -49,7 +49,7 @@ def show(
     session: Session = ctx.obj
     store = session.store
     found = look_up(store, as_revision(revision), now=session.now())
-    data = _bytes(store, found)
+    data = bytes_of(store, found)
     if mark := store.tombstone(found.oid):
         session.say([("note: ", "warning"), contents.forgotten_in_words(mark)])
     if data is None:
@@ -70,14 +70,6 @@ def show(
             session.say(*after_failure(session, run, failed))
     else:
         session.print_bytes(data)
-
-
-def _bytes(store: Store, found: Resolved) -> bytes | None:
-    """Return a blob or the YAML text, which are shown as they are; None of anything else."""
-    if isinstance(found, ResolvedObject) and found.name == "":
-        assert found.of is not None
-        return source_text(store, found.of)
-    return store.blob(found.oid) if found.kind == "blob" else None
 
 
 def _fields_and_lines(
@@ -110,17 +102,12 @@ def _run(
 ) -> tuple[Any, Iterable[Line]]:
     """Return a run, or what became of one task, with the values that were passed on."""
     from ork.cli.runs.list import run_view, taskrun_view
-    from ork.history.details import TaskDetails, run_details, task_details
+    from ork.history.details import details_of, run_details
 
     if isinstance(value, Run):
         run = run_details(store, found.oid, value)
         return run, run_view(run, store, session)
-    run_oid, name = run_of(found), _name(found)
-    if run_oid and name:
-        details = task_details(store, store.get(Run, run_oid), name)
-    else:  # found by its oid: only what it has
-        output = store.output(value.output) if value.output else None
-        details = TaskDetails(taskrun=value, output=output)
+    name, details = _name(found), details_of(store, found)
     return {"name": name, **to_json(details)}, taskrun_view(name or found.text, details, session)
 
 
