@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ork.alike import meant_or_known
-from ork.errors import Corrupt, NotFound, count
+from ork.errors import Corrupt, NotFound, count, some
 from ork.graph import order as graph
 from ork.objects import tree
 from ork.objects.canonical import Json, Oid, hash_bytes
@@ -30,6 +30,8 @@ from ork.store import revision as grammar
 from ork.store.resolve import Resolved, a_kind, resolve, run_of, run_of_id, snapshot_of
 from ork.store.runs import Executed, runs
 from ork.store.store import Store
+
+SHOWN = 10  # names of tasks, in a line about them
 
 
 class Entry(Value, frozen=True, kw_only=True):
@@ -59,6 +61,9 @@ class Tasks(Mapping[str, Task]):
 
     def __len__(self) -> int:
         return len(self.needs)
+
+    def __repr__(self) -> str:
+        return f"<Tasks {some(self.needs, SHOWN)}>"
 
 
 class SnapshotDetails(Drawn, frozen=True, kw_only=True):

@@ -84,6 +84,7 @@ def test_single_values_are_short(project):
     loaded = library.check("etl.yaml")
     assert repr(loaded) == "<Loaded etl, etl.yaml, 2 tasks, 2 files>"
     assert "<td>2 tasks</td>" in loaded._repr_html_()
+    assert repr(project.show("etl").tasks) == "<Tasks extract, load>"
     assert re.fullmatch(r"<Tagged etl@v1, \w{12}, etl, .*, Break it>", repr(project.tag("v1")))
     assert repr(project.untag("v1")).endswith(", Break it, removed>")
     *trials, found = project.bisect("etl")
