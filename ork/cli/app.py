@@ -101,10 +101,11 @@ BEFORE_COMMAND = ("-C", "--store", "--at-op", "--color", "--no-pager", "--versio
 OTHER_WORDS = {
     word: commands
     for line in """\
-add commit save publish apply freeze: deploy
+add commit ci save publish apply freeze: deploy
+st: status
 revert reset: rollback, undo
-checkout switch: restore, rollback
-branch: tag
+checkout co switch: restore, rollback
+branch br: tag
 reflog: ops
 redo: undo --redo
 history: log
@@ -163,6 +164,10 @@ OTHER_OPTIONS = {
     ("run", "--resume"): "`ork retry RUN` goes on with a run that failed",
     ("run", "--force"): "every run executes all its tasks: nothing is to be forced",
     ("run", "--skip"): "`--only`, `--from` and `--until` say which tasks are executed",
+    ("run", "--no-cache"): "every run executes all its tasks: nothing is kept from an earlier one",
+    ("run", "--verbose"): "`ork logs -f` prints what tasks print, while they do",
+    ("run", "-v"): "`ork logs -f` prints what tasks print, while they do",
+    ("run", "--to"): "`--until TASK` runs a task and what it depends on",
     ("run", "--dry"): "`--dry-run` says what would run",
     ("run", "-n"): "`--dry-run` says what would run",
     ("run", "-f"): "a file is named as it is: `ork run FILE`",

@@ -236,12 +236,7 @@ class Asked:
     @property
     def store(self) -> Store:
         """The store, as it is: runs whose owner was killed are not settled."""
-        from ork.store import location
-
-        if self.session._store is None:
-            folder, environ = self.session.folder, self.session.world.environ
-            self.session._store = location.open_store(folder, environ=environ)
-        return self.session._store
+        return self.session.unsettled()
 
     @property
     def named(self) -> str:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ork.backends.address import MEMORY
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import (
     Line,
@@ -198,6 +199,8 @@ class Session:
         Commands in hints and notes work when pasted.
         """
         sys.stdout.flush()
+        if self.store_option == f"{MEMORY}:":  # which goes with this command: none can come next
+            lines = tuple(line for line in lines if ("next: ", "hint") not in line)
         lines = tuple(self._pasted_line(line) for line in lines)
         with unread_is_no_error():
             width = terminal_width(sys.stderr, self.world.environ)
@@ -240,6 +243,14 @@ class Session:
             if self._store.folder is not None:
                 location.remove_passing(self._store.folder)
             self._store = None
+
+    def unsettled(self) -> Store:
+        """Return the store as it is, for what writes nothing: dead runs are not settled."""
+        from ork.store import location
+
+        if self._store is None:
+            self._store = location.open_store(self.folder, environ=self.world.environ)
+        return self._store
 
     def _open(self, *, create: bool) -> Store:
         if self._store is not None:

@@ -17,7 +17,9 @@ from ork.yaml.problems import Problems
 
 PATH_LENGTH_MAX = 1024
 WORD_BYTES_MAX = 128 * 1024 - 1  # of a command; Linux starts no program with a longer one
-NAME_HINT = "a name has letters, digits, `_`, `.`, `-`; at most 128, the first a letter or digit"
+NAME_HINT = (
+    "a name has letters a-z, digits, `_`, `.`, `-`; at most 128, the first a letter or digit"
+)
 Value = TypeVar("Value")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ork.errors import InvalidInput, Problem, count
+from ork.heads.deploy import refuse_move
 from ork.objects.canonical import Json
+from ork.objects.kinds import Deploy
 from ork.objects.value import Value
 from ork.schedule.schedule import read
 from ork.schedule.times import slots, zone
 from ork.schedule.words import in_words
+from ork.store.store import Store
 from ork.worktree.capture import Captured
 from ork.worktree.load import MORE, check, examine, same_names, warnings_in
 
@@ -80,21 +83,42 @@ def check_files(
     files: Sequence[Path],
     *,
     now: datetime,
+    store: Store | None = None,
     with_files: bool = False,
     over: Callable[[Look, Sequence[Path]], Iterable[Looked]] = map,
 ) -> list[Checked]:
-    """Say all that is wrong in workflow files, as a deploy of each would; `over` looks at each."""
+    """Say all that is wrong in workflow files, as a deploy of each would; `over` looks at each.
+
+    With a store, so is a name that it has from another file.
+    """
     paths = list(dict.fromkeys(files))
     looked = over(partial(_checked, with_files=with_files, now=now), paths)
     names, found = zip(*looked, strict=True)
     checked = dict(zip(paths, found, strict=True))
     many = {name for name, count in Counter(names).items() if name and count > 1}
     doubled = [path for path, name in zip(paths, names, strict=True) if name in many]
-    for problem in same_names([check(path) for path in doubled]):
+    alone = [path for path in paths if store and path not in doubled and checked[path].ok]
+    taken = (problem for path in alone for problem in _taken(store, path, checked[path].workflow))
+    for problem in (*same_names([check(path) for path in doubled]), *taken):
         path = Path(problem.file)
         problems = (problem, *checked[path].problems)
         checked[path] = Checked(file=str(path), problems=problems)
     return [checked[path] for path in files]
+
+
+def _taken(store: Store | None, path: Path, workflow: str | None) -> Sequence[Problem]:
+    """Return the complaint that a workflow was deployed from another file, which is there still."""
+    oid = store.ref(f"workflows/{workflow}") if store else None
+    if store is None or oid is None:
+        return ()
+    source = store.project / store.get(Deploy, oid).source.path
+    if source.resolve() == path.resolve() or not source.exists():
+        return ()
+    try:
+        refuse_move(store, check(path))
+    except InvalidInput as error:
+        return error.problems
+    return ()
 
 
 def _checked(path: Path, *, with_files: bool, now: datetime) -> Looked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from ork.definition.secrets import find_secrets
@@ -69,7 +70,9 @@ def rollback(
     head moved meanwhile.
     """
     if not is_name(workflow):
-        hint = "write `ork rollback etl etl~2`: the workflow, then the revision"
+        begin = re.match(r"[\w.-]+", workflow, re.ASCII)
+        whole = f"{begin[0]} {workflow}" if begin else "etl etl~2"
+        hint = f"write `ork rollback {whole}`: the workflow, then the revision"
         raise UsageError(f"{workflow!r} is no name of a workflow", hint=hint)
     if message is not None:
         check_message(message)

@@ -16,6 +16,7 @@ folder in the state directory of the user.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -288,7 +289,9 @@ def _make_there(there: Address) -> bool:
 def _not_made(place: Path, error: OSError) -> StoreError:
     return StoreError(
         f"no store can be made in {place}: {error.strerror}",
-        hint="choose another folder, or name another place: ORK_DIR, or the URL in ORK_STORE",
+        hint=f"`mkdir -p {quote(str(place.parent))}` makes the folder that it is to be in"
+        if error.errno == errno.ENOENT
+        else "choose another folder, or name another place: ORK_DIR, or the URL in ORK_STORE",
     )
 
 

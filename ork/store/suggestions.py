@@ -6,6 +6,7 @@ import os
 import re
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from ork.alike import file_meant, meant_or_known
 from ork.errors import NotFound
@@ -66,7 +67,9 @@ def _file(store: Store, name: str) -> NotFound:
             hint = f"did you mean {os.path.relpath(elsewhere[0])}?"
         return NotFound(f"no file and no workflow named {name!r}", hint=hint)
     of_it = [workflow for workflow, source in sources.items() if source == path.absolute()]
-    hint = f"it is the file of {' and '.join(of_it)}" if of_it else f"`ork deploy {name}` makes one"
+    hint = f"`ork deploy {quote(name)}` makes one"
+    if of_it:
+        hint = f"it is the file of {' and '.join(of_it)}: write that name"
     return NotFound(f"{name} is a file; a workflow is wanted here", hint=hint)
 
 

@@ -6,10 +6,14 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from ork.errors import StoreError
+
+_SQLITE = b"SQLite format 3\0"  # how such a file begins
 
 
 class Layout(NamedTuple):
@@ -75,7 +79,11 @@ def _parts(folder: Path, layout: Layout) -> Iterator[Path]:
     """
     resolved = folder.resolve()
     if not resolved.is_dir():
-        raise StoreError(f"there is no store in {folder}", hint="`ork init` makes one")
+        hint = "`ork init` makes one"
+        with suppress(OSError), resolved.open("rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                hint = f"it is a file of SQLite: `ork --store sqlite:{quote(str(folder))}`"
+        raise StoreError(f"there is no store in {folder}", hint=hint)
     yield folder
     yield resolved
     try:

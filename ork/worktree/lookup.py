@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 FILES_MAX = 2000  # that are looked at
 START_BYTES = 1 << 20  # of a file, in which its tasks are looked for
 SKIPPED_FOLDERS = ("node_modules", "__pycache__", "venv", "site-packages")
-_TASKS_LINE = re.compile(rb"""^(["']?)tasks\1:""", re.M)
-_JSON_PARTS = re.compile(rb'(?P<tasks>"tasks"\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.S)
+_TASKS_LINE = re.compile(rb"""^(["']?)tasks\1\s*:""", re.M)
+_FLOW_PARTS = re.compile(
+    rb'(?P<tasks>(?<![\w-])("?)tasks\2\s*:\s*(?=\{))|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.S
+)
 VENV = "pyvenv.cfg"  # in the folder of a virtual environment, whatever that is called
 
 
@@ -158,7 +160,7 @@ def _looks_like_one(path: Path) -> bool:
         return _TASKS_LINE.search(start) is not None
     depth = 0
     # Others have a key of this name, too; their tasks have no executor.
-    for found in _JSON_PARTS.finditer(start) if b'"executor"' in start else ():
+    for found in _FLOW_PARTS.finditer(start) if b"executor" in start else ():
         if found["tasks"] and depth == 1:
             return True
         depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(found[0], 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from ork.definition.reach import code_file, named_files
 from ork.errors import Ambiguous, InvalidInput, NotFound, OrkError, Problem, UsageError, count
@@ -205,7 +206,7 @@ def _refuse(
         raise InvalidInput(
             "nothing was written: that would lose changes",
             problems=changed,
-            hint=f"`ork deploy {source}` keeps them first, -o DIR/ writes elsewhere,"
+            hint=f"`ork deploy {quote(source)}` keeps them first, -o DIR/ writes elsewhere,"
             " --force overwrites them",
         )
 

@@ -26,6 +26,16 @@ def test_a_good_file_needs_no_store(etl):
     assert not (etl.folder / ".ork").exists()
 
 
+def test_a_name_that_another_deployed_file_has_is_a_complaint(etl):
+    etl("deploy", "etl.yaml")
+    etl.write("other.yaml", (etl.folder / "etl.yaml").read_text())
+    refused = etl("check", "other.yaml")
+    assert (refused.code, "the workflow etl is deployed from etl.yaml" in refused.out) == (1, True)
+    assert etl("check", "etl.yaml").code == 0
+    (etl.folder / "etl.yaml").unlink()  # it has moved
+    assert etl("check", "other.yaml").code == 0
+
+
 def test_good_and_bad_files(etl, broken, golden):
     result = etl("check", "etl.yaml", "broken.yaml")
     assert (result.code, result.err) == (1, "")

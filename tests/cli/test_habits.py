@@ -218,7 +218,32 @@ def test_of_many_workflows_some_are_listed_and_the_rest_counted(ork):
     assert "did you mean flow08 or flow18?" in ork("show", "flow8").err
 
 
+def test_commands_in_hints_quote_the_names_of_files(etl, edit):
+    (etl.folder / "etl.yaml").rename(etl.folder / "my etl.yaml")
+    etl("deploy")
+    edit("my etl.yaml", "timeout: 300", "timeout: 60")
+    assert "`ork deploy 'my etl.yaml'` keeps it" in etl("status").err
+    assert "`ork deploy 'my etl.yaml'` keeps them first" in etl("restore", "etl").err
+    assert "`ork run 'my etl.yaml'` runs with that" in etl("run", "etl").err
+
+
+def test_of_a_store_in_memory_nothing_comes_next(etl):
+    assert "next:" in etl("run").err
+    done = etl("--store", "memory:", "run")
+    assert (done.code, "next:" in done.err) == (0, False)
+
+
+def test_a_place_that_is_no_store_is_told_by_what_it_is(etl):
+    etl("--store", "sqlite:team.db", "deploy")
+    refused = etl("--store", "team.db", "runs")
+    hint = f"`ork --store sqlite:{etl.folder}/team.db`"
+    assert (refused.code, hint in refused.err) == (4, True)
+    refused = etl("--store", "new/place", "deploy")
+    assert (refused.code, "`mkdir -p " in refused.err) == (4, True)
+
+
 def test_a_rollback_takes_what_follows_a_name(history):
     before = history("rev-parse", "etl~2^{snapshot}").out
+    assert "`ork rollback etl etl~2`: the workflow" in history("rollback", "etl~2").err
     assert history("rollback", "~2").code == 0
     assert history("rev-parse", "etl^{snapshot}").out == before

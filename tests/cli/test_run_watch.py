@@ -53,6 +53,10 @@ def test_every_save_of_what_it_executes_runs_it_again(ork, watching):
     ork.write("w.yaml", WORKFLOW.replace("name: w", "name: w\nmax_parallel: 2"))
     until("w#3 success")
     until("watching")
+    (ork.folder / "w.yaml").rename(ork.folder / "away")  # as git does between two branches
+    until("no file w.yaml")
+    (ork.folder / "away").rename(ork.folder / "w.yaml")
+    until("good again: w.yaml is as it ran, nothing to run")
     child.send_signal(signal.SIGINT)
     assert child.wait() == 130
     assert ork("runs").out.count("w#") == 3
@@ -62,3 +66,4 @@ def test_a_revision_cannot_be_watched(etl):
     etl("deploy", "etl.yaml")
     refused = etl("run", "etl", "--watch")
     assert (refused.code, "--watch needs a workflow file" in refused.err) == (2, True)
+    assert "`ork run etl.yaml --watch`" in refused.err

@@ -63,6 +63,8 @@ def test_the_path_of_a_workflow_file_stands_for_the_file(look):
     [
         ("a.yaml", "name: a\ntasks:\n"),
         ("a.yaml", "\"name\": a\n'tasks':\n"),
+        ("a.yaml", "name: a\ntasks : {b: {executor: process}}\n"),
+        ("a.yaml", "{name: a, tasks: {b: {executor: process}}}\n"),
         ("a.json", json.dumps({"name": "a", "tasks": {"b": {"executor": "process"}}})),
         ("a.json", json.dumps({"tasks": {"b{": {"executor": "process"}}}, indent=4)),
         ("a.yml", '{"params": {"x\\"{": 1}, "tasks" : {"b": {"executor": "process", [} oh'),
@@ -79,6 +81,7 @@ def test_a_file_with_tasks_at_its_top_is_a_workflow(tmp_path, name, text):
     [
         ("a.yaml", "jobs:\n  tasks:\n"),
         ("a.txt", "tasks:\n"),
+        ("a.yaml", "{executor: a, my-tasks: {b: {}}}\n"),
         ("deno.json", json.dumps({"tasks": {"dev": "deno run main.ts"}})),
         ("tasks.json", json.dumps({"version": "2.0.0", "tasks": [{"executor": 1}]})),
         ("show.json", json.dumps({"data": {"tasks": {"a": {"executor": "process"}}}})),

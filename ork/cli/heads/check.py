@@ -12,7 +12,7 @@ from ork.cli.options import Json, at_most_one, files_of
 from ork.cli.screen.errors import problems_view, warnings_view
 from ork.cli.screen.line import Line
 from ork.cli.session import Session
-from ork.errors import UsageError
+from ork.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from ork.heads.check import Checked
@@ -53,7 +53,8 @@ def check(
 
     Reads the files and the code they call as a deploy would, but runs nothing and writes nothing.
     Every complaint has its file, line and column. What is obviously a key or a password is a
-    complaint too, because a deploy refuses it; so are two files with one name. Needs no store.
+    complaint too, because a deploy refuses it; so are two files with one name, of which one may be
+    deployed. Needs no store.
     Where a mistake hides code that is to be looked at, a last line says that more may follow.
 
     In a folder, a workflow is a .yaml or .yml file with a line that begins with `tasks:`, or a
@@ -82,7 +83,11 @@ def check(
 
     over = partial(each, kind=Looked)
     paths = _files(session, files)
-    results = check_files(paths, now=session.now(), with_files=show_files, over=over)
+    try:
+        store = session.unsettled() if session.has_store() else None
+    except StoreError:
+        store = None  # it is not needed
+    results = check_files(paths, now=session.now(), store=store, with_files=show_files, over=over)
     if as_json or form == "json":
         session.print_json("check", results)
     elif form in ("github", "sarif"):

@@ -132,7 +132,7 @@ def init(
     if written:
         session.print(["wrote ", (os.path.relpath(path), "file")] for path in written)
         at = "" if folder == Path() else f"-C {shlex.quote(str(folder))} "
-        told = f"`ork {at}run {written[0].relative_to(folder)}`"
+        told = f"`ork {at}run {shlex.quote(str(written[0].relative_to(folder)))}`"
     else:
         told = "`ork deploy FILE` keeps the first version of a workflow"
     session.say([("next: ", "hint"), told])
@@ -287,18 +287,21 @@ def status(
         session.say([("hint: ", "hint"), f"{duplicate.path} needs a name of its own"])
     if renamed := next((one for one in found if one.state == "renamed"), None):
         told = f"`ork mv {renamed.other} {renamed.workflow}` renames it"
-        session.say([("next: ", "hint"), f"{told}, `ork deploy --new {renamed.path}` adds another"])
+        other = f"`ork deploy --new {shlex.quote(renamed.path)}` adds another"
+        session.say([("next: ", "hint"), f"{told}, {other}"])
     elif modified and modified.state == "moved":
         move = "--move " if modified.summary else ""
-        session.say([("next: ", "hint"), f"`ork deploy {move}{modified.path}` keeps its new path"])
+        kept = f"`ork deploy {move}{shlex.quote(modified.path)}` keeps its new path"
+        session.say([("next: ", "hint"), kept])
     elif modified:
-        shown, kept = f"`ork diff {modified.workflow}`", f"`ork deploy {modified.path}`"
-        session.say([("next: ", "hint"), f"{shown} shows what changed, {kept} keeps it"])
+        kept = f"`ork deploy {shlex.quote(modified.path)}` keeps it"
+        told = f"`ork diff {modified.workflow}` shows what changed, {kept}"
+        session.say([("next: ", "hint"), told])
     elif behind := next((one for one in found if one.state == "behind"), None):
         told = f"`ork restore {behind.workflow} --code` writes the newest version here"
         session.say([("next: ", "hint"), told])
     elif fresh:
-        session.say([("next: ", "hint"), f"`ork deploy {fresh.path}`"])
+        session.say([("next: ", "hint"), f"`ork deploy {shlex.quote(fresh.path)}`"])
     elif missing := next((one for one in found if one.state == "missing"), None):
         told = f"`ork restore {missing.workflow}` writes the file that this deploy had"
         if not missing.summary:  # which an import has never had

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from ork.cli.screen.errors import error_view
 from ork.cli.session import Session
-from ork.errors import InvalidInput, OrkError, UsageError
+from ork.errors import InvalidInput, NotFound, OrkError, UsageError
 from ork.worktree.load import check
 
 TOGETHER_MS = 200  # saves that belong together, as of all open files of an editor
@@ -27,8 +28,8 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
     while True:
         try:
             loaded = check(path)
-        except InvalidInput as error:
-            if (now := f"{error.message}{error.problems}") != wrong:
+        except (InvalidInput, NotFound) as error:  # as while git writes it anew
+            if (now := f"{error.message}{getattr(error, 'problems', '')}") != wrong:
                 session.say(*error_view(error))
             wrong = now
             _wait(root)
@@ -50,6 +51,9 @@ def on_every_save(session: Session, path: Path, run: Callable[[], None]) -> NoRe
 
 def _wait(root: Path) -> None:
     """Wait until something below a folder was saved, or a moment."""
+    if not root.is_dir():  # it is away, as the file may be
+        time.sleep(LOOK_MS / 1000)
+        return
     from watchfiles import DefaultFilter, watch
 
     changes = watch(

@@ -194,13 +194,14 @@ def runs_view(entries: Iterable[RunEntry], store: Store, session: Session) -> It
         rest += "" if run.selected is None else "  partial"
         rest += "" if run.attempt == 1 else f"  {human.count(run.attempt, 'attempt')}"
         rest += f"  {taint_text(entry.tainted)}" if entry.tainted else ""
-        rest += f"  {run.reason}" if run.reason and not narrow else ""
+        reason = f"  {run.reason}" if run.reason and not narrow else ""
         tags: Line = [(f"  @{tag}", "tag") for tag in entry.tags]
         params = entry.params if isinstance(entry.params, dict) else {}
         given = "".join(
             f"  {name}={clip(_json(it), PARAM_CHARS_MAX)}" for name, it in params.items()
         )
-        return cells, [f"  {_took(store, run, now):>7}", *tags, (given, "dim"), rest]
+        # What qualifies the state comes first: the end may be cut.
+        return cells, [f"  {_took(store, run, now):>7}", rest, *tags, (given, "dim"), reason]
 
     shortened = store.shortened(entries, lambda entry: [entry.run.snapshot])
     for line in aligned(map(row, shortened)):

@@ -1,6 +1,7 @@
 """ork run, ork retry, ork cancel"""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -174,7 +175,11 @@ def run(
         from ork.cli.runs.again import on_every_save
 
         if not what.startswith("file:"):
-            raise UsageError("--watch needs a workflow file to watch")
+            hint = None
+            if head := store.ref(f"workflows/{source}"):
+                path = os.path.relpath(store.project / store.get(Deploy, head).source.path)
+                hint = f"`ork run {shlex.quote(path)} --watch`"
+            raise UsageError("--watch needs a workflow file to watch", hint=hint)
 
         def again() -> None:
             last, stopped = _run(session, store, [what], how, no_hooks=no_hooks, as_json=as_json)
@@ -410,4 +415,4 @@ def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterato
         yield [note, f"{path} is gone: if it has moved, `ork deploy FILE` tells where it is now"]
     elif one.state == "modified" and one.workflow == workflow:
         yield [note, f"{workflow} runs without what you changed: {one.summary}"]
-        yield [("hint: ", "hint"), hint.format(path)]
+        yield [("hint: ", "hint"), hint.format(shlex.quote(path))]

@@ -39,7 +39,7 @@ def warnings_view(warnings: Iterable[Problem]) -> Iterator[Line]:
 
 
 def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
-    """Yield complaints about files, each with its line and a caret, and each hint once."""
+    """Yield complaints about files, each with its line and a caret, and each long hint once."""
     hints: set[str] = set()
     for problem in problems[:PROBLEMS_MAX]:
         place = problem.file
@@ -48,7 +48,7 @@ def problems_view(problems: tuple[Problem, ...]) -> Iterator[Line]:
         yield [(place, "file"), ": ", problem.message]
         if problem.source is not None and problem.line:
             yield from _caret(problem)
-        if problem.hint and problem.hint not in hints:
+        if problem.hint and (problem.hint not in hints or problem.hint.startswith("did you mean")):
             hints.add(problem.hint)
             yield ["    ", ("hint: ", "hint"), problem.hint]
     if len(problems) > PROBLEMS_MAX:

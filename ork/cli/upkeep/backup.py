@@ -1,5 +1,6 @@
 """ork backup: a copy of the whole store, in a folder or in a file."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +52,10 @@ def backup(
     if done.errors:
         wrong = f"{count(done.errors, 'ref')} wrong in the store, and in the copy"
         session.say([("note: ", "warning"), f"{wrong}: `ork fsck` names them"])
+    made = shlex.quote(str(target))
     command, does = (
-        (f"ork init --from {target}", "makes a store of it, in a folder without one")
+        (f"ork init --from {made}", "makes a store of it, in a folder without one")
         if is_file(target)
-        else (f"ork --store {target}/.ork log", "looks into it")
+        else (f"ork --store {made}/.ork log", "looks into it")
     )
     session.say([("next: ", "hint"), f"`{command}` {does}"])
