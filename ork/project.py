@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar
 
 import ork.bisection
 import ork.heads.deploy
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
 
 
 V = TypeVar("V", bound=Value)
+AnyWorkflow: TypeAlias = str | WorkflowEntry
 
 
 class RunFailed(OrkError):
@@ -191,17 +192,18 @@ class Project:
         )
         return Rows(found, WorkflowEntry, "workflows")
 
-    def move(self, old: str, new: str, *, author: str | None = None) -> Renamed:
+    def move(self, old: AnyWorkflow, new: str, *, author: str | None = None) -> Renamed:
         """Give a workflow another name: its history, runs and tags go with it.
 
         >>> project.move("etl", "load").deploy == project.resolve("load").oid
         True
         >>> _ = project.undo()
         """
-        stamp = stamp_of(author, "mv", old, new)
-        return ork.heads.rename.rename(self.store, old, new, stamp=stamp)
+        name = _workflow(old)
+        stamp = stamp_of(author, "mv", name, new)
+        return ork.heads.rename.rename(self.store, name, new, stamp=stamp)
 
-    def archive(self, workflow: str, *, author: str | None = None) -> None:
+    def archive(self, workflow: AnyWorkflow, *, author: str | None = None) -> None:
         """Put a workflow away: nothing but its name leads to it, and no schedule of it fires.
 
         >>> project.archive("etl")
@@ -210,9 +212,10 @@ class Project:
         """
         from ork.daemon.pauses import archive
 
-        archive(self.store, workflow, stamp=stamp_of(author, "archive", workflow))
+        name = _workflow(workflow)
+        archive(self.store, name, stamp=stamp_of(author, "archive", name))
 
-    def unarchive(self, workflow: str, *, author: str | None = None) -> Resumed:
+    def unarchive(self, workflow: AnyWorkflow, *, author: str | None = None) -> Resumed:
         """Take an archived workflow out again; its schedules fire from now on.
 
         >>> project.unarchive("etl").workflow
@@ -220,8 +223,9 @@ class Project:
         """
         from ork.daemon.pauses import unarchive
 
-        stamp = stamp_of(author, "archive", "--undo", workflow)
-        return unarchive(self.store, workflow, stamp=stamp, now=now_here())
+        name = _workflow(workflow)
+        stamp = stamp_of(author, "archive", "--undo", name)
+        return unarchive(self.store, name, stamp=stamp, now=now_here())
 
     def resolve(self, revision: AnyRevision) -> Resolved:
         """Return what a revision means: "etl~1", "etl@v1", "etl#57", an oid, "file:PATH"...
@@ -354,19 +358,19 @@ class Project:
         found = ork.history.compare_runs.diff_runs(self.store, before, after)
         return self._shown(replace(found, definition=self._with_hunks(found.definition)))
 
-    def diff_last(self, workflow: str = "@") -> RunDiff:
+    def diff_last(self, workflow: AnyWorkflow = "@") -> RunDiff:
         """Compare the newest failed run of a workflow with the last good one before it.
 
         >>> project.diff_last("etl")
         <RunDiff etl#1, etl#2, ...>
         """
         only = ork.store.resolve.only_workflow
-        name = only(self.store) if workflow == "@" else workflow
+        name = only(self.store) if workflow == "@" else _workflow(workflow)
         return self.diff_runs(*ork.history.compare_runs.last_failure(self.store, name))
 
     def runs(
         self,
-        workflow: str | None = None,
+        workflow: AnyWorkflow | None = None,
         *,
         limit: int | None = None,
         states: str | Collection[str] = (),
@@ -386,6 +390,7 @@ class Project:
         >>> project.runs("etl", states="failed")
         [<RunEntry etl#2, failed, ...>]
         """
+        name = None if workflow is None else _workflow(workflow)
         executed = ork.store.runs.wanted(
             self.store,
             containing=self.resolve(containing) if containing else None,
@@ -393,7 +398,7 @@ class Project:
         )
         found = ork.store.runs.runs(
             self.store,
-            workflow,
+            name,
             limit=_at_most(limit),
             states=as_names(states),
             since=_moment(since),
@@ -404,7 +409,7 @@ class Project:
         )
         rows = Rows(ork.store.verdict.in_full(self.store, found), RunEntry, "runs")
         if params and not rows:
-            ork.store.runs.refuse_unknown_params(self.store, workflow, params)
+            ork.store.runs.refuse_unknown_params(self.store, name, params)
         return rows
 
     def show(self, revision: AnyRevision) -> SnapshotDetails | RunDetails:
@@ -617,7 +622,7 @@ class Project:
     def _warn_of_edits(self, what: str | Loaded, caller: Caller) -> None:
         """Tell when what is to run is a workflow whose file is another by now."""
         workflow = ork.store.resolve.only_workflow(self.store) if what == "@" else what
-        if workflow not in ork.store.resolve.workflows(self.store):
+        if isinstance(workflow, Loaded) or self.store.ref(f"workflows/{workflow}") is None:
             return
         author = caller.signed().author
         one = ork.heads.deploy.head_status(self.store, workflow, author=author)
@@ -653,7 +658,7 @@ class Project:
 
     def bisect(
         self,
-        workflow: str,
+        workflow: AnyWorkflow,
         *,
         good: AnyRevision | None = None,
         bad: AnyRevision | None = None,
@@ -670,13 +675,14 @@ class Project:
         >>> [entry.deploy.message for entry in found.suspects]
         ['Say what is loaded']
         """
+        name = _workflow(workflow)
         question = Question(
             options=_chosen(options),
             judge=judge,
-            caller=lambda: _caller(author, control, "bisect", workflow),
+            caller=lambda: _caller(author, control, "bisect", name),
         )
         ends = {"good": _text(good), "bad": _text(bad)}
-        steps = ork.bisection.bisect(self.store, workflow, **ends, question=question)
+        steps = ork.bisection.bisect(self.store, name, **ends, question=question)
         return map(self._shown, steps)
 
     def watch(self, what: AnyRevision = "@") -> Iterator[Event]:
@@ -705,7 +711,7 @@ class Project:
         stamp = stamp_of(author, "cancel", name)
         return ork.runner.record.cancel(self.store, found, author=stamp.author, now=now)
 
-    def schedules(self, workflow: str | None = None) -> Rows[Listed]:
+    def schedules(self, workflow: AnyWorkflow | None = None) -> Rows[Listed]:
         """Return the schedules of a workflow, or of all: next, last run, who paused it.
 
         >>> project.schedules()
@@ -714,12 +720,15 @@ class Project:
         from ork.daemon.fires import Listed, listed
         from ork.daemon.lines import Lines, lines_of
 
-        if workflow is not None:
-            ork.store.resolve.head(self.store, workflow)
-        found = Lines(self.store).look() if workflow is None else lines_of(self.store, workflow)
+        if workflow is None:
+            found = Lines(self.store).look()
+        else:
+            name = _workflow(workflow)
+            ork.store.resolve.head(self.store, name)
+            found = lines_of(self.store, name)
         return Rows(listed(self.store, found, now_here()), Listed, "schedules")
 
-    def pause(self, workflow: str, *, author: str | None = None) -> Paused:
+    def pause(self, workflow: AnyWorkflow, *, author: str | None = None) -> Paused:
         """Let no schedule of a workflow fire until it is resumed, or the pause undone.
 
         >>> project.pause("etl").workflow
@@ -727,9 +736,10 @@ class Project:
         """
         from ork.daemon.pauses import pause
 
-        return pause(self.store, workflow, stamp=stamp_of(author, "schedule", "pause", workflow))
+        name = _workflow(workflow)
+        return pause(self.store, name, stamp=stamp_of(author, "schedule", "pause", name))
 
-    def resume(self, workflow: str, *, author: str | None = None) -> Resumed:
+    def resume(self, workflow: AnyWorkflow, *, author: str | None = None) -> Resumed:
         """Let the schedules of a workflow fire again from now on; what went by is left out.
 
         >>> project.resume("etl").workflow
@@ -737,12 +747,13 @@ class Project:
         """
         from ork.daemon.pauses import resume
 
-        stamp = stamp_of(author, "schedule", "resume", workflow)
-        return resume(self.store, workflow, stamp=stamp, now=now_here())
+        name = _workflow(workflow)
+        stamp = stamp_of(author, "schedule", "resume", name)
+        return resume(self.store, name, stamp=stamp, now=now_here())
 
     def fire(
         self,
-        workflow: str,
+        workflow: AnyWorkflow,
         *,
         params: Mapping[str, Any] = {},
         slot: str | date | None = None,
@@ -754,9 +765,10 @@ class Project:
         """
         from ork.daemon.fires import fire_now
 
-        caller = _caller(author, None, "schedule", "fire", workflow)
+        name = _workflow(workflow)
+        caller = _caller(author, None, "schedule", "fire", name)
         given = exactly(json_of(params))
-        return fire_now(self.store, workflow, caller, given=given, slot=_moment(slot))
+        return fire_now(self.store, name, caller, given=given, slot=_moment(slot))
 
     def queue(
         self,
@@ -824,7 +836,7 @@ class Project:
 
     def rollback(
         self,
-        workflow: str,
+        workflow: AnyWorkflow,
         revision: AnyRevision | None = None,
         *,
         message: str | None = None,
@@ -835,9 +847,10 @@ class Project:
         >>> project.rollback("etl")
         <RolledBack etl, changed, ...>
         """
-        stamp = stamp_of(author, "rollback", workflow)
+        name = _workflow(workflow)
+        stamp = stamp_of(author, "rollback", name)
         return ork.heads.rollback.rollback(
-            self.store, workflow, _text(revision), message=message, now=now_here(), stamp=stamp
+            self.store, name, _text(revision), message=message, now=now_here(), stamp=stamp
         )
 
     def restore(
@@ -878,13 +891,14 @@ class Project:
             self.store, name, _text(revision), now=now_here(), force=force, stamp=stamp
         )
 
-    def tags(self, workflow: str | None = None) -> Rows[Tag]:
+    def tags(self, workflow: AnyWorkflow | None = None) -> Rows[Tag]:
         """Return the tags of a workflow, or of all, sorted.
 
         >>> project.tags("etl")
         [<Tag etl@v1, ...>]
         """
-        return Rows(ork.heads.tags.tags(self.store, workflow), Tag, "tags")
+        name = None if workflow is None else _workflow(workflow)
+        return Rows(ork.heads.tags.tags(self.store, name), Tag, "tags")
 
     def untag(self, name: str, *, author: str | None = None) -> Tagged:
         """Remove a tag: "etl@v1.4", or "v1.4" when one workflow only has it.
@@ -926,7 +940,7 @@ class Project:
     def export_git(
         self,
         destination: str | Path,
-        workflow: str | None = None,
+        workflow: AnyWorkflow | None = None,
         *,
         branch: str = "main",
         update: bool = False,
@@ -938,7 +952,7 @@ class Project:
         """
         from ork.git.to_git import export_git, the_workflow
 
-        name = the_workflow(self.store, workflow)
+        name = the_workflow(self.store, None if workflow is None else _workflow(workflow))
         return export_git(self.store, Path(destination), name, branch=branch, update=update)
 
     def import_git(
@@ -1069,7 +1083,7 @@ class Project:
             revisions=tuple(map(as_revision, revisions)),
             all=not revisions,
             since=tuple(map(as_revision, since)),
-            runs=runs,
+            runs=_at_most(runs, "runs"),
             tags=tags,
         )
         return create(self.store, wish, Path(file), now=now_here())
@@ -1095,7 +1109,7 @@ class Project:
         with open_bundle(str(file)) as bundle:
             return receive(bundle, self.store, stamp=stamp, force=force, runs=runs, dry_run=dry_run)
 
-    def add_remote(self, name: str, place: str, *, force: bool = False) -> str:
+    def add_remote(self, name: str, place: str | Path, *, force: bool = False) -> str:
         """Name another store, a folder or a URL; `force` lets a name lead elsewhere than before.
 
         >>> project.add_remote("team", "../team")
@@ -1103,7 +1117,7 @@ class Project:
         """
         from ork.sync.remotes import add
 
-        return add(self._folder_of(), name, place, start=Path.cwd(), force=force)
+        return add(self._folder_of(), name, str(place), start=Path.cwd(), force=force)
 
     def remotes(self) -> dict[str, str]:
         """Return the names that a store has for others, and where these are.
@@ -1117,8 +1131,8 @@ class Project:
 
     def push(
         self,
-        remote: str | None = None,
-        *workflows: str,
+        remote: str | Path | None = None,
+        *workflows: AnyWorkflow,
         runs: int | None = None,
         tags: bool = True,
         force: bool = False,
@@ -1133,13 +1147,12 @@ class Project:
         >>> [moved.workflow for moved in project.push("team").workflows]
         ['etl']
         """
-        words = tuple(filter(None, ("push", remote, *workflows)))
-        return self._transfer("push", remote, words, workflows, runs, tags, force, dry_run, author)
+        return self._transfer("push", remote, workflows, runs, tags, force, dry_run, author)
 
     def pull(
         self,
-        remote: str | None = None,
-        *workflows: str,
+        remote: str | Path | None = None,
+        *workflows: AnyWorkflow,
         runs: int | None = None,
         tags: bool = True,
         force: bool = False,
@@ -1151,15 +1164,13 @@ class Project:
         >>> project.pull("team").objects
         0
         """
-        words = tuple(filter(None, ("pull", remote, *workflows)))
-        return self._transfer("pull", remote, words, workflows, runs, tags, force, dry_run, author)
+        return self._transfer("pull", remote, workflows, runs, tags, force, dry_run, author)
 
     def _transfer(
         self,
         direction: Direction,
-        remote: str | None,
-        words: tuple[str, ...],
-        workflows: tuple[str, ...],
+        remote: str | Path | None,
+        workflows: tuple[AnyWorkflow, ...],
         runs: int | None,
         tags: bool,
         force: bool,
@@ -1170,9 +1181,12 @@ class Project:
         from ork.sync.remotes import opened, place_of
         from ork.sync.transfer import Choice, transfer
 
-        choice = Choice(workflows=workflows, runs=runs, tags=tags)
-        name, place = place_of(self._folder_of(), remote, start=Path.cwd())
-        with opened(place, name, environ=os.environ) as other:
+        names = tuple(map(_workflow, workflows))
+        place = None if remote is None else str(remote)
+        words = filter(None, (direction, place, *names))
+        choice = Choice(workflows=names, runs=_at_most(runs, "runs"), tags=tags)
+        name, address = place_of(self._folder_of(), place, start=Path.cwd())
+        with opened(address, name, environ=os.environ) as other:
             here = Side(self.store, "this store")
             source, target = (here, other) if direction == "push" else (other, here)
             return transfer(
@@ -1226,9 +1240,17 @@ def _chosen(options: Options | None, params: Mapping[str, Any] = {}) -> Options:
     return replace(options, given={**options.given, **exactly(json_of(params))})
 
 
-def _at_most(limit: int | None) -> int | None:
+def _workflow(named: AnyWorkflow) -> str:
+    name = named.workflow if isinstance(named, WorkflowEntry) else named
+    if not isinstance(name, str):
+        hint = "give its name, or an entry of `project.workflows()`"
+        raise UsageError(f"a {type(named).__name__} names no workflow", hint=hint)
+    return name
+
+
+def _at_most(limit: int | None, name: str = "limit") -> int | None:
     if limit is not None and not (isinstance(limit, SupportsIndex) and limit >= 0):
-        raise UsageError(f"limit={limit!r}: say how many at most, 0 or more, or None for all")
+        raise UsageError(f"{name}={limit!r}: say how many at most, 0 or more, or None for all")
     return limit
 
 

@@ -351,6 +351,13 @@ def test_a_moment_is_a_text_a_date_or_a_datetime(project):
         (lambda p: p.log(limit="3"), "limit='3': say how many", None),
         (lambda p: p.workflows(limit=-1), "limit=-1: say how many", None),
         (lambda p: p.operations(limit=-1), "limit=-1: say how many", None),
+        (lambda p: p.create_bundle("b", runs=-1), "runs=-1: say how many", None),
+        (lambda p: p.push("../other", runs=-1), "runs=-1: say how many", None),
+        (lambda p: p.gc(prune=True, keep_runs=-1), "runs to keep are from 0", None),
+        (lambda p: p.gc(undo_days=1.5), "undo_days to keep are from 0", None),
+        (lambda p: library.Selection(only="a", start="b"), "has `only`, or", None),
+        (lambda p: p.runs(p.runs()[0]), "a RunEntry names no workflow", "project.workflows()"),
+        (lambda p: p.rollback(None), "a NoneType names no workflow", "name"),
     ],
 )
 def test_what_makes_no_sense_is_told_and_never_ignored(project, edit, wrong, said, hint):
@@ -373,6 +380,28 @@ def test_a_parameter_that_is_new_has_no_runs_and_one_that_is_gone_has_old_ones(p
     assert len(project.runs("etl", params={"n": 1})) == 1
     assert project.runs("etl", params={"n": 2}) == []
     assert project.runs("etl", params={"n": 1}, limit=0) == []
+
+
+def test_an_entry_of_the_workflows_names_its_workflow(project, tmp_path):
+    project.run("etl.yaml")
+    (entry,) = project.workflows()
+    assert [one.name for one in project.runs(entry)] == ["etl#1"]
+    assert project.log(entry)[0].head
+    assert [one.workflow for one in project.schedules(entry)] == ["etl"]
+    assert (project.pause(entry).workflow, project.resume(entry).workflow) == ("etl", "etl")
+    project.unqueue(project.fire(entry))
+    assert project.tags(entry) == []
+    with pytest.raises(library.NotFound, match="no run of etl has failed"):
+        project.diff_last(entry)
+    with pytest.raises(library.NotFound, match="etl"):
+        project.rollback(entry)
+    project.add_remote("team", tmp_path / "other")
+    assert project.export_git(tmp_path / "git", entry).workflow == "etl"
+    library.open(tmp_path / "other", create=True).close()
+    assert [one.workflow for one in project.push(tmp_path / "other", entry).workflows] == ["etl"]
+    project.archive(entry)
+    assert project.unarchive(entry).workflow == "etl"
+    assert project.move(entry, "load").new == "load"
 
 
 def test_a_text_is_one_name(project, edit):
@@ -515,8 +544,8 @@ def test_a_schedule_is_fired_by_hand(project, edit):
     project.deploy("etl.yaml")
     waiting = project.fire("etl", params={"n": 2})
     assert (waiting.entry.params, project.queued()) == ({"n": 2}, [waiting])
-    with pytest.raises(library.OrkError, match="tomorrow"):
-        project.fire("etl", slot="tomorrow")
+    with pytest.raises(library.OrkError, match="still to come"):
+        project.fire("etl", slot=date(9000, 1, 1))
 
 
 def test_the_last_failure_is_compared_with_the_last_good_run(project, edit):

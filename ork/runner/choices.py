@@ -149,6 +149,8 @@ class Selection(Value, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             force_setattr(self, name, as_names(getattr(self, name)))
+        if self.only and (self.start or self.until):
+            raise UsageError("a Selection has `only`, or `start` and `until`")
 
     def __bool__(self) -> bool:
         return bool(self.only or self.start or self.until)

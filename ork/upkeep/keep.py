@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from ork import files
-from ork.errors import Conflict, InvalidInput, StoreError
+from ork.errors import Conflict, InvalidInput, StoreError, UsageError
 from ork.failpoints import failpoint
 from ork.logs.bytes import logs_there, parts_of, remove, size_of
 from ork.objects.canonical import Oid
@@ -60,6 +60,9 @@ class Folder(Value, frozen=True, kw_only=True):
 def chosen(folder: Path | None, **options: int | None) -> Keep:
     """Return what options say, and for those that are None the store's own configuration."""
     given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if not _is_fit(name, value):
+            raise UsageError(f"{name} to keep are from 0 to {_most(name)}, and not {value!r}")
     return replace(configured(folder), **given)
 
 
@@ -80,10 +83,17 @@ def configured(folder: Path | None) -> Keep:
         if key not in known:
             hint = f"it knows {', '.join(known)}"
             raise InvalidInput(f"{path}: keep.{key} is not known", hint=hint)
-        most = RUNS_MAX if key == "runs" else DAYS_MAX
-        if type(value) is not int or not 0 <= value <= most:
-            raise InvalidInput(f"{path}: keep.{key} is a number from 0 to {most}")
+        if not _is_fit(key, value):
+            raise InvalidInput(f"{path}: keep.{key} is a number from 0 to {_most(key)}")
     return Keep(**keep)
+
+
+def _is_fit(name: str, value: object) -> bool:
+    return type(value) is int and 0 <= value <= _most(name)
+
+
+def _most(name: str) -> int:
+    return RUNS_MAX if name == "runs" else DAYS_MAX
 
 
 def expired(store: Store, keep: Keep, now: datetime) -> tuple[list[RunEntry], int]:
