@@ -103,20 +103,24 @@ def schedule(
 
 def _list(session: Session, store: Store, workflow: str | None, as_json: bool) -> None:
     from ork.daemon import queue
-    from ork.daemon.fires import NOBODY_FIRES, is_up, listed
+    from ork.daemon.fires import NOBODY_FIRES, holder, is_up, listed
     from ork.schedule.words import in_words
 
     found = listed(store, _lines(session, store, workflow), session.now())
     waiting = [one for one in queue.waiting(store) if workflow in (None, one.workflow)]
     if as_json:
         rows = [{"words": in_words(one.schedule), **_members(one)} for one in found]
-        session.print_json("schedules", {"schedules": rows, "waiting": waiting, "up": is_up(store)})
+        up = {"up": is_up(store), "holder": holder(store)}
+        session.print_json("schedules", {"schedules": rows, "waiting": waiting, **up})
         return
     session.print(_schedules(found, session), page=True)
     session.print(waiting_view(waiting, session))
     if not found:
         session.say(_unscheduled(workflow))
-    if (found or waiting) and is_up(store) is False:
+    if one := holder(store):
+        since = human.date(one.since, session.now())
+        session.say([f"`ork up` is process {one.pid} on {one.host}, since {since}"])
+    elif (found or waiting) and is_up(store) is False:
         session.say([("note: ", "warning"), NOBODY_FIRES])
 
 

@@ -7,10 +7,13 @@ one that is killed has fired, or has not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
+from ork.backends.base import Lease
 from ork.daemon import lines, queue
 from ork.daemon.lines import Decided, LeftOut, Line, key_of_refs, skipped
 from ork.daemon.pauses import Paused, all_paused, paused_ref
@@ -18,8 +21,8 @@ from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError
 from ork.failpoints import failpoint
 from ork.objects.canonical import Oid
-from ork.objects.kinds import Deploy, Run
-from ork.objects.value import Value, replace
+from ork.objects.kinds import Deploy, Run, to_json
+from ork.objects.value import Value, of_line, replace
 from ork.runner import start
 from ork.runner.events import Event
 from ork.runner.start import Caller, Options, Started
@@ -28,11 +31,13 @@ from ork.schedule.schedule import Schedule, schedules_of, slot_name
 from ork.schedule.times import slots
 from ork.store.resolve import archived_ref, head
 from ork.store.store import Store, Transaction
+from ork.worktree.origin import host
 
 RACES_MAX = 100  # lost one after the other
 LATELY = timedelta(days=7)
 FIRES_LOOKED_AT = 64  # for the newest of a schedule, among those of the workflow's others
 UP = "up"  # the lease that one of those holds who fire
+UP_REF = "up/now"  # who that is
 NOBODY_FIRES = "nothing is fired: no `ork up` works here now"
 
 
@@ -84,6 +89,14 @@ class Listed(Value, frozen=True, kw_only=True):
             "next": "paused" if self.paused else self.next,
             "last": self.last and self.last.state,
         }
+
+
+class Holder(Value, frozen=True, kw_only=True):
+    """The process of the `ork up` that fires, and since when it does."""
+
+    host: str
+    pid: int
+    since: datetime
 
 
 class _HeadMoved(Conflict):
@@ -154,6 +167,39 @@ def is_up(store: Store) -> bool | None:
     if lease is not None:
         lease.release()
     return lease is None
+
+
+def hold(store: Store, now: datetime) -> Lease | None:
+    """Take the lease of who fires, and tell who that is; None when another process has it."""
+    lease = store.backend.lease(UP)
+    if lease is not None:
+        try:
+            with store.transaction() as tx:
+                me = Holder(host=host(), pid=os.getpid(), since=now)
+                tx.move(UP_REF, old=store.ref(UP_REF), new=tx.add_value(to_json(me)))
+        except BaseException:
+            lease.release()
+            raise
+    return lease
+
+
+def let_go(store: Store, lease: Lease) -> None:
+    """Release that lease; who had it is forgotten."""
+    with suppress(OrkError), store.transaction() as tx:
+        tx.move(UP_REF, old=store.ref(UP_REF), new=None)
+    lease.release()
+
+
+def holder(store: Store) -> Holder | None:
+    """Return which `ork up` fires; None where none does, or nobody can tell."""
+    oid = store.ref(UP_REF)
+    if oid is None or not is_up(store):
+        return None
+    try:
+        found: Holder = of_line(store.blob(oid), Holder)
+    except (ValueError, OrkError):
+        return None
+    return found
 
 
 def newest_run(

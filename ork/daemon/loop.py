@@ -477,7 +477,7 @@ class Daemon:
     def _settle(self, now: datetime) -> None:
         """Put an end to the record of runs whose owners were killed, and execute their hooks."""
         if self._lease is None or not self._lease.held():
-            self._lease = self._store.backend.lease(fires.UP)
+            self._lease = fires.hold(self._store, now)
         try:
             settled = record.settle(self._store, now=now)
         except Corrupt as error:
@@ -638,7 +638,7 @@ class Daemon:
     def _let_go(self) -> None:
         """Let go of the lease that says that this `ork up` works."""
         if self._lease is not None:
-            self._lease.release()
+            fires.let_go(self._store, self._lease)
         self._lease = None
 
     def _close(self) -> None:

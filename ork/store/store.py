@@ -21,6 +21,7 @@ workflow file and no command line. Refs (docs/format.md):
     archived/WORKFLOW            -> Deploy     the head when it was archived
     former/WORKFLOW/NAME         -> Deploy     the one by which NAME became WORKFLOW
     queue/WORKFLOW/ID            -> Blob       a run that waits for `ork up`
+    up/now                       -> Blob       which `ork up` fires, while it has the lease
     hooks/WORKFLOW/RUN-ID/HOOK   -> Blob       how a hook of a run went
     ops                          -> Operation  the newest; the chain is the reflog and the undo log
     forgotten/OID                -> Tombstone  of an object that `ork forget` has taken away
@@ -99,6 +100,7 @@ _KINDS_OF_REFS = {  # what the refs of each namespace lead to
     "archived": "deploy",
     "former": "deploy",
     "queue": "blob",
+    "up": "blob",
     "hooks": "blob",
     "ops": "operation",
     "forgotten": "tombstone",

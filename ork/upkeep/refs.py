@@ -43,6 +43,7 @@ SHAPES = {
     "skips": ("count", "first", "last", "reason"),
     "decided": ("slot",),
     "queue": ("author", "deploy", "time"),
+    "up": ("host", "pid", "since"),
     "hooks": ("attempt", "command", "started", "which"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 from ork.cli.app import main
 from ork.daemon import pauses, queue
 from ork.daemon.child import Retry, begin
-from ork.daemon.fires import is_up
+from ork.daemon.fires import UP_REF, is_up
 from ork.daemon.lines import skipped
 from ork.errors import Conflict
 from ork.objects.kinds import Run
@@ -554,8 +555,19 @@ def test_it_is_told_whether_anybody_fires(ork: Ork, opened: Opened) -> None:
         for up in (first, second):
             up.until("Up")
         assert eventually(lambda: is_up(store))
-        assert ork("workflows").err == ork("schedule", "list").err == ""
+        assert ork("workflows").err == ""
+        told = ork("schedule").err
+        pids = [one.process.pid for one in (first, second)]
+        assert re.fullmatch(r"`ork up` is process (\d+) on .*, since 20.* \+0000\n", told)
+        known = json.loads(ork("schedule", "--json").out)["data"]
+        assert known["up"] and known["holder"]["pid"] in pids
         assert "next: `ork watch 2026" in ork("run", "w", "--queue").err
         assert first.end() == second.end() == 0
     assert is_up(store) is False
     assert list((ork.folder / ".ork" / "locks").iterdir()) == []
+    assert store.ref(UP_REF) is None
+    with running(ork) as killed:
+        killed.until("Up")
+        assert eventually(lambda: is_up(store))
+    assert eventually(lambda: is_up(store) is False) and store.ref(UP_REF) is not None
+    assert "no `ork up` works here now" in ork("schedule").err, "it was killed"

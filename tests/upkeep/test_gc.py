@@ -180,6 +180,7 @@ LEADING = (
     "archived/etl",
     "former/etl/load",
     "queue/etl/1",
+    "up/now",
     "hooks/etl/1/1",
     "workflows/other",
 )
