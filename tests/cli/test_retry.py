@@ -5,6 +5,24 @@ from __future__ import annotations
 import json
 
 
+def test_where_a_kept_task_wrote_files_the_way_to_write_them_anew_is_told(ork):
+    ork.write(
+        "files.yaml",
+        """\
+        name: files
+        tasks:
+          fetch: {executor: process, command: 'echo 1 > data'}
+          sum: {executor: process, command: 'cat data', depends_on: [fetch]}
+        """,
+    )
+    assert ork("run").code == 0
+    (ork.folder / "data").unlink()
+    way = "`ork retry files#2 --from fetch` where files that it wrote are gone"
+    failed = ork("run", "files", "--from", "sum")
+    assert (failed.code, way in failed.err) == (1, True)
+    assert ork("retry", "files#2", "--from", "fetch").code == 0
+
+
 def test_a_retry_goes_on_and_keeps_what_succeeded(etl, edit, golden) -> None:
     etl.write(
         "load.sh",

@@ -112,7 +112,7 @@ def test_a_file_where_a_workflow_is_wanted_names_its_workflow(history):
     for words in (["log", "etl.yaml"], ["blame", "etl.yaml"], ["tag", "v1", "etl.yaml"]):
         result = history(*words)
         assert (result.code, result.out) == (3, "")
-        assert result.err.splitlines()[1] == "hint: it is the file of etl"
+        assert result.err.splitlines()[1] == "hint: it is the file of etl: write that name"
     history.write("new.yaml", "name: new\ntasks: {a: {executor: process, command: ls}}\n")
     assert "`ork deploy new.yaml` makes one" in history("log", "new.yaml").err
 

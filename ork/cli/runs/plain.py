@@ -22,7 +22,7 @@ from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.logs.ends import end_of_log
 from ork.logs.reading import last_part
-from ork.objects.kinds import Deploy, Run, TaskRun
+from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.runner.brake import SIGNAL
 from ork.runner.events import (
     CheckedOut,
@@ -38,6 +38,7 @@ from ork.store.contents import task_runs
 
 if TYPE_CHECKING:
     from ork.runner.start import Caller
+    from ork.store.store import Store
 
 ENDS_MAX = 3
 ENDS_READ_MAX = 100  # of the logs of tasks that failed, to find those that are alike
@@ -199,9 +200,18 @@ def after_failure(
     ways = [f"`ork logs {name}:{first}`"] if first else []
     ways += [f"`ork show {name}`"] if show else []
     ways += [f"`ork retry {name}`"]
+    if kept := _kept_before(session.store, run, first) if first else None:
+        ways += [f"`ork retry {name} --from {kept}` where files that it wrote are gone"]
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
         ways += [f"`ork retry --latest {name}` with the newest version"]
     yield [("next: ", "hint"), human.either(ways)]
+
+
+def _kept_before(store: Store, run: Run, task: str) -> str | None:
+    """Return a task that this one needs and of which this run has only what another recorded."""
+    states = task_runs(store, run)
+    needs = store.get(Task, states[task].task).depends_on
+    return next((name for name in needs if states[name].is_kept), None)
 
 
 def event_lines(event: Event, width: int, now: datetime) -> list[Line]:
