@@ -45,6 +45,8 @@ while IFS= read -r file; do
     fi
     if [ -z "$old" ]; then
         printf '### `%s` is new\n\n' "$file"
+        ork graph "file:$file" --format mermaid >"$work/graph"
+        printf '```mermaid\n%s\n```\n\n' "$(cat "$work/graph")"
         continue
     fi
     if [ "$old" != "$file" ]; then

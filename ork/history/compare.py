@@ -120,13 +120,16 @@ def compare_deploys(store: Store, old: Deploy | None, new: Deploy) -> Diff:
 def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str, str]:
     """Return the two revisions that `ork diff` means: two, A..B, or one against its file on disk.
 
-    The path of a workflow file stands for `file:PATH`; alone it is compared with its head.
+    The path of a workflow file stands for `file:PATH`; alone it is compared with its head. Behind a
+    workflow, ~1 and @v1 are of it.
     """
-    from ork.store.revision import parse_range
+    from ork.store.revision import in_workflow, parse, parse_range
 
     texts = [as_revision(text) for text in revisions]
     if len(texts) == 2:
-        return texts[0], texts[1]
+        name = parse(texts[0]).name
+        is_workflow = name is not None and store.ref(f"workflows/{name}") is not None
+        return texts[0], in_workflow(str(name), texts[1]) if is_workflow else texts[1]
     if len(texts) > 2:
         raise UsageError("a diff has two ends", hint="write `ork diff OLD NEW`")
     text = texts[0] if texts else "@"
@@ -134,6 +137,11 @@ def ends(store: Store, revisions: Sequence[str], *, now: datetime) -> tuple[str,
         return as_revision(between[0] or "@"), as_revision(between[1] or "@")
     found = look_up(store, text, now=now)
     if isinstance(found, ResolvedFile):
+        if store.ref(f"workflows/{found.workflow}") is None:
+            raise NotFound(
+                f"{found.workflow} was never deployed: nothing is there to compare with",
+                hint=f"`ork deploy {revisions[0]}` deploys it",
+            )
         return found.workflow, text
     deploy = store.get(Deploy, deploy_of(store, found).oid)
     path = store.project / deploy.source.path

@@ -155,9 +155,14 @@ def refuse_unknown(
     if missing:
         known = {name for part in seen for name in part}
         near = dict.fromkeys(one for name in missing for one in alike(name, known)[:1])
+        hint = f"did you mean {' or '.join(near)}?" if near else None
+        if any(name.startswith("-") for name in missing):
+            hint = "options go before --"
+        elif not near:
+            hint = "`ork blame --keys` tells of parameters and settings"
         raise NotFound(
             f"no deploy had a task or code file named {', '.join(map(repr, missing.values()))}",
-            hint=f"did you mean {' or '.join(near)}?" if near else None,
+            hint=hint,
         )
 
 

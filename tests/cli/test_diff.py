@@ -264,6 +264,25 @@ def test_of_several_workflows_all_whose_files_differ_are_shown(history, edit):
     assert one.code == 3 and "there are several workflows: name one" in one.out + one.err
 
 
+def test_the_second_may_be_named_as_of_the_workflow_of_the_first(history):
+    text = "name: other\ntasks: {t: {executor: process, command: ls}}\n"
+    history("deploy", str(history.write("other.yaml", text)))
+    history("tag", "etl@v1", "etl~1")
+    for second in ("~1", "@v1"):
+        assert (
+            history("diff", "etl", second).out == history("diff", "etl", f"etl{second}").out != ""
+        )
+    assert history("diff", "etl~2", "~1").out == history("diff", "etl~2..etl~1").out
+
+
+def test_a_file_that_was_never_deployed_has_nothing_to_be_compared_with(history):
+    text = "name: other\ntasks: {t: {executor: process, command: ls}}\n"
+    said = history("diff", str(history.write("other.yaml", text)))
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("error: other was never deployed: nothing is there to compare with")
+    assert "`ork deploy " in said.err
+
+
 def test_what_cannot_be_compared(history):
     assert history("diff", "a", "b", "c").code == 2
     assert history("diff", "etl:load", "etl~1:extract").code == 2

@@ -250,6 +250,21 @@ def test_equal_changes_are_told_once():
     assert "shard_199" in html
 
 
+def test_a_table_of_tasks_leaves_room_for_the_rest_of_a_comment():
+    tasks = tuple(
+        TaskChange(
+            kind="changed",
+            name=f"task_{n}",
+            fields=(FieldChange(kind="changed", path="command", old="a" * n, new="b" * n),),
+        )
+        for n in range(600)
+    )
+    markdown, _ = views(Diff(tasks=tasks))
+    assert 15_000 < len(markdown) < 40_000
+    shown = markdown.count("| `command` |")
+    assert f"| | and {600 - shown} more | | | |" in markdown and shown > 20
+
+
 def test_tasks_that_were_renamed_alike_are_told_once():
     field = FieldChange(kind="changed", path="retries", old=1, new=3)
     numbers = [f"{n:03}" for n in range(200)]

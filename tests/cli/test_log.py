@@ -130,7 +130,10 @@ def test_names_after_two_dashes(history):
     assert len(subjects(both)) == 2
     result = history("log", "etl", "--", "nothing")
     assert (result.code, result.out) == (3, "")
-    assert result.err == "error: no deploy had a task or code file named 'nothing'\n"
+    told = "error: no deploy had a task or code file named 'nothing'\n"
+    assert result.err == f"{told}hint: `ork blame --keys` tells of parameters and settings\n"
+    late = history("log", "--", "load", "--oneline").err
+    assert late.endswith("hint: options go before --\n")
     near = history("log", "--", "load", "tasks/elt.py").err
     assert near.endswith("'tasks/elt.py'\nhint: did you mean tasks/etl.py?\n")
     result = history("log", "etl~1..etl", "--", "load")  # which is there, and did not change

@@ -155,7 +155,8 @@ def test_no_change_and_a_change_backwards(reworked):
 
 def test_a_workflow(reworked, golden):
     page = page_of(reworked, "etl")
-    for words in ("Fetch, clean, load", "Deploys", "Runs", "etl#1", "etl#2", "First"):
+    told = ("every day at 00:00, UTC", 'day date = "2026-02-0')
+    for words in (*told, "Fetch, clean, load", "Deploys", "Runs", "etl#1", "etl#2", "First"):
         assert words in page.text, words
     snapshot = reworked("rev-parse", "etl^{snapshot}").out.strip()
     assert "Deploys" in page_of(reworked, snapshot).text

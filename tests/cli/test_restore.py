@@ -89,3 +89,19 @@ def test_what_cannot_be_restored(history, golden, name, argv, code):
     result = history("restore", *argv)
     assert (result.code, result.out) == (code, "")
     golden(f"restore/{name}.txt", result.err)
+
+
+def test_a_file_with_the_name_from_before_is_told(history):
+    history("mv", "etl", "load")
+    (history.folder / "etl.yaml").unlink()
+    said = history("restore", "load")
+    assert "next: etl.yaml:1 still says etl: write `name: load` there\n" in said.err
+    history.write("etl.yaml", (history.folder / "etl.yaml").read_text().replace(": etl", ": load"))
+    history("deploy", "etl.yaml")
+    assert "still says" not in history("restore", "load").err
+
+
+def test_a_second_file_in_the_project_is_told(history):
+    said = history("restore", "etl~1", "--code", "-o", "old/")
+    assert said.err.startswith("note: old/etl.yaml is a second file of etl in this project")
+    assert history("restore", "etl~1", "--code", "-o", "../elsewhere/").err == ""

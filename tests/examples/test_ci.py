@@ -62,7 +62,7 @@ def test_code_that_a_workflow_calls_is_told_as_well(repo):
     git("commit", "-qm", "Second")
     page = tell(repo)
     assert page.startswith("### `gone.yaml` is gone\n\n### etl: ")
-    assert "### `new.yaml` is new\n" in page
+    assert "### `new.yaml` is new\n\n```mermaid\nflowchart TD\n" in page
     assert "-echo 1\n+echo 2\n" in page
     assert ":etl.yaml` (" in page and str(ork.folder.parent) not in page
     left = subprocess.run(

@@ -45,6 +45,7 @@ EDGES_MAX = 400
 OPEN_LINES_MAX = 30  # longer code is folded
 FILE_LINES_MAX = 400
 CODE_CHARS_MAX = 40_000  # in all: what a forge takes as one comment is 65,536
+TASKS_CHARS_MAX = 15_000  # of the table of tasks, beside them
 NAMES_MAX = 100
 GIST_CHARS_MAX = 120
 ALIKE_MAX = 8  # names of tasks that changed alike
@@ -128,22 +129,36 @@ def _tasks(diff: Diff, room: _Room) -> Iterator[str]:
         return
     yield from ("", "| | task | field | old | new |", "|---|---|---|---|---|")
     later: list[tuple[str, tuple[Hunk, ...]]] = []
+    left, chars = len(diff.tasks), TASKS_CHARS_MAX
     for group in alike(diff.tasks):
-        task, name = in_common(group), _named(group)
-        lead = f"| `{SIGNS[task.kind]}` | {name}"
-        # What an added task is made of is better told in one line.
-        for field in task.fields if task.kind in EDITED else ():
-            if found := field_hunks(field):
-                several = f"{len(group):,} tasks: " if len(group) > 1 else ""
-                later.append((f"{several}{task.name}.{field.path}", found))
-                yield f"{lead} | {code(field.path)} | | see below |"
-            else:
-                yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
-            lead = "| |"
-        if task.kind != "changed" or not task.fields:
-            yield f"{lead} | {_title(task, group)} | | |"
+        rows = list(_rows(group, later))
+        chars -= sum(map(len, rows))
+        if chars < 0:
+            yield f"| | and {left:,} more | | | |"
+            break
+        yield from rows
+        left -= len(group)
     for name, found in later:
         yield from _hunks(name, found, room)
+
+
+def _rows(
+    group: tuple[TaskChange, ...], later: list[tuple[str, tuple[Hunk, ...]]]
+) -> Iterator[str]:
+    """Yield the rows of tasks that changed alike; what is better shown by line comes later."""
+    task, name = in_common(group), _named(group)
+    lead = f"| `{SIGNS[task.kind]}` | {name}"
+    # What an added task is made of is better told in one line.
+    for field in task.fields if task.kind in EDITED else ():
+        if found := field_hunks(field):
+            several = f"{len(group):,} tasks: " if len(group) > 1 else ""
+            later.append((f"{several}{task.name}.{field.path}", found))
+            yield f"{lead} | {code(field.path)} | | see below |"
+        else:
+            yield f"{lead} | {code(field.path)} | {_old(field)} | {_new(field)} |"
+        lead = "| |"
+    if task.kind != "changed" or not task.fields:
+        yield f"{lead} | {_title(task, group)} | | |"
 
 
 def _title(task: TaskChange, group: tuple[TaskChange, ...]) -> str:

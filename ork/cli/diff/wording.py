@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ork.differences.lines import Hunk
     from ork.history.compare import Comparison
     from ork.objects.canonical import Json
+    from ork.objects.kinds import Param
 
 Words: TypeAlias = list[tuple[str, str]]
 
 KINDS = ("changed", "added", "removed", "renamed")
 EDITED = ("changed", "renamed")  # what both sides have
 VALUE_CHARS_MAX = 300
+DECLARED_CHARS_MAX = 100  # of the type of a parameter, and of its default
 NAMES_MAX = 12
 LEGEND = {
     "added": "added",
@@ -221,6 +223,15 @@ def value_text(value: Json, room: int | None = VALUE_CHARS_MAX) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return clip(json.dumps(value, ensure_ascii=False, sort_keys=True), room)
+
+
+def declared_as(param: Param) -> str:
+    """Return the type of a parameter, and its default if it has one."""
+    from ork.definition.types import describe
+
+    kind = describe(param.type) if param.type is not None else "any value"
+    default = f"= {clip(json.dumps(param.default, ensure_ascii=False), DECLARED_CHARS_MAX)}"
+    return f"{clip(kind, DECLARED_CHARS_MAX)} {'(required)' if param.required else default}"
 
 
 def replacement(kind: str, old: str, new: str) -> Words:

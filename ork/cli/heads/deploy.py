@@ -303,7 +303,9 @@ def status(
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {shlex.quote(fresh.path)}`"])
     elif missing := next((one for one in found if one.state == "missing"), None):
-        told = f"`ork restore {missing.workflow}` writes the file that this deploy had"
+        others = sum(one.state == "missing" for one in found) - 1
+        told = f"`ork restore {missing.workflow} --code` writes the file and the code of its deploy"
+        told += f", and {others} more are missing" if others else ""
         if not missing.summary:  # which an import has never had
             told += f", `ork archive {missing.workflow}` puts the workflow away"
         session.say([("next: ", "hint"), told])

@@ -13,7 +13,7 @@ from ork.cli.screen.parts import column
 from ork.cli.session import Session
 from ork.errors import UsageError, some
 from ork.objects.kinds import Deploy
-from ork.store.resolve import only_workflow
+from ork.store.resolve import only_workflow, present_name
 
 if TYPE_CHECKING:
     from ork.heads.rollback import RolledBack
@@ -109,7 +109,7 @@ def restore(
 
     \b
     Example:
-        ork restore etl~1 --code -o before/
+        ork restore etl~1 --code -o ../before/
     """
     from ork.worktree.restore import restore, restored_bytes
 
@@ -135,8 +135,24 @@ def restore(
     session.print(_restored(done), page=True)
     if done.surplus:
         session.say(_surplus(done))
+    session.say(*_beside(done, store, to))
     if to is None:
         session.say([("next: ", "hint"), "`ork status`"])
+
+
+def _beside(done: "Restored", store: "Store", to: str | None) -> Iterator[Line]:
+    """Yield that a workflow file has the name from before a rename, or is a second one here."""
+    from ork.cli.heads.workflows import still_named
+
+    name, source = present_name(store, done.workflow), store.get(Deploy, done.deploy).source.path
+    if to is None:
+        yield from still_named(store, source, name)
+        return
+    project = store.project.resolve()
+    for file in (Path(one.path) for one in done.files):
+        if file.name == Path(source).name and file.resolve().is_relative_to(project):
+            told = f"{file} is a second file of {name} in this project, for `ork check` as well"
+            yield [("note: ", "warning"), told]
 
 
 def _restored(done: "Restored") -> Iterator[Line]:

@@ -17,7 +17,6 @@ from ork.errors import OrkError
 from ork.store.store import Store
 
 if TYPE_CHECKING:
-    from ork.heads.rename import Renamed
     from ork.heads.workflows import WorkflowEntry
 
 
@@ -114,19 +113,20 @@ def mv(
     labels = human.count(len(done.tags), "tag")
     along = f", with {labels}" if done.tags else ""
     session.print([[(old, "name"), " is ", (new, "name"), f" now{along}"]])
-    with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
-        session.say(*_still_named(store, done))
+    session.say(*still_named(store, done.path, new))
 
 
-def _still_named(store: Store, done: "Renamed") -> Iterator[Line]:
+def still_named(store: Store, path: str, name: str) -> Iterator[Line]:
+    """Yield what to write where a workflow file of the project does not have this name."""
     from ork.worktree.load import load, name_problem
 
-    loaded = load(store, store.project / done.path)
-    if loaded.definition.name == done.old:
-        line = name_problem(loaded, "", None).line
-        path = os.path.relpath(store.project / done.path)
-        told = f"{path}:{line} still says {done.old}: write `name: {done.new}` there"
-        yield [("next: ", "hint"), told]
+    with suppress(OrkError):  # a file that is gone, or wrong: `ork status` tells
+        loaded = load(store, store.project / path)
+        if (old := loaded.definition.name) != name:
+            line = name_problem(loaded, "", None).line
+            shown = os.path.relpath(store.project / path)
+            told = f"{shown}:{line} still says {old}: write `name: {name}` there"
+            yield [("next: ", "hint"), told]
 
 
 def archive(

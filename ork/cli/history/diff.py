@@ -196,8 +196,8 @@ def _show_runs(session: Session, before: Resolved, after: Resolved, asked: Asked
         raise UsageError(
             "two runs are compared whole: only --json, --exit-code, --stat and --name-status go"
             " with them",
-            hint=f"for their definitions write `ork diff {before.text}^{{snapshot}} "
-            f"{after.text}^{{snapshot}}`",
+            hint=f"`ork report {before.text}..{after.text} -o FILE` makes a page; for their "
+            f"definitions write `ork diff {before.text}^{{snapshot}} {after.text}^{{snapshot}}`",
         )
     return show_runs(session, session.store, before, after, as_json=asked.form == "json")
 

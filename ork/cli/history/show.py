@@ -25,7 +25,6 @@ from ork.store.resolve import Resolved, ResolvedObject
 from ork.store.store import Store
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 
-VALUE_CHARS_MAX = 100  # of the default of a parameter
 SECRET_TASKS_MAX = 5  # that are named
 
 
@@ -173,14 +172,11 @@ def _definition(definition: SnapshotDetails, store: Store, session: Session) -> 
 
 def _params(params: Mapping[str, Param]) -> Iterator[Line]:
     """Yield each parameter with its type, and its default if it has one."""
-    from ork.definition.types import describe
+    from ork.cli.diff.wording import declared_as
 
     for name, param in params.items():
-        kind = describe(param.type) if param.type is not None else "any value"
-        default = f"= {clip(json.dumps(param.default, ensure_ascii=False), VALUE_CHARS_MAX)}"
-        rest = "(required)" if param.required else default
         padded = f"{name:<{column(params)}}"
-        yield ["  ", (padded, "name"), f"  {clip(kind, VALUE_CHARS_MAX)} {rest}"]
+        yield ["  ", (padded, "name"), f"  {declared_as(param)}"]
 
 
 def _gist(task: Task) -> str:

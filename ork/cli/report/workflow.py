@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from ork.cli.diff.wording import declared_as
 from ork.cli.pictures.graph import Graph
 from ork.cli.report.page import render
-from ork.history.log import log
+from ork.errors import OrkError
+from ork.history.log import LogEntry, log
 from ork.store.contents import needs_of
 from ork.store.resolve import Resolved, deploy_of, has_run
 from ork.store.runs import runs
@@ -31,15 +34,26 @@ def workflow_values(
     """Return what the page of a workflow shows: its graph, its newest deploys and newest runs."""
     deploy = deploy_of(store, found)
     name = deploy.workflow
+    snapshot = store.snapshot(deploy.snapshot)
     entries = list(log(store, deploy.oid, now=now, limit=deploys_max))
     newest = runs(store, name, limit=runs_max) if has_run(store, name) else ()
     return {
         "title": name,
         "about": entries[0].deploy.settings.get("description"),
-        "graph": Graph(title=name, needs=needs_of(store, store.snapshot(deploy.snapshot))),
+        "schedules": list(_schedules(entries[0])),
+        "params": {key: declared_as(param) for key, param in snapshot.params.items()},
+        "graph": Graph(title=name, needs=needs_of(store, snapshot)),
         "entries": entries,
         "runs": list(in_full(store, newest)),
         "deploys_max": deploys_max,
         "runs_max": runs_max,
         "now": now,
     }
+
+
+def _schedules(entry: LogEntry) -> Iterator[str]:
+    from ork.schedule.schedule import schedules_of
+    from ork.schedule.words import in_words
+
+    with suppress(OrkError):  # `ork schedule list` tells of it
+        yield from map(in_words, schedules_of(entry.deploy.settings))
