@@ -273,6 +273,10 @@ def test_a_search_finds_names_messages_authors_tags_and_what_a_revision_means(
     one = found("etl#2").one
     assert one is not None and one.kind == "run"
     assert not found("nothing like this")
+    assert found("loa").more == ()
+    monkeypatch.setattr(search, "FOUND_MAX", 1)
+    some = found("loa")
+    assert ([part.name for part in some.parts], some.more) == (["load"], ("parts",))
     monkeypatch.setattr(search, "DEPLOYS_LOOKED_AT_MAX", 1)
     some = found("first")
     assert (some.looked_at, some.complete, some.deploys) == (1, False, ())

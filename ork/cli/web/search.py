@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from ork.errors import Ambiguous, NotFound
 from ork.history.log import LogEntry, entry_of
@@ -31,6 +32,7 @@ class Found(Value, frozen=True, kw_only=True):
     """What a search found. `one` is what the text means as a revision, such as an oid or etl#57.
 
     `looked_at` deploys were read, back to `until`; `complete` says whether these were all of them.
+    `more` names the sorts of which there is more than is here.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Found(Value, frozen=True, kw_only=True):
     looked_at: int
     until: datetime | None
     complete: bool
+    more: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.one or self.workflows or self.parts or self.tags or self.deploys)
@@ -53,16 +56,23 @@ def search(store: Store, text: str, *, now: datetime) -> Found:
     names = sorted(known_names(store))
     tags = (name.partition("/") for name, _ in store.refs("tags/"))
     deploys, looked_at, last, complete = _deploys(store, wanted)
+    sorts = {
+        "workflows": (name for name in names if wanted in name.casefold()),
+        "parts": _parts(store, wanted),
+        "tags": ((name, tag) for name, _, tag in tags if wanted in tag.casefold()),
+    }
+    found: dict[str, Any] = {
+        name: tuple(islice(all_, FOUND_MAX + 1)) for name, all_ in sorts.items()
+    }
     return Found(
         text=text,
         one=_meant(store, text, now),
-        workflows=tuple(islice((n for n in names if wanted in n.casefold()), FOUND_MAX)),
-        parts=tuple(islice(_parts(store, wanted), FOUND_MAX)),
-        tags=tuple(islice(((n, tag) for n, _, tag in tags if wanted in tag.casefold()), FOUND_MAX)),
+        **{name: some[:FOUND_MAX] for name, some in found.items()},
         deploys=tuple(deploys),
         looked_at=looked_at,
         until=last.time if last else None,
         complete=complete,
+        more=tuple(name for name, some in found.items() if len(some) > FOUND_MAX),
     )
 
 
