@@ -65,11 +65,12 @@ for event in project.events("etl.yaml"):
 
 The last one has the run: `event.run`, and `project.show(event.run.name)` its values.
 
-Where a revision is wanted (`AnyRevision`), give a text, `"etl~1"`, a `Path` of a workflow file, or what ork
-has returned: a run, a deploy, an entry of a list, a tag. `project.logs(run)` is `project.logs("etl#5")`; the text is
-`run.revision`, so `f"{run.revision}:load"` is one task of it. A workflow (`AnyWorkflow`) is its name, or an
-entry of `project.workflows()`. A moment, as of `since`, is a date, a datetime, or a text
-as a command takes it: `"yesterday"`, `"2h"`, `"2026-11-01"`; what has no zone is in that of this machine.
+Where a revision is wanted (`AnyRevision`), give a text, `"etl~1"`, a `Path` of a workflow file, or
+what ork has returned: a run, a deploy, an entry of a list, a tag. `project.logs(run)` is
+`project.logs("etl#5")`; the text is `run.revision`, so `f"{run.revision}:load"` is one task of it.
+A workflow (`AnyWorkflow`) is its name, or an entry of `project.workflows()`. A moment, as of
+`since`, is a date, a datetime, or a text as a command takes it: `"yesterday"`, `"2h"`,
+`"2026-11-01"`; what has no zone is in that of this machine.
 
 Beside this page: [a notebook](../examples/penguins/penguins.ipynb),
 [tests in pytest](howto/test.md), [revisions](../README.md#names-for-revisions),

@@ -16,10 +16,13 @@ and printed in one place, `ork.cli.app.main`. A new class needs a new thing for 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from itertools import islice
 from types import FrameType
 from typing import NamedTuple
+
+_OPTION = re.compile(r"`[^`]*`|(?<!\S)--([a-z][a-z-]*)")
 
 
 class OrkError(Exception):
@@ -32,7 +35,7 @@ class OrkError(Exception):
         self.message = message
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {hint}")  # where Python itself shows an error
+            self.add_note(f"hint: {_in_python(hint)}")  # where Python itself shows an error
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the caller's own lines, not those of ork, and the error."""
@@ -95,6 +98,8 @@ class InvalidInput(OrkError):
         self.problems = tuple(problems)
         for one in self.problems:
             self.add_note(f"{one.file}:{one.line}:{one.column}: {one.message}")
+            if one.hint:
+                self.add_note(f"    hint: {_in_python(one.hint)}")
 
 
 class StoreError(OrkError):
@@ -111,6 +116,13 @@ class Conflict(OrkError):
     """Somebody else moved the ref first; nothing was written."""
 
     exit_code = 5
+
+
+def _in_python(hint: str) -> str:
+    """Return a hint with the names of parameters for the options that it names, but in commands."""
+    return _OPTION.sub(
+        lambda found: f"`{found[1].replace('-', '_')}`" if found[1] else found[0], hint
+    )
 
 
 def some(names: Collection[str], at_most: int) -> str:

@@ -427,6 +427,22 @@ def test_a_run_that_waits_has_the_parameters_that_it_was_given(project, edit):
     assert "`ork runs etl`" in caught.value.hint
 
 
+def test_a_hint_names_parameters_and_no_options(project, etl):
+    project.deploy("etl.yaml")
+    etl.write("two.yaml", (etl.folder / "etl.yaml").read_text())
+    with pytest.raises(library.InvalidInput) as caught:
+        project.deploy("two.yaml")
+    told, hint = caught.value.__notes__
+    assert told == "two.yaml:1:7: the workflow etl is deployed from etl.yaml"
+    assert hint.startswith("    hint: give this one another name, or `move` if")
+    assert "--move" in caught.value.problems[0].hint
+    error = library.NotFound(
+        "no", hint="`ork run --base X`, or with --allow-secret, --base or a--b"
+    )
+    assert error.__notes__ == ["hint: `ork run --base X`, or with `allow_secret`, `base` or a--b"]
+    assert "--allow-secret" in error.hint
+
+
 def test_a_task_that_fails_is_an_event_and_no_exception(project, etl):
     etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
     *_, finished = project.events("etl.yaml")
