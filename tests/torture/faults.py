@@ -263,8 +263,8 @@ FAULTS = (
     Fault(
         "a head moves from wherever it is now",
         "ork/heads/deploy.py",
-        'tx.move(f"workflows/{definition.name}", old=parent, new=oid)',
-        'ref = f"workflows/{definition.name}"\n        tx.move(ref, old=store.ref(ref), new=oid)',
+        "old=parent, new=oid)",
+        'old=store.ref(f"workflows/{definition.name}"), new=oid)',
         ("heads/test_races.py::test_deployers_of_one_workflow_lose_nothing",),
     ),
     Fault(
@@ -907,7 +907,7 @@ FAULTS = (
     Fault(
         "a key is deployed",
         "ork/heads/deploy.py",
-        "    if not allow_secret:\n        refuse_secrets(store, loaded, message)\n",
+        "        if not allow_secret:\n            refuse_secrets(store, loaded, message)\n",
         "",
         ("cli/test_secrets.py::test_a_file_with_keys_is_refused_and_nothing_is_kept",),
     ),
