@@ -228,6 +228,7 @@ def deploy(asked: Asked) -> Page:
     value = store.get(Deploy, found.oid)
     entry = entry_of(store, found.oid, value)
     definition = snapshot_details(store, found)
+    secrets = secrets_of(definition)
     executed = Executed(kind="snapshot", oid=value.snapshot)
     name = value.workflow
     newest = list(in_full(store, runs(store, name, limit=SHORT_LIST, executed=executed)))
@@ -235,6 +236,7 @@ def deploy(asked: Asked) -> Page:
         "title": f"{name} {store.short(value.snapshot)}",
         "entry": entry,
         "definition": definition,
+        "secrets": secrets,
         "change": _since_parent(store, found.oid, value, asked.now),
         "graph": Graph(title=name, needs=needs_of(store, store.snapshot(value.snapshot))),
         "runs": newest,
@@ -243,7 +245,7 @@ def deploy(asked: Asked) -> Page:
         "names": _names(store, found.oid, value),
     }
     document = {"kind": "deploy", "oid": found.oid, "entry": entry, "definition": definition}
-    document["secrets"] = secrets_of(definition)
+    document["secrets"] = secrets
     return Page(template=f"{HERE}deploy.html", values=values, schema="show", document=document)
 
 
