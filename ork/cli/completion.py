@@ -17,11 +17,13 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from ork.cli.screen import human
+from ork.cli.screen.parts import clip
 from ork.cli.session import Session
 from ork.errors import OrkError, UsageError
 from ork.store.store import Store
 
 RUNS_MAX = 30
+TEXT_MAX = 40  # characters of a value
 _SPECIAL_QUOTED = re.compile(r"[\"\\$`]")  # and between double quotes
 _SPECIAL = re.compile(r"[\s\"'\\$`!&|;<>()*?\[\]]")  # to a shell, inside of a word
 SCRIPTS = {
@@ -364,7 +366,9 @@ def _inputs(asked: Asked) -> Candidates:
     found = resolve(asked.store, asked.named, now=asked.session.now())
     for name, param in asked.store.snapshot(snapshot_of(found)).params.items():
         text = param.default if isinstance(param.default, str) else json.dumps(param.default)
-        yield Candidate(f"{name}=", "required" if param.required else f"else {text}")
+        yield Candidate(
+            f"{name}=", "required" if param.required else f"else {clip(text, TEXT_MAX)}"
+        )
 
 
 def _operations(asked: Asked) -> Candidates:

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ork.backends.address import MEMORY
 from ork.cli.screen.fit import fitted_lines
 from ork.cli.screen.line import (
     Line,
@@ -199,7 +198,7 @@ class Session:
         Commands in hints and notes work when pasted.
         """
         sys.stdout.flush()
-        if self.store_option == f"{MEMORY}:":  # which goes with this command: none can come next
+        if self.store_option == "memory:":  # it goes with this command: none can come next
             lines = tuple(line for line in lines if ("next: ", "hint") not in line)
         lines = tuple(self._pasted_line(line) for line in lines)
         with unread_is_no_error():

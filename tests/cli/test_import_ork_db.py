@@ -260,8 +260,6 @@ def test_the_bundle_of_an_import_says_the_same_elsewhere(imported):
     assert imported("-C", str(elsewhere), "import", "bundle", "../a.bundle").code == 0
     os.chdir(elsewhere)
     assert "code     never kept" in imported("show", "etl").out
-    assert (
-        imported("logs", "etl#1").out == "==> extract (attempt 2) <==\nstderr: boom\nstdout: 41"
-        " rows\n==> load (attempt 1) <==\n"
-    )
+    shown = imported("logs", "etl#1").out
+    assert shown == "==> extract (attempt 2) <==\nstderr: boom\nstdout: 41 rows\n"
     assert FIRST
