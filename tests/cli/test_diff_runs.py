@@ -4,7 +4,13 @@ import json
 
 import pytest
 
+from ork.cli.diff import runs as runs_view
+from ork.cli.screen.line import plain
+from ork.history.compare_runs import diff_runs
 from ork.objects.kinds import Run
+from ork.objects.value import replace
+from ork.store.resolve import resolve
+from tests.conftest import START
 
 PARAMS = "name: etl\nparams: {day: {type: str, default: monday}}\n"
 
@@ -172,6 +178,19 @@ def test_naughty_names_and_values_cannot_paint(ork):
     assert "<U+202E>" in out
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+def test_of_many_tasks_that_took_longer_those_are_told_that_differ_most(ran, opened):
+    store = opened()
+    ends = (resolve(store, f"etl#{number}", now=START) for number in (1, 2))
+    diff = diff_runs(store, *ends)
+    tasks = (replace(diff.tasks[0], name=f"t{n}", seconds=(20.0, 20.0 - n)) for n in range(1, 13))
+    lines = [plain(line) for line in runs_view._timing(replace(diff, tasks=tuple(tasks)))]
+    assert lines[1:3] == ["  t12  20.0s -> 8.0s", "  t11  20.0s -> 9.0s"]
+    assert lines[10:] == [
+        "  t3   20.0s -> 17.0s",
+        "  and 2 more, that differ by less (--json has all)",
+    ]
 
 
 def test_colours_are_on_a_terminal_only(ran, terminal):

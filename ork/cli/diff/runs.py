@@ -34,6 +34,7 @@ from ork.store.verdict import verdict
 PAD = 13  # columns of the names of the layers
 VALUE_CHARS_MAX = 100
 VALUES_MAX = 10  # lines for what differs in one value
+TIMES_MAX = 10  # tasks whose time differs
 NAME_COLUMNS_MAX = 32
 ORIGINS_MAX = 3  # that are told of the inputs of a task
 RUNS_LOOKED_AT_MAX = 200  # a summary must not wait for the reading of a long history
@@ -270,10 +271,13 @@ def _timing(diff: RunDiff) -> Iterator[Line]:
     tasks = [(task, task.seconds) for task in diff.tasks if task.seconds]
     remark = "" if tasks else ", no task took notably longer or shorter"
     yield [*_lead("timing"), f"{old} -> {new}{remark}"]
-    width = _columns((task,) for task, _ in tasks)
-    for task, (first, second) in tasks:
+    shown = sorted(tasks, key=lambda one: abs(one[1][1] - one[1][0]), reverse=True)[:TIMES_MAX]
+    width = _columns((task,) for task, _ in shown)
+    for task, (first, second) in shown:
         took = f"{human.duration(first)} -> {human.duration(second)}"
         yield ["  ", (f"{quoted(task.name):<{width}}", "name"), "  ", took]
+    if len(tasks) > TIMES_MAX:
+        yield [f"  and {len(tasks) - TIMES_MAX} more, that differ by less (--json has all)"]
 
 
 def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
