@@ -91,6 +91,9 @@ Move = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events, one JSON a line.")]
+Logs = Annotated[
+    bool, typer.Option("--logs", help="Print what each task has printed, when it ends.")
+]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="Print nothing unless it fails, as for cron.")
 ]

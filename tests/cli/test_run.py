@@ -197,3 +197,15 @@ def test_what_is_no_time_limit_is_told(etl):
     for wrong in ("-1", "soon", "1x"):
         refused = etl("run", "etl.yaml", f"--timeout={wrong}")
         assert refused.code == 2 and "write 90, 30s, 5m or 1h30m" in refused.err
+
+
+def test_logs_are_printed_when_tasks_end(etl):
+    etl.write("load.sh", "#!/bin/sh\necho one\nprintf 'half\\rtwo' >&2\nexit 7\n", executable=True)
+    result = etl("run", "etl.yaml", "--logs")
+    assert result.code == 1
+    begin, end = result.err.index("FAILED   load"), result.err.index("next:")
+    assert result.err[begin:end].splitlines()[1:] == ["load | one", "load | two"]
+    retried = etl("retry", "etl#1", "--logs").err
+    assert retried.count("load | one") == 1 and "the end of the log" not in retried
+    for other in ("--json", "--quiet"):
+        assert f"--logs and {other} exclude" in etl("run", "etl.yaml", "--logs", other).err

@@ -21,7 +21,7 @@ from ork.cli.session import Session
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
 from ork.logs.ends import end_of_log
-from ork.logs.reading import last_part
+from ork.logs.reading import last_part, pieces
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
 from ork.runner.brake import SIGNAL
 from ork.runner.events import (
@@ -89,10 +89,12 @@ def follow(
     *,
     control: Control | None,
     as_json: bool,
+    logs: bool = False,
     quiet: bool = False,
 ) -> RunFinished:
     """Show events as they come; return the last one. With `quiet` show how it ended, if not well.
 
+    With `logs` what a task has printed is shown when it ends.
     `control` says whether a stop was asked for. If nobody reads any more, the run goes on unseen.
     """
     if not gc.isenabled():  # see `ork.__main__`: a run may last, and tasks may make it large
@@ -104,17 +106,17 @@ def follow(
         if quiet:
             *_, finished = events
             assert isinstance(finished, RunFinished)
-        elif _is_live(session.world.environ):
+        elif not logs and _is_live(session.world.environ):
             from ork.cli.runs.live import live
 
             finished = live(session, events, control)
         else:
-            finished = _plain_lines(session, events, control or Control())
+            finished = _plain_lines(session, events, control or Control(), logs=logs)
     finally:
         if isinstance(events, Generator):
             events.close()  # when we fail, the run ends now, while there is a store to record it
     if not quiet or finished.run.state != "success":
-        summary(session, finished)
+        summary(session, finished, ends=not logs)
     return finished
 
 
@@ -147,8 +149,11 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         session.say([("note: ", "warning"), told])
 
 
-def summary(session: Session, finished: RunFinished) -> None:
-    """Print how the run went and what to do next; after a failure also what the task printed."""
+def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> None:
+    """Print how the run went and what to do next; after a failure also what the task printed.
+
+    That is left out without `ends`.
+    """
     run = finished.run
     name = run.name
     failed: dict[str, TaskRun] = {}
@@ -156,7 +161,7 @@ def summary(session: Session, finished: RunFinished) -> None:
         states = task_runs(session.store, run)
         failed = {task: states[task] for task in states if states[task].state == "failed"}
     with unread_is_no_error():
-        if more := len(failed) - _say_ends(session, failed):
+        if ends and (more := len(failed) - _say_ends(session, failed)):
             session.say(
                 [
                     ("note: ", "warning"),
@@ -282,7 +287,9 @@ def _json_lines(events: Iterator[Event], control: Control) -> RunFinished:
     return event
 
 
-def _plain_lines(session: Session, events: Iterator[Event], control: Control) -> RunFinished:
+def _plain_lines(
+    session: Session, events: Iterator[Event], control: Control, *, logs: bool
+) -> RunFinished:
     width = 0
     lines: list[Line] = []
     for idle, group in groupby(events, _is_idle):
@@ -293,11 +300,24 @@ def _plain_lines(session: Session, events: Iterator[Event], control: Control) ->
             if isinstance(event, RunStarted):
                 width = min(max(map(len, event.tasks), default=0), 32)
             lines += event_lines(event, width, _wall_time(session))
+            if logs and isinstance(event, TaskFinished):
+                session.say(*lines)
+                lines = []
+                _say_log(session, event.task, event.taskrun)
             if lines and not control.more:
                 session.say(*lines)
                 lines = []
     assert isinstance(event, RunFinished)
     return event
+
+
+def _say_log(session: Session, task: str, taskrun: TaskRun) -> None:
+    """Print what a task has printed in its last attempt, line by line."""
+    from ork.cli.runs.logs import whole_lines
+
+    log = taskrun.last.log if taskrun.last else None
+    for line in whole_lines(pieces(session.store, log)):
+        session.say([(f"{task} | ", "label"), (last_part(line), PRINTED)])
 
 
 def _wall_time(session: Session) -> datetime:

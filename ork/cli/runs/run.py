@@ -68,6 +68,7 @@ def run(
         bool, typer.Option("--queue", help="Let `ork up` run it; return at once.")
     ] = False,
     no_hooks: shared.NoHooks = False,
+    logs: shared.Logs = False,
     quiet: shared.Quiet = False,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would run; nothing is written.")
@@ -112,6 +113,7 @@ def run(
     what = as_revision(at or what or _only_one(session))
     if quiet:
         shared.at_most_one({"--quiet": True, "--json": as_json, "--dry-run": dry, "--watch": watch})
+    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})
     if watch and (dry or queue):
         raise UsageError("--watch runs at once: leave --dry-run and --queue out")
     if dry and what.startswith("file:"):
@@ -182,14 +184,18 @@ def run(
             raise UsageError("--watch needs a workflow file to watch", hint=hint)
 
         def again() -> None:
-            last, stopped = _run(session, store, [what], how, no_hooks=no_hooks, as_json=as_json)
+            last, stopped = _run(
+                session, store, [what], how, no_hooks=no_hooks, as_json=as_json, logs=logs
+            )
             if stopped:
                 raise typer.Exit(exit_code(last))
 
         on_every_save(session, Path(what.removeprefix("file:")), again)
     sources = [source]
     del source
-    last, _ = _run(session, store, sources, how, no_hooks=no_hooks, as_json=as_json, quiet=quiet)
+    last, _ = _run(
+        session, store, sources, how, no_hooks=no_hooks, as_json=as_json, quiet=quiet, logs=logs
+    )
     raise typer.Exit(exit_code(last))
 
 
@@ -206,6 +212,7 @@ def retry(
     fail_fast: shared.FailFast = False,
     checkout: shared.Checkout = False,
     no_hooks: shared.NoHooks = False,
+    logs: shared.Logs = False,
     quiet: shared.Quiet = False,
     as_json: shared.AsJson = False,
 ) -> None:
@@ -228,7 +235,7 @@ def retry(
     """
     session: Session = ctx.obj
     store = session.store
-    shared.at_most_one({"--quiet": quiet, "--json": as_json})
+    shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json})
     revision, task = split_part(revision)
     options = shared.options_of(
         jobs=jobs,
@@ -252,7 +259,9 @@ def retry(
                 told = f"{good.name} succeeded and stays: a new run begins"
                 session.say([("note: ", "warning"), told])
             session.say(*_older(session, store, revision, latest=latest, now=caller.now))
-        last = follow(session, started.events, control=control, as_json=as_json, quiet=quiet)
+        last = follow(
+            session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
+        )
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     raise typer.Exit(exit_code(last))
@@ -305,6 +314,7 @@ def _run(
     no_hooks: bool,
     as_json: bool,
     quiet: bool = False,
+    logs: bool = False,
 ) -> tuple[RunFinished, bool]:
     """Run it to its end; return that, and whether somebody asked to stop.
 
@@ -316,7 +326,9 @@ def _run(
         if not (as_json or quiet):
             session.say(*_deployed(store, started.deployed, how["message"]))
             session.say(*_beside(started.others))
-        last = follow(session, started.events, control=control, as_json=as_json, quiet=quiet)
+        last = follow(
+            session, started.events, control=control, as_json=as_json, quiet=quiet, logs=logs
+        )
         if not no_hooks:
             run_hook(session, last.run, caller, as_json=as_json)
     return last, control.stops > 0
