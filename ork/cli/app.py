@@ -174,6 +174,8 @@ OTHER_OPTIONS = {
     ("run", "--downstream"): "`--from TASK` runs a task and what depends on it",
     ("deploy", "--force"): "what is refused names the option that allows it, such as `--move`",
 }
+# Words of the parser -> ours.
+TERMS = {"not a valid int range": "no whole number", "not a valid integer": "no whole number"}
 BUG_EXIT_CODE = 70
 EPILOG = (
     "Exit codes: 0 done; 1 the answer is no; 2 usage; 3 not found or invalid; 4 store; "
@@ -319,11 +321,15 @@ def options(
     ctx: typer.Context,
     folders: Annotated[
         list[Path] | None,
-        typer.Option("-C", help="Work as if started in this folder."),
+        typer.Option("-C", metavar="FOLDER", help="Work as if started in this folder."),
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", help="Use the store of this folder or URL, not the .ork here."),
+        typer.Option(
+            "--store",
+            metavar="PLACE",
+            help="Use the store of this folder or URL, not the .ork here.",
+        ),
     ] = None,
     at_op: Annotated[
         str | None,
@@ -331,7 +337,7 @@ def options(
             "--at-op", metavar="OP", help="Read heads and tags as they were after this operation."
         ),
     ] = None,
-    color: Annotated[str, typer.Option(help="auto, always or never.")] = "auto",
+    color: Annotated[str, typer.Option(metavar="WHEN", help="auto, always or never.")] = "auto",
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Never start a pager.")] = False,
     version: Annotated[
         bool,
@@ -463,6 +469,8 @@ def _has_reader(stream: TextIO) -> bool:
 def _usage(session: Session, error: Any) -> int:
     """Print what is wrong with a command line, in ork's own form."""
     message = error.format_message()
+    for term, words in TERMS.items():
+        message = message.replace(term, words)
     ctx = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     path = ctx.command_path if ctx else "ork"

@@ -387,10 +387,8 @@ def _remotes(asked: Asked) -> Candidates:
 REVISIONS_MAX = {"log": 1, "diff": 2}  # that a command takes, of those that take a list of words
 OF_RUNS = ("retry", "cancel", "watch", "logs", "outputs", "show")
 LISTS = {
-    "status": ("success", "failed", "running", "cancelled", "interrupted"),
     "color": ("auto", "always", "never"),
-    "output_format": ("text", "markdown", "html"),
-    "form": ("text", "mermaid", "dot", "svg", "json"),
+    "status": ("success", "failed", "running", "cancelled", "interrupted"),
 }
 VALUES: dict[str, Callable[[Asked], Candidates]] = {
     **dict.fromkeys(("revision", "revisions", "words", "subject", "base", "with_code"), _revisions),

@@ -25,22 +25,27 @@ Files = Annotated[
     ),
 ]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
-Limit = Annotated[int | None, typer.Option("-n", min=0, help="Show at most this many.")]
-NotBefore = Annotated[
-    str | None, typer.Option(help="Not before: 2026-11-01, 20:15, 2h, '2 days ago'.")
+Limit = Annotated[
+    int | None, typer.Option("-n", min=0, metavar="N", help="Show at most this many.")
 ]
-NotAfter = Annotated[str | None, typer.Option(help="Not after.")]
+NotBefore = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Not before: 2026-11-01, 20:15, 2h, '2 days ago'."),
+]
+NotAfter = Annotated[str | None, typer.Option(metavar="TIME", help="Not after.")]
 Jobs = Annotated[
     int | None,
-    typer.Option("-j", "--jobs", min=1, help="Tasks at once; else the cores, at least 4."),
+    typer.Option(
+        "-j", "--jobs", min=1, metavar="N", help="Tasks at once; else the cores, at least 4."
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
         "-i",
         "--input",
-        help="A parameter: NAME=VALUE or NAME=@FILE; write @@ for @ itself.",
-        metavar="INPUT",
+        help="A parameter; NAME=@FILE takes the text of a file, @@ is @ itself.",
+        metavar="NAME=VALUE",
     ),
 ]
 
@@ -70,15 +75,18 @@ Checkout = Annotated[
     typer.Option("--checkout", help="Run in a checkout, also when the project's folder would do."),
 ]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Run only this task; give it again for more.")
+    list[str] | None,
+    typer.Option("--only", metavar="TASK", help="Run only this task; give it again for more."),
 ]
 From = Annotated[
     list[str] | None,
-    typer.Option("--from", help="Run this task and what depends on it; may be given again."),
+    typer.Option(
+        "--from", metavar="TASK", help="Run this task and what depends on it; may be given again."
+    ),
 ]
 Until = Annotated[
     list[str] | None,
-    typer.Option("--until", help="Run this task and what it depends on; likewise."),
+    typer.Option("--until", metavar="TASK", help="Run this task and what it depends on; likewise."),
 ]
 NoHooks = Annotated[
     bool, typer.Option("--no-hooks", help="Execute no `on_failure:` and no `on_success:`.")

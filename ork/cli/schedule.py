@@ -39,10 +39,14 @@ def schedule(
         typer.Argument(metavar="[WORKFLOW]", help="May be left out if only one has a schedule."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("-n", min=0, help="next, skips: show at most this many.")
+        int | None,
+        typer.Option("-n", min=0, metavar="N", help="next, skips: show at most this many."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="next: count from this moment on, not from now.")
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="next: count from this moment on, not from now."
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,

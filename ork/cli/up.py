@@ -44,7 +44,9 @@ def up(
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", min=1, help="Runs at once; else the cores, at least 4."),
+        typer.Option(
+            "-j", "--jobs", min=1, metavar="N", help="Runs at once; else the cores, at least 4."
+        ),
     ] = None,
     grace: Annotated[
         str, typer.Option(metavar="DURATION", help="How long runs may go on when asked to end.")

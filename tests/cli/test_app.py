@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from ork.cli.app import COMMANDS, PLUMBING, find_command
+from ork.cli.reference import reference
 from tests.started import Started
 
 
@@ -145,6 +146,10 @@ def test_a_wrong_command_line(ork, golden, name, argv):
     result = ork(*argv)
     assert (result.code, result.out) == (2, "")
     golden(f"app/{name}.txt", result.err)
+
+
+def test_help_says_what_an_option_takes_and_not_of_which_type_it_is():
+    assert not re.findall(r"<(?:int|float|str|path)\b.*", reference())
 
 
 @pytest.mark.parametrize(

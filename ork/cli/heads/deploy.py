@@ -157,7 +157,10 @@ def deploy(
     ctx: typer.Context,
     files: Files = None,
     message: Annotated[
-        str | None, typer.Option("-m", "--message", help="Why; made from the diff when left out.")
+        str | None,
+        typer.Option(
+            "-m", "--message", metavar="TEXT", help="Why; made from the diff when left out."
+        ),
     ] = None,
     allow_secret: AllowSecret = False,
     move: Move = False,

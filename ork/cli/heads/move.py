@@ -37,7 +37,10 @@ def rollback(
         ),
     ] = None,
     message: Annotated[
-        str | None, typer.Option("-m", "--message", help="Why; says what it restores if left out.")
+        str | None,
+        typer.Option(
+            "-m", "--message", metavar="TEXT", help="Why; says what it restores if left out."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

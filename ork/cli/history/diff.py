@@ -60,7 +60,7 @@ def diff(
         bool, typer.Option("--last", help="The newest failed run against the last good one.")
     ] = False,
     output_format: Annotated[
-        str, typer.Option("--format", help="text, markdown or html.")
+        str, typer.Option("--format", metavar="text|markdown|html", help="What to write it for.")
     ] = "text",
     git_driver: Annotated[
         bool, typer.Option("--git-driver", help="Be git's diff driver: see docs/git.md.")

@@ -48,8 +48,12 @@ def log(
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
     since: NotBefore = None,
     until: NotAfter = None,
-    author: Annotated[str | None, typer.Option(help="Only authors that match this regex.")] = None,
-    grep: Annotated[str | None, typer.Option(help="Only messages that match this regex.")] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Only authors that match.")
+    ] = None,
+    grep: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Only messages that match.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the deploys of a workflow, newest first.

@@ -17,7 +17,10 @@ def report(
         str, typer.Argument(metavar="A..B|RUN|WORKFLOW", help="The change, run or workflow.")
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Write the page to this file; - is stdout.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write the page to this file; - is stdout."
+        ),
     ],
 ) -> None:
     """Write a change, run or workflow as HTML.

@@ -27,11 +27,11 @@ def command(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", help="text, mermaid, dot, svg or json; else as the ending of -o says."
+            "--format", metavar="text|mermaid|dot|svg|json", help="Else as the ending of -o says."
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write to this file.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as --format json.")] = False,
 ) -> None:

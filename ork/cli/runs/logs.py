@@ -44,11 +44,16 @@ def logs(
     ] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only tasks that failed.")] = False,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", min=1, help="Only this attempt; the last otherwise.")
+        int | None,
+        typer.Option(
+            "--attempt", min=1, metavar="N", help="Only this attempt; the last otherwise."
+        ),
     ] = None,
     tail: Annotated[
         int | None,
-        typer.Option("-n", "--tail", min=0, help="So many lines at the end of each log."),
+        typer.Option(
+            "-n", "--tail", min=0, metavar="N", help="So many lines at the end of each log."
+        ),
     ] = None,
     export: Annotated[
         Path | None,

@@ -48,18 +48,25 @@ def run(
     base: Annotated[
         str | None,
         typer.Option(
-            "--base", help="The run whose outputs stand in; else the newest with these parameters."
+            "--base",
+            metavar="RUN",
+            help="The run whose outputs stand in; else the newest with these parameters.",
         ),
     ] = None,
     timeout: shared.Timeout = None,
     fail_fast: shared.FailFast = False,
     checkout: shared.Checkout = False,
     at: Annotated[
-        str | None, typer.Option("--at", help="Run this revision; as `ork run REVISION`.")
+        str | None,
+        typer.Option("--at", metavar="REVISION", help="Run this revision; as `ork run REVISION`."),
     ] = None,
     with_code: Annotated[
         str | None,
-        typer.Option("--with-code", help="This definition, with the parameters of the run named."),
+        typer.Option(
+            "--with-code",
+            metavar="REVISION",
+            help="This definition, with the parameters of the run named.",
+        ),
     ] = None,
     no_deploy: Annotated[
         bool, typer.Option("--no-deploy", help="Run the file as it is, outside of the history.")
@@ -77,7 +84,8 @@ def run(
         bool, typer.Option("--watch", help="Run a file again on every save of it or its code.")
     ] = False,
     message: Annotated[
-        str | None, typer.Option("-m", "--message", help="For the deploy, when there is one.")
+        str | None,
+        typer.Option("-m", "--message", metavar="TEXT", help="For the deploy, when there is one."),
     ] = None,
     allow_secret: shared.AllowSecret = False,
     move: shared.Move = False,
