@@ -282,6 +282,7 @@ def status(
             [(f"{letter:<2}", STATE_STYLES[one.state]), " ", one.path] for letter, one in rows
         )
         return
+    found.sort(key=lambda one: one.state != "unchanged")  # what differs last, above what to do
     session.print(_status_lines(found, session.store))
     duplicate = next((one for one in found if one.state == "duplicate"), None)
     modified = next((one for one in found if one.state in ("modified", "moved")), None)

@@ -13,15 +13,18 @@ from ork.cli.session import Session
 
 def report(
     ctx: typer.Context,
-    subject: Annotated[
-        str, typer.Argument(metavar="A..B|RUN|WORKFLOW", help="The change, run or workflow.")
-    ],
     output: Annotated[
         Path,
         typer.Option(
             "-o", "--output", metavar="FILE", help="Write the page to this file; - is stdout."
         ),
     ],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="A..B|RUN|WORKFLOW", help="The change, run or workflow; else the only one."
+        ),
+    ] = "@",
 ) -> None:
     """Write a change, run or workflow as HTML.
 
