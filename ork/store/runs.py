@@ -324,6 +324,8 @@ def _spans(store: Store, workflow: str, end: str | None = None) -> list[_Span]:
         for names, deploy in store.get_all(Deploy, dict(store.refs("former/"))).items()
         for old in [names.partition("/")[2]]
     ]
+    if not renames:
+        return [_Span(workflow, end=end)]
     is_taken = end is not None or store.ref(f"workflows/{workflow}") is not None
     found: list[_Span] = []
     waiting = [(workflow, end)]

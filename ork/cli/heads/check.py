@@ -69,7 +69,7 @@ def check(
     name that it computes - a warning says so, until `include` names code that it may be. There are
     warnings of scripts that are not there as well, and of inputs that a task does not get.
 
-    Exit codes: 0 all are good; 1 at least one is not.
+    Exit codes: 0 all are good; 1 at least one is not; 2 no file is named, and none is here.
 
     \b
     Example:
