@@ -11,12 +11,13 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, TypeAlias
 
+from ork.alike import meant_or_known
 from ork.definition.bindings import NotReady, bind
-from ork.errors import count
-from ork.objects.canonical import Json, Oid
+from ork.errors import Corrupt, StoreError, count
+from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
-from ork.objects.kinds import Run, Task, TaskRun
-from ork.objects.rows import Framed
+from ork.objects.kinds import Output, Run, Task, TaskRun
+from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
 from ork.objects.value import Value, columns_of, fields_of
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
@@ -55,10 +56,18 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         """Return the value that a task gave; None of one that gave none."""
         return self._values.output(name)
 
+    def gist(self, name: str, chars: int) -> str:
+        """Return as many characters of the value that a task gave; "" of none, and of null."""
+        text = self._values.gist(name, chars)
+        return "" if text == "null" else text
+
     @property
     def outputs(self) -> Mapping[str, Json]:
         """Task -> the value that it gave, of those that gave one."""
         return self._values.outputs
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DetailsOfTasks, (_Read(dict(self)), dict(self.needs))
@@ -93,7 +102,7 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
     hooks: tuple[Hook, ...] = ()
     tags: tuple[str, ...] = ()  # of its deploy
 
-    @property
+    @cached_property  # of no property does IPython complete the keys
     def outputs(self) -> Mapping[str, Any]:
         """Task -> the value that it gave, of those that gave one; read when it is asked for."""
         return self.tasks.outputs
@@ -112,10 +121,16 @@ class RunDetails(OfRun, Drawn, frozen=True, kw_only=True):
         return self.tasks._records()
 
     def _repr_html_(self) -> str:
-        from ork.objects.rows import table
-
-        tasks = ({"task": name, **task.cells()} for name, task in self.tasks.items())
-        return table(tasks, len(self.tasks), caption=repr(self)[1:-1])
+        tasks = (
+            {"task": name, **task.cells(), "output": self.tasks.gist(name, TEXT_CHARS_MAX)}
+            for name, task in self.tasks.states.items()
+        )
+        try:
+            return table(tasks, len(self.tasks), caption=repr(self)[1:-1])
+        except Corrupt:
+            raise
+        except StoreError:  # it is closed
+            return table([self.cells()], 1)
 
 
 def run_details(store: Store, oid: Oid, run: Run) -> RunDetails:
@@ -164,6 +179,10 @@ class _Read:
         """Return the value that a task gave; None of one that gave none."""
         return self.tasks[name].output
 
+    def gist(self, name: str, chars: int) -> str:
+        """Return as many characters of the value that a task gave."""
+        return gist(encode(self.output(name)), chars)
+
 
 class RunValues:
     """The values of a run, each read when it is asked for."""
@@ -196,6 +215,11 @@ class RunValues:
         """Return the value that a task gave; None of one that gave none."""
         output = self.states[name].output
         return self.store.output(output) if output else None
+
+    def gist(self, name: str, chars: int) -> str:
+        """Return as many characters of the value that a task gave, which is not decoded."""
+        output = self.states[name].output
+        return self.store.gist(output, chars) if output else ""
 
     def inputs(self, name: str) -> Json:
         """Return what a task received last; None when it has not started in this run."""
@@ -246,11 +270,28 @@ class Outputs(Mapping[str, Json]):
 
     def __getitem__(self, name: str) -> Json:
         if self._last is None or self._last[0] != name:
-            output = self.states[name].output
+            output = self._output(name)
             if output is None:
-                raise KeyError(name)
+                raise KeyError(self._why_none(name))
             self._last = name, self.store.output(output)
         return self._last[1]
+
+    def _output(self, name: str) -> Output | None:
+        taskrun = self.states.get(name)
+        return taskrun.output if taskrun else None
+
+    def _why_none(self, name: str) -> str:
+        taskrun = self.states.get(name)
+        if taskrun is None:
+            return f"no task named {name!r} has started: {meant_or_known(name, list(self.states))}"
+        reason = f": {taskrun.reason}" if taskrun.reason else ""
+        return f"{name} gave no output ({taskrun.state}){reason}"
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._output(name) is not None
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, taskrun in self.states.items() if taskrun.output)
@@ -259,11 +300,16 @@ class Outputs(Mapping[str, Json]):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return _first("Outputs", (f"{name}: {self[name]!r}" for name in self))
+        outputs = ((name, self._output(name)) for name in self)
+        return _first("Outputs", (f"{name}: {self._gist(it)}" for name, it in outputs if it))
+
+    def _gist(self, output: Output) -> str:
+        try:
+            return self.store.gist(output, TEXT_CHARS_MAX)
+        except StoreError:  # it is closed, or this is damaged: no reason to show nothing else
+            return "..."
 
 
 def _first(name: str, texts: Iterator[str]) -> str:
     """Return a line about a mapping, whose values may be more than the memory holds."""
-    from ork.objects.rows import line
-
     return line(name, [*islice(texts, SHOWN), *("..." for _ in islice(texts, 1))])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
 from typing import NewType, TypeAlias
 
@@ -152,6 +153,16 @@ def decode(payload: bytes) -> Json:
     return value  # type: ignore[no-any-return]
 
 
+def gist(payload: bytes, chars: int) -> str:
+    """Return as many characters of a value in its canonical bytes, with blanks as `json` has them.
+
+    No more of them is read, and whether they are canonical is not checked.
+    """
+    start = payload[: 4 * chars + 4].decode("utf-8", "ignore")  # more characters than that
+    text = _TEXT_OR_SIGN.sub(lambda it: it[0] if it[0][0] == '"' else f"{it[0]} ", start)
+    return text if len(text) <= chars else f"{text[: chars - 3]}..."
+
+
 def _integer(text: str) -> int | float:
     # A float such as 1e20 is written with all its digits, so digits beyond 2^53-1 mean a float.
     if len(text) > 22:
@@ -164,6 +175,7 @@ def _constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+_TEXT_OR_SIGN = re.compile(r'"(?:[^"\\]|\\.)*"?|[,:]')
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
 _DUMPS = json.JSONEncoder(
     ensure_ascii=False,

@@ -62,6 +62,9 @@ class Tasks(Mapping[str, Task]):
     def __len__(self) -> int:
         return len(self.needs)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __repr__(self) -> str:
         return f"<Tasks {some(self.needs, SHOWN)}>"
 

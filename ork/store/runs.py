@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
-from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, RunState, TaskRun
+from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, TaskRun
 from ork.objects.value import Value, of_line
 from ork.store.resolve import (
     Resolved,
@@ -56,7 +56,7 @@ class OfRun:
         return self.run.name
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> str:
         """How it ended, or that it goes on."""
         return self.run.state
 

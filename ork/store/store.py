@@ -299,6 +299,11 @@ class Store:
             return canonical.decode(output.text.encode())
         return self.value(output.oid)
 
+    def gist(self, output: Output, chars: int) -> str:
+        """Return as many characters of the value that a task gave, as JSON; it is not decoded."""
+        text = self.blob(output.oid) if output.text is None else output.text.encode()
+        return canonical.gist(text, chars)
+
     def has(self, oid: Oid) -> bool:
         """Say whether the store, or what it holds for now, has this object, or had to forget it."""
         return oid in self._held or self.backend.get(oid) is not None or oid in self.forgotten

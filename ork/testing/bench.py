@@ -18,7 +18,7 @@ from ork.errors import NotFound, UsageError
 from ork.history.details import RunDetails
 from ork.objects import snapshot
 from ork.objects.canonical import Json, settled
-from ork.objects.kinds import RunState, Task
+from ork.objects.kinds import Task
 from ork.objects.value import Value, replace
 from ork.project import Project
 from ork.runner.choices import json_of
@@ -36,7 +36,7 @@ class Result(Value, frozen=True, kw_only=True):
     task: str | None = None
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> str:
         """How it ended: "success", "failed"..."""
         return self.run.state
 

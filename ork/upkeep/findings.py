@@ -56,7 +56,7 @@ class Finding(Value, frozen=True, kw_only=True):
     affects: tuple[str, ...] = ()
 
     @property
-    def level(self) -> Level:
+    def level(self) -> str:
         """How bad it is; only errors make the answer no."""
         return CODES[self.code].level
 

@@ -75,3 +75,21 @@ def test_the_notebook_shows_what_it_says(folder):
     found = [one.data for one in executed(notebook, folder)]
     for data, (kind, text) in zip(found, SHOWN, strict=True):
         assert text in data[kind]
+
+
+def test_a_run_offers_what_it_has_and_the_names_of_its_tasks(folder, monkeypatch):
+    run_kernel = pytest.importorskip("jupyter_client.manager").run_kernel
+    pytest.importorskip("ipykernel")
+    code = "import ork; project = ork.open(create=True); run = project.run('penguins.yaml')"
+    code += "; entry = project.runs()[0]; found = project.show('penguins')"
+    with run_kernel(cwd=str(folder)) as client:
+        assert client.execute_interactive(code, timeout=60)["content"]["status"] == "ok"
+        for text, wanted in (
+            ("run.", ["ok", "outputs", "state", "tasks"]),
+            ("entry.", ["name", "ok", "state"]),
+            ('run.outputs["', ["clean", "report"]),
+            ('run.tasks["', ["clean", "report"]),
+            ('found.tasks["', ["clean", "report"]),
+        ):
+            offered = client.complete(text, reply=True, timeout=60)["content"]["matches"]
+            assert {one.rpartition(".")[2] for one in offered} >= set(wanted), (text, offered)

@@ -2,10 +2,12 @@
 
 import json
 import shlex
+from html import escape
 
 import pytest
 
 import ork
+from ork.errors import StoreError
 from ork.history.details import run_details, task_details
 from ork.objects.kinds import TaskRun
 from ork.objects.value import replace
@@ -219,3 +221,42 @@ def test_inputs_that_a_retry_changed_are_compared(flow):
     found = {task.name: task for task in ork.Project(flow).diff_runs("etl#1", "etl#2").tasks}
     assert [(c.path, c.old, c.new) for c in found["fetch"].output] == [("rows", 3, 5)]
     assert "load" not in found or found["load"].inputs == ()
+
+
+def test_what_is_shown_of_a_large_output_is_cut_before_it_is_read(flow, monkeypatch):
+    gives(flow, "fetch", json.dumps({"rows": [{"a": 1.5, "b": "é, :"}] * 500}))
+    run(flow)
+    found = ork.Project(flow).show("etl#1")
+    start = json.dumps({"rows": [{"a": 1.5, "b": "é, :"}] * 50}, ensure_ascii=False)
+    monkeypatch.setattr(type(flow), "value", None)
+    assert f"{start[:97]}...\n" in str(found)
+    assert f"<td>{escape(start[:77])}...</td>" in found._repr_html_()
+    assert repr(found.outputs).startswith(f"<Outputs fetch: {start[:60]}")
+    assert found.tasks.gist("tell", 100) == "", "of null there is nothing to show"
+
+
+def test_a_run_is_shown_when_its_store_is_closed(flow):
+    gives(flow, "fetch", json.dumps({"rows": ["x" * 100] * 50}))
+    run(flow)
+    with ork.Project(flow) as project:
+        found = project.show("etl#1")
+    assert "<td>etl#1</td>" in found._repr_html_()
+    assert repr(found.outputs) == "<Outputs fetch: ..., load: true, tell: null>"
+    assert str(found) == repr(found)
+    with pytest.raises(StoreError) as raised:
+        found.outputs["fetch"]
+    assert "`ork.open` opens it again" in raised.value.hint
+
+
+def test_what_gave_no_output_says_why(flow):
+    gives(flow, "load", "no json")
+    run(flow)
+    outputs = details(flow, "etl#1").outputs
+    assert ("load" in outputs, outputs.get("load"), list(outputs)) == (False, None, ["fetch"])
+    for name, words in (
+        ("load", r"load gave no output \(failed\): .*JSON"),
+        ("tell", r"tell gave no output \(upstream_failed\): "),
+        ("laod", "no task named 'laod' has started: did you mean load?"),
+    ):
+        with pytest.raises(KeyError, match=words):
+            outputs[name]

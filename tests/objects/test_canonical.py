@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 
 import pytest
 import rfc8785
 from blake3 import blake3
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ork.errors import Corrupt, InvalidInput
@@ -19,7 +20,9 @@ from ork.objects.canonical import (
     decode,
     encode,
     frame,
+    gist,
     hash_bytes,
+    read,
     unframe,
 )
 from tests.scale import examples
@@ -61,6 +64,21 @@ def test_decode_gives_back_the_value_and_encode_the_bytes(value):
     data = encode(value)
     assert decode(data) == value
     assert encode(decode(data)) == data
+
+
+@settings(deadline=None)
+@given(documents, st.integers(3, 120))
+@example([","], 6)
+@example(["é\U0001f600" * 9], 12)
+def test_a_gist_is_the_start_of_the_json_that_people_write(value, chars):
+    value = read(encode(value))  # whose keys are sorted, and 1.0 is 1
+    whole = json.dumps(value, ensure_ascii=False)
+    found = gist(encode(value), chars)
+    if not re.search(
+        r"\de[+-]?\d", whole
+    ):  # of very small and large numbers Python has other words
+        assert found == (whole if len(whole) <= chars else f"{whole[: chars - 3]}...")
+    assert len(found) <= chars
 
 
 @pytest.mark.slow

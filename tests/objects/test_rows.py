@@ -90,7 +90,7 @@ def test_what_a_project_returns_is_short(project):
     run = project.show("etl#1")
     assert repr(run.tasks) == "<DetailsOfTasks extract success, load success>"
     assert re.fullmatch(r"<TaskDetails success, \S+ m?s, {'rows': 3}>", repr(run.tasks["extract"]))
-    assert repr(run.outputs) == "<Outputs extract: {'rows': 3}, load: {'loaded': 3}>"
+    assert repr(run.outputs) == '<Outputs extract: {"rows": 3}, load: {"loaded": 3}>'
     assert re.fullmatch(r"<SnapshotDetails \w{12}, 2 tasks, 2 files>", repr(project.show("etl")))
     assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
     assert repr(project.diff("etl", "etl")) == "<Comparison etl, etl, nothing differs>"

@@ -254,7 +254,7 @@ def run_view(details: "RunDetails", store: Store, session: Session) -> Iterator[
     # What went wrong comes first; of what follows from it, the cause is among that.
     others: list[Line] = []
     for name, taskrun in states.items():
-        value = details.tasks.output(name) if taskrun.output else None
+        value = details.tasks.gist(name, VALUE_CHARS_MAX) if taskrun.output else ""
         line = task_line(name, taskrun, width, value=value)
         if taskrun.state in WRONG:
             yield line
@@ -339,7 +339,7 @@ def _where(details: "RunDetails", checkout: Path | None) -> Iterator[str | tuple
         yield f": {human.path(str(checkout))}" + (" has its files" if run.ended else "")
 
 
-def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) -> Line:
+def task_line(name: str, taskrun: TaskRun, width: int, *, value: str = "") -> Line:
     """Return one line about a task: state, name, duration, and its output or what went wrong."""
     line: Line = [
         "  ",
@@ -352,10 +352,8 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: Json = None) ->
         line += ["  ", (taint_text(changed), "warning")]
     if taskrun.reason and taskrun.state != "success":
         line += ["  ", taskrun.reason]
-    elif value is not None:
-        text = _json(value)
-        start = text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
-        line += ["  ", (start, "dim")]
+    elif value:
+        line += ["  ", (value, "dim")]
     return line
 
 
