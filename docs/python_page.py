@@ -65,6 +65,10 @@ for event in project.events("etl.yaml"):
 
 The last one has the run: `event.run`, and `project.show(event.run.name)` its values.
 
+The values of a run, `run.outputs` and those of `run.tasks`, are read from the project when you ask
+for them, since all together may be more than the memory holds: do so before it is closed.
+`json.dumps(dict(run.outputs))` reads all outputs, as `project.outputs(run)` does, a plain dict.
+
 Where a revision is wanted (`AnyRevision`), give a text, `"etl~1"`, a `Path` of a workflow file, or
 what ork has returned: a run, a deploy, an entry of a list, a tag. `project.logs(run)` is
 `project.logs("etl#5")`; the text is `run.revision`, so `f"{run.revision}:load"` is one task of it.

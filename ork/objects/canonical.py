@@ -14,6 +14,7 @@ import re
 import zlib
 from typing import NewType, TypeAlias
 
+import msgspec
 from blake3 import blake3
 
 from ork.errors import Corrupt, InvalidInput
@@ -151,6 +152,11 @@ def decode(payload: bytes) -> Json:
     if again != payload:
         raise Corrupt("not canonical JSON: the bytes differ from the canonical form of their value")
     return value  # type: ignore[no-any-return]
+
+
+def indented(value: Json) -> str:
+    """Return the JSON of a value for people: on many lines, and quickly."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def gist(payload: bytes, chars: int) -> str:

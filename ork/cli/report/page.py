@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from html import escape
@@ -21,7 +20,7 @@ from ork.cli.screen.line import visible, without_colors
 from ork.cli.screen.parts import clip
 from ork.differences.impact import by_reason
 from ork.differences.tasks import alike, in_common
-from ork.objects.canonical import Json
+from ork.objects.canonical import Json, indented
 from ork.objects.kinds import format_time, is_name
 from ork.store.verdict import taint_text
 
@@ -154,7 +153,7 @@ def _log_lines(text: str) -> list[tuple[str, str]]:
 
 
 def _json(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    text = indented(value)
     if len(text) > VALUE_CHARS_MAX:
         rest = len(text) - VALUE_CHARS_MAX
         text = f"{text[:VALUE_CHARS_MAX]}\n... and {rest:,} more characters"

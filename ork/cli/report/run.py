@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -23,7 +22,7 @@ from ork.history.compare_runs import diff_runs, last_good
 from ork.history.details import RunDetails, run_details
 from ork.logs.begun import Beginnings
 from ork.logs.reading import pieces
-from ork.objects.canonical import Json, Oid
+from ork.objects.canonical import Json, Oid, indented
 from ork.objects.kinds import Deploy, Run, TaskRun
 from ork.objects.value import Value
 from ork.store.contents import find_run
@@ -118,9 +117,10 @@ class RunReport(Value, frozen=True, kw_only=True, dict=True):
     @property
     def values(self) -> Iterator[tuple[str, str, Json, Json]]:
         """The inputs and the output of each task that has any, with the output in short."""
+        tasks = self.details.tasks
         return (
-            (name, _gist(task.output), task.inputs, task.output)
-            for name, task in islice(self.details.tasks.items(), VALUES_MAX)
+            (name, tasks.gist(name, GIST_CHARS_MAX), task.inputs, task.output)
+            for name, task in islice(tasks.items(), VALUES_MAX)
             if task.inputs or task.output is not None
         )
 
@@ -199,12 +199,7 @@ def _since_good(store: Store, run: Run, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def _gist(output: Json) -> str:
-    text = json.dumps(output, ensure_ascii=False) if output is not None else ""
-    return text if len(text) <= GIST_CHARS_MAX else text[: GIST_CHARS_MAX - 3] + "..."
-
-
 def _lines(value: Json) -> str:
     if isinstance(value, list):
         return "\n".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return indented(value)
