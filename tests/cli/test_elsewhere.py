@@ -60,7 +60,7 @@ def test_a_project_remembers_a_place_inside_of_it_by_a_path_that_moves_with_it(e
     assert (etl.folder / ".ork/config.toml").read_text() == 'store = "sqlite:data.db"\n'
     assert etl("deploy", "etl.yaml").code == 0
     again = etl("init", "--store", f"sqlite:{etl.folder}/other.db")
-    assert (again.code, "already" in again.out) == (0, True)
+    assert (again.code, "has its store already" in again.err) == (2, True)
     assert not (etl.folder / "other.db").exists()
 
 

@@ -83,4 +83,4 @@ def test_an_end_that_several_tasks_have_is_told_once(ork: Ork) -> None:
     assert "note" not in text
     more = ends(ork, *names, "own", "recursion", "caught_1", "caught_2", "exit_1", "exit_2")
     assert more.count("--- the end of the log") == 3
-    assert "note: 1 more task failed: `ork logs flow#2 --failed`\n" in more
+    assert "note: the ends of 1 more log: `ork logs flow#2 --failed`\n" in more

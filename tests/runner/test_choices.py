@@ -143,7 +143,7 @@ def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -
     assert 'flow#5 has, with day="sunday"' in refused.err
     assert ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#1").code == 0
     assert outputs(ork, "flow#6")["b"] == "monday"
-    assert '  day="friday"  partial' in ork("runs", "-n", "1").out
+    assert '  partial  day="friday"' in ork("runs", "-n", "1").out
     assert json.loads(ork("runs", "-n", "1", "--json").out)["data"][0]["params"] == {
         "day": "friday"
     }
