@@ -116,7 +116,7 @@ def forget(
     return forget(
         _folder(path),
         environ=os.environ,
-        stamp=stamp_of(author, "forget", *objects),
+        stamp=stamp_of(author, "forget", *objects, of="ork"),
         text=text,
         objects=objects,
         reason=reason,
@@ -166,7 +166,7 @@ def clone(
         scheme=store,
         start=Path.cwd(),
         environ=os.environ,
-        stamp=stamp_of(author, "clone", str(source), str(target)),
+        stamp=stamp_of(author, "clone", str(source), str(target), of="ork"),
     )
 
 

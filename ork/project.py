@@ -200,7 +200,7 @@ class Project:
         >>> _ = project.undo()
         """
         name = _workflow(old)
-        stamp = stamp_of(author, "mv", name, new)
+        stamp = stamp_of(author, "move", name, new)
         return ork.heads.rename.rename(self.store, name, new, stamp=stamp)
 
     def archive(self, workflow: AnyWorkflow, *, author: str | None = None) -> None:
@@ -224,7 +224,7 @@ class Project:
         from ork.daemon.pauses import unarchive
 
         name = _workflow(workflow)
-        stamp = stamp_of(author, "archive", "--undo", name)
+        stamp = stamp_of(author, "unarchive", name)
         return unarchive(self.store, name, stamp=stamp, now=now_here())
 
     def resolve(self, revision: AnyRevision) -> Resolved:
@@ -737,7 +737,7 @@ class Project:
         from ork.daemon.pauses import pause
 
         name = _workflow(workflow)
-        return pause(self.store, name, stamp=stamp_of(author, "schedule", "pause", name))
+        return pause(self.store, name, stamp=stamp_of(author, "pause", name))
 
     def resume(self, workflow: AnyWorkflow, *, author: str | None = None) -> Resumed:
         """Let the schedules of a workflow fire again from now on; what went by is left out.
@@ -748,7 +748,7 @@ class Project:
         from ork.daemon.pauses import resume
 
         name = _workflow(workflow)
-        stamp = stamp_of(author, "schedule", "resume", name)
+        stamp = stamp_of(author, "resume", name)
         return resume(self.store, name, stamp=stamp, now=now_here())
 
     def fire(
@@ -766,7 +766,7 @@ class Project:
         from ork.daemon.fires import fire_now
 
         name = _workflow(workflow)
-        caller = _caller(author, None, "schedule", "fire", name)
+        caller = _caller(author, None, "fire", name)
         given = exactly(json_of(params))
         return fire_now(self.store, name, caller, given=given, slot=_moment(slot))
 
@@ -791,7 +791,7 @@ class Project:
         from ork.daemon.queue import put
 
         source = _to_run(what)
-        caller = _caller(author, None, "run", "--queue", _name_of(source))
+        caller = _caller(author, None, "queue", _name_of(source))
         self._warn_of_edits(source, caller)
         queued = put(
             self.store,
@@ -912,7 +912,7 @@ class Project:
         """Return the commands that moved heads and tags, newest first.
 
         >>> project.operations(limit=1)
-        [<OperationEntry python untag v1, ...>]
+        [<OperationEntry project.untag('v1'), ...>]
         """
         found = ork.store.operations.operations(self.store, limit=_at_most(limit))
         entries = (OperationEntry(oid=oid, operation=operation) for oid, operation in found)
@@ -929,8 +929,8 @@ class Project:
 
         If none is named it is the newest that was not undone; with `redo` the newest undo.
 
-        >>> project.undo().operation
-        <Operation python untag v1, ...>
+        >>> project.undo()
+        <Undone project.untag('v1'), etl@v1 created>
         """
         named = _text(operation)
         words = [named] if named else ["--redo"] if redo else []
@@ -973,7 +973,7 @@ class Project:
         """
         from ork.git.from_git import import_git
 
-        folder, stamp = Path(repository), stamp_of(author, "import", "git", str(repository), path)
+        folder, stamp = Path(repository), stamp_of(author, "import_git", str(repository), path)
         return import_git(
             self.store, folder, path, branch=branch, stamp=stamp, allow_secret=allow_secret
         )
@@ -1004,7 +1004,7 @@ class Project:
             return import_database(
                 self.store,
                 database,
-                stamp=stamp_of(author, "import", "ork-db", str(source)),
+                stamp=stamp_of(author, "import_ork_db", str(source)),
                 rename=rename,
                 unfinished=unfinished,
                 allow_secret=allow_secret,
@@ -1105,7 +1105,7 @@ class Project:
         from ork.sync.bundle import open_bundle
         from ork.sync.receive import receive
 
-        stamp = stamp_of(author, "import", "bundle", str(file))
+        stamp = stamp_of(author, "import_bundle", str(file))
         with open_bundle(str(file)) as bundle:
             return receive(bundle, self.store, stamp=stamp, force=force, runs=runs, dry_run=dry_run)
 
@@ -1262,12 +1262,12 @@ def _moment(moment: str | date | None, *, end_of_day: bool = False) -> datetime 
     return None if moment is None else parse_moment(moment, now_here(), end_of_day=end_of_day)
 
 
-def stamp_of(author: str | None, *words: str) -> Stamp:
+def stamp_of(author: str | None, *words: str, of: str = "project") -> Stamp:
     """Return who does something now, from Python; None is as the environment says."""
     author = author or author_of(os.environ, Path.cwd())
     # Bytes that are no UTF-8 come as lone surrogates, which no object may hold.
     argv = (public(word).encode("utf-8", "backslashreplace").decode() for word in words)
-    return Stamp(time=now_here(), author=author, argv=("python", *argv))
+    return Stamp(time=now_here(), author=author, argv=(of, *argv))
 
 
 def _caller(author: str | None, control: Control | None, *words: str) -> Caller:

@@ -588,7 +588,7 @@ def test_a_run_in_a_pickle_has_all_of_its_values(project):
 def test_an_operation_keeps_no_password_and_no_half_a_character():
     word = "secret"
     argv = stamp_of("Ada", "pull", f"postgresql://ada:{word}@host/db", "\udcff").argv
-    assert argv == ("python", "pull", "postgresql://ada@host/db", "\\udcff")
+    assert argv == ("project", "pull", "postgresql://ada@host/db", "\\udcff")
 
 
 def test_operations_say_what_was_called(project, etl, edit):
@@ -599,12 +599,22 @@ def test_operations_say_what_was_called(project, etl, edit):
     project.queue("etl.yaml")
     edit("etl.yaml", "timeout: 900", "timeout: 300")
     project.run(library.check("etl.yaml"))
-    assert [" ".join(entry.operation.argv) for entry in project.operations()] == [
-        "python run etl.yaml",
-        "python run --queue etl.yaml",
-        "python run etl.yaml",
-        "python deploy etl.yaml",
+    project.undo()
+    project.undo(redo=True)
+    called = [
+        "project.undo(redo=True)",
+        "project.undo()",
+        "project.run('etl.yaml')",
+        "project.queue('etl.yaml')",
+        "project.run('etl.yaml')",
+        "project.deploy('etl.yaml')",
     ]
+    assert [entry.operation.command for entry in project.operations()] == called
+    lines = [line.rpartition("  ")[2] for line in etl("ops").out.splitlines() if "()" in line]
+    assert lines == ["project.undo()"]
+    project.rollback("etl")
+    with pytest.raises(library.InvalidInput, match=r"before `project.rollback\('etl'\)`: nothing"):
+        project.deploy("etl.yaml")
 
 
 def test_a_history_goes_to_git_and_comes_back(project, tmp_path):

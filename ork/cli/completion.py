@@ -7,7 +7,6 @@ written or said: a line that makes no sense has no completions.
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC
@@ -375,7 +374,7 @@ def _operations(asked: Asked) -> Candidates:
     from ork.store.operations import operations
 
     for oid, operation in operations(asked.store, limit=RUNS_MAX):
-        yield Candidate(asked.store.short(oid), shlex.join(operation.argv))
+        yield Candidate(asked.store.short(oid), operation.command)
 
 
 def _remotes(asked: Asked) -> Candidates:

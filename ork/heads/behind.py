@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from itertools import dropwhile, islice
 
 from ork.differences.definitions import Diff, summarize
@@ -49,8 +48,7 @@ def behind(store: Store, loaded: Loaded, *, author: str) -> Behind | None:
     older = dropwhile(lambda one: one[1][0] != before, enumerate(history(store, name, head)))
     for back, (_, deploy) in older:  # none after an undo, which leaves files as they were
         if deploy.has(loaded.snapshot, settings):
-            then = shlex.join(operation.argv)
-            then = f"a deploy by {newest.author}" if is_deploy else f"`{then}`"
+            then = f"a deploy by {newest.author}" if is_deploy else f"`{operation.command}`"
             return Behind(workflow=name, version=f"{name}~{back}", then=then)
     return None
 
@@ -86,7 +84,7 @@ def takes_back(store: Store, loaded: Loaded, change: Diff, *, author: str) -> st
         return ""
     authors = (deploy.author for _, deploy in _back_to(store, name, head, base) or ())
     others = dict.fromkeys(one.partition(" <")[0] for one in authors if one != author)
-    who = some(list(others), 2) or f"`{shlex.join(since.argv)}`"
+    who = some(list(others), 2) or f"`{since.command}`"
     text = summarize(back)
     return f"takes back what {who} did: {text[0].lower()}{text[1:]}"
 

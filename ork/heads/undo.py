@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from ork.backends.base import Backend, Lease, ReadOnly
-from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError
+from ork.errors import Conflict, Corrupt, NotFound, OrkError, UsageError, some
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Operation, Run
 from ork.objects.value import Value
@@ -32,7 +31,8 @@ class Undone(Value, frozen=True, kw_only=True):
     moves: Moves
 
     def cells(self) -> dict[str, object]:
-        return {"undone": self.oid[:12], **self.operation.cells()}
+        moved = (f"{display(ref)} {_from_to(old, new)}" for ref, old, new in self.moves)
+        return {"undone": self.operation.command, "moved": some(list(moved), 3)}
 
 
 def undo(
@@ -53,7 +53,7 @@ def undo(
     if text is None:
         oid, operation = _standing(store, undos=redo)
         if operation.author != stamp.author:
-            short, words = store.short(oid), shlex.join(operation.argv)
+            short, words = store.short(oid), operation.command
             raise UsageError(
                 f"`{words}` is by {operation.author}: nothing was undone",
                 hint=f"`ork undo {short}` takes it back all the same; `ork ops` lists yours",
@@ -247,7 +247,7 @@ def _check_unmoved(store: Store, oid: Oid, operation: Operation) -> None:
         raise Conflict(message, hint="`ork ops` lists every move")
     newest, one = store.short(later[0][0]), later[0][1]
     raise Conflict(
-        f"{message}\nthe newest that moved it: {newest}  {shlex.join(one.argv)}",
+        f"{message}\nthe newest that moved it: {newest}  {one.command}",
         hint=f"undo what came later first, newest first: `ork undo {newest}`",
     )
 
@@ -266,6 +266,12 @@ def _check_runs_follow(store: Store, oid: Oid, operation: Operation) -> None:
                 " would not list it; nothing was undone",
                 hint=f"`ork mv {now} {other}` gives the name back with all runs",
             )
+
+
+def _from_to(old: Oid | None, new: Oid | None) -> str:
+    if old is None:
+        return "created"
+    return "removed" if new is None else f"{old[:12]} -> {new[:12]}"
 
 
 def display(ref: str) -> str:

@@ -486,8 +486,19 @@ class Operation(Kind, frozen=True, kw_only=True):
     def links(self) -> Iterable[Oid | None]:
         return (self.parent, *(oid for _, *ends in self.moves for oid in ends))
 
+    @property
+    def command(self) -> str:
+        """What was typed, or called in Python: `ork undo --redo`, `project.undo(redo=True)`."""
+        from shlex import join
+
+        if self.argv[:1] != ("project",):
+            return join(self.argv)
+        _, method, *words = self.argv
+        given = (f"{it[2:]}=True" if it.startswith("--") else repr(it) for it in words)
+        return f"project.{method}({', '.join(given)})"
+
     def cells(self) -> dict[str, object]:
-        return {"command": " ".join(self.argv), "author": self.author, "time": self.time}
+        return {"command": self.command, "author": self.author, "time": self.time}
 
 
 class Tombstone(Kind, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ def find_operation(store: Store, text: str, *, now: datetime) -> tuple[Oid, Oper
     if not found:
         raise NotFound(f"no operation starts with {text}", hint="`ork ops` lists them")
     if len(found) > 1:
-        lines = [f"{oid[:16]}  {' '.join(one.argv)}" for oid, one in found[:_CANDIDATES_MAX]]
+        lines = [f"{oid[:16]}  {one.command}" for oid, one in found[:_CANDIDATES_MAX]]
         raise Ambiguous(f"{text} is the start of several operations", candidates=lines)
     return found[0]
 

@@ -95,7 +95,9 @@ def test_what_a_project_returns_is_short(project):
     assert repr(project.diff("etl~1", "etl")) == "<Comparison etl~1, etl, 1 task>"
     assert repr(project.diff("etl", "etl")) == "<Comparison etl, etl, nothing differs>"
     assert repr(project.graph("etl~1..etl")) == "<Graph etl~1..etl, 2 tasks>"
-    assert re.fullmatch(r"<Undone \w{12}, python deploy etl.yaml, .*>", repr(project.undo()))
+    assert re.fullmatch(
+        r"<Undone project.deploy\('etl.yaml'\), etl \w{12} -> \w{12}>", repr(project.undo())
+    )
     assert re.fullmatch(r"<Page of \d+,\d+ characters>", repr(project.report("etl#1")))
 
 

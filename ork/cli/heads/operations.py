@@ -1,7 +1,6 @@
 """ork ops, undo: the commands that moved a name, and the way back"""
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Annotated
@@ -84,7 +83,7 @@ def undo(
     if as_json:
         session.print_json("undo", done)
         return
-    words = shlex.join(done.operation.argv)
+    words = done.operation.command
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
     session.print(_moves(done.moves, store))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
@@ -108,7 +107,7 @@ def _operations(
         if not is_narrow(width):
             line += [(person(one.author, author_room(width)), "author"), "  "]
         room = width and width - length(line)
-        yield [*line, (clip(shlex.join(one.argv), room), "name")]
+        yield [*line, (clip(one.command, room), "name")]
         if is_narrow(width) and one.author != session.author():
             yield ["          by ", (person(one.author, author_room(width)), "author")]
         yield from _moves(one.moves, store)

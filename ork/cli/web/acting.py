@@ -192,7 +192,7 @@ def _undo(form: Form) -> str:
 
     oid = form.path["oid"]
     done = undo(form.store, oid, stamp=form.stamp("undo", oid), now=form.now)
-    return f"took back: {' '.join(done.operation.argv)}"
+    return f"took back: {done.operation.command}"
 
 
 CHANGES: tuple[tuple[str, Change], ...] = (
