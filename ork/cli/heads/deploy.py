@@ -307,11 +307,12 @@ def status(
     elif fresh:
         session.say([("next: ", "hint"), f"`ork deploy {shlex.quote(fresh.path)}`"])
     elif missing := next((one for one in found if one.state == "missing"), None):
-        others = sum(one.state == "missing" for one in found) - 1
-        told = f"`ork restore {missing.workflow} --code` writes the file and the code of its deploy"
-        told += f", and {others} more are missing" if others else ""
-        if not missing.summary:  # which an import has never had
-            told += f", `ork archive {missing.workflow}` puts the workflow away"
+        name, others = missing.workflow, sum(one.state == "missing" for one in found) - 1
+        more = f", and {others} more are missing" if others else ""
+        told = f"`ork restore {name}` writes a file of its deploy{more}"
+        if not missing.summary:  # which an import has: it never had a file, and no code
+            told = f"`ork restore {name} --code` writes the file and the code of its deploy{more}"
+            told += f", `ork archive {name}` puts the workflow away"
         session.say([("next: ", "hint"), told])
     elif not found:
         session.say(["no workflow files here"])
