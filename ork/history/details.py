@@ -18,12 +18,13 @@ from ork.objects.canonical import Json, Oid, encode, gist
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Output, Run, Task, TaskRun
 from ork.objects.rows import TEXT_CHARS_MAX, Framed, line, table
-from ork.objects.value import Value, columns_of, fields_of
+from ork.objects.value import Value
 from ork.store.contents import needs_of, task_runs
 from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.runs import Hook, OfRun, hooks_of, tags_of
 from ork.store.store import Store
 
+COLUMNS = ("state", "started", "seconds", "attempts", "reason", "error", "inputs", "output")
 SHOWN = 10  # of the values of a mapping, in a line about it
 
 Origins: TypeAlias = tuple[Oid, Oid | None, tuple[Oid | None, ...]]
@@ -38,6 +39,20 @@ class TaskDetails(Value, frozen=True, kw_only=True):
 
     def cells(self) -> dict[str, object]:
         return self.taskrun.cells() | {"output": self.output}
+
+    def _row(self) -> dict[str, object]:
+        attempts, last = self.taskrun.attempts, self.taskrun.last
+        of_task = (
+            self.taskrun.state,
+            attempts[0].started if attempts else None,
+            self.taskrun.seconds,
+            len(attempts),
+            self.taskrun.reason,
+            last.error if last else None,
+            self.inputs,
+            self.output,
+        )
+        return dict(zip(COLUMNS, of_task, strict=True))
 
 
 class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
@@ -73,11 +88,10 @@ class DetailsOfTasks(Framed, Mapping[str, TaskDetails]):
         return DetailsOfTasks, (_Read(dict(self)), dict(self.needs))
 
     def _columns(self) -> Iterable[str]:
-        return ["name", *columns_of(TaskDetails)]
+        return ["name", *COLUMNS]
 
     def _records(self) -> Iterator[Mapping[str, object]]:
-        """Yield the fields of each task."""
-        return ({"name": name, **fields_of(task)} for name, task in self.items())
+        return ({"name": name, **task._row()} for name, task in self.items())
 
     def __getitem__(self, name: str) -> TaskDetails:
         return self._values.details(name)

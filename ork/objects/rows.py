@@ -74,7 +74,7 @@ class Rows(list[T], Framed):
 
     def _records(self) -> Iterable[Mapping[str, object]]:
         """Return the fields of each value."""
-        return map(fields_of, self)
+        return (value._row() for value in self)
 
     def __repr__(self) -> str:
         more = [f"... and {len(self) - ROWS_MAX} more"] if len(self) > ROWS_MAX else []

@@ -30,6 +30,10 @@ class Value(
         """Return what a line about it says, title -> value; of most, nothing but their fields."""
         return {}
 
+    def _row(self) -> dict[str, object]:
+        """Return what a data frame has of it, column -> value."""
+        return fields_of(self)
+
     def __repr__(self) -> str:
         from ork.objects.rows import line
 

@@ -18,7 +18,7 @@ from ork.alike import meant_or_known
 from ork.errors import Corrupt, NotFound, UsageError, some
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import RUN_STATES, Deploy, Node, Run, TaskRun
-from ork.objects.value import Value, of_line
+from ork.objects.value import Value, fields_of, of_line
 from ork.store.resolve import (
     Resolved,
     ResolvedObject,
@@ -81,6 +81,10 @@ class RunEntry(OfRun, Value, frozen=True, kw_only=True):
 
     def cells(self) -> dict[str, object]:
         return self.run.cells()
+
+    def _row(self) -> dict[str, object]:
+        params = self.params if isinstance(self.params, dict) else {}
+        return {**fields_of(self), **{f"params.{name}": it for name, it in params.items()}}
 
 
 class Executed(Value, frozen=True, kw_only=True):

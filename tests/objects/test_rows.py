@@ -30,6 +30,9 @@ class Told(Value, frozen=True, kw_only=True):
         return {"text": self.text, "nothing": None}
 
 
+TASK_COLUMNS = ["started", "attempts", "reason", "error", "inputs", "output"]
+
+
 @pytest.fixture
 def project(etl, edit):
     with library.open(create=True) as opened:
@@ -125,8 +128,18 @@ def test_pandas_gets_the_fields_and_those_within(project):
     assert list(project.log().to_pandas().message) == ["<b>Second</b>", "First"]
     tasks = project.show("etl#1").tasks.to_pandas()
     assert list(tasks.name) == list(project.show("etl#1").tasks) and set(tasks.state) == {"success"}
+    assert list(tasks.columns) == ["state", "seconds", "name", *TASK_COLUMNS]
+    assert tasks.started.min() >= runs.created[0] and set(tasks.attempts) == {1}
     (row,) = Rows([Outer(oid="1", inner=Inner(state="in"))]).to_pandas().to_dict("records")
     assert row == {"oid": "1", "state": "outer", "seconds": 0.5}
+
+
+def test_pandas_has_a_column_for_each_parameter(project, edit):
+    pytest.importorskip("pandas")
+    edit("etl.yaml", "tasks:\n", "params: {n: {default: 1}, day: {default: monday}}\ntasks:\n")
+    project.run("etl.yaml", params={"n": 2})
+    runs = project.runs().to_pandas()
+    assert list(runs["params.n"].dropna()) == [2] and runs["params.day"][0] == "monday"
 
 
 def test_a_part_of_rows_is_rows(project):
