@@ -26,7 +26,7 @@ Files = Annotated[
 ]
 RunOrTask = Annotated[str, typer.Argument(help="RUN or RUN:TASK; a workflow means its newest run.")]
 Limit = Annotated[
-    int | None, typer.Option("-n", min=0, metavar="N", help="Show at most this many.")
+    int | None, typer.Option("-n", min=0, metavar="N", help="Show at most this many; -3 is -n 3.")
 ]
 NotBefore = Annotated[
     str | None,

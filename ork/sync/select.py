@@ -19,8 +19,16 @@ from ork.objects.kinds import Blob, Deploy, Object, Run, decode_object
 from ork.objects.value import Value
 from ork.objects.walk import ENDS, Named, Reached, named, walk
 from ork.progress import counted
-from ork.store.resolve import deploy_in, former_names, number_ref, resolve, run_of, run_of_id
-from ork.store.runs import refs_beside, refs_of
+from ork.store.resolve import (
+    deploy_in,
+    former_names,
+    has_run,
+    number_ref,
+    resolve,
+    run_of,
+    run_of_id,
+)
+from ork.store.runs import refs_beside, refs_of, runs
 from ork.store.store import Store, named_by
 from ork.sync.bundle import PIECE_BYTES, LogFile, Size, open_bundle, pieces
 
@@ -102,8 +110,9 @@ def select(store: Store, wish: Wish, *, now: datetime) -> Selection:
         for space in spaces:
             there = store.refs(space)
             refs |= {space + rest: target for rest, target in there if target in history}
-        for name in names:
-            _add_runs(store, name, wish.runs, refs, going_on)
+        if has_run(store, deploy.workflow):
+            for entry in runs(store, deploy.workflow, limit=wish.runs):
+                _add_run(store, entry.run, refs, going_on)
     if wish.all and wish.runs != 0:
         for name in store.folders("numbers/"):  # of workflows whose head was taken away, too
             _add_runs(store, name, wish.runs, refs, going_on)

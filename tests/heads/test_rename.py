@@ -23,6 +23,7 @@ from ork.store.contents import find_run
 from ork.store.operations import operations
 from ork.store.resolve import known_names, next_number, present_name, resolve, workflows
 from ork.store.runs import earlier, going_on, runs
+from ork.sync.select import Wish, select
 from ork.upkeep.keep import Keep
 from ork.upkeep.prune import gc
 from ork.upkeep.repair import repair
@@ -197,6 +198,11 @@ def test_a_new_workflow_of_the_old_name_has_its_own_history(store, places):
     assert [one.name for one in earlier(store, second)] == ["etl#1"]
     last = [(one.workflow, one.last.number) for one in workflow_list(store, now=NOON)]
     assert last == [("etl", 3), ("load", 2)]
+    bundle = select(store, Wish(revisions=("load",), runs=None), now=NOON).refs
+    assert sorted(ref for ref in bundle if ref.startswith("numbers/")) == [
+        "numbers/etl/0000000001",
+        "numbers/etl/0000000002",
+    ]
     begin_run(store, store.ref("workflows/etl"))
     assert (going_on(store, "load"), going_on(store, "etl")[:4]) == ("load", "run:")
     assert is_whole(store)
