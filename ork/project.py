@@ -48,6 +48,7 @@ from ork.history.compare import Comparison
 from ork.history.compare_runs import RunDiff
 from ork.history.details import RunDetails, TaskDetails
 from ork.history.log import LogEntry
+from ork.logs.ends import end_of_log
 from ork.objects.drawn import Drawn
 from ork.objects.kinds import Run, Task
 from ork.objects.rows import Rows
@@ -90,11 +91,20 @@ AnyWorkflow: TypeAlias = str | WorkflowEntry
 
 
 class RunFailed(OrkError):
-    """A run that was to succeed did not; `run` tells what became of it."""
+    """A run that was to succeed did not; `run` tells what became of it.
 
-    def __init__(self, run: RunDetails) -> None:
+    Shown with it is the end of the log of the first task that failed.
+    """
+
+    def __init__(self, run: RunDetails, task: str | None = None, end: str = "") -> None:
+        if end:
+            self.add_note(f"the end of the log of {task}:\n{end}")
         reason = f": {run.run.reason}" if run.run.reason else ""
-        super().__init__(f"{run.name} ended as {run.state}{reason}")
+        log = f"`print(project.logs({f'{run.name}:{task}'!r}))` shows all that it printed, "
+        super().__init__(
+            f"{run.name} ended as {run.state}{reason}",
+            hint=f"{log if end else ''}`project.retry({run.name!r})` goes on with the run",
+        )
         self.run = run
 
 
@@ -593,7 +603,10 @@ class Project:
         assert isinstance(last, RunFinished)
         run = self._shown(ork.history.details.run_details(self.store, last.oid, last.run))
         if check and not run.ok:
-            raise RunFailed(run)
+            failed = {name: it for name, it in run.tasks.states.items() if it.state == "failed"}
+            first, taskrun = next(iter(failed.items()), (None, None))
+            attempt = taskrun.last if taskrun else None
+            raise RunFailed(run, first, end_of_log(self.store, attempt.log if attempt else None))
         return run
 
     def _with_hunks(self, diff: Diff) -> Diff:

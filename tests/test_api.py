@@ -665,12 +665,17 @@ def test_a_run_is_returned_at_its_end_and_a_failure_is_raised_on_request(project
     assert project.logs("asked#1:a") == "seen 3\n"
     with pytest.raises(library.OrkError, match="the parameter n"):
         project.run("asked", params={"n": "3"})
-    etl.write("load.sh", "#!/bin/sh\nexit 3\n", executable=True)
+    etl.write("load.sh", "#!/bin/sh\necho no disk\nexit 3\n", executable=True)
     run = project.run("etl.yaml")
     assert (run.ok, dict(run.outputs)) == (False, {"extract": {"rows": 3}})
     with pytest.raises(library.RunFailed, match="etl#1 ended as failed") as caught:
         project.retry("etl#1", check=True)
     assert caught.value.run.name == "etl#1"
+    assert caught.value.__notes__ == [
+        "the end of the log of load:\nno disk",
+        "hint: `print(project.logs('etl#1:load'))` shows all that it printed, "
+        "`project.retry('etl#1')` goes on with the run",
+    ]
 
 
 TYPED = """
