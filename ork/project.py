@@ -33,7 +33,7 @@ import ork.store.resolve
 import ork.store.runs
 import ork.worktree.restore
 from ork.backends.address import public
-from ork.bisection import Judge, Question, Step
+from ork.bisection import Bisected, Judge, Question, Step
 from ork.differences.definitions import SHORT_DIFF_LINES, Diff, with_hunks
 from ork.differences.impact import Impact
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
@@ -679,14 +679,41 @@ class Project:
         judge: Judge | None = None,
         author: str | None = None,
         control: Control | None = None,
-    ) -> Iterator[Step]:
-        """Find the deploy that made a workflow fail: yield each verdict, at last what was found.
+    ) -> Bisected:
+        """Find the deploy that made a workflow fail: `suspects` of what is returned.
 
         Takes recorded outcomes first and runs what is missing. See `ork.bisection.bisect`.
 
-        >>> *_, found = project.bisect("etl")
-        >>> [entry.deploy.message for entry in found.suspects]
+        >>> [entry.deploy.message for entry in project.bisect("etl").suspects]
         ['Say what is loaded']
+        """
+        *_, found = self.bisect_steps(
+            workflow,
+            good=good,
+            bad=bad,
+            options=options,
+            judge=judge,
+            author=author,
+            control=control,
+        )
+        assert isinstance(found, Bisected)
+        return found
+
+    def bisect_steps(
+        self,
+        workflow: AnyWorkflow,
+        *,
+        good: AnyRevision | None = None,
+        bad: AnyRevision | None = None,
+        options: Options | None = None,
+        judge: Judge | None = None,
+        author: str | None = None,
+        control: Control | None = None,
+    ) -> Iterator[Step]:
+        """Find the deploy that made a workflow fail; yield each verdict, at last what was found.
+
+        >>> [type(step).__name__ for step in project.bisect_steps("etl")]
+        ['Trial', 'Trial', 'Bisected']
         """
         name = _workflow(workflow)
         question = Question(

@@ -693,6 +693,8 @@ def main() -> list[str]:
         Path("run.html").write_text(project.report(run))
         names += [project.logs(run), project.runs(since="2h")[0].revision]
         project.show(run)
+        names += [entry.revision for entry in project.bisect("etl").suspects]
+        project.runs(states=["failed"])
         project.diff(deployed, project.log(deployed, since=date(2026, 11, 1))[0])
         try:
             project.retry("etl#1", check=True)

@@ -59,6 +59,10 @@ class Comparison(Drawn, frozen=True, kw_only=True):
         """The ends whose code was never kept: then nothing is known of how code differs."""
         return tuple(side.text for side in (self.old, self.new) if side.without_code)
 
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.diff)
+
     def cells(self) -> dict[str, object]:
         return {"old": self.old.shown, "new": self.new.shown, **self.diff.cells()}
 

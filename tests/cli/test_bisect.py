@@ -279,10 +279,10 @@ def test_the_same_from_python(line) -> None:
 
     world = line(4, bad=3, ran=(1, 4))
     store = library.open(world.folder)
-    *_, end = store.bisect("flow", author="Bo <bo@example.org>")
+    end = store.bisect("flow", author="Bo <bo@example.org>")
     assert isinstance(end, Bisected)
     assert [entry.deploy.message for entry in end.suspects] == ["Step 3"]
-    *_, end = store.bisect("flow", good="flow~3", bad="flow", judge=lambda _, run: "good")
+    end = store.bisect("flow", good="flow~3", bad="flow", judge=lambda _, run: "good")
     assert [entry.deploy.message for entry in end.suspects] == ["Step 4"]
     store.close()
 

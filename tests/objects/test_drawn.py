@@ -20,11 +20,6 @@ def project(etl, edit):
         yield opened
 
 
-def bisected(project):
-    *_, found = project.bisect("etl")
-    return found
-
-
 COMMANDS = {
     "diff etl~1 etl": lambda p: p.diff("etl~1", "etl"),
     "diff etl~1 etl -- load": lambda p: p.diff("etl~1", "etl", tasks=["load"]),
@@ -34,7 +29,7 @@ COMMANDS = {
     "blame etl:load.sh": lambda p: p.blame("etl:load.sh"),
     "show etl^{snapshot}": lambda p: p.show("etl^{snapshot}"),
     "show etl#2": lambda p: p.show("etl#2"),
-    "bisect etl": bisected,
+    "bisect etl": lambda p: p.bisect("etl"),
 }
 
 
@@ -59,6 +54,7 @@ def test_a_change_has_its_lines_and_values(project):
     assert found.diff.files[0].hunks
     html = found._repr_html_()
     assert '<span style="color: #859900">+exit 1; echo' in html and "&lt;b&gt;loading" in html
+    assert found and not project.diff("etl", "etl")
     assert str(project.diff("etl", "etl")) == "no difference between etl and etl"
     assert (
         project.diff("etl", "etl")._repr_html_().endswith("no difference between etl and etl</pre>")
@@ -87,7 +83,7 @@ def test_single_values_are_short(project):
     assert repr(project.show("etl").tasks) == "<Tasks extract, load>"
     assert re.fullmatch(r"<Tagged etl@v1, \w{12}, etl, .*, Break it>", repr(project.tag("v1")))
     assert repr(project.untag("v1")).endswith(", Break it, removed>")
-    *trials, found = project.bisect("etl")
+    *trials, found = project.bisect_steps("etl")
     assert [re.sub(r"\b\w{12}\b", "OID", repr(one)) for one in trials] == [
         "<Trial good, recorded, etl#1, OID, First>",
         "<Trial bad, recorded, etl#2, OID, Break it>",
@@ -132,4 +128,4 @@ def test_pandas_gets_the_rows_of_each(project):
     assert list(project.show("etl").to_pandas().name) == ["extract", "load"]
     impact = project.impact(project.diff("etl~1", "etl")).to_pandas()
     assert dict(zip(impact.name, impact.affected, strict=True)) == {"extract": True, "load": True}
-    assert list(bisected(project).to_pandas().verdict) == ["good", "bad"]
+    assert list(project.bisect("etl").to_pandas().verdict) == ["good", "bad"]
