@@ -144,7 +144,9 @@ def refuse_unknown(
     """Raise NotFound for names of tasks and code files that none of these deploys has."""
     missing = {name.removeprefix("./"): name for name in names}
     seen: set[TreeMap[Any]] = set()
+    newest = ""
     for _, deploy in deploys if missing else ():
+        newest = newest or deploy.workflow
         snapshot = store.snapshot(deploy.snapshot)
         parts: set[TreeMap[Any]] = {snapshot.tasks, snapshot.files}
         for part in parts - seen:
@@ -159,7 +161,7 @@ def refuse_unknown(
         if any(name.startswith("-") for name in missing):
             hint = "options go before --"
         elif not near:
-            hint = "`ork blame --keys` tells of parameters and settings"
+            hint = f"`ork blame {newest} --keys` tells of parameters and settings"
         raise NotFound(
             f"no deploy had a task or code file named {', '.join(map(repr, missing.values()))}",
             hint=hint,

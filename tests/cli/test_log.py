@@ -131,7 +131,7 @@ def test_names_after_two_dashes(history):
     result = history("log", "etl", "--", "nothing")
     assert (result.code, result.out) == (3, "")
     told = "error: no deploy had a task or code file named 'nothing'\n"
-    assert result.err == f"{told}hint: `ork blame --keys` tells of parameters and settings\n"
+    assert result.err == f"{told}hint: `ork blame etl --keys` tells of parameters and settings\n"
     late = history("log", "--", "load", "--oneline").err
     assert late.endswith("hint: options go before --\n")
     near = history("log", "--", "load", "tasks/elt.py").err

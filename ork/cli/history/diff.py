@@ -97,7 +97,7 @@ def diff(
     at_most_one({"--word-diff": word_diff, **given})
     at_most_one({"-p": patch, **given, "--json": False})  # which has all lines with -p
     form = next((name for name, on in forms.items() if on), output_format)
-    revisions, names, text = _split_parts(*split_words(session.argv, words or []))
+    revisions, names, are_texts = _split_parts(*split_words(session.argv, words or []))
     asked = Asked(names=names, form=form, patch=patch, word_diff=word_diff, rename=not no_renames)
     if not (revisions or names or last) and (several := _several(session, asked)):
         raise typer.Exit(1 if _show_several(session, several, asked) and exit_code else 0)
@@ -108,7 +108,7 @@ def diff(
     if before.kind == after.kind == "run" and asked.form in ("stat", "name-status"):
         ends = (f"{run.text}^{{snapshot}}" for run in (before, after))
         before, after = (look_up(session.store, text, now=session.now()) for text in ends)
-    if text:
+    if are_texts:
         differ = _show_text(session, before, after, asked)
     elif before.kind == after.kind == "run":
         differ = _show_runs(session, before, after, asked)
@@ -149,12 +149,12 @@ def _split_parts(
             f"{parts[0]} and {parts[1]} are two parts: a diff compares two versions",
             hint=f"write `ork diff {' '.join(base for base, _ in split)} -- {' '.join(parts)}`",
         )
-    text = bool(split) and all(part == "" for _, part in split)
+    are_texts = bool(split) and all(part == "" for _, part in split)
     whole = tuple(
-        base if part or text else typed
+        base if part or are_texts else typed
         for typed, (base, part) in zip(revisions, split, strict=True)
     )
-    return whole, (*names, *parts), text
+    return whole, (*names, *parts), are_texts
 
 
 def _ends(session: Session, revisions: Sequence[str]) -> tuple[Resolved, Resolved]:
