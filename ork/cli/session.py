@@ -22,7 +22,7 @@ from ork.cli.screen.line import (
     texts_of,
     unread_is_no_error,
 )
-from ork.errors import Corrupt, NotFound, StoreError
+from ork.errors import Corrupt, NotFound, StoreError, UsageError
 from ork.zone import LOCAL
 
 if TYPE_CHECKING:
@@ -51,10 +51,11 @@ class Session:
         self._store_path: Path | None = None
         self._author: str | None = None
         self.started_in = Path()  # what -C says
-        self.store_option = ""  # what --store says
+        self.store_option = ""  # what --store says, or would have to say
         self.at_op: str | None = None  # heads and tags are read as they were after this operation
         self.color = "auto"
         self.pager = True
+        self.quiet = False  # a store is made without a word
         self._store: Store | None = None
 
     @property
@@ -122,6 +123,35 @@ class Session:
         # Processes that are started for this command find the same one.
         environ = {**self.world.environ, "ORK_STORE": text}
         self.world = self.world._replace(environ=environ)
+
+    def use_project_of(self, paths: Iterable[Path]) -> None:
+        """Use the store of the project in which files lie, if no store was chosen.
+
+        Where they have none yet, its place is the top of their git repository, else this folder if
+        they lie below it, else their own. Hints name a store that is not the one of this folder.
+        """
+        from ork.store import location
+
+        if self.chosen is not None:
+            return
+        here = Path.cwd()
+        found: dict[Path, Path] = {}  # the project of each
+        for path in paths:
+            folder = Path(os.path.realpath(path if path.is_dir() else path.parent))
+            store = location.find(folder, environ={}) or self._found
+            top = location.project_of(folder)
+            inside = here if not (top / ".git").exists() and folder.is_relative_to(here) else top
+            found.setdefault(store.parent if store else inside, path)
+        if len(found) > 1:
+            first, second, *_ = found.values()
+            raise UsageError(
+                f"{first} and {second} lie in two projects",
+                hint="name the files of one, or one store for all: `ork --store PROJECT ...`",
+            )
+        for project in found:
+            if project != (self._found.parent if self._found else location.project_of(here)):
+                self.use(str(project / location.NAME))
+                self.store_option = os.path.relpath(project)
 
     def need_no_store(self) -> None:
         """Work in memory where there is no store: files are compared, and nothing is kept."""
@@ -260,7 +290,10 @@ class Session:
         if create:
             folder = folder or location.project_of(Path.cwd()) / location.NAME
             if not location.is_there(folder, environ=environ):
-                location.make(folder, environ=environ)
+                made = location.make(folder, environ=environ)
+                if made and not self.quiet:
+                    place = location.elsewhere(folder, environ=environ) or os.path.relpath(folder)
+                    self.say([("note: ", "warning"), f"made an empty store in {place}"])
         else:
             folder = self.folder
         self._store = location.open_store(folder, environ=environ)

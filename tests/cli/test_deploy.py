@@ -116,7 +116,8 @@ def test_an_empty_message_is_none(etl):
 
 def test_bytes_that_are_no_utf8_are_refused_or_spelt_out(etl, edit):
     result = etl("deploy", "etl.yaml", "-m", os.fsdecode(b"caf\xe9"))
-    assert (result.code, result.err) == (3, "error: the message is not UTF-8\n")
+    made = "note: made an empty store in .ork\n"
+    assert (result.code, result.err) == (3, f"{made}error: the message is not UTF-8\n")
     folder = etl.folder / os.fsdecode(b"caf\xe9")
     folder.symlink_to(".")
     assert etl("-C", str(folder), "deploy", "etl.yaml").code == 0
@@ -235,6 +236,7 @@ def test_what_comes_next_names_the_parameters_that_a_run_needs(ork):
         tasks: {a: {executor: process, command: 'true'}}
         """,
     )
+    assert ork("init").code == 0
     assert ork("deploy", "etl.yaml").err == "next: `ork run etl -i day=VALUE`\n"
 
 

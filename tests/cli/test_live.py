@@ -70,6 +70,7 @@ def states(ork, run="gated#1"):
 
 
 def test_the_graph_is_drawn_and_its_last_picture_stays(gated, show):
+    assert gated("init").code == 0
     child = show("run", "gated.yaml")
     child.read_until(lambda seen: "at the gate" in seen)
     lines = child.window.text.split("\n")
@@ -96,6 +97,7 @@ def test_of_a_failure_the_end_of_the_log_and_the_next_command_follow(ork, show):
           after: {executor: process, command: 'true', depends_on: [flaky]}
         """,
     )
+    assert ork("init").code == 0
     child = show("run", "bad.yaml")
     assert child.end() == 1
     lines = child.window.text.split("\n")

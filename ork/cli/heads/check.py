@@ -84,8 +84,9 @@ def check(
     over = partial(each, kind=Looked)
     paths = _files(session, files)
     try:
+        session.use_project_of(files or ())
         store = session.unsettled() if session.has_store() else None
-    except StoreError:
+    except (StoreError, UsageError):
         store = None  # it is not needed
     results = check_files(paths, now=session.now(), store=store, with_files=show_files, over=over)
     if as_json or form == "json":

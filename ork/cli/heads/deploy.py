@@ -192,6 +192,7 @@ def deploy(
     from ork.worktree.load import check, same_names
 
     session: Session = ctx.obj
+    session.use_project_of(files or ())
     known = session.store if session.has_store() else None
     # All, before any is deployed or a store made.
     checked = [check(path, known) for path in files_of(session, files)]

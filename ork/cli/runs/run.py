@@ -118,7 +118,10 @@ def run(
     session: Session = ctx.obj
     if at is not None and what is not None:
         raise UsageError("--at names what to run; leave the other name out")
+    session.quiet = quiet
     what = as_revision(at or what or _only_one(session))
+    if what.startswith("file:"):
+        session.use_project_of([Path(what.removeprefix("file:"))])
     if quiet:
         shared.at_most_one({"--quiet": True, "--json": as_json, "--dry-run": dry, "--watch": watch})
     shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json and not dry})

@@ -1,0 +1,69 @@
+"""Of which project the store is, when a file lies elsewhere"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ork
+
+FIRST = "name: {}\ntasks: {{hello: {{executor: process, command: echo hello}}}}\n"
+
+
+@pytest.fixture
+def inner(ork: Ork, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a store, below the folder where one is."""
+    ork.write("inner/first.yaml", FIRST.format("first"))
+    ork.write("other/second.yaml", FIRST.format("second"))
+    monkeypatch.chdir("inner")
+    assert "note: made an empty store in .ork\n" in ork("run", "first.yaml").err
+    monkeypatch.chdir(ork.folder)
+    return ork.folder / "inner"
+
+
+@pytest.mark.parametrize("words", ["run inner/first.yaml", "deploy inner/first.yaml inner"])
+def test_a_file_belongs_to_the_store_of_its_project(ork: Ork, inner: Path, words: str) -> None:
+    done = ork(*words.split())
+    assert (done.code, "made an empty store" in done.err) == (0, False)
+    assert not (ork.folder / ".ork").exists()
+
+
+def test_a_hint_names_the_store_that_is_not_the_one_of_this_folder(ork: Ork, inner: Path) -> None:
+    assert ork("deploy", "other/second.yaml").code == 0  # a store above that of the other
+    assert "`ork --store inner show first#2`" in ork("run", "inner/first.yaml").err
+    assert ork("--store", "inner", "show", "first#2").code == 0
+    assert ork("show", "first").code == 3
+    assert "`ork show second#1`" in ork("run", "other/second.yaml").err
+
+
+def test_files_of_two_projects_are_not_deployed_together(ork: Ork, inner: Path) -> None:
+    assert ork("deploy", ".").code == 0  # of a folder, all is in the project that the folder is in
+    refused = ork("deploy", "inner/first.yaml", "other/second.yaml")
+    assert refused.code == 2
+    assert "inner/first.yaml and other/second.yaml lie in two projects" in refused.err
+    assert ork("--store", ".", "deploy", "other/second.yaml", "inner/first.yaml").code == 0
+    assert ork("check", "inner/first.yaml", "other/second.yaml").code == 0
+
+
+def test_a_new_store_is_made_where_the_project_is(
+    ork: Ork, inner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(inner / ".ork")
+    made = ork("deploy", "inner/first.yaml")  # below this folder, so this is the project
+    assert "note: made an empty store in .ork\n" in made.err
+    shutil.rmtree(ork.folder / ".ork")
+    monkeypatch.chdir("other")
+    made = ork("deploy", "../inner/first.yaml").err
+    assert "made an empty store in ../inner/.ork\nnext: `ork --store ../inner run first`" in made
+    shutil.rmtree(inner / ".ork")
+    subprocess.run(["git", "init", "-q", str(inner)], check=True)
+    monkeypatch.chdir(ork.folder)
+    assert "in inner/.ork\n" in ork("deploy", "inner/first.yaml").err
+
+
+def test_a_store_is_made_without_a_word_where_nothing_is_to_be_said(ork: Ork) -> None:
+    ork.write("first.yaml", FIRST.format("first"))
+    assert ork("run", "first.yaml", "-q").err == ""
