@@ -139,7 +139,7 @@ def existing(store: Store, revision: str, name: str, *, now: datetime) -> str:
 
 
 def refuse_unknown(
-    deploys: Iterable[tuple[Oid, Deploy]], store: Store, names: Iterable[str]
+    store: Store, deploys: Iterable[tuple[Oid, Deploy]], names: Iterable[str]
 ) -> None:
     """Raise NotFound for names of tasks and code files that none of these deploys has."""
     missing = {name.removeprefix("./"): name for name in names}

@@ -87,7 +87,7 @@ def log(
     if names or part is not None:
         from ork.history.filters import Parts, existing, refuse_unknown
 
-        refuse_unknown(_all_of(store, revision, now), store, names)
+        refuse_unknown(store, _all_of(store, revision, now), names)
         if revision and part is not None:
             names = (*names, existing(store, revision, part, now=now))
         parts = Parts(store, names, follow=follow)
