@@ -2,13 +2,13 @@
 
     import ork
 
-    with ork.open() as project:
+    with ork.open(create=True) as project:
         project.deploy("etl.yaml", message="Fetch twice a day")
         run = project.run("etl")
         print(run.state, dict(run.outputs))
         for entry in project.log("etl", limit=5):
             print(entry.deploy.time, entry.deploy.message)
-        print(project.diff("etl~1", "etl"))
+        print(project.graph(run))
 
 Names are resolved on first use, so `import ork` costs next to nothing.
 """

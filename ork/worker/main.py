@@ -44,6 +44,7 @@ ERROR_CHARACTERS_MAX = 1_000_000  # ork keeps less, but must see whole what it m
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = (HERE + "/", "<frozen importlib", str(importlib.__file__))
 TRACE, PROFILE = sys.gettrace(), sys.getprofile()
+ASKED = ("EOFError", "EOF when reading a line")  # what input() raises; a debugger: BdbQuit
 ANSWER = "ORK_OUTPUT:"
 WRITTEN = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
@@ -336,7 +337,10 @@ def _words(problem: BaseException) -> str:
             text = str(problem)
         except BaseException:
             text = "(it has no text: its __str__ failed)"
-        head = ": ".join(part for part in (type(problem).__name__, text.partition("\n")[0]) if part)
+        kind = type(problem).__name__
+        head = ": ".join(part for part in (kind, text.partition("\n")[0]) if part)
+        if kind == "BdbQuit" or (kind, text) == ASKED:
+            head += "; a task has no terminal and no standard input"
         words = f"{head}\n\n{_traceback(problem)}"
     words = words.encode("utf-8", "backslashreplace").decode()
     try:

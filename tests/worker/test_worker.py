@@ -269,11 +269,15 @@ def test_everything_dies_with_ork(place, holder):
 
 # How a function fails.
 
+ALONE = "a task has no terminal and no standard input"
+
 
 @pytest.mark.parametrize(
     ("statement", "line"),
     [
         ("raise ValueError('text\\nmore')", "ValueError: text"),
+        ("input('x? ')", f"EOFError: EOF when reading a line; {ALONE}"),
+        ("for _ in (1, 2): breakpoint()", f"BdbQuit; {ALONE}"),
         ("raise KeyError", "KeyError"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("raise Silent()", "Silent: (it has no text: its __str__ failed)"),
