@@ -250,6 +250,9 @@ def json_text(schema: str, value: Any, *, indent: int | None = 2) -> str:
     return "".join(json_parts(document(schema, value)))
 
 
+_SCALARS = (str, int, float, bool, type(None))
+
+
 def json_parts(value: Any, *, ascii: bool = True, indent: str = "\n") -> Iterator[str]:
     """Yield the text of a value as JSON, part by part.
 
@@ -268,8 +271,12 @@ def json_parts(value: Any, *, ascii: bool = True, indent: str = "\n") -> Iterato
     before = f"{begin}{inner}"
     last = f"{begin}{end}"
     for key, item in items:
-        yield before if key is None else f"{before}{_scalar_text(key, ascii)}: "
-        yield from json_parts(item, ascii=ascii, indent=inner)
+        start = before if key is None else f"{before}{_scalar_text(key, ascii)}: "
+        if type(item) in _SCALARS:  # most are, and a generator for each would cost twice the time
+            yield f"{start}{_scalar_text(item, ascii)}"
+        else:
+            yield start
+            yield from json_parts(item, ascii=ascii, indent=inner)
         before, last = f",{inner}", f"{indent}{end}"
     yield last
 
