@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ork.alike import meant_or_known
+from ork.definition.bindings import refs_of, split_ref
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
@@ -196,15 +197,34 @@ def stand_ins(
     """Return a TaskRun for each task that is not selected, and the run that gave their outputs.
 
     What a selected task depends on must have succeeded in that run: in `base`, else in the newest
-    run of the workflow with these parameters in which all of it did.
+    run of the workflow with these parameters in which all of it did. Where there is none, a task
+    that runs whatever became of the others does without those that it takes nothing of.
     """
     wanted = {up for name in selected for up in needs[name]} - selected
-    found = _base(store, workflow, wanted, base, params) if wanted or base else None
+    taken = _taken(store, {name: oids[name] for name in selected if {*needs[name]} & wanted})
+    found = None
+    for names in (wanted, taken - selected) if wanted or base else ():
+        try:
+            found = _base(store, workflow, names, base, params) if names or base else None
+            break
+        except UsageError:
+            if names != wanted or taken >= wanted:
+                raise
     outputs = _done(store, found) if found else {}
     states = {
         name: stand_in(oids[name], outputs.get(name), found) for name in needs.keys() - selected
     }
     return states, found if outputs else None
+
+
+def _taken(store: Store, oids: Mapping[str, Oid]) -> set[str]:
+    """Return what tasks cannot do without: those that they depend on, or else take an output of."""
+    found: set[str] = set()
+    for task in store.get_all(Task, oids).values():
+        refs = (split_ref(ref) for ref in refs_of(task))
+        taken = {split[0] for split in refs if split}
+        found |= taken if task.on_upstream_failure == "run" else {*task.depends_on}
+    return found
 
 
 def stand_in(task: Oid, before: TaskRun | None, run: Run | None) -> TaskRun:

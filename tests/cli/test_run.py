@@ -86,6 +86,32 @@ def test_what_cannot_be_run(etl, broken):
     assert etl("run", "etl", "-j", "0").code == 2
 
 
+def test_what_runs_whatever_became_of_the_others_runs_alone_after_their_failure(ork):
+    ork.write(
+        "tidy.yaml",
+        """\
+        name: tidy
+        tasks:
+          up: {executor: process, command: 'exit 1'}
+          tidy:
+            executor: process
+            command: 'echo $ORK_UPSTREAM_JSON'
+            depends_on: [up]
+            on_upstream_failure: run
+          after: {executor: process, command: 'true', depends_on: [tidy]}
+          strict: {executor: process, command: 'true', depends_on: [up]}
+        """,
+    )
+    assert ork("run", "tidy.yaml").code == 1
+    assert ork("run", "tidy", "--only", "tidy").code == 0
+    assert ork("logs", "tidy:tidy").out == '{"up": "skipped"}\n'
+    assert ork("retry", "tidy#1", "--only", "tidy").code == 1  # up has failed in it
+    refused = ork("run", "tidy", "--only", "strict")
+    assert (refused.code, "no run of tidy has the outputs of up" in refused.err) == (2, True)
+    refused = ork("run", "tidy", "--only", "strict", "--only", "tidy")
+    assert (refused.code, "no run of tidy has the outputs of up" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["run", "run --dry-run", "graph", "deploy"])
 def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, command):
     etl.write("other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
