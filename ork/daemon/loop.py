@@ -135,6 +135,7 @@ class Daemon:
         self._lease: Lease | None = None  # of `fires.UP`, unless another `ork up` has it
         self._away, self._away_until = False, 0.0  # the store, and when it is asked once more
         self._away_since: datetime | None = None  # or was, the last time
+        self._well_at = clock()  # when it could last be used
         self._look_at = self._sure_at = self._beat_at = 0.0
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
@@ -173,13 +174,13 @@ class Daemon:
         """Read everything, and tell what there is."""
         now = self._clock()
         self._lines, self._sequence = Lines(self._store), -1
-        self._watched, self._troubles = {}, {}
+        self._troubles = {}
         self._ready = [one for one in self._ready if not isinstance(one[2], Watched)]
         self._look_at = self._sure_at = 0.0
         if self._options.schedule:
             if self._page is None:
                 self._prepare()
-            self._patiently(self._look, now)
+            self._patiently(self._look)
         awake = [one for one in self._watched.values() if one.line.workflow not in self._paused]
         coming = [(one.look_at, one.line.workflow) for one in awake if one.look_at is not None]
         coming += [(r[0], r[2].line.workflow) for r in self._ready if isinstance(r[2], Watched)]
@@ -201,10 +202,9 @@ class Daemon:
             key.data()
         if self._page is not None:
             self._tend(self._page)
-        now = self._clock()
-        self._notice_jump(now)
+        self._notice_jump(self._clock())
         if self._options.schedule:
-            self._patiently(self._work, now)
+            self._patiently(self._work)
 
     def _wait_s(self) -> float:
         """Return how long there is nothing to do, as far as is known."""
@@ -235,22 +235,27 @@ class Daemon:
 
     # -- what there is to do
 
-    def _work(self, now: datetime) -> None:
-        self._look(now)
-        self._start(now)
+    def _work(self) -> None:
+        self._look()
+        self._start(self._clock())
 
-    def _look(self, now: datetime) -> None:
+    def _look(self) -> None:
         """See what has moved in the store, and which schedules are due."""
-        moment = time.monotonic()
-        if moment >= self._look_at:
-            self._look_at = moment + LOOK_SECONDS
-            if moment >= self._sure_at:
-                self._settle(now)
-                self._sure_at = moment + SURE_SECONDS
-            sequence = self._store.backend.sequence()
-            if sequence != self._sequence:
-                self._see(now)
-                self._sequence = sequence
+        moment, now = time.monotonic(), self._clock()
+        looks = [one.look_at for one in self._watched.values() if one.look_at is not None]
+        if moment < self._look_at and all(look > now for look in looks):
+            return
+        self._look_at = moment + LOOK_SECONDS
+        sequence = self._store.backend.sequence()
+        if time.monotonic() - moment > JUMP_SECONDS:  # its server was waited for
+            self._away_since, now = self._well_at, self._clock()
+        if sequence != self._sequence:
+            self._see(now)
+            self._sequence = sequence
+        # Not before: what there is can be told where nothing can be written.
+        if moment >= self._sure_at:
+            self._settle(now)
+            self._sure_at = moment + SURE_SECONDS
         for one in self._watched.values():
             if one.look_at is not None and one.look_at <= now and (found := self._decide(one, now)):
                 self._push(found[0], one)
@@ -521,9 +526,9 @@ class Daemon:
             whose = workflow or None
             self._told.append(Trouble(time=now, workflow=whose, message=message, hint=hint))
 
-    def _patiently(self, act: Callable[[datetime], None], now: datetime) -> None:
+    def _patiently(self, act: Callable[[], None]) -> None:
         """Do something with the store; when that cannot be used, wait for it and open it anew."""
-        moment = time.monotonic()
+        moment, began = time.monotonic(), self._clock()
         if moment < self._away_until:
             return
         try:
@@ -532,17 +537,18 @@ class Daemon:
                 self._store.close()
                 self._store = self._opened()
                 self._lines, self._sequence = Lines(self._store), -1
-            act(now)
+            act()
         except StoreError as error:
             if not self._away:
-                self._away, self._away_since = True, now
+                self._away, self._away_since = True, self._well_at
             self._away_until = moment + AGAIN_SECONDS
-            self._complain(None, error, now)
+            self._complain(None, error, self._clock())
             return
+        self._well_at = began
         if self._away:
             self._away = False
             self._troubles.pop(None, None)
-            self._told.append(Note(time=now, message="the store can be used again"))
+            self._told.append(Note(time=self._clock(), message="the store can be used again"))
 
     # -- the page
 
@@ -637,7 +643,9 @@ class Daemon:
 
     def _let_go(self) -> None:
         """Let go of the lease that says that this `ork up` works."""
-        if self._lease is not None:
+        if self._lease is not None and self._away:
+            self._lease.release()
+        elif self._lease is not None:
             fires.let_go(self._store, self._lease)
         self._lease = None
 
