@@ -77,6 +77,7 @@ _TRUSTING = {"lmdb"}  # who can write its file can write what is mapped into mem
 _UNFINISHED = re.compile(r"\.ork\.tmp-[0-9a-f]{12}")
 CONFIG = "config.json"
 _CONTENT = {".gitignore", "db", "logs", anchor.NAME, CONFIG, REMOTES}
+_SET_STATE = "set XDG_STATE_HOME, or HOME, to a folder that you can write: it is kept in there"
 _RENEW = "`ork fsck --repair` writes it anew"
 LOST_HINT = "`ork fsck` looks at all of it; `ork fsck --repair` accepts the store as it is"
 _CONFIG_BYTES_MAX = 65536
@@ -122,7 +123,7 @@ def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
     if there.is_inside:
         raise UsageError(f"{url} says no place", hint=f"{url}PATH, or `ork init --store {url}`")
     if (state := _state(environ)) is None:
-        raise StoreError("there is no place for what runs need", hint="set HOME or XDG_STATE_HOME")
+        raise StoreError("there is no folder for what runs need on this machine", hint=_SET_STATE)
     # What one process has in memory is of no use to another.
     alone = f"{MEMORY}-{os.urandom(6).hex()}" if there.scheme == MEMORY else None
     folder = state / (alone or hash_bytes(str(there).encode())[:16])
@@ -131,14 +132,15 @@ def of_url(url: str, *, environ: Mapping[str, str]) -> Path:
         if not (folder / CONFIGURATION).exists():
             replace_file(folder / CONFIGURATION, [_configured(str(there))])
     except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}") from None
+        raise StoreError(f"{folder} cannot be made: {error.strerror}", hint=_SET_STATE) from None
     return folder
 
 
 def _state(environ: Mapping[str, str]) -> Path | None:
-    """Return where the folders for the stores of URLs are."""
-    base = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '')}/.local/state"
-    return Path(base, "ork", "stores") if os.path.isabs(base) else None
+    """Return where the folders for the stores of URLs are, None if the environment says nothing."""
+    base, home = environ.get("XDG_STATE_HOME"), environ.get("HOME")
+    found = Path(base or f"{home}/.local/state", "ork", "stores") if base or home else None
+    return found if found and found.is_absolute() else None
 
 
 def remove_passing(folder: Path) -> None:
@@ -403,6 +405,13 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
         if isinstance(there.at, str) or kind.exists(there.at):
             raise
     raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
+
+
+def reach(folder: Path, *, environ: Mapping[str, str]) -> None:
+    """Raise StoreError when the store of a folder is on a server that does not answer."""
+    there = elsewhere(folder, environ=environ)
+    if there is not None and there.scheme in DISTANT:
+        class_of(there.scheme).exists(there.at)
 
 
 def _owner_of(at: Path) -> Path | None:

@@ -96,6 +96,8 @@ def routes(web: Web, live: Live) -> list[Route]:
     async def health(request: Request) -> Response:
         """Say in one word whether all is well: this anybody may ask."""
         asking = asyncio.get_running_loop().run_in_executor(thread, web.store.backend.sequence)
+        # Also when nobody waits for it any longer.
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait_for(asyncio.shield(asking), HEALTH_SECONDS_MAX)
             fine = web.beats.fine()
