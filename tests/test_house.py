@@ -42,7 +42,7 @@ ROOMS: dict[str, str] = {
     "definition": "errors alike files progress objects graph yaml code schedule",
     "differences": "errors files objects graph code definition",
     "backends": "errors files failpoints objects",
-    "servers": "errors files failpoints objects backends",
+    "servers": "errors alike files failpoints objects backends",
     "store": "errors alike files failpoints objects graph backends",
     "logs": "errors files objects store",
     "worktree": "errors alike files failpoints progress objects graph yaml code definition store",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LISTEN = "127.0.0.1:8080"
 TOKEN = "ORK_UP_TOKEN"
+TOKEN_CHARS_MIN = 16
 # For systemd: runs that are stopped take a moment to end, and a store is waited for for a minute.
 MORE_GRACE_SECONDS = 90
 
@@ -113,6 +115,11 @@ def up(
     token = environ.pop(TOKEN, None) or secrets.token_urlsafe(18)  # for the page, not for tasks
     page = None
     if not no_web:
+        if len(token) < TOKEN_CHARS_MIN:
+            raise UsageError(
+                f"{TOKEN} has {human.count(len(token), 'character')}: so short a one is guessed",
+                hint=f"at least {TOKEN_CHARS_MIN}: `openssl rand -hex 16` makes one",
+            )
         from ork.daemon.page import Page
 
         setup = {
@@ -306,24 +313,30 @@ def _chosen(listen: str | None) -> str:
 
 
 UNIT = """\
-# For you alone: ~/.config/systemd/user/ork.service, then
+# For you alone: ~/.config/systemd/user/{name}.service, then
 #     systemctl --user daemon-reload
-#     systemctl --user enable --now ork
+#     systemctl --user enable --now {name}
 #     loginctl enable-linger
 # the last so that it works on when you are not logged in. For the machine:
-# /etc/systemd/system/ork.service, with `User=` below [Service] and `multi-user.target` below
-# [Install], and the same without `--user`. `journalctl -u ork` shows what it tells.
+# /etc/systemd/system/{name}.service, with `User=` below [Service] and `multi-user.target` below
+# [Install], and the same without `--user`. `journalctl -u {name}` shows what it tells, with
+# `--user` where that is yours.
 
 [Unit]
 Description=ork up in {project}
+Wants=network-online.target
+After=network-online.target
 
 [Service]
 Type=exec
 WorkingDirectory={folder}
 ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
-# Secrets of tasks, NAME=VALUE a line, in a file that you alone can read:
-# EnvironmentFile=/etc/ork.env
+# Where tasks find programs: as where this was printed.
+Environment={path}
+# Secrets, NAME=VALUE a line, in a file that you alone can read: those of tasks, and ORK_UP_TOKEN,
+# without which the page has another address after each start.
+# EnvironmentFile=/etc/{name}.env
 # Only ork up is asked to end; it lets runs go on for the grace, then stops them. What is left when
 # it has ended is killed.
 KillMode=mixed
@@ -356,9 +369,12 @@ def _unit(session: Session, folder: Path, words: list[str], grace_s: float) -> s
     here, store = Path.cwd(), session.world.environ.get("ORK_STORE", "")
     chosen = ["--store", public(store) if is_url(store) else str(folder)]
     command = [sys.executable, "-P", "-m", "ork", *chosen, "up", *words]
-    if any(not text.isprintable() for text in (str(here), *command)):
+    path = f"PATH={session.world.environ.get('PATH', os.defpath)}"
+    if any(not text.isprintable() for text in (str(here), path, *command)):
         raise UsageError("a unit cannot have a path with such a name", hint="rename the folder")
     return UNIT.format(
+        name=re.sub(r"[^A-Za-z0-9_.]+", "-", f"ork-{here.name}").strip("-"),
+        path=_quoted(path).replace("$$", "$"),  # of which no variable is made there
         project=str(here).replace("%", "%%"),
         folder=str(here).replace("%", "%%"),
         command=" ".join(_quoted(word) for word in command),

@@ -102,22 +102,15 @@ class Postgresql:
     @classmethod
     def exists(cls, url: str) -> bool:
         """Say whether there is a store, of whatever format."""
-        address = Address(url)
-        session = Session(address, is_store=False)
-        try:
+        with _outside(url) as session:
             sql = "SELECT to_regclass(%b) IS NOT NULL"
-            return bool(session.rows(sql, f"{address.schema}.store")[0][0])
-        finally:
-            session.close()
+            return bool(session.rows(sql, f"{session.address.schema}.store")[0][0])
 
     @classmethod
     def create(cls, url: str) -> None:
         """Make an empty store, in one transaction; when there is one already, leave it."""
-        session = Session(Address(url), is_store=False)
-        try:
+        with _outside(url) as session:
             _create(session)
-        finally:
-            session.close()
 
     @classmethod
     def open(cls, url: str, *, readonly: bool = False) -> Postgresql:
@@ -387,6 +380,25 @@ class Postgresql:
         except StoreError as error:
             raise unknown() from error
         raise unknown()
+
+
+@contextmanager
+def _outside(url: str) -> Iterator[Session]:
+    """Give a session for a schema in which there may be no store, or nothing for this role."""
+    session = Session(Address(url), is_store=False)
+    try:
+        yield session
+    except StoreError as error:
+        if not isinstance(refused := error.__cause__, psycopg.errors.InsufficientPrivilege):
+            raise
+        shown, schema = session.address.shown, session.address.schema
+        raise StoreError(
+            f"{shown} is not for this role: {refused.diag.message_primary}",
+            hint="an administrator gives it the rights that docs/stores.md names, or makes it a"
+            f" schema to have a store in: `CREATE SCHEMA {schema} AUTHORIZATION ROLE`",
+        ) from None
+    finally:
+        session.close()
 
 
 def _create(session: Session) -> None:

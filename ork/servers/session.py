@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 from weakref import WeakSet
 
+from ork.alike import did_you_mean
 from ork.backends.base import closed, seal
 from ork.backends.gate import WAIT_S, forked
 from ork.errors import Corrupt, NotFound, OrkError, StoreError, UsageError
@@ -79,7 +80,7 @@ class Address:
             reason = "" if self.shown != url else f" ({str(error).strip()})"
             raise UsageError(
                 f"{self.shown!r} is no address of a database{reason}",
-                hint="as in postgresql://user@host:5432/database?schema=ork",
+                hint=_mistyped(given) or "as in postgresql://user@host:5432/database?schema=ork",
             ) from None
 
     def __repr__(self) -> str:
@@ -411,6 +412,15 @@ def _check_schema(name: str) -> None:
             f"{name!r} is no name of a schema for a store",
             hint="small letters, digits and _, as in ?schema=etl",
         )
+
+
+def _mistyped(given: Sequence[str]) -> str | None:
+    """Say which option is none, if it is like one; what is not may be part of a password."""
+    known = {"schema", *(one.keyword.decode() for one in psycopg.pq.Conninfo.get_defaults())}
+    for name in (part.partition("=")[0] for part in given):
+        if name not in known and (meant := did_you_mean(name, known)):
+            return f"there is no option {name!r}: {meant}"
+    return None
 
 
 def _without_password(head: str, given: Sequence[str]) -> str:

@@ -184,6 +184,18 @@ def test_two_who_make_the_same_store_both_have_it(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*tmp*"))
 
 
+@pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": "/proc/none"}, {"HOME": "/proc"}])
+def test_where_there_is_no_folder_for_what_runs_need_it_is_said_what_to_set(
+    ork: Ork, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    for name in ("HOME", "XDG_STATE_HOME"):
+        ork.environ.pop(name, None)
+    ork.environ.update(environ)
+    done = ork("--store", f"sqlite:{tmp_path}/x.db", "runs")
+    assert (done.code, done.out) == (4, "")
+    assert "hint: set XDG_STATE_HOME, or HOME, to a folder that you can write" in done.err
+
+
 class Mine:
     """A backend of somebody else: it has what `Memory` has, under an address of its own."""
 

@@ -124,6 +124,20 @@ def test_a_page_that_ends_is_started_again_with_the_same_token(deployed: Ork) ->
         assert up.end() == 0
 
 
+def test_a_token_that_is_guessed_is_refused(deployed: Ork) -> None:
+    deployed.environ["ORK_UP_TOKEN"] = "short"
+    done = deployed("up", *LISTEN)
+    assert (done.code, done.out) == (2, "")
+    assert "ORK_UP_TOKEN has 5 characters" in done.err
+
+
+def test_a_token_may_have_any_character(deployed: Ork) -> None:
+    with running(deployed, *LISTEN, "--no-schedule", ORK_UP_TOKEN="a&b=c#d+e f/g%h?i") as up:
+        url = up.until("Listening")["url"]
+        assert status(url, f"/?{urlsplit(url).query}") == 303
+        assert up.end() == 0
+
+
 def test_the_token_is_on_no_command_line_and_in_no_environment_of_a_task(deployed: Ork) -> None:
     environ = {"ORK_UP_TOKEN": "a-word-that-is-long-enough"}
     deployed.write(

@@ -114,6 +114,19 @@ def test_a_unit_starts_the_same_again(etl: Ork) -> None:
     ]
     assert lines["TimeoutStopSec"] == "210"
     assert (lines["KillMode"], lines["Restart"]) == ("mixed", "on-failure")
+    assert shlex.split(lines["Environment"]) == [f"PATH={etl.environ['PATH']}"]
+    assert f"systemctl --user enable --now ork-{etl.folder.name}\n" in unit.out
+
+
+def test_a_unit_has_a_name_that_systemd_takes(ork: Ork, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ork.folder / "a b/é @c"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert ork("init").code == 0
+    ork.environ["PATH"] = "/a b:/$x:/%i"
+    out = ork("up", "--systemd", "--no-web").out
+    assert "/ork-c.service, with" in out
+    assert 'Environment="PATH=/a b:/$x:/%%i"\n' in out
 
 
 def test_what_means_something_to_systemd_is_quoted(

@@ -59,6 +59,12 @@ def test_what_is_no_address_is_refused_and_no_password_told(url: str) -> None:
     assert "secret" not in f"{refused.value.message} {refused.value.hint}"
 
 
+def test_an_option_that_is_mistyped_is_named() -> None:
+    with pytest.raises(UsageError) as refused:
+        Address("postgresql://h/db?schem=etl")
+    assert refused.value.hint == "there is no option 'schem': did you mean schema?"
+
+
 def test_passwords_are_found_where_the_driver_looks(
     postgres: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -345,6 +345,23 @@ def test_a_role_that_may_only_read_can_read(backend: Postgresql, reader: str, op
         opened(reader, readonly=True).write({}, {})
 
 
+def test_a_role_without_rights_is_told_so_where_a_store_is_looked_for_or_made(
+    url: str, postgres: Running
+) -> None:
+    schema = schema_of(url)
+    postgres.sql(f"CREATE ROLE {schema}_other LOGIN")
+    there = postgres.url(schema=schema, user=f"{schema}_other")
+    nowhere = postgres.url(user=f"{schema}_other")
+    for use, at in (
+        (Postgresql.exists, there),
+        (Postgresql.create, there),
+        (Postgresql.create, nowhere),
+    ):
+        with pytest.raises(StoreError, match="is not for this role: permission denied") as told:
+            use(at)
+        assert told.value.hint and "CREATE SCHEMA" in told.value.hint
+
+
 def test_a_role_with_the_rights_that_the_page_names_can_do_all(
     backend: Postgresql, reader: str, postgres: Running, opened: Open, url: str
 ) -> None:

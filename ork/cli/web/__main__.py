@@ -15,6 +15,7 @@ import sys
 from ipaddress import ip_address
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -83,7 +84,7 @@ def serve(setup: Setup, listening: socket.socket) -> None:
     # uvicorn puts its own handlers in their place, and sends itself what came when it has ended.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-    token = f"?token={setup.token}" if setup.token is not None else ""
+    token = f"?token={quote(setup.token, safe='')}" if setup.token is not None else ""
     url = f"http://{name}:{port}/{token}"
     sys.stdout.write(json.dumps({"url": url}) + "\n")
     sys.stdout.flush()
