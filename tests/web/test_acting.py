@@ -13,7 +13,7 @@ from ork.heads.tags import tags
 from ork.objects.kinds import Operation
 from ork.store.resolve import head, history, run_of_number
 from ork.store.store import Store
-from tests.web.server import Answer, Served, make_project, serving
+from tests.web.server import TOKEN, Answer, Served, make_project, serving
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,46 @@ def test_without_a_proxy_no_header_names_anybody(store: Store):
         # Here no runs are started either, and whoever asks for one is told so.
         assert "starts no runs" in notice(served, served.post("/workflows/etl/run"))
         queue.remove(store, queue.waiting(store)[0])
+
+
+def test_a_program_sends_json_and_the_token(
+    served: Served, store: Store, golden: Callable[[str, str], None]
+):
+    def send(path: str, body: str, **headers: str) -> Answer:
+        known = {"Authorization": f"Bearer {TOKEN}", "Content_Type": "application/json"}
+        return served.ask(path, "POST", body, **{**known, "X_User": "cron", **headers})
+
+    golden("web/done.json", send("/workflows/etl/tag", '{"label": "p"}').text)
+    answer = send("/workflows/etl/run", '{"input.day": "friday"}')
+    (waiting,) = queue.waiting(store)
+    said = {"message": "etl will run in a moment", "id": waiting.id}
+    assert (answer.status, answer.json) == (200, {"schema": "ork.done.v1", "data": said})
+    assert (waiting.entry.params, waiting.entry.author) == ({"day": "friday"}, "cron")
+    queue.remove(store, waiting)
+    other = '{"label": "p", "revision": "etl~1", "force": false}'
+    assert send("/workflows/etl/tag", other).status == 400
+    assert send("/workflows/etl/untag", '{"label": "p"}').status == 200
+
+    before = store.ref("ops")
+    for headers in (
+        {"Authorization": ""},
+        {"Authorization": "Bearer no"},
+        {"Authorization": "", "Cookie": served.cookie},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        {"Origin": "https://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"X_User": ""},
+    ):
+        assert send("/workflows/etl/pause", "{}", **headers).status in (400, 401, 403), headers
+    for body in ("[]", "no", "[" * 50_000, '"x"'):
+        refused = send("/workflows/etl/pause", body)
+        assert (refused.status, refused.json["schema"]) == (400, "ork.error.v1")  # type: ignore[index]
+    # A browser asks before it sends JSON to another site, and nothing says that it may.
+    asked = served.ask("/workflows/etl/pause", "OPTIONS", Origin="https://evil.example")
+    assert asked.status in (401, 405)
+    assert not any(name.startswith("access-control") for name in asked.headers)
+    assert store.ref("ops") == before
 
 
 def test_pages_that_only_show_change_nothing(store: Store):

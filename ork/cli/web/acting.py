@@ -3,6 +3,8 @@
 Only with `ork up --allow-changes`. A form needs no script; it names in `back` the page to return
 to, which then tells in a line what was done. What is recorded names the person that a proxy names,
 else the page of the user who started `ork up`, and as command line `ork up: rollback etl etl~1`.
+A program sends the same fields as an object of JSON, with the token of the page in a header, and is
+answered in JSON.
 
 No form takes a workflow file: a page is no way to run code that is not deployed.
 """
@@ -10,19 +12,21 @@ No form takes a workflow file: a page is no way to run code that is not deployed
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from ork.cli.screen.line import json_text
 from ork.cli.web import guard
 from ork.errors import Conflict, NotFound, UsageError
 from ork.objects.value import Value
@@ -74,10 +78,17 @@ class Form(Value, frozen=True, kw_only=True):
         return Stamp(time=self.now, author=self.who, argv=("ork", "up:", *words))
 
 
-Change: TypeAlias = Callable[[Form], str]  # each imports what it needs: most pages only show
+class Done(NamedTuple):
+    """What was done, in words, and the id of a run that waits now."""
+
+    message: str
+    id: str | None = None
 
 
-def _run(form: Form) -> str:
+Change: TypeAlias = Callable[[Form], Done]  # each imports what it needs: most pages only show
+
+
+def _run(form: Form) -> Done:
     """Let the newest deploy of a workflow wait for `ork up` to run it."""
     from ork.daemon import queue
     from ork.runner.start import Caller, Options
@@ -90,13 +101,14 @@ def _run(form: Form) -> str:
     }
     caller = Caller(stamp=form.stamp("run", name), now=form.now)
     # By its oid: a name could be that of a file.
-    queue.put(form.store, head(form.store, name), options=Options(given=given), caller=caller)
+    newest = head(form.store, name)
+    queued = queue.put(form.store, newest, options=Options(given=given), caller=caller)
     if not form.schedule:
-        return f"{name} waits: this `ork up` starts no runs, another one has to"
-    return f"{name} will run in a moment"
+        return Done(f"{name} waits: this `ork up` starts no runs, another one has to", queued.id)
+    return Done(f"{name} will run in a moment", queued.id)
 
 
-def _retry(form: Form) -> str:
+def _retry(form: Form) -> Done:
     """Go on with a run in a process of its own, as `ork retry` does."""
     store, name = form.store, _run_name(form)
     _, run = find_run(store, resolve(store, name, now=form.now))
@@ -113,23 +125,23 @@ def _retry(form: Form) -> str:
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # it goes on when this process ends
     )
-    return f"{name} goes on in a moment"
+    return Done(f"{name} goes on in a moment")
 
 
-def _cancel(form: Form) -> str:
+def _cancel(form: Form) -> Done:
     """Ask the owner of a run to stop it."""
     from ork.runner import record
 
     name = _run_name(form)
     record.cancel(form.store, resolve(form.store, name, now=form.now), author=form.who)
-    return f"asked {name} to stop"
+    return Done(f"asked {name} to stop")
 
 
 def _run_name(form: Form) -> str:
     return f"{form.path['name']}#{form.path['number']}"
 
 
-def _take_back(form: Form) -> str:
+def _take_back(form: Form) -> Done:
     """Take a run that waits out of the queue."""
     from ork.daemon import queue
 
@@ -137,27 +149,27 @@ def _take_back(form: Form) -> str:
     if found is None:
         raise NotFound(f"no run waits under the id {form.path['id']}: perhaps it has begun")
     queue.remove(form.store, found)
-    return f"a run of {found.workflow} that waited was taken back"
+    return Done(f"a run of {found.workflow} that waited was taken back")
 
 
-def _pause(form: Form) -> str:
+def _pause(form: Form) -> Done:
     from ork.daemon import pauses
 
     name = form.path["name"]
     pauses.pause(form.store, name, stamp=form.stamp("schedule", "pause", name))
-    return f"{name} is paused"
+    return Done(f"{name} is paused")
 
 
-def _resume(form: Form) -> str:
+def _resume(form: Form) -> Done:
     from ork.daemon import pauses
 
     name = form.path["name"]
     stamp = form.stamp("schedule", "resume", name)
     done = pauses.resume(form.store, name, stamp=stamp, now=form.now)
-    return f"{name} is scheduled again; {done.left_out:,} times went by meanwhile"
+    return Done(f"{name} is scheduled again; {done.left_out:,} times went by meanwhile")
 
 
-def _rollback(form: Form) -> str:
+def _rollback(form: Form) -> Done:
     from ork.heads.rollback import rollback
 
     name, revision = form.path["name"], form.get("revision")
@@ -165,34 +177,34 @@ def _rollback(form: Form) -> str:
     message = form.fields.get("message")
     done = rollback(form.store, name, revision, stamp=stamp, now=form.now, message=message)
     if not done.changed:
-        return f"{name} has that content already"
-    return f"{name}: {done.message.partition(chr(10))[0]}"
+        return Done(f"{name} has that content already")
+    return Done(f"{name}: {done.message.partition(chr(10))[0]}")
 
 
-def _tag(form: Form) -> str:
+def _tag(form: Form) -> Done:
     from ork.heads.tags import tag
 
     name = f"{form.path['name']}@{form.get('label')}"
-    revision, force = form.fields.get("revision"), "force" in form.fields
+    revision, force = form.fields.get("revision"), form.fields.get("force", "false") != "false"
     words = ("tag", *(("-f",) if force else ()), name, *((revision,) if revision else ()))
     tag(form.store, name, revision, stamp=form.stamp(*words), now=form.now, force=force)
-    return f"{name} is a tag now"
+    return Done(f"{name} is a tag now")
 
 
-def _untag(form: Form) -> str:
+def _untag(form: Form) -> Done:
     from ork.heads.tags import untag
 
     name = f"{form.path['name']}@{form.get('label')}"
     untag(form.store, name, stamp=form.stamp("tag", "-d", name))
-    return f"the tag {name} is gone"
+    return Done(f"the tag {name} is gone")
 
 
-def _undo(form: Form) -> str:
+def _undo(form: Form) -> Done:
     from ork.heads.undo import undo
 
     oid = form.path["oid"]
     done = undo(form.store, oid, stamp=form.stamp("undo", oid), now=form.now)
-    return f"took back: {done.operation.command}"
+    return Done(f"took back: {done.operation.command}")
 
 
 CHANGES: tuple[tuple[str, Change], ...] = (
@@ -224,7 +236,9 @@ async def _change(web: Web, change: Change, request: Request) -> Response:
             "pages only show here", hint="`ork up --allow-changes` lets them change"
         )
     fields = await _fields(request)
-    if not guard.has_form_token(request, fields.pop("form_token", "")):
+    is_program = guard.is_program(request)
+    proof = fields.pop("form_token", "")
+    if not (is_program or guard.has_form_token(request, proof)):
         raise guard.Refused("this form is too old", hint="open its page again, then send it")
     who = web.person(request)
     if who is None and web.setup.proxy_user_header is not None:
@@ -238,17 +252,23 @@ async def _change(web: Web, change: Change, request: Request) -> Response:
         who=who or f"page of {author(os.environ, web.store.project)}",
         schedule=web.setup.schedule,
     )
-    told = await web.in_thread(change, form)
+    await web.reach()  # before it begins: what was said to have failed must not happen later
+    done = await web.in_thread(change, form, doubts=False)
+    if is_program:
+        return Response(json_text("done", done._asdict()) + "\n", media_type=guard.JSON)
     response = RedirectResponse(back, 303)
-    guard.set_notice(request, response, web.rules, told)
+    guard.set_notice(request, response, web.rules, done.message)
     return response
 
 
 async def _fields(request: Request) -> dict[str, str]:
     """Return the fields of a form that are not empty; its size and its time have a limit."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise UsageError("a change is asked for by a form")
+    is_program = guard.is_program(request)
+    if not is_program and guard.kind_of(request) != "application/x-www-form-urlencoded":
+        raise UsageError(
+            "a change is asked for by a form",
+            hint="a program sends JSON, and the header `Authorization: Bearer TOKEN`",
+        )
     data = bytearray()
     try:
         async with asyncio.timeout(FORM_SECONDS_MAX):
@@ -258,8 +278,22 @@ async def _fields(request: Request) -> dict[str, str]:
                     raise UsageError(f"a form has at most {FORM_BYTES_MAX:,} bytes")
     except TimeoutError:
         raise UsageError("the form did not come to its end in time") from None
+    if is_program:
+        return _members(data)
     try:
         found = parse_qsl(data.decode(), keep_blank_values=False, max_num_fields=FIELDS_MAX)
     except ValueError:
         raise UsageError("this is no form that ork made") from None
     return {name: value.replace("\r\n", "\n") for name, value in found}
+
+
+def _members(data: bytes | bytearray) -> dict[str, str]:
+    """Return the members of an object of JSON that are not empty, each as the text of a field."""
+    try:
+        found = json.loads(data or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError("the fields are asked for as an object of JSON", hint='as {"label": "v1"}')
+    given = {name: one for name, one in found.items() if one not in (None, "")}
+    return {name: one if isinstance(one, str) else json.dumps(one) for name, one in given.items()}

@@ -87,8 +87,11 @@ class Web:
         self._asked_for = 0
         self.beats = Beats()
 
-    async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        """Return what a function returns that reads the store, and may take its time."""
+    async def in_thread(self, work: Callable[..., T], *args: Any, doubts: bool = True) -> T:
+        """Return what a function returns that reads the store, and may take its time.
+
+        What reads waits for a server that is away: a visitor is told so unless nobody `doubts`.
+        """
         if self._asked_for >= WAITING_MAX:
             raise StoreError("too many pages are asked for at once", hint="try again in a moment")
         self._asked_for += 1
@@ -97,16 +100,20 @@ class Web:
         working.add_done_callback(self._done)
         late = monotonic() + PAGE_SECONDS_MAX
         while (left_s := late - monotonic()) > 0:
-            await asyncio.wait((working,), timeout=min(DOUBT_SECONDS, left_s))
+            wait_s = min(DOUBT_SECONDS, left_s) if doubts else left_s
+            await asyncio.wait((working,), timeout=wait_s)
             if working.done():
                 return working.result()
-            # What reads waits for a server that is away; a visitor is told.
-            reach = partial(location.reach, self._folder, environ=os.environ)
-            await loop.run_in_executor(self._doubting, reach)
+            await self.reach()
         raise StoreError(
             f"this took more than {PAGE_SECONDS_MAX:.0f} seconds",
             hint="the command line has no such limit",
         )
+
+    async def reach(self) -> None:
+        """Raise StoreError when the store is on a server that does not answer."""
+        reach = partial(location.reach, self._folder, environ=os.environ)
+        await asyncio.get_running_loop().run_in_executor(self._doubting, reach)
 
     def _done(self, working: asyncio.Future[Any]) -> None:
         self._asked_for -= 1
@@ -282,7 +289,7 @@ def _error_page(
         "problems": problems,
         "candidates": candidates,
     }
-    if request.url.path.endswith((JSON_END, "/events")):
+    if request.url.path.endswith((JSON_END, "/events")) or guard.speaks_json(request):
         return _response(request, status, json_text("error", values) + "\n", "application/json")
     page = Page(
         template="web/templates/error.html",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 OPEN = ("/health", "/page.css", "/page.js")  # what tells nothing of a store
+JSON = "application/json"
 TOKEN = "token"  # in the address that `ork up` prints
 NOTICE_CHARS_MAX = 1000
 NOTICE_SECONDS = 60
@@ -65,6 +66,7 @@ class Visitor(Value, frozen=True, kw_only=True):
 
     form_token: str
     new_cookie: str | None
+    by_header: bool  # it has the token of the page itself
 
 
 def rules(token: str | None, hosts: tuple[str, ...], port: int) -> Rules:
@@ -143,7 +145,8 @@ class Guard:
         session = _session(request, self._rules)
         bearer = headers.get("authorization", "").partition(" ")[2]
         token = self._rules.token
-        if token is not None and session is None and not _same(bearer, token):
+        by_header = token is not None and _same(bearer, token)
+        if token is not None and session is None and not by_header:
             return self._refuse(request, 401)
         is_change = request.method not in ("GET", "HEAD")
         if (is_change or is_stream(request)) and not self._is_own(headers):
@@ -152,6 +155,7 @@ class Guard:
         request.scope["visitor"] = Visitor(
             new_cookie=new and _signed(self._rules, new),
             form_token=_proof(self._rules, "form", session or new or ""),
+            by_header=by_header,
         )
         return None
 
@@ -197,6 +201,25 @@ def has_form_token(request: Request, given: str) -> bool:
     """Say whether a form was on a page of this very session."""
     found = visitor(request)
     return found.new_cookie is None and _same(given, found.form_token)
+
+
+def is_program(request: Request) -> bool:
+    """Say whether a program asks for a change: in JSON, with the token itself.
+
+    No page of another site can send JSON, also where a proxy adds the token to whatever it passes
+    on: its browser would ask first whether it may, and nothing here says so.
+    """
+    return speaks_json(request) and visitor(request).by_header
+
+
+def speaks_json(request: Request) -> bool:
+    """Say whether what was sent is JSON, by what its sender says."""
+    return kind_of(request) == JSON
+
+
+def kind_of(request: Request) -> str:
+    """Return of what kind a body is, without what may follow that."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def remember(request: Request, response: Response, rules: Rules) -> None:
