@@ -28,7 +28,7 @@ def still_valid(
     run of a part counts if all this holds of the run that gave it, with the same parameters.
     """
     runs = [run]
-    while runs[-1].selected is not None and (base := _base(store, runs[-1])):
+    while runs[-1].selected is not None and (base := base_alike(store, runs[-1])):
         runs.append(base)
         if len(runs) > BASES_MAX:
             break
@@ -38,8 +38,11 @@ def still_valid(
     return found
 
 
-def _base(store: Store, run: Run) -> Run | None:
-    """Return the run whose outputs stand in for what a run did not execute."""
+def base_alike(store: Store, run: Run) -> Run | None:
+    """Return the run whose outputs stand in for what a run did not execute.
+
+    None where that had other parameters, or is not known any more.
+    """
     if run.base is None:
         return None
     try:

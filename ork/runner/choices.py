@@ -11,6 +11,7 @@ from ork.definition.bindings import refs_of, split_ref
 from ork.definition.types import convert
 from ork.errors import InvalidInput, NotFound, UsageError, some
 from ork.graph import order as graph
+from ork.history.results import BASES_MAX, base_alike
 from ork.objects import canonical
 from ork.objects.canonical import Json, Oid
 from ork.objects.kinds import Param, Run, Task, TaskRun
@@ -298,19 +299,37 @@ def _base(
     for run in (one.run for one in earlier):
         same = recorded_params(store, run) == params
         if run.ended is not None and (same or not other) and wanted <= _done(store, run).keys():
-            if same:
+            if same and wanted <= _own(store, run):
                 return run
-            other = run
+            other = other if same else run
     outputs = f"the outputs of {', '.join(sorted(wanted))}"
-    hint = "run these first: `--until` runs what a task needs; tainted outputs do not count"
+    hint = "`--until` runs what a task needs as well; tainted outputs do not count"
     if other is None:
         raise UsageError(f"no run of {workflow} has {outputs}", hint=hint)
     name = f"{workflow}#{other.number}"
     raise UsageError(
         f"no run of {workflow} with these parameters has {outputs}; {name} has, with"
         f" {_in_words(recorded_params(store, other))}",
-        hint=f"{hint}; `--base {name}` takes those of {name}",
+        hint=f"{hint}; `--base {name}` takes those of {name} all the same",
     )
+
+
+def _own(store: Store, run: Run) -> set[str]:
+    """Return the tasks of a run whose outputs were made with its parameters, there or before.
+
+    Those of others may stand in it, if somebody has named another run for that.
+    """
+    waiting = set(_done(store, run))
+    found: set[str] = set()
+    at: Run | None = run
+    for _ in range(BASES_MAX):
+        states = _done(store, at) if at else {}
+        executed = {name for name in waiting & states.keys() if states[name].state != "skipped"}
+        found, waiting = found | executed, waiting - executed
+        if at is None or not waiting:
+            break
+        at = base_alike(store, at)
+    return found
 
 
 def _in_words(params: Mapping[str, Json]) -> str:

@@ -143,6 +143,12 @@ def test_outputs_of_other_parameters_stand_in_only_where_one_says_so(ork: Ork) -
     assert 'flow#5 has, with day="sunday"' in refused.err
     assert ork("run", "flow", *part, "-i", "day=friday", "--base", "flow#1").code == 0
     assert outputs(ork, "flow#6")["b"] == "monday"
+    refused = ork("run", "flow", *part, "-i", "day=friday")
+    assert refused.code == 2, "what stood in flow#6 is of another day"
+    assert ork("run", "flow", "-i", "day=friday", "--until", "b").code == 0
+    assert ork("run", "flow", *part, "-i", "day=friday").code == 0
+    assert ork("run", "flow", *part, "-i", "day=friday").code == 0
+    assert [outputs(ork, f"flow#{n}")["b"] for n in (7, 8, 9)] == ["friday"] * 3
     assert '  partial  day="friday"' in ork("runs", "-n", "1").out
     assert json.loads(ork("runs", "-n", "1", "--json").out)["data"][0]["params"] == {
         "day": "friday"
