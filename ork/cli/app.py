@@ -334,7 +334,9 @@ def options(
     at_op: Annotated[
         str | None,
         typer.Option(
-            "--at-op", metavar="OP", help="Read heads and tags as they were after this operation."
+            "--at-op",
+            metavar="OP",
+            help="Read all names as they were after this operation.",
         ),
     ] = None,
     color: Annotated[str, typer.Option(metavar="WHEN", help="auto, always or never.")] = "auto",
@@ -500,7 +502,10 @@ def _option_meant(ctx: Any, option: str) -> str | None:
         return known
     names = [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
     long = [name for name in names if name.startswith("--")]
-    return did_you_mean(option, long, form="`{}`") if option.startswith("--") else None
+    near = did_you_mean(option, long, form="`{}`") if option.startswith("--") else None
+    if not near and "--input" in long:
+        return f"a parameter is given as `-i {option.lstrip('-')}=VALUE`"
+    return near
 
 
 def _command_with(option: str, words: Sequence[str]) -> str | None:

@@ -161,15 +161,18 @@ def caller_of(session: Session, control: Control) -> Caller:
 
 def files_of(session: Session, files: list[Path] | None) -> list[Path]:
     """Return the workflow files that are named or in folders that are, else the only one here."""
-    from ork.worktree.lookup import named_files
+    from ork.worktree.lookup import FILES_MAX, named_files, workflow_files
 
     if files:
         return named_files(files)
     found = files_here(session)
     if not found:
+        below = next(workflow_files(Path(), at_most=FILES_MAX), None)
         raise UsageError(
             "no FILE is named, and this folder has no workflow file",
-            hint="`ork init --example shell` writes one; `ork status` lists those in folders below",
+            hint=f"name one of a folder below, such as {shlex.quote(str(below))}"
+            if below
+            else "`ork init --example shell` writes one",
         )
     if len(found) > 1:
         place = "this folder" if found[0].parent == Path() else "the project's root"

@@ -55,7 +55,7 @@ class Session:
         self.at_op: str | None = None  # heads and tags are read as they were after this operation
         self.color = "auto"
         self.pager = True
-        self.quiet = False  # a store is made without a word
+        self.quiet = False  # nothing is said of what went well
         self._store: Store | None = None
 
     @property

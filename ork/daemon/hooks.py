@@ -122,6 +122,10 @@ def _execute(store: Store, run: Run, hook: Hook, caller: Caller) -> tuple[Outcom
             command=hook.command,
             base=inherited(caller.environ),
             environment={
+                "ORK_HOOK": hook.which,
+                "ORK_RUN_NAME": run.name,
+                "ORK_RUN_STATE": run.state,
+                "ORK_RUN_REASON": run.reason or "",
                 "ORK_RUN_ID": run.id,
                 "ORK_WORKFLOW_NAME": run.workflow,
                 "ORK_SNAPSHOT": run.snapshot,

@@ -21,7 +21,8 @@ from ork.yaml.problems import Problems
 
 FIELDS_SHOWN = 5  # in a complaint
 
-_FORM = "a binding is {const: VALUE} or {ref: tasks.NAME.output.FIELD}"
+_FORM = "{const: VALUE}, {ref: params.NAME} or {ref: tasks.NAME.output.FIELD}"
+_SOURCES = ("params.", "tasks.")  # what references begin with
 PARAM_KEYS = ("type", "default")
 _REF_FORM = "as in `tasks.NAME.output`, `tasks.NAME.output.FIELD` or `params.NAME`"
 _PARAM_FORM = "as in `params: {day: {type: date, default: 2026-01-01}}`"
@@ -120,7 +121,7 @@ def read_inputs(
     entries = {} if node is None else node.value
     if node is not None and not isinstance(entries, dict):
         message = f"inputs must be a mapping, not {show(plain(node))}"
-        problems.at(node, message, _FORM)
+        problems.at(node, message, f"as in `inputs: {{NAME: {{const: VALUE}}}}`, or {_FORM}")
         return {}
     assert isinstance(entries, dict)
     declared = scope.input_type if isinstance(scope.input_type, dict) else None
@@ -137,7 +138,7 @@ def read_inputs(
             bindings[field] = binding
     for field in sorted((declared or {}).keys() - entries.keys()):
         message = f"inputs: nothing is bound to the field `{field[:60]}` of input_type"
-        problems.at(at, message, f"add `{field[:60]}` to inputs: {_FORM}")
+        problems.at(at, message, f"add `{field[:60]}` to inputs, as {_FORM}")
     return bindings
 
 
@@ -146,12 +147,12 @@ def _binding(
 ) -> dict[str, Json] | None:
     entries = node.value
     if not isinstance(entries, dict) or len(entries) != 1 or not entries.keys() < {"const", "ref"}:
-        hint = _FORM
-        if isinstance(entries, str) and (ref := _meant(entries)):
-            hint = f"{{ref: {ref}}}"
-        elif not isinstance(entries, (dict, list)):
-            hint = f"{{const: {entries}}}"
-        message = f"inputs: `{field[:60]}` is not a binding"
+        hint = f"write {_FORM}"
+        if isinstance(entries, str) and (ref := _meant(entries, scope)):
+            hint = f"write {{ref: {ref}}}"
+        elif not isinstance(entries, (dict, list)) and not str(entries).startswith(_SOURCES):
+            hint = f"write {{const: {entries}}}"
+        message = f"inputs: `{field[:60]}` is neither a constant nor a reference"
         problems.at(node, message, hint[:200])
         return None
     ((word, (_, value)),) = entries.items()
@@ -160,10 +161,24 @@ def _binding(
     return _reference(value, wanted, scope, problems)
 
 
-def _meant(text: str) -> str | None:
-    """Return the reference that a text is, or would be in other tools: `${...}`, `{{ ... }}`."""
+def _meant(text: str, scope: Scope) -> str | None:
+    """Return the reference that a text is, or would be in other tools: `${...}`, `{{ ... }}`.
+
+    So is one to what the file has that is not quite written so, as `tasks.NAME.FIELD`.
+    """
     ref = text.strip("${ }")
-    return ref if split_ref(ref) or split_param(ref) else None
+    if split_ref(ref) or split_param(ref):
+        return ref
+    kind, _, rest = ref.partition(".")
+    if kind in ("param", "parameters") and rest in scope.params:
+        return f"params.{rest}"
+    parts = (rest if kind in ("task", "tasks") else ref).split(".")
+    for at in range(len(parts) if all(parts) else 0, 0, -1):
+        name, path = ".".join(parts[:at]), parts[at:]
+        says_output = path[:1] in (["output"], ["outputs"])
+        if name in scope.outputs and (says_output or kind in ("task", "tasks")):
+            return ".".join(("tasks", name, "output", *path[says_output:]))
+    return None
 
 
 def _reference(
@@ -175,7 +190,9 @@ def _reference(
     elif isinstance(ref, str) and (param := split_param(ref)):
         _check_param(node, *param, wanted, scope, problems)
     else:
-        problems.at(node, f"not a reference: {show(plain(node))}", _REF_FORM)
+        meant = _meant(ref, scope) if isinstance(ref, str) else None
+        hint = f"did you mean `{meant}`?" if meant else _REF_FORM
+        problems.at(node, f"not a reference: {show(plain(node))}", hint[:200])
         return None
     return {"ref": ref}
 
@@ -293,7 +310,7 @@ def _variable(variable: str, node: Node, scope: Scope, problems: Problems) -> Js
             problems.at(value, message, hint)
             return None
     if isinstance(entries, str):
-        if "{" in entries and (ref := _meant(entries)):
+        if "{" in entries and (ref := _meant(entries, scope)):
             message = f"env: {variable[:60]} is this text, in which nothing is replaced"
             hint = f"{{ref: {ref}}}; {{const: ...}} for the text itself"
             problems.at(node, message, hint[:200])

@@ -36,7 +36,8 @@ def mapping(
     what there is instead.
     """
     if not isinstance(node.value, dict):
-        problems.at(node, f"{what} must be a mapping, not {show(node.value)}")
+        form = f"a mapping is keys with their values, as in `{next(iter(known), 'KEY')}: ...`"
+        problems.at(node, f"{what} must be a mapping, not {show(node.value)}", form)
         return {}
     found = {}
     empty: Node | None = None  # the key before, if nothing is below it
@@ -88,7 +89,9 @@ def number(
     """Return a number that is at least (or above) this; whole ones as int."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        problems.at(node, f"{what} must be a number, not {show(value)}")
+        is_quoted = isinstance(value, str) and value.isdecimal()
+        hint = "take the quotes away" if is_quoted else None
+        problems.at(node, f"{what} must be a number, not {show(value)}", hint)
         return None
     if value < least or (above and value == least):
         bound = f"more than {least:g}" if above else f"at least {least:g}"

@@ -178,6 +178,8 @@ def finish(draft: Draft, shared: Shared, problems: Problems) -> Task:
 # what the command starts.
 _REF = re.compile(r"(?<![\\$])\$\{ *((?:params|tasks)\.[\w.-]+) *\}")
 _BRACES = re.compile(r"\{\{-? *((?:params|tasks)\.[\w.-]+) *-?\}\}")
+_BARE = re.compile(r"\{\{-? *(?:inputs?\.)?(\w+) *-?\}\}", re.ASCII)
+_VARIABLE = re.compile(r"(?<![\\$])\$(?:\{(?=\w+\}))?(\w+)\}?", re.ASCII)
 _INPUT = re.compile(rf"\$(?:\{{(?=\w+\}}))?{INPUT_PREFIX}(\w+)", re.ASCII)  # no `${X:-default}`
 
 
@@ -195,6 +197,17 @@ def doubtful(task: Task, place: Callable[[], Node], params: Params, warnings: Pr
             if name in params:
                 hint = f"add `inputs: {{{name}: {{ref: params.{name}}}}}`"
             warnings.at_text(place(), written, f"this task has no input `{name}`", hint)
+    for name, written in (*_written(_BARE, command), *_written(_VARIABLE, command)):
+        if name in task.inputs and name not in task.env and not _sets(command, name):
+            message = f"`{written}` is not the input `{name}`"
+            hint = f"`${INPUT_PREFIX}{name}` is it"
+            warnings.at_text(place(), written, message, hint)
+
+
+def _sets(command: str | tuple[str, ...], name: str) -> bool:
+    """Say whether a command seems to give a variable of its own this name."""
+    pattern = rf"\b{name}=|\b(?:for|read|local|export)\b[^\n;]*\b{name}\b"
+    return any(re.search(pattern, word) for word in _words(command))
 
 
 def _written(pattern: re.Pattern[str], command: str | tuple[str, ...]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ork.differences.values import FieldChange, lies_in, place_of
+from ork.differences.values import FieldChange, lies_in, place_of, sides
 from ork.errors import some
 from ork.graph.order import Needs, ancestors
 from ork.objects.canonical import Json
@@ -95,9 +95,9 @@ def first_other_outcome(around: Around) -> Divergence | None:
 
 def value_words(change: FieldChange) -> str:
     """Return a change of a value in a few words: `rows 3 -> 4`."""
-    old, new = (_clipped(value) for value in (change.old, change.new))
+    where, old, new = sides(change, _clipped)
     words = {"added": f"+ {new}", "removed": f"- {old}", "changed": f"{old} -> {new}"}[change.kind]
-    return f"{change.path} {words}" if change.path else words
+    return " ".join(word for word in (change.path, where, words) if word)
 
 
 def _kinds(task: TaskDiff) -> tuple[str, ...]:

@@ -6,14 +6,17 @@ word is quoted, so every path means one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import takewhile, zip_longest
 from json import dumps
 
 from ork.differences import lines
 from ork.objects import canonical
 from ork.objects.canonical import Json
 from ork.objects.value import Value, replace
+
+PARTED_CHARS = 20  # shown before the place where two long lines part
 
 
 class FieldChange(Value, frozen=True, kw_only=True):
@@ -27,6 +30,24 @@ class FieldChange(Value, frozen=True, kw_only=True):
     path: str
     old: Json = None
     new: Json = None
+
+
+def sides(change: FieldChange, shown: Callable[[Json], str]) -> tuple[str, str, str]:
+    """Return the old and the new value as they are shown, and of which line that is.
+
+    That is "" but for long texts of which all that has room is the same: of these the first line
+    that differs is shown, or its end.
+    """
+    old, new = shown(change.old), shown(change.new)
+    if old != new or not isinstance(change.old, str) or not isinstance(change.new, str):
+        return "", old, new
+    pairs = zip_longest(change.old.split("\n"), change.new.split("\n"), fillvalue="")
+    number, pair = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    if shown(pair[0]) == shown(pair[1]):
+        same = takewhile(lambda letters: letters[0] == letters[1], zip(*pair, strict=False))
+        start = max(0, sum(1 for _ in same) - PARTED_CHARS)
+        pair = f"...{pair[0][start:]}", f"...{pair[1][start:]}"
+    return f"line {number}", shown(pair[0]), shown(pair[1])
 
 
 def object_changes(
@@ -127,6 +148,6 @@ def _tokens(values: list[Json]) -> list[str]:
 
 
 def _key_path(path: str, key: str) -> str:
-    plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    plain = key.replace("_", "").replace("-", "").isalnum()
     name = key if plain else dumps(key, ensure_ascii=False)
     return f"{path}.{name}" if path else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -95,7 +96,9 @@ class Slots:
             words.insert(1, os.path.basename(error.filename))
         return StoreError(
             f"the logs of the run cannot be written: {': '.join(words)}",
-            hint=f"{self._top} and what is in it must be writable by you",
+            hint="make room: `ork gc` says what the store can do without"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else f"{self._top} and what is in it must be writable by you",
         )
 
 

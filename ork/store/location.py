@@ -243,7 +243,7 @@ def _remember(folder: Path, address: Address) -> None:
         replace_file(folder / CONFIGURATION, [_configured(str(address))])
         sync_folder(folder)
     except OSError as error:
-        raise _not_made(folder, error) from None
+        raise not_made(folder, error) from None
 
 
 def is_there(folder: Path, *, environ: Mapping[str, str]) -> bool:
@@ -284,11 +284,12 @@ def _make_there(there: Address) -> bool:
                     place_new(path, at.parent / path.name)
         sync_folder(at.parent)
     except OSError as error:
-        raise _not_made(at, error) from None
+        raise not_made(at, error) from None
     return True
 
 
-def _not_made(place: Path, error: OSError) -> StoreError:
+def not_made(place: Path, error: OSError) -> StoreError:
+    """Return the error for a store that cannot be made in a place."""
     return StoreError(
         f"no store can be made in {place}: {error.strerror}",
         hint=f"`mkdir -p {quote(str(place.parent))}` makes the folder that it is to be in"
@@ -316,10 +317,10 @@ def begun(folder: Path, scheme: str = DEFAULT) -> Iterator[Path]:
             yield unfinished
         sync_folder(folder.parent)
     except OSError as error:
-        raise _not_made(folder, error) from None
+        raise not_made(folder, error) from None
     except StoreError as error:
         if isinstance(error.__cause__, OSError):  # whatever was written, it is gone
-            raise _not_made(folder, error.__cause__) from None
+            raise not_made(folder, error.__cause__) from None
         raise
 
 

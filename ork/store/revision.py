@@ -185,7 +185,7 @@ def _step(revision: Revision, found: re.Match[str]) -> Revision:
 
 
 def _unreadable(text: str) -> NotFound:
-    return NotFound(
-        f"{text!r} is not a revision",
-        hint="write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH",
-    )
+    hint = "write NAME, NAME~2, NAME@tag, NAME@{yesterday}, NAME#57, an oid, or file:PATH"
+    if re.match(r"\w+=", text):
+        hint = f"a parameter is given as `-i {text}`"
+    return NotFound(f"{text!r} is not a revision", hint=hint)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ork.alike import file_meant
+from ork.definition.bindings import refs_of, split_ref
 from ork.definition.secrets import secret_problems
 from ork.definition.signature import check_functions, warn_of_dates
 from ork.definition.task import doubtful
@@ -33,6 +34,7 @@ from ork.yaml.problems import Problems
 TEXT_BYTES_MAX = 16 * 1024 * 1024
 MORE = "more may follow once these are mended"  # which hide code that was not looked at
 # Where a name is mostly written. It is a guess, which the hash of the text then proves.
+_OUTPUT_HINT = 'as in `echo "ORK_OUTPUT:$(wc -l < data.csv)"`; with an `output_type` it is checked'
 _NAME = re.compile(
     rb"""(?:^|[{,])[ "']*name["']?: *["']?([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})""", re.M
 )
@@ -224,9 +226,33 @@ def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
         doubtful(task, place, definition.params, warnings)
     sources = {path: file.data for path, file in loaded.files.items()}
     warn_of_dates(definition, sources, warnings)
+    _warn_of_null(loaded, warnings)
     for problem in loaded.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
+
+
+def _warn_of_null(loaded: Loaded, warnings: Problems) -> None:
+    """Warn where the output of a command is asked for that seems to give none.
+
+    Nothing is known of what a script prints, nor of a task that declares what it gives.
+    """
+    tasks, places = loaded.definition.tasks, loaded.definition.places
+    scripts = {one.task for reasons in loaded.captured.reasons.values() for one in reasons}
+    silent = {
+        name
+        for name, task in tasks.items()
+        if task.executor == "process"
+        and task.output_type is None
+        and name not in scripts
+        and "ORK_OUTPUT" not in str(task.command)
+    }
+    for name, task in tasks.items() if silent else ():
+        for ref in refs_of(task):
+            if (source := split_ref(ref)) and source[0] in silent:
+                key = "inputs" if {"ref": ref} in task.inputs.values() else "env"
+                message = f"`{source[0]}` prints no `ORK_OUTPUT:` line, so its output is null"
+                warnings.at_text(places["tasks", name, key], ref, message, _OUTPUT_HINT)
 
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:

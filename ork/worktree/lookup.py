@@ -140,10 +140,14 @@ def named_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the names of the workflow files in a folder, sorted."""
+    """Return the names of the workflow files in a folder, sorted.
+
+    Where none can be told, of those that cannot be read: whoever opens one says why.
+    """
     names = sorted(name for name in os.listdir(folder) if name.endswith(ENDINGS))
-    paths = (Path(name) for name in names[:FILES_MAX])
-    return [path for path in paths if (folder / path).is_file() and _looks_like_one(folder / path)]
+    paths = [Path(name) for name in names[:FILES_MAX] if (folder / name).is_file()]
+    found = [path for path in paths if _looks_like_one(folder / path)]
+    return found or [path for path in paths if not os.access(folder / path, os.R_OK)]
 
 
 def _looks_like_one(path: Path) -> bool:

@@ -161,6 +161,8 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
     if key and above and "mapping values" in what:  # and not in the middle of a line
         column = key.start(1) + 1
         hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
+        if _KEY.fullmatch(problems.source(above) or ""):
+            hint = f"if what is below line {above} belongs to it, that line ends with `:`"
     if isinstance(error, (ValueError, OverflowError)):
         hint = hint or "is a number or an escape out of range?"
     if "'\\t'" in what and (problems.source(line) or "")[: column - 1].strip():
@@ -171,10 +173,25 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
             what = f"U+{ord(match[1]):04X} looks like a space and is none"
             hint = "write a space instead"
             break
+    if begun is not None and ("end of stream" in what or "expected ':'" in what):
+        line, column = begun.line + 1, begun.column + 1
+    if (
+        "'<scalar>'" in what
+        and (problems.source(line) or "")[: column - 1].rstrip()[-1:] in _QUOTES
+    ):
+        hint = (
+            "the text ended at the quote before this: put the other kind of quote around all of it"
+        )
+    for number in range(1, line + 2):
+        if _CONFLICT.match(problems.source(number) or ""):
+            line, column, hint = number, 1, "git left a conflict here: keep one of the two sides"
+            break
     problems.add(line, column, f"not valid YAML: {what}", hint)
     problems.check()
 
 
+_QUOTES = ("'", '"')
+_CONFLICT = re.compile(r"(?:<{7}|={7}|>{7})(?: |$)")
 _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Where YAML wants a space, or is indented.

@@ -252,7 +252,12 @@ def test_the_pager_gets_long_answers(history, terminal):
     assert terminal("log", "etl", PAGER="cat", ORK_PAGER="sed s/^/mine:/").startswith("mine:")
     assert "paged" not in terminal("--no-pager", "log", "etl", PAGER="sed s/^/paged:/")
     assert "snapshot" not in terminal("log", "etl", PAGER="true")
-    for there_is_none in ({"PAGER": "nosuch -x"}, {"PAGER": "less", "PATH": ""}):
+    shown = terminal("log", "etl", PAGER="echo $LESSCHARSET", LC_ALL="C")
+    assert shown.startswith("utf-8")  # as which it is written, whatever the locale is
+    cannot = [
+        {"PAGER": "sed s/^/paged:/ | grep -v snapshot", "TERM": term} for term in ("", "dumb")
+    ]
+    for there_is_none in (*cannot, {"PAGER": "nosuch -x"}, {"PAGER": "less", "PATH": ""}):
         assert "snapshot" in terminal("log", "etl", **there_is_none)
 
 

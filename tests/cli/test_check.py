@@ -225,7 +225,22 @@ tasks:
     command: |
       echo {{ds}} ${ORK_IN_mode:-fast} "$ORK_IN_day"
       docker ps --format '{{.Names}}' {{ params.day }} ${ORK_IN_rows}-x
-    inputs: {row: {const: 1}}
+      wc "$row" ${file}; cat {{ inputs.row }}; for mode in a b; do echo $mode; done
+      echo \\$row $ROW $file
+    inputs: {row: {const: 1}, mode: {const: a}, file: {const: a}}
+    env: {file: b}
+  count: {executor: process, command: wc -l data.csv}
+  other: {executor: process, command: echo 1, output_type: int}
+  script: {executor: process, command: sh count.sh}
+  reads:
+    executor: process
+    command: echo "$total"
+    depends_on: [count, other, script]
+    inputs:
+      n: {ref: tasks.count.output}
+      o: {ref: tasks.other.output}
+      s: {ref: tasks.script.output}
+    env: {total: {ref: tasks.count.output.total}}
   load:
     executor: python
     file: load.py
@@ -236,6 +251,7 @@ tasks:
 
 def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
     ork.write("w.yaml", SEEMS_WRONG)
+    ork.write("count.sh", "echo 1")
     ork.write("load.py", "import datetime as dt\ndef main(day: dt.date, rows: int): pass\n")
     result = ork("check", "w.yaml")
     assert (result.code, result.out) == (0, "w  w.yaml: good\n")

@@ -1,6 +1,7 @@
 """ork diff of two runs, ork diff --last, and what the summary of a failed run says"""
 
 import json
+import re
 
 import pytest
 
@@ -167,6 +168,36 @@ def test_long_values_are_shortened_and_many_are_counted(ork):
     assert "and 89 more (--json has all)" in out
     data = json.loads(ork("diff", "etl#1", "etl#2", "--json").out)["data"]
     assert len(data["tasks"][0]["output"]) == 99
+
+
+def test_long_texts_that_begin_and_end_alike_are_shown_where_they_part(ork):
+    ork.write(
+        "w.yaml",
+        """
+        name: w
+        params: {x: str}
+        tasks:
+          t:
+            executor: python
+            file: t.py
+            inputs: {x: {ref: params.x}}
+        """,
+    )
+    ork.write(
+        "t.py",
+        """
+        def main(x):
+            line = "z" * 300
+            return {"lines": "a\\n" * 60 + x + "\\na" * 60, "one": f"{line}{x}{line}", "Köln": x}
+        """,
+    )
+    for x in ("first", "second"):
+        assert ork("run", "w.yaml", "-i", f"x={x}").code == 0
+    shown = ork("diff", "w#1", "w#2").out
+    assert '      Köln  "first" -> "second"\n' in shown
+    assert '      lines  line 61  "first" -> "second"\n' in shown
+    assert 'lines line 61 "first" -> "second"' in shown.split("\n")[0]
+    assert re.search(r'one  line 1  "\.\.\.z{20}first.* -> "\.\.\.z{20}second', shown)
 
 
 def test_naughty_names_and_values_cannot_paint(ork):

@@ -244,6 +244,7 @@ def test_a_place_that_is_no_store_is_told_by_what_it_is(etl):
 
 def test_a_rollback_takes_what_follows_a_name(history):
     before = history("rev-parse", "etl~2^{snapshot}").out
-    assert "`ork rollback etl etl~2`: the workflow" in history("rollback", "etl~2").err
+    assert "`ork rollback etl etl~2`: the workflow" in history("rollback", "etl~2", "~1").err
+    assert history("rollback", "etl~2").code == history("undo").code == 0
     assert history("rollback", "~2").code == 0
     assert history("rev-parse", "etl^{snapshot}").out == before

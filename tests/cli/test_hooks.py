@@ -31,11 +31,22 @@ def test_one_that_fails_is_told_and_changes_no_exit_code(flow, golden):
     assert json.loads(flow("show", "etl#1", "--json").out)["data"]["hooks"][0]["exit"] == 3
 
 
-def test_one_that_succeeds_is_not_told(flow):
+def test_one_that_succeeds_is_told_in_a_line(flow):
     done = flow("run", "etl.yaml")
-    assert done.code == 0 and "hook" not in done.err and "on_success" not in done.err
+    assert done.code == 0 and done.err.endswith("on_success of etl#1 was executed\n")
     facts = json.loads((flow.folder / "facts.json").read_text())
     assert facts["name"] == "etl#1" and facts["run"]["state"] == "success"
+    assert flow("run", "etl.yaml", "-q").err == ""
+    assert flow("retry", "etl#1", "--only", "a", "-q").err == ""
+
+
+def test_their_variables_say_of_which_run_they_are(flow, edit):
+    edit("etl.yaml", "cat > facts.json", "echo $ORK_HOOK $ORK_RUN_NAME $ORK_RUN_STATE $ORK_RUN_ID")
+    told = flow("run", "etl.yaml").err
+    assert told.endswith("on_success of etl#1 was executed; `ork show etl#1` has what it printed\n")
+    (run,) = json.loads(flow("runs", "--json").out)["data"]
+    hook = json.loads(flow("show", "etl#1", "--json").out)["data"]["hooks"][0]
+    assert hook["output"] == f"on_success etl#1 success {run['run']['id']}\n"
 
 
 def test_they_are_events_as_well(flow):

@@ -110,6 +110,23 @@ def test_a_file_that_cannot_be_made_has_its_own_name(ran, protected):
     assert made == (4, "error: etl.bundle: Permission denied\n")
 
 
+@pytest.mark.parametrize("words", ["init new", "init new/store"])
+def test_a_folder_that_cannot_be_made_is_told_as_what_it_is(ran, protected, words):
+    code, told = protected(*words.split(), folders=".")
+    assert (code, "Permission denied" in told, "mkdir" in told) == (4, True, False)
+
+
+def test_a_file_that_cannot_be_read_is_not_passed_over(ran, protected):
+    (ran.folder / "etl.yaml").chmod(0)
+    for words in ("run", "check", "deploy", "run etl.yaml"):
+        code, told = protected(*words.split())
+        assert code, words
+        assert words == "check" or "cannot read etl.yaml: Permission denied" in told, words
+    code, told = protected("run", "etl", "--dry-run", folders="")
+    assert "note: etl runs as it was deployed: cannot read" in told
+    assert "hint: `ork check etl.yaml` says what is wrong" in told
+
+
 def test_a_store_elsewhere_is_enough_for_a_folder_that_can_only_be_read(ran, protected, tmp_path):
     code, _ = protected("--store", str(tmp_path / "store"), "run", "etl.yaml", folders=". .ork")
     assert code == 1  # its task fails, as ever

@@ -30,6 +30,12 @@ def test_rollback_as_json(counted, golden):
     golden("rollback/named.json", result.out)
 
 
+def test_a_version_says_of_which_workflow_it_is(counted):
+    done = counted("rollback", "etl~2", "--json")
+    assert done.code == 0
+    assert counted("rollback", "etl", "etl~3").out.startswith("etl has that content already")
+
+
 def test_the_head_has_that_content(counted, golden):
     result = counted("rollback", "@", "etl~0")
     assert (result.code, result.err) == (0, "")
@@ -62,7 +68,7 @@ def test_without_a_name_the_only_workflow_with_a_file_here_is_meant(ran):
     [
         ("no_good_run", ["etl"], 3),
         ("other_workflow", ["etl", "other"], 3),
-        ("revision_as_workflow", ["etl~1"], 2),
+        ("revision_as_workflow", ["etl~1", "~1"], 2),
         ("unknown_workflow", ["elt"], 3),
         ("unknown_revision", ["etl", "etl~7"], 3),
         ("several", ["@"], 3),

@@ -119,7 +119,10 @@ def test_of_several_files_one_is_to_be_named_before_there_is_a_store(etl, comman
     assert (refused.code, "this folder has 2 workflow files: name one" in refused.err) == (2, True)
     for name in ("other.yaml", "etl.yaml"):
         (etl.folder / name).unlink()
-    assert "this folder has no workflow file" in etl(*command.split()).err
+    refused = etl(*command.split()).err
+    assert "this folder has no workflow file\nhint: `ork init --example shell` writes" in refused
+    etl.write("below/other.yaml", "name: other\ntasks: {a: {executor: process, command: ls}}\n")
+    assert "folder below, such as below/other.yaml\n" in etl(*command.split()).err
     assert not (etl.folder / ".ork").exists()
 
 

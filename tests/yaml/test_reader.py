@@ -146,7 +146,8 @@ def test_a_float_beyond_all_floats_is_to_be_quoted(written: str) -> None:
         ("a: \ufffe", 1, 4, "the character U+FFFE is not allowed"),
         ("a:\n\t- b", 2, 1, "not valid YAML"),
         ("a: b: c", 1, 5, "not valid YAML: mapping values are not allowed here"),
-        ("a: 'b", 1, 6, "not valid YAML"),
+        ("a: 'b", 1, 4, "not valid YAML"),
+        ("a: 1\nb: 'c\nd: 1\n\n", 2, 4, "not valid YAML"),
         ("{a: [b}", 1, 7, "not valid YAML"),
     ],
 )
@@ -533,6 +534,12 @@ def test_the_c_parser_never_changes_a_result_of_noise(
         ("a: b\n  - c: d\n", (2, 5), "mapping values", "indent this as line 1"),
         ("a: b\n  c d: e\n", (2, 6), "mapping values", "needs quotes"),
         ('t: "5\u00a0x"\na: b: c\n', (2, 5), "mapping values", "needs quotes"),
+        ("a:\n  b\n    c: d\n", (3, 5), "mapping values", "line 2 belongs to it, that line ends"),
+        ("a: 1\nb c\nd: e\n", (2, 1), "could not find expected ':'", "a `:` and a space"),
+        ("a: 'it's'\n", (1, 8), "found '<scalar>'", "the other kind of quote"),
+        ('a: "echo" hi\n', (1, 11), "found '<scalar>'", "the other kind of quote"),
+        ('a: "b\nc: d\n', (1, 4), "unexpected end of stream", "left open"),
+        ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", (2, 1), "", "git left"),
     ],
 )
 def test_what_looks_right_and_is_not_is_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from ork.cli.diff.text import diff_view
@@ -16,7 +17,7 @@ from ork.differences.definitions import SHORT_DIFF_LINES, Diff, summarize, with_
 from ork.differences.renames import family
 from ork.differences.runs import Divergence, TaskDiff
 from ork.differences.tasks import together
-from ork.differences.values import FieldChange
+from ork.differences.values import FieldChange, sides
 from ork.errors import OrkError, some
 from ork.history.compare_runs import (
     RunDiff,
@@ -288,8 +289,9 @@ def _some(changes: tuple[FieldChange, ...]) -> Iterator[Line]:
 
 
 def _change(change: FieldChange) -> Line:
-    old, new = (value_text(value, VALUE_CHARS_MAX) for value in (change.old, change.new))
+    where, old, new = sides(change, partial(value_text, room=VALUE_CHARS_MAX))
     path: Line = [(change.path, "name"), "  "] if change.path else []
+    path += [(where, "dim"), "  "] if where else []
     return [*path, *replacement(change.kind, old, new)]
 
 

@@ -99,8 +99,10 @@ def init(
 
         written = write_example(example, folder)
     new = [one for one in (store.parent, *store.parent.parents) if not one.exists()]
-    with suppress(OSError):  # making the store says what is in the way
+    try:
         store.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise location.not_made(store, error) from None
     if backup is not None:
         try:
             _init_from(session, backup, store, address)

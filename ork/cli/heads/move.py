@@ -1,5 +1,6 @@
 """ork rollback, restore, tag: back to an older version, and names for versions"""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,8 +59,9 @@ def rollback(
 
     session: Session = ctx.obj
     store = session.store
-    if revision is None and workflow != "@" and workflow[:1] in "~^@#":
-        workflow, revision = "@", workflow
+    named = re.split("[~^@#]", workflow)[0]
+    if revision is None and named != workflow != "@":  # a version, which says of which one
+        workflow, revision = named or "@", workflow
     name = only_workflow(store) if workflow == "@" else workflow
     done = rollback(
         store, name, revision, stamp=session.stamp(), now=session.now(), message=message

@@ -29,6 +29,7 @@ def ops(
 ) -> None:
     """List every command that moved a head or a tag.
 
+    The head of a workflow is its newest deploy; a deploy, a rollback and an undo move it.
     The newest comes first: when, who, and what moved. Each begins with the oid of the operation,
     which `ork undo` and `ork --at-op` take; moves are shown by their snapshots. Pauses of schedules
     and what is archived are among them. Runs move no head: `ork runs` lists them.
@@ -64,6 +65,8 @@ def undo(
 ) -> None:
     """Take back what moved a head or a tag.
 
+    The head of a workflow is its newest deploy: `ork undo` makes the one before it the newest,
+    `ork rollback` adds the older version as a new one, and `ork restore` writes files.
     The newest that was not taken back yet, so that each undo goes one further back; or any that
     `ork ops` lists. What another author did has to be named. The refs move back to where they were,
     and that is an operation of its own: no deploy and no run goes away, and --redo does it again.

@@ -107,7 +107,7 @@ class _Columns:
         now, width = session.now(), session.width
         shown: Iterable[Part | BlamedLine] = found.parts or found.lines
         self.with_mark = any(one.boundary for one in shown)
-        self.with_author = bool(found.parts) or not is_narrow(width)
+        self.with_author = not is_narrow(width)
         short = store.shorten(found.deploys)
         self.texts = {
             oid: (

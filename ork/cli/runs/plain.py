@@ -147,6 +147,9 @@ def run_hook(session: Session, run: Run, caller: Caller, *, as_json: bool) -> No
         name = run.name
         told = f"{hook.which} of {name} {hook.state}: {hook.error}; `ork show {name}` has its end"
         session.say([("note: ", "warning"), told])
+    elif not session.quiet:
+        more = f"; `ork show {run.name}` has what it printed" if hook.output else ""
+        session.say([f"{hook.which} of {run.name} was executed{more}"])
 
 
 def summary(session: Session, finished: RunFinished, *, ends: bool = True) -> None:

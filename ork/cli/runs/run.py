@@ -245,6 +245,7 @@ def retry(
         ork retry etl#1
     """
     session: Session = ctx.obj
+    session.quiet = quiet
     store = session.store
     shared.at_most_one({"--logs": logs, "--quiet": quiet, "--json": as_json})
     revision, task = split_part(revision)
@@ -439,3 +440,6 @@ def _edited(session: Session, store: Store, workflow: str, hint: str) -> Iterato
     elif one.state == "modified" and one.workflow == workflow:
         yield [note, f"{workflow} runs without what you changed: {one.summary}"]
         yield [("hint: ", "hint"), hint.format(shlex.quote(path))]
+    elif one.state == "invalid":
+        yield [note, f"{workflow} runs as it was deployed: {one.summary}"]
+        yield [("hint: ", "hint"), f"`ork check {shlex.quote(path)}` says what is wrong"]

@@ -11,7 +11,9 @@ from ork.cli.screen.line import PRINTED, Line, plain, visible
 WIDTH_MIN = 20  # narrower than this nothing is fitted
 APART = 2  # columns between blocks that stand beside each other
 # What is read, or copied, as one word: a command, a date and its time, a number and its noun.
-_ONE_WORD = re.compile(r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d[\d,]* [a-z]+")
+_ONE_WORD = re.compile(
+    r"`[^`]*`|\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d [+-]\d{4})?|\b\d(?:[\d,]*\d)? [a-z]+"
+)
 HANG_MIN = 4
 ROOM_MIN = 6  # of the last column that is cut: two spaces, a letter, dots
 

@@ -73,6 +73,7 @@ _PERHAPS_MARKS = f"[\u0300-\U0010ffff]{{{_MARKS_MAX + 1},}}"
 PRINTED = "printed"  # the style of what a task printed: its own colours, and nothing else of it
 _COLOR = r"(\x1b\[[0-9;]{0,32}m)"
 
+NO_PAGES = ("", "dumb", "unknown")  # values of TERM that say nothing of how to show a page
 UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -165,10 +166,14 @@ def _pager(environ: Mapping[str, str]) -> subprocess.Popen[str] | None:
     import subprocess
 
     command = environ.get("ORK_PAGER", environ.get("PAGER", "less"))
-    if command in ("", "cat") or not _is_there(command, environ):
+    if (
+        command in ("", "cat")
+        or environ.get("TERM", "") in NO_PAGES
+        or not _is_there(command, environ)
+    ):
         return None
     words = ["/bin/sh", "-c", command]
-    env = {"LESS": "FRX", "LV": "-c", **environ}
+    env = {"LESS": "FRX", "LV": "-c", "LESSCHARSET": "utf-8", **environ}  # as it is written
     with suppress(OSError):
         return subprocess.Popen(words, stdin=subprocess.PIPE, encoding="utf-8", env=env)
     return None

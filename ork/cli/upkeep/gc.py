@@ -103,7 +103,7 @@ def gc(
         told += " `ork undo` may need them; --undo-days says how long"
         session.say([("note: ", "warning"), told])
     if not found.nothing and not prune:
-        session.say([("next: ", "hint"), "the same with --prune removes it"])
+        session.say([("next: ", "hint"), "`ork gc --prune` removes it"])
 
 
 def _lines(found: Pruned) -> Iterator[Line]:
