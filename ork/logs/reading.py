@@ -95,6 +95,16 @@ def logs(
     refuse_removed(store, run, [log for *_, log, _, _ in found])
     found.sort(key=lambda entry: entry[:3])
     cut = beginnings.cut()
+    gone: dict[str, bool] = {}
+
+    def missing(log: kinds.Log | None) -> str | None:
+        """Say what is missing of a log that had something."""
+        if log is None or not log.length:
+            return None
+        if log.path not in gone:
+            gone[log.path] = not is_there(store, log)
+        return f"logs/{log.path} is not there" if gone[log.path] else None
+
     return [
         Log(
             run=name,
@@ -102,7 +112,7 @@ def logs(
             attempt=number,
             log=log,
             tainted=changed,
-            error=cut.get((one, number)),
+            error=cut.get((one, number)) or missing(log),
             reason=reason,
         )
         for _, one, number, log, changed, reason in found
@@ -124,8 +134,8 @@ def name_of_logs(run: Run) -> str:
 
 
 def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> None:
-    """Raise NotFound when none of these logs of a run is there, and `ork gc` has removed them."""
-    named = [log for log in logs if log is not None]
+    """Raise NotFound when none of what these logs of a run had is there, and say why if known."""
+    named = [log for log in logs if log is not None and log.length != 0]
     if not named or any(is_there(store, log) for log in named):
         return
     from ork.store.operations import removed_in_words  # which reads the log of operations
@@ -133,6 +143,8 @@ def refuse_removed(store: Store, run: Run, logs: Iterable[kinds.Log | None]) -> 
     for name in (name_of_logs(run), number_ref(run.workflow, run.number)):
         if removed := removed_in_words(store, name):
             raise NotFound(f"the logs of {run.name} were {removed}")
+    if all(log.length for log in named):  # else a task has perhaps not printed anything yet
+        raise NotFound(f"the logs of {run.name} are gone: logs/{named[0].path} is not there")
 
 
 def pieces(store: Store, log: kinds.Log | None, *, tail: int | None = None) -> Iterator[bytes]:

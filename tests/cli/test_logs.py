@@ -532,3 +532,29 @@ def test_a_run_has_as_many_files_as_slots(ork):
     files = sorted(path.name for path in ork.folder.glob(".ork/logs/etl/*/*"))
     assert files == ["1.log", "2.log", "begun"]
     assert [ork("logs", f"etl:t{n}").out for n in range(12)] == [f"{n}\n" for n in range(12)]
+
+
+def test_a_log_that_is_gone_is_no_silence(ork) -> None:
+    tasks = "".join(
+        f"  {name}: {{executor: process, command: {line}}}\n"
+        for name, line in (
+            ("a", "echo one"),
+            ("b", "echo two"),
+            ("silent", "'true'"),
+        )
+    )
+    ork.write("w.yaml", f"name: w\ntasks:\n{tasks}")
+    assert ork("run", "-j", "2").code == 0
+    logs = sorted((ork.folder / ".ork/logs/w").glob("*/*.log"))
+    first, *others = [one for one in logs if one.stat().st_size]
+    text = first.read_text()
+    first.unlink()
+    done = ork("logs", "w#1")
+    assert done.code == 0 and text not in done.out
+    assert "is not complete: logs/w/" in done.err and "note: 1 task printed nothing" in done.err
+    for one in others:
+        one.unlink()
+    for name in ("w#1", "w#1:a"):
+        done = ork("logs", name)
+        assert done.code == 3 and "the logs of w#1 are gone: logs/w/" in done.err
+    assert ork("logs", "w#1:silent").code == 0

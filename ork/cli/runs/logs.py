@@ -108,7 +108,7 @@ def logs(
         data = pieces(session.store, log.log, tail=tail)
         begin = next(data, b"")
         if not one and log.attempt and not begin and not log.tainted:
-            silent += log.reason is None  # which is told below
+            silent += log.reason is None and log.error is None  # which are told below
         elif not one and log.attempt:
             taint = f", {taint_text(log.tainted)}" if log.tainted else ""
             session.print([[(f"==> {log.task} (attempt {log.attempt}){taint} <==", "heading")]])
