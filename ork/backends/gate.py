@@ -21,6 +21,7 @@ from ork.files import lock, open_lock, unlock
 
 WAIT_S = 60.0
 _NOTE_BYTES = 256
+_NOBODY = b" " * (_NOTE_BYTES - 1) + b"\n"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +69,8 @@ class Gate:
     ) -> None:
         try:
             if self._file >= 0:
+                with suppress(OSError):  # who wrote may have been told what must not stay
+                    os.pwrite(self._file, _NOBODY, 0)
                 unlock(self._file)
         finally:
             self._threads.release()

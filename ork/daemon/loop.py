@@ -47,6 +47,7 @@ from ork.objects.value import Value, replace
 from ork.runner import record
 from ork.schedule.policy import LATE_MAX, NOT_UP, Decision, Skip
 from ork.schedule.schedule import key_of
+from ork.store import location
 from ork.store.store import Store
 
 LOOK_SECONDS = 1.0  # between two looks at the sequence number of the store
@@ -120,7 +121,9 @@ class Daemon:
         self._clock = clock
         self._store = opened()
         assert self._store.folder is not None
-        self._children = Children(str(self._store.folder), environ, author)
+        self._folder = self._store.folder
+        self._identity = location.identity(self._folder)
+        self._children = Children(str(self._folder), environ, author)
         self._lines = Lines(self._store)
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
@@ -497,7 +500,7 @@ class Daemon:
                 one.look_at = one.look_at and now
             if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
                 retries = max((one.line.schedule.retries for one in its), default=0)
-                if run.scheduled is None:
+                if run.trigger == "queue":  # which no schedule retries
                     retries = 0
                 finish = Finish(workflow=run.workflow, id=run.id, retries=retries, now=now)
                 self._push(now, finish)
@@ -532,11 +535,12 @@ class Daemon:
         if moment < self._away_until:
             return
         try:
-            if self._away:
+            if self._away or self._identity != location.identity(self._folder):
                 self._let_go()
                 self._store.close()
-                self._store = self._opened()
+                self._store, self._identity = self._opened(), location.identity(self._folder)
                 self._lines, self._sequence = Lines(self._store), -1
+                self._sure_at = 0.0
             act()
         except StoreError as error:
             if not self._away:

@@ -370,7 +370,7 @@ def explained(error: psycopg.Error, address: Address) -> OrkError:
         return missing(address)
     if code in ("42501", "25006"):
         return StoreError(
-            f"the store is open for reading only: {words}",
+            f"the store {address.shown} is open for reading only: {words}",
             hint="docs/stores.md says which rights on its tables a role needs",
         )
     if code == "55P03":

@@ -408,6 +408,15 @@ def open_backend(folder: Path, *, environ: Mapping[str, str], readonly: bool = F
     raise NotFound(f"there is no store in {there}", hint=f"`ork init --store {there}` makes one")
 
 
+def identity(folder: Path) -> tuple[int, ...] | None:
+    """Return what is another once another store has taken the place of one, as after a restore."""
+    for name in (CONFIG, CONFIGURATION):
+        with suppress(OSError):
+            found = (folder / name).stat()
+            return found.st_dev, found.st_ino, found.st_mtime_ns
+    return None
+
+
 def reach(folder: Path, *, environ: Mapping[str, str]) -> None:
     """Raise StoreError when the store of a folder is on a server that does not answer."""
     there = elsewhere(folder, environ=environ)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ork.backends.address import DEFAULT, Address, is_url, public
 from ork.errors import InvalidInput, NotFound
 from ork.failpoints import failpoint
-from ork.files import place_new, sync_folder
+from ork.files import place_new, remove, sync_folder
 from ork.objects.canonical import Oid
 from ork.objects.value import replace
 from ork.store import location
@@ -49,9 +49,12 @@ def restore(
     """
     with _source(str(backup), environ) as source:
         if (address and address.at) or location.elsewhere(folder, environ=environ):
-            location.make(folder, environ=environ, address=address)
-            _check_empty(folder, environ)
-            return fill(folder, source.refs, source.objects, source.logs, environ=environ)
+            if address and os.path.lexists(folder):
+                location.refuse_other(folder, address, environ=environ)
+            with _forgotten_on_error(folder):
+                location.make(folder, environ=environ, address=address)
+                _check_empty(folder, environ)
+                return fill(folder, source.refs, source.objects, source.logs, environ=environ)
         _check_place(folder)
         scheme = address.scheme if address else DEFAULT
         with location.begun(folder, scheme) as unfinished:
@@ -61,6 +64,18 @@ def restore(
             _check_place(folder)
             place_new(unfinished, folder)
     return replace(done, store=str(folder))
+
+
+@contextmanager
+def _forgotten_on_error(folder: Path) -> Iterator[None]:
+    """Let no folder stay that remembers a place elsewhere which has not become its store."""
+    is_new = not os.path.lexists(folder)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            remove(folder)
+        raise
 
 
 def _check_place(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -182,6 +184,36 @@ def test_two_who_make_the_same_store_both_have_it(tmp_path: Path) -> None:
                 done.result()
         location.open_url(url, environ=environ).close()
     assert not list(tmp_path.glob(".*tmp*"))
+
+
+def test_a_place_that_has_a_store_is_not_remembered_where_a_backup_was_to_go(
+    etl: Ork, tmp_path: Path
+) -> None:
+    one, two = (f"sqlite:{tmp_path}/{name}.db" for name in ("one", "two"))
+    assert etl("--store", one, "deploy", "etl.yaml").code == 0
+    assert etl("deploy", "etl.yaml").code == 0
+    refused = etl("init", "--from", ".", "--store", one, "copy")
+    assert (refused.code, (etl.folder / "copy").exists()) == (3, False)
+    assert etl("init", "--store", one, "copy").code == 0
+    refused = etl("init", "--from", ".", "--store", two, "copy")
+    assert refused.code == 2 and f"has its store already: {one}" in refused.err
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "sqlite", "files"])
+def test_what_a_writer_was_told_is_nowhere_beside_the_data_when_it_has_ended(
+    etl: Ork, tmp_path: Path, kind: str
+) -> None:
+    url = f"{kind}:{tmp_path}/there/team.db"
+    (tmp_path / "there").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "ork", "--store", url, "deploy", "etl.yaml", "-m", "hidden-word"],
+        cwd=etl.folder,
+        env=etl.environ,
+        check=False,
+    )
+    assert done.returncode == 0
+    notes = [path for path in (tmp_path / "there").rglob("*gate*") if path.is_file()]
+    assert notes and all(not path.read_bytes().strip() for path in notes)
 
 
 @pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": "/proc/none"}, {"HOME": "/proc"}])

@@ -199,6 +199,35 @@ def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened:
     assert not (ork.folder / "hooked").exists()
 
 
+def test_a_run_of_schedule_fire_that_was_killed_is_not_retried_and_has_its_hook(ork: Ork) -> None:
+    tasks = "tasks: {t: {executor: process, command: touch there; sleep 60}}"
+    deploy(ork, "w", "{every: 12h, retries: 2}", tasks, "on_failure: {command: touch hooked}")
+    with running(ork) as up:
+        up.until("Up")
+        assert ork("schedule", "fire", "w").code == 0
+        up.until("Began", trigger="queue")
+        assert eventually((ork.folder / "there").exists)
+        for pid in owners(ork.folder):
+            os.kill(pid, signal.SIGKILL)
+        assert up.until("Ended")["retries"] == 0
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+        assert not up.all("Began", trigger="retry")
+
+
+def test_a_store_that_is_taken_away_is_told_and_another_in_its_place_is_opened(ork: Ork) -> None:
+    deploy(ork, "w", "{every: 1s}")
+    with running(ork) as up:
+        up.until("Ended")
+        (ork.folder / ".ork").rename(ork.folder / "before")
+        assert "there is no store in" in up.until("Trouble", workflow=None)["message"]
+        assert ork("init", "--from", "before").code == 0
+        up.until("Note", message="the store can be used again")
+        number = up.until("Began")["number"]
+        assert up.end() == 0
+    assert f"w#{number}" in ork("runs", "w").out, "it is in the new store"
+
+
 def test_a_run_that_went_on_when_a_backup_was_made_is_not_retried_in_its_store(
     ork: Ork, opened: Opened
 ) -> None:

@@ -80,7 +80,7 @@ class Web:
     def __init__(self, setup: Setup, rules: guard.Rules) -> None:
         self.setup, self.rules = setup, rules
         self._folder = Path(setup.store)
-        self._identity = self._identified()
+        self._identity = location.identity(self._folder)
         self.store: Store = location.open_store(self._folder, environ=os.environ)
         self._threads = ThreadPoolExecutor(THREADS, "page")
         self._doubting = ThreadPoolExecutor(THREADS, "doubt")
@@ -122,20 +122,13 @@ class Web:
 
     def renew(self) -> None:
         """Open the store anew when another has taken its place, as after `rm -r` and a restore."""
-        identity = self._identified()
+        identity = location.identity(self._folder)
         if identity is None or identity == self._identity:
             return
         with suppress(OrkError):  # half there; asked again in a moment
             new = location.open_store(self._folder, environ=os.environ)
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.store.close)
             self.store, self._identity = new, identity
-
-    def _identified(self) -> tuple[int, ...] | None:
-        for name in (location.CONFIG, location.CONFIGURATION):
-            with suppress(OSError):
-                found = (self._folder / name).stat()
-                return found.st_dev, found.st_ino, found.st_mtime_ns
-        return None
 
     def asked(self, request: Request, *, notice: str | None = None) -> Asked:
         """Return what a request asks for, as a page wants to know it."""
