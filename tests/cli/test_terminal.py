@@ -92,7 +92,7 @@ def test_json_in_parts_is_laid_out_as_python_does(value, ascii):
 def test_json_in_parts_takes_one_value_after_the_other():
     taken = []
     parts = json_parts(taken.append(number) or number for number in range(3))
-    assert [next(parts), next(parts), next(parts)] == ["[\n  ", "0", ",\n  "]
+    assert [next(parts), next(parts)] == ["[\n  0", ",\n  1"]
     assert taken == [0, 1]
 
 
