@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING
 
-from ork.errors import NotFound, UsageError
+from ork.errors import UsageError
 from ork.objects.canonical import Oid
 from ork.objects.kinds import Deploy
 from ork.objects.value import Value
@@ -173,7 +173,9 @@ def _walk(store: Store, revision: str | None, now: datetime) -> Iterator[tuple[O
     if revision is None:
         names = workflows(store)
         if not names:
-            raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
+            from ork.store.suggestions import nothing_deployed  # what only an error needs
+
+            raise nothing_deployed(store)
         return histories(store, names)
     ends = grammar.parse_range(revision)
     if ends:

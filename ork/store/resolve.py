@@ -402,7 +402,9 @@ def only_workflow(store: Store) -> str:
     if not names and archived(store):
         raise NotFound("all workflows are archived", hint="`ork workflows --all` lists them")
     if not names:
-        raise NotFound("nothing is deployed here yet", hint="`ork deploy FILE` deploys one")
+        from ork.store.suggestions import nothing_deployed  # what only an error needs
+
+        raise nothing_deployed(store)
     raise Ambiguous(
         "there are several workflows: name one",
         candidates=names,

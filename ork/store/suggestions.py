@@ -11,7 +11,7 @@ from shlex import quote
 from ork.alike import file_meant, meant_or_known
 from ork.errors import NotFound
 from ork.objects.kinds import Deploy
-from ork.store.operations import head_moves
+from ork.store.operations import head_moves, operations
 from ork.store.store import PREFIX_DIGITS_MIN, Store
 
 _LOOKED_AT_MAX = 10_000  # workflows
@@ -43,14 +43,21 @@ def unknown(store: Store, name: str) -> NotFound:
         return NotFound(message, hint=f"a tag is written as {tags}{only}")
     names = [one for one, _ in store.refs("workflows/")]
     if not names:
-        return NotFound(
-            f"no workflow named {name!r}: nothing is deployed here yet",
-            hint="`ork deploy FILE` deploys one",
-        )
+        return nothing_deployed(store, f"no workflow named {name!r}: ")
     hint = _as_part(store, name, names) or meant_or_known(name, names, at_most=NAMED) or ""
     if len(name) < PREFIX_DIGITS_MIN and re.fullmatch("[0-9a-f]+", name):
         hint = f"an oid needs at least {PREFIX_DIGITS_MIN} digits"
     return NotFound(message, hint=hint)
+
+
+def nothing_deployed(store: Store, before: str = "") -> NotFound:
+    """Return the error for a store without a workflow: there was none yet, or all were undone."""
+    moves = (ref for _, one in operations(store) for ref, _, _ in one.moves)
+    if any(ref.startswith("workflows/") for ref in moves):
+        told, hint = "is deployed here any more", "`ork undo --redo` takes back the newest undo, "
+    else:
+        told, hint = "is deployed here yet", ""
+    return NotFound(f"{before}nothing {told}", hint=f"{hint}`ork deploy FILE` deploys one")
 
 
 def _file(store: Store, name: str) -> NotFound:

@@ -171,3 +171,25 @@ def test_authors_messages_and_commands_cannot_paint(history, opened, text):
     for line in "".join(shown).split("\n"):
         assert visible(line) == line
         assert len(line) < 2000
+
+
+def test_an_undo_says_that_the_file_has_still_what_was_undone(etl, edit):
+    assert etl("deploy", "etl.yaml").code == 0
+    edit("etl.yaml", "timeout: 300", "timeout: 600")
+    assert etl("deploy", "etl.yaml").code == 0
+    note = "note: etl.yaml is not as this version: `ork restore etl --code` writes that here"
+    assert note in etl("undo").err
+    assert "note" not in etl("undo", "--redo").err
+    etl("undo")
+    assert etl("restore", "etl", "--code", "--force").code == 0
+    assert etl("status").out.startswith("unchanged")
+
+
+def test_where_all_was_undone_the_way_back_is_named(etl):
+    assert etl("init").code == 0
+    assert "nothing is deployed here yet" in etl("log").err
+    assert etl("deploy", "etl.yaml").code == 0
+    etl("undo")
+    for words in (("log",), ("show",), ("rollback", "etl"), ("show", "nosuch")):
+        done = etl(*words)
+        assert done.code == 3 and "`ork undo --redo` takes back the newest undo" in done.err, words

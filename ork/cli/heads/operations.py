@@ -1,8 +1,10 @@
 """ork ops, undo: the commands that moved a name, and the way back"""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -89,8 +91,26 @@ def undo(
     words = done.operation.command
     session.print([["undid ", (store.short(done.oid), "oid"), "  ", (words, "name")]])
     session.print(_moves(done.moves, store))
+    session.say(*_still_there(session, done.moves))
     again = "`ork undo` takes it back again" if redo else "`ork undo --redo` takes this back"
     session.say([("next: ", "hint"), f"`ork ops` lists all operations; {again}"])
+
+
+def _still_there(
+    session: Session, moves: Iterable[tuple[str, Oid | None, Oid | None]]
+) -> Iterator[Line]:
+    """Yield a note for each workflow file that is not as its newest version is now."""
+    from ork.heads.deploy import head_status
+
+    for ref, _, new in moves:
+        space, _, name = ref.partition("/")
+        if space != "workflows" or new is None:
+            continue
+        file = head_status(session.store, name, author=session.author())
+        if file.state == "modified":
+            path = quote(os.path.relpath(session.store.project / file.path))
+            write = f"`ork restore {name} --code` writes that here"
+            yield [("note: ", "warning"), f"{path} is not as this version: {write}"]
 
 
 def _operations(
