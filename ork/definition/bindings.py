@@ -107,7 +107,7 @@ def _param(name: str, node: Node, types: Declarations, problems: Problems) -> Pa
     if declared is not None:
         default, mismatches = convert(default, declared)
         for mismatch in mismatches:
-            problems.at(given[1], f"the default of {title}: {mismatch}")
+            problems.at(given[1], f"the default of {title}: {mismatch}", mismatch.hint)
     return Param(type=declared, required=False, default=default)
 
 
@@ -205,7 +205,7 @@ def _constant(field: str, node: Node, wanted: Json, problems: Problems) -> Json:
     for mismatch in mismatches:
         place = _below(node, mismatch.path)
         where = replace(mismatch, path=(field, *mismatch.path))
-        problems.at(place, str(where))
+        problems.at(place, str(where), mismatch.hint)
     return converted
 
 

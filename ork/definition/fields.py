@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ork.definition.types import show
+from ork.definition.types import is_number, show
 from ork.objects.canonical import INTEGER_MAX
 from ork.objects.kinds import is_name
 from ork.schedule.durations import seconds_of
@@ -79,7 +79,12 @@ def name(node: Node, what: str, problems: Problems) -> str | None:
     value = text(node, what, problems)
     if value is None or is_name(value):
         return value
-    problems.at(node, f"{what} cannot be {short(value)}", NAME_HINT)
+    known = (
+        f"a {'space' if c == ' ' else short(c)} cannot stand in it; "
+        for c in value
+        if not is_name(f"a{c}b")
+    )
+    problems.at(node, f"{what} cannot be {short(value)}", next(known, "") + NAME_HINT)
     return None
 
 
@@ -89,8 +94,8 @@ def number(
     """Return a number that is at least (or above) this; whole ones as int."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        is_quoted = isinstance(value, str) and value.isdecimal()
-        hint = "take the quotes away" if is_quoted else None
+        quoted = isinstance(value, str) and is_number(value)
+        hint = "write it without quotes" if quoted else None
         problems.at(node, f"{what} must be a number, not {show(value)}", hint)
         return None
     if value < least or (above and value == least):
@@ -126,7 +131,8 @@ def duration(
         return scaled(node, what, problems, unit=unit, least=least, above=above)
     seconds = seconds_of(value)
     if seconds is None:
-        hint = "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
+        hint = "write it without quotes, or " if is_number(value) else ""
+        hint += "as in `30s`, `5m`, `1h30m`, `2d`, or a number of seconds"
         hint += "; `none` is no limit" if what == "timeout" else ""
         problems.at(node, f"{what} cannot be {short(value)}", hint)
         return None

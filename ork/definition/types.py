@@ -41,6 +41,7 @@ class Mismatch(Value, frozen=True):
 
     path: tuple[str | int, ...]
     message: str
+    hint: str | None = None  # how to write it in a workflow file
 
     def __str__(self) -> str:
         return self.of("").lstrip(".") if self.path else self.message
@@ -82,6 +83,11 @@ def convert(value: Json, expression: Json) -> tuple[Json, list[Mismatch]]:
     return _convert(value, expression, (), found), found
 
 
+# What other tools, and YAML 1.1, take for these.
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "y", "1"), "true"),
+    **dict.fromkeys(("false", "no", "off", "n", "0"), "false"),
+}
 _WIDENS = (("int", "float"), ("datetime_utc", "datetime_tz"))
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DATETIME = re.compile(
@@ -135,7 +141,21 @@ def _convert_object(
 def _mismatch(value: Json, expression: Json, path: tuple[str | int, ...]) -> Mismatch:
     wanted = describe(expression)
     wanted = wanted if len(wanted) <= 80 else wanted[:77] + "..."
-    return Mismatch(path, f"expected {wanted}, got {show(value)}")
+    return Mismatch(path, f"expected {wanted}, got {show(value)}", _mend(value, expression))
+
+
+def _mend(value: Json, expression: Json) -> str | None:
+    """Return how a file writes what seems to be meant by a value that is not of its type."""
+    if expression == "bool" and isinstance(value, str) and value.lower() in _FLAGS:
+        return f"write `{_FLAGS[value.lower()]}`"
+    if expression in ("int", "float") and isinstance(value, str) and is_number(value):
+        return None if expression == "int" and "." in value else "write it without quotes"
+    return "quote it" if expression == "str" and isinstance(value, (bool, int, float)) else None
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is a number in quotes."""
+    return re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?", text) is not None
 
 
 def show(value: object) -> str:

@@ -214,6 +214,10 @@ class _Workflow:
     def read(self) -> Definition:
         """Return the Definition as far as it is good."""
         problems = self.problems
+        if self.root.value is None:
+            hint = "it has a `name` and `tasks`: `ork init --example` writes one"
+            problems.at(self.root, "there is no workflow in this file", hint)
+            problems.check()
         self._indent_tasks()
         self.nodes = fields.mapping(self.root, "a workflow", WORKFLOW_KEYS, problems, _OTHER_KEYS)
         for key in ("name", "tasks"):
@@ -379,7 +383,8 @@ class _Workflow:
             elif (kind := declared[name].type) is not None:
                 value, mismatches = convert(value, kind)
                 for mismatch in mismatches:
-                    problems.at(at, f"the parameter `{name[:60]}`: {mismatch}")
+                    message = f"the parameter `{name[:60]}`: {mismatch}"
+                    problems.at(at, message, mismatch.hint)
             found[name] = value
         for name, entry in declared.items():
             if entry.required and name not in given:

@@ -89,7 +89,7 @@ def read(line: str) -> Cron:
         return read(NICKNAMES[word.group().lower()])
     if len(words) != len(_FIELDS):
         at = words[len(_FIELDS)].start() if len(words) > len(_FIELDS) else 0
-        hint = "minute hour day month weekday: no seconds and no years" if at else FORM
+        hint = "minute hour day month weekday: no seconds and no years" if at else _meant(line)
         raise CronError(f"a schedule has five fields, this has {len(words)}", at, hint)
     minutes, hours, days, months, weekdays = (
         frozenset(_numbers(word, *field)) for word, field in zip(words, _FIELDS, strict=True)
@@ -108,6 +108,16 @@ def read(line: str) -> Cron:
         both=both,
         at_times=not (starred[0] or starred[1]),
     )
+
+
+def _meant(line: str) -> str:
+    """Return how to write what is no line of cron: the word without `@`, or an hour of the day."""
+    word = line.strip().lower()
+    if f"@{word}" in NICKNAMES:
+        return f"did you mean `@{word}`?"
+    if clock := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", word, re.ASCII):
+        return f'each day at {word} is `schedule: "{int(clock[2])} {int(clock[1])} * * *"`'
+    return FORM
 
 
 def _numbers(

@@ -17,10 +17,9 @@ from typing import Any, TypeAlias
 from ork.errors import InvalidInput
 from ork.objects.canonical import DEPTH_MAX, INTEGER_MAX, Json
 from ork.progress import counting
+from ork.yaml.mistakes import ALIAS_HINT, BRACE_HINT
 from ork.yaml.problems import Problems
 from ork.yaml.reader import (
-    ALIAS_HINT,
-    BRACE_HINT,
     Unreadable,
     check_directives,
     complain,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from ork.yaml.mistakes import Stop, explain
 from ork.yaml.problems import Problems
 
 TEXT_BYTES_MAX = 16 * 1024 * 1024
@@ -25,8 +26,6 @@ SLOW_LINE_MAX = 256 * 1024
 COLON = "\ue000"
 # Stands for the question mark of a word, as in {?x: 1}, which no parser here takes for one.
 QUESTION = "\ue001"
-BRACE_HINT = "a text with braces needs quotes; a reference is `{ref: params.NAME}`"
-ALIAS_HINT = 'a text that begins with `*` needs quotes, as in `schedule: "*/5 * * * *"`'
 
 
 def decode(data: bytes, problems: Problems) -> str:
@@ -155,48 +154,16 @@ def complain(unreadable: Unreadable, problems: Problems) -> None:
         what = f"{what}, {context} that begins in line {begun.line + 1}"
     what = what or context or "the parser cannot go on after this"
     what = " ".join(what.replace("('", "'").replace("',)", "'").split())
-    hint = next((hint for sign, hint in _HINTS if sign in what), None)
-    key = _KEY.fullmatch((problems.source(line) or "")[: column - 1])
-    above = next((n for n in range(line - 1, 0, -1) if (problems.source(n) or "").strip()), 0)
-    if key and above and "mapping values" in what:  # and not in the middle of a line
-        column = key.start(1) + 1
-        hint = f"indent this as line {above}; a text of several lines with `: ` needs quotes"
-        if _KEY.fullmatch(problems.source(above) or ""):
-            hint = f"if what is below line {above} belongs to it, that line ends with `:`"
-    if isinstance(error, (ValueError, OverflowError)):
-        hint = hint or "is a number or an escape out of range?"
-    if "'\\t'" in what and (problems.source(line) or "")[: column - 1].strip():
-        hint = "write spaces instead of this tab"
-    for number in (line, line - 1):  # a word that such a character joins can go on to the next line
-        if match := _NO_SPACE.search(problems.source(number) or ""):
-            line, column = number, match.start(1) + 1
-            what = f"U+{ord(match[1]):04X} looks like a space and is none"
-            hint = "write a space instead"
-            break
-    if begun is not None and ("end of stream" in what or "expected ':'" in what):
-        line, column = begun.line + 1, begun.column + 1
-    if (
-        "'<scalar>'" in what
-        and (problems.source(line) or "")[: column - 1].rstrip()[-1:] in _QUOTES
-    ):
-        hint = (
-            "the text ended at the quote before this: put the other kind of quote around all of it"
-        )
-    for number in range(1, line + 2):
-        if _CONFLICT.match(problems.source(number) or ""):
-            line, column, hint = number, 1, "git left a conflict here: keep one of the two sides"
-            break
-    problems.add(line, column, f"not valid YAML: {what}", hint)
+    out_of_range = isinstance(error, (ValueError, OverflowError))
+    hint = "is a number or an escape out of range?" if out_of_range else None
+    begins = (begun.line + 1, begun.column + 1) if begun is not None else None
+    stop = explain(Stop(line, column, what, begins, hint), problems.source)
+    problems.add(stop.line, stop.column, f"not valid YAML: {stop.what}", stop.hint)
     problems.check()
 
 
-_QUOTES = ("'", '"')
-_CONFLICT = re.compile(r"(?:<{7}|={7}|>{7})(?: |$)")
 _ASCII = bytes([9, 10, 13, *range(32, 127)])
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Where YAML wants a space, or is indented.
-_NO_SPACE = re.compile("(?:[-:,?{[]|^ *)([\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff])")
-_KEY = re.compile(r" *(?:- +)*([\w.-]+) *")  # what stands before the first `:` of a line
 _COLON = re.compile(r":(?<=[\w:]:)(?=[\w/\\.:])")
 _QUESTION = re.compile(r"\?(?<![^\s,\[{]\?)(?=[^\s,\[\]{}])")
 _STAND_INS = {COLON: ":", QUESTION: "?"}
@@ -212,16 +179,6 @@ _ODD = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n%", "\n...", COLON)
 # alternative is linear in the text, and all begin with few characters, so that others are skipped.
 _ODD_PATTERN = re.compile(
     r"[\\|>](?:(?<=\\)u[dD][89a-fA-F]|(?<!\\)[-+0-9]* *(?:(?:\r?\n)++ ++\r?\n|#))"
-)
-_HINTS = (
-    ("'\\t'", "YAML is indented with spaces, not with tabs"),
-    ("mapping values are not allowed", "a text that contains `: ` needs quotes"),
-    ("expected <block end>", "check the indentation of this line and of the one above"),
-    ("could not find expected ':'", "is there a `:` and a space after the key?"),
-    ("scanning an alias", ALIAS_HINT),
-    ("but got '{'", BRACE_HINT),
-    ("cannot start any token", "a text that begins with this character needs quotes"),
-    ("found unexpected end of stream", "is a quote or a bracket left open?"),
 )
 
 

@@ -650,7 +650,9 @@ def test_a_path_has_no_control_characters() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a workflow must be a mapping, not null"),
+        ("", "there is no workflow in this file"),
+        ("# a\n", "there is no workflow in this file"),
+        ("a", "a workflow must be a mapping, not str"),
         ("- a", "a workflow must be a mapping, not a list"),
         ("name: n", "`tasks` is missing"),
         ("name: n\ntasks: {}", "tasks must be a mapping of at least one task"),
@@ -707,6 +709,57 @@ def test_what_is_not_indented_enough_is_said_once(
     assert problem.line == line
     assert message in problem.message
     assert hint in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("params: {p: {type: bool, default: yes}}", "write `true`"),
+        ("params: {p: {type: bool, default: Off}}", "write `false`"),
+        ("params: {p: {type: bool, default: maybe}}", None),
+        ("params: {p: {type: str, default: 01067}}", "quote it"),
+        ("params: {p: {type: [str], default: [true]}}", "quote it"),
+        ("params: {p: {type: str, default: [a]}}", None),
+        ('params: {p: {type: int, default: "3"}}', "write it without quotes"),
+        ('params: {p: {type: float, default: "3.5"}}', "write it without quotes"),
+        ('params: {p: {type: int, default: "3.5"}}', None),
+        ("params: {p: bool}\nschedule: {cron: 0 6 * * *, params: {p: no}}", "write `false`"),
+        ("schedule: daily", "did you mean `@daily`?"),
+        ("schedule: 06:05", 'each day at 06:05 is `schedule: "5 6 * * *"`'),
+        ("schedule: 26:05", 'as in `schedule: "0 2 * * *"`'),
+    ],
+)
+def test_a_value_that_is_nearly_right_has_a_hint(text: str, hint: str | None) -> None:
+    found = one(f"name: w\n{text}\ntasks: {{a: {{executor: shell, command: x}}}}").hint
+    assert found == hint or (hint is not None and hint in (found or ""))
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ('retries: "3"', "write it without quotes"),
+        ("retries: many", None),
+        ('timeout: "3"', "write it without quotes, or as in `30s`"),
+        ("inputs: {x: {const: {b: [3]}}}", "quote it"),
+    ],
+)
+def test_a_key_that_is_nearly_right_has_a_hint(key: str, hint: str | None) -> None:
+    more = "input_type: {x: {b: [str]}}, " if "const" in key else ""
+    found = one(f"name: w\ntasks: {{a: {{executor: shell, command: x, {more}{key}}}}}").hint
+    assert found == hint or (hint is not None and (found or "").startswith(hint))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Task A", "a space cannot stand in it; a name has letters"),
+        ("Größe", "a 'ö' cannot stand in it; a name has letters"),
+        (".a", "a name has letters"),
+    ],
+)
+def test_what_cannot_stand_in_a_name_is_told(name: str, hint: str) -> None:
+    problem = one(f"name: w\ntasks: {{{name}: {{executor: shell, command: x}}}}")
+    assert (problem.hint or "").startswith(hint)
 
 
 def test_what_stands_beside_an_empty_key_may_be_part_of_it() -> None:
