@@ -17,6 +17,7 @@ from ork.objects.kinds import Deploy, format_time, parse_time
 from ork.objects.value import Value
 from ork.schedule.policy import Skip
 from ork.schedule.schedule import Schedule, key_of, schedules_of, slot_name
+from ork.schedule.times import slots
 from ork.store.operations import operations
 from ork.store.resolve import archived
 from ork.store.store import Store, Transaction
@@ -124,8 +125,21 @@ def decided_ref(workflow: str, schedule: Schedule) -> str:
 def decided(store: Store, ref: str) -> Decided | None:
     """Return what such a ref says."""
     oid = store.ref(ref)
-    if oid is None:
-        return None
+    return None if oid is None else _decided(store, ref, oid)
+
+
+def undecided(store: Store, all_lines: Iterable[Line], now: datetime) -> Iterator[datetime | None]:
+    """Yield of each line the first slot that has come and is not decided; None without one."""
+    known = dict(store.refs("decided/"))
+    for line in all_lines:
+        name = decided_ref(line.workflow, line.schedule)
+        oid = known.get(name.removeprefix("decided/"))
+        last = max(_decided(store, name, oid).slot, line.since) if oid else line.since
+        first = next(slots(line.schedule, last))
+        yield first if first <= now else None
+
+
+def _decided(store: Store, ref: str, oid: Oid) -> Decided:
     value = store.value(oid)
     try:
         assert isinstance(value, dict)

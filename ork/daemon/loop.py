@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -143,6 +144,7 @@ class Daemon:
         self._now, self._moment = clock(), time.monotonic()
         self._signal: int | None = None  # the last one that all children were sent
         self._fires = self._skips = 0
+        self._ended: Counter[str] = Counter()  # state -> runs that were told to have ended so
         self._lag_s: float | None = None
         self._selector = DefaultSelector()
         self._bell, self._button = socketpair()
@@ -171,6 +173,7 @@ class Daemon:
 
     def _tell(self) -> Iterator[Told]:
         told, self._told = self._told, []
+        self._ended.update(one.state for one in told if isinstance(one, Ended))
         yield from told
 
     def _begin(self) -> None:
@@ -569,6 +572,7 @@ class Daemon:
                     "time": self._clock().isoformat(),
                     "fires": self._fires,
                     "skips": self._skips,
+                    "ended": self._ended,
                     "lag_s": self._lag_s,
                     "running": len(self._children.living),
                     "ok": not self._away,

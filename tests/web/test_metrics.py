@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ork.cli.web.metrics import Metric, text
+from ork import __version__
+from ork.cli.web.metrics import RECENT_RUNS, Metric, text
+from ork.daemon import pauses
+from ork.objects.kinds import Deploy
 from ork.store import location
+from ork.store.resolve import head
+from tests.runs import outcome, write_run
+from tests.stores import stamp
 from tests.web.server import TOKEN, Served, make_project, serving
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -93,7 +99,7 @@ def test_metrics_ask_for_the_token(served: Served):
 
 
 def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
-    served.beat(fires=3, skips=2, lag_s=0.25, running=1)
+    served.beat(fires=3, skips=2, lag_s=0.25, running=1, ended={"failed": 4})
     deadline = time.monotonic() + 15
     # Beats of the tests before may be all that was read by now.
     while (found := metrics(served)).get(("ork_up_fires_total", frozenset())) != 3:
@@ -105,10 +111,36 @@ def test_metrics_tell_of_runs_and_of_ork_up(served: Served):
     assert found["ork_recent_runs", frozenset({etl, ("state", "failed")})] == 1
     assert found["ork_recent_runs", frozenset({etl, ("state", "success")})] == 1
     assert found["ork_active_runs", frozenset()] == 0
+    assert found["ork_up_runs_ended_total", frozenset({("state", "failed")})] == 4
+    assert found["ork_up_runs_ended_total", frozenset({("state", "success")})] == 0
+    assert found["ork_up_ok", frozenset()] == 1
+    assert found["ork_build_info", frozenset({("version", __version__)})] == 1
+    assert found["ork_schedule_next_timestamp_seconds", frozenset({etl})] > time.time()
+    assert found["ork_schedule_paused", frozenset({etl})] == 0
     assert found["ork_store_bytes", frozenset()] > 0
     assert found["process_resident_memory_bytes", frozenset()] > 1 << 20
     page = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
     assert {name for name, _ in found} <= set(re.findall(r"`(\w+)[{`]", page))
+
+
+def test_metrics_tell_of_slots_that_nobody_fires_and_of_an_old_success(tmp_path: Path):
+    etl = frozenset({("workflow", "etl")})
+    store = make_project(tmp_path)  # of a month ago or more, and never fired
+    deployed = head(store, "etl")
+    tasks = store.snapshot(store.get(Deploy, deployed).snapshot).tasks
+    for _ in range(RECENT_RUNS):
+        write_run(store, deployed, {name: outcome(oid) for name, oid in tasks.items()}, "failed")
+    with serving(tmp_path, limits={"metrics.KEEP_SECONDS": 0.0}) as served:
+        found = metrics(served)
+        assert found["ork_schedule_overdue_seconds", etl] > 86_400
+        assert found["ork_recent_runs", etl | {("state", "success")}] == 0
+        assert found["ork_last_success_timestamp_seconds", etl] > 0
+        pauses.pause(store, "etl", stamp=stamp(5))
+        found = metrics(served)
+        assert found["ork_schedule_overdue_seconds", etl] == 0
+        assert found["ork_schedule_paused", etl] == 1
+        assert ("ork_schedule_next_timestamp_seconds", etl) not in found
+    store.close()
 
 
 def test_labels_are_escaped():

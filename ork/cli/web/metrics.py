@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ork import __version__
 from ork.errors import OrkError, StoreError
 from ork.objects.kinds import Run
 from ork.objects.value import Value, of_line
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 BEAT_SECONDS_MAX = 60.0  # that the newest beat of `ork up` may be old
 HEALTH_SECONDS_MAX = 5.0  # for the store to answer
 RECENT_RUNS = 20  # of each workflow
+OLD_RUNS = 1000  # of a workflow, that are looked at for one that succeeded
 WORKFLOWS_MAX = 1000  # of more only the first, by name
 KEEP_SECONDS = 10.0  # that the numbers of the store are good for
 QUANTILES = (0.5, 0.9, 1.0)
@@ -54,6 +56,7 @@ class Beat(Value, frozen=True, kw_only=True):
     skips: int
     lag_s: float | None
     running: int
+    ended: Mapping[str, int] = {}
     ok: bool = True
 
 
@@ -108,7 +111,7 @@ def routes(web: Web, live: Live) -> list[Route]:
     async def metrics(request: Request) -> Response:
         nonlocal kept
         if monotonic() - kept[0] >= KEEP_SECONDS:
-            kept = monotonic(), await web.in_thread(lambda: list(_of_store(web.store)))
+            kept = monotonic(), await web.in_thread(lambda: [*_of_all(web.store)])
         found = [*_of_beats(web.beats), *kept[1], *_of_process(live)]
         return Response(text(found), media_type=KIND)
 
@@ -139,16 +142,32 @@ def _one(name: str, kind: str, help: str, value: float) -> Metric:
 
 
 def _of_beats(beats: Beats) -> Iterator[Metric]:
+    yield _metric("ork_build_info", "gauge", "The version of ork.", [({"version": __version__}, 1)])
     beat = beats.last
     if beat is None:
         return
+    help = "Whether this ork up could use the store when it was last heard of."
+    yield _one("ork_up_ok", "gauge", help, beat.ok)
+    ended: Samples = [({"state": state}, beat.ended.get(state, 0)) for state in STATES[1:]]
+    help = "Runs that have ended so, of this ork up or found by it without their owner."
+    yield _metric("ork_up_runs_ended_total", "counter", help, ended)
     yield _one("ork_up_fires_total", "counter", "Runs that this ork up has fired.", beat.fires)
-    yield _one("ork_up_skips_total", "counter", "Slots that it has left out.", beat.skips)
-    yield _one("ork_up_runs", "gauge", "Runs of its that go on.", beat.running)
+    yield _one("ork_up_skips_total", "counter", "Slots that this ork up has left out.", beat.skips)
+    yield _one("ork_up_runs", "gauge", "Runs of this ork up that go on.", beat.running)
     if beat.lag_s is not None:
         help = "How long after its slot the newest run was fired."
         yield _one("ork_up_lag_seconds", "gauge", help, beat.lag_s)
-    yield _one("ork_up_beat_age_seconds", "gauge", "Since it was last heard of.", beats.age_s)
+    yield _one(
+        "ork_up_beat_age_seconds",
+        "gauge",
+        "Seconds since this ork up was last heard of.",
+        beats.age_s,
+    )
+
+
+def _of_all(store: Store) -> Iterator[Metric]:
+    yield from _of_store(store)
+    yield from _of_schedules(store, datetime.now(UTC))
 
 
 def _of_store(store: Store) -> Iterator[Metric]:
@@ -163,6 +182,8 @@ def _of_store(store: Store) -> Iterator[Metric]:
         states: Counter[str] = Counter(run.state for run in found)
         recent += [({**labels, "state": state}, states[state]) for state in STATES]
         durations += _quantiles(labels, found)
+        if not states["success"]:
+            found = [entry.run for entry in runs(store, name, limit=OLD_RUNS)]
         last = next((run.ended for run in found if run.state == "success" and run.ended), None)
         if last is not None:
             good.append((labels, last.timestamp()))
@@ -171,7 +192,7 @@ def _of_store(store: Store) -> Iterator[Metric]:
     yield _metric("ork_recent_runs", "gauge", help, recent)
     help = f"How long those of the newest {RECENT_RUNS} runs took that have ended."
     yield _metric("ork_recent_run_duration_seconds", "gauge", help, durations)
-    help = "When the newest run that succeeded has ended, if it is among these."
+    help = f"When the newest run that succeeded has ended, if it is among the newest {OLD_RUNS}."
     yield _metric("ork_last_success_timestamp_seconds", "gauge", help, good)
     active = sum(1 for _ in store.folders("active/"))
     yield _one("ork_active_runs", "gauge", "Runs that go on, whoever has started them.", active)
@@ -179,6 +200,37 @@ def _of_store(store: Store) -> Iterator[Metric]:
     yield _one("ork_queued_runs", "gauge", "Runs that wait for an ork up.", waiting)
     if (size := _size(store)) is not None:
         yield _one("ork_store_bytes", "gauge", "What the data of the store take on disk.", size)
+
+
+def _of_schedules(store: Store, now: datetime) -> Iterator[Metric]:
+    from ork.daemon.lines import Lines, undecided
+    from ork.daemon.pauses import all_paused
+    from ork.schedule.times import slots
+    from ork.store.runs import all_going_on
+
+    lines = sorted(Lines(store).look(), key=lambda line: line.workflow)[:WORKFLOWS_MAX]
+    paused = all_paused(store)
+    held = {*paused, *(run.workflow for run in all_going_on(store))}  # its end decides what follows
+    coming: dict[str, float] = {}
+    late: dict[str, float] = {}
+    for line, first in zip(lines, undecided(store, lines, now), strict=True):
+        name = line.workflow
+        if name not in paused:
+            slot = next(slots(line.schedule, now)).timestamp()
+            coming[name] = min(slot, coming.get(name, slot))
+        late_s = (now - first).total_seconds() if first and name not in held else 0.0
+        late[name] = max(late_s, late.get(name, 0.0))
+    help = "When the next slot of a schedule comes; none while that is paused."
+    yield _metric("ork_schedule_next_timestamp_seconds", "gauge", help, _by_workflow(coming))
+    help = "For how long a slot has been due that nobody has decided about, while no run goes on."
+    yield _metric("ork_schedule_overdue_seconds", "gauge", help, _by_workflow(late))
+    is_paused = {name: float(name in paused) for name in late}
+    help = "Whether the schedules of a workflow are paused."
+    yield _metric("ork_schedule_paused", "gauge", help, _by_workflow(is_paused))
+
+
+def _by_workflow(values: Mapping[str, float]) -> Samples:
+    return [({"workflow": name}, value) for name, value in values.items()]
 
 
 def _metric(name: str, kind: str, help: str, samples: Samples) -> Metric:
