@@ -28,11 +28,12 @@ from ork.runner.events import Event, RunFinished
 from ork.runner.loop import Control
 from ork.runner.start import Caller
 from ork.runner.target import target_of
-from ork.runner.workplace import inherited, interpreter, secrets_in
+from ork.runner.workplace import inherited, secrets_in
 from ork.store.contents import task_runs
 from ork.store.resolve import resolve, run_of_id
 from ork.store.runs import Hook, Which
 from ork.store.store import Store
+from ork.worktree.place import interpreter
 
 TIMEOUT_S = 300.0
 OUTPUT_BYTES_MAX = 4096  # of what it printed, the end is kept

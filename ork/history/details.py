@@ -167,6 +167,16 @@ def task_details(store: Store, run: Run, name: str) -> TaskDetails:
     return RunValues(store, run, task_runs(store, run)).details(name)
 
 
+def python_of(store: Store, run: Run, taskrun: TaskRun) -> str | None:
+    """Return the interpreter of a task's last attempt; None of a command, and of no attempt."""
+    last = taskrun.attempts[-1:]
+    if not last or store.get(Task, taskrun.task).executor == "process":
+        return None
+    oid = last[0].environment or run.environment
+    found = store.value(oid) if oid else None
+    return str(found["executable"]) if isinstance(found, dict) and "executable" in found else None
+
+
 def details_of(store: Store, found: Resolved) -> TaskDetails:
     """Return what became of one task, which a revision led to."""
     run, name = run_of(found), found.name if isinstance(found, ResolvedObject) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -22,7 +21,7 @@ from ork.runner.target import Target
 from ork.store.store import Store
 from ork.worker import probe
 from ork.worktree.globs import excluded, expression
-from ork.worktree.place import Checkout, Place, Project
+from ork.worktree.place import Checkout, Place, Project, interpreter
 
 PROBE_SECONDS_MAX = 20
 
@@ -201,17 +200,6 @@ class Workplace:
 def inherited(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what a job has of ork's environment: all that ork itself does not give it."""
     return tuple(item for item in environ.items() if not given_by_ork(item[0]))
-
-
-def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
-    """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
-    chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
-    if chosen:
-        if "/" in chosen:
-            return str(root / Path(chosen).expanduser())
-        return shutil.which(chosen, path=environ.get("PATH")) or chosen
-    beside = root / ".venv" / "bin" / "python"
-    return str(beside) if beside.exists() else sys.executable
 
 
 @lru_cache(maxsize=8)

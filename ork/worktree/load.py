@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from ork.store.store import Store
 from ork.store.suggestions import ENDINGS
 from ork.worktree.capture import Captured, capture, shown_root
 from ork.worktree.folder import root_of
+from ork.worktree.place import interpreter
 from ork.yaml import reader
 from ork.yaml.problems import Problems
 
@@ -227,6 +230,7 @@ def warnings_in(loaded: Loaded) -> tuple[Problem, ...]:
     sources = {path: file.data for path, file in loaded.files.items()}
     warn_of_dates(definition, sources, warnings)
     _warn_of_null(loaded, warnings)
+    _warn_of_python(loaded, warnings)
     for problem in loaded.captured.unknown:
         warnings.keep(problem)
     return tuple(warnings.found)
@@ -253,6 +257,17 @@ def _warn_of_null(loaded: Loaded, warnings: Problems) -> None:
                 key = "inputs" if {"ref": ref} in task.inputs.values() else "env"
                 message = f"`{source[0]}` prints no `ORK_OUTPUT:` line, so its output is null"
                 warnings.at_text(places["tasks", name, key], ref, message, _OUTPUT_HINT)
+
+
+def _warn_of_python(loaded: Loaded, warnings: Problems) -> None:
+    """Warn of an interpreter that is named, and which this machine has not."""
+    definition = loaded.definition
+    chosen = definition.settings.get("python")
+    program = interpreter(definition.settings, loaded.root, os.environ)
+    if chosen and shutil.which(program) is None:
+        hint = "a path begins at the root; a name without `/` is looked for on PATH"
+        message = f"this machine has no Python `{chosen}`, so no task starts in it"
+        warnings.at(definition.places["python",], message, hint)
 
 
 def name_problem(loaded: Loaded, message: str, hint: str | None = None) -> Problem:

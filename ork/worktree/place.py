@@ -7,7 +7,9 @@ read once; from then on `stat` tells whether one was touched.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +22,7 @@ from typing import NamedTuple
 from ork import files
 from ork.errors import Corrupt
 from ork.objects import kinds
-from ork.objects.canonical import hash_bytes
+from ork.objects.canonical import Json, hash_bytes
 from ork.objects.kinds import Blob, FileEntry, Run, encode_object, is_name, is_path
 from ork.store.store import Store
 from ork.worktree.folder import FILE_BYTES_MAX
@@ -218,6 +220,17 @@ class Checkout(Place):
                     os.symlink(real / name, name, dir_fd=at)
         if time.time_ns() - changed > YOUNG_NS:
             self._linked[folder] = changed
+
+
+def interpreter(settings: Mapping[str, Json], root: Path, environ: Mapping[str, str]) -> str:
+    """Return the Python of the tasks: `python:`, ORK_PYTHON, a .venv beside the file, ork's own."""
+    chosen = str(settings.get("python") or "") or environ.get("ORK_PYTHON", "")
+    if chosen:
+        if "/" in chosen:
+            return str(root / Path(chosen).expanduser())
+        return shutil.which(chosen, path=environ.get("PATH")) or chosen
+    beside = root / ".venv" / "bin" / "python"
+    return str(beside) if beside.exists() else sys.executable
 
 
 def checkout_of(store: Store, run: Run) -> Path | None:

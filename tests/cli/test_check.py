@@ -258,6 +258,7 @@ def test_what_seems_to_be_wrong_is_a_warning(ork, golden):
     golden("check/seems_wrong.txt", result.err)
 
 
+TASK = "tasks: {a: {executor: process, command: echo}}\n"
 NOT_THERE = """\
 name: w
 exclude: [excluded.sh]
@@ -284,6 +285,23 @@ def test_a_script_that_is_not_there_is_a_warning(ork, golden):
     result = ork("check", "w.yaml")
     assert (result.code, result.out) == (0, "w  w.yaml: good\n")
     golden("check/not_there.txt", result.err)
+
+
+@pytest.mark.parametrize("chosen", ["no-such-python", "./w.yaml", ".venv/bin/python", "."])
+def test_a_python_that_is_not_there_is_a_warning(ork, chosen):
+    ork.write("w.yaml", f"name: w\npython: {chosen}\n{TASK}")
+    result = ork("check", "w.yaml")
+    assert (result.code, result.out) == (0, "w  w.yaml: good\n")
+    told = f"w.yaml:2:9: warning: this machine has no Python `{chosen}`, so no task starts in it"
+    assert told in result.err
+    assert told in ork("deploy", "w.yaml").err
+
+
+@pytest.mark.parametrize("chosen", ["python3", sys.executable, "bin/my"])
+def test_a_python_that_is_there_is_none(ork, chosen):
+    ork.write("bin/my", "#!/bin/sh\n", executable=True)
+    ork.write("w.yaml", f"name: w\npython: {chosen}\n{TASK}")
+    assert ork("check", "w.yaml").err == ""
 
 
 def test_whoever_includes_code_that_it_may_be_is_not_warned_any_more(ork):

@@ -1,6 +1,7 @@
 """ork run"""
 
 import json
+import sys
 
 import pytest
 
@@ -239,3 +240,31 @@ def test_logs_are_printed_when_tasks_end(etl):
     assert retried.count("load | one") == 1 and "the end of the log" not in retried
     for other in ("--json", "--quiet"):
         assert f"--logs and {other} exclude" in etl("run", "etl.yaml", "--logs", other).err
+
+
+def test_a_module_that_is_missing_names_the_python_that_looked_for_it(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: python, file: a.py}}\n")
+    ork.write("a.py", "def main():\n    import no_such_module\n")
+    told = f"python: {sys.executable}; another one is chosen by `python:` in the file, ORK_"
+    active = ork.folder / "my env"
+    ork.environ["VIRTUAL_ENV"] = str(active)
+    failed = ork("run", "w.yaml").err
+    assert told in failed
+    assert f"; the environment that is active: `export ORK_PYTHON='{active}/bin/python'`" in failed
+    ork.environ["VIRTUAL_ENV"] = sys.prefix
+    shown = ork("show", "w#1").err
+    assert told in shown and "export" not in shown
+    assert f"python   {sys.executable}\n" in ork("show", "w#1:a").out
+    assert json.loads(ork("show", "w#1:a", "--json").out)["data"]["python"] == sys.executable
+
+    ork.write("w.yaml", f"python: {sys.executable}\n" + (ork.folder / "w.yaml").read_text())
+    assert "another one is chosen by `python:` in the file\n" in ork("run", "w.yaml").err
+
+    ork.write("a.py", "def main():\n    raise ImportError('add it to `include:`')\n")
+    assert "another one is" not in ork("run", "w.yaml").err
+
+
+def test_a_command_has_no_python_of_its_own(ork):
+    ork.write("w.yaml", "name: w\ntasks: {a: {executor: process, command: exit 1}}\n")
+    assert "another one is" not in ork("run", "w.yaml").err
+    assert json.loads(ork("show", "w#1:a", "--json").out)["data"]["python"] is None

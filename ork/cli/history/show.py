@@ -21,7 +21,7 @@ from ork.objects import kinds
 from ork.objects.kinds import Deploy, Param, Run, Task, TaskRun
 from ork.store import contents
 from ork.store.contents import SnapshotDetails
-from ork.store.resolve import Resolved, ResolvedObject
+from ork.store.resolve import Resolved, ResolvedObject, run_of
 from ork.store.store import Store
 from ork.worktree.lookup import as_revision, bytes_of, look_up
 
@@ -101,13 +101,16 @@ def _run(
 ) -> tuple[Any, Iterable[Line]]:
     """Return a run, or what became of one task, with the values that were passed on."""
     from ork.cli.runs.list import run_view, taskrun_view
-    from ork.history.details import details_of, run_details
+    from ork.history.details import details_of, python_of, run_details
 
     if isinstance(value, Run):
         run = run_details(store, found.oid, value)
         return run, run_view(run, store, session)
     name, details = _name(found), details_of(store, found)
-    return {"name": name, **to_json(details)}, taskrun_view(name or found.text, details, session)
+    run_oid = run_of(found)
+    python = python_of(store, store.get(Run, run_oid), value) if run_oid else None
+    lines = taskrun_view(name or found.text, details, session, python=python)
+    return {"name": name, "python": python, **to_json(details)}, lines
 
 
 def _name(found: Resolved) -> str | None:

@@ -357,12 +357,16 @@ def task_line(name: str, taskrun: TaskRun, width: int, *, value: str = "") -> Li
     return line
 
 
-def taskrun_view(name: str, details: "TaskDetails", session: Session) -> Iterator[Line]:
+def taskrun_view(
+    name: str, details: "TaskDetails", session: Session, *, python: str | None = None
+) -> Iterator[Line]:
     """Yield one task of a run: its state, values, and every attempt."""
     taskrun = details.taskrun
     short = session.store.short if session.width else str
     yield [("task     ", "label"), (name, "name"), "  ", (short(taskrun.task), "oid")]
     yield _state_line(taskrun, unless_in=[one.error or "" for one in taskrun.attempts])
+    if python:
+        yield [("python   ", "label"), human.path(python)]
     yield Verbatim([("inputs   ", "label"), _json(details.inputs)])
     yield Verbatim([("output   ", "label"), _json(details.output)])
     for attempt in taskrun.attempts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
+import shlex
 import signal
 import sys
 from collections import Counter
@@ -12,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import groupby, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ork.cli.runs.list import task_line
@@ -20,6 +23,7 @@ from ork.cli.screen.line import PRINTED, Line, to_json, unread_is_no_error
 from ork.cli.session import Session
 from ork.errors import OrkError, some
 from ork.executors.base import adopting
+from ork.history.details import python_of
 from ork.logs.ends import end_of_log
 from ork.logs.reading import last_part, pieces
 from ork.objects.kinds import Deploy, Run, Task, TaskRun
@@ -49,6 +53,8 @@ ASKERS: dict[int, str] = {
     signal.SIGTERM: f"{SIGNAL} TERM",
     signal.SIGHUP: f"{SIGNAL} HUP, as when a terminal is closed",
 }
+# What lacks in a Python, and not in the captured code.
+_NO_MODULE = re.compile("(?:ModuleNotFoundError|ImportError): (?!.*`include:`)")
 STOPPING = b"stopping: what runs may end, for a moment; Ctrl-C again kills it\n"
 
 
@@ -204,6 +210,9 @@ def after_failure(
 
     if line := since_good(session.store, run):
         yield line
+    failed = list(failed)
+    if line := _python_without(session, run, failed):
+        yield line
     name, first = run.name, next(iter(failed), None)
     ways = [f"`ork logs {name}:{first}`"] if first else []
     ways += [f"`ork show {name}`"] if show else []
@@ -213,6 +222,24 @@ def after_failure(
     if session.store.ref(f"workflows/{run.workflow}") != run.deploy:
         ways += [f"`ork retry --latest {name}` with the newest version"]
     yield [("next: ", "hint"), human.either(ways)]
+
+
+def _python_without(session: Session, run: Run, failed: Iterable[str]) -> Line | None:
+    """Return in which Python a task found no module, and how another one is chosen."""
+    store = session.store
+    with suppress(OrkError):  # no damage must take the summary away
+        states = task_runs(store, run)
+        lost = (states[name] for name in failed if _NO_MODULE.match(states[name].reason or ""))
+        if (task := next(lost, None)) and (python := python_of(store, run, task)):
+            ways = "`python:` in the file, ORK_PYTHON, or a .venv beside the file"
+            active = session.world.environ.get("VIRTUAL_ENV")
+            if run.deploy and store.get(Deploy, run.deploy).settings.get("python"):
+                ways = "`python:` in the file"
+            elif active and not Path(python).is_relative_to(active):
+                other = shlex.quote(f"{active}/bin/python")
+                ways += f"; the environment that is active: `export ORK_PYTHON={other}`"
+            return [("python: ", "hint"), f"{python}; another one is chosen by {ways}"]
+    return None
 
 
 def _kept_before(store: Store, run: Run, task: str) -> str | None:
