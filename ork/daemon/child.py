@@ -27,6 +27,7 @@ from ork.objects.value import Value, as_line, of_line
 from ork.schedule.policy import Decision
 
 if TYPE_CHECKING:
+    from ork.objects.kinds import Run
     from ork.runner.events import Event
     from ork.runner.start import Caller
     from ork.schedule.schedule import Schedule
@@ -49,7 +50,6 @@ class Fire(Value, frozen=True, kw_only=True, tag=True):
     workflow: str
     key: str  # of the schedule
     decision: Decision
-    retries: int  # of the run, if it fails
     now: datetime
 
 
@@ -67,7 +67,6 @@ class Retry(Value, frozen=True, kw_only=True, tag=True):
     workflow: str
     id: str
     attempt: int
-    retries: int
     now: datetime
 
 
@@ -76,7 +75,6 @@ class Finish(Value, frozen=True, kw_only=True, tag=True):
 
     workflow: str
     id: str
-    retries: int
     now: datetime
 
 
@@ -111,6 +109,7 @@ class Over(Value, frozen=True, kw_only=True, tag=True):
     state: str
     reason: str | None
     duration: float | None
+    retries: int  # that its schedule has, if it is to be tried again
 
 
 class Failed(Value, frozen=True, kw_only=True, tag=True):
@@ -189,7 +188,7 @@ def _failed(error: OrkError) -> Failed:
 
 def _run(order: Order, tell: Callable[[Answer], None]) -> None:
     """Execute a run; whoever looks at it sees one like every other."""
-    from ork.daemon import hooks
+    from ork.daemon import fires, hooks
     from ork.executors.base import adopting
     from ork.runner.brake import SIGNAL
     from ork.runner.events import RunFinished, RunStarted
@@ -220,11 +219,12 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
                     case RunStarted(run=run):
                         tell(Pinned(run=run.id, number=run.number, attempt=run.attempt))
                     case RunFinished(run=run):
-                        tell(Over(state=run.state, reason=run.reason, duration=run.seconds))
-                        ended = run
+                        ended, retries = run, fires.retries_of(store, run)
+                        tell(over(run, retries))
             if isinstance(order.work, Finish):
                 ended = run_of_id(store, order.work.workflow, order.work.id)[1]
-            hook = hooks.after(store, ended, caller, retries=_retries(order.work))
+                retries = fires.retries_of(store, ended)
+            hook = hooks.after(store, ended, caller, retries=retries)
             if hook is not None and hook.state != "success":
                 how = hook.error or hook.state
                 name = ended.name
@@ -237,8 +237,9 @@ def _run(order: Order, tell: Callable[[Answer], None]) -> None:
         store.close()
 
 
-def _retries(work: Work) -> int:
-    return 0 if isinstance(work, Take) else work.retries
+def over(run: Run, retries: int) -> Over:
+    """Return how a run has ended."""
+    return Over(state=run.state, reason=run.reason, duration=run.seconds, retries=retries)
 
 
 def begin(store: Store, work: Work, caller: Caller) -> Iterator[Event]:

@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 
 from ork.backends.base import Lease
 from ork.daemon import lines, queue
-from ork.daemon.lines import Decided, LeftOut, Line, key_of_refs, skipped
+from ork.daemon.lines import Decided, LeftOut, Line, fire_ref, key_of_refs, skipped
 from ork.daemon.pauses import Paused, all_paused, paused_ref
 from ork.daemon.queue import Queued
 from ork.errors import Conflict, OrkError, UsageError
@@ -106,7 +106,7 @@ class _HeadMoved(Conflict):
 def state(store: Store, line: Line) -> State:
     """Return up to where all is decided of a line, and its newest run."""
     known = lines.decided(store, lines.decided_ref(line.workflow, line.schedule))
-    run = newest_run(store, line.workflow, line.schedule, known.fire if known else None)
+    run = newest_run(store, line.workflow, line.schedule, known)
     going = None
     if run is not None:
         going = Going(name=run.name, created=run.created, ended=run.ended)
@@ -202,14 +202,31 @@ def holder(store: Store) -> Holder | None:
     return found
 
 
-def newest_run(
-    store: Store, workflow: str, schedule: Schedule, known: str | None = None
-) -> Run | None:
-    """Return the run of the newest slot that a schedule was fired for, None if it is gone.
+def retries_of(store: Store, run: Run) -> int:
+    """Return how often a run is tried again that fails: the newest run of a schedule.
 
-    `known` is the name of that slot; in a clone nothing tells it.
+    One after which another was started is not, and neither is one that no schedule has.
+    """
+    newest = store.ref(f"workflows/{run.workflow}")
+    if run.scheduled is None or newest is None:
+        return 0
+    for schedule in schedules_of(store.get(Deploy, newest).settings):
+        known = lines.decided(store, lines.decided_ref(run.workflow, schedule))
+        its = newest_run(store, run.workflow, schedule, known) if schedule.retries else None
+        if its is not None and its.id == run.id:
+            return schedule.retries
+    return 0
+
+
+def newest_run(
+    store: Store, workflow: str, schedule: Schedule, decided: Decided | None = None
+) -> Run | None:
+    """Return the run that was started last for a schedule, None if it is gone.
+
+    What is decided has its name; in a clone nothing tells it, and that of the newest slot counts.
     """
     folder, key = f"fires/{workflow}/", key_of_refs(schedule)
+    known = decided.fire if decided else None
     if known is None:
         newest = islice(store.refs(folder, newest_first=True), FIRES_LOOKED_AT)
         known = next((name for name, _ in newest if name.partition(".")[2] == key), None)
@@ -251,11 +268,6 @@ def leave_out(
         before = _undecided(store, line, some[0].first)
         lines.skip_in(tx, line, some)
         lines.move_on(tx, line, before, max(skip.last for skip in some))
-
-
-def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
-    """Return the ref of the run that was started for a slot."""
-    return f"fires/{workflow}/{slot_name(schedule, slot)}"
 
 
 def made_up(store: Store, workflow: str, slot: datetime, *, now: datetime) -> tuple[Schedule, str]:

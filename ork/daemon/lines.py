@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from ork.errors import Corrupt, OrkError
+from ork.errors import Corrupt, OrkError, UsageError
 from ork.objects.canonical import Json, Oid, encode
 from ork.objects.kinds import Deploy, format_time, parse_time
 from ork.objects.value import Value
@@ -168,6 +168,34 @@ def move_on(
     if fire:
         value["fire"] = fire
     tx.move(ref, old=before.oid if before else None, new=tx.add_value(value))
+
+
+def fire_ref(workflow: str, schedule: Schedule, slot: datetime) -> str:
+    """Return the ref of the run that was started for a slot."""
+    return f"fires/{workflow}/{slot_name(schedule, slot)}"
+
+
+def begin(
+    tx: Transaction, workflow: str, slot: datetime, pin: Oid, *, fire: str | None = None
+) -> None:
+    """Add to a write that a run begins that a person has fired: the newest of its schedule.
+
+    `fire` is the ref of the slot that it makes up for, once. Else its schedule is the only one that
+    the workflow has by now, unless that has a run for this very second.
+    """
+    store = tx.store
+    found = lines_of(store, workflow)
+    if fire is not None and store.ref(fire) is not None:
+        raise UsageError("a run was started for that slot")
+    for line in found if fire is not None or len(found) == 1 else ():
+        ref, name = fire_ref(workflow, line.schedule, slot), slot_name(line.schedule, slot)
+        if fire in (None, ref) and store.ref(ref) is None:
+            before = decided(store, decided_ref(workflow, line.schedule))
+            last = before.slot if before else line.since
+            move_on(tx, (workflow, line.schedule), before, last, fire=name)
+            fire = ref
+    if fire is not None:
+        tx.move(fire, old=None, new=pin)
 
 
 def skip_in(tx: Transaction, line: tuple[str, Schedule], skips: Iterable[Skip]) -> None:

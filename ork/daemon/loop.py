@@ -35,9 +35,10 @@ from ork.daemon.child import (
     Retry,
     Take,
     Work,
+    over,
 )
 from ork.daemon.children import Child, Children
-from ork.daemon.lines import Line, Lines
+from ork.daemon.lines import Line, Lines, decided_ref
 from ork.daemon.page import BEAT_SECONDS, Page
 from ork.daemon.queue import Queued
 from ork.daemon.told import Began, Ended, LeftOut, Listening, Lost, Note, Told, Trouble, Up
@@ -129,6 +130,7 @@ class Daemon:
         self._watched: dict[int, Watched] = {}  # by the identity of the line
         self._paused: set[str] = set()
         self._ops: Oid | None = None  # the newest operation that was seen
+        self._decided: dict[str, Oid | None] = {}  # by its ref, what was decided of a line
         self._ready: list[Ready] = []
         self._count = 0  # of what was ever ready
         self._asked: dict[Child, Whose] = {}  # for whom a child works
@@ -272,10 +274,14 @@ class Daemon:
         self._watched = {id(line): before.get(id(line)) or Watched(line, now) for line in lines}
         for workflow, error in self._lines.wrong.items():
             self._complain(workflow, error, now)
-        # Whoever pauses, resumes, or takes that back, writes an operation.
+        # Whoever pauses, resumes, or takes that back, writes an operation. What is decided moves
+        # as well when a person has fired, or another daemon.
         before_ops, self._ops = self._ops, self._store.ref("ops")
+        decided, self._decided = self._decided, dict(self._store.backend.survey("decided/"))
         for one in self._watched.values():
-            if self._ops != before_ops or one.goes_on:
+            ref = decided_ref(one.line.workflow, one.line.schedule)
+            moved = self._decided.get(ref) != decided.get(ref)
+            if self._ops != before_ops or one.goes_on or moved:
                 one.look_at = one.look_at and now
         self._paused = {workflow for workflow, _ in self._store.refs("paused/")}
         try:
@@ -323,7 +329,6 @@ class Daemon:
                 workflow=line.workflow,
                 key=key,
                 decision=decision,
-                retries=line.schedule.retries,
                 now=now,
             )
             return decision.fire, fire
@@ -339,7 +344,6 @@ class Daemon:
             workflow=line.workflow,
             id=run.id,
             attempt=run.attempt,
-            retries=line.schedule.retries,
             now=now,
         )
         return at, retry
@@ -394,9 +398,7 @@ class Daemon:
                     self._began(child, answer, now)
                 case Over() if child.pinned is not None:
                     self._troubles.pop(child.work.workflow, None)
-                    self._told.append(
-                        _ended(child.work.workflow, child.pinned, answer, now, child.work)
-                    )
+                    self._told.append(_ended(child.work.workflow, child.pinned, answer, now))
                     child.told = True
                 case Failed():
                     child.told = True
@@ -495,18 +497,14 @@ class Daemon:
             self._complain(None, error, now)
             return
         for run in settled:
-            over = Over(state=run.state, reason=run.reason, duration=run.seconds)
             pinned = Pinned(run=run.id, number=run.number, attempt=run.attempt)
-            self._told.append(_ended(run.workflow, pinned, over, now))
-            its = [one for one in self._watched.values() if one.line.workflow == run.workflow]
-            for one in its:
-                one.look_at = one.look_at and now
+            how = over(run, fires.retries_of(self._store, run))
+            self._told.append(_ended(run.workflow, pinned, how, now))
+            for one in self._watched.values():
+                if one.line.workflow == run.workflow:
+                    one.look_at = one.look_at and now
             if run.scheduled is not None or run.trigger == "queue":  # nobody sits before it
-                retries = max((one.line.schedule.retries for one in its), default=0)
-                if run.trigger == "queue":  # which no schedule retries
-                    retries = 0
-                finish = Finish(workflow=run.workflow, id=run.id, retries=retries, now=now)
-                self._push(now, finish)
+                self._push(now, Finish(workflow=run.workflow, id=run.id, now=now))
 
     # -- what is told
 
@@ -678,10 +676,8 @@ def _retry_at(one: Watched, run: Run, now: datetime) -> datetime | None:
     return at if now - at < LATE_MAX["latest"] else None
 
 
-def _ended(
-    workflow: str, pinned: Pinned, over: Over, now: datetime, work: Work | None = None
-) -> Ended:
-    retries = work.retries if isinstance(work, (Fire, Retry)) and over.state in RETRIED else 0
+def _ended(workflow: str, pinned: Pinned, over: Over, now: datetime) -> Ended:
+    retries = over.retries if over.state in RETRIED else 0
     return Ended(
         time=now,
         workflow=workflow,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ork.daemon import lines
 from ork.errors import Conflict, Corrupt, UsageError
 from ork.heads.deploy import Deployed
 from ork.objects.canonical import Oid
@@ -143,10 +144,8 @@ def take(store: Store, name: str, caller: Caller) -> Started:
         if store.ref(ref) != found.oid:
             raise gone
         tx.move(ref, old=found.oid, new=None)
-        if entry.fire is not None:
-            if store.ref(entry.fire) is not None:
-                raise Conflict(f"a run was started for {entry.fire} meanwhile")
-            tx.move(entry.fire, old=None, new=pin)
+        if entry.scheduled is not None:
+            lines.begin(tx, found.workflow, entry.scheduled, pin, fire=entry.fire)
 
     return start.start(
         store,

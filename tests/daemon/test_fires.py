@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from ork.heads.deploy import Deployed
 from ork.heads.undo import undo
 from ork.objects.kinds import Blob, Run
 from ork.runner.choices import Selection
+from ork.runner.events import RunFinished
 from ork.runner.start import Options, retry
 from ork.schedule.policy import Skip
 from ork.store.store import Store
@@ -264,3 +266,65 @@ def test_a_head_that_is_taken_away_has_no_lines(project, keep, flow):
     assert [line.workflow for line in all_lines.look()] == ["etl"]
     undo(project, stamp=stamp(1), now=NOON)
     assert [line.workflow for line in all_lines.look()] == ["etl"]
+
+
+def by_hand(store: Store, now: datetime, slot: datetime | None = None) -> Run:
+    """Return the run that a person has fired, as it has ended."""
+    queued = fires.fire_now(store, "etl", caller(now), slot=slot)
+    *_, last = queue.take(store, queued.id, caller(now)).events
+    assert isinstance(last, RunFinished)
+    return last.run
+
+
+def test_a_run_that_a_person_fires_is_the_newest_of_its_schedule(project, flow):
+    flow("{every: 12h, retries: 1}", command="false")
+    now = NOON + 5 * MINUTE
+    run = by_hand(project, now)
+    assert fires.retries_of(project, run) == 1
+    state = due(project, now).state
+    assert (state.run.id, state.last) == (run.id, NOON)  # and it decides no slot
+    (listed,) = fires.listed(project, lines.lines_of(project, "etl"), now)
+    assert listed.last.name == "etl#1"
+
+
+def test_a_run_after_which_another_was_started_is_not_tried_again(project, flow):
+    flow("{every: 12h, retries: 1, overlap: allow}", command="false")
+    first, second = (by_hand(project, NOON + n * MINUTE) for n in (5, 6))
+    assert [fires.retries_of(project, run) for run in (first, second)] == [0, 1]
+    slot = NOON + timedelta(hours=12)
+    fired = fire(project, slot)
+    assert [fires.retries_of(project, run) for run in (second, fired)] == [0, 1]
+    missed = by_hand(project, slot + MINUTE, slot=NOON - timedelta(hours=12))
+    assert [fires.retries_of(project, run) for run in (fired, missed)] == [0, 1]
+    assert due(project, slot + MINUTE).state.last == slot
+
+
+def test_what_a_person_fires_in_the_second_of_a_slot_is_run_all_the_same(project, flow):
+    flow("{every: 1m, retries: 1}")
+    slot = NOON + MINUTE
+    fired = fire(project, slot)
+    again = by_hand(project, slot)
+    assert [fires.retries_of(project, run) for run in (fired, again)] == [1, 0]
+    assert [run.id for run in runs_of(project)] == [fired.id, again.id]
+
+
+def test_what_a_person_fires_of_several_schedules_is_of_none(project, keep):
+    keep(
+        FLOW.format(
+            schedule='[{every: 1h, retries: 1}, {every: 1d, retries: 1, params: {day: "007"}}]',
+            command="false",
+        )
+        + "params: {day: {default: none}}\n"
+    )
+    assert fires.retries_of(project, by_hand(project, NOON + MINUTE)) == 0
+    assert list(project.refs("fires/")) == []
+
+
+def test_a_slot_that_two_have_made_up_for_is_run_once(project, flow):
+    flow()
+    now, slot = NOON + 11 * MINUTE, NOON + 10 * MINUTE
+    first, second = (fires.fire_now(project, "etl", caller(now), slot=slot) for _ in range(2))
+    list(queue.take(project, first.id, caller(now)).events)
+    # No Conflict, after which it would be tried again for ever.
+    with pytest.raises(UsageError, match="a run was started for that slot"):
+        list(queue.take(project, second.id, caller(now)).events)

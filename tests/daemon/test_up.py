@@ -199,22 +199,6 @@ def test_a_run_whose_process_was_killed_is_settled_and_retried(ork: Ork, opened:
     assert not (ork.folder / "hooked").exists()
 
 
-def test_a_run_of_schedule_fire_that_was_killed_is_not_retried_and_has_its_hook(ork: Ork) -> None:
-    tasks = "tasks: {t: {executor: process, command: touch there; sleep 60}}"
-    deploy(ork, "w", "{every: 12h, retries: 2}", tasks, "on_failure: {command: touch hooked}")
-    with running(ork) as up:
-        up.until("Up")
-        assert ork("schedule", "fire", "w").code == 0
-        up.until("Began", trigger="queue")
-        assert eventually((ork.folder / "there").exists)
-        for pid in owners(ork.folder):
-            os.kill(pid, signal.SIGKILL)
-        assert up.until("Ended")["retries"] == 0
-        assert eventually((ork.folder / "hooked").exists)
-        assert up.end() == 0
-        assert not up.all("Began", trigger="retry")
-
-
 def test_a_store_that_is_taken_away_is_told_and_another_in_its_place_is_opened(ork: Ork) -> None:
     deploy(ork, "w", "{every: 1s}")
     with running(ork) as up:
@@ -283,7 +267,7 @@ def test_a_retry_that_another_process_has_made_is_not_made_once_more(
     assert (ork("run", "w").code, ork("retry", "w#1").code) == (1, 1)
     store = opened()
     (run,) = runs_of(store, "w")
-    work = Retry(workflow="w", id=run.id, attempt=1, retries=1, now=now(ork))
+    work = Retry(workflow="w", id=run.id, attempt=1, now=now(ork))
     with pytest.raises(Conflict, match="another process has retried it"):
         begin(store, work, Caller())
 
@@ -438,6 +422,58 @@ def test_a_deploy_and_a_pause_are_noticed_at_once(ork: Ork, opened: Opened) -> N
         pauses.resume(store, "w", stamp=stamp, now=now(ork))
         up.until("Began", workflow="w")
         assert up.end() == 0
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_a_person_fires_is_retried_as_its_schedule_says(
+    ork: Ork, opened: Opened, killed: bool
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'touch there; sleep 60'}}"
+    if not killed:
+        tasks = tasks.replace("touch there; sleep 60", "false")
+    deploy(ork, "w", "{every: 12h, retries: 1}", tasks, "on_failure: {command: touch hooked}")
+    with running(ork) as up:
+        up.until("Up")
+        assert ork("schedule", "fire", "w").code == 0
+        for attempt, trigger in ((1, "queue"), (2, "retry")):
+            up.until("Began", attempt=attempt, trigger=trigger)
+            assert not (ork.folder / "hooked").exists()
+            if killed:
+                assert eventually((ork.folder / "there").exists)
+                (ork.folder / "there").unlink()
+                for pid in owners(ork.folder):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            ended = up.until("Ended")
+            assert ended["state"] == ("interrupted" if killed else "failed")
+            assert ended["retries"] == 2 - attempt
+        assert eventually((ork.folder / "hooked").exists)
+        assert up.end() == 0
+    (run,) = runs_of(opened(), "w")
+    assert run.attempt == 2
+    assert [hook.attempt for hook in hooks_of(opened(), run)] == [2]
+
+
+def test_a_run_that_another_has_taken_from_the_queue_is_retried_by_who_is_left(
+    ork: Ork, opened: Opened
+) -> None:
+    tasks = "tasks: {t: {executor: process, command: 'touch there; test -e go || sleep 60'}}"
+    deploy(ork, "w", "{every: 12h, retries: 1}", tasks)
+    with running(ork, "--jobs", "1") as first:
+        first.until("Up")
+        assert ork("schedule", "fire", "w").code == 0
+        first.until("Began")
+        assert eventually((ork.folder / "there").exists)
+        with running(ork) as second:
+            second.until("Up")
+            first.process.kill()
+            (ork.folder / "go").touch()
+            for pid in owners(ork.folder):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            second.until("Began", attempt=2)
+            assert second.until("Ended", state="success")["retries"] == 0
+            assert second.end() == 0
 
 
 def test_a_queued_run_is_run(ork: Ork, opened: Opened) -> None:
